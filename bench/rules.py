@@ -17,6 +17,7 @@ from typing import Any
 
 from armillary.engines.series.log.blocks import Run
 from armillary.hub.hub import Hub
+from armillary.roles.whole import platform_of
 from armillary.twin.rule import json_form as rule_json
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.fast_path import fast_path_of
@@ -91,10 +92,11 @@ async def _delay() -> dict[str, object]:
     """From handing a message to the log's writer until its alert is committed: the median of some."""
     with tempfile.TemporaryDirectory() as folder:
         hub = Hub(Path(folder), authenticate=lambda _: "")
+        platform = platform_of(hub, Path(folder))
         body = {"name": "hot", "conditions": [{"telemetry": "t", "op": ">", "value": 30}], "repeat": True}
-        hub.application.put("rule", "hot", body, by="bench")
-        await hub.rules.start()
-        front, store = hub.front, hub.rules.store()
+        platform.documents.put("rule", "hot", body, by="bench")
+        await platform.rules.start()
+        front, store = hub.front, platform.rules.store()
         number = (await asyncio.wrap_future(hub.series.commits.submit(hub.series.known_devices(["d"]))))["d"]
         front.names[number] = "d"
         delays = []
@@ -106,11 +108,12 @@ async def _delay() -> dict[str, object]:
             block = await hub.series.commits.run(Run(4, number, int(time.time() * 1000), packet, 1))
             hub.series.decoder.add(block)
             front._decode_soon()  # noqa: SLF001 - what the front does with its own blocks
-            while hub.rules.counters.rule_firings < count:
+            while platform.rules.counters.rule_firings < count:
                 await asyncio.sleep(0.0005)
             delays.append((time.perf_counter() - begun) * 1000)
         if len(store.alerts(None, limit=1000)) != DELAY_ALERTS:
             raise RuntimeError("not every message has its alert")
+        await platform.close()
         await hub.close()
     value = statistics.median(delays)
     return {

@@ -70,7 +70,8 @@ Subscription and resource group are kept for the clients; nothing depends on the
 
 def api_page(notice: str) -> str:
     """The whole page."""
-    app = create_app(cast("Any", None), cast("Any", None), Settings())  # routes are looked at, never called
+    nothing = cast("Any", None)
+    app = create_app(nothing, nothing, nothing, Settings())  # routes are looked at, never called
     lines = ["# Operator API", notice, INTRODUCTION, *_statuses(), MANAGEMENT]
     lines += ["| method | path | role | what it does |", "|---|---|---|---|"]
     known = [route for route in app.routes if isinstance(route, APIRoute)]

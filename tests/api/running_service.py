@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from tests.fixtures.waiting import wait_until
 
 from armillary.hub.hub import Hub
+from armillary.platform.platform import Platform
 from armillary.roles.whole import Parts, running_whole
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
@@ -70,6 +71,7 @@ def _clear_tls_errors() -> None:
 class RunningService:
     service: SecurityService
     hub: Hub
+    platform: Platform
     app: Any
     port: int
     hub_port: int
@@ -216,6 +218,7 @@ def running_service(
                 RunningService(
                     whole.service,
                     whole.hub,
+                    whole.platform,
                     whole.api,
                     whole.api_port,
                     whole.ports["hub_port"],

@@ -181,7 +181,7 @@ def _authored(made: Tenant) -> None:
     ids, own, word = made.ids, {"catalog": made.name}, made.word
     central = Central(made.service, made.name, made.token)
     ids["template_id"] = make_template(central, f"{word}model", f"{word} degrees")
-    names_of = {each for each in made.service.hub.templates.names() if word in each}
+    names_of = {each for each in made.service.platform.templates.names() if word in each}
     (ids["template_name"],) = names_of
     ids |= {
         kind: f"{word}{kind.removesuffix('_id').replace('_', '')}"
@@ -202,7 +202,9 @@ def _authored(made: Tenant) -> None:
     _good(made, "PUT", f"/jobs/{ids['job_id']}", job)
     run = _good(made, "POST", f"/jobs/{ids['job_id']}/runs", {})["number"]
     ids["number"] = str(run)
-    wait_until(lambda: made.service.hub.jobs.store.run(ids["job_id"], run).state.value != "running", "the run's end")
+    wait_until(
+        lambda: made.service.platform.jobs.store.run(ids["job_id"], run).state.value != "running", "the run's end"
+    )
     _good(made, "PUT", f"/jobs/{ids['scheduled']}", {**job, "start": 1_900_000_000})
     device = made.ids["device"]
     rule = {
@@ -212,7 +214,7 @@ def _authored(made: Tenant) -> None:
     }
     _good(made, "PUT", f"/rules/{ids['rule_id']}", rule)
     say(made.service, device, {"temperature": 12.5, f"{word}heat": 31.25})
-    store = made.service.hub.rules.store()
+    store = made.service.platform.rules.store()
     (alert,) = wait_until(lambda: store.alerts(made.name, limit=10), "the rule fires")
     ids["alert"] = str(alert.number)
 

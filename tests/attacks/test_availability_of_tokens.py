@@ -300,7 +300,7 @@ def test_replays_to_a_receiver_that_never_answers_take_no_operators_thread(
         def close(self) -> None:
             pass
 
-    token, exports = own.token_of("Contributor"), own.hub.exports
+    token, exports = own.token_of("Contributor"), own.platform.exports
     for number in range(10):
         body = {"name": "x", "source": "telemetry", "enabled": False, "destination": {"kind": "file"}}
         assert own.call("PUT", f"/api/v1/exports/e{number}", body).status == 200

@@ -77,7 +77,7 @@ def test_no_imported_file_puts_a_template_into_another_catalog(
     name, owned = fresh("t"), {"catalog": bob.name if what == "another's" else None}
     reply = imported(alice, name, **owned)
     assert (reply.status, reply.body["code"]) == (400, "request.invalid"), reply.raw
-    assert service.hub.application.find("template", name) is None
+    assert service.platform.documents.find("template", name) is None
     mine = imported(alice, name, catalog=alice.name.upper())  # the control
     assert mine.status == 200, mine.raw
     assert imported(alice, name, **owned).status == 400  # nor is one's own given away
@@ -203,7 +203,7 @@ def test_a_job_of_all_shows_no_run_over_others_devices(
     group, job = fresh("g"), fresh("j")
     assert service.call("PUT", f"/api/v1/groups/{group}", {"name": "All"}).status == 200
     assert service.call("PUT", f"/api/v1/jobs/{job}", {"name": "j", "group": group, "action": ACTION}).status == 200
-    service.hub.jobs.begin(job, by="rule of-bob, delivery 1")
+    service.platform.jobs.begin(job, by="rule of-bob, delivery 1")
 
     def seen() -> list[Any]:
         listed = alice.call("GET", f"/jobs?catalog={alice.name}&limit=1000").body["items"]
@@ -282,10 +282,10 @@ def members_after_transfer(service: RunningService, alice: Owner, bob: Owner) ->
     group = fresh("g")
     assert service.call("PUT", f"/api/v1/groups/{group}", {"name": "All"}).status == 200
     device = alice.device.device_id
-    assert service.hub.groups.ids(group, catalog=alice.name) == (device,)
-    assert service.hub.groups.ids(group, catalog=alice.name) == (device,)  # the control: remembered
+    assert service.platform.groups.ids(group, catalog=alice.name) == (device,)
+    assert service.platform.groups.ids(group, catalog=alice.name) == (device,)  # the control: remembered
     hand_over(alice, bob)
-    return len(service.hub.groups.ids(group, catalog=alice.name))
+    return len(service.platform.groups.ids(group, catalog=alice.name))
 
 
 def test_members_that_are_remembered_are_the_owners_still(

@@ -71,10 +71,10 @@ def test_an_export_is_of_the_tokens_catalog_or_is_not_made(service: RunningServi
         sent = body() if method == "PUT" else None
         expected = 409 if method == "PUT" else 404  # the id is taken; by whom and for what is not said
         assert alice.call(method, f"{path}?catalog={alice.name}", sent).status == expected, (method, path)
-    assert service.hub.exports.store.secret(name) is None
+    assert service.platform.exports.store.secret(name) is None
     stolen = body(destination={**HOOK, "secret": "a secret of the attacker"})
     assert alice.call("PUT", f"/exports/{name}?catalog={alice.name}", stolen).status == 409
-    assert service.hub.exports.store.secret(name) is None
+    assert service.platform.exports.store.secret(name) is None
     assert bob.call("DELETE", f"/exports/{name}?{own}").status == 200
 
 
@@ -108,7 +108,7 @@ def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: Ru
     probe = service.call("POST", f"/api/v1/catalogs/{bob.name}/hub-devices", made)
     assert probe.status == 200, probe.body
     owned = service.service.registry.devices.get(device).claimed_at
-    known = service.hub.directory.of([made["device_id"]])[made["device_id"]]["claimed_at"]
+    known = service.platform.directory.of([made["device_id"]])[made["device_id"]]["claimed_at"]
     assert isinstance(known, int)
     assert owned is not None
     for device_id, since in ((device, owned), (made["device_id"], known)):
@@ -125,7 +125,7 @@ def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: Ru
             for word, at_ms in (("before", since * 1000 - 1), ("his", since * 1000))
         ]
         export = parse_export(body(catalog=bob.name))
-        chosen, of_owner = service.hub.exports._chosen(export, None, records)
+        chosen, of_owner = service.platform.exports._chosen(export, None, records)
         assert [each.record_id for each in chosen] == ["his"]
         assert of_owner == 1, "the record before is not counted as his that were passed over"
 
@@ -157,8 +157,8 @@ BROKER = {"kind": "mqtt", "host": "broker.example", "port": 8883, "tls": True, "
 
 def password_for(service: RunningService, name: str) -> str | None:
     """What the broker of an export would be told."""
-    found = parse_export(service.hub.application.get("export", name).content)
-    opened = service.hub.exports.open_destination(name, found)
+    found = parse_export(service.platform.documents.get("export", name).content)
+    opened = service.platform.exports.open_destination(name, found)
     assert isinstance(opened, export_destinations._Mqtt)
     return opened._secret
 
@@ -184,7 +184,7 @@ def test_a_password_goes_to_no_other_broker_than_it_was_given_for(
     assert bob.call("PUT", place, body(destination=evil)).status == 200
     assert password_for(service, name) is None
     # Mutation: when it is not asked whether the destination has one, it leaves.
-    opened = service.hub.exports.store.secret(name)
+    opened = service.platform.exports.store.secret(name)
     assert opened == "a password of the broker"
     monkeypatch.setattr(native_application_files, "check_same_target", lambda *_: None)
     files[f"export/{name}.json"] = json.dumps(given)
@@ -257,12 +257,12 @@ def test_a_password_of_a_cluster_goes_to_no_other(service: RunningService, bob: 
 
 
 def states(service: RunningService, *names: str) -> list[str]:
-    exports, found = service.hub.exports, service.hub.application
+    exports, found = service.platform.exports, service.platform.documents
     return [exports.status(found.get("export", each)).state for each in names]
 
 
 def begun(service: RunningService, *names: str) -> bool:
-    return all(service.hub.exports.store.cursor(each) is not None for each in names)
+    return all(service.platform.exports.store.cursor(each) is not None for each in names)
 
 
 def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
@@ -283,7 +283,7 @@ def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
     assert (refused.status, refused.body["detail"]) == (
         409, "2 exports of the catalog are enabled, which is all that one may have",
     )  # fmt: skip
-    assert service.hub.application.find("export", his[2]) is None, "nothing was kept"
+    assert service.platform.documents.find("export", his[2]) is None, "nothing was kept"
     assert bob.call("PUT", f"/exports/{his[2]}{own}", body()).status == 200  # the control: one that is disabled
     assert bob.call("PUT", f"/exports/{his[2]}{own}", on).status == 409, "nor by a change"
     assert bob.call("PUT", f"/exports/{his[0]}{own}", {**on, "name": "new"}).status == 200, "what has a place keeps it"
@@ -295,20 +295,20 @@ def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
     assert service.call("PUT", f"/api/v1/exports/{ours}-2", on).status == 200, "the operator's places are its own"
     wait_until(lambda: begun(service, *his[:2], f"{ours}-2"), "all to begin")
     # Of documents from before there was a limit too many are enabled: those that run, and after a restart the oldest.
-    exports = service.hub.exports
+    exports = service.platform.exports
     monkeypatch.setattr(export_places, "check_places", lambda *_: None)
     first = f"0-{word}"
-    service.hub.application.put("export", first, {**on, "catalog": alice.name}, by="test")
+    service.platform.documents.put("export", first, {**on, "catalog": alice.name}, by="test")
     wait_until(lambda: states(service, first) == ["stopped"], "the one too many to be stopped")
     assert states(service, hers, ours) == ["running"] * 2
     assert "which is all" in exports.status(exports.document(first)).why
-    made = [each.id for each in service.hub.application.oldest_first("export")]
+    made = [each.id for each in service.platform.documents.oldest_first("export")]
     assert made.index(hers) < made.index(his[0]) < made.index(first)
     # The control: by their ids, the one that came last would run and one that runs would be stopped.
     places, stopped = export_places.ExportPlaces(), list[str]()
     for each in sorted([hers, ours, *his[:2], f"{ours}-2", first]):
         try:
-            places.take(service.hub.application.get("export", each).content.get("catalog"))
+            places.take(service.platform.documents.get("export", each).content.get("catalog"))
         except ConflictError:
             stopped.append(each)
     assert hers in stopped
@@ -324,10 +324,10 @@ def test_the_status_of_an_export_is_no_meter_of_what_others_send(
     assert service.call("PUT", f"/api/v1/exports/{all_of_us}", body()).status == 200
     wait_until(lambda: begun(service, name), "it to begin")
     device = alice.device
-    service.hub.exports.store.keep(all_of_us, Cursor(seq=7, exported=5, error="of the operator's host"))
-    before = service.hub.exports._sources.newest(ExportSource.TELEMETRY)
+    service.platform.exports.store.keep(all_of_us, Cursor(seq=7, exported=5, error="of the operator's host"))
+    before = service.platform.exports._sources.newest(ExportSource.TELEMETRY)
     say(service, device.device_id, {"temperature": 1.0})
-    wait_until(lambda: service.hub.exports._sources.newest(ExportSource.TELEMETRY) > before, "Alice's message")
+    wait_until(lambda: service.platform.exports._sources.newest(ExportSource.TELEMETRY) > before, "Alice's message")
     status = lambda each, query="": service.call("GET", f"/api/v1/exports/{each}{query}").body["status"]  # noqa: E731
     wait_until(lambda: status(name)["behind"] == 0 and status(name)["newest"] > before, "it to be passed over")
     assert status(name)["cursor"]["filtered"] == 0, "it was never his"

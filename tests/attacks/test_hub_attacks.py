@@ -125,7 +125,7 @@ def test_subscriptions_reach_no_other_device(running: RunningHub, client: Any) -
     granted = other.subscribe(*FILTERS, "$iothub/twin/PATCH/properties/desired/#", "$iothub/methods/POST/#")
     assert granted == [0x80] * len(FILTERS) + [1, 1]
     client.subscribe("$iothub/twin/PATCH/properties/desired/#", "$iothub/methods/POST/#")
-    running.hub.twins.patch_desired(DEVICE, {"secret": 1})
+    running.hub.twins.change(DEVICE, desired={"secret": 1})
     running.start(running.hub.invoke_method(DEVICE, "m", None, 5))
     client.take("$iothub/twin/PATCH/")
     client.take("$iothub/methods/POST/")
@@ -238,7 +238,7 @@ def test_a_consumer_that_takes_nothing_is_shed_and_counted(running: RunningHub) 
         deaf.sendall(CONNECT + encode_packet(Subscribe(packet_id=1, subscriptions=(Subscription(notices),))))
         assert answer(deaf, 9) == ACCEPTED + b"\x90\3\0\1\0"
         for number in range(2000):  # 32 MB at most: more than the send buffer and both sockets' buffers hold
-            running.hub.twins.patch_desired(DEVICE, {key: f"{number}".ljust(4000) for key in "abcd"})
+            running.hub.twins.change(DEVICE, desired={key: f"{number}".ljust(4000) for key in "abcd"})
             if running.hub.counters()["slow_consumers_shed"]:
                 break
         assert running.hub.counters()["slow_consumers_shed"] == 1

@@ -324,13 +324,13 @@ def test_who_gets_a_name_again_gets_nothing_of_the_one_before(service: RunningSe
     with service.hub.files.part(upload, None) as part:
         part.write(b"old")
         service.hub.files.finish(upload, "", part)
-    service.hub.application.put("device", name, {"properties": {"secret": 1}}, by="test")
+    service.platform.documents.put("device", name, {"properties": {"secret": 1}}, by="test")
     assert service.call("DELETE", f"/api/v1/hub-devices/{name}").status == 200
     elsewhere = f"N-{uuid.uuid4().hex[:10]}"
     service.service.registry.catalogs.create(elsewhere, actor="test")
     service.service.hub_identities.set_admission(elsewhere, actor="test", symmetric_keys=True)
     _, fresh = sas_device(service, elsewhere, name)
-    assert service.hub.application.find("device", name) is None
+    assert service.platform.documents.find("device", name) is None
     with Client(service, name, password=token(name, fresh.primary)) as client:
         assert client.connack == 0
         client.client.subscribe(f"devices/{name}/messages/devicebound/#", 1)

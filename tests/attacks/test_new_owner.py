@@ -61,7 +61,7 @@ class Sale:
         warm = [{"telemetry": "temperature", "op": ">", "value": 30}]
         put(service, self.rule, {**hot(None), "conditions": warm})  # of all catalogs
         say(service, self.device, {"temperature": 31.25})
-        wait_until(lambda: service.hub.rules.trace(self.rule, self.device), "looked at")
+        wait_until(lambda: service.platform.rules.trace(self.rule, self.device), "looked at")
         self.keep(self.now - 2 * HOUR_MS, 11.0)
         self.keep(self.now - 60_000, 12.0)
         hub = service.hub
@@ -193,7 +193,7 @@ def test_a_filter_of_a_group_does_not_see_the_last_value_of_before(sale: Sale, m
     place = f"/groups/{name}/members?catalog={sale.bob.name}"
     ids = [each["device_id"] for each in sale.bob.call("GET", place).body["items"]]
     assert sale.device not in ids
-    monkeypatch.setattr(type(sale.service.hub.directory), "second_hand", lambda *_: {})
+    monkeypatch.setattr(type(sale.service.platform.directory), "second_hand", lambda *_: {})
     ids = [each["device_id"] for each in sale.bob.call("GET", place).body["items"]]
     assert sale.device in ids  # the control
 

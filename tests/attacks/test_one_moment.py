@@ -70,7 +70,7 @@ def test_what_somebody_makes_meanwhile_is_theirs(
             "filters": [{"field": "device:connected", "operator": "eq", "value": True}],
         },
     )
-    kept = service.hub.application.get("group", document_id).content
+    kept = service.platform.documents.get("group", document_id).content
     if looks:
         assert (answer.status, answer.body["code"]) == (412, "request.precondition")
         assert (kept["name"], kept["catalog"]) == ("Bob's", bob.name)

@@ -144,7 +144,7 @@ def test_a_device_that_leaves_is_out_of_sight_at_once(tree: Tree, service: Runni
     assert tree.call("north", "GET", tree.place("oslo")).status == 404
     assert tree.call("south", "GET", tree.place("oslo")).status == 200
     assert service.call("PUT", path, {"organisation": tree.ids["oslo"]}).status == 200
-    stored = service.hub.application.get("organisation", tree.ids["oslo"]).content
+    stored = service.platform.documents.get("organisation", tree.ids["oslo"]).content
     moved = service.call("PUT", f"/api/v1/organisations/{tree.ids['oslo']}", {**stored, "parent": tree.ids["south"]})
     assert moved.status == 200
     assert tree.call("north", "GET", tree.place("oslo")).status == 404
@@ -164,7 +164,7 @@ def test_organisations_of_another_catalog_are_nobodys_business(tree: Tree, servi
     body = {"name": "x", "role": "Reader", "catalog": bob.name, "organisation": tree.ids["north"]}
     assert service.call("POST", "/api/v1/tokens", body).status == 404
     assert service.call("POST", "/api/v1/tokens", {**body, "catalog": None}).status == 404
-    stored = service.hub.application.get("organisation", tree.ids["north"]).content
+    stored = service.platform.documents.get("organisation", tree.ids["north"]).content
     for wrong in (
         {**stored, "catalog": bob.name}, {**stored, "parent": tree.ids["oslo"]}, {**stored, "parent": "nowhere"},
         {"name": "y", "catalog": bob.name, "parent": tree.ids["north"]},
@@ -173,7 +173,7 @@ def test_organisations_of_another_catalog_are_nobodys_business(tree: Tree, servi
         assert service.call("PUT", f"/api/v1/organisations/{name}", wrong).status == 409, wrong
     for name in tree.ids.values():  # with devices and tokens
         assert service.call("DELETE", f"/api/v1/organisations/{name}").status == 409
-    service.hub.organisations.assign(bob.device.device_id, tree.ids["north"], by="somebody")  # past the route
+    service.platform.organisations.assign(bob.device.device_id, tree.ids["north"], by="somebody")  # past the route
     assert tree.call("north", "GET", f"/devices/{bob.device.device_id}").status == 404
     shown = tree.call("north", "GET", f"/organisations/{tree.ids['north']}/devices?catalog={tree.owner.name}").body
     assert bob.device.device_id not in {each["device_id"] for each in shown["items"]}

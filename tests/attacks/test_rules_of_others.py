@@ -48,7 +48,7 @@ def fresh(name: str) -> str:
 
 
 def evaluations(service: RunningService, rule: str, device: str) -> int:
-    return len(service.hub.rules.traces.of(rule, device))
+    return len(service.platform.rules.traces.of(rule, device))
 
 
 def transferred(service: RunningService, alice: Owner, bob: Owner) -> None:
@@ -137,12 +137,12 @@ def test_nobody_overwrites_a_rule_of_another(
     assert bob.call("PUT", f"/rules/{rule}", body_of(alice)).status == 403
     secret = {"kind": "webhook", "url": "https://example.com/", "secret": "sixteen characters"}
     assert bob.call("PUT", path + bob.name, {**body_of(bob), "actions": [secret]}).status == 409
-    assert service.hub.rules.store().secret(rule, "1") is None
-    assert service.hub.application.get("rule", rule).content["catalog"] == alice.name
+    assert service.platform.rules.store().secret(rule, "1") is None
+    assert service.platform.documents.get("rule", rule).content["catalog"] == alice.name
     monkeypatch.setattr(authored, "check_owned", lambda *_: None)  # the control
     monkeypatch.setattr(authored, "owned_version", lambda *_: None)
     assert bob.call("PUT", path + bob.name, body_of(bob)).status == 200
-    assert service.hub.application.get("rule", rule).content["catalog"] == bob.name
+    assert service.platform.documents.get("rule", rule).content["catalog"] == bob.name
 
 
 class Dripper(threading.Thread):

@@ -165,10 +165,11 @@ def groups_and_jobs(tour: Tour) -> None:
         tour.call("GET", path)
     tour.call("PUT", "/jobs/reboot/rerun/again")
     wait_until(lambda: tour.central.good("GET", "/jobs/reboot")["status"] != "running", "its end")
-    store, hub = tour.central.service.hub.application, tour.central.service.hub
+    platform = tour.central.service.platform
+    store = platform.documents
     slow = {**store.get("job", "reboot").content, "retries": 9, "retry_after_s": 3600}
     store.put("job", "reboot", slow, by="test")
-    hub.jobs.begin("reboot", by="test")
+    platform.jobs.begin("reboot", by="test")
     tour.call("POST", "/jobs/reboot/stop")
     wait_until(lambda: tour.central.good("GET", "/jobs/reboot")["progress"]["pending"] == 1, "what is left")
     tour.call("POST", "/jobs/reboot/resume")

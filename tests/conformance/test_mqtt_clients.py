@@ -217,7 +217,7 @@ def test_mosquitto_sub_gets_desired_properties(running: RunningHub, authority: A
     command = mosquitto("mosquitto_sub", authority, running.port, version, *options)
     with killed_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: running.hub.front.sessions and running.hub.front.sessions[DEVICE].inboxes, "it subscribed")
-        running.hub.twins.patch_desired(DEVICE, {"interval": 5})
+        running.hub.twins.change(DEVICE, desired={"interval": 5})
         out, err = process.communicate(timeout=20)
         assert process.returncode == 0, err
     assert json.loads(out) == {"interval": 5, "$version": 2}

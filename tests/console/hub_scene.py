@@ -71,7 +71,10 @@ class HubScene:
         self.url = running.address
         self.context = ssl.create_default_context(cafile=str(running.root))
         running.app.mount(
-            "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
+            "/",
+            create_console(
+                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
+            ),
         )
         registry = running.service.registry
         for name in ("contoso", "northwind"):
@@ -128,7 +131,7 @@ class HubScene:
     def want_only(self, device_id: str, wanted: dict[str, Any]) -> None:
         """Want this of a device and nothing else."""
         nothing = dict.fromkeys(self.desired(device_id))
-        self.running.hub.twins.patch_desired(device_id, {**nothing, **wanted})
+        self.running.hub.twins.change(device_id, desired={**nothing, **wanted})
 
     def desired(self, device_id: str) -> dict[str, Any]:
         """What is wanted of a device."""

@@ -140,7 +140,7 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
     body = scene.body()
     for each in body["tiles"]:  # the chart is four columns wide
         each["x"], each["w"] = {"day": (8, 4), "note": (0, 8)}.get(each["id"], (each["x"], each["w"]))
-    scene.running.hub.application.put("dashboard", "water", body, by="test")
+    scene.running.platform.documents.put("dashboard", "water", body, by="test")
     scene.send(0, {"flow": 33.25, "pressure_bar": 3.5})
     page = open_water(scene, watched)
     host = line_chart(page)

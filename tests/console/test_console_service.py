@@ -58,7 +58,7 @@ class RealConsole:
         self.rollout = service.rollouts.start("northwind", "Coffee", "Pilot", [image_id], actor="test")
         with self.device:
             self.device.check_in()
-        running.hub.twins.patch_desired(self.device.device_id, {"strength": 2})
+        running.hub.twins.change(self.device.device_id, desired={"strength": 2})
 
     def browser(self, role: str = "Administrator") -> Browser:
         browser = Browser(self)  # type: ignore[arg-type]  # it has the two attributes a Browser asks for
@@ -70,7 +70,10 @@ class RealConsole:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealConsole]:
     with running_service(tmp_path_factory.mktemp("console")) as running:
         running.app.mount(
-            "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
+            "/",
+            create_console(
+                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
+            ),
         )
         yield RealConsole(running)
 
@@ -286,7 +289,7 @@ def test_each_action_asks_for_the_role_of_the_route_that_does_the_same():
 
 
 def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
-    sources, rehearsed = sources_of(real.running.service, real.running.hub), RehearsedFleet()
+    sources, rehearsed = sources_of(real.running.service, real.running.hub, real.running.platform), RehearsedFleet()
     real_id = real.device.device_id
 
     def lacks(pretended: object, true: object) -> list[str]:

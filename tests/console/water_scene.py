@@ -52,7 +52,10 @@ class WaterScene:
         self.url = running.address
         self.context = ssl.create_default_context(cafile=str(running.root))
         running.app.mount(
-            "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
+            "/",
+            create_console(
+                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
+            ),
         )
         registry = running.service.registry
         registry.catalogs.create("northwind", actor="test")
@@ -60,7 +63,7 @@ class WaterScene:
         registry.groups.create("northwind", "Pumps", "Field", actor="test")
         self._template()
         self.pumps = [self._pump(number) for number in range(len(NAMES))]
-        store = running.hub.application
+        store = running.platform.documents
         store.put("group", "pumps", {"name": "Pumps", "template": "pump", "match": "all", "filters": []}, by="test")
         self.reset()
         self._day()
@@ -80,7 +83,7 @@ class WaterScene:
             "version": 1,
             "cloud": {"name": NAMES[number], "Crew": "blue", "Limit": 40 + number},
         }
-        self.running.hub.application.put("device", device.device_id, body, by="test")
+        self.running.platform.documents.put("device", device.device_id, body, by="test")
         self.running.service.device_names.rename(device.device_id, NAMES[number], actor="test")
         return Connected(self.running, device)
 
@@ -95,7 +98,7 @@ class WaterScene:
             self.send(
                 number, {"flow": 20 + number, "pressure_bar": 3.5, "open": number != 1, "at": {"lat": lat, "lon": lon}}
             )
-            self.running.hub.twins.patch_desired(pump.device_id, {"mode": "auto"})
+            self.running.hub.twins.change(pump.device_id, desired={"mode": "auto"})
         hub = self.running.hub
         ids = [pump.device_id for pump in self.pumps]
         wait_until(lambda: len(hub.series.latest(ids, "at.lon", 9)) == len(ids), "the day of values")
@@ -114,7 +117,7 @@ class WaterScene:
 
     def reset(self) -> None:
         """The dashboard as it was at the beginning."""
-        self.running.hub.application.put("dashboard", "water", self.body(), by="test")
+        self.running.platform.documents.put("dashboard", "water", self.body(), by="test")
 
     def body(self) -> dict[str, Any]:
         """A dashboard with every kind of tile."""

@@ -168,7 +168,9 @@ def test_an_application_at_work(device: Device, hub: RunningHub, name: str) -> N
             lambda: {each.metric: each.value for each in hub.hub.series.last_values(DEVICE)}, "telemetry"
         )
         assert set(latest) == METRICS[name]
-        await asyncio.to_thread(hub.hub.twins.patch_desired, DEVICE, {desired: value, "telemetryIntervalSeconds": 0.5})
+        await asyncio.to_thread(
+            lambda: hub.hub.twins.change(DEVICE, desired={desired: value, "telemetryIntervalSeconds": 0.5})
+        )
         await until(lambda: reported(hub).get(desired) == value, f"{desired} reported")
         assert reported(hub)["telemetryIntervalSeconds"] == 0.5
         assert reported(hub)["firmware"] == "1.0.0"

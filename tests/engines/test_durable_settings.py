@@ -38,15 +38,15 @@ def test_every_writer_of_a_whole_service_forces_its_commits_out(
     monkeypatch.setattr(sqlite3.dbapi2, "connect", connect)  # type: ignore[attr-defined]  # where SQLAlchemy looks
     seen: dict[str, set[int]] = {}
     with running_service(tmp_path, broker_port="0", applications=True) as running:
-        hub = running.hub
+        platform = running.platform
         rule = {"name": "r", "conditions": [{"telemetry": "t", "op": ">", "value": 1}]}
         export = {"name": "e", "source": "telemetry", "destination": {"kind": "file"}}
         job = {"name": "j", "group": "g", "action": {"kind": "set-property", "properties": {"a": 1}}}
         for kind, document in (("rule", rule), ("export", export), ("group", {"name": "g"}), ("job", job)):
-            hub.application.put(kind, kind[0], document, by="t")
-        hub.rules.store()
-        assert hub.jobs.store is not None
-        assert hub.exports.store is not None
+            platform.documents.put(kind, kind[0], document, by="t")
+        platform.rules.store()
+        assert platform.jobs.store is not None
+        assert platform.exports.store is not None
         for database, connection in opened:
             try:
                 if connection.execute("PRAGMA query_only").fetchone()[0]:

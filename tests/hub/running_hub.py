@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -28,6 +28,8 @@ from tests.fixtures.waiting import wait_until
 from armillary.errors import DeviceStateError, RevokedDeviceError, UnknownDeviceError
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
+from armillary.platform.ports import NoDirectory, NoUpdates
+from armillary.roles.whole import platform_of
 
 DEADLINE_S = 10.0
 DEVICE = "a1" * 64
@@ -122,6 +124,16 @@ class Authority:
         return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+class Handed:
+    """What a part was handed at its making, and a test may change: everything is asked of ``now``."""
+
+    def __init__(self, now: Any) -> None:
+        self.now = now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.now, name)
+
+
 class RunningHub:
     """A hub with its event loop in a thread."""
 
@@ -129,11 +141,18 @@ class RunningHub:
         self.authority = authority
         self.revoked: set[str] = set()
         self.clock_ahead_s = 0.0
-        self.hub = Hub(folder, authenticate=self.authenticate, clock=lambda: time.time() + self.clock_ahead_s)
+        clock = lambda: time.time() + self.clock_ahead_s  # noqa: E731
+        self.hub = Hub(folder, authenticate=self.authenticate, clock=clock)
+        self.directory = Handed(NoDirectory())
+        self.updates = Handed(NoUpdates())
+        self.platform = platform_of(
+            self.hub, folder, directory=cast("Any", self.directory), updates=cast("Any", self.updates), clock=clock
+        )
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="hub-loop")
         self.thread.start()
         context = hub_context(authority.folder / "server.pem", authority.folder / "server.pem", authority.trusted)
+        self.run(self.platform.start())
         self.port: int = self.run(self.hub.start(context, "127.0.0.1", 0))
 
     def authenticate(self, certificate_der: bytes) -> str:
@@ -163,6 +182,7 @@ class RunningHub:
 
     def close(self) -> None:
         try:
+            self.run(self.platform.close())
             self.run(self.hub.close())
         finally:
             self.loop.call_soon_threadsafe(self.loop.stop)

@@ -68,7 +68,7 @@ def test_twin_from_both_sides(running: RunningHub, client: Any) -> None:
     assert topic == "$iothub/twin/res/200/?$rid=g1"
     assert json.loads(body) == {"desired": {"$version": 1}, "reported": {"$version": 1}}
 
-    twin = running.hub.twins.patch_desired(DEVICE, {"interval": 5, "led": {"on": True}})
+    twin = running.hub.twins.change(DEVICE, desired={"interval": 5, "led": {"on": True}})
     assert twin.desired.version == 2
     topic, body = client.take("$iothub/twin/PATCH/properties/desired/")
     assert topic == "$iothub/twin/PATCH/properties/desired/?$version=2"
@@ -93,19 +93,19 @@ def test_a_bad_report_is_answered_with_400_and_changes_nothing(running: RunningH
 
 
 def test_operators_cannot_overwrite_each_other_unseen(running: RunningHub) -> None:
-    first = running.hub.twins.patch_desired(DEVICE, {"a": 1})
-    running.hub.twins.patch_desired(DEVICE, {"a": 2}, if_match=first.etag)
+    first = running.hub.twins.change(DEVICE, desired={"a": 1})
+    running.hub.twins.change(DEVICE, desired={"a": 2}, if_match=first.etag)
     with pytest.raises(ConflictError):
-        running.hub.twins.patch_desired(DEVICE, {"a": 3}, if_match=first.etag)
+        running.hub.twins.change(DEVICE, desired={"a": 3}, if_match=first.etag)
     with pytest.raises(InvalidArgumentError):
-        running.hub.twins.patch_desired(DEVICE, {"a": "x" * 40_000})
-    assert running.hub.twins.patch_tags(DEVICE, {"site": "b"}).tags == {"site": "b"}
+        running.hub.twins.change(DEVICE, desired={"a": "x" * 40_000})
+    assert running.hub.twins.change(DEVICE, tags={"site": "b"}).tags == {"site": "b"}
     assert running.hub.twins.get(DEVICE).desired.properties == {"a": 2}
 
 
 def test_a_blocking_patch_in_the_hubs_own_loop_is_a_bug_said_at_once(running: RunningHub) -> None:
     with pytest.raises(RuntimeError, match="submit_desired"):
-        running.call(running.hub.twins.patch_desired, DEVICE, {"a": 1})
+        running.call(lambda: running.hub.twins.change(DEVICE, desired={"a": 1}))
 
     async def right() -> Any:
         return await asyncio.wrap_future(running.hub.twins.submit_desired(DEVICE, {"a": 1}))
@@ -234,7 +234,7 @@ def test_a_persistent_session_keeps_its_subscriptions_even_over_a_restart(tmp_pa
     try:
         again = second.client(clean=False).ready()
         assert again.session_present is True
-        second.hub.twins.patch_desired(DEVICE, {"a": 1})
+        second.hub.twins.change(DEVICE, desired={"a": 1})
         again.take("$iothub/twin/PATCH/properties/desired/")
         again.close()
         wait_until(lambda: not second.hub.connected(), "gone")

@@ -65,7 +65,9 @@ def test_a_disk_that_is_nearly_full_refuses_messages_and_nothing_else(
     client.is_cut_off()
     assert running.hub.counters()["disk_full_now"] == 1
     assert running.hub.counters()["commits_failed"] == 1
-    assert running.hub.twins.patch_desired(DEVICE, {"rate": 5}).desired.properties == {"rate": 5}  # small, maybe urgent
+    assert running.hub.twins.change(DEVICE, desired={"rate": 5}).desired.properties == {
+        "rate": 5
+    }  # small, maybe urgent
     monkeypatch.undo()
     again = running.client().ready()
     again.telemetry({"t": 3})

@@ -66,7 +66,7 @@ def used(request: pytest.FixtureRequest, service: Playing) -> Iterator[Used]:
     wait_until(lambda: service.applications.describe(name)["state"] == "running", "a day of history", 60)
     gone = service.applications.unuse(name, actor="test")
     assert gone["devices"] == len(found["devices"])
-    store = service.running.hub.application
+    store = service.running.platform.documents
     kept = [
         (kind, each.id) for kind in ("template", "dashboard", "rule", "group", "job") for each in store.list(kind).items
     ]
@@ -112,11 +112,11 @@ def test_simulated_devices_say_so_everywhere(used: Used):
 
 
 def test_every_tile_of_every_dashboard_has_data(used: Used):
-    hub = used.playing.running.hub
+    platform = used.playing.running.platform
     for (kind, document_id), body in used.template.documents.items():
         if kind != "dashboard":
             continue
-        kept = hub.application.get("dashboard", document_id)
+        kept = platform.documents.get("dashboard", document_id)
         for tile in parse(kept.content).tiles:
             assert tile == parse(body).tile(tile.id)
             if tile.source is not None:
@@ -140,10 +140,11 @@ def shows_data(used: Used, document_id: str, body: Any) -> bool:
 
 def assert_data(used: Used, dashboard: str, tile: Tile) -> None:
     assert tile.source is not None
+    platform = used.playing.running.platform
     hub = used.playing.running.hub
     if tile.source.kind == "group":
-        group = parse_group(hub.application.get("group", tile.source.id).content)
-        ids = [each.device_id for each in hub.groups.members(group, catalog=None, after=None, limit=1000).items]
+        group = parse_group(platform.documents.get("group", tile.source.id).content)
+        ids = [each.device_id for each in platform.groups.members(group, catalog=None, after=None, limit=1000).items]
     else:
         ids = [each["id"] for each in used.devices if used.template_of(each) == tile.source.id]
     devices = [each for each in used.devices if each["id"] in ids]
@@ -155,7 +156,7 @@ def assert_data(used: Used, dashboard: str, tile: Tile) -> None:
         properties = used.shape_of(device).properties
         wait_until(lambda d=device, p=properties: reported_names(used, d) == set(p), "every property is reported")
         twin = hub.twins.get(device["id"])
-        cloud = hub.application.get("device", device["id"]).content["cloud"]
+        cloud = platform.documents.get("device", device["id"]).content["cloud"]
         have = set(used.latest(device)) | set(twin.reported.properties) | set(cloud)
         have |= {
             f"{name}.{part}"
@@ -195,7 +196,7 @@ def sample(schema: dtdl.Schema, name: str) -> Any:
 
 
 def test_using_it_again_changes_nothing(used: Used):
-    store = used.playing.running.hub.application
+    store = used.playing.running.platform.documents
     wait_until(lambda: used.playing.applications.describe(used.template.name)["state"] == "running", "history", 60)
     before = store.seq
     again = used.playing.applications.use(used.template.name, actor="test")

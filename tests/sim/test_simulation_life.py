@@ -69,7 +69,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> object:
 def test_a_desired_property_is_taken_and_acknowledged(found: Playing):
     meter = device_of(found, "flow-meter")
     twins = found.running.hub.twins
-    twin = twins.patch_desired(meter, {"ReadingInterval": 30, "Flow": 7, "NoSuch": True})
+    twin = twins.change(meter, desired={"ReadingInterval": 30, "Flow": 7, "NoSuch": True})
 
     def reported() -> object:
         return twins.get(meter).reported.properties.get("ReadingInterval")
@@ -96,7 +96,7 @@ def foreign_device(found: Playing, tier: str, number: int = 2) -> str:
     service = found.running.service
     made = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "test", trust_tier=tier)
     service.registry.devices.claim("Simulated", [made.device_id], actor="test")
-    store: DocumentStore = found.running.hub.application
+    store: DocumentStore = found.running.platform.documents
     body = store.get("simulation", NAME).content
     entry = {"id": made.device_id, "role": "valve", "number": number, "name": "foreign"}
     store.put("simulation", NAME, {**body, "devices": [*body["devices"], entry]}, by="attacker")
@@ -113,9 +113,9 @@ def test_a_device_of_another_tier_is_never_played(found: Playing, tier: str, pla
     else:
         time.sleep(1.0)
         assert device_id not in found.running.hub.connected()
-    body = dict(found.running.hub.application.get("simulation", NAME).content)
+    body = dict(found.running.platform.documents.get("simulation", NAME).content)
     body["devices"] = [each for each in body["devices"] if each["id"] != device_id]
-    found.running.hub.application.put("simulation", NAME, body, by="test")
+    found.running.platform.documents.put("simulation", NAME, body, by="test")
 
 
 def test_that_attack_gets_through_without_the_check(found: Playing, monkeypatch: pytest.MonkeyPatch):
@@ -138,20 +138,20 @@ def test_a_channel_is_for_the_identity_that_it_was_opened_for(found: Playing):
     front, closed = found.running.hub.front, threading.Event()
     answers: list[bytes] = []
 
-    def attack(_: object) -> None:
+    def attack() -> None:
         channel = InsideChannel(front, "a" * 128, answers.append, closed.set)
         channel.send(encode_packet(Connect(client_id="b" * 128)))
 
-    found.running.hub.in_loop(attack)
+    found.running.hub.soon(attack)
     assert closed.wait(5)
     assert "b" * 128 not in found.running.hub.connected()
     opened = threading.Event()
 
-    def honest(_: object) -> None:
+    def honest() -> None:
         channel = InsideChannel(front, "a" * 128, lambda _: opened.set(), lambda: None)
         channel.send(encode_packet(Connect(client_id="a" * 128)))
 
-    found.running.hub.in_loop(honest)
+    found.running.hub.soon(honest)
     assert opened.wait(5)
     found.running.hub.disconnect("a" * 128)
 

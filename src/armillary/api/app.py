@@ -57,6 +57,7 @@ from armillary.wire.hub.iot_hub_paths import is_service_path
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 
@@ -102,8 +103,8 @@ class CanonicalPaths:
         await self._app(scope, receive, send_with_headers)
 
 
-def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAPI:
-    """The operator API over a service and a hub.
+def create_app(service: SecurityService, hub: Hub, platform: Platform, settings: Settings) -> FastAPI:
+    """The operator API over a service, a hub and its platform.
 
     Routes that others add to the application (the console) are theirs to guard when they bring their own router;
     routes added with ``app.get`` and the like must stand in the role table.
@@ -114,6 +115,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     app.router.route_class = GuardedRoute
     app.state.service = service
     app.state.hub = hub
+    app.state.platform = platform
     app.state.settings = settings
     app.state.started_at = time.time()
     app.state.closing = asyncio.Event()

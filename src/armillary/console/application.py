@@ -47,6 +47,7 @@ from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 
@@ -185,6 +186,7 @@ _log = structlog.get_logger("armillary.console")
 def create_console(
     service: SecurityService,
     hub: Hub,
+    platform: Platform,
     settings: Settings,  # noqa: ARG001 - the assembly gives the same three to every part
     *,
     closing: asyncio.Event | None = None,
@@ -194,12 +196,13 @@ def create_console(
     Args:
         service: The security service.
         hub: The hub.
+        platform: The application platform.
         settings: This process's settings.
         closing: The API application's ``state.closing``: set when the server stops, so that live pages end at once.
     """
     from armillary.console.sources.source_api import sources_of  # noqa: PLC0415 - tests of pages need no service
 
-    return console_app(sources_of(service, hub), closing=closing)
+    return console_app(sources_of(service, hub, platform), closing=closing)
 
 
 def console_app(

@@ -9,24 +9,21 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
-import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Set as AbstractSet
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Coroutine, Mapping, Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from armillary.engines.database.group_commit import LoopSink, Rejected
-from armillary.engines.documents.store import DocumentStore
 from armillary.engines.hub.announcements import read_model_id
-from armillary.engines.hub.twins import changed_twin
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.engines.threads import in_thread
 from armillary.errors import DeviceStateError
 from armillary.hub.devices.connectivity import Connectivity
 from armillary.hub.devices.files import FileUploads
+from armillary.hub.devices.forgetting import forget_device
 from armillary.hub.devices.listeners import Gathering, Listener, Listeners
-from armillary.hub.front.cloud_messages import Mailboxes
+from armillary.hub.devices.mailboxes import Mailboxes
+from armillary.hub.devices.twins import Twins
 from armillary.hub.front.front import Front
 from armillary.hub.front.methods import MethodResult, encode_call
 from armillary.hub.front.notices import HubNotices
@@ -37,18 +34,7 @@ from armillary.hub.provisioning.https import ProvisioningHttp
 from armillary.hub.provisioning.mqtt import MARK, Provisioning
 from armillary.hub.provisioning.registrations import RegistrationAuthority, Registrations
 from armillary.hub.provisioning.routes import DeviceHttps
-from armillary.platform.authored.device_facts import Directory, NoDirectory
-from armillary.platform.authored.groups import Groups
-from armillary.platform.authored.organisations import Organisations
-from armillary.platform.exports.exports import Exports
-from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.jobs.updates import NoUpdates, Updates
-from armillary.platform.rules.rules import Rules
-from armillary.platform.templates.model_check import ModelCheck
-from armillary.platform.templates.templates import Templates
 from armillary.settings import Settings
-from armillary.twin.document.document import Twin, desired_notice, patch_desired, patch_tags
-from armillary.twin.document.section import check_patch
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.telemetry import Telemetry
 
@@ -57,35 +43,21 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# A commit that takes longer than this is a broken disk (seconds).
-COMMIT_TIMEOUT_S = 30.0
-
 
 class Hub:
     """One hub.
 
     Attributes:
-        notices: What devices do, for whoever has to know.
+        notices: Who is told of what devices do.
         series: Values over time, latest values, messages as they came: ``query``, ``last_values``, ``metrics``,
             ``texts``, ``messages``.
         twins: Device twins.
         mailboxes: Cloud-to-device messages.
         files: Files that devices upload.
-        storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
-        changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
-        services: Where connections of services on the hub's ports go.
-        service_host: What connection strings of services name: ``host``, or ``host:port``; the owner sets it.
-        application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
-        templates: Device templates, and which device has which.
-        models: Messages against templates as they come in: ``last_misfit``.
-        directory: Whose devices are and how they are doing; the owner sets it.
-        updates: Who moves devices between the security service's device groups; the owner sets it.
-        groups: Members of device groups.
-        exports: Data exports: ``status``, ``replays``, ``store``.
         connectivity: The journal of connects and disconnects, for exports.
-        organisations: Who sees which devices of a catalog.
-        jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
-        rules: Rules, their alerts and actions.
+        services: Where connections of services on the hub's ports go.
+        storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
+        service_host: What connection strings of services name: ``host``, or ``host:port``; the owner sets it.
     """
 
     def __init__(
@@ -120,34 +92,13 @@ class Hub:
             reserve_bytes=reserve_bytes,
             database=series_database,
         )
-        self.twins = Twins(self)
-        self.mailboxes = Mailboxes(self)
-        self.files = FileUploads(self, folder / "files")
-        self.changing_secrets = threading.Lock()
+        self.notices.on_message.append(self._publish_live)
+        self.twins = Twins(self.series, self.notices, self.now_ms, lambda: self._front)
+        self.mailboxes = Mailboxes(self.series, self.now_ms, self._wake)
+        self.files = FileUploads(self.series, self.now_ms, folder / "files")
+        self.connectivity = Connectivity(self.series, self.notices, self._counters, self.now_ms, self.soon)
         self.storage_host = self.service_host = ""
         self.services = ServiceConnections()
-        self.directory: Directory = NoDirectory()
-        self.updates: Updates = NoUpdates()
-        self.groups = Groups(self)
-        self.jobs = Jobs(self, folder)
-        self.organisations = Organisations(self)
-        self.exports = Exports(self, folder)
-        self.connectivity = Connectivity(self)
-        self.rules = Rules(self, folder, clock)
-        try:
-            self.application = DocumentStore(folder, clock=clock)
-            self.templates = Templates(self)
-            self.models = ModelCheck(self)
-            self.application.on_change.append(self.models.forget)
-            self.series.template_of = self._template_of
-            self.application.on_change.append(self.templates.forget)
-            self.notices.on_message += [self.rules.measured, self.models.measured, self._publish_live]
-            self.notices.on_slice.append(self.rules.settle)
-            self.notices.on_twin.append(self.rules.device_changed)
-            self.notices.on_model.append(self.templates.announced)
-        except BaseException:  # whatever it is: the folder is given back, and it goes on
-            self.series.close(int(clock() * 1000))
-            raise
 
     @classmethod
     def open(
@@ -206,9 +157,6 @@ class Hub:
             self._started = True
             if await in_thread(self.connectivity.recover):
                 self.connectivity.attach()
-            await self.rules.start()
-            await self.jobs.start()
-            await self.exports.start()
             await self.files.start()
         return await self.front.listen(ssl_context, host, port)
 
@@ -223,14 +171,11 @@ class Hub:
 
     async def close(self) -> None:
         """Close every connection, keep everything, release the folder. Call it in the hub's loop."""
-        await self.jobs.close()
-        await self.exports.close()
         await self.files.close()
         if self._broker is not None:
             await self._broker.close()
         if self._front is not None:
             await self._front.close()
-        await self.rules.close()
         self._listeners.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close_stores)
 
@@ -239,7 +184,6 @@ class Hub:
         """The front; made in the running event loop when first asked for."""
         if self._front is None:
             self._front = self._make_front()
-            self.rules.attach(self._front)
         return self._front
 
     def _make_front(self) -> Front:
@@ -288,17 +232,33 @@ class Hub:
         """Unix time, milliseconds."""
         return int(self._clock() * 1000)
 
-    def in_loop(self, act: Callable[[Front], object]) -> None:
+    def soon(self, act: Callable[[], object]) -> None:
         """Run something in the hub's loop soon; nothing when the hub has not started. From any thread."""
         if self._front is not None:
-            self._front.loop.call_soon_threadsafe(act, self._front)
+            self._front.loop.call_soon_threadsafe(act)
+
+    def names(self) -> Collection[str]:
+        """Ids of all devices that have connected in this life of the hub. In the hub's loop."""
+        return () if self._front is None else self._front.names.values()
+
+    def has_undecoded(self) -> bool:
+        """Whether messages are on their way from connections to the decoder. In the hub's loop."""
+        return self._front is not None and bool(self._front.intake.runs_under_way)
+
+    def begin_connectivity(self) -> None:
+        """Have connects and disconnects written down from now on. Blocks."""
+        self.connectivity.begin()
+
+    def forget(self, identity: str) -> None:
+        """Forget a device with its modules, or a module (``device/module``). Blocks: call it from a thread."""
+        forget_device(self.series, self.files, self.notices, identity)
 
     def disconnect(self, device_id: str) -> None:
         """Close the connections of a device and its modules: call it when the device is revoked."""
-        self.in_loop(lambda front: front.disconnect(device_id))
+        self.soon(lambda: self.front.disconnect(device_id))
         broker = self._broker
         if broker is not None:
-            self.in_loop(lambda _: broker.disconnect(device_id))
+            self.soon(lambda: broker.disconnect(device_id))
 
     async def invoke_method(
         self,
@@ -348,13 +308,9 @@ class Hub:
         return {
             **dataclasses.asdict(self._counters),
             **self.series.counts(),
-            **self.rules.count(),
             "messages_decoded": decoder.messages,
             "messages_opaque": decoder.opaque,
             "messages_undecodable": decoder.faults,
-            "values_checked": self.models.values_checked,
-            "values_unmodelled": self.models.values_unmodelled,
-            "values_misfit": self.models.values_misfit,
             "log_rows_damaged": decoder.damaged_blocks,
             "commits": self.series.commits.batches,
             "disk_full_now": int(self.series.is_refusing),
@@ -362,26 +318,16 @@ class Hub:
             "connected_now": len(self.connected()),
             "commit_queue_now": self.series.commits.queued,
             "decode_backlog_bytes_now": decoder.backlog_bytes,
-            **self.jobs.counts(),
-            **self.exports.counts(),
             **({} if self._broker is None else self._broker.gauges()),
         }
-
-    def _template_of(self, device_id: str) -> str:
-        """The device template of a device; empty for none."""
-        document = self.application.find("device", device_id)
-        return "" if document is None else str(document.content.get("template") or "")
 
     # Inside -------------------------------------------------------------------------------------------------
 
     def _close_stores(self) -> None:
         try:
-            self.series.close(int(self._clock() * 1000), self.rules.close_store)  # it holds the folder
+            self.series.close(int(self._clock() * 1000), self.notices.ended)  # it holds the folder
         finally:
-            self.rules.close_store()
-            self.jobs.close_store()
-            self.exports.close_store()
-            self.application.close()
+            self.notices.ended()  # also where the disk failed
 
     def model_id(self, device_id: str) -> str | None:
         """The model a device said it follows when it connected last; its word, not proven."""
@@ -400,97 +346,11 @@ class Hub:
             if name is not None:
                 self._listeners.publish(name, telemetry, self.front.loop)
 
+    def _wake(self, device_id: str) -> None:
+        self.soon(lambda: self.front.cloud_messages.wake_device(device_id))
+
     async def _in_loop(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         loop = self.front.loop
         if asyncio.get_running_loop() is loop:
             return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
-
-
-class Twins:
-    """Twins of all devices, connected or not."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def get(self, device_id: str) -> Twin:
-        """A device's twin; an empty one when nobody has written it yet."""
-        return self._hub.series.twin(device_id)
-
-    def patch_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
-        """Merge a patch into the desired properties, durably, and tell the device if it is connected.
-
-        Blocks for the commit: call it from a thread, never in the hub's event loop; there, await
-        ``asyncio.wrap_future(submit_desired(...))``.
-
-        Raises:
-            ConflictError: the twin's ETag is not ``if_match``.
-            InvalidArgumentError: a limit is broken.
-        """
-        self._refuse_in_loop()
-        return self.submit_desired(device_id, patch, if_match=if_match).result(COMMIT_TIMEOUT_S)
-
-    def patch_tags(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
-        """Merge a patch into the tags. Blocks and raises as :meth:`patch_desired`."""
-        now_ms = self._hub.now_ms()
-        change = changed_twin(device_id, lambda twin: patch_tags(twin, patch, if_match=if_match), now_ms=now_ms)
-        twin = self._submit(change, None).result(COMMIT_TIMEOUT_S)
-        self._hub.notices.twin_changed(device_id)
-        return twin
-
-    def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
-        """As :meth:`patch_desired`, without waiting.
-
-        Raises:
-            InvalidArgumentError: the patch itself breaks a limit.
-        """
-        checked = check_patch(patch, "desired")
-        now_ms = int(self._hub._clock() * 1000)  # noqa: SLF001 - the hub's other half
-        change = changed_twin(
-            device_id,
-            lambda twin: patch_desired(twin, checked, now_ms=now_ms, if_match=if_match),
-            now_ms=now_ms,
-        )
-
-        def notify(twin: Twin) -> None:
-            self._hub.front.notify_desired(
-                device_id, desired_notice(checked, twin.desired.version), twin.desired.version
-            )
-            self._hub.notices.twin_changed(device_id)
-
-        return self._submit(change, notify)
-
-    def begin(self, device_id: str, first: Mapping[str, Any]) -> None:
-        """Give a new device its first twin: ``{"tags": .., "desired": ..}``. In the hub's loop; does not wait."""
-        if first.get("desired"):
-            self.submit_desired(device_id, first["desired"])
-        if first.get("tags"):
-            change = changed_twin(device_id, lambda twin: patch_tags(twin, first["tags"]), now_ms=self._hub.now_ms())
-            self._submit(change, lambda _: None)
-
-    def _refuse_in_loop(self) -> None:
-        front = self._hub._front  # noqa: SLF001
-        try:
-            inside = front is not None and asyncio.get_running_loop() is front.loop
-        except RuntimeError:
-            return  # in no event loop: a thread, as it should be
-        if inside:
-            raise RuntimeError("the hub's event loop would wait for itself: await submit_desired instead")
-
-    def _submit(self, change: Callable[..., Twin], notify: Callable[[Twin], None] | None) -> Future[Twin]:
-        """Commit a change; ``notify`` runs in the hub's loop, in the order of the commits."""
-        front = self._hub._front  # noqa: SLF001
-        if front is None or notify is None:
-            return self._hub.series.commits.submit(change)
-        future: Future[Twin] = Future()
-
-        def deliver(_: list[Any], outcomes: list[Any]) -> None:
-            outcome = outcomes[0]
-            if isinstance(outcome, Rejected):
-                future.set_exception(outcome.error)
-            else:
-                notify(outcome)
-                future.set_result(outcome)
-
-        self._hub.series.commits.post(change, LoopSink(front.loop, deliver))
-        return future

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from armillary.api.http.server import ApiServer, server_context
 from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import AdmittedTrust, hub_context
-from armillary.roles.serve_rules import join_rules
+from armillary.platform.platform import Platform
+from armillary.platform.ports import Directory, Updates
+from armillary.platform.rules.actions import ActionSettings
+from armillary.roles.platform_settings import action_settings
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
@@ -55,6 +59,7 @@ class Whole:
     Attributes:
         service: The security service, with the device endpoint.
         hub: The hub.
+        platform: The application platform.
         api: The operator API's application.
         api_port: Port of the operator API and the console.
         ports: ``hub_port`` and, where they are on, ``websocket_port`` and ``broker_port``.
@@ -63,6 +68,7 @@ class Whole:
 
     service: SecurityService
     hub: Hub
+    platform: Platform
     api: FastAPI
     api_port: int
     ports: dict[str, int]
@@ -92,19 +98,29 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             provision=service.hub_enrolments,
         )
         running.push_async_callback(hub.close)
-        join_hub(service, hub, settings)
+        service.on_revoked(hub.disconnect)
+        platform = platform_of(
+            hub,
+            settings.data / "hub",
+            directory=service.hub_directory,
+            updates=service.hub_updates,
+            settings=action_settings(service, settings),
+        )
+        service.notices.on_device.append(platform.rules.device_changed)
+        await platform.start()
+        running.push_async_callback(platform.close)
         files = service.authority.server.files()
         hub_tls = hub_tls_of(service, files)
         ports = await _start_hub(hub, hub_tls, settings)
         service.hub_address = (settings.public_host, ports["hub_port"])
         await service.start()
-        api = create_app(service, hub, settings)
+        api = create_app(service, hub, platform, settings)
         if parts.console:
-            api.mount("/", ConsoleOnDemand(service, hub, settings, closing=api.state.closing))
+            api.mount("/", ConsoleOnDemand(service, hub, platform, settings, closing=api.state.closing))
         api_tls = server_context(files.certificate, files.key)
         present_renewed(service.authority, hub_tls, api_tls)
         if parts.applications:
-            applications = Applications(service, hub)
+            applications = Applications(service, hub, platform)
             await applications.start()
             running.push_async_callback(applications.close)
             api.state.applications = applications
@@ -112,19 +128,43 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         api_port = await server.start(settings.host, settings.api_port)
         join_service_api(hub, server, settings.public_host, api_port=api_port, ports=ports)
         running.push_async_callback(server.close)
-        yield Whole(service=service, hub=hub, api=api, api_port=api_port, ports=ports, root_ca=files.root)
+        yield Whole(
+            service=service, hub=hub, platform=platform, api=api, api_port=api_port, ports=ports, root_ca=files.root
+        )
 
 
-def join_hub(service: SecurityService, hub: Hub, settings: Settings) -> None:
-    """Tell the hub what it has to know of devices, and when one has to go. Before the hub starts.
+def platform_of(
+    hub: Hub,
+    folder: Path,
+    *,
+    directory: Directory | None = None,
+    updates: Updates | None = None,
+    settings: ActionSettings | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Platform:
+    """The application platform of a hub that has not started: it hears of the first message that the hub takes.
+
+    Closing the hub closes the platform's stores, between the last message and the hub's own.
+
+    Args:
+        hub: The data plane.
+        folder: The hub's folder.
+        directory: Whose devices are; nobody's by default.
+        updates: Moves devices between device groups; nobody does by default.
+        settings: How actions of rules and data exports reach the world.
+        clock: Unix time, seconds.
 
     Raises:
-        InvalidArgumentError: a setting makes no sense.
+        DataFolderError: the documents cannot be opened.
     """
-    service.on_revoked(hub.disconnect)
-    hub.directory = service.hub_directory
-    hub.updates = service.hub_updates
-    join_rules(service, hub, settings)
+    platform = Platform(folder, hub.series, hub, directory=directory, updates=updates, settings=settings, clock=clock)
+    notices = hub.notices
+    notices.on_message += [platform.rules.measured, platform.models.measured]
+    notices.on_slice.append(platform.rules.settle)
+    notices.on_twin.append(platform.rules.device_changed)
+    notices.on_model.append(platform.templates.announced)
+    notices.on_end.append(platform.close_stores)
+    return platform
 
 
 def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, ports: Mapping[str, int]) -> None:

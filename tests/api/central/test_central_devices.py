@@ -359,7 +359,7 @@ def test_a_template_is_patched_and_keeps_the_rest(central: Central) -> None:
 
 def test_a_template_that_has_all_its_versions_stays_as_it_is(central: Central, monkeypatch: pytest.MonkeyPatch) -> None:
     template = make_template(central)
-    store = central.service.hub.application
+    store = central.service.platform.documents
 
     def drafts() -> list[Any]:
         return [each for each in store.list("template", limit=1000).items if ":" not in each.id]
@@ -473,5 +473,5 @@ def test_a_token_of_an_organisation_reaches_its_own_devices(tree: dict[str, Any]
     body = {"name": "x", "catalog": other, "parent": None}
     assert boss.service.call("PUT", f"/api/v1/organisations/{foreign}", body).status == 200
     boss.refused("PATCH", theirs, {"organizations": [foreign]}, status=404)
-    boss.service.hub.organisations.assign(f"dev-{ids['south']}", foreign, by="an earlier owner")
+    boss.service.platform.organisations.assign(f"dev-{ids['south']}", foreign, by="an earlier owner")
     assert boss.good("GET", theirs)["organizations"] == []

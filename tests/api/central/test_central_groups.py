@@ -38,7 +38,7 @@ def test_a_group_is_made_changed_listed_and_has_its_devices(central: Central) ->
     assert found["value"][0] == central.good("GET", f"/devices/{names[1]}")
     found = central.good("GET", f"/deviceGroups/{identity}/devices")
     assert [each["id"] for each in found["value"]] == sorted(names[1:])
-    kept = central.service.hub.application.get("group", central.service.hub.application.list(
+    kept = central.service.platform.documents.get("group", central.service.platform.documents.list(
         "group", prefix=identity.lower()).items[0].id).content  # fmt: skip
     assert (kept["catalog"], kept["filters"][1]["field"]) == (central.catalog, "cloud:Customer")
 

@@ -50,7 +50,7 @@ def test_several_lines_are_a_description_and_an_old_name_may_stay(service: Runni
     body = {"name": "fine", "description": "one\ntwo", "catalog": catalog, "filters": []}
     assert service.call("PUT", path, body).body["body"]["description"] == "one\ntwo"
     old = {**body, "name": "   "}
-    service.hub.application.put("group", path.rpartition("/")[2], old, by="an older program")
+    service.platform.documents.put("group", path.rpartition("/")[2], old, by="an older program")
     assert service.call("PUT", path, {**old, "description": "changed"}).status == 200
     assert service.call("PUT", path, {**old, "name": "    "}).status == 400
     files = {f"group/{path.rpartition('/')[2]}.json": json.dumps({**old, "description": "imported"})}

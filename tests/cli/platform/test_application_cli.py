@@ -29,7 +29,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 @pytest.fixture
 def filled(service: RunningService) -> str:
     name = f"a-{uuid.uuid4().hex[:8]}"
-    store = service.hub.application
+    store = service.platform.documents
     store.put("group", name, {"name": "One", "catalog": None}, by="t")
     action = {"kind": "set-property", "properties": {"a": 1}}
     store.put("job", name, {"name": "Job", "group": name, "action": action}, by="t")
@@ -51,7 +51,7 @@ def test_out_and_in_again(armillary: Command, service: RunningService, filled: s
     assert {path: (folder / path).read_bytes() for path in inside} == inside
     same = armillary("application", "import", str(folder), "--yes")
     assert (same.code, "Everything is there already" in same.err) == (0, True)
-    store = service.hub.application
+    store = service.platform.documents
     store.put("group", filled, {"name": "Two"}, by="t")
     store.delete("job", filled, by="t")
     plan = armillary("application", "import", str(packed), "--dry-run", "--json")
@@ -73,7 +73,7 @@ def test_a_folder_is_kept_in_step_and_nothing_else_in_it_is_touched(
     (folder / "README.md").write_text("ours")
     (folder / ".git").mkdir()
     (folder / ".git" / "x.json").write_text("{")
-    service.hub.application.delete("job", filled, by="t")
+    service.platform.documents.delete("job", filled, by="t")
     assert armillary("application", "export", str(folder)).code == 0
     assert not (folder / "job" / f"{filled}.json").exists()
     assert (folder / "README.md").read_text() == "ours"
@@ -92,13 +92,13 @@ def test_replace_deletes_what_is_not_named(
     folder = tmp_path / "application"
     armillary("application", "export", str(folder))
     extra = f"b-{uuid.uuid4().hex[:8]}"
-    service.hub.application.put("group", extra, {"name": "Extra"}, by="t")
+    service.platform.documents.put("group", extra, {"name": "Extra"}, by="t")
     assert armillary("application", "import", str(folder), "--yes").code == 0
-    assert service.hub.application.find("group", extra) is not None
+    assert service.platform.documents.find("group", extra) is not None
     listed = armillary("application", "import", str(folder), "--replace", "group", "--dry-run").out
     assert f"deleted  group  {extra}" in listed
     assert armillary("application", "import", str(folder), "--replace", "group", "--yes").code == 0
-    assert service.hub.application.find("group", extra) is None
+    assert service.platform.documents.find("group", extra) is None
 
 
 def test_links_in_a_folder_are_neither_followed_nor_written_through(
@@ -142,7 +142,7 @@ def test_one_bad_file_keeps_everything_out(
         reply = changes(service, {**good, path: content})
         assert reply.status in (400, 409), (path, reply.body)
         assert words in reply.body["detail"], (path, reply.body)
-    assert service.hub.application.find("group", "new") is None
+    assert service.platform.documents.find("group", "new") is None
     assert changes(service, good, manifest={"format": 9, "kinds": {}}).status == 400
     assert changes(service, good, replace=["secrets"]).status == 400
     done = changes(

@@ -49,7 +49,7 @@ def test_rules_from_the_command_line(
     service.service.registry.catalogs.create(catalog, actor="test")
     device = service.make_device().device_id
     service.service.registry.devices.claim(catalog, [device], actor="test")
-    series, now = service.hub.series, service.hub.rules.now_ms()
+    series, now = service.hub.series, service.platform.rules.now_ms()
     point = Restored(number_of(service, device), "t", now - DAY_MS, 45.0)
     series.commits.submit(series.restored([point], now)).result()
 
@@ -70,7 +70,7 @@ def test_rules_from_the_command_line(
     assert "webhook" in armillary("rule", "show", "-r", rule).out
 
     # It fires; why is said; somebody takes notice.
-    wait_until(lambda: rule in service.hub.rules._rules, "the rule is taken up")
+    wait_until(lambda: rule in service.platform.rules._rules, "the rule is taken up")
     say(service, device, {"t": 31})
     wait_until(lambda: "under way" in armillary("rule", "alerts", "-c", catalog).out, "an alert")
     traced = armillary("rule", "trace", "-r", rule, "-d", device)
@@ -96,7 +96,7 @@ def test_rules_from_the_command_line(
     assert "No such alert" in armillary("rule", "alerts", "-c", catalog).err
 
     # What was given up is tried again.
-    store = service.hub.rules.store()
+    store = service.platform.rules.store()
     store.commits.submit(lambda c: c.execute("UPDATE delivery SET state = 'dead' WHERE state = 'waiting'")).result()
     assert "hook" in armillary("rule", "dead-letters", "-c", catalog).out
     assert "1 of 1 are tried again" in armillary("rule", "replay", "-c", catalog, "--yes").err

@@ -124,7 +124,7 @@ def test_all_devices_of_a_template_are_migrated(
 ) -> None:
     known = device(service)
     assert armillary("device", "template", "set", "-d", known, "-t", name).code == 0
-    service.hub.twins.patch_tags(known, {"x": 1})
+    service.hub.twins.change(known, tags={"x": 1})
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**CONTROLLER, "description": "second"}))
     assert armillary("template", "import", str(other), files[1], "-t", name, "--publish").code == 0

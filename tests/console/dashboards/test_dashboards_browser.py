@@ -112,7 +112,7 @@ def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: 
     expect(page.get_by_role("button", name="Save layout")).to_be_enabled()
     page.get_by_role("button", name="Save layout").click()
     page.wait_for_url("**/dashboards/water?told=dashboard")
-    kept = {each["id"]: each for each in scene.running.hub.application.get("dashboard", "water").content["tiles"]}
+    kept = {each["id"]: each for each in scene.running.platform.documents.get("dashboard", "water").content["tiles"]}
     assert (kept["flush"]["x"], kept["flush"]["y"]) != (9, 0)
     assert (kept["north"]["x"], kept["north"]["y"]) == (0, 0)
     newest = scene.running.service.audit.list(limit=1).items[0]
@@ -134,7 +134,7 @@ def test_a_tile_is_moved_and_sized_with_keys(scene: WaterScene, watch: Callable[
     expect(grip).to_be_focused()
     page.get_by_role("button", name="Save layout").click()
     page.wait_for_url("**/dashboards/water?told=dashboard")
-    kept = {each["id"]: each for each in scene.running.hub.application.get("dashboard", "water").content["tiles"]}
+    kept = {each["id"]: each for each in scene.running.platform.documents.get("dashboard", "water").content["tiles"]}
     assert [kept["gone"][axis] for axis in "xywh"] == [1, 20, 5, 3]
 
 
@@ -182,11 +182,11 @@ def test_of_two_who_edit_at_once_the_second_is_told(scene: WaterScene, watch: Ca
     page = sign_in(scene, watched)
     watched.open(page, "/dashboards/water/tiles/north")
     body = scene.body()
-    scene.running.hub.application.put("dashboard", "water", {**body, "name": "Water, changed"}, by="somebody")
+    scene.running.platform.documents.put("dashboard", "water", {**body, "name": "Water, changed"}, by="somebody")
     page.get_by_label("Title").fill("Mine")
     page.get_by_role("button", name="Keep tile").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Somebody else was faster.")
-    assert scene.running.hub.application.get("dashboard", "water").content["name"] == "Water, changed"
+    assert scene.running.platform.documents.get("dashboard", "water").content["name"] == "Water, changed"
 
 
 def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Callable[..., Watched]):

@@ -51,7 +51,10 @@ class PlayedConsole:
         running = played.running
         self.url = running.address
         running.app.mount(
-            "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
+            "/",
+            create_console(
+                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
+            ),
         )
 
 

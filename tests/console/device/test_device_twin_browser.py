@@ -37,7 +37,7 @@ def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubS
     watched = watch(hub_scene)
     watched.allowed = ("status of 412",)
     page = watched.sign_in(hub_scene.running.token_of("Contributor"))
-    hub_scene.running.hub.twins.patch_desired("cooler-1", {"interval_s": None, "lamp": None})
+    hub_scene.running.hub.twins.change("cooler-1", desired={"interval_s": None, "lamp": None})
     watched.open(page, "/hub-devices/cooler-1")
     page.get_by_role("link", name="Twin").click()
     page.get_by_label("Target").fill("40")
@@ -48,7 +48,7 @@ def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubS
     page.get_by_label("Lamp").select_option("true")
     page.get_by_label("interval_s").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("will be wanted of cooler-1.")
-    hub_scene.running.hub.twins.patch_desired("cooler-1", {"interval_s": 30})
+    hub_scene.running.hub.twins.change("cooler-1", desired={"interval_s": 30})
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Somebody else was faster")
     row = page.get_by_role("row").filter(has_text="interval_s").first

@@ -185,7 +185,7 @@ def test_who_was_faster_is_not_overwritten_unseen(hub_scene: HubScene):
     hub_scene.want_only("probe@yard", {"rate": 1})
     fields = form_of(look.get(place).text, "As a merge patch")
     review = look.post(f"{place}/review", **{**fields, "patch": '{"rate": 5}'}).text
-    twins.patch_desired("probe@yard", {"rate": 3})
+    twins.change("probe@yard", desired={"rate": 3})
     sent = {name: hidden(review, name) for name in ("kind", "etag", "seen", "wanted", "patch")}
     answer = look.post(f"{place}/send", **sent)
     assert answer.status == 412
@@ -202,7 +202,7 @@ def test_who_was_faster_is_not_overwritten_unseen(hub_scene: HubScene):
 def test_without_the_etag_the_other_change_would_be_lost(hub_scene: HubScene):
     """The positive control of the test above."""
     twins = hub_scene.running.hub.twins
-    twins.patch_desired("probe@yard", {"rate": 3})
+    twins.change("probe@yard", desired={"rate": 3})
     look = browser(hub_scene)
     look.get("/hub-devices/probe@yard/twin")
     sent = {"kind": "patch", "etag": "*", "seen": "{}", "wanted": "{}", "patch": '{"rate": 9}'}

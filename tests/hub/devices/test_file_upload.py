@@ -157,7 +157,7 @@ def test_an_address_is_good_for_one_file_once_and_for_an_hour(
     assert put(service, {**place, "blobName": "other/photo.jpg"}, b"x").status == 403
     assert put(service, place, b"x", token_="?si=x&sig=y").status == 403
     with monkeypatch.context() as patch:
-        patch.setattr(service.hub, "now_ms", lambda: int(4e12))
+        patch.setattr(service.hub.files, "_now_ms", lambda: int(4e12))
         assert put(service, place, b"x", token_=later).status == 403
     assert put(service, place, b"first").status == 201
     assert put(service, place, b"second").status == 409

@@ -17,6 +17,7 @@ from armillary.hub.hub import Hub
 from armillary.platform.exports import exports
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.actions import ActionSettings
+from armillary.roles.whole import platform_of
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 
@@ -26,6 +27,8 @@ DEVICE = "d0001"
 async def serve(folder: Path, messages: int, servers: list[str]) -> None:
     exports.READ = 7  # type: ignore[misc]  # many portions
     hub = Hub(folder, authenticate=lambda _: "nobody")
+    settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
+    platform = platform_of(hub, folder, settings=settings)
     numbers = hub.series.commits.submit(hub.series.known_devices([DEVICE])).result()
     if hub.series.read(lambda c: c.execute("SELECT count(*) FROM block").fetchone()[0]) == 0:
         for first in range(0, messages, 10):
@@ -39,16 +42,16 @@ async def serve(folder: Path, messages: int, servers: list[str]) -> None:
         kafka = {"kind": "kafka", "servers": servers, "topic": "out", "tls": False}
         place = kafka if servers else {"kind": "file"}
         body = {"name": "Files", "source": "telemetry", "from": "beginning", "destination": place}
-        hub.application.put("export", "files", body, by="t")
-    hub.rules.actions.settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
+        platform.documents.put("export", "files", body, by="t")
     print("began", flush=True)
-    await hub.exports.start()
+    await platform.exports.start()
     while True:
-        cursor = hub.exports.store.cursor("files")
+        cursor = platform.exports.store.cursor("files")
         if cursor is not None and cursor.exported >= messages:
             break
         await asyncio.sleep(0.005)
     print("over", flush=True)
+    await platform.close()
     await hub.close()
 
 

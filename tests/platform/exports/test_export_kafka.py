@@ -80,10 +80,12 @@ def test_records_go_out_with_their_device_as_the_key_and_a_lost_broker_is_found_
         cluster.down(broker)
     for number in range(1, 4):
         client.telemetry({"n": number})
-    missed = wait_until(lambda: (c := running.hub.exports.store.cursor(name)) and c.failures and c, "a failure", 40)
+    missed = wait_until(
+        lambda: (c := running.platform.exports.store.cursor(name)) and c.failures and c, "a failure", 40
+    )
     assert (missed.exported, missed.dead) == (1, 0)
     assert "the cluster does not take it" in missed.error
-    assert running.hub.exports.counts()["export_failures"] >= 1
+    assert running.platform.exports.counts()["export_failures"] >= 1
     for broker in (1, 2):
         cluster.up(broker)
     cursor = settled(running, name, exported=4)
@@ -104,7 +106,7 @@ def test_the_key_survives_a_transform_and_a_replay(running: RunningHub, cluster:
     name = put(running, options(cluster.servers), transform="{n: .values.n}, {n: -1}")
     client.telemetry({"n": 7})
     settled(running, name, dead=2)
-    assert running.hub.exports.replays.begin(name, "t", print).outcome.result(20) == 2
+    assert running.platform.exports.replays.begin(name, "t", print).outcome.result(20) == 2
     found = cluster.read("out", 2)
     assert {each.key().decode() for each in found} == {DEVICE}
     first, second = sorted(dict(each.headers())["id"].decode() for each in found)

@@ -30,7 +30,6 @@ from armillary.errors import ConflictError
 from armillary.platform.exports import exports
 from armillary.platform.outbound import attempts
 from armillary.platform.outbound.webhook import AllowedHosts, verify
-from armillary.platform.rules.actions import ActionSettings
 from armillary.wire.export.sigv4 import signed_headers
 from armillary.wire.mqtt.packet import Connect, Publish
 from armillary.wire.mqtt.stream import PacketDecoder
@@ -123,13 +122,13 @@ class Broker:
 
 
 def put(running: RunningHub, destination: dict[str, Any], *, secret: str | None = None, **more: Any) -> str:
-    running.hub.rules.actions.settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
+    running.platform.exports.hosts = AllowedHosts.parse("127.0.0.1")
     name = f"e-{uuid.uuid4().hex[:8]}"
     if secret is not None:
-        running.hub.exports.store.keep_secret(name, secret)
+        running.platform.exports.store.keep_secret(name, secret)
     body = {"name": name, "source": "telemetry", "destination": destination, **more}
-    running.hub.application.put("export", name, body, by="t")
-    wait_until(lambda: running.hub.exports.store.cursor(name) is not None, "the export to begin")
+    running.platform.documents.put("export", name, body, by="t")
+    wait_until(lambda: running.platform.exports.store.cursor(name) is not None, "the export to begin")
     return name
 
 
@@ -139,18 +138,19 @@ def got(hook: Hook) -> list[dict[str, Any]]:
 
 def settled(running: RunningHub, name: str, **counts: int) -> Any:
     def reached() -> Any:
-        cursor = running.hub.exports.store.cursor(name)
+        cursor = running.platform.exports.store.cursor(name)
         return cursor if cursor and all(getattr(cursor, each) >= count for each, count in counts.items()) else None
 
     return wait_until(reached, f"{counts}", 20)
 
 
 def test_messages_reach_a_webhook_signed_filtered_and_enriched(running: RunningHub, hook: Hook) -> None:
+    platform = running.platform
     hub = running.hub
     client = running.client(DEVICE).ready()
     client.telemetry({"temperature": 1})  # before the export: not its business
-    hub.application.put("device", DEVICE, {"cloud": {"site": "north"}}, by="t")
-    hub.twins.patch_tags(DEVICE, {"floor": 3})
+    platform.documents.put("device", DEVICE, {"cloud": {"site": "north"}}, by="t")
+    hub.twins.change(DEVICE, tags={"floor": 3})
     name = put(
         running,
         {"kind": "webhook", "url": hook.url, "signed": True},
@@ -173,7 +173,7 @@ def test_messages_reach_a_webhook_signed_filtered_and_enriched(running: RunningH
     assert verify(SECRET, body, headers["Armillary-Signature"], int(time.time())) == body
     assert headers["Content-Type"] == "application/x-ndjson"
     assert (cursor.dead, cursor.missed, cursor.failures) == (0, 0, 0)
-    status = hub.exports.status(hub.application.get("export", name))
+    status = platform.exports.status(platform.documents.get("export", name))
     assert (status.state, status.behind) == ("running", 0)
     client.close()
 
@@ -188,7 +188,7 @@ def test_a_destination_that_is_down_loses_nothing(running: RunningHub, hook: Hoo
     assert (cursor.dead, cursor.error, cursor.failures) == (0, "", 0)
     seen = [each["values"]["n"] for each in got(hook)]
     assert sorted(set(seen)) == [0, 1, 2, 3, 4]
-    assert running.hub.exports.counts()["export_failures"] >= 4
+    assert running.platform.exports.counts()["export_failures"] >= 4
     client.close()
 
 
@@ -208,7 +208,7 @@ def test_a_destination_that_is_down_is_not_asked_again_before_its_time(
     other = put(running, {"kind": "webhook", "url": hook.url})  # the control: the same place takes another's
     client.telemetry({"n": 3})
     settled(running, other, exported=1)
-    now = running.hub.exports.store.cursor(name)
+    now = running.platform.exports.store.cursor(name)
     assert now is not None
     assert (now.failures, now.exported, now.seq) == (1, 0, found.seq)
     client.close()
@@ -222,15 +222,15 @@ def test_a_batch_that_is_refused_for_good_is_a_dead_letter_and_can_be_replayed(r
     settled(running, name, dead=1)
     client.telemetry({"n": 2})
     settled(running, name, exported=1)
-    (letter,) = running.hub.exports.store.dead_letters(name)
+    (letter,) = running.platform.exports.store.dead_letters(name)
     assert (letter.count, letter.error, letter.records[0]["values"]) == (1, "answered 400", {"n": 1.0})
     hook.answers = [500]
     told: list[int] = []
     with pytest.raises(ConflictError, match="answered 500"):
-        running.hub.exports.replays.begin(name, "t", told.append).outcome.result(20)
-    assert running.hub.exports.replays.begin(name, "t", told.append).outcome.result(20) == 1
+        running.platform.exports.replays.begin(name, "t", told.append).outcome.result(20)
+    assert running.platform.exports.replays.begin(name, "t", told.append).outcome.result(20) == 1
     assert told == [1]
-    assert running.hub.exports.store.dead_letters(name) == []
+    assert running.platform.exports.store.dead_letters(name) == []
     assert got(hook)[-1] == letter.records[0]
     client.close()
 
@@ -254,13 +254,13 @@ def test_a_destination_that_hangs_holds_up_no_other_export(
     client.telemetry({"n": 1})
     assert begun.wait(20)
     monkeypatch.setattr(exports, "open_destination", open_destination)
-    body = running.hub.application.get("export", slow).content
+    body = running.platform.documents.get("export", slow).content
     try:
-        running.hub.application.put("export", slow, {**body, "enabled": False}, by="t")  # has to end, and cannot yet
+        running.platform.documents.put("export", slow, {**body, "enabled": False}, by="t")  # has to end, and cannot yet
         other = put(running, {"kind": "webhook", "url": hook.url})
         client.telemetry({"n": 2})
         settled(running, other, exported=1)
-        running.hub.application.put("export", slow, body, by="t")
+        running.platform.documents.put("export", slow, body, by="t")
     finally:
         gate.set()
     settled(running, slow, exported=2)  # again, from where it was: each has a thread of its own, and one at a time
@@ -269,35 +269,35 @@ def test_a_destination_that_hangs_holds_up_no_other_export(
 
 
 def test_files_groups_and_a_change_of_the_export(running: RunningHub) -> None:
-    hub, client = running.hub, running.client(DEVICE).ready()
+    platform, client = running.platform, running.client(DEVICE).ready()
     tagged = {"name": "g", "filters": [{"field": "tag:chosen", "operator": "eq", "value": True}]}
-    hub.application.put("group", "chosen", tagged, by="t")
+    platform.documents.put("group", "chosen", tagged, by="t")
     name = put(running, {"kind": "file", "rotate_bytes": 4096}, group="chosen")
     client.telemetry({"n": 1})
     settled(running, name, filtered=1)
-    hub.twins.patch_tags(DEVICE, {"chosen": True})
+    running.hub.twins.change(DEVICE, tags={"chosen": True})
     client.telemetry({"n": 2})
     settled(running, name, exported=1)
-    body = hub.application.get("export", name).content
-    hub.application.put("export", name, {**body, "enabled": False}, by="t")
-    wait_until(lambda: hub.exports.counts()["exports_now"] == 0, "the export to stop")
+    body = platform.documents.get("export", name).content
+    platform.documents.put("export", name, {**body, "enabled": False}, by="t")
+    wait_until(lambda: platform.exports.counts()["exports_now"] == 0, "the export to stop")
     client.telemetry({"n": 3})
-    status = hub.exports.status(hub.application.get("export", name))
+    status = platform.exports.status(platform.documents.get("export", name))
     assert (status.state, status.behind) == ("disabled", 1)
-    hub.application.put("export", name, {**body, "enabled": True}, by="t")
+    platform.documents.put("export", name, {**body, "enabled": True}, by="t")
     settled(running, name, exported=2)
-    (file,) = hub.exports.folder_of(name).iterdir()
+    (file,) = platform.exports.folder_of(name).iterdir()
     assert [json.loads(line)["values"]["n"] for line in file.read_bytes().splitlines()] == [2, 3]
     client.close()
 
 
 def test_changes_of_twins_go_out_from_the_first_export_on(running: RunningHub, hook: Hook) -> None:
     hub = running.hub
-    hub.twins.patch_desired(DEVICE, {"before": 1})
+    hub.twins.change(DEVICE, desired={"before": 1})
     name = put(running, {"kind": "webhook", "url": hook.url}, source="properties")
     hub.series.commits.submit(hub.series.known_devices([DEVICE])).result(10)
-    hub.twins.patch_desired(DEVICE, {"limit": 5, "before": None})
-    hub.twins.patch_tags(DEVICE, {"floor": 1})
+    hub.twins.change(DEVICE, desired={"limit": 5, "before": None})
+    hub.twins.change(DEVICE, tags={"floor": 1})
     settled(running, name, exported=2)
     assert [(each["section"], each["properties"]) for each in got(hook)] == [
         ("desired", {"before": None, "limit": 5}), ("tags", {"floor": 1}),
@@ -321,16 +321,16 @@ def test_what_retention_took_before_its_turn_is_counted(running: RunningHub, hoo
 def test_a_forbidden_host_is_not_called_and_said_so(running: RunningHub, hook: Hook) -> None:
     client = running.client(DEVICE).ready()
     name = put(running, {"kind": "webhook", "url": hook.url})
-    running.hub.rules.actions.settings = ActionSettings(hosts=AllowedHosts.parse("public"))
-    body = running.hub.application.get("export", name).content
-    running.hub.application.put("export", name, {**body, "description": "again"}, by="t")
+    running.platform.exports.hosts = AllowedHosts.parse("public")
+    body = running.platform.documents.get("export", name).content
+    running.platform.documents.put("export", name, {**body, "description": "again"}, by="t")
     time.sleep(0.1)
     client.telemetry({"n": 1})
-    wait_until(lambda: running.hub.exports.store.cursor(name).error, "the refusal")
-    assert "not allowed" in running.hub.exports.store.cursor(name).error
+    wait_until(lambda: running.platform.exports.store.cursor(name).error, "the refusal")
+    assert "not allowed" in running.platform.exports.store.cursor(name).error
     assert hook.got == []
-    running.hub.rules.actions.settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))  # the control
-    running.hub.application.put("export", name, body, by="t")
+    running.platform.exports.hosts = AllowedHosts.parse("127.0.0.1")  # the control
+    running.platform.documents.put("export", name, body, by="t")
     settled(running, name, exported=1)
     client.close()
 
@@ -344,15 +344,15 @@ def test_a_transform_makes_other_records_and_its_failures_are_dead_letters(runni
         client.telemetry({"n": number})
     cursor = settled(running, name, exported=2, dead=1)
     assert got(hook) == [{"n": 1}, {"n": 4}]
-    (letter,) = running.hub.exports.store.dead_letters(name)
+    (letter,) = running.platform.exports.store.dead_letters(name)
     assert "three" in letter.error
     assert cursor.dead == 1
     broken = put(running, {"kind": "webhook", "url": hook.url})
-    body = running.hub.application.get("export", broken).content
-    running.hub.application.put("export", broken, {**body, "transform": "{"}, by="t")
-    document = running.hub.application.get("export", broken)
-    wait_until(lambda: running.hub.exports.status(document).state == "stopped", "the program to be refused")
-    assert "does not compile" in running.hub.exports.status(document).why
+    body = running.platform.documents.get("export", broken).content
+    running.platform.documents.put("export", broken, {**body, "transform": "{"}, by="t")
+    document = running.platform.documents.get("export", broken)
+    wait_until(lambda: running.platform.exports.status(document).state == "stopped", "the program to be refused")
+    assert "does not compile" in running.platform.exports.status(document).why
     client.close()
 
 
@@ -363,7 +363,7 @@ def test_firings_of_rules_go_out(running: RunningHub, hook: Hook) -> None:
     )  # fmt: skip
     name = put(running, {"kind": "webhook", "url": hook.url}, source="alerts")
     running.hub.series.commits.submit(running.hub.series.known_devices([DEVICE])).result(10)
-    running.hub.rules.store().commits.submit(rows.keep([], [rows.Fired(alert, [])], None)).result(10)
+    running.platform.rules.store().commits.submit(rows.keep([], [rows.Fired(alert, [])], None)).result(10)
     settled(running, name, exported=1)
     (record,) = got(hook)
     assert (record["rule_id"], record["severity"], record["trace"]) == ("r", "high", {"why": "40 > 8"})
@@ -379,7 +379,7 @@ def test_an_mqtt_broker_gets_records_and_a_lost_one_is_found_again(running: Runn
         settled(running, name, exported=1)
         broker.stop()
         client.telemetry({"n": 2})
-        wait_until(lambda: running.hub.exports.store.cursor(name).failures, "the broker to be missed")
+        wait_until(lambda: running.platform.exports.store.cursor(name).failures, "the broker to be missed")
         broker.start()
         settled(running, name, exported=2)
         assert [json.loads(each)["values"]["n"] for each in broker.got][-1] == 2
@@ -443,9 +443,9 @@ def test_one_that_hangs_holds_up_no_other_and_a_fault_is_tried_again(
         settled(running, good, exported=1)
         assert not faults
         assert time.monotonic() - began < 8
-        assert all(running.hub.exports.store.cursor(each).exported == 0 for each in hanging)
+        assert all(running.platform.exports.store.cursor(each).exported == 0 for each in hanging)
         for each in hanging:
-            running.hub.application.delete("export", each, by="t")
+            running.platform.documents.delete("export", each, by="t")
     client.close()
 
 

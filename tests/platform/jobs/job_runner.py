@@ -18,12 +18,14 @@ from armillary.errors import ConflictError
 from armillary.hub.hub import Hub
 from armillary.platform.jobs import jobs
 from armillary.platform.jobs.jobs import Jobs
+from armillary.roles.whole import platform_of
 from armillary.twin.author.job import DeviceState
 from armillary.twin.document.document import report
 
 
 async def serve(folder: Path, devices: int, *, updates: bool) -> None:
     hub = Hub(folder, authenticate=lambda _: "nobody")
+    platform = platform_of(hub, folder)
     once = Jobs._once
 
     async def slow(self: Jobs, job: Any, device_id: str, owner: str | None) -> Any:
@@ -34,21 +36,23 @@ async def serve(folder: Path, devices: int, *, updates: bool) -> None:
     Jobs._once = slow  # type: ignore[method-assign]
     names = [f"d{number:04}" for number in range(devices)]
     hub.series.commits.submit(hub.series.known_devices(names)).result()
-    hub.application.put("group", "all", {"name": "All"}, by="t")
+    platform.documents.put("group", "all", {"name": "All"}, by="t")
     action: dict[str, Any] = {"kind": "set-property", "properties": {"limit": 5}}
     if updates:
         jobs.WAITING_LOOK_S = 0.05  # type: ignore[misc]
         package = {"url": "https://example.com/f", "version": "2", "sha256": "0" * 64}
         action = {"kind": "update", "package": package}
-    hub.application.put("job", "limit", {"name": "Limit", "group": "all", "action": action, "concurrency": 5}, by="t")
-    await hub.jobs.start()
-    if not hub.jobs.store.runs("limit"):
+    platform.documents.put(
+        "job", "limit", {"name": "Limit", "group": "all", "action": action, "concurrency": 5}, by="t"
+    )
+    await platform.jobs.start()
+    if not platform.jobs.store.runs("limit"):
         with contextlib.suppress(ConflictError):
-            await asyncio.to_thread(hub.jobs.begin, "limit", by="t")
+            await asyncio.to_thread(platform.jobs.begin, "limit", by="t")
     said = False
-    while hub.jobs.store.runs("limit")[0].state == "running":
+    while platform.jobs.store.runs("limit")[0].state == "running":
         await asyncio.sleep(0.01)
-        if hub.jobs.store.runs("limit")[0].counts.get(DeviceState.WAITING) == devices and not said:
+        if platform.jobs.store.runs("limit")[0].counts.get(DeviceState.WAITING) == devices and not said:
             said = True
             for each in names:
                 answer = {"ac": 200, "av": hub.twins.get(each).desired.version}
@@ -56,6 +60,7 @@ async def serve(folder: Path, devices: int, *, updates: bool) -> None:
                 said_by = changed_twin(each, partial(report, patch={"update": answer}, now_ms=now_ms), now_ms=now_ms)
                 await asyncio.wrap_future(hub.series.commits.submit(said_by))
     print("over", flush=True)
+    await platform.close()
     await hub.close()
 
 

@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting(running: RunningHub, job: str) -> Any:
     """The newest run, when every device of it is waited for."""
-    store = running.hub.jobs.store
+    store = running.platform.jobs.store
 
     def told() -> Any:
         (run,) = store.runs(job)
@@ -68,16 +68,16 @@ def test_a_device_gets_the_package_and_says_how_it_went(running: RunningHub) -> 
     client = running.client(DEVICE).ready()
     for code, state in ((200, DeviceState.SUCCEEDED), (500, DeviceState.FAILED)):
         job = make(running, UPDATE, [DEVICE], retries=3)
-        running.hub.jobs.begin(job, by="ann")
+        running.platform.jobs.begin(job, by="ann")
         run = waiting(running, job)
-        assert running.hub.jobs.counts()["job_devices_now"] == 0  # it holds no place
+        assert running.platform.jobs.counts()["job_devices_now"] == 0  # it holds no place
         desired = running.hub.twins.get(DEVICE).desired
         assert desired.properties["update"] == PACKAGE
         report(client, {"value": PACKAGE, "ac": 202, "av": desired.version})
         wait_until(
             lambda: running.hub.twins.get(DEVICE).reported.properties.get("update", {}).get("ac") == 202, "the report"
         )
-        assert running.hub.jobs.store.results(run.number)[0].state is DeviceState.WAITING
+        assert running.platform.jobs.store.results(run.number)[0].state is DeviceState.WAITING
         report(client, {"value": PACKAGE, "ac": code, "av": desired.version, "ad": "so it went"})
         found = ended(running, job, run.number)[DEVICE]
         assert (found.state, "so it went" in found.answer, found.attempts) == (state, True, 1)
@@ -87,8 +87,8 @@ def test_a_device_gets_the_package_and_says_how_it_went(running: RunningHub) -> 
 def test_one_that_says_nothing_in_time_has_failed_and_the_batch_behind_waits_for_it(running: RunningHub) -> None:
     devices = names(2)
     job = make(running, UPDATE, devices, batch={"size": 1})
-    run = running.hub.jobs.begin(job, by="ann")
-    store = running.hub.jobs.store
+    run = running.platform.jobs.begin(job, by="ann")
+    store = running.platform.jobs.store
     wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.WAITING), "the first to be told")
     assert store.run(job, run.number).counts[DeviceState.PENDING] == 1
     running.clock_ahead_s += 61
@@ -109,19 +109,20 @@ def test_a_device_that_goes_away_while_it_is_looked_at_has_not_failed() -> None:
             owners.clear()
             return {name: UpdateStatus("failed", "somebody moved it") for name in moved}
 
-    hub = SimpleNamespace(updates=Moving(), directory=SimpleNamespace(of=lambda _: owners), now_ms=lambda: 0)
+    directory = SimpleNamespace(of=lambda _: owners)
     job = SimpleNamespace(action=SimpleNamespace(device_group="Cable/Test", timeout_s=60))
     told = SimpleNamespace(device_id="d", answer=json.dumps({"catalog": "Contoso"}), due_ms=1)
-    (outcome,) = JobUpdates(hub).look(job, [told])  # type: ignore[arg-type]
+    looking = JobUpdates(None, directory, Moving(), lambda: 0)  # type: ignore[arg-type]
+    (outcome,) = looking.look(job, [told])  # type: ignore[arg-type]
     assert (outcome.event, outcome.answer) == ("gone", "the device is no longer the catalog's")
 
 
 def test_more_devices_are_waited_for_than_are_told_at_once_and_cancelling_waits_for_none(running: RunningHub) -> None:
     devices = names(30)
     job = make(running, UPDATE, devices, concurrency=2)
-    running.hub.jobs.begin(job, by="ann")
+    running.platform.jobs.begin(job, by="ann")
     run = waiting(running, job)
-    assert running.hub.jobs.cancel(job, run.number).state is RunState.CANCELLED
+    assert running.platform.jobs.cancel(job, run.number).state is RunState.CANCELLED
     results = ended(running, job, run.number)
     assert {(each.state, each.answer) for each in results.values()} == {(DeviceState.SKIPPED, NOT_WAITED_FOR)}
 
@@ -160,14 +161,14 @@ def test_a_schedule_sleeps_while_its_run_waits_and_begins_the_next_at_its_end(ru
     """A run may be waited for for weeks: the schedule looks as seldom as ever, and is woken by the end."""
     now = running.hub.now_ms() // 1000
     job = make(running, {**UPDATE, "timeout_s": 3600}, names(1), start=now - 30, repeat={"every_s": 60})
-    wait_until(lambda: running.hub.jobs.store.runs(job), "the first run")
+    wait_until(lambda: running.platform.jobs.store.runs(job), "the first run")
     first = waiting(running, job)
     running.clock_ahead_s += 61
-    document = running.hub.application.get("job", job)
-    assert running.hub.jobs._begin_if_due(document, running.hub.now_ms() // 1000) == jobs.LOOK_EVERY_S
-    assert [each.number for each in running.hub.jobs.store.runs(job)] == [first.number]
-    running.hub.jobs.cancel(job, first.number)
-    wait_until(lambda: len(running.hub.jobs.store.runs(job)) == 2, "the next run", jobs.LOOK_EVERY_S / 2)
+    document = running.platform.documents.get("job", job)
+    assert running.platform.jobs._begin_if_due(document, running.hub.now_ms() // 1000) == jobs.LOOK_EVERY_S
+    assert [each.number for each in running.platform.jobs.store.runs(job)] == [first.number]
+    running.platform.jobs.cancel(job, first.number)
+    wait_until(lambda: len(running.platform.jobs.store.runs(job)) == 2, "the next run", jobs.LOOK_EVERY_S / 2)
 
 
 @pytest.mark.parametrize("state", [DeviceState.PENDING, DeviceState.WAITING])

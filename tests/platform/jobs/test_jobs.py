@@ -19,7 +19,7 @@ from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 from armillary.engines.jobs.store import JobStore
 from armillary.errors import ConflictError, DataFolderError, NotFoundError
 from armillary.hub.hub import Hub
-from armillary.platform.authored.device_facts import NoDirectory
+from armillary.platform.ports import NoDirectory
 from armillary.twin.author.job import DeviceState, RunState
 
 RUNNER = Path(__file__).with_name("job_runner.py")
@@ -27,19 +27,19 @@ RUNNER = Path(__file__).with_name("job_runner.py")
 
 def make(running: RunningHub, action: dict[str, Any], devices: list[str], **more: Any) -> str:
     """A job over some devices; returns its id."""
-    hub, name = running.hub, f"j-{uuid.uuid4().hex[:8]}"
+    hub, platform, name = running.hub, running.platform, f"j-{uuid.uuid4().hex[:8]}"
     hub.series.commits.submit(hub.series.known_devices(devices)).result(10)
     for each in devices:
-        hub.twins.patch_tags(each, {"job": name})
+        hub.twins.change(each, tags={"job": name})
     filters = [{"field": "tag:job", "operator": "eq", "value": name}]
-    hub.application.put("group", name, {"name": name, "filters": filters}, by="t")
-    hub.application.put("job", name, {"name": name, "group": name, "action": action, **more}, by="t")
+    platform.documents.put("group", name, {"name": name, "filters": filters}, by="t")
+    platform.documents.put("job", name, {"name": name, "group": name, "action": action, **more}, by="t")
     return name
 
 
 def ended(running: RunningHub, job: str, number: int) -> dict[str, Any]:
     """Waits for the end of a run; its results by device."""
-    store = running.hub.jobs.store
+    store = running.platform.jobs.store
 
     def over() -> bool:
         run = store.run(job, number)
@@ -57,21 +57,21 @@ def names(count: int) -> list[str]:
 def test_a_property_is_set_on_every_member(running: RunningHub) -> None:
     devices = names(30)
     job = make(running, {"kind": "set-property", "properties": {"limit": 5}}, devices)
-    run = running.hub.jobs.begin(job, by="ann")
+    run = running.platform.jobs.begin(job, by="ann")
     results = ended(running, job, run.number)
     assert sorted(results) == devices
     assert {each.state for each in results.values()} == {DeviceState.SUCCEEDED}
     assert all(running.hub.twins.get(each).desired.properties == {"limit": 5} for each in devices)
-    found = running.hub.jobs.store.run(job, run.number)
+    found = running.platform.jobs.store.run(job, run.number)
     assert (found.state, found.begun_by, found.counts) == (RunState.COMPLETED, "ann", {DeviceState.SUCCEEDED: 30})
 
 
 def test_cloud_properties_are_merged(running: RunningHub) -> None:
     devices = names(3)
-    running.hub.application.put("device", devices[0], {"by": "operator", "cloud": {"a": 1, "b": 2}}, by="t")
+    running.platform.documents.put("device", devices[0], {"by": "operator", "cloud": {"a": 1, "b": 2}}, by="t")
     job = make(running, {"kind": "set-cloud-property", "properties": {"b": None, "site": "north"}}, devices)
-    ended(running, job, running.hub.jobs.begin(job, by="ann").number)
-    bodies = [running.hub.application.get("device", each).body for each in devices]
+    ended(running, job, running.platform.jobs.begin(job, by="ann").number)
+    bodies = [running.platform.documents.get("device", each).body for each in devices]
     assert bodies == [
         {"by": "operator", "cloud": {"a": 1, "site": "north"}}, {"cloud": {"site": "north"}}, {"cloud": {"site": "north"}},
     ]  # fmt: skip
@@ -98,22 +98,22 @@ def test_a_command_reaches_connected_devices_and_says_what_they_answered(running
     client.subscribe("$iothub/methods/POST/#")
     for command, state, status in (("good", DeviceState.SUCCEEDED, 200), ("bad", DeviceState.FAILED, 501)):
         job = make(running, {"kind": "command", "command": command}, [DEVICE, OTHER])
-        results = ended(running, job, running.hub.jobs.begin(job, by="ann").number)
+        results = ended(running, job, running.platform.jobs.begin(job, by="ann").number)
         assert (results[DEVICE].state, results[DEVICE].status) == (state, status)
         assert json.loads(results[DEVICE].answer) == {"was": command}
         assert results[OTHER].state is DeviceState.FAILED
         assert "request.device-offline" in results[OTHER].answer
     assert called == ["good", "bad"]
     silent = make(running, {"kind": "command", "command": "silent", "timeout_s": 1}, [DEVICE])
-    found = ended(running, silent, running.hub.jobs.begin(silent, by="ann").number)[DEVICE]
+    found = ended(running, silent, running.platform.jobs.begin(silent, by="ann").number)[DEVICE]
     assert (found.state, "request.device-timeout" in found.answer) == (DeviceState.FAILED, True)
     client.close()
 
 
 def test_an_offline_device_is_tried_again_and_reached_when_it_comes(running: RunningHub) -> None:
     job = make(running, {"kind": "command", "command": "good"}, [DEVICE], retries=20, retry_after_s=1)
-    run = running.hub.jobs.begin(job, by="ann")
-    store = running.hub.jobs.store
+    run = running.platform.jobs.begin(job, by="ann")
+    store = running.platform.jobs.store
     wait_until(lambda: store.results(run.number)[0].attempts, "the first attempt")
     client = running.client(DEVICE).ready()
     called = answering(client, {"good": 200})
@@ -128,32 +128,32 @@ def test_an_offline_device_is_tried_again_and_reached_when_it_comes(running: Run
 def test_a_run_ends_when_too_many_fail_and_failed_ones_can_be_done_again(running: RunningHub) -> None:
     devices = names(10)
     job = make(running, {"kind": "command", "command": "x"}, devices, concurrency=1, abort={"count": 3})
-    run = running.hub.jobs.begin(job, by="ann")
+    run = running.platform.jobs.begin(job, by="ann")
     results = ended(running, job, run.number)
-    assert running.hub.jobs.store.run(job, run.number).state is RunState.ABORTED
+    assert running.platform.jobs.store.run(job, run.number).state is RunState.ABORTED
     states = [each.state for each in results.values()]
     assert (states.count(DeviceState.FAILED), states.count(DeviceState.SKIPPED)) == (3, 7)
-    again = running.hub.jobs.begin(job, by="ann", only_failed_of=run.number)
+    again = running.platform.jobs.begin(job, by="ann", only_failed_of=run.number)
     assert sorted(ended(running, job, again.number)) == devices[:3]
 
 
 def test_a_cancelled_run_begins_no_other_device(running: RunningHub) -> None:
     devices = names(50)
     job = make(running, {"kind": "command", "command": "x"}, devices, concurrency=1, batch={"size": 1, "pause_s": 3600})
-    run = running.hub.jobs.begin(job, by="ann")
-    store = running.hub.jobs.store
+    run = running.platform.jobs.begin(job, by="ann")
+    store = running.platform.jobs.store
     wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.FAILED), "the first batch")
     with pytest.raises(ConflictError, match="under way"):
-        running.hub.jobs.begin(job, by="ann")
+        running.platform.jobs.begin(job, by="ann")
     with pytest.raises(ConflictError, match="under way"):
-        running.hub.jobs.forget(job)
-    assert running.hub.jobs.cancel(job, run.number).state is RunState.CANCELLED
+        running.platform.jobs.forget(job)
+    assert running.platform.jobs.cancel(job, run.number).state is RunState.CANCELLED
     results = ended(running, job, run.number)
     assert [each.state for each in results.values()].count(DeviceState.SKIPPED) == 49
     with pytest.raises(ConflictError, match="cancelled"):
-        running.hub.jobs.cancel(job, run.number)
-    wait_until(lambda: running.hub.jobs.counts()["job_runs_now"] == 0, "the run to be let go")
-    running.hub.jobs.forget(job)
+        running.platform.jobs.cancel(job, run.number)
+    wait_until(lambda: running.platform.jobs.counts()["job_runs_now"] == 0, "the run to be let go")
+    running.platform.jobs.forget(job)
     with pytest.raises(NotFoundError):
         store.run(job, run.number)
 
@@ -162,13 +162,13 @@ def test_a_scheduled_job_begins_by_itself_and_repeats(running: RunningHub) -> No
     now = int(time.time())
     action = {"kind": "set-property", "properties": {"a": 1}}
     job = make(running, action, names(2), start=now - 30, repeat={"every_s": 60})
-    store = running.hub.jobs.store
+    store = running.platform.jobs.store
     wait_until(lambda: store.runs(job), "the first run")
     first = store.runs(job)[0]
     assert (first.due, first.begun_by) == (now - 30, "schedule")
     ended(running, job, first.number)
     running.clock_ahead_s = 60.0
-    running.hub.jobs.wake()
+    running.platform.jobs.wake()
     wait_until(lambda: len(store.runs(job)) == 2, "the second run")
     assert store.runs(job)[0].due == now + 30
 
@@ -186,9 +186,9 @@ def test_a_device_that_changed_hands_is_skipped(running: RunningHub) -> None:
             owners[devices[1]] = "South"  # meanwhile
             return {each: {"catalog": owners[each]} for each in device_ids if each in owners}
 
-    running.hub.directory = Directory()
+    running.directory.now = Directory()
     job = make(running, {"kind": "set-property", "properties": {"a": 1}}, devices, catalog="North")
-    results = ended(running, job, running.hub.jobs.begin(job, by="ann").number)
+    results = ended(running, job, running.platform.jobs.begin(job, by="ann").number)
     assert [results[each].state for each in devices] == [
         DeviceState.SUCCEEDED, DeviceState.SKIPPED, DeviceState.SUCCEEDED,
     ]  # fmt: skip
@@ -199,19 +199,19 @@ def test_a_retry_waits_for_as_long_as_the_job_says(running: RunningHub) -> None:
     (device,) = devices = names(1)
     job = make(running, {"kind": "command", "command": "good"}, devices, retries=1, retry_after_s=600)
     begun_ms = running.hub.now_ms()
-    number = running.hub.jobs.begin(job, by="ann").number
-    store = running.hub.jobs.store
+    number = running.platform.jobs.begin(job, by="ann").number
+    store = running.platform.jobs.store
 
     def attempts() -> int:
         return next((each.attempts for each in store.results(number)), 0)
 
     wait_until(lambda: attempts() == 1, "the first attempt")
     other = make(running, {"kind": "set-property", "properties": {"a": 1}}, names(1))
-    ended(running, other, running.hub.jobs.begin(other, by="ann").number)  # the loop has been round since
+    ended(running, other, running.platform.jobs.begin(other, by="ann").number)  # the loop has been round since
     assert attempts() == 1
     assert store.run(job, number).state is RunState.RUNNING
     running.clock_ahead_s += 601 + (running.hub.now_ms() - begun_ms) / 1000
-    running.hub.jobs.wake()
+    running.platform.jobs.wake()
     (found,) = ended(running, job, number).values()
     assert (found.device_id, found.attempts, found.state) == (device, 2, DeviceState.FAILED)
 
@@ -231,7 +231,7 @@ def test_a_run_that_met_a_full_disk_or_a_fault_goes_on_and_says_what_was_done_tw
     monkeypatch.setattr(JobStore, "finish", troubled)
     devices = names(6)
     job = make(running, {"kind": "set-property", "properties": {"a": 1}}, devices, concurrency=2)
-    results = ended(running, job, running.hub.jobs.begin(job, by="ann").number)
+    results = ended(running, job, running.platform.jobs.begin(job, by="ann").number)
     assert not troubles
     assert {each.state for each in results.values()} == {DeviceState.SUCCEEDED}
     assert 1 <= sum(each.repeated for each in results.values()) <= 4

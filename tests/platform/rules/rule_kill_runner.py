@@ -20,6 +20,7 @@ from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
 from armillary.platform.rules import plans as rule_plans
 from armillary.platform.rules.actions import ActionSettings
+from armillary.roles.whole import platform_of
 
 RULE = {
     "name": "Every tenth",
@@ -31,19 +32,20 @@ RULE = {
 
 async def serve(folder: Path, certificate: Path, trusted: Path) -> None:
     rule_plans.MAX_ALERTS_OF_RULE = 10**9  # every firing has its alert here
-    hub = Hub(folder, authenticate=authenticate)
     told = (folder.parent / "told").open("a", encoding="utf-8")
 
     def tell(_device: str, _catalog: str, said: Mapping[str, str]) -> None:
         told.write(said["why"] + "\n")
         told.flush()
 
-    hub.rules.actions.settings = ActionSettings(quarantine=tell)
-    if hub.application.find("rule", "tenth") is None:
-        hub.application.put("rule", "tenth", RULE, by="test")
+    hub = Hub(folder, authenticate=authenticate)
+    platform = platform_of(hub, folder, settings=ActionSettings(quarantine=tell))
+    if platform.documents.find("rule", "tenth") is None:
+        platform.documents.put("rule", "tenth", RULE, by="test")
     context = hub_context(certificate, certificate, trusted.read_text())
+    await platform.start()
     print(await hub.start(context, "127.0.0.1", 0), flush=True)
-    while hub.series.decoder.backlog or hub.rules.count()["rule_firings_uncommitted_now"]:
+    while hub.series.decoder.backlog or platform.rules.count()["rule_firings_uncommitted_now"]:
         await asyncio.sleep(0.01)
     print("caught up", flush=True)
     await asyncio.Event().wait()

@@ -82,11 +82,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def use(running: RunningHub, **settings: Any) -> None:
     hosts = AllowedHosts.parse("127.0.0.1")
-    running.hub.rules.actions.settings = ActionSettings(**{"hosts": hosts, **settings})
+    running.platform.rules.actions.settings = ActionSettings(**{"hosts": hosts, **settings})
 
 
 def deliveries(running: RunningHub, number: int = 0) -> dict[str, Any]:
-    store = running.hub.rules.store()
+    store = running.platform.rules.store()
     found = list(reversed(alerts(running)))
     return {each.action: each for each in store.deliveries_of(found[number])} if len(found) > number else {}
 
@@ -107,7 +107,7 @@ def test_a_message_names_the_device_as_the_alerts_owner_does_and_no_other(owner:
         of=lambda _: {DEVICE: {"catalog": owner}} if owner else {}, names=lambda _: {DEVICE: "Hall pump"}
     )
     alert = SimpleNamespace(device_id=DEVICE, catalog="South")
-    assert rule_actions._name_of(SimpleNamespace(directory=directory), alert) == name  # type: ignore[arg-type]
+    assert rule_actions._name_of(directory, alert) == name  # type: ignore[arg-type]
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_a_webhook_gets_a_signed_cloud_event_that_the_recipe_verifies(
     running: RunningHub, client: Client, hook: Hook
 ) -> None:
     use(running)
-    running.hub.rules.store().commits.submit(rows.secrets_changed("hot", {"1": SECRET}, ["1"])).result()
+    running.platform.rules.store().commits.submit(rows.secrets_changed("hot", {"1": SECRET}, ["1"])).result()
     fire(running, client, {"kind": "webhook", "url": hook.url, "signed": True}, severity="high")
     wait_until(lambda: state(running) == "done", "the delivery")
     ((headers, body),) = hook.got
@@ -127,7 +127,7 @@ def test_a_webhook_gets_a_signed_cloud_event_that_the_recipe_verifies(
     assert (event["specversion"], event["type"], event["subject"]) == ("1.0", "armillary.rule.fired", DEVICE)
     assert (event["id"], event["source"]) == (f"{alert.id}.0", "/catalogs//rules/hot")
     assert (event["data"]["severity"], event["data"]["trace"]["outcome"]) == ("high", "fired")
-    now_s = running.hub.rules.now_ms() // 1000
+    now_s = running.platform.rules.now_ms() // 1000
     signature = headers["Armillary-Signature"]
     assert verify(SECRET, body, signature, now_s) == body
     said_s = int(signature[2:].partition(",")[0])
@@ -158,7 +158,7 @@ def test_a_webhook_that_is_down_is_tried_again_with_the_same_id_until_it_takes_i
     assert len({event["id"] for event in events}) == 1
     assert [headers["Armillary-Attempt"] for headers, _ in hook.got] == ["1", "2", "3", "4"]
     assert deliveries(running)["1"].attempts == 4
-    assert running.hub.counters()["rule_actions_retried"] == 3
+    assert running.platform.counters()["rule_actions_retried"] == 3
 
 
 def test_a_refusal_for_good_is_a_dead_letter_that_an_operator_replays(
@@ -168,12 +168,12 @@ def test_a_refusal_for_good_is_a_dead_letter_that_an_operator_replays(
     hook.answers = [410]
     fire(running, client, {"kind": "webhook", "url": hook.url})
     wait_until(lambda: state(running) == "dead", "the dead letter")
-    (letter,) = running.hub.rules.store().dead("", before=None, limit=10)
+    (letter,) = running.platform.rules.store().dead("", before=None, limit=10)
     assert letter.error == "answered 410"
-    wait_until(lambda: running.hub.counters()["rule_actions_dead_letters_now"] == 1, "it is counted")
-    change = rows.replayed("", [letter.number], running.hub.rules.now_ms())
-    assert running.hub.rules.store().commits.submit(change).result() == 1
-    running.hub.rules.actions.wake_soon()
+    wait_until(lambda: running.platform.counters()["rule_actions_dead_letters_now"] == 1, "it is counted")
+    change = rows.replayed("", [letter.number], running.platform.rules.now_ms())
+    assert running.platform.rules.store().commits.submit(change).result() == 1
+    running.platform.rules.actions.wake_soon()
     wait_until(lambda: state(running) == "done", "the delivery")
     assert len(hook.got) == 2
 
@@ -198,7 +198,7 @@ def test_what_waits_is_given_up_with_its_rule(
     fire(running, client, {"kind": "webhook", "url": hook.url})
     wait_until(lambda: deliveries(running) and deliveries(running)["1"].attempts == 1, "the first attempt")
     assert state(running) == "waiting"
-    running.hub.application.delete("rule", "hot", by="test")
+    running.platform.documents.delete("rule", "hot", by="test")
     wait_until(lambda: state(running) == "dead", "it is given up")
     assert "the rule was deleted" in deliveries(running)["1"].error
 
@@ -396,34 +396,34 @@ def test_a_command_to_a_device_that_takes_none_waits_and_one_it_refuses_is_dead(
 def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only(
     running: RunningHub, client: Client
 ) -> None:
-    hub, audited = running.hub, list[Any]()
-    hub.directory = Owners({DEVICE: "North", OTHER: "South"})
+    hub, platform, audited = running.hub, running.platform, list[Any]()
+    running.directory.now = Owners({DEVICE: "North", OTHER: "South"})
     use(running, audit=lambda *line: audited.append(line))
-    hub.application.put("group", "everybody", {"name": "Everybody"}, by="t")
+    platform.documents.put("group", "everybody", {"name": "Everybody"}, by="t")
     action = {"kind": "set-property", "properties": {"closed": True}}
     for name, catalog in (("of-all", None), ("of-south", "South")):
         body = {"name": name, "group": "everybody", "catalog": catalog, "action": action}
-        hub.application.put("job", name, body, by="t")
+        platform.documents.put("job", name, body, by="t")
     jobs = [{"name": name, "kind": "job", "job": name} for name in ("of-all", "of-south", "of-nobody")]
     fire(running, client, *jobs)
 
     def made() -> dict[str, Any]:
-        store = hub.rules.store()
+        store = platform.rules.store()
         return {each.action: each for alert in store.alerts("North") for each in store.deliveries_of(alert)}
 
     states = {"of-all": "done", "of-south": "dead", "of-nobody": "dead"}
     wait_until(lambda: {name: each.state for name, each in made().items()} == states, "the outcomes")
     assert "there is no job" in made()["of-south"].error  # another owner's
     wait_until(lambda: hub.twins.get(DEVICE).desired.properties, "the job")
-    (run,) = hub.jobs.store.runs("of-all")
-    assert [each.device_id for each in hub.jobs.store.results(run.number)] == [DEVICE]
+    (run,) = platform.jobs.store.runs("of-all")
+    assert [each.device_id for each in platform.jobs.store.results(run.number)] == [DEVICE]
     assert hub.twins.get(OTHER).desired.properties == {}
     assert audited == [("rule hot", "job.run", DEVICE, {"job": "of-all", "run": run.number})]
-    (alert,) = hub.rules.store().alerts("North")
-    wait_until(lambda: hub.jobs.store.run("of-all", run.number).state == "completed", "its end")
+    (alert,) = platform.rules.store().alerts("North")
+    wait_until(lambda: platform.jobs.store.run("of-all", run.number).state == "completed", "its end")
     # An attempt that began the run and whose end was not noted is made again: it begins no other.
-    assert running.run(hub.rules.actions._job(made()["of-all"], alert)) == ""
-    assert len(hub.jobs.store.runs("of-all")) == 1
+    assert running.run(platform.rules.actions._job(made()["of-all"], alert)) == ""
+    assert len(platform.jobs.store.runs("of-all")) == 1
 
 
 def test_quarantine_goes_to_who_decides_and_is_dead_where_nobody_does(running: RunningHub, client: Client) -> None:
@@ -443,7 +443,7 @@ def test_what_was_not_delivered_is_delivered_by_the_next_life(
     lives: Lives, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
-    monkeypatch.setattr(rule_actions, "ActionSettings", lambda: settings)
+    monkeypatch.setattr("armillary.platform.platform.ActionSettings", lambda: settings)
     running = lives.begin()
     hook.answers = [500] * 3
     client = running.client().ready()
@@ -465,7 +465,7 @@ def test_too_many_waiting_deliveries_become_dead_letters_and_are_counted(
     fire(running, client, {"name": "a", **one}, {"name": "b", **one})
     wait_until(lambda: deliveries(running), "the deliveries")
     assert {name: each.state for name, each in deliveries(running).items()} == {"a": "waiting", "b": "dead"}
-    wait_until(lambda: running.hub.counters()["rule_deliveries_refused"] == 1, "it is counted")
+    wait_until(lambda: running.platform.counters()["rule_deliveries_refused"] == 1, "it is counted")
 
 
 def test_old_alerts_go_with_their_deliveries(
@@ -477,7 +477,7 @@ def test_old_alerts_go_with_their_deliveries(
     for _ in range(3):
         client.telemetry({"t": 31})
     wait_until(lambda: len(alerts(running)) == 4, "four alerts")
-    assert running.hub.rules.store().commits.submit(rows.pruned).result() == 2
+    assert running.platform.rules.store().commits.submit(rows.pruned).result() == 2
     assert [each.number for each in alerts(running)] == [4, 3]
 
 

@@ -20,8 +20,8 @@ HOT: dict[str, Any] = {"name": "Hot", "conditions": [{"telemetry": "t", "op": ">
 
 
 def put(running: RunningHub, rule_id: str, **fields: Any) -> None:
-    version = running.hub.application.put("rule", rule_id, {**HOT, **fields}, by="test").version
-    worker = running.hub.rules
+    version = running.platform.documents.put("rule", rule_id, {**HOT, **fields}, by="test").version
+    worker = running.platform.rules
 
     def is_taken_up() -> bool:
         loaded = worker._rules.get(rule_id)
@@ -31,11 +31,11 @@ def put(running: RunningHub, rule_id: str, **fields: Any) -> None:
 
 
 def alerts(running: RunningHub, **wanted: Any) -> list[Any]:
-    return running.hub.rules.store().alerts("", **wanted)
+    return running.platform.rules.store().alerts("", **wanted)
 
 
 def outcomes(running: RunningHub, rule_id: str = "hot", device: str = DEVICE) -> list[str]:
-    return [entry["outcome"] for entry in reversed(running.hub.rules.trace(rule_id, device))]
+    return [entry["outcome"] for entry in reversed(running.platform.rules.trace(rule_id, device))]
 
 
 def test_a_rule_fires_and_is_over_when_the_value_is(running: RunningHub, client: Client) -> None:
@@ -54,12 +54,12 @@ def test_without_a_rule_nothing_is_opened_and_no_message_is_looked_at(
     running: RunningHub, client: Client, tmp_path: Path
 ) -> None:
     client.telemetry({"t": 31})
-    assert not running.hub.rules.is_active
+    assert not running.platform.rules.is_active
     assert not (tmp_path / "hub" / FILE_NAME).exists()
     put(running, "hot", enabled=False)
     client.telemetry({"t": 31})
-    assert not running.hub.rules.is_active
-    assert running.hub.rules.count()["rule_evaluations"] == 0
+    assert not running.platform.rules.is_active
+    assert running.platform.rules.count()["rule_evaluations"] == 0
 
 
 def test_the_last_rule_ends_the_look_at_all_devices_too(running: RunningHub) -> None:
@@ -67,7 +67,7 @@ def test_the_last_rule_ends_the_look_at_all_devices_too(running: RunningHub) -> 
     put(running, "hot")
 
     async def ended() -> bool:
-        found = running.hub.rules
+        found = running.platform.rules
         found._make_again()
         is_looking = found._survey is not None
         found._end()
@@ -93,7 +93,7 @@ def test_a_rule_looks_only_at_its_own_devices_and_names(running: RunningHub, cli
     wait_until(lambda: alerts(running), "an alert")
     assert [each.rule_id for each in alerts(running)] == ["cold"]
     assert outcomes(running) == []
-    assert running.hub.rules.state_of("hot", DEVICE) is None
+    assert running.platform.rules.state_of("hot", DEVICE) is None
 
 
 def test_no_data_is_noticed_by_the_clock_and_over_with_the_next_message(running: RunningHub, client: Client) -> None:
@@ -121,11 +121,11 @@ def test_reported_desired_and_cloud_properties_are_looked_at_when_they_change(
     client.subscribe("$iothub/twin/res/#")
     client.publish("$iothub/twin/PATCH/properties/reported/?$rid=1", b'{"mode":"fault"}')
     wait_until(lambda: "mode" in {each.rule_id for each in alerts(running)}, "the reported property fires")
-    running.hub.twins.patch_desired(DEVICE, {"level": 4})
+    running.hub.twins.change(DEVICE, desired={"level": 4})
     wait_until(lambda: "want" in {each.rule_id for each in alerts(running)}, "the desired property fires")
     client.telemetry({"t": 31})
     wait_until(lambda: "unknown" in outcomes(running, "limit"), "no threshold yet")
-    running.hub.application.put("device", DEVICE, {"cloud": {"max": 30}}, by="test")
+    running.platform.documents.put("device", DEVICE, {"cloud": {"max": 30}}, by="test")
     wait_until(lambda: "limit" in {each.rule_id for each in alerts(running)}, "the new threshold fires")
 
 
@@ -138,8 +138,8 @@ def test_a_changed_rule_begins_anew_and_a_disabled_one_is_silent(running: Runnin
     client.telemetry({"t": 41})
     wait_until(lambda: len(alerts(running)) == 2, "the second alert")
     assert [each.over_ms is None for each in alerts(running)] == [True, False], "the first one is nobody's any more"
-    running.hub.application.delete("rule", "hot", by="test")
-    wait_until(lambda: not running.hub.rules.is_active, "no rule is left")
+    running.platform.documents.delete("rule", "hot", by="test")
+    wait_until(lambda: not running.platform.rules.is_active, "no rule is left")
     client.telemetry({"t": 99})
     assert len(alerts(running)) == 2
 
@@ -154,7 +154,7 @@ def test_bad_values_are_counted_and_said_and_hurt_no_other_message(running: Runn
     client.telemetry({"t": 31})
     wait_until(lambda: alerts(running), "an alert")
     assert outcomes(running) == ["unknown", "fired"]
-    assert "a text cannot be compared so with a number" in running.hub.rules.trace("hot", DEVICE)[1]["why"]
+    assert "a text cannot be compared so with a number" in running.platform.rules.trace("hot", DEVICE)[1]["why"]
     assert running.hub.counters()["messages_undecodable"] == 3
 
 
@@ -162,8 +162,8 @@ def test_traces_are_bounded_and_what_is_dropped_is_counted(running: RunningHub, 
     put(running, "hot")
     for number in range(rule_traces.MAX_ENTRIES + 5):
         client.telemetry({"t": number / 10})
-    wait_until(lambda: running.hub.rules.count()["rule_evaluations"] == rule_traces.MAX_ENTRIES + 5, "evaluations")
-    assert len(running.hub.rules.trace("hot", DEVICE)) == rule_traces.MAX_ENTRIES
+    wait_until(lambda: running.platform.rules.count()["rule_evaluations"] == rule_traces.MAX_ENTRIES + 5, "evaluations")
+    assert len(running.platform.rules.trace("hot", DEVICE)) == rule_traces.MAX_ENTRIES
 
 
 def test_a_fault_in_one_rule_is_counted_and_the_others_go_on(
@@ -182,15 +182,15 @@ def test_a_fault_in_one_rule_is_counted_and_the_others_go_on(
     client.telemetry({"t": 31})
     wait_until(lambda: alerts(running), "an alert")
     assert [each.rule_id for each in alerts(running)] == ["hot"]
-    assert running.hub.rules.count()["rule_faults"] == 1
+    assert running.platform.rules.count()["rule_faults"] == 1
 
 
 def test_a_rule_document_that_says_no_rule_is_counted_and_hurts_nothing(running: RunningHub, client: Client) -> None:
-    running.hub.application.put("rule", "junk", {"name": 3}, by="import")
+    running.platform.documents.put("rule", "junk", {"name": 3}, by="import")
     put(running, "hot")
     client.telemetry({"t": 31})
     wait_until(lambda: alerts(running), "an alert")
-    assert running.hub.rules.count()["rules_unreadable"] == 1
+    assert running.platform.rules.count()["rules_unreadable"] == 1
 
 
 class Lives:
@@ -230,7 +230,7 @@ def test_a_restart_loses_no_window_and_fires_nothing_twice(lives: Lives) -> None
     wait_until(lambda: all(each.over_ms for each in alerts(running)), "both are over")
     device.close()
     running = lives.begin()
-    assert running.hub.rules.state_of("sum", DEVICE) in (None, "clear")
+    assert running.platform.rules.state_of("sum", DEVICE) in (None, "clear")
     device = running.client().ready()
     device.telemetry({"t": 20.0})
     wait_until(lambda: len(alerts(running)) == 3, "31 - 21 + 20 is 30, over both lives")
@@ -259,7 +259,7 @@ def test_a_deadline_waits_until_every_message_that_came_before_it_was_evaluated(
 ) -> None:
     client.telemetry({"t": 1})
     put(running, "silent", conditions=[{"silent_s": 1}])
-    worker = running.hub.rules
+    worker = running.platform.rules
     plan = wait_until(lambda: worker._plans.get(DEVICE), "the rule's plan for the device")
     now_ms = worker.now_ms()
 
@@ -284,7 +284,7 @@ def test_a_message_that_was_evaluated_in_an_earlier_life_is_passed_over(running:
     put(running, "hot", repeat=True)
     client.telemetry({"t": 31})
     wait_until(lambda: alerts(running), "an alert")
-    worker = running.hub.rules
+    worker = running.platform.rules
     plan = worker._plans[DEVICE]
     number = running.hub.series.device(DEVICE).number
     evaluated = worker.count()["rule_evaluations"]
@@ -315,8 +315,10 @@ def test_firings_that_the_disk_refuses_are_kept_when_it_takes_them_again(
         client.telemetry({"t": 31})
     wait_until(lambda: len(alerts(running)) == 3, "every firing, once")
     assert len(refused) == 2
-    assert running.hub.counters()["rule_commits_failed"] == 2
-    wait_until(lambda: running.hub.counters()["rule_firings_uncommitted_now"] == 0, "the loop to know of the commit")
+    assert running.platform.counters()["rule_commits_failed"] == 2
+    wait_until(
+        lambda: running.platform.counters()["rule_firings_uncommitted_now"] == 0, "the loop to know of the commit"
+    )
 
 
 def test_what_changed_is_kept_now_and_then_without_a_firing(
@@ -325,11 +327,12 @@ def test_what_changed_is_kept_now_and_then_without_a_firing(
     put(running, "hot")
     monkeypatch.setattr(rule_keeping, "CHECKPOINT_S", 0.0)
     client.telemetry({"t": 1})
-    wait_until(lambda: running.hub.rules.store().states(), "the state is kept")
+    wait_until(lambda: running.platform.rules.store().states(), "the state is kept")
     wait_until(
-        lambda: running.hub.rules.store().evaluated() == running.hub.series.decoder.decoded_seq, "and how far it went"
+        lambda: running.platform.rules.store().evaluated() == running.hub.series.decoder.decoded_seq,
+        "and how far it went",
     )
-    (row,) = running.hub.rules.store().states()
+    (row,) = running.platform.rules.store().states()
     assert [(rule, version) for rule, version, _ in row.states] == [("hot", 1)]
 
 
@@ -337,21 +340,21 @@ def test_a_rule_for_a_device_group_follows_who_is_in_it(
     running: RunningHub, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = {"name": "North", "filters": [{"field": "tag:site", "operator": "eq", "value": "north"}]}
-    running.hub.application.put("group", "north", group, by="test")
+    running.platform.documents.put("group", "north", group, by="test")
     put(running, "hot", target={"group": "north"}, repeat=True)
     client.telemetry({"t": 31})
     put(running, "other")  # behind the message
-    assert running.hub.rules.state_of("hot", DEVICE) is None
-    running.hub.twins.patch_tags(DEVICE, {"site": "north"})
-    wait_until(lambda: running.hub.rules.state_of("hot", DEVICE) == "clear", "it is in the group")
+    assert running.platform.rules.state_of("hot", DEVICE) is None
+    running.hub.twins.change(DEVICE, tags={"site": "north"})
+    wait_until(lambda: running.platform.rules.state_of("hot", DEVICE) == "clear", "it is in the group")
     client.telemetry({"t": 31})
     wait_until(lambda: "hot" in {each.rule_id for each in alerts(running)}, "it fires")
     south = {"name": "South", "filters": [{"field": "tag:site", "operator": "eq", "value": "south"}]}
-    running.hub.application.put("group", "north", south, by="test")
-    wait_until(lambda: running.hub.rules.state_of("hot", DEVICE) is None, "the group changed")
+    running.platform.documents.put("group", "north", south, by="test")
+    wait_until(lambda: running.platform.rules.state_of("hot", DEVICE) is None, "the group changed")
     # What nobody tells of: a group over last values, found by looking again.
     warm = {"name": "Warm", "filters": [{"field": "telemetry:level", "operator": "gt", "value": 5}]}
-    running.hub.application.put("group", "north", warm, by="test")
+    running.platform.documents.put("group", "north", warm, by="test")
     monkeypatch.setattr(rules, "GROUP_AGE_S", 0.1)
     client.telemetry({"level": 6})
-    wait_until(lambda: running.hub.rules.state_of("hot", DEVICE) is not None, "it is in the group by its value")
+    wait_until(lambda: running.platform.rules.state_of("hot", DEVICE) is not None, "it is in the group by its value")

@@ -16,12 +16,13 @@ from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.rules.test_rules import alerts, put
 
 from armillary.api.views import status as views_status
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.database.sqlite_file import Layout, open_writer
 from armillary.engines.rules import database, rows, shares
 from armillary.engines.rules.rows import Alert, Delivery, Fired
 from armillary.engines.rules.store import RuleStore
 from armillary.platform.rules import actions as rule_actions, keeping as rule_keeping, plans as rule_plans
-from armillary.platform.rules.actions import RuleActions
+from armillary.platform.rules.actions import ActionSettings, RuleActions
 from armillary.platform.rules.keeping import RuleCounters, RuleKeeping
 from armillary.platform.rules.pending import Queue
 from armillary.platform.rules.plans import Plan
@@ -157,8 +158,9 @@ def test_targets_that_do_not_answer_leave_attempts_for_other_owners(
     kept(store, *(firing(each, "Beta", f"r{each}", actions=8) for each in range(20)), firing(99, "Alpha", "fire"))
 
     async def owners() -> set[str]:
-        rules: Any = SimpleNamespace(store=lambda: store, now_ms=lambda: 1000)
-        actions = RuleActions(SimpleNamespace(), rules)  # type: ignore[arg-type]
+        unused: Any = None
+        kept_in = OnDemand(lambda: store, lambda: True)
+        actions = RuleActions(kept_in, unused, unused, unused, unused, ActionSettings(), lambda: 1.0)
 
         async def silent(_: Delivery) -> None:
             await asyncio.Event().wait()
@@ -201,7 +203,7 @@ def test_owners_take_turns_in_commits(catalog: str) -> None:
 def test_what_is_kept_at_the_end_is_bounded_and_the_rest_is_evaluated_again(
     store: RuleStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeping = RuleKeeping(tmp_path, RuleCounters(), lambda: None)
+    keeping = RuleKeeping(OnDemand(lambda: store, lambda: True), RuleCounters(), lambda: None)
     plans = [plan_of(each, each) for each in ("one", "two", "quiet")]
 
     def end() -> tuple[set[str], int]:
@@ -229,14 +231,14 @@ def test_a_rule_that_fires_too_often_is_counted_on_its_last_alert(
             client.telemetry({"t": value})
 
     toggled([40, 20] * 10)
-    wait_until(lambda: running.hub.counters()["rule_firings_counted"] == 7, "the rest is counted")
+    wait_until(lambda: running.platform.counters()["rule_firings_counted"] == 7, "the rest is counted")
     assert [each.more for each in alerts(running)] == [7, 0, 0]
     wait_until(lambda: alerts(running)[0].over_ms, "it is over with the last value")
     toggled([40])
     wait_until(lambda: alerts(running)[0].more == 8, "one more")
     assert alerts(running)[0].over_ms is None, "its conditions are met again"
     # What makes the rule begin anew for the device gives it no further alerts.
-    running.call(running.hub.rules._look_again, DEVICE)
+    running.call(running.platform.rules._look_again, DEVICE)
     toggled([20, 40, 20])
     wait_until(lambda: alerts(running)[0].more == 9, "counted too")
     # Control: without the limit each has an alert.
@@ -249,7 +251,7 @@ def test_rules_that_fire_all_the_time_do_not_put_off_the_checkpoint(
     store: RuleStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a crash has everything since the last quiet moment evaluated again."""
-    keeping = RuleKeeping(tmp_path, RuleCounters(), lambda: None)
+    keeping = RuleKeeping(OnDemand(lambda: store, lambda: True), RuleCounters(), lambda: None)
     posted: list[Any] = []
     monkeypatch.setattr(keeping, "post", lambda change, *_: posted.append(change))
     monkeypatch.setattr(rule_keeping, "CHECKPOINT_S", 0.0)
@@ -288,7 +290,7 @@ def test_the_status_says_what_is_wrong_with_rules(counts: dict[str, int], words:
         "rule_commits_failed", "rule_firings_uncommitted_now", "rule_firings_uncommitted_age_s_now",
         "rule_action_owners_full_now", "rule_action_rules_full_now",
     )  # fmt: skip
-    hub: Any = SimpleNamespace(rules=SimpleNamespace(count=lambda: {**dict.fromkeys(names, 0), **counts}))
-    state, detail = views_status._rules(hub)
+    platform: Any = SimpleNamespace(rules=SimpleNamespace(count=lambda: {**dict.fromkeys(names, 0), **counts}))
+    state, detail = views_status._rules(platform)
     assert state == ("ok" if words is None else "degraded")
     assert (words or "") in detail

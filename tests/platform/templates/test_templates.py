@@ -13,25 +13,26 @@ from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 from tests.twin.template.test_template import BODY, ROOT
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.hub.hub import Hub
+from armillary.platform.platform import Platform
 from armillary.platform.templates import templates as templates_module
 
 PNP = f"localhost/{DEVICE}/?api-version=2020-09-30&DeviceClientType=test&model-id={ROOT.replace(':', '%3A')}"
 PNP = PNP.replace(";", "%3B")
 
 
-def published(hub: Hub, name: str = "controller", body: Any = BODY) -> None:
-    hub.templates.put(name, body, by="ann")
-    hub.templates.publish(name, by="ann")
+def published(platform: Platform, name: str = "controller", body: Any = BODY) -> None:
+    platform.templates.put(name, body, by="ann")
+    platform.templates.publish(name, by="ann")
 
 
 def test_a_device_that_announces_a_model_gets_its_template(running: RunningHub) -> None:
+    platform = running.platform
     hub = running.hub
-    published(hub)
+    published(platform)
     with contextlib.closing(running.client(username=PNP)) as device:
-        found = wait_until(lambda: hub.templates.device(DEVICE).ready, "the template")
+        found = wait_until(lambda: platform.templates.device(DEVICE).ready, "the template")
         assert found.template.root == ROOT
-        kept = hub.templates.device(DEVICE)
+        kept = platform.templates.device(DEVICE)
         assert (kept.name, kept.version, kept.by, kept.cloud) == ("controller", 1, "device", {"Limit": 40})
         device.telemetry({"temperature": 20.5}, "%24.sub=thermostat1")
         wait_until(lambda: hub.series.last_values(DEVICE), "the value")
@@ -39,50 +40,51 @@ def test_a_device_that_announces_a_model_gets_its_template(running: RunningHub) 
 
 
 def test_what_a_device_announces_never_overrides_an_operator(running: RunningHub) -> None:
+    platform = running.platform
     hub = running.hub
-    published(hub)
-    published(hub, "other", {**BODY, "display_name": "Other"})
-    hub.templates.assign(DEVICE, "other", by="ann")
+    published(platform)
+    published(platform, "other", {**BODY, "display_name": "Other"})
+    platform.templates.assign(DEVICE, "other", by="ann")
     with contextlib.closing(running.client(username=PNP)) as device:
         device.telemetry({"load": 1})
         wait_until(lambda: hub.model_id(DEVICE) == ROOT, "the announcement")
-        hub.templates.announced(DEVICE, ROOT)
-        assert (hub.templates.device(DEVICE).name, hub.templates.device(DEVICE).by) == ("other", "operator")
+        platform.templates.announced(DEVICE, ROOT)
+        assert (platform.templates.device(DEVICE).name, platform.templates.device(DEVICE).by) == ("other", "operator")
 
 
 @pytest.mark.parametrize("model", ["dtmi:nobody:Knows;1", "no identifier", "x" * 500, ROOT])
 def test_a_model_that_nobody_published_gives_nothing(running: RunningHub, model: str) -> None:
-    running.hub.templates.put("draft", BODY, by="ann")  # a draft is for nobody
-    running.hub.templates.announced(DEVICE, model)
-    assert running.hub.templates.device(DEVICE).name == ""
+    running.platform.templates.put("draft", BODY, by="ann")  # a draft is for nobody
+    running.platform.templates.announced(DEVICE, model)
+    assert running.platform.templates.device(DEVICE).name == ""
 
 
 def test_an_announcement_while_the_hub_closes_harms_nothing(running: RunningHub) -> None:
-    published(running.hub)
-    running.hub.application.close()
-    running.hub.templates.announced(DEVICE, ROOT)
+    published(running.platform)
+    running.platform.documents.close()
+    running.platform.templates.announced(DEVICE, ROOT)
 
 
 def test_templates_are_ready_within_bounds_and_never_out_of_date(
     running: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates_module, "MAX_READY", 3)
-    templates = running.hub.templates
+    templates = running.platform.templates
     for number in range(6):
         templates.put(f"t{number}", {**BODY, "display_name": f"T{number}"}, by="ann")
         assert templates.get(f"t{number}").template.display_name == f"T{number}"
         assert len(templates._ready) <= 3
     templates.put("t0", {**BODY, "display_name": "New"}, by="ann")
     assert templates.get("t0").template.display_name == "New"
-    published(running.hub)
+    published(running.platform)
     templates.announced(DEVICE, ROOT)
     assert templates.device(DEVICE).version == 1
 
 
 def test_writers_of_one_devices_cloud_properties_never_lose_each_other(running: RunningHub) -> None:
     body = {**BODY, "cloud_properties": [{"name": f"C{n}", "schema": "integer"} for n in range(4)], "views": []}
-    published(running.hub, "many", body)
-    templates = running.hub.templates
+    published(running.platform, "many", body)
+    templates = running.platform.templates
     templates.assign(DEVICE, "many", by="ann")
 
     def write(name: str) -> None:
@@ -104,11 +106,11 @@ def test_writers_of_one_devices_cloud_properties_never_lose_each_other(running: 
 
 def test_many_devices_are_migrated_in_few_transactions(running: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(templates_module, "MIGRATED_AT_ONCE", 7)
-    templates = running.hub.templates
-    published(running.hub)
+    templates = running.platform.templates
+    published(running.platform)
     for number in range(25):
         templates.assign(f"device{number}", "controller", by="ann")
-    published(running.hub, body={**BODY, "description": "second"})
+    published(running.platform, body={**BODY, "description": "second"})
     summary = templates.migrate_all("controller", by="ann")
     assert (summary.devices, summary.losing) == (25, 0)
     assert {templates.device(f"device{number}").version for number in range(25)} == {2}
@@ -121,42 +123,43 @@ def test_many_devices_are_migrated_in_few_transactions(running: RunningHub, monk
 
 def test_a_draft_has_no_version_and_a_published_one_is_not_written(running: RunningHub) -> None:
     with pytest.raises(InvalidArgumentError, match="a draft has none"):
-        running.hub.templates.put("controller", {**BODY, "version": 3}, by="ann")
+        running.platform.templates.put("controller", {**BODY, "version": 3}, by="ann")
     with pytest.raises(InvalidArgumentError):
-        running.hub.templates.put("controller.1", BODY, by="ann")
+        running.platform.templates.put("controller.1", BODY, by="ann")
 
 
 def test_every_message_is_judged_as_it_comes_in(running: RunningHub) -> None:
+    platform = running.platform
     hub = running.hub
-    published(hub)
-    hub.templates.assign(DEVICE, "controller", by="ann")
+    published(platform)
+    platform.templates.assign(DEVICE, "controller", by="ann")
     with contextlib.closing(running.client()) as device:
 
         def judged() -> bool:
             device.telemetry({"load": 1.5})
-            return hub.counters()["values_checked"] > 0
+            return platform.counters()["values_checked"] > 0
 
         wait_until(judged, "its template is looked up")
-        before = hub.counters()
+        before = platform.counters()
         for number in range(3):
             device.telemetry({"load": "heavy", "other": number, "thermostat1": 1})
-        wait_until(lambda: hub.counters()["values_checked"] >= before["values_checked"] + 9, "all judged")
-        after = hub.counters()
+        wait_until(lambda: platform.counters()["values_checked"] >= before["values_checked"] + 9, "all judged")
+        after = platform.counters()
         assert after["values_misfit"] - before["values_misfit"] == 3
         assert after["values_unmodelled"] - before["values_unmodelled"] == 6
-        found = hub.models.last_misfit(DEVICE)
+        found = platform.models.last_misfit(DEVICE)
         assert found is not None
         assert (found.name, found.expected, found.got, found.count) == ("load", "a number", "heavy", 3)
-        published(hub, body={**BODY, "models": [_with_text_load(), *BODY["models"][1:]]})
-        hub.templates.migrate_all("controller", by="ann")
+        published(platform, body={**BODY, "models": [_with_text_load(), *BODY["models"][1:]]})
+        platform.templates.migrate_all("controller", by="ann")
 
         def fits() -> bool:
-            before = hub.counters()
+            before, decoded = platform.counters(), hub.counters()["messages_decoded"]
             device.telemetry({"load": "heavy"})
-            wait_until(lambda: hub.counters()["messages_decoded"] > before["messages_decoded"], "decoded")
+            wait_until(lambda: hub.counters()["messages_decoded"] > decoded, "decoded")
             return bool(
-                hub.counters()["values_checked"] > before["values_checked"]
-                and hub.counters()["values_misfit"] == before["values_misfit"]
+                platform.counters()["values_checked"] > before["values_checked"]
+                and platform.counters()["values_misfit"] == before["values_misfit"]
             )
 
         wait_until(fits, "the new version is used")
@@ -174,7 +177,7 @@ def test_a_device_without_a_template_is_not_judged_and_its_values_are_kept(runni
             device.telemetry({"load": f"x{number}"})
         last = wait_until(lambda: running.hub.series.last_values(DEVICE), "the value")
         assert last[0].metric == "load"
-        assert running.hub.counters()["values_checked"] == 0
+        assert running.platform.counters()["values_checked"] == 0
 
 
 @pytest.mark.parametrize(
@@ -189,15 +192,15 @@ def test_a_device_without_a_template_is_not_judged_and_its_values_are_kept(runni
 def test_of_several_templates_of_a_model_a_device_gets_its_catalogs(
     running: RunningHub, catalogs: dict[str, str | None], expected: str
 ) -> None:
-    running.hub.directory = Owners({}, everything_else="North")
+    running.directory.now = Owners({}, everything_else="North")
     for name, catalog in catalogs.items():
-        published(running.hub, name, {**BODY, "catalog": catalog})
-    running.hub.templates.announced(DEVICE, ROOT)
-    assert running.hub.templates.device(DEVICE).name == expected
+        published(running.platform, name, {**BODY, "catalog": catalog})
+    running.platform.templates.announced(DEVICE, ROOT)
+    assert running.platform.templates.device(DEVICE).name == expected
 
 
 def test_a_template_that_cannot_be_read_stops_no_other(running: RunningHub) -> None:
-    running.hub.application.put("template", "aaa.1", {"root": "dtmi:other:Root;1", "models": 5}, by="test")
-    published(running.hub)
-    running.hub.templates.announced(DEVICE, ROOT)
-    assert running.hub.templates.device(DEVICE).name == "controller"
+    running.platform.documents.put("template", "aaa.1", {"root": "dtmi:other:Root;1", "models": 5}, by="test")
+    published(running.platform)
+    running.platform.templates.announced(DEVICE, ROOT)
+    assert running.platform.templates.device(DEVICE).name == "controller"

@@ -40,7 +40,7 @@ def get_organization(call: Call) -> dict[str, Any]:
 
 def put_organization(call: Call) -> dict[str, Any]:
     """Make or change an organisation; the tree has at most five levels."""
-    return _put(call, body_object(call), call.hub.application.find(KIND, _given(call)))
+    return _put(call, body_object(call), call.platform.documents.find(KIND, _given(call)))
 
 
 def patch_organization(call: Call) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _visible(call: Call) -> Document:
 
 def _seen(call: Call, after: str) -> Iterator[Document]:
     root, owner = call.operator.organisation, call.owner
-    reach = None if root is None else call.hub.organisations.subtree(root)
+    reach = None if root is None else call.platform.organisations.subtree(root)
     for each in documents(call, KIND, after):
         if authored.is_visible(each, owner) and (reach is None or each.id in reach):
             yield each

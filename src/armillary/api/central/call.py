@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from armillary.api.central.table import Operation
-from armillary.api.http.routes import hub_of, operator_of, service_of
+from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.engines.documents.document import none_there
@@ -20,6 +20,7 @@ from armillary.errors import ConflictError, InvalidArgumentError
 if TYPE_CHECKING:
     from armillary.engines.records.schema.rows import Catalog, Token
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 T = TypeVar("T")
@@ -53,6 +54,11 @@ class Call:
     def hub(self) -> Hub:
         """The hub."""
         return hub_of(self.request)
+
+    @property
+    def platform(self) -> Platform:
+        """The application platform."""
+        return platform_of(self.request)
 
     @property
     def service(self) -> SecurityService:

@@ -19,7 +19,6 @@ from armillary.api.iot_hub import call as iot_hub_call
 from armillary.engines.records.queries.hub import HubIdentity
 from armillary.engines.records.schema.rows import Device
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
-from armillary.hub.devices.forgetting import forget_device
 from armillary.service.hub_access.identities import IdentityForm, awaits_keys, etag_of
 from armillary.wire.hub.credentials import check_device_name
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name
@@ -56,7 +55,7 @@ def put_device(call: Call) -> dict[str, Any]:
         _keep(call, made.identity, wanted)
     except ArmillaryError:  # nothing half made stays
         call.service.hub_identities.delete(made.identity, actor=call.operator.name)
-        forget_device(call.hub, made.identity, by=call.operator.name)
+        _forget(call, made.identity)
         raise
     return document(call, made)
 
@@ -73,7 +72,7 @@ def delete_device(call: Call) -> None:
         raise _elsewhere(found, "is decommissioned, not deleted", "armillary device decommission")
     match("device", call.if_match, etag(call, found))
     call.service.hub_identities.delete(found.identity, actor=call.operator.name, if_match=etag_of(found))
-    forget_device(call.hub, found.identity, by=call.operator.name)
+    _forget(call, found.identity)
 
 
 def find(call: Call) -> HubIdentity | Device:
@@ -103,7 +102,7 @@ def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | N
         key = (str(body["template"]), int(body.get("version") or 1))
         known = {} if names is None else names
         if key not in known:
-            known[key] = template_id_of(call.hub, *key)
+            known[key] = template_id_of(call.platform, *key)
         shown["template"] = known[key]
     return shown
 
@@ -165,7 +164,7 @@ def _wanted(call: Call, found: AnyDevice | None, body: Mapping[str, Any]) -> _Wa
     if body.get("organizations") is not None:
         wanted.organisation = (_organisation(call, body["organizations"]),)
         identity = None if found is None else iot_hub_call.identity_of(found)
-        if identity is not None and call.hub.organisations.of_device(identity) == wanted.organisation[0]:
+        if identity is not None and call.platform.organisations.of_device(identity) == wanted.organisation[0]:
             wanted.organisation = None
         elif found is not None or wanted.organisation[0] is not None:
             _check_may_assign(call)
@@ -175,7 +174,7 @@ def _wanted(call: Call, found: AnyDevice | None, body: Mapping[str, Any]) -> _Wa
 def _organisations(call: Call, body: Mapping[str, Any]) -> list[str]:
     """The organisation of a device, where it is one of its catalog: not that of an earlier owner."""
     given = body.get("organisation")
-    found = call.hub.organisations.all().get(given) if isinstance(given, str) else None
+    found = call.platform.organisations.all().get(given) if isinstance(given, str) else None
     return [str(given)] if found is not None and found.catalog.lower() == call.catalog.name.lower() else []
 
 
@@ -184,7 +183,7 @@ def _organisation(call: Call, given: Any) -> str | None:
         raise wrong("organizations", "a list of one organisation or none", given)
     if not given:
         return None
-    found = call.hub.organisations.all().get(given[0])
+    found = call.platform.organisations.all().get(given[0])
     if found is None or found.catalog.lower() != call.catalog.name.lower():
         raise NotFoundError(
             f"the device's catalog has no organisation {given[0]!a:.80}",
@@ -237,15 +236,15 @@ def _made(call: Call, *, enabled: bool) -> HubIdentity:
 def _keep(call: Call, identity: str, wanted: _Wanted) -> None:
     by = call.operator.name
     if wanted.template is not None:
-        now = call.hub.templates.device(identity)
+        now = call.platform.templates.device(identity)
         name, version = wanted.template
         if (now.name, now.version) != (name, version):
-            call.hub.templates.assign(identity, name, version, by=by)
+            call.platform.templates.assign(identity, name, version, by=by)
             call.audit("device.template", identity, {"template": name, "version": version})
     if wanted.name is not None:  # its id is what a device without a name is shown as
         call.service.device_names.rename(identity, "" if wanted.name == identity else wanted.name, actor=by)
     if wanted.organisation is not None:
-        call.hub.organisations.assign(identity, wanted.organisation[0], by=by)
+        call.platform.organisations.assign(identity, wanted.organisation[0], by=by)
         call.audit("device.organisation", identity, {"organisation": wanted.organisation[0] or ""})
 
 
@@ -256,7 +255,7 @@ def _behind(call: Call, after: str) -> Iterator[AnyDevice]:
         return
     at: str | None = after or None
     while True:
-        items, at = call.hub.organisations.devices(root, after=at, limit=iot_hub_call.PAGE)
+        items, at = call.platform.organisations.devices(root, after=at, limit=iot_hub_call.PAGE)
         for each in items:
             yield iot_hub_call.find(call.request, each["device_id"])
         if at is None:
@@ -270,7 +269,7 @@ def _provisioned(found: AnyDevice) -> bool:
 
 
 def _kept(call: Call, identity: str) -> Document | None:
-    return call.hub.application.find("device", identity)
+    return call.platform.documents.find("device", identity)
 
 
 def _display_name(call: Call, found: AnyDevice) -> str:
@@ -282,3 +281,8 @@ def _display_name(call: Call, found: AnyDevice) -> str:
 
 def _elsewhere(found: Device, what: str, command: str) -> ConflictError:
     return ConflictError(f"device {found.device_id[:16]}... attests: it {what}", remedy=f"{command} --device ID.")
+
+
+def _forget(call: Call, identity: str) -> None:
+    call.hub.forget(identity)
+    call.platform.forget_device(identity, by=call.operator.name)

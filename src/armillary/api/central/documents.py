@@ -24,7 +24,7 @@ def documents(call: Call, kind: str, after: str) -> Iterator[Document]:
     """Documents of a kind that the caller sees, by id, those behind one."""
     owner, at = narrowed(call), after or None
     while True:
-        page = call.hub.application.list(kind, limit=MAX_LIMIT, after=at)
+        page = call.platform.documents.list(kind, limit=MAX_LIMIT, after=at)
         yield from (each for each in page.items if authored.is_visible(each, owner))
         at = page.next_after
         if at is None:
@@ -62,7 +62,7 @@ def keep(call: Call, kind: str, given: str, body: dict[str, Any], before: Docume
     authored.check_free(call.request, kind, name, owner, call.if_match)
     body["catalog"] = call.catalog.name if before is None else before.content.get("catalog")
     authored.put(call.request, kind, name, body, owner, call.if_match)
-    return call.hub.application.get(kind, name)
+    return call.platform.documents.get(kind, name)
 
 
 def no_organisations(body: dict[str, Any]) -> None:

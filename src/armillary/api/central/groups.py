@@ -53,7 +53,7 @@ def delete_group(call: Call) -> None:
 def group_devices(call: Call) -> dict[str, Any]:
     """Devices that are in a group now, by id."""
     group = parse_group(visible(call, KIND, call.parameters["group"]).content)
-    found = call.hub.groups.scan(group, catalog=call.catalog.name, after=cursor(call))
+    found = call.platform.groups.scan(group, catalog=call.catalog.name, after=cursor(call))
     names: dict[tuple[str, int], str] = {}
     return paged(
         call,
@@ -82,8 +82,8 @@ def document(call: Call, found: Document) -> dict[str, Any]:
 def group_template_id(call: Call, group: Group) -> str:
     """The identifier of a group's template, in its newest version; its name where none is published."""
     name = group.template or ""
-    versions = call.hub.templates.names().get(name, [])
-    return template_id_of(call.hub, name, versions[-1]) if versions else name
+    versions = call.platform.templates.names().get(name, [])
+    return template_id_of(call.platform, name, versions[-1]) if versions else name
 
 
 def group_of(call: Call, given: str) -> tuple[str, Group]:
@@ -133,10 +133,10 @@ def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[s
 
 def _clouds(call: Call, template: str | None) -> Collection[str]:
     """Names of a template's cloud properties; none where it has no published version that can be read."""
-    versions = [] if template is None else call.hub.templates.names().get(template, [])
+    versions = [] if template is None else call.platform.templates.names().get(template, [])
     if template is None or not versions:
         return ()
     try:
-        return tuple(call.hub.templates.get(template, versions[-1]).template.cloud)
+        return tuple(call.platform.templates.get(template, versions[-1]).template.cloud)
     except ArmillaryError:
         return ()

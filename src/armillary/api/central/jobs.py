@@ -52,7 +52,7 @@ def create_job(call: Call) -> dict[str, Any]:
     try:
         run = _begin(call, kept)
     except ArmillaryError:  # nothing half made stays
-        call.hub.application.delete(KIND, kept.id, by=call.operator.name)
+        call.platform.documents.delete(KIND, kept.id, by=call.operator.name)
         raise
     return document(call, kept, run)
 
@@ -97,7 +97,7 @@ def stop_job(call: Call) -> None:
     found, run = _changeable(call)
     if run is None:
         raise ConflictError(f"job {found.id[:64]!a} never ran", remedy="There is nothing to stop.")
-    call.hub.jobs.cancel(found.id, run.number)
+    call.platform.jobs.cancel(found.id, run.number)
     call.audit("job.cancel", found.id, {"run": run.number})
 
 
@@ -156,7 +156,7 @@ def made_of(call: Call, body: Mapping[str, Any], fields: tuple[str, ...]) -> dic
                 f"data.target: expected the template of the group ({group.template or 'none'}), got {target!a:.80}",
                 remedy='Let the group choose the template: $template = "..." AND ...',
             )
-        components = tuple(call.hub.templates.get(*template).template.components)
+        components = tuple(call.platform.templates.get(*template).template.components)
     made = form.job_body(body, name=call.parameters["job"], group=group_id, components=components)
     parse_job({**made, "catalog": None})
     return made
@@ -165,7 +165,7 @@ def made_of(call: Call, body: Mapping[str, Any], fields: tuple[str, ...]) -> dic
 def target_of(call: Call, job: Job) -> str:
     """The template that ``data`` names: the group's; empty where it has none any more."""
     try:
-        group = call.hub.groups.get(job.group)
+        group = call.platform.groups.get(job.group)
     except ArmillaryError:
         return ""
     return "" if group.template is None else group_template_id(call, group)
@@ -186,7 +186,7 @@ def run_id(found: Document, run: Run) -> str:
 
 def store(call: Call) -> JobStore:
     """The file of runs."""
-    return call.hub.jobs.store
+    return call.platform.jobs.store
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def _begin(
     call: Call, found: Document, *, only_failed_of: int | None = None, only_skipped_of: int | None = None
 ) -> Run:
     by = call.operator.name
-    run = call.hub.jobs.begin(found.id, by=by, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of)
+    run = call.platform.jobs.begin(found.id, by=by, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of)
     detail = {"run": run.number, "devices": sum(run.counts.values())}
     call.audit("job.run", found.id, detail)
     return run

@@ -108,7 +108,7 @@ def _about(call: Call) -> tuple[str, DeviceTemplate]:
     if module is not None:
         found = iot_hub_call.find(call.request, call.parameters["device_id"], module)
     identity = iot_hub_call.identity_of(found)
-    return identity, call.hub.templates.device(identity)
+    return identity, call.platform.templates.device(identity)
 
 
 def _write(call: Call, *, replaces: bool) -> dict[str, Any]:
@@ -158,10 +158,10 @@ def _want(call: Call, identity: str, kept: DeviceTemplate, cloud: Mapping[str, A
     patch = check_patch(desired_patch(kept.ready.template, wanted), "desired")
     changed_cloud(kept.ready.template, kept.cloud, cloud)
     if cloud:
-        call.hub.templates.set_cloud(identity, cloud, by=call.operator.name)
+        call.platform.templates.set_cloud(identity, cloud, by=call.operator.name)
         call.audit("device.cloud-properties", identity, {"names": sorted(cloud)})
     if patch:
-        call.hub.twins.patch_desired(identity, patch)
+        call.hub.twins.change(identity, desired=patch)
         call.audit("device.twin", identity, {"section": "desired", "names": sorted(wanted)})
 
 
@@ -170,7 +170,7 @@ def _write_raw(call: Call, identity: str, body: Mapping[str, Any], replaces: boo
     if replaces:
         patch = replacement_patch(call.hub.twins.get(identity).desired.properties, patch)
     if patch:
-        call.hub.twins.patch_desired(identity, patch)
+        call.hub.twins.change(identity, desired=patch)
         call.audit("device.twin", identity, {"section": "desired", "names": sorted(patch)})
 
 

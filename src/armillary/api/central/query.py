@@ -31,7 +31,7 @@ def run_query(call: Call) -> dict[str, Any]:
     query = parse_select(field(body_object(call), "query", str, needed=True) or "")
     template = resolve(call, query.template)
     check_reach(call, template, query.template)
-    ready = call.hub.templates.get(*template)
+    ready = call.platform.templates.get(*template)
     group = Group(name="query", template=template.name, catalog=call.catalog.name)
     if _is_telemetry(query, ready):
         return {"results": results(query, _telemetry_rows(call, query, group))}
@@ -69,7 +69,7 @@ def _telemetry_rows(call: Call, query: Select, group: Group) -> Iterator[Mapping
     if end_ms <= start_ms:
         raise InvalidArgumentError("query: expected a window that ends after it begins", remedy=_REMEDY)
     left, since = MAX_POINTS, tenures(call.request)
-    for facts in call.hub.groups.scan(group):
+    for facts in call.platform.groups.scan(group):
         rows: dict[int, dict[str, Any]] = {}
         begin_ms = max(start_ms, since.get(facts.device_id, 0))
         if begin_ms >= end_ms:  # of another owner's time, all of it
@@ -91,7 +91,7 @@ def _telemetry_rows(call: Call, query: Select, group: Group) -> Iterator[Mapping
 def _property_rows(call: Call, query: Select, group: Group, ready: Ready) -> Iterator[Mapping[str, Any]]:
     clouds = ready.template.cloud
     needs = Needs(twin=True, cloud=True, template=True)
-    for number, facts in enumerate(call.hub.groups.scan(group, needs=needs)):
+    for number, facts in enumerate(call.platform.groups.scan(group, needs=needs)):
         if number == MAX_DEVICES:
             return
         fields = {name: Field("cloud" if name in clouds else "property", name) for name in query.names}

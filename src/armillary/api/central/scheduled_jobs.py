@@ -51,7 +51,7 @@ def delete_scheduled(call: Call) -> None:
     found = _visible(call)
     authored.check_owned(call.request, KIND, found.id, narrowed(call))
     check_match(KIND, found.id, call.if_match, found.etag)  # before its runs are gone
-    call.hub.jobs.forget(found.id)
+    call.platform.jobs.forget(found.id)
     authored.delete(call.request, KIND, found.id, narrowed(call), call.if_match)
 
 

@@ -16,7 +16,7 @@ from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.template.name import MAX_NAME_CHARACTERS, check_name, published_id
 
 if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
 
 _OURS: Final = re.compile(r"dtmi:armillary:template_([a-z0-9_]+);([0-9]{1,6})")
 
@@ -28,9 +28,9 @@ class Resolved(NamedTuple):
     version: int
 
 
-def template_id_of(hub: Hub, name: str, version: int) -> str:
+def template_id_of(platform: Platform, name: str, version: int) -> str:
     """The identifier of a published version, also of one that is gone."""
-    kept = hub.application.find("template", published_id(name, version))
+    kept = platform.documents.find("template", published_id(name, version))
     given = None if kept is None else kept.content.get("identifier")
     return str(given) if given else made_identifier(name, version)
 
@@ -68,7 +68,7 @@ def resolve(call: Call, template_id: str) -> Resolved:
 
 def _named(call: Call, template_id: str) -> Iterator[Resolved]:
     """What an identifier names, whoever it is of."""
-    names = call.hub.templates.names()
+    names = call.platform.templates.names()
     ours = _OURS.fullmatch(template_id)
     if ours is not None:
         for name, versions in names.items():
@@ -80,7 +80,7 @@ def _named(call: Call, template_id: str) -> Iterator[Resolved]:
     else:
         candidates = [name_for(template_id), *names]  # a template that was made here has its name from its identifier
         for name in dict.fromkeys(candidates):
-            if names.get(name) and template_id_of(call.hub, name, names[name][-1]) == template_id:
+            if names.get(name) and template_id_of(call.platform, name, names[name][-1]) == template_id:
                 yield Resolved(name, names[name][-1])
 
 
@@ -91,7 +91,7 @@ def check_reach(call: Call, found: Resolved, template_id: str) -> None:
         NotFoundError: it is another catalog's, or cannot be read.
     """
     try:
-        owner = call.hub.templates.get(*found).template.catalog
+        owner = call.platform.templates.get(*found).template.catalog
     except ArmillaryError as error:
         raise absent(template_id) from error
     if owner is not None and owner.lower() != call.catalog.name.lower():

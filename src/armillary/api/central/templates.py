@@ -22,7 +22,7 @@ KIND: Final = "template"
 
 def list_device_templates(call: Call) -> dict[str, Any]:
     """Published templates, each in its newest version."""
-    templates, owner = call.hub.templates, narrowed(call)
+    templates, owner = call.platform.templates, narrowed(call)
     found: list[tuple[str, dict[str, Any]]] = []
     for name, versions in templates.names().items():
         if versions:
@@ -77,7 +77,7 @@ def delete_device_template(call: Call) -> None:
     name, ready = _visible(call)
     authored.check_owned(call.request, KIND, ready.document.id, narrowed(call))
     match("template", call.if_match, ready.document.etag)
-    call.hub.templates.delete(name, by=call.operator.name)
+    call.platform.templates.delete(name, by=call.operator.name)
     call.audit("template.delete", name)
 
 
@@ -96,7 +96,7 @@ def _visible(call: Call) -> tuple[str, Ready]:
     template_id = call.parameters["template_id"]
     found: Resolved = resolve(call, template_id)
     try:
-        ready = call.hub.templates.get(*found)
+        ready = call.platform.templates.get(*found)
     except ArmillaryError as error:
         raise absent(template_id) from error
     if not authored.is_visible(ready.document, narrowed(call)):
@@ -107,20 +107,21 @@ def _visible(call: Call) -> tuple[str, Ready]:
 def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
     from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
 
-    hub, actor, owner = call.hub, call.operator.name, narrowed(call)
-    versions = hub.templates.versions(name)
+    platform = call.platform
+    actor, owner = call.operator.name, narrowed(call)
+    versions = platform.templates.versions(name)
     for document_id in (name, *(each.id for each in versions[:1])):
         authored.check_free(call.request, KIND, document_id, owner, call.if_match)
     match("template", call.if_match, versions[0].etag if versions else None)
-    present = hub.application.find(KIND, name) or (versions[0] if versions else None)
+    present = platform.documents.find(KIND, name) or (versions[0] if versions else None)
     if present is not None:
         made, _ = template_json.with_kept(made, {**present.content, "cloud_properties": []})
     if owner is not None:
         made["catalog"] = owner
-    hub.templates.version_after(name, versions)  # refused before the draft is another one
-    draft = hub.templates.put(name, made, by=actor)
+    platform.templates.version_after(name, versions)  # refused before the draft is another one
+    draft = platform.templates.put(name, made, by=actor)
     if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
         with contextlib.suppress(ConflictError):  # somebody published the same at the same moment
-            hub.templates.publish(name, by=actor)
+            platform.templates.publish(name, by=actor)
     call.audit("template.publish", name)
-    return central_document(hub.templates.get(name, hub.templates.names()[name][-1]), name)
+    return central_document(platform.templates.get(name, platform.templates.names()[name][-1]), name)

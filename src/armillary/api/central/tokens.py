@@ -121,7 +121,7 @@ def _assigned(call: Call, body: Mapping[str, Any]) -> tuple[str, str | None]:
     if organisation is None and role in ORGANISATION_ROLES:
         raise wrong("roles[0].organization", "an organisation, as the role is of one", None)
     if organisation is not None:
-        found = call.hub.organisations.all().get(organisation) if isinstance(organisation, str) else None
+        found = call.platform.organisations.all().get(organisation) if isinstance(organisation, str) else None
         if found is None or found.catalog.lower() != call.catalog.name.lower():
             raise NotFoundError(
                 f"there is no organisation {organisation!a:.80}", remedy="List them: GET /api/organizations."

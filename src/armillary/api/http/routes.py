@@ -30,6 +30,7 @@ from armillary.engines.records.schema.rows import Token
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 # Bodies are names, ids and small documents: a claim of a thousand devices is 135 KiB.
@@ -240,6 +241,11 @@ def service_of(request: Request) -> SecurityService:
 def hub_of(request: Request) -> Hub:
     """The hub of the application that got ``request``."""
     return cast("Hub", request.app.state.hub)
+
+
+def platform_of(request: Request) -> Platform:
+    """The application platform of the application that got ``request``."""
+    return cast("Platform", request.app.state.platform)
 
 
 def operator_of(request: Request) -> Token:

@@ -34,7 +34,7 @@ from armillary.wire.hub.credentials import is_attested_id
 IOT_HUB_PREFIX: Final = "/iothub"
 
 if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 # Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console). What
@@ -223,7 +223,7 @@ def _owner_of(service: SecurityService, device_id: str) -> UUID | None:
 
 def _check_organisation(request: Request, key: str, token: Token, root: str) -> None:
     """Raise unless a route is about a device of a token's organisation, or about that or one below: nothing else is."""
-    organisations = cast("Hub", request.app.state.hub).organisations
+    organisations = cast("Platform", request.app.state.platform).organisations
     reach = organisations.subtree(root)
     device_id, organisation = request.path_params.get("device_id"), request.path_params.get("organisation")
     if key in CENTRAL_OWN or (key in _OF_ORGANISATION and organisation in reach):

@@ -28,7 +28,6 @@ from armillary.engines.hub.configurations import Configuration
 from armillary.engines.records.queries import hub as hub_rows
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.hub.devices.twins import change_twin
 from armillary.twin.document.document import timestamp
 from armillary.twin.document.hub_query import MODULES, Query, parse_query
 from armillary.twin.document.section import check_patch
@@ -42,7 +41,6 @@ DEFAULT_ITEMS: Final = 100
 MAX_SCANNED: Final = 5000
 # Devices that one configuration changes at once, and a count looks at.
 MAX_TARGETED: Final = 20_000
-COMMIT_TIMEOUT_S: Final = 30.0
 # Devices that an audit line names as those that could not take a configuration.
 MAX_NAMED_REFUSED: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9\-+%_*!']{0,127}")
@@ -133,7 +131,7 @@ def put_configuration(request: Request, name: str, body: Document, if_match: IfM
         [identity for identity, _ in _chosen(request, query)] if patch else []
     )  # too many are refused before a change
     change = configurations.put(owner, name, kept, etag=_number(if_match), now_ms=hub.now_ms())
-    made: Configuration = hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
+    made: Configuration = hub.series.commits.commit(change)
     refused = _apply(hub, chosen, patch)
     detail = {
         "devices": len(chosen) - len(refused),
@@ -148,7 +146,7 @@ def delete_configuration(request: Request, name: str, if_match: IfMatch = None) 
     """Delete a configuration; what it has set stays."""
     owner, hub = str(call.catalog_of(request).catalog_id), hub_of(request)
     change = configurations.deleted(owner, name, etag=_number(if_match) or 0)
-    hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
+    hub.series.commits.commit(change)
     service_of(request).audit.append(operator_of(request).name, "hub-configuration.delete", name, {})
     return Response(status_code=204)
 
@@ -177,7 +175,7 @@ def _apply(hub: Hub, chosen: Sequence[str], patch: Mapping[str, Any]) -> list[st
     refused = []
     for identity in chosen:
         try:
-            change_twin(hub, identity, tags=None, desired=patch, if_match=None)
+            hub.twins.change(identity, desired=patch)
         except InvalidArgumentError:
             refused.append(identity)
     return refused

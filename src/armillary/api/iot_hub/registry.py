@@ -17,12 +17,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
 from armillary.api.iot_hub import call
 from armillary.api.iot_hub.documents import decode_etag, device_document, etag_header, form_of, twin_document
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
-from armillary.hub.devices.forgetting import forget_device
-from armillary.hub.devices.twins import change_twin
 from armillary.wire.hub.credentials import is_attested_id
 
 ROOT: Final = "/iothub"
@@ -206,7 +204,8 @@ def _delete(request: Request, device_id: str, module_id: str | None, if_match: s
     actor = operator_of(request).name
     identity = call.identity_of(found)
     service_of(request).hub_identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
-    forget_device(hub_of(request), identity, by=actor)
+    hub_of(request).forget(identity)
+    platform_of(request).forget_device(identity, by=actor)
     return Response(status_code=204)
 
 
@@ -259,14 +258,8 @@ def _change_twin(
     desired = given.get("desired")
     if isinstance(desired, dict):  # what a client read carries members that are not its own to write
         desired = {name: value for name, value in desired.items() if not name.startswith("$")}
-    change_twin(
-        hub_of(request),
-        identity,
-        tags=given.get("tags"),
-        desired=desired,
-        whole=whole,
-        if_match=decode_etag(if_match),
-    )
+    match = decode_etag(if_match)
+    hub_of(request).twins.change(identity, tags=given.get("tags"), desired=desired, whole=whole, if_match=match)
     detail = {"section": " ".join(given)}
     service_of(request).audit.append(operator_of(request).name, "device.twin", identity, detail)
     return _twin(request, device_id, module_id)

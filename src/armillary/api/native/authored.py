@@ -15,7 +15,7 @@ from fastapi import Body, Depends, Header, Path, Query
 from starlette.requests import Request
 
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import hub_of, operator_of, service_of
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog, checked_catalog
 from armillary.engines.documents.document import ID_PATTERN, Document, check_match, none_there, not_found
 from armillary.engines.documents.store import MAX_LIMIT
@@ -70,7 +70,7 @@ def listed(
     request: Request, kind: str, catalog: CheckedCatalog | None, limit: int, after: str | None
 ) -> dict[str, Any]:
     """Documents of a kind by id."""
-    store, found, at = hub_of(request).application, list[Document](), after
+    store, found, at = platform_of(request).documents, list[Document](), after
     while len(found) <= limit:
         page = store.list(kind, limit=MAX_LIMIT, after=at)
         found += [each for each in page.items if is_visible(each, catalog)]
@@ -89,7 +89,7 @@ def visible(request: Request, kind: str, document_id: str, catalog: CheckedCatal
     Raises:
         NotFoundError: there is none, or it is another catalog's; the two cannot be told apart.
     """
-    found = hub_of(request).application.get(kind, document_id)
+    found = platform_of(request).documents.get(kind, document_id)
     if not is_visible(found, catalog):
         raise not_found(kind, document_id)
     return found
@@ -109,10 +109,10 @@ def put(
         check_free(request, kind, document_id, catalog, if_match)
         if_match = owned_version(request, kind, document_id, catalog, if_match)
     PARSERS[kind](kept)
-    present = hub_of(request).application.find(kind, document_id)
+    present = platform_of(request).documents.find(kind, document_id)
     check_given(kept, kind, None if present is None else present.content)
     actor = operator_of(request).name
-    made = hub_of(request).application.put(kind, document_id, kept, by=actor, if_match=if_match)
+    made = platform_of(request).documents.put(kind, document_id, kept, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, f"{kind}.put", document_id, {"version": made.version})
     return document_of(made)
 
@@ -167,7 +167,7 @@ def delete(
     if not force:
         check_unused(request, kind, document_id, catalog)
     actor = operator_of(request).name
-    hub_of(request).application.delete(kind, document_id, by=actor, if_match=if_match)
+    platform_of(request).documents.delete(kind, document_id, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, f"{kind}.delete", document_id, {"forced": True} if force else {})
     return {"deleted": document_id}
 
@@ -179,7 +179,7 @@ def uses(request: Request, kind: str, document_id: str, catalog: CheckedCatalog 
 
 def seen_users(request: Request, catalog: CheckedCatalog | None) -> list[Named]:
     """Documents that may use others, of those that the caller may see: nobody's keeps another owner from deleting."""
-    found = hub_of(request).application.all(USERS)
+    found = platform_of(request).documents.all(USERS)
     return [Named(each.kind, each.id, each.content) for each in found if is_visible(each, catalog)]
 
 
@@ -207,7 +207,7 @@ def check_owned(request: Request, kind: str, document_id: str, catalog: CheckedC
         NotFoundError: it is another catalog's.
         PermissionDeniedError: it is of all catalogs.
     """
-    found = hub_of(request).application.find(kind, document_id)
+    found = platform_of(request).documents.find(kind, document_id)
     if catalog is None or found is None:
         return found
     owner = found.content.get("catalog")

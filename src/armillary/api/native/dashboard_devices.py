@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import NotFoundError
-from armillary.platform.templates.value_names import names_of
 from armillary.twin.author.dashboard import TileSource
 from armillary.twin.author.group import DeviceFacts, Needs
 from armillary.twin.template.value_names import Naming
 
 if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
+    from armillary.platform.ports import Twins
 
 # So many devices are read one by one; for more, everything between the first and the last of them is read at once.
 SINGLY: Final = 100
@@ -26,12 +26,14 @@ class Devices:
     """Devices of sources, as one request sees them.
 
     Args:
-        hub: Asked.
+        platform: Asked.
+        twins: For what devices call themselves.
         catalog: Only devices of this catalog; None for all.
     """
 
-    def __init__(self, hub: Hub, catalog: str | None = None) -> None:
-        self._hub = hub
+    def __init__(self, platform: Platform, twins: Twins, catalog: str | None = None) -> None:
+        self._platform = platform
+        self._twins = twins
         self._catalog = catalog
         self._ids: dict[TileSource, tuple[str, ...]] = {}
         self._facts: dict[str, DeviceFacts] = {}
@@ -55,14 +57,14 @@ class Devices:
         if source is None:
             return Naming()
         if source not in self._naming:
-            self._naming[source] = names_of(self._hub, self.of(source))
+            self._naming[source] = self._platform.naming.of_devices(self.of(source))
         return self._naming[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What each device is called; one that the service does not know by its id, shortened if it is long."""
         missing = [each for each in device_ids if each not in self._names]
         if missing:
-            known = self._hub.directory.names(missing)
+            known = self._platform.directory.names(missing)
             self._names |= {each: known.get(each) or _shortened(each) for each in missing}
         return {each: self._names[each] for each in device_ids}
 
@@ -81,12 +83,12 @@ class Devices:
 
     def _find(self, source: TileSource) -> tuple[str, ...]:
         if source.kind == "group":
-            return tuple(sorted(self._hub.groups.ids(source.id, catalog=self._catalog)))
-        ids = (source.id,) if source.kind == "device" else self._hub.application.device_ids_of(source.id)
+            return tuple(sorted(self._platform.groups.ids(source.id, catalog=self._catalog)))
+        ids = (source.id,) if source.kind == "device" else self._platform.documents.device_ids_of(source.id)
         if self._catalog is None:
             return ids
         wanted = self._catalog.lower()
-        known = self._hub.groups.facts(ids, Needs())
+        known = self._platform.groups.facts(ids, Needs())
         mine = tuple(each.device_id for each in known if str(each.fields.get("catalog") or "").lower() == wanted)
         if source.kind == "device" and not mine:
             raise NotFoundError("this device is not in the catalog", remedy="Choose another device for the tile.")
@@ -97,11 +99,11 @@ class Devices:
         if len(missing) <= SINGLY:
             self._facts |= {each: self._one(each) for each in missing}
         else:
-            self._facts |= {each.device_id: each for each in self._hub.groups.facts(missing, _NEEDS)}
+            self._facts |= {each.device_id: each for each in self._platform.groups.facts(missing, _NEEDS)}
         return {each: self._facts.get(each) for each in device_ids}
 
     def _one(self, device_id: str) -> DeviceFacts:
-        document, twin = self._hub.application.find("device", device_id), self._hub.series.twin(device_id)
+        document, twin = self._platform.documents.find("device", device_id), self._twins.get(device_id)
         body = {} if document is None else document.content
         return DeviceFacts(
             device_id=device_id,

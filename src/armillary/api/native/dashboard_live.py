@@ -23,6 +23,7 @@ from armillary.twin.author.dashboard import Dashboard
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.ports import Directory
 
 Item = dict[str, Any]
 
@@ -54,6 +55,7 @@ def wanted_of(devices: Devices, dashboard: Dashboard) -> Mapping[str, frozenset[
 
 async def batches(
     hub: Hub,
+    directory: Directory,
     wanted: Mapping[str, frozenset[str]],
     closing: asyncio.Event,
     life_s: float = LIFE_S,
@@ -76,14 +78,16 @@ async def batches(
                 {"device_id": device, "name": name, "at_ms": at_ms, "value": value}
                 for (device, name), (at_ms, value) in gathering.take().items()
             ]
-            yield items if catalog is None or not items else await run_in_threadpool(_still_of, hub, items, catalog)
+            yield (
+                items if catalog is None or not items else await run_in_threadpool(_still_of, directory, items, catalog)
+            )
     finally:
         stop.cancel()
         gathering.close()
 
 
-def _still_of(hub: Hub, items: list[Item], catalog: str) -> list[Item]:
-    mine = of_catalog(hub, sorted({each["device_id"] for each in items}), catalog)
+def _still_of(directory: Directory, items: list[Item], catalog: str) -> list[Item]:
+    mine = of_catalog(directory, sorted({each["device_id"] for each in items}), catalog)
     return [each for each in items if each["device_id"] in mine]
 
 

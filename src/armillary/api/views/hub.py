@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from armillary.hub.devices.listeners import LiveValues
-from armillary.platform.templates.value_names import names_of
 from armillary.twin.document.document import operator_view
 from armillary.twin.template.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
 
 Document = dict[str, Any]
 
@@ -20,7 +20,7 @@ SERIES_POINTS = 500
 MAX_SERIES_POINTS = 5000
 
 
-def telemetry(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
+def telemetry(hub: Hub, platform: Platform, device_id: str, since_ms: int = 0) -> Document:
     """The last value of each metric of a device: ``metric``, ``kind``, ``value``, ``at_ms``; and the connection.
 
     ``label`` says what the device's template calls the metric, and in which unit it is.
@@ -30,7 +30,7 @@ def telemetry(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     A device that has sent nothing has an empty list.
     """
     kinds = {metric.name: metric.kind for metric in hub.series.metrics(device_id)}
-    naming = names_of(hub, (device_id,))
+    naming = platform.naming.of_devices((device_id,))
     items = [
         {
             "metric": last.metric,

@@ -18,6 +18,7 @@ from armillary.errors import ArmillaryError
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 Document = dict[str, Any]
@@ -36,7 +37,7 @@ NEARLY_FULL = 0.8
 ORDER = ("ok", "degraded", "failed")
 
 
-def status(service: SecurityService, hub: Hub, *, started_at: float) -> Document:
+def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at: float) -> Document:
     """Health, version and the fleet in short.
 
     Returns:
@@ -47,7 +48,7 @@ def status(service: SecurityService, hub: Hub, *, started_at: float) -> Document
     checks = [
         _check("records", lambda: _records(service, fleet)),
         _check("hub", lambda: _hub(hub)),
-        _check("rules", lambda: _rules(hub)),
+        _check("rules", lambda: _rules(platform)),
         _check("device-endpoint", lambda: _device_endpoint(service)),
         _check("verifier", lambda: _verifier(service)),
         _check("planner", lambda: _loop(service, "planner")),
@@ -97,8 +98,8 @@ def _hub(hub: Hub) -> tuple[str, str]:
     return ("ok" if waiting < HIGH_COMMIT_QUEUE else "degraded"), detail
 
 
-def _rules(hub: Hub) -> tuple[str, str]:
-    counts = hub.rules.count()
+def _rules(platform: Platform) -> tuple[str, str]:
+    counts = platform.rules.count()
     waiting, uncommitted = counts["rule_actions_waiting_now"], counts["rule_firings_uncommitted_now"]
     detail = (
         f"{counts['rules_enabled_now']} enabled, {waiting} actions waiting,"

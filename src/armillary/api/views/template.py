@@ -14,6 +14,7 @@ from armillary.wire.dtdl.unit_symbols import unit_symbol
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.twin.template.change import Difference, Migration
     from armillary.twin.template.payload import PayloadTable
     from armillary.twin.template.template import Capability, CloudProperty, Template
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 
-def summary(hub: Hub, name: str, versions: list[int]) -> Document:
+def summary(platform: Platform, name: str, versions: list[int]) -> Document:
     """A template as one row of a list; one that cannot be read says why, and stops no other."""
-    only = versions[-1] if versions and hub.application.find("template", name) is None else 0
-    document = hub.application.get("template", published_id(name, only) if only else name)
+    only = versions[-1] if versions and platform.documents.find("template", name) is None else 0
+    document = platform.documents.get("template", published_id(name, only) if only else name)
     row = {
         "name": name,
         "display_name": str(document.content.get("display_name", name)),
@@ -39,13 +40,13 @@ def summary(hub: Hub, name: str, versions: list[int]) -> Document:
         "fault": None,
     }
     try:
-        template = hub.templates.get(name, only).template
+        template = platform.templates.get(name, only).template
     except ArmillaryError as error:
         return {**row, "fault": error.message}
     return {**row, "capabilities": len(template.capabilities), "cloud_properties": len(template.cloud)}
 
 
-def whole(hub: Hub, name: str, ready: Ready) -> Document:
+def whole(platform: Platform, name: str, ready: Ready) -> Document:
     """A template, draft or published: what it has, and its body."""
     template, document = ready.template, ready.document
     return {
@@ -58,7 +59,7 @@ def whole(hub: Hub, name: str, ready: Ready) -> Document:
         "description": template.description,
         "catalog": template.catalog,
         "root": template.root,
-        "published_versions": sorted(split_id(each.id)[1] for each in hub.templates.versions(name)),
+        "published_versions": sorted(split_id(each.id)[1] for each in platform.templates.versions(name)),
         "capabilities": [capability(each) for each in template.capabilities.values()],
         "cloud_properties": [cloud_property(each) for each in template.cloud.values()],
         "views": [{"name": each.name, "form": each.form, "tiles": list(each.tiles)} for each in template.views],
@@ -134,18 +135,18 @@ def schema_document(schema: Schema) -> Any:
     return {"object": {each.name: schema_document(each.schema) for each in schema.fields}}
 
 
-def difference_to(hub: Hub, name: str, version: int, newer: Template) -> Document:
+def difference_to(platform: Platform, name: str, version: int, newer: Template) -> Document:
     """What differs between a published version and another template."""
     from armillary.twin.template.change import differences  # noqa: PLC0415 - as in schema_document
 
-    return difference(differences(hub.templates.get(name, version).template, newer))
+    return difference(differences(platform.templates.get(name, version).template, newer))
 
 
-def upcoming(hub: Hub, name: str) -> Document:
+def upcoming(platform: Platform, name: str) -> Document:
     """What publishing a draft would do: the version, what differs, what devices would lose if they had it."""
-    version = hub.templates.next_version(name)
-    found = difference_to(hub, name, version - 1, hub.templates.get(name).template) if version > 1 else None
-    return {"version": version, "dry_run": True, "difference": found, **migrated(hub.templates.would_lose(name))}
+    version = platform.templates.next_version(name)
+    found = difference_to(platform, name, version - 1, platform.templates.get(name).template) if version > 1 else None
+    return {"version": version, "dry_run": True, "difference": found, **migrated(platform.templates.would_lose(name))}
 
 
 def checked(template: Template) -> Document:
@@ -200,16 +201,16 @@ def migrated(found: MigrationSummary) -> Document:
     return {"devices": found.devices, "losing": found.losing, "named": named}
 
 
-def device(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
+def device(hub: Hub, platform: Platform, device_id: str, since_ms: int = 0) -> Document:
     """A device as its template sees it: properties with their states, last values, and what is not modelled.
 
     Everything is there also without a template: then all of it is unmodelled.
     """
-    kept, misfit = hub.templates.device(device_id), hub.models.last_misfit(device_id)
+    kept, misfit = platform.templates.device(device_id), platform.models.last_misfit(device_id)
     naming = Naming(() if kept.ready is None else (kept.ready.names,))
     document: Document = {
         "device_id": device_id,
-        "name": hub.directory.names((device_id,)).get(device_id),
+        "name": platform.directory.names((device_id,)).get(device_id),
         "template": kept.name or None,
         "version": kept.version or None,
         "by": kept.by or None,

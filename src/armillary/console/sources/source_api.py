@@ -22,12 +22,12 @@ from armillary.console.sources.source_application import ServiceApplication
 from armillary.engines.records.schema.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.identity.operator import Operator
-from armillary.platform.templates.value_names import names_of
 from armillary.rollout.cohort import size_after
 from armillary.twin.template.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 # area of a page's action -> the route that does the same.
@@ -65,16 +65,16 @@ MAX_COHORT_ROWS = 20_000
 PAGE_ROWS = 1000
 
 
-def sources_of(service: SecurityService, hub: Hub) -> Sources:
+def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> Sources:
     """Everything the console asks, of this service and hub."""
     return Sources(
         door=ServiceDoor(service),
         fleet=ServiceFleet(service),
-        hub=ServiceHub(service, hub),
+        hub=ServiceHub(service, hub, platform),
         updates=ServiceUpdates(service),
         watch=ServiceWatch(service),
         house=ServiceHouse(service),
-        application=ServiceApplication(service, hub),
+        application=ServiceApplication(service, hub, platform),
     )
 
 
@@ -189,9 +189,10 @@ class ServiceFleet:
 class ServiceHub:
     """Telemetry and twins."""
 
-    def __init__(self, service: SecurityService, hub: Hub) -> None:
+    def __init__(self, service: SecurityService, hub: Hub, platform: Platform) -> None:
         self._service = service
         self._hub = hub
+        self._platform = platform
 
     def connected(self, device_id: str) -> bool | None:
         """Whether the device is connected now."""
@@ -199,12 +200,12 @@ class ServiceHub:
 
     def last_values(self, device_id: str) -> list[Document]:
         """The last value of each metric."""
-        items: list[Document] = views_hub.telemetry(self._hub, device_id)["items"]
+        items: list[Document] = views_hub.telemetry(self._hub, self._platform, device_id)["items"]
         return items
 
     def called(self, device_id: str) -> Callable[[str], Document]:
         """What a metric is called."""
-        naming = names_of(self._hub, (device_id,))
+        naming = self._platform.naming.of_devices((device_id,))
         return lambda metric: as_fields(naming.of(metric))
 
     def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
@@ -219,7 +220,7 @@ class ServiceHub:
 
     def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
         """Merge into the desired properties."""
-        self._hub.twins.patch_desired(device_id, patch)
+        self._hub.twins.change(device_id, desired=patch)
         self._service.audit.append(operator.name, "device.twin", device_id, {"section": "desired"})
 
     async def listen(self, device_id: str) -> AsyncGenerator[Document]:

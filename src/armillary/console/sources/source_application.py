@@ -39,6 +39,7 @@ from armillary.twin.author.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 # kind of document -> the routes that keep and delete it.
@@ -135,18 +136,19 @@ ANSWER_S = 10.0
 class ServiceApplication:
     """Documents of the hub."""
 
-    def __init__(self, service: SecurityService, hub: Hub) -> None:
+    def __init__(self, service: SecurityService, hub: Hub, platform: Platform) -> None:
         self._service = service
         self._hub = hub
+        self._platform = platform
 
     def documents(self, kind: str, *, after: str | None, limit: int) -> Document:
         """A page of documents."""
-        page = self._hub.application.list(kind, limit=limit, after=after)
+        page = self._platform.documents.list(kind, limit=limit, after=after)
         return {"items": [document_of(each) for each in page.items], "next": page.next_after}
 
     def document(self, kind: str, document_id: str) -> Document:
         """One document."""
-        return document_of(self._hub.application.get(kind, document_id))
+        return document_of(self._platform.documents.get(kind, document_id))
 
     def check(self, kind: str, body: Document) -> None:
         """Whether a body may be kept."""
@@ -165,7 +167,7 @@ class ServiceApplication:
         """Data of a dashboard's tiles."""
         question = views_dashboard.Question(
             hub=self._hub,
-            devices=Devices(self._hub),
+            devices=self._devices(),
             end_ms=int(time.time() * 1000) + 1,
             range_s=range_s,
             points=points,
@@ -178,22 +180,22 @@ class ServiceApplication:
         tile = _shown(body).tile(tile_id)
         if tile is None:
             raise NotFoundError(f"there is no tile {tile_id[:40]!r}", remedy="Reload the dashboard.")
-        devices = Devices(self._hub)
+        devices = self._devices()
         ids, connected = devices.of(tile.source), self._hub.connected()
         labels = devices.labels(ids[: views_dashboard.MAX_ROWS])
         return [{"device_id": each, "label": labels.get(each, each), "connected": each in connected} for each in ids]
 
     def wanted(self, body: Document) -> Mapping[str, frozenset[str]]:
         """What tiles show live."""
-        return wanted_of(Devices(self._hub), _shown(body))
+        return wanted_of(self._devices(), _shown(body))
 
     def tile_labels(self, body: Document) -> Mapping[str, list[Document]]:
         """What values are called."""
-        return views_dashboard.tile_labels(Devices(self._hub), _shown(body))
+        return views_dashboard.tile_labels(self._devices(), _shown(body))
 
     def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
         """What came, once a second."""
-        return batches(self._hub, wanted, closing)
+        return batches(self._hub, self._platform.directory, wanted, closing)
 
     def shed(self) -> None:
         """Count a reader that was let go."""
@@ -201,7 +203,7 @@ class ServiceApplication:
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What devices are called."""
-        return Devices(self._hub).labels(device_ids)
+        return self._devices().labels(device_ids)
 
     def ask(self, operator: Operator, question: str, **arguments: Any) -> Document:
         """The answer of a route."""
@@ -214,9 +216,12 @@ class ServiceApplication:
         result = asyncio.run(self._hub.invoke_method(device_id, method, payload, ANSWER_S))
         return {"status": result.status, "payload": result.payload}
 
+    def _devices(self) -> Devices:
+        return Devices(self._platform, self._hub.twins)
+
     def _request(self, operator: Operator) -> Request:
         """A request as routes see it: of this service and hub, by this operator, without a body or a query."""
-        state = SimpleNamespace(service=self._service, hub=self._hub)
+        state = SimpleNamespace(service=self._service, hub=self._hub, platform=self._platform)
         scope = {
             "type": "http",
             "method": "GET",

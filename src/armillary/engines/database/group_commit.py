@@ -41,6 +41,8 @@ MAX_QUEUED_WEIGHT = 100_000
 
 # A thread that finds no room for this long is told to try later (seconds).
 ROOM_TIMEOUT_S = 30.0
+# A commit that takes longer than this is a broken disk (seconds).
+COMMIT_TIMEOUT_S = 30.0
 
 # What a submitter that came at a bad time is asked to wait (seconds).
 RETRY_AFTER_S = 2
@@ -136,6 +138,15 @@ class GroupCommit(Generic[Item, Result]):
                     raise RateLimitedError(f"{self._name}: the queue is full", retry_after_s=RETRY_AFTER_S)
             self._append(item, weight, future)
         return future
+
+    def commit(self, item: Item, *, weight: int = 1) -> Result:
+        """Queue an item and wait for what came of it. Blocks: never in an event loop.
+
+        Raises:
+            TimeoutError: the disk took longer than COMMIT_TIMEOUT_S.
+            RateLimitedError: as of :meth:`submit`.
+        """
+        return self.submit(item, weight=weight).result(COMMIT_TIMEOUT_S)
 
     def post(self, item: Item, sink: LoopSink[Item, Result], *, weight: int = 1) -> None:
         """Queue an item from an event loop; the outcome comes through ``sink``. Never waits.

@@ -7,60 +7,77 @@ and WebSocket, not of clients of the general broker.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from collections.abc import Callable
+from typing import Any
 
+from armillary.engines.database.group_commit import LoopSink
 from armillary.engines.hub import connectivity
+from armillary.engines.series.store import SeriesStore
+from armillary.engines.series.writer import Change
 from armillary.errors import RateLimitedError
-
-if TYPE_CHECKING:
-    from armillary.engines.series.writer import Change
-    from armillary.hub.hub import Hub
-
-# How long the disk may take to keep that the journal is wanted (seconds).
-KEEP_S: Final = 30.0
+from armillary.hub.front.notices import HubNotices
+from armillary.hub.link.counters import Counters
 
 
 class Connectivity:
     """The journal of one hub.
 
     Args:
-        hub: The hub.
+        series: Keeps it.
+        notices: Tell who connects and leaves.
+        counters: What is counted.
+        now_ms: Unix time, milliseconds.
+        soon: Runs something in the hub's loop soon, from any thread.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        series: SeriesStore,
+        notices: HubNotices,
+        counters: Counters,
+        now_ms: Callable[[], int],
+        soon: Callable[[Callable[[], object]], None],
+    ) -> None:
+        self._series = series
+        self._notices = notices
+        self._counters = counters
+        self._now_ms = now_ms
+        self._soon = soon
+        self._sink: LoopSink[Any, Any] | None = None
 
     # For any thread but the loop's; they wait for the disk ---------------------------------------------------
 
     def begin(self) -> None:
         """Write the journal from now on."""
-        self._hub.series.commits.submit(connectivity.wanted).result(KEEP_S)
-        self._hub.in_loop(lambda _: self.attach())
+        self._series.commits.commit(connectivity.wanted)
+        self._soon(self.attach)
 
     def recover(self) -> bool:
         """Say of who was connected when an earlier hub was stopped that they are not; whether a journal is wanted."""
-        if not self._hub.series.read(connectivity.is_wanted):
+        if not self._series.read(connectivity.is_wanted):
             return False
-        self._hub.series.commits.submit(connectivity.recovered(self._hub.now_ms())).result(KEEP_S)
+        self._series.commits.commit(connectivity.recovered(self._now_ms()))
         return True
 
     # In the hub's loop --------------------------------------------------------------------------------------
 
     def attach(self) -> None:
-        """Hear of connections, from the first call on."""
-        notices = self._hub.notices
-        if self._connected not in notices.on_connect:
-            notices.on_connect.append(self._connected)
-            notices.on_disconnect.append(self._disconnected)
+        """Hear of connections from now on."""
+        if self._sink is None:
+            self._sink = LoopSink(asyncio.get_running_loop(), lambda *_: None)
+            self._notices.on_connect.append(self._connected)
+            self._notices.on_disconnect.append(self._disconnected)
 
     def _connected(self, device_id: str) -> None:
-        self._post(connectivity.connected(device_id, now_ms=self._hub.now_ms()))
+        self._post(connectivity.connected(device_id, now_ms=self._now_ms()))
 
     def _disconnected(self, device_id: str, why: str) -> None:
-        self._post(connectivity.disconnected(device_id, why, now_ms=self._hub.now_ms()))
+        self._post(connectivity.disconnected(device_id, why, now_ms=self._now_ms()))
 
     def _post(self, change: Change) -> None:
+        assert self._sink is not None  # noqa: S101 - nobody tells of connections before attach
         try:
-            self._hub.front.intake.post(change)
+            self._series.commits.post(change, self._sink)
         except RateLimitedError:  # the queue is full: the device is not held up for it
-            self._hub.front.counters.connectivity_dropped += 1
+            self._counters.connectivity_dropped += 1

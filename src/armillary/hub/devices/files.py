@@ -30,17 +30,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from armillary.engines.hub import uploads
 from armillary.engines.hub.uploads import Upload
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.threads import in_thread
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.hub.devices.upload_room import MAX_BLOCKS, UploadRoom, Writing
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 CONTAINER: Final = "device-files"
 # How long the signed address is good (seconds).
@@ -48,7 +46,6 @@ LIFETIME_S: Final = 3600
 MAX_NAME_CHARS: Final = 200
 # The blob client's names of blocks are 64.
 MAX_BLOCK_NAME_CHARS: Final = 100
-COMMIT_TIMEOUT_S: Final = 30.0
 # How often what is over is swept away (seconds).
 SWEEP_EVERY_S: Final = 600.0
 # Uploads are written by threads of their own: who sends files slowly, or many, takes none from operators.
@@ -113,7 +110,8 @@ class FileUploads:
     """Files of devices. Methods block unless they are coroutines: call them from threads, :attr:`threads` for bytes.
 
     Args:
-        hub: The hub.
+        series: Keeps what is known of them.
+        now_ms: Unix time, milliseconds.
         folder: Where the bytes are.
 
     Attributes:
@@ -121,8 +119,9 @@ class FileUploads:
         threads: What writes bytes that come slowly.
     """
 
-    def __init__(self, hub: Hub, folder: Path) -> None:
-        self._hub = hub
+    def __init__(self, series: SeriesStore, now_ms: Callable[[], int], folder: Path) -> None:
+        self._series = series
+        self._now_ms = now_ms
         self._folder = folder
         self._lock = threading.Lock()
         self._key: bytes | None = None
@@ -149,7 +148,7 @@ class FileUploads:
             RateLimitedError: it has as many as it may have.
             InvalidArgumentError: the name is empty.
         """
-        now_ms = self._hub.now_ms()
+        now_ms = self._now_ms()
         upload = Upload(
             upload_id=uuid.uuid4().hex,
             device_id=device_id,
@@ -184,7 +183,7 @@ class FileUploads:
         signature = self._sign(found)
         if not hmac.compare_digest(signature.encode(), query.get("sig", "").encode("utf-8", "replace")):
             raise PermissionDeniedError("the address of this upload is not signed by this service")
-        if self._hub.now_ms() >= found.expires_ms:
+        if self._now_ms() >= found.expires_ms:
             raise PermissionDeniedError("the address of this upload is over: ask for a new one")
         if found.state != "open":
             raise _over()
@@ -230,7 +229,7 @@ class FileUploads:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             change = uploads.stored(
-                upload.upload_id, size=size, sha256=digest, content_type=content_type, now_ms=self._hub.now_ms()
+                upload.upload_id, size=size, sha256=digest, content_type=content_type, now_ms=self._now_ms()
             )
             with self.room.stored(upload, size):
                 path.replace(self._folder / upload.upload_id)
@@ -247,7 +246,7 @@ class FileUploads:
         Raises:
             NotFoundError: it has no such upload.
         """
-        change = uploads.settled(upload_id, device_id, good=good, status=status, now_ms=self._hub.now_ms())
+        change = uploads.settled(upload_id, device_id, good=good, status=status, now_ms=self._now_ms())
         found: Upload = self._write(change)
         if found.state == "failed":
             self._remove(upload_id)
@@ -255,11 +254,11 @@ class FileUploads:
 
     def of_device(self, device_id: str) -> list[Upload]:
         """A device's files, newest first."""
-        return self._hub.series.read(lambda connection: uploads.read_uploads(connection, device_id))
+        return self._series.read(lambda connection: uploads.read_uploads(connection, device_id))
 
     def find(self, upload_id: str) -> Upload | None:
         """One file."""
-        return self._hub.series.read(lambda connection: uploads.read_upload(connection, upload_id))
+        return self._series.read(lambda connection: uploads.read_upload(connection, upload_id))
 
     def content(self, device_id: str, upload_id: str) -> tuple[Upload, Path]:
         """A device's file, and where its bytes are.
@@ -294,8 +293,8 @@ class FileUploads:
 
     def sweep(self) -> None:
         """Forget uploads whose address is over, with what was sent of them."""
-        now_ms = self._hub.now_ms()
-        if self._hub.series.read(lambda connection: uploads.read_over(connection, now_ms)):
+        now_ms = self._now_ms()
+        if self._series.read(lambda connection: uploads.read_over(connection, now_ms)):
             for upload_id in self._write(uploads.forgotten_over(now_ms)):
                 self._remove(upload_id)
         self.room.forget_idle()
@@ -307,7 +306,7 @@ class FileUploads:
         ours = [(match[1], bool(match[2]), path) for path in found if (match := _OURS.fullmatch(path.name))]
         for first in range(0, len(ours), _LOOK_UP):
             some = ours[first : first + _LOOK_UP]
-            states = self._hub.series.read(partial(uploads.read_states, upload_ids=[each[0] for each in some]))
+            states = self._series.read(partial(uploads.read_states, upload_ids=[each[0] for each in some]))
             for upload_id, is_parts, path in some:
                 if is_parts and states.get(upload_id) != "open":
                     shutil.rmtree(path, ignore_errors=True)
@@ -373,7 +372,7 @@ class FileUploads:
         shutil.rmtree(self._folder / f"{upload_id}.parts", ignore_errors=True)
 
     def _write(self, change: Callable[..., Any]) -> Any:
-        return self._hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
+        return self._series.commits.commit(change)
 
 
 def _block_file(block: str) -> str:

@@ -1,71 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tags and desired properties of a twin in one change: both are kept or neither, and an ETag guards both."""
+"""Twins of all devices, connected or not: a change is durable before anybody hears of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set as AbstractSet
+import asyncio
+from collections.abc import Callable, Mapping, Set as AbstractSet
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Protocol
 
+from armillary.engines.database.group_commit import COMMIT_TIMEOUT_S, LoopSink, Rejected
 from armillary.engines.hub.twins import changed_twin
+from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError
+from armillary.hub.front.notices import HubNotices
 from armillary.twin.document.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.document.replacement import replacement_patch
 from armillary.twin.document.section import check_patch
 
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
-COMMIT_TIMEOUT_S: Final = 30.0
+class Connections(Protocol):
+    """Devices' connections, as far as twins go."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The hub's loop."""
+
+    def notify_desired(self, device_id: str, notice: Mapping[str, Any], version: int) -> None:
+        """Tell a connected device of new desired properties. In the loop."""
 
 
-def change_twin(
-    hub: Hub,
-    device_id: str,
-    *,
-    tags: object,
-    desired: object,
-    whole: AbstractSet[str] = frozenset(),
-    if_match: str | None,
-) -> Twin:
-    """Merge or replace, durably, and tell the device if it is connected. Blocks: call it from a thread.
+class Twins:
+    """Twins of one hub.
 
     Args:
-        hub: The hub.
-        device_id: Whose twin.
-        tags: A JSON object, or None to leave them.
-        desired: The same of the desired properties.
-        whole: Which of ``tags`` and ``desired`` are whole sections, not patches.
-        if_match: The ETag that somebody has seen; None or ``*`` for whatever it is.
-
-    Raises:
-        ConflictError: the twin's ETag is another one.
-        InvalidArgumentError: a limit is broken, or there is nothing to change.
+        series: Keeps them.
+        notices: Told of each change.
+        now_ms: Unix time, milliseconds.
+        connections: Devices' connections; None before the hub has started.
     """
-    if tags is None and desired is None:
-        raise InvalidArgumentError("twin: expected tags or desired properties", remedy="Send at least one.")
-    now_ms = hub.now_ms()
-    told: list[Mapping[str, Any]] = []
-    checked_tags = None if tags is None else check_patch(tags, "tags")
-    checked = None if desired is None else check_patch(desired, "desired")
 
-    def apply(twin: Twin) -> Twin:
-        guard = if_match
-        if checked_tags is not None:
-            patch = replacement_patch(twin.tags, checked_tags) if "tags" in whole else checked_tags
-            twin, guard = patch_tags(twin, patch, if_match=guard), None
-        if checked is not None:
-            patch = replacement_patch(twin.desired.properties, checked) if "desired" in whole else checked
-            told.append(patch)
-            twin = patch_desired(twin, patch, now_ms=now_ms, if_match=guard)
-        return twin
+    def __init__(
+        self,
+        series: SeriesStore,
+        notices: HubNotices,
+        now_ms: Callable[[], int],
+        connections: Callable[[], Connections | None],
+    ) -> None:
+        self._series = series
+        self._notices = notices
+        self._now_ms = now_ms
+        self._connections = connections
 
-    def notify(twin: Twin) -> None:
-        if told:
-            version = twin.desired.version
-            hub.front.notify_desired(device_id, desired_notice(told[-1], version), version)
-        hub.notices.twin_changed(device_id)
+    def get(self, device_id: str) -> Twin:
+        """A device's twin; an empty one when nobody has written it yet."""
+        return self._series.twin(device_id)
 
-    change = changed_twin(device_id, apply, now_ms=now_ms)
-    future: Future[Twin] = hub.twins._submit(change, notify)  # noqa: SLF001 - the twins' other half
-    return future.result(COMMIT_TIMEOUT_S)
+    def change(
+        self,
+        device_id: str,
+        *,
+        tags: object = None,
+        desired: object = None,
+        whole: AbstractSet[str] = frozenset(),
+        if_match: str | None = None,
+    ) -> Twin:
+        """Change tags and desired properties, both or neither, and tell the device if it is connected.
+
+        Blocks for the commit: call it from a thread, never in the hub's event loop; there, await
+        ``asyncio.wrap_future(submit_desired(...))``.
+
+        Args:
+            device_id: Whose twin.
+            tags: A JSON object that is merged into the tags, or None to leave them.
+            desired: The same of the desired properties.
+            whole: Which of ``tags`` and ``desired`` are whole sections, not patches.
+            if_match: The ETag that somebody has seen; None or ``*`` for whatever it is.
+
+        Raises:
+            ConflictError: the twin's ETag is another one.
+            InvalidArgumentError: a limit is broken, or there is nothing to change.
+        """
+        self._refuse_in_loop()
+        return self._submit(device_id, tags, desired, whole, if_match).result(COMMIT_TIMEOUT_S)
+
+    def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
+        """Merge a patch into the desired properties as :meth:`change` does, without waiting.
+
+        Raises:
+            InvalidArgumentError: the patch itself breaks a limit.
+        """
+        return self._submit(device_id, None, patch, frozenset(), if_match)
+
+    def begin(self, device_id: str, first: Mapping[str, Any]) -> None:
+        """Give a new device its first twin: ``{"tags": .., "desired": ..}``. In the hub's loop; does not wait."""
+        if first.get("desired") or first.get("tags"):
+            self._submit(device_id, first.get("tags") or None, first.get("desired") or None, frozenset(), None)
+
+    def _submit(
+        self, device_id: str, tags: object, desired: object, whole: AbstractSet[str], if_match: str | None
+    ) -> Future[Twin]:
+        """Commit a change; the device and whoever listens are told in the hub's loop, in the order of the commits."""
+        if tags is None and desired is None:
+            raise InvalidArgumentError("twin: expected tags or desired properties", remedy="Send at least one.")
+        now_ms = self._now_ms()
+        checked_tags = None if tags is None else check_patch(tags, "tags")
+        checked = None if desired is None else check_patch(desired, "desired")
+        applied: list[Mapping[str, Any]] = []
+
+        def apply(twin: Twin) -> Twin:
+            guard = if_match
+            if checked_tags is not None:
+                patch = replacement_patch(twin.tags, checked_tags) if "tags" in whole else checked_tags
+                twin, guard = patch_tags(twin, patch, if_match=guard), None
+            if checked is not None:
+                patch = replacement_patch(twin.desired.properties, checked) if "desired" in whole else checked
+                applied[:] = [patch]
+                twin = patch_desired(twin, patch, now_ms=now_ms, if_match=guard)
+            return twin
+
+        change = changed_twin(device_id, apply, now_ms=now_ms)
+        connections = self._connections()
+        if connections is None:
+            return self._series.commits.submit(change)
+        future: Future[Twin] = Future()
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            outcome = outcomes[0]
+            if isinstance(outcome, Rejected):
+                future.set_exception(outcome.error)
+                return
+            if applied:
+                version = outcome.desired.version
+                connections.notify_desired(device_id, desired_notice(applied[0], version), version)
+            self._notices.twin_changed(device_id)
+            future.set_result(outcome)
+
+        self._series.commits.post(change, LoopSink(connections.loop, deliver))
+        return future
+
+    def _refuse_in_loop(self) -> None:
+        connections = self._connections()
+        try:
+            inside = connections is not None and asyncio.get_running_loop() is connections.loop
+        except RuntimeError:
+            return  # in no event loop: a thread, as it should be
+        if inside:
+            raise RuntimeError("the hub's event loop would wait for itself: await submit_desired instead")

@@ -23,16 +23,14 @@ import structlog
 
 from armillary.engines.database.group_commit import Rejected
 from armillary.engines.hub import cloud_messages as queue
-from armillary.engines.hub.cloud_messages import Delivery, QueuedMessage
+from armillary.engines.hub.cloud_messages import Delivery
 from armillary.errors import RateLimitedError
-from armillary.wire.hub.cloud_message import CloudMessage
 from armillary.wire.hub.topics import Inbox
 from armillary.wire.mqtt.packet import Publish
 
 if TYPE_CHECKING:
     from armillary.hub.front.connection import DeviceConnection
     from armillary.hub.front.intake import Intake
-    from armillary.hub.hub import Hub
     from armillary.hub.link.counters import Counters
 
 # Messages of one connection under way at once; with bodies of so many bytes together they fit its send buffer.
@@ -178,36 +176,3 @@ class CloudMessages:
             self._fetch(connection, window)
 
         self._intake.request(connection, change, done)
-
-
-class Mailboxes:
-    """Messages to devices, connected or not. Methods block for the commit: call them from threads.
-
-    Args:
-        hub: The hub.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def send(self, device_id: str, message: CloudMessage) -> QueuedMessage:
-        """Queue a message durably, and send it at once when the device is connected.
-
-        Raises:
-            RateLimitedError: 50 wait for this device.
-        """
-        change = queue.enqueued(device_id, message, now_ms=self._hub.now_ms())
-        queued: QueuedMessage = self._hub.series.commits.submit(change, weight=1 + len(message.body) // 256).result(
-            COMMIT_TIMEOUT_S
-        )
-        self._hub.in_loop(lambda front: front.cloud_messages.wake_device(device_id))
-        return queued
-
-    def list(self, device_id: str) -> list[QueuedMessage]:
-        """What waits for a device, and the outcomes that senders asked for; newest first."""
-        return self._hub.series.read(lambda connection: queue.read_messages(connection, device_id))
-
-    def purge(self, device_id: str) -> int:
-        """Settle everything that waits as purged; returns how many."""
-        change = queue.purged(device_id, now_ms=self._hub.now_ms())
-        return int(self._hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S))

@@ -1,112 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of many devices at once, for queries: a page of devices costs a handful of reads, whatever its size.
 
-The security service knows who owns a device and how it is doing; the hub is a sibling and asks it through
-:class:`Directory`. A device that the hub met and no directory knows (the hub runs alone, or it is simulated inside)
-is there as well, without an owner. A device that the directory knows and nobody owns is nobody's member.
+The security service knows who owns a device and how it is doing (:class:`armillary.platform.ports.Directory`). A device
+that the hub met and no directory knows (the hub runs alone, or it is simulated inside) is there as well, without an
+owner. A device that the directory knows and nobody owns is nobody's member.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
+from armillary.engines.documents.store import DocumentStore
 from armillary.engines.hub.devices import read_device_ids
 from armillary.engines.hub.twins import read_twins
+from armillary.engines.series.store import SeriesStore
+from armillary.platform.ports import Devices, Directory, Fields
 from armillary.twin.author.group import DeviceFacts, Needs, Value
 from armillary.twin.document.document import Twin
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Devices read at a time: a few megabytes of twins at most, and every query has at most so many marks.
 CHUNK: Final = 500
 # Last values of one name that a query reads: more devices than one hub has.
 MAX_LATEST: Final = 1_000_000
 
-Fields = Mapping[str, Value | None]
-
-
-class Directory(Protocol):
-    """What the security service says of devices; may be asked from any thread."""
-
-    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
-        """Devices by id, those of a catalog or all; ``fields`` as in ``twin/author/group.py``."""
-
-    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
-        """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""
-
-    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What those of some devices are called that it knows."""
-
-    def second_hand(self, catalog: str | None) -> Mapping[str, int]:
-        """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
-
-    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
-        """What befell devices, with higher numbers than ``after``, in order."""
-
-    def last_event(self) -> int:
-        """The newest number; 0 before the first."""
-
-
-class DeviceEvent(Protocol):
-    """Something that befell a device: made, claimed, revoked and the like; ``number`` rises."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the order."""
-
-    @property
-    def at_ms(self) -> int:
-        """When, Unix milliseconds."""
-
-    @property
-    def name(self) -> str:
-        """What, as the audit log names it."""
-
-    @property
-    def device_id(self) -> str:
-        """Which device."""
-
-
-class NoDirectory:
-    """The directory of a hub that runs alone: it knows nobody."""
-
-    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:  # noqa: ARG002
-        """Nobody."""
-        return ()
-
-    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
-        """Nothing."""
-        return {}
-
-    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
-        """Nothing."""
-        return {}
-
-    def second_hand(self, catalog: str | None) -> Mapping[str, int]:  # noqa: ARG002
-        """None."""
-        return {}
-
-    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:  # noqa: ARG002
-        """None."""
-        return ()
-
-    def last_event(self) -> int:
-        """None."""
-        return 0
-
 
 class FactsReader:
     """Reads facts. Methods block: call them from threads.
 
     Args:
-        hub: The hub.
+        series: Values and twins.
+        documents: What operators keep of devices.
+        directory: Whose devices are.
+        devices: Which are connected.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, series: SeriesStore, documents: DocumentStore, directory: Directory, devices: Devices) -> None:
+        self._series = series
+        self._kept = documents
+        self._directory = directory
+        self._devices = devices
 
     def scan(
         self, needs: Needs, *, catalog: str | None = None, template: str | None = None, after: str = ""
@@ -120,7 +54,7 @@ class FactsReader:
             after: Id to begin behind.
         """
         since = self._since(needs)
-        latest = {name: _own(self._hub.series.latest(None, name, MAX_LATEST), since) for name in needs.telemetry}
+        latest = {name: _own(self._series.latest(None, name, MAX_LATEST), since) for name in needs.telemetry}
         while True:
             known, last = self._chunk(catalog, template, after)
             if known:
@@ -137,17 +71,17 @@ class FactsReader:
             known = self._owned(chunk)
             if not known:
                 continue
-            latest = {name: _own(self._hub.series.latest(chunk, name, CHUNK), since) for name in needs.telemetry}
+            latest = {name: _own(self._series.latest(chunk, name, CHUNK), since) for name in needs.telemetry}
             found += self._facts({each: known[each] for each in chunk if each in known}, needs, latest)
         return found
 
     def _chunk(self, catalog: str | None, template: str | None, after: str) -> tuple[Mapping[str, Fields], str | None]:
         """Some devices by id, and where to go on; None at the end."""
         if template is not None:
-            page = self._hub.application.devices_of(template, limit=CHUNK, after=after or None)
+            page = self._kept.devices_of(template, limit=CHUNK, after=after or None)
             known = self._owned([each.id for each in page.items])
             return _of_catalog(known, catalog), page.next_after
-        rows = self._hub.directory.page(catalog=catalog, after=after, limit=CHUNK)
+        rows = self._directory.page(catalog=catalog, after=after, limit=CHUNK)
         last = rows[-1][0] if len(rows) == CHUNK else None
         found = {device_id: fields for device_id, fields in rows if fields.get("catalog") is not None}
         if catalog is None:
@@ -157,17 +91,17 @@ class FactsReader:
 
     def _strangers(self, after: str, last: str | None) -> tuple[dict[str, Fields], str | None]:
         """Devices between two ids that only the hub knows."""
-        known = self._hub.series.read(lambda connection: read_device_ids(connection, after, last, CHUNK + 1))
+        known = self._series.read(lambda connection: read_device_ids(connection, after, last, CHUNK + 1))
         if len(known) > CHUNK:  # more of them than of the directory's: the chunk ends here
             del known[CHUNK:]
             last = known[-1]
         devices = [each for each in known if not set("/#") & set(each)]  # no modules, and none that are forgotten
-        listed = self._hub.directory.of(devices)
+        listed = self._directory.of(devices)
         return {each: {} for each in devices if each not in listed}, last
 
     def _owned(self, device_ids: Sequence[str]) -> dict[str, Fields]:
         """Fields of devices that somebody owns or that only the hub knows."""
-        known = self._hub.directory.of(device_ids)
+        known = self._directory.of(device_ids)
         return {
             each: known.get(each, {})
             for each in device_ids
@@ -177,10 +111,9 @@ class FactsReader:
     def _facts(
         self, known: Mapping[str, Fields], needs: Needs, latest: Mapping[str, Mapping[str, Value]]
     ) -> Iterator[DeviceFacts]:
-        hub, ids = self._hub, list(known)
-        connected = hub.connected()
+        ids, connected = list(known), self._devices.connected()
         documents = self._documents(ids) if needs.cloud or needs.template else {}
-        twins = hub.series.read(lambda connection: read_twins(connection, ids)) if needs.twin else {}
+        twins = self._series.read(lambda connection: read_twins(connection, ids)) if needs.twin else {}
         for device_id, fields in known.items():
             twin = twins.get(device_id) or Twin(device_id=device_id)
             document = documents.get(device_id, {})
@@ -206,14 +139,14 @@ class FactsReader:
         wanted, last = set(ids), max(ids)
         after: str | None = _before(min(ids))
         while after is not None:
-            page = self._hub.application.list("device", after=after, limit=len(ids))
+            page = self._kept.list("device", after=after, limit=len(ids))
             found |= {each.id: each.content for each in page.items if each.id in wanted}
             after = page.next_after if page.next_after is not None and page.next_after < last else None
         return found
 
     def _since(self, needs: Needs) -> Mapping[str, int]:
         """When devices that had an earlier owner came to theirs; nothing where no values are needed."""
-        return self._hub.directory.second_hand(None) if needs.telemetry else {}
+        return self._directory.second_hand(None) if needs.telemetry else {}
 
 
 def _own(latest: Iterable[tuple[str, int, Value]], since: Mapping[str, int]) -> Mapping[str, Value]:
@@ -233,10 +166,10 @@ def _before(device_id: str) -> str:
     return device_id[:-1]
 
 
-def of_catalog(hub: Hub, device_ids: Sequence[str], catalog: str) -> frozenset[str]:
+def of_catalog(directory: Directory, device_ids: Sequence[str], catalog: str) -> frozenset[str]:
     """Those of some devices that are in a catalog now. Blocks: call it from a thread."""
     found: set[str] = set()
     for at in range(0, len(device_ids), CHUNK):
-        owners = hub.directory.of(device_ids[at : at + CHUNK])
+        owners = directory.of(device_ids[at : at + CHUNK])
         found |= {each for each, has in owners.items() if str(has.get("catalog") or "").lower() == catalog.lower()}
     return frozenset(found)

@@ -11,15 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from armillary.engines.documents.document import not_found
+from armillary.engines.documents.store import DocumentStore
 from armillary.errors import InvalidArgumentError
 from armillary.platform.authored.device_facts import FactsReader, of_catalog
+from armillary.platform.ports import Directory
 from armillary.twin.author.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Rows of one page of members.
 MAX_LIMIT: Final = 1000
@@ -37,15 +36,18 @@ class MemberPage:
 
 
 class Groups:
-    """Device groups of one hub. Methods block: call them from threads.
+    """Device groups. Methods block: call them from threads.
 
     Args:
-        hub: The hub.
+        documents: Has them.
+        facts: What is known of devices.
+        directory: Whose devices are.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._reader = FactsReader(hub)
+    def __init__(self, documents: DocumentStore, facts: FactsReader, directory: Directory) -> None:
+        self._documents = documents
+        self._reader = facts
+        self._directory = directory
         self._remembered: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = {}
 
     def get(self, group_id: str) -> Group:
@@ -54,7 +56,7 @@ class Groups:
         Raises:
             NotFoundError: there is none.
         """
-        return parse_group(self._hub.application.get("group", group_id).content)
+        return parse_group(self._documents.get("group", group_id).content)
 
     def members(
         self, group: Group, *, catalog: str | None = None, after: str | None = None, limit: int = MAX_LIMIT
@@ -102,7 +104,7 @@ class Groups:
         Raises:
             NotFoundError: there is no such group.
         """
-        document = self._hub.application.get("group", group_id)
+        document = self._documents.get("group", group_id)
         whose, owner = None if catalog is None else catalog.lower(), document.content.get("catalog")
         if None not in (whose, owner) and str(owner).lower() != whose:  # another catalog's is as good as none
             raise not_found("group", group_id)
@@ -111,7 +113,7 @@ class Groups:
         if known is not None and now - known[0] < REMEMBER_S:
             if catalog is None:
                 return known[1]
-            mine = of_catalog(self._hub, known[1], catalog)  # a device that has left is out of sight at once
+            mine = of_catalog(self._directory, known[1], catalog)  # a device that has left is out of sight at once
             return tuple(each for each in known[1] if each in mine)
         found = tuple(each.device_id for each in self.scan(parse_group(document.content), catalog=catalog))
         if len(self._remembered) >= MAX_REMEMBERED:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Organisations of one hub: the tree, and which device is in which. Methods block for the disk: call them from threads.
+"""Organisations: the tree, and which device is in which. Methods block for the disk: call them from threads.
 
 A device's organisation is a field of what operators keep of it (the document of kind ``device``). The tree is
 remembered until a document changes.
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from armillary.engines.documents.document import Document, is_device_id
-from armillary.engines.documents.store import MAX_LIMIT
+from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.errors import ArmillaryError, ConflictError, RateLimitedError
+from armillary.platform.ports import Directory
 from armillary.twin.author.organisation import Organisation, check_tree, parse_organisation, subtree
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 KIND: Final = "organisation"
 # Tries to change a device's document that others change at the same time.
@@ -25,25 +23,27 @@ TRIES: Final = 5
 
 
 class Organisations:
-    """The organisations of one hub.
+    """Who sees which devices of a catalog.
 
     Args:
-        hub: The hub; its store of documents must be open.
+        documents: Has the tree, and the organisation of each device.
+        directory: Whose devices are.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, documents: DocumentStore, directory: Directory) -> None:
+        self._documents = documents
+        self._directory = directory
         self._lock = threading.Lock()
         self._known: tuple[int, Mapping[str, Organisation]] | None = None
 
     def all(self) -> Mapping[str, Organisation]:
         """Every organisation by id; one that cannot be read is not there."""
-        seq = self._hub.application.seq  # before the documents: what changes meanwhile is read again the next time
+        seq = self._documents.seq  # before the documents: what changes meanwhile is read again the next time
         with self._lock:
             if self._known is not None and self._known[0] == seq:
                 return self._known[1]
         found: dict[str, Organisation] = {}
-        for document in self._hub.application.all((KIND,)):
+        for document in self._documents.all((KIND,)):
             try:
                 found[document.id] = parse_organisation(document.content)
             except ArmillaryError:
@@ -75,7 +75,7 @@ class Organisations:
 
     def of_device(self, device_id: str) -> str | None:
         """The organisation of a device; None when it is in none."""
-        document = self._hub.application.find("device", device_id) if is_device_id(device_id) else None
+        document = self._documents.find("device", device_id) if is_device_id(device_id) else None
         found = None if document is None else document.content.get("organisation")
         return found if isinstance(found, str) else None
 
@@ -85,7 +85,7 @@ class Organisations:
         Raises:
             RateLimitedError: others change the device's document all the time.
         """
-        store = self._hub.application
+        store = self._documents
         for _ in range(TRIES):
             present = store.find("device", device_id)
             body: dict[str, Any] = {} if present is None else dict(present.content)
@@ -103,7 +103,7 @@ class Organisations:
         known = self.all()
         reach, found, at = subtree(known, root), list[dict[str, Any]](), after
         while reach:
-            page = self._hub.application.list("device", after=at, limit=MAX_LIMIT)
+            page = self._documents.list("device", after=at, limit=MAX_LIMIT)
             inside = {each.id: each.content["organisation"] for each in page.items if _of(each) in reach}
             found += self._owned(inside, known[root].catalog)
             if len(found) > limit:
@@ -117,7 +117,7 @@ class Organisations:
         """Whether a device is in this very organisation."""
         after: str | None = None
         while True:
-            page = self._hub.application.list("device", after=after, limit=MAX_LIMIT)
+            page = self._documents.list("device", after=after, limit=MAX_LIMIT)
             if any(_of(each) == organisation_id for each in page.items):
                 return True
             after = page.next_after
@@ -128,7 +128,7 @@ class Organisations:
         ids: Sequence[str] = list(inside)
         known: dict[str, Any] = {}
         for start in range(0, len(ids), 500):
-            known |= self._hub.directory.of(ids[start : start + 500])
+            known |= self._directory.of(ids[start : start + 500])
         return [
             {"device_id": each, "organisation": inside[each], "health": known[each].get("health")}
             for each in ids

@@ -18,8 +18,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -28,15 +27,19 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document
+from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import Cursor, DeadBatch, ExportStore
 from armillary.engines.threads import in_thread
 from armillary.errors import ArmillaryError
+from armillary.platform.authored.groups import Groups
 from armillary.platform.exports.destinations import DestinationPort, Outgoing, open_destination
 from armillary.platform.exports.places import ExportPlaces, enabled_first
 from armillary.platform.exports.replays import Replays
 from armillary.platform.exports.sources import Sources, encode
 from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff
+from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.twin.author.data_export import (
     DataExport,
     ExportRecord,
@@ -52,7 +55,6 @@ from armillary.twin.author.group import DeviceFacts, Group, Needs, is_member, ne
 
 if TYPE_CHECKING:
     from armillary.engines.exports.transform import Transform
-    from armillary.hub.hub import Hub
 
 # Entries of a source that are looked at together, and what goes out in one batch.
 READ: Final = 500
@@ -151,19 +153,35 @@ class _Outlet:
 
 
 class Exports:
-    """Data exports of one hub.
+    """Data exports at work.
 
     Args:
-        hub: The hub.
-        folder: Its folder: for the file of cursors and for exported files.
+        store: Cursors and dead letters.
+        documents: Has the exports.
+        groups: Which devices an export is for.
+        sources: What is read.
+        hosts: Where data may be sent.
+        folder: For exported files.
+        clock: Unix time, seconds.
     """
 
-    def __init__(self, hub: Hub, folder: Path) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        store: OnDemand[ExportStore],
+        documents: DocumentStore,
+        groups: Groups,
+        sources: Sources,
+        hosts: AllowedHosts,
+        folder: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._groups = groups
+        self._sources = sources
+        self.hosts = hosts
         self._folder = folder
-        self._store: ExportStore | None = None
-        self._opening = threading.Lock()
-        self._sources = Sources(hub)
+        self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
@@ -178,10 +196,7 @@ class Exports:
     @property
     def store(self) -> ExportStore:
         """The file of cursors; made when first asked for."""
-        with self._opening:
-            if self._store is None:
-                self._store = ExportStore(self._folder)
-            return self._store
+        return self._store.get()
 
     def folder_of(self, export_id: str) -> Path:
         """Where an export writes its files."""
@@ -209,7 +224,7 @@ class Exports:
     async def start(self) -> None:
         """Go on where every export was."""
         self._loop = asyncio.get_running_loop()
-        self._hub.application.on_change.append(self._changed)
+        self._documents.on_change.append(self._changed)
         self._looking = self._loop.create_task(self._look(), name="hub-exports")
 
     async def close(self) -> None:
@@ -220,11 +235,6 @@ class Exports:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def close_store(self) -> None:
-        """Close the file of cursors."""
-        if self._store is not None:
-            self._store.close()
 
     def _changed(self, documents: Sequence[Document]) -> None:
         if any(each.kind in ("export", "group") for each in documents) and self._loop is not None:
@@ -244,7 +254,7 @@ class Exports:
             await self._woken.wait()
 
     async def _reconcile(self) -> None:
-        made = {each.id: each for each in await in_thread(lambda: self._hub.application.oldest_first("export"))}
+        made = {each.id: each for each in await in_thread(lambda: self._documents.oldest_first("export"))}
         documents = [made[each] for each in enabled_first([*self._running, *self._ending], made)]
         places = ExportPlaces()
         wanted: dict[str, tuple[str, DataExport, Group | None]] = {}
@@ -281,7 +291,7 @@ class Exports:
     def _group(self, name: str | None) -> tuple[str, Group | None]:
         if name is None:
             return "", None
-        document = self._hub.application.get("group", name)
+        document = self._documents.get("group", name)
         return document.etag, parse_group(document.content)
 
     async def _run(self, export_id: str, export: DataExport, group: Group | None) -> None:
@@ -314,7 +324,7 @@ class Exports:
     async def _step(self, export_id: str, export: DataExport, group: Group | None, outlet: _Outlet) -> float:
         """One portion of the source; for how long there is nothing to do (seconds)."""
         cursor = await in_thread(lambda: self._cursor(export_id, export))
-        now_ms = self._hub.now_ms()
+        now_ms = int(self._clock() * 1000)
         if cursor.due_ms > now_ms:
             return (cursor.due_ms - now_ms) / 1000
         portion = await in_thread(lambda: self._sources.read(export.source, cursor.seq, cursor.place, READ))
@@ -369,7 +379,7 @@ class Exports:
         """Records that go out, and how many there are of the catalog that the export is for."""
         needs = needs_of_export(export) | (Needs() if group is None else needs_of_group(group))
         ids = list(dict.fromkeys(each.device_id for each in records))
-        known: dict[str, DeviceFacts] = {each.device_id: each for each in self._hub.groups.facts(ids, needs)}
+        known: dict[str, DeviceFacts] = {each.device_id: each for each in self._groups.facts(ids, needs)}
         found: list[Outgoing] = []
         of_owner = 0
         for record in records:
@@ -388,7 +398,7 @@ class Exports:
         Raises:
             NotFoundError: there is no such export.
         """
-        return self._hub.application.get("export", export_id)
+        return self._documents.get("export", export_id)
 
     def open_destination(self, export_id: str, export: DataExport) -> DestinationPort:
         """Where an export goes, with its secret; whoever opens it closes it."""
@@ -396,12 +406,12 @@ class Exports:
             export.destination,
             # One that was there before goes to no place that was given without it (``native_exports.py``).
             secret=self.store.secret(export_id) if export.destination.options.get("signed") else None,
-            allowed=self._hub.rules.actions.settings.hosts,
+            allowed=self.hosts,
             folder=self.folder_of(export_id),
         )
 
 
-def check_destination(hub: Hub, export: DataExport) -> None:
+def check_destination(allowed: AllowedHosts, export: DataExport) -> None:
     """Refuse a destination that the setting of allowed hosts forbids by its looks.
 
     Raises:
@@ -409,7 +419,7 @@ def check_destination(hub: Hub, export: DataExport) -> None:
     """
     from armillary.platform.outbound import webhook as rule_webhook  # noqa: PLC0415 - only with exports
 
-    options, allowed = export.destination.options, hub.rules.actions.settings.hosts
+    options = export.destination.options
     if export.destination.kind is DestinationKind.WEBHOOK:
         rule_webhook.check_url(options["url"], allowed)
     elif export.destination.kind is DestinationKind.S3:

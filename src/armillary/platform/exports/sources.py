@@ -18,20 +18,21 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.hub.connectivity import read_events
 from armillary.engines.hub.devices import read_ids_of_numbers
 from armillary.engines.hub.journals import Journal, newest_number, number_before_oldest, read_blocks
 from armillary.engines.hub.twins import journal_wanted, read_changes
+from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.log.blocks import Message, iterate_block
+from armillary.engines.series.store import SeriesStore
 from armillary.errors import WireError
+from armillary.platform.ports import Directory
 from armillary.twin.author.data_export import ExportRecord, ExportSource
 from armillary.wire.hub import telemetry
 from armillary.wire.hub.topics import parse_bag
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Blocks read at a time: a batch of the log is 30,000 messages at most.
 BLOCKS: Final = 16
@@ -64,14 +65,26 @@ class Portion:
 
 
 class Sources:
-    """The orders of one hub.
+    """The orders.
 
     Args:
-        hub: The hub.
+        series: Messages, twins and connections.
+        rule_store: Firings of rules.
+        directory: Lines of the audit log about devices.
+        begin_connectivity: Has connections written down from now on.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        series: SeriesStore,
+        rule_store: OnDemand[RuleStore],
+        directory: Directory,
+        begin_connectivity: Callable[[], None],
+    ) -> None:
+        self._series = series
+        self._rule_store = rule_store
+        self._directory = directory
+        self._begin_connectivity = begin_connectivity
         self._readers: Mapping[ExportSource, Callable[[int, int, int], Portion]] = {
             ExportSource.TELEMETRY: self._telemetry,
             ExportSource.PROPERTIES: self._properties,
@@ -87,31 +100,31 @@ class Sources:
     def newest(self, source: ExportSource) -> int:
         """The last number of a source; 0 when there is none."""
         if source is ExportSource.LIFECYCLE:
-            return self._hub.directory.last_event()
+            return self._directory.last_event()
         if source is ExportSource.ALERTS:
-            return self._hub.rules.store().last_alert()
-        return self._hub.series.read(lambda connection: newest_number(connection, JOURNALS[source]))
+            return self._rule_store.get().last_alert()
+        return self._series.read(lambda connection: newest_number(connection, JOURNALS[source]))
 
     def beginning(self, source: ExportSource) -> int:
         """The number before the first that is still kept."""
         if source is ExportSource.LIFECYCLE:
             return 0
         if source is ExportSource.ALERTS:
-            first = self._hub.rules.store().alerts_after(0, 1)
+            first = self._rule_store.get().alerts_after(0, 1)
             return first[0].number - 1 if first else self.newest(source)
-        return self._hub.series.read(lambda connection: number_before_oldest(connection, JOURNALS[source]))
+        return self._series.read(lambda connection: number_before_oldest(connection, JOURNALS[source]))
 
     def begin(self, source: ExportSource) -> None:
         """An export of this source begins: what has to be written for it is written from now on."""
         if source is ExportSource.PROPERTIES:
-            self._hub.series.commits.submit(journal_wanted).result(30.0)
+            self._series.commits.commit(journal_wanted)
         elif source is ExportSource.CONNECTIVITY:
-            self._hub.connectivity.begin()
+            self._begin_connectivity()
 
     # Sources ------------------------------------------------------------------------------------------------
 
     def _telemetry(self, seq: int, place: int, limit: int) -> Portion:
-        blocks = self._hub.series.read(lambda connection: read_blocks(connection, seq, BLOCKS))
+        blocks = self._series.read(lambda connection: read_blocks(connection, seq, BLOCKS))
         missed = max(0, blocks[0][0] - seq - 1) if blocks else 0
         found: list[tuple[str, Message]] = []
         at, done = seq, 0 if missed else place
@@ -128,7 +141,7 @@ class Sources:
             if read >= limit:
                 break
         numbers = {message.device for _, message in found}
-        names = self._hub.series.read(lambda connection: read_ids_of_numbers(connection, numbers))
+        names = self._series.read(lambda connection: read_ids_of_numbers(connection, numbers))
         records = [_message_record(record_id, message, names) for record_id, message in found]
         return Portion([each for each in records if each is not None], at, done, read, missed)
 
@@ -139,7 +152,7 @@ class Sources:
             return []
 
     def _properties(self, seq: int, _place: int, limit: int) -> Portion:
-        rows = self._hub.series.read(lambda connection: read_changes(connection, seq, limit))
+        rows = self._series.read(lambda connection: read_changes(connection, seq, limit))
         records = [
             ExportRecord(
                 id=f"p-{row.number}",
@@ -156,7 +169,7 @@ class Sources:
         return Portion(records, rows[-1].number if rows else seq, 0, len(rows), missed)
 
     def _connectivity(self, seq: int, _place: int, limit: int) -> Portion:
-        rows = self._hub.series.read(lambda connection: read_events(connection, seq, limit))
+        rows = self._series.read(lambda connection: read_events(connection, seq, limit))
         records = [
             ExportRecord(
                 id=f"c-{row.number}",
@@ -178,7 +191,7 @@ class Sources:
         return Portion(records, rows[-1].number if rows else seq, 0, len(rows), missed)
 
     def _alerts(self, seq: int, _place: int, limit: int) -> Portion:
-        alerts = self._hub.rules.store().alerts_after(seq, limit)
+        alerts = self._rule_store.get().alerts_after(seq, limit)
         records = [
             ExportRecord(
                 id=f"a-{alert.id}",
@@ -195,8 +208,8 @@ class Sources:
         return Portion(records, alerts[-1].number if alerts else seq, 0, len(alerts), missed)
 
     def _lifecycle(self, seq: int, _place: int, limit: int) -> Portion:
-        newest = self._hub.directory.last_event()
-        events = self._hub.directory.events(seq, limit)
+        newest = self._directory.last_event()
+        events = self._directory.events(seq, limit)
         records = [
             ExportRecord(
                 id=f"l-{event.number}",

@@ -20,15 +20,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import structlog
 
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document, not_found
-from armillary.engines.documents.store import MAX_LIMIT
+from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.engines.jobs.store import DeviceResult, JobStore, Outcome, Run
 from armillary.engines.threads import in_thread
 from armillary.errors import (
@@ -40,7 +39,10 @@ from armillary.errors import (
     NotFoundError,
     RateLimitedError,
 )
+from armillary.platform.authored.groups import Groups
 from armillary.platform.jobs.updates import JobUpdates
+from armillary.platform.ports import Devices, Directory, Updates
+from armillary.platform.templates.templates import Templates
 from armillary.twin.author.job import (
     ActionKind,
     DeviceState,
@@ -51,9 +53,6 @@ from armillary.twin.author.job import (
     parse_job,
     plan_run,
 )
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Devices of one run, and actions of all runs under way at once.
 MAX_DEVICES: Final = 1_000_000
@@ -76,35 +75,51 @@ _log = structlog.get_logger(__name__)
 
 
 class Jobs:
-    """Jobs of one hub.
+    """Jobs at work.
 
     Args:
-        hub: The hub.
-        folder: Folder of the file of runs.
+        store: Runs and their results.
+        documents: Has the jobs.
+        groups: Which devices a job is for.
+        directory: Whose devices are.
+        devices: For commands and properties.
+        templates: For cloud properties.
+        updates: Moves devices between device groups.
+        clock: Unix time, seconds.
     """
 
-    def __init__(self, hub: Hub, folder: Path) -> None:
-        self._hub = hub
-        self._folder = folder
-        self._store: JobStore | None = None
-        self._opening = threading.Lock()
+    def __init__(
+        self,
+        store: OnDemand[JobStore],
+        documents: DocumentStore,
+        groups: Groups,
+        directory: Directory,
+        devices: Devices,
+        templates: Templates,
+        updates: Updates,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._groups = groups
+        self._directory = directory
+        self._devices = devices
+        self._templates = templates
+        self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._schedule: asyncio.Task[None] | None = None
         self._runs: dict[int, tuple[asyncio.Task[None], asyncio.Event]] = {}
         self._under_way = 0
         self._places = asyncio.Semaphore(MAX_UNDER_WAY)
-        self._updates = JobUpdates(hub)
+        self._updates = JobUpdates(devices.twins, directory, updates, self._now_ms)
 
     # For anybody, from any thread; they wait for the disk ---------------------------------------------------
 
     @property
     def store(self) -> JobStore:
         """The file of runs; made when first asked for."""
-        with self._opening:
-            if self._store is None:
-                self._store = JobStore(self._folder)
-            return self._store
+        return self._store.get()
 
     def begin(
         self,
@@ -131,7 +146,7 @@ class Jobs:
             ConflictError: a run of the job is under way.
             InvalidArgumentError: too many devices.
         """
-        document = self._hub.application.get("job", job_id)
+        document = self._documents.get("job", job_id)
         job = parse_job(document.content)
         if self.store.is_under_way(job_id):
             raise ConflictError(
@@ -139,7 +154,7 @@ class Jobs:
             )
         if within is not None and job.catalog is not None and job.catalog.lower() != within.lower():
             raise not_found("job", job_id)
-        group = self._hub.groups.get(job.group)
+        group = self._groups.get(job.group)
         narrowed = within if within is not None else job.catalog
         catalog = narrowed or group.catalog
         if only_failed_of is not None:
@@ -147,7 +162,7 @@ class Jobs:
         elif only_skipped_of is not None:
             devices = self._of_run(job_id, only_skipped_of, DeviceState.SKIPPED)
         else:
-            devices = [each.device_id for each in self._hub.groups.scan(group, catalog=narrowed)]
+            devices = [each.device_id for each in self._groups.scan(group, catalog=narrowed)]
         if len(devices) > MAX_DEVICES:
             raise InvalidArgumentError(
                 f"expected at most {MAX_DEVICES} devices, got {len(devices)}", remedy="Narrow the group."
@@ -161,7 +176,7 @@ class Jobs:
             batch_size=size,
             by=by,
             due=due,
-            now_ms=self._hub.now_ms(),
+            now_ms=self._now_ms(),
         )
         self.wake()
         return self.store.run(job_id, number)
@@ -173,7 +188,7 @@ class Jobs:
             NotFoundError, ConflictError: no such run; it has ended.
         """
         run = self.store.run(job_id, number)
-        self.store.end(run.number, "cancelled", self._hub.now_ms())
+        self.store.end(run.number, "cancelled", self._now_ms())
         self.wake()
         return self.store.run(job_id, number)
 
@@ -183,7 +198,7 @@ class Jobs:
         Raises:
             ConflictError: one is under way.
         """
-        if self._has_runs():
+        if self._store.exists:
             self.check_idle(job_id)
             self.store.forget(job_id)
 
@@ -193,11 +208,11 @@ class Jobs:
         Raises:
             ConflictError: one is.
         """
-        if self._has_runs() and self.store.is_under_way(job_id):
+        if self._store.exists and self.store.is_under_way(job_id):
             raise ConflictError(f"job {job_id[:64]!a}: a run is under way", remedy="Cancel it first.")
 
-    def _has_runs(self) -> bool:
-        return self._store is not None or JobStore.exists(self._folder)
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
 
     def counts(self) -> dict[str, int]:
         """For metrics: runs and devices under way."""
@@ -213,11 +228,11 @@ class Jobs:
     async def start(self) -> None:
         """Go on with what an earlier life left, and with the schedule."""
         self._loop = asyncio.get_running_loop()
-        if JobStore.exists(self._folder):
-            lost = await in_thread(lambda: self.store.recover(self._hub.now_ms()))
+        if self._store.exists:
+            lost = await in_thread(lambda: self.store.recover(self._now_ms()))
             if lost:
                 _log.warning("hub.job-devices-repeated", devices=lost)
-        self._hub.application.on_change.append(self._changed)
+        self._documents.on_change.append(self._changed)
         self._schedule = self._loop.create_task(self._look(), name="hub-jobs")
 
     async def close(self) -> None:
@@ -227,11 +242,6 @@ class Jobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def close_store(self) -> None:
-        """Close the file of runs."""
-        if self._store is not None:
-            self._store.close()
 
     def _wake(self) -> None:
         self._woken.set()
@@ -261,9 +271,9 @@ class Jobs:
 
     def _begin_due(self) -> float:
         """Begin what is due; seconds until the next."""
-        now, pause, after = self._hub.now_ms() // 1000, LOOK_EVERY_S, None
+        now, pause, after = self._now_ms() // 1000, LOOK_EVERY_S, None
         while True:
-            page = self._hub.application.list("job", limit=MAX_LIMIT, after=after)
+            page = self._documents.list("job", limit=MAX_LIMIT, after=after)
             for document in page.items:
                 if document.content.get("start") is not None:
                     pause = min(pause, self._begin_if_due(document, now))
@@ -287,8 +297,7 @@ class Jobs:
         return LOOK_EVERY_S
 
     def _unfinished(self) -> list[Run]:
-        exists = self._store is not None or JobStore.exists(self._folder)
-        return self.store.under_way() if exists else []
+        return self.store.under_way() if self._store.exists else []
 
     def _of_run(self, job_id: str, number: int, state: DeviceState) -> list[str]:
         run, after, found = self.store.run(job_id, number), "", list[str]()
@@ -313,7 +322,7 @@ class Jobs:
         try:
             job = parse_job(run.definition)
             # Nobody else acts for this run: what is running was begun by somebody who was stopped.
-            await in_thread(lambda: self.store.recover(self._hub.now_ms(), run.number))
+            await in_thread(lambda: self.store.recover(self._now_ms(), run.number))
             loop, look_at, updates = asyncio.get_running_loop(), 0.0, job.action.kind is ActionKind.UPDATE
             while True:
                 woken.clear()
@@ -321,7 +330,7 @@ class Jobs:
                     waiting = await in_thread(lambda: self._look_at_waiting(run, job))
                     look_at = loop.time() + WAITING_LOOK_S + waiting / WAITING_PER_SECOND
                 progress = await in_thread(lambda: self.store.progress(run.number))
-                plan = plan_run(job, progress, self._hub.now_ms())
+                plan = plan_run(job, progress, self._now_ms())
                 if plan.event is not None:
                     await self._end(run, plan.event)
                     continue
@@ -348,18 +357,18 @@ class Jobs:
             after, looked = page[-1].device_id, looked + len(page)
             outcomes = self._updates.look(job, page)
             if outcomes:
-                self.store.finish(run.number, outcomes, self._hub.now_ms(), was=DeviceState.WAITING)
+                self.store.finish(run.number, outcomes, self._now_ms(), was=DeviceState.WAITING)
         return looked
 
     async def _end(self, run: Run, event: str) -> None:
         with contextlib.suppress(ConflictError):  # somebody cancelled it meanwhile
-            await in_thread(lambda: self.store.end(run.number, event, self._hub.now_ms()))
+            await in_thread(lambda: self.store.end(run.number, event, self._now_ms()))
 
     async def _begin_actions(self, run: Run, job: Job, count: int) -> set[asyncio.Task[Outcome]]:
         """Mark devices as running, durably, then begin."""
-        started = await in_thread(lambda: self.store.start(run.number, count, self._hub.now_ms()))
+        started = await in_thread(lambda: self.store.start(run.number, count, self._now_ms()))
         ids = [each.device_id for each in started]
-        known = await in_thread(lambda: self._hub.directory.of(ids))
+        known = await in_thread(lambda: self._directory.of(ids))
         loop = asyncio.get_running_loop()
         tasks: set[asyncio.Task[Outcome]] = set()
         for each in started:
@@ -379,7 +388,7 @@ class Jobs:
     ) -> set[asyncio.Task[Outcome]]:
         """Wait for a result, a call or a time; results are written down. Returns what is still under way."""
         waiting = asyncio.ensure_future(woken.wait())
-        timeout = None if wake_ms is None else max(0.0, (wake_ms - self._hub.now_ms()) / 1000)
+        timeout = None if wake_ms is None else max(0.0, (wake_ms - self._now_ms()) / 1000)
         if pause is not None:
             timeout = pause if timeout is None else min(timeout, pause)
         try:
@@ -388,7 +397,7 @@ class Jobs:
             waiting.cancel()
         outcomes = [task.result() for task in active if task in done]
         if outcomes:
-            await in_thread(lambda: self.store.finish(run.number, outcomes, self._hub.now_ms()))
+            await in_thread(lambda: self.store.finish(run.number, outcomes, self._now_ms()))
         return active - done
 
     async def _act(self, job: Job, device: DeviceResult, owner: str | None) -> Outcome:
@@ -416,37 +425,39 @@ class Jobs:
 
     def _failure(self, job: Job, device: DeviceResult, error: ArmillaryError) -> Outcome:
         event = after_failure(job, device.attempts + 1)
-        due_ms = self._hub.now_ms() + job.retry_after_s * 1000
+        due_ms = self._now_ms() + job.retry_after_s * 1000
         return Outcome(device.device_id, event, answer=f"{error.code}: {error.message}", due_ms=due_ms)
 
     async def _once(self, job: Job, device_id: str, owner: str | None) -> Outcome:
-        action, hub = job.action, self._hub
+        action = job.action
         if action.kind is ActionKind.UPDATE:
             return await in_thread(lambda: self._updates.begin(job, device_id, owner))
         if action.kind is ActionKind.COMMAND:
-            result = await hub.invoke_method(device_id, action.command, action.payload, float(action.timeout_s))
+            result = await self._devices.invoke_method(
+                device_id, action.command, action.payload, float(action.timeout_s)
+            )
             answer = json.dumps(result.payload)
             event = "done" if 200 <= result.status < 300 else "failed"
             return Outcome(device_id, event, result.status, answer)
         if action.kind is ActionKind.SET_PROPERTY:
-            twin = await asyncio.wrap_future(hub.twins.submit_desired(device_id, dict(action.properties)))
+            twin = await asyncio.wrap_future(self._devices.twins.submit_desired(device_id, dict(action.properties)))
             return Outcome(device_id, "done", answer=json.dumps({"desired_version": twin.desired.version}))
         version = await in_thread(lambda: self._set_cloud(device_id, job))
         return Outcome(device_id, "done", answer=json.dumps({"document_version": version}))
 
     def _set_cloud(self, device_id: str, job: Job) -> int:
-        hub, by = self._hub, f"job {job.name}"
+        by = f"job {job.name}"
         for _ in range(CONFLICT_TRIES):
-            present = hub.application.find("device", device_id)
+            present = self._documents.find("device", device_id)
             body: dict[str, Any] = {} if present is None else dict(present.content)
             if body.get("template"):  # which knows what may be set
-                hub.templates.set_cloud(device_id, job.action.properties, by=by)
-                return hub.application.get("device", device_id).version
+                self._templates.set_cloud(device_id, job.action.properties, by=by)
+                return self._documents.get("device", device_id).version
             cloud = {**(body.get("cloud") or {}), **job.action.properties}
             body["cloud"] = {name: value for name, value in cloud.items() if value is not None}
             seen = "" if present is None else present.etag
             with contextlib.suppress(ConflictError):
-                return hub.application.put("device", device_id, body, by=by, if_match=seen).version
+                return self._documents.put("device", device_id, body, by=by, if_match=seen).version
         raise RateLimitedError(f"device {device_id[:16]}...: others change it all the time", retry_after_s=1)
 
 

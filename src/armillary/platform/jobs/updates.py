@@ -15,52 +15,19 @@ Methods block: call them from threads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from armillary.engines.jobs.store import DeviceResult, Outcome
 from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.platform.ports import Directory, Twins, Updates
 from armillary.twin.author.job import UPDATE_PROPERTY, Job, JobAction, UpdateStatus
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Acknowledgements of a writable property: below 200 nothing is said yet, 201 to 203 it is under way.
 _DONE_CODES = range(200, 400)
 _UNDER_WAY_CODES = range(201, 204)
 MAX_WHY_CHARACTERS = 500
-
-
-class Updates(Protocol):
-    """Whoever moves devices between device groups and knows what they run."""
-
-    def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:
-        """Put a device of a catalog into a device group (``PRODUCT/GROUP``), whose deployment it then takes.
-
-        Returns:
-            Unix seconds of it.
-
-        Raises:
-            ArmillaryError: no such device or group, nothing is deployed there, or it takes no updates.
-        """
-
-    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
-        """How devices stand to the deployment of the group; ``moved``: device id -> catalog, and when it was moved."""
-
-
-class NoUpdates:
-    """Of a hub that runs alone."""
-
-    def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:  # noqa: ARG002
-        """Refuse."""
-        raise InvalidArgumentError(
-            "update: the hub runs without a security service, which knows device groups", remedy="Update by package."
-        )
-
-    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:  # noqa: ARG002
-        """Nothing."""
-        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +43,17 @@ class JobUpdates:
     """Tells devices and looks at them.
 
     Args:
-        hub: The hub.
+        twins: Where a package is wished for.
+        directory: Whose devices are.
+        updates: Moves devices between device groups.
+        now_ms: Unix time, milliseconds.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, twins: Twins, directory: Directory, updates: Updates, now_ms: Callable[[], int]) -> None:
+        self._twins = twins
+        self._directory = directory
+        self._updates = updates
+        self._now_ms = now_ms
 
     def begin(self, job: Job, device_id: str, catalog: str | None) -> Outcome:
         """Tell a device to update itself.
@@ -92,13 +65,13 @@ class JobUpdates:
         if action.device_group:
             if not catalog:
                 raise InvalidArgumentError("update: nobody owns the device", remedy="Claim it first.")
-            moved_at = self._hub.updates.move(device_id, catalog, action.device_group, by=f"job {job.name}")
+            moved_at = self._updates.move(device_id, catalog, action.device_group, by=f"job {job.name}")
             told = _Told(catalog, moved_at=moved_at)
         else:
             wish = {UPDATE_PROPERTY: dict(action.package)}
-            twin = self._hub.twins.submit_desired(device_id, wish).result()
+            twin = self._twins.submit_desired(device_id, wish).result()
             told = _Told(catalog, desired_version=twin.desired.version)
-        over_ms = self._hub.now_ms() + action.timeout_s * 1000
+        over_ms = self._now_ms() + action.timeout_s * 1000
         return Outcome(device_id, "wait", answer=json.dumps(asdict(told)), due_ms=over_ms)
 
     def look(self, job: Job, devices: Sequence[DeviceResult]) -> list[Outcome]:
@@ -106,9 +79,9 @@ class JobUpdates:
         told = {each.device_id: _Told(**json.loads(each.answer)) for each in devices}
         standings = self._by_group(job.action, told) if job.action.device_group else self._by_package(job.action, told)
         # Whose they are is read last: of a device that goes away meanwhile the standing may say that it has failed.
-        owners = self._hub.directory.of([*told])
+        owners = self._directory.of([*told])
         stay = {name for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
-        now_ms, found = self._hub.now_ms(), list[Outcome]()
+        now_ms, found = self._now_ms(), list[Outcome]()
         for each in devices:
             standing = standings.get(each.device_id, UpdateStatus(None))
             if each.device_id not in stay:
@@ -121,13 +94,13 @@ class JobUpdates:
 
     def _by_group(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:
         moved = {name: (each.catalog or "", each.moved_at) for name, each in told.items()}
-        return self._hub.updates.standings(action.device_group, moved)
+        return self._updates.standings(action.device_group, moved)
 
     def _by_package(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:
         found: dict[str, UpdateStatus] = {}
         for name, each in told.items():
             try:
-                twin = self._hub.twins.get(name)
+                twin = self._twins.get(name)
             except ArmillaryError as error:
                 found[name] = UpdateStatus("failed", f"{error.code}: {error.message}")
                 continue

@@ -22,12 +22,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
+from armillary.engines.rules.store import RuleStore
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -36,17 +38,15 @@ from armillary.errors import (
     DeviceTimeoutError,
     PermissionDeniedError,
 )
+from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.outbound import email as rule_email, webhook as rule_webhook
 from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff, brief, check_status
 from armillary.platform.outbound.email import MailServer
 from armillary.platform.outbound.webhook import AllowedHosts
-from armillary.platform.templates.value_names import summary_of
+from armillary.platform.ports import Audit, Devices, Directory
+from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.document.document import timestamp
 from armillary.twin.rule.rule import Rule
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
-    from armillary.platform.rules.rules import Rules
 
 # Attempts under way at once, of one owner, and to one target: two owners whose targets do not answer leave some free.
 MAX_ATTEMPTS_AT_ONCE: Final = 8
@@ -62,8 +62,6 @@ TROUBLE_S: Final = 2.0
 
 # device id, catalog, what the rule says -> None; tells whoever decides about quarantine.
 Quarantine = Callable[[str, str, Mapping[str, str]], None]
-# actor, operation, target, detail -> anything; the audit log.
-Audit = Callable[[str, str, str, Mapping[str, object]], object]
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +83,7 @@ class ActionCounters:
 
 @dataclass(slots=True)
 class ActionSettings:
-    """How actions reach the world; the owner of the hub sets it.
+    """How actions reach the world.
 
     Attributes:
         mail: The mail server.
@@ -118,12 +116,12 @@ def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[Delivery]:
     ]
 
 
-def _name_of(hub: Hub, alert: Alert) -> str | None:
+def _name_of(directory: Directory, alert: Alert) -> str | None:
     """What the device of an alert is called by the owner that the alert is for; None where it has another one now."""
-    owner = hub.directory.of((alert.device_id,)).get(alert.device_id, {}).get("catalog")
+    owner = directory.of((alert.device_id,)).get(alert.device_id, {}).get("catalog")
     if str(owner or "").lower() != str(alert.catalog or "").lower():
         return None
-    return hub.directory.names((alert.device_id,)).get(alert.device_id)
+    return directory.names((alert.device_id,)).get(alert.device_id)
 
 
 def _target(kind: str, options: Mapping[str, Any], device_id: str) -> str:
@@ -137,15 +135,33 @@ class RuleActions:
     """Makes deliveries. Everything runs in the hub's loop, what blocks in a few threads of its own.
 
     Args:
-        hub: For commands.
-        rules: Has the list.
+        store: Has the list.
+        devices: For commands.
+        directory: Whose devices are, and what they are called.
+        naming: What values are called.
+        jobs: Begins a job's run.
+        settings: How actions reach the world.
+        clock: Unix time, seconds.
     """
 
-    def __init__(self, hub: Hub, rules: Rules) -> None:
-        self.settings = ActionSettings()
+    def __init__(
+        self,
+        store: OnDemand[RuleStore],
+        devices: Devices,
+        directory: Directory,
+        naming: DeviceNaming,
+        jobs: Jobs,
+        settings: ActionSettings,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
         self.counters = ActionCounters()
-        self._hub = hub
-        self._rules = rules
+        self._store = store
+        self._devices = devices
+        self._directory = directory
+        self._naming = naming
+        self._jobs = jobs
+        self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._under_way: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
@@ -207,7 +223,7 @@ class RuleActions:
 
     async def _look(self) -> float:
         """Begin attempts that are due; for how long there is nothing to do (seconds)."""
-        store, now = self._rules.store(), time.monotonic()
+        store, now = self._store.get(), time.monotonic()
         self._over.clear()
         self._paused = {target: until for target, until in self._paused.items() if until > now}
         while len(self._under_way) < MAX_ATTEMPTS_AT_ONCE:
@@ -246,7 +262,7 @@ class RuleActions:
     async def _attempt(self, delivery: Delivery) -> None:
         state, error, wait_s = "done", "", 0.0
         try:
-            alert = await asyncio.to_thread(self._rules.store().alert_of, delivery)
+            alert = await asyncio.to_thread(self._store.get().alert_of, delivery)
             error = await self._make(delivery, alert)
         except NotNowError as refusal:
             state, error, wait_s = "waiting", str(refusal), refusal.wait_s
@@ -283,7 +299,7 @@ class RuleActions:
         change = rows.tried(delivery, state=state, due_ms=due_ms, now_ms=now_ms, error=error)
         while True:
             try:
-                await self._rules.store().commits.run(change)
+                await self._store.get().commits.run(change)
             except ArmillaryError as trouble:
                 _log.error("hub.rule-action-not-noted", why=trouble.message)
                 await asyncio.sleep(TROUBLE_S)
@@ -311,8 +327,8 @@ class RuleActions:
     async def _email(self, delivery: Delivery, alert: Alert) -> str:
         import smtplib  # noqa: PLC0415 - only with e-mails
 
-        said = await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace)
-        name = await asyncio.to_thread(_name_of, self._hub, alert)
+        said = await asyncio.to_thread(self._naming.summary, alert.device_id, alert.trace)
+        name = await asyncio.to_thread(_name_of, self._directory, alert)
         subject = delivery.options.get("subject") or f"{alert.severity}: {alert.rule_name}"
         text = (
             f"{alert.rule_name} fired for {name or 'device'} ({alert.device_id})\n"
@@ -336,14 +352,14 @@ class RuleActions:
         import http.client  # noqa: PLC0415 - only with webhooks
 
         options = delivery.options
-        said = await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace)
-        name = await asyncio.to_thread(_name_of, self._hub, alert)
+        said = await asyncio.to_thread(self._naming.summary, alert.device_id, alert.trace)
+        name = await asyncio.to_thread(_name_of, self._directory, alert)
         data = {**asdict(alert), "device_name": name, "summary": said, "action": delivery.action}
         source = f"/catalogs/{alert.catalog}/rules/{alert.rule_id}"
         body = rule_webhook.event(delivery.id, source, alert.device_id, alert.fired_ms, data)
         headers = {"User-Agent": "armillary", "Armillary-Attempt": str(delivery.attempts + 1)}
         if options.get("signed"):
-            secret = await asyncio.to_thread(self._rules.store().secret, alert.rule_id, delivery.action)
+            secret = await asyncio.to_thread(self._store.get().secret, alert.rule_id, delivery.action)
             if secret is None:
                 raise NeverError("its secret is not here: give the action its secret again, then replay this")
             headers[rule_webhook.SIGNATURE_HEADER] = rule_webhook.sign(secret, body, self._now_ms() // 1000)
@@ -362,7 +378,7 @@ class RuleActions:
         options = delivery.options
         await self._audited(alert, "device.method", {"method": options["method"]})
         try:
-            result = await self._hub.invoke_method(
+            result = await self._devices.invoke_method(
                 alert.device_id, options["method"], options.get("payload"), float(options["timeout_s"])
             )
         except (DeviceOfflineError, DeviceTimeoutError, DeviceFault) as error:
@@ -381,7 +397,7 @@ class RuleActions:
             "rule": alert.rule_name,
             "rule_id": alert.rule_id,
             "severity": alert.severity,
-            "why": await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace),
+            "why": await asyncio.to_thread(self._naming.summary, alert.device_id, alert.trace),
             "reason": str(delivery.options.get("reason", "")),
         }
         await self._in_thread(tell, alert.device_id, alert.catalog, said)
@@ -390,7 +406,7 @@ class RuleActions:
     async def _job(self, delivery: Delivery, alert: Alert) -> str:
         """Begin a run over devices of the alert's catalog, whatever the job says of catalogs: no other owner's."""
         job_id, by = delivery.options["job"], f"rule {alert.rule_id}, delivery {delivery.id}"
-        jobs = self._hub.jobs
+        jobs = self._jobs
         if not alert.catalog:
             raise NeverError("the device belongs to no catalog")
         begun = await asyncio.to_thread(jobs.store.runs, job_id)
@@ -416,4 +432,4 @@ class RuleActions:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     def _now_ms(self) -> int:
-        return self._rules.now_ms()
+        return int(self._clock() * 1000)

@@ -8,16 +8,15 @@ two blocks of the log. One is under way at a time; one that the disk refuses is 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.rules.rows import PRUNE_SLICE, Change, Fired, More, News, keep, pruned
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import RateLimitedError
@@ -64,18 +63,16 @@ class RuleKeeping:
     """Firings that wait for their commit, and the database. Runs in the hub's loop unless it says otherwise.
 
     Args:
-        folder: The hub's folder.
+        store: States, alerts and deliveries.
         counters: What is counted.
         fired: Called when firings with actions were kept.
     """
 
-    def __init__(self, folder: Path, counters: RuleCounters, fired: Callable[[], None]) -> None:
+    def __init__(self, store: OnDemand[RuleStore], counters: RuleCounters, fired: Callable[[], None]) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._folder = folder
+        self._store = store
         self._counters = counters
         self._on_fired = fired
-        self._opening = threading.Lock()
-        self._store: RuleStore | None = None
         self._queue = Queue()
         self._committing = False
         self._under_way = 0
@@ -83,36 +80,12 @@ class RuleKeeping:
         self._under_way_devices: frozenset[str] = frozenset()
         self._checkpoint_at = self._pruned_at = time.monotonic()
 
-    # The database -------------------------------------------------------------------------------------------
-
-    @property
-    def exists(self) -> bool:
-        """Whether there has ever been a rule."""
-        return RuleStore.exists(self._folder)
-
-    def store(self) -> RuleStore:
-        """The database, opened or made when first asked for; from any thread.
-
-        Raises:
-            DataFolderError: it cannot be opened.
-        """
-        with self._opening:
-            if self._store is None:
-                self._store = RuleStore(self._folder)
-            return self._store
-
-    def take_store(self) -> RuleStore | None:
-        """The database for the last time: whoever took it closes it."""
-        with self._opening:
-            store, self._store = self._store, None
-        return store
-
     def post(self, change: Change, deliver: Callable[[list[Any], list[Any]], None] = lambda *_: None) -> None:
         """Queue a change; ``deliver`` gets its outcome in the loop."""
         if self.loop is None:
             return
         try:
-            self.store().commits.post(change, LoopSink(self.loop, deliver))
+            self._store.get().commits.post(change, LoopSink(self.loop, deliver))
         except RateLimitedError as error:
             deliver([change], [Rejected(error)])
 

@@ -8,65 +8,83 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from armillary.engines.documents.store import DocumentStore
+from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.platform.authored.device_facts import MAX_LATEST, of_catalog
+from armillary.platform.ports import Directory
+from armillary.platform.templates.templates import Templates
 from armillary.twin.rule.rule import Rule, telemetry_names, unmodelled
 from armillary.twin.template.name import split_id
 
 if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
     from armillary.twin.template.template import Template
 
 
-def warnings_of(hub: Hub, rule: Rule, catalog: str | None = None) -> list[str]:
-    """What the rule names and its device template does not have, or no device has sent, as sentences.
+class RuleNames:
+    """Looks for what a rule names. Methods block for a read or two.
 
-    Another catalog's template, group or device is as good as none. Blocks for a read or two.
+    Args:
+        series: What devices have sent.
+        documents: Device groups.
+        templates: Device templates.
+        directory: Whose devices are.
     """
-    wanted = rule.target.template
-    found = _group(hub, rule.target.group, catalog)
-    if wanted:
-        template = _template(hub, rule)
-        if template is None or not _is_for(template, catalog):
-            return [*found, f"there is no device template {wanted}: the rule looks at no device until there is"]
-        return found + unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
-    return found + [
-        f"telemetry {name}: no device has sent such a value yet; the rule waits for it"
-        for name in telemetry_names(rule)
-        if not _was_sent(hub, name, catalog)
-    ]
 
+    def __init__(
+        self, series: SeriesStore, documents: DocumentStore, templates: Templates, directory: Directory
+    ) -> None:
+        self._series = series
+        self._documents = documents
+        self._templates = templates
+        self._directory = directory
 
-def _was_sent(hub: Hub, name: str, catalog: str | None) -> bool:
-    """Whether a device of a catalog (None: any) has sent a value of this name."""
-    number = hub.series.tail.name_number(name)
-    if number is None or catalog is None:
-        return number is not None
-    senders = [device_id for device_id, _, _ in hub.series.latest(None, name, MAX_LATEST)]
-    return bool(of_catalog(hub, senders, catalog))
+    def warnings_of(self, rule: Rule, catalog: str | None = None) -> list[str]:
+        """What the rule names and its device template does not have, or no device has sent, as sentences.
 
+        Another catalog's template, group or device is as good as none.
+        """
+        wanted = rule.target.template
+        found = self._group(rule.target.group, catalog)
+        if wanted:
+            template = self._template(rule)
+            if template is None or not _is_for(template, catalog):
+                return [*found, f"there is no device template {wanted}: the rule looks at no device until there is"]
+            return found + unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
+        return found + [
+            f"telemetry {name}: no device has sent such a value yet; the rule waits for it"
+            for name in telemetry_names(rule)
+            if not self._was_sent(name, catalog)
+        ]
 
-def _group(hub: Hub, group_id: str, catalog: str | None) -> list[str]:
-    if not group_id:
-        return []
-    try:
-        group = hub.application.find("group", group_id)
-    except InvalidArgumentError:  # no document can be called so
-        group = None
-    owner = None if group is None else group.content.get("catalog")
-    known = group is not None and (None in (owner, catalog) or str(owner).lower() == str(catalog).lower())
-    return [] if known else [f"there is no device group {group_id}: the rule looks at no device until there is"]
+    def _was_sent(self, name: str, catalog: str | None) -> bool:
+        """Whether a device of a catalog (None: any) has sent a value of this name."""
+        number = self._series.tail.name_number(name)
+        if number is None or catalog is None:
+            return number is not None
+        senders = [device_id for device_id, _, _ in self._series.latest(None, name, MAX_LATEST)]
+        return bool(of_catalog(self._directory, senders, catalog))
 
+    def _group(self, group_id: str, catalog: str | None) -> list[str]:
+        if not group_id:
+            return []
+        try:
+            group = self._documents.find("group", group_id)
+        except InvalidArgumentError:  # no document can be called so
+            group = None
+        owner = None if group is None else group.content.get("catalog")
+        known = group is not None and (None in (owner, catalog) or str(owner).lower() == str(catalog).lower())
+        return [] if known else [f"there is no device group {group_id}: the rule looks at no device until there is"]
 
-def _template(hub: Hub, rule: Rule) -> Template | None:
-    """The newest version of the rule's template that it is for; a draft where nothing is published."""
-    name, span = rule.target.template, rule.target.versions
-    try:
-        versions = [split_id(each.id)[1] for each in hub.templates.versions(name)]
-        fitting = [each for each in versions if span is None or span[0] <= each <= span[1]]
-        return hub.templates.get(name, fitting[0] if fitting else 0).template
-    except (InvalidArgumentError, NotFoundError):
-        return None
+    def _template(self, rule: Rule) -> Template | None:
+        """The newest version of the rule's template that it is for; a draft where nothing is published."""
+        name, span = rule.target.template, rule.target.versions
+        try:
+            versions = [split_id(each.id)[1] for each in self._templates.versions(name)]
+            fitting = [each for each in versions if span is None or span[0] <= each <= span[1]]
+            return self._templates.get(name, fitting[0] if fitting else 0).template
+        except (InvalidArgumentError, NotFoundError):
+            return None
 
 
 def _is_for(template: Template, catalog: str | None) -> bool:

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from armillary.engines.documents.document import Document
 from armillary.engines.rules.rows import DeviceStates
-from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.author.group import is_member, needs_of_filters
 from armillary.twin.rule import json_form as rule_json
 from armillary.twin.rule.evaluate import Program, start
 from armillary.twin.rule.fast_path import FastPath, fast_path_of
 from armillary.twin.rule.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule.state import State
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Alerts of one rule for one device in a minute: a rule that fires more often says nothing new, and each alert is a row,
 # with a row for each action. Beyond, firings are counted on the last alert, and their actions are not done.
@@ -227,65 +222,3 @@ class Plan:
         self.is_dirty = False
         states = [(each.loaded.id, each.loaded.version, each.state) for each in self.running]
         return DeviceStates(self.device_id, self.open_seq, states)
-
-
-def groups_of(rule: Rule) -> frozenset[str]:
-    """Device groups that a rule is for."""
-    return frozenset([rule.target.group] if rule.target.group else [])
-
-
-def _kept(hub: Hub, device_id: str) -> Mapping[str, Any]:
-    """What operators keep of a device."""
-    try:
-        document = hub.application.find("device", device_id)
-    except InvalidArgumentError:  # a name that no document can have
-        return {}
-    return {} if document is None else document.content
-
-
-def _is_member(hub: Hub, device_id: str, group_id: str) -> bool:
-    """Whether a device is in a device group now; nobody is in one that does not exist."""
-    try:
-        group = hub.groups.get(group_id)
-    except (NotFoundError, InvalidArgumentError):
-        return False
-    return any(is_member(group, each) for each in hub.groups.facts([device_id], needs_of_filters(group.filters)))
-
-
-def read_facts(
-    hub: Hub,
-    device_id: str,
-    sections: frozenset[str],
-    listening_since_ms: int,
-    groups: frozenset[str] = frozenset(),
-) -> tuple[Facts, str]:
-    """What is known of a device now, and its catalog's name. Blocks for a few reads.
-
-    Args:
-        hub: Knows it.
-        device_id: Which device.
-        sections: Sections of properties to read.
-        listening_since_ms: Since when the hub hears devices.
-        groups: Device groups to look into.
-    """
-    owner = device_id.partition("/")[0]  # a module is its device's
-    fields = hub.directory.of((owner,)).get(owner, {})
-    body = _kept(hub, owner)
-    properties: dict[str, Mapping[str, Any]] = {}
-    if sections & {"reported", "desired", "tags"}:
-        twin = hub.series.twin(device_id)
-        parts = {"reported": twin.reported.properties, "desired": twin.desired.properties, "tags": twin.tags}
-        properties |= {name: found for name, found in parts.items() if name in sections}
-    if "cloud" in sections:
-        properties["cloud"] = body.get("cloud") or {}
-    facts = Facts(
-        device_id,
-        properties,
-        template=str(body.get("template") or ""),
-        version=int(body.get("version") or 0),
-        product=str(fields.get("product") or ""),
-        device_group=str(fields.get("device_group") or ""),
-        listening_since_ms=listening_since_ms,
-        groups=frozenset(each for each in groups if _is_member(hub, owner, each)),
-    )
-    return facts, str(fields.get("catalog") or "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of the hub: evaluated on what was committed, in the decoder's own slices, and durable with what they did.
+"""Rules at work: evaluated on what was committed, in the decoder's own slices, and durable with what they did.
 
 ::
 
@@ -37,27 +37,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
+from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document
+from armillary.engines.documents.store import DocumentStore
 from armillary.engines.rules.rows import begun_anew, forgotten, keep, withdrawn
 from armillary.engines.rules.store import RuleStore
+from armillary.engines.series.store import SeriesStore
 from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.platform.ports import Devices
 from armillary.platform.rules.actions import RuleActions
+from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.keeping import RuleCounters, RuleKeeping
 from armillary.platform.rules.news import news_of
-from armillary.platform.rules.plans import Loaded, Plan, Running, load, read_facts
+from armillary.platform.rules.plans import Loaded, Plan, Running, load
 from armillary.platform.rules.traces import Traces
 from armillary.twin.rule.evaluate import step
 from armillary.twin.rule.table import Event
 from armillary.wire.hub.telemetry import Telemetry
-
-if TYPE_CHECKING:
-    from armillary.hub.front.front import Front
-    from armillary.hub.hub import Hub
 
 # How often deadlines are looked at (seconds): part of the two seconds from a message to its firing.
 TICK_S: Final = 0.25
@@ -71,25 +71,41 @@ _log = structlog.get_logger(__name__)
 
 
 class Rules:
-    """All rules of one hub.
+    """All rules.
 
     Args:
-        hub: Its hub.
-        folder: The hub's folder.
+        series: Messages as they are decoded.
+        documents: Has the rules.
+        facts: What is known of a device.
+        devices: What devices are called by their numbers.
+        store: States, alerts and deliveries.
+        actions: What is done about firings.
         clock: Unix time, seconds.
 
     Attributes:
-        is_active: Whether any rule is enabled: read before every message.
-        actions: What is done about firings.
+        is_active: Whether any rule is enabled.
     """
 
-    def __init__(self, hub: Hub, folder: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        series: SeriesStore,
+        documents: DocumentStore,
+        facts: RuleFacts,
+        devices: Devices,
+        store: OnDemand[RuleStore],
+        actions: RuleActions,
+        clock: Callable[[], float],
+    ) -> None:
         self.is_active = False
         self.counters = RuleCounters()
         self.traces = Traces()
-        self._hub = hub
+        self.actions = actions
+        self._series = series
+        self._documents = documents
+        self._facts = facts
+        self._devices = devices
+        self._store = store
         self._clock = clock
-        self._front: Front | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rules: dict[str, Loaded] = {}
         self._sections: frozenset[str] = frozenset()
@@ -106,8 +122,7 @@ class Rules:
         self._survey: Iterator[None] | None = None
         self._known = 0
         self._ticking: asyncio.Task[None] | None = None
-        self.actions = RuleActions(hub, self)
-        self._keeping = RuleKeeping(folder, self.counters, self.actions.wake)
+        self._keeping = RuleKeeping(store, self.counters, actions.wake)
 
     # Life ---------------------------------------------------------------------------------------------------
 
@@ -117,27 +132,22 @@ class Rules:
         Raises:
             DataFolderError: it cannot be opened.
         """
-        return self._keeping.store()
+        return self._store.get()
 
     async def start(self) -> None:
         """Take up where the last life ended. Before the hub takes its first message."""
         self._loop = self._keeping.loop = asyncio.get_running_loop()
         self._listening_since_ms = self.now_ms()
-        application = self._hub.application
-        documents = await asyncio.to_thread(application.all, ("rule",))
-        application.on_change.append(self._changed)
+        documents = await asyncio.to_thread(self._documents.all, ("rule",))
+        self._documents.on_change.append(self._changed)
         for document in documents:
             self._load(document)
-        if self._keeping.exists or self._enabled():
+        if self._store.exists or self._enabled():
             await asyncio.to_thread(self.store)
             self.actions.start()
         if self._enabled():
             await self._resume()
             self._begin()
-
-    def attach(self, front: Front) -> None:
-        """Know the front: call it when it is made."""
-        self._front = front
 
     async def close(self) -> None:
         """End; :meth:`close_store` is to follow when the last message is decoded."""
@@ -147,12 +157,12 @@ class Rules:
 
     def close_store(self) -> None:
         """Keep every state and close the database. Blocks; no event loop runs any of this any more."""
-        store = self._keeping.take_store()
+        store = self._store.take()
         if store is None:
             return
         try:
-            if self.is_active and self._hub.series.decoder.between_blocks:
-                change = self._keeping.last_change(self._plans.values(), self._hub.series.decoder.decoded_seq)
+            if self.is_active and self._series.decoder.between_blocks:
+                change = self._keeping.last_change(self._plans.values(), self._series.decoder.decoded_seq)
                 with contextlib.suppress(ArmillaryError):  # the log has everything; it is evaluated again
                     store.commits.submit(change).result()
         finally:
@@ -192,7 +202,7 @@ class Rules:
 
     def settle(self) -> None:
         """A slice of decoding is over: keep what came of it, if a block ended there."""
-        decoder = self._hub.series.decoder
+        decoder = self._series.decoder
         if self.is_active and decoder.between_blocks:
             self._keeping.settle(self._plans.values(), decoder.decoded_seq)
 
@@ -266,7 +276,7 @@ class Rules:
         self.actions.start()
         was_active, enabled = self.is_active, bool(self._enabled())
         if enabled and not was_active:
-            self._keeping.post(keep((), (), self._hub.series.decoder.decoded_seq))
+            self._keeping.post(keep((), (), self._series.decoder.decoded_seq))
             self._begin()
         elif was_active and not enabled:
             self._end()
@@ -315,7 +325,7 @@ class Rules:
 
     def _surveyed(self) -> Iterator[None]:
         """Make the plans of all devices that are known: for rules that the clock begins, and to let go of old ones."""
-        rows = self._hub.series.devices()
+        rows = self._series.devices()
         self._ids = {row.number: row.device_id for row in rows}
         self._surveyed_at = time.monotonic()
         for device_id in {*self._ids.values(), *self._plans}:
@@ -330,8 +340,7 @@ class Rules:
     # Devices ------------------------------------------------------------------------------------------------
 
     def _name_of(self, device: int) -> str | None:
-        front = self._front
-        name = None if front is None else front.names.get(device)
+        name = self._devices.name_of(device)
         return self._ids.get(device) if name is None else name
 
     def _plan(self, device_id: str) -> Plan:
@@ -352,7 +361,7 @@ class Rules:
         try:
             if facts is None or not self._sections <= facts.properties.keys():
                 since_ms = self._listening_since_ms
-                facts, catalog = read_facts(self._hub, plan.device_id, self._sections, since_ms, self._groups)
+                facts, catalog = self._facts.read(plan.device_id, self._sections, since_ms, self._groups)
                 plan.read_at = time.monotonic()
         except Exception:  # noqa: BLE001 - what is known is not readable now: tried again with the next message
             self.counters.rule_faults += 1
@@ -435,18 +444,17 @@ class Rules:
 
     def _look_for_new_devices(self) -> None:
         """Devices that connected for the first time: the clock begins for them."""
-        front = self._front
-        if front is not None and len(front.names) > self._known:
-            self._known = len(front.names)
-            for device_id in front.names.values():
+        names = self._devices.names()
+        if len(names) > self._known:
+            self._known = len(names)
+            for device_id in names:
                 if device_id not in self._plans:
                     self._plan(device_id)
 
     def _look_at_deadlines(self) -> None:
         """Evaluate what is due, as far as every message that arrived before was evaluated."""
         now_ms = self.now_ms()
-        front, decoder = self._front, self._hub.series.decoder
-        behind = decoder.backlog or (front is not None and front.intake.runs_under_way)
+        behind = self._series.decoder.backlog or self._devices.has_undecoded()
         horizon = min(now_ms, self._reached_ms) if behind else now_ms
         until = time.perf_counter() + SLICE_S
         while self._deadlines and self._deadlines[0][0] <= horizon and time.perf_counter() < until:
@@ -463,7 +471,7 @@ class Rules:
 
     def _moment(self) -> int:
         """The time up to which every message was evaluated: the present, unless the decoder is behind."""
-        behind = self._replaying or self._hub.series.decoder.backlog
+        behind = self._replaying or self._series.decoder.backlog
         return self._reached_ms or self.now_ms() if behind else self.now_ms()
 
     def now_ms(self) -> int:
@@ -474,7 +482,7 @@ class Rules:
 
     async def _resume(self) -> None:
         """Take up the states of the last life, and evaluate what it did not get to."""
-        store, series = self.store(), self._hub.series
+        store, series = self.store(), self._series
         evaluated = await asyncio.to_thread(store.evaluated)
         for row in await asyncio.to_thread(store.states):
             self._plans[row.device_id] = plan = Plan(row.device_id)

@@ -14,20 +14,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from armillary.engines.series.reads import typed
+from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError
 from armillary.platform.authored.device_facts import FactsReader
-from armillary.platform.rules.plans import groups_of, read_facts
+from armillary.platform.ports import Directory
+from armillary.platform.rules.facts import RuleFacts, groups_of
 from armillary.twin.author.group import Needs
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.rule import Facts, Rule, Value, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule.table import Entry, Event, RuleOutcome
 from armillary.twin.rule.trace import explain
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # A trial is for looking at: more devices are tried one after the other.
 MAX_DEVICES: Final = 100
@@ -76,67 +75,107 @@ class _OutOfTimeError(Exception):
     """A trial has had its time."""
 
 
-def try_rule(hub: Hub, catalog: str | None, rule: Rule, device_ids: Sequence[str], start_ms: int, end_ms: int) -> Trial:
-    """Try a rule. Blocks for a while: call it in a thread.
+class RuleTrial:
+    """Tries rules on stored values.
 
     Args:
-        hub: Has the values.
-        catalog: Whose devices the rule is for; None for all.
-        rule: The rule.
-        device_ids: On which; empty for all that it concerns.
-        start_ms: First millisecond; its windows and silences begin there.
-        end_ms: One past the last.
-
-    Raises:
-        InvalidArgumentError: the range makes no sense, or too many devices.
+        series: Has the values.
+        directory: Whose devices are, and since when.
+        reader: Which devices there are.
+        facts: What is known of one.
     """
-    if not 0 <= start_ms < end_ms:
-        raise InvalidArgumentError(
-            f"start_ms, end_ms: expected 0 <= start < end, got {start_ms}, {end_ms}", remedy="Correct the time range."
-        )
-    if len(device_ids) > MAX_DEVICES:
-        raise InvalidArgumentError(
-            f"devices: expected at most {MAX_DEVICES}, got {len(device_ids)}", remedy="Try some of them."
-        )
-    until = time.monotonic() + MAX_SECONDS
-    since = hub.directory.second_hand(catalog) if catalog is not None else {}  # what was before is not the catalog's
-    found: list[Tried] = []
-    for device_id in device_ids or _candidates(hub, catalog, rule):
-        if time.monotonic() > until or len(found) >= MAX_DEVICES:
-            return Trial(found, is_cut=True)
-        facts, owner = read_facts(hub, device_id, sections_of(rule), start_ms, groups_of(rule))
-        tried = Tried(device_id, unconcerned=unconcerned(rule.target, facts))
-        if catalog is not None and owner.lower() != catalog.lower():
-            tried.unconcerned = f"the rule is for the catalog {catalog}"
-        if tried.unconcerned is None or device_ids:
-            found.append(tried)
-        if tried.unconcerned is None:
-            try:
-                span = (max(start_ms, since.get(device_id, 0)), end_ms)
-                _try_device(hub, Program(rule), tried, facts, span, until)
-            except _OutOfTimeError:
+
+    def __init__(self, series: SeriesStore, directory: Directory, reader: FactsReader, facts: RuleFacts) -> None:
+        self._series = series
+        self._directory = directory
+        self._reader = reader
+        self._facts = facts
+
+    def run(self, catalog: str | None, rule: Rule, device_ids: Sequence[str], start_ms: int, end_ms: int) -> Trial:
+        """Try a rule. Blocks for a while: call it from a thread.
+
+        Args:
+            catalog: Whose devices the rule is for; None for all.
+            rule: The rule.
+            device_ids: On which; empty for all that it concerns.
+            start_ms: First millisecond; its windows and silences begin there.
+            end_ms: One past the last.
+
+        Raises:
+            InvalidArgumentError: the range makes no sense, or too many devices.
+        """
+        if not 0 <= start_ms < end_ms:
+            raise InvalidArgumentError(
+                f"start_ms, end_ms: expected 0 <= start < end, got {start_ms}, {end_ms}",
+                remedy="Correct the time range.",
+            )
+        if len(device_ids) > MAX_DEVICES:
+            raise InvalidArgumentError(
+                f"devices: expected at most {MAX_DEVICES}, got {len(device_ids)}", remedy="Try some of them."
+            )
+        until = time.monotonic() + MAX_SECONDS
+        since = (
+            self._directory.second_hand(catalog) if catalog is not None else {}
+        )  # what was before is not the catalog's
+        found: list[Tried] = []
+        for device_id in device_ids or self._candidates(catalog, rule):
+            if time.monotonic() > until or len(found) >= MAX_DEVICES:
                 return Trial(found, is_cut=True)
-    return Trial(found, is_cut=False)
+            facts, owner = self._facts.read(device_id, sections_of(rule), start_ms, groups_of(rule))
+            tried = Tried(device_id, unconcerned=unconcerned(rule.target, facts))
+            if catalog is not None and owner.lower() != catalog.lower():
+                tried.unconcerned = f"the rule is for the catalog {catalog}"
+            if tried.unconcerned is None or device_ids:
+                found.append(tried)
+            if tried.unconcerned is None:
+                try:
+                    span = (max(start_ms, since.get(device_id, 0)), end_ms)
+                    self._try_device(Program(rule), tried, facts, span, until)
+                except _OutOfTimeError:
+                    return Trial(found, is_cut=True)
+        return Trial(found, is_cut=False)
 
-
-def _try_device(hub: Hub, program: Program, tried: Tried, facts: Facts, span: tuple[int, int], until: float) -> None:
-    start_ms, end_ms = span
-    rule = program.rule
-    state = start(program, start_ms)
-    last: deque[Entry] = deque(maxlen=SHOWN_ENTRIES)
-    try:
-        for at_ms, values in _messages(hub, program, tried.device_id, start_ms, end_ms):
-            tried.messages += 1
-            state, entries = step(program, state, Event(at_ms, values), at_ms, facts)
+    def _try_device(self, program: Program, tried: Tried, facts: Facts, span: tuple[int, int], until: float) -> None:
+        start_ms, end_ms = span
+        rule = program.rule
+        state = start(program, start_ms)
+        last: deque[Entry] = deque(maxlen=SHOWN_ENTRIES)
+        try:
+            for at_ms, values in self._messages(program, tried.device_id, start_ms, end_ms):
+                tried.messages += 1
+                state, entries = step(program, state, Event(at_ms, values), at_ms, facts)
+                _note(tried, rule, entries, last)
+                if tried.messages % PAUSE_EVERY == 0:
+                    time.sleep(0)
+                    if time.monotonic() > until:
+                        raise _OutOfTimeError
+            _, entries = step(program, state, None, end_ms, facts)
             _note(tried, rule, entries, last)
-            if tried.messages % PAUSE_EVERY == 0:
-                time.sleep(0)
-                if time.monotonic() > until:
-                    raise _OutOfTimeError
-        _, entries = step(program, state, None, end_ms, facts)
-        _note(tried, rule, entries, last)
-    finally:
-        tried.last = [explain(rule, each) for each in reversed(last)]
+        finally:
+            tried.last = [explain(rule, each) for each in reversed(last)]
+
+    def _candidates(self, catalog: str | None, rule: Rule) -> Iterator[str]:
+        scan = self._reader.scan(Needs(), catalog=catalog, template=rule.target.template or None)
+        return iter(rule.target.devices) if rule.target.devices else (each.device_id for each in scan)
+
+    def _messages(
+        self, program: Program, device_id: str, start_ms: int, end_ms: int
+    ) -> Iterator[tuple[int, dict[str, Value]]]:
+        """Stored values that the rule looks at, of one time together, in order of time."""
+        any_message = any(not name for name, _ in program.silences)
+        names = None if any_message else set(telemetry_names(program.rule))
+        series: list[list[tuple[int, str, Value]]] = []
+        for _, name, key in self._series.series([device_id], names):
+            points: list[tuple[int, str, Value]] = []
+            for part in self._series.stream(key, start_ms, end_ms):
+                values = typed(part.values, key.kind)
+                points += [(at_ms, name, value) for at_ms, value in zip(part.times, values, strict=True)]
+                if len(points) >= MAX_POINTS:
+                    break
+            series.append(sorted(points, key=lambda each: each[0]))
+        merged = heapq.merge(*series, key=lambda each: each[0])
+        for at_ms, group in groupby(merged, key=lambda each: each[0]):
+            yield at_ms, {name: value for _, name, value in group}
 
 
 def _note(tried: Tried, rule: Rule, entries: Sequence[Entry], last: deque[Entry]) -> None:
@@ -147,28 +186,3 @@ def _note(tried: Tried, rule: Rule, entries: Sequence[Entry], last: deque[Entry]
             tried.firings += 1
             if len(tried.fired) < MAX_FIRINGS:
                 tried.fired.append(explain(rule, entry))
-
-
-def _candidates(hub: Hub, catalog: str | None, rule: Rule) -> Iterator[str]:
-    scan = FactsReader(hub).scan(Needs(), catalog=catalog, template=rule.target.template or None)
-    return iter(rule.target.devices) if rule.target.devices else (each.device_id for each in scan)
-
-
-def _messages(
-    hub: Hub, program: Program, device_id: str, start_ms: int, end_ms: int
-) -> Iterator[tuple[int, dict[str, Value]]]:
-    """Stored values that the rule looks at, of one time together, in order of time."""
-    any_message = any(not name for name, _ in program.silences)
-    names = None if any_message else set(telemetry_names(program.rule))
-    series: list[list[tuple[int, str, Value]]] = []
-    for _, name, key in hub.series.series([device_id], names):
-        points: list[tuple[int, str, Value]] = []
-        for part in hub.series.stream(key, start_ms, end_ms):
-            values = typed(part.values, key.kind)
-            points += [(at_ms, name, value) for at_ms, value in zip(part.times, values, strict=True)]
-            if len(points) >= MAX_POINTS:
-                break
-        series.append(sorted(points, key=lambda each: each[0]))
-    merged = heapq.merge(*series, key=lambda each: each[0])
-    for at_ms, group in groupby(merged, key=lambda each: each[0]):
-        yield at_ms, {name: value for _, name, value in group}

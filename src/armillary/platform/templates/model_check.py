@@ -8,6 +8,7 @@ and again when its document or a template changes: the few messages before that 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from armillary.engines.documents.document import Document, is_device_id
+from armillary.platform.ports import Devices
 from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
+    from armillary.platform.templates.templates import Templates
     from armillary.twin.template.payload import PayloadTable
 
 _log = structlog.get_logger(__name__)
@@ -50,7 +52,8 @@ class ModelCheck:
     """Judges messages.
 
     Args:
-        hub: The hub.
+        templates: Which device has which.
+        devices: What devices are called by their numbers, and the hub's loop.
 
     Attributes:
         values_checked: Values of devices that have a template.
@@ -58,8 +61,9 @@ class ModelCheck:
         values_misfit: Those of them that are not as the template says.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, templates: Templates, devices: Devices) -> None:
+        self._templates = templates
+        self._devices = devices
         self._tables: dict[int, PayloadTable | None] = {}
         self._numbers: dict[str, int] = {}
         self._misfits: dict[str, Misfit] = {}
@@ -96,7 +100,7 @@ class ModelCheck:
         devices = [each.id for each in news if each.kind == "device"]
         templates = any(each.kind == "template" for each in news)
         if devices or templates:
-            self._hub.in_loop(lambda _: self._forget(devices, all_of_them=templates))
+            self._devices.soon(lambda: self._forget(devices, all_of_them=templates))
 
     def _forget(self, device_ids: Sequence[str], *, all_of_them: bool) -> None:
         self._changes += 1
@@ -114,7 +118,7 @@ class ModelCheck:
             self._tables.pop(number, None)
 
     def _look_up(self, number: int) -> None:
-        device_id = self._hub.name_of(number)
+        device_id = self._devices.name_of(number)
         if device_id is None:  # from the log of an earlier life
             return
         self._tables[number] = None
@@ -125,18 +129,18 @@ class ModelCheck:
 
         def read() -> None:
             try:
-                ready = self._hub.templates.device(device_id).ready
+                ready = self._templates.device(device_id).ready
             except Exception as error:  # noqa: BLE001 - the thread's outermost frame; it goes on unjudged
                 _log.warning("hub.template-not-read", device=device_id[:16], why=str(error))
                 return
             table = None if ready is None else ready.table
-            self._hub.in_loop(lambda _: self._take(number, table, changes))
+            self._devices.soon(lambda: self._take(number, table, changes))
 
-        self._hub.front.loop.run_in_executor(None, read)
+        self._devices.soon(lambda: asyncio.get_running_loop().run_in_executor(None, read))
 
     def _misfit(self, device: int, found: Misfit) -> None:
         self.values_misfit += 1
-        device_id = self._hub.name_of(device)
+        device_id = self._devices.name_of(device)
         if device_id is None:
             return
         before = self._misfits.pop(device_id, None)

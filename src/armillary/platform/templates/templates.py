@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device templates as the hub has them: drafts, published versions, which device has which, cloud properties.
+"""Device templates at work: drafts, published versions, which device has which, cloud properties.
 
 A device gets a template in one of two ways: an operator says so, or the device announces a model (``model-id=`` in its
 user name, ``modelId`` at provisioning) that is the root of a published template, and has none yet. What a device
@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.engines.documents.document import Document, is_device_id, not_found
-from armillary.engines.documents.store import MAX_LIMIT, Delete, Put
+from armillary.engines.documents.store import MAX_LIMIT, Delete, DocumentStore, Put
+from armillary.engines.series.store import SeriesStore
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.platform.authored.device_facts import of_catalog
+from armillary.platform.ports import Directory
 from armillary.twin.template.name import check_name, not_published, published_id, split_id
 from armillary.twin.template.value_names import ValueNames
 from armillary.wire.text.given_text import check_given
 
 if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
     from armillary.twin.template.change import Migration
     from armillary.twin.template.payload import PayloadTable
     from armillary.twin.template.template import Template
@@ -121,14 +122,18 @@ class _Summary:
 
 
 class Templates:
-    """Device templates of one hub.
+    """Device templates.
 
     Args:
-        hub: The hub; its store of documents must be open when the first method is called.
+        documents: Has them, and what operators keep of devices.
+        directory: Whose devices are.
+        series: What devices have sent, and their twins.
     """
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, documents: DocumentStore, directory: Directory, series: SeriesStore) -> None:
+        self._kept = documents
+        self._directory = directory
+        self._series = series
         self._lock = threading.Lock()
         self._ready: dict[str, Ready] = {}
         self._roots: dict[str, list[tuple[str, int, str | None]]] | None = None
@@ -142,11 +147,11 @@ class Templates:
             NotFoundError: there is none.
         """
         check_name(name)
-        return self._parsed(self._hub.application.get(KIND, published_id(name, version) if version else name))
+        return self._parsed(self._kept.get(KIND, published_id(name, version) if version else name))
 
     def versions(self, name: str) -> tuple[Document, ...]:
         """Documents of the published versions of a template, newest first."""
-        page = self._hub.application.list(KIND, prefix=check_name(name) + ".", limit=MAX_LIMIT)
+        page = self._kept.list(KIND, prefix=check_name(name) + ".", limit=MAX_LIMIT)
         found = [each for each in page.items if split_id(each.id)[0] == name]
         return tuple(sorted(found, key=lambda each: split_id(each.id)[1], reverse=True))
 
@@ -172,8 +177,8 @@ class Templates:
         check_name(name)
         if parse_template(body).version:
             raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
-        check_given(body, KIND, kept.content if (kept := self._hub.application.find(KIND, name)) else None)
-        return self._hub.application.put(KIND, name, body, by=by, if_match=if_match)
+        check_given(body, KIND, kept.content if (kept := self._kept.find(KIND, name)) else None)
+        return self._kept.put(KIND, name, body, by=by, if_match=if_match)
 
     def publish(self, name: str, *, by: str) -> Document:
         """Make the draft the next published version, which never changes.
@@ -185,7 +190,7 @@ class Templates:
         version = self.next_version(name)
         body = {**self.get(name).document.content, "version": version}
         # Only if nobody published at the same moment.
-        return self._hub.application.put(KIND, published_id(name, version), body, by=by, if_match="")
+        return self._kept.put(KIND, published_id(name, version), body, by=by, if_match="")
 
     def next_version(self, name: str) -> int:
         """The version that the draft would be published as. Raises as :meth:`publish`."""
@@ -230,7 +235,7 @@ class Templates:
             ids = [published_id(name, version)]
         else:
             ids = [each.id for each in self.versions(name)]
-            ids += [name] if self._hub.application.find(KIND, name) is not None else []
+            ids += [name] if self._kept.find(KIND, name) is not None else []
         if not ids:
             raise not_found(KIND, name)
         for device in self._devices(name):
@@ -239,14 +244,14 @@ class Templates:
                     f"template {name!a}: device {device.id[:12]}... has it",
                     remedy="Give its devices another template first: armillary template migrate, device template set.",
                 )
-        self._hub.application.change([Delete(KIND, each) for each in ids], by=by)
+        self._kept.change([Delete(KIND, each) for each in ids], by=by)
         return len(ids)
 
     # Devices ------------------------------------------------------------------------------------------------
 
     def device(self, device_id: str) -> DeviceTemplate:
         """What operators keep of a device; nothing for one that nobody kept anything of."""
-        document = self._hub.application.find("device", device_id) if is_device_id(device_id) else None
+        document = self._kept.find("device", device_id) if is_device_id(device_id) else None
         if document is None:
             return DeviceTemplate(cloud={})
         body, ready = document.content, None
@@ -342,7 +347,7 @@ class Templates:
     def _migrations(self, name: str, chosen: Ready) -> Iterator[tuple[Document, Migration]]:
         """Documents of devices that have a template in another version than ``chosen``, and what becomes of each."""
         having, owner = self._devices(name), chosen.template.catalog
-        mine = None if owner is None else of_catalog(self._hub, [each.id for each in having], owner)
+        mine = None if owner is None else of_catalog(self._directory, [each.id for each in having], owner)
         for document in having:
             if mine is not None and document.id not in mine:
                 continue
@@ -353,7 +358,7 @@ class Templates:
         candidates = self._candidates(model_id)
         if not candidates or not is_device_id(device_id) or self.device(device_id).name:
             return
-        fields = self._hub.directory.of((device_id,)).get(device_id, {})
+        fields = self._directory.of((device_id,)).get(device_id, {})
         owner = str(fields.get("catalog") or "").lower()
         mine = [each for each in candidates if each[2] is not None and each[2].lower() == owner]
         everyones = [each for each in candidates if each[2] is None]
@@ -408,7 +413,7 @@ class Templates:
         """Every document of a template, by id."""
         after: str | None = None
         while True:
-            page = self._hub.application.list(KIND, limit=PAGE, after=after)
+            page = self._kept.list(KIND, limit=PAGE, after=after)
             yield from page.items
             after = page.next_after
             if after is None:
@@ -443,7 +448,7 @@ class Templates:
             return {**body, **given, "cloud": dict(migration.cloud)}
 
         if dry_run:
-            document = self._hub.application.find("device", device_id)
+            document = self._kept.find("device", device_id)
             changed({} if document is None else dict(document.content))
         else:
             self._change_device(device_id, changed, by=by)
@@ -453,10 +458,10 @@ class Templates:
         from armillary.twin.template.change import migrate  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
         try:
-            metrics = [metric.name for metric in self._hub.series.metrics(device_id)]
+            metrics = [metric.name for metric in self._series.metrics(device_id)]
         except NotFoundError:  # it was never connected
             metrics = []
-        twin = self._hub.series.twin(device_id)
+        twin = self._series.twin(device_id)
         return migrate(template, twin=twin, cloud=body.get("cloud") or {}, metrics=metrics)
 
     def _change_device(
@@ -468,7 +473,7 @@ class Templates:
         if_match: str | None = None,
     ) -> None:
         """Change a device's document as it is at that moment; again if somebody else was quicker."""
-        store = self._hub.application
+        store = self._kept
         for attempt in range(TRIES):
             document = store.find("device", device_id)
             body = change({} if document is None else dict(document.content))
@@ -485,7 +490,7 @@ class Templates:
         found: list[Document] = []
         after: str | None = None
         while True:
-            page = self._hub.application.devices_of(name, after=after)
+            page = self._kept.devices_of(name, after=after)
             found += page.items
             after = page.next_after
             if after is None:
@@ -493,7 +498,7 @@ class Templates:
 
     def _put_all(self, puts: Sequence[Put | Delete], *, by: str, dry_run: bool) -> None:
         if puts and not dry_run:
-            self._hub.application.change(puts, by=by)
+            self._kept.change(puts, by=by)
 
 
 def _without(body: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

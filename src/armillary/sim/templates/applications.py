@@ -31,10 +31,10 @@ import structlog
 from armillary.content import application_templates as shipped
 from armillary.engines.documents.store import Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
-from armillary.hub.devices.forgetting import forget_document
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
     from armillary.sim.templates.making import Making
     from armillary.sim.templates.plans import DevicePlan
@@ -66,11 +66,13 @@ class Applications:
     Args:
         service: Makes and knows devices.
         hub: Where they connect; must have started.
+        platform: Keeps documents.
     """
 
-    def __init__(self, service: SecurityService, hub: Hub) -> None:
+    def __init__(self, service: SecurityService, hub: Hub, platform: Platform) -> None:
         self._service = service
         self._hub = hub
+        self._platform = platform
         self._devices: dict[str, SimulatedDevice] = {}
         self._plans: dict[str, DevicePlan] = {}
         self._states: dict[str, str] = {}
@@ -92,7 +94,7 @@ class Applications:
         task.add_done_callback(self._tasks.discard)
 
     async def _go_on(self) -> None:
-        page = await asyncio.to_thread(self._hub.application.list, KIND)
+        page = await asyncio.to_thread(self._platform.documents.list, KIND)
         for document in page.items:
             try:
                 await asyncio.to_thread(self._resume, document.id, document.content)
@@ -122,7 +124,7 @@ class Applications:
             NotFoundError: there is none of this name.
         """
         head = shipped.head(name)
-        found = self._hub.application.find(KIND, name)
+        found = self._platform.documents.find(KIND, name)
         described: dict[str, Any] = {key: head[key] for key in ("title", "line", "sector", "operator")}
         described = {"name": name, **described, "in_use": found is not None, "state": "not in use"}
         if found is None:
@@ -171,7 +173,7 @@ class Applications:
         if len(wanted) > MAX_DEVICES:
             raise InvalidArgumentError(f"devices: expected at most {MAX_DEVICES}, got {len(wanted)}")
         with self._changing:
-            store = self._hub.application
+            store = self._platform.documents
             found = store.find(KIND, name)
             kept = DEFAULT_CATALOG if found is None else found.content["catalog"]
             owner = kept if catalog is None else catalog
@@ -182,7 +184,7 @@ class Applications:
                 )
             self._states[name] = "making devices"
             try:
-                making = Making(self._service, self._hub, owner, template.head["product"], actor)
+                making = Making(self._service, self._hub, self._platform, owner, template.head["product"], actor)
                 making.place(template.head["title"])
                 body: dict[str, Any] = (
                     {
@@ -232,7 +234,7 @@ class Applications:
         from armillary.sim.templates.making import Making  # noqa: PLC0415 - see the head of this file
 
         with self._changing:
-            store = self._hub.application
+            store = self._platform.documents
             found = store.find(KIND, name)
             if found is None:
                 raise NotFoundError(
@@ -241,20 +243,22 @@ class Applications:
                 )
             for kind, document_id in found.content["documents"]:
                 if kind == "job":
-                    self._hub.jobs.check_idle(document_id)
+                    self._platform.jobs.check_idle(document_id)
             ids = [each["id"] for each in found.content["devices"]]
             self._states.pop(name, None)
             for device_id in ids:
                 self._plans.pop(device_id, None)
                 self._stop_device(device_id)
-            making = Making(self._service, self._hub, found.content["catalog"], found.content["product"], actor)
+            making = Making(
+                self._service, self._hub, self._platform, found.content["catalog"], found.content["product"], actor
+            )
             making.take_out(ids)
             gone = [("device", device_id) for device_id in ids]
             gone += [(kind, document_id) for kind, document_id in found.content["documents"]]
             changes: list[Put | Delete] = [Delete(kind, each) for kind, each in gone if store.find(kind, each)]
             store.change([*changes, Delete(KIND, name)], by=actor)
             for kind, document_id in found.content["documents"]:
-                forget_document(self._hub, kind, document_id)
+                self._platform.forget_document(kind, document_id)
             making.remove_place()
             self._service.audit.append(actor, "application-template.unuse", name, {"devices": len(ids)})
         return {"name": name, "devices": len(ids), "documents": len(changes)}
@@ -291,11 +295,11 @@ class Applications:
 
         template = shipped.load(name)
         with self._changing:
-            making = Making(self._service, self._hub, body["catalog"], body["product"], "simulation")
+            making = Making(self._service, self._hub, self._platform, body["catalog"], body["product"], "simulation")
             making.names(body["devices"])
             if not body["history"]:  # cut short: what is there of it stays, and the rules begin
                 making.documents(plans.documents_of(template, body["catalog"]))
-                self._hub.application.put(KIND, name, {**body, "history": True}, by="simulation")
+                self._platform.documents.put(KIND, name, {**body, "history": True}, by="simulation")
             self._begin(name, plans.plans_of(template, body))
 
     def _begin(self, name: str, plans: Sequence[DevicePlan]) -> None:
@@ -305,14 +309,14 @@ class Applications:
         allowed = [plan for plan in plans if self._may_play(plan.device_id)]
         self._plans |= {plan.device_id: plan for plan in plans}
 
-        def start(_: object) -> None:
+        def start() -> None:
             for plan in allowed:
                 if plan.device_id not in self._devices:
                     self._devices[plan.device_id] = SimulatedDevice(plan, self._hub.front)
             if self._running is None and self._devices:
                 self._running = asyncio.get_running_loop().create_task(self._run(), name="simulation")
 
-        self._hub.in_loop(start)
+        self._hub.soon(start)
         _log.info("simulation.begun", template=name, devices=len(allowed))
 
     def _wait_live(self, body: Mapping[str, Any]) -> None:
@@ -339,13 +343,13 @@ class Applications:
     def _stop_device(self, device_id: str) -> None:
         """Of a device that was revoked or is not wanted any more; from any thread."""
 
-        def stop(_: object) -> None:
+        def stop() -> None:
             device = self._devices.pop(device_id, None)
             if device is not None:
                 device.disconnect()
 
         if device_id in self._devices:
-            self._hub.in_loop(stop)
+            self._hub.soon(stop)
 
     def _check_device(self, device_id: str) -> None:
         """A device of ours changed: it may be restored."""
@@ -354,12 +358,12 @@ class Applications:
             self._begin(plan.role, [plan])
 
     def _in_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        def start(_: object) -> None:
+        def start() -> None:
             task = asyncio.get_running_loop().create_task(coroutine, name="simulation-history")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        self._hub.in_loop(start)
+        self._hub.soon(start)
 
     async def _start_history(
         self, name: str, body: Mapping[str, Any], making: Making, later: Mapping[tuple[str, str], Any]
@@ -379,11 +383,11 @@ class Applications:
     def _finish(self, name: str, making: Making, later: Mapping[tuple[str, str], Any]) -> None:
         """History is there: the rules begin."""
         with self._changing:
-            found = self._hub.application.find(KIND, name)
+            found = self._platform.documents.find(KIND, name)
             if found is None:  # taken away meanwhile
                 return
             making.documents(later)
-            self._hub.application.put(KIND, name, {**found.content, "history": True}, by="simulation")
+            self._platform.documents.put(KIND, name, {**found.content, "history": True}, by="simulation")
             self._states[name] = "running"
 
     async def _run(self) -> None:

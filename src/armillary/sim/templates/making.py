@@ -24,6 +24,7 @@ from armillary.sim.templates.plans import VERSION, cloud_of
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
 GROUP: Final = "Simulated"
@@ -35,15 +36,19 @@ class Making:
 
     Args:
         service: Makes devices.
-        hub: Keeps documents and twins.
+        hub: Keeps twins.
+        platform: Keeps documents.
         catalog: Whose they are.
         product: Product of the catalog.
         actor: For the audit log.
     """
 
-    def __init__(self, service: SecurityService, hub: Hub, catalog: str, product: str, actor: str) -> None:
+    def __init__(
+        self, service: SecurityService, hub: Hub, platform: Platform, catalog: str, product: str, actor: str
+    ) -> None:
         self._service = service
         self._hub = hub
+        self._platform = platform
         self._catalog = catalog
         self._product = product
         self._actor = actor
@@ -79,7 +84,7 @@ class Making:
             self._catalog, [made.device_id], actor=self._actor, product=self._product, group=GROUP
         )
         tags = {"simulated": True, "name": name, "application": template, "role": role}
-        self._hub.twins.patch_tags(made.device_id, tags)
+        self._hub.twins.change(made.device_id, tags=tags)
         return {"id": made.device_id, "role": role, "number": number, "name": name}
 
     def names(self, devices: Sequence[Mapping[str, Any]]) -> None:
@@ -101,14 +106,14 @@ class Making:
                 )
             except (ConflictError, NotFoundError):
                 continue
-        store = self._hub.application
+        store = self._platform.documents
         gone: list[Put | Delete] = [Delete("device", each) for each in device_ids if store.find("device", each)]
         if gone:
             store.change(gone, by=self._actor)
 
     def documents(self, documents: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """Keep the documents that are not there; those that are have an author who may have changed them."""
-        store = self._hub.application
+        store = self._platform.documents
         puts: list[Put | Delete] = [
             Put(kind, document_id, body)
             for (kind, document_id), body in documents.items()

@@ -81,7 +81,7 @@ def test_one_answer_has_the_data_of_every_tile(service: RunningService, device: 
     put(service, "water", body_of(device.device_id))
     device.send({"flow": 9.5, "on": True, "spot": {"lat": 47.5, "lon": 8.5}})
     device.send({"flow": 10.5})
-    service.hub.twins.patch_desired(device.device_id, {"mode": "eco"})
+    service.hub.twins.change(device.device_id, desired={"mode": "eco"})
     path = f"{AT}/water/data"
     wait_until(lambda: service.call("GET", path).body["tiles"]["kpi"]["value"] == 10.5, "the second value")
     tiles = service.call("GET", path).body["tiles"]

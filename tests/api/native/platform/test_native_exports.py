@@ -33,7 +33,7 @@ def made(service: RunningService, **more: Any) -> str:
 
 
 def written(service: RunningService, name: str) -> list[dict[str, Any]]:
-    folder = service.hub.exports.folder_of(name)
+    folder = service.platform.exports.folder_of(name)
     files = sorted(folder.iterdir()) if folder.exists() else []
     return [json.loads(line) for each in files for line in each.read_bytes().splitlines()]
 
@@ -89,12 +89,12 @@ def test_secrets_stay_and_are_not_taken_to_another_place(service: RunningService
     assert (refused.status, "secret" in refused.body["detail"]) == (400, True)
     assert service.call("PUT", path, {**moved, "destination": {**moved["destination"], "secret": secret}}).status == 200
     assert service.call("DELETE", path).status == 200
-    assert service.hub.exports.store.secret(path.rpartition("/")[2]) is None
+    assert service.platform.exports.store.secret(path.rpartition("/")[2]) is None
 
 
 def test_a_refused_change_leaves_the_secret(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"e-{uuid.uuid4().hex[:8]}"
-    path, store = f"{EXPORTS}/{name}", service.hub.exports.store
+    path, store = f"{EXPORTS}/{name}", service.platform.exports.store
     first, second = "correct horse battery staple", "another secret altogether"
     body = {"name": "x", "source": "telemetry", "enabled": False, "destination": {**HOOK, "secret": first}}
     other = {**body, "destination": {**HOOK, "secret": second}}
@@ -107,7 +107,7 @@ def test_a_refused_change_leaves_the_secret(service: RunningService, monkeypatch
     assert service.call("PUT", f"{path}?catalog=Elsewhere", {**other, "catalog": "Another"}).status >= 400
     assert kept == []  # not even for a moment
     # What is refused after it: the document changed meanwhile. It is put back.
-    application, changed = service.hub.application, changed_since("export", name, "d-1", "d-2")
+    application, changed = service.platform.documents, changed_since("export", name, "d-1", "d-2")
     with monkeypatch.context() as patch:
         patch.setattr(application, "put", lambda *_, **__: (_ for _ in ()).throw(changed))
         assert service.call("PUT", path, other).status == 412

@@ -11,8 +11,6 @@ from tests.api.native.platform.test_native_rules import hot
 from tests.api.running_service import RunningService
 from tests.twin.template.test_template import BODY
 
-from armillary.platform.authored.groups import Groups
-
 GROUPS = "/api/v1/groups"
 
 
@@ -47,12 +45,12 @@ def test_members_are_who_meets_the_filters_now(service: RunningService, catalog:
     assert (made.status, made.body["version"], made.body["body"]) == (200, 1, body)
     assert members(service, group) == []
     for each, limit in ((first, 6), (second, 4), (third, 7)):
-        service.hub.twins.patch_desired(each, {"limit": limit})
+        service.hub.twins.change(each, desired={"limit": limit})
     assert members(service, group) == [first, third]
     shown = service.call("GET", f"{GROUPS}/{group}/members").body["items"][0]
     assert shown["values"] == {"desired:limit": 6, "device:health": "never"}
     assert (shown["catalog"], shown["device_group"], shown["connected"]) == (catalog, "Production", False)
-    service.hub.twins.patch_desired(first, {"limit": None})
+    service.hub.twins.change(first, desired={"limit": None})
     service.service.registry.lifecycle.revoke(third, actor="test", reason="test")
     assert members(service, group) == []
     preview = {**body, "filters": [{"field": "device:health", "operator": "eq", "value": "revoked"}]}
@@ -63,7 +61,7 @@ def test_members_are_who_meets_the_filters_now(service: RunningService, catalog:
 def test_cloud_properties_and_templates(service: RunningService, catalog: str) -> None:
     first, second = devices(service, catalog, 2)
     for each, site in ((first, "north"), (second, "south")):
-        service.hub.application.put(
+        service.platform.documents.put(
             "device", each, {"template": "sensor", "version": 2, "cloud": {"site": site}}, by="t"
         )
     body = {
@@ -98,7 +96,7 @@ def test_pages_of_members_are_complete_and_cost_no_read_a_device(
     assert every.status == 200
     assert set(made) <= set(members(service, group))
     reads: list[object] = []
-    directory = service.hub.directory
+    directory = service.platform.directory
     monkeypatch.setattr("armillary.platform.authored.device_facts.CHUNK", 10_000)  # all devices of this service
 
     class Counting:
@@ -110,7 +108,7 @@ def test_pages_of_members_are_complete_and_cost_no_read_a_device(
             reads.append(device_ids)
             return directory.of(device_ids)
 
-    monkeypatch.setattr(service.hub, "directory", Counting())
+    monkeypatch.setattr(service.platform.facts, "_directory", Counting())
     assert len(members(service, group)) >= 7
     assert len(reads) <= 2
 
@@ -145,7 +143,7 @@ def test_a_device_that_nobody_owns_is_in_no_group_and_one_only_the_hub_knows_is(
     hub = service.hub
     for each in (unclaimed, simulated):
         hub.series.commits.submit(hub.series.known_devices([each])).result(10)
-    groups = Groups(hub)
+    groups = service.platform.groups
     service.call("PUT", f"{GROUPS}/{(group := fresh('every'))}", {"name": "Every"})
     found = groups.ids(group)
     assert simulated in found

@@ -13,8 +13,6 @@ import pytest
 from tests.api.native.hub.test_native_hub import Connected
 from tests.api.running_service import RunningService, wait_until
 
-from armillary.api.native.platform import application_files as native_application_files
-
 JOBS, GROUPS = "/api/v1/jobs", "/api/v1/groups"
 
 
@@ -108,7 +106,7 @@ def test_a_deletion_that_is_refused_leaves_the_runs_and_one_by_an_import_leaves_
 
     assert remade() == []
     finished(service, path, service.call("POST", f"{path}/runs", {}).body["number"])
-    monkeypatch.setattr(native_application_files, "forget_document", lambda *_: None)
+    monkeypatch.setattr(service.platform, "forget_document", lambda *_: None)
     assert len(remade()) == 1  # the control: another owner would read them
 
 

@@ -44,10 +44,10 @@ def number_of(service: RunningService, device_id: str) -> int:
 
 def say(service: RunningService, device_id: str, values: dict[str, Any]) -> None:
     """A message of a device, committed and decoded as any other."""
-    hub, number = service.hub, number_of(service, device_id)
+    hub, platform, number = service.hub, service.platform, number_of(service, device_id)
     topic = f"devices/{device_id}/messages/events/"
     packet = encode_packet(Publish(topic=topic, payload=json.dumps(values).encode(), qos=1, packet_id=1))
-    block = hub.series.commits.submit(Run(4, number, hub.rules.now_ms(), packet, 1)).result()
+    block = hub.series.commits.submit(Run(4, number, platform.rules.now_ms(), packet, 1)).result()
 
     def decode() -> None:
         hub.front.names[number] = device_id
@@ -61,7 +61,7 @@ def put(service: RunningService, rule: str, body: Any, query: str = "", **option
     reply = service.call("PUT", f"{RULES}/{rule}{query}", body, **options)
     if reply.status == 200:
         version = reply.body["version"]
-        rules: Rules = service.hub.rules
+        rules: Rules = service.platform.rules
         wait_until(
             lambda: rule in rules._rules and rules._rules[rule].version == version and rules._survey is None, "taken up"
         )
@@ -161,7 +161,7 @@ def test_a_secret_is_never_given_back_and_stays_until_it_is_replaced(service: Ru
     action = {"name": "hook", "kind": "webhook", "url": "https://example.com/hook"}
     made = put(service, rule, hot(catalog, actions=[{**action, "secret": SECRET}]))
     assert made.status == 200
-    store = service.hub.rules.store()
+    store = service.platform.rules.store()
     assert store.secret(rule, "hook") == SECRET
     for path in (f"{RULES}/{rule}", RULES, f"{RULES}?catalog={catalog}"):
         assert SECRET.encode() not in service.call("GET", path).raw
@@ -183,7 +183,7 @@ def test_a_secret_is_never_given_back_and_stays_until_it_is_replaced(service: Ru
 def test_a_rule_that_an_import_deletes_leaves_no_secret_to_the_next_of_its_id(
     service: RunningService, catalog: str
 ) -> None:
-    rule, store = fresh("gone"), service.hub.rules.store()
+    rule, store = fresh("gone"), service.platform.rules.store()
     action = {"name": "hook", "kind": "webhook", "url": "https://example.com/hook", "secret": SECRET}
     assert put(service, rule, hot(catalog, actions=[action])).status == 200
     assert store.secret(rule, "hook") == SECRET
@@ -200,7 +200,7 @@ def test_a_rule_that_an_import_deletes_leaves_no_secret_to_the_next_of_its_id(
 
 
 def test_a_rule_is_tried_on_past_values_before_it_is_kept(service: RunningService, catalog: str, device: str) -> None:
-    series, now = service.hub.series, service.hub.rules.now_ms()
+    series, now = service.hub.series, service.platform.rules.now_ms()
     number = number_of(service, device)
     temperatures = [20.0, 31.0, 32.0, 10.0, 40.0]
     points = [Restored(number, "t", now - DAY_MS + 60_000 * i, each) for i, each in enumerate(temperatures)]
@@ -324,7 +324,7 @@ def test_a_quarantine_request_is_a_finding_and_a_failed_action_can_be_tried_agai
     waiting = wait_until(lambda: deliveries()["hook"]["attempts"] and deliveries()["hook"], "one attempt failed")
     assert waiting["state"] == "waiting"
     assert "no answer" in waiting["error"]
-    store = service.hub.rules.store()
+    store = service.platform.rules.store()
     store.commits.submit(lambda c: c.execute("UPDATE delivery SET state = 'dead' WHERE state = 'waiting'")).result()
     (letter,) = service.call("GET", f"/api/v1/dead-letters?catalog={catalog}").body["items"]
     body = {"numbers": [letter["number"]]}

@@ -190,7 +190,7 @@ def test_a_migration_is_rehearsed_and_done_and_says_what_is_lost(
 
 def test_a_deleted_template_leaves_a_device_that_says_so(service: RunningService, template: str, device: str) -> None:
     called(service, "PUT", path(device, "template"), {"template": template})
-    service.hub.application.delete("template", f"{template}.1", by="test")
+    service.platform.documents.delete("template", f"{template}.1", by="test")
     shown = called(service, "GET", path(device, "template"))
     assert (shown["template"], shown["is_missing"]) == (template, True)
 
@@ -295,7 +295,7 @@ def test_who_did_what_is_in_the_audit_log(service: RunningService, template: str
 def test_a_device_that_announces_its_model_gets_the_template(
     service: RunningService, template: str, device: str, catalog: str
 ) -> None:
-    templates = service.hub.templates
+    templates = service.platform.templates
     templates.announced(device, "dtmi:unknown:Model;1")
     assert templates.device(device).name == ""
     # The newest template of that root: other tests made some as well.
@@ -327,7 +327,7 @@ def test_a_template_that_cannot_be_read_is_listed_with_its_fault_and_stops_no_ot
 ) -> None:
     broken = fresh("broken")
     for each in (broken, f"{broken}.1"):
-        service.hub.application.put("template", each, {"root": "dtmi:a:b;1", "models": 5}, by="test")
+        service.platform.documents.put("template", each, {"root": "dtmi:a:b;1", "models": 5}, by="test")
     rows = {each["name"]: each for each in called(service, "GET", f"{TEMPLATES}?limit=1000")["items"]}
     assert rows[template]["fault"] is None
     assert "models" in rows[broken]["fault"]

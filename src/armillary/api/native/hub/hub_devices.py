@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
 from armillary.api.native.service.devices import After, CatalogPath, Limit
 from armillary.engines.records.queries.hub import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
-from armillary.hub.devices.forgetting import forget_device
 from armillary.service.context.paging import MAX_LIMIT
 from armillary.service.hub_access.identities import IdentityForm, Keys, awaits_keys, etag_of
 from armillary.service.registry.device_names import NamedDevice
@@ -220,7 +219,8 @@ def _name_of(request: Request, identity: str) -> dict[str, Any]:
 
 def _delete(request: Request, identity: str) -> dict[str, Any]:
     found = service_of(request).hub_identities.delete(identity, actor=operator_of(request).name)
-    forget_device(hub_of(request), identity, by=operator_of(request).name)
+    hub_of(request).forget(identity)
+    platform_of(request).forget_device(identity, by=operator_of(request).name)
     return document(found)
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.http.auth import V1
 from armillary.api.http.callers import caller_of
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import own_through, since_ms, tenures
 from armillary.api.native import authored
@@ -158,7 +158,7 @@ def put_retention(request: Request, body: RetentionBody) -> dict[str, Any]:
 
 def _members(request: Request, group_id: str, catalog: CheckedCatalog | None) -> tuple[str, ...]:
     authored.visible(request, "group", group_id, catalog)
-    return hub_of(request).groups.ids(group_id, catalog=catalog)
+    return platform_of(request).groups.ids(group_id, catalog=catalog)
 
 
 def _export(

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.http.auth import READER, V1, admit
 from armillary.api.http.callers import caller_of
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
 from armillary.api.http.tenure import since_ms, whole_hours_since
 from armillary.api.native.dashboard_live import LiveResponse
 from armillary.api.native.device_ids import DevicePath, known_identity
@@ -34,7 +34,7 @@ Millis = Annotated[int, Query(ge=0, le=10**14)]
 def device_telemetry(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """The last value of each metric of a device."""
     known = known_identity(request, device_id)
-    return views_hub.telemetry(hub_of(request), known, since_ms(request, known))
+    return views_hub.telemetry(hub_of(request), platform_of(request), known, since_ms(request, known))
 
 
 def device_series(
@@ -109,9 +109,9 @@ def patch_device_twin(
             "body: expected either desired or tags", remedy="Patch desired properties and tags in two calls."
         )
     if body.desired is not None:
-        hub.twins.patch_desired(known, body.desired, if_match=if_match)
+        hub.twins.change(known, desired=body.desired, if_match=if_match)
     else:
-        hub.twins.patch_tags(known, body.tags, if_match=if_match)
+        hub.twins.change(known, tags=body.tags, if_match=if_match)
     detail = {"section": "desired" if body.desired is not None else "tags"}
     service_of(request).audit.append(operator_of(request).name, "device.twin", known, detail)
     return views_hub.twin(hub, known)

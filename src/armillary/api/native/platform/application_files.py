@@ -12,12 +12,11 @@ from starlette.requests import Request
 
 from armillary import __version__
 from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
 from armillary.api.native.application_checks import body_check, check_organisations, warnings
 from armillary.api.native.platform import jobs as native_jobs, rules as native_rules
 from armillary.api.native.platform.exports import check_places_for, check_same_target
 from armillary.engines.documents.files import APPLICATION_KINDS, export_files, keep_files, plan_import, read_files
-from armillary.hub.devices.forgetting import forget_document
 from armillary.twin.author.data_export import parse_export
 from armillary.wire.export.application_archive import KIND_VERSION, MAX_FILES, check_manifest, make_manifest
 
@@ -48,7 +47,7 @@ def export_application(
 ) -> dict[str, Any]:
     """Everything that the application's author has made, as files; the same application gives the same files."""
     kinds = (*APPLICATION_KINDS, "device") if devices else APPLICATION_KINDS
-    files = export_files(hub_of(request).application, kinds)
+    files = export_files(platform_of(request).documents, kinds)
     present = {path.partition("/")[0]: KIND_VERSION for path in files}
     return {
         "manifest": make_manifest(present, made_by=f"armillary {__version__}"),
@@ -62,14 +61,14 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     What an import does not name stays, but for the kinds in `replace`.
     """
     check_manifest(body.manifest)
-    store, actor = hub_of(request).application, operator_of(request).name
+    store, actor = platform_of(request).documents, operator_of(request).name
     files = {path: content.encode("utf-8") for path, content in body.files.items()}
     puts = read_files(files, body_check(store))
     check_organisations(store, puts, body.replace)
     exports = {put.id: put.body for put in puts if put.kind == "export"}
     check_places_for(store, exports, replace="export" in body.replace)
     for put in puts:
-        if put.kind == "export" and hub_of(request).exports.store.secret(put.id) is not None:
+        if put.kind == "export" and platform_of(request).exports.store.secret(put.id) is not None:
             export = parse_export(put.body)
             if export.destination.options.get("signed"):
                 check_same_target(store, put.id, export)
@@ -79,10 +78,10 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
         gone = [step for step in steps if step.change == "deleted"]
         for step in gone:
             if step.kind == native_jobs.KIND:
-                hub_of(request).jobs.check_idle(step.id)
+                platform_of(request).jobs.check_idle(step.id)
         keep_files(store, puts, by=actor, replace=body.replace)
         for step in gone:
-            forget_document(hub_of(request), step.kind, step.id)
+            platform_of(request).forget_document(step.kind, step.id)
             if step.kind == native_rules.KIND:
                 native_rules.forget_secrets(request, step.id)
         service_of(request).audit.append(actor, "application.import", "application", dict(counts))

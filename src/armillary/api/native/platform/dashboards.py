@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.http.auth import READER, V1, admit
 from armillary.api.http.callers import caller_of
-from armillary.api.http.routes import add_route, hub_of, service_of
+from armillary.api.http.routes import add_route, hub_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import tenures
 from armillary.api.native import authored
@@ -80,7 +80,7 @@ def dashboard_data(
     hub = hub_of(request)
     question = views_dashboard.Question(
         hub=hub,
-        devices=Devices(hub, catalog),
+        devices=Devices(platform_of(request), hub.twins, catalog),
         end_ms=int(time.time() * 1000) + 1,
         range_s=range_s,
         points=points,
@@ -98,14 +98,14 @@ async def dashboard_live(
     caller = caller_of(request)
     caller.hold(caller.budgets.streams)
     async with caller.turn():
-        wanted = await run_in_threadpool(wanted_of, Devices(hub, catalog), shown)
+        wanted = await run_in_threadpool(wanted_of, Devices(platform_of(request), hub.twins, catalog), shown)
     key = f"GET {V1}/dashboards/{{dashboard_id}}/live"
 
     async def events() -> AsyncIterator[bytes]:
         silent_s = 0.0
         try:
             yield b": listening\n\n"
-            async for items in batches(hub, wanted, state.closing, catalog=catalog):
+            async for items in batches(hub, platform_of(request).directory, wanted, state.closing, catalog=catalog):
                 silent_s += INTERVAL_S
                 if items or silent_s >= HEARTBEAT_S:
                     await admit(request, READER, service_of(request), key)  # not after the token was revoked

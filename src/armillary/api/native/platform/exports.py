@@ -13,7 +13,7 @@ from starlette.requests import Request
 from armillary.api.http.auth import V1
 from armillary.api.http.callers import caller_of
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
 from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
@@ -40,7 +40,7 @@ def list_exports(
 ) -> dict[str, Any]:
     """Data exports by id, each with how it is doing as `status`."""
     page = authored.listed(request, KIND, catalog, limit, after)
-    store = hub_of(request).application
+    store = platform_of(request).documents
     documents = [store.find(KIND, each["id"]) for each in page["items"]]
     return {**page, "items": [_shown(request, each, catalog) for each in documents if each is not None]}
 
@@ -71,7 +71,7 @@ def put_export(
             "an export to files of the service's disk", remedy="Use a token that is not for one catalog, or a webhook."
         )
     authored.check_free(request, KIND, export_id, catalog, if_match)
-    check_destination(hub_of(request), export)
+    check_destination(platform_of(request).exports.hosts, export)
     if not isinstance(document, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the body.")
     _keep(request, export_id, (document, secret), catalog, if_match)
@@ -90,12 +90,12 @@ def _keep(
     The secret is there first: with the new destination and the one before it, that one would be sent elsewhere.
     """
     document, secret = given
-    store, export = hub_of(request).exports.store, parse_export(document)
-    with hub_of(request).changing_secrets:
+    store, export = platform_of(request).exports.store, parse_export(document)
+    with platform_of(request).changing_secrets:
         if secret is None and export.destination.options.get("signed"):
-            check_same_target(hub_of(request).application, export_id, export)
+            check_same_target(platform_of(request).documents, export_id, export)
         version = authored.check_put(request, KIND, export_id, document, catalog, seen)
-        check_places_for(hub_of(request).application, {export_id: {"catalog": catalog, **document}})
+        check_places_for(platform_of(request).documents, {export_id: {"catalog": catalog, **document}})
         before = store.secret(export_id)
         try:
             if secret is not None:
@@ -112,7 +112,7 @@ def delete_export(
 ) -> dict[str, Any]:
     """Delete a data export with its dead letters; files that it wrote stay."""
     deleted = authored.delete(request, KIND, export_id, catalog, if_match)
-    hub_of(request).exports.store.forget(export_id)
+    platform_of(request).exports.store.forget(export_id)
     return deleted
 
 
@@ -126,7 +126,7 @@ def list_dead_letters(
     """Batches that the destination refused for good, or on which the transform failed, oldest first."""
     authored.visible(request, KIND, export_id, catalog)
     authored.check_owned(request, KIND, export_id, catalog)
-    store = hub_of(request).exports.store
+    store = platform_of(request).exports.store
     found = store.dead_letters(export_id, after=number_after(after) or 0, limit=limit + 1)
     items = [as_document(each) for each in found[:limit]]
     return {"items": items, "next": str(found[limit - 1].number) if len(found) > limit else None}
@@ -143,7 +143,7 @@ async def replay_export(request: Request, export_id: DocumentPath, catalog: Cata
     def begin() -> Replay:
         authored.visible(request, KIND, export_id, catalog)
         authored.check_owned(request, KIND, export_id, catalog)
-        return hub_of(request).exports.replays.begin(
+        return platform_of(request).exports.replays.begin(
             export_id,
             caller.owner,
             lambda records: audit.append(actor, "export.replay", export_id, {"records": records}),
@@ -157,7 +157,7 @@ async def replay_export(request: Request, export_id: DocumentPath, catalog: Cata
 
 
 def _shown(request: Request, document: Document, catalog: CheckedCatalog | None) -> dict[str, Any]:
-    status: dict[str, Any] = as_document(hub_of(request).exports.status(document))
+    status: dict[str, Any] = as_document(platform_of(request).exports.status(document))
     if catalog is not None:
         status |= dict.fromkeys(OF_ALL)
         if document.content.get("catalog") is None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of
+from armillary.api.http.routes import add_route, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
 from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
@@ -85,7 +85,7 @@ def preview_group(
 def _members(
     request: Request, group: Group, catalog: CheckedCatalog | None, limit: int, after: str | None
 ) -> dict[str, Any]:
-    page: MemberPage = hub_of(request).groups.members(group, catalog=catalog, after=after, limit=limit)
+    page: MemberPage = platform_of(request).groups.members(group, catalog=catalog, after=after, limit=limit)
     return {"items": [_member(group, each) for each in page.items], "next": page.next_after}
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
 from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
@@ -84,7 +84,7 @@ def delete_job(
     check_match(KIND, job_id, if_match, None if found is None else found.etag)  # before its runs are gone
     if not force:
         authored.check_unused(request, KIND, job_id, catalog)
-    hub_of(request).jobs.forget(job_id)
+    platform_of(request).jobs.forget(job_id)
     return authored.delete(request, KIND, job_id, catalog, if_match, force=force)
 
 
@@ -113,7 +113,8 @@ def list_runs(
 def begin_run(request: Request, job_id: DocumentPath, body: RunBody, catalog: CatalogQuery = None) -> dict[str, Any]:
     """Begin a run now."""
     _owned(request, job_id, catalog)
-    hub, actor, of = hub_of(request), operator_of(request).name, None
+    platform = platform_of(request)
+    actor, of = operator_of(request).name, None
     if body.only == "failed":
         runs = _store(request).runs(job_id, limit=1)
         if not runs or not runs[0].counts.get(DeviceState.FAILED):
@@ -121,7 +122,7 @@ def begin_run(request: Request, job_id: DocumentPath, body: RunBody, catalog: Ca
                 f"job {job_id[:64]!a}: no device failed in its newest run", remedy="Begin an ordinary run."
             )
         of = runs[0].number
-    run = hub.jobs.begin(job_id, by=actor, only_failed_of=of)
+    run = platform.jobs.begin(job_id, by=actor, only_failed_of=of)
     detail = {"run": run.number, "devices": sum(run.counts.values()), "only": body.only}
     service_of(request).audit.append(actor, "job.run", job_id, detail)
     return run_document(run)
@@ -139,7 +140,7 @@ def cancel_run(
 ) -> dict[str, Any]:
     """End a run: no other device begins; those under way still get their result."""
     _owned(request, job_id, catalog)
-    run = hub_of(request).jobs.cancel(job_id, number)
+    run = platform_of(request).jobs.cancel(job_id, number)
     service_of(request).audit.append(operator_of(request).name, "job.cancel", job_id, {"run": number})
     return run_document(run)
 
@@ -208,7 +209,7 @@ def _csv(store: JobStore, number: int, state: DeviceState | None) -> Iterator[st
 
 
 def _store(request: Request) -> JobStore:
-    return hub_of(request).jobs.store
+    return platform_of(request).jobs.store
 
 
 def _newest(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any] | None:

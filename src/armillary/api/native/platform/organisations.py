@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
 from armillary.api.native import authored
 from armillary.api.native.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.native.device_ids import DevicePath, known_identity
@@ -46,7 +46,7 @@ def list_organisations(
 def show_organisation(request: Request, organisation: OrganisationPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """An organisation, with the ids of those below it as `below`."""
     document = authored.document_of(authored.visible(request, KIND, organisation, catalog))
-    return {**document, "below": sorted(hub_of(request).organisations.subtree(organisation) - {organisation})}
+    return {**document, "below": sorted(platform_of(request).organisations.subtree(organisation) - {organisation})}
 
 
 def put_organisation(
@@ -62,7 +62,7 @@ def put_organisation(
     authored.check_catalog(KIND, parsed.catalog, catalog)
     known = service_of(request).registry.catalogs.get(parsed.catalog)
     authored.check_free(request, KIND, organisation, catalog, if_match)
-    hub_of(request).organisations.check(organisation, parsed)
+    platform_of(request).organisations.check(organisation, parsed)
     return authored.put(request, KIND, organisation, {**wanted, "catalog": known.name}, catalog, if_match)
 
 
@@ -72,7 +72,7 @@ def delete_organisation(
     """Delete an organisation that has nothing below it, no devices and no token that is still good."""
     authored.visible(request, KIND, organisation, catalog)
     authored.check_owned(request, KIND, organisation, catalog)
-    organisations = hub_of(request).organisations
+    organisations = platform_of(request).organisations
     if organisations.has_devices(organisation):
         raise ConflictError(
             f"organisation {organisation[:64]!a} has devices",
@@ -95,24 +95,25 @@ def organisation_devices(
 ) -> dict[str, Any]:
     """Devices of an organisation and of those below it, by id."""
     authored.visible(request, KIND, organisation, catalog)
-    items, following = hub_of(request).organisations.devices(organisation, after=after, limit=limit)
+    items, following = platform_of(request).organisations.devices(organisation, after=after, limit=limit)
     return with_names(request, {"items": items, "next": following})
 
 
 def assign_organisation(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
     """Put a device into an organisation of its catalog, or into none."""
-    known, service, hub = known_identity(request, device_id), service_of(request), hub_of(request)
+    platform = platform_of(request)
+    known, service = known_identity(request, device_id), service_of(request)
     if "/" in known:
         raise InvalidArgumentError("a module is where its device is", remedy="Name the device.")
     if body.organisation is not None:
-        organisation = hub.organisations.all().get(body.organisation)
+        organisation = platform.organisations.all().get(body.organisation)
         owner = None if organisation is None else service.registry.catalogs.get(organisation.catalog).catalog_id
         if owner is None or owner != service.owner_of(known):
             raise NotFoundError(
                 f"the device's catalog has no organisation {body.organisation!a:.80}",
                 remedy="List them: armillary organisation list.",
             )
-    hub.organisations.assign(known, body.organisation, by=operator_of(request).name)
+    platform.organisations.assign(known, body.organisation, by=operator_of(request).name)
     detail = {"organisation": body.organisation or ""}
     service.audit.append(operator_of(request).name, "device.organisation", known, detail)
     return {"device_id": known, "organisation": body.organisation}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
 from armillary.api.native import authored
@@ -27,13 +27,10 @@ from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.hub.hub import COMMIT_TIMEOUT_S
 from armillary.platform.authored.device_facts import of_catalog
 from armillary.platform.outbound.webhook import check_url
-from armillary.platform.rules.names import warnings_of
-from armillary.platform.rules.plans import groups_of, read_facts
-from armillary.platform.rules.trial import MAX_DEVICES, Tried, try_rule
-from armillary.platform.templates.value_names import names_of, names_of_template
+from armillary.platform.rules.facts import groups_of
+from armillary.platform.rules.trial import MAX_DEVICES, Tried
 from armillary.service.registry.names import absent_device
 from armillary.twin.author.group import parse_group
 from armillary.twin.rule.action import split_secrets
@@ -113,18 +110,18 @@ def put_rule(
     authored.check_free(request, KIND, rule_id, catalog, if_match)
     for each in rule.actions:
         if each.kind == "webhook":
-            check_url(each.options["url"], hub_of(request).rules.actions.settings.hosts)
-    with hub_of(request).changing_secrets:
+            check_url(each.options["url"], platform_of(request).rules.actions.settings.hosts)
+    with platform_of(request).changing_secrets:
         version = authored.check_put(request, KIND, rule_id, given, catalog, if_match)
         before = _keep_secrets(request, rule_id, rule, secrets)
         try:
             made = authored.put(request, KIND, rule_id, given, catalog, version)
         except BaseException:  # whatever it is: the rule stays as it was, and so do its secrets
             if before is not None:
-                _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
+                _store(request).commits.commit(rows.secrets_changed(rule_id, before, before))
             raise
     shown = _with_words(request, made, catalog)
-    return {**shown, "warnings": warnings_of(hub_of(request), rule, made["body"].get("catalog"))}
+    return {**shown, "warnings": platform_of(request).rule_names.warnings_of(rule, made["body"].get("catalog"))}
 
 
 def delete_rule(
@@ -138,7 +135,7 @@ def delete_rule(
 
 def forget_secrets(request: Request, rule_id: str) -> None:
     """Forget what signs the webhooks of a rule that is no more: the next of its id signs with none of it."""
-    _store(request).commits.submit(rows.secrets_changed(rule_id, {}, ())).result(COMMIT_TIMEOUT_S)
+    _store(request).commits.commit(rows.secrets_changed(rule_id, {}, ()))
 
 
 def enable_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -153,22 +150,23 @@ def disable_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery 
 
 def rule_trace(request: Request, rule_id: DocumentPath, device_id: DevicePath) -> dict[str, Any]:
     """Why a rule fired or did not for a device: its last evaluations, newest first, since the hub's start."""
-    known, hub = known_device(request, device_id), hub_of(request)
-    _, owner = read_facts(hub, known, frozenset(), 0)
+    platform = platform_of(request)
+    known = known_device(request, device_id)
+    _, owner = platform.rule_facts.read(known, frozenset(), 0)
     document = authored.visible(request, KIND, rule_id, CheckedCatalog(owner))  # the device's, whoever asks
     catalog, rule = parse_document(document.content)
-    facts, _ = read_facts(hub, known, sections_of(rule), 0, groups_of(rule))
+    facts, _ = platform.rule_facts.read(known, sections_of(rule), 0, groups_of(rule))
     why = unconcerned(rule.target, facts)
     if why is None and not rule.enabled:
         why = "the rule is disabled"
     since = since_ms(request, known)  # a rule of all catalogs has looked at it before
-    naming = names_of(hub, (known,))
-    items = [each for each in hub.rules.trace(rule_id, known) if each["at_ms"] >= since]
+    naming = platform.naming.of_devices((known,))
+    items = [each for each in platform.rules.trace(rule_id, known) if each["at_ms"] >= since]
     return {
         "rule_id": rule_id,
         "device_id": known,
         "catalog": catalog,
-        "state": hub.rules.state_of(rule_id, known),
+        "state": platform.rules.state_of(rule_id, known),
         "unconcerned": why,
         "items": [_said(each, naming) for each in items],
         "next": None,
@@ -215,7 +213,7 @@ def list_alerts(
         before=_number(after),
         limit=limit + 1,
     )
-    named = {each: names_of(hub_of(request), (each,)) for each in {alert.device_id for alert in found}}
+    named = {each: platform_of(request).naming.of_devices((each,)) for each in {alert.device_id for alert in found}}
     kept = {each: _is_kept(request, each) for each in {alert.rule_id for alert in found}}
     items = [_alert(each, named[each.device_id], is_kept=kept[each.rule_id]) for each in found]
     return with_names(request, _page(items, limit))
@@ -231,9 +229,10 @@ def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None
 
 def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """Note that somebody has taken notice of a firing."""
-    actor, hub = operator_of(request).name, hub_of(request)
-    change = rows.acknowledged(catalog, number, actor, hub.rules.now_ms())
-    alert = _found(_store(request).commits.submit(change).result(COMMIT_TIMEOUT_S), number)
+    platform = platform_of(request)
+    actor = operator_of(request).name
+    change = rows.acknowledged(catalog, number, actor, platform.rules.now_ms())
+    alert = _found(_store(request).commits.commit(change), number)
     service_of(request).audit.append(actor, "alert.acknowledge", alert.device_id, {"alert": number})
     return _shown_alert(request, alert)
 
@@ -248,9 +247,9 @@ def dead_letters(
 
 def replay_dead_letters(request: Request, body: ReplayBody, catalog: CatalogQuery = None) -> dict[str, Any]:
     """Try actions again that were given up."""
-    rules, actor = hub_of(request).rules, operator_of(request).name
+    rules, actor = platform_of(request).rules, operator_of(request).name
     change = rows.replayed(catalog, body.numbers, rules.now_ms())
-    count = _store(request).commits.submit(change).result(COMMIT_TIMEOUT_S)
+    count = _store(request).commits.commit(change)
     service_of(request).audit.append(actor, "rule-action.replay", catalog or "", {"replayed": count})
     rules.actions.wake_soon()
     return {"replayed": count}
@@ -260,7 +259,7 @@ def replay_dead_letters(request: Request, body: ReplayBody, catalog: CatalogQuer
 
 
 def _store(request: Request) -> RuleStore:
-    return hub_of(request).rules.store()
+    return platform_of(request).rules.store()
 
 
 def _keep_secrets(request: Request, rule_id: str, rule: Rule, secrets: dict[str, str]) -> dict[str, str] | None:
@@ -278,7 +277,7 @@ def _keep_secrets(request: Request, rule_id: str, rule: Rule, secrets: dict[str,
         )
     if not secrets and set(had) <= signed:
         return None
-    store.commits.submit(rows.secrets_changed(rule_id, secrets, signed)).result(COMMIT_TIMEOUT_S)
+    store.commits.commit(rows.secrets_changed(rule_id, secrets, signed))
     return had
 
 
@@ -294,19 +293,19 @@ def _tested(request: Request, document: object, body: TrialBody, catalog: Checke
     whose = own if catalog is None else catalog
     authored.check_catalog(KIND, whose if own is None else own, catalog)
     devices = [_device(request, each, catalog) for each in body.devices]
-    run = try_rule(hub_of(request), whose, rule, devices, body.start_ms, body.end_ms)
+    run = platform_of(request).rule_trial.run(whose, rule, devices, body.start_ms, body.end_ms)
     return {
         "start_ms": body.start_ms,
         "end_ms": body.end_ms,
         "firings": sum(each.firings for each in run.devices),
         "is_cut": run.is_cut,
         "devices": with_names(request, {"items": [_tried(request, each) for each in run.devices]})["items"],
-        "warnings": warnings_of(hub_of(request), rule, whose),
+        "warnings": platform_of(request).rule_names.warnings_of(rule, whose),
     }
 
 
 def _tried(request: Request, tried: Tried) -> dict[str, Any]:
-    naming = names_of(hub_of(request), (tried.device_id,))
+    naming = platform_of(request).naming.of_devices((tried.device_id,))
     said = {name: [_said(each, naming) for each in getattr(tried, name)] for name in ("fired", "last")}
     return {**dataclasses.asdict(tried), **said}
 
@@ -323,12 +322,12 @@ def _alert(alert: Alert, naming: Naming, *, is_kept: bool) -> dict[str, Any]:
 
 
 def _shown_alert(request: Request, alert: Alert) -> dict[str, Any]:
-    naming = names_of(hub_of(request), (alert.device_id,))
+    naming = platform_of(request).naming.of_devices((alert.device_id,))
     return with_name(request, _alert(alert, naming, is_kept=_is_kept(request, alert.rule_id)))
 
 
 def _is_kept(request: Request, rule_id: str) -> bool:
-    return hub_of(request).application.find(KIND, rule_id) is not None
+    return platform_of(request).documents.find(KIND, rule_id) is not None
 
 
 def _with_words(
@@ -359,11 +358,12 @@ def _naming(request: Request, rule: Rule, catalog: CheckedCatalog | None) -> Nam
 
     Another catalog's template, device or group is as good as none.
     """
-    hub, template, group = hub_of(request), rule.target.template, rule.target.group
+    platform = platform_of(request)
+    template, group = rule.target.template, rule.target.group
     if not template and rule.target.devices:
         devices = rule.target.devices
-        mine = devices if catalog is None else of_catalog(hub, devices, catalog)
-        return names_of(hub, [each for each in devices if each in mine])
+        mine = devices if catalog is None else of_catalog(platform.directory, devices, catalog)
+        return platform.naming.of_devices([each for each in devices if each in mine])
     try:
         if not template and group:
             template = parse_group(authored.visible(request, "group", group, catalog).content).template or ""
@@ -371,13 +371,13 @@ def _naming(request: Request, rule: Rule, catalog: CheckedCatalog | None) -> Nam
             authored.visible(request, "template", template, catalog)
     except (InvalidArgumentError, NotFoundError):  # there is none of this id (yet)
         return Naming()
-    return names_of_template(hub, template) if template else Naming()
+    return platform.naming.of_template(template) if template else Naming()
 
 
 def _device(request: Request, device_id: str, catalog: CheckedCatalog | None) -> str:
     """A device of a test; another catalog's is as good as none."""
     known = known_device(request, device_id)
-    if catalog is not None and known not in of_catalog(hub_of(request), (known,), catalog):
+    if catalog is not None and known not in of_catalog(platform_of(request).directory, (known,), catalog):
         raise absent_device(device_id)
     return known
 

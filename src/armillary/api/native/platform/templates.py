@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
 from armillary.api.native import authored
@@ -104,12 +104,12 @@ def list_templates(
     request: Request, catalog: CatalogQuery = None, limit: Limit = PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Device templates by name, each with its published versions."""
-    hub = hub_of(request)
+    platform = platform_of(request)
     rows = []
-    for name, versions in hub.templates.names().items():
+    for name, versions in platform.templates.names().items():
         if after is not None and name <= after:
             continue
-        row = views_template.summary(hub, name, versions)
+        row = views_template.summary(platform, name, versions)
         if catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower():
             rows.append(row)
         if len(rows) > limit:
@@ -156,7 +156,7 @@ def import_template(
 
     files = [(each.name, each.content.encode()) for each in body.documents]
     made: dict[str, Any] = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
-    present = hub_of(request).application.find(KIND, check_name(template_name))
+    present = platform_of(request).documents.find(KIND, check_name(template_name))
     dropped: tuple[str, ...] = ()
     if present is not None:
         authored.check_free(request, KIND, template_name, catalog, if_match)
@@ -184,18 +184,18 @@ def publish_template(
     With `dry_run` nothing is published: the answer says what differs from the version before, and what the template's
     devices would lose if they had it.
     """
-    hub = hub_of(request)
+    platform = platform_of(request)
     authored.check_owned(request, KIND, check_name(template_name), catalog)
     if dry_run:
-        return views_template.upcoming(hub, template_name)
-    published = hub.templates.versions(template_name)
-    made = hub.templates.publish(template_name, by=operator_of(request).name)
+        return views_template.upcoming(platform, template_name)
+    published = platform.templates.versions(template_name)
+    made = platform.templates.publish(template_name, by=operator_of(request).name)
     version = int(made.content["version"])
     service_of(request).audit.append(operator_of(request).name, "template.publish", template_name, {"version": version})
     answer = _shown(request, template_name, version, catalog)
     if published:
-        newer = hub.templates.get(template_name, version).template
-        answer["difference"] = views_template.difference_to(hub, template_name, version - 1, newer)
+        newer = platform.templates.get(template_name, version).template
+        answer["difference"] = views_template.difference_to(platform, template_name, version - 1, newer)
     return answer
 
 
@@ -218,7 +218,7 @@ def export_template(
     from armillary.api.central.templates import central_document  # noqa: PLC0415 - as above
 
     _visible(request, template_name, version, catalog)
-    return central_document(hub_of(request).templates.get(template_name, version), template_name)
+    return central_document(platform_of(request).templates.get(template_name, version), template_name)
 
 
 def template_uses(
@@ -229,7 +229,7 @@ def template_uses(
 ) -> dict[str, Any]:
     """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
     name = check_name(template_name)
-    if not any(authored.is_visible(each, catalog) for each in hub_of(request).templates.versions(name)):
+    if not any(authored.is_visible(each, catalog) for each in platform_of(request).templates.versions(name)):
         _visible(request, name, 0, catalog)
     if value is None:
         return authored.uses_page(authored.uses(request, KIND, name, catalog))
@@ -244,12 +244,12 @@ def template_devices(
     after: After = None,
 ) -> dict[str, Any]:
     """Devices that have a template, by id."""
-    hub = hub_of(request)
+    platform = platform_of(request)
     devices: list[Document] = []
     at = after
     while len(devices) <= limit:  # the mark of the next page is one of the caller's devices too
-        page = hub.application.devices_of(check_name(template_name), limit=MAX_LIMIT, after=at)
-        mine = None if catalog is None else of_catalog(hub, [each.id for each in page.items], catalog)
+        page = platform.documents.devices_of(check_name(template_name), limit=MAX_LIMIT, after=at)
+        mine = None if catalog is None else of_catalog(platform.directory, [each.id for each in page.items], catalog)
         devices += [each for each in page.items if mine is None or each.id in mine]
         at = page.next_after
         if at is None:
@@ -269,7 +269,7 @@ def migrate_template(
     _visible(request, template_name, 0, catalog)
     authored.check_owned(request, KIND, template_name, catalog)
     actor = operator_of(request).name
-    found = hub_of(request).templates.migrate_all(
+    found = platform_of(request).templates.migrate_all(
         check_name(template_name), body.version, by=actor, dry_run=body.dry_run
     )
     if not body.dry_run:
@@ -284,17 +284,18 @@ def migrate_template(
 def show_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """A device as its template sees it: properties with their states, last values, cloud properties, and the rest."""
     known = known_identity(request, device_id)
-    return views_template.device(hub_of(request), known, since_ms(request, known))
+    return views_template.device(hub_of(request), platform_of(request), known, since_ms(request, known))
 
 
 def set_device_template(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
     """Give a device a template, or another version; says what the device loses."""
-    known, hub, actor = known_identity(request, device_id), hub_of(request), operator_of(request).name
-    version, migration = hub.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
-    chosen = hub.templates.get(body.template, version).template
+    platform = platform_of(request)
+    known, actor = known_identity(request, device_id), operator_of(request).name
+    version, migration = platform.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
+    chosen = platform.templates.get(body.template, version).template
     _check_catalog(request, known, chosen, body.template, body.version)
     if not body.dry_run:
-        version, migration = hub.templates.assign(known, body.template, version, by=actor)
+        version, migration = platform.templates.assign(known, body.template, version, by=actor)
         detail = {"template": body.template, "version": version}
         service_of(request).audit.append(actor, "device.template", known, detail)
     return {
@@ -310,7 +311,7 @@ def set_device_template(request: Request, device_id: DevicePath, body: AssignBod
 def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Take a device's template away; its data stays, unmodelled."""
     known, actor = known_identity(request, device_id), operator_of(request).name
-    hub_of(request).templates.unassign(known, by=actor)
+    platform_of(request).templates.unassign(known, by=actor)
     service_of(request).audit.append(actor, "device.template", known, {"template": None})
     return {"device_id": known, "template": None}
 
@@ -325,7 +326,7 @@ def set_cloud_properties(
 ) -> dict[str, Any]:
     """Change cloud properties of a device, as its template allows; null takes one away."""
     known, actor = known_identity(request, device_id), operator_of(request).name
-    hub_of(request).templates.set_cloud(known, body, by=actor, if_match=if_match)
+    platform_of(request).templates.set_cloud(known, body, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, "device.cloud-properties", known, {"names": sorted(body)})
     return _cloud(request, known)
 
@@ -339,8 +340,9 @@ def set_device_properties(
     """
     from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
 
+    platform = platform_of(request)
     known, hub = known_identity(request, device_id), hub_of(request)
-    ready = hub.templates.device(known).ready
+    ready = platform.templates.device(known).ready
     if ready is None:
         raise NotFoundError(
             f"device {known[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
@@ -348,10 +350,10 @@ def set_device_properties(
     patch = desired_patch(ready.template, body)
     if dry_run:
         return {"device_id": known, "dry_run": True, "patch": patch, "etag": hub.twins.get(known).etag}
-    hub.twins.patch_desired(known, patch, if_match=if_match)
+    hub.twins.change(known, desired=patch, if_match=if_match)
     actor = operator_of(request).name
     service_of(request).audit.append(actor, "device.twin", known, {"section": "desired", "names": sorted(body)})
-    return views_template.device(hub, known, since_ms(request, known))
+    return views_template.device(hub, platform_of(request), known, since_ms(request, known))
 
 
 # Inside ------------------------------------------------------------------------------------------------------
@@ -363,8 +365,8 @@ def _visible(request: Request, name: str, version: int, catalog: CheckedCatalog 
 
 def _shown(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
     _visible(request, name, version, catalog)
-    hub = hub_of(request)
-    return views_template.whole(hub, name, hub.templates.get(name, version))
+    platform = platform_of(request)
+    return views_template.whole(platform, name, platform.templates.get(name, version))
 
 
 def _put(
@@ -374,7 +376,7 @@ def _put(
     if catalog is not None:  # whatever a file says that was imported
         authored.check_catalog(KIND, body.setdefault("catalog", catalog), catalog)
     actor = operator_of(request).name
-    made = hub_of(request).templates.put(name, body, by=actor, if_match=if_match)
+    made = platform_of(request).templates.put(name, body, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, "template.put", name, {"version": made.version})
     return _shown(request, name, 0, catalog)
 
@@ -384,13 +386,13 @@ def _deleted(request: Request, name: str, version: int, catalog: CheckedCatalog 
         request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog
     )
     actor = operator_of(request).name
-    count = hub_of(request).templates.delete(name, version, by=actor)
+    count = platform_of(request).templates.delete(name, version, by=actor)
     service_of(request).audit.append(actor, "template.delete", name, {"version": version or None})
     return {"deleted": name, "documents": count}
 
 
 def _cloud(request: Request, device_id: str) -> dict[str, Any]:
-    kept = hub_of(request).templates.device(device_id)
+    kept = platform_of(request).templates.device(device_id)
     return {
         "device_id": device_id,
         "template": kept.name or None,
@@ -403,7 +405,7 @@ def _cloud(request: Request, device_id: str) -> dict[str, Any]:
 def _check_catalog(request: Request, device_id: str, template: Template, name: str, version: int | None) -> None:
     """Raise unless a template is for the device's catalog; another catalog's is as good as none."""
     if template.catalog is not None:
-        fields = hub_of(request).directory.of((device_id,)).get(device_id, {})
+        fields = platform_of(request).directory.of((device_id,)).get(device_id, {})
         if str(fields.get("catalog") or "").lower() != template.catalog.lower():
             raise not_published(name, version)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
 from armillary.api.native.device_labels import names_of, with_names
 from armillary.api.native.service.devices import After, CatalogFilter, Limit, NumberAfter, Text
 from armillary.api.native.service.requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
@@ -186,7 +186,7 @@ def make_token(request: Request, body: TokenBody) -> dict[str, Any]:
     """Make a token; its secret is in this answer and nowhere else."""
     expires_at = None if body.lifetime_s is None else int(time.time()) + body.lifetime_s
     if body.organisation is not None:
-        organisation = hub_of(request).organisations.all().get(body.organisation)
+        organisation = platform_of(request).organisations.all().get(body.organisation)
         if organisation is None or organisation.catalog.lower() != (body.catalog or "").lower():
             raise NotFoundError(
                 f"the catalog has no organisation {body.organisation!a:.80}",

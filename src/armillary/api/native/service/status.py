@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
 from armillary.api.http.tenure import tenures
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.service.devices import CatalogFilter, Limit, NumberAfter
@@ -40,7 +40,9 @@ def who_am_i(request: Request) -> dict[str, Any]:
 
 def status(request: Request) -> dict[str, Any]:
     """How the service is doing, part by part."""
-    return views_status.status(service_of(request), hub_of(request), started_at=request.app.state.started_at)
+    return views_status.status(
+        service_of(request), hub_of(request), platform_of(request), started_at=request.app.state.started_at
+    )
 
 
 def metrics(request: Request) -> Response:
@@ -52,7 +54,7 @@ def metrics(request: Request) -> Response:
     workers = service.device_workers()
     collector = FleetCollector(
         service.registry.devices.summary(),
-        hub=hub.counters(),
+        hub={**hub.counters(), **platform_of(request).counters()},
         rollouts=rollouts,
         workers=workers,
         refused=request.app.state.budgets.refused(),

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins the rules of the hub with the rest of the service: mail server, webhooks, quarantine, audit log, owners."""
+"""How rules and data exports reach the world, by this process's settings: mail, webhooks, quarantine, audit log."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from armillary.errors import InvalidArgumentError
-from armillary.hub.hub import Hub
 from armillary.platform.outbound.email import MailServer
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.actions import ActionSettings
@@ -15,14 +14,14 @@ from armillary.service.watch.quarantine import QuarantineRequests
 from armillary.settings import Settings
 
 
-def join_rules(service: SecurityService, hub: Hub, settings: Settings) -> None:
-    """Tell the hub's rules how they reach the world. Before the hub starts.
+def action_settings(service: SecurityService, settings: Settings) -> ActionSettings:
+    """What actions need.
 
     Raises:
         InvalidArgumentError: a setting makes no sense.
     """
     quarantine = QuarantineRequests(service.context, service.watch)
-    hub.rules.actions.settings = ActionSettings(
+    return ActionSettings(
         mail=MailServer(
             host=settings.smtp_host,
             port=settings.smtp_port,
@@ -36,7 +35,6 @@ def join_rules(service: SecurityService, hub: Hub, settings: Settings) -> None:
         quarantine=lambda device_id, _, said: quarantine.request(device_id, said),
         audit=service.audit.append,
     )
-    service.notices.on_device.append(hub.rules.device_changed)
 
 
 def _password(file: str) -> str:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cloud-to-device messages as operators send them: queued durably, whether the device is connected or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from armillary.engines.hub import cloud_messages as queue
+from armillary.engines.hub.cloud_messages import QueuedMessage
+from armillary.engines.series.store import SeriesStore
+from armillary.wire.hub.cloud_message import CloudMessage
+
+
+class Mailboxes:
+    """Messages to devices. Methods block for the commit: call them from threads.
+
+    Args:
+        series: Keeps them.
+        now_ms: Unix time, milliseconds.
+        wake: Has a connected device be sent what waits for it; from any thread.
+    """
+
+    def __init__(self, series: SeriesStore, now_ms: Callable[[], int], wake: Callable[[str], None]) -> None:
+        self._series = series
+        self._now_ms = now_ms
+        self._wake = wake
+
+    def send(self, device_id: str, message: CloudMessage) -> QueuedMessage:
+        """Queue a message durably, and send it at once when the device is connected.
+
+        Raises:
+            RateLimitedError: 50 wait for this device.
+        """
+        change = queue.enqueued(device_id, message, now_ms=self._now_ms())
+        weight = 1 + len(message.body) // 256
+        queued: QueuedMessage = self._series.commits.commit(change, weight=weight)
+        self._wake(device_id)
+        return queued
+
+    def list(self, device_id: str) -> list[QueuedMessage]:
+        """What waits for a device, and the outcomes that senders asked for; newest first."""
+        return self._series.read(lambda connection: queue.read_messages(connection, device_id))
+
+    def purge(self, device_id: str) -> int:
+        """Settle everything that waits as purged; returns how many."""
+        change = queue.purged(device_id, now_ms=self._now_ms())
+        return int(self._series.commits.commit(change))

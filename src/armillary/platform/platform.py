@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application platform as the rest of the process uses it: builds its parts in one order, starts and closes them.
+
+Each part is handed what it uses and nothing else. Everything here may be called from any thread unless it says
+otherwise; coroutines from the hub's event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.documents.store import DocumentStore
+from armillary.engines.exports.store import ExportStore
+from armillary.engines.jobs.store import JobStore
+from armillary.engines.rules.store import RuleStore
+from armillary.engines.series.store import SeriesStore
+from armillary.errors import NotFoundError
+from armillary.platform.authored.device_facts import FactsReader
+from armillary.platform.authored.groups import Groups
+from armillary.platform.authored.organisations import Organisations
+from armillary.platform.exports.exports import Exports
+from armillary.platform.exports.sources import Sources
+from armillary.platform.jobs.jobs import Jobs
+from armillary.platform.ports import Devices, Directory, NoDirectory, NoUpdates, Updates
+from armillary.platform.rules.actions import ActionSettings, RuleActions
+from armillary.platform.rules.facts import RuleFacts
+from armillary.platform.rules.names import RuleNames
+from armillary.platform.rules.rules import Rules
+from armillary.platform.rules.trial import RuleTrial
+from armillary.platform.templates.model_check import ModelCheck
+from armillary.platform.templates.templates import Templates
+from armillary.platform.templates.value_names import DeviceNaming
+
+
+class Platform:
+    """What authors make of devices' data.
+
+    Args:
+        folder: The hub's folder: documents, rules, runs, cursors and exported files are kept beside its series.
+        series: Values, messages and twins of devices.
+        devices: The data plane.
+        directory: Whose devices are and how they are doing.
+        updates: Moves devices between the security service's device groups.
+        settings: How actions of rules and data exports reach the world.
+        clock: Unix time, seconds.
+
+    Attributes:
+        documents: Every document that an author makes, and what operators keep of devices.
+        templates: Device templates, and which device has which.
+        naming: Names and units of devices' values.
+        models: Messages against templates as they come in: ``last_misfit``.
+        facts: What is known of many devices at once.
+        groups: Members of device groups.
+        organisations: Who sees which devices of a catalog.
+        jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
+        rules: Rules, their alerts and actions; ``rule_facts`` is what they know of a device, ``rule_names`` and
+            ``rule_trial`` are for rules that are being written.
+        exports: Data exports: ``status``, ``replays``, ``store``.
+        changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        series: SeriesStore,
+        devices: Devices,
+        *,
+        directory: Directory | None = None,
+        updates: Updates | None = None,
+        settings: ActionSettings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """See the class.
+
+        Raises:
+            DataFolderError: the documents cannot be opened.
+        """
+        settings = settings or ActionSettings()
+        self.directory = directory = directory or NoDirectory()
+        self.changing_secrets = threading.Lock()
+        self.documents = documents = DocumentStore(folder, clock=clock)
+        self.templates = Templates(documents, directory, series)
+        self.naming = DeviceNaming(documents, self.templates)
+        self.models = ModelCheck(self.templates, devices)
+        self.facts = FactsReader(series, documents, directory, devices)
+        self.groups = Groups(documents, self.facts, directory)
+        self.organisations = Organisations(documents, directory)
+        self._job_store = OnDemand(lambda: JobStore(folder), lambda: JobStore.exists(folder))
+        self.jobs = Jobs(
+            self._job_store,
+            documents,
+            self.groups,
+            directory,
+            devices,
+            self.templates,
+            updates or NoUpdates(),
+            clock,
+        )
+        rule_store = OnDemand(lambda: RuleStore(folder), lambda: RuleStore.exists(folder))
+        self.rule_facts = rule_facts = RuleFacts(series, documents, directory, self.groups)
+        actions = RuleActions(rule_store, devices, directory, self.naming, self.jobs, settings, clock)
+        self.rules = Rules(series, documents, rule_facts, devices, rule_store, actions, clock)
+        self.rule_names = RuleNames(series, documents, self.templates, directory)
+        self.rule_trial = RuleTrial(series, directory, self.facts, rule_facts)
+        self._export_store = OnDemand(lambda: ExportStore(folder), lambda: True)
+        sources = Sources(series, rule_store, directory, devices.begin_connectivity)
+        self.exports = Exports(self._export_store, documents, self.groups, sources, settings.hosts, folder, clock)
+        documents.on_change += [self.models.forget, self.templates.forget]
+        series.template_of = self.template_of
+
+    async def start(self) -> None:
+        """Take up what an earlier life left. Before the hub takes its first message."""
+        await self.rules.start()
+        await self.jobs.start()
+        await self.exports.start()
+
+    async def close(self) -> None:
+        """Stop acting; what is under way is done again by the next start. Stores stay open: :meth:`close_stores`."""
+        await self.jobs.close()
+        await self.exports.close()
+        await self.rules.close()
+
+    def close_stores(self) -> None:
+        """Keep the states of rules and close every store; the hub has decoded its last message. Blocks."""
+        self.rules.close_store()
+        self._job_store.close()
+        self._export_store.close()
+        self.documents.close()
+
+    def counters(self) -> Mapping[str, int]:
+        """Everything the platform counts, by name; names ending in ``_now`` go up and down."""
+        return {
+            **self.rules.count(),
+            "values_checked": self.models.values_checked,
+            "values_unmodelled": self.models.values_unmodelled,
+            "values_misfit": self.models.values_misfit,
+            **self.jobs.counts(),
+            **self.exports.counts(),
+        }
+
+    def forget_document(self, kind: str, document_id: str) -> None:
+        """Forget what a deleted document leaves; its name may be given again, to another owner.
+
+        Raises:
+            ConflictError: it is a job, and a run of it is under way.
+        """
+        if kind == "job":
+            self.jobs.forget(document_id)
+        elif kind == "export":
+            self.exports.store.forget(document_id)
+
+    def forget_device(self, device_id: str, *, by: str) -> None:
+        """Forget what operators kept of a device, on behalf of ``by``; most have nothing."""
+        with contextlib.suppress(NotFoundError):
+            self.documents.delete("device", device_id, by=by)
+
+    def template_of(self, device_id: str) -> str:
+        """The device template of a device; empty for none."""
+        document = self.documents.find("device", device_id)
+        return "" if document is None else str(document.content.get("template") or "")

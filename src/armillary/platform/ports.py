@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the platform needs of others: the data plane, the directory of devices, whoever updates them, the audit log.
+
+Each is a protocol: the hub and the security service have what it asks for, and neither knows the platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.author.group import Value
+from armillary.twin.author.job import UpdateStatus
+from armillary.twin.document.document import Twin
+
+Fields = Mapping[str, Value | None]
+
+
+class Directory(Protocol):
+    """What the security service says of devices; may be asked from any thread."""
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
+        """Devices by id, those of a catalog or all; ``fields`` as in ``twin/author/group.py``."""
+
+    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
+        """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""
+
+    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What those of some devices are called that it knows."""
+
+    def second_hand(self, catalog: str | None) -> Mapping[str, int]:
+        """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
+
+    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
+        """What befell devices, with higher numbers than ``after``, in order."""
+
+    def last_event(self) -> int:
+        """The newest number; 0 before the first."""
+
+
+class DeviceEvent(Protocol):
+    """Something that befell a device: made, claimed, revoked and the like; ``number`` rises."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the order."""
+
+    @property
+    def at_ms(self) -> int:
+        """When, Unix milliseconds."""
+
+    @property
+    def name(self) -> str:
+        """What, as the audit log names it."""
+
+    @property
+    def device_id(self) -> str:
+        """Which device."""
+
+
+class NoDirectory:
+    """The directory of a hub that runs alone: it knows nobody."""
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:  # noqa: ARG002
+        """Nobody."""
+        return ()
+
+    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def second_hand(self, catalog: str | None) -> Mapping[str, int]:  # noqa: ARG002
+        """None."""
+        return {}
+
+    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def last_event(self) -> int:
+        """None."""
+        return 0
+
+
+class MethodAnswer(Protocol):
+    """What a device answered to a direct method."""
+
+    @property
+    def status(self) -> int:
+        """The device's own status; 200 to 299 is success."""
+
+    @property
+    def payload(self) -> object:
+        """JSON."""
+
+
+class Twins(Protocol):
+    """Device twins."""
+
+    def get(self, device_id: str) -> Twin:
+        """A device's twin; an empty one when nobody has written it yet."""
+
+    def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
+        """Merge a patch into the desired properties without waiting for the commit."""
+
+
+class Devices(Protocol):
+    """The data plane. From any thread unless it says otherwise."""
+
+    @property
+    def twins(self) -> Twins:
+        """Device twins."""
+
+    def connected(self) -> frozenset[str]:
+        """Ids of the devices that are connected."""
+
+    def name_of(self, number: int) -> str | None:
+        """Id of the device with this number, if it has connected in this life of the hub. In the hub's loop."""
+
+    def names(self) -> Collection[str]:
+        """Ids of all devices that have connected in this life of the hub. In the hub's loop."""
+
+    def has_undecoded(self) -> bool:
+        """Whether messages are on their way from connections to the decoder. In the hub's loop."""
+
+    def soon(self, act: Callable[[], object]) -> None:
+        """Run something in the hub's loop soon; nothing when the hub has not started."""
+
+    def begin_connectivity(self) -> None:
+        """Have connects and disconnects written down from now on. Blocks."""
+
+    async def invoke_method(
+        self, device_id: str, name: str, payload: object = None, timeout_s: float = 30.0
+    ) -> MethodAnswer:
+        """Call a direct method of a connected device and wait for its answer."""
+
+
+class Updates(Protocol):
+    """Whoever moves devices between device groups and knows what they run."""
+
+    def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:
+        """Put a device of a catalog into a device group (``PRODUCT/GROUP``), whose deployment it then takes.
+
+        Returns:
+            Unix seconds of it.
+
+        Raises:
+            ArmillaryError: no such device or group, nothing is deployed there, or it takes no updates.
+        """
+
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
+        """How devices stand to the deployment of the group; ``moved``: device id -> catalog, and when it was moved."""
+
+
+class NoUpdates:
+    """Refuses: the hub runs without a security service."""
+
+    def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:  # noqa: ARG002
+        """Refuse."""
+        raise InvalidArgumentError(
+            "update: the hub runs without a security service, which knows device groups", remedy="Update by package."
+        )
+
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+
+# actor, operation, target, detail -> anything: appends a line to the audit log.
+Audit = Callable[[str, str, str, Mapping[str, object]], object]

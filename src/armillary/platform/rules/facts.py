@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rules have to know of one device besides its messages: properties, template, groups, and its catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from armillary.engines.documents.store import DocumentStore
+from armillary.engines.series.store import SeriesStore
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.platform.authored.groups import Groups
+from armillary.platform.ports import Directory
+from armillary.twin.author.group import is_member, needs_of_filters
+from armillary.twin.rule.rule import Facts, Rule
+
+
+def groups_of(rule: Rule) -> frozenset[str]:
+    """Device groups that a rule is for."""
+    return frozenset([rule.target.group] if rule.target.group else [])
+
+
+class RuleFacts:
+    """Reads facts of one device. Methods block for a few reads.
+
+    Args:
+        series: Has its twin.
+        documents: What operators keep of it.
+        directory: Whose it is.
+        groups: Which device groups it is in.
+    """
+
+    def __init__(self, series: SeriesStore, documents: DocumentStore, directory: Directory, groups: Groups) -> None:
+        self._series = series
+        self._documents = documents
+        self._directory = directory
+        self._groups = groups
+
+    def read(
+        self,
+        device_id: str,
+        sections: frozenset[str],
+        listening_since_ms: int,
+        groups: frozenset[str] = frozenset(),
+    ) -> tuple[Facts, str]:
+        """What is known of a device now, and its catalog's name.
+
+        Args:
+            device_id: Which device.
+            sections: Sections of properties to read.
+            listening_since_ms: Since when the hub hears devices.
+            groups: Device groups to look into.
+        """
+        owner = device_id.partition("/")[0]  # a module is its device's
+        fields = self._directory.of((owner,)).get(owner, {})
+        body = self._kept(owner)
+        properties: dict[str, Mapping[str, Any]] = {}
+        if sections & {"reported", "desired", "tags"}:
+            twin = self._series.twin(device_id)
+            parts = {"reported": twin.reported.properties, "desired": twin.desired.properties, "tags": twin.tags}
+            properties |= {name: found for name, found in parts.items() if name in sections}
+        if "cloud" in sections:
+            properties["cloud"] = body.get("cloud") or {}
+        facts = Facts(
+            device_id,
+            properties,
+            template=str(body.get("template") or ""),
+            version=int(body.get("version") or 0),
+            product=str(fields.get("product") or ""),
+            device_group=str(fields.get("device_group") or ""),
+            listening_since_ms=listening_since_ms,
+            groups=frozenset(each for each in groups if self._is_member(owner, each)),
+        )
+        return facts, str(fields.get("catalog") or "")
+
+    def _kept(self, device_id: str) -> Mapping[str, Any]:
+        """What operators keep of a device."""
+        try:
+            document = self._documents.find("device", device_id)
+        except InvalidArgumentError:  # a name that no document can have
+            return {}
+        return {} if document is None else document.content
+
+    def _is_member(self, device_id: str, group_id: str) -> bool:
+        """Whether a device is in a device group now; nobody is in one that does not exist."""
+        try:
+            group = self._groups.get(group_id)
+        except (NotFoundError, InvalidArgumentError):
+            return False
+        return any(is_member(group, each) for each in self._groups.facts([device_id], needs_of_filters(group.filters)))

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole twin: two sections with a version each, tags, one ETag.
+"""Device twins: desired and reported properties with a version each, tags, and one ETag.
 
-As IoT Hub: ``$version`` of a section starts at 1 and grows by one with every change; the ETag changes with tags
-and desired properties (what operators write), so that two operators cannot overwrite each other unseen; what the
-device reports does not disturb it. A device sees desired and reported without metadata; an operator sees
-everything. Different from IoT Hub: sizes are counted as compact JSON, metadata excluded, and a patch that breaks
-one limit is refused as a whole (so is IoT Hub's).
+As in IoT Hub, ``$version`` of a section starts at 1 and grows by one with every change. The ETag changes with tags and
+desired properties, which operators write, so that one operator cannot overwrite another's change unseen; reported
+properties do not change it. A device sees desired and reported properties without metadata, an operator everything.
+Unlike in IoT Hub, sizes are those of compact JSON without metadata. A patch that breaks a limit is refused as a whole.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from armillary.twin.document.section import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Properties of one side.
+    """The desired or the reported properties.
 
     Attributes:
         properties: The merged document, without ``$`` members.
@@ -49,11 +48,11 @@ class Twin:
     """A device's twin.
 
     Attributes:
-        device_id: Whose.
-        desired: What the operator wants.
-        reported: What the device says.
-        tags: What operators note about the device; devices never see it.
-        version: Number of changes of anything, plus one.
+        device_id: Of the device.
+        desired: Properties that operators set.
+        reported: Properties that the device sets.
+        tags: Notes of operators about the device, which it never sees.
+        version: Number of changes of the twin, plus one.
         etag_number: Number of changes of tags and desired, plus one; see :attr:`etag`.
     """
 
@@ -77,10 +76,10 @@ def patch_desired(twin: Twin, patch: object, *, now_ms: int, if_match: str | Non
         twin: Before.
         patch: A decoded JSON object; null deletes.
         now_ms: Time of the change, Unix milliseconds.
-        if_match: The ETag the operator has seen, or None or ``*`` to overwrite whatever is there.
+        if_match: The ETag that the operator has read; None or ``*`` to overwrite any state.
 
     Raises:
-        ConflictError: somebody else changed the twin since.
+        ConflictError: the twin has changed since.
         InvalidArgumentError: a limit is broken.
     """
     _match(twin, if_match)
@@ -109,7 +108,7 @@ def report(twin: Twin, patch: object, *, now_ms: int) -> Twin:
 
 
 def device_view(twin: Twin) -> Document:
-    """What the device gets: ``{"desired": {.., "$version"}, "reported": {.., "$version"}}``."""
+    """The twin as the device gets it: ``{"desired": {.., "$version"}, "reported": {.., "$version"}}``."""
     return {
         "desired": {**twin.desired.properties, "$version": twin.desired.version},
         "reported": {**twin.reported.properties, "$version": twin.reported.version},
@@ -117,12 +116,12 @@ def device_view(twin: Twin) -> Document:
 
 
 def desired_notice(patch: Mapping[str, Any], version: int) -> Document:
-    """What a connected device is told of a patch of its desired properties."""
+    """The message to a connected device about a patch of its desired properties."""
     return {**patch, "$version": version}
 
 
 def operator_view(twin: Twin) -> Document:
-    """What operators get: IoT Hub's shape, with metadata."""
+    """The twin as operators get it: IoT Hub's form, with metadata."""
     return {
         "deviceId": twin.device_id,
         "etag": twin.etag,
@@ -136,7 +135,7 @@ def operator_view(twin: Twin) -> Document:
 
 
 def encode_twin(twin: Twin) -> str:
-    """JSON text to keep; :func:`decode_twin` reads it."""
+    """The stored form, JSON text; :func:`decode_twin` reads it."""
     document = dataclasses.asdict(twin)
     del document["device_id"]
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IoT Hub's query language over twins, the part that tools use: parsed strictly, evaluated on plain documents.
+"""IoT Hub's query language over twins, as far as tools use it: parsed strictly, evaluated on JSON documents.
 
 ::
 
@@ -12,8 +12,8 @@
                | is_defined(path) | is_null(path) | startswith(path, 'text')
     path       = name {"." name}, where a name is letters, digits, _ and $, or anything in [[double brackets]]
 
-A path that is not there compares with nothing: every comparison with it is false, ``!=`` and ``NIN`` too, as in IoT
-Hub. Numbers compare with numbers and text with text; what cannot be ordered compares false.
+Every comparison with a missing path is false, ``!=`` and ``NIN`` too, as in IoT Hub. Numbers compare with numbers and
+text with text; values without an order compare false.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from armillary.twin.document.query_tokens import TokenCursor
 MAX_QUERY_CHARS: Final = 4096
 MAX_DEPTH: Final = 20
 MAX_TERMS: Final = 200
-# Fields and paths of groups: more than a table anybody reads.
+# Fields, and paths of GROUP BY.
 MAX_COLUMNS: Final = 50
 # Rows that TOP may ask for.
 MAX_TOP: Final = 20_000
@@ -56,7 +56,7 @@ class Query:
     """A parsed query.
 
     Attributes:
-        columns: What is shown; empty for ``*``.
+        columns: Columns of the result; empty for ``*``.
         source: :data:`DEVICES` or :data:`MODULES`.
         top: Rows at most, or None.
         groups: Paths whose values make a group.
@@ -71,15 +71,15 @@ class Query:
 
     @property
     def tallies(self) -> bool:
-        """Whether its rows are of groups of documents and not of one each."""
+        """Whether each row is of a group of documents and not of one document."""
         return bool(self.groups) or any(each.function for each in self.columns)
 
     def tally(self) -> Tally:
-        """Something to count the chosen documents with."""
+        """A new tally of the chosen documents."""
         return Tally(self.columns, self.groups)
 
     def project(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """What the query shows of a chosen document."""
+        """The row of a chosen document."""
         if not self.columns:
             return dict(document)
         found = ((each.name, at(document, each.path)) for each in self.columns)
@@ -130,7 +130,7 @@ class _Parser(TokenCursor):
         return _checked(Query(columns, source, top, groups, condition))
 
     def _read_aliases(self) -> frozenset[str]:
-        """What paths may begin with, besides a property: the source's name, and its alias (known before it is read)."""
+        """First names of a path that are no property: the source, and its alias, which stands behind FROM."""
         words = [word.lower() if kind == "name" else "" for kind, word in self._tokens]
         after = self._tokens[words.index("from") + 2 :] if "from" in words else []
         if after and after[0][1].lower() == "as":

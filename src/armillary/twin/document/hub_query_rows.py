@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a query over twins makes of the documents it chooses: values at paths, columns, counts and sums of groups."""
+"""The result of a query over twins: values at paths, columns, and aggregates of groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 
-# Names from the outside in; what was written in [[..]] is one name, whatever is in it.
+# Names from the outside in; text in [[double brackets]] is one name.
 Path = tuple[str, ...]
 
 # What stands for a value that is not there: no JSON is this.
@@ -23,11 +23,11 @@ FUNCTIONS: Final = ("count", "avg", "sum", "min", "max")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One thing that a query shows.
+    """A column of the result.
 
     Attributes:
-        name: In the answer.
-        path: Whose value it is; empty for ``count``.
+        name: In the result.
+        path: Of the value; empty for ``count``.
         function: One of :data:`FUNCTIONS`; empty for the value itself.
     """
 
@@ -44,10 +44,10 @@ class _Group:
 
 
 class Tally:
-    """Counts and sums of groups, one document after the other.
+    """Counts, sums, minima and maxima of groups, taken document by document.
 
     Args:
-        columns: What is shown.
+        columns: Columns of the result.
         groups: Paths whose values make a group; empty for one group of everything.
     """
 

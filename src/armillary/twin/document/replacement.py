@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replacing a section of a twin as one patch: what is not in the new document is deleted by it."""
+"""Expresses the replacement of a twin's section as a patch, which deletes what the new section does not have."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One section of a twin (desired or reported): merge patch, metadata and limits.
+"""One section of a twin, desired or reported: merge patches (RFC 7396), metadata and limits.
 
-A patch is a JSON object. Its members replace the section's; an object is merged member by member; null
-deletes. Metadata mirror the section: every object and leaf has ``$lastUpdated`` (ISO 8601 UTC), in the desired
-section also ``$lastUpdatedVersion``. Names, depth, value and section sizes follow IoT Hub's limits.
+A patch is a JSON object. Its members replace the section's; an object is merged member by member; null deletes.
+Metadata has the section's structure: every object and leaf has ``$lastUpdated`` (ISO 8601 UTC), in the desired section
+also ``$lastUpdatedVersion``. Names, depth and sizes have IoT Hub's limits.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device templates: what a kind of device can say and do, and a device's values against it.
+"""Device templates: the capabilities of a kind of device, and checks of a device's values against them.
 
-Pure. Not here: DTDL (``armillary.wire.dtdl``), where templates are kept (``armillary.platform.templates``).
+Pure functions. Not here: DTDL (``armillary.wire.dtdl``), storage and use (``armillary.platform.templates``).
 """

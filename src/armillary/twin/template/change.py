@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between two templates, and what a device loses when it goes from one to the other.
+"""Differences of two templates, and the migration of a device from one to the other.
 
-Nothing of a device is deleted by a migration except cloud properties that its new template does not have or does not
-take: values over time, reported properties and messages stay, and are unmodelled from then on.
+A migration deletes nothing but cloud properties that the new template lacks or whose values it refuses: telemetry,
+reported properties and messages stay, and those that the new template lacks are unmodelled from then on.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from armillary.wire.dtdl.model import Command, Content, Property, Telemetry
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Capabilities and cloud properties of two templates, by name.
+    """Names of capabilities and cloud properties that differ between two templates.
 
     Attributes:
         added: Only the new one has them.
         removed: Only the old one has them.
-        changed: Both have them, and differ in kind, schema, unit or whether operators may write: name and how.
+        changed: Both have them, with another kind, schema, unit or right to write: name -> difference in words.
     """
 
     added: tuple[str, ...]
@@ -35,18 +35,18 @@ class Difference:
 
     @property
     def is_compatible(self) -> bool:
-        """Whether nothing that a device says or takes has gone or means something else."""
+        """Whether everything of the old template is in the new one with the same meaning."""
         return not self.removed and not self.changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """What becomes of one device.
+    """The result of a migration of one device.
 
     Attributes:
         cloud: Its cloud properties afterwards.
         lost_cloud: Cloud properties that are dropped: name and why.
-        unmodelled_telemetry: Names it has sent values under that the new template does not have.
+        unmodelled_telemetry: Names of its telemetry that the new template does not have.
         unmodelled_properties: Properties it has reported that the new template does not have.
         broken_properties: Properties it has reported that are not as the new template says.
     """
@@ -59,14 +59,14 @@ class Migration:
 
     @property
     def loses_nothing(self) -> bool:
-        """Whether the device has nothing that its new template does not have a place for."""
+        """Whether the new template has everything that the device has."""
         return not (
             self.lost_cloud or self.unmodelled_telemetry or self.unmodelled_properties or self.broken_properties
         )
 
 
 def differences(old: Template, new: Template) -> Difference:
-    """What differs between two templates."""
+    """The differences between two templates."""
     before: dict[str, Any] = {**old.capabilities, **old.cloud}
     after: dict[str, Any] = {**new.capabilities, **new.cloud}
     changed = {name: how for name in before if name in after and (how := _how(before[name], after[name])) is not None}
@@ -78,13 +78,13 @@ def differences(old: Template, new: Template) -> Difference:
 
 
 def migrate(new: Template, *, twin: Twin, cloud: Mapping[str, Any], metrics: Iterable[str]) -> Migration:
-    """What becomes of a device that gets a template.
+    """The migration of a device to a template.
 
     Args:
         new: The template.
         twin: Of the device.
         cloud: Its cloud properties before.
-        metrics: Names it has sent values under.
+        metrics: Names of its telemetry.
     """
     kept: dict[str, Any] = initial_cloud(new)
     lost: dict[str, str] = {}
@@ -110,7 +110,7 @@ def migrate(new: Template, *, twin: Twin, cloud: Mapping[str, Any], metrics: Ite
 
 
 def _how(before: Any, after: Any) -> str | None:
-    """How two things of one name differ for a device; None when they do not."""
+    """How a capability or cloud property differs, in words; None when it does not."""
     if isinstance(before, Capability) != isinstance(after, Capability):
         return "it became a cloud property" if isinstance(before, Capability) else "it is no cloud property any more"
     if not isinstance(before, Capability):

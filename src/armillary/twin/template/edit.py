@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of a draft by small steps: a capability, a cloud property, a view, added or taken away.
+"""Edits of a template's draft: add or remove a capability, a cloud property or a view.
 
-Each takes the body of a template's document (``json_form.py``), changes a copy of it and gives that back if it
-makes sense as a whole. The models stay DTDL as their author wrote it: only the element in question is touched, and the
-context names what a new element needs.
+Each function takes the body of a template's document (``json_form.py``), and returns an edited copy that is valid as a
+whole. The models stay DTDL as their author wrote it: only the element in question changes, and the context gets the
+extensions that a new element needs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
 Body = dict[str, Any]
 
 KINDS: Final = ("telemetry", "property", "command")
-# Schemas that a small form can say; ``enum`` goes with its values.
+# Schemas that the console's form offers; ``enum`` needs values.
 SCHEMAS: Final = (*PRIMITIVES, *IOT_CENTRAL_SCHEMAS, "enum")
-# Type of IoT Central that brings ``minValue`` and ``maxValue``.
+# IoT Central's type with the members ``minValue`` and ``maxValue``.
 NUMBER_VALUE: Final = "NumberValue"
 
 
@@ -35,16 +35,16 @@ class CapabilityWish:
     Attributes:
         kind: One of :data:`KINDS`.
         name: Its name in messages, twins and calls.
-        component: Where it goes; empty: the root interface.
+        component: Name of its component; empty for the root interface.
         display_name: For people.
-        schema: One of :data:`SCHEMAS`; of a command nothing.
+        schema: One of :data:`SCHEMAS`; empty for a command.
         values: Of an enum: (name, value) each.
-        semantic_type: ``Temperature``; empty: none.
-        unit: Of that type.
-        writable: Whether operators may want a value; of a property only.
+        semantic_type: Such as ``Temperature``; empty for none.
+        unit: Unit of the semantic type.
+        writable: Whether operators may set a desired value; for properties only.
         minimum: Smallest number.
         maximum: Largest number.
-        request: Name and schema of what a command takes; None: nothing.
+        request: Name and schema of a command's request; None for none.
     """
 
     kind: str
@@ -62,17 +62,17 @@ class CapabilityWish:
 
 
 def meanings(version: int) -> dict[str, tuple[str, ...]]:
-    """Semantic types of a version of DTDL, each with its units."""
+    """Semantic type -> its units, for a version of DTDL."""
     units = UNITS[version]
     return {name: tuple(sorted(units[unit_type])) for name, unit_type in sorted(SEMANTIC_TYPES[version].items())}
 
 
 def with_capability(body: Mapping[str, Any], wish: CapabilityWish) -> Body:
-    """A body with one capability more.
+    """A body with one more capability.
 
     Raises:
         ModelError: the model would break rules of DTDL.
-        InvalidArgumentError: the wish makes no sense.
+        InvalidArgumentError: a field of ``wish`` is not valid; names it.
         NotFoundError: there is no such component.
     """
     made = copy.deepcopy(dict(body))
@@ -91,13 +91,13 @@ def with_capability(body: Mapping[str, Any], wish: CapabilityWish) -> Body:
 
 
 def without_capability(body: Mapping[str, Any], name: str) -> tuple[Body, tuple[str, ...]]:
-    """A body without a capability; and what views and labels named that is gone with it.
+    """A body without a capability; and the names that views and labels lose with it.
 
     An interface that several components share, or that others extend, loses it for all of them.
 
     Raises:
         NotFoundError: the template has no such capability.
-        ModelError, InvalidArgumentError: the rest would make no sense.
+        ModelError, InvalidArgumentError: the rest is not a valid template.
     """
     made = copy.deepcopy(dict(body))
     template = parse_template(made)
@@ -121,16 +121,16 @@ def with_cloud_property(body: Mapping[str, Any], made_of: Mapping[str, Any]) -> 
     """A body with a cloud property; one of the same name is replaced.
 
     Raises:
-        InvalidArgumentError: it makes no sense; names the field.
+        InvalidArgumentError: it is not valid; names the field.
     """
     return _with_named(body, "cloud_properties", made_of)
 
 
 def without_cloud_property(body: Mapping[str, Any], name: str) -> tuple[Body, tuple[str, ...]]:
-    """A body without a cloud property; and what views and labels named that is gone with it.
+    """A body without a cloud property; and the names that views and labels lose with it.
 
     Raises:
-        NotFoundError: there is none, or it stands in the model.
+        NotFoundError: there is none, or the model defines it.
     """
     made = copy.deepcopy(dict(body))
     kept = [each for each in made.get("cloud_properties", []) if each.get("name") != name]
@@ -249,7 +249,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _need_context(interface: dict[str, Any], document: dict[str, Any], extension: str) -> None:
-    """Have an extension in the context that holds in an interface."""
+    """Add an extension to the context of an interface, unless it is there."""
     holder = interface if "@context" in interface else document
     present = _listed(holder.get("@context"))
     if extension not in present:
@@ -272,7 +272,7 @@ def _with_named(body: Mapping[str, Any], member: str, made_of: Mapping[str, Any]
 
 
 def _pruned(body: Body) -> tuple[Body, tuple[str, ...]]:
-    """A body whose views and labels name only what it has; and what they named besides."""
+    """A body whose views and labels name only what the template has; and the names that were removed."""
     template = parse_template({**body, "views": [], "labels": {}})
     known = template.capabilities.keys() | template.cloud.keys()
     views, labels = body.get("views", []), body.get("labels", {})

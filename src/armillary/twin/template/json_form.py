@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a device template is written: the body of its document, models as they come, IoT Central's own form.
+"""Reads device templates: from the body of a document, from DTDL models, and from IoT Central's form.
 
 ::
 
@@ -7,8 +7,8 @@
      "cloud_properties": [{"name": "Customer", "schema": "string", "maximum_length": 40}],
      "views": [{"name": "Overview", "tiles": ["temperature", "Customer"]}], "labels": {"temperature": "Temperature"}}
 
-A published version has ``"version": N`` besides. IoT Central's form is one object with ``capabilityModel`` (REST API
-2022-07-31); its cloud properties stand in the model, with the type ``Cloud``.
+A published version also has ``"version": N``. IoT Central's form is one object with ``capabilityModel`` (REST API
+2022-07-31), whose cloud properties are in the model, with the type ``Cloud``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def parse_template(body: object) -> Template:
 
     Raises:
         ModelError: the models break rules of DTDL.
-        InvalidArgumentError: something else is wrong; names the field.
+        InvalidArgumentError: another field is not valid; names it.
     """
     fields = JsonFields(body, "template", _REMEDY)
     root = fields.text("root", most=MAX_NAME_CHARACTERS)
@@ -85,16 +85,16 @@ def parse_template(body: object) -> Template:
 def body_of_documents(
     documents: Iterable[tuple[str, bytes]], *, root: str | None = None, display_name: str | None = None
 ) -> dict[str, Any]:
-    """The body of a template made of files: models in DTDL, one file in IoT Central's form, or one document of ours.
+    """The body of a template from files: DTDL models, one file in IoT Central's form, or one ``template`` document.
 
     Args:
         documents: (name, content) each.
-        root: Identifier of the root interface; found by itself where only one interface is nobody's part.
-        display_name: For people; the root interface's own by default.
+        root: Identifier of the root interface; None: the only one that is no part of another.
+        display_name: For people; None for that of the root interface.
 
     Raises:
-        ModelError: a file is no JSON, or the models break rules of DTDL.
-        InvalidArgumentError: the files are too large, or it is not clear which interface is the root.
+        ModelError: a file is not JSON, or the models break rules of DTDL.
+        InvalidArgumentError: the files are too large, or none or several interfaces could be the root.
     """
     given = list(documents)
     size = sum(len(content) for _, content in given)
@@ -126,11 +126,11 @@ def body_of_documents(
 
 
 def with_kept(body: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A new body with what its author had added to the one before and it says nothing of; and names that had to go.
+    """A new body with the additions to the draft before that it does not replace; and names that were dropped.
 
     Args:
         body: As :func:`body_of_documents` gives it.
-        before: Of the draft there is.
+        before: Body of the draft before: descriptions, cloud properties, views and labels are taken from it.
     """
     template = parse_template(body)
     made = {name: before[name] for name in ("description", "catalog", "identifier") if name in before} | dict(body)
@@ -156,7 +156,7 @@ def is_central(document: object) -> bool:
 
 
 def body_of_central(document: Mapping[str, Any], *, display_name: str | None = None) -> dict[str, Any]:
-    """The body of a template that stands in IoT Central's form. Raises as :func:`body_of_documents`."""
+    """The body of a template in IoT Central's form. Raises as :func:`body_of_documents`."""
     interface = dict(document["capabilityModel"])
     interface.setdefault("@context", document.get("@context") or [IOT_CENTRAL, "dtmi:dtdl:context;2"])
     interface.setdefault("@type", "Interface")
@@ -206,7 +206,7 @@ def _root_of(model: dtdl.Model) -> str:
 
 
 def _object(content: bytes) -> Any:
-    """The JSON in a file; None where there is none: the model's reader says why then."""
+    """The JSON in a file; None where it is not JSON, which the model's reader then reports."""
     try:
         return json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -214,7 +214,7 @@ def _object(content: bytes) -> Any:
 
 
 def _solution_cloud(solution: object) -> list[dict[str, Any]]:
-    """Cloud properties as exports up to 2021 have them, beside the model; limits stand in ``valueDetail``."""
+    """Cloud properties of exports up to 2021, which have them beside the model, with limits in ``valueDetail``."""
     found = solution.get("cloudProperties") if isinstance(solution, Mapping) else None
     made: list[dict[str, Any]] = []
     for each in found if isinstance(found, list) else []:

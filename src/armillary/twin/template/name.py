@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What templates and their documents are called: ``NAME`` is the draft, ``NAME.1`` its first published version."""
+"""Names of templates and ids of their documents: ``NAME`` is the draft, ``NAME.1`` its first published version."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PUBLISHED = re.compile(r"(.+)\.([1-9][0-9]{0,5})\Z")
 
 
 def check_name(name: str) -> str:
-    """``name``, if a template may be called so.
+    """``name``, if it is a valid name of a template.
 
     Raises:
-        InvalidArgumentError: it may not.
+        InvalidArgumentError: it is not.
     """
     if not _NAME.fullmatch(name):
         raise InvalidArgumentError(
@@ -43,6 +43,6 @@ def split_id(document_id: str) -> tuple[str, int]:
 
 
 def not_published(name: str, version: int | None) -> NotFoundError:
-    """The answer where a published version is wanted that there is not, or that is another catalog's."""
+    """The error where a published version does not exist, or is another catalog's; the caller raises it."""
     which = "no published version" if version is None else f"no published version {version}"
     return NotFoundError(f"template {name!a} has {which}", remedy=f"armillary template publish --template {name}")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telemetry against a device template: what is modelled, what is not, what is not as its schema says.
+"""Checks telemetry against a device template: modelled, unmodelled, or not as its schema says.
 
-The hub keeps values under flat names (``wire/hub/telemetry.py``: ``[component.]name``, parts of objects and arrays
-behind dots). A :class:`PayloadTable` is made of a template once; then a value costs one dict look-up and one check.
-Nothing is ever refused for not being modelled: it is kept and shown, and said to be so.
+The hub stores values under flat names (``wire/hub/telemetry.py``: ``[component.]name``, parts of objects and arrays
+behind dots). A :class:`PayloadTable` is built once per template; then a value costs one dict look-up and one check.
+Unmodelled values are never refused: they are stored and shown as unmodelled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from armillary.wire.dtdl import model as dtdl
 from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 from armillary.wire.hub.telemetry import Value
 
-# Names with indexes or keys in them, remembered once found: devices choose those of maps.
+# Cached names with indexes or keys: devices choose the keys of maps.
 MAX_REMEMBERED: Final = 2000
 
 _NUMBER = KEPT_CHECKS["double"]
@@ -27,12 +27,12 @@ _TEXT = KEPT_CHECKS["string"]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A single value of a telemetry.
+    """A single value of a telemetry, possibly a part of an object or array.
 
     Attributes:
         capability: Name of the telemetry it is part of.
         fits: Whether a value is as the schema says.
-        expected: What the schema says, in words.
+        expected: What the schema allows, in words.
     """
 
     capability: str
@@ -42,7 +42,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a message holds, by flat name.
+    """The values of a message by flat name, judged by the template.
 
     Attributes:
         modelled: Names that the template has and whose values fit.
@@ -56,13 +56,13 @@ class Judgement:
 
 
 class PayloadTable:
-    """A template's telemetry, made ready for looking up.
+    """A template's telemetry by flat name.
 
     Args:
         template: Of the devices.
 
     Attributes:
-        known: Flat name -> leaf or None, of the names looked up so far and those that the model alone says.
+        known: Flat name -> leaf, or None if unmodelled; names that follow from the model, and those looked up so far.
     """
 
     def __init__(self, template: Template) -> None:
@@ -77,7 +77,7 @@ class PayloadTable:
         self._fixed = frozenset(self.known)
 
     def leaf(self, name: str) -> Leaf | None:
-        """What the template says of a flat name; None where it says nothing."""
+        """The leaf of a flat name; None for an unmodelled one."""
         try:
             return self.known[name]
         except KeyError:
@@ -88,7 +88,7 @@ class PayloadTable:
             return found
 
     def judge(self, values: Mapping[str, Value]) -> Judgement:
-        """Judge the values of one message as the hub keeps them."""
+        """Judge the values of one message in the form in which the hub stores them."""
         modelled: list[str] = []
         unmodelled: list[str] = []
         broken: list[Mismatch] = []
@@ -136,7 +136,7 @@ class PayloadTable:
 
 
 def reserved_names(template: Template) -> tuple[str, ...]:
-    """Telemetry whose names IoT Central keeps for itself: devices that go there as well lose it."""
+    """Telemetry whose names IoT Central reserves: devices that also send to IoT Central lose it there."""
     return tuple(
         each.name
         for each in template.capabilities.values()
@@ -145,7 +145,7 @@ def reserved_names(template: Template) -> tuple[str, ...]:
 
 
 def leaf_names(content: dtdl.Content, name: str) -> tuple[str, ...]:
-    """Flat names under which a telemetry's values are kept, as far as the model alone says; ``name`` is its own."""
+    """Flat names of a telemetry's values that follow from the model alone; ``name`` is the telemetry's."""
     found: dict[str, Leaf | None] = {}
     if isinstance(content, dtdl.Telemetry):
         _collect(content.schema, name, name, found)
@@ -153,7 +153,7 @@ def leaf_names(content: dtdl.Content, name: str) -> tuple[str, ...]:
 
 
 def _collect(schema: dtdl.Schema, name: str, capability: str, leaves: dict[str, Leaf | None]) -> None:
-    """Leaves whose names the model alone says: not those of arrays and maps."""
+    """Add the leaves whose names follow from the model alone: not those of arrays and maps."""
     if isinstance(schema, dtdl.ObjectSchema):
         for each in schema.fields:
             _collect(each.schema, f"{name}.{each.name}", capability, leaves)

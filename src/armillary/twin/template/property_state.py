@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Properties of a device against its template: what is wanted, what is reported, and how they stand to each other.
+"""Compares the properties of a device with its template: desired and reported values, and the state of both.
 
-Conventions of IoT Plug and Play: a component's properties stand in an object with the marker ``"__t": "c"``; a device
-answers a wanted value with ``{"value": v, "ac": code, "av": version, "ad": text}``.
+Conventions of IoT Plug and Play: a component's properties are in an object with the marker ``"__t": "c"``; a device
+acknowledges a desired value with ``{"value": v, "ac": code, "av": version, "ad": text}``.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from armillary.wire.dtdl.model import Property
 MARKER: Final = "__t"
 COMPONENT: Final = "c"
 
-# Codes of an acknowledgement (IoT Central): done; in progress, and begun by the device itself; others below 400 are as
-# good as done.
+# Codes of an acknowledgement (IoT Central) that mean "in progress"; all others below 400 mean "done".
 _IN_PROGRESS: Final = frozenset((201, 202, 203))
 _FIRST_FAILURE: Final = 400
 
 
 class PropertyState(StrEnum):
-    """How what is wanted of a property stands to what is reported."""
+    """How the desired value of a property compares with the reported one."""
 
-    UNSET = "unset"  # nobody wants anything, the device says nothing
-    REPORTED = "reported"  # nobody wants anything, the device says something
-    PENDING = "pending"  # wanted, and not answered yet or in progress
-    ACCEPTED = "accepted"  # the device did it
-    FAILED = "failed"  # the device said no
+    UNSET = "unset"  # neither desired nor reported
+    REPORTED = "reported"  # not desired, but reported
+    PENDING = "pending"  # desired, and not acknowledged yet or in progress
+    ACCEPTED = "accepted"  # desired, and acknowledged as done
+    FAILED = "failed"  # desired, and acknowledged as failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +43,13 @@ class PropertyView:
     Attributes:
         name: ``[component.]name``.
         display_name: For people.
-        is_writable: Whether operators may want a value.
-        state: How both sides stand.
-        desired: What is wanted; None: nothing.
-        reported: What the device says; None: nothing.
+        is_writable: Whether operators may set a desired value.
+        state: Of both values.
+        desired: Desired value; None for none.
+        reported: Reported value; None for none.
         code: Of the acknowledgement, or None.
         description: Of the acknowledgement, or empty.
-        fault: Why the reported value is not as the template says, or None.
+        fault: How the reported value differs from its schema, or None.
     """
 
     name: str
@@ -66,7 +65,7 @@ class PropertyView:
 
 @dataclass(frozen=True, slots=True)
 class TwinJudgement:
-    """A twin against a template.
+    """A twin judged by a template.
 
     Attributes:
         properties: Every property of the template, in its order.
@@ -80,7 +79,7 @@ class TwinJudgement:
 
 
 def judge_twin(template: Template, twin: Twin) -> TwinJudgement:
-    """Every property of a template as a device's twin has it, and what the twin has besides."""
+    """Every property of a template with the twin's values, and reported properties that the template lacks."""
     views = tuple(
         _view(each, each.content, twin) for each in template.capabilities.values() if isinstance(each.content, Property)
     )
@@ -104,10 +103,10 @@ def judge_twin(template: Template, twin: Twin) -> TwinJudgement:
 
 
 def desired_patch(template: Template, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """A patch of desired properties for values by ``[component.]name``; null takes what is wanted away.
+    """A patch of desired properties from values by ``[component.]name``; null deletes the desired value.
 
     Raises:
-        InvalidArgumentError: no such property, not writable, or not as its schema and limits say.
+        InvalidArgumentError: no such property, not writable, or a value beyond its schema and limits.
     """
     patch: dict[str, Any] = {}
     for name, value in wanted.items():
@@ -165,7 +164,7 @@ def _state(
 
 
 def _wanted_version(twin: Twin, capability: Capability) -> int | None:
-    """Version of the desired properties in which the value was wanted."""
+    """Version of the desired properties that set the value."""
     stamp = _inside(twin.desired.metadata, capability)
     return _integer(stamp.get("$lastUpdatedVersion")) if isinstance(stamp, Mapping) else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a JSON value is what a schema of DTDL says, and if not, where and why.
+"""Checks JSON values against schemas of DTDL, and reports where and how they differ.
 
 Serialisation is that of IoT Plug and Play and IoT Central: numbers as JSON numbers, dates and times as ISO 8601 text
 (RFC 3339), enums by their value, objects and maps as JSON objects, arrays as arrays, geospatial values as GeoJSON (RFC
@@ -18,7 +18,7 @@ from typing import Final
 from armillary.wire.dtdl.model import ArraySchema, EnumSchema, MapSchema, ObjectSchema, Schema, Standard
 from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 
-# Faults of one value that are named; a whole wrong array is one mistake.
+# Most mismatches reported of one value: those of a wrong array have one cause.
 MAX_FAULTS: Final = 20
 
 # ISO 8601-1 §5.5.2: years and months, or weeks; then days, and hours to seconds. Only the last part has a fraction.
@@ -45,12 +45,12 @@ _GEOMETRY: Mapping[str, tuple[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A value that is not what its schema says.
+    """A value that differs from its schema.
 
     Attributes:
-        name: With dots and indexes.
-        expected: What the schema says, in words.
-        got: What stands there.
+        name: Of the value, with dots and indexes.
+        expected: What the schema allows, in words.
+        got: What was found.
     """
 
     name: str
@@ -124,7 +124,7 @@ PRIMITIVE_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-# The same for a value of telemetry that is kept: every number is a double there, so 1 and 1.0 are one value.
+# The same for stored telemetry, where every number is a double, so that 1 and 1.0 are one value.
 KEPT_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     **PRIMITIVE_CHECKS,
     "integer": (_is_kept_whole(32), "an integer of 32 bits"),
@@ -133,12 +133,12 @@ KEPT_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 
 def mismatches(schema: Schema, value: object, name: str) -> list[Mismatch]:
-    """Everything in ``value`` that is not what ``schema`` says; empty when it fits.
+    """The mismatches of a value with a schema, at most MAX_FAULTS; empty when it fits.
 
     Args:
-        schema: Of a model that was checked.
+        schema: Of a checked model.
         value: Decoded JSON.
-        name: What to call it.
+        name: Of the value, for the mismatches.
     """
     found: list[Mismatch] = []
     for mismatch in _walk(schema, value, name):
@@ -190,7 +190,7 @@ def _standard(word: str, value: object, name: str) -> Iterator[Mismatch]:
         fits = isinstance(value, Mapping) and value.get("type") == kind and _nested(value.get("coordinates"), depth)
         if not fits:
             yield Mismatch(name, f"GeoJSON {kind}", shown(value))
-    # Anything else is of a model that names what nobody gave: nothing is known of it.
+    # Any other word is of a model with references that could not be resolved: every value fits.
 
 
 def _parts(word: str, value: object, name: str) -> Iterator[Mismatch]:
@@ -218,7 +218,7 @@ def _nested(value: object, depth: int) -> bool:
 
 
 def shape(schema: Schema) -> object:
-    """A schema without its labels: two of one shape take the same values."""
+    """A schema without its labels: schemas of the same shape have the same values."""
     if isinstance(schema, ArraySchema):
         return ("array", shape(schema.element))
     if isinstance(schema, EnumSchema):
@@ -231,20 +231,20 @@ def shape(schema: Schema) -> object:
 
 
 def is_enum_value(schema: EnumSchema, value: object) -> bool:
-    """Whether a value is one of an enum's; 1.0 is as good as 1."""
+    """Whether a value is one of an enum's; 1.0 equals 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return False
     return any(value == each.value for each in schema.values)
 
 
 def enum_words(schema: EnumSchema) -> str:
-    """The values of an enum for a message."""
+    """The values of an enum in words, for error messages."""
     words = [f"{each.value!r} ({each.name})" for each in schema.values[:10]]
     return "one of " + ", ".join(words) + (", ..." if len(schema.values) > len(words) else "")
 
 
 def shown(value: object) -> str:
-    """A value as a message names it."""
+    """A value in words, for error messages."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device template: what a kind of device can say and do, and what operators keep and see of it.
+"""Device templates: the capabilities of a kind of device, and what operators store and see for each device.
 
 A template is a model in DTDL (its root interface, the components of that, and all they extend), cloud properties
-(values that operators keep for each device and no device sees), views, and names for people. It lives as documents of
-kind ``template``: ``NAME`` is the draft, which changes; ``NAME.1``, ``NAME.2`` are its published versions, which never
-change. Devices have published versions only. What a device sends without being in its template is kept and shown.
+(values that operators store for each device and devices never see), views, and display names. It is stored as documents
+of kind ``template``: ``NAME`` is the draft, which changes; ``NAME.1``, ``NAME.2`` are its published versions, which
+never change. Devices have published versions only. Data that is not in a device's template is stored and shown too.
 
-What it is: values and rules. What it is not: how a template is written (``json_form.py``), what becomes of a device
-whose template changes (``change.py``), where templates are kept (``engines/documents``).
+Not here: reading templates (``json_form.py``), migrating devices (``change.py``), storage (``engines/documents``).
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from armillary.errors import InvalidArgumentError
 from armillary.twin.template.schema import Mismatch, mismatches
 from armillary.wire.dtdl import model as dtdl
 
-# What operators keep of one device; each value is text of at most 4 KB (as a twin's).
+# Cloud properties of one device, and bytes of one text among them (as a twin's).
 MAX_CLOUD_PROPERTIES: Final = 300
 MAX_TEXT_BYTES: Final = 4096
 
-# What a template comes to when each component has what its interface has, and each capability its whole schema: a
-# few lines name a part a thousand times. The largest templates that we know have some 300 capabilities; ten times as
-# many, and ten parts of a schema for each, is a second of work and some megabytes.
+# Size of a template when each component has the contents of its interface, and each capability its whole schema: a
+# short model can name one part a thousand times. The largest known templates have some 300 capabilities; ten times as
+# many, with ten parts of a schema each, take a second and some megabytes.
 MAX_CAPABILITIES: Final = 3_000
 MAX_SCHEMA_PARTS: Final = 30_000
 
-# Type that IoT Central gives a property which is the operators' alone.
+# IoT Central's type of a cloud property in a model.
 CLOUD_TYPE: Final = "Cloud"
 
-# IoT Central keeps these for itself and ignores what a device sends under them; so does nobody here, but a model that
-# uses them would not work there.
+# IoT Central reserves these names and ignores values that devices send under them, so a model with them does not work
+# there; here it does.
 RESERVED_NAMES: Final = frozenset(
     ("EventEnqueuedUtcTime", "EventProcessedUtcTime", "PartitionId", "EventHub", "User", "$metadata", "$version")
 )
@@ -44,7 +43,7 @@ _REMEDY: Final = "armillary template show --template NAME lists what the templat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudProperty:
-    """A value that operators keep for each device.
+    """A value that operators store for each device.
 
     Attributes:
         name: Its name; rules compare with it.
@@ -55,8 +54,8 @@ class CloudProperty:
         maximum: Largest number.
         minimum_length: Shortest text.
         maximum_length: Longest text.
-        trim: Whether white space around a text is taken off before it is kept.
-        initial: What a device has until somebody says otherwise; None: nothing.
+        trim: Whether white space around a text is removed before it is stored.
+        initial: Value of a new device; None for none.
     """
 
     name: str
@@ -73,7 +72,7 @@ class CloudProperty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a value may be beyond its schema, as IoT Central's ``NumberValue``, ``StringValue`` say; None: any."""
+    """Limits of a value beyond its schema (IoT Central's ``NumberValue``, ``StringValue``); None for no limit."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -83,7 +82,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A page of a device: names of capabilities and cloud properties, in order; a ``form`` is for changing them."""
+    """A page of a device: names of capabilities and cloud properties in order; a ``form`` lets operators edit them."""
 
     name: str
     form: bool = False
@@ -92,13 +91,13 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """Something that a device of a template says or does.
+    """A telemetry, property, command or relationship of a device.
 
     Attributes:
         name: ``temperature``, or ``thermostat1.temperature`` of a component.
         component: Name of the component; empty for the root interface.
         kind: ``telemetry``, ``property``, ``command`` or ``relationship``.
-        content: What the model says of it.
+        content: Its element in the model.
         display_name: For people, without language.
     """
 
@@ -116,15 +115,15 @@ class Template:
     Attributes:
         display_name: For people.
         description: For people.
-        catalog: For devices of this catalog; None: of all.
-        root: Identifier of the root interface: devices announce it.
-        model: The model, complete.
+        catalog: Only for devices of this catalog; None for all.
+        root: Identifier of the root interface, which devices announce.
+        model: The model with all interfaces that the root uses.
         version: Of the published version; 0 for a draft.
         cloud: Cloud properties by name.
         views: In order.
-        labels: Names that people gave to capabilities of this template.
-        identifier: Identifier of the template in IoT Central's API, where it came from there.
-        capabilities: By name: everything of the root interface and its components.
+        labels: Display names that people gave to capabilities of this template.
+        identifier: Identifier of the template in IoT Central's API; empty for none.
+        capabilities: By name, of the root interface and its components.
         components: Component -> identifier of its interface.
     """
 
@@ -143,11 +142,11 @@ class Template:
 
 
 def capabilities_of(model: dtdl.Model, root: str, labels: dtdl.Labels) -> tuple[dict[str, Capability], dict[str, str]]:
-    """What a device of a root interface says and does, and its components; cloud properties left out.
+    """Capabilities by name, without cloud properties, and components of a root interface.
 
     Raises:
-        InvalidArgumentError: it comes to more than :data:`MAX_CAPABILITIES` or :data:`MAX_SCHEMA_PARTS`; nothing of it
-            was built.
+        InvalidArgumentError: more than :data:`MAX_CAPABILITIES` or :data:`MAX_SCHEMA_PARTS`; raised before they are
+            built.
     """
     own = model.contents(root)
     components = {each.name: each.interface for each in own if isinstance(each, dtdl.Component)}
@@ -166,7 +165,7 @@ def capabilities_of(model: dtdl.Model, root: str, labels: dtdl.Labels) -> tuple[
 def _check_size(
     own: Sequence[dtdl.Content], components: Mapping[str, str], parts: Mapping[str, Sequence[dtdl.Content]]
 ) -> None:
-    """Count what components multiply, each interface and each schema looked at once."""
+    """Count capabilities and parts of schemas for all components; each interface and schema is visited once."""
     sizes: dict[int, int] = {}
     of_interface = {name: sum(_parts_of(each, sizes) for each in contents) for name, contents in parts.items()}
     capabilities = len(own) - len(components) + sum(len(parts.get(each, ())) for each in components.values())
@@ -208,12 +207,12 @@ def _schema_size(schema: dtdl.Schema, sizes: dict[int, int]) -> int:
 
 
 def is_cloud(content: dtdl.Content) -> bool:
-    """Whether a property is the operators' alone, as IoT Central marks it."""
+    """Whether a property of a model is a cloud property, by IoT Central's type."""
     return isinstance(content, dtdl.Property) and CLOUD_TYPE in content.types
 
 
 def cloud_of(content: dtdl.Content) -> CloudProperty:
-    """A cloud property that stands in a model, as IoT Central writes it."""
+    """The cloud property that a model defines in IoT Central's form."""
     assert isinstance(content, dtdl.Property)  # noqa: S101 - the caller looked
     limits = limits_of(content)
     return CloudProperty(
@@ -231,7 +230,7 @@ def cloud_of(content: dtdl.Content) -> CloudProperty:
 
 
 def limits_of(content: dtdl.Content) -> Limits:
-    """The limits that a model gives a value in IoT Central's members; what makes no sense there is none."""
+    """The limits of a value in IoT Central's members of a model; members of another type are ignored."""
     others = content.others
     return Limits(
         minimum=_number(others.get("minValue")),
@@ -242,7 +241,7 @@ def limits_of(content: dtdl.Content) -> Limits:
 
 
 def changed_cloud(template: Template, present: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Cloud properties of a device after a change: null takes a value away.
+    """Cloud properties of a device after a change; null deletes a value.
 
     Args:
         template: Of the device.
@@ -270,10 +269,10 @@ def changed_cloud(template: Template, present: Mapping[str, Any], change: Mappin
 
 
 def check_cloud_value(found: CloudProperty, value: Any) -> Any:
-    """The value to keep for a cloud property.
+    """The value to store for a cloud property.
 
     Raises:
-        InvalidArgumentError: it is not what the property's schema and limits say.
+        InvalidArgumentError: it is beyond the property's schema or limits.
     """
     if found.trim and isinstance(value, str):
         value = value.strip()
@@ -286,7 +285,7 @@ def check_cloud_value(found: CloudProperty, value: Any) -> Any:
 
 
 def cloud_mismatch(found: CloudProperty, value: Any) -> Mismatch | None:
-    """Why a value is not good for a cloud property; None when it is."""
+    """How a value differs from a cloud property's schema and limits; None when it fits."""
     wrong = mismatches(found.schema, value, found.name)
     if wrong:
         return wrong[0]
@@ -296,7 +295,7 @@ def cloud_mismatch(found: CloudProperty, value: Any) -> Mismatch | None:
 
 
 def limit_mismatch(limits: Limits | CloudProperty, value: Any, name: str) -> Mismatch | None:
-    """Why a value that fits its schema is outside of its limits; None when it is not."""
+    """How a value that fits its schema exceeds its limits; None when it does not."""
     size: float
     least: float | None
     most: float | None
@@ -314,7 +313,7 @@ def limit_mismatch(limits: Limits | CloudProperty, value: Any, name: str) -> Mis
 
 
 def initial_cloud(template: Template) -> dict[str, Any]:
-    """Cloud properties that a device of a template begins with."""
+    """Cloud properties of a new device of a template."""
     return {each.name: each.initial for each in template.cloud.values() if each.initial is not None}
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a value is called and in which unit it is, by a device template: ``Temperature`` is "Cargo temperature", in °C.
+"""Display names and units of values, from device templates: ``Temperature`` is "Cargo temperature", in °C.
 
 Values have machine names: those of telemetry (``wire/hub/telemetry.py``: parts of objects behind dots), of properties,
-of cloud properties, of commands. A template gives most of them a name for people, many a unit, and enums a word for
-each value. :class:`ValueNames` is made of one template; :class:`Naming` speaks for the templates of several devices.
-Where no template says anything a machine name stands for itself, with the unit that its ending says.
+of cloud properties, of commands. A template gives most of them a display name, many a unit, and enums a word for each
+value. :class:`ValueNames` has those of one template, :class:`Naming` those for devices of several templates. Where no
+template has one, the machine name is the display name, and its ending gives the unit.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from armillary.twin.template.template import Template
     from armillary.wire.dtdl.model import Schema
 
-# Names remembered of one template once looked up: devices choose those of maps and array elements.
+# Cached names of one template: devices choose the keys of maps.
 MAX_REMEMBERED: Final = 2000
 # Sections of a device's properties as rules write them.
 SECTIONS: Final = ("reported", "desired", "cloud")
-# Parts of a vector or a place in words; what a part is called otherwise is its machine name.
+# Display names of the parts of a geopoint; other parts have their machine name.
 PARTS: Final[Mapping[str, str]] = {"lat": "latitude", "lon": "longitude", "alt": "altitude"}
-# Units of the parts of a place; a vector's parts have the vector's own.
+# Units of the parts of a geopoint; the parts of a vector have the unit of the vector.
 PART_UNITS: Final[Mapping[str, str]] = {"lat": "°", "lon": "°", "alt": "m"}
 
-# Units that stand right behind their figure.
+# Units without a space before them.
 ANGLES: Final = frozenset(("\u00b0", "\u2032", "\u2033"))
 
-# Ends of machine names that say a unit where no template does.
+# Ending of a machine name -> unit, where no template gives one.
 ENDINGS: Final = (
     ("_celsius", "°C"),
     ("_c", "°C"),
@@ -53,11 +53,11 @@ ENDINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ValueName:
-    """What people read for one value.
+    """Display name, unit and enum words of one value.
 
     Attributes:
         name: Its machine name.
-        display_name: For people; the machine name where nobody gave one.
+        display_name: For people; the machine name where no template has one.
         symbol: Of its unit; "" for none.
         words: Value of an enum -> its word.
     """
@@ -83,7 +83,7 @@ def quantity(figure: str, symbol: str) -> str:
 
 
 def _figure(value: float) -> str:
-    """A number with grouped thousands and at most six digits that matter: ``1,204.5``."""
+    """A number with grouped thousands and at most six significant digits: ``1,204.5``."""
     size = abs(value)
     if size >= 1e15 or 0 < size < 1e-4:
         return f"{value:.6g}"
@@ -93,20 +93,20 @@ def _figure(value: float) -> str:
 
 
 def unnamed(name: str) -> ValueName:
-    """A value of which no template says anything."""
+    """The name of a value that no template has."""
     return ValueName(name, name, unit_by_ending(name))
 
 
 def unit_by_ending(name: str) -> str:
-    """The unit that a machine name ends with (``water_celsius``), or ""."""
+    """The unit in the ending of a machine name (``water_celsius``); "" for none."""
     return next((unit for end, unit in ENDINGS if name.lower().endswith(end)), "")
 
 
 class ValueNames:
-    """Names and units of one template.
+    """Display names and units of one template.
 
     Args:
-        template: Which.
+        template: The template.
     """
 
     def __init__(self, template: Template) -> None:
@@ -115,7 +115,7 @@ class ValueNames:
         self._shared: frozenset[str] | None = None
 
     def of(self, name: str) -> ValueName | None:
-        """What a value is called; None where the template says nothing of it.
+        """The name of a value; None where the template does not have it.
 
         Args:
             name: Of telemetry, of a property, of a cloud property or of a command; a part of one behind a dot; a
@@ -166,7 +166,7 @@ class ValueNames:
 
 
 class Naming:
-    """Names for the devices of one or several templates.
+    """Display names and units for devices of one or several templates.
 
     Args:
         tables: Of the templates, that of most devices first.
@@ -176,7 +176,7 @@ class Naming:
         self._tables = tables
 
     def of(self, name: str) -> ValueName:
-        """What a value is called. Templates that disagree about its unit: ``°C or °F``."""
+        """The name of a value. Where templates differ in its unit, the unit is ``°C or °F``."""
         found = [each for table in self._tables if (each := table.of(name)) is not None]
         if not found:
             return unnamed(name)
@@ -199,7 +199,7 @@ def as_fields(found: ValueName) -> dict[str, Any]:
 
 
 def from_fields(fields: Mapping[str, Any]) -> ValueName:
-    """What :func:`as_fields` made, back."""
+    """The value's name from the fields that :func:`as_fields` made."""
     words = {each["value"]: each["display_name"] for each in fields["words"]}
     return ValueName(fields["name"], fields["display_name"], fields["symbol"], words)
 

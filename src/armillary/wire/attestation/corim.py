@@ -13,15 +13,14 @@
 ``class-id`` is the component, ``model`` the chip profile, ``layer`` its place in the boot chain from 0, ``mkey`` the
 image type. All triples are of one chip and one version: they are one release.
 
-So we write it. What others write says less or more: of a claim only the SHA-256 has to be there, the rest is None and
-for the importer to fill (``service/verifier/corim_release.py``). Several CoMIDs, measurements, algorithms of digests,
-and any order of keys and triples are read. What says nothing about reference values (profile, language, entities,
-linked tags, triples that endorse) is passed over and named in ``passed_over``. What bears on them and cannot be
-followed (a mask, flags, a minimum, an instance) is refused by its name in the draft: it could be what limits the
-others.
+This form is written. Files of other makers may have less or more: of a claim only the SHA-256 is required, the rest is
+None and filled in by the importer (``service/verifier/corim_release.py``). Several CoMIDs, measurements and digest
+algorithms, and any order of keys and triples are read. Fields that do not concern reference values (profile, language,
+entities, linked tags, endorsed triples) are skipped and named in ``passed_over``. Fields that do and cannot be followed
+(a mask, flags, a minimum, an instance) are refused by their name in the draft, because they could limit the others.
 
-Specification: draft-ietf-rats-corim (CDDL of 2026-08); RFC 9052 §4.2 with ES256. What we write is encoded as RFC 8949
-§4.2.1 says.
+Specification: draft-ietf-rats-corim (CDDL of 2026-08); RFC 9052 §4.2 with ES256. It is written as deterministic CBOR
+(RFC 8949 §4.2.1).
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Corim:
         components: In boot order where they say their layers, else in that of the file.
         not_before: Unix seconds UTC, None if it does not say; only together with ``not_after``.
         not_after: Unix seconds UTC, None for no end.
-        passed_over: What the file says besides, for people.
+        passed_over: Names of the fields that were skipped, for people.
     """
 
     corim_id: UUID | str
@@ -85,16 +84,16 @@ class Corim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedSignedCorim:
-    """A parsed signed CoRIM whose signature nobody has checked.
+    """A parsed signed CoRIM whose signature is not verified.
 
     Attributes:
         message: The COSE_Sign1.
-        corim: What it claims.
-        signer: Who says it has signed.
-        signer_uri: Its address, None if it does not say.
-        key_id: Its key's, empty if it does not say.
-        not_before: From when the signature is meant to count, None if it does not say.
-        not_after: Until when, None if it does not say.
+        corim: Its payload.
+        signer: Claimed name of the signer.
+        signer_uri: Claimed address of the signer, or None.
+        key_id: Claimed id of the key; empty for none.
+        not_before: Beginning of the signature's validity, Unix seconds UTC, or None.
+        not_after: End of it, or None.
     """
 
     message: cose.UnverifiedSign1
@@ -107,7 +106,7 @@ class UnverifiedSignedCorim:
 
 
 def is_signed(data: bytes) -> bool:
-    """Whether bytes begin as the signed form does."""
+    """Whether bytes begin with the tag of the signed form."""
     return data[:1] == head(TAG, SIGN1_TAG)
 
 
@@ -136,7 +135,7 @@ def parse_corim(data: bytes, *, base: int = 0, waived: frozenset[str] = frozense
     Args:
         data: The encoded CoRIM, nothing after it.
         base: Its offset in the input that errors count from.
-        waived: Fields that are passed over although they say more about a component: see :func:`check_waived`.
+        waived: Names of fields to skip that would otherwise be refused (:func:`check_waived`).
 
     Raises:
         WireError: not CBOR, not a CoRIM, or one with a field that does not fit, which it names.
@@ -165,10 +164,10 @@ def parse_corim(data: bytes, *, base: int = 0, waived: frozenset[str] = frozense
 
 
 def check_waived(names: Collection[str]) -> None:
-    """Check that fields may be passed over because somebody says so.
+    """Check that an operator may have these fields skipped.
 
     Raises:
-        WireError: one may not: it could be what limits the reference values.
+        WireError: not one of these: it could limit the reference values.
     """
     for name in names:
         if name not in WAIVABLE and PROFILE_FIELD.fullmatch(name) is None:
@@ -182,8 +181,8 @@ def sign_corim(corim: Corim, key: ec.EllipticCurvePrivateKey, signer: str, *, ke
     Args:
         corim: What to sign.
         key: P-256 private key.
-        signer: Name of who signs.
-        key_id: A hint for who verifies, empty for none.
+        signer: Name of the signer.
+        key_id: Hint for verifiers; empty for none.
 
     Raises:
         WireError: a field is out of its limits.
@@ -220,7 +219,7 @@ def parse_signed_corim(data: bytes, *, waived: frozenset[str] = frozenset()) -> 
 
 
 def verify_signed_corim(unverified: UnverifiedSignedCorim, key: ec.EllipticCurvePublicKey, *, now: int) -> Corim:
-    """Check who signed a CoRIM and that the signature is meant to count now.
+    """The payload of a signed CoRIM, after its signature and the signature's validity were checked.
 
     Args:
         unverified: As parsed.
@@ -229,7 +228,7 @@ def verify_signed_corim(unverified: UnverifiedSignedCorim, key: ec.EllipticCurve
 
     Raises:
         SignatureError: ``key`` did not sign it.
-        WireError: its signature counts at another time.
+        WireError: the signature is not valid at ``now``.
     """
     cose.verify_sign1(unverified.message, key, what="signed CoRIM")
     low, high = unverified.not_before or 0, MAX_TIME if unverified.not_after is None else unverified.not_after

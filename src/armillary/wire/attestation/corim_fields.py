@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The maps of a CoRIM, field by field: how each one is read; ``wire/attestation/corim.py`` has the whole.
+"""Reads the maps of a CoRIM field by field; ``wire/attestation/corim.py`` reads the whole.
 
-One table per map of the draft's CDDL, from key to the field's name there. A field without a reader is known, bears on
-which reference values hold, and cannot be followed here: it is refused. What does not bear on them is passed over and
-named in ``Cursor.passed``.
+One form per map of the draft's CDDL, with the draft's names. A field without a reader concerns which reference values
+hold and cannot be followed here, so it is refused. Fields that do not concern them are skipped and named in
+``Cursor.passed``.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ MAX_SECURITY_VERSION: Final = 31  # a 32-bit fuse word (wire/image/section.py)
 TAG_UNSIGNED, TAG_COMID, TAG_UUID, TAG_TIME, TAG_URI, TAG_OID, TAG_SVN = 501, 506, 37, 1, 32, 111, 552
 SHA256: Final = 1  # Named Information Hash Algorithm Registry
 SHA256_NAME: Final = "sha-256"  # the same registry's name of it
-# Fields that an operator may have passed over by name: they say more about a component whose digest already says which
-# one it is, or are a profile's own. What widens or narrows the value itself (a mask, flags, a minimum, a range) or says
-# whose it is (instance, group) is never passed over.
+# Fields that an operator may have skipped by name: they describe a component that its digest already identifies, or are
+# defined by a profile. What widens or narrows the value itself (a mask, flags, a minimum, a range) or restricts it to
+# some devices (instance, group) is never skipped.
 WAIVABLE: Final = ("cryptokeys", "authorized-by", "index")
 PROFILE_FIELD: Final = re.compile(r"key -[0-9]{1,20}")
 _DIGEST_BYTES: Final = 32
@@ -45,7 +45,7 @@ _ROLES: Final = 2  # tag-creator 0, creator 1, maintainer 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceClaim:
-    """One measurement of a reference triple: a known good boot component. None: the file does not say.
+    """One measurement of a reference triple: a known good boot component. None where the file has no such field.
 
     Attributes:
         component_id: Of the class; None also where several measurements share the class.
@@ -68,7 +68,7 @@ class ReferenceClaim:
 
 
 class Measured(NamedTuple):
-    """A claim, what else its triple says, and at which byte of the input the triple begins."""
+    """A claim, the chip and version of its triple, and the triple's offset in the input, bytes."""
 
     claim: ReferenceClaim
     chip: str | None
@@ -78,7 +78,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """Who had a part in the tag; ``roles``: 0 tag-creator, 1 creator, 2 maintainer."""
+    """An organisation that took part in the tag; ``roles``: 0 tag-creator, 1 creator, 2 maintainer."""
 
     name: str
     roles: tuple[int, ...]
@@ -224,7 +224,7 @@ def _read_uuid(cursor: Cursor) -> UUID:
 
 
 def _read_digests(cursor: Cursor) -> bytes:
-    """The SHA-256 among the digests; one of another algorithm is of the same bytes and says nothing more."""
+    """The SHA-256 among the digests; those of other algorithms are of the same bytes and are skipped."""
     start = cursor.at
     found: bytes | None = None
     others: list[str] = []
@@ -266,7 +266,7 @@ def _read_tag_version(cursor: Cursor) -> None:
 
 
 def _pass_over(name: str) -> Reader:
-    """A reader that passes over one item and says its name."""
+    """A reader that skips one item and notes its name."""
 
     def read(cursor: Cursor) -> None:
         cursor.skip()
@@ -276,7 +276,7 @@ def _pass_over(name: str) -> Reader:
 
 
 def _pass_over_list(name: str) -> Reader:
-    """A reader that passes over a list, which may be empty, and says how many there were."""
+    """A reader that skips a list, which may be empty, and notes its length."""
 
     def read(cursor: Cursor) -> None:
         count = cursor.array(name, limit=MAX_PASSED, least=0)

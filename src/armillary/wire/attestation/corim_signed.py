@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The COSE_Sign1 around a signed CoRIM, as signers of others write it (RFC 9052 §4.2, draft-ietf-rats-corim).
+"""Reads the COSE_Sign1 of a signed CoRIM by any signer (RFC 9052 §4.2, draft-ietf-rats-corim).
 
-``wire/encoding/cose.py`` reads messages of our own, which have one spelling. Here the protected header may be in any
-order and hold more than is understood: what is not critical is passed over and named. ES256 has to be named under the
-signature. The signature is over the bytes as they stand.
+``wire/encoding/cose.py`` reads Armillary's own messages, which have one encoding. Here the protected header may be in
+any order and have unknown parameters: those that are not critical are skipped and named. The protected header has to
+name ES256. The signature is over the bytes as received.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _ISSUER, _EXPIRES, _NOT_BEFORE = 1, 4, 5  # CWT claims (RFC 8392 §3.1)
 
 
 class Envelope(NamedTuple):
-    """What stands around the CoRIM; nothing of it is checked with a key.
+    """The headers, payload and signature of a signed CoRIM; not verified.
 
     Attributes:
-        message: The COSE_Sign1, its bytes as they stand.
-        base: Offset of the payload in the input.
-        signer: Name of who says it has signed.
-        signer_uri: Its address, None if it does not say.
-        key_id: Empty if it does not say.
-        not_before: From when the signature is meant to count, Unix seconds UTC; None if it does not say.
-        not_after: Until when.
-        passed_over: What was not read.
+        message: The COSE_Sign1, its bytes as received.
+        base: Offset of the payload in the input, bytes.
+        signer: Claimed name of the signer.
+        signer_uri: Claimed address of the signer, or None.
+        key_id: Claimed id of the key; empty for none.
+        not_before: Beginning of the signature's validity, Unix seconds UTC, or None.
+        not_after: End of it, or None.
+        passed_over: Names of the headers that were skipped.
     """
 
     message: cose.UnverifiedSign1
@@ -54,7 +54,7 @@ def read_envelope(data: bytes) -> Envelope:
     """Cut a signed CoRIM into header, payload and signature.
 
     Raises:
-        WireError: not a COSE_Sign1 with ES256, or a header that cannot be passed over, which it names.
+        WireError: not a COSE_Sign1 with ES256, or a header that cannot be skipped, which it names.
     """
     cursor = Cursor(data, WHAT)
     if len(data) > cose.MAX_SIGN1_BYTES:

@@ -14,7 +14,7 @@
     ]
     head_0 = 32 zero bytes;  head_n = SHA-256(head_n-1 || SHA-256(encoded boot-event n))
 
-The log itself is a claim of the device. It says something only where it replays to a head that was signed:
+The log itself is a claim of the device. It proves something only where it replays to a signed head:
 ``attest/appraise.py`` judges no event before that (the trap is described in go-attestation's
 event-log-disclosure: a verifier that reads fields the digest does not cover). Here the digest covers every
 field of every event, their number and their order.

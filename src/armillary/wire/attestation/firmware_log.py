@@ -15,7 +15,7 @@ MAX_FIRMWARE_LOG_BYTES: Final = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FirmwareLog:
-    """What the machine's firmware measured before the device's OS ran, as the device tells it.
+    """Measurements of the machine's firmware before the device's OS ran, as the device reports them.
 
     Attributes:
         pcr_values: Values of :data:`FIRMWARE_PCRS` one after the other, 32 bytes each; the quote covers them too.

@@ -59,9 +59,9 @@ class UnverifiedEvent:
 
     Attributes:
         pcr: The PCR it names, 0 to 23; anything for EV_NO_ACTION.
-        event_type: Its type; the log's word only.
+        event_type: Its type; not covered by the quote.
         digest: SHA-256 bank digest, 32 bytes.
-        data: Its data; the log's word only.
+        data: Its data; not covered by the quote.
     """
 
     pcr: int
@@ -72,7 +72,7 @@ class UnverifiedEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedTcgLog:
-    """A parsed log that nobody has compared with a quote.
+    """A parsed log that is not compared with a quote.
 
     Attributes:
         events: Entries after the Spec ID event, in order.
@@ -148,7 +148,7 @@ def verify_log(log: UnverifiedTcgLog, pcr_values: Mapping[int, bytes]) -> tuple[
         pcr_values: PCR number to value, 32 bytes; covered by a verified quote.
 
     Raises:
-        WireError: the log does not replay to one of the values; nothing of it is worth anything.
+        WireError: the log does not replay to one of the values, so nothing in it is proven.
     """
     replayed = replay(log)
     for pcr, value in sorted(pcr_values.items()):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a TPM 2.0 attests: quotes over PCRs and certifications of keys (TPMS_ATTEST), and their ECDSA signatures.
+"""Attestations of a TPM 2.0: quotes over PCRs and certifications of keys (TPMS_ATTEST), with ECDSA signatures.
 
-A restricted key signs nothing but structures that begin with TPM_GENERATED_VALUE and that the TPM itself has made:
-so a signature of such a key says "a TPM measured this", and not "somebody who may use the key wrote this". That
-holds only for a key that is known to be restricted and in a TPM (``attest/tpm_enrolment.py``).
+A restricted key signs only structures that begin with TPM_GENERATED_VALUE and that the TPM itself has made: so its
+signature proves "a TPM measured this", and not "a user of the key wrote this". That holds only for a key that is known
+to be restricted and in a TPM (``attest/tpm_enrolment.py``).
 
 ::
 
@@ -59,15 +59,15 @@ _ECDSA: Final = ec.ECDSA(hashes.SHA256())
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a verified quote says.
+    """The content of a verified quote.
 
     Attributes:
         extra_data: The caller's nonce.
         pcrs: Numbers of the quoted PCRs of the SHA-256 bank, ascending.
         pcr_digest: SHA-256 over their values, in that order, 32 bytes.
-        reset_count: Resets of the TPM, masked by it unless its key is in the endorsement or platform hierarchy: equal
-            masked numbers are equal counts, nothing more can be told.
-        restart_count: Resumes since the last reset, masked likewise.
+        reset_count: Resets of the TPM, masked unless its key is in the endorsement or platform hierarchy: equal masked
+            numbers are equal counts, and nothing else follows from them.
+        restart_count: Resumes since the last reset, masked in the same way.
     """
 
     extra_data: bytes
@@ -79,7 +79,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """What a verified certification says: an object of this name is loaded in the TPM that signed.
+    """The content of a verified certification: an object of this name is loaded in the TPM that signed.
 
     Attributes:
         extra_data: The caller's nonce.
@@ -92,7 +92,7 @@ class Certification:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedAttestation:
-    """A parsed attestation whose signature nobody has checked.
+    """A parsed attestation whose signature is not verified.
 
     Attributes:
         attest: The signed TPMS_ATTEST.
@@ -108,7 +108,7 @@ class UnverifiedAttestation:
 
 
 def encode_attestation(attest: bytes, signature: bytes) -> bytes:
-    """Join a TPMS_ATTEST and its TPMT_SIGNATURE the way they travel."""
+    """Join a TPMS_ATTEST and its TPMT_SIGNATURE in the form above."""
     return sized(attest) + signature
 
 
@@ -135,7 +135,7 @@ def verify_quote(
     pcrs: Sequence[int],
     pcr_digest: bytes,
 ) -> Quote:
-    """Check a quote: who signed it, what it answers, which PCRs it covers and what stood in them, in this order.
+    """Check a quote: signature, nonce, selected PCRs and their values, in this order.
 
     Args:
         unverified: As parsed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public areas of TPM 2.0 keys (TPM2B_PUBLIC), the few forms that identities are made of, and their names.
+"""Public areas of TPM 2.0 keys (TPM2B_PUBLIC), in the few forms that identities use, and their names.
 
 A key's *name* is its hash algorithm and the SHA-256 of its public area, so it covers the attributes: who trusts a
 name knows that the key was made inside a TPM and cannot leave it. Accepted are P-256 keys and RSA-2048
@@ -66,7 +66,7 @@ class TpmPublic:
     """A parsed public area. Its key may be used, its attributes mean nothing until a TPM vouches for the name.
 
     Attributes:
-        area: The TPMT_PUBLIC as it stood.
+        area: The TPMT_PUBLIC as received.
         name: Algorithm and SHA-256 of ``area``, 34 bytes.
         attributes: TPMA_OBJECT.
         key: The public key.

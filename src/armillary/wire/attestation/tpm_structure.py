@@ -65,13 +65,13 @@ class Reader:
             raise WireError(self._what, offset=at, expected=f"{meaning} ({value:#x})", got=f"{found:#x}")
 
     def end(self) -> None:
-        """Nothing may follow."""
+        """Check that nothing follows."""
         left = len(self._data) - self._at
         if left:
             raise self.fault("no more bytes", f"{left}")
 
     def fault(self, expected: str, got: str) -> WireError:
-        """An error at the present byte."""
+        """The error for the present byte; the caller raises it."""
         return WireError(self._what, offset=self._at, expected=expected, got=got)
 
 

@@ -20,11 +20,11 @@ The SAN URI is ``urn:armillary:device:`` and the 128 hex digits; the CN has the 
 Purpose ("client" or "update") and trust tier are UTF8Strings under OIDs of our own UUID arc (X.667). They are
 *not* critical: OpenSSL refuses a client certificate with a critical extension it does not know.
 
-A certificate of purpose "update" has an extended key usage of our own in clientAuth's place: it goes to a boot that
-the service cannot account for, and no TLS server of anybody takes it, whether it knows our purposes or not.
+A certificate of purpose "update" has an extended key usage of Armillary instead of clientAuth: it is issued to a boot
+whose measurements the service does not know, and no TLS server accepts it, even one that ignores the purpose.
 
-Devices only: EKU clientAuth and that of updates, and NameConstraints that exclude every DNS name and IP address. Who
-steals the key of such an authority makes devices, but no server: clients that trust the root refuse it.
+Devices only: EKU clientAuth and that of updates, and NameConstraints that exclude every DNS name and IP address. A
+stolen key of such an authority can certify devices, but no server: clients that trust the root refuse it.
 
 Why the issuing authority: a P-384 signature costs ten times a P-256 one (222 against 21 microseconds), and one
 is made for every check-in. The catalog authority stays P-384 and signs once per issuing authority.
@@ -255,7 +255,7 @@ def build_possession_certificate(
     not_before: int,
     not_after: int,
 ) -> x509.Certificate:
-    """Proof that the service holds a catalog authority's key: a certificate whose CN is the asker's nonce."""
+    """Proof that the service holds a catalog authority's key: a certificate whose CN is the requester's nonce."""
     extensions = [
         *part.end_entity(ExtendedKeyUsageOID.CLIENT_AUTH),
         (x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:armillary:possession")]), False),

@@ -73,7 +73,7 @@ def build_authority(
     path_length: int | None,
     constraints: Sequence[Extension] = (),
 ) -> x509.Certificate:
-    """Build an authority's certificate; ``constraints`` is what it may sign, everything where there are none."""
+    """Build an authority's certificate; ``constraints`` limit what it may sign, without them nothing does."""
     extensions: list[Extension] = [
         (x509.BasicConstraints(ca=True, path_length=path_length), True),
         (_key_usage(authority=True), True),
@@ -101,12 +101,12 @@ def build_device_authority(
 
 
 def devices_only() -> list[Extension]:
-    """What keeps an authority from making a server: it certifies clients, and nothing with a host name or address.
+    """Extensions that keep an authority from certifying a server: clients only, and no host name or address.
 
-    Two ways, because verifiers differ. In OpenSSL the extended key usage of an authority counts for all below it, which
-    RFC 5280 §4.2.1.12 does not ask for; name constraints (§4.2.1.10) are part of every complete path validation. Not
-    critical, against §4.2.1.10: a TLS library that does not know them would else refuse every device; who knows them
-    heeds them all the same.
+    Two ways, because verifiers differ. In OpenSSL the extended key usage of an authority limits all certificates below
+    it, which RFC 5280 §4.2.1.12 does not require; name constraints (§4.2.1.10) are part of every complete path
+    validation. They are not critical, against §4.2.1.10: a TLS library without them would refuse every device, and one
+    with them applies them nevertheless.
     """
     every_address = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
     excluded = [x509.DNSName(""), *(x509.IPAddress(network) for network in every_address)]
@@ -141,7 +141,7 @@ def host(text: str) -> x509.GeneralName:
 
 
 def end_entity(usage: x509.ObjectIdentifier) -> list[Extension]:
-    """What every end-entity profile starts with."""
+    """The extensions that every end-entity profile begins with."""
     return [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_key_usage(authority=False), True),
@@ -150,9 +150,9 @@ def end_entity(usage: x509.ObjectIdentifier) -> list[Extension]:
 
 
 def device_extensions(device_id: str, purpose: str | None = None) -> list[Extension]:
-    """The extensions both device profiles have.
+    """The extensions of both device profiles.
 
-    An update certificate is for no TLS server of anybody: its extended key usage is our own.
+    An update certificate has an extended key usage of Armillary, which no TLS server accepts.
     """
     uri = x509.UniformResourceIdentifier(DEVICE_URN + device_id)
     usage = UPDATE_USAGE_OID if purpose == UPDATE else ExtendedKeyUsageOID.CLIENT_AUTH

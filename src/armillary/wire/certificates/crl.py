@@ -53,7 +53,7 @@ def build_revocation_list(
         issuer_key: Its key.
         number: Rises from list to list.
         this_update: When this is known, Unix seconds UTC.
-        next_update: A newer list is there by then.
+        next_update: When the next list is issued at the latest, Unix seconds UTC.
         revoked: What is revoked, each serial once.
 
     Raises:
@@ -81,7 +81,7 @@ def build_revocation_list(
 
 
 def revoked_in(der: bytes) -> frozenset[Revoked]:
-    """The entries of a list of our own making.
+    """The entries of a list that :func:`build_revocation_list` has made.
 
     Raises:
         WireError: not DER of this profile.

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trust anchors that follow one another: how who trusts an old authority comes to trust its successor.
+"""Succession of trust anchors: a client that trusts an old authority learns to trust its successor.
 
 ::
 
     trust-anchors  = [ 1, [ 1*8 anchor ] ]                   ; oldest first; at most 32 KiB
     identity       = [ 1, certificate, [ 1*8 anchor ] ]      ; a device identity certificate, and silicon authorities
     anchor         = [ certificate, [ 0*8 voucher ] ]        ; a self-signed authority, DER
-    voucher        = certificate                             ; the same authority, signed by one that was there before
+    voucher        = certificate                             ; the same authority, signed by an earlier one
 
-A voucher is a cross certificate: name, key and extensions of the successor under the signature of its predecessor. Who
-pins the predecessor takes the successor for that signature and for nothing else: neither for the connection it came by
-(whose key is in a server's memory) nor for a certificate of an authority with fewer rights.
+A voucher is a cross certificate: name, key and extensions of the successor under the signature of its predecessor. A
+client that pins the predecessor accepts the successor for that signature alone: neither for the connection that it was
+received on (whose key is in a server's memory) nor for a certificate of an authority with fewer rights.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _IDENTITY: Final = "identity certificate"
 
 
 class Anchor(NamedTuple):
-    """An authority with what vouches for it, DER; nothing is verified yet."""
+    """An authority and its vouchers, DER; not verified."""
 
     certificate: bytes
     vouchers: tuple[bytes, ...] = ()
@@ -102,12 +102,12 @@ def parse_identity(data: bytes) -> UnverifiedIdentity:
 
 
 def accepted(trusted: Sequence[x509.Certificate], anchors: Iterable[Anchor], *, now: int) -> list[x509.Certificate]:
-    """``trusted`` and every anchor that one of them, or one that was accepted before it, vouches for.
+    """``trusted``, and every anchor with a voucher by one of them or by an anchor accepted before it.
 
     Args:
         trusted: Self-signed authorities.
         anchors: Oldest first.
-        now: Unix seconds UTC: vouchers have to be good then.
+        now: Unix seconds UTC; vouchers have to be valid then.
 
     Raises:
         WireError: an anchor cannot be read.
@@ -125,15 +125,15 @@ def accepted(trusted: Sequence[x509.Certificate], anchors: Iterable[Anchor], *, 
 
 
 def verify_identity(current: x509.Certificate, identity: UnverifiedIdentity, *, now: int) -> x509.Certificate:
-    """The new identity certificate, once the authority that signed the present one is found to vouch for its issuer.
+    """The new identity certificate, after checking that the issuer of the present one vouches for its issuer.
 
     Args:
-        current: The identity certificate in force.
-        identity: What came.
+        current: The present identity certificate.
+        identity: The received message.
         now: Unix seconds UTC.
 
     Raises:
-        SignatureError: nobody whom the present certificate leads to has signed it.
+        SignatureError: its issuer is not accepted by that of the present certificate.
         WireError: it is for another key or name, ends no later, or cannot be read.
     """
     own = [one for one in (load(anchor.certificate) for anchor in identity.anchors) if _signed(one, current)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices, device workers and the service say to one another.
+"""Messages between devices and the service, and between the service and its device workers.
 
-Not here: who says it when. Specification: ``docs/reference/device-protocol.md``.
+Not here: when they are sent (``armillary.device``, ``armillary.service``).
+Specification: ``docs/reference/device-protocol.md``.
 """

@@ -5,8 +5,8 @@
 next challenge: in steady state one round trip. ``docs/reference/device-protocol.md`` has the CDDL of each.
 
 Everything in a request is covered by the alias key's signature: the evidence holds the challenge and the digest
-of the report (installed images, outcomes, error reports); the endorsement covers the log head; whoever ends TLS
-in between can change nothing.
+of the report (installed images, outcomes, error reports); the endorsement covers the log head. A proxy that
+terminates TLS can change nothing.
 
 History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer can notice):
 
@@ -72,8 +72,8 @@ MAX_HOST_BYTES: Final = 253
 MAX_IMAGE_BYTES: Final = 2**32
 MAX_WAIT_S: Final = 31 * 24 * 3600
 
-# Most check-ins report what the one before did, or what other devices of the group do: short reports are
-# remembered by their bytes.
+# Most check-ins have the same report as the one before, or as other devices of the group: parsed short reports are
+# cached by their bytes.
 REMEMBERED_REPORT_BYTES: Final = 1024
 REPORT_CACHE_ENTRIES: Final = 4096
 
@@ -145,8 +145,8 @@ class CheckinRequest:
 class AppraisalStep:
     """One step of an appraisal and how it ended: ``pass``, ``fail`` or ``not-run``.
 
-    ``prevents`` says in words for a support engineer what goes wrong without the step; ``detail`` what was
-    found, empty where the step passed. A reply does not repeat ``prevents`` for steps that passed: there it is
+    ``prevents`` tells a support engineer what goes wrong without the step; ``detail`` what was found, empty where
+    the step passed. A reply does not repeat ``prevents`` for steps that passed: there it is
     empty after parsing, ``attest.appraise.STEPS`` has it.
     """
 
@@ -245,7 +245,7 @@ def encode_report(
 def signed_digest(report_digest: bytes, lineage: bytes | None) -> bytes:
     """What the evidence of a request holds as report digest: the report's, or with ``lineage`` one over both.
 
-    No report begins as the second form does, so that a lineage can be neither left out nor made up on the way.
+    No report begins with the bytes ``lineage``, so that a lineage can be neither removed nor added on the way.
     """
     return report_digest if lineage is None else sha256(b"lineage" + report_digest + lineage).digest()
 
@@ -449,7 +449,7 @@ def _outcome(value: Any) -> UpdateOutcome:
 
 
 def step_fields(step: AppraisalStep) -> list[Any]:
-    """A step that passed is its number and name; only others explain themselves on the wire."""
+    """The CBOR array of a step: number and name of one that passed, all fields of any other."""
     if step.result == "pass" and not step.detail:
         return [step.number, step.name]
     return [step.number, step.name, step.prevents, step.result, step.detail]

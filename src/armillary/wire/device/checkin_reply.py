@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fast way to encode check-in replies: what rarely changes is encoded once and joined.
+"""Encodes check-in replies fast: parts that rarely change are encoded once and joined.
 
 A reply is a CBOR array, and a CBOR array is its head and its items one after the other (RFC 8949 §3.2.1). Steps,
 authority certificates and offer are the same objects in thousands of replies; their encodings are kept by identity.
@@ -26,7 +26,7 @@ from armillary.wire.device.checkin import (
 )
 from armillary.wire.encoding import cbor
 
-# Objects whose encoding is kept, per kind; the memory is emptied when it is full.
+# Cached encodings of each kind; a full cache is emptied.
 MAX_REMEMBERED: Final = 1024
 
 _ARRAY_OF_12: Final = b"\x8c"
@@ -36,7 +36,7 @@ _TEXT: Final = {word: cbor.encode(word) for word in (*VERDICTS, *PURPOSES)}
 
 
 class _Remembered:
-    """Encodings by identity of the object; holds the object, so that its identity stays its own."""
+    """Cache of encodings by identity of the object; it holds the objects, so that their identities stay unique."""
 
     __slots__ = ("_known", "_make")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A finding: something the watch saw, with its cause, its extent and what to do about it.
+"""Findings of the watch, with cause, extent and proposed action, and their JSON form.
 
-The JSON form is what the API serves and what webhooks carry. Field names are stable.
+The API serves this form and webhooks carry it. Field names are stable.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Finding:
         kind: A key of :data:`KINDS`.
         severity: One of :data:`SEVERITIES`.
         title: One sentence for the list.
-        cause: What was observed, in words.
+        cause: What was observed, for people.
         device_ids: Devices concerned, at most 100 of them; ``device_count`` counts all.
         proposed_action: What a person should do next.
         status: One of :data:`STATUSES`.
         count: How often it was observed.
-        first_seen: Unix seconds; ``last_seen`` likewise.
+        first_seen: Unix seconds UTC, as is ``last_seen``.
     """
 
     finding_id: UUID

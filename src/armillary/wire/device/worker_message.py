@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service and its device workers say to one another over the socket pair that each worker inherits.
+"""Messages between a service and its device workers, over the socket pair that each worker inherits.
 
 A message is its length (4 bytes, big-endian, of what follows), then one strict CBOR array: the kind and its fields.
 
@@ -11,18 +11,18 @@ kind  message      sent by     fields
 2     Changed      service     number, device id: read this device again before its next request
 3     Cut          service     number, device id: the same, and end its open connections now
 4     Reread       service     number, topic: read offers, releases, policies or authorities again
-5     Stop         service     none: let nobody in, finish what is being recorded, end
-6     Ready        worker      none: devices are let in
+5     Stop         service     none: accept no device, finish what is being recorded, end
+6     Ready        worker      none: devices are accepted
 7     Done         worker      number: everything up to this number is done
-8     News         worker      none: devices told something that watch and planner should look at
+8     News         worker      none: watch and planner should read new reports of devices
 9     Held         worker      device id: two machines seem to have this identity
-10    Heartbeat    worker      age of the endpoint's last pulse (ms), wait of its oldest check-in (s),
+10    Heartbeat    worker      age of the endpoint's last heartbeat (ms), wait of its oldest check-in (s),
                                open connections, counts by name
 11    Failed       worker      code, message, remedy: it cannot start
 ====  ===========  ==========  ============================================================================
 
-``number`` rises by one or more with every message that has one; a worker does them in order. Whatever follows another
-form is refused, and the side that gets it ends the worker: both are of one version, so it is a fault or an attack.
+``number`` rises by one or more with every message that has one; a worker handles them in order. Any other form is
+refused, and the side that receives it ends the worker: both are of one version, so it is a fault or an attack.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def parse(payload: bytes) -> Message:
 
 
 class Stream:
-    """Bytes as they come, messages as they are whole. Holds one message that is not whole yet at most."""
+    """Cuts received bytes into messages; holds at most one incomplete message."""
 
     __slots__ = ("_buffer",)
 
@@ -221,7 +221,7 @@ class Stream:
         """The messages that these bytes complete, in order.
 
         Raises:
-            WireError: a length or a message is not of the table; the stream is of no use afterwards.
+            WireError: a length or a message is not of the table; the stream must be closed.
         """
         self._buffer += data
         found: list[Message] = []

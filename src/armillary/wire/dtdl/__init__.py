@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device models in DTDL: read, checked, explained.
+"""Device models in DTDL: reads and checks them, and explains what is wrong.
 
-Not here: templates made of models (``armillary.twin.template.template``). Specification: DTDL v2 and v3, DTMI.
+Not here: device templates, which contain models (``armillary.twin.template``). Specification: DTDL v2 and v3, DTMI.
 """

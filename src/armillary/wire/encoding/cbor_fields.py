@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Typed reading of decoded CBOR: each function returns the value or raises with the field's name.
+"""Checks decoded CBOR: each function returns the value, or raises a WireError with the field's name.
 
-Used by the message formats after :func:`armillary.wire.encoding.cbor.decode`; keeps "what was expected, what was there"
-in one place.
+Message formats use them after :func:`armillary.wire.encoding.cbor.decode`.
 """
 
 from __future__ import annotations

@@ -71,10 +71,10 @@ _SEQUENCE_HEADS: Final = (b"\x30\x44", b"\x30\x45", b"\x30\x46")  # of two such 
 
 
 class UnverifiedSign1(NamedTuple):
-    """A parsed COSE_Sign1 whose signature nobody has checked.
+    """A parsed COSE_Sign1 whose signature is not verified.
 
     Attributes:
-        protected: The protected header as it stood, a serialised map or zero bytes.
+        protected: The protected header as received, a serialised map or zero bytes.
         unprotected: The unprotected header parameters; never trust them.
         payload: The signed content.
         signature: r || s, 64 bytes.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forms in which data leaves: archives of an application, CSV, S3's signatures.
+"""Formats of exported data: archives of a platform's documents, CSV, and the signatures of requests to S3.
 
 Specification: RFC 4180 (CSV), AWS Signature Version 4.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An exported application: files ``KIND/ID.json`` and a manifest, in a folder or in a zip file.
+"""Archives of the platform's documents: files ``KIND/ID.json`` and a manifest, in a folder or in a zip file.
 
 ``application.json`` is the manifest: ``{"format": 1, "made_by": "armillary 0.1.0", "kinds": {"group": 1, ...}}``, where
-each kind has the version of its bodies. An archive is read as the work of a stranger: nothing in it says where anything
-is written, and nothing it announces is believed.
+each kind has the version of its bodies. An archive is untrusted: nothing in it decides where a file is written, and no
+size that it states is relied on.
 
 Zip: APPNOTE.TXT 6.3.10; stored and deflated members only.
 """
@@ -47,7 +47,7 @@ def make_manifest(kinds: Mapping[str, int], *, made_by: str) -> dict[str, Any]:
 
 
 def check_manifest(manifest: object) -> None:
-    """Refuse what this version does not understand.
+    """Check that this version can read a manifest.
 
     Raises:
         WireError: not a manifest, of a later format, or with bodies of a later version.
@@ -113,7 +113,7 @@ def unpack_zip(data: bytes) -> dict[str, bytes]:
 
     Raises:
         WireError: not a zip file, or one with links, paths that lead out, the same path twice, encrypted members, or
-            more than the limits, whatever it announces.
+            more than the limits, whatever sizes it states.
     """
     if len(data) > MAX_ARCHIVE_BYTES:
         raise _refused(f"at most {MAX_ARCHIVE_BYTES} bytes", str(len(data)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CSV (RFC 4180) for people's spreadsheets: a text that one would compute begins with an apostrophe instead.
+"""CSV (RFC 4180) for spreadsheets: a text that one would take for a formula gets an apostrophe before it.
 
 Names and answers come from devices; a cell that begins with ``=`` would be a formula on the reader's machine (OWASP,
 CSV injection).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""AWS Signature Version 4 of a request with a body: what S3 and whatever speaks like it ask for.
+r"""AWS Signature Version 4 of a request with a body, as S3 and compatible services require it.
 
 ::
 
@@ -50,10 +50,10 @@ def signed_headers(
         path: Path as :func:`encode_path` gives it; without query.
         body: Everything that is sent.
         headers: Others to sign.
-        access_key: Who signs.
-        secret_key: With what.
+        access_key: Id of the signer's key.
+        secret_key: The key.
         region: Of the service.
-        now_s: Unix seconds; a receiver takes a quarter of an hour.
+        now_s: Unix seconds; a receiver accepts a difference of a quarter of an hour.
         service: ``s3``.
     """
     moment = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")

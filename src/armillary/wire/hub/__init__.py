@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What clients of the hub show and send: topics, credentials, provisioning, telemetry.
+"""Formats of the hub's clients: topics, credentials, provisioning, telemetry, messages to devices.
 
 Not here: MQTT itself (``armillary.wire.mqtt``). Specification: IoT Hub's public references for MQTT and HTTPS.
 """

@@ -30,7 +30,7 @@ def encode_api_token(secret: str, *, application: str, name: str, expires_at: in
 def secret_of_header(header: str) -> str:
     """The secret in an Authorization header of any of the three forms; empty for none.
 
-    Only ``sig`` is looked at: the rest is there for people, and the secret says by itself whose it is.
+    Only ``sig`` is read: the other fields are for people, and the secret alone identifies its token.
     """
     scheme, _, rest = header.strip().partition(" ")
     if scheme == SCHEME:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cloud-to-device message: what an operator sends, and the topic it travels on.
+"""Cloud-to-device messages: their fields and limits, and the topic they are published to.
 
 System properties follow IoT Hub: ``$.mid`` message id, ``$.cid`` correlation id, ``$.uid`` user id, ``$.ct`` content
-type, ``$.ce`` content encoding, ``$.exp`` the time after which it is worth nothing, ``$.to`` the address, and
-``iothub-ack`` which outcomes the sender wants to read. A device takes it with PUBACK; MQTT has no refusal, so the
+type, ``$.ce`` content encoding, ``$.exp`` the time of expiry, ``$.to`` the address, and ``iothub-ack`` which outcomes
+the sender wants to read. A device takes it with PUBACK; MQTT has no refusal, so the
 outcomes are *success*, *expired*, *delivery-count-exceeded* and *purged*.
 """
 
@@ -44,8 +44,8 @@ class CloudMessage:
     """A message to one device or module.
 
     Attributes:
-        message_id: Names it in lists and feedback.
-        body: What the application gets.
+        message_id: Identifies it in lists and feedback.
+        body: Content for the application.
         properties: The application's own.
         correlation_id: Empty for none; so are the next three.
         user_id: Who sent it.
@@ -53,7 +53,7 @@ class CloudMessage:
         content_encoding: Such as ``utf-8``.
         ack: Which outcomes are kept for the sender to read.
         lifetime_s: Seconds after which it expires.
-        max_deliveries: How often it is tried.
+        max_deliveries: Most attempts of delivery.
         input: For a module: the input it goes to.
     """
 
@@ -99,7 +99,7 @@ class CloudMessage:
 
 
 def keeps_feedback(ack: str, outcome: MessageOutcome) -> bool:
-    """Whether a sender who asked for ``ack`` wants to read this outcome."""
+    """Whether ``ack`` asks for feedback about this outcome."""
     return ack in ("full", "positive" if outcome == "success" else "negative")
 
 

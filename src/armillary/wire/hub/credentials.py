@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client shows to get into the hub, who that makes it, and how the hub names clients.
+"""Credentials of the hub's clients, and the identities they prove.
 
 =====================  ====================================================  ==========================================
 client                 identity                                              shows
@@ -33,11 +33,11 @@ UNATTESTED: Final = "unattested"
 
 @dataclass(frozen=True, slots=True)
 class HubCredentials:
-    """What came with CONNECT, or with an https request.
+    """The credentials in a CONNECT packet or an https request.
 
     Attributes:
         certificate: DER, verified by TLS against some authority of the hub's; None without one.
-        client_id: Who the client says it is.
+        client_id: Claimed identity.
         password: A shared access signature, or None.
     """
 
@@ -48,12 +48,12 @@ class HubCredentials:
 
 @dataclass(frozen=True, slots=True)
 class HubPeer:
-    """Who a client is.
+    """The authenticated identity of a client.
 
     Attributes:
         identity: As in the table above.
-        expires: When what it has shown ends, Unix seconds; None when only the certificate's own end counts.
-        catalog: Whose it is: clients of different catalogs never hear of each other. Empty where there are none.
+        expires: End of its credentials, Unix seconds; None where only the certificate's own end counts.
+        catalog: Its catalog: clients of different catalogs never see each other. Empty where there are none.
     """
 
     identity: str

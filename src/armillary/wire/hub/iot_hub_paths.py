@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which HTTP requests are of IoT Hub's service API, and which of them a device makes: told from the target alone.
+"""Recognises HTTP requests of IoT Hub's service API, and those of devices among them, by the target alone.
 
 Source: the public REST reference of IoT Hub, operation groups "service" and "device" (api-version 2021-04-12). Both
 begin with ``/devices``: a device asks below its own name, for files and messages, and a service for all the rest.
@@ -31,6 +31,6 @@ def is_service_path(path: str, query: str) -> bool:
 
 
 def is_service_target(target: str) -> bool:
-    """Whether a request's target is of the service API, where devices ask as well: path and query, as they came."""
+    """Whether a request's target, path and query, is of the service API and not one that devices use."""
     path, _, query = target.partition("?")
     return is_service_path(path, query) and _OF_A_DEVICE.fullmatch(path) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The provisioning service's MQTT messages (DPS): a device that knows no hub yet asks which one is its own.
+"""MQTT messages of the provisioning service (DPS), which a new device asks for its hub.
 
 =========  ===================================================================================  ===========
 what       topic                                                                                direction
@@ -10,8 +10,8 @@ answer     ``$dps/registrations/res/{status}/?$rid={request}[&retry-after={secon
 =========  ===================================================================================  ===========
 
 The user name is ``{id scope}/registrations/{registration id}/api-version=..``; the client id is the registration id.
-An answer of 202 says "ask again after so many seconds", 200 carries the end, 429 asks for patience.
-``provisioning_http.py`` has the addresses of the same over HTTP.
+Answer 202 means "poll again after ``retry-after`` seconds", 200 has the result, 429 means "try later".
+``provisioning_http.py`` has the same requests over HTTP.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RegisterTopic:
 
 @dataclass(frozen=True, slots=True)
 class PollTopic:
-    """The device asks how its registration goes."""
+    """The device polls the state of its registration."""
 
     request_id: str
     operation_id: str
@@ -56,10 +56,10 @@ class PollTopic:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRequest:
-    """What a device sends to be registered.
+    """The registration request of a device.
 
     Attributes:
-        registration_id: Who it says it is.
+        registration_id: Claimed identity.
         payload: JSON of its own, such as ``{"modelId": ..}``; None for none.
     """
 
@@ -69,16 +69,16 @@ class RegistrationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationResult:
-    """What became of a registration.
+    """The result of a registration.
 
     Attributes:
         status: ``assigned``, ``failed`` or ``disabled``.
         hub: Host that the device belongs to.
-        payload: What the enrolment gives to its devices; None for nothing.
+        payload: JSON that the enrolment gives to its devices; None for none.
         is_new: Whether the device was made by this registration.
         initial_twin: For a new device: ``{"tags": .., "desired": ..}``.
-        error_code: For the two others.
-        message: Why.
+        error_code: Of ``failed`` and ``disabled``.
+        message: Its reason, for people.
     """
 
     registration_id: str
@@ -154,19 +154,19 @@ def answer_topic(status: int, request_id: str, retry_after_s: int | None = None)
 
 
 def assigning_body(operation_id: str) -> bytes:
-    """The answer "ask again"."""
+    """Body of answer 202: the registration is in progress."""
     return json.dumps({"operationId": operation_id, "status": "assigning"}).encode()
 
 
 def result_body(operation_id: str, result: RegistrationResult) -> bytes:
-    """The answer that carries the end."""
+    """Body of answer 200: the result of the registration."""
     return json.dumps(
         {"operationId": operation_id, "status": result.status, "registrationState": _state(result)}
     ).encode()
 
 
 def state_body(result: RegistrationResult) -> bytes:
-    """The answer to who looks his registration up."""
+    """Body of the answer to a look-up of a registration."""
     return json.dumps(_state(result)).encode()
 
 

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, unquote
 from armillary.errors import WireError
 from armillary.wire.hub.provisioning import FORMAT, check_registration_id
 
-# Their requests and answers are the same, as far as they go here.
+# Requests and answers of these versions are the same as far as they are supported here.
 VERSIONS: Final = ("2018-11-01", "2019-03-31", "2021-06-01")
 
 # Clients send one; a longer query is no request of this service.
@@ -38,7 +38,7 @@ _OPERATION: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
 class CallKind(StrEnum):
-    """What a client asks."""
+    """Kind of request."""
 
     REGISTER = "register"
     POLL = "poll"
@@ -50,12 +50,12 @@ METHODS: Final[Mapping[CallKind, str]] = {CallKind.REGISTER: "PUT", CallKind.POL
 
 @dataclass(frozen=True, slots=True)
 class ProvisioningCall:
-    """A request to the provisioning service; nothing in it is proven.
+    """A parsed request to the provisioning service; not authenticated.
 
     Attributes:
-        kind: What is asked.
+        kind: Kind of request.
         scope: Id scope.
-        registration_id: Who it says it is.
+        registration_id: Claimed identity.
         operation_id: Of a poll; else empty.
     """
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared access signatures, as IoT Hub and its provisioning service take them for passwords and in headers.
+"""Shared access signatures, as clients of IoT Hub and its provisioning service send them as passwords and in headers.
 
 ``SharedAccessSignature sr={resource}&sig={signature}&se={expiry}[&skn={policy}]``: the resource and the signature are
 percent-encoded; the signature is HMAC-SHA256 by a symmetric key over the encoded resource, a line feed and the expiry
-(Unix seconds), in base64. Whoever has the key makes tokens for as long as he likes, and whoever has a token uses it
-until it ends: that is why it is an option here, and a certificate is the rule.
+(Unix seconds), in base64. A stolen key makes any number of tokens, and a stolen token works until it expires, which is
+why tokens are an option here and certificates the rule.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _REMEDY: Final = "Make a new token with the device's key; the SDKs do it by them
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedSasToken:
-    """A token as it came: nothing in it is proven.
+    """A parsed token; not verified.
 
     Attributes:
         signed: The bytes that its signature is over.
         resource: The decoded resource, such as ``hub.example/devices/cable-7``.
         signature: 32 bytes.
         expires: Unix seconds.
-        policy: Name of the key that signed it; empty when it does not say.
+        policy: Claimed name of the key; empty for none.
     """
 
     signed: bytes
@@ -88,10 +88,10 @@ def parse_sas_token(text: str) -> UnverifiedSasToken:
 
 
 def verify_sas_token(token: UnverifiedSasToken, *, resource: str, keys: Iterable[bytes], now: int) -> int:
-    """Check a token, and return when it ends, Unix seconds.
+    """Check a token, and return its expiry, Unix seconds.
 
     Args:
-        token: What came.
+        token: As parsed.
         resource: Path that it must be for: ``devices/cable-7``. A host before it is the client's name for this
             service, which may have several; the key is what binds a token to it.
         keys: Any of these may have signed it.
@@ -137,10 +137,10 @@ def derive_device_key(group_key: bytes, registration_id: str) -> bytes:
 
 
 def decode_key(text: str) -> bytes:
-    """A key that somebody gave in base64.
+    """A key from base64.
 
     Raises:
-        WireError: not base64, or of a length that no key should have.
+        WireError: not base64, or not MIN_KEY_BYTES to MAX_KEY_BYTES long.
     """
     try:
         key = base64.b64decode(text, validate=True)
@@ -152,7 +152,7 @@ def decode_key(text: str) -> bytes:
 
 
 def encode_key(key: bytes) -> str:
-    """A key as people copy it."""
+    """A key in base64."""
     return base64.b64encode(key).decode("ascii")
 
 

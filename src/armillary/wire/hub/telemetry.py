@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telemetry messages: JSON bytes and message properties -> measured values with a time.
+"""Reads telemetry messages: JSON bytes and message properties into measured values with a time.
 
 A message body is one JSON object (RFC 8259, UTF-8). Its numbers, booleans and strings become values; nested
 objects and arrays are flattened with dots (``{"air":{"co2":612},"lanes":[3,1]}`` is ``air.co2``, ``lanes.0``,
-``lanes.1``); null says nothing and is left out. NaN, Infinity and numbers beyond a double are refused: a chart
-and a rule could only be wrong about them.
+``lanes.1``); null values are left out. NaN, Infinity and numbers beyond a double are refused: charts and rules could
+not use them.
 
 Message properties that matter here (IoT Hub): ``$.ct`` content type, ``$.ce`` content encoding, ``$.sub`` the
 component the message is from (prefixed to the names), ``iothub-creation-time-utc`` the time of measurement.
@@ -51,7 +51,7 @@ Value = float | bool | str
 
 
 class Telemetry(NamedTuple):
-    """What one message measured.
+    """The values of one message.
 
     Attributes:
         at_ms: Time of measurement, Unix milliseconds UTC.
@@ -85,7 +85,7 @@ _FLAT = msgspec.json.Decoder(
 
 
 def is_json(properties: Mapping[str, str]) -> bool:
-    """Whether a message says that it is JSON in UTF-8, or says nothing. Others are kept, but not looked into."""
+    """Whether a message is JSON in UTF-8 by its properties, or has none. Others are stored but not read."""
     content_type = properties.get("$.ct", "application/json").partition(";")[0].strip().lower()
     encoding = properties.get("$.ce", "utf-8").lower()
     return content_type in ("application/json", "text/json") and encoding in ("utf-8", "utf8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image packages and what is inside: file system, manifests, hardware definitions, capability files.
+"""Image packages and their contents: file system, manifests, hardware definitions, capability files.
 
 Specification: Azure Sphere's public documentation and tools; byte compatible (``docs/reference/image-package.md``).
 """

@@ -44,7 +44,7 @@ from armillary.wire.image.section import (
 FORMAT = "application-package"
 
 MANIFEST_PATH = "app_manifest.json"
-# The ABI that applications of the 22.x SDKs need; what a package says when nobody asks for another.
+# The ABI of applications of the 22.x SDKs, and the default of packages.
 RUNTIME_VERSION = 12
 # The largest mutable storage any chip profile may allow, KiB. A chip's own limit is checked on the device and at
 # deployment, because a package does not say for which chip it is.
@@ -68,7 +68,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedApplication:
-    """What a package holds that nobody has verified: for showing it, never for running it."""
+    """The content of a package that is not verified: for showing it, never for running it."""
 
     package: UnverifiedImagePackage
     manifest: AppManifest
@@ -157,7 +157,7 @@ def open_application(package: ImagePackage) -> Application:
 
 
 def open_unverified(package: UnverifiedImagePackage) -> UnverifiedApplication:
-    """As :func:`open_application`, for a package that nobody has verified: to show it or to decide on an upload."""
+    """As :func:`open_application`, for a package that is not verified: to show it or to decide on an upload."""
     manifest, filesystem = _open(package)
     return UnverifiedApplication(package, manifest, filesystem)
 

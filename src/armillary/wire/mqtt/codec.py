@@ -73,7 +73,7 @@ def decode_packet(data: bytes, start: int, body: int, end: int, *, level: int) -
         level: 4 or 5, as the connection's CONNECT said.
 
     Raises:
-        WireError: names the offset, what the format asks for and what stood there.
+        WireError: names the offset, what was expected and what was found.
     """
     first = data[start]
     reader = FieldReader(data, start, end)

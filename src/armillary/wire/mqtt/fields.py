@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields MQTT packets are made of: integers, strings, variable lengths, and MQTT 5 properties.
+"""The fields of MQTT packets: integers, strings, variable lengths, and MQTT 5 properties.
 
 Sources: MQTT 3.1.1 (OASIS 2014) §1.5, §2.2.3; MQTT 5.0 (OASIS 2019) §1.5, §2.2.2. All integers are big
 endian. What is stricter than many brokers: strings must be well-formed UTF-8 without U+0000 and without
@@ -144,7 +144,7 @@ class FieldReader:
         self.end = len(data) if end is None else end
 
     def fail(self, expected: str, got: str, code: str | None = None) -> WireError:
-        """The error for a fault at the present place."""
+        """The error for the present offset; the caller raises it."""
         remedy = "Correct the MQTT client."
         return WireError(FORMAT, expected=expected, got=got, offset=self.at, remedy=remedy, code=code)
 
@@ -208,7 +208,7 @@ class FieldReader:
         return value
 
     def finish(self, what: str) -> None:
-        """Refuse bytes left over."""
+        """Check that no bytes are left."""
         if self.at != self.end:
             raise self.fail(f"the end of {what}", f"{self.end - self.at} more bytes")
 

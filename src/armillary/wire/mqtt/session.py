@@ -22,7 +22,7 @@ from armillary.wire.mqtt.packet import PacketType
 
 
 class State(enum.Enum):
-    """Where a connection stands."""
+    """State of a connection."""
 
     AWAITING_CONNECT = "awaiting-connect"
     ESTABLISHING = "establishing"

@@ -20,7 +20,7 @@ from armillary.wire.mqtt.packet import LEVEL_3_1_1, LEVEL_5, Connect, Packet, Pu
 # IoT Hub takes device-to-cloud messages of 256 KB, properties included; 8 KiB more for topic and MQTT's own fields.
 MAX_PACKET_BYTES = 264 * 1024
 
-# A CONNECT is a client id, a user name and a small will: refused early when larger, before anybody is authenticated.
+# A CONNECT has a client id, a user name and a small will: a larger one is refused before authentication.
 MAX_CONNECT_BYTES = 16 * 1024
 
 # First bytes of PUBLISH with QoS 0 or 1 and flags that are allowed together (§3.3.1), and whether they want a PUBACK.
@@ -51,7 +51,7 @@ class PacketDecoder:
         level: Protocol level, or None to learn it from CONNECT (a server).
         max_packet_bytes: Longest packet accepted, fixed header included.
 
-    After a WireError the stream has no more meaning: close the connection.
+    After a WireError the connection must be closed.
     """
 
     __slots__ = ("_at", "_buffer", "_missing", "_pending", "_topic", "level", "max_packet_bytes")
@@ -215,7 +215,7 @@ class PacketDecoder:
 
 
 def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tuple[str, bytes, Properties]]:
-    """Topic, payload and properties of each packet of a run, for whoever reads it back.
+    """Topic, payload and properties of each packet of a stored run.
 
     Args:
         data: Bytes that hold the run.

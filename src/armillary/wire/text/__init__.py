@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that people write or are shown: names, descriptions, web addresses, addresses within addresses.
+"""Checks of text that people write: names, descriptions, web addresses, IP addresses inside IP addresses.
 
 Specification: RFC 3986 (addresses), Unicode normal form C (names).
 """

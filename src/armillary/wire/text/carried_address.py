@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IPv4 addresses that an IPv6 address carries: somebody on the way may take them out and go there.
+"""IPv4 addresses inside an IPv6 address, to which a router on the way may forward a connection.
 
-Mapped (RFC 4291 §2.5.5.2), 6to4 (RFC 3056), Teredo (RFC 4380), NAT64 with the prefix of everybody (RFC 6052 §2.1) and
-that of a network's own use (RFC 8215), ISATAP (RFC 5214 §6.1).
+Mapped (RFC 4291 §2.5.5.2), 6to4 (RFC 3056), Teredo (RFC 4380), NAT64 with the well-known prefix (RFC 6052 §2.1) and
+with the local-use prefix (RFC 8215), ISATAP (RFC 5214 §6.1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 def carried_addresses(address: IPv6Address) -> tuple[IPv4Address, ...]:
-    """Every IPv4 address that stands inside ``address`` in one of the forms above; empty for most."""
+    """Every IPv4 address inside ``address`` in one of the forms above; empty for most."""
     found = [each for each in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if each is not None]
     value = int(address)
     if address in TRANSLATED or address in _TRANSLATED_LOCALLY or (value >> 32) & _LOW_32 in _ISATAP:

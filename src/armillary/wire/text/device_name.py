@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people call a device: which names there may be, how one is looked for, and what an unnamed device is called.
+"""Names of devices for people: which are valid, how they are searched, and the default name of a device.
 
-A name is for people: it is not unique, it is kept in Unicode's normal form C, and it is compared without regard to
+A name is not unique, it is stored in Unicode's normal form C, and it is compared without regard to
 case, width and ligatures (Unicode's form KC, case folded). It is found by the beginning of any of its words: ``Freezer
 2, north hall`` by ``free``, ``2, n``, ``north hall`` and ``hall``, not by ``reezer``.
 """
@@ -15,15 +15,15 @@ from typing import Final
 from armillary.errors import InvalidArgumentError
 from armillary.wire.text.given_text import unseen
 
-# A line of a table, and what IoT Central's clients send at most in practice.
+# One line of a table; IoT Central's clients send no longer ones in practice.
 MAX_NAME_CHARACTERS: Final = 128
-# Words of a name that it is found by: each is a row of the records.
+# Words of a name by which it is found: each is a row of the records.
 MAX_WORDS: Final = 16
-# What is kept of a name to look for it by: enough to tell names apart; a character may fold into many.
+# Characters of a name that searches compare: enough to distinguish names; one character may fold into several.
 MAX_KEY_CHARACTERS: Final = 64
-# Digits of a device id in the name of a device that nobody named: one of four thousand million.
+# Digits of the device id in a default name: one of four thousand million.
 ID_DIGITS: Final = 8
-# Digits of a device id that may stand for all of them where one device is meant: fewer are met by chance in a fleet.
+# Fewest leading digits of a device id that identify a device: fewer match another device of a fleet by chance.
 MIN_ID_DIGITS: Final = 4
 
 _ATTESTED: Final = re.compile(r"[0-9A-Fa-f]{128}")
@@ -32,7 +32,7 @@ _DEFAULT: Final = re.compile(rf"(?:.* )?([0-9A-Fa-f]{{{ID_DIGITS}}})")
 
 
 def check_name(given: str) -> str:
-    """The name that is kept for what somebody wrote; ``""`` takes a name away.
+    """The name to store for a given one, in normal form C without spaces around it; ``""`` deletes the name.
 
     Raises:
         InvalidArgumentError: too long, or with characters that cannot be seen.
@@ -54,13 +54,13 @@ def check_name(given: str) -> str:
 
 
 def key_of(text: str) -> str:
-    """What a name, or a search for one, is compared by."""
+    """The key by which names and searches are compared: form KC, case folded."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.split())[:MAX_KEY_CHARACTERS]
 
 
 def tails_of(name: str) -> tuple[str, ...]:
-    """What a name is found by the beginnings of: its key, and the rest of it from each further word on."""
+    """The texts whose beginnings a search compares: the name's key, and its rest from each further word on."""
     key = key_of(name)
     starts = [0] if key else []
     starts += [at for at in range(1, len(key)) if key[at].isalnum() and not key[at - 1].isalnum()]
@@ -68,17 +68,17 @@ def tails_of(name: str) -> tuple[str, ...]:
 
 
 def id_prefix(text: str) -> str | None:
-    """The first digits of a device's id that a search may mean, in lower case; None where it means none."""
+    """The leading digits of a device id that a search may mean, in lower case; None where it is not hexadecimal."""
     return text.lower() if _HEX.fullmatch(text) else None
 
 
 def default_name(device_id: str, *, product: str | None, chip: str) -> str:
-    """What a device that attests is called while nobody named it: its product, else its chip, and its id's start."""
+    """The default name of an attesting device: its product, else its chip, and the first digits of its id."""
     kind = product if product and not product.startswith(".") else chip
     return f"{kind} {device_id[:ID_DIGITS]}".strip()
 
 
 def default_name_digits(text: str) -> str | None:
-    """The first digits of the id in what may be the name of a device that nobody named, in lower case; else None."""
+    """The digits of the id in a text that may be a default name, in lower case; None in any other."""
     found = _DEFAULT.fullmatch(text.strip())
     return None if found is None else found[1].lower()

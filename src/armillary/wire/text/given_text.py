@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that people give to be shown: one rule for the names of all they make, and one for descriptions.
+"""Checks names and descriptions that people write: one rule for all names, and one for descriptions.
 
-A name is one line that can be seen: characters that are not there to the eye (controls, zero widths, byte order marks,
-separators of lines, halves of characters) make two names look alike, and those that turn the direction of writing make
-one look like another. A blank one makes a link that nobody can follow. A description may have several lines.
+A name is one line of visible characters: invisible ones (controls, zero widths, byte order marks, line separators, lone
+surrogates) make different names look alike, and so do those that change the direction of writing. A blank name makes a
+link that cannot be clicked. A description may have several lines.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Final
 
 from armillary.errors import InvalidArgumentError
 
-# What stands in a description besides what can be seen; spaces of other widths come with what is pasted.
+# Invisible characters that a description may have; spaces of other widths, which pasted text has, are allowed too.
 _LINES: Final = frozenset("\n\r\t")
-# Where names are in what people write: at the top of a document, and in the objects of these lists of it.
+# Fields of a document that are names, at the top and in the objects of these lists.
 _NAMES: Final = ("name", "display_name", "title")
 _LISTS: Final = ("actions", "cloud_properties", "tiles", "views")
 
 
 def unseen(text: str, *, lines: bool = False) -> str:
-    """The first character that cannot be seen, as ``U+202E``; ``""`` where there is none.
+    """The first invisible character, as ``U+202E``; ``""`` where there is none.
 
     Args:
-        text: What somebody gave.
-        lines: It is a description: ends of lines, tabs and spaces of any width may be in it.
+        text: A name or description.
+        lines: Whether it is a description, which may have line ends, tabs and spaces of any width.
     """
     for each in text:
         if each.isprintable() or (lines and (each in _LINES or unicodedata.category(each) == "Zs")):
@@ -36,14 +36,14 @@ def unseen(text: str, *, lines: bool = False) -> str:
 
 
 def check_given_name(text: str, what: str) -> str:
-    """A name that can be seen.
+    """``text``, if it is a valid name.
 
     Args:
-        text: What somebody gave.
-        what: What it is the name of, for the message.
+        text: The name.
+        what: Field of the name, for the message.
 
     Raises:
-        InvalidArgumentError: blank, or with a character that cannot be seen.
+        InvalidArgumentError: blank, or with an invisible character.
     """
     hidden = unseen(text)
     if hidden or not text.strip():
@@ -56,10 +56,10 @@ def check_given_name(text: str, what: str) -> str:
 
 
 def check_given_text(text: str, what: str) -> str:
-    """A description: as a name, of several lines, and it may be empty.
+    """``text``, if it is a valid description; it may be empty.
 
     Raises:
-        InvalidArgumentError: with a character that cannot be seen.
+        InvalidArgumentError: with an invisible character.
     """
     hidden = unseen(text, lines=True)
     if hidden:
@@ -71,12 +71,12 @@ def check_given_text(text: str, what: str) -> str:
 
 
 def check_given(body: Mapping[str, object], what: str, kept: Mapping[str, object] | None = None) -> None:
-    """Check every name and the description of a document that somebody wrote.
+    """Check the names and the description of a document.
 
     Args:
-        body: The document; other faults of it are not looked for.
-        what: What it is, for messages.
-        kept: As it was kept before: texts that it had stay as they are.
+        body: The document; its other fields are not checked.
+        what: Kind of document, for messages.
+        kept: The stored document before: texts that it already has are not checked again.
 
     Raises:
         InvalidArgumentError: as :func:`check_given_name` and :func:`check_given_text`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Web addresses that somebody else has written: read, or refused as what they are, never with another error."""
+"""Reads web addresses (RFC 3986) of untrusted sources; every invalid one is a ValueError, never another error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def split_web_address(text: str) -> SplitResult:
     """The parts of an ``http`` or ``https`` URL with a host; its ``port`` can be read.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not such a URL, or not printable ASCII without spaces.
     """
     parts = urlsplit(text)
     if parts.scheme not in SCHEMES or not parts.hostname or parts.port == 0:

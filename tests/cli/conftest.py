@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -23,6 +26,12 @@ class Ran:
     code: int
     out: str
     err: str
+
+    @property
+    def json(self) -> Any:
+        """What a command that succeeded printed with ``--json``."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
 
 
 Command = Callable[..., Ran]
@@ -90,3 +99,19 @@ def armillary(bare: Command, service: RunningService, monkeypatch: pytest.Monkey
     monkeypatch.setenv("ARMILLARY_TOKEN", service.token)
     monkeypatch.setenv("ARMILLARY_CA", str(service.root))
     return bare
+
+
+@pytest.fixture
+def catalog(service: RunningService) -> str:
+    """A catalog of this test's own, with nothing in it."""
+    name = f"c-{uuid.uuid4().hex[:10]}"
+    service.service.registry.catalogs.create(name, actor="test")
+    return name
+
+
+@pytest.fixture
+def device(service: RunningService, catalog: str) -> str:
+    """The id of a device of that catalog."""
+    made = service.make_device().device_id
+    service.service.registry.devices.claim(catalog, [made], actor="test")
+    return made

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import structlog
+from tests.cli.conftest import Command
 
 from armillary.roles.log import log_to_stderr
-
-Command = Callable[..., Any]
 
 
 @pytest.mark.parametrize("set_up", [lambda: None, log_to_stderr], ids=["as-it-is", "by-the-command"])

@@ -3,46 +3,37 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 
 from armillary.cli.terminal.duration import seconds_of
 
-Command = Callable[..., Any]
-
 
 @pytest.fixture
-def catalog(service: RunningService) -> str:
-    name = f"E-{uuid.uuid4().hex[:10]}"
-    registry = service.service.registry
-    registry.catalogs.create(name, actor="test")
-    registry.products.create(name, "Gateway", actor="test")
-    registry.groups.create_defaults(name, "Gateway", actor="test")
-    return name
+def catalog(service: RunningService, catalog: str) -> str:
+    service.service.registry.products.create(catalog, "Gateway", actor="test")
+    service.service.registry.groups.create_defaults(catalog, "Gateway", actor="test")
+    return catalog
 
 
 def test_from_a_token_to_a_claimed_device(armillary: Command, catalog: str, tmp_path: Path) -> None:
     made = armillary(
         "enrolment-token", "create", "-c", catalog, "-p", "Gateway", "-dg", "Production", "--expires", "15m", "--json"
     )
-    assert made.code == 0, made.err
-    token = json.loads(made.out)
+    token = made.json
     assert token["expires_at"] - token["created_at"] == 900
     create = ("device", "create", "--data", str(tmp_path / "device"), "--sandbox", "process", "--json")
     done = armillary(*create, "--token", token["secret"])
-    assert done.code == 0, done.err
-    device = json.loads(armillary("device", "show", "-d", json.loads(done.out)["device_id"], "--json").out)
+    device = armillary("device", "show", "-d", done.json["device_id"], "--json").json
     assert (device["catalog"], device["group"]) == (catalog, "Production")
     second = armillary(*create[:3], str(tmp_path / "second"), *create[4:], "--token", token["secret"])
     assert second.code == 1
     assert "used 1 of 1 times" in second.err
-    listed = json.loads(armillary("enrolment-token", "list", "-c", catalog, "--json").out)
+    listed = armillary("enrolment-token", "list", "-c", catalog, "--json").json
     assert [(one["token_id"], one["used"]) for one in listed] == [(token["token_id"], 1)]
 
 

@@ -5,32 +5,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
-
-Command = Callable[..., Any]
-
-
-@pytest.fixture
-def catalog(service: RunningService) -> str:
-    name = f"L-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    return name
+from tests.cli.conftest import Command
 
 
 def made(armillary: Command, folder: Path, *options: str) -> str:
     done = armillary("device", "create", "--data", str(folder), "--sandbox", "process", "--json", *options)
-    assert done.code == 0, done.err
-    return str(json.loads(done.out)["device_id"])
-
-
-def shown(done: Any) -> Any:
-    assert done.code == 0, done.err
-    return json.loads(done.out)
+    return str(done.json["device_id"])
 
 
 def test_the_manufacturing_state_moves_forward_here_and_in_the_service(
@@ -42,14 +26,14 @@ def test_the_manufacturing_state_moves_forward_here_and_in_the_service(
     refused = armillary("device", "attest", *folder, "--json")
     assert (refused.code, "device.state" in refused.err) == (1, True), refused.err
     state = ("device", "manufacturing-state")
-    blank = shown(armillary(*state, "show", *folder, "--json"))
+    blank = armillary(*state, "show", *folder, "--json").json
     assert (blank["manufacturing_state"], blank["accepts_test_key"], blank["runs_rf_tools"]) == ("Blank", True, True)
     update = (*state, "update", *folder, "--yes", "--json", "--state")
-    assert shown(armillary(*update, "Module1Complete"))["manufacturing_state"] == "Module1Complete"
-    assert shown(armillary("device", "attest", *folder, "--json"))["verdict"] == "attested"
+    assert armillary(*update, "Module1Complete").json["manufacturing_state"] == "Module1Complete"
+    assert armillary("device", "attest", *folder, "--json").json["verdict"] == "attested"
     # Cut short between the service and the device: the same command goes on.
     service.service.registry.lifecycle.advance_manufacturing_state(device, "DeviceComplete", actor="test")
-    complete = shown(armillary(*update, "DeviceComplete"))
+    complete = armillary(*update, "DeviceComplete").json
     assert (complete["manufacturing_state"], complete["accepts_test_key"]) == ("DeviceComplete", False)
     assert service.service.registry.devices.get(device).manufacturing_state == "DeviceComplete"
     back = armillary(*update, "Module1Complete")
@@ -72,12 +56,12 @@ def test_a_capability_file_from_the_service_to_the_device(armillary: Command, ca
         wanted = ("-c", catalog, "-d", devices_here[0], "--type", kind, "--output-file", str(file))
         assert armillary(*capability, "download", *wanted).code == 0
         selected = armillary(*capability, "select", "--data", str(tmp_path / "a"), "--file", str(file), "--json")
-        assert shown(selected)["capabilities"] == [word]
+        assert selected.json["capabilities"] == [word]
         other = armillary(*capability, "select", "--data", str(tmp_path / "b"), "--file", str(file))
         assert (other.code, "wire.signature" in other.err) == (1, True), other.err
-    attached = shown(armillary(*capability, "show-attached", "--data", str(tmp_path / "a"), "--json"))
+    attached = armillary(*capability, "show-attached", "--data", str(tmp_path / "a"), "--json").json
     assert (attached["capabilities"], attached["runs_rf_tools"]) == (["EnableRfTestMode"], True)
-    assert shown(armillary(*capability, "remove", "--data", str(tmp_path / "a"), "--json"))["capabilities"] == []
+    assert armillary(*capability, "remove", "--data", str(tmp_path / "a"), "--json").json["capabilities"] == []
     assert "capabilities" in armillary(*capability, "show-attached", "--data", str(tmp_path / "b")).out
 
 
@@ -85,15 +69,15 @@ def test_out_of_service_and_back_by_a_token(armillary: Command, catalog: str, tm
     device = made(armillary, tmp_path / "d")
     assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
     gone = armillary("device", "decommission", "-d", device, "--reason", "scrap", "--yes", "--json")
-    assert (shown(gone)["catalog"], shown(gone)["health"]) == (None, "revoked")
+    assert (gone.json["catalog"], gone.json["health"]) == (None, "revoked")
     assert armillary("device", "restore", "-d", device).code == 1
     recover = ("device", "recover", "--data", str(tmp_path / "d"))
     assert "was decommissioned" in armillary(*recover).err
     allowed = armillary("device", "allow-reprovision", "-d", device, "--expires", "15m")
     assert (allowed.code, "reprovision_until_at" in allowed.out) == (0, True)
-    token = shown(armillary("enrolment-token", "create", "-c", catalog, "--json"))["secret"]
+    token = armillary("enrolment-token", "create", "-c", catalog, "--json").json["secret"]
     assert armillary(*recover, "--token", token).code == 0
-    assert shown(armillary("device", "show", "-d", device, "--json"))["catalog"] == catalog
+    assert armillary("device", "show", "-d", device, "--json").json["catalog"] == catalog
 
 
 def test_a_device_is_handed_over(armillary: Command, service: RunningService, catalog: str, tmp_path: Path) -> None:
@@ -103,16 +87,16 @@ def test_a_device_is_handed_over(armillary: Command, service: RunningService, ca
     target = service.service.registry.catalogs.create(taker, actor="test").catalog_id
     transfer = ("device", "transfer")
     offered = armillary(*transfer, "offer", "-c", catalog, "-d", device, "--to-catalog", str(target), "--json")
-    number = shown(offered)["transfer_id"]
+    number = offered.json["transfer_id"]
     show, pending = ("device", "show", "-d", device, "--json"), (*transfer, "list", "--pending", "--json")
-    assert [row["transfer_id"] for row in shown(armillary(*pending, "-c", taker))] == [number]
-    assert (shown(armillary(*show))["transfer"] or {})["state"] == "offered"
+    assert [row["transfer_id"] for row in armillary(*pending, "-c", taker).json] == [number]
+    assert (armillary(*show).json["transfer"] or {})["state"] == "offered"
     assert armillary(*transfer, "accept", "-c", catalog, "--id", number).code == 1
-    assert shown(armillary(*transfer, "accept", "-c", taker, "--id", number, "--json"))["state"] == "accepted"
+    assert armillary(*transfer, "accept", "-c", taker, "--id", number, "--json").json["state"] == "accepted"
     assert service.service.registry.devices.owner_of(device) == taker
     assert "accepted" in armillary(*transfer, "list", "-c", taker).out
-    assert shown(armillary(*pending, "-c", taker)) == []
-    came = shown(armillary(*show))["transfer"]
+    assert armillary(*pending, "-c", taker).json == []
+    came = armillary(*show).json["transfer"]
     assert (came["state"], came["from_catalog"], came["to_catalog"]) == ("accepted", catalog, taker)
     assert armillary(*transfer, "decline", "-c", taker, "--id", number).code == 1
     assert armillary(*transfer, "cancel", "-c", catalog, "--id", number).code == 1
@@ -141,7 +125,7 @@ def test_an_application_is_loaded_by_hand_while_the_device_is_open(
     wanted = ("-c", catalog, "-d", device, "--type", "ApplicationDevelopment", "--output-file", cap)
     assert armillary("device", "capability", "download", *wanted).code == 0
     assert armillary("device", "capability", "select", "--data", str(tmp_path / "d"), "--file", cap).code == 0
-    assert shown(armillary(*deploy))["component_id"] == component
+    assert armillary(*deploy).json["component_id"] == component
     delete = ("device", "sideload", "delete", "--data", str(tmp_path / "d"), "--component-id", component)
     assert armillary(*delete).code == 0
     assert armillary(*delete).code == 1

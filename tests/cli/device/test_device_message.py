@@ -3,47 +3,27 @@
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
 from tests.api.running_service import RunningService
-
-Command = Callable[..., Any]
-
-
-@pytest.fixture
-def device(service: RunningService) -> str:
-    name = f"M-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    return service.make_device().device_id
-
-
-def shown(done: Any) -> Any:
-    assert done.code == 0, done.err
-    return json.loads(done.out)
+from tests.cli.conftest import Command
 
 
 def test_messages_wait_are_listed_and_taken_back(
     armillary: Command, service: RunningService, device: str, tmp_path: Path
 ) -> None:
     message = ("device", "message")
-    sent = shown(
-        armillary(
-            *message, "send", "-d", device, "--text", "close", "--property", "why=frost", "--ack", "full", "--json"
-        )
-    )
+    sent = armillary(
+        *message, "send", "-d", device, "--text", "close", "--property", "why=frost", "--ack", "full", "--json"
+    ).json
     assert (sent["state"], sent["size"], sent["ack"]) == ("waiting", 5, "full")
     (tmp_path / "body").write_bytes(b"\x00\x01")
     assert armillary(*message, "send", "-d", device, "--file", str(tmp_path / "body"), "--expires", "30m").code == 0
-    listed = shown(armillary(*message, "list", "-d", device, "--json"))
+    listed = armillary(*message, "list", "-d", device, "--json").json
     assert [each["size"] for each in listed] == [2, 5]
     assert sent["message_id"] in armillary(*message, "list", "-d", device).out
     assert "2 messages taken back" in armillary(*message, "purge", "-d", device, "--yes").err
-    assert [each["state"] for each in shown(armillary(*message, "list", "-d", device, "--json"))] == ["purged"]
+    assert [each["state"] for each in armillary(*message, "list", "-d", device, "--json").json] == ["purged"]
     assert armillary(*message, "send", "-d", device).code == 2
     assert armillary(*message, "send", "-d", device, "--text", "x", "--property", "=y").code == 2
     operations = [line["operation"] for line in service.call("GET", "/api/v1/audit?limit=20").body["items"]]

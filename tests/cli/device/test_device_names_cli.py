@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 
-Command = Callable[..., Any]
 
-
-def test_a_device_is_named_and_taken_by_name_or_first_digits(armillary: Command, service: RunningService) -> None:
-    catalog, kitchen = f"N-{uuid.uuid4().hex[:10]}", f"Kitchen {uuid.uuid4().hex[:8]}"
-    service.service.registry.catalogs.create(catalog, actor="test")
+def test_a_device_is_named_and_taken_by_name_or_first_digits(
+    armillary: Command, service: RunningService, catalog: str
+) -> None:
+    kitchen = f"Kitchen {uuid.uuid4().hex[:8]}"
     first, second = service.make_device().device_id, service.make_device().device_id
     claimed = armillary("device", "claim", "-d", first[:14], "-c", catalog, "--name", kitchen)
     assert claimed.code == 0, claimed.err
@@ -27,7 +25,7 @@ def test_a_device_is_named_and_taken_by_name_or_first_digits(armillary: Command,
     assert first[:12] in listed.out
     assert first not in listed.out  # short ids are shown
     found = armillary("device", "list", "--search", kitchen.split()[1], "--json")
-    assert [each["device_id"] for each in json.loads(found.out)] == [first]
+    assert [each["device_id"] for each in found.json] == [first]
     for written in (kitchen, kitchen.upper(), first[:12], first.upper(), first):
         shown = armillary("device", "show", "-d", written, "--json")
         assert (shown.code, json.loads(shown.out or "{}").get("device_id")) == (0, first), (written, shown.err)
@@ -48,17 +46,16 @@ def test_a_device_is_named_and_taken_by_name_or_first_digits(armillary: Command,
     assert (refused.code, "U+0007" in refused.err) == (1, True)
 
 
-def test_a_hub_device_is_named_and_taken_by_name(armillary: Command, service: RunningService) -> None:
-    catalog, device, name = f"N-{uuid.uuid4().hex[:10]}", f"Pump_{uuid.uuid4().hex[:6]}", f"Hall {uuid.uuid4().hex[:6]}"
-    service.service.registry.catalogs.create(catalog, actor="test")
+def test_a_hub_device_is_named_and_taken_by_name(armillary: Command, catalog: str) -> None:
+    device, name = f"Pump_{uuid.uuid4().hex[:6]}", f"Hall {uuid.uuid4().hex[:6]}"
     assert armillary("hub-device", "create", "-d", device, "-c", catalog, "--name", name).code == 0
     assert name in armillary("hub-device", "list", "-c", catalog).out
     assert name in armillary("hub-device", "list", "-c", catalog, "--search", name.split()[1]).out
     assert armillary("hub-device", "list", "-c", catalog, "--search", "nothing", "--json").out.strip() == "[]"
     shown = armillary("hub-device", "show", "-d", name, "--json")
-    assert (shown.code, json.loads(shown.out)["device_id"]) == (0, device)
+    assert (shown.code, shown.json["device_id"]) == (0, device)
     assert armillary("hub-device", "rename", "-d", name, "--name", "").code == 0
-    assert json.loads(armillary("hub-device", "show", "-d", device, "--json").out)["name"] == device
+    assert armillary("hub-device", "show", "-d", device, "--json").json["name"] == device
     assert armillary("device", "twin", "show", "-d", device).code == 0
     attests = armillary("device", "show", "-d", device)
     assert (attests.code, "hub device" in attests.err) == (1, True)

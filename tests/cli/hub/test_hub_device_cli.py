@@ -3,37 +3,20 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 from tests.hub.own_certificates import self_signed
-
-Command = Callable[..., Any]
-
-
-@pytest.fixture
-def catalog(service: RunningService) -> str:
-    name = f"H-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    return name
-
-
-def shown(done: Any) -> Any:
-    assert done.code == 0, done.err
-    return json.loads(done.out)
 
 
 def test_admission_is_off_until_it_is_on(armillary: Command, catalog: str) -> None:
     show = ("hub-device", "admission", "-c", catalog, "--json")
-    assert shown(armillary(*show))["symmetric_keys"] is False
-    on = shown(armillary(*show, "--symmetric-keys", "on"))
+    assert armillary(*show).json["symmetric_keys"] is False
+    on = armillary(*show, "--symmetric-keys", "on").json
     assert (on["symmetric_keys"], on["certificates"]) == (True, False)
-    assert shown(armillary(*show, "--symmetric-keys", "off", "--certificates", "on"))["certificates"] is True
+    assert armillary(*show, "--symmetric-keys", "off", "--certificates", "on").json["certificates"] is True
 
 
 def test_a_device_with_keys_and_one_with_a_certificate(armillary: Command, catalog: str, tmp_path: Path) -> None:
@@ -45,22 +28,22 @@ def test_a_device_with_keys_and_one_with_a_certificate(armillary: Command, catal
     assert "this once" in made.err
     path, _, _ = self_signed(tmp_path, other)
     certificate = ("--certificate", str(path))
-    assert shown(armillary("hub-device", "create", "-d", other, "-c", catalog, *certificate, "--json"))[
+    assert armillary("hub-device", "create", "-d", other, "-c", catalog, *certificate, "--json").json[
         "certificate_known"
     ]
-    listed = shown(armillary("hub-device", "list", "-c", catalog, "--json"))
+    listed = armillary("hub-device", "list", "-c", catalog, "--json").json
     assert {each["device_id"] for each in listed} == {name, other}
     assert name in armillary("hub-device", "list", "-c", catalog).out
-    changed = shown(armillary("hub-device", "update", "-d", name, "--enabled", "off", "--reason", "lost", "--json"))
+    changed = armillary("hub-device", "update", "-d", name, "--enabled", "off", "--reason", "lost", "--json").json
     assert (changed["enabled"], changed["status_reason"]) == (False, "lost")
-    assert "primary_key" in shown(armillary("hub-device", "update", "-d", name, "--new-keys", "--json"))
+    assert "primary_key" in armillary("hub-device", "update", "-d", name, "--new-keys", "--json").json
     refused = armillary("hub-device", "update", "-d", other, "--new-keys")
     assert (refused.code, "selfSigned" in refused.err) == (1, True)
     assert armillary("hub-device", "module", "create", "-d", name, "-m", "edge").code == 0
     assert "edge" in armillary("hub-device", "module", "list", "-d", name).out
     assert "modules: edge" in armillary("hub-device", "show", "-d", name).err
     assert armillary("hub-device", "module", "delete", "-d", name, "-m", "edge", "--yes").code == 0
-    assert shown(armillary("hub-device", "show", "-d", name, "--json"))["modules"] == []
+    assert armillary("hub-device", "show", "-d", name, "--json").json["modules"] == []
     for each in (name, other):
         assert armillary("hub-device", "delete", "-d", each, "--yes").code == 0
     gone = armillary("hub-device", "show", "-d", name)
@@ -75,14 +58,14 @@ def test_enrolments(armillary: Command, catalog: str, tmp_path: Path) -> None:
     assert "primary_key" in made.out
     path, _, authority = self_signed(tmp_path, f"Factory {uuid.uuid4().hex}", authority=True)
     options = ("--name", "factory", "--group", "--certificate", str(path), "-c", catalog)
-    group = shown(armillary("hub-enrolment", "create", *options, "--json"))
+    group = armillary("hub-enrolment", "create", *options, "--json").json
     proof, _, _ = self_signed(tmp_path, group["possession_nonce"], issuer=authority)
     one = ("--id", group["enrolment_id"], "-c", catalog)
-    assert shown(armillary("hub-enrolment", "verify", *one, "--certificate", str(proof), "--json"))["verified"] is True
+    assert armillary("hub-enrolment", "verify", *one, "--certificate", str(proof), "--json").json["verified"] is True
     listed = armillary("hub-enrolment", "list", "-c", catalog)
     assert "id scope: 0ne" in listed.err
     assert "line-3" in listed.out
-    assert shown(armillary("hub-enrolment", "list", "-c", catalog, "--json"))["items"][1]["initial_twin"] == {
+    assert armillary("hub-enrolment", "list", "-c", catalog, "--json").json["items"][1]["initial_twin"] == {
         "tags": {"a": 1}
     }
     assert "Nothing has registered" in armillary("hub-enrolment", "registrations", *one).err
@@ -100,7 +83,7 @@ def test_service_keys(armillary: Command, catalog: str) -> None:
     again = armillary("hub-service-key", "create", "--name", "dashboards", "--role", "Reader", "-c", catalog)
     assert (again.code, "hint:" in again.err) == (1, True)
     assert armillary("hub-service-key", "delete", "--name", "dashboards", "-c", catalog, "--yes").code == 0
-    assert shown(armillary("hub-service-key", "list", "-c", catalog, "--json")) == []
+    assert armillary("hub-service-key", "list", "-c", catalog, "--json").json == []
 
 
 def test_files(armillary: Command, service: RunningService, catalog: str, tmp_path: Path) -> None:
@@ -111,7 +94,7 @@ def test_files(armillary: Command, service: RunningService, catalog: str, tmp_pa
     with files.part(upload, None) as part:
         part.write(b"hello")
         files.finish(upload, "text/plain", part)
-    (found,) = shown(armillary("device", "file", "list", "-d", name, "--json"))
+    (found,) = armillary("device", "file", "list", "-d", name, "--json").json
     assert (found["name"], found["size"], found["state"]) == ("log.txt", 5, "stored")
     one = ("-d", name, "--id", found["upload_id"])
     assert armillary("device", "file", "download", *one, "-o", str(tmp_path / "log")).code == 0

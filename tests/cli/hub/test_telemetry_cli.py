@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 
 from armillary.cli.hub import telemetry
 from armillary.engines.series.export import COLUMNS, time_text
 from armillary.errors import ServiceUnreachableError
 
-Command = Callable[..., Any]
 START = 1_795_532_400_000
 
 
@@ -37,7 +36,7 @@ def test_what_is_imported_is_exported(
     monkeypatch.setattr(telemetry, "IMPORT_PART_BYTES", 3000)  # in several parts
     for _ in range(2):
         done = armillary("telemetry", "import", "--file", str(file), "--json")
-        assert (done.code, json.loads(done.out)) == (0, {"points": 80})
+        assert (done.code, done.json) == (0, {"points": 80})
     device, out = file.read_text().split("\n")[1].partition(",")[0], tmp_path / "out.csv"
     done = armillary("telemetry", "export", "--device", device, "--output", str(out))
     assert done.code == 0, done.err
@@ -104,5 +103,5 @@ def test_retention_from_the_command_line(armillary: Command, tmp_path: Path) -> 
     assert "(settings)" in shown
     (tmp_path / "rules.json").write_text('{"rules": []}')
     done = armillary("telemetry", "retention", "set", "--file", str(tmp_path / "rules.json"), "--json")
-    assert json.loads(done.out)["rules"] == []
-    assert json.loads(armillary("telemetry", "retention", "show", "--json").out)["rules"] == []
+    assert done.json["rules"] == []
+    assert armillary("telemetry", "retention", "show", "--json").json["rules"] == []

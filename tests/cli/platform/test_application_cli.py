@@ -7,16 +7,15 @@ import io
 import json
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, running_service
+from tests.cli.conftest import Command
 
 from armillary.wire.export.application_archive import MANIFEST, pack_zip, unpack_zip
-
-Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_out_and_in_again(armillary: Command, service: RunningService, filled: s
     store.put("group", filled, {"name": "Two"}, by="t")
     store.delete("job", filled, by="t")
     plan = armillary("application", "import", str(packed), "--dry-run", "--json")
-    assert json.loads(plan.out)["counts"] | {"same": 0} == {"new": 1, "changed": 1, "same": 0, "deleted": 0}
+    assert plan.json["counts"] | {"same": 0} == {"new": 1, "changed": 1, "same": 0, "deleted": 0}
     assert store.get("group", filled).body == {"name": "Two"}  # nothing was done
     done = armillary("application", "import", str(packed), "--yes")
     assert done.code == 0, done.err

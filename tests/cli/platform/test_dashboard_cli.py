@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.api.running_service import RunningService
-
-Command = Callable[..., Any]
+from tests.cli.conftest import Command
 
 
 def test_a_dashboard_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
@@ -23,12 +20,10 @@ def test_a_dashboard_from_the_command_line(armillary: Command, service: RunningS
     made = armillary("dashboard", "create", "--file", str(file))
     assert (made.code, made.err.strip()) == (0, "dashboard night-shift, version 1: 2 tiles")
     assert "night-shift" in armillary("dashboard", "list").out
-    assert json.loads(armillary("dashboard", "show", "-d", "night-shift").out) == body
+    assert armillary("dashboard", "show", "-d", "night-shift").json == body
     shown = armillary("dashboard", "data", "-d", "night-shift")
     assert "there is no group 'never-made'" in shown.out
-    assert (
-        json.loads(armillary("dashboard", "data", "-d", "night-shift", "--json").out)["tiles"]["flow"]["value"] is None
-    )
+    assert armillary("dashboard", "data", "-d", "night-shift", "--json").json["tiles"]["flow"]["value"] is None
     assert armillary("dashboard", "delete", "-d", "night-shift", "--yes").code == 0
     assert armillary("dashboard", "show", "-d", "night-shift").code == 1
 

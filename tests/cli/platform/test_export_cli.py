@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.api.running_service import RunningService
-
-Command = Callable[..., Any]
+from tests.cli.conftest import Command
 
 
 def test_exports_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
@@ -20,14 +17,13 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
         "export", "create", "--name", name, "--files", "--source", "alerts", "--where", "device:health=attested",
         "--add", "site=cloud:site", "--from-beginning", "--json",
     )  # fmt: skip
-    assert made.code == 0, made.err
-    found = json.loads(made.out)
+    found = made.json
     assert found["body"]["enrichments"] == {"site": "cloud:site"}
     assert found["status"]["state"] == "running"
     assert name in armillary("export", "list").out
     assert "alerts" in armillary("export", "show", "-e", name).out
     assert armillary("export", "disable", "-e", name).code == 0
-    assert json.loads(armillary("export", "show", "-e", name, "--json").out)["status"]["state"] == "disabled"
+    assert armillary("export", "show", "-e", name, "--json").json["status"]["state"] == "disabled"
     assert armillary("export", "enable", "-e", name).code == 0
     assert "Nothing was refused" in armillary("export", "dead-letters", "-e", name).err
     assert "0 records delivered" in armillary("export", "replay", "-e", name).err
@@ -38,11 +34,9 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
     broker = armillary(
         "export", "create", "--name", name, "--mqtt", "example.com:1884/a/b", "--username", "u", "--json"
     )
-    assert json.loads(broker.out)["body"]["destination"]["port"] == 1884
+    assert broker.json["body"]["destination"]["port"] == 1884
     storage = ("--s3", "https://s3.example.com/lake/raw/x", "--access-key", "AK", "--secret", "x" * 20)
-    found = json.loads(armillary("export", "create", "--name", name, *storage, "--replace", "--json").out)["body"][
-        "destination"
-    ]
+    found = armillary("export", "create", "--name", name, *storage, "--replace", "--json").json["body"]["destination"]
     assert (found["endpoint"], found["bucket"], found["prefix"]) == ("https://s3.example.com", "lake", "raw/x")
     assert "x" * 20 not in json.dumps(found)
     assert armillary("export", "create", "--name", name, *storage[:2]).code == 2
@@ -50,7 +44,7 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
     ca.write_text("-----BEGIN CERTIFICATE-----")
     kafka = ("--kafka", "k1.example.com:9093,k2.example.com:9093/t", "--server-ca", str(ca))
     user = ("--sasl", "SCRAM-SHA-256", "--username", "u", "--secret", "x" * 20)
-    found = json.loads(armillary("export", "create", "--name", name, *kafka, *user, "--replace", "--json").out)["body"][
+    found = armillary("export", "create", "--name", name, *kafka, *user, "--replace", "--json").json["body"][
         "destination"
     ]
     assert (found["servers"], found["topic"]) == (["k1.example.com:9093", "k2.example.com:9093"], "t")

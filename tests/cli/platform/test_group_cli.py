@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 
 from armillary.cli.platform.group import filter_of
-
-Command = Callable[..., Any]
 
 
 @pytest.mark.parametrize(
@@ -42,21 +39,19 @@ def test_what_is_no_filter(text: str) -> None:
         filter_of(text)
 
 
-def test_groups_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
-    name = f"Z-{uuid.uuid4().hex[:8]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    device = service.make_device().device_id
-    service.service.registry.devices.claim(name, [device], actor="test")
+def test_groups_from_the_command_line(
+    armillary: Command, service: RunningService, catalog: str, device: str, tmp_path: Path
+) -> None:
+    name = catalog
     made = armillary(
         "group", "create", "--name", f"Never seen {name}", "-w", "device:health=never", "-c", name, "--json"
     )
-    assert made.code == 0, made.err
-    group = json.loads(made.out)["id"]
+    group = made.json["id"]
     assert group == f"never-seen-{name.lower()}"
     listed = armillary("group", "list", "-c", name)
     assert group in listed.out
     assert "Never seen" in armillary("group", "show", "-g", group).out
-    members = json.loads(armillary("group", "members", "-g", group, "--json").out)
+    members = armillary("group", "members", "-g", group, "--json").json
     assert [each["device_id"] for each in members] == [device]
     assert device[:12] in armillary("group", "members", "-g", group).out
     (tmp_path / "g.json").write_text(json.dumps({"name": "Changed", "catalog": name, "template": "none"}))

@@ -4,43 +4,37 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 
-Command = Callable[..., Any]
 
-
-def test_jobs_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
-    name = f"y-{uuid.uuid4().hex[:8]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    device = service.make_device().device_id
-    service.service.registry.devices.claim(name, [device], actor="test")
+def test_jobs_from_the_command_line(
+    armillary: Command, service: RunningService, catalog: str, device: str, tmp_path: Path
+) -> None:
+    name = catalog
     assert armillary("group", "create", "--name", name, "-c", name).code == 0
     made = armillary(
         "job", "create", "--name", name, "-g", name, "-c", name, "--set", "limit=5", "--set", "mode=auto",
         "--batch", "50%", "--pause", "1s", "--abort", "10", "--wait", "--json",
     )  # fmt: skip
-    assert made.code == 0, made.err
-    run = json.loads(made.out)
+    run = made.json
     assert (run["state"], run["counts"]["succeeded"]) == ("completed", 1)
     assert run["definition"]["batch"] == {"percent": 50, "pause_s": 1}
     assert service.hub.twins.get(device).desired.properties == {"limit": 5, "mode": "auto"}
     assert "set-property" in armillary("job", "list", "-c", name).out
     assert "completed" in armillary("job", "show", "-j", name, "-c", name).out
-    rows = json.loads(armillary("job", "results", "-j", name, "-c", name, "--json").out)
+    rows = armillary("job", "results", "-j", name, "-c", name, "--json").json
     assert [each["device_id"] for each in rows] == [device]
     assert armillary("job", "results", "-j", name, "--csv").out.splitlines()[0].startswith("device_id,state")
     digest = ("--sha256", "0" * 64, "--within", "2d")
     update = ("--update-package", "2.1=https://example.com/f?v=2", *digest)
     made = armillary("job", "create", "--name", f"{name} u", "-g", name, "-c", name, *update, "--json")
     package = {"version": "2.1", "url": "https://example.com/f?v=2", "sha256": "0" * 64}
-    assert json.loads(made.out)["body"]["action"] == {"kind": "update", "package": package, "timeout_s": 172_800}
+    assert made.json["body"]["action"] == {"kind": "update", "package": package, "timeout_s": 172_800}
     moving = armillary("job", "create", "--name", f"{name} m", "-g", name, "--update-group", "Coffee/Test", "--json")
-    assert json.loads(moving.out)["body"]["action"]["device_group"] == "Coffee/Test"
+    assert moving.json["body"]["action"]["device_group"] == "Coffee/Test"
     for wrong in ([*update, "--update-group", "A/B"], ["--update-package", "2.1"], []):
         assert armillary("job", "create", "--name", f"{name} w", "-g", name, *wrong).code == 2, wrong
     failing = armillary("job", "create", "--name", f"{name} x", "-g", name, "--command", "blink", "--wait")

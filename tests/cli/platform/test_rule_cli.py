@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ import pytest
 import typer
 from tests.api.native.platform.test_native_rules import DAY_MS, number_of, say
 from tests.api.running_service import RunningService, wait_until
+from tests.cli.conftest import Command
 
 from armillary.cli.platform.rule import condition_of
 from armillary.engines.series.store import Restored
-
-Command = Callable[..., Any]
 
 
 @pytest.mark.parametrize(
@@ -43,12 +41,13 @@ def test_what_is_no_condition(text: str) -> None:
 
 
 def test_rules_from_the_command_line(
-    armillary: Command, service: RunningService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    armillary: Command,
+    service: RunningService,
+    catalog: str,
+    device: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = f"Z-{uuid.uuid4().hex[:8]}"
-    service.service.registry.catalogs.create(catalog, actor="test")
-    device = service.make_device().device_id
-    service.service.registry.devices.claim(catalog, [device], actor="test")
     series, now = service.hub.series, service.platform.rules.now_ms()
     point = Restored(number_of(service, device), "t", now - DAY_MS, 45.0)
     series.commits.submit(series.restored([point], now)).result()
@@ -63,8 +62,7 @@ def test_rules_from_the_command_line(
     assert "t 45 was above 30" in tried.out
     assert "1 firings in 1 evaluations on 1 devices" in tried.err
     made = armillary("rule", "create", "--file", str(file), "-c", catalog, "--json")
-    assert made.code == 0, made.err
-    rule = json.loads(made.out)["id"]
+    rule = made.json["id"]
     assert rule == f"hot-{catalog.lower()}"
     assert "t above 30" in armillary("rule", "list", "-c", catalog).out
     assert "webhook" in armillary("rule", "show", "-r", rule).out
@@ -76,7 +74,7 @@ def test_rules_from_the_command_line(
     traced = armillary("rule", "trace", "-r", rule, "-d", device)
     assert "t is 31, > 30: met" not in traced.out
     assert " was above 30" in traced.out
-    number = str(json.loads(armillary("rule", "alerts", "-c", catalog, "--json").out)[0]["number"])
+    number = str(armillary("rule", "alerts", "-c", catalog, "--json").json[0]["number"])
     shown = armillary("rule", "alert", "--alert", number)
     assert "t 31 was above 30" in shown.out
     assert "hook (webhook)" in shown.out
@@ -120,9 +118,9 @@ def test_a_rule_from_options_and_a_misspelt_name(armillary: Command, service: Ru
     refused = armillary("rule", "create", "-n", name, "--silent", "10m")
     assert (refused.code, "already: nothing was changed" in refused.err) == (1, True)
     silent = armillary("rule", "create", "-n", name, "--silent", "10m", "--replace", "--json")
-    assert json.loads(silent.out)["body"]["conditions"] == [{"silent_s": 600}]
-    assert json.loads(silent.out)["version"] == 2
-    assert armillary("rule", "delete", "-r", json.loads(silent.out)["id"], "--yes").code == 0
+    assert silent.json["body"]["conditions"] == [{"silent_s": 600}]
+    assert silent.json["version"] == 2
+    assert armillary("rule", "delete", "-r", silent.json["id"], "--yes").code == 0
     refused = armillary("rule", "create", "-n", name, "--severity", "loud", "-w", "t > 1")
     assert refused.code == 1
     assert "severity: expected one of" in refused.err

@@ -5,20 +5,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
 from tests.twin.template.test_template import CENTRAL, CONTROLLER, THERMOSTAT
-
-Command = Callable[..., Any]
-
-
-def said(ran: Any) -> Any:
-    assert ran.code == 0, ran.err
-    return json.loads(ran.out)
 
 
 @pytest.fixture
@@ -43,7 +35,7 @@ def device(service: RunningService) -> str:
 
 
 def test_models_are_checked_without_a_service(bare: Command, files: list[str], tmp_path: Path) -> None:
-    found = said(bare("template", "check", *files, "--json"))
+    found = bare("template", "check", *files, "--json").json
     assert (found["root"], found["interfaces"], found["capabilities"]) == (CONTROLLER["@id"], 2, 6)
     bad = tmp_path / "bad.json"
     bad.write_text(
@@ -66,14 +58,14 @@ def test_a_template_is_imported_listed_shown_and_deleted(armillary: Command, fil
     lines = ran.out.splitlines()
     assert lines[0].split() == ["name", made]
     assert any(line.split()[:3] == ["thermostat1.temperature", "telemetry", "double"] for line in lines)
-    assert said(armillary("template", "publish", "-t", made, "--json"))["version"] == 1
-    row = next(each for each in said(armillary("template", "list", "--json")) if each["name"] == made)
+    assert armillary("template", "publish", "-t", made, "--json").json["version"] == 1
+    row = next(each for each in armillary("template", "list", "--json").json if each["name"] == made)
     assert (row["display_name"], row["versions"]) == ("My controller", [1])
-    shown = said(armillary("template", "show", "-t", made, "--version", "1", "--json"))
+    shown = armillary("template", "show", "-t", made, "--version", "1", "--json").json
     assert shown["published_versions"] == [1]
     again = armillary("template", "publish", "-t", made)
     assert (again.code, "[request.conflict]" in again.err) == (1, True)
-    assert said(armillary("template", "delete", "-t", made, "--yes", "--json"))["documents"] == 2
+    assert armillary("template", "delete", "-t", made, "--yes", "--json").json["documents"] == 2
 
 
 def test_publishing_says_what_is_gone(armillary: Command, name: str, tmp_path: Path, files: list[str]) -> None:
@@ -83,7 +75,7 @@ def test_publishing_says_what_is_gone(armillary: Command, name: str, tmp_path: P
     assert ran.code == 0, ran.err
     published = armillary("template", "publish", "-t", name)
     assert published.code == 1
-    shown = said(armillary("template", "show", "-t", name, "--version", "2", "--json"))
+    shown = armillary("template", "show", "-t", name, "--version", "2", "--json").json
     assert "reboot" not in [each["name"] for each in shown["capabilities"]]
 
 
@@ -98,10 +90,10 @@ def test_a_device_gets_a_template_cloud_properties_and_wishes(
     assert "warning: " in ran.err
     known = device(service)
     assert armillary("device", "template", "show", "-d", known).code == 0
-    dry = said(armillary("device", "template", "set", "-d", known, "-t", made, "--dry-run", "--json"))
+    dry = armillary("device", "template", "set", "-d", known, "-t", made, "--dry-run", "--json").json
     assert (dry["dry_run"], dry["version"]) == (True, 1)
     assert armillary("device", "template", "set", "-d", known, "-t", made).code == 0
-    cloud = said(armillary("device", "cloud-property", "set", "-d", known, "CustomerName=Ann B", "--json"))
+    cloud = armillary("device", "cloud-property", "set", "-d", known, "CustomerName=Ann B", "--json").json
     assert cloud["values"] == {"CustomerName": "Ann B"}
     refused = armillary("device", "cloud-property", "set", "-d", known, "CustomerName=" + "x" * 21)
     assert (refused.code, "at most 20 characters" in refused.err) == (1, True)
@@ -110,7 +102,7 @@ def test_a_device_gets_a_template_cloud_properties_and_wishes(
     service.hub.series.twin(known)
     shown = armillary("device", "template", "show", "-d", known)
     assert 'cloud_properties  {"CustomerName": "Ann B"}' in shown.out
-    listed = said(armillary("template", "devices", "-t", made, "--json"))
+    listed = armillary("template", "devices", "-t", made, "--json").json
     assert [(each["device_id"], each["version"], each["by"]) for each in listed] == [(known, 1, "operator")]
     assert listed[0]["device_name"].endswith(known[:8])
     assert armillary("template", "delete", "-t", made, "--yes").code == 1
@@ -128,11 +120,11 @@ def test_all_devices_of_a_template_are_migrated(
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**CONTROLLER, "description": "second"}))
     assert armillary("template", "import", str(other), files[1], "-t", name, "--publish").code == 0
-    dry = said(armillary("template", "migrate", "-t", name, "--dry-run", "--json"))
+    dry = armillary("template", "migrate", "-t", name, "--dry-run", "--json").json
     assert (dry["devices"], dry["losing"], dry["dry_run"]) == (1, 0, True)
     ran = armillary("template", "migrate", "-t", name, "--yes")
     assert ["devices", "1"] in [line.split() for line in ran.out.splitlines()]
-    assert said(armillary("device", "template", "show", "-d", known, "--json"))["version"] == 2
+    assert armillary("device", "template", "show", "-d", known, "--json").json["version"] == 2
 
 
 def test_a_template_goes_out_and_comes_back(armillary: Command, name: str, tmp_path: Path) -> None:
@@ -140,11 +132,11 @@ def test_a_template_goes_out_and_comes_back(armillary: Command, name: str, tmp_p
         path = tmp_path / f"{form}.json"
         assert armillary("template", "export", "-t", name, "--form", form, "--output-file", str(path)).code == 0
         again = f"{form}-{uuid.uuid4().hex[:8]}"
-        made = said(armillary("template", "import", str(path), "-t", again, "--json"))
-        first = said(armillary("template", "show", "-t", name, "--json"))
+        made = armillary("template", "import", str(path), "-t", again, "--json").json
+        first = armillary("template", "show", "-t", name, "--json").json
         assert [each["name"] for each in made["capabilities"]] == [each["name"] for each in first["capabilities"]]
     whole = armillary("template", "export", "-t", name, "--form", "document", "--output-file", "-")
-    assert json.loads(whole.out)["root"] == CONTROLLER["@id"]
+    assert whole.json["root"] == CONTROLLER["@id"]
 
 
 def test_values_that_are_no_pairs_are_wrong_usage(armillary: Command, service: RunningService) -> None:

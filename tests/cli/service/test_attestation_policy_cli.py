@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,6 @@ from tests.cli.conftest import Command
 from armillary.cli.terminal.moment import moment
 from armillary.errors import InvalidArgumentError
 from armillary.wire.attestation import corim
-
-
-@pytest.fixture
-def catalog(armillary: Command) -> str:
-    name = f"P-{uuid.uuid4().hex[:10]}"
-    assert armillary("catalog", "create", "-c", name).code == 0
-    return name
 
 
 def test_a_policy_is_shown_and_set(armillary: Command, catalog: str) -> None:
@@ -46,7 +38,7 @@ def test_a_policy_is_shown_and_set(armillary: Command, catalog: str) -> None:
         "--maximum-release-age", "180", "--if-version", "0",
     )  # fmt: skip
     made = armillary("attestation-policy", "set", "-c", catalog, *options, "--yes", "--json")
-    facts: dict[str, Any] = json.loads(made.out)
+    facts: dict[str, Any] = made.json
     assert (facts["version"], facts["chips"], facts["older_releases_until"]) == (1, ["imx8mp", "mt3620"], 1_909_008_000)
     lifted = ("--any-chip", "--older-releases-until", "no-end", "--maximum-release-age", "no-end")
     text = armillary("attestation-policy", "set", "-c", catalog, *lifted, "-y").out
@@ -59,14 +51,14 @@ def test_a_policy_is_shown_and_set(armillary: Command, catalog: str) -> None:
 def test_a_firmware_log_is_demanded_and_no_longer(armillary: Command, catalog: str) -> None:
     for option, demanded in (("--firmware-log", True), ("--no-firmware-log", False)):
         ran = armillary("attestation-policy", "set", "-c", catalog, option, "-y", "--json")
-        assert json.loads(ran.out)["firmware_log"] is demanded
+        assert ran.json["firmware_log"] is demanded
 
 
 def test_setting_asks_first(armillary: Command, catalog: str) -> None:
     ran = armillary("attestation-policy", "set", "-c", catalog, "--minimum-tier", "tpm", stdin="n\n")
     assert ran.code == 1
     assert "Devices that lack it get only updates. [y/N]" in ran.err
-    assert json.loads(armillary("attestation-policy", "show", "-c", catalog, "--json").out)["version"] == 0
+    assert armillary("attestation-policy", "show", "-c", catalog, "--json").json["version"] == 0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +82,7 @@ def test_wrong_demands_are_explained(armillary: Command, catalog: str, options: 
 
 def test_a_release_ends_and_is_withdrawn(armillary: Command) -> None:
     version = f"30.{uuid.uuid4().int % 1_000_000}"
-    made = json.loads(armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").out)
+    made = armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").json
     release = ("--release", made["release_id"])
     assert (
         "good until 2030-06-30T18:00:00Z"
@@ -116,7 +108,7 @@ def test_moments_are_utc_unless_they_say_otherwise() -> None:
 
 def test_a_release_goes_out_and_comes_in_as_corim(armillary: Command, service: RunningService, tmp_path: Path) -> None:
     version = f"32.{uuid.uuid4().int % 1_000_000}"
-    made = json.loads(armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").out)
+    made = armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").json
     plain, signed, key, other = (tmp_path / name for name in ("plain.corim", "signed.corim", "key.pem", "other.corim"))
     ran = armillary("release", "export-corim", f"imx8mp/{version}", "--output", str(plain))
     assert ran.err == f"{plain.stat().st_size} bytes, not signed\n"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +26,13 @@ def test_authorities_are_listed_renewed_and_their_roots_written(
     listed = armillary("authority", "list")
     assert listed.code == 0
     assert listed.out.splitlines()[0].split() == ["kind", "state", "not_before", "not_after", "subject", "serial"]
-    before = json.loads(armillary("authority", "list", "--json").out)
+    before = armillary("authority", "list", "--json").json
     second = int(time.time())
     while int(time.time()) == second:  # authorities are in the order of the seconds they were made in
         time.sleep(0.02)
-    made = json.loads(armillary("authority", "renew", "root", "--yes", "--json").out)
+    made = armillary("authority", "renew", "root", "--yes", "--json").json
     assert made["kind"] == "root"
-    after = json.loads(armillary("authority", "list", "--json").out)
+    after = armillary("authority", "list", "--json").json
     assert [one["serial"] for one in after if one not in before] == [made["serial"]]
     written = armillary("authority", "roots", "--output-file", str(tmp_path / "roots.pem"))
     assert (written.code, written.err) == (0, f"2 roots are written to {tmp_path / 'roots.pem'}\n")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from tests.attest.test_firmware_reference import digest
 from tests.cli.conftest import Command
 
 FIRMWARE = ("attestation-policy", "firmware")
-
-
-@pytest.fixture
-def catalog(armillary: Command) -> str:
-    name = f"P-{uuid.uuid4().hex[:10]}"
-    assert armillary("catalog", "create", "-c", name).code == 0
-    return name
 
 
 @pytest.fixture
@@ -56,9 +48,9 @@ def test_a_good_devices_firmware_is_shown_taken_listed_and_removed(
     assert "5 reference values, 5 of them new, for chip mt3620" in asked.err
     assert "They are the first for mt3620: its devices with a TPM must then send their log." in asked.err
     assert f"EV_EFI_BOOT_SERVICES_APPLICATION  {digest('boot loader').hex()}" in asked.out
-    assert json.loads(armillary(*FIRMWARE, "list", "-c", catalog, "--json").out) == []
+    assert armillary(*FIRMWARE, "list", "-c", catalog, "--json").json == []
     taken = armillary(*FIRMWARE, "take", "-d", device, "-c", catalog, "--expires", "2100-01-01", "-y", "--json")
-    made: dict[str, Any] = json.loads(taken.out)
+    made: dict[str, Any] = taken.json
     assert (made["chip"], made["note"], made["expires_at"]) == (
         "mt3620", f"taken from device {device[:16]}...", 4_102_444_800,
     )  # fmt: skip
@@ -79,7 +71,7 @@ def test_a_good_devices_firmware_is_shown_taken_listed_and_removed(
 def test_values_in_a_file_are_added(armillary: Command, catalog: str, device: str, tmp_path: Path) -> None:
     file = tmp_path / "values.json"
     file.write_text(armillary(*FIRMWARE, "show", "-d", device, "--json").out)
-    made = json.loads(armillary(*FIRMWARE, "add", str(file), "-c", catalog, "-y", "--json").out)
+    made = armillary(*FIRMWARE, "add", str(file), "-c", catalog, "-y", "--json").json
     assert (made["chip"], len(made["values"])) == ("mt3620", 9)
     loader = json.dumps([{"pcr": 4, "digest": "cd" * 32}])
     added = armillary(

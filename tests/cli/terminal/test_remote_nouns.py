@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import ssl
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from tests.api.running_service import RunningService, application, wait_until
+from tests.cli.conftest import Command
 
 from armillary.wire.image import capability_file
-
-Command = Callable[..., Any]
 
 
 @pytest.fixture
@@ -30,11 +27,6 @@ def catalog(armillary: Command) -> str:
     assert armillary("product", "create", "-c", name, "-p", "Coffee", "--description", "makes coffee").code == 0
     assert armillary("device-group", "create-defaults", "-c", name, "-p", "Coffee").code == 0
     return name
-
-
-def _json(ran: Any) -> Any:
-    assert ran.code == 0, ran.err
-    return json.loads(ran.out)
 
 
 def _image(armillary: Command, catalog: str, tmp_path: Path, name: str = "Blink") -> str:
@@ -55,14 +47,14 @@ def _claimed(armillary: Command, service: RunningService, catalog: str, group: s
 def test_catalogs_are_made_listed_shown_and_deleted(armillary: Command) -> None:
     name = f"Golden-{uuid.uuid4().hex[:6]}"
     made = armillary("catalog", "create", "--name", name, "--tags", "site=lab", "--tags", "owner=me")
-    identity = _json(armillary("catalog", "show", "-c", name, "--json"))["properties"]["tenantId"]
+    identity = armillary("catalog", "show", "-c", name, "--json").json["properties"]["tenantId"]
     assert made.out == f"name      {name}\ntenantId  {identity}\ntags      owner=me, site=lab\n"
     assert armillary("catalog", "show", "--catalog", name).out == made.out.replace("\n", "\n") + "devices   0\n"
     listed = armillary("catalog", "list").out.splitlines()
     assert listed[0].split() == ["name", "tenantId", "tags"]
     assert any(line.startswith(f"{name} ") and line.endswith("owner=me, site=lab") for line in listed)
-    assert name in [item["name"] for item in _json(armillary("catalog", "list", "-g", "default", "--json"))]
-    assert _json(armillary("catalog", "list", "-g", "elsewhere", "--json")) == []
+    assert name in [item["name"] for item in armillary("catalog", "list", "-g", "default", "--json").json]
+    assert armillary("catalog", "list", "-g", "elsewhere", "--json").json == []
     ran = armillary("catalog", "list", "-g", "elsewhere")
     assert (ran.out, ran.err) == ("", "No catalog. Make one: armillary catalog create --catalog NAME\n")
     deleted = armillary("catalog", "delete", "-c", name, "--yes")
@@ -84,7 +76,7 @@ def test_products(armillary: Command, catalog: str) -> None:
         "name         Coffee\ndescription  makes tea\ndevices      0\n"
     )
     assert armillary("product", "delete", "-c", catalog, "-p", "Coffee", "-y").err == "product Coffee is deleted\n"
-    assert _json(armillary("product", "list", "-c", catalog, "--json")) == []
+    assert armillary("product", "list", "-c", catalog, "--json").json == []
 
 
 def test_device_groups(armillary: Command, catalog: str) -> None:
@@ -115,11 +107,11 @@ def test_device_groups(armillary: Command, catalog: str) -> None:
         "Coffee   Production OS Evaluation  UpdateAll             RetailEval  no             "
         "Default production device group with the evaluation OS feed\n"
     )
-    assert len(_json(armillary("device-group", "list", "-c", catalog, "--json"))) == 6
+    assert len(armillary("device-group", "list", "-c", catalog, "--json").json) == 6
     changed = armillary(
         "device-group", "update", "-c", catalog, "-p", "Coffee", "-dg", "Pilot", "-a", "UpdateAll", "--json"
     )
-    assert _json(changed)["properties"]["updatePolicy"] == "UpdateAll"
+    assert changed.json["properties"]["updatePolicy"] == "UpdateAll"
     assert (
         "devices                    0"
         in armillary("device-group", "show", "-c", catalog, "-p", "Coffee", "-dg", "Pilot").out
@@ -157,7 +149,7 @@ def test_devices_are_claimed_moved_shown_and_counted(armillary: Command, service
         "--target-device-group", "Field Test",
     )  # fmt: skip
     assert (moved.code, moved.err) == (0, "the device is in Coffee / Field Test\n")
-    assert _json(armillary("device", "show", "-d", device.device_id, "--json"))["group"] == "Field Test"
+    assert armillary("device", "show", "-d", device.device_id, "--json").json["group"] == "Field Test"
     assert (
         armillary("device", "unassign", "-c", catalog, "-d", device.device_id).err
         == "the device is in no device group\n"
@@ -175,9 +167,9 @@ def test_development_and_back(armillary: Command, service: RunningService, catal
         == 0
     )
     assert capability_file.parse(file.read_bytes()).device_id == device.device_id
-    assert _json(armillary("device", "show", "-d", device.device_id, "--json"))["group"] == "Development"
+    assert armillary("device", "show", "-d", device.device_id, "--json").json["group"] == "Development"
     assert armillary("device", "enable-cloud-test", "-c", catalog, "-d", device.device_id).code == 0
-    assert _json(armillary("device", "show", "-d", device.device_id, "--json"))["group"] == "Field Test"
+    assert armillary("device", "show", "-d", device.device_id, "--json").json["group"] == "Field Test"
     servicing = tmp_path / "field.cap"
     arguments = ("--type", "FieldServicing", "--output-file", str(servicing))
     assert armillary("device", "capability", "download", "-c", catalog, "-d", device.device_id, *arguments).code == 0
@@ -190,14 +182,14 @@ def test_images_and_deployments(armillary: Command, service: RunningService, cat
     listed = armillary("image", "list", "-c", catalog).out.splitlines()
     assert listed[0].split() == ["imageName", "imageType", "imageId", "componentId"]
     assert listed[1].split()[:3] == ["Blink", "Applications", image]
-    assert _json(armillary("image", "show", "-c", catalog, "-i", image, "--json"))["properties"]["image"] == "Blink"
+    assert armillary("image", "show", "-c", catalog, "-i", image, "--json").json["properties"]["image"] == "Blink"
     place = ("-c", catalog, "-p", "Coffee", "-dg", "Production")
     made = armillary("deployment", "create", *place, "--images", image)
     assert [line.split()[0] for line in made.out.splitlines()] == ["deploymentId", "deploymentDateUtc", "images"]
     assert made.out.splitlines()[2].split() == ["images", "Blink"]
-    current = _json(armillary("deployment", "show", *place, "--json"))
+    current = armillary("deployment", "show", *place, "--json").json
     assert current["name"] == made.out.split()[1]
-    assert [item["name"] for item in _json(armillary("deployment", "list", *place, "--json"))] == [current["name"]]
+    assert [item["name"] for item in armillary("deployment", "list", *place, "--json").json] == [current["name"]]
     state = armillary("device", "show-deployment-status", "-d", device.device_id)
     assert state.out.splitlines()[0].split() == ["status", "unknown"]
     refused = armillary("image", "delete", "-c", catalog, "-i", image, "-y")
@@ -211,7 +203,7 @@ def test_images_and_deployments(armillary: Command, service: RunningService, cat
 
 
 def test_certificates_are_downloaded(armillary: Command, catalog: str, tmp_path: Path) -> None:
-    listed = _json(armillary("ca-certificate", "list", "-c", catalog, "--json"))
+    listed = armillary("ca-certificate", "list", "-c", catalog, "--json").json
     assert [item["properties"]["status"] for item in listed] == ["Active"]
     pem, der, chain, proof = (tmp_path / name for name in ("ca.pem", "ca.cer", "ca.p7b", "proof.cer"))
     for file in (pem, der):
@@ -269,12 +261,12 @@ def test_rollouts(armillary: Command, service: RunningService, catalog: str, tmp
     facts = dict(line.split(None, 1) for line in made.out.splitlines())
     assert (facts["state"], facts["group"], facts["cohort"].split()[-1]) == ("running", "Production", "2")
     rollout = facts["rollout_id"]
-    held = _json(armillary("rollout", "halt", "-r", rollout, "--reason", "look first", "--json"))
+    held = armillary("rollout", "halt", "-r", rollout, "--reason", "look first", "--json").json
     assert (held["state"], held["reason"], held["policy"]["roll_back_on_hold"]) == ("held", "look first", True)
     listed = armillary("rollout", "list", "-c", catalog).out.splitlines()
     assert listed[1].split()[:2] == [rollout, "held"]
-    assert _json(armillary("rollout", "resume", "-r", rollout, "--json"))["state"] == "running"
-    wait_until(lambda: _json(armillary("rollout", "devices", "-r", rollout, "--json")), "a device to be started")
+    assert armillary("rollout", "resume", "-r", rollout, "--json").json["state"] == "running"
+    wait_until(lambda: armillary("rollout", "devices", "-r", rollout, "--json").json, "a device to be started")
     assert armillary("rollout", "roll-back", "-r", rollout, "-y").code == 0
     shown = armillary("rollout", "show", "-r", rollout).out
     assert shown.split()[3] in ("rolling-back", "rolled-back")
@@ -294,21 +286,21 @@ def test_findings(armillary: Command, service: RunningService, catalog: str) -> 
         device.exchange("POST", "/v1/check-in", body)
         device.exchange("POST", "/v1/check-in", body)
     query = ("finding", "list", "-d", device.device_id, "--json")
-    found = wait_until(lambda: _json(armillary(*query)), "the watch to see the replay")[0]
+    found = wait_until(lambda: armillary(*query).json, "the watch to see the replay")[0]
     shown = armillary("finding", "show", "-f", found["finding_id"]).out
     assert "proof-replayed" in shown
     assert "proposed_action" in shown
-    assert _json(armillary("finding", "acknowledge", "-f", found["finding_id"], "--json"))["status"] == "acknowledged"
+    assert armillary("finding", "acknowledge", "-f", found["finding_id"], "--json").json["status"] == "acknowledged"
     assert armillary("finding", "close", "-f", found["finding_id"]).code == 0
     again = armillary("finding", "close", "-f", found["finding_id"])
     assert (again.code, again.err.splitlines()[0]) == (1, "error: the finding is closed [request.conflict]")
-    assert _json(armillary(*query)) == []
-    assert len(_json(armillary(*query, "--status", "all"))) == 1
+    assert armillary(*query).json == []
+    assert len(armillary(*query, "--status", "all").json) == 1
 
 
 def test_releases_and_floors(armillary: Command) -> None:
     version = f"28.{uuid.uuid4().int % 10_000}"
-    made = _json(armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json"))
+    made = armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").json
     listed = armillary("release", "list", "--chip", "imx8mp").out.splitlines()
     assert listed[1].split()[:4] == [made["release_id"], "imx8mp", version, "Retail"]
     shown = armillary("release", "show", "--release", made["release_id"]).out
@@ -317,8 +309,8 @@ def test_releases_and_floors(armillary: Command) -> None:
     floor = armillary(
         "release", "raise-floor", "--chip", "imx8mp", "--image-type", kind, "--minimum", "1", "-y", "--json"
     )
-    assert _json(floor)["minimum"] == 1
-    assert [item["image_type"] for item in _json(armillary("release", "list-floors", "--json"))] == [int(kind)]
+    assert floor.json["minimum"] == 1
+    assert [item["image_type"] for item in armillary("release", "list-floors", "--json").json] == [int(kind)]
 
 
 def test_audit_and_tokens(armillary: Command, service: RunningService) -> None:
@@ -327,7 +319,7 @@ def test_audit_and_tokens(armillary: Command, service: RunningService) -> None:
     assert made.out == f"token  {secret}\nname   ci\nrole   Reader\n"
     assert made.err == "keep it now: the service cannot show it again\n"
     newest = armillary("audit", "list", "--limit", "1", "--json")
-    assert (_json(newest)[0]["operation"], _json(newest)[0]["actor"]) == ("token.create", "first-start")
+    assert (newest.json[0]["operation"], newest.json[0]["actor"]) == ("token.create", "first-start")
     listed = armillary("token", "list")
     assert secret not in listed.out
     mine = next(line for line in listed.out.splitlines() if line.split()[1] == "ci")
@@ -339,17 +331,17 @@ def test_audit_and_tokens(armillary: Command, service: RunningService) -> None:
         "error: the token is not valid [request.unauthenticated]\n"
         "\nhint: Send a valid operator token: Authorization: Bearer TOKEN.\n"
     )
-    verified = _json(armillary("audit", "verify", "--json"))
+    verified = armillary("audit", "verify", "--json").json
     assert verified["broken_at"] is None
 
 
 def test_twins_and_methods_of_a_device_that_is_away(armillary: Command, service: RunningService, catalog: str) -> None:
     device = _claimed(armillary, service, catalog)
-    patched = _json(
-        armillary("device", "twin", "update", "-d", device.device_id, "--desired", '{"strength": 3}', "--json")
-    )
+    patched = armillary(
+        "device", "twin", "update", "-d", device.device_id, "--desired", '{"strength": 3}', "--json"
+    ).json
     assert patched["properties"]["desired"]["strength"] == 3
-    assert _json(armillary("device", "twin", "show", "-d", device.device_id, "--json")) == patched
+    assert armillary("device", "twin", "show", "-d", device.device_id, "--json").json == patched
     assert armillary("device", "twin", "show", "-d", device.device_id).out.splitlines()[-2:] == [
         "property  desired  reported",
         "strength  3        -",
@@ -370,7 +362,7 @@ def test_release_of_a_device_that_is_held(armillary: Command, service: RunningSe
             assert device.check_in().verdict == "attested"
         device.lineage, device.challenge = b"", b""
         assert device.check_in().verdict == "update-only"
-    assert _json(armillary("device", "release", "-d", device.device_id, "--yes", "--json"))["held_at"] is None
+    assert armillary("device", "release", "-d", device.device_id, "--yes", "--json").json["held_at"] is None
 
 
 def test_revoke_and_restore(armillary: Command, service: RunningService, catalog: str) -> None:
@@ -385,7 +377,7 @@ def test_status(armillary: Command, service: RunningService) -> None:
     found = armillary("status")
     lines = dict(line.split(None, 1) for line in found.out.splitlines() if line)
     assert (lines["service"], lines["status"]) == (service.address, "ok")
-    assert _json(armillary("status", "--json"))["checks"][0]["name"] == "records"
+    assert armillary("status", "--json").json["checks"][0]["name"] == "records"
 
 
 def test_a_device_without_a_catalog_says_how_to_get_one(

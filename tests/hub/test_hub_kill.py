@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fixtures.processes import killed_process
@@ -26,7 +28,20 @@ EVENTS = f"devices/{DEVICE}/messages/events/"
 WINDOW = 50
 
 
-def publish_until_killed(port: int, authority: Authority, first: int, acknowledged: list[int], level: int) -> None:
+def numbered(number: int) -> bytes:
+    return b'{"n":%d}' % number
+
+
+def publish_until_killed(
+    port: int,
+    authority: Authority,
+    first: int,
+    acknowledged: list[int],
+    level: int = 4,
+    *,
+    payload: Callable[[int], bytes] = numbered,
+    pause_s: float = 0.0,
+) -> None:
     """Publish numbered messages, a window at a time, and note which were acknowledged."""
     context = ssl.create_default_context(cafile=str(authority.folder / "root.pem"))
     context.load_cert_chain(authority.device(DEVICE))
@@ -55,13 +70,41 @@ def publish_until_killed(port: int, authority: Authority, first: int, acknowledg
             while len(open_messages) < WINDOW:
                 identifier = sent % 65535 + 1
                 open_messages[identifier] = sent
-                message = Publish(topic=EVENTS, payload=b'{"n":%d}' % sent, qos=1, packet_id=identifier)
+                message = Publish(topic=EVENTS, payload=payload(sent), qos=1, packet_id=identifier)
                 burst += encode_packet(message, level=level)
                 sent += 1
             try:
                 hub.sendall(burst)
             except OSError:
                 return
+            time.sleep(pause_s)
+
+
+def killed_amid(
+    command: list[str],
+    authority: Authority,
+    first: int,
+    acknowledged: list[int],
+    more: int,
+    *,
+    env: Mapping[str, str] | None = None,
+    **options: Any,
+) -> None:
+    """Start a hub, publish to it, and kill it when ``more`` messages are acknowledged."""
+    with killed_process(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        port = int(process.readline())
+        wanted = len(acknowledged) + more
+        arguments = (port, authority, first, acknowledged)
+        publisher = threading.Thread(target=publish_until_killed, args=arguments, kwargs=options)
+        publisher.start()
+        deadline = time.monotonic() + 30
+        while len(acknowledged) < wanted:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.kill()
+        publisher.join(10)
+        assert not publisher.is_alive()
 
 
 @pytest.mark.e2e
@@ -71,31 +114,10 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
     chance = random.Random(7)  # noqa: S311 - moments to kill at, the same in every run
     acknowledged: list[int] = []
     first = 0
+    pem = authority.folder
+    command = [sys.executable, str(RUNNER), str(folder), str(pem / "server.pem"), str(pem / "root.pem")]
     for _ in range(4):
-        command = [
-            sys.executable,
-            str(RUNNER),
-            str(folder),
-            str(authority.folder / "server.pem"),
-            str(authority.folder / "root.pem"),
-        ]
-        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            port = int(process.readline())
-            before = len(acknowledged)
-            publisher = threading.Thread(
-                target=publish_until_killed, args=(port, authority, first, acknowledged, level)
-            )
-            publisher.start()
-            wanted = before + chance.randint(200, 3000)
-            deadline = time.monotonic() + 20
-            while len(acknowledged) < wanted:
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.001)
-            process.kill()
-            publisher.join(10)
-            assert not publisher.is_alive()
+        killed_amid(command, authority, first, acknowledged, chance.randint(200, 3000), level=level)
         first = max(acknowledged) + 10_000
     assert len(acknowledged) == len(set(acknowledged)) >= 800
 

@@ -5,24 +5,19 @@ from __future__ import annotations
 
 import os
 import random
-import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority, wait_until
+from tests.hub.test_hub_kill import killed_amid
 
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.platform.rules.actions import MAX_ATTEMPTS_OF_TARGET
-from armillary.wire.mqtt.codec import encode_packet
-from armillary.wire.mqtt.packet import Acknowledgement, Connack, Connect, Publish
-from armillary.wire.mqtt.stream import PacketDecoder
 
 RUNNER = Path(__file__).with_name("rule_kill_runner.py")
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,44 +26,8 @@ WINDOW = 50
 KILLS = 4
 
 
-def publish_until_killed(port: int, authority: Authority, first: int, acknowledged: list[int]) -> None:
-    """Publish numbered messages; every tenth fires. Notes which were acknowledged."""
-    context = ssl.create_default_context(cafile=str(authority.folder / "root.pem"))
-    context.load_cert_chain(authority.device(DEVICE))
-    with (
-        socket.create_connection(("127.0.0.1", port), 10) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as hub,
-    ):
-        hub.sendall(encode_packet(Connect(client_id=DEVICE)))
-        decoder = PacketDecoder(level=4)
-        sent = first
-        under_way: dict[int, int] = {}
-        while True:
-            try:
-                data = hub.recv(65536)
-            except OSError:
-                return
-            if not data:
-                return
-            decoder.feed(data)
-            while (packet := decoder.next()) is not None:
-                if isinstance(packet, Acknowledgement):
-                    acknowledged.append(under_way.pop(packet.packet_id))
-                else:
-                    assert isinstance(packet, Connack)
-            burst = b""
-            while len(under_way) < WINDOW:
-                identifier = sent % 65535 + 1
-                under_way[identifier] = sent
-                fires = b"true" if sent % 10 == 0 else b"false"
-                payload = b'{"n":%d,"fires":%s}' % (sent, fires)
-                burst += encode_packet(Publish(topic=EVENTS, payload=payload, qos=1, packet_id=identifier))
-                sent += 1
-            try:
-                hub.sendall(burst)
-            except OSError:
-                return
-            time.sleep(0.002)  # rules and their actions are to be under way, not only the log
+def every_tenth_fires(number: int) -> bytes:
+    return b'{"n":%d,"fires":%s}' % (number, b"false" if number % 10 else b"true")
 
 
 @pytest.mark.e2e
@@ -82,29 +41,19 @@ def test_no_firing_is_lost_or_doubled_over_kill_9(tmp_path: Path, authority: Aut
         sys.executable, str(RUNNER), str(folder), str(authority.folder / "server.pem"),
         str(authority.folder / "root.pem"),
     ]  # fmt: skip
-    for kill in range(KILLS + 1):
-        with killed_process(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            assert process.stdout is not None
-            port = int(process.readline())
-            if kill == KILLS:  # the last life only does what the others left
-                assert process.readline() == "caught up\n"
-                wait_until(lambda: _waiting(folder) == 0, "every action is done", 20)
-                process.terminate()
-                process.wait(30)
-                break
-            before = len(acknowledged)
-            publisher = threading.Thread(target=publish_until_killed, args=(port, authority, first, acknowledged))
-            publisher.start()
-            wanted = before + chance.randint(300, 1500)
-            deadline = time.monotonic() + 30
-            while len(acknowledged) < wanted:
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.001)
-            process.kill()
-            publisher.join(10)
+    for _ in range(KILLS):
+        more = chance.randint(300, 1500)
+        # The pause: rules and their actions are to be under way, not only the log.
+        killed_amid(
+            command, authority, first, acknowledged, more, env=environment, payload=every_tenth_fires, pause_s=0.002
+        )
         first = max(acknowledged) // 10 * 10 + 10_000
-
+    with killed_process(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert int(process.readline())
+        assert process.readline() == "caught up\n"  # the last life only does what the others left
+        wait_until(lambda: _waiting(folder) == 0, "every action is done", 20)
+        process.terminate()
+        process.wait(30)
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
     kept = [message.payload for message in store.messages(DEVICE, 10**6)]
     store.close(int(time.time() * 1000))

@@ -26,7 +26,7 @@ from armillary.hub.devices import upload_room
 from armillary.hub.link import gate
 from armillary.platform.exports import places as export_places, replays as export_replays
 from armillary.platform.rules.plans import MAX_ALERTS_OF_RULE
-from armillary.service.endpoint import endpoint, listener
+from armillary.service.endpoint import listener, open_connections
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.sim.device.wire_device import WireDevice
 
@@ -133,14 +133,14 @@ def held_by(device: WireDevice, opened: list[socket.socket], count: int) -> int:
 def test_one_device_has_so_many_connections_and_the_newest_are_the_ones_it_has(
     own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "MAX_CONNECTIONS_OF_DEVICE", 3)
+    monkeypatch.setattr(open_connections, "MAX_CONNECTIONS_OF_DEVICE", 3)
     with own.make_device() as device, Health(own) as health:
         assert held_by(device, opened, 8) == 3
         assert opened[-1].fileno() >= 0
         device.connect()
         assert answered(device), "the device itself always comes in"
         close(opened)
-        monkeypatch.setattr(endpoint, "MAX_CONNECTIONS_OF_DEVICE", UNLIMITED)
+        monkeypatch.setattr(open_connections, "MAX_CONNECTIONS_OF_DEVICE", UNLIMITED)
         assert held_by(device, opened, 8) == 8, "the control"
     health.check()
 
@@ -208,7 +208,7 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         (MAX_ALERTS_OF_RULE,),
         (connection.MAX_CONNECTIONS,),
         (door.MAX_OF_ADDRESS, listener.MAX_ENTERING),
-        (endpoint.MAX_CONNECTIONS_OF_DEVICE, endpoint.MAX_CONNECTIONS),
+        (open_connections.MAX_CONNECTIONS_OF_DEVICE, open_connections.MAX_CONNECTIONS),
     )
     assert told == [tuple(f"{each:,}" for each in row) for row in hold]
     assert gate.MAX_STRANGERS == listener.MAX_ENTERING

@@ -23,7 +23,7 @@ from armillary.engines.records.schema import dialect
 from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
-from armillary.service.endpoint import connection as endpoint_connection, endpoint
+from armillary.service.endpoint import check_ins, connection as endpoint_connection, endpoint, open_connections
 from armillary.service.verifier.device_rates import DeviceRates
 from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
@@ -453,7 +453,7 @@ def test_more_connections_than_allowed_are_turned_away(tmp_path: Path, monkeypat
         host.catalog()
         endpoint = host.service._endpoint
         assert endpoint is not None
-        monkeypatch.setattr(endpoint, "_max_connections", 2)
+        monkeypatch.setattr(open_connections, "MAX_CONNECTIONS", 2)
         make: Callable[[bytes], WireDevice] = host.claimed
         with make(b"x" * 32) as one, make(b"y" * 32) as two, make(b"z" * 32) as three:
             assert one.check_in().verdict == two.check_in().verdict == "attested"
@@ -472,7 +472,7 @@ def test_a_writer_that_falls_behind_tells_devices_to_come_back(
 ) -> None:
     with host.claimed(b"w" * 32) as device:
         body = device.request_body()
-        monkeypatch.setattr(endpoint, "MAX_WAITING", 0)
+        monkeypatch.setattr(check_ins, "MAX_WAITING", 0)
         answer = post(device, body)
         assert code(answer) == (429, "device.try-later")
         assert int(answer.headers["retry-after"]) >= 1

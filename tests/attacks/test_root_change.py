@@ -24,10 +24,11 @@ from armillary.device.process import Device
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
-from armillary.errors import ServiceUnreachableError
+from armillary.errors import NotFoundError, ServiceUnreachableError
 from armillary.service import assemble
 from armillary.service.authority.life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
-from armillary.service.endpoint.endpoint import server_context
+from armillary.service.endpoint.connection import DeviceConnection
+from armillary.service.endpoint.endpoint import IDENTITY, TRUST_ANCHORS, server_context
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile, trust_anchor
 from armillary.wire.certificates.trust_anchor import Anchor
@@ -181,7 +182,7 @@ def test_who_stole_the_services_tls_key_gives_no_device_a_certificate_of_nobodys
         false = trust_anchor.encode_identity(
             made.public_bytes(Encoding.DER), [*silicon, Anchor(rogue_der, (rogue_der,))]
         )
-        host.service._endpoint._renew_identity = lambda *_: false  # type: ignore[union-attr]
+        host.service._endpoint._downloads._renew_identity = lambda *_: false  # type: ignore[union-attr]
         monkeypatch.setattr(renewal, "IDENTITY_RENEWAL_S", 99 * YEAR_S)
         run_until(device, lambda: events(device, "identity-not-renewed"))
         assert identity_of(tmp_path / "device") == genuine
@@ -273,7 +274,14 @@ def test_a_service_of_before_has_no_such_address_and_the_device_goes_on(tmp_path
         device = make(host, tmp_path / "device", wall=IN_1970)
         endpoint = host.service._endpoint
         assert endpoint is not None
-        endpoint.handle = super(type(endpoint), endpoint).handle  # type: ignore[method-assign,misc]
+        genuine_handle = endpoint.handle
+
+        def handle(connection: DeviceConnection, method: bytes, target: bytes, body: bytes) -> None:
+            if target in (TRUST_ANCHORS, IDENTITY):
+                raise NotFoundError("no such address", remedy="See docs/reference/device-protocol.md.")
+            genuine_handle(connection, method, target, body)
+
+        endpoint.handle = handle  # type: ignore[method-assign]
         genuine = pinned(tmp_path / "device")
         run_until(device, lambda: events(device, "roots-not-renewed"))
         assert pinned(tmp_path / "device") == genuine

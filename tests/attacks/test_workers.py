@@ -46,6 +46,8 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         blobs=Blobs(context.folder.blobs),
         notices=service.notices,
         now=context.now,
+        trust_anchors=lambda: b"",
+        renew_identity=lambda *_: b"",
     )
     files = service.authority.server.files()
     tls = server_context(files.certificate, files.key, service.authority.silicon.certificates())

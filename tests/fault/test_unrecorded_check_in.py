@@ -21,7 +21,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records.schema import dialect
 from armillary.errors import AppraisalError, DataFolderError
-from armillary.service.endpoint.endpoint import DeviceEndpoint
+from armillary.service.endpoint.check_ins import CheckIns
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, certificate_request
 from armillary.wire.certificates.certificate import parse_device_certificate
@@ -117,9 +117,9 @@ def test_control_a_reply_that_does_not_wait_hands_out_a_certificate_nobody_knows
 ) -> None:
     """The wait for the record taken away: the same check-in gets its certificate, and only the hub stops that one."""
 
-    def hasty(endpoint: DeviceEndpoint, items: list[Any], _: list[Any]) -> None:
+    def hasty(check_ins: CheckIns, items: list[Any], _: list[Any]) -> None:
         for item in items:
-            connection, accepted = endpoint._waiting.pop(id(item))
+            connection, accepted = check_ins._waiting.pop(id(item))
             connection.reply_ok(accepted.reply)
 
     with host.claimed(b"a" * 32) as device:
@@ -128,8 +128,9 @@ def test_control_a_reply_that_does_not_wait_hands_out_a_certificate_nobody_knows
         with trouble(host.service.context.folder.database), monkeypatch.context() as patch:
             endpoint = host.service._endpoint
             assert endpoint is not None
-            assert endpoint._sink is not None
-            patch.setattr(endpoint._sink, "deliver", lambda items, outcomes: hasty(endpoint, items, outcomes))
+            check_ins = endpoint._check_ins
+            assert check_ins._sink is not None
+            patch.setattr(check_ins._sink, "deliver", lambda items, outcomes: hasty(check_ins, items, outcomes))
             status, body = ask(device)
     assert status == 200
     leaf = parse_reply(body).certificate_chain[0]

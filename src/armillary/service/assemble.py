@@ -27,7 +27,6 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.endpoint.device_front import DeviceFront
 from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
 from armillary.service.factory.enrolments import Enrolments
 from armillary.service.factory.factory import Factory
@@ -197,7 +196,7 @@ class SecurityService:
         files = self.authority.server.files()
         self.verifier = Verifier(self.context, self.authority, self.releases, self.policies, self.offers, self._states)
         self.verifier.hub_address = self._hub_address
-        self._endpoint = DeviceFront(
+        self._endpoint = DeviceEndpoint(
             trust_anchors=self.authority.roots.trust_anchors,
             renew_identity=lambda chip, device_id, ends: self.authority.silicon.renew_identity(
                 self.chips.get(chip).maker, device_id, ends

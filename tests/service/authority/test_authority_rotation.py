@@ -22,7 +22,7 @@ from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.errors import DataFolderError, SignerError
 from armillary.service.assemble import SecurityService
-from armillary.service.authority import authority as authorities
+from armillary.service.authority import server_certificate
 from armillary.service.authority.issued import BACKDATE_S, new_serial
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S
 from armillary.settings import Settings
@@ -214,7 +214,7 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_authority(
             return done
 
         with monkeypatch.context() as patch:
-            for module in (key_files, authorities):
+            for module in (key_files, server_certificate):
                 patch.setattr(module, "write_file", lambda *a, c=cut, **o: c(genuine, *a, **o))
             patch.setattr(
                 "armillary.engines.records.store.Records.write",

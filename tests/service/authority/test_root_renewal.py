@@ -24,7 +24,7 @@ from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignerError
 from armillary.roles.whole import present_renewed
-from armillary.service.authority import authority as authorities
+from armillary.service.authority import server_certificate
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S, ROOT_TAKEOVER_S, YEAR_S
 from armillary.wire.certificates import trust_anchor
 
@@ -383,7 +383,7 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
 
         finished = True
         with monkeypatch.context() as patch:
-            for module in (key_files, authorities):
+            for module in (key_files, server_certificate):
                 patch.setattr(module, "write_file", lambda *a, c=cut, **o: c(genuine, *a, **o))
             patch.setattr(
                 "armillary.engines.records.store.Records.write",

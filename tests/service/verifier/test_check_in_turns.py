@@ -13,9 +13,10 @@ from armillary.sim.device.service_host import ServiceHost
 def test_a_bug_that_one_request_finds_ends_its_connection_and_no_others(
     host: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = host.service._endpoint
-    assert running is not None
-    unlucky, refused, served = (endpoint_connection.DeviceConnection(running) for _ in range(3))
+    endpoint = host.service._endpoint
+    assert endpoint is not None
+    running = endpoint._check_ins
+    unlucky, refused, served = (endpoint_connection.DeviceConnection(endpoint) for _ in range(3))
     ended: list[tuple[str, object]] = []
     names = {unlucky: "unlucky", refused: "refused", served: "served"}
     kind = endpoint_connection.DeviceConnection

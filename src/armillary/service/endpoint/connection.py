@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable
+from typing import Final, Protocol, cast
 
 import httptools
 
 from armillary.errors import ArmillaryError, WireError
 from armillary.service.endpoint.problem import REASONS, RequestRefusedError, problem_of
+from armillary.service.verifier.peers import Peer, Peers
 from armillary.wire.device.checkin import MAX_REQUEST_BYTES
-
-if TYPE_CHECKING:
-    from armillary.service.endpoint.endpoint import DeviceEndpoint
-    from armillary.service.verifier.peers import Peer
 
 MAX_URL_BYTES: Final = 1024
 MAX_HEADER_BYTES: Final = 8 * 1024
@@ -37,6 +35,34 @@ OCTETS: Final = b"application/octet-stream"
 
 # Head of the reply to an accepted check-in, up to the length.
 _OK_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/cbor\r\ncontent-length: "
+
+
+class Endpoint(Protocol):
+    """What a connection needs of the endpoint that it belongs to.
+
+    Attributes:
+        peers: Says whose a certificate is.
+        monotonic: Seconds that never go back.
+    """
+
+    peers: Peers
+    monotonic: Callable[[], float]
+
+    def opened(self, connection: DeviceConnection) -> None:
+        """A device is connected."""
+
+    def closed(self, connection: DeviceConnection) -> None:
+        """A device is gone."""
+
+    def refused(self, connection: DeviceConnection, error: ArmillaryError, status: int) -> None:
+        """A request was refused."""
+
+    def handle(self, connection: DeviceConnection, method: bytes, target: bytes, body: bytes) -> None:
+        """Answer a request, now or later.
+
+        Raises:
+            ArmillaryError: it is refused.
+        """
 
 
 class DeviceConnection(asyncio.Protocol):
@@ -61,7 +87,7 @@ class DeviceConnection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, endpoint: DeviceEndpoint) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self.transport: asyncio.Transport | None = None
         self.peer: Peer | None = None

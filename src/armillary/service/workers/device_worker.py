@@ -39,8 +39,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.endpoint.device_front import DeviceFront
-from armillary.service.endpoint.endpoint import server_context
+from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_states import DeviceStates
@@ -149,7 +148,7 @@ class DeviceWorker:
         notices.on_held.append(lambda device_id: self._saying.put(Held(device_id)))
         notices.on_news.append(self._tell_news)
         self._verifier = Verifier(context, self._authority, self._releases, self._policies, self._offers, self._states)
-        self._endpoint = DeviceFront(
+        self._endpoint = DeviceEndpoint(
             trust_anchors=self._authority.roots.trust_anchors,
             renew_identity=lambda chip, device_id, ends: self._authority.silicon.renew_identity(
                 chips.get(chip).maker, device_id, ends

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replies that take longer than a turn of the event loop: packages of images, and new identity certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from armillary.errors import ArmillaryError, NotFoundError
+from armillary.service.context.blobs import Blobs
+from armillary.service.endpoint.connection import OCTETS, DeviceConnection
+from armillary.service.endpoint.problem import RequestRefusedError
+from armillary.service.endpoint.ranges import parse_range
+from armillary.service.updates.offers import Offers
+from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.peers import Peer
+
+CHUNK_BYTES: Final = 64 * 1024
+
+# Makes the message with a new identity certificate for a chip, a device id and the end, Unix seconds UTC, of its
+# present one. Signs and records: not for the event loop.
+RenewIdentity = Callable[[str, str, int], bytes]
+
+
+class Downloads:
+    """Sends them, each in a task of its own. Belongs to one event loop."""
+
+    def __init__(
+        self, states: DeviceStates, offers: Offers, blobs: Blobs, renew_identity: RenewIdentity, counts: Counter[str]
+    ) -> None:
+        self._states = states
+        self._offers = offers
+        self._blobs = blobs
+        self._renew_identity = renew_identity
+        self._counts = counts
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def send_image(self, connection: DeviceConnection, peer: Peer, name: bytes) -> None:
+        """Begin to send the package of an image that this device should have.
+
+        Raises:
+            DeviceFault: the device may not speak here.
+            NotFoundError: the image is not offered to it.
+            RequestRefusedError: the range makes no sense.
+        """
+        state = self._states.admitted(peer.device_id)
+        try:
+            image_id = UUID(name.decode("ascii"))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise NotFoundError("no such image", remedy="Ask for an image of the last offer.") from error
+        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+        image = next((one for one in wanted.offer.images if one.image_id == image_id), None) if wanted else None
+        if image is None:
+            raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
+        first, last, status = 0, image.size - 1, 200
+        if connection.range_header is not None:
+            first, last = parse_range(connection.range_header, image.size)
+            status = 206
+        self._begin(self._send(connection, self._blobs.path(image.sha256), first, last, status, image.size))
+
+    def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:
+        """Begin to make and send a new identity certificate.
+
+        Raises:
+            DeviceFault: the device may not speak here.
+        """
+        chip = self._states.admitted(peer.device_id).chip
+        self._begin(self._give_identity(connection, peer, chip))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _give_identity(self, connection: DeviceConnection, peer: Peer, chip: str) -> None:
+        try:
+            message = await asyncio.to_thread(self._renew_identity, chip, peer.device_id, peer.not_after)
+        except ArmillaryError as error:
+            connection.fail(error)
+        else:
+            connection.reply_ok(message)
+
+    async def _send(
+        self, connection: DeviceConnection, path: Path, first: int, last: int, status: int, size: int
+    ) -> None:
+        try:
+            file = path.open("rb")
+        except OSError:
+            self._counts["images missing"] += 1
+            connection.fail(RequestRefusedError(503, "the image cannot be read"))
+            return
+        with file:
+            extra = b"accept-ranges: bytes\r\n"
+            if status == 206:
+                extra += b"content-range: bytes %d-%d/%d\r\n" % (first, last, size)
+            connection.start_reply(status, last - first + 1, content=OCTETS, extra=extra)
+            file.seek(first)
+            left = last - first + 1
+            while left:
+                chunk = file.read(min(CHUNK_BYTES, left))
+                if not chunk or not await connection.write(chunk):
+                    connection.abort()
+                    return
+                left -= len(chunk)
+        self._counts["images sent"] += 1
+        connection.end_reply()

@@ -3,44 +3,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.device.applications.offers import COMPONENTS, NOW, STORE, offer
+from tests.device.cut_flash import CutFlash, PowerCutError
 
 from armillary.device.applications.installer import RECORD_REGIONS, Installer
 from armillary.errors import InstallError, WireError
 from armillary.update.plan import TRIAL_STARTS, plan_install
 from armillary.update.transaction import InstallState
-from armillary.wire.device.checkin import Offer, OfferedImage
+from armillary.wire.device.checkin import Offer
 
-COMPONENTS = [uuid.UUID(int=i) for i in (1, 2, 3)]
-NOW = 1_800_000_000
-
-
-def package(component: int, version: int) -> bytes:
-    return f"component {component} version {version} ".encode() * 20
-
-
-def offer(number: int, *versions: tuple[int, int]) -> Offer:
-    """An offer of (component index, version) pairs; deployment id from ``number``."""
-    images = tuple(
-        OfferedImage(
-            component_id=COMPONENTS[c],
-            image_id=uuid.UUID(int=1000 * (c + 1) + v),
-            image_type=10,
-            name=f"app{c}",
-            size=len(package(c, v)),
-            sha256=hashlib.sha256(package(c, v)).digest(),
-        )
-        for c, v in versions
-    )
-    return Offer(offer_id=uuid.UUID(int=number << 8), deployment_id=uuid.UUID(int=number), images=images)
-
-
-STORE = {uuid.UUID(int=1000 * (c + 1) + v): package(c, v) for c in range(3) for v in range(5)}
 OLD = offer(1, (0, 1), (1, 1))
 NEW = offer(2, (0, 2), (2, 1))  # changes one, removes one, adds one
 
@@ -64,8 +40,8 @@ def expected(wanted: Offer) -> frozenset[tuple[uuid.UUID, bytes]]:
     return frozenset((image.component_id, STORE[image.image_id]) for image in wanted.images)
 
 
-def with_old_set(flash_type: Any) -> dict[str, bytes]:
-    flash = flash_type()
+def with_old_set() -> dict[str, bytes]:
+    flash = CutFlash()
     installer = Installer(flash, lambda: NOW)
     installer.start()
     install(installer, OLD)
@@ -82,10 +58,8 @@ def settle(installer: Installer, *, healthy: bool) -> None:
 
 
 @pytest.mark.parametrize("healthy", [True, False])
-def test_power_cut_at_every_operation_leaves_old_or_new_and_converges(
-    cut_flash: Any, power_cut: Any, healthy: bool
-) -> None:
-    start = with_old_set(cut_flash)
+def test_power_cut_at_every_operation_leaves_old_or_new_and_converges(healthy: bool) -> None:
+    start = with_old_set()
 
     def update(flash: Any) -> Installer:
         installer = Installer(flash, lambda: NOW)
@@ -94,18 +68,18 @@ def test_power_cut_at_every_operation_leaves_old_or_new_and_converges(
         settle(installer, healthy=healthy)
         return installer
 
-    total_flash = cut_flash(start)
+    total_flash = CutFlash(start)
     update(total_flash)
     total = total_flash.operations
     assert total > 20
     cuts = 0
     for cut_at in range(1, total + 1):
         for seed in range(6):
-            flash = cut_flash(start, cut_at=cut_at, seed=seed)
-            with pytest.raises(power_cut):
+            flash = CutFlash(start, cut_at=cut_at, seed=seed)
+            with pytest.raises(PowerCutError):
                 update(flash)
             cuts += 1
-            again = cut_flash(flash.durable)
+            again = CutFlash(flash.durable)
             restarted = Installer(again, lambda: NOW)
             assert restarted.start() == (), "no image that a record names may be damaged"
             assert running(restarted) in (expected(OLD), expected(NEW))
@@ -116,8 +90,8 @@ def test_power_cut_at_every_operation_leaves_old_or_new_and_converges(
     assert cuts == total * 6
 
 
-def test_second_cut_during_recovery_changes_nothing(cut_flash: Any, power_cut: Any) -> None:
-    start = with_old_set(cut_flash)
+def test_second_cut_during_recovery_changes_nothing() -> None:
+    start = with_old_set()
 
     def update(flash: Any) -> None:
         installer = Installer(flash, lambda: NOW)
@@ -125,19 +99,19 @@ def test_second_cut_during_recovery_changes_nothing(cut_flash: Any, power_cut: A
         install(installer, NEW)
         settle(installer, healthy=True)
 
-    whole = cut_flash(start)
+    whole = CutFlash(start)
     update(whole)
     for first in range(1, whole.operations + 1):
-        once = cut_flash(start, cut_at=first, seed=first)
-        with pytest.raises(power_cut):
+        once = CutFlash(start, cut_at=first, seed=first)
+        with pytest.raises(PowerCutError):
             update(once)
         second = 1
         while True:
-            twice = cut_flash(once.durable, cut_at=second, seed=second)
+            twice = CutFlash(once.durable, cut_at=second, seed=second)
             try:
                 update(twice)
-            except power_cut:
-                last = Installer(cut_flash(twice.durable), lambda: NOW)
+            except PowerCutError:
+                last = Installer(CutFlash(twice.durable), lambda: NOW)
                 assert last.start() == ()
                 assert running(last) in (expected(OLD), expected(NEW))
                 second += 3
@@ -146,14 +120,14 @@ def test_second_cut_during_recovery_changes_nothing(cut_flash: Any, power_cut: A
         assert second > 3
 
 
-def test_trial_is_taken_back_after_too_many_starts(cut_flash: Any) -> None:
-    durable = with_old_set(cut_flash)
-    flash = cut_flash(durable)
+def test_trial_is_taken_back_after_too_many_starts() -> None:
+    durable = with_old_set()
+    flash = CutFlash(durable)
     installer = Installer(flash, lambda: NOW)
     installer.start()
     install(installer, NEW)
     for _ in range(TRIAL_STARTS):
-        installer = Installer(cut_flash(flash.durable), lambda: NOW)
+        installer = Installer(CutFlash(flash.durable), lambda: NOW)
         flash = installer._flash
         installer.start()
         assert installer.state is InstallState.TRIAL
@@ -167,8 +141,8 @@ def test_trial_is_taken_back_after_too_many_starts(cut_flash: Any) -> None:
     assert plan_install(installer.record, offer(9, (0, 2), (2, 1))) is not None, "a new deployment is"
 
 
-def test_wrong_bytes_are_not_staged(cut_flash: Any) -> None:
-    flash = cut_flash(with_old_set(cut_flash))
+def test_wrong_bytes_are_not_staged() -> None:
+    flash = CutFlash(with_old_set())
     installer = Installer(flash, lambda: NOW)
     installer.start()
     plan = plan_install(installer.record, NEW)
@@ -178,12 +152,12 @@ def test_wrong_bytes_are_not_staged(cut_flash: Any) -> None:
     assert running(installer) == expected(OLD)
 
 
-def test_flash_that_lies_is_found_by_reading_back(cut_flash: Any) -> None:
-    class Lying(cut_flash):
+def test_flash_that_lies_is_found_by_reading_back() -> None:
+    class Lying(CutFlash):
         def write(self, region: str, data: bytes) -> None:
             super().write(region, data[:-1] + b"?" if region.startswith("applications/") else data)
 
-    flash = Lying(with_old_set(cut_flash))
+    flash = Lying(with_old_set())
     installer = Installer(flash, lambda: NOW)
     installer.start()
     plan = plan_install(installer.record, NEW)
@@ -192,8 +166,8 @@ def test_flash_that_lies_is_found_by_reading_back(cut_flash: Any) -> None:
     assert running(installer) == expected(OLD)
 
 
-def test_damaged_active_image_is_dropped_and_fetched_again(cut_flash: Any) -> None:
-    flash = cut_flash(with_old_set(cut_flash))
+def test_damaged_active_image_is_dropped_and_fetched_again() -> None:
+    flash = CutFlash(with_old_set())
     region = f"applications/{COMPONENTS[0]}/a"
     assert region in flash.durable
     flash.durable[region] = b"rot" + flash.durable[region][3:]
@@ -205,8 +179,8 @@ def test_damaged_active_image_is_dropped_and_fetched_again(cut_flash: Any) -> No
     assert running(installer) == expected(OLD)
 
 
-def test_damaged_trial_image_takes_the_whole_set_back(cut_flash: Any) -> None:
-    flash = cut_flash(with_old_set(cut_flash))
+def test_damaged_trial_image_takes_the_whole_set_back() -> None:
+    flash = CutFlash(with_old_set())
     installer = Installer(flash, lambda: NOW)
     installer.start()
     install(installer, NEW)
@@ -218,16 +192,16 @@ def test_damaged_trial_image_takes_the_whole_set_back(cut_flash: Any) -> None:
     assert "damaged in flash" in restarted.record.outcomes[-1].reason
 
 
-def test_both_record_copies_damaged_is_an_error_not_an_empty_device(cut_flash: Any) -> None:
-    durable = with_old_set(cut_flash)
+def test_both_record_copies_damaged_is_an_error_not_an_empty_device() -> None:
+    durable = with_old_set()
     for region in RECORD_REGIONS:
         durable[region] = durable[region][:-1] + bytes([durable[region][-1] ^ 1])
     with pytest.raises(WireError, match="CRC-32"):
-        Installer(cut_flash(durable), lambda: NOW)
+        Installer(CutFlash(durable), lambda: NOW)
 
 
-def test_removing_everything_needs_no_trial(cut_flash: Any) -> None:
-    flash = cut_flash(with_old_set(cut_flash))
+def test_removing_everything_needs_no_trial() -> None:
+    flash = CutFlash(with_old_set())
     installer = Installer(flash, lambda: NOW)
     installer.start()
     install(installer, offer(3))
@@ -237,8 +211,8 @@ def test_removing_everything_needs_no_trial(cut_flash: Any) -> None:
     assert {o.reason for o in installer.record.outcomes} == {"removed"}
 
 
-def test_refused_offer_is_reported_once_and_not_tried_again(cut_flash: Any) -> None:
-    flash = cut_flash(with_old_set(cut_flash))
+def test_refused_offer_is_reported_once_and_not_tried_again() -> None:
+    flash = CutFlash(with_old_set())
     installer = Installer(flash, lambda: NOW)
     installer.start()
     installer.refuse(plan_install(installer.record, NEW), "not signed by a trusted key")
@@ -257,8 +231,8 @@ def chain(versions: int) -> Iterator[Offer]:
         yield offer(10 + version, (0, version))
 
 
-def test_many_updates_in_a_row_alternate_slots(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_many_updates_in_a_row_alternate_slots() -> None:
+    flash = CutFlash()
     installer = Installer(flash, lambda: NOW)
     installer.start()
     slots = []

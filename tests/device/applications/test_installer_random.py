@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import uuid
 from typing import Any
 
 from hypothesis import given, settings, strategies as st
+from tests.device.applications.offers import COMPONENTS, NOW, STORE, offer
+from tests.device.cut_flash import CutFlash, PowerCutError
 from tests.fixtures.effort import examples
 
 from armillary.device.applications.installer import Installer
 from armillary.update.plan import plan_install
 from armillary.update.transaction import InstallState
-from armillary.wire.device.checkin import Offer, OfferedImage
+from armillary.wire.device.checkin import Offer
 
-NOW = 1_800_000_000
-# component -> version (0: not in the set)
-SETS = st.dictionaries(st.integers(1, 3), st.integers(1, 3), max_size=3)
+# component -> version
+SETS = st.dictionaries(st.integers(0, 2), st.integers(1, 3), max_size=3)
 STEPS = st.lists(
     st.tuples(SETS, st.sampled_from(["healthy", "crashes", "restart"]), st.integers(1, 60), st.integers(0, 10**6)),
     min_size=1,
@@ -26,36 +25,11 @@ STEPS = st.lists(
 )
 
 
-def package(component: int, version: int) -> bytes:
-    return f"package {component}.{version} ".encode() * (5 + version)
-
-
-def offer(number: int, wanted: dict[int, int]) -> Offer:
-    return Offer(
-        offer_id=uuid.UUID(int=number + 10**6),
-        deployment_id=uuid.UUID(int=number),
-        images=tuple(
-            OfferedImage(
-                component_id=uuid.UUID(int=component),
-                image_id=uuid.UUID(int=component * 10 + version),
-                image_type=10,
-                name=f"app{component}",
-                size=len(package(component, version)),
-                sha256=hashlib.sha256(package(component, version)).digest(),
-            )
-            for component, version in wanted.items()
-        ),
-    )
-
-
-STORE = {uuid.UUID(int=c * 10 + v): package(c, v) for c in (1, 2, 3) for v in (1, 2, 3)}
-
-
 def running(installer: Installer) -> dict[int, int]:
     found = {}
     for image in installer.record.active:
         assert installer.package(image) == STORE[image.image_id]
-        found[image.component_id.int] = image.image_id.int % 10
+        found[COMPONENTS.index(image.component_id)] = image.image_id.int % 1000
     return found
 
 
@@ -77,22 +51,22 @@ def one_round(flash: Any, wanted: Offer, health: str) -> Installer:
 
 @settings(max_examples=examples(150), deadline=None)
 @given(steps=STEPS)
-def test_random_histories(steps: list[Any], cut_flash_type: Any, power_cut_type: Any) -> None:
+def test_random_histories(steps: list[Any]) -> None:
     durable: dict[str, bytes] = {}
     legal: list[dict[int, int]] = [{}]
     for number, (wanted, health, cut_at, seed) in enumerate(steps, 1):
         legal.append(wanted)
-        flash = cut_flash_type(durable, cut_at=cut_at, seed=seed)
-        with contextlib.suppress(power_cut_type):
-            one_round(flash, offer(number, wanted), health)
+        flash = CutFlash(durable, cut_at=cut_at, seed=seed)
+        with contextlib.suppress(PowerCutError):
+            one_round(flash, offer(number, *wanted.items()), health)
         # A device that is switched off in good order has nothing pending either.
         durable = flash.durable
-        check = Installer(cut_flash_type(durable), lambda: NOW)
+        check = Installer(CutFlash(durable), lambda: NOW)
         assert running(check) in legal
         assert len(check.record.outcomes) <= 64
-    final = {1: 1, 3: 3}
-    last = cut_flash_type(durable)
+    final = {0: 1, 2: 3}
+    last = CutFlash(durable)
     for _ in range(3):
-        installer = one_round(last, offer(10**5, final), "healthy")
+        installer = one_round(last, offer(10**5, *final.items()), "healthy")
     assert running(installer) == final
     assert set(last.regions("applications/")) == {image.region for image in installer.record.active}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
+from tests.device.cut_flash import CutFlash
 
 from armillary.device.checkin import endpoint as endpoints
 from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
@@ -210,8 +211,8 @@ def test_a_proxy_variable_redirects_no_device(monkeypatch: pytest.MonkeyPatch) -
     assert ask(answer(body=checkin.encode_challenge(message)), challenge) == message
 
 
-def test_only_tls_1_3_and_only_one_root(tiny_service: Any, cut_flash: Any) -> None:
-    context = tls_context(tiny_service.root.public_bytes(serialization.Encoding.PEM).decode(), DeviceClock(cut_flash()))
+def test_only_tls_1_3_and_only_one_root(tiny_service: Any) -> None:
+    context = tls_context(tiny_service.root.public_bytes(serialization.Encoding.PEM).decode(), DeviceClock(CutFlash()))
     assert context.minimum_version is ssl.TLSVersion.TLSv1_3
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
+from tests.device.cut_flash import CutFlash, PowerCutError
 from tests.fixtures.processes import killed_process
 
 from armillary.device.checkin.daa import DeviceAuthentication
@@ -103,30 +104,30 @@ def test_replaced_files_are_never_half(tmp_path: Path) -> None:
 # -- clock -------------------------------------------------------------------------------------------------------
 
 
-def test_time_follows_the_service_and_never_the_host_afterwards(cut_flash: Any) -> None:
+def test_time_follows_the_service_and_never_the_host_afterwards() -> None:
     steady, wall = [100.0], [0.0]
-    clock = DeviceClock(cut_flash(), monotonic=lambda: steady[0], wall=lambda: wall[0])
+    clock = DeviceClock(CutFlash(), monotonic=lambda: steady[0], wall=lambda: wall[0])
     assert (clock.now(), clock.signed) == (0, False)
     clock.set_from_service(NOW)
     steady[0], wall[0] = 160.0, 4e9
     assert (clock.now(), clock.signed) == (NOW + 60, True)
 
 
-def test_a_host_set_back_to_1970_is_not_believed(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_a_host_set_back_to_1970_is_not_believed() -> None:
+    flash = CutFlash()
     DeviceClock(flash, monotonic=lambda: 0.0, wall=lambda: 0.0).set_from_service(NOW)
     assert DeviceClock(flash, monotonic=lambda: 0.0, wall=lambda: 0.0).now() == NOW
 
 
-def test_a_service_that_goes_back_in_time_is_not_followed(cut_flash: Any) -> None:
-    clock = DeviceClock(cut_flash(), monotonic=lambda: 0.0, wall=lambda: 0.0)
+def test_a_service_that_goes_back_in_time_is_not_followed() -> None:
+    clock = DeviceClock(CutFlash(), monotonic=lambda: 0.0, wall=lambda: 0.0)
     clock.set_from_service(NOW)
     clock.set_from_service(NOW - 10)
     assert clock.now() == NOW
 
 
-def test_time_is_stored_at_most_hourly(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_time_is_stored_at_most_hourly() -> None:
+    flash = CutFlash()
     clock = DeviceClock(flash, monotonic=lambda: 0.0, wall=lambda: 0.0)
     clock.set_from_service(NOW)
     before = flash.operations
@@ -277,24 +278,24 @@ CONFIGURATION = DeviceConfiguration(
 )
 
 
-def test_configuration_is_read_back(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_configuration_is_read_back() -> None:
+    flash = CutFlash()
     with pytest.raises(DataFolderError, match="never finished"):
         load_configuration(flash)
     store_configuration(flash, CONFIGURATION)
     assert load_configuration(flash) == CONFIGURATION
 
 
-def test_configuration_survives_a_power_cut_while_it_is_replaced(cut_flash: Any, power_cut: Any) -> None:
-    flash = cut_flash()
+def test_configuration_survives_a_power_cut_while_it_is_replaced() -> None:
+    flash = CutFlash()
     store_configuration(flash, CONFIGURATION)
     newer = dataclasses.replace(CONFIGURATION, os_version="26.12")
     for cut_at in range(1, 4):
         for seed in range(5):
-            cut = cut_flash(flash.durable, cut_at=cut_at, seed=seed)
-            with pytest.raises(power_cut):
+            cut = CutFlash(flash.durable, cut_at=cut_at, seed=seed)
+            with pytest.raises(PowerCutError):
                 store_configuration(cut, newer)
-            assert load_configuration(cut_flash(cut.durable)) in (CONFIGURATION, newer)
+            assert load_configuration(CutFlash(cut.durable)) in (CONFIGURATION, newer)
 
 
 # -- back-off ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from tests.device.cut_flash import CutFlash, PowerCutError
 
 from armillary.device.state.reports import MAX_QUEUED, Incident, ReportQueue
 from armillary.errors import WireError
@@ -20,8 +21,8 @@ def queue(flash: Any, boot_count: int = 1, now: int = NOW) -> ReportQueue:
     return ReportQueue(flash, lambda: now, boot_count)
 
 
-def test_equal_incidents_are_counted_until_they_are_sealed(cut_flash: Any) -> None:
-    reports = queue(cut_flash())
+def test_equal_incidents_are_counted_until_they_are_sealed() -> None:
+    reports = queue(CutFlash())
     reports.add(CRASH)
     reports.add(CRASH)
     [sealed] = reports.seal()
@@ -32,15 +33,15 @@ def test_equal_incidents_are_counted_until_they_are_sealed(cut_flash: Any) -> No
     assert [r.count for r in reports.seal()] == [1]
 
 
-def test_numbers_are_never_used_again(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_numbers_are_never_used_again() -> None:
+    flash = CutFlash()
     first = queue(flash)
     first.acknowledge([first.add(CRASH)])
-    assert queue(cut_flash(flash.durable), boot_count=2).add(CRASH).sequence == 2
+    assert queue(CutFlash(flash.durable), boot_count=2).add(CRASH).sequence == 2
 
 
-def test_equal_incidents_of_different_boots_are_different_reports(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_equal_incidents_of_different_boots_are_different_reports() -> None:
+    flash = CutFlash()
     queue(flash, 1).add(CRASH)
     one = queue(flash, 1)
     one.add(CRASH)
@@ -50,18 +51,18 @@ def test_equal_incidents_of_different_boots_are_different_reports(cut_flash: Any
     assert [r.boot_count for r in two.seal()] == [1, 2]
 
 
-def test_a_sealed_report_is_the_same_after_a_restart(cut_flash: Any) -> None:
-    flash = cut_flash()
+def test_a_sealed_report_is_the_same_after_a_restart() -> None:
+    flash = CutFlash()
     reports = queue(flash)
     reports.add(CRASH)
     sent = reports.seal()
-    after = queue(cut_flash(flash.durable), boot_count=1, now=NOW + 50)
+    after = queue(CutFlash(flash.durable), boot_count=1, now=NOW + 50)
     after.add(CRASH)
     assert after.seal()[0] == sent[0]
 
 
-def test_a_full_queue_counts_what_it_cannot_hold(cut_flash: Any) -> None:
-    reports = queue(cut_flash())
+def test_a_full_queue_counts_what_it_cannot_hold() -> None:
+    reports = queue(CutFlash())
     for number in range(MAX_QUEUED + 50):
         reports.add(Incident(event_type="AppExit", description=str(number)))
     assert len(reports) == MAX_QUEUED
@@ -76,17 +77,15 @@ def test_a_full_queue_counts_what_it_cannot_hold(cut_flash: Any) -> None:
     assert [r.sequence for r in seen] == sorted({r.sequence for r in seen})
 
 
-def test_time_that_runs_backwards_gives_legal_reports(cut_flash: Any) -> None:
+def test_time_that_runs_backwards_gives_legal_reports() -> None:
     times = iter([NOW, NOW - 1000])
-    reports = ReportQueue(cut_flash(), lambda: next(times), 1)
+    reports = ReportQueue(CutFlash(), lambda: next(times), 1)
     reports.add(CRASH)
     report = reports.add(CRASH)
     assert report.start <= report.end
 
 
-def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed(
-    cut_flash: Any, power_cut: Any
-) -> None:
+def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed() -> None:
     def story(flash: Any, received: dict[int, Any]) -> None:
         """Queue three, deliver them one check-in at a time; the service keeps what it got by number."""
         reports = queue(flash)
@@ -97,15 +96,15 @@ def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed
         received.update({r.sequence: r for r in batch})
         reports.acknowledge(batch)
 
-    whole = cut_flash()
+    whole = CutFlash()
     story(whole, {})
     for cut_at in range(1, whole.operations + 1):
         for seed in range(4):
             received: dict[int, Any] = {}
-            flash = cut_flash(cut_at=cut_at, seed=seed)
-            with pytest.raises(power_cut):
+            flash = CutFlash(cut_at=cut_at, seed=seed)
+            with pytest.raises(PowerCutError):
                 story(flash, received)
-            after = queue(cut_flash(flash.durable), boot_count=2)
+            after = queue(CutFlash(flash.durable), boot_count=2)
             for report in after.seal():
                 assert received.get(report.sequence, report) == report, "a report that was sent has changed"
                 received[report.sequence] = report
@@ -114,6 +113,6 @@ def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed
             assert sorted(descriptions) == [str(n) for n in range(len(descriptions))], "an older one is missing"
 
 
-def test_damage_is_not_taken_for_an_empty_queue(cut_flash: Any) -> None:
+def test_damage_is_not_taken_for_an_empty_queue() -> None:
     with pytest.raises(WireError):
-        queue(cut_flash({"device/reports": b"\xa0"}))
+        queue(CutFlash({"device/reports": b"\xa0"}))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page about the operator API: roles from the role table, bodies and queries from the OpenAPI document."""
+"""The page about the operator API: roles from the rows of routes, bodies and queries from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any, cast
 
-from fastapi.routing import APIRoute
-
-from armillary.api.app import create_app
-from armillary.api.azure import names as azure_names
-from armillary.api.http import auth, connection, json_body, problems, routes
+from armillary.api.app import SHAPES, create_app
+from armillary.api.azure import images, names as azure_names, shape as azure
+from armillary.api.http import connection, json_body, problems, route
+from armillary.api.native.platform import application_files
 from armillary.settings import Settings
 
 INTRODUCTION = f"""\
@@ -33,12 +32,12 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
   service: that one is taken (409) is told to who wants to make one of that id; by whom and for what is not.
 - Native lists answer `{{"items": [...], "next": cursor}}`; pass `next` as `after` for the next page. Management lists
   answer `{{"value": [...], "nextLink": url}}`.
-- A body may have {routes.BODY_LIMIT_BYTES >> 10} KiB, with an image in it {routes.IMAGE_BODY_LIMIT_BYTES >> 20} MiB;
+- A body may have {route.BODY_LIMIT_BYTES >> 10} KiB, with an image in it {images.IMAGE_BODY_LIMIT_BYTES >> 20} MiB;
   target and headers {connection.MAX_HEAD_BYTES >> 10} KiB in {connection.MAX_HEADERS} headers. A head takes at most
   {connection.HEAD_TIMEOUT_S:.0f} seconds, a body {connection.BODY_TIMEOUT_S:.0f} and one more for each
   {connection.BODY_BYTES_A_SECOND >> 10} KiB of it.
 - JSON is UTF-8, has each name once, no NaN, Infinity or lone surrogate, and at most {json_body.MAX_VALUES:,} values
-  (a template or an application {routes.VALUES["POST /api/v1/application/import"]:,}), {json_body.MAX_NAMES:,} names in
+  (a template or an application {application_files.VALUES:,}), {json_body.MAX_NAMES:,} names in
   one object; more are answered with 413.
 - Errors of native routes are problem details (RFC 9457) with a stable `code` ([errors](errors.md)) and a `remedy`.
   Management routes answer `{{"error": {{"code", "message", ...}}}}` as Azure Resource Manager does; code and remedy are
@@ -74,10 +73,7 @@ def api_page(notice: str) -> str:
     app = create_app(nothing, nothing, nothing, Settings())  # routes are looked at, never called
     lines = ["# Operator API", notice, INTRODUCTION, *_statuses(), MANAGEMENT]
     lines += ["| method | path | role | what it does |", "|---|---|---|---|"]
-    known = [route for route in app.routes if isinstance(route, APIRoute)]
-    for route in known:
-        if problems.is_azure(route.path) and route.path not in auth.UNKNOWN_PATHS:
-            lines += [_row(route, method) for method in sorted(route.methods or ())]
+    lines += map(_row, azure.SHAPE.routes)
     lines += ["", "## Native API", ""]
     document = app.openapi()
     operations = [
@@ -96,11 +92,11 @@ def _statuses() -> Iterator[str]:
     yield "| status | codes |"
     yield "|---|---|"
     found: dict[int, list[str]] = {}
-    for kind, (status, _) in problems.STATUS.items():
+    for kind, status in problems.STATUS.items():
         found.setdefault(status, []).append(kind.code)
-    for status, (code, _, _) in problems.FRAMEWORK.items():
+    for status, (code, _) in problems.FRAMEWORK.items():
         found.setdefault(status, []).append(code)
-    for code, (status, _) in problems.STATUS_OF_CODE.items():
+    for code, status in problems.STATUS_OF_CODE.items():
         found.setdefault(status, []).append(code)
     for status, code in problems.OF_CONNECTIONS.items():
         found.setdefault(status, []).append(code)
@@ -111,14 +107,14 @@ def _statuses() -> Iterator[str]:
     yield ""
 
 
-def _row(route: APIRoute, method: str) -> str:
-    short = route.path.replace(azure_names.CATALOGS, "{catalogs}")
-    what = (inspect.getdoc(route.endpoint) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
-    return f"| {method} | `{short}` | {auth.ACCESS[f'{method} {route.path}']} | {what} |"
+def _row(row: route.Route) -> str:
+    short = row.path.replace(azure_names.CATALOGS, "{catalogs}")
+    what = (inspect.getdoc(row.endpoint) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+    return f"| {row.method} | `{short}` | {row.role} | {what} |"
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
-    role = auth.ACCESS[f"{method} {path}"]
+    role = SHAPES.routes[f"{method} {path}"].role
     yield f"**`{method} {path}`** · {role}  "
     yield operation["description"].partition("\n\n")[0].replace("\n", " ").strip()
     queries = [one for one in operation.get("parameters", []) if one["in"] == "query"]

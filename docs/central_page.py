@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from itertools import groupby
 
 from armillary.api.central import call as central_call
+from armillary.api.central.later import loaded
 from armillary.api.central.table import OPERATIONS, Operation
 
 INTRODUCTION = f"""\
@@ -157,9 +157,7 @@ def central_page(notice: str) -> str:
 
 
 def _row(operation: Operation) -> str:
-    module, _, name = operation.endpoint.partition(":")
-    function = getattr(importlib.import_module(f"armillary.api.central.{module}"), name)
-    what = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").rstrip(".")
+    said = (inspect.getdoc(loaded(operation.endpoint)) or "").partition("\n\n")[0]
+    what = said.replace("\n", " ").replace("``", "`").rstrip(".")
     preview = " *(preview)*" if operation.preview else ""
-    note = f" {operation.note}" if operation.note else ""
-    return f"| `{operation.method} {operation.path}`{preview} | {operation.role} | {what}.{note} |"
+    return f"| `{operation.method} {operation.path}`{preview} | {operation.role} | {what}. |"

@@ -13,10 +13,12 @@ from urllib.parse import quote
 from tests.api.running_service import CATALOGS, VERSION, RunningService
 from tests.attacks.tenant_world import ROLES, Ask, Caller, Tenant, operation_on
 
+from armillary.api.app import SHAPES
 from armillary.api.azure.operations import decode
 from armillary.api.central import table as central_table
 from armillary.api.central.template_id import name_for
-from armillary.api.http import auth, scope
+from armillary.api.http.route import FACTORY, RANK, Reach
+from armillary.api.iot_hub import call as iot_hub_call
 
 V1 = "/api/v1"
 # Places of paths that hold nothing of an owner.
@@ -24,7 +26,7 @@ OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
     "user", "rerun", "entry", "file", "release_id",
 }  # fmt: skip
-KEYS = sorted(key for key, role in auth.ACCESS.items() if role in (*auth.RANK, auth.FACTORY) and "{rest" not in key)
+KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
 
 # What routes do not answer without ---------------------------------------------------------------------------------
@@ -115,7 +117,7 @@ class Pair:
 
 def of_the_tokens_catalog(key: str) -> bool:
     """Routes in IoT Hub's and IoT Central's shape name no catalog: they are about the token's."""
-    return f" {scope.IOT_HUB_PREFIX}/" in key or central_table.is_central(key.partition(" ")[2])
+    return f" {iot_hub_call.ROOT}/" in key or central_table.is_central(key.partition(" ")[2])
 
 
 def version_of(template: str) -> str:
@@ -198,9 +200,9 @@ def pairs(world: World) -> Iterator[Pair]:
     """All of the matrix that is about ids and about the name of the other catalog."""
     for key in KEYS:
         method, template = key.split(" ", 1)
-        if key in scope.FREE:
+        if SHAPES.routes[key].reach is Reach.CALLER:
             continue
-        own = [f"catalog={world.mine.name}"] if key in scope.NARROWED else []
+        own = [f"catalog={world.mine.name}"] if SHAPES.routes[key].narrowed else []
         for them, nobody in combinations(key, world):
             asks = [Ask(method, target(template, ids, *own), body_for(key, world.mine)) for ids in (them, nobody)]
             yield Pair(key, asks[0], asks[1], (sent_with(them, template), sent_with(nobody, template)))

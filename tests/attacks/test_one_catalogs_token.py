@@ -7,16 +7,20 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 from tests.api.native.hub.test_native_hub import Connected
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
 
+from armillary.api.app import SHAPES
 from armillary.api.azure import names, operations
 from armillary.api.central import table as central_table
-from armillary.api.http import auth, routes, scope
+from armillary.api.http import auth, routes
+from armillary.api.http.route import FACTORY, RANK, Reach, Route
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.errors import UnauthenticatedError
 from armillary.sim.device.wire_device import WireDevice
@@ -98,7 +102,7 @@ def test_each_sees_and_changes_his_own(alice: Owner, bob: Owner) -> None:
 
 def of_the_tokens_catalog(key: str) -> bool:
     """Whether a route names no catalog and is about the token's own: those in IoT Hub's and IoT Central's shape."""
-    return f" {scope.IOT_HUB_PREFIX}/" in key or central_table.is_central(key.partition(" ")[2])
+    return f" {iot_hub_call.ROOT}/" in key or central_table.is_central(key.partition(" ")[2])
 
 
 def shows_nothing_of(other: Owner, asker: Owner, method: str, path: str) -> bool:
@@ -120,7 +124,7 @@ def shows_nothing_of(other: Owner, asker: Owner, method: str, path: str) -> bool
 def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
     alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [f"{root}/devices/{'0' * 128}" for root in (scope.IOT_HUB_PREFIX, central_table.ROOT)]
+    paths = [f"{root}/devices/{'0' * 128}" for root in (iot_hub_call.ROOT, central_table.ROOT)]
     assert all(shows_nothing_of(bob, alice, "GET", path) for path in paths)
     theirs = alice.service.service.registry.catalogs.get(bob.name)
     monkeypatch.setattr(iot_hub_call, "catalog_of", lambda _: theirs)
@@ -128,7 +132,7 @@ def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_wou
 
 
 @pytest.mark.parametrize(
-    "key", sorted(key for key, role in auth.ACCESS.items() if role in auth.RANK and "{rest" not in key)
+    "key", sorted(key for key, row in SHAPES.routes.items() if row.role in RANK and "{rest" not in key)
 )
 def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, key: str) -> None:
     """Every route of the table, whoever adds the next: about another catalog, or about none, it says no.
@@ -139,7 +143,7 @@ def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, 
     filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
     path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
     reply = refused.service.call(method, f"{path}?{VERSION}", {} if method != "GET" else None, token=refused.token)
-    if key in scope.FREE:
+    if SHAPES.routes[key].reach is Reach.CALLER:
         assert reply.status in (200, 400, 404)  # 400: it reads its own body and nothing else
     elif of_the_tokens_catalog(key):
         assert shows_nothing_of(untouched, refused, method, path)
@@ -151,8 +155,8 @@ def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, 
     "key",
     sorted(
         key
-        for key, role in auth.ACCESS.items()
-        if (role in auth.RANK or role == auth.FACTORY) and "{rest" not in key and key not in scope.FREE | scope.NARROWED
+        for key, row in SHAPES.routes.items()
+        if (row.role in RANK or row.role == FACTORY) and row.reach is not Reach.CALLER and not row.narrowed
     ),
 )
 def test_the_own_catalogs_name_in_the_query_opens_no_route(refused: Owner, untouched: Owner, key: str) -> None:
@@ -180,7 +184,12 @@ def test_an_administrator_of_one_catalog_makes_no_token_of_all(
         assert alice.service.call("GET", f"/api/v1/devices?catalog={query}", token=boss).status == 400
     # Mutation: with the name in the query taken at its word, on a route that reads none, the token would be made.
     monkeypatch.setattr(routes, "check_names", lambda *_: None)
-    monkeypatch.setattr(scope, "NARROWED", scope.NARROWED | {"POST /api/v1/tokens"})
+    check_scope = auth.check_scope
+
+    def narrowed(request: Request, row: Route, *given: Any) -> Any:
+        return check_scope(request, replace(row, narrowed=True), *given)
+
+    monkeypatch.setattr(auth, "check_scope", narrowed)
     assert alice.service.call("POST", f"/api/v1/tokens?catalog={alice.name}", wanted, token=boss).status == 201
 
 

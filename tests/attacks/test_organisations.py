@@ -12,8 +12,10 @@ import pytest
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
+from armillary.api.app import SHAPES
 from armillary.api.central import table as central_table
-from armillary.api.http import auth, scope
+from armillary.api.http import scope
+from armillary.api.http.route import FACTORY, RANK, OfOrganisation, Reach
 from armillary.sim.device.wire_device import WireDevice
 
 
@@ -107,8 +109,8 @@ def test_the_tree_shows_its_own_part_only(tree: Tree) -> None:
     "key",
     sorted(
         key
-        for key, role in auth.ACCESS.items()
-        if (role in auth.RANK or role == auth.FACTORY) and "{rest" not in key and key not in scope.FREE
+        for key, row in SHAPES.routes.items()
+        if (row.role in RANK or row.role == FACTORY) and row.reach is not Reach.CALLER
     ),
 )
 def test_no_other_route_answers_it(tree: Tree, key: str) -> None:
@@ -121,7 +123,7 @@ def test_no_other_route_answers_it(tree: Tree, key: str) -> None:
     call = tree.owner.service.call
     version = "api-version=2022-10-31-preview" if central_table.is_central(path) else VERSION
     reply = call(method, f"{path}?{version}&catalog={tree.owner.name}", body, token=tree.tokens["north"])
-    if key in scope.CENTRAL_OWN:
+    if SHAPES.routes[key].organisation is OfOrganisation.LIST:
         assert reply.status == 200
         assert tree.ids["north"].encode() in reply.raw or tree.devices["north"].device_id.encode() in reply.raw
         for others in (tree.devices["south"].device_id, tree.devices["none"].device_id, tree.ids["south"]):

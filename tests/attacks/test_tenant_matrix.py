@@ -32,9 +32,10 @@ from tests.attacks.tenant_asks import (
 )
 from tests.attacks.tenant_world import Answer, Ask, Caller, comparable, tenant
 
+from armillary.api.app import SHAPES
 from armillary.api.azure import names
 from armillary.api.http import auth, scope
-from armillary.api.http.query import LISTS
+from armillary.api.http.route import Reach
 from armillary.api.http.routes import GuardedRoute
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.enrolments import Applicant
@@ -128,12 +129,14 @@ def query_names(world: World) -> dict[str, frozenset[str]]:
 
 def test_who_is_let_in_is_decided_by_lists_that_a_person_has_read() -> None:
     """When this fails somebody added a route, and has to say here what a token of one catalog may do with it."""
-    assert scope.FREE == FREE
-    assert scope.NARROWED == NARROWED
-    assert {
+    rows = {key: row for key, row in SHAPES.routes.items() if "{rest" not in key}
+    assert {key for key, row in rows.items() if row.reach is Reach.CALLER} == FREE
+    assert {key for key, row in rows.items() if row.narrowed} == NARROWED
+    assert {key for key, row in rows.items() if row.reach is Reach.TOKEN} == set(filter(of_the_tokens_catalog, rows))
+    assert {key: row.lists for key, row in rows.items() if row.lists} == {
         "GET /api/v1/devices/{device_id}/telemetry/export": {"metric"},
         "GET /api/v1/groups/{group_id}/telemetry/export": {"metric"},
-    } == LISTS
+    }
 
 
 def test_no_route_takes_a_catalog_from_the_query_that_was_not_checked(world: World) -> None:
@@ -239,7 +242,7 @@ def test_a_query_that_two_could_read_differently_is_read_by_none(world: World) -
         method, template = key.split(" ", 1)
         path, _, needed = target(template, world.mine.for_key(key)).partition("?")
         given = {each.partition("=")[0]: each.partition("=")[2] for each in needed.split("&") if each}
-        for name in sorted({"catalog", "$top", *known.get(key, ()), *given} - LISTS.get(key, frozenset())):
+        for name in sorted({"catalog", "$top", *known.get(key, ()), *given} - SHAPES.routes[key].lists):
             mine = world.mine.name if name == "catalog" else given.get(name, "1")
             other = world.theirs.name if name == "catalog" else "2"
             rest = [f"{each}={value}" for each, value in given.items() if each != name]
@@ -305,7 +308,7 @@ def test_without_the_check_the_matrix_finds_that_everything_is_shown(
 ) -> None:
     """The control: with the scope of a token of all catalogs, each kind of row leaks."""
 
-    def everything(_request: Any, _key: str, _token: Any, _service: Any, query: Mapping[str, str]) -> scope.Scope:
+    def everything(_request: Any, _row: Any, _token: Any, _service: Any, query: Mapping[str, str]) -> scope.Scope:
         return scope.Scope(query.get("catalog"), is_of_one=False)  # type: ignore[arg-type]
 
     monkeypatch.setattr(auth, "check_scope", everything)

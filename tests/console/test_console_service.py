@@ -15,7 +15,7 @@ from tests.console.plain_browser import Browser
 from tests.console.rehearsed_data import device_id as rehearsed_id, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 
-from armillary.api.http.auth import ACCESS
+from armillary.api.app import SHAPES
 from armillary.console.application import create_console
 from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
@@ -285,7 +285,7 @@ def test_the_api_keeps_its_own_routes_beside_the_console(real: RealConsole):
 
 
 def test_each_action_asks_for_the_role_of_the_route_that_does_the_same():
-    assert {ACCESS[route] for route in ROUTES.values()} <= {"Contributor", "Administrator"}
+    assert {SHAPES.routes[route].role for route in ROUTES.values()} <= {"Contributor", "Administrator"}
 
 
 def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from armillary.api.http.callers import caller_of
-from armillary.api.http.problems import caller_left, framework_response, status_of
+from armillary.api.http.problems import caller_left, framework_problem, problem_details, status_of
 from armillary.console.authored import change as change_application, read as read_application, removal
 from armillary.console.dashboards import change as change_dashboards, read as read_dashboards
 from armillary.console.device import device_data, device_template, device_twin
@@ -248,14 +248,14 @@ def console_app(
         assert isinstance(error, ArmillaryError)  # noqa: S101 - registered for this class only
         if isinstance(error, SignInNeededError):
             return door.ask_to_sign_in(request)
-        page = _problem(desk, request, status_of(error)[0], error.code, error.message, error.remedy)
+        page = _problem(desk, request, status_of(error), error.code, error.message, error.remedy)
         page.headers.update(_when_to_return(error))
         return page
 
     def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
         if "text/html" not in request.headers.get("accept", ""):  # a program asks: browsers say what they show
-            return framework_response(request, error)
+            return problem_details(framework_problem(request, error))
         if error.status_code == 404:
             return explained(request, NotFoundError("nothing is at this address", remedy="Check the address."))
         remedy = "Use the links and forms of the page."

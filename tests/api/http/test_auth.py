@@ -6,16 +6,20 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from tests.api.running_service import RunningService
 
+from armillary.api.app import SHAPES
 from armillary.api.central import table as central_table
 from armillary.api.central.route import CentralRoute
-from armillary.api.http import auth
+from armillary.api.http import auth, route as rows
 from armillary.api.http.routes import GuardedRoute
+from armillary.api.http.shape import Shape, Shapes
+from armillary.api.native.shape import SHAPE
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 
 PUBLIC_ROUTES = {
@@ -89,7 +93,7 @@ def _path(template: str) -> str:
 def needed(key: str) -> str:
     """The role that a route needs, by what it does."""
     for routes, role in (
-        (PUBLIC_ROUTES, auth.PUBLIC), (SCRAPE_ROUTES, auth.SCRAPE), (FACTORY_ROUTES, auth.FACTORY),
+        (PUBLIC_ROUTES, rows.PUBLIC), (SCRAPE_ROUTES, rows.SCRAPE), (FACTORY_ROUTES, rows.FACTORY),
         (ADMINISTRATORS, "Administrator"), (READ_OTHERWISE, "Reader"), (KEYS_SHOWN, "Contributor"),
     ):  # fmt: skip
         if key in routes:
@@ -97,7 +101,8 @@ def needed(key: str) -> str:
     return "Reader" if key.startswith("GET ") or "{rest:path}" in key else "Contributor"
 
 
-ROLES = {key: needed(key) for key in auth.ACCESS}
+ACCESS = {key: row.role for key, row in SHAPES.routes.items()}
+ROLES = {key: needed(key) for key in ACCESS}
 
 
 def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningService) -> None:
@@ -107,25 +112,36 @@ def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningServi
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    central = {each.key for each in central_table.OPERATIONS}
+    central = {key for each in central_table.OPERATIONS for key in each.keys}
     assert not mounted & central
-    assert mounted | central == set(auth.ACCESS)
+    assert mounted | central == set(ACCESS)
     assert all(isinstance(route, GuardedRoute | CentralRoute) for route in service.app.routes)
 
 
 def test_the_table_gives_each_route_the_role_that_was_written_down_for_it() -> None:
-    assert {key: (role, ROLES[key]) for key, role in auth.ACCESS.items() if role != ROLES[key]} == {}
-    assert set(auth.ACCESS) >= ADMINISTRATORS | READ_OTHERWISE | KEYS_SHOWN
+    assert {key: (role, ROLES[key]) for key, role in ACCESS.items() if role != ROLES[key]} == {}
+    assert set(ACCESS) >= ADMINISTRATORS | READ_OTHERWISE | KEYS_SHOWN
+
+
+def test_no_route_is_mounted_without_a_row_and_none_has_two(service: RunningService) -> None:
+    with pytest.raises(TypeError, match="row"):
+        service.app.get("/api/v1/forgotten")(lambda: None)
+    with pytest.raises(TypeError, match="role"):
+        rows.Route("GET", "/api/v1/forgotten", lambda: None)  # type: ignore[call-arg]
+    row = SHAPES.routes["GET /api/v1/me"]
+    shape = Shape(routes=(row,), has=lambda _: True)
+    with pytest.raises(ValueError, match="two rows for GET /api/v1/me"):
+        Shapes(shape, shape)
 
 
 def test_only_the_declared_routes_are_public() -> None:
-    assert {key for key, role in auth.ACCESS.items() if role == auth.PUBLIC} == PUBLIC_ROUTES
-    assert {key for key, role in auth.ACCESS.items() if role == auth.SCRAPE} == SCRAPE_ROUTES
-    assert {key for key, role in auth.ACCESS.items() if role == auth.FACTORY} == FACTORY_ROUTES
-    assert set(auth.ACCESS.values()) == {auth.PUBLIC, auth.SCRAPE, auth.FACTORY, *auth.RANK}
+    assert {key for key, role in ACCESS.items() if role == rows.PUBLIC} == PUBLIC_ROUTES
+    assert {key for key, role in ACCESS.items() if role == rows.SCRAPE} == SCRAPE_ROUTES
+    assert {key for key, role in ACCESS.items() if role == rows.FACTORY} == FACTORY_ROUTES
+    assert set(ACCESS.values()) == {rows.PUBLIC, rows.SCRAPE, rows.FACTORY, *rows.RANK}
 
 
-@pytest.mark.parametrize("key", sorted(set(auth.ACCESS) - PUBLIC_ROUTES))
+@pytest.mark.parametrize("key", sorted(set(ACCESS) - PUBLIC_ROUTES))
 def test_no_route_answers_without_a_valid_token(service: RunningService, key: str) -> None:
     method, template = key.split(" ", 1)
     for headers in (
@@ -139,7 +155,7 @@ def test_no_route_answers_without_a_valid_token(service: RunningService, key: st
         assert reply.headers["www-authenticate"] == 'Bearer realm="armillary"'
 
 
-@pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in auth.RANK and role != "Reader"))
+@pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in rows.RANK and role != "Reader"))
 def test_a_role_below_the_routes_is_refused_before_the_body_is_read(service: RunningService, key: str) -> None:
     method, template = key.split(" ", 1)
     lower = {"Contributor": "Reader", "Administrator": "Contributor"}[ROLES[key]]
@@ -148,7 +164,7 @@ def test_a_role_below_the_routes_is_refused_before_the_body_is_read(service: Run
     assert ROLES[key] in reply.raw.decode()
 
 
-@pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in auth.RANK))
+@pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in rows.RANK))
 def test_the_routes_own_role_gets_past_the_guard(service: RunningService, key: str) -> None:
     """Positive control: with the named role the answer is about the request, not about the caller."""
     method, template = key.split(" ", 1)
@@ -162,9 +178,9 @@ def test_roles_rise_and_unknown_words_reach_nothing() -> None:
     roles = ("Reader", "Contributor", "Administrator")
     for i, role in enumerate(roles):
         for j, needed in enumerate(roles):
-            assert auth.allows(role, needed) is (i >= j)
-    assert not auth.allows("Administrator", "public")
-    assert not auth.allows("root", "Reader")
+            assert rows.allows(role, needed) is (i >= j)
+    assert not rows.allows("Administrator", "public")
+    assert not rows.allows("root", "Reader")
 
 
 def test_a_revoked_token_stops_working_at_once(service: RunningService) -> None:
@@ -190,11 +206,9 @@ def test_metrics_answer_this_host_without_a_token_but_not_a_proxy_on_it(service:
     assert service.call("GET", "/metrics", token="arm_wrong").status == 401
 
 
-def _scrape(peer: str | None) -> Request:
-    client = None if peer is None else (peer, 1)
-    return Request(
-        {"type": "http", "headers": [], "client": client, "method": "GET", "path": "/metrics", "query_string": b""}
-    )
+def _scrape(peer: str | None, app: Any = None) -> Request:
+    client, head = None if peer is None else (peer, 1), {"method": "GET", "path": "/metrics", "query_string": b""}
+    return Request({"type": "http", "headers": [], "client": client, "app": app, **head})
 
 
 @pytest.mark.parametrize(
@@ -205,9 +219,10 @@ def test_who_is_on_this_host(peer: str | None, here: bool) -> None:
 
 
 def test_a_scrape_from_elsewhere_needs_a_token(service: RunningService) -> None:
-    assert asyncio.run(auth.admit(_scrape("127.0.0.1"), auth.SCRAPE, service.service)) is None
+    row = SHAPES.routes["GET /metrics"]
+    assert asyncio.run(auth.admit(_scrape("127.0.0.1", service.app), row, SHAPE)) is None
     with pytest.raises(UnauthenticatedError):
-        asyncio.run(auth.admit(_scrape("192.0.2.1"), auth.SCRAPE, service.service))
+        asyncio.run(auth.admit(_scrape("192.0.2.1", service.app), row, SHAPE))
 
 
 def test_an_overlong_header_is_no_token(service: RunningService) -> None:

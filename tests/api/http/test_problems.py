@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import pytest
 
 from armillary import errors
+from armillary.api.app import SHAPES
+from armillary.api.azure.problems import azure_problem, word_of
+from armillary.api.central.problems import central_problem
 from armillary.api.http import problems
+from armillary.api.iot_hub.problems import iot_hub_problem
 
 LEAVES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.ArmillaryError)]
 
@@ -31,14 +36,15 @@ def _made(kind: type[errors.ArmillaryError]) -> errors.ArmillaryError:
 )
 def test_a_message_and_its_remedy_are_two_sentences(message: str, said: str) -> None:
     assert problems.sentences(message, "Do.") == said
-    assert problems.central_body(word="w", code="c", message=message, remedy="Do.")["error"]["message"] == said
+    answer = central_problem(problems.Problem("/api/devices", 400, "c", message, "Do."))
+    assert json.loads(answer.body)["error"]["message"] == said
 
 
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status(kind: type[errors.ArmillaryError]) -> None:
-    status, word = problems.status_of(_made(kind))
-    assert 400 <= status <= 504
-    assert word.isalpha()
+    problem = problems.explained("/", _made(kind))
+    assert 400 <= problem.status <= 504
+    assert word_of(problem).isalpha()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def test_every_error_has_a_status(kind: type[errors.ArmillaryError]) -> None:
     ],
 )
 def test_statuses_that_clients_rely_on(kind: type[errors.ArmillaryError], status: int) -> None:
-    assert problems.status_of(_made(kind))[0] == status
+    assert problems.status_of(_made(kind)) == status
 
 
 def test_the_problem_body_follows_rfc_9457() -> None:
@@ -77,14 +83,16 @@ def test_the_problem_body_follows_rfc_9457() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "azure"),
+    ("path", "form"),
     [
-        ("/subscriptions/a/x", True),
-        ("/SUBSCRIPTIONS/a", True),
-        ("/providers/Microsoft.AzureSphere/operations", True),
-        ("/api/v1/devices", False),
-        ("/", False),
+        ("/subscriptions/a/x", azure_problem),
+        ("/SUBSCRIPTIONS/a", azure_problem),
+        ("/providers/Microsoft.AzureSphere/operations", azure_problem),
+        ("/iothub/devices", iot_hub_problem),
+        ("/api/devices/a", central_problem),
+        ("/api/v1/devices", problems.problem_details),
+        ("/", problems.problem_details),
     ],
 )
-def test_the_path_decides_the_shape(path: str, azure: bool) -> None:
-    assert problems.is_azure(path) is azure
+def test_the_path_decides_the_form(path: str, form: problems.Form) -> None:
+    assert SHAPES.form(path) is form

@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 from tests.api.running_service import Reply, RunningService
 
-from armillary.api.http.auth import ACCESS
+from armillary.api.app import SHAPES
 from armillary.api.native.device_labels import with_names
 
 # Hub devices are called as their makers like.
@@ -70,7 +70,7 @@ def ask(service: RunningService, route: str, device_id: str) -> Reply:
 def routes() -> list[str]:
     """Of devices of either kind; streams never end, and deleting is done by its own tests."""
     about = ("/api/v1/devices/{device_id}", "/api/v1/rules/{rule_id}/trace/{device_id}")
-    return [key for key in ACCESS if key.split(" ")[1].startswith(about) and not key.endswith("/stream")]
+    return [key for key in SHAPES.routes if key.split(" ")[1].startswith(about) and not key.endswith("/stream")]
 
 
 def test_each_route_of_a_device_takes_a_hub_device_or_says_why_not(service: RunningService, owner: str) -> None:

@@ -12,7 +12,8 @@ from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
 from tests.hub.own_certificates import self_signed
 
-from armillary.api.http.auth import ACCESS, V1
+from armillary.api.app import SHAPES
+from armillary.api.native.parameters import V1
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN
 from armillary.console.hub_devices import pages_hub_devices
 from armillary.console.sources.source_api import ROUTES
@@ -206,7 +207,7 @@ def test_a_token_of_one_catalog_has_no_console(hub_scene: HubScene):
 
 @pytest.mark.parametrize("area", ["hub-device", "admission", "hub-enrolment", "service-key", "cloud-properties"])
 def test_every_area_asks_what_the_apis_route_asks(area: str):
-    assert ROUTES[area] in ACCESS
+    assert ROUTES[area] in SHAPES.routes
 
 
 def test_of_many_catalogs_one_is_chosen_from_a_list():

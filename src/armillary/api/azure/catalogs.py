@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Query
+from fastapi import Depends, Query
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
 from armillary.api.azure.call import AzureCall, azure_call, deleted, get_or_create, whole
 from armillary.api.azure.requests import CatalogBody, DeviceGroupBody, ListDeviceGroupsBody, ProductBody
-from armillary.api.http.routes import add_route
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup, Product
 
 Call = Annotated[AzureCall, Depends(azure_call)]
@@ -180,36 +180,6 @@ def delete_device_group(call: Call) -> Response:
     return deleted(lambda: registry.groups.delete(*place, actor=call.actor))
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    subscribed = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}/catalogs"
-    for method, path, endpoint in (
-        ("GET", subscribed, list_subscription_catalogs),
-        ("GET", names.CATALOGS, list_catalogs),
-        ("GET", names.CATALOG, get_catalog),
-        ("PUT", names.CATALOG, put_catalog),
-        ("PATCH", names.CATALOG, patch_catalog),
-        ("DELETE", names.CATALOG, delete_catalog),
-        ("POST", names.CATALOG + "/countDevices", count_devices),
-        ("POST", names.CATALOG + "/listDeviceGroups", list_catalog_device_groups),
-        ("GET", names.CATALOG + "/listDeviceGroups", next_catalog_device_groups),
-        ("GET", names.CATALOG + "/products", list_products),
-        ("GET", names.PRODUCT, get_product),
-        ("PUT", names.PRODUCT, put_product),
-        ("PATCH", names.PRODUCT, patch_product),
-        ("DELETE", names.PRODUCT, delete_product),
-        ("POST", names.PRODUCT + "/countDevices", count_devices),
-        ("POST", names.PRODUCT + "/generateDefaultDeviceGroups", generate_default_device_groups),
-        ("GET", names.PRODUCT + "/deviceGroups", list_device_groups),
-        ("GET", names.DEVICE_GROUP, get_device_group),
-        ("PUT", names.DEVICE_GROUP, put_device_group),
-        ("PATCH", names.DEVICE_GROUP, patch_device_group),
-        ("DELETE", names.DEVICE_GROUP, delete_device_group),
-        ("POST", names.DEVICE_GROUP + "/countDevices", count_devices),
-    ):
-        add_route(app, method, path, endpoint, include_in_schema=False)
-
-
 def _product(call: AzureCall) -> Product:
     return call.service.registry.products.get(call.part("catalog"), call.part("product"))
 
@@ -236,3 +206,29 @@ def _group_values(body: DeviceGroupBody) -> dict[str, str]:
         "regional_data_boundary": given.regionalDataBoundary,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+ROUTES = (
+    Route("GET", f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}/catalogs", list_subscription_catalogs, READER),
+    Route("GET", names.CATALOGS, list_catalogs, READER),
+    Route("GET", names.CATALOG, get_catalog, READER),
+    Route("PUT", names.CATALOG, put_catalog, CONTRIBUTOR),
+    Route("PATCH", names.CATALOG, patch_catalog, CONTRIBUTOR),
+    Route("DELETE", names.CATALOG, delete_catalog, ADMINISTRATOR),
+    Route("POST", names.CATALOG + "/countDevices", count_devices, READER),
+    Route("POST", names.CATALOG + "/listDeviceGroups", list_catalog_device_groups, READER),
+    Route("GET", names.CATALOG + "/listDeviceGroups", next_catalog_device_groups, READER),
+    Route("GET", names.CATALOG + "/products", list_products, READER),
+    Route("GET", names.PRODUCT, get_product, READER),
+    Route("PUT", names.PRODUCT, put_product, CONTRIBUTOR),
+    Route("PATCH", names.PRODUCT, patch_product, CONTRIBUTOR),
+    Route("DELETE", names.PRODUCT, delete_product, CONTRIBUTOR),
+    Route("POST", names.PRODUCT + "/countDevices", count_devices, READER),
+    Route("POST", names.PRODUCT + "/generateDefaultDeviceGroups", generate_default_device_groups, CONTRIBUTOR),
+    Route("GET", names.PRODUCT + "/deviceGroups", list_device_groups, READER),
+    Route("GET", names.DEVICE_GROUP, get_device_group, READER),
+    Route("PUT", names.DEVICE_GROUP, put_device_group, CONTRIBUTOR),
+    Route("PATCH", names.DEVICE_GROUP, patch_device_group, CONTRIBUTOR),
+    Route("DELETE", names.DEVICE_GROUP, delete_device_group, CONTRIBUTOR),
+    Route("POST", names.DEVICE_GROUP + "/countDevices", count_devices, READER),
+)

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import Depends, FastAPI
+from fastapi import Depends
 
 from armillary.api.azure import bodies, names
 from armillary.api.azure.call import AzureCall, azure_call, whole
 from armillary.api.azure.operations import utc
 from armillary.api.azure.requests import NonceBody
-from armillary.api.http.routes import add_route
+from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.service.authority.issued import thumbprint
 
 Call = Annotated[AzureCall, Depends(azure_call)]
@@ -59,12 +59,10 @@ def retrieve_proof_of_possession(call: Call, body: NonceBody) -> Body:
     }
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    for method, path, endpoint in (
-        ("GET", names.CATALOG + "/certificates", list_certificates),
-        ("GET", names.CERTIFICATE, get_certificate),
-        ("POST", names.CERTIFICATE + "/retrieveCertChain", retrieve_cert_chain),
-        ("POST", names.CERTIFICATE + "/retrieveProofOfPossessionNonce", retrieve_proof_of_possession),
-    ):
-        add_route(app, method, path, endpoint, include_in_schema=False)
+ROUTES = (
+    Route("GET", names.CATALOG + "/certificates", list_certificates, READER),
+    Route("GET", names.CERTIFICATE, get_certificate, READER),
+    Route("POST", names.CERTIFICATE + "/retrieveCertChain", retrieve_cert_chain, READER),
+    # The CA key signs.
+    Route("POST", names.CERTIFICATE + "/retrieveProofOfPossessionNonce", retrieve_proof_of_possession, ADMINISTRATOR),
+)

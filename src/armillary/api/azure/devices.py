@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
 from armillary.api.azure.call import AzureCall, accepted, azure_call, created, paged
 from armillary.api.azure.requests import CapabilityBody, ClaimBody, DeviceBody
-from armillary.api.http.routes import add_route
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.tenure import tenures
 from armillary.engines.records.schema.rows import (
     DEFAULT_PRODUCT,
@@ -156,24 +156,6 @@ def device_resource(service: SecurityService, device_id: str, parts: Mapping[str
     return _body(service, row, parts)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes; lists that begin with POST go on with GET, as the public client does on ``nextLink``."""
-    for method, path, endpoint in (
-        ("POST", names.CATALOG + "/listDevices", list_catalog_devices),
-        ("GET", names.CATALOG + "/listDevices", list_catalog_devices),
-        ("POST", names.CATALOG + "/listDeviceInsights", list_device_insights),
-        ("GET", names.CATALOG + "/listDeviceInsights", list_device_insights),
-        ("GET", names.DEVICE_GROUP + "/devices", list_group_devices),
-        ("POST", names.DEVICE_GROUP + "/claimDevices", claim_devices),
-        ("GET", names.DEVICE, get_device),
-        ("PUT", names.DEVICE, put_device),
-        ("PATCH", names.DEVICE, patch_device),
-        ("DELETE", names.DEVICE, delete_device),
-        ("POST", names.DEVICE + "/generateCapabilityImage", generate_capability_image),
-    ):
-        add_route(app, method, path, endpoint, include_in_schema=False)
-
-
 def _listed(call: AzureCall, chosen: DeviceFilter) -> Body:
     available = _available_os(call.service, call.part("catalog"))
     registry = call.service.registry
@@ -234,3 +216,20 @@ def _normal(product: str, group: str) -> tuple[str, str]:
 
 def _is_at(row: Device, product: str, group: str) -> bool:
     return (row.product or "").lower() == product.lower() and (row.group or "").lower() == group.lower()
+
+
+# Lists that begin with POST go on with GET, as the public client does on ``nextLink``.
+ROUTES = (
+    Route("POST", names.CATALOG + "/listDevices", list_catalog_devices, READER),
+    Route("GET", names.CATALOG + "/listDevices", list_catalog_devices, READER),
+    Route("POST", names.CATALOG + "/listDeviceInsights", list_device_insights, READER),
+    Route("GET", names.CATALOG + "/listDeviceInsights", list_device_insights, READER),
+    Route("GET", names.DEVICE_GROUP + "/devices", list_group_devices, READER),
+    Route("POST", names.DEVICE_GROUP + "/claimDevices", claim_devices, CONTRIBUTOR),
+    Route("GET", names.DEVICE, get_device, READER),
+    Route("PUT", names.DEVICE, put_device, CONTRIBUTOR),
+    Route("PATCH", names.DEVICE, patch_device, CONTRIBUTOR),
+    Route("DELETE", names.DEVICE, delete_device, CONTRIBUTOR),
+    # The service key signs away a protection.
+    Route("POST", names.DEVICE + "/generateCapabilityImage", generate_capability_image, ADMINISTRATOR),
+)

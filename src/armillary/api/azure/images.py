@@ -10,18 +10,19 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
 from armillary.api.azure.call import AzureCall, accepted, azure_call, base_url, created, deleted, paged
 from armillary.api.azure.requests import DeployedImage, DeploymentBody, ImageBody
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.native.parameters import V1
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.image import package as image_package
@@ -141,24 +142,6 @@ def image_resource(row: Image, parts: Mapping[str, str], base: str) -> Body:
     return bodies.image(row, parts, uri=f"{base}{V1}/images/{row.image_id}/package?{query}")
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    for method, path, endpoint in (
-        ("POST", names.CATALOG + "/uploadImage", upload_image),
-        ("GET", names.CATALOG + "/images", list_images),
-        ("GET", names.IMAGE, get_image),
-        ("PUT", names.IMAGE, put_image),
-        ("DELETE", names.IMAGE, delete_image),
-        ("POST", names.CATALOG + "/listDeployments", list_catalog_deployments),
-        ("GET", names.CATALOG + "/listDeployments", list_catalog_deployments),
-        ("GET", names.DEVICE_GROUP + "/deployments", list_group_deployments),
-        ("GET", names.DEPLOYMENT, get_deployment),
-        ("PUT", names.DEPLOYMENT, put_deployment),
-        ("DELETE", names.DEPLOYMENT, delete_deployment),
-    ):
-        add_route(app, method, path, endpoint, include_in_schema=False)
-
-
 def _package(body: ImageBody) -> bytes:
     encoded = body.properties.image if body.properties is not None else None
     if not encoded:
@@ -207,3 +190,23 @@ def _group_parts(call: AzureCall, group: DeviceGroup | None) -> Mapping[str, str
     if group is None:  # deleted between the two reads
         return {**call.parts, "product": names.DEFAULT, "device_group": names.UNASSIGNED}
     return {**call.parts, "product": group.product, "device_group": group.name}
+
+
+# An image package of 32 MiB in base64, and its JSON: the largest application a Linux-class chip profile allows.
+IMAGE_BODY_LIMIT_BYTES = 44 << 20
+# An image is one long text.
+IMAGE_VALUES = 1000
+_upload_row = partial(Route, body_limit=IMAGE_BODY_LIMIT_BYTES, values=IMAGE_VALUES)
+ROUTES = (
+    _upload_row("POST", names.CATALOG + "/uploadImage", upload_image, CONTRIBUTOR),
+    Route("GET", names.CATALOG + "/images", list_images, READER),
+    Route("GET", names.IMAGE, get_image, READER),
+    _upload_row("PUT", names.IMAGE, put_image, CONTRIBUTOR),
+    Route("DELETE", names.IMAGE, delete_image, CONTRIBUTOR),
+    Route("POST", names.CATALOG + "/listDeployments", list_catalog_deployments, READER),
+    Route("GET", names.CATALOG + "/listDeployments", list_catalog_deployments, READER),
+    Route("GET", names.DEVICE_GROUP + "/deployments", list_group_deployments, READER),
+    Route("GET", names.DEPLOYMENT, get_deployment, READER),
+    Route("PUT", names.DEPLOYMENT, put_deployment, CONTRIBUTOR),
+    Route("DELETE", names.DEPLOYMENT, delete_deployment, CONTRIBUTOR),
+)

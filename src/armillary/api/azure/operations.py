@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +75,16 @@ def decode(text: str) -> Operation:
     if not (isinstance(resource, str) and type(at) is int and type(has_result) is bool):
         raise unknown
     return Operation(operation_id, resource, at, has_result)
+
+
+def catalogs_of(parameters: Mapping[str, str]) -> Sequence[str] | None:
+    """The catalogs that the operation in a path is about; None for one without a result, which shows nothing.
+
+    Raises:
+        NotFoundError: as :func:`decode`.
+    """
+    operation = decode(parameters["operation"])
+    return names.catalog_of(operation.resource) if operation.has_result else None
 
 
 def utc(at: int | None) -> str | None:

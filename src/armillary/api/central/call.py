@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from armillary.api.central.table import Operation
 from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.iot_hub import call as iot_hub_call
@@ -105,17 +104,17 @@ class Call:
         self.service.audit.append(self.operator.name, operation, target, dict(detail or {}))
 
 
-def check_version(given: str | None, operation: Operation) -> str:
+def check_version(given: str | None, *, preview: bool) -> str:
     """The api-version of a request.
 
     Raises:
         InvalidArgumentError: none, an unknown one, or a stable one for what only previews have.
     """
-    known = PREVIEW if operation.preview else STABLE + PREVIEW
+    known = PREVIEW if preview else STABLE + PREVIEW
     if given is None or given not in known:
         raise InvalidArgumentError(
             f"api-version: expected {' or '.join(known[::-1])}, got {(given or 'none')[:40]!a}",
-            remedy=f"Send ?api-version={known[-1] if operation.preview else STABLE[-1]}.",
+            remedy=f"Send ?api-version={known[-1] if preview else STABLE[-1]}.",
         )
     return given
 

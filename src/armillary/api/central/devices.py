@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.api.central.call import Call, body_object, cursor, field, match, paged, quoted, wrong
 from armillary.api.central.template_id import Resolved, check_reach, resolve, template_id_of
-from armillary.api.http.auth import ADMINISTRATOR, allows
+from armillary.api.http.route import ADMINISTRATOR, allows
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.engines.records.queries.hub import HubIdentity
 from armillary.engines.records.schema.rows import Device

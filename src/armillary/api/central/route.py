@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IoT Central's public REST API (2022-07-31): one table of its operations, and how they are answered.
+"""All operations of IoT Central's public REST API (2022-07-31) as one route.
 
-What each does is in ``central_*.py``, read when it is first asked for: a service that nobody speaks to in this shape
+What each does is in its own module, read when it is first asked for: a service that nobody speaks to in this shape
 keeps nothing of it in memory, and no route object for each. An application there is a catalog here; a token of one
-catalog says which (``iot_hub_call.catalog_of``). docs/reference/iot-central.md is written from this table.
+catalog says which (``iot_hub/call.py``). docs/reference/iot-central.md is written from the table.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +19,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from armillary.api.central.table import OPERATIONS, READER, Operation, is_central
+from armillary.api.central.later import loaded
+from armillary.api.central.table import DEVICES, OPERATIONS, Operation, is_central
 from armillary.api.http.auth import admit
 from armillary.api.http.callers import caller_of, catalog_of, owner_of
-from armillary.api.http.routes import Answer, read_body, service_of, strict_request
+from armillary.api.http.routes import Answer, read_body, strict_request
+from armillary.api.http.shape import Shape
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 # What a request that is nothing of the table is admitted as: it shows nothing.
-NOTHING_KEY: Final = "GET /api/devices"
+NOTHING: Final = DEVICES[0]
 JSON_METHODS: Final = ("PUT", "PATCH", "POST")
 
 
@@ -69,7 +70,14 @@ _PATHS: Final = _by_path(OPERATIONS)
 
 
 class CentralRoute(BaseRoute):
-    """All of the table as one route. Guards as :class:`armillary.api.http.routes.GuardedRoute` does."""
+    """All of the table as one route. Guards as :class:`armillary.api.http.routes.GuardedRoute` does.
+
+    Args:
+        shape: That it is of.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the path is of this shape; path and method are looked at when the caller was let in."""
@@ -83,15 +91,13 @@ class CentralRoute(BaseRoute):
         found: Found = scope["central"]
         operation = found.operations.get(scope["method"])
         request = Request(scope, receive)
+        request.state.operator = await admit(request, operation or NOTHING, self._shape)
+        caller_of(request).admit(owner_of(request.state.operator), catalog_of(request.state.operator))
         if operation is None:
-            request.state.operator = await admit(request, READER, service_of(request), NOTHING_KEY)
-            caller_of(request).admit(owner_of(request.state.operator), catalog_of(request.state.operator))
             if not found.operations:
                 raise HTTPException(404, "Not Found")
             allowed = ", ".join(sorted(found.operations))
             raise HTTPException(405, "Method Not Allowed", headers={"Allow": allowed})
-        request.state.operator = await admit(request, operation.role, service_of(request), operation.key)
-        caller_of(request).admit(owner_of(request.state.operator), catalog_of(request.state.operator))
         response = await _answered(operation, request, found.parameters)
         await response(scope, receive, send)
 
@@ -99,13 +105,13 @@ class CentralRoute(BaseRoute):
 async def _answered(operation: Operation, request: Request, parameters: Mapping[str, str]) -> Response:
     from armillary.api.central.call import Call, check_version  # noqa: PLC0415 - see the head of this file
 
-    version = check_version(request.query_params.get("api-version"), operation)
+    version = check_version(request.query_params.get("api-version"), preview=operation.preview)
     body: Any = None
     if operation.method in JSON_METHODS:
-        sent = strict_request(request, operation.key)
+        sent = strict_request(request, operation)
         await read_body(sent, caller_of(request))
         body = await sent.json() if await sent.body() else None
-    endpoint = await run_in_threadpool(_endpoint, operation)
+    endpoint = await run_in_threadpool(loaded, operation.endpoint)
     call = Call(request, parameters, body, version)
     if inspect.iscoroutinefunction(endpoint):
         return _answer(await endpoint(call), operation)
@@ -114,9 +120,4 @@ async def _answered(operation: Operation, request: Request, parameters: Mapping[
 
 
 def _answer(result: Any, operation: Operation) -> Response:
-    return Response(status_code=204) if result is None else Answer(result, operation.status)
-
-
-def _endpoint(operation: Operation) -> Any:
-    module, _, name = operation.endpoint.partition(":")
-    return getattr(importlib.import_module(f"armillary.api.central.{module}"), name)
+    return Response(status_code=204) if result is None else Answer(result, operation.status or 200)

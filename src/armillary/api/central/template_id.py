@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from armillary.api.central.call import Call
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.twin.template.name import MAX_NAME_CHARACTERS, check_name, published_id
+from armillary.twin.template.name import MAX_NAME_CHARACTERS, check_name, identifier_word, made_identifier, published_id
 
 if TYPE_CHECKING:
     from armillary.platform.platform import Platform
@@ -33,11 +33,6 @@ def template_id_of(platform: Platform, name: str, version: int) -> str:
     kept = platform.documents.find("template", published_id(name, version))
     given = None if kept is None else kept.content.get("identifier")
     return str(given) if given else made_identifier(name, version)
-
-
-def made_identifier(name: str, version: int) -> str:
-    """The identifier of a template that came with none."""
-    return f"dtmi:armillary:template_{_word(name)};{max(1, version)}"
 
 
 def name_for(template_id: str) -> str:
@@ -72,7 +67,7 @@ def _named(call: Call, template_id: str) -> Iterator[Resolved]:
     ours = _OURS.fullmatch(template_id)
     if ours is not None:
         for name, versions in names.items():
-            if _word(name) == ours[1] and int(ours[2]) in versions:
+            if identifier_word(name) == ours[1] and int(ours[2]) in versions:
                 yield Resolved(name, int(ours[2]))
     elif not template_id.startswith("dtmi:"):
         if names.get(template_id):
@@ -103,7 +98,3 @@ def absent(template_id: str) -> NotFoundError:
     return NotFoundError(
         f"there is no published template {template_id!a:.100}", remedy="List them: GET /api/deviceTemplates."
     )
-
-
-def _word(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name).strip("_")

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from armillary.api.central.call import Call, body_object, match, paged_list
 from armillary.api.central.documents import narrowed
-from armillary.api.central.template_id import Resolved, absent, made_identifier, name_for, resolve
+from armillary.api.central.template_id import Resolved, absent, name_for, resolve
 from armillary.api.native import authored
+from armillary.api.views.template import central_document
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.platform.templates.templates import Ready
 
@@ -79,14 +80,6 @@ def delete_device_template(call: Call) -> None:
     match("template", call.if_match, ready.document.etag)
     call.platform.templates.delete(name, by=call.operator.name)
     call.audit("template.delete", name)
-
-
-def central_document(ready: Ready, name: str) -> dict[str, Any]:
-    """A template in IoT Central's form."""
-    from armillary.twin.central.template import central_of_body  # noqa: PLC0415 - as above
-
-    identifier = made_identifier(name, ready.template.version)
-    return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -79,12 +79,19 @@ class ApiConnection(HttpToolsProtocol):
         server_state: What all connections of a server share.
         waiting: Connections of this server that have no request under way, oldest first.
         crowd: Those whose request nobody has admitted and whose peer is waited for.
+        form: How errors look below a path.
     """
 
     def __init__(
-        self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None], crowd: Crowd
+        self,
+        config: Config,
+        server_state: ServerState,
+        waiting: dict[ApiConnection, None],
+        crowd: Crowd,
+        form: Callable[[str], problems.Form],
     ) -> None:
         super().__init__(config, server_state, {})
+        self._form = form
         self._waiting = waiting
         self._crowd = crowd
         self._owner = ""  # whose good token the request shows
@@ -216,8 +223,12 @@ class ApiConnection(HttpToolsProtocol):
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        busy: Any = _busy
+        busy: Any = self._busy
         super()._start_asgi_task(cycle, busy if len(self.tasks) >= MAX_REQUESTS else app)
+
+    async def _busy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = Request(scope).url.path
+        await self._form(path)(problems.busy(path, MAX_REQUESTS))(scope, receive, send)
 
     def _admit(self, scope: object) -> None:
         """Somebody knows whose request it is; not one that follows it on this connection."""
@@ -281,7 +292,3 @@ class ApiConnection(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._timer = self.loop.call_at(self._deadline, self._look)
-
-
-async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
-    await problems.busy_response(Request(scope), MAX_REQUESTS)(scope, receive, send)

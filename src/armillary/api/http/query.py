@@ -18,28 +18,23 @@ from starlette.datastructures import QueryParams
 
 from armillary.errors import InvalidArgumentError
 
-# "METHOD path" -> parameters that are lists, by being there several times. None of them decides what a token reaches.
-LISTS: Final[Mapping[str, frozenset[str]]] = {
-    "GET /api/v1/devices/{device_id}/telemetry/export": frozenset({"metric"}),
-    "GET /api/v1/groups/{group_id}/telemetry/export": frozenset({"metric"}),
-}
 # How much of a name an error shows.
 _SHOWN: Final = 40
 
 Query = Mapping[str, str]
 
 
-def read_query(given: QueryParams, key: str) -> Query:
+def read_query(given: QueryParams, lists: Collection[str] = ()) -> Query:
     """The parameters of a query but its lists, each with its only value.
 
     Args:
         given: The query, percent-decoded.
-        key: The route, ``METHOD path``.
+        lists: Parameters that may be there several times.
 
     Raises:
         InvalidArgumentError: a parameter is there twice or has no value.
     """
-    lists, found, seen = LISTS.get(key, frozenset()), dict[str, str](), set[str]()
+    found, seen = dict[str, str](), set[str]()
     for name, value in given.multi_items():
         shown = f"{name[:_SHOWN]!a}"
         if not value:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How routes are mounted: each one guarded by the role table, with a limit on its body and the budget of its caller."""
+"""How routes are mounted: each one guarded as its row says, with a limit on its body and the budget of its caller."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive
 
-from armillary.api.azure import names
-from armillary.api.http.auth import ACCESS, METHODS, PUBLIC, V1, admit
+from armillary.api.http.auth import admit
 from armillary.api.http.callers import LARGE_BYTES, Caller, caller_of, catalog_of, owner_of
-from armillary.api.http.json_body import MAX_VALUES, StrictRequest
+from armillary.api.http.json_body import StrictRequest
 from armillary.api.http.query import check_names
-from armillary.api.http.scope import UNKNOWN_PATHS
+from armillary.api.http.route import ANY, READER, Reach, Route
+from armillary.api.http.shape import Shape, Shapes
 from armillary.engines.records.queries.enrolments import EnrolmentToken
 from armillary.engines.records.schema.rows import Token
 
@@ -33,65 +33,35 @@ if TYPE_CHECKING:
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
-# Bodies are names, ids and small documents: a claim of a thousand devices is 135 KiB.
-BODY_LIMIT_BYTES = 256 << 10
-# An image package of 32 MiB in base64, and its JSON: the largest application a Linux-class chip profile allows.
-IMAGE_BODY_LIMIT_BYTES = 44 << 20
-IMAGE_BODIES = frozenset({f"PUT {names.IMAGE}", f"POST {names.CATALOG}/uploadImage"})
-# A device's file, or a block of it: what the blob client sends at once.
-FILE_BODY_LIMIT_BYTES = 64 << 20
-# A device template of 300 capabilities in several languages, and its components' models.
-TEMPLATE_BODY_LIMIT_BYTES = 1 << 20
-TEMPLATE_BODIES = frozenset(
-    {
-        "PUT /api/v1/templates/{template_name}",
-        "POST /api/v1/templates/{template_name}/import",
-        "PUT /api/deviceTemplates/{template_id}",
-        "PATCH /api/deviceTemplates/{template_id}",
-    }
-)
-# A whole application as JSON texts in JSON (wire/export/application_archive.py): every quotation mark is two
-# characters.
-APPLICATION_BODY_LIMIT_BYTES = 48 << 20
-# Some thirty thousand points as CSV: what is put back in one commit, a few tenths of a second.
-TELEMETRY_BODY_LIMIT_BYTES = 4 << 20
-LIMITS: Mapping[str, int] = {
-    "POST /api/v1/telemetry/import": TELEMETRY_BODY_LIMIT_BYTES,
-    **dict.fromkeys(IMAGE_BODIES, IMAGE_BODY_LIMIT_BYTES),
-    **dict.fromkeys(TEMPLATE_BODIES, TEMPLATE_BODY_LIMIT_BYTES),
-    "POST /api/v1/application/import": APPLICATION_BODY_LIMIT_BYTES,
-    "PUT /device-files/{path:path}": FILE_BODY_LIMIT_BYTES,
-}
-# JSON values of one body, where a route needs more or fewer than json_body.MAX_VALUES: an image is one long text; a
-# model in DTDL says a short thing a value; an application is a text for each of its documents.
-VALUES: Mapping[str, int] = {
-    **dict.fromkeys(IMAGE_BODIES, 1000),
-    **dict.fromkeys(TEMPLATE_BODIES, 60_000),
-    "POST /api/v1/application/import": 60_000,
-}
-# Routes that may mean a module of the device, by ``module=`` (device_ids.known_identity).
-_OF_DEVICE = f"{V1}/devices/{{device_id}}/"
-
 
 class GuardedRoute(APIRoute):
-    """A route that admits its caller before it reads a body, and works in a thread when it is the caller's turn."""
+    """A route that admits its caller before it reads a body, and works in a thread when it is the caller's turn.
+
+    Args:
+        given: FastAPI's.
+        row: What the route is; there is no route without one.
+        shape: The shape that it is of.
+        named: FastAPI's.
+    """
+
+    def __init__(self, *given: Any, row: Route, shape: Shape, **named: Any) -> None:
+        self.row = row
+        self._shape = shape
+        super().__init__(*given, **named)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler that FastAPI builds, behind :func:`armillary.api.http.auth.admit`."""
         handler = super().get_route_handler()
-        keys = {method: f"{method} {self.path}" for method in self.methods or ()}
-        # KeyError at start: a route without a role must not exist.
-        needed = {method: ACCESS[key] for method, key in keys.items()}
-        known = self._query_names()
+        row, shape, known = self.row, self._shape, self._query_names()
         works_in_thread = not inspect.iscoroutinefunction(self.endpoint)
 
         async def guarded(request: Request) -> Response:
-            key = keys[request.method]
-            operator = await admit(request, needed[request.method], service_of(request), key)
+            operator = await admit(request, row, shape)
             request.state.operator = operator
+            request.state.route = (row, shape)
             if known is not None:
                 check_names(request.query_params, known)
-            sent = strict_request(request, key)
+            sent = strict_request(request, row)
             if operator is None:  # a public route: whoever calls it stays a stranger
                 return await handler(sent)
             caller = caller_of(request)
@@ -105,25 +75,25 @@ class GuardedRoute(APIRoute):
         return guarded
 
     def _query_names(self) -> frozenset[str] | None:
-        """What a native route's query may name; None in the shapes of public APIs, which ignore other names."""
-        if not self.path.startswith("/api/v1/") or self.path in UNKNOWN_PATHS or PUBLIC in self._roles():
+        """What the query may name; None in the shapes of public APIs, which ignore other names."""
+        further = self._shape.query_names(self.row)
+        if further is None:
             return None
-        fields = get_flat_params(self.dependant)
-        declared = {field.alias for field in fields if isinstance(field.field_info, Query)}
-        return frozenset(declared | {"module"} if self.path.startswith(_OF_DEVICE) else declared)
-
-    def _roles(self) -> set[str]:
-        return {ACCESS[f"{method} {self.path}"] for method in self.methods or ()}
+        return further | {each.alias for each in get_flat_params(self.dependant) if isinstance(each.field_info, Query)}
 
 
-def strict_request(request: Request, key: str) -> StrictRequest:
+async def admit_again(request: Request) -> None:
+    """Raise what :func:`~armillary.api.http.auth.admit` raises unless the caller of a request under way may go on."""
+    await admit(request, *request.state.route)
+
+
+def strict_request(request: Request, row: Route) -> StrictRequest:
     """A request whose body is bounded as its route says, in bytes and in JSON values.
 
     Raises:
         HTTPException: 413, a larger body is announced.
     """
-    limit = LIMITS.get(key, BODY_LIMIT_BYTES)
-    return StrictRequest(request.scope, limited(request, limit), VALUES.get(key, MAX_VALUES))
+    return StrictRequest(request.scope, limited(request, row.body_limit), row.values)
 
 
 async def read_body(sent: StrictRequest, caller: Caller) -> None:
@@ -158,30 +128,33 @@ def limited(request: Request, limit: int) -> Receive:
     return receive
 
 
-def add_route(  # noqa: D417 - the rest is FastAPI's
-    app: FastAPI,
-    method: str,
-    path: str,
-    endpoint: Callable[..., Any],
-    **options: Any,
-) -> None:
-    """Mount ``endpoint``.
+def mount(app: FastAPI, shapes: Shapes) -> None:
+    """Mount every row of some shapes; what answers that there is no such path comes after all others."""
+    for shape in shapes:
+        if shape.mounted is not None:
+            app.router.routes.append(shape.mounted(shape))
+        else:
+            for row in shape.routes:
+                _add(app, row, shape)
+    for shape in shapes:
+        for row in shape.unknown:
+            _add(app, row, shape)
 
-    Args:
-        app: Application to mount on.
-        method: HTTP method.
-        path: Path template; ``"METHOD path"`` must be a key of :data:`armillary.api.http.auth.ACCESS`.
-        endpoint: Plain function (runs in the thread pool) or coroutine function.
-    """
+
+def _add(app: FastAPI, row: Route, shape: Shape) -> None:
+    endpoint = row.endpoint
     app.router.add_api_route(
-        path,
-        endpoint if inspect.iscoroutinefunction(endpoint) else answering(endpoint, options.get("status_code") or 200),
-        methods=[method],
-        route_class_override=GuardedRoute,
-        operation_id=f"{endpoint.__name__}_{method.lower()}",
+        row.path,
+        endpoint if inspect.iscoroutinefunction(endpoint) else answering(endpoint, row.status or 200),
+        methods=list(row.methods),
+        route_class_override=cast("type[APIRoute]", functools.partial(GuardedRoute, row=row, shape=shape)),
+        operation_id=f"{endpoint.__name__}_{row.method.lower()}",
         # Answers are documents already (documents.py): a model of "any object" a route would only cost memory.
         response_model=None,
-        **options,
+        status_code=row.status,
+        tags=[row.tag],
+        include_in_schema=bool(row.tag),
+        **row.options,
     )
 
 
@@ -205,19 +178,19 @@ class Answer(JSONResponse):
         return text.encode("utf-8")
 
 
-def add_unknown(app: FastAPI) -> None:
-    """Mount the answer to paths and methods that the API does not have; after every other route."""
-    for path in UNKNOWN_PATHS:
-        app.router.add_api_route(
-            path, no_such_route, methods=list(METHODS), route_class_override=GuardedRoute, include_in_schema=False
-        )
+def unknown(root: str) -> Route:
+    """The row that answers below a root, which ends with ``/``, that there is no such path or method.
+
+    So that nothing mounted behind (the console) answers there. The answer is the same for everybody.
+    """
+    return Route(ANY, root + "{rest:path}", no_such_route, READER, reach=Reach.CALLER)
 
 
 def no_such_route(request: Request) -> None:
     """404, or 405 with the methods that the path allows."""
     allowed: set[str] = set()
     for route in request.app.routes:
-        if isinstance(route, APIRoute) and route.path not in UNKNOWN_PATHS and _is_meant(route, request.url.path):
+        if isinstance(route, GuardedRoute) and route.row.method != ANY and _is_meant(route, request.url.path):
             allowed |= route.methods or set()
     if allowed:
         raise HTTPException(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from armillary.api.http.callers import Budgets, catalog_of, owner_of
 from armillary.api.http.connection import ApiConnection, Crowd
 from armillary.api.http.hub_requests import CLIENT_CERTIFICATE, HubRequests
+from armillary.api.http.shape import Shapes
 from armillary.api.http.strangers import MAX_SHOWN, MAX_SHOWN_OF_OWNER, Strangers
 from armillary.errors import PortInUseError
 from armillary.wire.hub.api_token import secret_of_header
@@ -58,6 +59,7 @@ class ApiServer:
         self._app = app
         self._context = context
         self._budgets: Budgets = getattr(app.state, "budgets", None) or Budgets()
+        self._shapes: Shapes = getattr(app.state, "shapes", None) or Shapes()
         self.strangers = Strangers(self._shed)
         self.shown = Strangers(self._budgets.requests.refuse, each=MAX_SHOWN_OF_OWNER, total=MAX_SHOWN)
         self._server: uvicorn.Server | None = None
@@ -111,7 +113,8 @@ class ApiServer:
         return made
 
     def _connection(self, config: uvicorn.Config, state: ServerState) -> ApiConnection:
-        return ApiConnection(config, state, self._waiting, Crowd(self.strangers, self.shown, self._shown_by))
+        crowd = Crowd(self.strangers, self.shown, self._shown_by)
+        return ApiConnection(config, state, self._waiting, crowd, self._shapes.form)
 
     def _shown_by(self, header: bytes) -> str:
         """Whose good token an Authorization header has, as far as is known without asking the records; or nobody."""

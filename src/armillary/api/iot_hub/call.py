@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from starlette.requests import Request
 
+from armillary.api.http.route import OfOrganisation, Reach, Route
 from armillary.api.http.routes import hub_of, operator_of, service_of
 from armillary.api.iot_hub.documents import Seen
 from armillary.engines.records.queries import catalogs as catalog_rows
@@ -23,6 +25,9 @@ from armillary.service.hub_access.identities import Keys
 from armillary.service.hub_access.service_keys import RevealingToken
 from armillary.wire.hub.credentials import device_of, is_attested_id
 
+# Clients' requests come without it: :func:`armillary.api.iot_hub.shape.canonical` puts them below.
+ROOT: Final = "/iothub"
+row = partial(Route, reach=Reach.TOKEN, organisation=OfOrganisation.NOTHING)
 # Devices read at a time where many are looked through.
 PAGE: int = 200
 

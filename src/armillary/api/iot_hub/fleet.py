@@ -14,15 +14,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import FastAPI, Header
+from fastapi import Header
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER
+from armillary.api.http.routes import hub_of, operator_of, service_of
 from armillary.api.iot_hub import call
+from armillary.api.iot_hub.call import ROOT, row
 from armillary.api.iot_hub.documents import decode_etag, encoded_etag, twin_document
-from armillary.api.iot_hub.registry import ROOT, Document, IfMatch
+from armillary.api.iot_hub.registry import Document, IfMatch
 from armillary.engines.hub import configurations
 from armillary.engines.hub.configurations import Configuration
 from armillary.engines.records.queries import hub as hub_rows
@@ -151,7 +153,7 @@ def delete_configuration(request: Request, name: str, if_match: IfMatch = None) 
     return Response(status_code=204)
 
 
-def test_configuration_queries(request: Request, body: Document) -> Response:  # noqa: ARG001 - behind the role table
+def test_configuration_queries(request: Request, body: Document) -> Response:  # noqa: ARG001 - the route takes one
     """Whether a target condition and custom metric queries can be read."""
     document = call.body_object(body)
     condition_error, errors = "", {}
@@ -294,17 +296,14 @@ def _fingerprint(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    configuration = ROOT + "/configurations/{name}"
-    for method, path, endpoint in (
-        ("POST", ROOT + "/devices/query", query_devices),
-        ("GET", ROOT + "/statistics/devices", device_statistics),
-        ("GET", ROOT + "/statistics/service", service_statistics),
-        ("GET", ROOT + "/configurations", list_configurations),
-        ("POST", ROOT + "/configurations/testQueries", test_configuration_queries),
-        ("GET", configuration, get_configuration),
-        ("PUT", configuration, put_configuration),
-        ("DELETE", configuration, delete_configuration),
-    ):
-        add_route(app, method, path, endpoint, tags=["IoT Hub"], include_in_schema=False)
+_CONFIGURATION = ROOT + "/configurations/{name}"
+ROUTES = (
+    row("POST", ROOT + "/devices/query", query_devices, READER),
+    row("GET", ROOT + "/statistics/devices", device_statistics, READER),
+    row("GET", ROOT + "/statistics/service", service_statistics, READER),
+    row("GET", ROOT + "/configurations", list_configurations, READER),
+    row("POST", ROOT + "/configurations/testQueries", test_configuration_queries, READER),
+    row("GET", _CONFIGURATION, get_configuration, READER),
+    row("PUT", _CONFIGURATION, put_configuration, CONTRIBUTOR),
+    row("DELETE", _CONFIGURATION, delete_configuration, CONTRIBUTOR),
+)

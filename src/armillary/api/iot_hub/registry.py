@@ -11,19 +11,20 @@ from __future__ import annotations
 from itertools import islice
 from typing import Annotated, Any, Final
 
-from fastapi import Body, FastAPI, Header, Query
+from fastapi import Body, Header, Query
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER
+from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.iot_hub import call
+from armillary.api.iot_hub.call import ROOT, row
 from armillary.api.iot_hub.documents import decode_etag, device_document, etag_header, form_of, twin_document
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.wire.hub.credentials import is_attested_id
 
-ROOT: Final = "/iothub"
 # IoT Hub's own limits: devices of one list, and of one bulk request.
 MAX_LISTED: Final = 1000
 MAX_BULK: Final = 100
@@ -283,28 +284,25 @@ async def _invoke(request: Request, device_id: str, module_id: str | None, body:
     return JSONResponse({"status": result.status, "payload": result.payload})
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    device, twin = ROOT + "/devices/{device_id}", ROOT + "/twins/{device_id}"
-    module = "/modules/{module_id}"
-    for method, path, endpoint in (
-        ("GET", ROOT + "/devices", list_devices),
-        ("POST", ROOT + "/devices", bulk_devices),
-        ("GET", device, get_device),
-        ("PUT", device, put_device),
-        ("DELETE", device, delete_device),
-        ("DELETE", device + "/commands", purge_messages),
-        ("GET", device + "/modules", list_modules),
-        ("GET", device + module, get_module),
-        ("PUT", device + module, put_module),
-        ("DELETE", device + module, delete_module),
-        ("GET", twin, get_twin),
-        ("PATCH", twin, patch_twin),
-        ("PUT", twin, put_twin),
-        ("GET", twin + module, get_module_twin),
-        ("PATCH", twin + module, patch_module_twin),
-        ("PUT", twin + module, put_module_twin),
-        ("POST", twin + "/methods", invoke_method),
-        ("POST", twin + module + "/methods", invoke_module_method),
-    ):
-        add_route(app, method, path, endpoint, tags=["IoT Hub"], include_in_schema=False)
+_DEVICE, _TWIN = ROOT + "/devices/{device_id}", ROOT + "/twins/{device_id}"
+_MODULE = "/modules/{module_id}"
+ROUTES = (
+    row("GET", ROOT + "/devices", list_devices, READER),
+    row("POST", ROOT + "/devices", bulk_devices, CONTRIBUTOR),
+    row("GET", _DEVICE, get_device, READER),
+    row("PUT", _DEVICE, put_device, CONTRIBUTOR),
+    row("DELETE", _DEVICE, delete_device, CONTRIBUTOR),
+    row("DELETE", _DEVICE + "/commands", purge_messages, CONTRIBUTOR),
+    row("GET", _DEVICE + "/modules", list_modules, READER),
+    row("GET", _DEVICE + _MODULE, get_module, READER),
+    row("PUT", _DEVICE + _MODULE, put_module, CONTRIBUTOR),
+    row("DELETE", _DEVICE + _MODULE, delete_module, CONTRIBUTOR),
+    row("GET", _TWIN, get_twin, READER),
+    row("PATCH", _TWIN, patch_twin, CONTRIBUTOR),
+    row("PUT", _TWIN, put_twin, CONTRIBUTOR),
+    row("GET", _TWIN + _MODULE, get_module_twin, READER),
+    row("PATCH", _TWIN + _MODULE, patch_module_twin, CONTRIBUTOR),
+    row("PUT", _TWIN + _MODULE, put_module_twin, CONTRIBUTOR),
+    row("POST", _TWIN + "/methods", invoke_method, CONTRIBUTOR),
+    row("POST", _TWIN + _MODULE + "/methods", invoke_module_method, CONTRIBUTOR),
+)

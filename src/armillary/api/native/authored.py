@@ -9,15 +9,14 @@ catalog and what is of all, and changes only what is of that catalog: that is al
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Body, Depends, Header, Path, Query
 from starlette.requests import Request
 
 from armillary.api.http.documents import as_document
 from armillary.api.http.routes import operator_of, platform_of, service_of
-from armillary.api.http.scope import CheckedCatalog, checked_catalog
-from armillary.engines.documents.document import ID_PATTERN, Document, check_match, none_there, not_found
+from armillary.api.http.scope import CheckedCatalog
+from armillary.engines.documents.document import Document, check_match, not_found
 from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.twin.author.dashboard import parse as parse_dashboard
@@ -29,29 +28,6 @@ from armillary.twin.author.uses import USERS, Named, Use, uses_of
 from armillary.twin.rule.json_form import parse_document
 from armillary.wire.text.given_text import check_given
 
-CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
-DocumentPath = Annotated[
-    str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
-]
-DocumentBody = Annotated[dict[str, Any], Body()]
-
-
-def precondition(
-    if_match: Annotated[str | None, Header(max_length=64)] = None,
-    if_none_match: Annotated[str | None, Header(max_length=64)] = None,
-) -> str | None:
-    """What a change presupposes, as an If-Match: the version that was seen, or the ETag of nothing.
-
-    Raises:
-        InvalidArgumentError: both headers, or an If-None-Match that is not ``*`` (RFC 9110 §13.1.2).
-    """
-    if if_none_match is None:
-        return if_match
-    return none_there(if_match, if_none_match)
-
-
-IfMatch = Annotated[str | None, Depends(precondition)]
-Force = Annotated[bool, Query(description="Delete it although something uses it")]
 # Users that a refusal names: enough to see what it is about; the route `uses` has all.
 MAX_NAMED = 8
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armillary.api.http.documents import as_document
 from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.platform.templates.templates import DeviceTemplate, MigrationSummary, Ready
-from armillary.twin.template.name import published_id, split_id
+from armillary.twin.template.name import made_identifier, published_id, split_id
 from armillary.twin.template.value_names import Naming, as_fields
 from armillary.wire.dtdl.unit_symbols import unit_symbol
 
@@ -44,6 +44,14 @@ def summary(platform: Platform, name: str, versions: list[int]) -> Document:
     except ArmillaryError as error:
         return {**row, "fault": error.message}
     return {**row, "capabilities": len(template.capabilities), "cloud_properties": len(template.cloud)}
+
+
+def central_document(ready: Ready, name: str) -> Document:
+    """A published template in IoT Central's form."""
+    from armillary.twin.central.template import central_of_body  # noqa: PLC0415 - few hubs are asked for it
+
+    identifier = made_identifier(name, ready.template.version)
+    return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
 
 
 def whole(platform: Platform, name: str, ready: Ready) -> Document:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The console's sources over the running service: reads through ``api/views*``, changes as the API's routes do them.
 
-What a role may do is asked of the API's own table (``api/http/auth.py``): a button and a route can not disagree.
+What a role may do is asked of the API's own rows (``api/http/route.py``): a button and a route can not disagree.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from armillary.api.app import SHAPES
 from armillary.api.azure import names
-from armillary.api.http.auth import ACCESS, V1, allows
 from armillary.api.http.documents import as_document
+from armillary.api.http.route import allows
+from armillary.api.native.parameters import V1
 from armillary.api.native.service.policy import policy_of
 from armillary.api.views import hub as views_hub, service as views
 from armillary.console.frame.sessions import SignedIn
@@ -105,7 +107,7 @@ class ServiceDoor:
 
     def may_change(self, operator: Operator, area: str) -> bool:
         """Whether the role reaches what the API's route for the same asks for."""
-        return allows(operator.role, ACCESS[ROUTES[area]])
+        return allows(operator.role, SHAPES.routes[ROUTES[area]].role)
 
 
 class ServiceFleet:

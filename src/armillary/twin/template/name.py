@@ -36,6 +36,16 @@ def published_id(name: str, version: int) -> str:
     return f"{name}.{version}"
 
 
+def made_identifier(name: str, version: int) -> str:
+    """The model identifier of a published version that came with none."""
+    return f"dtmi:armillary:template_{identifier_word(name)};{max(1, version)}"
+
+
+def identifier_word(name: str) -> str:
+    """A name as part of a model identifier."""
+    return re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+
+
 def split_id(document_id: str) -> tuple[str, int]:
     """Name and version of a template's document; version 0 for a draft."""
     found = _PUBLISHED.match(document_id)

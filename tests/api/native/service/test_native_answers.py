@@ -28,11 +28,9 @@ def test_the_description_is_openapi_3_1_and_complete(service: RunningService) ->
 
 
 def _native_keys(service: RunningService) -> set[str]:
-    from armillary.api.central.table import is_central  # noqa: PLC0415 - one test's
-    from armillary.api.http.auth import ACCESS  # noqa: PLC0415 - one test's
+    from armillary.api.native.shape import SHAPE  # noqa: PLC0415 - one test's
 
-    paths = {key: key.split(" ", 1)[1] for key in ACCESS}
-    return {key for key, path in paths.items() if path.startswith(("/api/", "/metrics")) and not is_central(path)}
+    return {key for row in (*SHAPE.routes, *SHAPE.unknown) if SHAPE.has(row.path) for key in row.keys}
 
 
 def test_answers_are_not_stored_and_not_guessed(service: RunningService) -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 from tests.api.running_service import RunningService, device_request
 
-from armillary.api.http import auth
+from armillary.api.app import SHAPES
+from armillary.api.http.route import RANK
 
 TOKENS = "/api/v1/catalogs/{}/enrolment-tokens"
 FACTORY = "/api/v1/factory/devices"
@@ -44,7 +45,7 @@ def test_its_word_about_its_own_trust_counts_for_nothing(service: RunningService
     assert service.call("GET", f"/api/v1/devices/{made.body['device_id']}").body["trust_tier"] == "software"
 
 
-@pytest.mark.parametrize("key", sorted(key for key, role in auth.ACCESS.items() if role in auth.RANK))
+@pytest.mark.parametrize("key", sorted(key for key, row in SHAPES.routes.items() if row.role in RANK))
 def test_it_opens_nothing_but_the_factory(service: RunningService, secret: str, key: str) -> None:
     method, path = key.split(" ", 1)
     for part in ("subscription", "resource_group", "catalog", "product", "device_group", "location", "operation"):

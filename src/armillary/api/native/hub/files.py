@@ -12,17 +12,18 @@ from email.utils import formatdate
 from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import FastAPI, Path
+from fastapi import Path
 from fastapi.responses import FileResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import DEVICE_FILES, V1
 from armillary.api.http.callers import caller_of
 from armillary.api.http.query import read_query
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, PUBLIC, READER, Route
+from armillary.api.http.routes import hub_of, operator_of, service_of
 from armillary.api.http.tenure import check_own, since_ms
 from armillary.api.native.device_ids import DevicePath, known_identity
+from armillary.api.native.parameters import DEVICE
 from armillary.engines.hub.uploads import Upload
 from armillary.engines.threads import in_thread
 from armillary.errors import ConflictError, InvalidArgumentError, NoPlaceError, PermissionDeniedError
@@ -75,7 +76,7 @@ async def put_upload(request: Request, path: str) -> Response:
     """Take the bytes of a file at its signed address: whole, as a block, or the list that joins blocks (Put Blob)."""
     files = hub_of(request).files
     try:
-        query = dict(read_query(request.query_params, DEVICE_FILES))
+        query = dict(read_query(request.query_params))
         async with asyncio.timeout(PUT_TIMEOUT_S):
             upload = await _in_thread(files, partial(files.permitted, path, query))
             with contextlib.ExitStack() as held:
@@ -183,10 +184,20 @@ def _refused(status: int, code: str, message: str, headers: dict[str, str] | Non
     return Response(body, status, headers={"x-ms-error-code": code, **(headers or {})}, media_type="application/xml")
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    files = V1 + "/devices/{device_id}/files"
-    add_route(app, "GET", files, list_files, tags=["hub"])
-    add_route(app, "GET", files + "/{upload_id}", download_file, tags=["hub"], response_class=FileResponse)
-    add_route(app, "DELETE", files + "/{upload_id}", delete_file, tags=["hub"])
-    add_route(app, "PUT", UPLOAD, put_upload, response_class=Response, include_in_schema=False)
+_row = partial(Route, tag="hub")
+_FILES = DEVICE + "/files"
+ROUTES = (
+    _row("GET", _FILES, list_files, READER),
+    _row("GET", _FILES + "/{upload_id}", download_file, READER, options={"response_class": FileResponse}),
+    _row("DELETE", _FILES + "/{upload_id}", delete_file, CONTRIBUTOR),
+    # Its address is signed (hub/devices/files.py). A wrong query is answered as Put Blob does.
+    Route(
+        "PUT",
+        UPLOAD,
+        put_upload,
+        PUBLIC,
+        body_limit=MAX_PUT_BYTES,
+        reads_query=True,
+        options={"response_class": Response},
+    ),
+)

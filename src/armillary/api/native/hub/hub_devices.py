@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.service.devices import After, CatalogPath, Limit
+from armillary.api.native.parameters import CATALOG, V1, After, CatalogPath, Limit
 from armillary.engines.records.queries.hub import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
 from armillary.service.context.paging import MAX_LIMIT
@@ -284,21 +285,19 @@ def _with_keys(request: Request, made: HubIdentity, keys: Keys | None) -> dict[s
     }
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    catalog, device = V1 + "/catalogs/{catalog}", V1 + "/hub-devices/{device_id}"
-    module = device + "/modules/{module_id}"
-    for method, path, endpoint in (
-        ("GET", catalog + "/hub-admission", show_admission),
-        ("PATCH", catalog + "/hub-admission", change_admission),
-        ("GET", catalog + "/hub-devices", list_hub_devices),
-        ("POST", catalog + "/hub-devices", make_hub_device),
-        ("GET", device, show_hub_device),
-        ("PATCH", device, change_hub_device),
-        ("DELETE", device, delete_hub_device),
-        ("GET", device + "/modules", list_modules),
-        ("POST", device + "/modules", make_module),
-        ("PATCH", module, change_module),
-        ("DELETE", module, delete_module),
-    ):
-        add_route(app, method, path, endpoint, tags=["hub devices"])
+_row = partial(Route, tag="hub devices")
+_ONE = V1 + "/hub-devices/{device_id}"
+_MODULE = _ONE + "/modules/{module_id}"
+ROUTES = (
+    _row("GET", CATALOG + "/hub-admission", show_admission, READER),
+    _row("PATCH", CATALOG + "/hub-admission", change_admission, ADMINISTRATOR),  # what does not attest is let in
+    _row("GET", CATALOG + "/hub-devices", list_hub_devices, READER),
+    _row("POST", CATALOG + "/hub-devices", make_hub_device, CONTRIBUTOR),
+    _row("GET", _ONE, show_hub_device, READER),
+    _row("PATCH", _ONE, change_hub_device, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_hub_device, CONTRIBUTOR),
+    _row("GET", _ONE + "/modules", list_modules, READER),
+    _row("POST", _ONE + "/modules", make_module, CONTRIBUTOR),
+    _row("PATCH", _MODULE, change_module, CONTRIBUTOR),
+    _row("DELETE", _MODULE, delete_module, CONTRIBUTOR),
+)

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of, service_of
-from armillary.api.native.service.devices import CatalogPath
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
+from armillary.api.native.parameters import CATALOG, CatalogPath
 from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
@@ -148,16 +148,14 @@ def _shown_once(keys: Keys | None) -> dict[str, str]:
     return {"primary_key": encode_key(keys.primary), "secondary_key": encode_key(keys.secondary)}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    enrolments = V1 + "/catalogs/{catalog}/hub-enrolments"
-    one = enrolments + "/{enrolment_id}"
-    for method, path, endpoint in (
-        ("GET", enrolments, list_hub_enrolments),
-        ("POST", enrolments, make_hub_enrolment),
-        ("PATCH", one, change_hub_enrolment),
-        ("DELETE", one, delete_hub_enrolment),
-        ("POST", one + "/verify", verify_hub_enrolment),
-        ("GET", one + "/registrations", list_hub_registrations),
-    ):
-        add_route(app, method, path, endpoint, tags=["hub devices"])
+_row = partial(Route, tag="hub devices")
+_ENROLMENTS = CATALOG + "/hub-enrolments"
+_ONE = _ENROLMENTS + "/{enrolment_id}"
+ROUTES = (
+    _row("GET", _ENROLMENTS, list_hub_enrolments, READER),
+    _row("POST", _ENROLMENTS, make_hub_enrolment, CONTRIBUTOR),
+    _row("PATCH", _ONE, change_hub_enrolment, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_hub_enrolment, CONTRIBUTOR),
+    _row("POST", _ONE + "/verify", verify_hub_enrolment, CONTRIBUTOR),
+    _row("GET", _ONE + "/registrations", list_hub_registrations, READER),
+)

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Path
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
-from armillary.api.native.service.devices import CatalogPath
+from armillary.api.http.route import ADMINISTRATOR, Route
+from armillary.api.http.routes import hub_of, operator_of, service_of
+from armillary.api.native.parameters import CATALOG, CatalogPath
 from armillary.engines.records.queries.hub import HubServiceKey
 from armillary.service.hub_access.service_keys import KEY_PATTERN
 from armillary.wire.hub.sas_token import encode_key
@@ -65,9 +66,10 @@ def _document(found: HubServiceKey) -> dict[str, Any]:
     }
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    keys = V1 + "/catalogs/{catalog}/hub-service-keys"
-    add_route(app, "GET", keys, list_hub_service_keys, tags=["hub devices"])
-    add_route(app, "POST", keys, make_hub_service_key, tags=["hub devices"])
-    add_route(app, "DELETE", keys + "/{name}", delete_hub_service_key, tags=["hub devices"])
+_row = partial(Route, tag="hub devices")
+_KEYS = CATALOG + "/hub-service-keys"
+ROUTES = (
+    _row("GET", _KEYS, list_hub_service_keys, ADMINISTRATOR),
+    _row("POST", _KEYS, make_hub_service_key, ADMINISTRATOR),
+    _row("DELETE", _KEYS + "/{name}", delete_hub_service_key, ADMINISTRATOR),
+)

@@ -7,16 +7,17 @@ import base64
 import binascii
 import dataclasses
 import uuid
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import hub_of, operator_of, service_of
 from armillary.api.http.tenure import since_ms
 from armillary.api.native.device_ids import DevicePath, known_identity
+from armillary.api.native.parameters import DEVICE
 from armillary.api.native.service.requests import BASE64
 from armillary.engines.hub.cloud_messages import QueuedMessage
 from armillary.errors import InvalidArgumentError
@@ -115,9 +116,9 @@ def _body(body: CloudMessageBody) -> bytes:
         raise InvalidArgumentError(f"body_base64: expected base64 ({error})", remedy="Encode the bytes.") from error
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    messages = V1 + "/devices/{device_id}/messages"
-    add_route(app, "POST", messages, send_message, tags=["hub"])
-    add_route(app, "GET", messages, list_messages, tags=["hub"])
-    add_route(app, "DELETE", messages, purge_messages, tags=["hub"])
+_row = partial(Route, tag="hub")
+ROUTES = (
+    _row("POST", DEVICE + "/messages", send_message, CONTRIBUTOR),
+    _row("GET", DEVICE + "/messages", list_messages, READER),
+    _row("DELETE", DEVICE + "/messages", purge_messages, CONTRIBUTOR),
+)

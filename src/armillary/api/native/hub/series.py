@@ -4,25 +4,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.callers import caller_of
-from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import own_through, since_ms, tenures
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentPath
 from armillary.api.native.dashboard_live import PromptResponse
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.hub.telemetry import MAX_METRIC_CHARS, Millis
+from armillary.api.native.parameters import DEVICE, MAX_METRIC_CHARS, V1, CatalogQuery, DocumentPath, Millis
 from armillary.api.views import series as views_series
 from armillary.api.views.hub import MAX_SERIES_POINTS, SERIES_POINTS
 from armillary.engines.series.retention import MAX_DAYS, MAX_PATTERN_CHARACTERS, MAX_RULES, RetentionRule
@@ -192,31 +191,28 @@ def _import(request: Request, body: bytes) -> dict[str, Any]:
     return detail
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    device, group, options = (
-        V1 + "/devices/{device_id}/telemetry",
-        V1 + "/groups/{group_id}/telemetry",
-        {"tags": ["hub"]},
-    )
-    file: dict[str, Any] = {
-        "response_class": StreamingResponse,
-        "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-    }
-    routes: list[tuple[str, str, Callable[..., Any], dict[str, Any]]] = [
-        ("GET", device + "/raw", device_raw, {}),
-        ("GET", device + "/export", export_device, file),
-        ("GET", group + "/aggregate", group_aggregate, {}),
-        ("GET", group + "/latest", group_latest, {}),
-        ("GET", group + "/export", export_group, file),
-        (
-            "POST",
-            V1 + "/telemetry/import",
-            import_telemetry,
-            {"openapi_extra": {"requestBody": {"content": {"text/csv": {"schema": {"type": "string"}}}}}},
-        ),
-        ("GET", V1 + "/telemetry/retention", show_retention, {}),
-        ("PUT", V1 + "/telemetry/retention", put_retention, {}),
-    ]
-    for method, path, endpoint, more in routes:
-        add_route(app, method, path, endpoint, **options, **more)
+# Some thirty thousand points as CSV: what is put back in one commit, a few tenths of a second.
+IMPORT_LIMIT_BYTES = 4 << 20
+_row = partial(Route, tag="hub")
+_TELEMETRY, _GROUP = DEVICE + "/telemetry", V1 + "/groups/{group_id}/telemetry"
+_CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+_file = partial(
+    _row, lists=frozenset({"metric"}), options={"response_class": StreamingResponse, "responses": {200: _CSV}}
+)
+ROUTES = (
+    _row("GET", _TELEMETRY + "/raw", device_raw, READER),
+    _file("GET", _TELEMETRY + "/export", export_device, READER),
+    _row("GET", _GROUP + "/aggregate", group_aggregate, READER, narrowed=True),
+    _row("GET", _GROUP + "/latest", group_latest, READER, narrowed=True),
+    _file("GET", _GROUP + "/export", export_group, READER, narrowed=True),
+    _row(
+        "POST",
+        V1 + "/telemetry/import",
+        import_telemetry,
+        CONTRIBUTOR,
+        body_limit=IMPORT_LIMIT_BYTES,
+        options={"openapi_extra": {"requestBody": _CSV}},
+    ),
+    _row("GET", V1 + "/telemetry/retention", show_retention, READER),
+    _row("PUT", V1 + "/telemetry/retention", put_retention, ADMINISTRATOR),
+)

@@ -6,29 +6,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, Path, Query
+from fastapi import Header, Path, Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from armillary.api.http.auth import READER, V1, admit
 from armillary.api.http.callers import caller_of
-from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import admit_again, hub_of, operator_of, platform_of, service_of
 from armillary.api.http.tenure import since_ms, whole_hours_since
 from armillary.api.native.dashboard_live import LiveResponse
 from armillary.api.native.device_ids import DevicePath, known_identity
+from armillary.api.native.parameters import DEVICE, HEARTBEAT_S, MAX_METRIC_CHARS, Millis
 from armillary.api.native.service.requests import MethodBody, TwinBody
 from armillary.api.views import hub as views_hub
 from armillary.engines.series.values.query import check_range
 from armillary.errors import ArmillaryError, InvalidArgumentError
-
-# An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
-HEARTBEAT_S = 15.0
-MAX_METRIC_CHARS = 256
-
-Millis = Annotated[int, Query(ge=0, le=10**14)]
 
 
 def device_telemetry(request: Request, device_id: DevicePath) -> dict[str, Any]:
@@ -77,12 +73,12 @@ async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
                 if upcoming in done:
                     if upcoming.exception() is not None:  # the hub was closed
                         return
-                    await admit(request, READER, service_of(request))  # not after the device has changed hands
+                    await admit_again(request)  # not after the device has changed hands
                     data = json.dumps(views_hub.live(upcoming.result()), separators=(",", ":"))
                     yield f"event: telemetry\ndata: {data}\n\n".encode()
                     upcoming = asyncio.ensure_future(anext(listener))
                 else:
-                    await admit(request, READER, service_of(request))
+                    await admit_again(request)
                     yield b": still here\n\n"
         except ArmillaryError:  # the token is no longer good
             return
@@ -131,21 +127,16 @@ async def invoke_method(
     return {"status": result.status, "payload": result.payload}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    device = V1 + "/devices/{device_id}"
-    options = {"tags": ["hub"]}
-    add_route(app, "GET", device + "/telemetry", device_telemetry, **options)
-    add_route(app, "GET", device + "/telemetry/series", device_series, **options)
-    add_route(
-        app,
-        "GET",
-        device + "/telemetry/stream",
-        device_stream,
-        response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
-        **options,
-    )
-    add_route(app, "GET", device + "/twin", device_twin, **options)
-    add_route(app, "PATCH", device + "/twin", patch_device_twin, **options)
-    add_route(app, "POST", device + "/methods/{method}", invoke_method, **options)
+_row = partial(Route, tag="hub")
+_STREAM = {
+    "response_class": StreamingResponse,
+    "responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+}
+ROUTES = (
+    _row("GET", DEVICE + "/telemetry", device_telemetry, READER),
+    _row("GET", DEVICE + "/telemetry/series", device_series, READER),
+    _row("GET", DEVICE + "/telemetry/stream", device_stream, READER, options=_STREAM),
+    _row("GET", DEVICE + "/twin", device_twin, READER),
+    _row("PATCH", DEVICE + "/twin", patch_device_twin, CONTRIBUTOR),
+    _row("POST", DEVICE + "/methods/{method}", invoke_method, CONTRIBUTOR),
+)

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary import __version__
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
+from armillary.api.http.route import ADMINISTRATOR, READER, Route
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.native.application_checks import body_check, check_organisations, warnings
+from armillary.api.native.parameters import V1
 from armillary.api.native.platform import jobs as native_jobs, rules as native_rules
 from armillary.api.native.platform.exports import check_places_for, check_same_target
 from armillary.engines.documents.files import APPLICATION_KINDS, export_files, keep_files, plan_import, read_files
@@ -93,7 +95,20 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     }
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "GET", V1 + "/application", export_application, tags=["application"])
-    add_route(app, "POST", V1 + "/application/import", import_application, tags=["application"])
+# A whole application as JSON texts in JSON (wire/export/application_archive.py): every quotation mark is two
+# characters.
+BODY_LIMIT_BYTES = 48 << 20
+# A text for each of its documents, and their models.
+VALUES = 60_000
+_row = partial(Route, tag="application")
+ROUTES = (
+    _row("GET", V1 + "/application", export_application, READER),
+    _row(
+        "POST",
+        V1 + "/application/import",
+        import_application,
+        ADMINISTRATOR,
+        body_limit=BODY_LIMIT_BYTES,
+        values=VALUES,
+    ),
+)

@@ -7,15 +7,17 @@ What does the work lies above the API (it plays devices), so it is handed in: se
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Annotated, Any, Protocol, cast
 
-from fastapi import FastAPI, Path
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of
+from armillary.api.native.parameters import V1
 from armillary.content import application_templates as shipped
 from armillary.errors import NotFoundError, RateLimitedError
 
@@ -99,12 +101,12 @@ def _applications(request: Request) -> Applications:
     return cast("Applications", found)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["application templates"]}
-    one = V1 + "/application-templates/{name}"
-    add_route(app, "GET", V1 + "/application-templates", list_application_templates, **options)
-    add_route(app, "GET", one, show_application_template, **options)
-    add_route(app, "POST", one + "/use", use_application_template, **options)
-    add_route(app, "POST", one + "/unuse", unuse_application_template, **options)
-    add_route(app, "GET", one + "/images/{file}", application_template_image, **options)
+_row = partial(Route, tag="application templates")
+_ONE = V1 + "/application-templates/{name}"
+ROUTES = (
+    _row("GET", V1 + "/application-templates", list_application_templates, READER),
+    _row("GET", _ONE, show_application_template, READER),
+    _row("POST", _ONE + "/use", use_application_template, CONTRIBUTOR),
+    _row("POST", _ONE + "/unuse", unuse_application_template, CONTRIBUTOR),
+    _row("GET", _ONE + "/images/{file}", application_template_image, READER),
+)

@@ -6,24 +6,32 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from armillary.api.http.auth import READER, V1, admit
 from armillary.api.http.callers import caller_of
-from armillary.api.http.routes import add_route, hub_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import admit_again, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import tenures
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.native.dashboard_devices import Devices
 from armillary.api.native.dashboard_live import INTERVAL_S, LiveResponse, batches, wanted_of
-from armillary.api.native.hub.telemetry import HEARTBEAT_S
-from armillary.api.native.service.devices import After, Limit
+from armillary.api.native.parameters import (
+    HEARTBEAT_S,
+    V1,
+    After,
+    CatalogQuery,
+    DocumentBody,
+    DocumentPath,
+    IfMatch,
+    Limit,
+)
 from armillary.api.views import dashboard as views_dashboard, service as views
 from armillary.errors import ArmillaryError
 from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
@@ -99,7 +107,6 @@ async def dashboard_live(
     caller.hold(caller.budgets.streams)
     async with caller.turn():
         wanted = await run_in_threadpool(wanted_of, Devices(platform_of(request), hub.twins, catalog), shown)
-    key = f"GET {V1}/dashboards/{{dashboard_id}}/live"
 
     async def events() -> AsyncIterator[bytes]:
         silent_s = 0.0
@@ -108,7 +115,7 @@ async def dashboard_live(
             async for items in batches(hub, platform_of(request).directory, wanted, state.closing, catalog=catalog):
                 silent_s += INTERVAL_S
                 if items or silent_s >= HEARTBEAT_S:
-                    await admit(request, READER, service_of(request), key)  # not after the token was revoked
+                    await admit_again(request)  # not after the token was revoked
                     silent_s = 0.0
                     data = json.dumps({"items": items}, separators=(",", ":"))
                     yield f"event: values\ndata: {data}\n\n".encode() if items else b": still here\n\n"
@@ -122,14 +129,17 @@ def _dashboard(request: Request, dashboard_id: str, catalog: CheckedCatalog | No
     return parse(authored.visible(request, KIND, dashboard_id, catalog).content)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["dashboards"]}
-    one = V1 + "/dashboards/{dashboard_id}"
-    stream: dict[int | str, Any] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-    add_route(app, "GET", V1 + "/dashboards", list_dashboards, **options)
-    add_route(app, "GET", one, show_dashboard, **options)
-    add_route(app, "PUT", one, put_dashboard, **options)
-    add_route(app, "DELETE", one, delete_dashboard, **options)
-    add_route(app, "GET", one + "/data", dashboard_data, **options)
-    add_route(app, "GET", one + "/live", dashboard_live, response_class=StreamingResponse, responses=stream, **options)
+_row = partial(Route, tag="dashboards", narrowed=True)
+_ONE = V1 + "/dashboards/{dashboard_id}"
+_STREAM = {
+    "response_class": StreamingResponse,
+    "responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+}
+ROUTES = (
+    _row("GET", V1 + "/dashboards", list_dashboards, READER),
+    _row("GET", _ONE, show_dashboard, READER),
+    _row("PUT", _ONE, put_dashboard, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_dashboard, CONTRIBUTOR),
+    _row("GET", _ONE + "/data", dashboard_data, READER),
+    _row("GET", _ONE + "/live", dashboard_live, READER, options=_STREAM),
+)

@@ -4,20 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.callers import caller_of
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
-from armillary.api.native.service.devices import After, Limit, NumberAfter
+from armillary.api.native.parameters import (
+    V1,
+    After,
+    CatalogQuery,
+    DocumentBody,
+    DocumentPath,
+    IfMatch,
+    Limit,
+    NumberAfter,
+)
 from armillary.api.views import service as views
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import DocumentStore
@@ -196,13 +204,13 @@ def _target(destination: Any) -> tuple[Any, ...]:
     return (destination.kind, *(options.get(name) for name in names))
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["data exports"]}
-    one = V1 + "/exports/{export_id}"
-    add_route(app, "GET", V1 + "/exports", list_exports, **options)
-    add_route(app, "GET", one, show_export, **options)
-    add_route(app, "PUT", one, put_export, **options)
-    add_route(app, "DELETE", one, delete_export, **options)
-    add_route(app, "GET", one + "/dead-letters", list_dead_letters, **options)
-    add_route(app, "POST", one + "/dead-letters/replay", replay_export, **options)
+_row = partial(Route, tag="data exports", narrowed=True)
+_ONE = V1 + "/exports/{export_id}"
+ROUTES = (
+    _row("GET", V1 + "/exports", list_exports, READER),
+    _row("GET", _ONE, show_export, READER),
+    _row("PUT", _ONE, put_export, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_export, CONTRIBUTOR),
+    _row("GET", _ONE + "/dead-letters", list_dead_letters, READER),
+    _row("POST", _ONE + "/dead-letters/replay", replay_export, CONTRIBUTOR),
+)

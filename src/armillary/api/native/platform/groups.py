@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, platform_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.service.devices import After, Limit
+from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
 from armillary.api.views import service as views
 from armillary.platform.authored.groups import MemberPage
 from armillary.twin.author.group import DeviceFacts, Group, parse_group, value_at
@@ -47,7 +46,7 @@ def delete_group(
     catalog: CatalogQuery = None,
     if_match: IfMatch = None,
     *,
-    force: authored.Force = False,
+    force: Force = False,
 ) -> dict[str, Any]:
     """Delete a device group; no device changes. One that something uses is refused, unless `force`."""
     return authored.delete(request, KIND, group_id, catalog, if_match, force=force)
@@ -94,14 +93,14 @@ def _member(group: Group, facts: DeviceFacts) -> dict[str, Any]:
     return {"device_id": facts.device_id, **facts.fields, "values": values}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["device groups"]}
-    one = V1 + "/groups/{group_id}"
-    add_route(app, "GET", V1 + "/groups", list_groups, **options)
-    add_route(app, "POST", V1 + "/group-preview", preview_group, **options)
-    add_route(app, "GET", one, show_group, **options)
-    add_route(app, "PUT", one, put_group, **options)
-    add_route(app, "DELETE", one, delete_group, **options)
-    add_route(app, "GET", one + "/members", group_members, **options)
-    add_route(app, "GET", one + "/uses", group_uses, **options)
+_row = partial(Route, tag="device groups", narrowed=True)
+_ONE = V1 + "/groups/{group_id}"
+ROUTES = (
+    _row("GET", V1 + "/groups", list_groups, READER),
+    _row("POST", V1 + "/group-preview", preview_group, READER),
+    _row("GET", _ONE, show_group, READER),
+    _row("PUT", _ONE, put_group, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_group, CONTRIBUTOR),
+    _row("GET", _ONE + "/members", group_members, READER),
+    _row("GET", _ONE + "/uses", group_uses, READER),
+)

@@ -4,21 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Path, Query
+from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.service.devices import After, Limit
+from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
 from armillary.api.views import service as views
 from armillary.engines.documents.document import Document, check_match
 from armillary.engines.jobs.store import JobStore, Run
@@ -77,7 +77,7 @@ def delete_job(
     catalog: CatalogQuery = None,
     if_match: IfMatch = None,
     *,
-    force: authored.Force = False,
+    force: Force = False,
 ) -> dict[str, Any]:
     """Delete a job with its runs, when none is under way. One that a rule begins is refused, unless `force`."""
     found = authored.check_owned(request, KIND, job_id, catalog)
@@ -240,27 +240,23 @@ def _run(request: Request, job_id: str, number: int, catalog: CheckedCatalog | N
     return _store(request).run(job_id, number)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["jobs"]}
-    one = V1 + "/jobs/{job_id}"
-    run = one + "/runs/{number}"
-    add_route(app, "GET", V1 + "/jobs", list_jobs, **options)
-    add_route(app, "GET", one, show_job, **options)
-    add_route(app, "PUT", one, put_job, **options)
-    add_route(app, "DELETE", one, delete_job, **options)
-    add_route(app, "GET", one + "/uses", job_uses, **options)
-    add_route(app, "GET", one + "/runs", list_runs, **options)
-    add_route(app, "POST", one + "/runs", begin_run, **options)
-    add_route(app, "GET", run, show_run, **options)
-    add_route(app, "POST", run + "/cancel", cancel_run, **options)
-    add_route(app, "GET", run + "/results", list_results, **options)
-    add_route(
-        app,
-        "GET",
-        run + "/results.csv",
-        results_csv,
-        response_class=StreamingResponse,
-        responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-        **options,
-    )
+_row = partial(Route, tag="jobs", narrowed=True)
+_ONE = V1 + "/jobs/{job_id}"
+_RUN = _ONE + "/runs/{number}"
+_CSV = {
+    "response_class": StreamingResponse,
+    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+}
+ROUTES = (
+    _row("GET", V1 + "/jobs", list_jobs, READER),
+    _row("GET", _ONE, show_job, READER),
+    _row("PUT", _ONE, put_job, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_job, CONTRIBUTOR),
+    _row("GET", _ONE + "/uses", job_uses, READER),
+    _row("GET", _ONE + "/runs", list_runs, READER),
+    _row("POST", _ONE + "/runs", begin_run, CONTRIBUTOR),
+    _row("GET", _RUN, show_run, READER),
+    _row("POST", _RUN + "/cancel", cancel_run, CONTRIBUTOR),
+    _row("GET", _RUN + "/results", list_results, READER),
+    _row("GET", _RUN + "/results.csv", results_csv, READER, options=_CSV),
+)

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
+from armillary.api.http.route import ADMINISTRATOR, READER, OfOrganisation, Route
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.service.devices import After, Limit
+from armillary.api.native.parameters import DEVICE, V1, After, CatalogQuery, DocumentBody, IfMatch, Limit
 from armillary.api.views import service as views
 from armillary.engines.documents.document import ID_PATTERN
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -119,13 +119,21 @@ def assign_organisation(request: Request, device_id: DevicePath, body: AssignBod
     return {"device_id": known, "organisation": body.organisation}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["organisations"]}
-    one = V1 + "/organisations/{organisation}"
-    add_route(app, "GET", V1 + "/organisations", list_organisations, **options)
-    add_route(app, "GET", one, show_organisation, **options)
-    add_route(app, "PUT", one, put_organisation, **options)
-    add_route(app, "DELETE", one, delete_organisation, **options)
-    add_route(app, "GET", one + "/devices", organisation_devices, **options)
-    add_route(app, "PUT", V1 + "/devices/{device_id}/organisation", assign_organisation, **options)
+_row = partial(Route, tag="organisations", narrowed=True)
+_ONE = V1 + "/organisations/{organisation}"
+ROUTES = (
+    _row("GET", V1 + "/organisations", list_organisations, READER),
+    _row("GET", _ONE, show_organisation, READER, organisation=OfOrganisation.SUBTREE),
+    _row("PUT", _ONE, put_organisation, ADMINISTRATOR),
+    _row("DELETE", _ONE, delete_organisation, ADMINISTRATOR),
+    _row("GET", _ONE + "/devices", organisation_devices, READER, organisation=OfOrganisation.SUBTREE),
+    # Says who sees a device: nobody's but of those who see all of the catalog.
+    Route(
+        "PUT",
+        DEVICE + "/organisation",
+        assign_organisation,
+        ADMINISTRATOR,
+        tag="organisations",
+        organisation=OfOrganisation.NOTHING,
+    ),
+)

@@ -6,21 +6,21 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.native.device_ids import DevicePath, known_device
 from armillary.api.native.device_labels import with_name, with_names
-from armillary.api.native.service.devices import After, Limit
+from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, IfMatch, Limit
 from armillary.api.views import service as views
 from armillary.engines.documents.document import Document
 from armillary.engines.rules import rows
@@ -407,21 +407,21 @@ def _page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
     return {"items": items[:limit], "next": str(items[limit - 1]["number"]) if len(items) > limit else None}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options = {"tags": ["rules"]}
-    one, alert = V1 + "/rules/{rule_id}", V1 + "/alerts/{number}"
-    add_route(app, "GET", V1 + "/rules", list_rules, **options)
-    add_route(app, "POST", V1 + "/rule-test", try_new_rule, **options)
-    add_route(app, "GET", one, show_rule, **options)
-    add_route(app, "PUT", one, put_rule, **options)
-    add_route(app, "DELETE", one, delete_rule, **options)
-    add_route(app, "POST", one + "/enable", enable_rule, **options)
-    add_route(app, "POST", one + "/disable", disable_rule, **options)
-    add_route(app, "POST", one + "/test", try_kept_rule, **options)
-    add_route(app, "GET", one + "/trace/{device_id}", rule_trace, **options)
-    add_route(app, "GET", V1 + "/alerts", list_alerts, **options)
-    add_route(app, "GET", alert, show_alert, **options)
-    add_route(app, "POST", alert + "/acknowledge", acknowledge_alert, **options)
-    add_route(app, "GET", V1 + "/dead-letters", dead_letters, **options)
-    add_route(app, "POST", V1 + "/dead-letters/replay", replay_dead_letters, **options)
+_row = partial(Route, tag="rules", narrowed=True)
+_ONE, _ALERT = V1 + "/rules/{rule_id}", V1 + "/alerts/{number}"
+ROUTES = (
+    _row("GET", V1 + "/rules", list_rules, READER),
+    _row("POST", V1 + "/rule-test", try_new_rule, CONTRIBUTOR),
+    _row("GET", _ONE, show_rule, READER),
+    _row("PUT", _ONE, put_rule, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_rule, CONTRIBUTOR),
+    _row("POST", _ONE + "/enable", enable_rule, CONTRIBUTOR),
+    _row("POST", _ONE + "/disable", disable_rule, CONTRIBUTOR),
+    _row("POST", _ONE + "/test", try_kept_rule, CONTRIBUTOR),
+    _row("GET", _ONE + "/trace/{device_id}", rule_trace, READER, narrowed=False),
+    _row("GET", V1 + "/alerts", list_alerts, READER),
+    _row("GET", _ALERT, show_alert, READER),
+    _row("POST", _ALERT + "/acknowledge", acknowledge_alert, CONTRIBUTOR),
+    _row("GET", V1 + "/dead-letters", dead_letters, READER),
+    _row("POST", V1 + "/dead-letters/replay", replay_dead_letters, CONTRIBUTOR),
+)

@@ -6,21 +6,31 @@ A template is of one catalog or of all, as every author's document (``api/native
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Body, FastAPI, Path, Query
+from fastapi import Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Reach, Route
+from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
 from armillary.api.native import authored
-from armillary.api.native.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.service.devices import After, Limit
+from armillary.api.native.parameters import (
+    DEVICE,
+    TEMPLATE_BODY_LIMIT_BYTES,
+    TEMPLATE_VALUES,
+    V1,
+    After,
+    CatalogQuery,
+    DocumentBody,
+    IfMatch,
+    Limit,
+)
 from armillary.api.views import template as views_template
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import MAX_LIMIT
@@ -33,8 +43,6 @@ if TYPE_CHECKING:
     from armillary.twin.template.template import Template
 
 KIND = "template"
-TEMPLATE = V1 + "/templates/{template_name}"
-DEVICE = V1 + "/devices/{device_id}"
 PAGE_ROWS = 100
 
 NamePath = Annotated[
@@ -215,10 +223,8 @@ def export_template(
     request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """A published version in IoT Central's form."""
-    from armillary.api.central.templates import central_document  # noqa: PLC0415 - as above
-
     _visible(request, template_name, version, catalog)
-    return central_document(platform_of(request).templates.get(template_name, version), template_name)
+    return views_template.central_document(platform_of(request).templates.get(template_name, version), template_name)
 
 
 def template_uses(
@@ -410,29 +416,30 @@ def _check_catalog(request: Request, device_id: str, template: Template, name: s
             raise not_published(name, version)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options: dict[str, Any] = {"tags": ["device templates"]}
-    version = TEMPLATE + "/versions/{version}"
-    for method, path, endpoint in (
-        ("GET", V1 + "/templates", list_templates),
-        ("GET", TEMPLATE, show_template),
-        ("PUT", TEMPLATE, put_template),
-        ("DELETE", TEMPLATE, delete_template),
-        ("POST", TEMPLATE + "/import", import_template),
-        ("POST", TEMPLATE + "/publish", publish_template),
-        ("POST", V1 + "/template-check", check_template),
-        ("POST", TEMPLATE + "/migrate", migrate_template),
-        ("GET", TEMPLATE + "/uses", template_uses),
-        ("GET", TEMPLATE + "/devices", template_devices),
-        ("GET", version, show_template_version),
-        ("DELETE", version, delete_template_version),
-        ("GET", version + "/export", export_template),
-        ("GET", DEVICE + "/template", show_device_template),
-        ("PUT", DEVICE + "/template", set_device_template),
-        ("DELETE", DEVICE + "/template", unset_device_template),
-        ("GET", DEVICE + "/cloud-properties", show_cloud_properties),
-        ("PATCH", DEVICE + "/cloud-properties", set_cloud_properties),
-        ("PATCH", DEVICE + "/properties", set_device_properties),
-    ):
-        add_route(app, method, path, endpoint, **options)
+_row = partial(Route, tag="device templates", narrowed=True)
+_of_device = partial(Route, tag="device templates")
+_large = partial(_row, body_limit=TEMPLATE_BODY_LIMIT_BYTES, values=TEMPLATE_VALUES)
+_ONE = V1 + "/templates/{template_name}"
+_VERSION = _ONE + "/versions/{version}"
+ROUTES = (
+    _row("GET", V1 + "/templates", list_templates, READER),
+    _row("GET", _ONE, show_template, READER),
+    _large("PUT", _ONE, put_template, CONTRIBUTOR),
+    _row("DELETE", _ONE, delete_template, CONTRIBUTOR),
+    _large("POST", _ONE + "/import", import_template, CONTRIBUTOR),
+    _row("POST", _ONE + "/publish", publish_template, CONTRIBUTOR),
+    # A check is of what the caller sends, and of nothing that is kept.
+    Route("POST", V1 + "/template-check", check_template, CONTRIBUTOR, tag="device templates", reach=Reach.CALLER),
+    _row("POST", _ONE + "/migrate", migrate_template, CONTRIBUTOR),
+    _row("GET", _ONE + "/uses", template_uses, READER),
+    _row("GET", _ONE + "/devices", template_devices, READER),
+    _row("GET", _VERSION, show_template_version, READER),
+    _row("DELETE", _VERSION, delete_template_version, CONTRIBUTOR),
+    _row("GET", _VERSION + "/export", export_template, READER),
+    _of_device("GET", DEVICE + "/template", show_device_template, READER),
+    _of_device("PUT", DEVICE + "/template", set_device_template, CONTRIBUTOR),
+    _of_device("DELETE", DEVICE + "/template", unset_device_template, CONTRIBUTOR),
+    _of_device("GET", DEVICE + "/cloud-properties", show_cloud_properties, READER),
+    _of_device("PATCH", DEVICE + "/cloud-properties", set_cloud_properties, CONTRIBUTOR),
+    _of_device("PATCH", DEVICE + "/properties", set_device_properties, CONTRIBUTOR),
+)

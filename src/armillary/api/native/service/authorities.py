@@ -8,22 +8,22 @@ shows in its handshakes, and serial numbers of revoked certificates, which are r
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import FastAPI, Path
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of, service_of
-from armillary.api.native.service.devices import CatalogFilter
+from armillary.api.http.route import ADMINISTRATOR, PUBLIC, READER, Route
+from armillary.api.http.routes import operator_of, service_of
+from armillary.api.native.parameters import V1, CatalogFilter
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import InvalidArgumentError
 from armillary.wire.encoding.pem import armour
 
-PUBLIC_V1 = V1 + "/public"
 CRL_TYPE = "application/pkix-crl"  # RFC 2585 §4.2
 PEM_TYPE = "application/x-pem-file"
 
@@ -100,14 +100,14 @@ def authority_chain(request: Request, catalog_id: UUID) -> Response:
     return Response(b"".join(armour("CERTIFICATE", der) for der in chain), media_type=PEM_TYPE)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "GET", V1 + "/authorities", list_authorities, tags=["authorities"])
-    add_route(app, "GET", V1 + "/service-authorities", list_service_authorities, tags=["authorities"])
-    add_route(app, "POST", V1 + "/service-authorities/renew", renew_authority, tags=["authorities"])
-    for path, endpoint in (
-        ("/crl/{authority}.crl", revocation_list),
-        ("/catalogs/{catalog_id}/crl.pem", revocation_lists),
-        ("/catalogs/{catalog_id}/chain.pem", authority_chain),
-    ):
-        add_route(app, "GET", PUBLIC_V1 + path, endpoint, tags=["authorities"], response_class=Response)
+_row = partial(Route, tag="authorities")
+_public = partial(_row, role=PUBLIC, options={"response_class": Response})
+_PUBLIC = V1 + "/public"
+ROUTES = (
+    _row("GET", V1 + "/authorities", list_authorities, READER, narrowed=True),
+    _row("GET", V1 + "/service-authorities", list_service_authorities, READER),
+    _row("POST", V1 + "/service-authorities/renew", renew_authority, ADMINISTRATOR),
+    _public("GET", _PUBLIC + "/crl/{authority}.crl", revocation_list),
+    _public("GET", _PUBLIC + "/catalogs/{catalog_id}/crl.pem", revocation_lists),
+    _public("GET", _PUBLIC + "/catalogs/{catalog_id}/chain.pem", authority_chain),
+)

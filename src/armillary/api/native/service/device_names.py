@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, service_of
-from armillary.api.native.authored import CatalogQuery
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
+from armillary.api.native.parameters import DEVICE, V1, CatalogQuery
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 # What a body or query may hold before the name is judged: it may be in a longer form of Unicode.
@@ -56,7 +57,8 @@ def find_device(
     return {"items": [as_document(each) for each in found], "next": None}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "PUT", V1 + "/devices/{device_id}/name", name_device, tags=["devices"])
-    add_route(app, "GET", V1 + "/device-names", find_device, tags=["devices"])
+_row = partial(Route, tag="devices")
+ROUTES = (
+    _row("PUT", DEVICE + "/name", name_device, CONTRIBUTOR),
+    _row("GET", V1 + "/device-names", find_device, READER, narrowed=True),
+)

@@ -4,40 +4,27 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import Depends, FastAPI, Path, Query
+from fastapi import Query
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, enrolment_of, operator_of, service_of
-from armillary.api.http.scope import CheckedCatalog, checked_filter
+from armillary.api.http.route import CONTRIBUTOR, FACTORY, READER, Route
+from armillary.api.http.routes import enrolment_of, operator_of, service_of
 from armillary.api.http.tenure import own_page, since_ms
 from armillary.api.native.device_ids import DevicePath, attesting_device
+from armillary.api.native.parameters import DEVICE, V1, After, CatalogFilter, Limit, NumberAfter, Text
 from armillary.api.native.service.requests import FactoryBody, ReasonBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.service.context.paging import NUMBER_PATTERN
 from armillary.service.factory.reply import FactoryReply
-from armillary.service.registry.names import CATALOG_PATTERN
-
-# 1 to 1,000 rows; service/context/paging.py holds the limit for everybody.
-Limit = Annotated[int, Query(ge=1, le=1000)]
-After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
-# A cursor of a list that is newest first: the number of a row. What is wrong with one is said where it is read.
-NumberAfter = Annotated[
-    str | None,
-    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": NUMBER_PATTERN}),
-]
-Text = Annotated[str | None, Query(max_length=64)]
-CatalogPath = Annotated[str, Path(description="Name of a catalog", json_schema_extra={"pattern": CATALOG_PATTERN})]
-CatalogFilter = Annotated[CheckedCatalog | None, Depends(checked_filter)]
 
 
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
@@ -193,24 +180,21 @@ def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     return document
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    device = V1 + "/devices/{device_id}"
-    add_route(app, "POST", V1 + "/factory/devices", make_device, status_code=201, tags=["factory"])
-    for method, path, endpoint in (
-        ("GET", V1 + "/devices", list_devices),
-        ("GET", device, show_device),
-        ("GET", device + "/deployment", device_deployment),
-        ("GET", device + "/check-ins", device_check_ins),
-        ("GET", device + "/refusals", device_refusals),
-        ("GET", device + "/outcomes", device_outcomes),
-        ("GET", device + "/error-reports", device_error_reports),
-        ("POST", device + "/revoke", revoke_device),
-        ("POST", device + "/restore", restore_device),
-        ("POST", device + "/release", release_device),
-    ):
-        add_route(app, method, path, endpoint, tags=["devices"])
-
-
 def _pem(der: bytes) -> str:
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
+
+
+_row = partial(Route, tag="devices")
+ROUTES = (
+    Route("POST", V1 + "/factory/devices", make_device, FACTORY, tag="factory", status=201),
+    _row("GET", V1 + "/devices", list_devices, READER, narrowed=True),
+    _row("GET", DEVICE, show_device, READER),
+    _row("GET", DEVICE + "/deployment", device_deployment, READER),
+    _row("GET", DEVICE + "/check-ins", device_check_ins, READER),
+    _row("GET", DEVICE + "/refusals", device_refusals, READER),
+    _row("GET", DEVICE + "/outcomes", device_outcomes, READER),
+    _row("GET", DEVICE + "/error-reports", device_error_reports, READER),
+    _row("POST", DEVICE + "/revoke", revoke_device, CONTRIBUTOR),
+    _row("POST", DEVICE + "/restore", restore_device, CONTRIBUTOR),
+    _row("POST", DEVICE + "/release", release_device, CONTRIBUTOR),
+)

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import FastAPI, Path
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, service_of
-from armillary.api.native.service.requests import Name
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
+from armillary.api.native.parameters import CATALOG, Name
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
 from armillary.service.factory.enrolments import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, MAX_USES
@@ -67,9 +68,10 @@ def revoke_enrolment_token(request: Request, catalog: CatalogPath, token_id: UUI
     return Response(status_code=204)
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    tokens = V1 + "/catalogs/{catalog}/enrolment-tokens"
-    add_route(app, "GET", tokens, list_enrolment_tokens, tags=["factory"])
-    add_route(app, "POST", tokens, make_enrolment_token, status_code=201, tags=["factory"])
-    add_route(app, "DELETE", tokens + "/{token_id}", revoke_enrolment_token, status_code=204, tags=["factory"])
+_row = partial(Route, tag="factory")
+_TOKENS = CATALOG + "/enrolment-tokens"
+ROUTES = (
+    _row("GET", _TOKENS, list_enrolment_tokens, READER),
+    _row("POST", _TOKENS, make_enrolment_token, CONTRIBUTOR, status=201),
+    _row("DELETE", _TOKENS + "/{token_id}", revoke_enrolment_token, CONTRIBUTOR, status=204),
+)

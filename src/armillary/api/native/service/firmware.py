@@ -3,26 +3,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.http.route import ADMINISTRATOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.service.devices import CatalogPath
+from armillary.api.native.parameters import DEVICE, CatalogPath, Name
 from armillary.api.native.service.policy import POLICY, Time
-from armillary.api.native.service.requests import Name
 from armillary.attest import firmware_reference as rules
 
 if TYPE_CHECKING:
     from armillary.engines.records.queries.firmware import StoredStatement
-
-FIRMWARE = POLICY + "/firmware"
 
 
 class FirmwareValueBody(BaseModel):
@@ -104,11 +101,11 @@ def device_firmware(request: Request, device_id: DevicePath) -> dict[str, Any]:
     return {"device_id": row.device_id, "chip": row.chip, "at": row.at, "values": rules.to_json(row.values)}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "GET", FIRMWARE, list_firmware, tags=["attestation policy"])
-    add_route(app, "POST", FIRMWARE, add_firmware, status_code=201, tags=["attestation policy"])
-    add_route(
-        app, "DELETE", FIRMWARE + "/{statement_id}", remove_firmware, status_code=204, tags=["attestation policy"]
-    )
-    add_route(app, "GET", V1 + "/devices/{device_id}/firmware", device_firmware, tags=["devices"])
+_row = partial(Route, tag="attestation policy")
+_FIRMWARE = POLICY + "/firmware"
+ROUTES = (
+    _row("GET", _FIRMWARE, list_firmware, READER),
+    _row("POST", _FIRMWARE, add_firmware, ADMINISTRATOR, status=201),
+    _row("DELETE", _FIRMWARE + "/{statement_id}", remove_firmware, ADMINISTRATOR, status=204),
+    Route("GET", DEVICE + "/firmware", device_firmware, READER, tag="devices"),
+)

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, Route
+from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
+from armillary.api.native.parameters import DEVICE
 from armillary.api.native.service.requests import ReasonBody
 from armillary.service.registry.device_lifecycle import DEFAULT_RETURN_S, MAX_RETURN_S
 
@@ -69,12 +70,9 @@ def advance_manufacturing_state(request: Request, device_id: DevicePath, body: M
     return document
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    device = V1 + "/devices/{device_id}"
-    for verb, endpoint in (
-        ("decommission", decommission_device),
-        ("allow-reprovision", allow_reprovision),
-        ("manufacturing-state", advance_manufacturing_state),
-    ):
-        add_route(app, "POST", f"{device}/{verb}", endpoint, tags=["devices"])
+_row = partial(Route, tag="devices")
+ROUTES = (
+    _row("POST", DEVICE + "/decommission", decommission_device, CONTRIBUTOR),
+    _row("POST", DEVICE + "/allow-reprovision", allow_reprovision, CONTRIBUTOR),
+    _row("POST", DEVICE + "/manufacturing-state", advance_manufacturing_state, CONTRIBUTOR),
+)

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, platform_of, service_of
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.native.device_labels import names_of, with_names
-from armillary.api.native.service.devices import After, CatalogFilter, Limit, NumberAfter, Text
+from armillary.api.native.parameters import V1, After, CatalogFilter, Limit, NumberAfter, Text
 from armillary.api.native.service.requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
 from armillary.api.views import service as views
 from armillary.errors import NotFoundError
@@ -214,31 +215,34 @@ def _named(finding: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
     return {**finding, "device_names": {each: known[each] for each in finding["device_ids"] if each in known}}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    rollout, finding = V1 + "/rollouts/{rollout_id}", V1 + "/findings/{finding_id}"
-    for tag, method, path, endpoint, status in (
-        ("rollouts", "GET", V1 + "/rollouts", list_rollouts, 200),
-        ("rollouts", "POST", V1 + "/rollouts", start_rollout, 201),
-        ("rollouts", "GET", rollout, show_rollout, 200),
-        ("rollouts", "GET", rollout + "/devices", rollout_devices, 200),
-        ("rollouts", "POST", rollout + "/halt", halt_rollout, 200),
-        ("rollouts", "POST", rollout + "/resume", resume_rollout, 200),
-        ("rollouts", "POST", rollout + "/roll-back", roll_back_rollout, 200),
-        ("rollouts", "POST", rollout + "/cancel", cancel_rollout, 200),
-        ("findings", "GET", V1 + "/findings", list_findings, 200),
-        ("findings", "GET", finding, show_finding, 200),
-        ("findings", "POST", finding + "/acknowledge", acknowledge_finding, 200),
-        ("findings", "POST", finding + "/close", close_finding, 200),
-        ("releases", "GET", V1 + "/releases", list_releases, 200),
-        ("releases", "POST", V1 + "/releases", publish_release, 201),
-        ("releases", "GET", V1 + "/releases/{release_id}", show_release, 200),
-        ("releases", "GET", V1 + "/security-floors", list_floors, 200),
-        ("releases", "POST", V1 + "/security-floors", raise_floor, 200),
-        ("audit", "GET", V1 + "/audit", list_audit, 200),
-        ("audit", "GET", V1 + "/audit/verification", verify_audit, 200),
-        ("tokens", "GET", V1 + "/tokens", list_tokens, 200),
-        ("tokens", "POST", V1 + "/tokens", make_token, 201),
-    ):
-        add_route(app, method, path, endpoint, status_code=status, tags=[tag])
-    add_route(app, "DELETE", V1 + "/tokens/{token_id}", revoke_token, status_code=204, tags=["tokens"])
+_rollout, _finding, _release = (
+    partial(Route, tag="rollouts"),
+    partial(Route, tag="findings"),
+    partial(Route, tag="releases"),
+)
+_token, _audit = partial(Route, tag="tokens"), partial(Route, tag="audit")
+_ROLLOUT, _FINDING = V1 + "/rollouts/{rollout_id}", V1 + "/findings/{finding_id}"
+ROUTES = (
+    _rollout("GET", V1 + "/rollouts", list_rollouts, READER),
+    _rollout("POST", V1 + "/rollouts", start_rollout, CONTRIBUTOR, status=201),
+    _rollout("GET", _ROLLOUT, show_rollout, READER),
+    _rollout("GET", _ROLLOUT + "/devices", rollout_devices, READER),
+    _rollout("POST", _ROLLOUT + "/halt", halt_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/resume", resume_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/roll-back", roll_back_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/cancel", cancel_rollout, CONTRIBUTOR),
+    _finding("GET", V1 + "/findings", list_findings, READER, narrowed=True),
+    _finding("GET", _FINDING, show_finding, READER),
+    _finding("POST", _FINDING + "/acknowledge", acknowledge_finding, CONTRIBUTOR),
+    _finding("POST", _FINDING + "/close", close_finding, CONTRIBUTOR),
+    _release("GET", V1 + "/releases", list_releases, READER),
+    _release("POST", V1 + "/releases", publish_release, ADMINISTRATOR, status=201),
+    _release("GET", V1 + "/releases/{release_id}", show_release, READER),
+    _release("GET", V1 + "/security-floors", list_floors, READER),
+    _release("POST", V1 + "/security-floors", raise_floor, ADMINISTRATOR),
+    _audit("GET", V1 + "/audit", list_audit, READER),
+    _audit("GET", V1 + "/audit/verification", verify_audit, READER),
+    _token("GET", V1 + "/tokens", list_tokens, ADMINISTRATOR),
+    _token("POST", V1 + "/tokens", make_token, ADMINISTRATOR, status=201),
+    _token("DELETE", V1 + "/tokens/{token_id}", revoke_token, ADMINISTRATOR, status=204),
+)

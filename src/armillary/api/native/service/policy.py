@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, service_of
-from armillary.api.native.service.devices import CatalogPath, Limit
-from armillary.api.native.service.requests import BASE64, Name, ReasonBody
+from armillary.api.http.route import ADMINISTRATOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
+from armillary.api.native.parameters import V1, CatalogPath, Limit, Name
+from armillary.api.native.service.requests import BASE64, ReasonBody
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
 POLICY = V1 + "/catalogs/{catalog}/attestation-policy"
-RELEASE = V1 + "/releases/{release_id}"
 
 Time = Annotated[int, Field(ge=0, le=rules.MAX_TIME)]
 # An image type as JSON has it, and a security version: a fuse word has 32 bits.
@@ -176,12 +175,14 @@ def import_corim(request: Request, body: CorimBody) -> dict[str, Any]:
     return {**document, "passed_over": list(made.passed_over), "derived": list(made.derived)}
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "GET", POLICY, show_policy, tags=["attestation policy"])
-    add_route(app, "PATCH", POLICY, change_policy, tags=["attestation policy"])
-    add_route(app, "GET", POLICY + "/versions", policy_versions, tags=["attestation policy"])
-    add_route(app, "GET", RELEASE + "/corim", export_corim, tags=["releases"])
-    add_route(app, "POST", V1 + "/releases/corim", import_corim, status_code=201, tags=["releases"])
-    add_route(app, "POST", RELEASE + "/withdraw", withdraw_release, tags=["releases"])
-    add_route(app, "POST", RELEASE + "/expiry", set_release_expiry, tags=["releases"])
+_policy, _release = partial(Route, tag="attestation policy"), partial(Route, tag="releases")
+_RELEASE = V1 + "/releases/{release_id}"
+ROUTES = (
+    _policy("GET", POLICY, show_policy, READER),
+    _policy("PATCH", POLICY, change_policy, ADMINISTRATOR),
+    _policy("GET", POLICY + "/versions", policy_versions, READER),
+    _release("GET", _RELEASE + "/corim", export_corim, READER),
+    _release("POST", V1 + "/releases/corim", import_corim, ADMINISTRATOR, status=201),
+    _release("POST", _RELEASE + "/withdraw", withdraw_release, ADMINISTRATOR),
+    _release("POST", _RELEASE + "/expiry", set_release_expiry, ADMINISTRATOR),
+)

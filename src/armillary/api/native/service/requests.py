@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+from armillary.api.native.parameters import Name
+
 # For descriptions: what is wrong with such a text is said where it is decoded (RFC 4648 §4, with padding).
 BASE64 = MappingProxyType({"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"})
 

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.route import PUBLIC, READER, SCRAPE, Reach, Route
+from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.tenure import tenures
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.service.devices import CatalogFilter, Limit, NumberAfter
+from armillary.api.native.parameters import V1, CatalogFilter, Limit, NumberAfter
 from armillary.api.views import service as views, status as views_status
 from armillary.service.context.paging import MAX_LIMIT
 
@@ -81,13 +81,23 @@ def image_package(request: Request, image_id: UUID, catalog: CatalogFilter = Non
     return Response(service_of(request).images.read(image_id, catalog), media_type="application/octet-stream")
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "GET", V1 + "/health", health, tags=["service"])
-    add_route(app, "GET", V1 + "/openapi.json", openapi, tags=["service"])
-    add_route(app, "GET", V1 + "/me", who_am_i, tags=["service"])
-    add_route(app, "GET", V1 + "/status", status, tags=["service"])
-    add_route(app, "GET", "/metrics", metrics, tags=["service"], response_class=Response)
-    add_route(app, "GET", V1 + "/fleet", fleet, tags=["devices"])
-    add_route(app, "GET", V1 + "/error-reports", list_error_reports, tags=["devices"])
-    add_route(app, "GET", V1 + "/images/{image_id}/package", image_package, tags=["images"], response_class=Response)
+_row = partial(Route, tag="service")
+_BYTES = {"response_class": Response}
+ROUTES = (
+    _row("GET", V1 + "/health", health, PUBLIC),
+    _row("GET", V1 + "/openapi.json", openapi, PUBLIC),
+    _row("GET", V1 + "/me", who_am_i, READER, reach=Reach.CALLER),
+    _row("GET", V1 + "/status", status, READER),
+    _row("GET", "/metrics", metrics, SCRAPE, options=_BYTES),
+    Route("GET", V1 + "/fleet", fleet, READER, tag="devices", narrowed=True),
+    Route("GET", V1 + "/error-reports", list_error_reports, READER, tag="devices", narrowed=True),
+    Route(
+        "GET",
+        V1 + "/images/{image_id}/package",
+        image_package,
+        READER,
+        tag="images",
+        narrowed=True,
+        options=_BYTES,
+    ),
+)

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
-from armillary.api.http.routes import add_route, enrolment_of, operator_of, service_of
+from armillary.api.http.route import FACTORY, Route
+from armillary.api.http.routes import enrolment_of, operator_of, service_of
+from armillary.api.native.parameters import V1, Name
 from armillary.api.native.service.devices import factory_document
-from armillary.api.native.service.requests import BASE64, Name
+from armillary.api.native.service.requests import BASE64
 from armillary.attest.tpm_endorsement import MAX_INTERMEDIATES
 from armillary.attest.tpm_enrolment import UnverifiedTpmClaim
 from armillary.errors import InvalidArgumentError
@@ -100,7 +101,8 @@ def _bytes(name: str, text: str) -> bytes:
         raise InvalidArgumentError(f"{name}: expected base64, got {error}", remedy="Encode it again.") from error
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    add_route(app, "POST", V1 + "/factory/tpm-challenges", make_tpm_challenge, tags=["factory"])
-    add_route(app, "POST", V1 + "/factory/tpm-devices", make_tpm_device, status_code=201, tags=["factory"])
+_row = partial(Route, tag="factory")
+ROUTES = (
+    _row("POST", V1 + "/factory/tpm-challenges", make_tpm_challenge, FACTORY),
+    _row("POST", V1 + "/factory/tpm-devices", make_tpm_device, FACTORY, status=201),
+)

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import FastAPI, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.auth import V1
 from armillary.api.http.documents import as_document
-from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.http.route import CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import attesting_device
-from armillary.api.native.service.devices import Limit, NumberAfter
+from armillary.api.native.parameters import CATALOG, Limit, NumberAfter
 from armillary.api.native.service.enrolment import CatalogPath
 from armillary.api.views import service as views
 from armillary.errors import NotFoundError
@@ -96,10 +97,13 @@ def cancel_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -
     return document
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    place = V1 + "/catalogs/{catalog}/transfers"
-    add_route(app, "GET", place, list_transfers, tags=["transfers"])
-    add_route(app, "POST", place, offer_device, status_code=201, tags=["transfers"])
-    for verb, endpoint in (("accept", accept_transfer), ("decline", decline_transfer), ("cancel", cancel_transfer)):
-        add_route(app, "POST", f"{place}/{{transfer_id}}/{verb}", endpoint, tags=["transfers"])
+_row = partial(Route, tag="transfers")
+_TRANSFERS = CATALOG + "/transfers"
+_ONE = _TRANSFERS + "/{transfer_id}"
+ROUTES = (
+    _row("GET", _TRANSFERS, list_transfers, READER),
+    _row("POST", _TRANSFERS, offer_device, CONTRIBUTOR, status=201),
+    _row("POST", _ONE + "/accept", accept_transfer, CONTRIBUTOR),
+    _row("POST", _ONE + "/decline", decline_transfer, CONTRIBUTOR),
+    _row("POST", _ONE + "/cancel", cancel_transfer, CONTRIBUTOR),
+)

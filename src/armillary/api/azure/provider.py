@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The management API in Azure Sphere's shape, api-version 2024-04-01: mounts its parts, answers for operations.
+"""The provider of Azure Sphere's management API, api-version 2024-04-01: all its routes, and those of operations.
 
 What it follows: the public azure-mgmt-sphere 1.0.0 client (paths, bodies, accepted status codes) and the public
 service's observed replies. What differs, on purpose: changes are complete when they are answered, so a first poll of
@@ -10,22 +10,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from armillary.api.azure import (
-    catalogs as azure_catalogs,
-    certificates as azure_certificates,
-    devices as azure_devices,
-    images as azure_images,
-    names,
-    operations,
-)
+from armillary.api.azure import catalogs, certificates, devices, images, names, operations
 from armillary.api.azure.bodies import Body
 from armillary.api.azure.call import AzureCall, azure_call, base_url
-from armillary.api.http.auth import ACCESS
-from armillary.api.http.routes import add_route
+from armillary.api.http.route import READER, Reach, Route
 from armillary.errors import NotFoundError
 
 Call = Annotated[AzureCall, Depends(azure_call)]
@@ -33,18 +25,17 @@ Call = Annotated[AzureCall, Depends(azure_call)]
 # Where the names stand in a resource id that an operation may have as its result.
 _DEVICE_WORDS = ["subscriptions", "resourceGroups", "providers", "catalogs", "products", "deviceGroups", "devices"]
 _IMAGE_WORDS = ["subscriptions", "resourceGroups", "providers", "catalogs", "images"]
+# Routes of resources: all but those of operations.
+RESOURCES = (*catalogs.ROUTES, *devices.ROUTES, *images.ROUTES, *certificates.ROUTES)
 
 
 def list_operations(_call: Call) -> Body:
     """What this provider can do, one entry per route."""
     found = {}
-    for key in ACCESS:
-        method, path = key.split(" ", 1)
-        kind = path.split(f"/{names.PROVIDER}/", 1)[-1] if names.PROVIDER in path else None
-        if kind is None or "operation" in kind.lower():
-            continue
+    for row in RESOURCES:
+        kind = row.path.split(f"/{names.PROVIDER}/", 1)[-1]
         words = [word for word in kind.split("/") if not word.startswith("{")]
-        verb = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}[method]
+        verb = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}[row.method]
         name = f"{names.PROVIDER}/{'/'.join(words)}/{verb}"
         found[name] = {
             "name": name,
@@ -71,23 +62,18 @@ def operation_result(call: Call) -> Response:
     words, values = parts[0::2], parts[1::2]
     if words == _DEVICE_WORDS and len(values) == len(words):
         place = dict(zip(("subscription", "resource_group", "_", "catalog"), values, strict=False))
-        return JSONResponse(azure_devices.device_resource(call.service, names.checked("device", values[-1]), place))
+        return JSONResponse(devices.device_resource(call.service, names.checked("device", values[-1]), place))
     if words == _IMAGE_WORDS and len(values) == len(words):
         place = dict(zip(("subscription", "resource_group", "_", "catalog"), values, strict=False))
         row = call.service.images.get(place["catalog"], names.checked_uuid("image", values[-1]))
-        return JSONResponse(azure_images.image_resource(row, place, base_url(call.request)))
+        return JSONResponse(images.image_resource(row, place, base_url(call.request)))
     raise NotFoundError("the operation has no such result", remedy="Use the address that the service sent.")
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the management API."""
-    azure_catalogs.mount(app)
-    azure_devices.mount(app)
-    azure_images.mount(app)
-    azure_certificates.mount(app)
-    for path, endpoint in (
-        (names.OPERATIONS, list_operations),
-        (names.OPERATION_STATUS, operation_status),
-        (names.OPERATION_RESULT, operation_result),
-    ):
-        add_route(app, "GET", path, endpoint, include_in_schema=False)
+ROUTES = (
+    *RESOURCES,
+    Route("GET", names.OPERATIONS, list_operations, READER),
+    # The state of an operation is made of its id, which the caller has.
+    Route("GET", names.OPERATION_STATUS, operation_status, READER, reach=Reach.CALLER),
+    Route("GET", names.OPERATION_RESULT, operation_result, READER, catalogs=operations.catalogs_of),
+)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application of some shapes: their routes, errors and headers on one FastAPI application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from armillary import __version__
+from armillary.api.http import problems
+from armillary.api.http.callers import Budgets, CallerScope
+from armillary.api.http.openapi import document_of
+from armillary.api.http.routes import GuardedRoute, mount
+from armillary.api.http.shape import Shapes
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
+    from armillary.service.assemble import SecurityService
+    from armillary.settings import Settings
+
+# No page of this API is for a browser frame, cache or guess; the console sets its own.
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class CanonicalPaths:
+    """ASGI wrapper: paths come to routes as their rows spell them, and answers of the API are never stored by anybody.
+
+    Args:
+        app: What answers.
+        shapes: Whose paths they are.
+    """
+
+    def __init__(self, app: ASGIApp, shapes: Shapes) -> None:
+        self._app = app
+        self._shapes = shapes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with its path in canonical form."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = self._shapes.canonical(scope["path"], scope["query_string"].decode("latin-1"))
+        scope = {**scope, "path": path}
+        if not self._shapes.has(path):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in present)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def application(
+    shapes: Shapes, description: str, service: SecurityService, hub: Hub, platform: Platform, settings: Settings
+) -> FastAPI:
+    """The API of some shapes over a service, a hub and its platform.
+
+    Routes that others add to the application (the console) are theirs to guard when they bring their own router;
+    ``app.get`` and the like raise TypeError, as such a route has no row.
+    """
+    app = FastAPI(
+        title="Armillary", version=__version__, description=description, openapi_url=None, docs_url=None, redoc_url=None
+    )
+    app.router.route_class = GuardedRoute
+    app.state.shapes = shapes
+    app.state.service = service
+    app.state.hub = hub
+    app.state.platform = platform
+    app.state.settings = settings
+    app.state.started_at = time.time()
+    app.state.closing = asyncio.Event()
+    app.state.budgets = Budgets()
+    app.state.applications = None  # whoever plays simulated devices sets it
+    problems.install(app, shapes.form)
+    mount(app, shapes)
+    app.add_middleware(CanonicalPaths, shapes=shapes)
+    app.add_middleware(CallerScope, budgets=app.state.budgets)
+    app.openapi = lambda: document_of(app, shapes)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One row for each route: method, path, who may call it, what a restricted token reaches by it, and its limits.
+
+Rows stand in the tuple ``ROUTES`` at the end of the module that has their endpoints. Everything else is derived from
+them: what is mounted (``routes.py``), who is let in (``auth.py``), what a token of one catalog or of one organisation
+reaches (``scope.py``), the OpenAPI document and the reference (``openapi.py``, ``docs/api_page.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final
+
+from armillary.api.http.json_body import MAX_VALUES
+
+PUBLIC: Final = "public"  # no token: says nothing about devices or people
+SCRAPE: Final = "scrape"  # Reader token, or a caller on this host
+FACTORY: Final = (
+    "factory"  # Contributor token, or an enrolment token: service/factory/enrolments.py says what it allows
+)
+READER: Final = "Reader"  # sees
+CONTRIBUTOR: Final = "Contributor"  # changes products, devices, images, roll-outs
+ADMINISTRATOR: Final = "Administrator"  # changes who and what is trusted
+RANK: Final[Mapping[str, int]] = {READER: 1, CONTRIBUTOR: 2, ADMINISTRATOR: 3}
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+ANY: Final = "*"  # every one of METHODS
+# Bodies are names, ids and small documents: a claim of a thousand devices is 135 KiB.
+BODY_LIMIT_BYTES: Final = 256 << 10
+
+
+class Reach(Enum):
+    """What a token of one catalog reaches by a route."""
+
+    NAMED = auto()  # the catalog, or the device, that the path names
+    TOKEN = auto()  # the route names no catalog: it is about the token's
+    CALLER = auto()  # the route is about the caller alone, or the same for everybody
+
+
+class OfOrganisation(Enum):
+    """What a token of one organisation reaches by a route."""
+
+    DEVICE = auto()  # the device that the path names
+    LIST = auto()  # the route shows it what is of the organisation, and nothing else
+    SUBTREE = auto()  # the organisation that the path names: its own, or one below
+    NOTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route.
+
+    Attributes:
+        method: HTTP method; :data:`ANY` for all.
+        path: Path template.
+        endpoint: Plain function (runs in the thread pool) or coroutine function.
+        role: That the caller needs; :data:`PUBLIC`, :data:`SCRAPE` or :data:`FACTORY` for callers without a role.
+        status: Of a good answer; None for 200.
+        tag: Its part of the reference; empty for a route that the OpenAPI document leaves out.
+        narrowed: Whether ``catalog=`` narrows it to a catalog that the token reaches.
+        reach: What a token of one catalog reaches.
+        organisation: What a token of one organisation reaches.
+        catalogs: From the values of the path, catalogs that are named in another way; None if it shows nothing.
+        body_limit: Bytes of its body, at most.
+        values: JSON values of its body, at most.
+        lists: Parameters of the query that may be there several times. None of them decides what a token reaches.
+        reads_query: Whether the endpoint checks the query itself.
+        options: More for FastAPI.
+    """
+
+    method: str
+    path: str
+    endpoint: Callable[..., Any]
+    role: str
+    status: int | None = None
+    tag: str = ""
+    narrowed: bool = False
+    reach: Reach = Reach.NAMED
+    organisation: OfOrganisation = OfOrganisation.DEVICE
+    catalogs: Callable[[Mapping[str, str]], Sequence[str] | None] = field(default=lambda _: ())
+    body_limit: int = BODY_LIMIT_BYTES
+    values: int = MAX_VALUES
+    lists: frozenset[str] = frozenset()
+    reads_query: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Its HTTP methods."""
+        return METHODS if self.method == ANY else (self.method,)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """``METHOD path`` for each method."""
+        return tuple(f"{method} {self.path}" for method in self.methods)
+
+
+def allows(role: str, needed: str) -> bool:
+    """Whether ``role`` reaches ``needed``; unknown words never do."""
+    return role in RANK and needed in RANK and RANK[role] >= RANK[needed]

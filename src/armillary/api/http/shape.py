@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A shape of the API: what routes with the same clients share, and the table of all routes of several shapes.
+
+A shape says which paths are its own, how its errors look and how its callers say who they are. ``api/app.py`` lists the
+shapes that are served; nothing in ``api/http`` knows one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from armillary.api.http.problems import Form, problem_details
+from armillary.api.http.route import Route
+
+if TYPE_CHECKING:
+    from armillary.engines.records.schema.rows import Token
+    from armillary.service.assemble import SecurityService
+
+Authenticate = Callable[[Request, Route, "SecurityService"], Awaitable["Token | None"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One shape.
+
+    Attributes:
+        routes: Its routes, in the order in which paths are compared.
+        has: Whether a path, as :attr:`canonical` made it, is one of its own.
+        form: Makes an answer of a problem.
+        canonical: From path and query, the path as the rows spell it; other shapes' paths come back unchanged.
+        unknown: Rows that answer that there is no such path or method (``routes.unknown``); compared after all others.
+        secret_of: Reads the token of a request, if not as RFC 6750 has it; raises UnauthenticatedError.
+        authenticate: Another way to say who one is; None for a request that does not use it.
+        query_names: Names that a query may have besides those that the endpoint declares; None for any.
+        mounted: One route that answers for all rows; each row is a route of its own where it is None.
+    """
+
+    routes: Sequence[Route]
+    has: Callable[[str], bool]
+    form: Form = problem_details
+    canonical: Callable[[str, str], str] = lambda path, _: path
+    unknown: Sequence[Route] = ()
+    secret_of: Callable[[Request], str] | None = None
+    authenticate: Authenticate | None = None
+    query_names: Callable[[Route], frozenset[str] | None] = lambda _: None
+    mounted: Callable[[Shape], BaseRoute] | None = None
+
+
+class Shapes:
+    """Several shapes as one API.
+
+    Args:
+        shapes: Where paths of two overlap, the first has them.
+
+    Attributes:
+        routes: Every route by ``METHOD path``.
+
+    Raises:
+        ValueError: two rows have the same method and path.
+    """
+
+    def __init__(self, *shapes: Shape) -> None:
+        self._shapes = shapes
+        found: dict[str, Route] = {}
+        for row in (row for shape in shapes for row in (*shape.routes, *shape.unknown)):
+            for key in row.keys:
+                if key in found:
+                    raise ValueError(f"two rows for {key}")
+                found[key] = row
+        self.routes: Mapping[str, Route] = found
+
+    def __iter__(self) -> Iterator[Shape]:
+        return iter(self._shapes)
+
+    def canonical(self, path: str, query: str) -> str:
+        """A path as the rows spell it."""
+        for shape in self._shapes:
+            path = shape.canonical(path, query)
+        return path
+
+    def has(self, path: str) -> bool:
+        """Whether a path is one of any shape."""
+        return any(shape.has(path) for shape in self._shapes)
+
+    def form(self, path: str) -> Form:
+        """How errors look below a path."""
+        return next((shape.form for shape in self._shapes if shape.has(path)), problem_details)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What native routes share: their root, and the types of their paths, queries, headers and bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import Body, Depends, Header, Path, Query
+from pydantic import Field
+
+from armillary.api.http.scope import CheckedCatalog, checked_catalog, checked_filter
+from armillary.engines.documents.document import ID_PATTERN, none_there
+from armillary.service.context.paging import NUMBER_PATTERN
+from armillary.service.registry.names import CATALOG_PATTERN
+
+V1: Final = "/api/v1"
+DEVICE: Final = V1 + "/devices/{device_id}"
+CATALOG: Final = V1 + "/catalogs/{catalog}"
+
+# -- lists ------------------------------------------------------------------------------------------------------------
+
+# 1 to 1,000 rows; service/context/paging.py holds the limit for everybody.
+Limit = Annotated[int, Query(ge=1, le=1000)]
+After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+# A cursor of a list that is newest first: the number of a row. What is wrong with one is said where it is read.
+NumberAfter = Annotated[
+    str | None,
+    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": NUMBER_PATTERN}),
+]
+Text = Annotated[str | None, Query(max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+# -- catalogs ---------------------------------------------------------------------------------------------------------
+
+CatalogPath = Annotated[str, Path(description="Name of a catalog", json_schema_extra={"pattern": CATALOG_PATTERN})]
+CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
+CatalogFilter = Annotated[CheckedCatalog | None, Depends(checked_filter)]
+
+# -- documents of authors ---------------------------------------------------------------------------------------------
+
+DocumentPath = Annotated[
+    str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
+]
+DocumentBody = Annotated[dict[str, Any], Body()]
+Force = Annotated[bool, Query(description="Delete it although something uses it")]
+# A device template of 300 capabilities in several languages, and its components' models.
+TEMPLATE_BODY_LIMIT_BYTES: Final = 1 << 20
+# A model in DTDL says a short thing a value.
+TEMPLATE_VALUES: Final = 60_000
+
+
+def precondition(
+    if_match: Annotated[str | None, Header(max_length=64)] = None,
+    if_none_match: Annotated[str | None, Header(max_length=64)] = None,
+) -> str | None:
+    """What a change presupposes, as an If-Match: the version that was seen, or the ETag of nothing.
+
+    Raises:
+        InvalidArgumentError: both headers, or an If-None-Match that is not ``*`` (RFC 9110 §13.1.2).
+    """
+    if if_none_match is None:
+        return if_match
+    return none_there(if_match, if_none_match)
+
+
+IfMatch = Annotated[str | None, Depends(precondition)]
+
+# -- values over time -------------------------------------------------------------------------------------------------
+
+# An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
+HEARTBEAT_S: Final = 15.0
+MAX_METRIC_CHARS: Final = 256
+Millis = Annotated[int, Query(ge=0, le=10**14)]

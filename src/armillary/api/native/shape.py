@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of Armillary's own API: all its routes. Their queries may name nothing that is not read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from armillary.api.http.route import ANY, PUBLIC, SCRAPE, Route
+from armillary.api.http.routes import unknown
+from armillary.api.http.shape import Shape
+from armillary.api.native.hub import (
+    files,
+    hub_devices,
+    hub_enrolments,
+    hub_service_keys,
+    messages,
+    series,
+    telemetry,
+)
+from armillary.api.native.parameters import DEVICE
+from armillary.api.native.platform import (
+    application_files,
+    applications,
+    dashboards,
+    exports,
+    groups,
+    jobs,
+    organisations,
+    rules,
+    templates,
+)
+from armillary.api.native.service import (
+    authorities,
+    device_names,
+    devices,
+    enrolment,
+    firmware,
+    life,
+    operations,
+    policy,
+    status,
+    tpm,
+    transfer,
+)
+
+DESCRIPTION: Final = """\
+What Azure Sphere's management API lacks: attestation results, roll-outs, findings, releases, telemetry, twins, audit.
+Catalogs, products, device groups, devices, images, deployments and certificates are served in the shape of the public
+Azure Sphere management API, api-version 2024-04-01, below `/subscriptions/`; its own public description applies. So it
+does for `/api/devices` and what else is served in the shape of IoT Central's public REST API, api-version 2022-07-31.
+
+Errors are problem details (RFC 9457) with a stable `code` and a `remedy`. Lists are `{"items": [...], "next": cursor}`;
+pass `next` as `after` for the next page. Times are Unix seconds UTC unless a name ends in `_ms`.
+"""
+ROUTES: Final = (
+    *status.ROUTES,
+    *applications.ROUTES,
+    *authorities.ROUTES,
+    *devices.ROUTES,
+    *device_names.ROUTES,
+    *enrolment.ROUTES,
+    *life.ROUTES,
+    *transfer.ROUTES,
+    *operations.ROUTES,
+    *policy.ROUTES,
+    *firmware.ROUTES,
+    *telemetry.ROUTES,
+    *series.ROUTES,
+    *templates.ROUTES,
+    *messages.ROUTES,
+    *application_files.ROUTES,
+    *files.ROUTES,
+    *groups.ROUTES,
+    *jobs.ROUTES,
+    *exports.ROUTES,
+    *organisations.ROUTES,
+    *dashboards.ROUTES,
+    *rules.ROUTES,
+    *hub_devices.ROUTES,
+    *hub_enrolments.ROUTES,
+    *hub_service_keys.ROUTES,
+    *tpm.ROUTES,
+)
+
+
+def query_names(row: Route) -> frozenset[str] | None:
+    """A route about a device may mean a module of it (``device_ids.known_identity``); public routes take any name."""
+    if row.role in (PUBLIC, SCRAPE) or row.method == ANY:
+        return None
+    return frozenset({"module"}) if row.path.startswith(DEVICE + "/") else frozenset()
+
+
+SHAPE: Final = Shape(
+    routes=ROUTES,
+    has=lambda path: path.startswith(("/api/", "/metrics")),
+    unknown=(unknown("/api/"),),
+    query_names=query_names,
+)

@@ -21,12 +21,13 @@ from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import NotFoundError
 from armillary.platform.authored.device_facts import FactsReader
+from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
 from armillary.platform.authored.organisations import Organisations
 from armillary.platform.exports.exports import Exports
 from armillary.platform.exports.sources import Sources
 from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.ports import Devices, Directory, NoDirectory, NoUpdates, Updates
+from armillary.platform.ports import Devices, Directory, NoDirectory, NoUpdates, Updates, no_audit
 from armillary.platform.rules.actions import ActionSettings, RuleActions
 from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.names import RuleNames
@@ -51,6 +52,7 @@ class Platform:
 
     Attributes:
         documents: Every document that an author makes, and what operators keep of devices.
+        authored: Operations on authors' documents, each by who acts.
         templates: Device templates, and which device has which.
         naming: Names and units of devices' values.
         models: Messages against templates as they come in: ``last_misfit``.
@@ -81,9 +83,11 @@ class Platform:
             DataFolderError: the documents cannot be opened.
         """
         settings = settings or ActionSettings()
+        audit = settings.audit or no_audit
         self.directory = directory = directory or NoDirectory()
         self.changing_secrets = threading.Lock()
         self.documents = documents = DocumentStore(folder, clock=clock)
+        self.authored = AuthoredDocuments(documents, audit)
         self.templates = Templates(documents, directory, series)
         self.naming = DeviceNaming(documents, self.templates)
         self.models = ModelCheck(self.templates, devices)

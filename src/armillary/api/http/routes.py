@@ -20,13 +20,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive
 
 from armillary.api.http.auth import admit
-from armillary.api.http.callers import LARGE_BYTES, Caller, caller_of, catalog_of, owner_of
+from armillary.api.http.callers import LARGE_BYTES, Caller, caller_of, catalog_of, operator_of as acting_with, owner_of
 from armillary.api.http.json_body import StrictRequest
 from armillary.api.http.query import check_names
 from armillary.api.http.route import ANY, READER, Reach, Route
 from armillary.api.http.shape import Shape, Shapes
 from armillary.engines.records.queries.enrolments import EnrolmentToken
 from armillary.engines.records.schema.rows import Token
+from armillary.identity.operator import Operator
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -224,6 +225,11 @@ def platform_of(request: Request) -> Platform:
 def operator_of(request: Request) -> Token:
     """The operator who was admitted; only for routes that need a token."""
     return cast("Token", request.state.operator)
+
+
+def actor_of(request: Request) -> Operator:
+    """The same as who acts in an operation."""
+    return acting_with(operator_of(request))
 
 
 def enrolment_of(request: Request) -> EnrolmentToken | None:

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents that authors make (groups, jobs, exports, dashboards, organisations, rules): listed, shown, kept, deleted.
+
+A document is of one catalog (``"catalog": NAME``) or of all (null). Who speaks for a catalog sees what is of that
+catalog and what is of all, and changes only what is of that catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from armillary.engines.documents.document import Document, check_match, not_found
+from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
+from armillary.identity.operator import Operator
+from armillary.platform.ports import Audit
+from armillary.twin.author.dashboard import parse as parse_dashboard
+from armillary.twin.author.data_export import parse_export
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import parse_job
+from armillary.twin.author.organisation import parse_organisation
+from armillary.twin.author.uses import USERS, Named, Use, uses_of
+from armillary.twin.rule.json_form import parse_document
+from armillary.wire.text.given_text import check_given
+
+# Users that a refusal names: enough to see what it is about; the route `uses` has all.
+MAX_NAMED = 8
+
+# kind -> check of its body.
+PARSERS: Mapping[str, Callable[[object], object]] = {
+    "dashboard": parse_dashboard,
+    "export": parse_export,
+    "group": parse_group,
+    "job": parse_job,
+    "organisation": parse_organisation,
+    "rule": parse_document,
+}
+
+
+class AuthoredDocuments:
+    """Operations on authors' documents. Methods block for the disk.
+
+    Args:
+        store: Keeps them.
+        audit: Gets a line of each change.
+    """
+
+    def __init__(self, store: DocumentStore, audit: Audit) -> None:
+        self._store = store
+        self._audit = audit
+
+    def listed(self, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
+        """Documents of a kind by id."""
+        store, found, at = self._store, list[Document](), after
+        while len(found) <= limit:
+            page = store.list(kind, limit=MAX_LIMIT, after=at)
+            found += [each for each in page.items if is_visible(each, catalog)]
+            at = page.next_after
+            if at is None:
+                break
+        return {
+            "items": [document_of(each) for each in found[:limit]],
+            "next": found[limit - 1].id if len(found) > limit else None,
+        }
+
+    def visible(self, kind: str, document_id: str, catalog: str | None) -> Document:
+        """A document that the caller may see.
+
+        Raises:
+            NotFoundError: there is none, or it is another catalog's; the two cannot be told apart.
+        """
+        found = self._store.get(kind, document_id)
+        if not is_visible(found, catalog):
+            raise not_found(kind, document_id)
+        return found
+
+    def put(
+        self,
+        actor: Operator,
+        kind: str,
+        document_id: str,
+        body: Mapping[str, Any],
+        catalog: str | None,
+        if_match: str | None,
+    ) -> dict[str, Any]:
+        """Keep a document; the audit log says who did."""
+        kept = _of_catalog(kind, body, catalog)
+        if catalog is not None:
+            self.check_free(kind, document_id, catalog, if_match)
+            if_match = self.owned_version(kind, document_id, catalog, if_match)
+        PARSERS[kind](kept)
+        present = self._store.find(kind, document_id)
+        check_given(kept, kind, None if present is None else present.content)
+        made = self._store.put(kind, document_id, kept, by=actor.name, if_match=if_match)
+        self._audit(actor.name, f"{kind}.put", document_id, {"version": made.version})
+        return document_of(made)
+
+    def check_put(
+        self,
+        kind: str,
+        document_id: str,
+        body: Mapping[str, Any],
+        catalog: str | None,
+        if_match: str | None,
+    ) -> str:
+        """Raise what :func:`put` would, before anything else is changed; the version that the change is then of."""
+        kept = _of_catalog(kind, body, catalog)
+        PARSERS[kind](kept)
+        self.check_free(kind, document_id, catalog, if_match)
+        found = self.check_owned(kind, document_id, catalog)
+        check_given(kept, kind, None if found is None else found.content)
+        present = None if found is None else found.etag
+        check_match(kind, document_id, if_match, present)
+        return present or ""
+
+    def delete(
+        self,
+        actor: Operator,
+        kind: str,
+        document_id: str,
+        catalog: str | None,
+        if_match: str | None,
+        *,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Delete a document that nothing uses, or whatever uses it with ``force``.
+
+        Raises:
+            ConflictError: something uses it; says what.
+        """
+        if catalog is not None:
+            if_match = self.owned_version(kind, document_id, catalog, if_match)
+        if not force:
+            self.check_unused(kind, document_id, catalog)
+        self._store.delete(kind, document_id, by=actor.name, if_match=if_match)
+        self._audit(actor.name, f"{kind}.delete", document_id, {"forced": True} if force else {})
+        return {"deleted": document_id}
+
+    def uses(self, kind: str, document_id: str, catalog: str | None) -> tuple[Use, ...]:
+        """What uses a document, of that which the caller may see."""
+        return uses_of(kind, document_id, self.seen_users(catalog))
+
+    def seen_users(self, catalog: str | None) -> list[Named]:
+        """Documents that may use others, of those that the caller may see: what others have keeps nobody from it."""
+        found = self._store.all(USERS)
+        return [Named(each.kind, each.id, each.content) for each in found if is_visible(each, catalog)]
+
+    def check_unused(self, kind: str, document_id: str, catalog: str | None) -> None:
+        """Raise ConflictError, which names them, where documents use this one."""
+        found = self.uses(kind, document_id, catalog)
+        if not found:
+            return
+        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        raise ConflictError(
+            f"{kind} {document_id[:64]!a} is used by {', '.join(each.words() for each in found[:MAX_NAMED])}{more}",
+            remedy="Change those first; force=true (--force on the command line) deletes it although they name it.",
+        )
+
+    def check_owned(self, kind: str, document_id: str, catalog: str | None) -> Document | None:
+        """The document that who speaks for a catalog (None: for all) may change; None where there is none yet.
+
+        Raises:
+            NotFoundError: it is another catalog's.
+            PermissionDeniedError: it is of all catalogs.
+        """
+        found = self._store.find(kind, document_id)
+        if catalog is None or found is None:
+            return found
+        owner = found.content.get("catalog")
+        if owner is None:
+            raise PermissionDeniedError(
+                f"{kind} {document_id[:64]!a} is of all catalogs",
+                remedy="Use a token that is not for one catalog, or make one of your own under another id.",
+            )
+        if not _same(owner, catalog):
+            raise not_found(kind, document_id)
+        return found
+
+    def check_free(self, kind: str, document_id: str, catalog: str | None, if_match: str | None) -> None:
+        """Raise unless who speaks for a catalog (None: for all) may keep a document under an id.
+
+        Ids are of the whole service, as groups, jobs, rules and devices name each other by them. So one that another
+        catalog has is taken, which its being refused shows; whose it is and what it holds is not said.
+
+        Raises:
+            ConflictError: another catalog has it; or it is not the version of ``if_match``, as if it were not there.
+            PermissionDeniedError: it is of all catalogs.
+        """
+        try:
+            self.check_owned(kind, document_id, catalog)
+        except NotFoundError as error:
+            check_match(kind, document_id, if_match, None)
+            raise ConflictError(
+                f"{kind}: the id {document_id[:64]!a} is taken",
+                remedy="Choose another one, for example one that begins with the name of your catalog.",
+            ) from error
+
+    def owned_version(self, kind: str, document_id: str, catalog: str, if_match: str | None) -> str:
+        """The version that a change of a catalog's document is of, "" for none: what is made meanwhile is another's.
+
+        Raises:
+            NotFoundError: it is another catalog's.
+            PermissionDeniedError: it is of all catalogs.
+            ConflictError: it is not the version of ``if_match``.
+        """
+        found = self.check_owned(kind, document_id, catalog)
+        check_match(kind, document_id, if_match, None if found is None else found.etag)
+        return "" if found is None else found.etag
+
+
+def check_catalog(kind: str, given: object, catalog: str | None) -> None:
+    """Raise unless the catalog that a body names is the one that its caller speaks for (None: for all).
+
+    Raises:
+        InvalidArgumentError: it is another one, or none; whether there is such a catalog is not said.
+    """
+    if catalog is not None and not _same(given, catalog):
+        raise InvalidArgumentError(
+            f"{kind}.catalog: expected {catalog}, got {given!a:.60}", remedy="Leave it out, or name the same catalog."
+        )
+
+
+def is_visible(document: Document, catalog: str | None) -> bool:
+    """Whether who speaks for a catalog (None: for all) sees a document."""
+    owner = document.content.get("catalog")
+    return catalog is None or owner is None or _same(owner, catalog)
+
+
+def document_of(document: Document) -> dict[str, Any]:
+    """A document as JSON."""
+    return {
+        "id": document.id,
+        "version": document.version,
+        "etag": document.etag,
+        "changed_ms": document.changed_ms,
+        "changed_by": document.changed_by,
+        "body": dict(document.content),
+    }
+
+
+def _of_catalog(kind: str, body: Mapping[str, Any], catalog: str | None) -> dict[str, Any]:
+    kept = dict(body)
+    if catalog is not None:
+        check_catalog(kind, kept.setdefault("catalog", catalog), catalog)
+    return kept
+
+
+def _same(name: object, catalog: str) -> bool:
+    return isinstance(name, str) and name.lower() == catalog.lower()

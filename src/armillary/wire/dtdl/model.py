@@ -246,7 +246,7 @@ def parse_model(
         allow_unknown_contexts: Whether extensions that this program does not know may be in context (DTDL §Model
             completeness recommends it); their types and members are kept and not judged.
         allow_missing: Whether identifiers may be named that no document defines.
-        tolerates_habits: Whether what IoT Central lets pass against the language is a warning (``dtdl_fault.HABITS``).
+        tolerates_habits: Whether faults that IoT Central accepts are warnings (``HABITS`` of ``fault.py``).
 
     Raises:
         ModelError: names every broken rule.

@@ -2,7 +2,7 @@
 """Symbols of DTDL's units: what people read behind a number. ``degreeCelsius`` is ``°C``, ``litrePerSecond`` ``l/s``.
 
 Symbols are those of the SI brochure (9th edition) and ISO/IEC 80000, and the customary ones for units outside of it.
-Every unit of ``dtdl_units.UNITS`` has one; a template may also name a unit of its own, which is shown as it stands.
+Every unit of ``UNITS`` of ``units.py`` has one; a template may also name another unit, which is shown unchanged.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ A JSON object (RFC 8259, UTF-8). Keys, all case-sensitive; a key that is not lis
     TargetApplicationRuntimeVersion  int      added by the packer, equals the package's ABI Depends version
     TargetBetaApis                   string   name of a beta API set
 
-Peripherals may be written as ``$NAME`` before packing; ``wire.hardware_definition`` resolves them. A packed
+Peripherals may be written as ``$NAME`` before packing; ``wire/image/hardware_definition.py`` resolves them. A packed
 manifest holds values only, so :func:`parse` refuses names unless told that it reads a source manifest.
 
 Stricter than Azure Sphere on purpose: duplicate JSON keys, unknown keys, wildcards in host names and host names

@@ -2,8 +2,8 @@
 """Application packages: an image package of type 10 whose payload is a file system with a manifest.
 
 The rule by which ``armillary image-package pack-application`` and the demo turn a folder into a package, and the
-rule by which a device and the service look inside one. ``wire.image_package`` has the outer format,
-``wire.asxipfs`` the inner one, ``wire.app_manifest`` the manifest.
+rule by which a device and the service look inside one. ``wire/image/package.py`` has the outer format,
+``wire/image/asxipfs.py`` the inner one, ``wire/image/app_manifest.py`` the manifest.
 
 As the Azure Sphere SDK packs: the manifest's ``$NAME`` peripherals become values, and a high-level application gets
 ``TargetApplicationRuntimeVersion`` in its manifest and the same version as its ABI Depends; a real-time capable one
@@ -100,7 +100,7 @@ def pack(
         definitions: Hardware definitions for the manifest's names.
         component_id: Replaces the manifest's.
         runtime_version: ABI version of a high-level application.
-        temporary_flags: ``image_section.TEMPORARY_FLAGS``; the SDK writes UnderDevelopment.
+        temporary_flags: ``TEMPORARY_FLAGS`` of ``section.py``; the SDK writes UnderDevelopment.
 
     Raises:
         ManifestError: the manifest is missing or not valid, a name is unknown, or the entry point is not there.

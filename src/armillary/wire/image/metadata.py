@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an image package's metadata lies and which sections it has; the layout is in ``wire.image_package``."""
+"""Where an image package's metadata lies and which sections it has; the layout is in ``wire/image/package.py``."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ signed bytes**, as azuresphere_imagemetadata computes them. Nothing may be decid
 ``unsigned_one_bl``, and the security version that counts is the signed RV section's.
 
 Stricter than the Python library: one section of each kind, sections fill the metadata exactly, unknown ids,
-flags and enumerators refused (see ``wire.image_section``), signature length must match the algorithm.
+flags and enumerators refused (see ``wire/image/section.py``), signature length must match the algorithm.
 
 Source: azuresphere_imagemetadata 0.2.2 and packages built by the Azure Sphere SDK 19.x to 22.x.
 """
@@ -108,7 +108,7 @@ class _Content:
 
     @property
     def image_type(self) -> int:
-        """Key of ``image_section.IMAGE_TYPES``."""
+        """Key of ``IMAGE_TYPES`` of ``section.py``."""
         return self.identity.image_type
 
     @property
@@ -246,7 +246,7 @@ def standard_sections(
     """Sections in the SDK's order (ID, then SG which :func:`build` inserts, DB, TP, ND), then RV.
 
     Args:
-        image_type: Key of ``image_section.IMAGE_TYPES``.
+        image_type: Key of ``IMAGE_TYPES`` of ``section.py``.
         component_id: What stays the same from build to build.
         image_id: New for each build.
         name: Shortened to 31 bytes of UTF-8, as the SDK does.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metadata sections of an image package, little endian. ``wire.image_package`` puts them together.
+"""The metadata sections of an image package, little endian. ``wire/image/package.py`` puts them together.
 
 Each section stands in the metadata as ``id u16 | data_len u16 | data``::
 

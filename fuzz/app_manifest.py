@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from armillary.errors import ManifestError
 from armillary.wire.image import app_manifest
-from fuzz.harness import main
 
 
 def seeds() -> list[bytes]:
@@ -30,7 +29,3 @@ def fuzz(data: bytes) -> None:
     except ManifestError:
         return
     assert app_manifest.parse(app_manifest.encode(manifest), resolved=False) == manifest
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

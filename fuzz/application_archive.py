@@ -14,7 +14,6 @@ from armillary.wire.export.application_archive import (
     pack_zip,
     unpack_zip,
 )
-from fuzz.harness import main
 
 
 def seeds() -> list[bytes]:
@@ -36,7 +35,3 @@ def fuzz(data: bytes) -> None:
     except WireError:
         return
     assert json.loads(encode_manifest(manifest)) == manifest
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

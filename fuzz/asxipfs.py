@@ -11,7 +11,6 @@ import zlib
 
 from armillary.errors import WireError
 from armillary.wire.image import asxipfs
-from fuzz.harness import main
 
 
 def seeds() -> list[bytes]:
@@ -42,7 +41,3 @@ def fuzz(data: bytes) -> None:
         executables = {path for path, file in found.files.items() if file.executable}
         if files:
             assert asxipfs.read(asxipfs.build(files, executables)) == found
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import random
 from typing import Any
@@ -13,7 +12,6 @@ from armillary.errors import InvalidArgumentError, WireError
 from armillary.twin.author.data_export import (
     DataExport,
     ExportRecord,
-    ExportSource,
     document_of,
     is_wanted,
     needs_of_export,
@@ -23,7 +21,7 @@ from armillary.twin.author.data_export import (
 from armillary.twin.author.group import DeviceFacts, Group, is_member, needs_of_group, parse_group
 from armillary.twin.author.job import DeviceState, Job, RunProgress, RunState, next_due, parse_job, plan_run
 from armillary.twin.author.organisation import parse_organisation
-from fuzz.harness import main
+from fuzz.harness import edited
 
 FILTERS = [
     {"field": "telemetry:temperature", "operator": "gt", "value": 4},
@@ -53,25 +51,11 @@ def seeds() -> list[bytes]:
     return [json.dumps(each).encode() for each in (GROUP, JOB, EXPORT, ORGANISATION)] + [b"[]", b"3"]
 
 
-def edited(document: Any, source: random.Random) -> Any:
-    """A document with a value replaced somewhere."""
-    made = copy.deepcopy(document)
-    holder = made
-    while isinstance(holder, (dict, list)) and holder:
-        key = source.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
-        if isinstance(holder[key], (dict, list)) and source.random() < 0.7:
-            holder = holder[key]
-            continue
-        holder[key] = copy.deepcopy(source.choice(ODD))
-        break
-    return made
-
-
 def fuzz(data: bytes) -> None:
     source = random.Random(data)
     with contextlib.suppress(ValueError, RecursionError):
         judge(json.loads(data))
-    judge(edited(source.choice([GROUP, JOB, EXPORT, ORGANISATION]), source))
+    judge(edited(source.choice([GROUP, JOB, EXPORT, ORGANISATION]), ODD, source, edits=1))
 
 
 def judge(body: Any) -> None:
@@ -90,13 +74,7 @@ def judge(body: Any) -> None:
         elif isinstance(found, DataExport):
             needs_of_export(found)
             record = ExportRecord(
-                id="r",
-                source=ExportSource.TELEMETRY,
-                device_id="d",
-                at_ms=1,
-                accepted_ms=1,
-                content={},
-                values={"a": 1},
+                id="r", source=found.source, device_id="d", at_ms=1, accepted_ms=1, content={}, values={"a": 1}
             )
             assert is_wanted(found, record, FACTS) in (True, False)
             document_of(found, record, FACTS)
@@ -105,7 +83,3 @@ def judge(body: Any) -> None:
 def parse_whole_export(body: Any) -> DataExport:
     document, _ = split_secret(body)
     return parse_export(document)
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -17,7 +17,6 @@ from armillary.wire.mqtt import packet
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import Property
 from armillary.wire.mqtt.stream import PacketDecoder
-from fuzz.harness import main
 
 
 class Recorder:
@@ -113,7 +112,3 @@ async def _talk(broker: MqttBroker, data: bytes) -> None:
     transport.closed = True
     connection.connection_lost(None)
     assert broker.gauges()["broker_connections_now"] == 0
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

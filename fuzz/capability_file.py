@@ -7,7 +7,6 @@ from uuid import UUID
 
 from armillary.errors import WireError
 from armillary.wire.image import capability_file
-from fuzz.harness import main
 from fuzz.signer import signer
 
 
@@ -27,7 +26,3 @@ def fuzz(data: bytes) -> None:
         return
     assert file.capabilities
     assert set(file.capabilities) <= set(capability_file.CAPABILITIES)
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from armillary.errors import WireError
 from armillary.wire.encoding import cbor
-from fuzz.harness import main
 
 
 def seeds() -> list[bytes]:
@@ -26,7 +25,3 @@ def fuzz(data: bytes) -> None:
     except WireError:
         return
     assert cbor.encode(value) == data
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -12,7 +12,6 @@ from armillary.identity.device_id import device_id_of_key
 from armillary.identity.dice import alias_key, identity_key
 from armillary.wire.certificates import certificate as cert
 from armillary.wire.encoding import cose
-from fuzz.harness import main
 
 NOW = 1_790_000_000
 LIFE = {"not_before": NOW - 60, "not_after": NOW + 86_400}
@@ -44,7 +43,3 @@ def fuzz(data: bytes) -> None:
     except WireError:
         return
     assert (parsed.device_id, parsed.spki, parsed.purpose, parsed.serial) == (DEVICE_ID, SPKI, "client", 77)
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

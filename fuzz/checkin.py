@@ -8,7 +8,6 @@ from uuid import UUID
 from armillary.errors import WireError
 from armillary.wire.device import checkin as ci
 from armillary.wire.device.error_report import ErrorReport
-from fuzz.harness import main
 
 IMAGE = ci.InstalledImage(component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", state="running")
 OUTCOME = ci.UpdateOutcome(
@@ -74,7 +73,3 @@ def fuzz(data: bytes) -> None:
         except WireError:
             continue
         assert encode(message) == data
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

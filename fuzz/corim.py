@@ -9,7 +9,6 @@ from uuid import UUID
 
 from armillary.errors import WireError
 from armillary.wire.attestation import corim, corim_fields
-from fuzz.harness import main
 from fuzz.signer import signer
 
 _VALUE = corim.Corim(
@@ -59,7 +58,3 @@ def fuzz(data: bytes) -> None:
         return
     if len(found.components) <= _REWRITTEN:
         assert corim.parse_corim(corim.encode_corim(found)) == found
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from armillary.errors import WireError
 from armillary.identity.dice import alias_key
 from armillary.wire.encoding import cbor, cose
-from fuzz.harness import main
 
 KEY = alias_key(b"k" * 32)
 PAYLOADS = (b"", b"payload", bytes(300))
@@ -24,7 +23,3 @@ def fuzz(data: bytes) -> None:
     except WireError:
         return
     assert payload in PAYLOADS, "a payload nobody signed"
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

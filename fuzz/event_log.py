@@ -6,7 +6,6 @@ from __future__ import annotations
 from armillary.errors import WireError
 from armillary.sim.device.prover import release
 from armillary.wire.attestation import event_log
-from fuzz.harness import main
 
 
 def seeds() -> list[bytes]:
@@ -21,7 +20,3 @@ def fuzz(data: bytes) -> None:
         return
     assert event_log.encode_log(events) == data
     assert len(event_log.log_head(events)) == event_log.DIGEST_BYTES
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -10,7 +10,6 @@ from armillary.identity.dice import alias_key
 from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation import evidence as ev
 from armillary.wire.encoding import cose
-from fuzz.harness import main
 
 DEVICE = Prover(uds=b"u" * 32, components=release(1))
 CLIENT_KEY = cose.spki_from_point(cose.point_of(alias_key(b"c" * 32).public_key()))
@@ -38,7 +37,3 @@ def fuzz(data: bytes) -> None:
         assert strict is None
         return
     assert remembered in (None, strict)
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from armillary.errors import ManifestError
 from armillary.wire.image import hardware_definition
-from fuzz.harness import main
 
 HEAD = b'{"Metadata":{"Type":"Azure Sphere Hardware Definition","Version":1},'
 
@@ -31,7 +30,3 @@ def fuzz(data: bytes) -> None:
     except ManifestError:
         return
     hardware_definition.check_header(definition, hardware_definition.header(definition))
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -2,16 +2,18 @@
 """Runs a harness: random mutations of its seeds, or atheris where that is installed.
 
 A harness is a module with ``fuzz(data: bytes) -> None``, which swallows the errors that the format promises and
-lets everything else escape, and ``seeds() -> list[bytes]``, a few valid inputs. It ends with
-``if __name__ == "__main__": main(fuzz, seeds)``.
+lets everything else escape, and ``seeds() -> list[bytes]``, a few valid inputs.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import importlib
 import random
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 Fuzz = Callable[[bytes], None]
 
@@ -63,21 +65,40 @@ def run(fuzz: Fuzz, seeds: Sequence[bytes], *, runs: int, seed: int) -> None:
             raise
 
 
-def main(fuzz: Fuzz, seeds: Callable[[], Sequence[bytes]], arguments: Sequence[str] | None = None) -> None:
-    """Command line of a harness: ``python -m fuzz.NAME [--runs N] [--seed S] [--atheris ...]``."""
-    parser = argparse.ArgumentParser(description=sys.modules[fuzz.__module__].__doc__)
+def edited(document: Any, odd: Sequence[Any], source: random.Random, *, edits: int, names: Sequence[str] = ()) -> Any:
+    """A copy of a JSON document with one to ``edits`` values replaced by odd ones, some under one of ``names``."""
+    made = copy.deepcopy(document)
+    for _ in range(source.randint(1, edits)):
+        holder = made
+        while isinstance(holder, (dict, list)) and holder:
+            key = source.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+            if isinstance(holder[key], (dict, list)) and source.random() < 0.7:
+                holder = holder[key]
+                continue
+            if names and isinstance(holder, dict) and source.random() < 0.3:
+                key = source.choice(names)
+            holder[key] = copy.deepcopy(source.choice(odd))
+            break
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: ``python -m fuzz NAME [--runs N] [--seed S] [--atheris ...]``."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser.add_argument("name", help="a module of this folder with fuzz() and seeds()")
     parser.add_argument("--runs", type=int, default=100_000, help="mutants to try (random loop)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random loop; same seed, same inputs")
     parser.add_argument("--atheris", action="store_true", help="coverage-guided; what follows goes to libFuzzer")
     options, rest = parser.parse_known_args(arguments)
+    harness = importlib.import_module(f"fuzz.{options.name}")
     if options.atheris:
         import atheris  # noqa: PLC0415 - optional: pip install atheris
 
         atheris.instrument_all()
-        atheris.Setup([sys.argv[0], *rest], fuzz)
+        atheris.Setup([sys.argv[0], *rest], harness.fuzz)
         atheris.Fuzz()
         return
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    run(fuzz, seeds(), runs=options.runs, seed=options.seed)
+    run(harness.fuzz, harness.seeds(), runs=options.runs, seed=options.seed)
     print(f"{options.runs} runs with seed {options.seed}: accepted or refused, nothing else")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.hub_query import parse_query
-from fuzz.harness import main
 
 TWIN = {"deviceId": "d", "tags": {"floor": 2, "site": "x"}, "properties": {"desired": {"a": {"b": None}}}}
 
@@ -25,7 +24,3 @@ def fuzz(data: bytes) -> None:
         return
     assert query.condition(TWIN) in (True, False)
     assert isinstance(query.project(TWIN), dict)
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -7,7 +7,6 @@ import contextlib
 
 from armillary.errors import WireError
 from armillary.wire.hub import topics as hub_topics
-from fuzz.harness import main
 
 DEVICE = "ab" * 64
 
@@ -58,7 +57,3 @@ def rebuilt(topic: hub_topics.DeviceTopic) -> str:
             return hub_topics.twin_report_topic(topic.request_id)
         case hub_topics.MethodAnswer():
             return hub_topics.method_answer_topic(topic.status, topic.request_id)
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -9,7 +9,6 @@ from armillary.errors import WireError
 from armillary.wire.image import metadata as image_metadata, package as image_package
 from armillary.wire.image.metadata import OneBlBlock
 from armillary.wire.image.section import Abi, AbiProvides, Compression, ImagePolicy, LegacySection, RequiredFlashOffset
-from fuzz.harness import main
 from fuzz.signer import signer
 
 COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
@@ -53,7 +52,3 @@ def fuzz(data: bytes) -> None:
         return
     block = package.unsigned_one_bl.pack() if package.unsigned_one_bl else b""
     assert package.payload + image_metadata.pack(package.sections) + block + package.signature == data
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

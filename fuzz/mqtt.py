@@ -8,7 +8,6 @@ from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import Property
 from armillary.wire.mqtt.stream import PacketDecoder, iterate_run
-from fuzz.harness import main
 
 TOPIC = "devices/a/messages/events/"
 
@@ -78,7 +77,3 @@ def take(decoder: PacketDecoder, level: int) -> bool:
     assert again.next() == packet
     assert again.buffered == 0
     return False
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

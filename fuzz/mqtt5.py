@@ -11,7 +11,6 @@ from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET
 from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, PacketDecoder
-from fuzz.harness import main
 
 VALUES: dict[Kind, PropertyValue] = {
     Kind.BOOLEAN: 1,
@@ -85,7 +84,3 @@ def _same_again(packet: mqtt.Packet) -> None:
         except WireError:
             return
         raise AssertionError("an empty topic without alias was written")
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -8,7 +8,6 @@ import contextlib
 from armillary.errors import WireError
 from armillary.wire.hub.provisioning import PREFIX, answer_topic, parse_request, parse_topic, parse_username
 from armillary.wire.hub.provisioning_http import is_provisioning, parse_target
-from fuzz.harness import main
 
 
 def seeds() -> list[bytes]:
@@ -35,7 +34,3 @@ def fuzz(data: bytes) -> None:
         assert is_provisioning(text)
     with contextlib.suppress(WireError):
         assert 1 <= len(parse_request(data).registration_id) <= 128
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

@@ -7,7 +7,6 @@ import math
 
 from armillary.errors import WireError
 from armillary.wire.hub import telemetry
-from fuzz.harness import main
 
 RECEIVED_MS = 1_795_532_400_000
 
@@ -35,7 +34,3 @@ def fuzz(data: bytes) -> None:
         assert 0 < len(name) <= telemetry.MAX_NAME_CHARACTERS
         assert not isinstance(value, float) or math.isfinite(value)
     assert telemetry.decode(telemetry.encode(measured.values), {}, RECEIVED_MS) == measured
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

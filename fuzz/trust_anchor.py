@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from armillary.errors import WireError
 from armillary.wire.certificates import certificate, trust_anchor
-from fuzz.harness import main
 
 LIFE = {"not_before": 0, "not_after": 2_000_000_000}
 KEYS = [ec.derive_private_key(number, ec.SECP256R1()) for number in (7, 8)]
@@ -40,7 +39,3 @@ def fuzz(data: bytes) -> None:
         return
     assert trust_anchor.encode_anchors(anchors) == data
     assert found in ([OLD], [OLD, NEW])
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

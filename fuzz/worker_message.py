@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from armillary.errors import WireError
 from armillary.wire.device import worker_message
-from fuzz.harness import main
 
 DEVICE = "ab" * 64
 
@@ -28,7 +27,3 @@ def fuzz(data: bytes) -> None:
     except WireError:
         return
     assert data.startswith(b"".join(map(worker_message.encode, found)))
-
-
-if __name__ == "__main__":
-    main(fuzz, seeds)

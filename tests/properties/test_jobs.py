@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from armillary.engines.jobs.store import JobStore, Outcome
-from armillary.errors import InvalidArgumentError
 from armillary.twin.author.job import (
     DEVICE_STATES,
     RUN_STATES,
@@ -164,22 +162,3 @@ def test_what_the_tables_do_not_have_cannot_happen() -> None:
     assert {state for state, _ in DEVICE_STATES} == {DeviceState.PENDING, DeviceState.RUNNING, DeviceState.WAITING}
     assert set(DEVICE_STATES.values()) == set(DeviceState)
     assert set(RUN_STATES.values()) | {RunState.RUNNING} == set(RunState)
-
-
-@given(
-    body=st.dictionaries(
-        st.sampled_from(["name", "group", "action", "batch", "abort", "start", "x"]),
-        st.none()
-        | st.integers()
-        | st.text(max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["kind", "command", "size", "percent"]),
-            st.integers(-1, 200) | st.sampled_from(["command", "set-property"]),
-        ),
-    )
-)
-def test_any_body_is_refused_in_words_or_is_a_job(body: Any) -> None:
-    try:
-        json.dumps(parse_job(body).name)
-    except InvalidArgumentError:
-        return

@@ -170,15 +170,6 @@ def test_what_is_no_query_is_refused(text: str) -> None:
         parse_query(text)
 
 
-@given(st.text(max_size=120))
-def test_garbage_is_one_error(text: str) -> None:
-    for candidate in (text, f"SELECT * FROM devices WHERE {text}"):  # noqa: S608 - no SQL
-        try:
-            parse_query(candidate).condition(TWIN)
-        except InvalidArgumentError:
-            continue
-
-
 sections = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
     lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),

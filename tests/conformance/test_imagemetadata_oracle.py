@@ -11,7 +11,6 @@ The library's test key is read from the installed package: it proves format, nev
 from __future__ import annotations
 
 from importlib import resources
-from uuid import UUID
 
 import pytest
 from azuresphere_imagemetadata.image import Image
@@ -28,24 +27,13 @@ from azuresphere_imagemetadata.signing.signer import Signer, SigningMap
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from tests.wire.image_samples import COMPONENT, IMAGE, P256, pair
 
 from armillary.errors import SignatureError
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import capability_file, package as image_package, section as image_section
 from armillary.wire.image.metadata import OneBlBlock
 
-COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
-IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
-
-
-def pair(curve: ec.EllipticCurve) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.derive_private_key(7, curve)
-    return key, certificates.build_root_authority(
-        key, name="ours", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
-    )
-
-
-KEY, CERTIFICATE = pair(ec.SECP256R1())
+KEY, CERTIFICATE = P256
 
 
 def oracle_signer() -> Signer:

@@ -8,25 +8,15 @@ import random
 import string
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
+from tests.wire.image_samples import P256, P384
 
 from armillary.errors import ManifestError, WireError
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import app_manifest, asxipfs, capability_file, package as image_package, section
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
 
-KEYS = {
-    name: (
-        key,
-        certificates.build_root_authority(key, name=name, serial=1, not_before=1_700_000_000, not_after=2_000_000_000),
-    )
-    for name, key in (
-        ("P-256", ec.derive_private_key(7, ec.SECP256R1())),
-        ("P-384", ec.derive_private_key(7, ec.SECP384R1())),
-    )
-}
+KEYS = {"P-256": P256, "P-384": P384}
 
 words = st.integers(0, 2**32 - 1)
 abis = st.lists(st.builds(section.Abi, words, st.integers(0, 3)), max_size=16).map(tuple)

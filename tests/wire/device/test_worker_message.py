@@ -10,22 +10,6 @@ from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
 from armillary.wire.device import worker_message
-from armillary.wire.device.worker_message import (
-    Changed,
-    Cut,
-    Done,
-    Failed,
-    Heartbeat,
-    Held,
-    News,
-    Ready,
-    Reread,
-    Start,
-    Stop,
-    Stream,
-    encode,
-    parse,
-)
 from armillary.wire.encoding import cbor
 
 numbers = st.integers(0, 2**64 - 1)
@@ -33,23 +17,29 @@ devices = st.binary(min_size=64, max_size=64).map(bytes.hex)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=200)
 ports = st.integers(0, 65535)
 messages = st.one_of(
-    st.builds(Start, texts, ports, texts, ports),
-    st.builds(Changed, numbers, devices),
-    st.builds(Cut, numbers, devices),
-    st.builds(Reread, numbers, st.sampled_from(sorted(worker_message.TOPICS))),
-    st.builds(Stop),
-    st.builds(Ready),
-    st.builds(Done, numbers),
-    st.builds(News),
-    st.builds(Held, devices),
-    st.builds(Heartbeat, numbers, numbers, numbers, st.dictionaries(texts.map(lambda t: t[:10]), numbers, max_size=5)),
-    st.builds(Failed, texts, texts, texts),
+    st.builds(worker_message.Start, texts, ports, texts, ports),
+    st.builds(worker_message.Changed, numbers, devices),
+    st.builds(worker_message.Cut, numbers, devices),
+    st.builds(worker_message.Reread, numbers, st.sampled_from(sorted(worker_message.TOPICS))),
+    st.builds(worker_message.Stop),
+    st.builds(worker_message.Ready),
+    st.builds(worker_message.Done, numbers),
+    st.builds(worker_message.News),
+    st.builds(worker_message.Held, devices),
+    st.builds(
+        worker_message.Heartbeat,
+        numbers,
+        numbers,
+        numbers,
+        st.dictionaries(texts.map(lambda t: t[:10]), numbers, max_size=5),
+    ),
+    st.builds(worker_message.Failed, texts, texts, texts),
 )
 
 
 @given(st.lists(messages, max_size=6), st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_messages_arrive_whole_and_in_order_however_they_are_cut(sent: list[worker_message.Message], cuts: list[int]):
-    data, stream, found, turn = b"".join(map(encode, sent)), Stream(), [], 0
+    data, stream, found, turn = b"".join(map(worker_message.encode, sent)), worker_message.Stream(), [], 0
     while data:
         size = cuts[turn % len(cuts)]
         found += stream.feed(data[:size])
@@ -61,18 +51,18 @@ def test_messages_arrive_whole_and_in_order_however_they_are_cut(sent: list[work
 @given(st.binary(max_size=300))
 def test_any_bytes_are_messages_or_a_wire_error(data: bytes):
     try:
-        found = Stream().feed(data)
+        found = worker_message.Stream().feed(data)
     except WireError:
         return
-    assert data.startswith(b"".join(map(encode, found)))
+    assert data.startswith(b"".join(map(worker_message.encode, found)))
 
 
 @given(messages, st.data())
 def test_another_number_of_fields_is_refused(message: worker_message.Message, data: st.DataObject):
-    value = cbor.decode(encode(message)[4:], what="test", limit=1 << 20)
+    value = cbor.decode(worker_message.encode(message)[4:], what="test", limit=1 << 20)
     changed = [*value, 0] if data.draw(st.booleans()) or len(value) == 1 else value[:-1]
     with pytest.raises(WireError):
-        parse(cbor.encode(changed))
+        worker_message.parse(cbor.encode(changed))
 
 
 @pytest.mark.parametrize(
@@ -96,24 +86,24 @@ def test_another_number_of_fields_is_refused(message: worker_message.Message, da
 )
 def test_what_is_not_in_the_table_is_refused(value: object):
     with pytest.raises(WireError):
-        parse(cbor.encode(value))
+        worker_message.parse(cbor.encode(value))
 
 
 @pytest.mark.parametrize("length", [0, worker_message.MAX_MESSAGE_BYTES + 1, 2**32 - 1])
 def test_a_length_out_of_limits_is_refused_before_anything_is_kept(length: int):
     with pytest.raises(WireError, match="length"):
-        Stream().feed(length.to_bytes(4, "big"))
+        worker_message.Stream().feed(length.to_bytes(4, "big"))
 
 
 def test_what_the_other_side_would_refuse_is_not_sent():
     with pytest.raises(WireError):
-        encode(Reread(1, "everything"))
+        worker_message.encode(worker_message.Reread(1, "everything"))
     with pytest.raises(WireError):
-        encode(Changed(1, "ab"))
+        worker_message.encode(worker_message.Changed(1, "ab"))
 
 
 def test_the_passphrase_is_in_no_repr():
-    assert "secret" not in repr(Start('{"key_passphrase": "secret words"}', 1, "localhost", 2))
+    assert "secret" not in repr(worker_message.Start('{"key_passphrase": "secret words"}', 1, "localhost", 2))
 
 
 def test_the_table_names_every_message():

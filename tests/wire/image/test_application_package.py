@@ -8,10 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from tests.wire.image_samples import COMPONENT, IMAGE, P256
 
 from armillary.errors import ManifestError, WireError
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import (
     app_manifest,
     application as application_package,
@@ -21,12 +20,7 @@ from armillary.wire.image import (
 )
 from armillary.wire.image.section import Abi, AbiDepends, Compression, Identity, TemporaryImage
 
-COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
-IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
-KEY = ec.derive_private_key(7, ec.SECP256R1())
-CERTIFICATE = certificates.build_root_authority(
-    KEY, name="test", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
-)
+KEY, CERTIFICATE = P256
 SIGNER: dict[str, Any] = {"key": KEY, "certificate": CERTIFICATE}
 
 

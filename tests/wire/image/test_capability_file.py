@@ -5,29 +5,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from uuid import UUID
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.wire.image_samples import IMAGE, P256, pair
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import capability_file, package as image_package
 from armillary.wire.image.section import Debug, Identity, TemporaryImage
 
 DEVICE = "0123456789abcdef" * 8
-IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
-
-
-def pair(curve: ec.EllipticCurve, number: int = 7) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.derive_private_key(number, curve)
-    return key, certificates.build_root_authority(
-        key, name="test", serial=number, not_before=1_700_000_000, not_after=2_000_000_000
-    )
-
-
-KEY, CERTIFICATE = pair(ec.SECP256R1())
+KEY, CERTIFICATE = P256
 
 
 def build(capabilities: Sequence[int] = (0xB,), device_id: str = DEVICE, **changes: object) -> bytes:

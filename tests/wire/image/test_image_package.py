@@ -5,35 +5,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from uuid import UUID
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.wire.image_samples import COMPONENT, IMAGE, P256, P384, pair
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import metadata as image_metadata, package as image_package, section as image_section
 from armillary.wire.image.metadata import OneBlBlock
-
-COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
-IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
-
-
-def pair(curve: ec.EllipticCurve, number: int = 7) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.derive_private_key(number, curve)
-    return key, certificates.build_root_authority(
-        key, name="test", serial=number, not_before=1_700_000_000, not_after=2_000_000_000
-    )
 
 
 def thumbprint(certificate: x509.Certificate) -> bytes:
     return certificate.fingerprint(hashes.SHA1())  # noqa: S303 - the format's choice
-
-
-P256 = pair(ec.SECP256R1())
-P384 = pair(ec.SECP384R1())
 
 
 def sdk_package(payload: bytes = b"payload!", signer: tuple = P256, **changes: object) -> bytes:

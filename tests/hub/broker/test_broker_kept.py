@@ -125,12 +125,12 @@ def test_a_full_disk_acknowledges_nothing_and_memory_begins_anew(tmp_path: Path)
     store = running.broker._store
     assert store is not None
     wait_until(lambda: running.call(lambda: running.broker.journal.is_idle), "all is written")
-    store._connection.execute("PRAGMA max_page_count=1")
+    store._database.write(lambda connection: connection.execute("PRAGMA max_page_count=1"))
     sender.send(Publish(topic="a", payload=bytes(200_000), qos=1, packet_id=1))
     assert sender.ended_with() == 0x83
     assert receiver.ended_with() == 0x83
     assert running.counters.broker_commits_failed == 1
-    store._connection.execute("PRAGMA max_page_count=1000000")
+    store._database.write(lambda connection: connection.execute("PRAGMA max_page_count=1000000"))
     wait_until(lambda: not running.broker._recovering, "the disk is read again")
     again = WireClient(running.port, client_id="receiver")
     assert again.connect(KEPT, clean_start=False).session_present

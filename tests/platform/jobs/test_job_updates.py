@@ -183,9 +183,10 @@ def test_a_result_costs_the_same_however_many_devices_are_not_done(tmp_path: Pat
         told = store.start(run, devices if state is DeviceState.WAITING else 1, 1)
         store.finish(run, [Outcome(each.device_id, "wait", answer="{}") for each in told], 2)
         counted: list[int] = []
-        store._file.write(lambda c, counted=counted: c.set_progress_handler(lambda: counted.append(1), 100))
+        writer: Any = store._database._storage.writer
+        writer.set_progress_handler(lambda counted=counted: counted.append(1), 100)
         store.finish(run, [Outcome(ids[0], "done")], 3, was=DeviceState.WAITING)
-        store._file.write(lambda c: c.set_progress_handler(None, 0))
+        writer.set_progress_handler(None, 0)
         assert store.run("j", run).counts[DeviceState.SUCCEEDED] == 1
         store.close()
         steps[devices] = len(counted)

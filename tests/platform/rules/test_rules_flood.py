@@ -17,7 +17,7 @@ from tests.platform.rules.test_rules import alerts, put
 
 from armillary.api.views import status as views_status
 from armillary.engines.database.on_demand import OnDemand
-from armillary.engines.database.sqlite_file import Layout, open_writer
+from armillary.engines.database.sqlite_file import Layout, open_file
 from armillary.engines.rules import database, rows, shares
 from armillary.engines.rules.rows import Alert, Delivery, Fired
 from armillary.engines.rules.store import RuleStore
@@ -70,7 +70,7 @@ def counted(store: RuleStore) -> tuple[int, int]:
     """Waiting and dead deliveries, by the kept counts; they are what the rows say."""
     said = store.delivery_counts()
     query = "SELECT coalesce(sum(state = 'waiting'), 0), coalesce(sum(state = 'dead'), 0) FROM delivery"
-    found = store._read(lambda connection: tuple(connection.execute(query).fetchone()))
+    found = store._database.read(lambda connection: tuple(connection.execute(query).fetchone()))
     assert found == (said["waiting"], said["dead"])
     return said["waiting"], said["dead"]
 
@@ -133,13 +133,14 @@ def test_old_alerts_of_who_has_most_go_first(store: RuleStore, monkeypatch: pyte
 
 def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
     first = Layout(database.LAYOUT.application_id, 1, database._SCHEMA)
-    writer = open_writer(tmp_path / database.FILE_NAME, first)
-    writer.executescript(
-        "INSERT INTO alert VALUES (7, 'a', 'Beta', 'r', 'R', 'high', 'd', 1, 1, '{}', NULL, NULL, NULL);"
-        "INSERT INTO delivery VALUES (1, 'a.0', 7, 'Beta', '1', 'webhook', 'h', '{}', 'waiting', 1, 0, 1, '');"
-        "INSERT INTO delivery VALUES (2, 'a.1', 7, 'Beta', '2', 'webhook', 'h', '{}', 'done', 1, 1, 1, '');"
-    )
-    writer.close()
+    made = open_file(tmp_path / database.FILE_NAME, first, "rules")
+    for row in (
+        "alert VALUES (7, 'a', 'Beta', 'r', 'R', 'high', 'd', 1, 1, '{}', NULL, NULL, NULL)",
+        "delivery VALUES (1, 'a.0', 7, 'Beta', '1', 'webhook', 'h', '{}', 'waiting', 1, 0, 1, '')",
+        "delivery VALUES (2, 'a.1', 7, 'Beta', '2', 'webhook', 'h', '{}', 'done', 1, 1, 1, '')",
+    ):
+        made.write(lambda connection, row=row: connection.execute(f"INSERT INTO {row}"))
+    made.close()
     for _ in range(2):  # brought up to date, then as it is
         store = RuleStore(tmp_path)
         assert counted(store) == (1, 0)

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the series store needs of a database: a connection that takes SQL, and where it comes from.
+"""What a store needs of a database: connections that take SQL, and where they come from.
 
-Two engines give it: SQLite (``engines/series/database/sqlite.py``: a ``sqlite3.Connection`` as it is, nothing between)
-and PostgreSQL (``postgresql/``). The SQL is one text for both: placeholders ``?`` or ``?1``, names of columns in full
-where an upsert could mean two, ``ON CONFLICT`` and ``RETURNING``. What SQLite calls ``min(a, b)``, ``max(a, b)`` and
-``total(a)`` are functions of the schema in PostgreSQL.
+Two engines give it: SQLite (``sqlite_file.py``: a ``sqlite3.Connection`` as it is, nothing between) for every store,
+and PostgreSQL (``engines/series/database/postgresql/``) for the series, whose SQL is one text for both: placeholders
+``?`` or ``?1``, names of columns in full where an upsert could mean two, ``ON CONFLICT`` and ``RETURNING``. What SQLite
+calls ``min(a, b)``, ``max(a, b)`` and ``total(a)`` are functions of the schema in PostgreSQL.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -53,10 +52,10 @@ class Connection(Protocol):
 
 
 class Storage(Protocol):
-    """The open, locked database of one store.
+    """The open database of one store.
 
     Attributes:
-        writer: The one connection that writes; used by the group commit's thread.
+        writer: The one connection that writes; one thread at a time.
         begin_write: SQL that begins a transaction of the writer.
         begin_read: SQL that begins a reader's, which sees one snapshot.
     """
@@ -65,38 +64,11 @@ class Storage(Protocol):
     begin_write: str
     begin_read: str
 
-    @property
-    def sessions(self) -> int:
-        """How often the writer has connected: after each time, what was under way may be kept or not."""
-
     def open_reader(self) -> Connection:
         """A connection that can only read; may be used by any thread, one at a time."""
 
-    def check_room(self, reserve_bytes: int) -> None:
-        """Refuse what would eat into the reserve.
-
-        Raises:
-            DiskReserveError: too little is free.
-        """
-
     def refusal(self, error: BaseException) -> HostError | None:
-        """The error to raise from what SQLite raised; None when neither file nor disk is to blame."""
+        """The error to raise from what the driver raised; None when neither disk, file nor server is to blame."""
 
     def close_writer(self) -> None:
-        """Close the writing connection."""
-
-    def release(self) -> None:
-        """Give up the lock."""
-
-
-@contextlib.contextmanager
-def transaction(connection: Connection, begin: str) -> Iterator[None]:
-    """Run the block in one transaction: all of it is kept, or nothing."""
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        """Close the writing connection. May be called twice."""

@@ -11,11 +11,10 @@ The folder's lock is held by whoever opened the folder (the hub's series store).
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-from armillary.engines.database import sqlite_file
-from armillary.engines.database.sqlite_refusal import refusal
+from armillary.engines.database.sqlite_file import Layout, open_file
+from armillary.engines.database.transactions import Transactions
 from armillary.errors import DataFolderError
 
 _SCHEMA = """
@@ -52,12 +51,11 @@ CREATE TABLE progress (
 INSERT INTO progress VALUES ('seq', 0);
 """
 
+LAYOUT = Layout(application_id=0x41726D41, version=1, schema=_SCHEMA)  # "ArmA"; 1 (2026-11): first
 
-LAYOUT = sqlite_file.Layout(application_id=0x41726D41, version=1, schema=_SCHEMA)  # "ArmA"; 1 (2026-11): first
 
-
-def open_writer(folder: Path) -> sqlite3.Connection:
-    """Open or make the database in ``folder``; the connection may be used by any thread, one at a time.
+def open_database(folder: Path) -> Transactions:
+    """Open or make the database in ``folder``.
 
     Raises:
         DataFolderError: lost, not writable, damaged, of another program or of another version.
@@ -70,16 +68,11 @@ def open_writer(folder: Path) -> sqlite3.Connection:
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite_file.open_writer(path, LAYOUT)
+        database = open_file(path, LAYOUT, "the application's documents")
         made.touch(mode=0o600)
     except OSError as error:
-        raise refusal(str(path), error) or DataFolderError(
+        raise DataFolderError(
             f"{path} cannot be opened ({error})",
-            remedy="Give this user the folder and free space on its disk, or choose another with --data.",
+            remedy="Give this user the folder, free space on its disk, or choose another with --data.",
         ) from error
-    return connection
-
-
-def open_reader(folder: Path) -> sqlite3.Connection:
-    """A connection that can only read; may be used by any thread, one at a time."""
-    return sqlite_file.open_reader(folder / "application.db")
+    return database

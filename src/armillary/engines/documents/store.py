@@ -8,17 +8,13 @@ its ETag is made, so an ETag never comes back, also not after a deletion.
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.database.sqlite_file import transaction
-from armillary.engines.database.sqlite_refusal import refusal
-from armillary.engines.documents.database import open_reader, open_writer
+from armillary.engines.database.port import Connection
+from armillary.engines.documents.database import open_database
 from armillary.engines.documents.document import (
     Document,
     check_id,
@@ -28,7 +24,7 @@ from armillary.engines.documents.document import (
     encode_body,
     not_found,
 )
-from armillary.errors import DataFolderError, InvalidArgumentError
+from armillary.errors import InvalidArgumentError
 
 # Versions before the present one that are kept of a document, and how many characters they may have together: the
 # newest are kept, and at least one.
@@ -98,23 +94,12 @@ class DocumentStore:
 
     def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._writer = open_writer(folder)
-        self._writing = threading.Lock()
-        try:
-            self._reader = open_reader(folder)
-        except BaseException:  # whatever it is: the file is closed, and it goes on
-            self._writer.close()
-            raise
-        self._reading = threading.Lock()
-        self._is_closed = False
+        self._database = open_database(folder)
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
 
     def close(self) -> None:
         """Close the database: the file is complete without its log then. May be called twice."""
-        with self._writing, self._reading:
-            self._is_closed = True
-            self._reader.close()
-            self._writer.close()
+        self._database.close()
 
     # Reading ------------------------------------------------------------------------------------------------
 
@@ -133,9 +118,8 @@ class DocumentStore:
     def find(self, kind: str, document_id: str) -> Document | None:
         """As :meth:`get`; None when there is none."""
         values = (check_kind(kind), check_id(document_id, kind))
-        with self._read() as connection:
-            row = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", values).fetchone()
-        return None if row is None else _document(row)
+        rows = self._rows(_PRESENT + "WHERE kind = ? AND id = ?", values)
+        return _document(rows[0]) if rows else None
 
     def list(self, kind: str, *, limit: int = MAX_LIMIT, after: str | None = None, prefix: str = "") -> DocumentPage:
         """Documents of a kind by id.
@@ -258,50 +242,22 @@ class DocumentStore:
             raise InvalidArgumentError(f"expected at most {MAX_CHANGES} changes at once, got {len(changes)}")
         checked = [_checked(change) for change in changes]
         now_ms = int(self._clock() * 1000)
-        with self._writing:
-            self._check_open()
-            try:
-                made = self._apply(checked, by, now_ms)
-            except sqlite3.Error as error:
-                explained = refusal("the application's documents", error)
-                if explained is None:
-                    raise
-                raise explained from error
-            news = [document for document, is_new in made if is_new]
-            if news:
-                for listener in self.on_change:
-                    listener(news)
+        made = self._database.write(
+            lambda connection: [_change(connection, change, text, by, now_ms) for change, text in checked],
+            committed=self._tell,
+        )
         return tuple(document for document, _ in made)
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _apply(
-        self, changes: Sequence[tuple[Put | Delete, str | None]], by: str, now_ms: int
-    ) -> Sequence[tuple[Document, bool]]:
-        with transaction(self._writer):
-            return [_change(self._writer, change, text, by, now_ms) for change, text in changes]
-
-    @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        with self._reading:
-            self._check_open()
-            try:
-                yield self._reader
-            except sqlite3.Error as error:
-                explained = refusal("the application's documents", error)
-                if explained is None:
-                    raise
-                raise explained from error
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise DataFolderError(
-                "the application's documents are closed", remedy="The service is stopping; try later."
-            )
+    def _tell(self, made: Sequence[tuple[Document, bool]]) -> None:
+        news = [document for document, is_new in made if is_new]
+        if news:
+            for listener in self.on_change:
+                listener(news)
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
-        with self._read() as connection:
-            return connection.execute(query, values).fetchall()
+        return self._database.read(lambda connection: connection.execute(query, values).fetchall())
 
 
 def _bounded(limit: int) -> int:
@@ -340,7 +296,7 @@ def _checked(change: Put | Delete) -> tuple[Put | Delete, str | None]:
 
 
 def _change(
-    connection: sqlite3.Connection, change: Put | Delete, text: str | None, by: str, now_ms: int
+    connection: Connection, change: Put | Delete, text: str | None, by: str, now_ms: int
 ) -> tuple[Document, bool]:
     """Apply one change; the document as it is now, and whether that is new."""
     name = (change.kind, change.id)
@@ -365,12 +321,12 @@ def _change(
     return _document(row), True
 
 
-def _last_version(connection: sqlite3.Connection, name: tuple[str, str]) -> int:
+def _last_version(connection: Connection, name: tuple[str, str]) -> int:
     row = connection.execute("SELECT max(version) FROM history WHERE kind = ? AND id = ?", name).fetchone()
     return int(row[0] or 0)
 
 
-def _forget_old(connection: sqlite3.Connection, name: tuple[str, str]) -> None:
+def _forget_old(connection: Connection, name: tuple[str, str]) -> None:
     """Keep the history of a document within its bounds."""
     rows = connection.execute(
         "SELECT seq, length(coalesce(body, '')) FROM history WHERE kind = ? AND id = ? ORDER BY seq DESC", name
@@ -384,7 +340,7 @@ def _forget_old(connection: sqlite3.Connection, name: tuple[str, str]) -> None:
             return
 
 
-def _forget_deleted(connection: sqlite3.Connection, kind: str) -> None:
+def _forget_deleted(connection: Connection, kind: str) -> None:
     """Forget the documents of a kind that were deleted longest ago, those above MAX_DELETED."""
     rows = connection.execute(
         "SELECT id, max(seq) AS last FROM history h WHERE kind = ?1 AND body IS NULL AND NOT EXISTS"

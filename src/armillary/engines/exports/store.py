@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.database.sqlite_file import Layout, SqliteFile
+from armillary.engines.database.port import Connection
+from armillary.engines.database.sqlite_file import Layout, open_file
 
 FILE_NAME = "exports.db"
 
@@ -138,7 +138,7 @@ class ExportStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = SqliteFile(folder / FILE_NAME, LAYOUT, "the exports' file")
+        self._database = open_file(folder / FILE_NAME, LAYOUT, "the exports' file")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -147,18 +147,18 @@ class ExportStore:
 
     def close(self) -> None:
         """Close the file. May be called twice."""
-        self._file.close()
+        self._database.close()
 
     def cursor(self, export_id: str) -> Cursor | None:
         """How far an export is; None before it began."""
         query = f"SELECT {_COLUMNS} FROM cursor WHERE export_id = ?"  # noqa: S608 - constants
-        row = self._file.read(lambda c: c.execute(query, (export_id,)).fetchone())
+        row = self._database.read(lambda c: c.execute(query, (export_id,)).fetchone())
         return None if row is None else Cursor(**dict(zip(_FIELDS, row, strict=True)))
 
     def keep(self, export_id: str, cursor: Cursor, dead: Sequence[DeadBatch] = (), at_ms: int = 0) -> Cursor:
         """Move a cursor, and keep batches that were refused for good, in one transaction; the cursor as it is kept."""
 
-        def change(connection: sqlite3.Connection) -> Cursor:
+        def change(connection: Connection) -> Cursor:
             for batch in dead:
                 kept_as = json.dumps({"records": batch.records, "origins": batch.origins})
                 connection.execute(
@@ -172,7 +172,7 @@ class ExportStore:
             connection.execute(_KEEP, (export_id, *dataclasses.astuple(kept)))
             return kept
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def dead_letters(self, export_id: str, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """Batches that were refused for good, oldest first."""
@@ -180,20 +180,20 @@ class ExportStore:
             "SELECT number, at_ms, records, count, error FROM dead_letter WHERE export_id = ? AND number > ?"
             " ORDER BY number LIMIT ?"
         )
-        rows = self._file.read(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
+        rows = self._database.read(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
         return [_letter(*row) for row in rows]
 
     def settle(self, export_id: str, number: int) -> None:
         """A dead letter was delivered after all, or is to be forgotten."""
 
-        def change(connection: sqlite3.Connection) -> None:
+        def change(connection: Connection) -> None:
             connection.execute("DELETE FROM dead_letter WHERE export_id = ? AND number = ?", (export_id, number))
 
-        self._file.write(change)
+        self._database.write(change)
 
     def secret(self, export_id: str) -> str | None:
         """The secret of an export's destination."""
-        row = self._file.read(
+        row = self._database.read(
             lambda c: c.execute("SELECT secret FROM secret WHERE export_id = ?", (export_id,)).fetchone()
         )
         return None if row is None else str(row[0])
@@ -201,23 +201,23 @@ class ExportStore:
     def keep_secret(self, export_id: str, secret: str) -> None:
         """Keep the secret of an export's destination."""
         query = "INSERT INTO secret VALUES (?, ?) ON CONFLICT (export_id) DO UPDATE SET secret = excluded.secret"
-        self._file.write(lambda c: c.execute(query, (export_id, secret)))
+        self._database.write(lambda c: c.execute(query, (export_id, secret)))
 
     def restore_secret(self, export_id: str, before: str | None) -> None:
         """Have the secret that an export had before; None for none."""
         if before is not None:
             self.keep_secret(export_id, before)
         else:
-            self._file.write(lambda c: c.execute("DELETE FROM secret WHERE export_id = ?", (export_id,)))
+            self._database.write(lambda c: c.execute("DELETE FROM secret WHERE export_id = ?", (export_id,)))
 
     def forget(self, export_id: str) -> None:
         """Delete everything of an export."""
 
-        def change(connection: sqlite3.Connection) -> None:
+        def change(connection: Connection) -> None:
             for table in ("cursor", "dead_letter", "secret"):
                 connection.execute(f"DELETE FROM {table} WHERE export_id = ?", (export_id,))  # noqa: S608 - constants
 
-        self._file.write(change)
+        self._database.write(change)
 
 
 def _letter(number: int, at_ms: int, kept_as: str, count: int, error: str) -> DeadLetter:
@@ -228,7 +228,7 @@ def _letter(number: int, at_ms: int, kept_as: str, count: int, error: str) -> De
     return DeadLetter(number, at_ms, found["records"], count, error, origins)
 
 
-def _forget_old(connection: sqlite3.Connection, export_id: str) -> int:
+def _forget_old(connection: Connection, export_id: str) -> int:
     old = connection.execute(
         "SELECT number, count FROM dead_letter WHERE export_id = ? ORDER BY number DESC LIMIT -1 OFFSET ?",
         (export_id, MAX_DEAD),

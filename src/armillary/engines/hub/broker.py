@@ -11,21 +11,13 @@ it in memory as well: this file is written as things happen and read once, at th
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from armillary.engines.database.group_commit import GroupCommit, Rejected
-from armillary.engines.database.sqlite_refusal import refusal
-from armillary.errors import DataFolderError
-
-# "ArmB": tells this file from any other SQLite database.
-APPLICATION_ID = 0x41726D42
-
-# 1 (2026-11): first.
-SCHEMA_VERSION = 1
+from armillary.engines.database.port import Connection
+from armillary.engines.database.sqlite_file import Layout, open_file
 
 Value = int | float | str | bytes | None
 # The name of a statement and its parameters.
@@ -85,6 +77,9 @@ CREATE TABLE retained (
 ) STRICT, WITHOUT ROWID;
 """
 
+# "ArmB"; version 1 (2026-11): first.
+LAYOUT = Layout(0x41726D42, 1, _SCHEMA, cache_kib=512)
+
 _STATEMENTS: dict[str, tuple[str, ...]] = {
     "session": ("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?)",),
     "session-ends": ("UPDATE session SET expiry_s = ?, ends_at = ? WHERE number = ?",),
@@ -133,78 +128,42 @@ class BrokerStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        with _explained():
-            self._connection = sqlite3.connect(
-                folder / "broker.db", isolation_level=None, check_same_thread=False, cached_statements=64
-            )
-            self._prepare()
-        self.commits: GroupCommit[list[Fact], None] = GroupCommit(
-            self._commit, name="broker-writer", on_close=self._connection.close
-        )
+        self._database = open_file(folder / "broker.db", LAYOUT, "the broker's file")
+        self.commits: GroupCommit[list[Fact], None] = GroupCommit(self._commit, name="broker-writer")
 
     def load(self) -> Kept:
-        """Read everything. Call it before the first commit, or when nothing is queued."""
-        with _explained():
-            rows = self._connection.execute
-            return Kept(
-                rows("SELECT number, catalog, identity, client_id, expiry_s, ends_at FROM session").fetchall(),
-                rows("SELECT session, filter, options, identifier FROM subscription").fetchall(),
-                rows("SELECT number, topic, payload, qos, retain, properties, expires_at FROM message").fetchall(),
-                rows(
-                    "SELECT session, packet_id, message, qos, retain, identifiers, state FROM delivery ORDER BY place"
-                ).fetchall(),
-                rows("SELECT session, packet_id FROM incoming").fetchall(),
-                rows("SELECT catalog, message FROM retained").fetchall(),
-                rows(
-                    "SELECT max((SELECT coalesce(max(number), 0) FROM session),"
-                    " (SELECT coalesce(max(number), 0) FROM message))"
-                ).fetchone()[0],
-                rows("SELECT coalesce(max(place), 0) FROM delivery").fetchone()[0],
-            )
+        """Everything that is kept."""
+        return self._database.read(_load)
 
     def close(self) -> None:
         """Commit what is queued and close the file. Blocks for the disk."""
         self.commits.close()
-
-    def _prepare(self) -> None:
-        found = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if (found, version) not in ((0, 0), (APPLICATION_ID, SCHEMA_VERSION)):
-            raise DataFolderError(
-                f"broker.db: expected the broker's version {SCHEMA_VERSION}, got {found:#x} version {version}",
-                remedy="Use the version of Armillary that made the folder, or move the file away.",
-            )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("PRAGMA cache_size = -512")
-        if version == 0:
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-                f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-            )
+        self._database.close()
 
     def _commit(self, items: Sequence[list[Fact]]) -> Sequence[Rejected | None]:
-        with _explained():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                for facts in items:
-                    for name, values in facts:
-                        for statement in _STATEMENTS[name]:
-                            self._connection.execute(statement, values)
-                self._connection.execute("COMMIT")
-            except BaseException:  # undone whatever it was, then raised on
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        def change(connection: Connection) -> None:
+            for facts in items:
+                for name, values in facts:
+                    for statement in _STATEMENTS[name]:
+                        connection.execute(statement, values)
+
+        self._database.write(change)
         return [None] * len(items)
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        explained = refusal("the broker's file", error)
-        if explained is None:
-            raise
-        raise explained from error
+def _load(connection: Connection) -> Kept:
+    rows = connection.execute
+    return Kept(
+        rows("SELECT number, catalog, identity, client_id, expiry_s, ends_at FROM session").fetchall(),
+        rows("SELECT session, filter, options, identifier FROM subscription").fetchall(),
+        rows("SELECT number, topic, payload, qos, retain, properties, expires_at FROM message").fetchall(),
+        rows(
+            "SELECT session, packet_id, message, qos, retain, identifiers, state FROM delivery ORDER BY place"
+        ).fetchall(),
+        rows("SELECT session, packet_id FROM incoming").fetchall(),
+        rows("SELECT catalog, message FROM retained").fetchall(),
+        rows(
+            "SELECT max((SELECT coalesce(max(number), 0) FROM session), (SELECT coalesce(max(number), 0) FROM message))"
+        ).fetchone()[0],
+        rows("SELECT coalesce(max(place), 0) FROM delivery").fetchone()[0],
+    )

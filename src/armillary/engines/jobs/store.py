@@ -12,13 +12,13 @@ crash the devices that may have been reached are known: they are done again, and
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from armillary.engines.database.sqlite_file import Layout, SqliteFile
+from armillary.engines.database.port import Connection
+from armillary.engines.database.sqlite_file import Layout, open_file
 from armillary.errors import NotFoundError
 from armillary.twin.author.job import DEVICE_STATES, DeviceState, RunProgress, RunState, next_run
 
@@ -146,7 +146,7 @@ class JobStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = SqliteFile(folder / FILE_NAME, LAYOUT, "the jobs' file")
+        self._database = open_file(folder / FILE_NAME, LAYOUT, "the jobs' file")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -155,7 +155,7 @@ class JobStore:
 
     def close(self) -> None:
         """Close the file. May be called twice."""
-        self._file.close()
+        self._database.close()
 
     # Reading ------------------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class JobStore:
         Raises:
             NotFoundError: there is none.
         """
-        found = self._file.read(lambda c: _runs(c, "WHERE job_id = ? AND number = ?", (job_id, number)))
+        found = self._database.read(lambda c: _runs(c, "WHERE job_id = ? AND number = ?", (job_id, number)))
         if not found:
             raise NotFoundError(
                 f"job {job_id[:64]!a} has no run {number}", remedy=f"List them: armillary job show --job {job_id[:64]}."
@@ -175,21 +175,21 @@ class JobStore:
     def runs(self, job_id: str, *, before: int | None = None, limit: int = MAX_RUNS) -> list[Run]:
         """Runs of a job, newest first."""
         where = "WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
-        return self._file.read(lambda c: _runs(c, where, (job_id, before or 2**62, limit)))
+        return self._database.read(lambda c: _runs(c, where, (job_id, before or 2**62, limit)))
 
     def under_way(self) -> list[Run]:
         """Runs that have not ended."""
-        return self._file.read(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
+        return self._database.read(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
 
     def is_under_way(self, job_id: str) -> bool:
         """Whether a run of a job has not ended; unlike :meth:`under_way` it counts no devices."""
         query = "SELECT 1 FROM run WHERE state = 'running' AND job_id = ? LIMIT 1"
-        return self._file.read(lambda c: c.execute(query, (job_id,)).fetchone()) is not None
+        return self._database.read(lambda c: c.execute(query, (job_id,)).fetchone()) is not None
 
     def last_due(self, job_id: str) -> int | None:
         """When the last scheduled run of a job was due, Unix seconds; None when there was none."""
         query = "SELECT max(due) FROM run WHERE job_id = ?"
-        found = self._file.read(lambda c: c.execute(query, (job_id,)).fetchone()[0])
+        found = self._database.read(lambda c: c.execute(query, (job_id,)).fetchone()[0])
         return None if found is None else int(found)
 
     def results(
@@ -198,13 +198,15 @@ class JobStore:
         """Devices of a run by id, those in a state or all."""
         where = "WHERE run = ? AND device_id > ?" + ("" if state is None else " AND state = ?")
         values = (number, after, *(() if state is None else (state.value,)), limit)
-        rows = self._file.read(lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall())
+        rows = self._database.read(
+            lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall()
+        )
         return [_as_result(row) for row in rows]
 
     def progress(self, number: int) -> RunProgress:
         """A run as :func:`armillary.twin.author.job.plan_run` looks at it."""
 
-        def query(connection: sqlite3.Connection) -> RunProgress:
+        def query(connection: Connection) -> RunProgress:
             (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
             (batch,) = connection.execute(_BATCH, (number,)).fetchone()
             opened, due = 0, None
@@ -222,7 +224,7 @@ class JobStore:
                 state=RunState(state), counts=counts, batch=batch, batch_opened_ms=opened or 0, due_ms=due
             )
 
-        return self._file.read(query)
+        return self._database.read(query)
 
     # Changing -----------------------------------------------------------------------------------------------
 
@@ -240,26 +242,25 @@ class JobStore:
     ) -> int:
         """Begin a run over devices in this order; returns its number."""
 
-        def change(connection: sqlite3.Connection) -> int:
-            cursor = connection.execute(
+        def change(connection: Connection) -> int:
+            (number,) = connection.execute(
                 "INSERT INTO run (job_id, definition, catalog, state, begun_by, due, started_ms)"
-                " VALUES (?, ?, ?, 'running', ?, ?, ?)",
+                " VALUES (?, ?, ?, 'running', ?, ?, ?) RETURNING number",
                 (job_id, json.dumps(dict(definition)), catalog, by, due, now_ms),
-            )
-            number = int(cursor.lastrowid or 0)
+            ).fetchone()
             connection.executemany(
                 "INSERT INTO run_device (run, device_id, batch, state, changed_ms) VALUES (?, ?, ?, 'pending', ?)",
                 ((number, device_id, place // batch_size, now_ms) for place, device_id in enumerate(devices)),
             )
             _forget_old(connection, job_id)
-            return number
+            return int(number)
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def start(self, number: int, count: int, now_ms: int) -> list[DeviceResult]:
         """Mark up to ``count`` devices of the present batch as running: only then may they be acted on."""
 
-        def change(connection: sqlite3.Connection) -> list[DeviceResult]:
+        def change(connection: Connection) -> list[DeviceResult]:
             rows = connection.execute(
                 _DEVICE + _STARTS,
                 (number, now_ms, count),
@@ -270,7 +271,7 @@ class JobStore:
             )
             return [_as_result(row) for row in rows]
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def finish(
         self,
@@ -282,7 +283,7 @@ class JobStore:
     ) -> None:
         """Write down what became of devices that were running, or waiting."""
 
-        def change(connection: sqlite3.Connection) -> None:
+        def change(connection: Connection) -> None:
             connection.executemany(
                 "UPDATE run_device SET state = ?, changed_ms = ?, due_ms = ?, status = ?, answer = ?"
                 " WHERE run = ? AND device_id = ? AND state = ?",
@@ -296,7 +297,7 @@ class JobStore:
             )  # fmt: skip
             _skip_if_ended(connection, number, now_ms)
 
-        self._file.write(change)
+        self._database.write(change)
 
     def end(self, number: int, event: str, now_ms: int) -> RunState:
         """End a run; devices that have not begun are skipped, and none is waited for. Those under way still get theirs.
@@ -305,14 +306,14 @@ class JobStore:
             ConflictError: it has ended.
         """
 
-        def change(connection: sqlite3.Connection) -> RunState:
+        def change(connection: Connection) -> RunState:
             (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
             ended = next_run(RunState(state), event)
             connection.execute("UPDATE run SET state = ?, ended_ms = ? WHERE number = ?", (ended, now_ms, number))
             _skip_if_ended(connection, number, now_ms)
             return ended
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def recover(self, now_ms: int, number: int | None = None) -> int:
         """Devices that were running when whoever acted was stopped wait again; returns how many.
@@ -324,7 +325,7 @@ class JobStore:
         chosen = "state = 'running'" if number is None else "state = 'running' AND run = ?"
         values = () if number is None else (number,)
 
-        def change(connection: sqlite3.Connection) -> int:
+        def change(connection: Connection) -> int:
             lost = connection.execute(f"SELECT DISTINCT run FROM run_device WHERE {chosen}", values).fetchall()  # noqa: S608 - constants
             cursor = connection.execute(
                 "UPDATE run_device SET state = ?, repeated = 1, changed_ms = ?,"  # noqa: S608 - constants
@@ -335,26 +336,24 @@ class JobStore:
                 _skip_if_ended(connection, each, now_ms)
             return cursor.rowcount
 
-        return self._file.write(change)
+        return self._database.write(change)
 
     def forget(self, job_id: str) -> None:
         """Delete every run of a job."""
 
-        def change(connection: sqlite3.Connection) -> None:
+        def change(connection: Connection) -> None:
             runs = connection.execute("SELECT number FROM run WHERE job_id = ?", (job_id,)).fetchall()
             connection.executemany("DELETE FROM run_device WHERE run = ?", runs)
             connection.executemany("DELETE FROM run WHERE number = ?", runs)
 
-        self._file.write(change)
-
-    # Inside -------------------------------------------------------------------------------------------------
+        self._database.write(change)
 
 
 def _after(state: str, event: str) -> DeviceState:
     return DEVICE_STATES[DeviceState(state), event]
 
 
-def _skip_if_ended(connection: sqlite3.Connection, number: int, now_ms: int) -> None:
+def _skip_if_ended(connection: Connection, number: int, now_ms: int) -> None:
     # Asked once, and not for each device: this follows every result of a run, which may have a million of them.
     (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
     if state == RunState.RUNNING:
@@ -369,7 +368,7 @@ def _skip_if_ended(connection: sqlite3.Connection, number: int, now_ms: int) -> 
     )
 
 
-def _forget_old(connection: sqlite3.Connection, job_id: str) -> None:
+def _forget_old(connection: Connection, job_id: str) -> None:
     old = connection.execute(
         "SELECT number FROM run WHERE job_id = ? AND state != 'running' ORDER BY number DESC LIMIT -1 OFFSET ?",
         (job_id, MAX_RUNS),
@@ -378,12 +377,12 @@ def _forget_old(connection: sqlite3.Connection, job_id: str) -> None:
         connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", old)  # noqa: S608 - constants
 
 
-def _counts(connection: sqlite3.Connection, number: int) -> dict[DeviceState, int]:
+def _counts(connection: Connection, number: int) -> dict[DeviceState, int]:
     rows = connection.execute("SELECT state, count(*) FROM run_device WHERE run = ? GROUP BY state", (number,))
     return {DeviceState(state): count for state, count in rows}
 
 
-def _runs(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[Run]:
+def _runs(connection: Connection, where: str, values: tuple[object, ...]) -> list[Run]:
     rows = connection.execute(_RUN + where, values).fetchall()
     return [
         Run(

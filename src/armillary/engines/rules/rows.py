@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
+from armillary.engines.database.port import Connection
 from armillary.engines.rules.shares import Room
 from armillary.errors import InvalidArgumentError
 from armillary.twin.rule import state as rule_state
@@ -25,7 +25,7 @@ MAX_ALERTS: Final = 100_000
 PRUNE_SLICE: Final = 500
 MAX_ERROR_CHARACTERS: Final = 300
 
-Change = Callable[[sqlite3.Connection], Any]
+Change = Callable[[Connection], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def keep(devices: Iterable[DeviceStates], news: Iterable[News], evaluated: int |
     """
     devices, news = tuple(devices), tuple(news)
 
-    def apply(connection: sqlite3.Connection) -> int:
+    def apply(connection: Connection) -> int:
         connection.executemany(
             "INSERT INTO device_state (device_id, seq, states) VALUES (?1, ?2, ?3)"
             " ON CONFLICT (device_id) DO UPDATE SET seq = ?2, states = ?3",
@@ -187,7 +187,7 @@ def keep(devices: Iterable[DeviceStates], news: Iterable[News], evaluated: int |
     return apply
 
 
-def _keep_firing(connection: sqlite3.Connection, fired: Fired, room: Room) -> int:
+def _keep_firing(connection: Connection, fired: Fired, room: Room) -> int:
     alert = fired.alert
     row = connection.execute(
         "INSERT INTO alert (id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace)"
@@ -218,7 +218,7 @@ def _keep_firing(connection: sqlite3.Connection, fired: Fired, room: Room) -> in
 def tried(delivery: Delivery, *, state: str, due_ms: int, now_ms: int, error: str = "") -> Change:
     """The change that notes the outcome of an attempt."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         connection.execute(
             "UPDATE delivery SET state = ?, due_ms = ?, attempts = attempts + 1, changed_ms = ?, error = ?"
             " WHERE id = ? AND state = 'waiting'",
@@ -234,7 +234,7 @@ def replayed(catalog: str | None, numbers: Sequence[int], now_ms: int) -> Change
     Those that their owner has no room for stay dead letters.
     """
 
-    def apply(connection: sqlite3.Connection) -> int:
+    def apply(connection: Connection) -> int:
         done, room = 0, Room(connection)
         for number in dict.fromkeys(numbers):
             row = connection.execute(
@@ -256,7 +256,7 @@ def replayed(catalog: str | None, numbers: Sequence[int], now_ms: int) -> Change
 def acknowledged(catalog: str | None, number: int, by: str, now_ms: int) -> Change:
     """The change that notes who took notice of an alert; the first one stays. Returns the alert, or None."""
 
-    def apply(connection: sqlite3.Connection) -> Alert | None:
+    def apply(connection: Connection) -> Alert | None:
         connection.execute(
             "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ?"
             " WHERE catalog = coalesce(?, catalog) AND number = ? AND acknowledged_ms IS NULL",
@@ -271,7 +271,7 @@ def secrets_changed(rule_id: str, secrets: Mapping[str, str], keep_names: Iterab
     """The change that keeps the secrets of a rule's actions and forgets those of actions that it no longer has."""
     kept = set(keep_names)
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         for (action,) in connection.execute("SELECT action FROM secret WHERE rule_id = ?", (rule_id,)).fetchall():
             if action not in kept:
                 connection.execute("DELETE FROM secret WHERE rule_id = ? AND action = ?", (rule_id, action))
@@ -284,7 +284,7 @@ def secrets_changed(rule_id: str, secrets: Mapping[str, str], keep_names: Iterab
     return apply
 
 
-def pruned(connection: sqlite3.Connection) -> int:
+def pruned(connection: Connection) -> int:
     """Delete some alerts above MAX_ALERTS with their deliveries, the oldest of whose catalog has most; how many."""
     owners = connection.execute("SELECT count(*), catalog FROM alert GROUP BY catalog ORDER BY 1 DESC").fetchall()
     count = min(sum(each for each, _ in owners) - MAX_ALERTS, PRUNE_SLICE)
@@ -322,7 +322,7 @@ def forgotten(device_ids: Iterable[str]) -> Change:
 # Reading ----------------------------------------------------------------------------------------------------
 
 
-def read_states(connection: sqlite3.Connection) -> list[DeviceStates]:
+def read_states(connection: Connection) -> list[DeviceStates]:
     """Every device's states; what is damaged is left out: the rule begins anew for the device."""
     return [
         DeviceStates(device_id, seq, list(_states(text)))
@@ -338,7 +338,7 @@ def _states(text: str) -> Iterator[tuple[str, int, State]]:
         _log.error("hub.rule-state-damaged", why=str(error))
 
 
-def read_alert(connection: sqlite3.Connection, catalog: str | None, number: int) -> Alert | None:
+def read_alert(connection: Connection, catalog: str | None, number: int) -> Alert | None:
     """One alert (of a catalog)."""
     query = f"SELECT {_ALERT} FROM alert WHERE catalog = coalesce(?, catalog) AND number = ?"  # noqa: S608 - a constant
     row = connection.execute(query, (catalog, number)).fetchone()
@@ -346,7 +346,7 @@ def read_alert(connection: sqlite3.Connection, catalog: str | None, number: int)
 
 
 def read_alerts(
-    connection: sqlite3.Connection,
+    connection: Connection,
     catalog: str | None,
     *,
     rule_id: str | None,
@@ -379,13 +379,13 @@ def read_alerts(
     return [_alert(row) for row in connection.execute(query, (*values, limit))]
 
 
-def read_alerts_after(connection: sqlite3.Connection, number: int, limit: int) -> list[Alert]:
+def read_alerts_after(connection: Connection, number: int, limit: int) -> list[Alert]:
     """Alerts with higher numbers, in order."""
     query = f"SELECT {_ALERT} FROM alert WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - constants
     return [_alert(row) for row in connection.execute(query, (number, limit))]
 
 
-def read_deliveries(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Delivery]:
+def read_deliveries(connection: Connection, where: str, values: Sequence[object]) -> list[Delivery]:
     """Deliveries; ``where`` is one of this package's own conditions."""
     query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - constants
     return [_delivery(row) for row in connection.execute(query, tuple(values))]

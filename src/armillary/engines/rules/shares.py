@@ -7,8 +7,9 @@ devices apart: neither a catalog's own rules nor another catalog's devices take 
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
+
+from armillary.engines.database.port import Connection
 
 # Deliveries that wait, of all owners: 50 MB of rows, gone through in some ten milliseconds.
 MAX_WAITING: Final = 50_000
@@ -37,7 +38,7 @@ class Room:
         connection: The transaction's.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._all: int | None = None
         self._owners: dict[str, int] = {}
@@ -67,7 +68,7 @@ class Room:
         return int(self._connection.execute(query, values).fetchone()[0])
 
 
-def counts(connection: sqlite3.Connection) -> dict[str, int]:
+def counts(connection: Connection) -> dict[str, int]:
     """How many deliveries are ``waiting`` and ``dead``; how many ``owners_full`` and ``rules_full`` there are."""
     rows = connection.execute("SELECT owner, state, count FROM delivery_count").fetchall()
     found = {"waiting": 0, "dead": 0, "owners_full": 0, "rules_full": 0}

@@ -7,20 +7,16 @@ is this program's own and fails only when the disk does, and then nothing of the
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from armillary.engines.database.group_commit import GroupCommit
-from armillary.engines.database.sqlite_file import open_reader, open_writer, transaction
-from armillary.engines.database.sqlite_refusal import refusal
+from armillary.engines.database.port import Connection
+from armillary.engines.database.sqlite_file import open_file
 from armillary.engines.rules import rows, shares
 from armillary.engines.rules.database import FILE_NAME, LAYOUT
 from armillary.engines.rules.rows import Alert, Change, Delivery, DeviceStates
-
-T = TypeVar("T")
 
 
 class RuleStore:
@@ -37,16 +33,8 @@ class RuleStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writer = open_writer(folder / FILE_NAME, LAYOUT)
-        try:
-            self._reader = open_reader(folder / FILE_NAME)
-        except BaseException:  # whatever it is: the file is closed, and it goes on
-            self._writer.close()
-            raise
-        self._reading = threading.Lock()
-        self.commits: GroupCommit[Change, Any] = GroupCommit(
-            self._commit, name="hub-rules-writer", on_close=self._writer.close
-        )
+        self._database = open_file(folder / FILE_NAME, LAYOUT, "the rules' database")
+        self.commits: GroupCommit[Change, Any] = GroupCommit(self._commit, name="hub-rules-writer")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -56,23 +44,22 @@ class RuleStore:
     def close(self) -> None:
         """Commit what is queued and close the database."""
         self.commits.close()
-        with self._reading:
-            self._reader.close()
+        self._database.close()
 
     # Reading ------------------------------------------------------------------------------------------------
 
     def evaluated(self) -> int:
         """The last seq of the log that is in every device's states; -1 before the first."""
         query = "SELECT value FROM progress WHERE name = 'evaluated'"
-        return self._read(lambda connection: int(connection.execute(query).fetchone()[0]))
+        return self._database.read(lambda connection: int(connection.execute(query).fetchone()[0]))
 
     def states(self) -> list[DeviceStates]:
         """Every device's states."""
-        return self._read(rows.read_states)
+        return self._database.read(rows.read_states)
 
     def alert(self, catalog: str | None, number: int) -> Alert | None:
         """One alert (of a catalog)."""
-        return self._read(lambda connection: rows.read_alert(connection, catalog, number))
+        return self._database.read(lambda connection: rows.read_alert(connection, catalog, number))
 
     def alerts(
         self,
@@ -85,7 +72,7 @@ class RuleStore:
         limit: int = 100,
     ) -> list[Alert]:
         """Alerts, newest first; see :func:`rows.read_alerts`."""
-        return self._read(
+        return self._database.read(
             lambda connection: rows.read_alerts(
                 connection, catalog, rule_id=rule_id, device_id=device_id, is_open=is_open, before=before, limit=limit
             )
@@ -93,24 +80,24 @@ class RuleStore:
 
     def alerts_after(self, number: int, limit: int) -> list[Alert]:
         """Alerts of all catalogs with higher numbers, in order: for data exports."""
-        return self._read(lambda connection: rows.read_alerts_after(connection, number, limit))
+        return self._database.read(lambda connection: rows.read_alerts_after(connection, number, limit))
 
     def last_alert(self) -> int:
         """Number of the newest alert; 0 before the first."""
         query = "SELECT coalesce(max(number), 0) FROM alert"
-        return int(self._read(lambda connection: connection.execute(query).fetchone()[0]))
+        return int(self._database.read(lambda connection: connection.execute(query).fetchone()[0]))
 
     def alert_of(self, delivery: Delivery) -> Alert:
         """The alert that a delivery is of."""
 
-        def query(connection: sqlite3.Connection) -> Alert:
+        def query(connection: Connection) -> Alert:
             (number,) = connection.execute("SELECT alert FROM delivery WHERE id = ?", (delivery.id,)).fetchone()
             found = rows.read_alert(connection, delivery.catalog, number)
             if found is None:
-                raise sqlite3.DatabaseError("a delivery without its alert")
+                raise RuntimeError("a delivery without its alert")
             return found
 
-        return self._read(query)
+        return self._database.read(query)
 
     def due(self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()) -> list[Delivery]:
         """Deliveries whose time has come, oldest first; ``without`` those to some targets and those of some owners."""
@@ -119,64 +106,47 @@ class RuleStore:
             " ORDER BY due_ms LIMIT ?"
         )
         values = (now_ms, *without, *owners, limit)
-        return self._read(lambda connection: rows.read_deliveries(connection, where, values))
+        return self._database.read(lambda connection: rows.read_deliveries(connection, where, values))
 
     def next_due_ms(self, without: Sequence[str] = (), owners: Sequence[str] = ()) -> int | None:
         """When the next delivery is due, ``without`` those to some targets and those of some owners; None: none is."""
         where = f"state = 'waiting' AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
         query = f"SELECT min(due_ms) FROM delivery WHERE {where}"  # noqa: S608 - constants
-        found = self._read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
+        found = self._database.read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
         return None if found is None else int(found)
 
     def deliveries_of(self, alert: Alert) -> list[Delivery]:
         """What was done about an alert, or is to be."""
         where = "alert = ? ORDER BY number"
-        return self._read(lambda connection: rows.read_deliveries(connection, where, (alert.number,)))
+        return self._database.read(lambda connection: rows.read_deliveries(connection, where, (alert.number,)))
 
     def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[Delivery]:
         """Dead letters (of a catalog), newest first."""
         where = "state = 'dead' AND catalog = coalesce(?, catalog) AND number < ? ORDER BY number DESC LIMIT ?"
         values = (catalog, 2**62 if before is None else before, limit)
-        return self._read(lambda connection: rows.read_deliveries(connection, where, values))
+        return self._database.read(lambda connection: rows.read_deliveries(connection, where, values))
 
     def delivery_counts(self) -> dict[str, int]:
         """How many deliveries wait and are dead, and who has no room for more; see :func:`shares.counts`."""
-        return self._read(shares.counts)
+        return self._database.read(shares.counts)
 
     def secret(self, rule_id: str, action: str) -> str | None:
         """The secret of an action."""
         query = "SELECT secret FROM secret WHERE rule_id = ? AND action = ?"
-        row = self._read(lambda connection: connection.execute(query, (rule_id, action)).fetchone())
+        row = self._database.read(lambda connection: connection.execute(query, (rule_id, action)).fetchone())
         return None if row is None else str(row[0])
 
     def secrets(self, rule_id: str) -> frozenset[str]:
         """Names of a rule's actions that have a secret."""
         query = "SELECT action FROM secret WHERE rule_id = ?"
-        return self._read(lambda connection: frozenset(row[0] for row in connection.execute(query, (rule_id,))))
+        return self._database.read(
+            lambda connection: frozenset(row[0] for row in connection.execute(query, (rule_id,)))
+        )
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        with self._reading:
-            try:
-                return query(self._reader)
-            except sqlite3.Error as error:
-                explained = refusal("the rules' database", error)
-                if explained is None:
-                    raise
-                raise explained from error
-
     def _commit(self, items: Sequence[Change]) -> Sequence[Any]:
-        connection = self._writer
-        try:
-            with transaction(connection):
-                outcomes = [change(connection) for change in items]
-        except sqlite3.Error as error:
-            explained = refusal("the rules' database", error)
-            if explained is None:
-                raise
-            raise explained from error
-        return outcomes
+        return self._database.write(lambda connection: [change(connection) for change in items])
 
 
 def _none_of(column: str, values: Sequence[str]) -> str:

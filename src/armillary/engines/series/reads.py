@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from queue import LifoQueue
 from typing import TypeVar, cast
 
-from armillary.engines.database.port import Connection, transaction
+from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import transaction
 from armillary.engines.hub.devices import DeviceRow, read_device, read_devices
 from armillary.engines.hub.twins import read_twin
 from armillary.engines.series.log.blocks import Message, iterate_block

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from armillary.engines.database.group_commit import GroupCommit
-from armillary.engines.database.port import Connection, Storage
-from armillary.engines.series.database.sqlite import Database
+from armillary.engines.database.port import Connection
+from armillary.engines.series.database.port import SeriesStorage
+from armillary.engines.series.database.sqlite import HubFile
 from armillary.engines.series.log.decoder import Decoder, Listener
 from armillary.engines.series.log.flush import write_generation, write_latest, write_names, write_points
 from armillary.engines.series.log.tail import Tail
@@ -380,14 +381,14 @@ class SeriesStore(Reads):
         return terms
 
 
-def open_storage(folder: Path, database: str) -> Storage:
+def open_storage(folder: Path, database: str) -> SeriesStorage:
     """The database of a folder: its own file, or the PostgreSQL database of a URL.
 
     Raises:
         DataFolderInUseError, DataFolderError, DatabaseUnavailableError: as :class:`SeriesStore`.
     """
     if not database:
-        return Database(folder)
+        return HubFile(folder)
     try:
         # psycopg takes memory, and is an extra: loaded by who uses it
         from armillary.engines.series.database.postgresql.database import PostgresqlDatabase  # noqa: PLC0415

@@ -8,12 +8,13 @@ is nearly full messages are refused and changes are not: they are small, and som
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from armillary.engines.database.group_commit import Rejected
-from armillary.engines.database.port import Connection, Storage, transaction
+from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import explained, transaction
+from armillary.engines.series.database.port import SeriesStorage
 from armillary.engines.series.log.blocks import Block, Run, encode_block
 from armillary.errors import DatabaseUnavailableError, DiskReserveError
 
@@ -33,7 +34,7 @@ class Writer:
         is_cut_off: Whether the last batch was not kept because the database did not answer.
     """
 
-    def __init__(self, storage: Storage, reserve_bytes: int = 0) -> None:
+    def __init__(self, storage: SeriesStorage, reserve_bytes: int = 0) -> None:
         self._storage = storage
         self._connection = storage.writer
         self._reserve_bytes = reserve_bytes
@@ -52,15 +53,11 @@ class Writer:
                 commit: nobody knows then.
         """
         try:
-            return self._commit(items)
+            with explained(self._storage):
+                return self._commit(items)
         except DatabaseUnavailableError:
             self.is_cut_off = True
             raise
-        except sqlite3.Error as error:
-            explained = self._storage.refusal(error)
-            if explained is None:
-                raise
-            raise explained from error
 
     def check_room(self) -> None:
         """Refuse what would eat into the reserve.

@@ -8,11 +8,12 @@ hour become those of hot, its latest values stay.
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from itertools import groupby
 from typing import Final
 
+from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import transaction
 from armillary.engines.series.values.chunks import Kind, Points
 from armillary.engines.series.values.columns import from_little
 from armillary.engines.series.values.segments import SERIES_PER_SHARD, encode_segment
@@ -24,14 +25,13 @@ _REMADE: Final = ("series", "hour", "chunk", "latest", "progress")
 _KEPT: Final = ("device", "block", "twin")
 
 
-def from_version_1(connection: sqlite3.Connection, schema: str) -> None:
+def from_version_1(connection: Connection, schema: str) -> None:
     """Migrate; ``schema`` makes every table of version 2. Nothing is changed when it fails.
 
     Raises:
-        sqlite3.Error: the disk refuses, or the file is damaged.
+        Exception: what the driver raises: the disk refuses, or the file is damaged.
     """
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
+    with transaction(connection, "BEGIN EXCLUSIVE"):
         for table in _REMADE:
             connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
         for statement in schema.split(";\n"):
@@ -42,14 +42,9 @@ def from_version_1(connection: sqlite3.Connection, schema: str) -> None:
         for table in _REMADE:
             connection.execute(f"DROP TABLE old_{table}")
         connection.execute("PRAGMA user_version=2")
-        connection.execute("COMMIT")
-    except BaseException:  # whatever it is: the folder stays as it was, and it goes on
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
-def _copy(connection: sqlite3.Connection) -> None:
+def _copy(connection: Connection) -> None:
     connection.execute("INSERT INTO metric (name) SELECT DISTINCT metric FROM old_series ORDER BY metric")
     connection.execute(
         "INSERT INTO series (number, device, metric, kind) SELECT old_series.number, device, metric.number, kind"

@@ -8,7 +8,6 @@ beyond it: falling behind costs disk reads, not memory, and loses nothing.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -126,7 +125,7 @@ class Decoder:
     def _read_back(self, seq: int, size: int) -> bytes:
         try:
             row = self._read.execute("SELECT data FROM block WHERE seq = ?", (seq,)).fetchone()
-        except (sqlite3.Error, HostError) as error:
+        except Exception as error:  # whatever it is: the block is read again
             self._backlog.appendleft((seq, size, None))
             self._steps = None
             if isinstance(error, HostError):

@@ -9,7 +9,8 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from armillary.engines.jobs.store import JobStore, Outcome
+from armillary.engines.jobs.devices import Outcome
+from armillary.engines.jobs.store import JobStore
 from armillary.twin.author.job import (
     DEVICE_STATES,
     RUN_STATES,
@@ -66,8 +67,8 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
             if plan.event is not None:
                 store.end(number, plan.event, now)
                 told.clear()
-            started = store.start(number, plan.start, now) if plan.start else []
-            states = {each.device_id: each for each in store.results(number)}
+            started = store.devices.start(number, plan.start, now) if plan.start else []
+            states = {each.device_id: each for each in store.devices.results(number)}
             for each in started:
                 attempts[each.device_id] += 1
                 # nobody of a batch ahead is left
@@ -102,27 +103,29 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
                 crashes += 1
                 store.close()
                 store = JobStore(Path(folder))
-                assert store.recover(now) == len(active)
+                assert store.devices.recover(now) == len(active)
             elif move == "cancel" and progress.state is RunState.RUNNING and data.draw(st.booleans()):
                 if plan.event is None:
                     store.end(number, "cancelled", now)
                     told.clear()
             elif active and move in ("done", "failed", "gone"):
                 event = after_failure(job, active[0].attempts) if move == "failed" else move
-                store.finish(number, [Outcome(active[0].device_id, event, due_ms=now + job.retry_after_s * 1000)], now)
+                store.devices.finish(
+                    number, [Outcome(active[0].device_id, event, due_ms=now + job.retry_after_s * 1000)], now
+                )
             elif active and move == "wait":  # it was told; what it does then no crash has done again
-                store.finish(number, [Outcome(active[0].device_id, "wait")], now)
+                store.devices.finish(number, [Outcome(active[0].device_id, "wait")], now)
                 if plan.event is None and progress.state is RunState.RUNNING:
                     told.add(active[0].device_id)
             elif waiting and move in ("came", "never") and plan.event is None:
                 event = "done" if move == "came" else "failed"
-                store.finish(number, [Outcome(waiting[0].device_id, event)], now, was=DeviceState.WAITING)
+                store.devices.finish(number, [Outcome(waiting[0].device_id, event)], now, was=DeviceState.WAITING)
                 told.discard(waiting[0].device_id)
             else:
                 now = max(now + 1000, plan.wake_ms or 0)
         else:
             raise AssertionError("the run did not end")
-        results = store.results(number)
+        results = store.devices.results(number)
         store.close()
         assert [each.device_id for each in results] == names
         assert all(each.state in ENDED for each in results)

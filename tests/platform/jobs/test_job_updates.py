@@ -17,7 +17,8 @@ from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.jobs.test_jobs import RUNNER, ended, make, names
 
-from armillary.engines.jobs.store import NOT_WAITED_FOR, JobStore, Outcome
+from armillary.engines.jobs.devices import NOT_WAITED_FOR, Outcome
+from armillary.engines.jobs.store import JobStore
 from armillary.platform.jobs import jobs
 from armillary.platform.jobs.updates import JobUpdates, acknowledged
 from armillary.twin.author.job import DeviceState, RunState, UpdateStatus
@@ -77,7 +78,7 @@ def test_a_device_gets_the_package_and_says_how_it_went(running: RunningHub) -> 
         wait_until(
             lambda: running.hub.twins.get(DEVICE).reported.properties.get("update", {}).get("ac") == 202, "the report"
         )
-        assert running.platform.jobs.store.results(run.number)[0].state is DeviceState.WAITING
+        assert running.platform.jobs.store.devices.results(run.number)[0].state is DeviceState.WAITING
         report(client, {"value": PACKAGE, "ac": code, "av": desired.version, "ad": "so it went"})
         found = ended(running, job, run.number)[DEVICE]
         assert (found.state, "so it went" in found.answer, found.attempts) == (state, True, 1)
@@ -150,7 +151,7 @@ def test_an_update_goes_on_after_kill_9_and_no_device_is_told_twice_unsaid(tmp_p
     assert over
     store = JobStore(tmp_path / "hub")
     (run,) = store.runs("limit")
-    results = store.results(run.number)
+    results = store.devices.results(run.number)
     store.close()
     assert run.counts == {DeviceState.SUCCEEDED: devices}
     assert len(begun) > devices  # the kills met some under way
@@ -180,12 +181,12 @@ def test_a_result_costs_the_same_however_many_devices_are_not_done(tmp_path: Pat
         store = JobStore(tmp_path / str(devices))
         ids = [f"d{number:04}" for number in range(devices)]
         run = store.begin("j", {}, ids, catalog=None, batch_size=devices, by="a", due=None, now_ms=1)
-        told = store.start(run, devices if state is DeviceState.WAITING else 1, 1)
-        store.finish(run, [Outcome(each.device_id, "wait", answer="{}") for each in told], 2)
+        told = store.devices.start(run, devices if state is DeviceState.WAITING else 1, 1)
+        store.devices.finish(run, [Outcome(each.device_id, "wait", answer="{}") for each in told], 2)
         counted: list[int] = []
         writer: Any = store._database._storage.writer
         writer.set_progress_handler(lambda counted=counted: counted.append(1), 100)
-        store.finish(run, [Outcome(ids[0], "done")], 3, was=DeviceState.WAITING)
+        store.devices.finish(run, [Outcome(ids[0], "done")], 3, was=DeviceState.WAITING)
         writer.set_progress_handler(None, 0)
         assert store.run("j", run).counts[DeviceState.SUCCEEDED] == 1
         store.close()

@@ -16,6 +16,7 @@ import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
+from armillary.engines.jobs.devices import RunDevices
 from armillary.engines.jobs.store import JobStore
 from armillary.errors import ConflictError, DataFolderError, NotFoundError
 from armillary.hub.hub import Hub
@@ -46,7 +47,7 @@ def ended(running: RunningHub, job: str, number: int) -> dict[str, Any]:
         return run.state is not RunState.RUNNING and not run.counts.get(DeviceState.RUNNING)
 
     wait_until(over, "the run to end", 20)
-    return {each.device_id: each for each in store.results(number)}
+    return {each.device_id: each for each in store.devices.results(number)}
 
 
 def names(count: int) -> list[str]:
@@ -114,7 +115,7 @@ def test_an_offline_device_is_tried_again_and_reached_when_it_comes(running: Run
     job = make(running, {"kind": "command", "command": "good"}, [DEVICE], retries=20, retry_after_s=1)
     run = running.platform.jobs.begin(job, by="ann")
     store = running.platform.jobs.store
-    wait_until(lambda: store.results(run.number)[0].attempts, "the first attempt")
+    wait_until(lambda: store.devices.results(run.number)[0].attempts, "the first attempt")
     client = running.client(DEVICE).ready()
     called = answering(client, {"good": 200})
     client.subscribe("$iothub/methods/POST/#")
@@ -203,7 +204,7 @@ def test_a_retry_waits_for_as_long_as_the_job_says(running: RunningHub) -> None:
     store = running.platform.jobs.store
 
     def attempts() -> int:
-        return next((each.attempts for each in store.results(number)), 0)
+        return next((each.attempts for each in store.devices.results(number)), 0)
 
     wait_until(lambda: attempts() == 1, "the first attempt")
     other = make(running, {"kind": "set-property", "properties": {"a": 1}}, names(1))
@@ -221,14 +222,14 @@ def test_a_run_that_met_a_full_disk_or_a_fault_goes_on_and_says_what_was_done_tw
 ) -> None:
     monkeypatch.setattr("armillary.platform.jobs.jobs.TROUBLE_S", 0.05)
     troubles: list[Exception] = [DataFolderError("the disk is full"), RuntimeError("a fault")]
-    finish = JobStore.finish
+    finish = RunDevices.finish
 
-    def troubled(self: JobStore, *arguments: Any) -> None:
+    def troubled(self: RunDevices, *arguments: Any) -> None:
         if troubles:
             raise troubles.pop()
         finish(self, *arguments)
 
-    monkeypatch.setattr(JobStore, "finish", troubled)
+    monkeypatch.setattr(RunDevices, "finish", troubled)
     devices = names(6)
     job = make(running, {"kind": "set-property", "properties": {"a": 1}}, devices, concurrency=2)
     results = ended(running, job, running.platform.jobs.begin(job, by="ann").number)
@@ -264,7 +265,7 @@ def test_a_run_goes_on_after_kill_9_and_says_what_was_done_twice(tmp_path: Path)
     assert over
     store = JobStore(tmp_path / "hub")
     (run,) = store.runs("limit")
-    results = store.results(run.number)
+    results = store.devices.results(run.number)
     store.close()
     assert run.counts == {DeviceState.SUCCEEDED: devices}
     twice = {each for each in begun if begun.count(each) > 1}

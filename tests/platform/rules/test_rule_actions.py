@@ -416,7 +416,7 @@ def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only
     assert "there is no job" in made()["of-south"].error  # another owner's
     wait_until(lambda: hub.twins.get(DEVICE).desired.properties, "the job")
     (run,) = platform.jobs.store.runs("of-all")
-    assert [each.device_id for each in platform.jobs.store.results(run.number)] == [DEVICE]
+    assert [each.device_id for each in platform.jobs.store.devices.results(run.number)] == [DEVICE]
     assert hub.twins.get(OTHER).desired.properties == {}
     assert audited == [("rule hot", "job.run", DEVICE, {"job": "of-all", "run": run.number})]
     (alert,) = platform.rules.store().alerts("North")

@@ -17,7 +17,8 @@ from armillary.twin.author.job import DeviceState, Job, RunState, parse_job
 from armillary.twin.central.id import central_id
 
 if TYPE_CHECKING:
-    from armillary.engines.jobs.store import DeviceResult, JobStore, Run
+    from armillary.engines.jobs.devices import DeviceResult
+    from armillary.engines.jobs.store import JobStore, Run
 
 KIND: Final = "job"
 FIELDS: Final = (
@@ -236,6 +237,6 @@ def _of_all(found: Document) -> PermissionDeniedError:
 
 
 def _results(call: Call, run: Run, after: str) -> Iterator[DeviceResult]:
-    while page := store(call).results(run.number, after=after, limit=RESULTS_PAGE):
+    while page := store(call).devices.results(run.number, after=after, limit=RESULTS_PAGE):
         yield from page
         after = page[-1].device_id

@@ -28,7 +28,8 @@ import structlog
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document, not_found
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
-from armillary.engines.jobs.store import DeviceResult, JobStore, Outcome, Run
+from armillary.engines.jobs.devices import DeviceResult, Outcome
+from armillary.engines.jobs.store import JobStore, Run
 from armillary.engines.threads import in_thread
 from armillary.errors import (
     ArmillaryError,
@@ -229,7 +230,7 @@ class Jobs:
         """Go on with what an earlier life left, and with the schedule."""
         self._loop = asyncio.get_running_loop()
         if self._store.exists:
-            lost = await in_thread(lambda: self.store.recover(self._now_ms()))
+            lost = await in_thread(lambda: self.store.devices.recover(self._now_ms()))
             if lost:
                 _log.warning("hub.job-devices-repeated", devices=lost)
         self._documents.on_change.append(self._changed)
@@ -301,7 +302,7 @@ class Jobs:
 
     def _of_run(self, job_id: str, number: int, state: DeviceState) -> list[str]:
         run, after, found = self.store.run(job_id, number), "", list[str]()
-        while page := self.store.results(run.number, state=state, after=after):
+        while page := self.store.devices.results(run.number, state=state, after=after):
             found += [each.device_id for each in page]
             after = found[-1]
         return found
@@ -322,7 +323,7 @@ class Jobs:
         try:
             job = parse_job(run.definition)
             # Nobody else acts for this run: what is running was begun by somebody who was stopped.
-            await in_thread(lambda: self.store.recover(self._now_ms(), run.number))
+            await in_thread(lambda: self.store.devices.recover(self._now_ms(), run.number))
             loop, look_at, updates = asyncio.get_running_loop(), 0.0, job.action.kind is ActionKind.UPDATE
             while True:
                 woken.clear()
@@ -353,11 +354,13 @@ class Jobs:
     def _look_at_waiting(self, run: Run, job: Job) -> int:
         """Write down what became of devices that are waited for; how many were looked at."""
         after, looked = "", 0
-        while page := self.store.results(run.number, state=DeviceState.WAITING, after=after, limit=WAITING_PAGE):
+        while page := self.store.devices.results(
+            run.number, state=DeviceState.WAITING, after=after, limit=WAITING_PAGE
+        ):
             after, looked = page[-1].device_id, looked + len(page)
             outcomes = self._updates.look(job, page)
             if outcomes:
-                self.store.finish(run.number, outcomes, self._now_ms(), was=DeviceState.WAITING)
+                self.store.devices.finish(run.number, outcomes, self._now_ms(), was=DeviceState.WAITING)
         return looked
 
     async def _end(self, run: Run, event: str) -> None:
@@ -366,7 +369,7 @@ class Jobs:
 
     async def _begin_actions(self, run: Run, job: Job, count: int) -> set[asyncio.Task[Outcome]]:
         """Mark devices as running, durably, then begin."""
-        started = await in_thread(lambda: self.store.start(run.number, count, self._now_ms()))
+        started = await in_thread(lambda: self.store.devices.start(run.number, count, self._now_ms()))
         ids = [each.device_id for each in started]
         known = await in_thread(lambda: self._directory.of(ids))
         loop = asyncio.get_running_loop()
@@ -397,7 +400,7 @@ class Jobs:
             waiting.cancel()
         outcomes = [task.result() for task in active if task in done]
         if outcomes:
-            await in_thread(lambda: self.store.finish(run.number, outcomes, self._now_ms()))
+            await in_thread(lambda: self.store.devices.finish(run.number, outcomes, self._now_ms()))
         return active - done
 
     async def _act(self, job: Job, device: DeviceResult, owner: str | None) -> Outcome:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from armillary.engines.jobs.store import DeviceResult, Outcome
+from armillary.engines.jobs.devices import DeviceResult, Outcome
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.platform.ports import Directory, Twins, Updates
 from armillary.twin.author.job import UPDATE_PROPERTY, Job, JobAction, UpdateStatus

@@ -46,7 +46,7 @@ def begun(service: RunningService, catalog: str, group: str = GROUP) -> tuple[st
 
 
 def results(service: RunningService, number: int) -> dict[str, Any]:
-    return {each.device_id: each for each in service.platform.jobs.store.results(number)}
+    return {each.device_id: each for each in service.platform.jobs.store.devices.results(number)}
 
 
 def came(service: RunningService, number: int, device: WireDevice, state: DeviceState) -> Any:

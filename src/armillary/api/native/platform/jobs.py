@@ -159,7 +159,7 @@ def list_results(
     `repeated` says that the device may have been reached twice: the service stopped while an attempt was under way.
     """
     run = _run(request, job_id, number, catalog)
-    found = _store(request).results(run.number, state=state, after=after or "", limit=limit + 1)
+    found = _store(request).devices.results(run.number, state=state, after=after or "", limit=limit + 1)
     items = [as_document(each) for each in found[:limit]]
     page = {"items": items, "next": found[limit - 1].device_id if len(found) > limit else None}
     return with_names(request, page)
@@ -203,7 +203,7 @@ def run_document(run: Run) -> dict[str, Any]:
 def _csv(store: JobStore, number: int, state: DeviceState | None) -> Iterator[str]:
     after = ""
     yield csv_head(CSV_COLUMNS)
-    while page := store.results(number, state=state, after=after, limit=CSV_PAGE):
+    while page := store.devices.results(number, state=state, after=after, limit=CSV_PAGE):
         yield csv_rows([as_document(each) for each in page], CSV_COLUMNS)
         after = page[-1].device_id
 

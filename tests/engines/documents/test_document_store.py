@@ -134,8 +134,8 @@ def test_lists_come_in_pages_and_by_prefix(store: DocumentStore) -> None:
 def test_devices_of_a_template_are_found_by_an_index(store: DocumentStore) -> None:
     store.change([Put("device", f"{n:04}", {"template": f"t{n % 3}"}) for n in range(30)], by="a")
     store.put("rule", "r", {"template": "t1"}, by="a")
-    assert [each.id for each in store.devices_of("t1").items] == [f"{n:04}" for n in range(1, 30, 3)]
-    assert store.devices_of("t1", limit=3).next_after == "0007"
+    assert [each.id for each in store.devices.of_template("t1").items] == [f"{n:04}" for n in range(1, 30, 3)]
+    assert store.devices.of_template("t1", limit=3).next_after == "0007"
     plan = store._rows(
         "EXPLAIN QUERY PLAN SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ?"
         " AND id > ? ORDER BY id LIMIT 5",

@@ -88,7 +88,7 @@ def use(running: RunningHub, **settings: Any) -> None:
 def deliveries(running: RunningHub, number: int = 0) -> dict[str, Any]:
     store = running.platform.rules.store()
     found = list(reversed(alerts(running)))
-    return {each.action: each for each in store.deliveries_of(found[number])} if len(found) > number else {}
+    return {each.action: each for each in store.deliveries.of(found[number])} if len(found) > number else {}
 
 
 def fire(running: RunningHub, client: Client, *actions: dict[str, Any], **fields: Any) -> None:
@@ -168,7 +168,7 @@ def test_a_refusal_for_good_is_a_dead_letter_that_an_operator_replays(
     hook.answers = [410]
     fire(running, client, {"kind": "webhook", "url": hook.url})
     wait_until(lambda: state(running) == "dead", "the dead letter")
-    (letter,) = running.platform.rules.store().dead("", before=None, limit=10)
+    (letter,) = running.platform.rules.store().deliveries.dead("", before=None, limit=10)
     assert letter.error == "answered 410"
     wait_until(lambda: running.platform.counters()["rule_actions_dead_letters_now"] == 1, "it is counted")
     change = rows.replayed("", [letter.number], running.platform.rules.now_ms())
@@ -409,7 +409,7 @@ def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only
 
     def made() -> dict[str, Any]:
         store = platform.rules.store()
-        return {each.action: each for alert in store.alerts("North") for each in store.deliveries_of(alert)}
+        return {each.action: each for alert in store.alerts("North") for each in store.deliveries.of(alert)}
 
     states = {"of-all": "done", "of-south": "dead", "of-nobody": "dead"}
     wait_until(lambda: {name: each.state for name, each in made().items()} == states, "the outcomes")

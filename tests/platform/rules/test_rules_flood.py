@@ -57,7 +57,7 @@ def kept(store: RuleStore, *fired: Fired) -> list[Delivery]:
     store.commits.submit(rows.keep((), fired, None)).result(10)
     wanted = {each.alert.id for each in fired}
     return [
-        one for each in store.alerts(None, limit=1000) if each.id in wanted for one in store.deliveries_of(each)
+        one for each in store.alerts(None, limit=1000) if each.id in wanted for one in store.deliveries.of(each)
     ]  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def small(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
 
 def counted(store: RuleStore) -> tuple[int, int]:
     """Waiting and dead deliveries, by the kept counts; they are what the rows say."""
-    said = store.delivery_counts()
+    said = store.deliveries.counts()
     query = "SELECT coalesce(sum(state = 'waiting'), 0), coalesce(sum(state = 'dead'), 0) FROM delivery"
     found = store._database.read(lambda connection: tuple(connection.execute(query).fetchone()))
     assert found == (said["waiting"], said["dead"])
@@ -92,7 +92,7 @@ def test_who_fills_its_share_loses_its_own_actions_and_nobody_elses(
     assert {alpha.state, operators.state} == ({"waiting"} if is_shared else {"dead"})
     if not is_shared:
         return
-    assert store.delivery_counts() == {"waiting": 8, "dead": 74, "owners_full": 1, "rules_full": 1}
+    assert store.deliveries.counts() == {"waiting": 8, "dead": 74, "owners_full": 1, "rules_full": 1}
     # Many catalogs fill everything: each still has its least share, and no word says how much the others have.
     kept(store, *(firing(each, "Gamma", f"g{each}") for each in range(6)))
     last = kept(store, *(firing(each, "Delta", f"d{each}") for each in range(4)))
@@ -114,7 +114,7 @@ def test_what_waits_goes_with_its_rule_and_replays_keep_to_the_share(
     assert counted(store) == (3, 2)
     store.commits.submit(rows.withdrawn(["r"], 9)).result(10)
     assert counted(store) == (0, 5)
-    dead = store.dead("Beta", before=None, limit=10)
+    dead = store.deliveries.dead("Beta", before=None, limit=10)
     assert {each.error for each in dead} >= {"the rule was deleted before this was done"}
     numbers = [each.number for each in dead]
     assert store.commits.submit(rows.replayed("Beta", numbers + numbers, 9)).result(10) == 3
@@ -144,7 +144,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -
     for _ in range(2):  # brought up to date, then as it is
         store = RuleStore(tmp_path)
         assert counted(store) == (1, 0)
-        (found,) = store.due(10, 10)
+        (found,) = store.deliveries.due(10, 10)
         assert (found.owner, found.rule_id) == ("beta", "r")
         store.close()
     with contextlib.closing(sqlite3.connect(tmp_path / database.FILE_NAME)) as raw:

@@ -74,6 +74,6 @@ def test_no_firing_is_lost_or_doubled_over_kill_9(tmp_path: Path, authority: Aut
 def _waiting(folder: Path) -> int:
     store = RuleStore(folder)
     try:
-        return store.delivery_counts().get("waiting", 0)
+        return store.deliveries.counts().get("waiting", 0)
     finally:
         store.close()

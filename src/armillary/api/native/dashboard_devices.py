@@ -84,7 +84,7 @@ class Devices:
     def _find(self, source: TileSource) -> tuple[str, ...]:
         if source.kind == "group":
             return tuple(sorted(self._platform.groups.ids(source.id, catalog=self._catalog)))
-        ids = (source.id,) if source.kind == "device" else self._platform.documents.device_ids_of(source.id)
+        ids = (source.id,) if source.kind == "device" else self._platform.documents.devices.ids_of_template(source.id)
         if self._catalog is None:
             return ids
         wanted = self._catalog.lower()

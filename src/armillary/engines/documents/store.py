@@ -77,6 +77,45 @@ class DocumentPage:
     next_after: str | None
 
 
+class DeviceDocuments:
+    """What the documents of devices say of their templates.
+
+    Args:
+        rows: Reads rows of the store: query and values.
+    """
+
+    def __init__(self, rows: Callable[[str, tuple[object, ...]], Sequence[tuple[Any, ...]]]) -> None:
+        self._read_rows = rows
+
+    def of_template(self, template: str, *, limit: int = MAX_LIMIT, after: str | None = None) -> DocumentPage:
+        """Documents of the devices that have a template, by device id."""
+        rows = self._read_rows(
+            _PRESENT + "WHERE kind = 'device' AND json_extract(body, '$.template') = ? AND id > ? ORDER BY id LIMIT ?",
+            (check_id(template), after or "", _bounded(limit) + 1),
+        )
+        return _page(rows, limit)
+
+    def ids_of_template(self, template: str) -> tuple[str, ...]:
+        """Ids of all devices that have a template, without their documents."""
+        query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
+        return tuple(row[0] for row in self._read_rows(query, (check_id(template),)))
+
+    def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """Template and version that devices have, those of most devices first.
+
+        Args:
+            device_ids: At most MAX_LIMIT are looked at.
+        """
+        ids = tuple(device_ids[:MAX_LIMIT])
+        marks = ", ".join("?" * len(ids))
+        query = (
+            "SELECT json_extract(body, '$.template') AS template, json_extract(body, '$.version') AS version "  # noqa: S608 - marks only
+            f"FROM document WHERE kind = 'device' AND id IN ({marks}) AND template IS NOT NULL "
+            "GROUP BY template, version ORDER BY count(*) DESC, template, version DESC"
+        )
+        return tuple((str(row[0]), int(row[1] or 0)) for row in self._read_rows(query, ids))
+
+
 class DocumentStore:
     """Documents of one hub.
 
@@ -85,6 +124,7 @@ class DocumentStore:
         clock: Unix time, seconds.
 
     Attributes:
+        devices: What the documents of devices say of their templates.
         on_change: Called after each commit with the documents that changed (a deletion has no body), in the thread
             that changed them, in the order of the commits. Must be quick and must not call the store's changes.
 
@@ -95,6 +135,7 @@ class DocumentStore:
     def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._database = open_database(folder)
+        self.devices = DeviceDocuments(self._rows)
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
 
     def close(self) -> None:
@@ -135,34 +176,6 @@ class DocumentStore:
             (check_kind(kind), after or "", prefix, prefix + "\U0010ffff", _bounded(limit) + 1),
         )
         return _page(rows, limit)
-
-    def devices_of(self, template: str, *, limit: int = MAX_LIMIT, after: str | None = None) -> DocumentPage:
-        """Documents of the devices that have a template, by device id."""
-        rows = self._rows(
-            _PRESENT + "WHERE kind = 'device' AND json_extract(body, '$.template') = ? AND id > ? ORDER BY id LIMIT ?",
-            (check_id(template), after or "", _bounded(limit) + 1),
-        )
-        return _page(rows, limit)
-
-    def device_ids_of(self, template: str) -> tuple[str, ...]:
-        """Ids of all devices that have a template, without their documents."""
-        query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
-        return tuple(row[0] for row in self._rows(query, (check_id(template),)))
-
-    def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
-        """Template and version that devices have, those of most devices first.
-
-        Args:
-            device_ids: At most MAX_LIMIT are looked at.
-        """
-        ids = tuple(device_ids[:MAX_LIMIT])
-        marks = ", ".join("?" * len(ids))
-        query = (
-            "SELECT json_extract(body, '$.template') AS template, json_extract(body, '$.version') AS version "  # noqa: S608 - marks only
-            f"FROM document WHERE kind = 'device' AND id IN ({marks}) AND template IS NOT NULL "
-            "GROUP BY template, version ORDER BY count(*) DESC, template, version DESC"
-        )
-        return tuple((str(row[0]), int(row[1] or 0)) for row in self._rows(query, ids))
 
     def count(self, kind: str) -> int:
         """How many documents of a kind there are."""

@@ -140,12 +140,9 @@ class More:
 News = Fired | Over | More
 
 
-_ALERT = (
+ALERT_COLUMNS = (
     "number, id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace, over_ms, acknowledged_ms,"
     " acknowledged_by, more"
-)
-_DELIVERY = (
-    "number, id, catalog, action, kind, target, options, state, due_ms, attempts, changed_ms, error, owner, rule_id"
 )
 
 
@@ -340,55 +337,9 @@ def _states(text: str) -> Iterator[tuple[str, int, State]]:
 
 def read_alert(connection: Connection, catalog: str | None, number: int) -> Alert | None:
     """One alert (of a catalog)."""
-    query = f"SELECT {_ALERT} FROM alert WHERE catalog = coalesce(?, catalog) AND number = ?"  # noqa: S608 - a constant
+    query = f"SELECT {ALERT_COLUMNS} FROM alert WHERE catalog = coalesce(?, catalog) AND number = ?"  # noqa: S608 - a constant
     row = connection.execute(query, (catalog, number)).fetchone()
-    return None if row is None else _alert(row)
-
-
-def read_alerts(
-    connection: Connection,
-    catalog: str | None,
-    *,
-    rule_id: str | None,
-    device_id: str | None,
-    is_open: bool | None,
-    before: int | None,
-    limit: int,
-) -> list[Alert]:
-    """Alerts, newest first.
-
-    Args:
-        connection: To read with.
-        catalog: Only of a catalog.
-        rule_id: Only of a rule.
-        device_id: Only of a device.
-        is_open: Only those that nobody has taken notice of (or only the others).
-        before: Only with lower numbers.
-        limit: Most of them.
-    """
-    parts: list[str] = ["1"]
-    values: list[object] = []
-    wanted = ("catalog = ?", catalog), ("rule_id = ?", rule_id), ("device_id = ?", device_id), ("number < ?", before)
-    for part, value in wanted:
-        if value is not None:
-            parts.append(part)
-            values.append(value)
-    if is_open is not None:
-        parts.append("acknowledged_ms IS NULL" if is_open else "acknowledged_ms IS NOT NULL")
-    query = f"SELECT {_ALERT} FROM alert WHERE {' AND '.join(parts)} ORDER BY number DESC LIMIT ?"  # noqa: S608
-    return [_alert(row) for row in connection.execute(query, (*values, limit))]
-
-
-def read_alerts_after(connection: Connection, number: int, limit: int) -> list[Alert]:
-    """Alerts with higher numbers, in order."""
-    query = f"SELECT {_ALERT} FROM alert WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - constants
-    return [_alert(row) for row in connection.execute(query, (number, limit))]
-
-
-def read_deliveries(connection: Connection, where: str, values: Sequence[object]) -> list[Delivery]:
-    """Deliveries; ``where`` is one of this package's own conditions."""
-    query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - constants
-    return [_delivery(row) for row in connection.execute(query, tuple(values))]
+    return None if row is None else as_alert(row)
 
 
 def _states_text(states: Sequence[tuple[str, int, State]]) -> str:
@@ -396,11 +347,7 @@ def _states_text(states: Sequence[tuple[str, int, State]]) -> str:
     return json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
 
 
-def _alert(row: Sequence[Any]) -> Alert:
-    names = _ALERT.split(", ")
-    return Alert(**{**dict(zip((name.strip() for name in names), row, strict=True)), "trace": json.loads(row[9])})
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    names = _DELIVERY.split(", ")
-    return Delivery(**{**dict(zip(names, row, strict=True)), "options": json.loads(row[6])})
+def as_alert(row: Sequence[Any]) -> Alert:
+    """An alert from its row of ALERT_COLUMNS."""
+    names = ALERT_COLUMNS.split(", ")
+    return Alert(**{**dict(zip(names, row, strict=True)), "trace": json.loads(row[9])})

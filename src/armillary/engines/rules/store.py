@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from armillary.engines.database.group_commit import GroupCommit
-from armillary.engines.database.port import Connection
 from armillary.engines.database.sqlite_file import open_file
-from armillary.engines.rules import rows, shares
+from armillary.engines.rules import rows
 from armillary.engines.rules.database import FILE_NAME, LAYOUT
-from armillary.engines.rules.rows import Alert, Change, Delivery, DeviceStates
+from armillary.engines.rules.deliveries import Deliveries
+from armillary.engines.rules.rows import Alert, Change, DeviceStates
 
 
 class RuleStore:
@@ -27,6 +27,7 @@ class RuleStore:
 
     Attributes:
         commits: Where changes go.
+        deliveries: What was done about alerts, or is to be.
 
     Raises:
         DataFolderError: the database cannot be opened.
@@ -34,6 +35,7 @@ class RuleStore:
 
     def __init__(self, folder: Path) -> None:
         self._database = open_file(folder / FILE_NAME, LAYOUT, "the rules' database")
+        self.deliveries = Deliveries(self._database)
         self.commits: GroupCommit[Change, Any] = GroupCommit(self._commit, name="hub-rules-writer")
 
     @staticmethod
@@ -71,64 +73,31 @@ class RuleStore:
         before: int | None = None,
         limit: int = 100,
     ) -> list[Alert]:
-        """Alerts, newest first; see :func:`rows.read_alerts`."""
-        return self._database.read(
-            lambda connection: rows.read_alerts(
-                connection, catalog, rule_id=rule_id, device_id=device_id, is_open=is_open, before=before, limit=limit
-            )
-        )
+        """Alerts, newest first.
+
+        Args:
+            catalog: Only of a catalog.
+            rule_id: Only of a rule.
+            device_id: Only of a device.
+            is_open: Only those that nobody has taken notice of (or only the others).
+            before: Only with lower numbers.
+            limit: Most of them.
+        """
+        wanted = {"catalog = ?": catalog, "rule_id = ?": rule_id, "device_id = ?": device_id, "number < ?": before}
+        parts = ["1", *(part for part, value in wanted.items() if value is not None)]
+        if is_open is not None:
+            parts.append("acknowledged_ms IS NULL" if is_open else "acknowledged_ms IS NOT NULL")
+        values = [value for value in wanted.values() if value is not None]
+        return self._alerts(f"{' AND '.join(parts)} ORDER BY number DESC LIMIT ?", (*values, limit))
 
     def alerts_after(self, number: int, limit: int) -> list[Alert]:
         """Alerts of all catalogs with higher numbers, in order: for data exports."""
-        return self._database.read(lambda connection: rows.read_alerts_after(connection, number, limit))
+        return self._alerts("number > ? ORDER BY number LIMIT ?", (number, limit))
 
     def last_alert(self) -> int:
         """Number of the newest alert; 0 before the first."""
         query = "SELECT coalesce(max(number), 0) FROM alert"
         return int(self._database.read(lambda connection: connection.execute(query).fetchone()[0]))
-
-    def alert_of(self, delivery: Delivery) -> Alert:
-        """The alert that a delivery is of."""
-
-        def query(connection: Connection) -> Alert:
-            (number,) = connection.execute("SELECT alert FROM delivery WHERE id = ?", (delivery.id,)).fetchone()
-            found = rows.read_alert(connection, delivery.catalog, number)
-            if found is None:
-                raise RuntimeError("a delivery without its alert")
-            return found
-
-        return self._database.read(query)
-
-    def due(self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()) -> list[Delivery]:
-        """Deliveries whose time has come, oldest first; ``without`` those to some targets and those of some owners."""
-        where = (
-            f"state = 'waiting' AND due_ms <= ? AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
-            " ORDER BY due_ms LIMIT ?"
-        )
-        values = (now_ms, *without, *owners, limit)
-        return self._database.read(lambda connection: rows.read_deliveries(connection, where, values))
-
-    def next_due_ms(self, without: Sequence[str] = (), owners: Sequence[str] = ()) -> int | None:
-        """When the next delivery is due, ``without`` those to some targets and those of some owners; None: none is."""
-        where = f"state = 'waiting' AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
-        query = f"SELECT min(due_ms) FROM delivery WHERE {where}"  # noqa: S608 - constants
-        found = self._database.read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
-        return None if found is None else int(found)
-
-    def deliveries_of(self, alert: Alert) -> list[Delivery]:
-        """What was done about an alert, or is to be."""
-        where = "alert = ? ORDER BY number"
-        return self._database.read(lambda connection: rows.read_deliveries(connection, where, (alert.number,)))
-
-    def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[Delivery]:
-        """Dead letters (of a catalog), newest first."""
-        where = "state = 'dead' AND catalog = coalesce(?, catalog) AND number < ? ORDER BY number DESC LIMIT ?"
-        values = (catalog, 2**62 if before is None else before, limit)
-        return self._database.read(lambda connection: rows.read_deliveries(connection, where, values))
-
-    def delivery_counts(self) -> dict[str, int]:
-        """How many deliveries wait and are dead, and who has no room for more; see :func:`shares.counts`."""
-        return self._database.read(shares.counts)
 
     def secret(self, rule_id: str, action: str) -> str | None:
         """The secret of an action."""
@@ -145,10 +114,9 @@ class RuleStore:
 
     # Inside -------------------------------------------------------------------------------------------------
 
+    def _alerts(self, where: str, values: tuple[object, ...]) -> list[Alert]:
+        query = f"SELECT {rows.ALERT_COLUMNS} FROM alert WHERE {where}"  # noqa: S608 - this file's own conditions
+        return self._database.read(lambda connection: [rows.as_alert(row) for row in connection.execute(query, values)])
+
     def _commit(self, items: Sequence[Change]) -> Sequence[Any]:
         return self._database.write(lambda connection: [change(connection) for change in items])
-
-
-def _none_of(column: str, values: Sequence[str]) -> str:
-    marks = ", ".join("?" * len(values))
-    return f"{column} NOT IN ({marks})"

@@ -78,7 +78,7 @@ class FactsReader:
     def _chunk(self, catalog: str | None, template: str | None, after: str) -> tuple[Mapping[str, Fields], str | None]:
         """Some devices by id, and where to go on; None at the end."""
         if template is not None:
-            page = self._kept.devices_of(template, limit=CHUNK, after=after or None)
+            page = self._kept.devices.of_template(template, limit=CHUNK, after=after or None)
             known = self._owned([each.id for each in page.items])
             return _of_catalog(known, catalog), page.next_after
         rows = self._directory.page(catalog=catalog, after=after, limit=CHUNK)

@@ -228,12 +228,12 @@ class RuleActions:
         self._paused = {target: until for target, until in self._paused.items() if until > now}
         while len(self._under_way) < MAX_ATTEMPTS_AT_ONCE:
             full = self._full_targets(), self._full_owners()
-            due = await asyncio.to_thread(store.due, self._now_ms(), MAX_DUE, *full)
+            due = await asyncio.to_thread(store.deliveries.due, self._now_ms(), MAX_DUE, *full)
             if not sum(self._begin(each) for each in due):
                 break
-        self._counts = await asyncio.to_thread(store.delivery_counts)
+        self._counts = await asyncio.to_thread(store.deliveries.counts)
         busy = {each.target for each, _ in self._under_way.values()}
-        next_ms = await asyncio.to_thread(store.next_due_ms, [*self._paused, *busy], self._full_owners())
+        next_ms = await asyncio.to_thread(store.deliveries.next_due_ms, [*self._paused, *busy], self._full_owners())
         waits = [LOOK_S, *(until - now for until in self._paused.values())]
         if next_ms is not None:
             waits.append((next_ms - self._now_ms()) / 1000)
@@ -262,7 +262,7 @@ class RuleActions:
     async def _attempt(self, delivery: Delivery) -> None:
         state, error, wait_s = "done", "", 0.0
         try:
-            alert = await asyncio.to_thread(self._store.get().alert_of, delivery)
+            alert = await asyncio.to_thread(self._store.get().deliveries.alert_of, delivery)
             error = await self._make(delivery, alert)
         except NotNowError as refusal:
             state, error, wait_s = "waiting", str(refusal), refusal.wait_s

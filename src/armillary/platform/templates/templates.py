@@ -490,7 +490,7 @@ class Templates:
         found: list[Document] = []
         after: str | None = None
         while True:
-            page = self._kept.devices_of(name, after=after)
+            page = self._kept.devices.of_template(name, after=after)
             found += page.items
             after = page.next_after
             if after is None:

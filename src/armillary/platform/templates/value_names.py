@@ -34,7 +34,7 @@ class DeviceNaming:
 
         Of very many devices the first count, because they are all of a few templates.
         """
-        return Naming(self._tables(self._documents.templates_of(device_ids)))
+        return Naming(self._tables(self._documents.devices.templates_of(device_ids)))
 
     def of_template(self, name: str) -> Naming:
         """Names for values of a template's devices: by its newest published version, else by the draft."""

@@ -224,7 +224,7 @@ def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None
     store = _store(request)
     alert = _found(store.alert(catalog, number), number)
     shown = _shown_alert(request, alert)
-    return {**shown, "deliveries": [_delivery(each) for each in store.deliveries_of(alert)]}
+    return {**shown, "deliveries": [_delivery(each) for each in store.deliveries.of(alert)]}
 
 
 def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -241,7 +241,7 @@ def dead_letters(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: AlertsAfter = None
 ) -> dict[str, Any]:
     """Actions that were given up, newest first, each with why."""
-    found = _store(request).dead(catalog, before=_number(after), limit=limit + 1)
+    found = _store(request).deliveries.dead(catalog, before=_number(after), limit=limit + 1)
     return _page([_delivery(each) for each in found], limit)
 
 

@@ -254,7 +254,7 @@ def template_devices(
     devices: list[Document] = []
     at = after
     while len(devices) <= limit:  # the mark of the next page is one of the caller's devices too
-        page = platform.documents.devices_of(check_name(template_name), limit=MAX_LIMIT, after=at)
+        page = platform.documents.devices.of_template(check_name(template_name), limit=MAX_LIMIT, after=at)
         mine = None if catalog is None else of_catalog(platform.directory, [each.id for each in page.items], catalog)
         devices += [each for each in page.items if mine is None or each.id in mine]
         at = page.next_after

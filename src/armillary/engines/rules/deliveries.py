@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The deliveries of the rules' database: one row an action of a firing, until it is done or a dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import Transactions
+from armillary.engines.rules import rows, shares
+from armillary.engines.rules.rows import Alert, Delivery
+
+_DELIVERY = (
+    "number, id, catalog, action, kind, target, options, state, due_ms, attempts, changed_ms, error, owner, rule_id"
+)
+
+
+class Deliveries:
+    """Deliveries of all rules.
+
+    Args:
+        database: The rules' database.
+    """
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    def due(self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()) -> list[Delivery]:
+        """Deliveries whose time has come, oldest first; ``without`` those to some targets and those of some owners."""
+        where = (
+            f"state = 'waiting' AND due_ms <= ? AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
+            " ORDER BY due_ms LIMIT ?"
+        )
+        return self._read(where, (now_ms, *without, *owners, limit))
+
+    def next_due_ms(self, without: Sequence[str] = (), owners: Sequence[str] = ()) -> int | None:
+        """When the next delivery is due, ``without`` those to some targets and those of some owners; None: none is."""
+        where = f"state = 'waiting' AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
+        query = f"SELECT min(due_ms) FROM delivery WHERE {where}"  # noqa: S608 - constants
+        found = self._database.read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
+        return None if found is None else int(found)
+
+    def of(self, alert: Alert) -> list[Delivery]:
+        """What was done about an alert, or is to be."""
+        return self._read("alert = ? ORDER BY number", (alert.number,))
+
+    def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[Delivery]:
+        """Dead letters (of a catalog), newest first."""
+        where = "state = 'dead' AND catalog = coalesce(?, catalog) AND number < ? ORDER BY number DESC LIMIT ?"
+        return self._read(where, (catalog, 2**62 if before is None else before, limit))
+
+    def counts(self) -> dict[str, int]:
+        """How many deliveries wait and are dead, and who has no room for more; see :func:`shares.counts`."""
+        return self._database.read(shares.counts)
+
+    def alert_of(self, delivery: Delivery) -> Alert:
+        """The alert that a delivery is of."""
+
+        def query(connection: Connection) -> Alert:
+            (number,) = connection.execute("SELECT alert FROM delivery WHERE id = ?", (delivery.id,)).fetchone()
+            found = rows.read_alert(connection, delivery.catalog, number)
+            if found is None:
+                raise RuntimeError("a delivery without its alert")
+            return found
+
+        return self._database.read(query)
+
+    def _read(self, where: str, values: tuple[object, ...]) -> list[Delivery]:
+        query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - this file's own conditions
+        return self._database.read(lambda c: [_delivery(row) for row in c.execute(query, values)])
+
+
+def _none_of(column: str, values: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(values))
+    return f"{column} NOT IN ({marks})"
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    return Delivery(**{**dict(zip(_DELIVERY.split(", "), row, strict=True)), "options": json.loads(row[6])})

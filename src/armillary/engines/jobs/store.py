@@ -212,5 +212,7 @@ def _runs(connection: Connection, where: str, values: tuple[object, ...]) -> lis
 
 
 def _as_run(row: Sequence[Any], counts: Mapping[DeviceState, int]) -> Run:
-    number, job_id, definition, catalog, state, *rest = row
-    return Run(number, job_id, json.loads(definition), catalog, RunState(state), *rest, counts)
+    number, job_id, definition, catalog, state, begun_by, due, started_ms, ended_ms = row
+    return Run(
+        number, job_id, json.loads(definition), catalog, RunState(state), begun_by, due, started_ms, ended_ms, counts
+    )

@@ -14,8 +14,8 @@ from tests.console.rehearsed_data import device_id
 from tests.console.watched_browser import ARTEFACTS, PHONE, Watched, picture
 from tests.console.water_scene import WaterScene
 
-from armillary.console.dashboards.pages_tiles import value_text
 from armillary.console.frame.assets import Assets
+from armillary.console.frame.values import value_text
 
 pytestmark = pytest.mark.console
 

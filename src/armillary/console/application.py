@@ -23,12 +23,19 @@ from starlette.types import ASGIApp
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.problems import caller_left, framework_problem, problem_details, status_of
-from armillary.console.authored import change as change_application, read as read_application, removal
-from armillary.console.dashboards import change as change_dashboards, read as read_dashboards
-from armillary.console.device import device_data, device_template, device_twin
-from armillary.console.device_templates import template_editor
-from armillary.console.frame import door
-from armillary.console.frame.desk import Desk, SignInNeededError, Visit
+from armillary.console.authored import change as authored_change, read as authored_read, removal
+from armillary.console.dashboards import change as dashboards_change, read as dashboards_read
+from armillary.console.device import (
+    change as device_change,
+    device_data,
+    device_template,
+    device_twin,
+    read as device_read,
+)
+from armillary.console.device_templates import read as templates_read, template_editor
+from armillary.console.frame import sign_in
+from armillary.console.frame.acting import Form
+from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.frame.guard import (
     FOREIGN_FORM,
     MAX_FORM_BYTES,
@@ -38,10 +45,9 @@ from armillary.console.frame.guard import (
     read_form,
 )
 from armillary.console.frame.words import sentence
-from armillary.console.hub_devices import change as change_hub_devices, read as read_hub_devices
+from armillary.console.hub_devices import change as hub_devices_change, read as hub_devices_read
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
-from armillary.console.operations.change import Form
 from armillary.console.sources.source import Sources
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
@@ -51,17 +57,17 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 
-Reader = Callable[[Desk, Visit], Response]
-Changer = Callable[[Desk, Visit, Form], Response]
+Reader = Callable[[Visit], Response]
+Changer = Callable[[Visit, Form], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 READ: tuple[tuple[str, Reader], ...] = (
     ("/", read.home),
-    ("/fleet", read.fleet),
-    ("/fleet.csv", read.fleet_csv),
-    ("/devices/{device_id}", read.device),
-    ("/devices/{device_id}/series", read.series),
-    ("/devices/{device_id}/data", device_data.show),
+    ("/fleet", device_read.fleet),
+    ("/fleet.csv", device_read.fleet_csv),
+    ("/devices/{device_id}", device_read.device),
+    ("/devices/{device_id}/series", device_read.series),
+    ("/devices/{device_id}/data", device_data.page),
     ("/devices/{device_id}/twin", device_twin.page),
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
@@ -70,69 +76,75 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/settings", read.settings),
     ("/help", read.help_page),
     ("/updates/{rollout_id}/{verb}", read.confirm_rollout),
-    ("/devices/{device_id}/{verb}", read.confirm_device),
-    ("/dashboards", read_dashboards.dashboards),
-    ("/dashboards/{dashboard_id}", read_dashboards.dashboard),
-    ("/dashboards/{dashboard_id}/data", read_dashboards.data),
-    ("/dashboards/{dashboard_id}/edit", read_dashboards.edit),
-    ("/dashboards/{dashboard_id}/delete", read_dashboards.confirm_delete),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}", read_dashboards.tile),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", read_dashboards.confirm_command),
-    ("/rules", read_application.rules),
-    ("/rules/new", read_application.new_rule),
-    ("/rules/{rule_id}", read_application.rule),
-    ("/rules/{rule_id}/trace", read_application.trace),
-    ("/rules/{rule_id}/try", read_application.try_rule),
+    ("/devices/{device_id}/{verb}", device_read.confirm_device),
+    ("/dashboards", dashboards_read.dashboards),
+    ("/dashboards/{dashboard_id}", dashboards_read.dashboard),
+    ("/dashboards/{dashboard_id}/data", dashboards_read.data),
+    ("/dashboards/{dashboard_id}/edit", dashboards_read.edit),
+    ("/dashboards/{dashboard_id}/delete", dashboards_read.confirm_delete),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}", dashboards_read.tile),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", dashboards_read.confirm_command),
+    ("/rules", authored_read.rules),
+    ("/rules/new", authored_read.new_rule),
+    ("/rules/{rule_id}", authored_read.rule),
+    ("/rules/{rule_id}/trace", authored_read.trace),
+    ("/rules/{rule_id}/try", authored_read.try_rule),
     ("/rules/{rule_id}/{verb}", removal.confirm),
-    ("/alerts", read_application.alerts),
-    ("/templates", read_application.templates),
-    ("/templates/{name}", read_application.template),
+    ("/alerts", authored_read.alerts),
+    ("/templates", templates_read.templates),
+    ("/templates/{name}", templates_read.template),
     ("/new-template", template_editor.new),
     ("/templates/{name}/edit", template_editor.edit),
     ("/templates/{name}/publish", template_editor.confirm_publish),
     ("/templates/{name}/move", template_editor.confirm_move),
     ("/templates/{name}/draft/{version}", template_editor.confirm_draft),
     ("/templates/{name}/delete", template_editor.confirm_delete),
-    ("/templates/{name}/remove", removal.confirm_part),
-    ("/groups", read_application.groups),
-    ("/jobs", read_application.jobs),
-    ("/exports", read_application.exports),
-    ("/pictures/{template}/{file}", read_dashboards.picture),
-    ("/hub-devices", read_hub_devices.devices),
-    ("/new-hub-device", read_hub_devices.new_device),
-    ("/hub-devices/{device_id}", read_hub_devices.device),
-    ("/hub-devices/{device_id}/data", device_data.show),
+    ("/templates/{name}/remove", template_editor.confirm_part),
+    ("/groups", authored_read.groups),
+    ("/jobs", authored_read.jobs),
+    ("/exports", authored_read.exports),
+    ("/pictures/{template}/{file}", dashboards_read.picture),
+    ("/hub-devices", hub_devices_read.devices),
+    ("/new-hub-device", hub_devices_read.new_device),
+    ("/hub-devices/{device_id}", hub_devices_read.device),
+    ("/hub-devices/{device_id}/data", device_data.page),
     ("/hub-devices/{device_id}/twin", device_twin.page),
-    ("/hub-devices/{device_id}/{verb}", read_hub_devices.confirm_device),
-    ("/hub-devices/{device_id}/modules/{module_id}/{verb}", read_hub_devices.confirm_device),
-    ("/hub-catalogs/{catalog}/admission/{kind}/{verb}", read_hub_devices.confirm_admission),
-    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}", read_hub_devices.enrolment),
-    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}", read_hub_devices.confirm_enrolment),
-    ("/hub-catalogs/{catalog}/service-keys/{name}/delete", read_hub_devices.confirm_key),
+    ("/hub-devices/{device_id}/{verb}", hub_devices_read.confirm_device),
+    ("/hub-devices/{device_id}/modules/{module_id}/{verb}", hub_devices_read.confirm_device),
+    ("/hub-catalogs/{catalog}/admission/{kind}/{verb}", hub_devices_read.confirm_admission),
+    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}", hub_devices_read.enrolment),
+    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}", hub_devices_read.confirm_enrolment),
+    ("/hub-catalogs/{catalog}/service-keys/{name}/delete", hub_devices_read.confirm_key),
     ("/settings/tokens/{token_id}/revoke", read.confirm_token),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", read.confirm_transfer),
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", read.confirm_enrolment_token),
-    *((f"/{kind}s/{{document_id}}", read_application.made) for kind in read_application.KINDS),
-    *((f"/{kind}s/{{document_id}}/{{verb}}", removal.confirm) for kind in read_application.KINDS),
+    *((f"/{kind}s/{{document_id}}", authored_read.authored) for kind in authored_read.KINDS),
+    *((f"/{kind}s/{{document_id}}/{{verb}}", removal.confirm) for kind in authored_read.KINDS),
 )
 CHANGE: tuple[tuple[str, Changer], ...] = (
-    ("/devices/{device_id}/twin", change.set_desired),
-    *((f"{root}/{{device_id}}/twin/review", device_twin.review) for root in ("/devices", "/hub-devices")),
-    *((f"{root}/{{device_id}}/twin/send", device_twin.send) for root in ("/devices", "/hub-devices")),
-    *((f"{root}/{{device_id}}/twin/cloud", device_twin.keep_cloud) for root in ("/devices", "/hub-devices")),
-    *((f"{root}/{{device_id}}/template", device_template.give) for root in ("/devices", "/hub-devices")),
-    *((f"{root}/{{device_id}}/template/review", device_template.review) for root in ("/devices", "/hub-devices")),
-    *((f"{root}/{{device_id}}/command", device_data.send) for root in ("/devices", "/hub-devices")),
-    *((f"{root}/{{device_id}}/name", change.name_device) for root in ("/devices", "/hub-devices")),
-    ("/devices/{device_id}/{verb}", change.change_device),
+    ("/devices/{device_id}/twin", device_change.set_desired),
+    *(
+        (f"{root}/{{device_id}}/{rest}", action)
+        for root in ("/devices", "/hub-devices")
+        for rest, action in (
+            ("twin/review", device_twin.review),
+            ("twin/send", device_twin.send),
+            ("twin/cloud", device_twin.keep_cloud),
+            ("template", device_template.give),
+            ("template/review", device_template.review),
+            ("command", device_data.send),
+            ("name", device_change.name_device),
+        )
+    ),
+    ("/devices/{device_id}/{verb}", device_change.change_device),
     ("/updates/{rollout_id}/{verb}", change.change_rollout),
     ("/findings/{finding_id}", change.move_finding),
-    ("/rules/new", change_application.make_rule),
-    ("/rules/{rule_id}", change_application.keep_rule),
-    ("/rules/{rule_id}/form", change_application.change_rule),
-    ("/rules/{rule_id}/{verb}", change_application.switch_rule),
-    ("/alerts/{number}/acknowledge", change_application.acknowledge),
-    ("/templates/{name}/publish", change_application.publish_template),
+    ("/rules/new", authored_change.make_rule),
+    ("/rules/{rule_id}", authored_change.keep_rule),
+    ("/rules/{rule_id}/form", authored_change.change_rule),
+    ("/rules/{rule_id}/{verb}", authored_change.switch_rule),
+    ("/alerts/{number}/acknowledge", authored_change.acknowledge),
+    ("/templates/{name}/publish", template_editor.publish_template),
     ("/new-template", template_editor.make),
     ("/new-template/check", template_editor.check_new),
     ("/new-template/report", template_editor.report),
@@ -146,27 +158,27 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/templates/{name}/move", template_editor.move),
     ("/templates/{name}/draft/{version}", template_editor.begin_draft),
     ("/templates/{name}/delete", template_editor.delete),
-    ("/dashboards", change_dashboards.make),
-    ("/dashboards/{dashboard_id}/layout", change_dashboards.lay_out),
-    ("/dashboards/{dashboard_id}/delete", change_dashboards.delete),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}", change_dashboards.keep_tile),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", change_dashboards.remove_tile),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", change_dashboards.send_command),
-    ("/new-hub-device", change_hub_devices.make_device),
-    ("/hub-devices/{device_id}/modules", change_hub_devices.make_module),
-    ("/hub-devices/{device_id}/{verb}", change_hub_devices.change_device),
-    ("/hub-devices/{device_id}/modules/{module_id}/{verb}", change_hub_devices.change_device),
-    ("/hub-catalogs/{catalog}/admission/{kind}/{verb}", change_hub_devices.change_admission),
-    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}", change_hub_devices.change_enrolment),
-    ("/hub-catalogs/{catalog}/service-keys", change_hub_devices.make_key),
-    ("/hub-catalogs/{catalog}/service-keys/{name}/delete", change_hub_devices.delete_key),
+    ("/dashboards", dashboards_change.make),
+    ("/dashboards/{dashboard_id}/layout", dashboards_change.lay_out),
+    ("/dashboards/{dashboard_id}/delete", dashboards_change.delete),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}", dashboards_change.keep_tile),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", dashboards_change.remove_tile),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", dashboards_change.send_command),
+    ("/new-hub-device", hub_devices_change.make_device),
+    ("/hub-devices/{device_id}/modules", hub_devices_change.make_module),
+    ("/hub-devices/{device_id}/{verb}", hub_devices_change.change_device),
+    ("/hub-devices/{device_id}/modules/{module_id}/{verb}", hub_devices_change.change_device),
+    ("/hub-catalogs/{catalog}/admission/{kind}/{verb}", hub_devices_change.change_admission),
+    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}", hub_devices_change.change_enrolment),
+    ("/hub-catalogs/{catalog}/service-keys", hub_devices_change.make_key),
+    ("/hub-catalogs/{catalog}/service-keys/{name}/delete", hub_devices_change.delete_key),
     ("/settings/tokens", change.create_token),
     ("/settings/tokens/{token_id}/revoke", change.revoke_token),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", change.answer_transfer),
     ("/settings/catalogs/{catalog}/enrolment-tokens", change.create_enrolment_token),
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", change.revoke_enrolment_token),
-    *((f"/{kind}s/{{document_id}}", change_application.keep_made) for kind in read_application.KINDS),
-    *((f"/{kind}s/{{document_id}}/{{verb}}", change_application.act_on_made) for kind in read_application.KINDS),
+    *((f"/{kind}s/{{document_id}}", authored_change.keep_json) for kind in authored_read.KINDS),
+    *((f"/{kind}s/{{document_id}}/{{verb}}", authored_change.act) for kind in authored_read.KINDS),
 )
 
 # Forms that models in DTDL are sent with.
@@ -220,35 +232,35 @@ def console_app(
         recheck_s: Seconds between two looks at the session of an open event stream.
         closing: Set when the server stops.
     """
-    desk = Desk(sources, clock)
+    console = Console(sources, clock)
     streams = LiveStreams(recheck_s, closing)
 
     async def live(request: Request) -> Response:
-        return await streams.respond(desk, request)
+        return await streams.respond(console, request)
 
     async def live_dashboard(request: Request) -> Response:
-        return await streams.respond_dashboard(desk, request)
+        return await streams.respond_dashboard(console, request)
 
     async def asset(request: Request) -> Response:
-        return desk.assets.respond(request)
+        return console.assets.respond(request)
 
     routes = [
         Route("/static/{file}", asset, methods=["GET"]),
-        Route("/sign-in", _with(desk, door.show_sign_in), methods=["GET"]),
-        Route("/sign-in", _with(desk, door.sign_in), methods=["POST"]),
-        Route("/sign-out", _with(desk, door.sign_out), methods=["POST"]),
-        Route("/theme", _with(desk, door.choose_theme), methods=["POST"]),
+        Route("/sign-in", _with(console, sign_in.show_sign_in), methods=["GET"]),
+        Route("/sign-in", _with(console, sign_in.sign_in), methods=["POST"]),
+        Route("/sign-out", _with(console, sign_in.sign_out), methods=["POST"]),
+        Route("/theme", _with(console, sign_in.choose_theme), methods=["POST"]),
         Route("/devices/{device_id}/live", live, methods=["GET"]),
         Route("/dashboards/{dashboard_id}/live", live_dashboard, methods=["GET"]),
-        *(Route(path, _reading(desk, page), methods=["GET"]) for path, page in READ),
-        *(Route(path, _changing(desk, action), methods=["POST"]) for path, action in CHANGE),
+        *(Route(path, _reading(console, page), methods=["GET"]) for path, page in READ),
+        *(Route(path, _changing(console, action), methods=["POST"]) for path, action in CHANGE),
     ]
 
     def explained(request: Request, error: Exception) -> Response:
         assert isinstance(error, ArmillaryError)  # noqa: S101 - registered for this class only
         if isinstance(error, SignInNeededError):
-            return door.ask_to_sign_in(request)
-        page = _problem(desk, request, status_of(error), error.code, error.message, error.remedy)
+            return sign_in.ask_to_sign_in(request)
+        page = _problem(console, request, status_of(error), error.code, error.message, error.remedy)
         page.headers.update(_when_to_return(error))
         return page
 
@@ -259,14 +271,14 @@ def console_app(
         if error.status_code == 404:
             return explained(request, NotFoundError("nothing is at this address", remedy="Check the address."))
         remedy = "Use the links and forms of the page."
-        return _problem(desk, request, error.status_code, "request", error.detail, remedy)
+        return _problem(console, request, error.status_code, "request", error.detail, remedy)
 
     def crashed(request: Request, error: Exception) -> Response:
         _log.error("page-crashed", path=request.url.path, error=type(error).__name__)
         # Without the frame: what failed may be what the frame asks for.
         text = "The service failed on this page; its log holds the reason."
         problem = _described(500, "console.bug", text, "Go back and try again.")
-        return desk.bare_page(request, "problem.html", status=500, problem=problem)
+        return console.bare_page(request, "problem.html", status=500, problem=problem)
 
     app = Starlette(
         routes=routes,
@@ -280,29 +292,29 @@ def console_app(
     return SecurityHeaders(app)
 
 
-def _with(desk: Desk, action: Callable[[Desk, Request], Awaitable[Response]]) -> Endpoint:
+def _with(console: Console, action: Callable[[Console, Request], Awaitable[Response]]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        return await action(desk, request)
+        return await action(console, request)
 
     return endpoint
 
 
-def _reading(desk: Desk, page: Reader) -> Endpoint:
+def _reading(console: Console, page: Reader) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        visit = await admitted_visit(desk, request)
+        visit = await admitted_visit(console, request)
         async with caller_of(request).turn():
-            return await run_in_threadpool(page, desk, visit)
+            return await run_in_threadpool(page, visit)
 
     return endpoint
 
 
-def _changing(desk: Desk, action: Changer) -> Endpoint:
+def _changing(console: Console, action: Changer) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        visit = await admitted_visit(desk, request)
+        visit = await admitted_visit(console, request)
         most = MAX_MODEL_FORM_BYTES if action in MODELS else MAX_FORM_BYTES
-        form = await read_form(request, desk.seal, request.cookies.get(SESSION_COOKIE, ""), most=most)
+        form = await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, ""), most=most)
         async with caller_of(request).turn():
-            return await run_in_threadpool(action, desk, visit, form)
+            return await run_in_threadpool(action, visit, form)
 
     return endpoint
 
@@ -320,14 +332,14 @@ _TITLES = {
 }
 
 
-def _problem(desk: Desk, request: Request, status: int, code: str, message: str, remedy: str) -> Response:
+def _problem(console: Console, request: Request, status: int, code: str, message: str, remedy: str) -> Response:
     problem = _described(status, code, message, remedy)
     try:
-        visit = desk.visit(request)
+        visit = console.visit(request)
     except SignInNeededError:
         problem["ways"] = [("Sign in", "/sign-in")]
-        return desk.bare_page(request, "problem.html", status=status, problem=problem)
-    return desk.page(visit, "problem.html", status=status, problem=problem)
+        return console.bare_page(request, "problem.html", status=status, problem=problem)
+    return visit.page("problem.html", status=status, problem=problem)
 
 
 def _when_to_return(error: ArmillaryError) -> dict[str, str]:

@@ -21,8 +21,8 @@ from armillary.api.http.callers import caller_of, catalog_of, owner_of
 from armillary.api.native.dashboard_live import LiveResponse
 from armillary.console.dashboards.pages_tiles import live_items, names_of
 from armillary.console.dashboards.read import found
-from armillary.console.frame.desk import Desk, SignInNeededError, Visit
-from armillary.console.operations.read import point_event
+from armillary.console.device.read import point_event
+from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.sources.source import Document
 from armillary.twin.author.dashboard import parse
 
@@ -30,14 +30,14 @@ from armillary.twin.author.dashboard import parse
 RECHECK_S = 5.0
 
 
-async def admitted_visit(desk: Desk, request: Request) -> Visit:
+async def admitted_visit(console: Console, request: Request) -> Visit:
     """Who asks, and that the request is theirs.
 
     Raises:
         SignInNeededError: nobody is signed in.
         NoPlaceError: they have as many requests under way as they may have.
     """
-    visit = await run_in_threadpool(desk.visit, request)
+    visit = await run_in_threadpool(console.visit, request)
     caller_of(request).admit(owner_of(visit.operator), catalog_of(visit.operator))
     return visit
 
@@ -54,7 +54,7 @@ class LiveStreams:
         self._recheck_s = recheck_s
         self._closing = closing or asyncio.Event()
 
-    async def respond(self, desk: Desk, request: Request) -> Response:
+    async def respond(self, console: Console, request: Request) -> Response:
         """Start a stream.
 
         Raises:
@@ -62,18 +62,18 @@ class LiveStreams:
             NotFoundError: no such device.
             NoPlaceError: too many streams are open.
         """
-        await admitted_visit(desk, request)
+        await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)
-        device = await run_in_threadpool(desk.sources.fleet.device, request.path_params["device_id"])
-        called = await run_in_threadpool(desk.sources.hub.called, device["device_id"])
-        events = self._events(desk, request, called, desk.sources.hub.listen(device["device_id"]))
+        device = await run_in_threadpool(console.sources.fleet.device, request.path_params["device_id"])
+        called = await run_in_threadpool(console.sources.hub.called, device["device_id"])
+        events = self._events(console, request, called, console.sources.hub.listen(device["device_id"]))
 
         def shed() -> None:  # rehearsed sources count none
-            desk.sources.application.shed()
+            console.sources.application.shed()
 
         return LiveResponse(shed, events)
 
-    async def respond_dashboard(self, desk: Desk, request: Request) -> Response:
+    async def respond_dashboard(self, console: Console, request: Request) -> Response:
         """Start a dashboard's stream; a reader that takes nothing is let go.
 
         Raises:
@@ -81,19 +81,21 @@ class LiveStreams:
             NotFoundError: no such dashboard.
             NoPlaceError: too many streams are open.
         """
-        visit = await admitted_visit(desk, request)
+        visit = await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)
-        application = desk.sources.application
+        application = console.sources.application
         async with caller_of(request).turn():
-            document = await run_in_threadpool(found, desk, visit)
+            document = await run_in_threadpool(found, visit)
             wanted = await run_in_threadpool(application.wanted, document["body"])
             labels = await run_in_threadpool(application.tile_labels, document["body"])
         values = application.live(wanted, self._closing)
-        return LiveResponse(application.shed, self._dashboard_events(desk, request, document["body"], labels, values))
+        return LiveResponse(
+            application.shed, self._dashboard_events(console, request, document["body"], labels, values)
+        )
 
     async def _dashboard_events(
         self,
-        desk: Desk,
+        console: Console,
         request: Request,
         body: Document,
         labels: Mapping[str, list[Document]],
@@ -110,7 +112,7 @@ class LiveStreams:
                     yield f"event: values\ndata: {json.dumps({'items': live_items(tiles, items, called)})}\n\n"
                 if loop.time() - checked >= self._recheck_s:
                     checked = loop.time()
-                    if not await self._stands(desk, request):
+                    if not await self._stands(console, request):
                         yield "event: end\ndata: {}\n\n"
                         return
                     yield ": still here\n\n"
@@ -119,7 +121,7 @@ class LiveStreams:
 
     async def _events(
         self,
-        desk: Desk,
+        console: Console,
         request: Request,
         called: Callable[[str], Document],
         points: AsyncGenerator[Document],
@@ -146,7 +148,7 @@ class LiveStreams:
                     yield f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
                 if not done or loop.time() - checked >= self._recheck_s:
                     checked = loop.time()
-                    if not await self._stands(desk, request):
+                    if not await self._stands(console, request):
                         yield "event: end\ndata: {}\n\n"
                         return
                     yield ": still here\n\n"
@@ -158,9 +160,9 @@ class LiveStreams:
                     await waiting
             await points.aclose()
 
-    async def _stands(self, desk: Desk, request: Request) -> bool:
+    async def _stands(self, console: Console, request: Request) -> bool:
         try:
-            await run_in_threadpool(desk.visit, request)
+            await run_in_threadpool(console.visit, request)
         except SignInNeededError:
             return False
         return True

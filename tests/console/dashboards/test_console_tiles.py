@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from armillary.console.dashboards.pages_tiles import NO_VALUE, live_items, tile_view, value_text
+from armillary.console.dashboards.pages_tiles import live_items, tile_view
+from armillary.console.frame.values import NO_VALUE, value_text
 from armillary.twin.author.dashboard import Tile, parse_tile
 from armillary.twin.template.value_names import ValueName
 

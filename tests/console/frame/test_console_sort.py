@@ -44,7 +44,7 @@ def test_a_table_is_sorted_both_ways_whatever_the_order_that_it_came_in():
 def test_a_page_of_several_is_in_its_own_order_and_offers_no_other():
     heads, rows = sorted_table(COLUMNS, WORDS, "/rules?sort=what-is-it", is_whole=False)
     assert (heads, rows) == ((Head("What is it"), Head("Do")), WORDS)
-    lines = sheet.rows([[sheet.text("b"), sheet.number(2)], [sheet.text("a"), sheet.number(10)]])
+    lines = [[sheet.text("b"), sheet.number(2)], [sheet.text("a"), sheet.number(10)]]
     made = sheet.Section(title="T", columns=("Name", "Count"), rows=lines, none="", sorts=True)
 
     def names(section: sheet.Section, here: str) -> list[str]:

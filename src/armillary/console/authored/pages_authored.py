@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from armillary.console.authored.catalog_choice import catalog_words
 from armillary.console.frame import sheet
 from armillary.console.frame.form import Form
-from armillary.console.frame.sheet import Button, Cell, Editor, Section, Sheet
+from armillary.console.frame.sheet import Button, Cell, Editor, Section, Sheet, next_href, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
 from armillary.console.frame.words import counted, grouped, joined, short_id
 
@@ -49,11 +48,6 @@ SIGNS: Mapping[str, str] = MappingProxyType(
     {"eq": "=", "ne": "≠", "gt": ">", "ge": "≥", "lt": "<", "le": "≤", "contains": "contains", "exists": "exists"}
 )
 WORD: Mapping[str, str] = MappingProxyType({"group": "device group", "job": "job", "export": "data export"})
-
-
-def place(kind: str, document_id: str, *more: str) -> str:
-    """A path below a document."""
-    return "/".join([f"/{kind}s", quote(document_id), *more])
 
 
 # Groups -----------------------------------------------------------------------------------------------------------
@@ -108,7 +102,7 @@ def group_sheet(
             Section(
                 title="Devices",
                 columns=("Device", "Health", *names),
-                rows=sheet.rows(found),
+                rows=found,
                 none="No devices match.",
             ),
         ),
@@ -205,24 +199,22 @@ def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, 
     return Section(
         title="Devices of the newest run",
         columns=("Device", "State", "Attempts", "Answer", "Changed"),
-        rows=sheet.rows(
-            [
-                (
-                    sheet.text(
-                        labels.get(each["device_id"], short_id(each["device_id"]).short),
-                        href=f"/devices/{each['device_id']}",
-                    ),
-                    sheet.state(RESULT, each["state"]),
-                    sheet.number(each["attempts"]),
-                    Cell(
-                        text="" if each["answer"] is None else str(each["answer"])[:200],
-                        reason="" if each["status"] is None else f"status {each['status']}",
-                    ),
-                    sheet.when(each["changed_ms"], now),
-                )
-                for each in results
-            ]
-        ),
+        rows=[
+            (
+                sheet.text(
+                    labels.get(each["device_id"], short_id(each["device_id"]).short),
+                    href=f"/devices/{each['device_id']}",
+                ),
+                sheet.state(RESULT, each["state"]),
+                sheet.number(each["attempts"]),
+                Cell(
+                    text="" if each["answer"] is None else str(each["answer"])[:200],
+                    reason="" if each["status"] is None else f"status {each['status']}",
+                ),
+                sheet.when(each["changed_ms"], now),
+            )
+            for each in results
+        ],
         none="It was never run.",
     )
 
@@ -231,19 +223,17 @@ def _runs_section(runs: Sequence[Mapping[str, Any]], now: int) -> Section:
     return Section(
         title="Runs",
         columns=("Run", "State", "Done", "Failed", "Begun by", "Begun"),
-        rows=sheet.rows(
-            [
-                (
-                    sheet.text(each["number"]),
-                    sheet.state(RUN, each["state"]),
-                    sheet.number(f"{grouped(each['done'])} of {grouped(each['total'])}"),
-                    sheet.number(grouped(each["counts"]["failed"])),
-                    sheet.text(each["begun_by"]),
-                    sheet.when(each["started_ms"], now),
-                )
-                for each in runs
-            ]
-        ),
+        rows=[
+            (
+                sheet.text(each["number"]),
+                sheet.state(RUN, each["state"]),
+                sheet.number(f"{grouped(each['done'])} of {grouped(each['total'])}"),
+                sheet.number(grouped(each["counts"]["failed"])),
+                sheet.text(each["begun_by"]),
+                sheet.when(each["started_ms"], now),
+            )
+            for each in runs
+        ],
         none="None.",
     )
 
@@ -303,13 +293,11 @@ def export_sheet(
         title=f"{body['name']}: {body['source']} to {body['destination']['kind']}, {word}.",
         buttons=_delete("export", document) if may_change else (),
         sections=(
-            Section(
-                title="How it is doing", columns=("What", "Value"), rows=sheet.rows(status), none="Nothing is known."
-            ),
+            Section(title="How it is doing", columns=("What", "Value"), rows=status, none="Nothing is known."),
             Section(
                 title="Dead letters",
                 columns=("Number", "Why"),
-                rows=sheet.rows([(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters]),
+                rows=[(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters],
                 none="Nothing was refused for good.",
             ),
         ),
@@ -340,7 +328,7 @@ def _list(
     section = Section(
         title=title,
         columns=columns,
-        rows=sheet.rows(found),
+        rows=found,
         none="",
         next_href=next_href(f"/{kind}s", page["next"]),
         sorts=True,
@@ -362,8 +350,3 @@ def _value(filtered: Mapping[str, Any]) -> str:
     if filtered["operator"] == "exists":
         return "" if filtered.get("value", True) else "(not)"
     return json.dumps(filtered.get("value"), ensure_ascii=False)
-
-
-def next_href(path: str, cursor: Any) -> str:
-    """Where the next page is; "" where there is none."""
-    return f"{path}?after={quote(str(cursor))}" if cursor else ""

@@ -6,21 +6,17 @@ What uses a document is found by the API's routes (``uses``), which also refuse 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from armillary.console.authored.pages_authored import WORD, action_words, place
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.authored.pages_authored import WORD, action_words
+from armillary.console.frame.confirmation import Confirmation, Uses, seen_of, used_by
+from armillary.console.frame.sheet import place
 from armillary.console.frame.words import counted, grouped, joined, sentence
 
-# Users that a page names one by one.
-NAMED: Final = 12
 # What is typed to delete what something uses.
 USED_WORD: Final = "delete"
 HISTORY: Final = "Make it again under the same id: its versions stay in the application's history for a while."
-
-Uses = Sequence[Mapping[str, Any]]
 
 
 def group_deletion(document: Mapping[str, Any], uses: Uses, size: str) -> Confirmation:
@@ -113,38 +109,10 @@ def run(document: Mapping[str, Any], group_name: str, size: str, *, only_failed:
             ("Undo", "Cannot be undone: what a device was told stays told."),
         ),
         label="Run now",
-        danger=False,
-        word="",
         post=place("job", job_id, "run"),
         back=place("job", job_id),
-        reason=False,
-        hidden=(("seen", _seen(document, ())), *((("only", "failed"),) if only_failed else ())),
+        hidden=(("seen", seen_of(document, ())), *((("only", "failed"),) if only_failed else ())),
     )  # fmt: skip
-
-
-def capability_removal(
-    draft: Mapping[str, Any], what: str, name: str, uses: Uses, devices: str, versions: Sequence[int]
-) -> Confirmation:
-    """The question about taking a capability, cloud property or view away from a template's draft."""
-    word = {"capability": "capability", "cloud": "cloud property", "view": "view"}[what]
-    had = f"Version {versions[-1]} is as it was for {devices}." if versions else "No version is published yet."
-    edit = place("template", draft["name"], "edit")
-    return Confirmation(
-        title=f"Remove the {word} {name} from the draft of {draft['display_name']}?",
-        touches=(
-            ("Removes", f"The {word} {name} from the draft, with what views and labels say of it."),
-            *_used(uses),
-            ("Devices", f"{had} Values that devices have sent stay."),
-            ("Undo", "Add it again. Nothing reaches a device before the draft is published."),
-        ),
-        label=f"Remove {word}",
-        danger=True,
-        word="",
-        post=place("template", draft["name"], "remove"),
-        back=edit,
-        reason=False,
-        hidden=(("what", what), ("name", name), ("etag", draft["etag"]), ("seen", _seen(draft, uses))),
-    )
 
 
 def _deletion(
@@ -153,28 +121,12 @@ def _deletion(
     word = WORD.get(kind, kind)
     return Confirmation(
         title=f"Delete the {word} {document['body'].get('name') or document['id']}?",
-        touches=(("Deletes", does), *_used(uses, asks=kind in ("group", "job")), *more),
+        touches=(("Deletes", does), *used_by(uses, asks=kind in ("group", "job")), *more),
         label=f"Delete {word}",
         danger=True,
         word=USED_WORD if uses else "",
         wide="It is in use.",
         post=place(kind, document["id"], "delete"),
         back=place(kind, document["id"]),
-        reason=False,
-        hidden=(("etag", document["etag"]), ("seen", _seen(document, uses))),
+        hidden=(("etag", document["etag"]), ("seen", seen_of(document, uses))),
     )
-
-
-def _used(uses: Uses, *, asks: bool = True) -> tuple[tuple[str, str], ...]:
-    """What uses it, one a line; nothing where nothing can."""
-    if not uses:
-        return (("Used by", "Nothing."),) if asks else ()
-    named = [("Used by" if number == 0 else "", sentence(each["words"])) for number, each in enumerate(uses[:NAMED])]
-    more = [("", f"And {grouped(len(uses) - NAMED)} more.")] if len(uses) > NAMED else []
-    return (*named, *more)
-
-
-def _seen(document: Mapping[str, Any], uses: Uses) -> str:
-    """Stands for what the page said: another version, or another user since, asks again."""
-    said = "\n".join([str(document["etag"]), *(f"{each['kind']}/{each['id']}" for each in uses)])
-    return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from armillary.console.authored.catalog_choice import catalog_field, catalog_words
 from armillary.console.frame import sheet
-from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Editor, Section, Sheet
+from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Editor, Section, Sheet, next_href, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
 from armillary.console.frame.words import counted, grouped, joined, sentence, short_id, span
 from armillary.twin.author.shorthand import value_of
@@ -45,11 +44,6 @@ FORM_ROWS = 4
 DEVICES = 50
 
 
-def place(rule_id: str, *more: str) -> str:
-    """A path below a rule."""
-    return "/".join(["/rules", quote(rule_id), *more])
-
-
 def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, now: int) -> Sheet:
     """All rules."""
     items = page["items"]
@@ -57,7 +51,9 @@ def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, n
     said = f"{counted(len(items), 'rule')}: {on} on; {counted(open_alerts, 'open alert')}." if items else "No rule yet."
     found = [
         (
-            sheet.text(item["body"]["name"], href=place(item["id"]), reason=item["body"].get("description", "")),
+            sheet.text(
+                item["body"]["name"], href=place("rule", item["id"]), reason=item["body"].get("description", "")
+            ),
             sheet.state(SWITCH, "on" if item["body"].get("enabled", True) else "off"),
             sheet.state(SEVERITY, item["body"].get("severity", "medium")),
             sheet.text(conditions_words(item)),
@@ -71,9 +67,9 @@ def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, n
     section = Section(
         title="Rules",
         columns=columns,
-        rows=sheet.rows(found),
+        rows=found,
         none="",
-        next_href=_next("/rules", page["next"]),
+        next_href=next_href("/rules", page["next"]),
         sorts=True,
     )
     return Sheet(
@@ -116,37 +112,35 @@ def rule_sheet(
         title="Conditions",
         note=f"{'all' if body.get('match', 'all') == 'all' else 'one'} of them{window_words(body)}",
         columns=("Fires when",),
-        rows=sheet.rows([(sheet.text(sentence(each).rstrip(".")),) for each in document["conditions"]]),
+        rows=[(sheet.text(sentence(each).rstrip(".")),) for each in document["conditions"]],
         none="",
     )
     actions = Section(
         title="Actions",
         columns=("Action", "Kind", "What"),
-        rows=sheet.rows(
-            [
-                (
-                    sheet.text(each.get("name", "")),
-                    sheet.text(each["kind"]),
-                    sheet.code({k: v for k, v in each.items() if k not in ("name", "kind")}),
-                )
-                for each in body.get("actions", ())
-            ]
-        ),
+        rows=[
+            (
+                sheet.text(each.get("name", "")),
+                sheet.text(each["kind"]),
+                sheet.code({k: v for k, v in each.items() if k not in ("name", "kind")}),
+            )
+            for each in body.get("actions", ())
+        ],
         none="No actions: creates an alert only.",
     )
     whom = Section(
         title="Why it fired, or did not",
         note="last evaluations of each device since the hub's start",
         columns=("Device", "Trace"),
-        rows=sheet.rows(
-            [
-                (sheet.text(name, href=f"/devices/{device}"), sheet.text("Show", href=trace_href(rule_id, device)))
-                for device, name in devices
-            ]
-        ),
+        rows=[
+            (sheet.text(name, href=f"/devices/{device}"), sheet.text("Show", href=trace_href(rule_id, device)))
+            for device, name in devices
+        ],
         none="Look a device up by its id above.",
     )
-    switch = Button(label="Switch off" if is_on else "Switch on", post=place(rule_id, "disable" if is_on else "enable"))
+    switch = Button(
+        label="Switch off" if is_on else "Switch on", post=place("rule", rule_id, "disable" if is_on else "enable")
+    )
     word = "is on" if is_on else "is off: nothing is evaluated"
     return Sheet(
         place="Rules",
@@ -154,9 +148,9 @@ def rule_sheet(
         title=f"{body['name']} {word}; it concerns {target_words(body.get('target', {}))}.",
         detail=body.get("description", ""),
         buttons=(
-            Button(label="Try on the last day", href=place(rule_id, "try")),
+            Button(label="Try on the last day", href=place("rule", rule_id, "try")),
             switch,
-            Button(label="Delete", href=place(rule_id, "delete"), danger=True),
+            Button(label="Delete", href=place("rule", rule_id, "delete"), danger=True),
         )
         if may_change
         else (),
@@ -164,13 +158,13 @@ def rule_sheet(
         facts=(("Catalog", sheet.text(catalog_words(body))),),
         rule_form=form_of(document, catalogs) if may_change else None,
         editor=editor,
-        find=place(rule_id, "trace"),
+        find=place("rule", rule_id, "trace"),
     )
 
 
 def trace_href(rule_id: str, device_id: str) -> str:
     """Where the trace of a rule for a device is."""
-    return f"{place(rule_id, 'trace')}?device={device_id}"
+    return f"{place('rule', rule_id, 'trace')}?device={device_id}"
 
 
 def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) -> Sheet:
@@ -194,16 +188,16 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
         title="Evaluations",
         note=f"newest first; state now: {trace['state'] or 'none'}",
         columns=("When", "Outcome", "Why"),
-        rows=sheet.rows(found),
+        rows=found,
         none="An evaluation comes with the next message of the device, or when it has been silent for long enough.",
     )
     return Sheet(
         place="Rules",
-        crumbs=(("Rules", "/rules"), (rule_name, place(trace["rule_id"]))),
+        crumbs=(("Rules", "/rules"), (rule_name, place("rule", trace["rule_id"]))),
         title=said,
         detail=evaluation(items[0]) if items else "",
         sections=(section,),
-        find=place(trace["rule_id"], "trace"),
+        find=place("rule", trace["rule_id"], "trace"),
     )
 
 
@@ -223,13 +217,13 @@ def trial_sheet(document: Mapping[str, Any], trial: Mapping[str, Any], labels: M
         title="Devices",
         note="nothing was kept or done",
         columns=("Device", "Firings", "First firing, or last evaluation"),
-        rows=sheet.rows(found),
+        rows=found,
         none="No device that the rule concerns has sent anything.",
     )
     name = document["body"]["name"]
     return Sheet(
         place="Rules",
-        crumbs=(("Rules", "/rules"), (name, place(document["id"]))),
+        crumbs=(("Rules", "/rules"), (name, place("rule", document["id"]))),
         title=f"{name} would have fired {counted(trial['firings'], 'time')} in the last day.{cut}",
         notices=tuple(("attention", text) for text in trial["warnings"]),
         sections=(section,),
@@ -294,7 +288,7 @@ def alerts_section(
             sheet.state(SEVERITY, item["severity"]),
             Cell(text=item["rule_name"], reason="deleted rule")
             if is_gone
-            else sheet.text(item["rule_name"], href=place(item["rule_id"])),
+            else sheet.text(item["rule_name"], href=place("rule", item["rule_id"])),
             sheet.text(labels.get(device, short_id(device).short), href=f"/devices/{device}"),
             sheet.text(evaluation(item), href="" if is_gone else trace_href(item["rule_id"], device)),
             sheet.state(ALERT, word, f"by {item['acknowledged_by']}" if acknowledged else ""),
@@ -307,9 +301,9 @@ def alerts_section(
     return Section(
         title="Alerts",
         columns=columns,
-        rows=sheet.rows(found),
+        rows=found,
         none="None.",
-        next_href=_next(f"/alerts?status={status}", cursor),
+        next_href=next_href("/alerts", cursor, {"status": status}),
         sorts=True,
     )
 
@@ -407,7 +401,7 @@ def form_of(document: Mapping[str, Any], catalogs: Sequence[str]) -> dict[str, A
     blank = {"aggregate": "", "name": "", "op": ">", "value": "", "clear": ""}
     window = body.get("window") or {}
     return {
-        "post": place(document["id"], "form") if document["id"] else "/rules/new",
+        "post": place("rule", document["id"], "form") if document["id"] else "/rules/new",
         "etag": document["etag"],
         "name": body["name"],
         "severity": body.get("severity", "medium"),
@@ -456,7 +450,3 @@ def rule_of(form: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
     else:
         made.pop("window", None)
     return made
-
-
-def _next(path: str, cursor: str | None) -> str:
-    return f"{path}{'&' if '?' in path else '?'}after={quote(cursor)}" if cursor else ""

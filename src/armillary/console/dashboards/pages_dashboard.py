@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from types import MappingProxyType
@@ -30,9 +29,6 @@ RANGES: Mapping[str, tuple[str, int | None]] = MappingProxyType(
 # Points of the widest tile: one for each two pixels of a wide screen.
 POINTS = 600
 DRAWN = frozenset({"line", "heatmap", "map"})
-MAX_ID_CHARACTERS = 60
-# Words of a new dashboard's id that its name gives.
-_PART = re.compile(r"[a-z0-9]+")
 
 
 def chosen_range(query: Mapping[str, str]) -> str:
@@ -166,16 +162,6 @@ def with_tile(body: Mapping[str, Any], tile_id: str | None, tile: Mapping[str, A
 def without_tile(body: Mapping[str, Any], tile_id: str) -> dict[str, Any]:
     """A dashboard's body without one tile."""
     return {**body, "tiles": [each for each in body["tiles"] if each["id"] != tile_id]}
-
-
-def slug(name: str, taken: frozenset[str]) -> str:
-    """An id that a name gives: its letters and digits, and a number where there is one already."""
-    stem = "-".join(_PART.findall(name.lower()))[:MAX_ID_CHARACTERS].strip("-") or "dashboard"
-    made, number = stem, 1
-    while made in taken:
-        number += 1
-        made = f"{stem}-{number}"
-    return made
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from armillary.console.dashboards.pages_dashboard import slug
+from armillary.console.frame.words import slug
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.dashboard import AGGREGATES, KINDS
 

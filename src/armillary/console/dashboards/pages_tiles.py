@@ -7,73 +7,28 @@ A tile is ``ok``, ``empty`` (nothing was sent yet), or ``error`` (it says what i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from armillary.console.dashboards.markdown import markdown
-from armillary.console.device.pages_hub import STALE_S
+from armillary.console.frame.values import NO_VALUE, is_stale, said_text, value_text
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, span
 from armillary.twin.author.dashboard import Tile
-from armillary.twin.template.value_names import ValueName, from_fields, quantity, unnamed
+from armillary.twin.template.value_names import ValueName, from_fields, unnamed
 
 View = dict[str, Any]
 Names = Mapping[str, ValueName]
 
-# Digits that tell values of one chart apart; more are noise of the sensor.
-SIGNIFICANT = 4
 WORDS: Mapping[str, str] = MappingProxyType(
     {"avg": "average", "min": "lowest", "max": "highest", "sum": "sum", "count": "count", "last": "now"}
 )
-NO_VALUE = "\u2013"
 # Cells of tables up to so many characters (a date, a figure with its unit) stand on one line.
 WHOLE_CHARACTERS = 12
-# A moment as devices write it (ISO 8601 in UTC): date and time of day.
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|\+00:00)")
 # Units that one chart over time has room for: an axis on the left and one on the right.
 MAX_AXES = 2
 _NOTHING = "Nothing was sent yet. The tile fills when devices send what it shows."
-
-
-def value_text(value: object, unit: str, decimals: int | None = None) -> str:
-    """A value as people read it: ``1,204.5 l/min``, ``true``, ``open``; a dash for none."""
-    if value is None:
-        return NO_VALUE
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, (int, float)):
-        return str(value)[:200]
-    return quantity(number_text(value, decimals), unit)
-
-
-def said_text(value: object, name: ValueName, unit: str, decimals: int | None = None) -> str:
-    """A value as people read it, an enum's in its word.
-
-    Args:
-        value: As the device sent it.
-        name: What it is called.
-        unit: Its unit in this tile.
-        decimals: As of :func:`value_text`.
-    """
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value in name.words:
-        return name.words[value]  # type: ignore[index]  # 1.0 is 1
-    if isinstance(value, str) and (moment_ := _MOMENT.fullmatch(value)):
-        return f"{moment_[1]}\n{moment_[2]} UTC"  # the one place where it may be broken; else as a space
-    return value_text(value, unit, decimals)
-
-
-def number_text(value: float, decimals: int | None) -> str:
-    """A number with so many decimals, or as many as it takes to tell it apart."""
-    if decimals is not None:
-        return f"{value:,.{decimals}f}"
-    size = abs(value)
-    if size >= 10**12 or 0 < size < 10**-4:
-        return f"{value:.{SIGNIFICANT - 1}e}"
-    digits = max(0, SIGNIFICANT - len(str(int(size)))) if size >= 1 else SIGNIFICANT
-    written = f"{value:,.{digits}f}"
-    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now: int) -> View:
@@ -264,7 +219,7 @@ def _spot(tile: Tile, spot: Mapping[str, Any], name: ValueName | None, now: int)
         "text": said,
         "shape": spot["state"],
         "key": key_of(spot["device_id"], name.name) if spot["device_id"] and name is not None else "",
-        "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
+        "stale": is_stale(at_ms, now),
     }
 
 
@@ -283,7 +238,7 @@ def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int)
                 _cell(said_text(value, name, unit_for(tile, name)))
                 | {
                     "key": key_of(row["device_id"], name.name),
-                    "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
+                    "stale": is_stale(at_ms, now),
                 }
                 for name, value, at_ms in zip(names, row["values"], row["at_ms"], strict=True)
             ],
@@ -440,4 +395,4 @@ def _more(data: Mapping[str, Any]) -> str:
 def _age(at_ms: int | None, now: int) -> View:
     if at_ms is None:
         return {}
-    return {"age": moment(at_ms // 1000, now), "stale": now - at_ms // 1000 > STALE_S}
+    return {"age": moment(at_ms // 1000, now), "stale": is_stale(at_ms, now)}

@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures
 from armillary.console.dashboards.pages_dashboard import RANGES, place
+from armillary.console.frame.asking import ask, confirm, may
 from armillary.console.frame.confirmation import Confirmation
-from armillary.console.frame.desk import Desk, Visit
+from armillary.console.frame.console import Visit
 from armillary.console.frame.sort import sorted_table
 from armillary.console.frame.words import counted, joined
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
@@ -24,24 +25,24 @@ CHOICES = 200
 MAX_CALLS = 20
 
 
-def dashboards(desk: Desk, visit: Visit) -> Response:
+def dashboards(visit: Visit) -> Response:
     """All dashboards."""
-    page = desk.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES)
+    page = visit.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES)
     view = pages_dashboard.list_view(page, visit.now)
     is_whole = not page["next"] and not visit.query.get("after")
     view["heads"], view["lines"] = sorted_table(pages_dashboard.COLUMNS, view["lines"], visit.here, is_whole=is_whole)
     view["next_href"] = f"/dashboards?after={page['next']}" if page["next"] else None
-    view["may_make"] = desk.sources.door.may_change(visit.operator, KIND)
-    view["templates"] = [name for name, _ in _templates(desk, visit)]
-    return desk.page(visit, "dashboards.html", view=view)
+    view["may_make"] = may(visit, KIND)
+    view["templates"] = [name for name, _ in _templates(visit)]
+    return visit.page("dashboards.html", view=view)
 
 
-def dashboard(desk: Desk, visit: Visit) -> Response:
+def dashboard(visit: Visit) -> Response:
     """One dashboard."""
-    document = found(desk, visit)
+    document = found(visit)
     shown = parse(document["body"])
     asked = pages_dashboard.chosen_range(visit.query)
-    views = _views(desk, visit, document, shown)
+    views = _views(visit, document, shown)
     dashboard_id = document["id"]
     query = f"?range={asked}" if asked else ""
     view = {
@@ -56,51 +57,51 @@ def dashboard(desk: Desk, visit: Visit) -> Response:
         "live_href": place(dashboard_id, "live"),
         "edit_href": place(dashboard_id, "edit"),
         "new_href": place(dashboard_id, "tiles", "new"),
-        "may_change": desk.sources.door.may_change(visit.operator, KIND),
-        "may_call": desk.sources.door.may_change(visit.operator, "command"),
+        "may_change": may(visit, KIND),
+        "may_call": may(visit, "command"),
     }
-    return desk.page(visit, "dashboard.html", view=view)
+    return visit.page("dashboard.html", view=view)
 
 
-def data(desk: Desk, visit: Visit) -> Response:
+def data(visit: Visit) -> Response:
     """The tiles as the page's script takes them."""
-    document = found(desk, visit)
-    views = _views(desk, visit, document, parse(document["body"]))
+    document = found(visit)
+    views = _views(visit, document, parse(document["body"]))
     return JSONResponse({"tiles": pages_dashboard.script_views(views)})
 
 
-def edit(desk: Desk, visit: Visit) -> Response:
+def edit(visit: Visit) -> Response:
     """The board on which tiles are moved."""
-    document = found(desk, visit)
+    document = found(visit)
     shown = parse(document["body"])
-    names = _called(desk, visit, [each.source for each in shown.tiles if each.source is not None])
-    labels = desk.sources.application.tile_labels(document["body"])
+    names = _called(visit, [each.source for each in shown.tiles if each.source is not None])
+    labels = visit.sources.application.tile_labels(document["body"])
     view = pages_dashboard.edit_view(document, shown, names, labels)
-    view["may_change"] = desk.sources.door.may_change(visit.operator, KIND)
+    view["may_change"] = may(visit, KIND)
     view["kinds"] = [(kind, *words[:2]) for kind, words in pages_tile_form.WORDS.items()]
-    return desk.page(visit, "dashboard_edit.html", view=view)
+    return visit.page("dashboard_edit.html", view=view)
 
 
-def tile(desk: Desk, visit: Visit) -> Response:
+def tile(visit: Visit) -> Response:
     """The form of a tile, or of a new one."""
-    document = found(desk, visit)
+    document = found(visit)
     if visit.params["tile_id"] == "new":
         kind = visit.query.get("kind", "")
         if kind not in KINDS:
             raise NotFoundError(f"there is no kind of tile {kind[:40]!r}", remedy="Choose one on the board.")
         started = pages_tile_form.new_tile(kind, free_row(parse(document["body"]).tiles))
-        return tile_page(desk, visit, document, started)
-    return tile_page(desk, visit, document, known_tile(document, visit.params["tile_id"]))
+        return tile_page(visit, document, started)
+    return tile_page(visit, document, known_tile(document, visit.params["tile_id"]))
 
 
 def tile_page(
-    desk: Desk, visit: Visit, document: dict[str, Any], shown: dict[str, Any], error: ArmillaryError | None = None
+    visit: Visit, document: dict[str, Any], shown: dict[str, Any], error: ArmillaryError | None = None
 ) -> Response:
     """The form with a tile's values, and what was wrong with them."""
     body, dashboard_id, tile_id = document["body"], document["id"], visit.params["tile_id"]
     sources = [
-        *((f"template:{name}", f"all devices of {words}") for name, words in _templates(desk, visit)),
-        *((f"group:{name}", f"group {words}") for name, words in _groups(desk)),
+        *((f"template:{name}", f"all devices of {words}") for name, words in _templates(visit)),
+        *((f"group:{name}", f"group {words}") for name, words in _groups(visit)),
     ]
     view = pages_tile_form.form_view(shown["kind"], shown, sources, body.get("template") or "")
     view |= {
@@ -112,19 +113,19 @@ def tile_page(
         "remove_post": place(dashboard_id, "tiles", tile_id, "remove"),
         "back": place(dashboard_id, "edit"),
         "error": error,
-        "may_change": desk.sources.door.may_change(visit.operator, KIND),
+        "may_change": may(visit, KIND),
     }
-    return desk.page(visit, "tile_form.html", status=400 if error else 200, view=view)
+    return visit.page("tile_form.html", status=400 if error else 200, view=view)
 
 
-def confirm_command(desk: Desk, visit: Visit) -> Response:
+def confirm_command(visit: Visit) -> Response:
     """What a command tile does, before it is done."""
-    document = found(desk, visit)
-    asked, _ = command_of(desk, visit, document)
-    return desk.page(visit, "confirm.html", view=asked)
+    document = found(visit)
+    asked, _ = command_of(visit, document)
+    return confirm(visit, asked)
 
 
-def command_of(desk: Desk, visit: Visit, document: dict[str, Any]) -> tuple[Confirmation, list[dict[str, Any]]]:
+def command_of(visit: Visit, document: dict[str, Any]) -> tuple[Confirmation, list[dict[str, Any]]]:
     """The question about a command, and the devices that are connected.
 
     Raises:
@@ -134,14 +135,14 @@ def command_of(desk: Desk, visit: Visit, document: dict[str, Any]) -> tuple[Conf
     shown = known_tile(document, visit.params["tile_id"])
     if shown["kind"] != "command":
         raise NotFoundError("this tile is no command", remedy="Go back to the dashboard.")
-    devices = desk.sources.application.tile_devices(document["body"], shown["id"])
+    devices = visit.sources.application.tile_devices(document["body"], shown["id"])
     reached = [each for each in devices if each["connected"]]
     if len(reached) > MAX_CALLS:
         raise InvalidArgumentError(
             f"{shown['command']}: expected at most {MAX_CALLS} connected devices, got {len(reached):,}",
             remedy="Make a job of it: it calls devices in batches, stops at failures and can be taken up again.",
         )
-    command = desk.sources.application.tile_labels(document["body"])[shown["id"]][-1]["display_name"]
+    command = visit.sources.application.tile_labels(document["body"])[shown["id"]][-1]["display_name"]
     names = joined([each["label"] for each in reached]) if reached else "no device: none is connected"
     parameters = shown.get("parameters")
     touches = [
@@ -157,18 +158,15 @@ def command_of(desk: Desk, visit: Visit, document: dict[str, Any]) -> tuple[Conf
         title=f"{shown['label']}?",
         touches=tuple(touches),
         label=shown["label"],
-        danger=False,
-        word="",
         post=place(document["id"], "tiles", shown["id"], "command"),
         back=place(document["id"]),
-        reason=False,
     )
     return asked, reached
 
 
-def confirm_delete(desk: Desk, visit: Visit) -> Response:
+def confirm_delete(visit: Visit) -> Response:
     """What deleting a dashboard does."""
-    return desk.page(visit, "confirm.html", view=deletion(found(desk, visit)))
+    return confirm(visit, deletion(found(visit)))
 
 
 def deletion(document: dict[str, Any]) -> Confirmation:
@@ -182,22 +180,20 @@ def deletion(document: dict[str, Any]) -> Confirmation:
         ),
         label="Delete dashboard",
         danger=True,
-        word="",
         post=place(document["id"], "delete"),
         back=place(document["id"], "edit"),
-        reason=False,
     )
 
 
-def picture(_desk: Desk, visit: Visit) -> Response:
+def picture(visit: Visit) -> Response:
     """A picture of an application template."""
     seen = pictures.find(visit.params["template"], visit.params["file"])
     return Response(seen.content, media_type=seen.media_type, headers=dict(pictures.HEADERS))
 
 
-def found(desk: Desk, visit: Visit) -> dict[str, Any]:
+def found(visit: Visit) -> dict[str, Any]:
     """The dashboard that the address names. Raises NotFoundError."""
-    return dict(desk.sources.application.document(KIND, visit.params["dashboard_id"]))
+    return dict(visit.sources.application.document(KIND, visit.params["dashboard_id"]))
 
 
 def known_tile(document: dict[str, Any], tile_id: str) -> dict[str, Any]:
@@ -208,25 +204,25 @@ def known_tile(document: dict[str, Any], tile_id: str) -> dict[str, Any]:
     raise NotFoundError(f"there is no tile {tile_id[:40]!r}", remedy="Reload the dashboard.")
 
 
-def _views(desk: Desk, visit: Visit, document: dict[str, Any], shown: Dashboard) -> list[dict[str, Any]]:
+def _views(visit: Visit, document: dict[str, Any], shown: Dashboard) -> list[dict[str, Any]]:
     _, range_s = RANGES[pages_dashboard.chosen_range(visit.query)]
-    answered = desk.sources.application.tiles(document["body"], range_s=range_s, points=pages_dashboard.POINTS)
+    answered = visit.sources.application.tiles(document["body"], range_s=range_s, points=pages_dashboard.POINTS)
     return pages_dashboard.tile_views(shown, answered, document["id"], visit.now)
 
 
-def _templates(desk: Desk, visit: Visit) -> list[tuple[str, str]]:
+def _templates(visit: Visit) -> list[tuple[str, str]]:
     """Device templates, each once however many versions it has: its name and what people call it."""
-    page = desk.sources.application.ask(visit.operator, "list_templates", limit=CHOICES)
+    page = ask(visit, "list_templates", limit=CHOICES)
     return [(each["name"], each["display_name"]) for each in page["items"]]
 
 
-def _groups(desk: Desk) -> list[tuple[str, str]]:
-    page = desk.sources.application.documents("group", after=None, limit=CHOICES)
+def _groups(visit: Visit) -> list[tuple[str, str]]:
+    page = visit.sources.application.documents("group", after=None, limit=CHOICES)
     return [(each["id"], str(each["body"].get("name") or each["id"])) for each in page["items"]]
 
 
-def _called(desk: Desk, visit: Visit, sources: list[TileSource]) -> dict[TileSource, str]:
+def _called(visit: Visit, sources: list[TileSource]) -> dict[TileSource, str]:
     """What tiles are of, in words."""
-    labels = desk.sources.application.labels([each.id for each in sources if each.kind == "device"])
-    words = {"device": labels, "template": dict(_templates(desk, visit)), "group": dict(_groups(desk))}
+    labels = visit.sources.application.labels([each.id for each in sources if each.kind == "device"])
+    words = {"device": labels, "template": dict(_templates(visit)), "group": dict(_groups(visit))}
     return {each: words[each.kind].get(each.id, each.id) for each in sources}

@@ -8,42 +8,43 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.api.native.platform.templates import AssignBody
-from armillary.console.authored.read import ask, show
 from armillary.console.device import pages_device_template as pages
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.desk import Desk, Visit, told
-from armillary.console.operations.change import Form, permit
+from armillary.console.frame.acting import Form, permit
+from armillary.console.frame.asking import ask, show
+from armillary.console.frame.console import Visit
+from armillary.console.frame.flash import done
 from armillary.errors import InvalidArgumentError
 
 # Templates that are offered; more are given on the command line.
 OFFERED = 200
 
 
-def offered(desk: Desk, visit: Visit) -> list[dict[str, Any]]:
+def offered(visit: Visit) -> list[dict[str, Any]]:
     """Templates that have a published version."""
-    items = ask(desk, visit, "list_templates", limit=OFFERED)["items"]
+    items = ask(visit, "list_templates", limit=OFFERED)["items"]
     return [each for each in items if each["versions"]]
 
 
-def review(desk: Desk, visit: Visit, form: Form) -> Response:
+def review(visit: Visit, form: Form) -> Response:
     """Say what giving a template would do, and do nothing."""
-    permit(desk, visit, "device-template")
-    device_id, body = known(desk, visit), _asked(form, dry_run=True)
-    label = desk.sources.application.labels([device_id])[device_id]
-    found = ask(desk, visit, "set_device_template", device_id=device_id, body=body) if body else None
-    return show(desk, visit, pages.review_sheet(device_id, label, form["template"], found))
+    permit(visit, "device-template")
+    device_id, body = known(visit), _asked(form, dry_run=True)
+    label = visit.sources.application.labels([device_id])[device_id]
+    found = ask(visit, "set_device_template", device_id=device_id, body=body) if body else None
+    return show(visit, pages.review_sheet(device_id, label, form["template"], found))
 
 
-def give(desk: Desk, visit: Visit, form: Form) -> Response:
+def give(visit: Visit, form: Form) -> Response:
     """Give a template, or take it away."""
-    permit(desk, visit, "device-template")
-    device_id, body = known(desk, visit), _asked(form, dry_run=False)
+    permit(visit, "device-template")
+    device_id, body = known(visit), _asked(form, dry_run=False)
     if body is None:
-        ask(desk, visit, "unset_device_template", device_id=device_id)
+        ask(visit, "unset_device_template", device_id=device_id)
     else:
-        ask(desk, visit, "set_device_template", device_id=device_id, body=body)
-    return told(place(device_id, "twin"), "template-given")
+        ask(visit, "set_device_template", device_id=device_id, body=body)
+    return done(place(device_id, "twin"), "template-given")
 
 
 def _asked(form: Form, *, dry_run: bool) -> AssignBody | None:

@@ -14,16 +14,16 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.api.native.service.requests import TwinBody
-from armillary.console.authored.read import ask, may, show
 from armillary.console.device import device_template, pages_device_template, pages_twin
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place, root_crumb
-from armillary.console.device.pages_twin import Wrong
-from armillary.console.frame.desk import Desk, Visit, told
-from armillary.console.frame.form import Form as FormView
+from armillary.console.frame.acting import Form, permit
+from armillary.console.frame.asking import ask, may, show
+from armillary.console.frame.console import Visit
+from armillary.console.frame.flash import done
+from armillary.console.frame.form import Form as FormView, Wrong, wrong_of
 from armillary.console.frame.sheet import parsed
-from armillary.console.operations.change import Form, permit
-from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.wire.hub.credentials import is_attested_id
 
 # Code of an If-Match that does not hold.
@@ -62,13 +62,12 @@ class _Device:
         return (root_crumb(self.device_id), (self.label, place(self.device_id)))
 
 
-def page(desk: Desk, visit: Visit) -> Response:
+def page(visit: Visit) -> Response:
     """The page."""
-    return twin_page(desk, visit)
+    return twin_page(visit)
 
 
 def twin_page(
-    desk: Desk,
     visit: Visit,
     *,
     values: tuple[Form, Wrong] | None = None,
@@ -77,19 +76,19 @@ def twin_page(
     status: int = 400,
 ) -> Response:
     """The page, and what was sent by one of its forms with what was wrong with it."""
-    device = _device(desk, visit)
+    device = _device(visit)
     forms: list[FormView] = []
     device_id, twin = device.device_id, device.twin
-    if may(desk, visit, "twin"):
+    if may(visit, "twin"):
         if pages_twin.writable(device.capabilities):
             sent, wrong = values or (None, None)
             forms.append(pages_twin.want_form(device_id, device.capabilities, twin, sent, wrong))
         forms.append(pages_twin.patch_form(device_id, twin, *(patch or (None, None))))
-    if device.cloud and may(desk, visit, "cloud-properties"):
+    if device.cloud and may(visit, "cloud-properties"):
         sent, wrong = cloud or (None, None)
         forms.append(pages_twin.cloud_form(device_id, device.cloud, device.found, sent, wrong))
-    if may(desk, visit, "device-template"):
-        forms.append(pages_device_template.template_form(device.found, device_template.offered(desk, visit)))
+    if may(visit, "device-template"):
+        forms.append(pages_device_template.template_form(device.found, device_template.offered(visit)))
     made = pages_twin.twin_sheet(
         device.found,
         twin,
@@ -100,80 +99,74 @@ def twin_page(
         forms=tuple(forms),
         in_hub=device.in_hub,
     )
-    return show(desk, visit, made, status if values or patch or cloud else 200)
+    return show(visit, made, status if values or patch or cloud else 200)
 
 
-def review(desk: Desk, visit: Visit, form: Form) -> Response:
+def review(visit: Visit, form: Form) -> Response:
     """Say what a form or a patch would send."""
-    permit(desk, visit, "twin")
-    device = _device(desk, visit)
+    permit(visit, "twin")
+    device = _device(visit)
     if form.get("kind") == "values":
         try:
             wanted = pages_twin.wanted_of(form, device.capabilities, pages_twin.seen_of(form))
-            patch = _patch(desk, visit, device.device_id, wanted)
+            patch = _patch(visit, device.device_id, wanted)
         except InvalidArgumentError as error:
-            return twin_page(desk, visit, values=(form, _wrong(error)))
-        return _review(desk, visit, device, form, "values", wanted, patch)
+            return twin_page(visit, values=(form, wrong_of(error)))
+        return _review(visit, device, form, "values", wanted, patch)
     text = form.get("patch", "")
     try:
         patch = parsed(text)
     except InvalidArgumentError as error:
-        return twin_page(desk, visit, patch=(text, _wrong(error)))
-    return _review(desk, visit, device, form, "patch", {}, patch)
+        return twin_page(visit, patch=(text, wrong_of(error)))
+    return _review(visit, device, form, "patch", {}, patch)
 
 
-def send(desk: Desk, visit: Visit, form: Form) -> Response:
+def send(visit: Visit, form: Form) -> Response:
     """Send what was reviewed, if the twin is still the one that was seen."""
-    permit(desk, visit, "twin")
-    device_id, etag = known(desk, visit), form.get("etag", "")
+    permit(visit, "twin")
+    device_id, etag = known(visit), form.get("etag", "")
     kind, text = form.get("kind", ""), form.get("patch", "")
     wanted: dict[str, Any] = {}
     try:
         patch = parsed(text)
         if kind == "values":
             wanted = parsed(form.get("wanted", ""))
-            ask(desk, visit, "set_device_properties", device_id=device_id, body=wanted, if_match=etag)
+            ask(visit, "set_device_properties", device_id=device_id, body=wanted, if_match=etag)
         else:
-            ask(desk, visit, "patch_device_twin", device_id=device_id, body=TwinBody(desired=patch), if_match=etag)
+            ask(visit, "patch_device_twin", device_id=device_id, body=TwinBody(desired=patch), if_match=etag)
     except InvalidArgumentError as error:
-        return twin_page(desk, visit, patch=(text, _wrong(error)))
+        return twin_page(visit, patch=(text, wrong_of(error)))
     except ConflictError as error:
         if error.code != STALE:
             raise
-        return _review(desk, visit, _device(desk, visit), form, kind, wanted, patch)
-    return told(place(device_id, "twin"), "desired")
+        return _review(visit, _device(visit), form, kind, wanted, patch)
+    return done(place(device_id, "twin"), "desired")
 
 
-def keep_cloud(desk: Desk, visit: Visit, form: Form) -> Response:
+def keep_cloud(visit: Visit, form: Form) -> Response:
     """Keep cloud properties."""
-    permit(desk, visit, "cloud-properties")
-    device = _device(desk, visit)
+    permit(visit, "cloud-properties")
+    device = _device(visit)
     try:
         seen = pages_twin.seen_of(form)
         change = pages_twin.cloud_of(form, device.cloud, seen)
         if change:
-            ask(
-                desk,
-                visit,
-                "set_cloud_properties",
-                device_id=device.device_id,
-                body=change,
-                if_match=form.get("etag", ""),
-            )
+            etag = form.get("etag", "")
+            ask(visit, "set_cloud_properties", device_id=device.device_id, body=change, if_match=etag)
     except InvalidArgumentError as error:
-        return twin_page(desk, visit, cloud=(form, _wrong(error)))
+        return twin_page(visit, cloud=(form, wrong_of(error)))
     except ConflictError as error:
         if error.code != STALE:
             raise
-        now = _device(desk, visit).found["cloud_properties"]
+        now = _device(visit).found["cloud_properties"]
         words = pages_twin.conflict_words(pages_twin.changes(seen, now))
         wrong = (f"Somebody else was faster and changed {words}.", "Keep again to have what stands in the form.")
-        return twin_page(desk, visit, cloud=(form, wrong), status=412)
-    return told(f"{place(device.device_id, 'twin')}#cloud", "cloud-kept")
+        return twin_page(visit, cloud=(form, wrong), status=412)
+    return done(f"{place(device.device_id, 'twin')}#cloud", "cloud-kept")
 
 
 def _review(
-    desk: Desk, visit: Visit, device: _Device, form: Form, kind: str, wanted: dict[str, Any], patch: dict[str, Any]
+    visit: Visit, device: _Device, form: Form, kind: str, wanted: dict[str, Any], patch: dict[str, Any]
 ) -> Response:
     is_stale = form.get("etag", "") != device.twin["etag"]
     conflict = None
@@ -192,34 +185,28 @@ def _review(
         connected=device.connected,
         in_hub=device.in_hub,
     )
-    return show(desk, visit, made, 412 if is_stale else 200)
+    return show(visit, made, 412 if is_stale else 200)
 
 
-def _patch(desk: Desk, visit: Visit, device_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    answer = ask(desk, visit, "set_device_properties", device_id=device_id, body=wanted, dry_run=True)
+def _patch(visit: Visit, device_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    answer = ask(visit, "set_device_properties", device_id=device_id, body=wanted, dry_run=True)
     return dict(answer["patch"])
 
 
-def _device(desk: Desk, visit: Visit) -> _Device:
-    device_id = known(desk, visit)
-    found = ask(desk, visit, "show_device_template", device_id=device_id)
+def _device(visit: Visit) -> _Device:
+    device_id = known(visit)
+    found = ask(visit, "show_device_template", device_id=device_id)
     template = None
     if found["template"] and not found["is_missing"]:
         try:
-            template = ask(
-                desk, visit, "show_template_version", template_name=found["template"], version=found["version"]
-            )
+            template = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
         except NotFoundError:  # deleted since
             template = None
     return _Device(
         device_id=device_id,
-        label=desk.sources.application.labels([device_id])[device_id],
+        label=visit.sources.application.labels([device_id])[device_id],
         found=found,
-        twin=ask(desk, visit, "device_twin", device_id=device_id),
+        twin=ask(visit, "device_twin", device_id=device_id),
         template=template,
-        connected=bool(desk.sources.hub.connected(device_id)),
+        connected=bool(visit.sources.hub.connected(device_id)),
     )
-
-
-def _wrong(error: ArmillaryError) -> Wrong:
-    return (f"{error.message}.", error.remedy)

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from armillary.console.dashboards.pages_tiles import said_text
 from armillary.console.frame import sheet
-from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet
+from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet, json_cell
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.values import said_text
 from armillary.console.frame.words import counted, moment
 from armillary.twin.template.value_names import from_fields
 from armillary.wire.hub.credentials import is_attested_id
@@ -123,7 +122,7 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
         title="Last values",
         note="choose a name for its raw values",
         columns=("Name", "Value", "Age", "Template"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="It has sent nothing yet.",
     )
 
@@ -131,14 +130,14 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
 def _raw(raw: Mapping[str, Any]) -> Section:
     unit = f"in {raw['label']['symbol']}, " if raw["label"]["symbol"] else ""
     rows = [
-        (Cell(at=moment(at_ms // 1000, raw["now"]), reason=str(at_ms)), Cell(text=str(at_ms)), _json(value))
+        (Cell(at=moment(at_ms // 1000, raw["now"]), reason=str(at_ms)), Cell(text=str(at_ms)), json_cell(value))
         for at_ms, value in raw["items"]
     ]
     return Section(
         title=f"Raw values of {raw['label']['display_name']}",
         note=f"{raw['metric']}, {unit}newest first, at most {RAW_VALUES} of the last day; the API gives all of them",
         columns=("When", "Unix milliseconds", "As sent"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="Nothing in the last day.",
     )
 
@@ -160,17 +159,17 @@ def _properties(found: Mapping[str, Any]) -> Section:
         title="Properties",
         note="wanted, reported, and what the device answered",
         columns=("Property", "Desired", "Reported", "State"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="Its template has none." if found["template"] else "Without a template, what it reports is below.",
     )
 
 
 def _unmodelled(found: Mapping[str, Any]) -> Section:
-    rows = [(sheet.text(name), _json(value)) for name, value in sorted(found["unmodelled_properties"].items())]
+    rows = [(sheet.text(name), json_cell(value)) for name, value in sorted(found["unmodelled_properties"].items())]
     return Section(
         title="Reported, and not in the template",
         columns=("Property", "Reported"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="Nothing.",
     )
 
@@ -185,7 +184,7 @@ def _cloud(found: Mapping[str, Any]) -> Section:
         title="Cloud properties",
         note="kept by operators; the device never sees them",
         columns=("Property", "Value"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="None is kept.",
     )
 
@@ -203,7 +202,7 @@ def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
         title="Commands sent",
         note="by hand, among the newest operations of the audit log",
         columns=("When", "Command", "By"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="None.",
     )
 
@@ -218,10 +217,6 @@ def named_cell(label: Mapping[str, Any], *, href: str = "") -> Cell:
 def value_cell(label: Mapping[str, Any], value: Any) -> Cell:
     """A value as people read it, with its unit or in its enum's word; what has parts as JSON."""
     if value is None or isinstance(value, (Mapping, list)):
-        return _json(value)
+        return json_cell(value)
     name = from_fields(label)
     return sheet.text(said_text(value, name, name.symbol))
-
-
-def _json(value: Any) -> Cell:
-    return Cell(text="none") if value is None else sheet.code(json.dumps(value, ensure_ascii=False))

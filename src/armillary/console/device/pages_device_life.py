@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from armillary.console.device.pages_fleet import where
-from armillary.console.frame.confirmation import Confirmation
-from armillary.console.frame.words import Moment, moment, short_id, span
+from armillary.console.frame.confirmation import Confirmation, touching
+from armillary.console.frame.words import Moment, moment, owner, short_id, span
 
 # Words for :func:`standing` that are no health of the API.
 HELD: Final = "held"
@@ -30,16 +30,6 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "release": "release",
         "decommission": "decommission",
         "offer": "offer",
-    }
-)
-# What the page says after a verb (``desk.TOLD``).
-DONE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "revoke": "revoked",
-        "restore": "restored",
-        "release": "released",
-        "decommission": "decommissioned",
-        "offer": "offered",
     }
 )
 
@@ -128,11 +118,6 @@ def came_from(device: Mapping[str, Any], now: int) -> tuple[Moment | None, str] 
     return moment(found["settled_at"], now), f"from {owner(found['from_catalog'])}, accepted by {found['settled_by']}"
 
 
-def owner(catalog: str | None) -> str:
-    """A catalog's name; one that was deleted since says so."""
-    return catalog or "a catalog that was deleted since"
-
-
 def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: int) -> tuple[DeviceAction, ...]:
     """The buttons that make sense now, the most likely one first; ``may`` says which areas the role may change."""
     page = f"/devices/{device['device_id']}"
@@ -166,8 +151,8 @@ class _Question(NamedTuple):
     does: str
     leaves: str
     undo: str
-    danger: bool
-    reason: bool
+    danger: bool = False
+    reason: bool = False
 
 
 _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
@@ -185,8 +170,6 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
             "It may check in again and must prove its boot as before.",
             "It gets no certificate before it has proven itself.",
             "Revoke withdraws it again.",
-            danger=False,
-            reason=False,
         ),
         "release": _Question(
             "Release device {name}?",
@@ -194,7 +177,6 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
             "The copy, wherever it is: take it off the network first. Key, records and security versions stay.",
             "This cannot be undone by hand. Two machines that go on are held again; Revoke shuts both out.",
             danger=True,
-            reason=False,
         ),
         "decommission": _Question(
             "Take device {name} out of service?",
@@ -209,8 +191,6 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
             "The other catalog can accept it within a week; then it is its own, in no device group.",
             "The device: it stays with {giver} and works as before until somebody accepts.",
             "Cancel the offer on the settings page, as long as nobody has accepted it.",
-            danger=False,
-            reason=False,
         ),
     }
 )
@@ -231,15 +211,14 @@ def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str
         choice = "To" if catalogs else "To: this service has no other catalog"
     return Confirmation(
         title=asked.title.format_map(names),
-        touches=(
-            ("Touches", f"One device, {where(device)}."),
-            ("Does", asked.does.format_map(names)),
-            ("Leaves alone", asked.leaves.format_map(names)),
-            ("Undo", asked.undo.format_map(names)),
+        touches=touching(
+            f"One device, {where(device)}.",
+            asked.does.format_map(names),
+            asked.leaves.format_map(names),
+            asked.undo.format_map(names),
         ),
         label=verb.capitalize(),
         danger=asked.danger,
-        word="",
         post=f"{page}/{verb}",
         back=page,
         reason=asked.reason,

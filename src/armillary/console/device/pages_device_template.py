@@ -71,7 +71,7 @@ def review_sheet(device_id: str, label: str, chosen: str, found: Mapping[str, An
             Section(
                 title="What it loses",
                 columns=("Loses",),
-                rows=sheet.rows([(sheet.text(each),) for each in words]),
+                rows=[(sheet.text(each),) for each in words],
                 none="Nothing.",
             ),
         ),

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from armillary.console.frame.values import exact_text, is_number, is_stale, json_text
 from armillary.console.frame.words import Moment, grouped, moment
-from armillary.twin.template.value_names import ValueName, from_fields, quantity, unnamed
+from armillary.twin.template.value_names import ValueName, from_fields, unnamed
 
 # range in the address -> seconds. The first is the default.
 RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
 DEFAULT_RANGE = "15m"
-# A value older than this is shown with its age in the colour of attention.
-STALE_S = 15 * 60
 # Points of one chart: more than a screen has pixels.
 MAX_POINTS = 1500
 
@@ -56,13 +55,6 @@ class TwinView:
     desired_json: str
 
 
-def value_text(name: ValueName, value: object) -> str:
-    """A value with its unit: ``91.4 °C``, ``on``-like booleans as ``true``/``false``, enums in their words."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in name.words:
-        return quantity(grouped(value), name.symbol)
-    return "no value" if value is None else name.text(value)
-
-
 def chart(name: ValueName, points: Sequence[Sequence[Any]], start_ms: int, end_ms: int) -> dict[str, Any]:
     """A chart of one metric as ``static/time-plot.js`` takes it."""
     series = {
@@ -85,10 +77,10 @@ def value_lines(
         ValueLine(
             item["metric"],
             named[item["metric"]].display_name,
-            value_text(named[item["metric"]], item["value"]),
+            exact_text(item["value"], named[item["metric"]]),
             moment(item["at_ms"] // 1000, now),
-            now - item["at_ms"] // 1000 > STALE_S,
-            _is_number(item["value"]),
+            is_stale(item["at_ms"], now),
+            is_number(item["value"]),
             item["metric"] == chosen,
         )
         for item in sorted(items, key=lambda item: (named[item["metric"]].display_name.lower(), str(item["metric"])))
@@ -97,7 +89,7 @@ def value_lines(
 
 def chosen_metric(items: Sequence[Mapping[str, Any]], asked: str) -> str:
     """The metric to draw: the asked one if it has numbers, else the first that has."""
-    numbers = sorted(str(item["metric"]) for item in items if _is_number(item["value"]))
+    numbers = sorted(str(item["metric"]) for item in items if is_number(item["value"]))
     if asked in numbers:
         return asked
     return numbers[0] if numbers else ""
@@ -146,14 +138,6 @@ def _version(side: Mapping[str, Any]) -> str:
 
 def _shown(name: ValueName, value: object) -> str:
     """A property as JSON; where its template gives it a unit or words, with these."""
-    says = name.symbol and isinstance(value, (int, float)) and not isinstance(value, bool)
+    says = name.symbol and is_number(value)
     worded = isinstance(value, (str, int)) and not isinstance(value, bool) and value in name.words
-    return name.text(value) if says or worded else _json(value)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return name.text(value) if says or worded else json_text(value)

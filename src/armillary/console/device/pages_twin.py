@@ -13,9 +13,10 @@ from armillary.console.device.pages_device_data import STATE, named_cell, place,
 from armillary.console.device.pages_hub import twin_view
 from armillary.console.device.pages_value_fields import typed_value, value_field
 from armillary.console.frame import sheet
-from armillary.console.frame.form import Field, Form
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet
+from armillary.console.frame.form import Field, Form, Wrong
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, json_cell
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
+from armillary.console.frame.values import json_text
 from armillary.console.frame.words import counted, joined
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.section import merge
@@ -25,8 +26,6 @@ WANTED: Final = "want."
 CLOUD: Final = "cloud."
 # Marks a component in a twin (IoT Plug and Play); nobody wants it, so it is not shown as a change.
 MARKER: Final = "__t"
-
-Wrong = tuple[str, str]
 
 
 def sides(twin: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -179,8 +178,8 @@ def _properties(
     rows += [
         (
             sheet.text(name),
-            _value(wanted.get(name)),
-            _value(others.get(name)),
+            json_cell(wanted.get(name)),
+            json_cell(others.get(name)),
             Cell(state=State(UNKNOWN, "not in the template")),
         )
         for name in sorted({*others, *wanted})
@@ -189,7 +188,7 @@ def _properties(
         title="Properties",
         note="what operators want, what the device reports, what it answered",
         columns=("Property", "Desired", "Reported", "State"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="Its template has none, and it has reported none.",
     )
 
@@ -209,7 +208,7 @@ def _plain(lines: Sequence[Any]) -> Section:
         title="Properties",
         note="without a template: as they came",
         columns=("Property", "Desired", "Reported", "Agreement"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="The twin is empty: nothing is wanted, nothing was reported.",
     )
 
@@ -282,7 +281,7 @@ def cloud_form(
         post=place(device_id, "twin", "cloud"),
         label="Keep cloud properties",
         fields=tuple(fields),
-        hidden=(("etag", found["etag"]), ("seen", json.dumps(present, ensure_ascii=False))),
+        hidden=(("etag", found["etag"]), ("seen", json_text(present))),
         error=error if sent is not None else None,
         anchor="cloud",
     )
@@ -290,7 +289,7 @@ def cloud_form(
 
 def seen(twin: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What a form goes along with: the twin's ETag, and what was wanted when the form was made."""
-    return (("etag", twin["etag"]), ("seen", json.dumps(sides(twin, "desired"), ensure_ascii=False)))
+    return (("etag", twin["etag"]), ("seen", json_text(sides(twin, "desired"))))
 
 
 def seen_of(form: Mapping[str, str]) -> dict[str, Any]:
@@ -376,8 +375,8 @@ def review_sheet(
         shown=json.dumps(patch, ensure_ascii=False, indent=2),
         hidden=(
             ("kind", kind),
-            ("wanted", json.dumps(wanted, ensure_ascii=False)),
-            ("patch", json.dumps(patch, ensure_ascii=False)),
+            ("wanted", json_text(wanted)),
+            ("patch", json_text(patch)),
             *seen(twin),
         ),
         primary=True,
@@ -413,17 +412,13 @@ def _change_section(
     rows = [
         (
             sheet.text(called.get(name, name), reason=name if called.get(name, name) != name else ""),
-            _value(before),
-            _value(after),
+            json_cell(before),
+            json_cell(after),
         )
         for name, before, after in found
     ]
-    return Section(title=title, note=note, columns=("Property", "Before", "After"), rows=sheet.rows(rows), none=none)
-
-
-def _value(value: Any) -> Cell:
-    return Cell(text="none") if value is None else sheet.code(json.dumps(value, ensure_ascii=False))
+    return Section(title=title, note=note, columns=("Property", "Before", "After"), rows=rows, none=none)
 
 
 def _words(value: Any) -> str:
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return "none" if value is None else json_text(value)

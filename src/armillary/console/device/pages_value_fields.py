@@ -6,7 +6,6 @@ An empty field is no value. Text that is empty on purpose, and what else a form 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from armillary.api.http.json_body import strict_json
 from armillary.console.frame.form import Field, limits
+from armillary.console.frame.values import json_text
 from armillary.errors import InvalidArgumentError
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
@@ -57,7 +57,7 @@ def value_field(name: str, found: Mapping[str, Any], value: Any, *, none: str) -
             label=label,
             kind="number",
             unit=unit,
-            value="" if value is None else _json(value),
+            value=_json(value),
             limits=limits(step="1" if schema in ("integer", "long") else "any", min=_figure(least), max=_figure(most)),
             hint=_joined(hint, _range_words(least, most)),
         )
@@ -68,7 +68,7 @@ def value_field(name: str, found: Mapping[str, Any], value: Any, *, none: str) -
             label=label,
             kind="date" if schema == "date" else "text",
             unit=unit,
-            value="" if value is None else value if isinstance(value, str) else _json(value),
+            value=value if isinstance(value, str) else _json(value),
             limits=limits(
                 minlength=shortest, maxlength=longest, placeholder=HINTS.get(schema) if schema in HINTS else None
             )
@@ -83,7 +83,7 @@ def value_field(name: str, found: Mapping[str, Any], value: Any, *, none: str) -
         kind="code",
         rows=2,
         unit=unit,
-        value="" if value is None else _json(value),
+        value=_json(value),
         limits=limits(placeholder=HINTS.get(word)),
         hint=_joined(hint, f"JSON: {word}"),
     )
@@ -150,7 +150,7 @@ def _joined(*parts: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
+    return "" if value is None else json_text(value)
 
 
 def _refused(found: Mapping[str, Any], expected: str, got: str) -> InvalidArgumentError:

@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from armillary.console.authored.pages_authored import place
 from armillary.console.device_templates.pages_templates import named_cell, schema_words, unit_cell
 from armillary.console.frame import sheet
-from armillary.console.frame.form import Field, Form, choices, filled, limits
+from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.model import ModelEditor, models_text
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.words import joined
 
 NEW: Final = "/new-template"
 CLOUD_SCHEMAS: Final = ("string", "double", "integer", "boolean", "date", "dateTime", "geopoint", "enum")
-
-Wrong = tuple[str, str]
 
 
 def edit_href(name: str, anchor: str = "") -> str:
@@ -157,7 +154,7 @@ def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | No
         title="Capabilities",
         note="what devices send, report and do",
         columns=("Name", "Kind", "Schema", "Unit", *(("Remove",) if may_change else ())),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="The model has none.",
         anchor="capabilities",
         form=form,
@@ -183,7 +180,7 @@ def _cloud(found: Mapping[str, Any], beside: set[str], *, may_change: bool, form
         title="Cloud properties",
         note="what operators keep of each device; devices never see them",
         columns=("Name", "Schema", "Unit", "Initial", *(("Remove",) if may_change else ())),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="None.",
         anchor="cloud",
         form=form,
@@ -204,7 +201,7 @@ def _views(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -> 
         title="Views",
         note="pages of a device",
         columns=("View", "For", "Shows", *(("Remove",) if may_change else ())),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="None.",
         anchor="views",
         form=form,

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from armillary.console.authored.pages_authored import place
 from armillary.console.device_templates.pages_template_editor import edit_href
 from armillary.console.frame import sheet
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.confirmation import Confirmation, Uses, seen_of, touching, used_by
 from armillary.console.frame.form import Form
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
 from armillary.console.frame.words import counted
 
@@ -32,7 +31,7 @@ def difference_section(difference: Mapping[str, Any] | None, version: int) -> Se
     return Section(
         title=f"What differs from version {version}" if difference is not None else "What differs",
         columns=("Name", "Is", "How"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="No capability and no cloud property." if difference is not None else "It is the first version.",
     )
 
@@ -53,7 +52,7 @@ def losses_section(found: Mapping[str, Any], labels: Mapping[str, str]) -> Secti
         if more > 0
         else "when they are moved to it; values and messages always stay",
         columns=("Device", "Loses"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="None of them.",
     )
 
@@ -132,21 +131,16 @@ def draft_confirmation(name: str, version: int, present: Mapping[str, Any] | Non
     back = f"{place('template', name)}?version={version}"
     return Confirmation(
         title=f"Begin a draft of {name} from version {version}?",
-        touches=(
-            ("Touches", "The draft of one template."),
-            ("Does", f"The draft becomes what version {version} is" + (", whatever it is now." if present else ".")),
-            ("Leaves alone", "Published versions and devices."),
-            (
-                "Undo",
-                "The draft before stays in the application's history." if present else "Delete the template's draft.",
-            ),
+        touches=touching(
+            "The draft of one template.",
+            f"The draft becomes what version {version} is" + (", whatever it is now." if present else "."),
+            "Published versions and devices.",
+            "The draft before stays in the application's history." if present else "Delete the template's draft.",
         ),
         label="Begin draft",
         danger=present is not None,
-        word="",
         post=place("template", name, "draft", str(version)),
         back=back,
-        reason=False,
     )
 
 
@@ -154,16 +148,38 @@ def delete_confirmation(name: str, versions: Sequence[int]) -> Confirmation:
     """What deleting a template does."""
     return Confirmation(
         title=f"Delete the template {name}?",
-        touches=(
-            ("Touches", f"One template with {counted(len(versions), 'published version')} and its draft."),
-            ("Does", "Nobody can be given it any more. It is refused while a device has it."),
-            ("Leaves alone", "What devices have sent, and rules that name the template: they concern nobody then."),
-            ("Undo", "Its versions stay in the application's history for a while."),
+        touches=touching(
+            f"One template with {counted(len(versions), 'published version')} and its draft.",
+            "Nobody can be given it any more. It is refused while a device has it.",
+            "What devices have sent, and rules that name the template: they concern nobody then.",
+            "Its versions stay in the application's history for a while.",
         ),
         label="Delete",
         danger=True,
         word=name,
         post=place("template", name, "delete"),
         back=place("template", name),
-        reason=False,
+    )
+
+
+def capability_removal(
+    draft: Mapping[str, Any], what: str, name: str, uses: Uses, devices: str, versions: Sequence[int]
+) -> Confirmation:
+    """The question about taking a capability, cloud property or view away from a template's draft."""
+    word = {"capability": "capability", "cloud": "cloud property", "view": "view"}[what]
+    had = f"Version {versions[-1]} is as it was for {devices}." if versions else "No version is published yet."
+    edit = place("template", draft["name"], "edit")
+    return Confirmation(
+        title=f"Remove the {word} {name} from the draft of {draft['display_name']}?",
+        touches=(
+            ("Removes", f"The {word} {name} from the draft, with what views and labels say of it."),
+            *used_by(uses),
+            ("Devices", f"{had} Values that devices have sent stay."),
+            ("Undo", "Add it again. Nothing reaches a device before the draft is published."),
+        ),
+        label=f"Remove {word}",
+        danger=True,
+        post=place("template", draft["name"], "remove"),
+        back=edit,
+        hidden=(("what", what), ("name", name), ("etag", draft["etag"]), ("seen", seen_of(draft, uses))),
     )

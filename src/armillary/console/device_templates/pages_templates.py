@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from armillary.console.authored.pages_authored import next_href, place
 from armillary.console.frame import sheet
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, next_href, place
 from armillary.console.frame.words import counted, grouped, joined
 
 
@@ -29,7 +28,7 @@ def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> S
     section = Section(
         title="Device templates",
         columns=("Template", "Capabilities", "Cloud properties", "Published", "Changed", "By"),
-        rows=sheet.rows(found),
+        rows=found,
         none="",
         next_href=next_href("/templates", page["next"]),
         sorts=True,
@@ -90,31 +89,27 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
             Section(
                 title="Capabilities",
                 columns=("Name", "Kind", "Schema", "Unit", "Means"),
-                rows=sheet.rows(capabilities),
+                rows=capabilities,
                 none="The model has none.",
             ),
-            Section(title="Cloud properties", columns=("Name", "Schema", "Unit"), rows=sheet.rows(cloud), none="None."),
+            Section(title="Cloud properties", columns=("Name", "Schema", "Unit"), rows=cloud, none="None."),
             Section(
                 title="Views",
                 columns=("View", "For", "Shows"),
-                rows=sheet.rows(
-                    [
-                        (
-                            sheet.text(each["name"]),
-                            sheet.text("editing" if each["form"] else "looking"),
-                            sheet.text(", ".join(str(t) for t in each["tiles"])),
-                        )
-                        for each in found["views"]
-                    ]
-                ),
+                rows=[
+                    (
+                        sheet.text(each["name"]),
+                        sheet.text("editing" if each["form"] else "looking"),
+                        sheet.text(", ".join(str(t) for t in each["tiles"])),
+                    )
+                    for each in found["views"]
+                ],
                 none="None.",
             ),
             Section(
                 title="Devices",
                 columns=("Device", "Version"),
-                rows=sheet.rows(
-                    [(sheet.text(label, href=f"/devices/{each}"), sheet.text(of)) for each, label, of in devices]
-                ),
+                rows=[(sheet.text(label, href=f"/devices/{each}"), sheet.text(of)) for each, label, of in devices],
                 none="No device has this template yet: armillary template assign",
             ),
         ),

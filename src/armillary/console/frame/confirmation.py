@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
+
+from armillary.console.frame.words import grouped, sentence
+
+# What uses a document: ``kind``, ``id`` and ``words`` of each, as the API's routes answer (``uses``).
+Uses = Sequence[Mapping[str, Any]]
+# Users that a page names one by one.
+NAMED: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """One page that asks.
 
@@ -27,12 +37,32 @@ class Confirmation:
     title: str
     touches: tuple[tuple[str, str], ...]
     label: str
-    danger: bool
-    word: str
     post: str
     back: str
-    reason: bool = True
+    danger: bool = False
+    word: str = ""
+    reason: bool = False
     choice: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     hidden: tuple[tuple[str, str], ...] = ()
     wide: str = "This is wide."
+
+
+def touching(touches: str, does: str, leaves: str, undo: str) -> tuple[tuple[str, str], ...]:
+    """What most pages that ask say: what it touches, does, leaves alone, and how it is undone."""
+    return (("Touches", touches), ("Does", does), ("Leaves alone", leaves), ("Undo", undo))
+
+
+def used_by(uses: Uses, *, asks: bool = True) -> tuple[tuple[str, str], ...]:
+    """What uses it, one a line; nothing where nothing can."""
+    if not uses:
+        return (("Used by", "Nothing."),) if asks else ()
+    named = [("Used by" if number == 0 else "", sentence(each["words"])) for number, each in enumerate(uses[:NAMED])]
+    more = [("", f"And {grouped(len(uses) - NAMED)} more.")] if len(uses) > NAMED else []
+    return (*named, *more)
+
+
+def seen_of(document: Mapping[str, Any], uses: Uses) -> str:
+    """Stands for what the page said: another version, or another user since, asks again."""
+    said = "\n".join([str(document["etag"]), *(f"{each['kind']}/{each['id']}" for each in uses)])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from armillary.console.frame.model import ModelEditor
+from armillary.errors import ArmillaryError
 
 # What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters. What was
 # typed into a ``password`` is not sent back.
 Kind = Literal["text", "number", "date", "password", "select", "area", "code", "check"]
+# What was wrong with what was sent last: message and remedy.
+Wrong = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class Form:
         title: Heading; "" where it stands below something that has one.
         about: Beside the heading.
         hidden: Names and values that go along.
-        error: What was wrong with what was sent last: message and remedy.
+        error: What was wrong with what was sent last.
         primary: Whether the button is the page's main one.
         anchor: Id of its section, for addresses.
         editor: Models in DTDL, below the fields.
@@ -71,7 +74,7 @@ class Form:
     title: str = ""
     about: str = ""
     hidden: tuple[tuple[str, str], ...] = ()
-    error: tuple[str, str] | None = None
+    error: Wrong | None = None
     primary: bool = False
     anchor: str = ""
     shown: str = ""
@@ -96,3 +99,8 @@ def filled(fields: Sequence[Field], sent: Mapping[str, str]) -> tuple[Field, ...
         else replace(each, value=sent.get(each.name, "" if each.kind == "check" else each.value))
         for each in fields
     )
+
+
+def wrong_of(error: ArmillaryError) -> Wrong:
+    """What a form says of an error."""
+    return (f"{error.message}.", error.remedy)

@@ -28,7 +28,7 @@ from armillary.wire.text.web_address import host_of_origin
 
 SESSION_COOKIE = "__Host-armillary"
 # Holds the random value that seals the sign-in form, before there is a session.
-DOOR_COOKIE = "__Host-armillary-door"
+SIGN_IN_COOKIE = "__Host-armillary-door"
 THEME_COOKIE = "__Host-armillary-theme"
 FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
 # Error code of a form that was refused before it was read.
@@ -84,7 +84,7 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
     Args:
         request: The POST request.
         seal: This process's form seal.
-        cookie: Value of the session or door cookie that the form was made for.
+        cookie: Value of the session or sign-in cookie that the form was made for.
         most: Largest form that is read, bytes.
 
     Raises:

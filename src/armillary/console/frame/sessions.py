@@ -13,9 +13,8 @@ import hmac
 import secrets
 import threading
 from dataclasses import dataclass, replace
-from uuid import UUID
 
-from armillary.identity.operator import Operator
+from armillary.console.sources.source import SignedIn
 
 # A night shift, and not the week after it.
 IDLE_S = 8 * 3600
@@ -23,22 +22,6 @@ LIFETIME_S = 24 * 3600
 # One sign-in costs about 300 bytes; a script that signs in without end must not eat the process.
 MAX_SESSIONS = 10_000
 NAME_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn(Operator):
-    """An operator in the console.
-
-    Attributes:
-        token_id: Which token; asked for again at every request.
-    """
-
-    token_id: str
-
-    @property
-    def catalog_id(self) -> UUID | None:
-        """The token's catalog, by the name that the API's routes know it by."""
-        return self.catalog
 
 
 @dataclass(frozen=True, slots=True)

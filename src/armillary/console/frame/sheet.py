@@ -10,16 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from armillary.api.http.json_body import strict_json
 from armillary.console.frame.form import Form
 from armillary.console.frame.states import State, state_of
+from armillary.console.frame.values import json_text
 from armillary.console.frame.words import Moment, ShortId, moment
 from armillary.errors import InvalidArgumentError
 
 # A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
 SEEN_EVERY_S = 15
+# Rows of one page of a long table; the next is as many further on, at the same cost.
+LIST_LINES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ class Section:
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[Sequence[Cell]]
     none: str
     note: str = ""
     next_href: str = ""
@@ -137,7 +142,7 @@ def number(value: object) -> Cell:
 
 def code(value: object) -> Cell:
     """A cell with JSON."""
-    return Cell(text=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), code=True)
+    return Cell(text=value if isinstance(value, str) else json_text(value), code=True)
 
 
 def state(table: Mapping[str, State], word: str | None, reason: str = "") -> Cell:
@@ -181,6 +186,16 @@ def parsed(body: str) -> dict[str, Any]:
     return found
 
 
-def rows(found: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
-    """Rows of a section."""
-    return tuple(tuple(each) for each in found)
+def place(kind: str, document_id: str, *more: str) -> str:
+    """A path below a document: ``group``, ``job``, ``export``, ``rule``, ``template``, ``dashboard``."""
+    return "/".join([f"/{kind}s", quote(document_id), *more])
+
+
+def next_href(path: str, cursor: Any, query: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Where the next page is; "" where there is none."""
+    return f"{path}?{urlencode({**query, 'after': cursor})}" if cursor else ""
+
+
+def json_cell(value: Any) -> Cell:
+    """A cell with a value as JSON, or that there is none."""
+    return Cell(text="none") if value is None else code(json_text(value))

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
+from armillary.console.frame.flash import PARAMETER
 from armillary.console.frame.sheet import Cell, Section, Sheet
-from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITIES, UNKNOWN, State
 from armillary.console.frame.words import Moment
-from armillary.console.operations.pages_finding import SEVERITIES
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def sorted_table(
         numbers: Labels of columns with figures.
     """
     path, _, query = here.partition("?")
-    given = [(name, value) for name, value in parse_qsl(query) if name not in ("sort", "told")]
+    given = [(name, value) for name, value in parse_qsl(query) if name not in ("sort", PARAMETER)]
     asked = dict(parse_qsl(query)).get("sort", "")
     found, heads = list(items), []
     for label, value_of in columns.items():

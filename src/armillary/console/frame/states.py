@@ -80,6 +80,8 @@ SEVERITY: Mapping[str, State] = MappingProxyType(
         "info": State(UNKNOWN, "info"),
     }
 )
+# Gravest first.
+SEVERITIES = tuple(SEVERITY)
 CERTIFICATE: Mapping[str, State] = MappingProxyType(
     {
         "Active": State(GOOD, "active"),

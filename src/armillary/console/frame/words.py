@@ -7,8 +7,11 @@ the clipboard, ISO 8601 for the machine (``<time datetime>``).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from armillary.wire.hub.credentials import is_attested_id
@@ -25,6 +28,9 @@ SHORT_ID_LENGTH = 14
 # Names of people's things (catalog/product/group) are read, not recognised: they are cut only beyond this.
 LONG_NAME_LENGTH = 48
 _ID_CHARACTERS = frozenset("0123456789abcdefABCDEF-")
+# Ids of documents that a name gives, and the words of it that they are made of.
+MAX_ID_CHARACTERS = 60
+_PART = re.compile(r"[a-z0-9]+")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -85,6 +91,12 @@ def grouped(number: float) -> str:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """``1 device``, ``1,204 devices``."""
     return f"{grouped(number)} {one if number == 1 else many or one + 's'}"
+
+
+def counted_page(page: Mapping[str, Any], one: str) -> str:
+    """How many a page of the API has, ``1,000 or more devices`` where there are more pages."""
+    count = len(page["items"])
+    return f"{grouped(count)} or more {one}s" if page["next"] else counted(count, one)
 
 
 def joined(parts: list[str], last: str = "and") -> str:
@@ -173,3 +185,18 @@ def sentence(text: str) -> str:
         return ""
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?" else text + "."
+
+
+def owner(catalog: str | None) -> str:
+    """A catalog's name; one that was deleted since says so."""
+    return catalog or "a catalog that was deleted since"
+
+
+def slug(name: str, taken: frozenset[str]) -> str:
+    """An id that a name gives: its letters and digits, and a number where there is one already."""
+    stem = "-".join(_PART.findall(name.lower()))[:MAX_ID_CHARACTERS].strip("-") or "dashboard"
+    made, number = stem, 1
+    while made in taken:
+        number += 1
+        made = f"{stem}-{number}"
+    return made

@@ -8,125 +8,121 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from armillary.api.native.hub.hub_devices import AdmissionBody, HubDeviceBody, HubDeviceChange, ModuleBody
 from armillary.api.native.hub.hub_enrolments import HubEnrolmentChange
 from armillary.api.native.hub.hub_service_keys import HubServiceKeyBody
-from armillary.console.authored.read import ask
-from armillary.console.frame.desk import Desk, Visit, told
+from armillary.console.frame.acting import Form, body_of, confirmed, permit, verb_of
+from armillary.console.frame.asking import ask
+from armillary.console.frame.console import Visit
+from armillary.console.frame.flash import done
+from armillary.console.frame.form import wrong_of
 from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages, read
-from armillary.console.operations.change import Form, confirmed, permit
 from armillary.errors import ConflictError, InvalidArgumentError
 
 # As much of a reason as a hub device keeps.
 MAX_REASON_CHARS = 128
 
 
-def make_device(desk: Desk, visit: Visit, form: Form) -> Response:
+def make_device(visit: Visit, form: Form) -> Response:
     """Make a hub device; its page shows the keys this once."""
-    permit(desk, visit, "hub-device")
+    permit(visit, "hub-device")
     try:
         body = _body(form)
-        answer = ask(desk, visit, "make_hub_device", catalog=form.get("catalog", ""), body=body)
+        answer = ask(visit, "make_hub_device", catalog=form.get("catalog", ""), body=body)
     except (InvalidArgumentError, ConflictError) as error:
-        return read.new_page(desk, visit, form, read.wrong_of(error))
+        return read.new_page(visit, form, wrong_of(error))
     device_id = answer["device_id"]
     if "primary_key" in answer:
-        return read.device_page(desk, visit, device_id, once=pages.made_once(answer))
-    return told(pages.place(device_id), "hub-device-made")
+        return read.device_page(visit, device_id, once=pages.made_once(answer))
+    return done(pages.place(device_id), "hub-device-made")
 
 
-def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
+def change_device(visit: Visit, form: Form) -> Response:
     """Enable, disable or delete a hub device or a module, or make new keys."""
-    permit(desk, visit, "hub-device")
-    found, verb = read.asked_about(desk, visit), read.checked(visit, pages.VERBS)
+    permit(visit, "hub-device")
+    found, verb = read.asked_about(visit), verb_of(visit, pages.VERBS)
     confirmed(pages.confirmation(found, verb), form)
     device_id, module = found["device_id"], found["module_id"]
     if verb == "delete":
         if module:
-            ask(desk, visit, "delete_module", device_id=device_id, module_id=module)
-            return told(f"{pages.place(device_id)}#modules", "hub-deleted")
-        ask(desk, visit, "delete_hub_device", device_id=device_id)
-        return told(pages.list_href(read.catalog_name(desk, found["catalog_id"])), "hub-deleted")
+            ask(visit, "delete_module", device_id=device_id, module_id=module)
+            return done(f"{pages.place(device_id)}#modules", "hub-deleted")
+        ask(visit, "delete_hub_device", device_id=device_id)
+        return done(pages.list_href(read.catalog_name(visit, found["catalog_id"])), "hub-deleted")
     if verb == "new-keys":
         body = HubDeviceChange(new_keys=True)
     else:
         reason = form.get("reason", "").strip()[:MAX_REASON_CHARS] if verb == "disable" else ""
         body = HubDeviceChange(enabled=verb == "enable", status_reason=reason)
     if module:
-        answer = ask(desk, visit, "change_module", device_id=device_id, module_id=module, body=body)
+        answer = ask(visit, "change_module", device_id=device_id, module_id=module, body=body)
     else:
-        answer = ask(desk, visit, "change_hub_device", device_id=device_id, body=body)
+        answer = ask(visit, "change_hub_device", device_id=device_id, body=body)
     if verb == "new-keys":
-        return read.device_page(desk, visit, device_id, once=pages.made_once(answer))
-    return told(f"{pages.place(device_id)}{'#modules' if module else ''}", f"hub-{verb}d")
+        return read.device_page(visit, device_id, once=pages.made_once(answer))
+    return done(f"{pages.place(device_id)}{'#modules' if module else ''}", f"hub-{verb}d")
 
 
-def make_module(desk: Desk, visit: Visit, form: Form) -> Response:
+def make_module(visit: Visit, form: Form) -> Response:
     """Make a module of a hub device."""
-    permit(desk, visit, "hub-device")
+    permit(visit, "hub-device")
     device_id = visit.params["device_id"]
     try:
         body = _module(form)
-        answer = ask(desk, visit, "make_module", device_id=device_id, body=body)
+        answer = ask(visit, "make_module", device_id=device_id, body=body)
     except (InvalidArgumentError, ConflictError) as error:
-        return read.device_page(desk, visit, device_id, sent=form, wrong=read.wrong_of(error))
+        return read.device_page(visit, device_id, sent=form, wrong=wrong_of(error))
     if "primary_key" in answer:
-        return read.device_page(desk, visit, device_id, once=pages.made_once(answer))
-    return told(f"{pages.place(device_id)}#modules", "module-made")
+        return read.device_page(visit, device_id, once=pages.made_once(answer))
+    return done(f"{pages.place(device_id)}#modules", "module-made")
 
 
-def change_admission(desk: Desk, visit: Visit, form: Form) -> Response:
+def change_admission(visit: Visit, form: Form) -> Response:
     """Let hub devices of a kind in, or keep them out."""
-    permit(desk, visit, "admission")
+    permit(visit, "admission")
     catalog, kind = visit.params["catalog"], read.checked_kind(visit.params["kind"])
-    verb = read.checked(visit, access.ADMIT)
+    verb = verb_of(visit, access.ADMIT)
     confirmed(access.admission_confirmation(catalog, kind, verb), form)
     body = AdmissionBody.model_validate({access.KINDS[kind][0]: verb == "admit"})
-    ask(desk, visit, "change_admission", catalog=catalog, body=body)
-    return told(f"{pages.list_href(catalog)}#admission", "let-in" if verb == "admit" else "kept-out")
+    ask(visit, "change_admission", catalog=catalog, body=body)
+    return done(f"{pages.list_href(catalog)}#admission", "let-in" if verb == "admit" else "kept-out")
 
 
-def change_enrolment(desk: Desk, visit: Visit, form: Form) -> Response:
+def change_enrolment(visit: Visit, form: Form) -> Response:
     """Enable, disable or delete an enrolment."""
-    permit(desk, visit, "hub-enrolment")
-    found, _ = read.asked_enrolment(desk, visit)
-    catalog, verb = visit.params["catalog"], read.checked(visit, access.ENROLMENT_VERBS)
+    permit(visit, "hub-enrolment")
+    found, _ = read.asked_enrolment(visit)
+    catalog, verb = visit.params["catalog"], verb_of(visit, access.ENROLMENT_VERBS)
     confirmed(access.enrolment_confirmation(found, catalog, verb), form)
     number = UUID(found["enrolment_id"])
     if verb == "delete":
-        ask(desk, visit, "delete_hub_enrolment", catalog=catalog, enrolment_id=number)
-        return told(f"{pages.list_href(catalog)}#enrolments", "enrolment-deleted")
+        ask(visit, "delete_hub_enrolment", catalog=catalog, enrolment_id=number)
+        return done(f"{pages.list_href(catalog)}#enrolments", "enrolment-deleted")
     body = HubEnrolmentChange(enabled=verb == "enable")
-    ask(desk, visit, "change_hub_enrolment", catalog=catalog, enrolment_id=number, body=body)
-    return told(access.below(catalog, "enrolments", found["enrolment_id"]), f"enrolment-{verb}d")
+    ask(visit, "change_hub_enrolment", catalog=catalog, enrolment_id=number, body=body)
+    return done(access.below(catalog, "enrolments", found["enrolment_id"]), f"enrolment-{verb}d")
 
 
-def make_key(desk: Desk, visit: Visit, form: Form) -> Response:
+def make_key(visit: Visit, form: Form) -> Response:
     """Make a service key and show it this once."""
-    permit(desk, visit, "service-key")
+    permit(visit, "service-key")
     catalog = visit.params["catalog"]
     try:
-        try:
-            body = HubServiceKeyBody.model_validate(
-                {"name": form.get("name", "").strip(), "role": form.get("role", "")}
-            )
-        except ValidationError as error:
-            raise _refused(error) from error
-        answer = ask(desk, visit, "make_hub_service_key", catalog=catalog, body=body)
+        body = body_of(HubServiceKeyBody, {"name": form.get("name", "").strip(), "role": form.get("role", "")})
+        answer = ask(visit, "make_hub_service_key", catalog=catalog, body=body)
     except (InvalidArgumentError, ConflictError) as error:
-        return read.list_page(desk, visit, catalog, sent=form, wrong=read.wrong_of(error))
-    return read.list_page(desk, visit, catalog, once=access.key_once(answer))
+        return read.list_page(visit, catalog, sent=form, wrong=wrong_of(error))
+    return read.list_page(visit, catalog, once=access.key_once(answer))
 
 
-def delete_key(desk: Desk, visit: Visit, _form: Form) -> Response:
+def delete_key(visit: Visit, _form: Form) -> Response:
     """Make a service key useless."""
-    permit(desk, visit, "service-key")
+    permit(visit, "service-key")
     catalog = visit.params["catalog"]
-    ask(desk, visit, "delete_hub_service_key", catalog=catalog, name=visit.params["name"])
-    return told(f"{pages.list_href(catalog)}#service-keys", "service-key-deleted")
+    ask(visit, "delete_hub_service_key", catalog=catalog, name=visit.params["name"])
+    return done(f"{pages.list_href(catalog)}#service-keys", "service-key-deleted")
 
 
 def _body(form: Form) -> HubDeviceBody:
@@ -138,30 +134,9 @@ def _body(form: Form) -> HubDeviceBody:
         )
     if form.get("authentication") == "selfSigned" and not certificate:
         raise InvalidArgumentError("certificate: expected PEM, got nothing", remedy="Paste the device's certificate.")
-    try:
-        return HubDeviceBody.model_validate(
-            {
-                "device_id": form.get("device_id", "").strip(),
-                "authentication": form.get("authentication", ""),
-                "certificate": certificate,
-                "secondary_certificate": form.get("secondary_certificate", "").strip(),
-            }
-        )
-    except ValidationError as error:
-        raise _refused(error) from error
+    names = ("device_id", "authentication", "certificate", "secondary_certificate")
+    return body_of(HubDeviceBody, {name: form.get(name, "").strip() for name in names})
 
 
 def _module(form: Form) -> ModuleBody:
-    try:
-        return ModuleBody.model_validate(
-            {"module_id": form.get("module_id", "").strip(), "authentication": form.get("authentication", "")}
-        )
-    except ValidationError as error:
-        raise _refused(error) from error
-
-
-def _refused(error: ValidationError) -> InvalidArgumentError:
-    """The first thing that a route's body does not take, as the route itself would say it."""
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    return InvalidArgumentError(f"{name}: {first['msg'][:120]}", remedy="Correct it there.")
+    return body_of(ModuleBody, {name: form.get(name, "").strip() for name in ("module_id", "authentication")})

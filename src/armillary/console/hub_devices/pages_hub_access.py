@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from armillary.console.frame import sheet
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, choices, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
@@ -60,7 +60,7 @@ def admission_section(admission: Mapping[str, Any], catalog: str, *, may_change:
         title="What is let in without attesting",
         note=f"devices that attest always are; {note}",
         columns=("Hub devices with", "State", "What it means", *(("Change",) if may_change else ())),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="",
         anchor="admission",
     )
@@ -90,7 +90,7 @@ def enrolments_section(found: Mapping[str, Any], catalog: str, now: int) -> Sect
         title="Enrolments",
         note=f"devices that register themselves; id scope {found['id_scope']}",
         columns=("Enrolment", "For", "By", "State", "Made", "Made by"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none="Nobody may register: armillary hub-enrolment create",
         anchor="enrolments",
     )
@@ -114,7 +114,7 @@ def keys_section(found: Mapping[str, Any] | None, catalog: str, role: str, *, fo
         title="Service keys",
         note="by them services call the hub as they called IoT Hub; the keys themselves are shown once",
         columns=("Key", "Allows", "Keys of devices", "Made", "Made by", "Remove"),
-        rows=sheet.rows(rows),
+        rows=rows,
         none=hidden if found is None else "There is none.",
         anchor="service-keys",
         form=form,
@@ -200,7 +200,7 @@ def enrolment_sheet(
                 title="Registered",
                 note="newest first",
                 columns=("Device", "Registration id", "First", "Last"),
-                rows=sheet.rows(rows),
+                rows=rows,
                 none="Nobody has registered by it yet.",
             ),
         ),
@@ -222,18 +222,17 @@ def admission_confirmation(catalog: str, kind: str, verb: str) -> Confirmation:
         undo = "Let in admits them again; nothing of them is lost."
     return Confirmation(
         title=title,
-        touches=(
-            ("Touches", f"Every hub device of {catalog} that shows such a thing, now and later."),
-            ("Does", does),
-            ("Leaves alone", "Devices that attest, and hub devices of the other kind."),
-            ("Undo", undo),
+        touches=touching(
+            f"Every hub device of {catalog} that shows such a thing, now and later.",
+            does,
+            "Devices that attest, and hub devices of the other kind.",
+            undo,
         ),
         label="Let in" if verb == "admit" else "Keep out",
         danger=True,
         word=catalog,
         post=below(catalog, "admission", kind, verb),
         back=list_href(catalog),
-        reason=False,
     )
 
 
@@ -253,18 +252,17 @@ def enrolment_confirmation(found: Mapping[str, Any], catalog: str, verb: str) ->
     enrolment_id = found["enrolment_id"]
     return Confirmation(
         title=f"{verb.capitalize()} the enrolment {found['name']}?",
-        touches=(
-            ("Touches", f"One enrolment of {catalog}, for {'a group of devices' if found['group'] else 'one device'}."),
-            ("Does", does),
-            ("Leaves alone", leaves),
-            ("Undo", undo),
+        touches=touching(
+            f"One enrolment of {catalog}, for {'a group of devices' if found['group'] else 'one device'}.",
+            does,
+            leaves,
+            undo,
         ),
         label=verb.capitalize(),
         danger=verb != "enable",
         word=found["name"] if verb == "delete" else "",
         post=below(catalog, "enrolments", enrolment_id, verb),
         back=below(catalog, "enrolments", enrolment_id),
-        reason=False,
     )
 
 
@@ -272,16 +270,14 @@ def key_confirmation(name: str, catalog: str) -> Confirmation:
     """What deleting a service key does."""
     return Confirmation(
         title=f"Delete the service key {name}?",
-        touches=(
-            ("Touches", f"One service key of {catalog}."),
-            ("Does", "Every service that signs with it is refused from now on."),
-            ("Leaves alone", "Devices, and other keys."),
-            ("Undo", "This cannot be undone; make another key instead."),
+        touches=touching(
+            f"One service key of {catalog}.",
+            "Every service that signs with it is refused from now on.",
+            "Devices, and other keys.",
+            "This cannot be undone; make another key instead.",
         ),
         label="Delete",
         danger=True,
-        word="",
         post=below(catalog, "service-keys", name, "delete"),
         back=f"{list_href(catalog)}#service-keys",
-        reason=False,
     )

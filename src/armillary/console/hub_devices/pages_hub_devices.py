@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from armillary.console.frame import sheet
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, choices, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
@@ -103,7 +103,7 @@ def devices_section(
         title="Hub devices",
         note="they prove that they hold a key, and nothing about what they run",
         columns=("Device", "Trust", "Shows", "Connection", "Made"),
-        rows=sheet.rows(found),
+        rows=found,
         none=f"None is called {prefix}, and no id begins so." if prefix else "None was made yet.",
         next_href=f"{LIST}?{urlencode(query)}" if page["next"] else "",
     )
@@ -269,7 +269,7 @@ def _modules(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -
         title="Modules",
         note="parts of the device that connect by themselves, each with a twin of its own",
         columns=("Module", "Shows", "State", *(("Switch", "Remove") if may_change else ())),
-        rows=sheet.rows(lines),
+        rows=lines,
         none="It has none.",
         anchor="modules",
         form=form,
@@ -397,11 +397,11 @@ def confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
     labels = {"new-keys": "Make new keys"}
     return Confirmation(
         title=title,
-        touches=(
-            ("Touches", f"One {'module' if module else 'hub device'}, which shows {SHOWS[found['authentication']]}."),
-            ("Does", does),
-            ("Leaves alone", leaves),
-            ("Undo", undo),
+        touches=touching(
+            f"One {'module' if module else 'hub device'}, which shows {SHOWS[found['authentication']]}.",
+            does,
+            leaves,
+            undo,
         ),
         label=labels.get(verb, verb.capitalize()),
         danger=verb != "enable",

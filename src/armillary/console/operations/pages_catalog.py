@@ -14,10 +14,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
-from armillary.console.device.pages_device_life import owner
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.states import BAD, GOOD, UNKNOWN, State
-from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, moment, short_id
+from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, moment, owner, short_id
 from armillary.errors import InvalidArgumentError
 
 # A verb of an offer -> whose it is: the giver's (the catalog that offers) or the taker's.
@@ -267,18 +266,11 @@ def transfer_confirmation(transfer: Mapping[str, Any], verb: str, catalog: str) 
     }[verb]
     return Confirmation(
         title=title,
-        touches=(
-            ("Touches", f"One device of {giver}, offered to {taker} by {transfer['created_by']}."),
-            ("Does", does),
-            ("Leaves alone", leaves),
-            ("Undo", undo),
-        ),
+        touches=touching(f"One device of {giver}, offered to {taker} by {transfer['created_by']}.", does, leaves, undo),
         label={"accept": "Accept", "decline": "Decline", "cancel": "Cancel the offer"}[verb],
         danger=verb != "accept",
-        word="",
         post=f"{place(catalog)}/transfers/{transfer['transfer_id']}/{verb}",
         back=f"/settings#catalog-{catalog}",
-        reason=False,
     )
 
 
@@ -287,16 +279,14 @@ def enrolment_confirmation(token: Mapping[str, Any], catalog: str) -> Confirmati
     left = counted(max(0, token["uses"] - token["used"]), "device")
     return Confirmation(
         title=f"Revoke the enrolment token {short_id(token['token_id']).short}?",
-        touches=(
-            ("Touches", f"One token of {catalog}, good for {left} more: {group_words(token)}."),
-            ("Does", "Whoever holds it enrols no device with it any more, from now on."),
-            ("Leaves alone", f"{counted(token['used'], 'device')} enrolled with it, and every other token."),
-            ("Undo", "This cannot be undone; make a new token instead."),
+        touches=touching(
+            f"One token of {catalog}, good for {left} more: {group_words(token)}.",
+            "Whoever holds it enrols no device with it any more, from now on.",
+            f"{counted(token['used'], 'device')} enrolled with it, and every other token.",
+            "This cannot be undone; make a new token instead.",
         ),
         label="Revoke",
         danger=True,
-        word="",
         post=f"{place(catalog)}/enrolment-tokens/{token['token_id']}/revoke",
         back=f"/settings#catalog-{catalog}",
-        reason=False,
     )

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from armillary.console.frame.states import SEVERITY, State, state_of
+from armillary.console.frame.states import SEVERITIES, SEVERITY, State, state_of
 from armillary.console.frame.words import Called, Moment, called, counted, grouped, joined, moment, sentence
 
-SEVERITIES = ("critical", "high", "medium", "low", "info")
 STATUSES = ("open", "acknowledged", "closed")
 # Devices named on the page; the count says how many there are.
 NAMED_DEVICES = 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, ROLLOUT, ROLLOUT_DEVICE, State, state_of
 from armillary.console.frame.words import (
     Called,
@@ -304,17 +304,13 @@ def confirmation(rollout: Mapping[str, Any], verb: str) -> Confirmation:
     }[verb]
     return Confirmation(
         title=f"{words.label} {_name(rollout)} on {_group(rollout)}?",
-        touches=(
-            ("Touches", sentence(says)),
-            ("Does", words.does),
-            ("Leaves alone", words.leaves),
-            ("Undo", words.undo),
-        ),
+        touches=touching(sentence(says), words.does, words.leaves, words.undo),
         label=words.label,
         danger=words.danger,
         word=verb if touched > WIDE_DEVICES and verb != "halt" else "",
         post=f"/updates/{rollout['rollout_id']}/{verb}",
         back=f"/updates/{rollout['rollout_id']}",
+        reason=True,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.states import BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
 from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, short_id
 
@@ -167,16 +167,15 @@ def token_confirmation(token: Mapping[str, Any], *, own: bool) -> Confirmation:
     """What revoking a token does."""
     return Confirmation(
         title=f"Revoke the token {token['name']}?",
-        touches=(
-            ("Touches", f"One token with the role {token['role']}{', the one you are signed in with' if own else ''}."),
-            ("Does", "API calls with it are refused from now on, and console sessions that it opened end."),
-            ("Leaves alone", "Other tokens, devices and what was done with it."),
-            ("Undo", "This cannot be undone; make a new token instead."),
+        touches=touching(
+            f"One token with the role {token['role']}{', the one you are signed in with' if own else ''}.",
+            "API calls with it are refused from now on, and console sessions that it opened end.",
+            "Other tokens, devices and what was done with it.",
+            "This cannot be undone; make a new token instead.",
         ),
         label="Revoke",
         danger=True,
         word="revoke" if own else "",
         post=f"/settings/tokens/{token['token_id']}/revoke",
         back="/settings",
-        reason=False,
     )

@@ -12,11 +12,27 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
-from armillary.console.frame.sessions import SignedIn
 from armillary.identity.operator import Operator
 
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn(Operator):
+    """An operator who signed in to the console.
+
+    Attributes:
+        token_id: Which token; asked for again at every request.
+    """
+
+    token_id: str
+
+    @property
+    def catalog_id(self) -> UUID | None:
+        """The token's catalog, by the name that the API's routes know it by."""
+        return self.catalog
 
 
 class DoorSource(Protocol):

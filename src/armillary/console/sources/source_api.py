@@ -18,8 +18,7 @@ from armillary.api.http.route import allows
 from armillary.api.native.parameters import V1
 from armillary.api.native.service.policy import policy_of
 from armillary.api.views import hub as views_hub, service as views
-from armillary.console.frame.sessions import SignedIn
-from armillary.console.sources.source import Document, Sources
+from armillary.console.sources.source import Document, SignedIn, Sources
 from armillary.console.sources.source_application import ServiceApplication
 from armillary.engines.records.schema.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError, PermissionDeniedError

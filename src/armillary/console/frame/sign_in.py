@@ -10,54 +10,55 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.desk import Desk, drop_cookie, local_path, set_cookie
-from armillary.console.frame.guard import DOOR_COOKIE, SESSION_COOKIE, THEME_COOKIE, read_form
+from armillary.console.frame.console import Console
+from armillary.console.frame.flash import local_path
+from armillary.console.frame.guard import SESSION_COOKIE, SIGN_IN_COOKIE, THEME_COOKIE, read_form
 from armillary.console.frame.sessions import LIFETIME_S
 from armillary.errors import InvalidArgumentError, PermissionDeniedError, UnauthenticatedError
 
 # The sign-in form may lie open over a lunch; afterwards it is simply made anew.
-DOOR_S = 3600
+SIGN_IN_S = 3600
 YEAR_S = 365 * 24 * 3600
 # Longer than any token that this service makes; what is longer is not looked up.
 MAX_SECRET_CHARS = 512
 
 
-async def show_sign_in(desk: Desk, request: Request) -> Response:
+async def show_sign_in(console: Console, request: Request) -> Response:
     """The sign-in page."""
-    return sign_in_page(desk, request, back=request.query_params.get("back", "/fleet"))
+    return sign_in_page(console, request, back=request.query_params.get("back", "/fleet"))
 
 
-def sign_in_page(desk: Desk, request: Request, *, back: str, said: str = "", status: int = 200) -> Response:
+def sign_in_page(console: Console, request: Request, *, back: str, said: str = "", status: int = 200) -> Response:
     """The sign-in page, with what went wrong if something did."""
-    door = request.cookies.get(DOOR_COOKIE) or secrets.token_urlsafe(32)
-    response = desk.bare_page(
+    cookie = request.cookies.get(SIGN_IN_COOKIE) or secrets.token_urlsafe(32)
+    response = console.bare_page(
         request,
         "sign_in.html",
-        door=door,
+        cookie=cookie,
         status=status,
         page={"back": local_path(back), "said": {"kind": "bad", "text": said} if said else None},
     )
-    set_cookie(response, DOOR_COOKIE, door, max_age_s=DOOR_S)
+    set_cookie(response, SIGN_IN_COOKIE, cookie, max_age_s=SIGN_IN_S)
     return response
 
 
-async def sign_in(desk: Desk, request: Request) -> Response:
+async def sign_in(console: Console, request: Request) -> Response:
     """Open a session for a valid token; always under a new name."""
     try:
-        form = await read_form(request, desk.seal, request.cookies.get(DOOR_COOKIE, ""))
+        form = await read_form(request, console.seal, request.cookies.get(SIGN_IN_COOKIE, ""))
     except PermissionDeniedError:
         return sign_in_page(
-            desk, request, back="/fleet", said="This form was too old or not ours. Please sign in again.", status=403
+            console, request, back="/fleet", said="This form was too old or not ours. Please sign in again.", status=403
         )
     back = local_path(form.get("back", "/fleet"))
     secret = form.get("token", "").strip()
     try:
         if not 0 < len(secret) <= MAX_SECRET_CHARS:
             raise UnauthenticatedError("no token was given")  # noqa: TRY301 - same answer as a wrong token
-        operator = await run_in_threadpool(desk.sources.door.sign_in, secret)
+        operator = await run_in_threadpool(console.sources.door.sign_in, secret)
     except UnauthenticatedError:
         return sign_in_page(
-            desk,
+            console,
             request,
             back=back,
             said="This token is not valid: it is mistyped, has ended or was revoked.",
@@ -65,28 +66,28 @@ async def sign_in(desk: Desk, request: Request) -> Response:
         )
     except PermissionDeniedError as error:
         said = f"{error.message[:1].upper()}{error.message[1:]}. {error.remedy}"
-        return sign_in_page(desk, request, back=back, said=said, status=403)
+        return sign_in_page(console, request, back=back, said=said, status=403)
     response = RedirectResponse(back, 303)
-    set_cookie(response, SESSION_COOKIE, desk.sessions.open(operator, desk.now()), max_age_s=LIFETIME_S)
-    drop_cookie(response, DOOR_COOKIE)
+    set_cookie(response, SESSION_COOKIE, console.sessions.open(operator, console.now()), max_age_s=LIFETIME_S)
+    drop_cookie(response, SIGN_IN_COOKIE)
     return response
 
 
-async def sign_out(desk: Desk, request: Request) -> Response:
+async def sign_out(console: Console, request: Request) -> Response:
     """End the session, here and in the browser."""
     cookie = request.cookies.get(SESSION_COOKIE, "")
-    await read_form(request, desk.seal, cookie)
-    desk.sessions.close(cookie)
+    await read_form(request, console.seal, cookie)
+    console.sessions.close(cookie)
     response = RedirectResponse("/sign-in", 303)
     drop_cookie(response, SESSION_COOKIE)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
-async def choose_theme(desk: Desk, request: Request) -> Response:
+async def choose_theme(console: Console, request: Request) -> Response:
     """Keep the chosen theme in a cookie, so that it works without script and never flashes."""
     cookie = request.cookies.get(SESSION_COOKIE, "")
-    form = await read_form(request, desk.seal, cookie)
+    form = await read_form(request, console.seal, cookie)
     theme = form.get("theme", "")
     if theme not in ("light", "dark", "system"):
         raise InvalidArgumentError(
@@ -112,3 +113,13 @@ def ask_to_sign_in(request: Request) -> Response:
     if request.cookies.get(SESSION_COOKIE):
         drop_cookie(response, SESSION_COOKIE)
     return response
+
+
+def set_cookie(response: Response, name: str, value: str, *, max_age_s: int) -> None:
+    """Set a cookie that no script reads, no other site sends and no plain connection carries."""
+    response.set_cookie(name, value, max_age=max_age_s, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def drop_cookie(response: Response, name: str) -> None:
+    """Remove a cookie with the same attributes it was set with."""
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")

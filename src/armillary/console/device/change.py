@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One device, changed: its standing, its name, a desired property; each as the API does it, with its audit line."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from armillary.api.native.service.device_names import MAX_TEXT_CHARACTERS, NameBody
+from armillary.console.device import pages_device_life as life
+from armillary.console.device.pages_device_data import place
+from armillary.console.device.read import other_catalogs
+from armillary.console.frame.acting import Form, confirmed, json_of, permit, reason_of, verb_of
+from armillary.console.frame.asking import ask
+from armillary.console.frame.console import Visit
+from armillary.console.frame.flash import done
+from armillary.errors import InvalidArgumentError
+
+
+def change_device(visit: Visit, form: Form) -> Response:
+    """Revoke, restore, release, decommission or offer a device."""
+    verb = verb_of(visit, life.VERBS, "devices", "device's page")
+    permit(visit, life.VERBS[verb])
+    fleet = visit.sources.fleet
+    found = fleet.device(visit.params["device_id"])
+    catalogs = other_catalogs(visit, found, verb)
+    confirmed(life.confirmation(found, verb, catalogs), form)
+    if verb == "offer":
+        fleet.offer(visit.operator, found, _chosen(form, catalogs))
+    elif verb == "decommission":
+        fleet.decommission(visit.operator, found["device_id"], reason_of(form))
+    elif verb == "revoke":
+        fleet.revoke(visit.operator, found["device_id"], reason_of(form))
+    elif verb == "restore":
+        fleet.restore(visit.operator, found["device_id"])
+    else:
+        fleet.release(visit.operator, found["device_id"])
+    return done(place(found["device_id"]), verb.removesuffix("e") + "ed")
+
+
+def name_device(visit: Visit, form: Form) -> Response:
+    """Call a device of either kind by another name."""
+    permit(visit, "device-name")
+    body = NameBody(name=form.get("name", "")[:MAX_TEXT_CHARACTERS])
+    found = ask(visit, "name_device", device_id=visit.params["device_id"], body=body)
+    return done(place(found["device_id"]), "renamed")
+
+
+def set_desired(visit: Visit, form: Form) -> Response:
+    """Set or remove one desired property of a device's twin."""
+    permit(visit, "twin")
+    name, text = form.get("name", "").strip(), form.get("value", "").strip()
+    if not name or any(character in name for character in ".$#") or not name.isprintable() or " " in name:
+        raise InvalidArgumentError(
+            f"property name: expected no blank, '.', '$' or '#', got {name[:40]!r}", remedy="Choose another name."
+        )
+    value = json_of(text, "desired value")
+    found = visit.sources.fleet.device(visit.params["device_id"])
+    visit.sources.hub.patch_desired(visit.operator, found["device_id"], {name: value})
+    return done(f"{place(found['device_id'])}#twin", "desired")
+
+
+def _chosen(form: Form, choices: tuple[tuple[str, str], ...]) -> str:
+    chosen = form.get("to", "")
+    if chosen not in {value for value, _ in choices}:
+        raise InvalidArgumentError("no catalog was chosen", remedy="Go back and choose one. Nothing was changed.")
+    return chosen

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands: direct methods that people call, what devices answered, and which were called before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from armillary.console.frame.console import Visit
+from armillary.console.frame.values import json_text, value_text
+from armillary.errors import ArmillaryError
+
+# Calls are kept in the audit log alone, which is read by number and not by device: a device's are looked for among so
+# many of its newest lines, and so many are shown.
+AUDIT_LINES = 1000
+COMMANDS = 20
+
+
+def send(
+    visit: Visit,
+    devices: Sequence[Mapping[str, Any]],
+    method: str,
+    parameters: Any,
+    *,
+    label: str,
+    crumbs: tuple[tuple[str, str], ...],
+) -> Response:
+    """Call a method of devices (``device_id`` and ``label`` of each), and show what each answered.
+
+    Args:
+        visit: Of the operator.
+        devices: One after the other.
+        method: Its name.
+        parameters: As JSON; None for none.
+        label: What people call it.
+        crumbs: The page that it was sent from, behind what that stands below.
+    """
+    lines = [_call(visit, each, method, parameters) for each in devices]
+    view = {"label": label, "back": crumbs[-1][1], "crumbs": crumbs, "lines": lines}
+    return visit.page("command_result.html", view=view)
+
+
+def sent_before(visit: Visit, device_id: str) -> list[dict[str, Any]]:
+    """Audit lines of a device's newest commands, newest first."""
+    lines = visit.sources.house.audit(after=None, limit=AUDIT_LINES)["items"]
+    return [each for each in lines if each["operation"] == "device.method" and each["target"] == device_id][:COMMANDS]
+
+
+def _call(visit: Visit, device: Mapping[str, Any], method: str, parameters: Any) -> dict[str, Any]:
+    line = {"label": device["label"], "href": f"/devices/{device['device_id']}"}
+    try:
+        answer = visit.sources.application.call(visit.operator, device["device_id"], method, parameters)
+    except ArmillaryError as error:
+        return line | {"state": {"kind": "bad", "word": "no answer"}, "said": error.message}
+    good = 200 <= answer["status"] < 300
+    said = "" if answer["payload"] is None else value_text(json_text(answer["payload"]), "")
+    return line | {"state": {"kind": "good" if good else "bad", "word": f"answered {answer['status']}"}, "said": said}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What pages ask, and how they answer: the API's routes, what a role may change, the device that somebody means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.console import Visit
+from armillary.console.frame.sheet import Sheet
+from armillary.console.frame.sort import sorted_sheet
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
+
+# Devices that are listed where one was meant.
+LISTED = 8
+
+
+def show(visit: Visit, made: Sheet, status: int = 200) -> Response:
+    """A sheet in its frame."""
+    return visit.page("sheet.html", status=status, view=sorted_sheet(made, visit.here))
+
+
+def confirm(visit: Visit, asked: Confirmation, notice: str = "") -> Response:
+    """The page that asks before something is done; ``notice`` says why it asks again."""
+    return visit.page("confirm.html", status=409 if notice else 200, view=asked, notice=notice)
+
+
+def ask(visit: Visit, question: str, **arguments: Any) -> dict[str, Any]:
+    """The answer of an API route."""
+    return visit.sources.application.ask(visit.operator, question, **arguments)
+
+
+def may(visit: Visit, area: str) -> bool:
+    """Whether the operator may change an area."""
+    return visit.sources.door.may_change(visit.operator, area)
+
+
+def catalogs(visit: Visit) -> list[str]:
+    """Names of all catalogs."""
+    return [str(each["name"]) for each in visit.sources.house.catalog_names()]
+
+
+def meant(visit: Visit, text: str) -> str:
+    """The id of the device that a name, an id, or the first digits of one mean.
+
+    Raises:
+        NotFoundError: none.
+        InvalidArgumentError: nothing was typed, or several are meant; they are listed.
+    """
+    asked = text.strip()[:MAX_NAME_CHARACTERS]
+    if not asked:
+        raise InvalidArgumentError("no device was named", remedy="Type its name, its id, or the first digits of it.")
+    found = ask(visit, "find_device", text=asked)["items"]
+    if not found:
+        raise NotFoundError(
+            f"no device is called {asked!r}, and no id begins so",
+            remedy="Type its name as it stands, its id, or four or more first digits of it.",
+        )
+    if len(found) > 1:
+        listed = ", ".join(f"{each['name']} ({each['device_id'][:12]})" for each in found[:LISTED])
+        raise InvalidArgumentError(
+            f"{asked!r} means {len(found)} devices: {listed}", remedy="Type the id of one, or its first digits."
+        )
+    return str(found[0]["device_id"])

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all requests share, and one request: who asks, the frame around a page, and rendering.
+
+The frame is the rail, the operator, the theme and the last action's message; a place's page is put into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from armillary.console.frame import flash
+from armillary.console.frame.assets import Assets
+from armillary.console.frame.guard import SESSION_COOKIE, THEME_COOKIE
+from armillary.console.frame.sessions import FormSeal, Sessions
+from armillary.console.frame.words import grouped
+from armillary.console.sources.source import SignedIn, Sources
+from armillary.errors import UnauthenticatedError
+
+# The left rail: only what exists.
+PLACES = (
+    ("Fleet", "/fleet"),
+    ("Hub", "/dashboards"),
+    ("Updates", "/updates"),
+    ("Findings", "/findings"),
+    ("Audit", "/audit"),
+    ("Settings", "/settings"),
+)
+# Within the hub: what devices say and what is made of it.
+HUB_PLACES = (
+    ("Dashboards", "/dashboards"),
+    ("Devices", "/hub-devices"),
+    ("Alerts", "/alerts"),
+    ("Rules", "/rules"),
+    ("Templates", "/templates"),
+    ("Groups", "/groups"),
+    ("Jobs", "/jobs"),
+    ("Exports", "/exports"),
+)
+# place -> beginnings of the paths that belong to it, where these are more than its own.
+BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "/fleet": ("/fleet", "/devices"),
+        "/dashboards": (*(href for _, href in HUB_PLACES), "/hub-", "/new-"),
+        "/hub-devices": ("/hub-", "/new-hub-device"),
+        "/templates": ("/templates", "/new-template"),
+    }
+)
+# theme now -> (theme that the button chooses next, word on the button). "" follows the system.
+THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"": ("dark", "Theme: auto"), "dark": ("light", "Theme: dark"), "light": ("system", "Theme: light")}
+)
+
+
+class SignInNeededError(UnauthenticatedError):
+    """Nobody is signed in, or the token behind the session no longer stands."""
+
+
+class Console:
+    """What all requests share: sources, sessions, form seal, static files, templates."""
+
+    def __init__(self, sources: Sources, clock: Callable[[], float]) -> None:
+        self.sources = sources
+        self.sessions = Sessions()
+        self.seal = FormSeal()
+        self.assets = Assets.load()
+        self._clock = clock
+        self._templates = Environment(
+            loader=PackageLoader("armillary.console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals["static"] = self.assets.url
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self._clock())
+
+    def visit(self, request: Request) -> Visit:
+        """Who asks. The token behind the session is asked for every time: a revoked one ends the session now.
+
+        Raises:
+            SignInNeededError: nobody is signed in, the session's time is over, or its token no longer stands.
+        """
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        session = self.sessions.find(cookie, self.now()) if cookie else None
+        operator = self.sources.door.standing(session.operator) if session else None
+        if operator is None:
+            self.sessions.close(cookie)
+            raise SignInNeededError("Nobody is signed in.", remedy="Sign in with an operator token.")
+        query = dict(request.query_params)
+        here = request.url.path + (f"?{urlencode(query)}" if query else "")
+        return Visit(self, operator, cookie, here, query, request.path_params, theme_of(request), self.now())
+
+    def bare_page(
+        self, request: Request, template: str, *, cookie: str = "", status: int = 200, **values: Any
+    ) -> Response:
+        """A page without the frame: sign-in, and problems of somebody who is not signed in."""
+        frame = {
+            "now": self.now(),
+            "theme": theme_of(request),
+            "operator": None,
+            "form_token": self.seal.token(cookie),
+            "said": None,
+            "back": "/fleet",
+            **values.pop("page", {}),
+        }
+        return self.render(template, frame, status, values)
+
+    def render(self, template: str, frame: Mapping[str, Any], status: int, values: Mapping[str, Any]) -> Response:
+        """A template with its frame, which it knows as ``page``, and its values."""
+        return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a signed-in operator.
+
+    Attributes:
+        console: What all requests share.
+        here: Path and query of the page, as its links and its refresh use it.
+        now: Unix seconds.
+    """
+
+    console: Console
+    operator: SignedIn
+    cookie: str
+    here: str
+    query: Mapping[str, str]
+    params: Mapping[str, str]
+    theme: str
+    now: int
+
+    @property
+    def sources(self) -> Sources:
+        """What pages ask."""
+        return self.console.sources
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page in its frame."""
+        severities = self.sources.fleet.summary()["open_findings"]
+        grave = severities.get("critical", 0) + severities.get("high", 0)
+        total = sum(severities.values())
+        path = self.here.partition("?")[0]
+        places = [
+            {
+                "name": name,
+                "href": href,
+                "current": path.startswith(BELOW.get(href, (href,))),
+                "count": grouped(total) if name == "Findings" and total else "",
+                "kind": "bad" if grave else "attention",
+            }
+            for name, href in PLACES
+        ]
+        next_theme, theme_label = THEMES[self.theme]
+        frame = {
+            "now": self.now,
+            "theme": self.theme,
+            "next_theme": next_theme,
+            "theme_label": theme_label,
+            "places": places,
+            "operator": self.operator,
+            "here": flash.without_message(self.here),
+            "form_token": self.console.seal.token(self.cookie),
+            "hub_places": [
+                (name, href, path.startswith(BELOW[href] if href != "/dashboards" and href in BELOW else (href,)))
+                for name, href in HUB_PLACES
+            ],
+            "flash": flash.message(self.query),
+        }
+        return self.console.render(template, frame, status, values)
+
+    def fragment(self, template: str, **values: Any) -> Response:
+        """A part of a page, for htmx to put in its place."""
+        frame = {"now": self.now, "form_token": self.console.seal.token(self.cookie)}
+        return self.console.render(template, frame, 200, values)
+
+
+def theme_of(request: Request) -> str:
+    """The theme that was chosen, or "" to follow the system."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""

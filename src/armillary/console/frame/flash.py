@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flash messages: what a page says once, after an action led back to it (POST, redirect, GET).
+
+The address carries only a message's key, so that nobody can write on our page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from starlette.responses import RedirectResponse, Response
+
+# Name in the query of an address.
+PARAMETER: Final = "told"
+_SAVED: Final = "Saved. The version before stays in the application's history."
+_DELETED: Final = "Deleted. Its versions stay in the application's history for a while."
+# Key -> text. All are drawn as good but those of ATTENTION.
+MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "halt": "Halted. No further device is offered this update; Resume continues.",
+        "resume": "Resumed. The planner continues with the next cohort.",
+        "roll-back": "Rolling back. Devices are offered the deployment before at their next check-in.",
+        "renamed": "Renamed. It is shown and found by this name everywhere.",
+        "revoked": "Revoked. The device gets no certificate and the hub has let it go; Restore undoes it.",
+        "restored": "Restored. The device can check in again.",
+        "released": "Released. The next machine that proves this identity becomes the device; two that go on are held "
+        "again.",
+        "decommissioned": "Out of service. It opens nothing and is nobody's; it comes back only by an enrolment that "
+        "is allowed.",
+        "offered": "Offered. Nothing moves before the other catalog accepts; the offer can be cancelled.",
+        "desired": "Set. The device is told at once if it is connected, else when it connects.",
+        "acknowledged": "Acknowledged. It is listed under that status until somebody closes it.",
+        "closed": "Closed. If it is seen again, a new finding opens.",
+        "transfer-accept": "Accepted. The device sits in no device group yet: armillary device assign.",
+        "transfer-decline": "Declined. The device stays with its owner.",
+        "transfer-cancel": "Cancelled. Nobody can accept the offer any more.",
+        "enrolment-revoked": "Revoked. It enrols no device any more; those it enrolled stay.",
+        "created": "Created. Every later change is kept in the application's history, too.",
+        "kept": _SAVED,
+        "deleted": _DELETED,
+        "acknowledged-alert": "Acknowledged. It is listed under that status.",
+        "published": "Published. This version never changes; devices can have it.",
+        "begun": "Begun. The page shows how it is getting on.",
+        "cancelled": "Cancelled. No other device begins; those under way still get their result.",
+        "dashboard": _SAVED,
+        "dashboard-deleted": _DELETED,
+        "tile-removed": "Removed. The other tiles stay where they were.",
+        "template-made": "Made. It is a draft: publish it, then devices can have it.",
+        "draft-kept": "Saved in the draft. The draft before stays in the application's history.",
+        "draft-begun": "Begun. No device has the draft before it is published.",
+        "template-given": "Done. What it sends is judged so from now on.",
+        "template-moved": "Moved. Devices that were moved are judged by this version now.",
+        "cloud-kept": "Saved. Rules that compare with it do so from now on.",
+        "hub-device-made": "Made. It may connect as soon as its catalog admits what it shows.",
+        "hub-disabled": "Disabled. Its connection is closed and it is let in no more; Enable undoes it.",
+        "hub-enabled": "Enabled. It may connect with what it shows.",
+        "hub-deleted": "Deleted, with its twin, messages and files.",
+        "module-made": "Made. It connects with what its device shows.",
+        "let-in": "Let in. They may connect now, and attest nothing.",
+        "kept-out": "Kept out. Those that were connected are cut off.",
+        "enrolment-disabled": "Disabled. Nobody registers by it; Enable undoes it.",
+        "enrolment-enabled": "Enabled. Devices that show what it names may register.",
+        "enrolment-deleted": "Deleted. Nobody registers by it any more.",
+        "service-key-deleted": "Deleted. Services that sign with it are refused.",
+        "token-revoked": "Revoked. Its sessions ended with it.",
+    }
+)
+ATTENTION: Final = frozenset({"let-in"})
+
+
+def message(query: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Kind and text of the message that an address asks for; None for none."""
+    key = query.get(PARAMETER, "")
+    return {"kind": "attention" if key in ATTENTION else "good", "text": MESSAGES[key]} if key in MESSAGES else None
+
+
+def without_message(here: str) -> str:
+    """An address without its message, so that a refresh does not repeat it."""
+    path, _, query = here.partition("?")
+    kept = [part for part in query.split("&") if part and not part.startswith(f"{PARAMETER}=")]
+    return path + (f"?{'&'.join(kept)}" if kept else "")
+
+
+def local_path(asked: str) -> str:
+    """``asked`` when it is a path of this console, else the fleet: a form must not lead to another site."""
+    harmless = asked.startswith("/") and not asked.startswith("//") and "\\" not in asked and asked.isprintable()
+    return asked if harmless else "/fleet"
+
+
+def done(path: str, key: str) -> Response:
+    """Lead back to ``path``, which then shows the message ``key``."""
+    path, _, fragment = local_path(path).partition("#")
+    here = without_message(path)
+    return RedirectResponse(
+        f"{here}{'&' if '?' in here else '?'}{PARAMETER}={key}{'#' + fragment if fragment else ''}", 303
+    )

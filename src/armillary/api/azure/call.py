@@ -7,9 +7,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import quote, urlencode
 
+from fastapi import Depends
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
@@ -99,6 +100,9 @@ def azure_call(request: Request) -> AzureCall:
         for name, value in request.path_params.items()
     }
     return AzureCall(request, service_of(request), operator_of(request).name, parts)
+
+
+Call = Annotated[AzureCall, Depends(azure_call)]
 
 
 def paging(request: Request) -> Paging:

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
-from armillary.api.azure.call import AzureCall, azure_call, deleted, get_or_create, whole
+from armillary.api.azure.call import AzureCall, Call, deleted, get_or_create, whole
 from armillary.api.azure.requests import CatalogBody, DeviceGroupBody, ListDeviceGroupsBody, ProductBody
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup, Product
 
-Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body
 
 

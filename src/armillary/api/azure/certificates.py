@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import Depends
 
 from armillary.api.azure import bodies, names
-from armillary.api.azure.call import AzureCall, azure_call, whole
+from armillary.api.azure.call import Call, whole
 from armillary.api.azure.operations import utc
 from armillary.api.azure.requests import NonceBody
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.service.authority.issued import thumbprint
 
-Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body
 
 

@@ -11,15 +11,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
-from armillary.api.azure.call import AzureCall, accepted, azure_call, created, paged
+from armillary.api.azure.call import AzureCall, Call, accepted, created, paged
 from armillary.api.azure.requests import CapabilityBody, ClaimBody, DeviceBody
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.tenure import tenures
@@ -34,7 +32,6 @@ from armillary.engines.records.schema.rows import (
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.assemble import SecurityService
 
-Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body
 
 

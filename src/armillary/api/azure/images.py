@@ -11,15 +11,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Depends
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
-from armillary.api.azure.call import AzureCall, accepted, azure_call, base_url, created, deleted, paged
+from armillary.api.azure.call import AzureCall, Call, accepted, base_url, created, deleted, paged
 from armillary.api.azure.requests import DeployedImage, DeploymentBody, ImageBody
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.native.parameters import V1
@@ -27,7 +25,6 @@ from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.image import package as image_package
 
-Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body
 
 

@@ -8,19 +8,14 @@ any operation says Succeeded; subscriptions and resource groups own nothing; err
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Depends
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from armillary.api.azure import catalogs, certificates, devices, images, names, operations
 from armillary.api.azure.bodies import Body
-from armillary.api.azure.call import AzureCall, azure_call, base_url
+from armillary.api.azure.call import Call, base_url
 from armillary.api.http.route import READER, Reach, Route
 from armillary.errors import NotFoundError
-
-Call = Annotated[AzureCall, Depends(azure_call)]
 
 # Where the names stand in a resource id that an operation may have as its result.
 _DEVICE_WORDS = ["subscriptions", "resourceGroups", "providers", "catalogs", "products", "deviceGroups", "devices"]

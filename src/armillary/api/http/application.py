@@ -83,7 +83,7 @@ def application(
     app.state.started_at = time.time()
     app.state.closing = asyncio.Event()
     app.state.budgets = Budgets()
-    app.state.applications = None  # whoever plays simulated devices sets it
+    app.state.applications = None  # until a service that plays simulated devices has them
     problems.install(app, shapes.form)
     mount(app, shapes)
     app.add_middleware(CanonicalPaths, shapes=shapes)

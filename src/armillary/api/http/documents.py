@@ -34,6 +34,12 @@ def as_document(value: object) -> Any:
     raise TypeError(f"a row holds a {type(value).__name__}")
 
 
-def as_page(page: Page[T], document: Callable[[T], dict[str, Any]] = as_document) -> dict[str, Any]:
+def row_document(row: object) -> dict[str, Any]:
+    """A row as :func:`as_document` has it."""
+    found: dict[str, Any] = as_document(row)
+    return found
+
+
+def as_page(page: Page[T], document: Callable[[T], dict[str, Any]] = row_document) -> dict[str, Any]:
     """A page of rows: ``{"items": [...], "next": cursor or null}``."""
     return {"items": [document(item) for item in page.items], "next": page.next_cursor}

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
+from starlette.responses import Response
+
 from armillary.api.http.json_body import MAX_VALUES
 
 PUBLIC: Final = "public"  # no token: says nothing about devices or people
@@ -67,7 +69,9 @@ class Route:
         values: JSON values of its body, at most.
         lists: Parameters of the query that may be there several times. None of them decides what a token reaches.
         reads_query: Whether the endpoint checks the query itself.
-        options: More for FastAPI.
+        answer: Class of its answers; None for JSON.
+        media_type: Of its answers, where they are text and no JSON.
+        body_media_type: Of its body, where that is text and no JSON.
     """
 
     method: str
@@ -84,7 +88,9 @@ class Route:
     values: int = MAX_VALUES
     lists: frozenset[str] = frozenset()
     reads_query: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
+    answer: type[Response] | None = None
+    media_type: str = ""
+    body_media_type: str = ""
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
+from fastapi.datastructures import Default
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
 from fastapi.params import Query
@@ -153,10 +154,16 @@ def _add(app: FastAPI, row: Route, shape: Shape) -> None:
         # Answers are documents already (documents.py): a model of "any object" a route would only cost memory.
         response_model=None,
         status_code=row.status,
+        response_class=row.answer or Default(JSONResponse),
+        responses={200: _text(row.media_type)} if row.media_type else None,
         tags=[row.tag],
         include_in_schema=bool(row.tag),
-        **row.options,
+        openapi_extra={"requestBody": _text(row.body_media_type)} if row.body_media_type else None,
     )
+
+
+def _text(media_type: str) -> dict[str, Any]:
+    return {"content": {media_type: {"schema": {"type": "string"}}}}
 
 
 def answering(endpoint: Callable[..., Any], status: int) -> Callable[..., Response]:

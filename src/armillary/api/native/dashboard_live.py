@@ -16,9 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from armillary.api.native.dashboard_devices import Devices
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.device_facts import of_catalog
+from armillary.platform.dashboards.devices import Devices
 from armillary.twin.author.dashboard import Dashboard
 
 if TYPE_CHECKING:

@@ -52,34 +52,14 @@ does for `/api/devices` and what else is served in the shape of IoT Central's pu
 Errors are problem details (RFC 9457) with a stable `code` and a `remedy`. Lists are `{"items": [...], "next": cursor}`;
 pass `next` as `after` for the next page. Times are Unix seconds UTC unless a name ends in `_ms`.
 """
-ROUTES: Final = (
-    *status.ROUTES,
-    *applications.ROUTES,
-    *authorities.ROUTES,
-    *devices.ROUTES,
-    *device_names.ROUTES,
-    *enrolment.ROUTES,
-    *life.ROUTES,
-    *transfer.ROUTES,
-    *operations.ROUTES,
-    *policy.ROUTES,
-    *firmware.ROUTES,
-    *telemetry.ROUTES,
-    *series.ROUTES,
-    *templates.ROUTES,
-    *messages.ROUTES,
-    *application_files.ROUTES,
-    *files.ROUTES,
-    *groups.ROUTES,
-    *jobs.ROUTES,
-    *exports.ROUTES,
-    *organisations.ROUTES,
-    *dashboards.ROUTES,
-    *rules.ROUTES,
-    *hub_devices.ROUTES,
-    *hub_enrolments.ROUTES,
-    *hub_service_keys.ROUTES,
-    *tpm.ROUTES,
+ROUTES: Final = tuple(
+    route
+    for module in (
+        *(status, applications, authorities, devices, device_names, enrolment, life, transfer, operations, policy),
+        *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
+        *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm),
+    )
+    for route in module.ROUTES
 )
 
 

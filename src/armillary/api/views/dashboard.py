@@ -15,11 +15,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from armillary.api.http.tenure import own_through, whole_hours_since
-from armillary.api.native.dashboard_devices import Devices
 from armillary.engines.series.values.fleet import FleetBucket
 from armillary.engines.series.values.query import bucket_width
 from armillary.engines.series.values.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
+from armillary.platform.dashboards.devices import Devices
 from armillary.twin.author.dashboard import Dashboard, Place, Tile, state_of
 from armillary.twin.template.value_names import as_fields
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from armillary.api.http.documents import as_document, as_page
+from armillary.api.http.documents import as_document, as_page, row_document
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
 from armillary.rollout import policy as rollout_policy
@@ -30,8 +30,7 @@ UNFINISHED = ("running", "held", "rolling-back")
 
 def fleet(service: SecurityService, *, catalog: str | None = None) -> Document:
     """The fleet in numbers (:class:`FleetSummary`), of one catalog or of all."""
-    document: Document = as_document(service.registry.devices.summary(catalog))
-    return document
+    return row_document(service.registry.devices.summary(catalog))
 
 
 def devices(
@@ -229,8 +228,7 @@ def releases(service: SecurityService, *, chip: str | None = None) -> Document:
 
 def release(service: SecurityService, release_id: UUID) -> Document:
     """An OS release."""
-    document: Document = as_document(service.releases.get(release_id))
-    return document
+    return row_document(service.releases.get(release_id))
 
 
 def floors(service: SecurityService, *, chip: str | None = None) -> Document:
@@ -245,8 +243,7 @@ def audit(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None
 
 def audit_verification(service: SecurityService) -> Document:
     """The walk over the whole audit chain: ``lines``, ``head`` (note it elsewhere), ``broken_at`` or None."""
-    document: Document = as_document(service.audit.verify())
-    return document
+    return row_document(service.audit.verify())
 
 
 def tokens(service: SecurityService) -> Document:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from armillary.api.native.authored import PARSERS, document_of
-from armillary.api.native.dashboard_devices import Devices
 from armillary.api.native.dashboard_live import batches, wanted_of
 from armillary.api.native.hub import (
     hub_devices as native_hub_devices,
@@ -35,6 +34,7 @@ from armillary.console.sources.source import Document
 from armillary.engines.documents.document import check_id
 from armillary.errors import NotFoundError
 from armillary.identity.operator import Operator
+from armillary.platform.dashboards.devices import Devices
 from armillary.twin.author.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:

@@ -188,16 +188,8 @@ _row = partial(Route, tag="hub")
 _FILES = DEVICE + "/files"
 ROUTES = (
     _row("GET", _FILES, list_files, READER),
-    _row("GET", _FILES + "/{upload_id}", download_file, READER, options={"response_class": FileResponse}),
+    _row("GET", _FILES + "/{upload_id}", download_file, READER, answer=FileResponse),
     _row("DELETE", _FILES + "/{upload_id}", delete_file, CONTRIBUTOR),
     # Its address is signed (hub/devices/files.py). A wrong query is answered as Put Blob does.
-    Route(
-        "PUT",
-        UPLOAD,
-        put_upload,
-        PUBLIC,
-        body_limit=MAX_PUT_BYTES,
-        reads_query=True,
-        options={"response_class": Response},
-    ),
+    Route("PUT", UPLOAD, put_upload, PUBLIC, body_limit=MAX_PUT_BYTES, reads_query=True, answer=Response),
 )

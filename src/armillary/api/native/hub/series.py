@@ -192,27 +192,18 @@ def _import(request: Request, body: bytes) -> dict[str, Any]:
 
 
 # Some thirty thousand points as CSV: what is put back in one commit, a few tenths of a second.
-IMPORT_LIMIT_BYTES = 4 << 20
+IMPORT_BYTES = 4 << 20
 _row = partial(Route, tag="hub")
+_file = partial(_row, lists=frozenset({"metric"}), answer=StreamingResponse, media_type="text/csv")
+_csv = partial(_row, body_limit=IMPORT_BYTES, body_media_type="text/csv")
 _TELEMETRY, _GROUP = DEVICE + "/telemetry", V1 + "/groups/{group_id}/telemetry"
-_CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
-_file = partial(
-    _row, lists=frozenset({"metric"}), options={"response_class": StreamingResponse, "responses": {200: _CSV}}
-)
 ROUTES = (
     _row("GET", _TELEMETRY + "/raw", device_raw, READER),
     _file("GET", _TELEMETRY + "/export", export_device, READER),
     _row("GET", _GROUP + "/aggregate", group_aggregate, READER, narrowed=True),
     _row("GET", _GROUP + "/latest", group_latest, READER, narrowed=True),
     _file("GET", _GROUP + "/export", export_group, READER, narrowed=True),
-    _row(
-        "POST",
-        V1 + "/telemetry/import",
-        import_telemetry,
-        CONTRIBUTOR,
-        body_limit=IMPORT_LIMIT_BYTES,
-        options={"openapi_extra": {"requestBody": _CSV}},
-    ),
+    _csv("POST", V1 + "/telemetry/import", import_telemetry, CONTRIBUTOR),
     _row("GET", V1 + "/telemetry/retention", show_retention, READER),
     _row("PUT", V1 + "/telemetry/retention", put_retention, ADMINISTRATOR),
 )

@@ -128,14 +128,11 @@ async def invoke_method(
 
 
 _row = partial(Route, tag="hub")
-_STREAM = {
-    "response_class": StreamingResponse,
-    "responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
-}
+_stream = partial(_row, answer=StreamingResponse, media_type="text/event-stream")
 ROUTES = (
     _row("GET", DEVICE + "/telemetry", device_telemetry, READER),
     _row("GET", DEVICE + "/telemetry/series", device_series, READER),
-    _row("GET", DEVICE + "/telemetry/stream", device_stream, READER, options=_STREAM),
+    _stream("GET", DEVICE + "/telemetry/stream", device_stream, READER),
     _row("GET", DEVICE + "/twin", device_twin, READER),
     _row("PATCH", DEVICE + "/twin", patch_device_twin, CONTRIBUTOR),
     _row("POST", DEVICE + "/methods/{method}", invoke_method, CONTRIBUTOR),

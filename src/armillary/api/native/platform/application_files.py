@@ -101,14 +101,8 @@ BODY_LIMIT_BYTES = 48 << 20
 # A text for each of its documents, and their models.
 VALUES = 60_000
 _row = partial(Route, tag="application")
+_import = partial(_row, body_limit=BODY_LIMIT_BYTES, values=VALUES)
 ROUTES = (
     _row("GET", V1 + "/application", export_application, READER),
-    _row(
-        "POST",
-        V1 + "/application/import",
-        import_application,
-        ADMINISTRATOR,
-        body_limit=BODY_LIMIT_BYTES,
-        values=VALUES,
-    ),
+    _import("POST", V1 + "/application/import", import_application, ADMINISTRATOR),
 )

@@ -20,7 +20,6 @@ from armillary.api.http.routes import admit_again, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import tenures
 from armillary.api.native import authored
-from armillary.api.native.dashboard_devices import Devices
 from armillary.api.native.dashboard_live import INTERVAL_S, LiveResponse, batches, wanted_of
 from armillary.api.native.parameters import (
     HEARTBEAT_S,
@@ -34,6 +33,7 @@ from armillary.api.native.parameters import (
 )
 from armillary.api.views import dashboard as views_dashboard, service as views
 from armillary.errors import ArmillaryError
+from armillary.platform.dashboards.devices import Devices
 from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
 
 KIND: Final = "dashboard"
@@ -131,15 +131,12 @@ def _dashboard(request: Request, dashboard_id: str, catalog: CheckedCatalog | No
 
 _row = partial(Route, tag="dashboards", narrowed=True)
 _ONE = V1 + "/dashboards/{dashboard_id}"
-_STREAM = {
-    "response_class": StreamingResponse,
-    "responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
-}
+_stream = partial(_row, answer=StreamingResponse, media_type="text/event-stream")
 ROUTES = (
     _row("GET", V1 + "/dashboards", list_dashboards, READER),
     _row("GET", _ONE, show_dashboard, READER),
     _row("PUT", _ONE, put_dashboard, CONTRIBUTOR),
     _row("DELETE", _ONE, delete_dashboard, CONTRIBUTOR),
     _row("GET", _ONE + "/data", dashboard_data, READER),
-    _row("GET", _ONE + "/live", dashboard_live, READER, options=_STREAM),
+    _stream("GET", _ONE + "/live", dashboard_live, READER),
 )

@@ -243,10 +243,6 @@ def _run(request: Request, job_id: str, number: int, catalog: CheckedCatalog | N
 _row = partial(Route, tag="jobs", narrowed=True)
 _ONE = V1 + "/jobs/{job_id}"
 _RUN = _ONE + "/runs/{number}"
-_CSV = {
-    "response_class": StreamingResponse,
-    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-}
 ROUTES = (
     _row("GET", V1 + "/jobs", list_jobs, READER),
     _row("GET", _ONE, show_job, READER),
@@ -258,5 +254,5 @@ ROUTES = (
     _row("GET", _RUN, show_run, READER),
     _row("POST", _RUN + "/cancel", cancel_run, CONTRIBUTOR),
     _row("GET", _RUN + "/results", list_results, READER),
-    _row("GET", _RUN + "/results.csv", results_csv, READER, options=_CSV),
+    _row("GET", _RUN + "/results.csv", results_csv, READER, answer=StreamingResponse, media_type="text/csv"),
 )

@@ -120,6 +120,7 @@ def assign_organisation(request: Request, device_id: DevicePath, body: AssignBod
 
 
 _row = partial(Route, tag="organisations", narrowed=True)
+_assign = partial(Route, tag="organisations", organisation=OfOrganisation.NOTHING)
 _ONE = V1 + "/organisations/{organisation}"
 ROUTES = (
     _row("GET", V1 + "/organisations", list_organisations, READER),
@@ -128,12 +129,5 @@ ROUTES = (
     _row("DELETE", _ONE, delete_organisation, ADMINISTRATOR),
     _row("GET", _ONE + "/devices", organisation_devices, READER, organisation=OfOrganisation.SUBTREE),
     # Says who sees a device: nobody's but of those who see all of the catalog.
-    Route(
-        "PUT",
-        DEVICE + "/organisation",
-        assign_organisation,
-        ADMINISTRATOR,
-        tag="organisations",
-        organisation=OfOrganisation.NOTHING,
-    ),
+    _assign("PUT", DEVICE + "/organisation", assign_organisation, ADMINISTRATOR),
 )

@@ -101,7 +101,7 @@ def authority_chain(request: Request, catalog_id: UUID) -> Response:
 
 
 _row = partial(Route, tag="authorities")
-_public = partial(_row, role=PUBLIC, options={"response_class": Response})
+_public = partial(_row, role=PUBLIC, answer=Response)
 _PUBLIC = V1 + "/public"
 ROUTES = (
     _row("GET", V1 + "/authorities", list_authorities, READER, narrowed=True),

@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
@@ -38,8 +38,7 @@ def name_device(request: Request, device_id: DevicePath, body: NameBody) -> dict
     """Call a device of either kind by a name. It need not be unique; a new owner of the device does not see it."""
     known = known_device(request, device_id)
     made = service_of(request).device_names.rename(known, body.name, actor=operator_of(request).name)
-    document: dict[str, Any] = as_document(made)
-    return document
+    return row_document(made)
 
 
 def find_device(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import Query
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, FACTORY, READER, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
 from armillary.api.http.tenure import own_page, since_ms
@@ -160,24 +160,21 @@ def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> 
     """Withdraw a device's identity: it is refused and disconnected at once."""
     known = attesting_device(request, device_id)
     row = service_of(request).registry.lifecycle.revoke(known, reason=body.reason, actor=operator_of(request).name)
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Let a revoked device in again, when it proves itself."""
     known = attesting_device(request, device_id)
     row = service_of(request).registry.lifecycle.restore(known, actor=operator_of(request).name)
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Let a device begin anew that is held because two machines seemed to have its identity."""
     known = attesting_device(request, device_id)
     row = service_of(request).registry.lifecycle.release(known, actor=operator_of(request).name)
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def _pem(der: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
@@ -46,8 +46,7 @@ def decommission_device(request: Request, device_id: DevicePath, body: ReasonBod
     row = service_of(request).registry.lifecycle.decommission(
         known, reason=body.reason, actor=operator_of(request).name
     )
-    document: Document = as_document(row)
-    return document
+    return row_document(row)
 
 
 def allow_reprovision(request: Request, device_id: DevicePath, body: ReprovisionBody) -> Document:
@@ -56,8 +55,7 @@ def allow_reprovision(request: Request, device_id: DevicePath, body: Reprovision
     row = service_of(request).registry.lifecycle.allow_reprovision(
         known, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )
-    document: Document = as_document(row)
-    return document
+    return row_document(row)
 
 
 def advance_manufacturing_state(request: Request, device_id: DevicePath, body: ManufacturingStateBody) -> Document:
@@ -66,8 +64,7 @@ def advance_manufacturing_state(request: Request, device_id: DevicePath, body: M
     row = service_of(request).registry.lifecycle.advance_manufacturing_state(
         known, body.state, actor=operator_of(request).name
     )
-    document: Document = as_document(row)
-    return document
+    return row_document(row)
 
 
 _row = partial(Route, tag="devices")

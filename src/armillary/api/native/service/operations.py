@@ -13,7 +13,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.native.device_labels import names_of, with_names
@@ -145,8 +145,7 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
     row = releases.publish(
         body.chip, body.version, actor=operator_of(request).name, security_version=security_version, feed=body.feed
     )
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def show_release(request: Request, release_id: UUID) -> dict[str, Any]:
@@ -164,8 +163,7 @@ def raise_floor(request: Request, body: FloorBody) -> dict[str, Any]:
     row = service_of(request).releases.raise_floor(
         body.chip, body.image_type, body.minimum, actor=operator_of(request).name
     )
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def list_audit(request: Request, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None) -> dict[str, Any]:

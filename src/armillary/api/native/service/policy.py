@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, CatalogPath, Limit, Name
@@ -133,15 +133,13 @@ def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) 
 def withdraw_release(request: Request, release_id: UUID, body: ReasonBody) -> dict[str, Any]:
     """Take a release back for good: devices that boot it get update-only certificates from the next check-in on."""
     row = service_of(request).releases.withdraw(release_id, body.reason, actor=operator_of(request).name)
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def set_release_expiry(request: Request, release_id: UUID, body: ExpiryBody) -> dict[str, Any]:
     """Say until when a release is good."""
     row = service_of(request).releases.set_expiry(release_id, body.expires_at, actor=operator_of(request).name)
-    document: dict[str, Any] = as_document(row)
-    return document
+    return row_document(row)
 
 
 def export_corim(request: Request, release_id: UUID, signed: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002

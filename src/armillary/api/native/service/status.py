@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import row_document
 from armillary.api.http.route import PUBLIC, READER, SCRAPE, Reach, Route
 from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.tenure import tenures
@@ -34,8 +34,7 @@ def openapi(request: Request) -> Response:
 
 def who_am_i(request: Request) -> dict[str, Any]:
     """The token that the request carries, without its secret."""
-    document: dict[str, Any] = as_document(operator_of(request))
-    return document
+    return row_document(operator_of(request))
 
 
 def status(request: Request) -> dict[str, Any]:
@@ -82,22 +81,15 @@ def image_package(request: Request, image_id: UUID, catalog: CatalogFilter = Non
 
 
 _row = partial(Route, tag="service")
-_BYTES = {"response_class": Response}
+_device = partial(Route, tag="devices", narrowed=True)
+_image = partial(Route, tag="images", narrowed=True, answer=Response)
 ROUTES = (
     _row("GET", V1 + "/health", health, PUBLIC),
     _row("GET", V1 + "/openapi.json", openapi, PUBLIC),
     _row("GET", V1 + "/me", who_am_i, READER, reach=Reach.CALLER),
     _row("GET", V1 + "/status", status, READER),
-    _row("GET", "/metrics", metrics, SCRAPE, options=_BYTES),
-    Route("GET", V1 + "/fleet", fleet, READER, tag="devices", narrowed=True),
-    Route("GET", V1 + "/error-reports", list_error_reports, READER, tag="devices", narrowed=True),
-    Route(
-        "GET",
-        V1 + "/images/{image_id}/package",
-        image_package,
-        READER,
-        tag="images",
-        narrowed=True,
-        options=_BYTES,
-    ),
+    _row("GET", "/metrics", metrics, SCRAPE, answer=Response),
+    _device("GET", V1 + "/fleet", fleet, READER),
+    _device("GET", V1 + "/error-reports", list_error_reports, READER),
+    _image("GET", V1 + "/images/{image_id}/package", image_package, READER),
 )

@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import attesting_device
@@ -48,8 +48,7 @@ def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> 
     made = service_of(request).transfers.offer(
         catalog, device_id, body.to_catalog_id, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )
-    document: Document = as_document(made)
-    return document
+    return row_document(made)
 
 
 def _offered(request: Request, catalog: str, text: str) -> str:
@@ -79,22 +78,19 @@ def list_transfers(
 def accept_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
     """Take a device that was offered to this catalog; it is its from now on."""
     done = service_of(request).transfers.accept(catalog, transfer_id, actor=operator_of(request).name)
-    document: Document = as_document(done)
-    return document
+    return row_document(done)
 
 
 def decline_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
     """Refuse a device that was offered to this catalog."""
     done = service_of(request).transfers.decline(catalog, transfer_id, actor=operator_of(request).name)
-    document: Document = as_document(done)
-    return document
+    return row_document(done)
 
 
 def cancel_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
     """Take back an offer that this catalog made."""
     done = service_of(request).transfers.cancel(catalog, transfer_id, actor=operator_of(request).name)
-    document: Document = as_document(done)
-    return document
+    return row_document(done)
 
 
 _row = partial(Route, tag="transfers")

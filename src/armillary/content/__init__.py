@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What varies by chip, board, industry or detection, as data; and the loader that reads it.
+"""Data files that vary by chip, board, industry or detection, and the functions that load them.
 
 What it is: TOML, JSON and application folders shipped in the package, found with ``importlib.resources`` so that
 they are there in a wheel as in a checkout. ``python -m armillary.sim.check`` validates all of it.

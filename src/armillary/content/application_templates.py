@@ -7,12 +7,12 @@
       template.toml       title, one line, sector, operator; the device templates with cloud properties and views
       models/ID.json      DTDL, one interface or an array of them
       devices.toml        simulated devices: how many, what they do, what befalls them (sim/templates/behaviour.py)
-      dashboards/ID.json  rules/ID.json  groups/ID.json  jobs/ID.json     documents as the application store keeps them
-      images/             pictures that dashboards show
-      README.md           what it is, what is after the public one, how to make it one's own
+      dashboards/ID.json  rules/ID.json  groups/ID.json  jobs/ID.json     documents as the document store keeps them
+      images/             images that dashboards show
+      README.md           what it is, what follows the public template, how to adapt it
 
-What it is: the loader, and the names of what there is. What it is not: a judge (``sim/check/template.py``) or what
-makes an application of one (``sim/templates/applications.py``).
+What it is: the list of templates and their loader. What it is not: their validation (``sim/check/template.py``), nor
+what makes a running application from one (``sim/templates/applications.py``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def names() -> tuple[str, ...]:
 
 
 def head(name: str) -> Mapping[str, Any]:
-    """``template.toml`` of one: what a catalog of templates says of it.
+    """``template.toml`` of one template: its title and description.
 
     Raises:
         NotFoundError: there is none of this name.
@@ -109,7 +109,7 @@ def device_names(table: Mapping[str, Any], count: int) -> list[tuple[str, Mappin
 
 
 def own_table(table: Mapping[str, Any], number: int) -> Mapping[str, Any]:
-    """What is a device's own in its kind's table, by its number from 1."""
+    """The options of one device in its kind's table, by its number from 1."""
     tables = table.get("each") or [{"name": str(table["role"])}]
     found: Mapping[str, Any] = tables[(number - 1) % len(tables)]
     return found

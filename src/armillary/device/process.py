@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device process: opens the data folder, boots, then hands over to the running device."""
+"""The device process: opens the data folder, boots, then runs the loop of ``running.py``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
-from armillary.device.state.permission import Standing, standing
+from armillary.device.state.permission import AllowedState, allowed_state
 from armillary.device.state.reports import Incident, ReportQueue
 from armillary.device.state.status import write_status
 from armillary.engines.flash.file import FileFlash
@@ -126,7 +126,7 @@ class Device:
                     sandbox=sandbox,
                     journal=self.journal,
                     publish=self._write_status,
-                    takes_deployments=lambda: self._standing().permissions.takes_deployments,
+                    takes_deployments=lambda: self._allowed().permissions.takes_deployments,
                     after_check_in=TrustRenewal(check_ins, context, self.root_of_trust, self.journal).look,
                 )
                 if self._stop_requested:
@@ -165,7 +165,7 @@ class Device:
         )
 
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox]:
-        """Boot, then prove the sandbox. Status and log tell of both."""
+        """Boot, then test the sandbox; both are written to status and log."""
         self.folder.clear_run()
         self._write_status({"state": "starting"})
         try:
@@ -195,11 +195,11 @@ class Device:
         self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
         return startup, report, sandbox
 
-    def _standing(self) -> Standing:
-        return standing(self._flash, self.configuration, now=self.clock.now())
+    def _allowed(self) -> AllowedState:
+        return allowed_state(self._flash, self.configuration, now=self.clock.now())
 
     def _boot_refused(self, error: BootRefusedError) -> None:
-        """Keep the refusal for people now and for the service after the repair."""
+        """Write a refused boot to log and status, and queue a report for the service."""
         self.journal.write("boot-refused", reason=error.message, remedy=error.remedy)
         queue = ReportQueue(self._flash, self.clock.now, self.root_of_trust.boot_count)
         queue.add(Incident(event_type="BootFailure", event_class="OS", description=error.message))
@@ -208,7 +208,7 @@ class Device:
 
     def _write_status(self, changing: Mapping[str, object]) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the device
-            found = self._standing()
+            found = self._allowed()
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
             write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **allowed, **changing})
 

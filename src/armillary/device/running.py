@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A booted device at work: checks in, installs, judges trials, runs applications, keeps the status true.
+"""The loop of a booted device: checks in, installs, judges trials, runs applications, writes the status.
 
 One loop is the only writer of the device's state; everything else (applications, signals) only wakes it. Every
 durable step is atomic on flash, so ``kill -9`` at any time is a power cut and the next start goes on from there.
@@ -210,7 +210,7 @@ class RunningDevice:
             await self._after_check_in()
 
     async def _restart_certified(self) -> None:
-        """Start again what was given a certificate or the hub's address that is no longer right."""
+        """Restart applications whose certificate or hub address is out of date."""
         await self._supervisor.restart(lambda application: application.grant.device_authentication is not None)
 
     @property
@@ -219,7 +219,7 @@ class RunningDevice:
         return self._check_ins.daa.ready and self._check_ins.hub is not None
 
     async def _install(self, offer: Offer) -> None:
-        """Bring the device to the offered set: fetch and check everything, stage, switch, start the trial."""
+        """Install the offered set of images: fetch and check all, stage, switch, start the trial."""
         if self._installer.state is not InstallState.IDLE:
             return  # a trial is under way or its outcome is on its way: the service offers again
         plan: InstallPlan | None = None

@@ -45,20 +45,20 @@ def made(tiny_service: Any, tmp_path: Path) -> Made:
 
 def test_a_file_of_the_service_for_this_device_opens_what_it_names(made: Made) -> None:
     flash, configuration, sign = made
-    closed = permission.standing(flash, configuration, now=NOW)
+    closed = permission.allowed_state(flash, configuration, now=NOW)
     assert (closed.state, closed.capabilities, closed.permissions.takes_deployments) == (COMPLETE, (), True)
     assert not closed.permissions.loads_by_hand
     permission.select_capability(flash, configuration, sign(capability_file.APP_DEVELOPMENT), now=NOW)
-    opened = permission.standing(flash, configuration, now=NOW)
+    opened = permission.allowed_state(flash, configuration, now=NOW)
     assert opened.capabilities == ("EnableCustomerAppDevelopment",)
     assert (opened.permissions.accepts_test_key, opened.permissions.takes_deployments) == (True, False)
     permission.select_capability(flash, configuration, sign(capability_file.FIELD_SERVICING), now=NOW)
-    serviced = permission.standing(flash, configuration, now=NOW).permissions
+    serviced = permission.allowed_state(flash, configuration, now=NOW).permissions
     assert (serviced.loads_by_hand, serviced.accepts_test_key, serviced.takes_deployments) == (True, False, True)
     permission.select_capability(flash, configuration, sign(capability_file.RF_TEST_MODE), now=NOW)
-    assert permission.standing(flash, configuration, now=NOW).permissions.runs_rf_tools
+    assert permission.allowed_state(flash, configuration, now=NOW).permissions.runs_rf_tools
     permission.remove_capability(flash)
-    assert permission.standing(flash, configuration, now=NOW) == closed
+    assert permission.allowed_state(flash, configuration, now=NOW) == closed
 
 
 def test_what_is_refused(made: Made, tiny_service: Any) -> None:
@@ -88,12 +88,12 @@ def test_a_file_in_flash_is_verified_again_whenever_it_is_read(made: Made) -> No
     flash, configuration, sign = made
     other = sign(capability_file.APP_DEVELOPMENT, device_id=secrets.token_hex(64))
     flash.write(permission.CAPABILITY_REGION, other)
-    found = permission.standing(flash, configuration, now=NOW)
+    found = permission.allowed_state(flash, configuration, now=NOW)
     assert (found.capabilities, found.permissions.accepts_test_key) == ((), False)
     assert found.refused
     permission.select_capability(flash, configuration, sign(capability_file.APP_DEVELOPMENT), now=NOW)
-    assert permission.standing(flash, configuration, now=NOW + CAPABILITY_LIFETIME_S - 1).capabilities
-    late = permission.standing(flash, configuration, now=NOW + CAPABILITY_LIFETIME_S)
+    assert permission.allowed_state(flash, configuration, now=NOW + CAPABILITY_LIFETIME_S - 1).capabilities
+    late = permission.allowed_state(flash, configuration, now=NOW + CAPABILITY_LIFETIME_S)
     assert (late.capabilities, late.expires_at) == ((), None)
     assert "expired" in late.refused
 
@@ -104,7 +104,7 @@ def test_without_the_check_a_foreign_file_would_open(made: Made, monkeypatch: py
     other = secrets.token_hex(64)
     flash.write(permission.CAPABILITY_REGION, sign(capability_file.APP_DEVELOPMENT, device_id=other))
     monkeypatch.setattr(permission.capability_file, "verify", lambda file, *_, **__: file)
-    assert permission.standing(flash, configuration, now=NOW).permissions.accepts_test_key
+    assert permission.allowed_state(flash, configuration, now=NOW).permissions.accepts_test_key
 
 
 def test_states_only_move_forward_and_garbage_is_the_tightest(made: Made) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about who owns devices and how devices are made: catalogs, products, groups, factory runs.
+"""Commands for catalogs, products, device groups, their certificates, enrolment tokens and factory runs.
 
-Not here: what is printed how (``cli/terminal``). Specification: ``docs/reference/cli.md``.
+What it is not: printing (``cli/terminal``). Specification: ``docs/reference/cli.md``.
 """

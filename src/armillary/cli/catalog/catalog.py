@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary catalog``: who owns devices."""
+"""``armillary catalog``: catalogs, which own devices."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary enrolment-token``: permissions to enrol devices without a factory and without a login."""
+"""``armillary enrolment-token``: tokens by which a device enrols itself without a factory and without a login."""
 
 from __future__ import annotations
 

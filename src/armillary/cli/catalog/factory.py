@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary factory``: make many devices in one run that can be cut short and goes on."""
+"""``armillary factory``: manufacture many devices in one run that can be interrupted and resumed."""
 
 from __future__ import annotations
 

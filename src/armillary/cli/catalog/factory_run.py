@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A factory run: many devices, one after the other, in one folder that says at any moment which of them are made.
+"""A factory run: manufactures many devices into one folder, which records at any moment which of them are made.
 
 ::
 

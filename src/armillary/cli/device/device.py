@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device``: a device on this host. Verbs that speak to the service come from ``device_remote``."""
+"""``armillary device``: verbs for a device on this host. Verbs that call the service are in ``device_remote``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device file``: what devices have uploaded."""
+"""``armillary device file``: files that devices have uploaded."""
 
 from __future__ import annotations
 

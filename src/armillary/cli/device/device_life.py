@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of ``armillary device`` about its life in the service: out of service, in again, and to another owner."""
+"""Verbs of ``armillary device`` for its life cycle: decommission, re-provision, transfer to another catalog."""
 
 from __future__ import annotations
 

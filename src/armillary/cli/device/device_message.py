@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device message``: messages to a device, and what became of them."""
+"""``armillary device message``: messages to a device, and their outcomes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of ``armillary device`` that speak to the service; ``register`` adds them beside the local ones."""
+"""Verbs of ``armillary device`` that call the service."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of ``armillary device`` about what an attached device is allowed: manufacturing state, capability file."""
+"""Verbs of ``armillary device`` for the permissions of a device on this host: manufacturing state, capability file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import (
-    Standing,
+    AllowedState,
     advance_state,
+    allowed_state,
     load_state,
     remove_capability,
     select_capability,
-    standing,
 )
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError
@@ -46,7 +46,7 @@ manufacturing_state = noun("Manufacturing state of a device on this host.")
 @manufacturing_state.command("show")
 def show_state(data: DataOption, as_json: JsonOption = False) -> None:
     """Show the manufacturing state, and what it allows."""
-    _print(_standing(*_device(data)), as_json=as_json)
+    _print(_allowed(*_device(data)), as_json=as_json)
 
 
 @manufacturing_state.command("update")
@@ -77,7 +77,7 @@ def update_state(
                 remote.post(f"{place}/manufacturing-state", {"state": wanted.value})
         with _held(data):
             advance_state(flash, wanted)
-    _print(_standing(flash, configuration), as_json=as_json)
+    _print(_allowed(flash, configuration), as_json=as_json)
 
 
 @capability.command("select")
@@ -95,7 +95,7 @@ def select(
     now = DeviceClock(flash).now()
     with _held(data):
         select_capability(flash, configuration, content, now=now)
-    _print(_standing(flash, configuration), as_json=as_json)
+    _print(_allowed(flash, configuration), as_json=as_json)
 
 
 @capability.command("remove")
@@ -104,13 +104,13 @@ def remove(data: DataOption, as_json: JsonOption = False) -> None:
     flash, configuration = _device(data)
     with _held(data):
         remove_capability(flash)
-    _print(_standing(flash, configuration), as_json=as_json)
+    _print(_allowed(flash, configuration), as_json=as_json)
 
 
 @capability.command("show-attached")
 def show_attached(data: DataOption, as_json: JsonOption = False) -> None:
     """Show what the capability file in force allows."""
-    _print(_standing(*_device(data)), as_json=as_json)
+    _print(_allowed(*_device(data)), as_json=as_json)
 
 
 def _device(data: Path) -> tuple[FileFlash, DeviceConfiguration]:
@@ -127,11 +127,11 @@ def _held(data: Path) -> Any:
     return folder.hold()
 
 
-def _standing(flash: FileFlash, configuration: DeviceConfiguration) -> Standing:
-    return standing(flash, configuration, now=DeviceClock(flash).now())
+def _allowed(flash: FileFlash, configuration: DeviceConfiguration) -> AllowedState:
+    return allowed_state(flash, configuration, now=DeviceClock(flash).now())
 
 
-def _print(found: Standing, *, as_json: bool) -> None:
+def _print(found: AllowedState, *, as_json: bool) -> None:
     allowed = {name: getattr(found.permissions, name) for name in found.permissions.__slots__}
     record = {
         "manufacturing_state": found.state.value,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary device template|cloud-property|property``: a device as its template sees it."""
+"""``armillary device template|cloud-property|property``: template and property values of a device."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary hub-device``: clients of the hub that do not attest, their keys, modules, and what a catalog admits."""
+"""``armillary hub-device``: clients of the hub that do not attest, their keys and modules, and their admission."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary telemetry``: values over time out of the hub and back, and how long they are kept."""
+"""``armillary telemetry``: export and import of time series, and their retention."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about what authors make: templates, rules, groups, jobs, exports, dashboards, organisations.
+"""Commands for documents of the platform: templates, rules, groups, jobs, exports, dashboards, organisations.
 
-Not here: what these documents do (``armillary.platform``). Specification: ``docs/reference/cli.md``.
+What it is not: the platform itself (``armillary.platform``). Specification: ``docs/reference/cli.md``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary application``: the whole application as files, out and in."""
+"""``armillary application``: export and import of all documents of the platform as files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary export``: data that leaves the hub continuously; how far it is, what was refused."""
+"""``armillary export``: continuous data exports, their progress and what was refused."""
 
 from __future__ import annotations
 

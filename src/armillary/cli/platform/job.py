@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary job``: one action for every device of a group; runs, progress, results."""
+"""``armillary job``: jobs, which run one action on every device of a group, and their results."""
 
 from __future__ import annotations
 

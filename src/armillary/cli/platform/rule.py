@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary rule``: rules over what devices say, why they fired or did not, their alerts and actions."""
+"""``armillary rule``: rules over telemetry and properties, traces of their evaluation, alerts and actions."""
 
 from __future__ import annotations
 

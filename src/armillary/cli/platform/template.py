@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary template``: device templates, and whole applications of them."""
+"""``armillary template``: device templates and application templates."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary template catalog|use|unuse``: whole applications of simulated devices, made from shipped templates."""
+"""``armillary template catalog|use|unuse``: application templates, which make applications of simulated devices."""
 
 from __future__ import annotations
 

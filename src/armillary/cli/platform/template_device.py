@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary template check|import|list|show|publish|delete|export|devices|migrate``: templates of devices."""
+"""``armillary template check|import|list|show|publish|delete|export|devices|migrate``: device templates."""
 
 from __future__ import annotations
 

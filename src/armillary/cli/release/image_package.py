@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary image-package``: turn a folder into an image package, and show what a package says.
+"""``armillary image-package``: pack a folder into an image package, show the content of a package.
 
 Option names are those of ``az sphere image-package``. Packages are signed with this user's development key unless
 ``--signing-key`` and ``--signing-certificate`` name another (``cli/release/development_key.py``).

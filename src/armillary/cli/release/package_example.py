@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary image-package write-example``: a shipped demonstration application as a folder to pack."""
+"""``armillary image-package write-example``: writes a demonstration application to a folder that can be packed."""
 
 from __future__ import annotations
 

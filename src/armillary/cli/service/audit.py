@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary audit``: who did what, and whether the log is whole."""
+"""``armillary audit``: the audit log, and whether its hash chain is intact."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary attestation-policy firmware``: which firmware of machines is good."""
+"""``armillary attestation-policy firmware``: reference values for the firmware of devices."""
 
 from __future__ import annotations
 

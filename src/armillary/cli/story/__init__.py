@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The story ``armillary demo`` plays: scenes on a stage of real processes.
+"""The steps of ``armillary demo``, played with real processes.
 
 ``stage.py`` starts and ends the processes (the service, the devices) and waits for what the service says of them;
 ``scenes.py`` is the story in order, ``attacks.py`` its second half. Each scene is a function that does one thing on

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second half of the story: the console, then four attacks and what stops each."""
+"""The second half of the demo: a visit to the console, then four attacks and what stops each."""
 
 from __future__ import annotations
 

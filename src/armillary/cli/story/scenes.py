@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first half of the story: a fleet is made, proves itself, is updated, contained and heard."""
+"""The first half of the demo: devices are made, attest, get applications, are sandboxed and send telemetry."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage of the demo: a service process, device processes and a client, all in one temporary folder."""
+"""Starts and ends the demo's processes (a service, devices), with a client of the service, in one temporary folder."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every command shares: printing, the remote service, names of devices, times and durations.
+"""Shared by all commands: printing, the client of the operator API, options, names of devices, times and durations.
 
-Not here: any command. Specification: ``docs/reference/cli.md``.
+What it is not: a command. Specification: ``docs/reference/cli.md``.
 """

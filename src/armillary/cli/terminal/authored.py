@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nouns of what authors write (groups, rules, jobs, exports, dashboards): their options and the verbs all have."""
+"""Nouns for documents that authors write (groups, rules, jobs, ...): shared options, and the verbs all of them have."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which service the command line speaks to: options, then environment, then what ``armillary login`` stored."""
+"""Finds the service to call: from options, then the environment, then what ``armillary login`` stored."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How people write a device on the command line (name, id, or four or more first digits of it), and read one."""
+"""Resolves a device as people write it (name, id, or four or more of its first digits), and shortens ids in tables."""
 
 from __future__ import annotations
 

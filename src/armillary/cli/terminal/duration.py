@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Durations as people type them: ``90s``, ``15m``, ``1h``, ``7d``."""
+"""Parses durations as people type them: ``90s``, ``15m``, ``1h``, ``7d``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that a person writes in options: pairs, JSON, one of several options. A fault is wrong usage (exit 2)."""
+"""Parses option values: NAME=VALUE pairs, JSON, one of several options. A fault is wrong usage (exit status 2)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times that a person writes."""
+"""Parses dates and times as people type them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How every command looks: plain help, data to stdout, notes and errors to stderr, readable without colour.
+"""Help and output of every command: data to stdout, notes and errors to stderr, plain text without colour.
 
-What is printed may come from a device, so nothing reaches the terminal that it would obey.
+Printed text may come from a device, so control characters are escaped.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native documents for people: times as ISO 8601 in UTC, nothing as ``-``. ``--json`` prints them as they are."""
+"""Formats JSON documents for people: times as ISO 8601 in UTC, empty text as ``-``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that name things in the service, spelt as in ``az sphere``, and the paths they make."""
+"""Options that name things in the service, spelt as in ``az sphere``, and the API paths made from them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Applications on a device: installed, admitted by their manifest, launched, kept running.
+"""Installs applications on a device, admits them by their manifest, launches them and keeps them running.
 
-Not here: how a process is confined (``armillary.engines.sandbox``).
+What it is not: how a process is confined (``armillary.engines.sandbox``).
 Specification: ``docs/guides/first-device.md``, ``docs/concepts/sandbox.md``.
 """

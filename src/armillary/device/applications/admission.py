@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a package has to pass before it may be staged, and again every time it is started.
+"""Checks of an application package before it is staged, repeated every time it is started.
 
 (1) It is an image package, and the one that was offered.           prevents: parsing tricks, mixed-up images
 (2) A certificate this device trusts signed it.                     prevents: software of anybody else; the SDK's

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Applications out of flash: verified again at every start, extracted fresh, launched with what they were granted."""
+"""Loads installed applications from flash: verifies them again, extracts them, makes their launch parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from armillary.update.record import InstallRecord, SlotImage
 
 @dataclass(frozen=True, slots=True)
 class LoadedSet:
-    """The applications of a record.
+    """The applications of an install record that may run, and why others may not.
 
     Attributes:
         applications: Those that may run.
@@ -37,7 +37,7 @@ class LoadedSet:
 
 
 class ApplicationStore:
-    """Makes applications out of installed images.
+    """Loads the applications of installed images.
 
     Args:
         folder: The device's data folder.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries out installations on flash; the rules are in ``armillary.update``.
+"""Executes installations on flash; the rules are in ``armillary.update``.
 
 Every durable step is one write of the install record (two copies, see ``update.record``), synced and read back.
 Whatever moment the power goes: the next start reads a whole record, and every image it names is whole, because
@@ -26,7 +26,7 @@ _APPLICATIONS = "applications/"
 
 
 class Installer:
-    """The installation of one device.
+    """Stages, switches, confirms and reverts the images of one device.
 
     Args:
         flash: Where records and packages are.
@@ -131,7 +131,7 @@ class Installer:
         self._write(rules.refuse(self._record, plan, reason=reason, now=self._now()))
 
     def acknowledge(self, sent: Sequence[UpdateOutcome]) -> None:
-        """The service has these outcomes: forget them."""
+        """Forget outcomes that the service has received."""
         self._write(rules.acknowledge(self._record, sent))
         if not self._record.outcomes and self.state in (InstallState.CONFIRMED, InstallState.REVERTED):
             self.state = advance(self.state, InstallEvent.REPORTED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Applications loaded by hand, while the device is stopped and where its state or capability file allows it.
+"""Installs applications by hand on a stopped device whose manufacturing state or capability file allows it.
 
 What is loaded passes the same checks as what the service offers (``admission.py``). With a permission for development
 one more signer counts: the certificate of a developer, kept in the flash region ``device/developers``. It counts only
@@ -25,7 +25,7 @@ from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.installer import Installer
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.layout import DeviceFolder
-from armillary.device.state.permission import standing
+from armillary.device.state.permission import allowed_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import ConflictError, DeviceStateError, NotFoundError
@@ -41,7 +41,7 @@ MAX_DEVELOPERS: Final = 8  # people who work on one device at a time
 
 def signers(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> tuple[Certificate, ...]:
     """Certificates whose keys may sign applications now: the service's, and developers' where that is allowed."""
-    if not standing(flash, configuration, now=now).permissions.accepts_test_key:
+    if not allowed_state(flash, configuration, now=now).permissions.accepts_test_key:
         return configuration.image_signers
     return (*configuration.image_signers, *_developers(flash))
 
@@ -118,7 +118,7 @@ def delete(folder: DeviceFolder, component_id: UUID, *, now: int) -> SlotImage:
 
 
 def _check_allowed(flash: Flash, configuration: DeviceConfiguration, developer: Certificate | None, now: int) -> None:
-    found = standing(flash, configuration, now=now)
+    found = allowed_state(flash, configuration, now=now)
     if not found.permissions.loads_by_hand:
         raise DeviceStateError(
             f"the device is {found.state.value} and takes no application by hand" + _why(found.refused),

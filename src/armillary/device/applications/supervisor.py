@@ -113,7 +113,7 @@ class Supervisor:
             run.exits = 0
 
     def health(self, images: Collection[UUID]) -> tuple[ApplicationHealth, ...]:
-        """What a trial of these images (by image id) is judged by."""
+        """The health of these images (by image id), by which a trial is judged."""
         return tuple(
             ApplicationHealth(run.application.name, run.running_since, run.exits, run.start_failure)
             for run in self._runs.values()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From manufacture and power-on to a boot session: what is verified, measured and started, in order.
+"""Manufacture and start of a device: verified and measured boot, key derivation.
 
-Not here: the rules of the chain (``armillary.boot``). Specification: ``docs/concepts/trust.md``.
+What it is not: the rules of the chain (``armillary.boot``). Specification: ``docs/concepts/trust.md``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a device: a secret, an identity, and what the factory gives it.
+"""Provisions a device: its secret, its identity, and what the factory gives it.
 
 Order, so that a creation that was cut short is never taken for a device: folder, note of the options, root of trust,
 factory, boot components, configuration, and last the mark in ``layout.json``. Cut short anywhere, it is continued by

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From power-on to a boot session: verify and measure the chain, count the boot, derive the keys.
+"""Starts a device: verifies and measures the boot chain, counts the boot, derives the keys.
 
 Anti-rollback: the lowest security version that may boot is kept per image type in flash (``device/minimums``) and
 raised once the service has attested a boot. A copy of old flash brings old minimums with it: on this tier the
@@ -66,7 +66,7 @@ def enforcing_boot_rom(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startup:
-    """What a boot gave.
+    """The result of a boot.
 
     Attributes:
         profile: The chip.
@@ -118,7 +118,7 @@ def load_minimums(flash: Flash) -> Mapping[int, int]:
 
 
 def confirm_boot(flash: Flash, startup: Startup) -> None:
-    """The service attested this boot: nothing older may boot from now on."""
+    """Raise the minimum security versions to those of a boot that the service has attested."""
     minimums = load_minimums(flash)
     table = SlotTable(active=_ONLY_SLOT)
     raised = counter.raise_minimums(minimums, startup.events, table=table, booted_slot=_ONLY_SLOT)

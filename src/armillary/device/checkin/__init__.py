@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device's conversation with its service: proof, check-in, certificates, renewal.
+"""A device's protocol with its security service: proof, check-in, certificates, renewal.
 
-Not here: what the proof says (``armillary.attest``). Specification: ``docs/reference/device-protocol.md``.
+What it is not: the content of the proof (``armillary.attest``). Specification: ``docs/reference/device-protocol.md``.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One check-in: prove, send, and take over what the reply says about time, reports and certificates.
+"""One check-in: builds the proof, sends it, and applies what the reply says about time, reports and certificates.
 
-Installing what is offered is the running device's business (``running.py``).
+Images that the reply offers are installed by ``running.py``.
 
 The challenge of a reply is kept in flash (``device/lineage``) before anything of the reply is acted on. Answering it
 with the next check-in shows that this is the machine that got the reply; a check-in that answers another challenge
@@ -149,7 +149,7 @@ class CheckIns:
         )
 
     def _take_certificate(self, reply: CheckinReply, proof: Proof) -> None:
-        """A client certificate goes to applications; any other verdict takes the old one away."""
+        """Store the client certificate for applications; without a good verdict withdraw the old one."""
         if reply.verdict != "attested" or reply.purpose != "client":
             self.daa.withdraw()
             return

@@ -180,7 +180,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> ArmillaryError:
-    """The service's own words, or what can be said without them."""
+    """The error in a refusal: the service's own, or one made from the HTTP status."""
     retry_after = _retry_after(response)
     try:
         problem = checkin.parse_problem(await _read(response, checkin.MAX_PROBLEM_BYTES))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds one check-in: a new client key, the report, and evidence that covers both."""
+"""Builds the request of one check-in: a new client key, the report, and evidence that covers both."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def fit_report(
     *,
     limit: int = MAX_REPORT_BYTES,
 ) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
-    """As much as one check-in can carry, the oldest first: a full queue must never keep a device from checking in."""
+    """The oldest reports that fit into one request: a full queue must never keep a device from checking in."""
     images = tuple(installed)[: checkin.MAX_INSTALLED]
     sent, reports = tuple(outcomes)[: checkin.MAX_OUTCOMES], tuple(error_reports)[: checkin.MAX_ERROR_REPORTS]
     while len(checkin.encode_report(images, sent, reports)) > limit:

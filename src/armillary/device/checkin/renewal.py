@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a device follows its service to a new root, and gets a new identity certificate before the old one ends.
+"""Renews what a device trusts and is: follows its service to a new root, replaces its identity certificate in time.
 
 The root of a service ends after twenty years, or is replaced before. The service names its living roots at the device
 endpoint; the device asks after its first answered check-in and once a week, and pins those that a root it pins vouches
@@ -54,7 +54,7 @@ class TrustRenewal:
         self._next = 0.0
 
     async def look(self) -> None:
-        """Ask if it is time; call it after an answered check-in. A failure is tried again next week."""
+        """Ask the service once a week; call it after an answered check-in. A failure is tried again next week."""
         clock = self._check_ins.clock
         if clock.monotonic() < self._next:
             return

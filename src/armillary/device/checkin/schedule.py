@@ -11,7 +11,7 @@ from armillary.errors import ArmillaryError, RateLimitedError
 
 
 class CheckInSchedule:
-    """Times are of the monotonic clock, in seconds; the first check-in is due at once.
+    """Decides when the next check-in is due. Monotonic seconds; the first is due at once.
 
     Attributes:
         contact: When the service last accepted a check-in; None before the first.
@@ -32,12 +32,12 @@ class CheckInSchedule:
         return self._due - self._monotonic()
 
     def ask(self) -> None:
-        """One is due at once, and another if one is under way, which may have begun before the reason."""
+        """Make a check-in due at once; if one is under way, another is due after it."""
         self._due = 0.0
         self._is_asked = True
 
     def begin(self) -> None:
-        """A check-in begins: it answers what was asked for until now."""
+        """A check-in begins, which covers every request until now."""
         self._is_asked = False
 
     def succeeded(self, next_s: float) -> None:
@@ -58,5 +58,5 @@ class CheckInSchedule:
         return retry_s
 
     def retry_offer(self) -> None:
-        """What was offered could not be fetched: check in sooner, to be offered it again."""
+        """An offered image could not be fetched: check in sooner, to be offered it again."""
         self._due = min(self._due, self._monotonic() + self._backoff.failed())

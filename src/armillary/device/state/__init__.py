@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device keeps on disk and how it keeps it: identity, folder, clock, journal, error reports.
+"""State of a device on disk: identity, folder layout, clock, journal, error reports, permissions.
 
-Not here: decisions. Specification: ``docs/reference/records.md``.
+What it is not: the decisions made from it. Specification: ``docs/reference/records.md``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait before trying again."""
+"""Exponential back-off with optional jitter."""
 
 from __future__ import annotations
 

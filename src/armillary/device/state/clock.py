@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device's notion of time: what the service said over a pinned connection, carried on by a steady clock.
+"""The device's clock: the time that the service gave over a pinned connection, continued by a monotonic clock.
 
 The host's wall clock decides about nothing: it may stand at 1970 or 2100. It only dates what the device writes before
 the first answer of a boot, and never below the last time the service gave.
@@ -41,7 +41,7 @@ def host_time() -> float:
 
 
 class DeviceClock:
-    """Signed time.
+    """The time as the service signed it.
 
     Args:
         flash: Keeps the last signed time.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What manufacture leaves on a device: who it is, whom it trusts, where it reports.
+"""The configuration that manufacture writes: the device's identity, whom it trusts, where it reports.
 
 One flash region, ``device/configuration``, deterministic CBOR. Certificates are PEM text, as the factory API
 gives them. Written by ``provision``, and when the service has a new root (``device/checkin/renewal.py``); read at every

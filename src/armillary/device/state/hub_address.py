@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the hub is, kept so that applications can start before the first check-in of a boot.
+"""The hub's address, stored so that applications can start before the first check-in of a boot.
 
 Flash region ``device/hub``, deterministic CBOR ``[host, port]``. Written only when it changes.
 """
@@ -31,6 +31,6 @@ def load_hub(flash: Flash) -> HubAddress | None:
 
 
 def store_hub(flash: Flash, hub: HubAddress) -> None:
-    """Keep the address, if it is another one."""
+    """Store the address, if it has changed."""
     if load_hub(flash) != hub:
         replace_region(flash, _REGION, cbor.encode(list(hub)))

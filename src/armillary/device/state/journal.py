@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device's own log: bounded JSON lines on disk, and every entry handed to who listens.
+"""The device's log: JSON lines on disk, bounded in size; listeners get every entry.
 
 One line an entry: ``{"at": unix seconds, "event": word, ...}``. Two files of at most
 :data:`MAX_FILE_BYTES` each, so that a chatty application can never fill the disk. Not synced: it explains, it

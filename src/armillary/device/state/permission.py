@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device is allowed beyond its production state: its manufacturing state and its capability file, in flash.
+"""Permissions of a device, in flash: its manufacturing state and its capability file.
 
 Regions: ``device/manufacturing-state`` (the state's name) and ``device/capability`` (the file as the service signed
 it). The file is verified when it is selected and again whenever it is read, so that nobody gains a capability by
@@ -30,7 +30,7 @@ CAPABILITY_REGION = "device/capability"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class AllowedState:
     """What a device may do now.
 
     Attributes:
@@ -89,7 +89,7 @@ def remove_capability(flash: Flash) -> None:
     flash.remove(CAPABILITY_REGION)
 
 
-def standing(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> Standing:
+def allowed_state(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> AllowedState:
     """What the device may do now; a file that does not verify any more counts for nothing."""
     state, data = load_state(flash), flash.read(CAPABILITY_REGION)
     file, refused = None, ""
@@ -99,7 +99,7 @@ def standing(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> S
         except ArmillaryError as error:
             refused = error.message
     allowed = () if file is None else file.capabilities
-    return Standing(
+    return AllowedState(
         state=state,
         capabilities=tuple(capability_file.CAPABILITIES[one] for one in allowed),
         expires_at=None if file is None else file.package.built + CAPABILITY_LIFETIME_S,

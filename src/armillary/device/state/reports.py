@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue of error reports that the service has still to hear: bounded, on flash, each delivered once.
+"""The queue of error reports for the service: bounded, on flash, each delivered exactly once.
 
 Exactly once: every report has a sequence number that is never used again. Before a report is sent it is
 *sealed* on flash (its count may not change any more); it is dropped only when the service has answered. If the
@@ -117,7 +117,7 @@ class ReportQueue:
         return batch
 
     def acknowledge(self, sent: Iterable[ErrorReport]) -> None:
-        """The service has these reports: drop them, durably."""
+        """Drop reports that the service has received, durably."""
         numbers = {report.sequence for report in sent}
         if numbers:
             self._reports = [report for report in self._reports if report.sequence not in numbers]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status file: what a running device says about itself to people and scripts on the same host.
+"""The status file: state of a running device for people and scripts on the same host.
 
 One JSON object, replaced atomically, so a reader never sees half of it. It is a report, not state: the device
 never reads it back.

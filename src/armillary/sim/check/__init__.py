@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of all shipped content: chips, applications and application templates, against what they are made for.
+"""Validates all shipped content (chip profiles, applications, application templates) with the code that uses it.
 
-Not here: the content. ``python -m armillary.sim.check`` runs them.
+What it is not: the content (``armillary.content``). Run it with ``python -m armillary.sim.check``. Specification: each
+check's docstring; what a template holds is described in ``content/application_templates.py``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m armillary.sim.check``: validates all shipped content; one line per fault, exit status 0 or 1.
+"""``python -m armillary.sim.check``: validates all shipped content, prints one line per fault, exits with 0 or 1.
 
 Each kind of content has one check here; application templates have theirs in ``template.py``.
 """

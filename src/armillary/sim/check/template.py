@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of application templates: everything that a folder of ``templates/`` says is there, fits and is our own.
+"""Validates application templates: each folder of ``templates/`` is complete, consistent and our own work.
 
-What it is: generators of faults for ``sim/check/check.py``. Models are valid; dashboards, rules, groups and jobs name
-what exists; a simulated device says exactly what its model has, in its types and units, whatever befalls it; pictures
-are pictures, carry their licence and are used; a README says what it must.
+Each check is a generator of faults for ``sim/check/check.py``: models are valid; dashboards, rules, groups and jobs
+refer to what exists; a simulated device sends exactly the values of its model, with their types and units, during every
+incident too; images are SVG, carry their licence and are used; the README has the required parts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def templates() -> Iterator[str]:
 
 
 class Parts:
-    """What documents of a template may name.
+    """The names that the documents of a template may refer to.
 
     Attributes:
         shapes: Device template -> shape (``sim/templates/shape.py``).
@@ -91,7 +91,7 @@ class Parts:
         }
 
     def telemetry(self, template: str) -> frozenset[str]:
-        """Names of values in the series: those of objects by their parts."""
+        """Names of the telemetry values as the hub stores them: an object counts as its parts."""
         found: set[str] = set()
         for name, each in self.shapes[template].telemetry.items():
             parts = parts_of(each.schema)
@@ -185,7 +185,7 @@ def _settings(behaviour: Behaviour, shape: Shape) -> Iterator[str]:
 
 
 def _values(behaviour: Behaviour, modelled: Mapping[str, Telemetry | Property], number: int) -> Iterator[str]:
-    """Every value fits its schema and bounds at every moment looked at, and in the middle of every incident."""
+    """Values fit their schema and bounds at sampled moments, and in the middle of every incident."""
     seed = behaviours.device_seed("check", "device", number)
     moments = [ORIGIN_S + (look - LOOKS / 2) * 2 * 86_400 / LOOKS for look in range(LOOKS)]
     for incident in behaviour.incidents:
@@ -273,7 +273,7 @@ def _sourced(template: shipped.ApplicationTemplate, parts: Parts, tile: Tile, de
 
 
 def _is_anywhere(template: shipped.ApplicationTemplate, device_template: str, name: str, equals: object) -> bool:
-    """Whether a simulated device has this cloud property."""
+    """Whether some simulated device has this value of a cloud property."""
     return any(
         {**table.get("cloud", {}), **own.get("cloud", {})}.get(name) == equals
         for table in template.devices

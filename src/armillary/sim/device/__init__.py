@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices without a device: a prover, a device on the wire, an attacker, a service to play against. Simulators, all.
+"""Simulated parts of a device: its proof, its connection, an attacker; and a service in a thread to connect them to.
 
-Not here: the device process (``armillary.device``).
+What it is not: the device process (``armillary.device``). Specification: ``docs/reference/device-protocol.md``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The attacker of the demo: holds a device's folder, and tries what SECURITY.md says must not work.
+"""A simulated attacker who can read and write a device's data folder; tries what SECURITY.md says must not work.
 
 Three attacks, on the real protocol:
 
@@ -39,7 +39,7 @@ from armillary.wire.device.checkin import CheckinReply, CheckinRequest
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What became of one proof that was sent three times.
+    """The service's answers to one proof that was sent three times.
 
     Attributes:
         first: Verdict on the first, honest use: the positive control.
@@ -135,7 +135,7 @@ async def _outcome(endpoint: DeviceEndpoint, request: CheckinRequest) -> str:
 
 
 class _Recorder(DeviceEndpoint):
-    """A connection that keeps what went over it."""
+    """A connection that records what is sent and received."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]  # the parent's own

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device reduced to its proof: boots given components, keeps one endorsement per boot, answers challenges.
+"""A simulated device that only proves itself: measures given boot components and answers challenges.
 
 For tests, fuzzing and load: the keys, events and messages are the real ones (``identity/dice``,
 ``wire/event_log``, ``attest/attester``), only flash, network and sandbox are missing.
@@ -49,7 +49,7 @@ class Component:
         )
 
     def reference(self, chip: str, os_version: str) -> ReferenceValue:
-        """The reference value that makes the component known good."""
+        """The reference value by which a verifier accepts the component."""
         event = self.event
         return ReferenceValue(
             component_id=event.component_id,
@@ -112,7 +112,7 @@ class Prover:
         return device_id.spki_of_device_id(self.device_id)
 
     def boot(self) -> None:
-        """Measure every component, climb the DICE ladder, endorse the result."""
+        """Measure every component, derive the DICE layers, endorse the last one's key."""
         self.boot_count += 1
         cdi = self.uds
         events = [component.event for component in self.components]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A security service in a thread of its own, for whoever plays devices against it: tests, attacks, demonstrations."""
+"""Runs a security service in a thread of its own, for tests, attacks and demonstrations with simulated devices."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ServiceHost:
         registry.groups.create_defaults(name, product, actor=ACTOR)
 
     def device(self, secret: bytes, *, chip: str = "mt3620") -> WireDevice:
-        """Manufacture a device with a unique secret of 32 bytes; it belongs to nobody yet."""
+        """Manufacture a device with a unique secret of 32 bytes; it is not claimed."""
         return WireDevice.make(
             secret, lambda request: self.service.factory_enrol(request, chip, ACTOR), port=self.service.device_port
         )

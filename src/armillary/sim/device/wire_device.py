@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device reduced to its proof and its connection: speaks the device protocol over real TLS, installs nothing.
+"""A simulated device that speaks the device protocol over real TLS and installs nothing.
 
 For tests, attacks and load. It can do what an honest device never does (send anything, keep an old reply, use another
 device's certificate), because everything it sends is an argument. Blocking sockets; one connection at a time.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Application templates, played: signals, behaviour, simulated devices. Each value they send is made up.
+"""Simulates the devices of application templates: signals, behaviour, connections. Every value is made up.
 
-Not here: the templates (``armillary.content``).
+What it is not: the templates (``armillary.content``). Specification: ``docs/guides/templates.md``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Application templates in use: what makes a running application of one, keeps it running, and takes it away again.
+"""Makes a running application from an application template, keeps its simulated devices running, removes it again.
 
 ::
 
@@ -61,7 +61,7 @@ LIVE_S: Final = 20.0
 
 
 class Applications:
-    """Applications made of templates, and the simulated devices of them all.
+    """The application templates that are in use, and the simulated devices of all of them.
 
     Args:
         service: Makes and knows devices.
@@ -85,7 +85,7 @@ class Applications:
     # Life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on with what was in use, in the background: a service is ready before its simulations.
+        """Resume, in the background, the templates that were in use: the service is ready before its simulations are.
 
         Call it in the hub's loop.
         """
@@ -114,11 +114,11 @@ class Applications:
     # What there is ------------------------------------------------------------------------------------------
 
     def catalog(self) -> list[dict[str, Any]]:
-        """Every application template, with a line of each and whether it is in use."""
+        """Every application template with its one-line description and whether it is in use."""
         return [self.describe(name) for name in shipped.names()]
 
     def describe(self, name: str) -> dict[str, Any]:
-        """One application template and what there is of it here.
+        """One application template and what was made from it.
 
         Raises:
             NotFoundError: there is none of this name.
@@ -352,7 +352,7 @@ class Applications:
             self._hub.soon(stop)
 
     def _check_device(self, device_id: str) -> None:
-        """A device of ours changed: it may be restored."""
+        """Start a simulated device again after its record changed, if it may connect now."""
         plan = self._plans.get(device_id)
         if plan is not None and device_id not in self._devices and self._may_play(device_id):
             self._begin(plan.role, [plan])
@@ -381,7 +381,7 @@ class Applications:
         await asyncio.to_thread(self._finish, name, making, later)
 
     def _finish(self, name: str, making: Making, later: Mapping[tuple[str, str], Any]) -> None:
-        """History is there: the rules begin."""
+        """Keep rules and jobs, once the past has been filled with values."""
         with self._changing:
             found = self._platform.documents.find(KIND, name)
             if found is None:  # taken away meanwhile
@@ -391,7 +391,7 @@ class Applications:
             self._states[name] = "running"
 
     async def _run(self) -> None:
-        """Let every device that is due measure."""
+        """Have every device that is due measure, until cancelled."""
         while True:
             now_s = self._hub.now_ms() / 1000.0
             for number, device in enumerate(list(self._devices.values())):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulated device does: its signals, the incidents that befall it, the commands it answers. Pure.
+"""Behaviour of a simulated device: its signals, its incidents and the commands that it answers. Pure functions.
 
 What it is: a description as data (a table of ``devices.toml``) read into :class:`Behaviour`; what the device measures
 at a moment (:func:`observe`), what a command or a desired property changes (:func:`answer`, :func:`accept`).
@@ -33,7 +33,7 @@ _CHANGES: Final = ("to", "add", "times")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an incident makes of one signal; exactly one of ``to``, ``add`` and ``times`` is how."""
+    """How an incident changes one signal: exactly one of ``to``, ``add`` and ``times``."""
 
     signal: str
     how: str
@@ -42,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A named change of signals; see the head of this module.
+    """A named change of signals at planned or random times; see the module docstring.
 
     Attributes:
         devices: Numbers of the devices it befalls; empty all.
@@ -109,7 +109,7 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A device at a moment.
+    """What a device measures at one moment.
 
     Attributes:
         values: Shown signal -> value.
@@ -230,7 +230,7 @@ def observe(
 
 
 def strength_of(incident: Incident, *, seed: bytes, number: int, since_origin_s: float) -> float:
-    """How much of an incident is there, 0 to 1."""
+    """How strong an incident is at a moment, 0 to 1."""
     if incident.devices and number not in incident.devices:
         return 0.0
     at = since_origin_s - incident.first_s - (number - 1) * incident.stagger_s

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an application of simulated devices is made of: a place in a catalog, devices of it, documents.
+"""Makes and removes what an application of simulated devices needs: product and group, devices, documents.
 
 A simulated device is manufactured like any other, with tier *simulated*; the key that proves it is thrown away at once,
 so nobody, here or elsewhere, can ever check in as it. Blocks: call it from threads.
@@ -32,7 +32,7 @@ TIER: Final = "simulated"
 
 
 class Making:
-    """Makes and takes away.
+    """Makes and removes the parts of an application of simulated devices.
 
     Args:
         service: Makes devices.
@@ -88,7 +88,7 @@ class Making:
         return {"id": made.device_id, "role": role, "number": number, "name": name}
 
     def names(self, devices: Sequence[Mapping[str, Any]]) -> None:
-        """Call the devices of a ``simulation`` document by their names there; who has one already keeps it."""
+        """Give the devices of a ``simulation`` document the names they have there, unless they have one already."""
         wanted = {each["id"]: each["name"] for each in devices}
         bare = [each for each in self._service.device_names.described([*wanted]) if not each.is_named and each.catalog]
         self._service.device_names.rename_all(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an application template to what is to be made of it: documents, and a plan per simulated device. Pure."""
+"""Plans what is made from an application template: its documents and each simulated device. Pure functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_EVERY_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePlan:
-    """What a simulated device is.
+    """Everything that decides what one simulated device sends.
 
     Attributes:
         device_id: Its id in the registry.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device of a model may say: its telemetry, properties and commands by name, components included. Pure.
+"""Telemetry, properties and commands of a model by name, those of its components included. Pure functions.
 
 A content of a component is named ``component.name``, as in ``wire/hub/telemetry.py``.
 """
@@ -20,7 +20,7 @@ _PARTS: Final = {"geopoint": ("lat", "lon"), "vector": ("x", "y", "z")}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A model as a device sees it: full name -> content."""
+    """The contents of a model by full name, such as ``component.name``."""
 
     telemetry: Mapping[str, dtdl.Telemetry]
     properties: Mapping[str, dtdl.Property]
@@ -62,7 +62,7 @@ def parts_of(schema: dtdl.Schema) -> tuple[str, ...]:
 
 
 def mismatch(schema: dtdl.Schema, value: Any) -> str | None:  # noqa: PLR0911 - a case a schema
-    """Why a value is none of a schema, in words; None when it is one."""
+    """Why a value does not fit a schema, in words; None when it fits."""
     if isinstance(schema, dtdl.EnumSchema):
         known = [each.value for each in schema.values]
         return None if value in known else f"expected one of {known}, got {value!r:.60}"

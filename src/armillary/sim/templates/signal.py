@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals: what a simulated device measures, each a function of time that is described as data.
+"""Signals of a simulated device: functions of time that are described as data.
 
 What it is: the closed set of kinds of signals (:data:`KINDS`), and how one is read from its description and evaluated.
 What it is not: a device. Which signals one has, its incidents and its commands are in ``behaviour.py``.
@@ -39,7 +39,7 @@ _REMEDY: Final = "docs/guides/templates.md lists the kinds of signals and their 
 
 
 class Scene:
-    """One device at one moment.
+    """What the value of a signal depends on: one device at one moment.
 
     Args:
         signals: Name -> signal.
@@ -446,5 +446,5 @@ def iso_time(at_s: float) -> str:
 
 
 def refused(what: str, expected: str, got: str) -> InvalidArgumentError:
-    """The error for a description that makes no sense."""
+    """The error for a description that is not valid."""
     return InvalidArgumentError(f"{what}: expected {expected}, got {got:.200}", remedy=_REMEDY)

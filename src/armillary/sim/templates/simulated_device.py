@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One simulated device at work: it connects inside the process, measures, reports, obeys.
+"""One running simulated device: connects to the hub in this process, sends telemetry, answers commands.
 
 What it is: the device's end of an ordinary MQTT conversation (``hub/front/inside.py``), driven by a behaviour. Every
 message carries the property ``simulated``, so what it measured is never taken for a real device's. What it is not: an
@@ -58,7 +58,7 @@ _COMPONENT: Final = {"__t": "c"}
 
 
 class SimulatedDevice:
-    """A device at work.
+    """A simulated device that is connected to the hub.
 
     Args:
         plan: What it is.
@@ -107,7 +107,7 @@ class SimulatedDevice:
         self._send(Connect(client_id=self.plan.device_id))
 
     def disconnect(self) -> None:
-        """Go away, as a device that is switched off."""
+        """End the connection, as a device that is switched off."""
         channel, self._channel = self._channel, None
         self._ready = False
         if channel is not None:
@@ -236,7 +236,7 @@ class SimulatedDevice:
             self._desired(json.loads(packet.payload))
 
     def _awake(self, twin: Mapping[str, Any]) -> None:
-        """The twin is here: what was changed in an earlier life holds."""
+        """Take over, from the twin, the settings that were changed before this start."""
         self._reported = dict(_flat(twin.get("reported", {})))
         for name in self.plan.behaviour.settings:
             if name in self._reported:
@@ -246,7 +246,7 @@ class SimulatedDevice:
         self.due_s = 0.0
 
     def _desired(self, document: Mapping[str, Any]) -> None:
-        """Take desired properties, and say so (IoT Plug and Play: value, ac, av)."""
+        """Apply desired properties and acknowledge them (IoT Plug and Play: value, ac, av)."""
         flat = dict(_flat(document))
         changes = accept(self.plan.behaviour, flat, self.plan.shape.writable)
         fresh = {name: value for name, value in changes.items() if self.settings.get(name) != value}

@@ -32,7 +32,7 @@ def der(certificate: Any):
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
-class House:
+class Authorities:
     """A root, a catalog authority, an issuing authority and a silicon authority."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house():
-    return House()
+def authorities():
+    return Authorities()
 
 
-def issue(house: House, **changes: Any):
+def issue(authorities: Authorities, **changes: Any):
     device, client = key(), key()
     values = {
         "spki": cose.spki_from_point(cose.point_of(client.public_key())),
@@ -66,7 +66,7 @@ def issue(house: House, **changes: Any):
         "not_before": NOW - 300,
         "not_after": NOW + DAY,
     } | changes
-    return values, house.template.issue(**values)
+    return values, authorities.template.issue(**values)
 
 
 def client_verifier(*roots: Any, at: int = NOW):
@@ -74,9 +74,9 @@ def client_verifier(*roots: Any, at: int = NOW):
     return PolicyBuilder().store(Store(list(roots))).time(moment).build_client_verifier()
 
 
-def test_template_makes_what_the_builder_makes(house: House):
-    values, issued = issue(house)
-    built = cert.build_device_certificate(house.issuing, house.issuing_key, **values)
+def test_template_makes_what_the_builder_makes(authorities: Authorities):
+    values, issued = issue(authorities)
+    built = cert.build_device_certificate(authorities.issuing, authorities.issuing_key, **values)
     assert x509.load_der_x509_certificate(issued).tbs_certificate_bytes == built.tbs_certificate_bytes
 
 
@@ -89,34 +89,36 @@ def test_template_makes_what_the_builder_makes(house: House):
     tier=st.sampled_from(sorted(cert.TRUST_TIERS)),
 )
 def test_template_equals_builder_for_every_field(serial: int, start: int, life: int, purpose: str, tier: str):
-    house = SHARED
-    values, issued = issue(house, serial=serial, not_before=start, not_after=start + life, purpose=purpose, tier=tier)
-    built = cert.build_device_certificate(house.issuing, house.issuing_key, **values)
+    authorities = SHARED
+    values, issued = issue(
+        authorities, serial=serial, not_before=start, not_after=start + life, purpose=purpose, tier=tier
+    )
+    built = cert.build_device_certificate(authorities.issuing, authorities.issuing_key, **values)
     assert x509.load_der_x509_certificate(issued).tbs_certificate_bytes == built.tbs_certificate_bytes
-    parsed = cert.verify_issued_by(issued, house.issuing, now=start)
+    parsed = cert.verify_issued_by(issued, authorities.issuing, now=start)
     assert (parsed.device_id, parsed.purpose, parsed.trust_tier) == (values["device_id"], purpose, tier)
     assert (parsed.spki, parsed.serial) == (values["spki"], serial)
     assert (parsed.not_before, parsed.not_after) == (start, start + life)
 
 
-SHARED = House()
+SHARED = Authorities()
 
 
-def test_issued_chain_verifies_with_cryptography(house: House):
-    _, issued = issue(house)
+def test_issued_chain_verifies_with_cryptography(authorities: Authorities):
+    _, issued = issue(authorities)
     leaf = x509.load_der_x509_certificate(issued)
-    chain = client_verifier(house.root).verify(leaf, [house.issuing, house.catalog])
+    chain = client_verifier(authorities.root).verify(leaf, [authorities.issuing, authorities.catalog])
     assert [c.serial_number for c in chain.chain] == [0x1234, 3, 2, 1]
     # another IoT service trusts the catalog authority alone
-    client_verifier(house.catalog).verify(leaf, [house.issuing])
+    client_verifier(authorities.catalog).verify(leaf, [authorities.issuing])
 
 
-def test_issued_chain_verifies_with_openssl(house: House, tmp_path: Path):
-    _, issued = issue(house)
+def test_issued_chain_verifies_with_openssl(authorities: Authorities, tmp_path: Path):
+    _, issued = issue(authorities)
     leaf = tmp_path / "leaf.pem"
     leaf.write_bytes(x509.load_der_x509_certificate(issued).public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "root.pem").write_bytes(house.root.public_bytes(serialization.Encoding.PEM))
-    middle = [c.public_bytes(serialization.Encoding.PEM) for c in (house.issuing, house.catalog)]
+    (tmp_path / "root.pem").write_bytes(authorities.root.public_bytes(serialization.Encoding.PEM))
+    middle = [c.public_bytes(serialization.Encoding.PEM) for c in (authorities.issuing, authorities.catalog)]
     (tmp_path / "middle.pem").write_bytes(b"".join(middle))
     command = ["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-attime", str(NOW)]
     command += ["-CAfile", tmp_path / "root.pem", "-untrusted", tmp_path / "middle.pem", leaf]
@@ -126,48 +128,50 @@ def test_issued_chain_verifies_with_openssl(house: House, tmp_path: Path):
     assert "expired" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
-def test_template_under_a_p384_authority(house: House):
-    values, _ = issue(house)
-    template = cert.DeviceCertificateTemplate(house.catalog, house.catalog_key)
+def test_template_under_a_p384_authority(authorities: Authorities):
+    values, _ = issue(authorities)
+    template = cert.DeviceCertificateTemplate(authorities.catalog, authorities.catalog_key)
     issued = x509.load_der_x509_certificate(template.issue(**values))
     assert isinstance(issued.signature_hash_algorithm, hashes.SHA384)
-    issued.verify_directly_issued_by(house.catalog)
+    issued.verify_directly_issued_by(authorities.catalog)
 
 
 @pytest.mark.parametrize("roots", ["silicon", "issuing-of-another"])
-def test_other_authority_is_refused(house: House, roots: Any):
-    _, issued = issue(house)
-    other = House()
-    anchor = {"silicon": house.silicon, "issuing-of-another": other.root}[roots]
+def test_other_authority_is_refused(authorities: Authorities, roots: Any):
+    _, issued = issue(authorities)
+    other = Authorities()
+    anchor = {"silicon": authorities.silicon, "issuing-of-another": other.root}[roots]
     with pytest.raises(VerificationError):
-        client_verifier(anchor).verify(x509.load_der_x509_certificate(issued), [house.issuing, house.catalog])
+        client_verifier(anchor).verify(
+            x509.load_der_x509_certificate(issued), [authorities.issuing, authorities.catalog]
+        )
     with pytest.raises(SignatureError):
         cert.verify_issued_by(issued, other.issuing, now=NOW)
 
 
-def test_issuing_authority_cannot_make_authorities(house: House):
+def test_issuing_authority_cannot_make_authorities(authorities: Authorities):
     rogue_key = key()
     rogue = cert.build_issuing_authority(
-        house.issuing,
-        house.issuing_key,
+        authorities.issuing,
+        authorities.issuing_key,
         rogue_key.public_key(),
         catalog_id=CATALOG,
         serial=9,
         not_before=NOW - DAY,
         not_after=NOW + DAY,
     )
-    values, _ = issue(house)
+    values, _ = issue(authorities)
     leaf = cert.build_device_certificate(rogue, rogue_key, **values)
     with pytest.raises(VerificationError):
-        client_verifier(house.root).verify(leaf, [rogue, house.issuing, house.catalog])
+        client_verifier(authorities.root).verify(leaf, [rogue, authorities.issuing, authorities.catalog])
 
 
-def test_expired_and_not_yet_valid_are_refused(house: House):
-    values, issued = issue(house)
-    assert cert.verify_issued_by(issued, house.issuing, now=NOW).serial == values["serial"]
+def test_expired_and_not_yet_valid_are_refused(authorities: Authorities):
+    values, issued = issue(authorities)
+    assert cert.verify_issued_by(issued, authorities.issuing, now=NOW).serial == values["serial"]
     for now in (NOW - 301, NOW + DAY + 1):
         with pytest.raises(WireError, match="Unix seconds"):
-            cert.verify_issued_by(issued, house.issuing, now=now)
+            cert.verify_issued_by(issued, authorities.issuing, now=now)
 
 
 @pytest.mark.parametrize(
@@ -185,15 +189,15 @@ def test_expired_and_not_yet_valid_are_refused(house: House):
         ({"serial": 2**159}, ValueError),
     ],
 )
-def test_template_refuses_wrong_values(house: House, change: Any, error: type[Exception]):
+def test_template_refuses_wrong_values(authorities: Authorities, change: Any, error: type[Exception]):
     with pytest.raises(error):
-        issue(house, **change)
+        issue(authorities, **change)
 
 
-def identity(house: House, device: Any):
+def identity(authorities: Authorities, device: Any):
     return cert.build_identity_certificate(
-        house.silicon,
-        house.silicon_key,
+        authorities.silicon,
+        authorities.silicon_key,
         device_id=cose.point_of(device.public_key()).hex(),
         serial=7,
         not_before=NOW - DAY,
@@ -201,25 +205,25 @@ def identity(house: House, device: Any):
     )
 
 
-def test_identity_certificate(house: House):
+def test_identity_certificate(authorities: Authorities):
     device = key()
-    certificate = identity(house, device)
+    certificate = identity(authorities, device)
     parsed = cert.parse_identity_certificate(der(certificate))
     assert parsed.device_id == cert.device_id_of(der(certificate)) == cose.point_of(device.public_key()).hex()
     assert parsed.purpose is None
     assert cert.spki_of(der(certificate)) == parsed.spki
-    client_verifier(house.silicon).verify(certificate, [])
+    client_verifier(authorities.silicon).verify(certificate, [])
     with pytest.raises(WireError):
         cert.parse_device_certificate(der(certificate))
     with pytest.raises(WireError):
-        cert.parse_identity_certificate(issue(house)[1])
-    assert cert.device_id_of(issue(house)[1])
+        cert.parse_identity_certificate(issue(authorities)[1])
+    assert cert.device_id_of(issue(authorities)[1])
 
 
-def test_server_certificate(house: House):
+def test_server_certificate(authorities: Authorities):
     server = cert.build_server_certificate(
-        house.root,
-        house.root_key,
+        authorities.root,
+        authorities.root_key,
         key().public_key(),
         hosts=["localhost", "127.0.0.1", "::1"],
         serial=5,
@@ -228,32 +232,34 @@ def test_server_certificate(house: House):
     )
     moment = dt.datetime.fromtimestamp(NOW, dt.UTC).replace(tzinfo=None)
     for subject in (x509.DNSName("localhost"), part.host("127.0.0.1"), part.host("::1")):
-        verifier = PolicyBuilder().store(Store([house.root])).time(moment).build_server_verifier(subject)
+        verifier = PolicyBuilder().store(Store([authorities.root])).time(moment).build_server_verifier(subject)
         assert verifier.verify(server, [])
     with pytest.raises(VerificationError):
-        client_verifier(house.root).verify(server, [])
+        client_verifier(authorities.root).verify(server, [])
     with pytest.raises(WireError):
         cert.device_id_of(der(server))
 
 
-def test_signing_and_possession_certificates(house: House):
+def test_signing_and_possession_certificates(authorities: Authorities):
     life = {"serial": 5, "not_before": NOW - DAY, "not_after": NOW + DAY}
     signing = cert.build_signing_certificate(
-        house.root, house.root_key, key().public_key(), name="Armillary OS signing", **life
+        authorities.root, authorities.root_key, key().public_key(), name="Armillary OS signing", **life
     )
-    signing.verify_directly_issued_by(house.root)
+    signing.verify_directly_issued_by(authorities.root)
     proof = cert.build_possession_certificate(
-        house.catalog, house.catalog_key, key(ec.SECP384R1).public_key(), nonce="A1B2", **life
+        authorities.catalog, authorities.catalog_key, key(ec.SECP384R1).public_key(), nonce="A1B2", **life
     )
     assert proof.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == "A1B2"
-    client_verifier(house.catalog).verify(proof, [])
+    client_verifier(authorities.catalog).verify(proof, [])
     with pytest.raises(WireError, match="CN"):
-        cert.build_possession_certificate(house.catalog, house.catalog_key, key().public_key(), nonce="x" * 65, **life)
+        cert.build_possession_certificate(
+            authorities.catalog, authorities.catalog_key, key().public_key(), nonce="x" * 65, **life
+        )
 
 
-def variant(house: House, *, drop: Any = None, change: Any = None, extra: Any = None, subject: Any = None):
+def variant(authorities: Authorities, *, drop: Any = None, change: Any = None, extra: Any = None, subject: Any = None):
     """A device certificate that differs in one place from the profile."""
-    values, _ = issue(house)
+    values, _ = issue(authorities)
     device_id = values["device_id"]
     extensions = dict(
         enumerate(
@@ -269,8 +275,8 @@ def variant(house: House, *, drop: Any = None, change: Any = None, extra: Any = 
     extensions |= change or {}
     return der(
         part.build(
-            house.issuing_key,
-            house.issuing,
+            authorities.issuing_key,
+            authorities.issuing,
             cose.public_key(cose.point_from_spki(values["spki"])),
             subject or part.name(device_id[:32]),
             5,
@@ -280,8 +286,8 @@ def variant(house: House, *, drop: Any = None, change: Any = None, extra: Any = 
     )
 
 
-def test_variants_positive_control(house: House):
-    assert cert.parse_device_certificate(variant(house)).purpose == "client"
+def test_variants_positive_control(authorities: Authorities):
+    assert cert.parse_device_certificate(variant(authorities)).purpose == "client"
 
 
 URI = x509.UniformResourceIdentifier
@@ -319,16 +325,16 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_deviation_from_the_profile_is_refused(house: House, name: str):
+def test_every_deviation_from_the_profile_is_refused(authorities: Authorities, name: str):
     with pytest.raises(WireError):
-        cert.parse_device_certificate(variant(house, **VARIANTS[name]))
+        cert.parse_device_certificate(variant(authorities, **VARIANTS[name]))
 
 
-def test_other_keys_are_refused(house: House):
-    values, _ = issue(house)
+def test_other_keys_are_refused(authorities: Authorities):
+    values, _ = issue(authorities)
     other = part.build(
-        house.issuing_key,
-        house.issuing,
+        authorities.issuing_key,
+        authorities.issuing,
         key(ec.SECP384R1).public_key(),
         part.name(values["device_id"][:32]),
         5,
@@ -338,8 +344,8 @@ def test_other_keys_are_refused(house: House):
     with pytest.raises(WireError, match="P-256"):
         cert.device_id_of(der(other))
     stolen_name = part.build(
-        house.silicon_key,
-        house.silicon,
+        authorities.silicon_key,
+        authorities.silicon,
         key().public_key(),
         part.name(values["device_id"][:32]),
         5,
@@ -357,9 +363,9 @@ def test_other_bytes_are_refused(data: bytes):
             parse(data)
 
 
-def test_subject_that_cannot_be_read_is_refused(house: House):
+def test_subject_that_cannot_be_read_is_refused(authorities: Authorities):
     """Found by fuzz/certificate.py: cryptography reads the subject only when it is asked for."""
-    _, issued = issue(house)
+    _, issued = issue(authorities)
     organisation = issued.rindex(b"Armillary")  # in the subject: the issuer comes before
     broken = issued[: organisation - 2] + b"\x0c\x09\xff" + issued[organisation + 1 :]
     with pytest.raises(WireError):

@@ -132,14 +132,12 @@ def without_cloud_property(body: Mapping[str, Any], name: str) -> tuple[Body, tu
     Raises:
         NotFoundError: there is none, or the model defines it.
     """
-    made = copy.deepcopy(dict(body))
-    kept = [each for each in made.get("cloud_properties", []) if each.get("name") != name]
-    if len(kept) == len(made.get("cloud_properties", [])):
-        template = parse_template(made)
+    made = _without_named(body, "cloud_properties", name)
+    if made is None:
+        template = parse_template(dict(body))
         in_model = any(is_cloud(each) and each.name == name for each in template.model.contents(template.root))
         remedy = "It stands in the model: take it away there." if in_model else "Reload the page."
         raise NotFoundError(f"there is no cloud property {name[:64]!a} beside the model", remedy=remedy)
-    made["cloud_properties"] = kept
     return _pruned(made)
 
 
@@ -154,11 +152,9 @@ def without_view(body: Mapping[str, Any], name: str) -> Body:
     Raises:
         NotFoundError: there is none.
     """
-    made = copy.deepcopy(dict(body))
-    kept = [each for each in made.get("views", []) if each.get("name") != name]
-    if len(kept) == len(made.get("views", [])):
+    made = _without_named(body, "views", name)
+    if made is None:
         raise NotFoundError(f"there is no view {name[:64]!a}", remedy="Reload the page.")
-    made["views"] = kept
     return made
 
 
@@ -269,6 +265,12 @@ def _with_named(body: Mapping[str, Any], member: str, made_of: Mapping[str, Any]
     made[member] = [*present[:at], dict(made_of), *present[at + 1 :]]
     parse_template(made)
     return made
+
+
+def _without_named(body: Mapping[str, Any], member: str, name: str) -> Body | None:
+    present = body.get(member, [])
+    kept = [each for each in present if each.get("name") != name]
+    return None if len(kept) == len(present) else copy.deepcopy({**body, member: kept})
 
 
 def _pruned(body: Body) -> tuple[Body, tuple[str, ...]]:

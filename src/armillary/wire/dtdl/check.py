@@ -152,10 +152,8 @@ class ModelCheck:
             expected = f"at most {tables.MAX_EXTENDS_DEPTH} levels of extends"
             self._fault(element, element.node, "PropertiesExtendsMaxDepth", expected, "more")
             return
-        if (
-            self._inherited > tables.MAX_INHERITED or self._inherited_elements > tables.MAX_INHERITED_ELEMENTS
-        ):  # told once
-            return
+        if self._inherited > tables.MAX_INHERITED or self._inherited_elements > tables.MAX_INHERITED_ELEMENTS:
+            return  # reported once
         contents = contents_of(element)
         self._inherited += len(contents) + len(element.links.get("extends", ()))
         if self._inherited > tables.MAX_INHERITED:
@@ -285,10 +283,9 @@ class ModelCheck:
             return
         kind = "Integer" if wanted == "integer" else "String"
         values: set[object] = set()
-        for link in element.links.get("enumValues", ()):
-            inner = link.element
-            held = None if inner is None else inner.literals.get("enumValue")
-            if inner is None or held is None:
+        for inner in element.linked("enumValues"):
+            held = inner.literals.get("enumValue")
+            if held is None:
                 continue
             value = held
             if isinstance(held, Node):
@@ -337,24 +334,24 @@ def contents_of(interface: Element) -> list[Element]:
     pending, seen = deque([interface]), {id(interface)}
     while pending:
         each = pending.popleft()
-        for link in each.links.get("contents", ()):
-            if link.element is not None:
-                found.setdefault(id(link.element), link.element)
-        for link in each.links.get("extends", ()):
-            if link.element is not None and id(link.element) not in seen:
-                seen.add(id(link.element))
-                pending.append(link.element)
+        for content in each.linked("contents"):
+            found.setdefault(id(content), content)
+        for above in each.linked("extends"):
+            if id(above) not in seen:
+                seen.add(id(above))
+                pending.append(above)
     return list(found.values())
 
 
 def _extended_count(interface: Element) -> int:
     count, pending, seen = 0, [interface], {id(interface)}
     while pending:
-        for link in pending.pop().links.get("extends", ()):
-            count += 1
-            if link.element is not None and id(link.element) not in seen:
-                seen.add(id(link.element))
-                pending.append(link.element)
+        each = pending.pop()
+        count += len(each.links.get("extends", ()))
+        for above in each.linked("extends"):
+            if id(above) not in seen:
+                seen.add(id(above))
+                pending.append(above)
     return count
 
 

@@ -72,6 +72,10 @@ class Element:
         """Version of DTDL it is written in."""
         return self.context.version
 
+    def linked(self, member: str) -> list[Element]:
+        """The elements that a member names, without those that are missing."""
+        return [link.element for link in self.links.get(member, ()) if link.element is not None]
+
     def rule(self, name: str, member: str = "") -> str:
         """Name of a rule of this element, or of a member of it."""
         return rule_name(self.kind, name, member)

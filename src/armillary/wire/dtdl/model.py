@@ -324,9 +324,7 @@ class _Builder:
             id=element.identifier,
             dtdl_version=element.version,
             extends=tuple(_identifier(link) for link in element.links.get("extends", ())),
-            contents=tuple(
-                self._content(link.element) for link in element.links.get("contents", ()) if link.element is not None
-            ),
+            contents=tuple(self._content(each) for each in element.linked("contents")),
             types=element.types,
         )
 
@@ -348,7 +346,6 @@ class _Builder:
             )
         if element.kind == "Component":
             return Component(**common, interface=_identifier(element.links["schema"][0]))
-        properties = (link.element for link in element.links.get("properties", ()))
         return Relationship(
             **common,
             target=literals.get("target"),
@@ -356,8 +353,7 @@ class _Builder:
             max_multiplicity=literals.get("maxMultiplicity"),
             properties=tuple(
                 self._property(each, {**_described(each), "name": each.literals["name"], "types": each.types})
-                for each in properties
-                if each is not None
+                for each in element.linked("properties")
             ),
             writable=literals.get("writable", False),
         )
@@ -367,10 +363,9 @@ class _Builder:
         return Property(**common, schema=self._schema(element, "schema"), unit=_unit(element), writable=writable)
 
     def _payload(self, element: Element, member: str) -> Payload | None:
-        links = element.links.get(member)
-        if not links or links[0].element is None:
+        inner = next(iter(element.linked(member)), None)
+        if inner is None:
             return None
-        inner = links[0].element
         return Payload(**_described(inner), name=inner.literals["name"], schema=self._schema(inner, "schema"))
 
     def _schema(self, element: Element, member: str) -> Schema:
@@ -387,18 +382,17 @@ class _Builder:
         if element.kind == "Array":
             return ArraySchema(self._schema(element, "elementSchema"))
         if element.kind == "Enum":
-            inner = [link.element for link in element.links.get("enumValues", ()) if link.element is not None]
             values = tuple(
                 EnumValue(**_described(each), name=each.literals["name"], value=each.literals["enumValue"])
-                for each in inner
+                for each in element.linked("enumValues")
             )
             return EnumSchema(element.literals["valueSchema"], values)
         if element.kind == "Map":
-            key, value = element.links["mapKey"][0].element, element.links["mapValue"][0].element
-            if key is None or value is None:  # allowed to be missing
+            parts = (*element.linked("mapKey"), *element.linked("mapValue"))
+            if len(parts) < 2:  # one of the two is allowed to be missing
                 return Standard("")
+            key, value = parts
             return MapSchema(key.literals["name"], value.literals["name"], self._schema(value, "schema"))
-        fields = [link.element for link in element.links.get("fields", ()) if link.element is not None]
         return ObjectSchema(
             tuple(
                 Field(
@@ -408,7 +402,7 @@ class _Builder:
                     types=each.types,
                     unit=_unit(each),
                 )
-                for each in fields
+                for each in element.linked("fields")
             )
         )
 

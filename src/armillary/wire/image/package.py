@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 from uuid import UUID
 
@@ -222,14 +222,7 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
             expected=f"a signature by the key of certificate {signing_key.thumbprint.hex()}",
             got="one that does not verify",
         ) from error
-    return ImagePackage(
-        data=package.data,
-        payload_bytes=package.payload_bytes,
-        signed_length=package.signed_length,
-        sections=package.sections,
-        signature=package.signature,
-        unsigned_one_bl=package.unsigned_one_bl,
-    )
+    return ImagePackage(**{each.name: getattr(package, each.name) for each in fields(package)})
 
 
 def standard_sections(

@@ -33,6 +33,7 @@ from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.names import RuleNames
 from armillary.platform.rules.rules import Rules
 from armillary.platform.rules.trial import RuleTrial
+from armillary.platform.templates.device_templates import DeviceTemplates
 from armillary.platform.templates.model_check import ModelCheck
 from armillary.platform.templates.templates import Templates
 from armillary.platform.templates.value_names import DeviceNaming
@@ -53,7 +54,8 @@ class Platform:
     Attributes:
         documents: Every document that an author makes, and what operators keep of devices.
         authored: Operations on authors' documents, each by who acts.
-        templates: Device templates, and which device has which.
+        templates: Device templates.
+        device_templates: Which device has which, and cloud properties.
         naming: Names and units of devices' values.
         models: Messages against templates as they come in: ``last_misfit``.
         facts: What is known of many devices at once.
@@ -88,9 +90,10 @@ class Platform:
         self.changing_secrets = threading.Lock()
         self.documents = documents = DocumentStore(folder, clock=clock)
         self.authored = AuthoredDocuments(documents, audit)
-        self.templates = Templates(documents, directory, series)
+        self.templates = Templates(documents)
+        self.device_templates = DeviceTemplates(documents, self.templates, directory, series)
         self.naming = DeviceNaming(documents, self.templates)
-        self.models = ModelCheck(self.templates, devices)
+        self.models = ModelCheck(self.device_templates, devices)
         self.facts = FactsReader(series, documents, directory, devices)
         self.groups = Groups(documents, self.facts, directory)
         self.organisations = Organisations(documents, directory)
@@ -101,7 +104,7 @@ class Platform:
             self.groups,
             directory,
             devices,
-            self.templates,
+            self.device_templates,
             updates or NoUpdates(),
             clock,
         )

@@ -162,7 +162,7 @@ def platform_of(
     notices.on_message += [platform.rules.measured, platform.models.measured]
     notices.on_slice.append(platform.rules.settle)
     notices.on_twin.append(platform.rules.device_changed)
-    notices.on_model.append(platform.templates.announced)
+    notices.on_model.append(platform.device_templates.announced)
     notices.on_end.append(platform.close_stores)
     return platform
 

@@ -14,7 +14,7 @@ from tests.twin.template.test_template import BODY, ROOT
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.platform.platform import Platform
-from armillary.platform.templates import templates as templates_module
+from armillary.platform.templates import device_templates, templates as templates_module
 
 PNP = f"localhost/{DEVICE}/?api-version=2020-09-30&DeviceClientType=test&model-id={ROOT.replace(':', '%3A')}"
 PNP = PNP.replace(";", "%3B")
@@ -30,9 +30,9 @@ def test_a_device_that_announces_a_model_gets_its_template(running: RunningHub) 
     hub = running.hub
     published(platform)
     with contextlib.closing(running.client(username=PNP)) as device:
-        found = wait_until(lambda: platform.templates.device(DEVICE).ready, "the template")
+        found = wait_until(lambda: platform.device_templates.get(DEVICE).ready, "the template")
         assert found.template.root == ROOT
-        kept = platform.templates.device(DEVICE)
+        kept = platform.device_templates.get(DEVICE)
         assert (kept.name, kept.version, kept.by, kept.cloud) == ("controller", 1, "device", {"Limit": 40})
         device.telemetry({"temperature": 20.5}, "%24.sub=thermostat1")
         wait_until(lambda: hub.series.last_values(DEVICE), "the value")
@@ -44,25 +44,28 @@ def test_what_a_device_announces_never_overrides_an_operator(running: RunningHub
     hub = running.hub
     published(platform)
     published(platform, "other", {**BODY, "display_name": "Other"})
-    platform.templates.assign(DEVICE, "other", by="ann")
+    platform.device_templates.assign(DEVICE, "other", by="ann")
     with contextlib.closing(running.client(username=PNP)) as device:
         device.telemetry({"load": 1})
         wait_until(lambda: hub.model_id(DEVICE) == ROOT, "the announcement")
-        platform.templates.announced(DEVICE, ROOT)
-        assert (platform.templates.device(DEVICE).name, platform.templates.device(DEVICE).by) == ("other", "operator")
+        platform.device_templates.announced(DEVICE, ROOT)
+        assert (platform.device_templates.get(DEVICE).name, platform.device_templates.get(DEVICE).by) == (
+            "other",
+            "operator",
+        )
 
 
 @pytest.mark.parametrize("model", ["dtmi:nobody:Knows;1", "no identifier", "x" * 500, ROOT])
 def test_a_model_that_nobody_published_gives_nothing(running: RunningHub, model: str) -> None:
     running.platform.templates.put("draft", BODY, by="ann")  # a draft is for nobody
-    running.platform.templates.announced(DEVICE, model)
-    assert running.platform.templates.device(DEVICE).name == ""
+    running.platform.device_templates.announced(DEVICE, model)
+    assert running.platform.device_templates.get(DEVICE).name == ""
 
 
 def test_an_announcement_while_the_hub_closes_harms_nothing(running: RunningHub) -> None:
     published(running.platform)
     running.platform.documents.close()
-    running.platform.templates.announced(DEVICE, ROOT)
+    running.platform.device_templates.announced(DEVICE, ROOT)
 
 
 def test_templates_are_ready_within_bounds_and_never_out_of_date(
@@ -77,14 +80,14 @@ def test_templates_are_ready_within_bounds_and_never_out_of_date(
     templates.put("t0", {**BODY, "display_name": "New"}, by="ann")
     assert templates.get("t0").template.display_name == "New"
     published(running.platform)
-    templates.announced(DEVICE, ROOT)
-    assert templates.device(DEVICE).version == 1
+    running.platform.device_templates.announced(DEVICE, ROOT)
+    assert running.platform.device_templates.get(DEVICE).version == 1
 
 
 def test_writers_of_one_devices_cloud_properties_never_lose_each_other(running: RunningHub) -> None:
     body = {**BODY, "cloud_properties": [{"name": f"C{n}", "schema": "integer"} for n in range(4)], "views": []}
     published(running.platform, "many", body)
-    templates = running.platform.templates
+    templates = running.platform.device_templates
     templates.assign(DEVICE, "many", by="ann")
 
     def write(name: str) -> None:
@@ -101,21 +104,21 @@ def test_writers_of_one_devices_cloud_properties_never_lose_each_other(running: 
         each.start()
     for each in threads:
         each.join()
-    assert templates.device(DEVICE).cloud == {f"C{n}": 10 for n in range(4)}
+    assert templates.get(DEVICE).cloud == {f"C{n}": 10 for n in range(4)}
 
 
 def test_many_devices_are_migrated_in_few_transactions(running: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates_module, "MIGRATED_AT_ONCE", 7)
-    templates = running.platform.templates
+    monkeypatch.setattr(device_templates, "MIGRATED_AT_ONCE", 7)
+    templates, having = running.platform.templates, running.platform.device_templates
     published(running.platform)
     for number in range(25):
-        templates.assign(f"device{number}", "controller", by="ann")
+        having.assign(f"device{number}", "controller", by="ann")
     published(running.platform, body={**BODY, "description": "second"})
-    summary = templates.migrate_all("controller", by="ann")
+    summary = having.migrate_all("controller", by="ann")
     assert (summary.devices, summary.losing) == (25, 0)
-    assert {templates.device(f"device{number}").version for number in range(25)} == {2}
+    assert {having.get(f"device{number}").version for number in range(25)} == {2}
     with pytest.raises(NotFoundError):
-        templates.migrate_all("controller", 9, by="ann")
+        having.migrate_all("controller", 9, by="ann")
     with pytest.raises(ConflictError, match="has it"):
         templates.delete("controller", 2, by="ann")
     assert templates.delete("controller", 1, by="ann") == 1
@@ -132,7 +135,7 @@ def test_every_message_is_judged_as_it_comes_in(running: RunningHub) -> None:
     platform = running.platform
     hub = running.hub
     published(platform)
-    platform.templates.assign(DEVICE, "controller", by="ann")
+    platform.device_templates.assign(DEVICE, "controller", by="ann")
     with contextlib.closing(running.client()) as device:
 
         def judged() -> bool:
@@ -151,7 +154,7 @@ def test_every_message_is_judged_as_it_comes_in(running: RunningHub) -> None:
         assert found is not None
         assert (found.name, found.expected, found.got, found.count) == ("load", "a number", "heavy", 3)
         published(platform, body={**BODY, "models": [_with_text_load(), *BODY["models"][1:]]})
-        platform.templates.migrate_all("controller", by="ann")
+        platform.device_templates.migrate_all("controller", by="ann")
 
         def fits() -> bool:
             before, decoded = platform.counters(), hub.counters()["messages_decoded"]
@@ -195,12 +198,12 @@ def test_of_several_templates_of_a_model_a_device_gets_its_catalogs(
     running.directory.now = Owners({}, everything_else="North")
     for name, catalog in catalogs.items():
         published(running.platform, name, {**BODY, "catalog": catalog})
-    running.platform.templates.announced(DEVICE, ROOT)
-    assert running.platform.templates.device(DEVICE).name == expected
+    running.platform.device_templates.announced(DEVICE, ROOT)
+    assert running.platform.device_templates.get(DEVICE).name == expected
 
 
 def test_a_template_that_cannot_be_read_stops_no_other(running: RunningHub) -> None:
     running.platform.documents.put("template", "aaa.1", {"root": "dtmi:other:Root;1", "models": 5}, by="test")
     published(running.platform)
-    running.platform.templates.announced(DEVICE, ROOT)
-    assert running.platform.templates.device(DEVICE).name == "controller"
+    running.platform.device_templates.announced(DEVICE, ROOT)
+    assert running.platform.device_templates.get(DEVICE).name == "controller"

@@ -90,7 +90,7 @@ def _about(call: Call) -> tuple[str, str, UUID]:
         found = iot_hub_call.find(call.request, call.parameters["device_id"], module)
     identity, owner = iot_hub_call.identity_of(found), call.catalog.catalog_id
     component, name = call.parameters.get("component"), call.parameters["command"]
-    kept = call.platform.templates.device(identity)
+    kept = call.platform.device_templates.get(identity)
     if kept.ready is not None:
         known = kept.ready.template.capabilities.get(f"{component}.{name}" if component else name)
         if known is None or known.kind != "command":

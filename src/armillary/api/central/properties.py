@@ -20,7 +20,7 @@ from armillary.twin.document.replacement import replacement_patch
 from armillary.twin.document.section import check_patch
 
 if TYPE_CHECKING:
-    from armillary.platform.templates.templates import DeviceTemplate
+    from armillary.platform.templates.device_templates import DeviceTemplate
 
 
 def get_properties(call: Call) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _about(call: Call) -> tuple[str, DeviceTemplate]:
     if module is not None:
         found = iot_hub_call.find(call.request, call.parameters["device_id"], module)
     identity = iot_hub_call.identity_of(found)
-    return identity, call.platform.templates.device(identity)
+    return identity, call.platform.device_templates.get(identity)
 
 
 def _write(call: Call, *, replaces: bool) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _want(call: Call, identity: str, kept: DeviceTemplate, cloud: Mapping[str, A
     patch = check_patch(desired_patch(kept.ready.template, wanted), "desired")
     changed_cloud(kept.ready.template, kept.cloud, cloud)
     if cloud:
-        call.platform.templates.set_cloud(identity, cloud, by=call.operator.name)
+        call.platform.device_templates.set_cloud(identity, cloud, by=call.operator.name)
         call.audit("device.cloud-properties", identity, {"names": sorted(cloud)})
     if patch:
         call.hub.twins.change(identity, desired=patch)

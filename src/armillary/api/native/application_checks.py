@@ -13,7 +13,7 @@ from armillary.twin.author.organisation import check_tree, parse_organisation
 from armillary.twin.template.name import published_id, split_id
 from armillary.wire.text.given_text import check_given
 
-# What is kept of a device (``platform/templates/templates.py``).
+# What is kept of a device (``platform/templates/device_templates.py``).
 DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "display_name", "organisation"))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from armillary.api.http.documents import as_document
 from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
-from armillary.platform.templates.templates import DeviceTemplate, MigrationSummary, Ready
+from armillary.platform.templates.device_templates import DeviceTemplate, MigrationSummary
+from armillary.platform.templates.templates import Ready
 from armillary.twin.template.name import made_identifier, published_id, split_id
 from armillary.twin.template.value_names import Naming, as_fields
 from armillary.wire.dtdl.unit_symbols import unit_symbol
@@ -154,7 +155,12 @@ def upcoming(platform: Platform, name: str) -> Document:
     """What publishing a draft would do: the version, what differs, what devices would lose if they had it."""
     version = platform.templates.next_version(name)
     found = difference_to(platform, name, version - 1, platform.templates.get(name).template) if version > 1 else None
-    return {"version": version, "dry_run": True, "difference": found, **migrated(platform.templates.would_lose(name))}
+    return {
+        "version": version,
+        "dry_run": True,
+        "difference": found,
+        **migrated(platform.device_templates.would_lose(name)),
+    }
 
 
 def checked(template: Template) -> Document:
@@ -214,7 +220,7 @@ def device(hub: Hub, platform: Platform, device_id: str, since_ms: int = 0) -> D
 
     Everything is there also without a template: then all of it is unmodelled.
     """
-    kept, misfit = platform.templates.device(device_id), platform.models.last_misfit(device_id)
+    kept, misfit = platform.device_templates.get(device_id), platform.models.last_misfit(device_id)
     naming = Naming(() if kept.ready is None else (kept.ready.names,))
     document: Document = {
         "device_id": device_id,

@@ -43,7 +43,7 @@ from armillary.errors import (
 from armillary.platform.authored.groups import Groups
 from armillary.platform.jobs.updates import JobUpdates
 from armillary.platform.ports import Devices, Directory, Updates
-from armillary.platform.templates.templates import Templates
+from armillary.platform.templates.device_templates import DeviceTemplates
 from armillary.twin.author.job import (
     ActionKind,
     DeviceState,
@@ -96,7 +96,7 @@ class Jobs:
         groups: Groups,
         directory: Directory,
         devices: Devices,
-        templates: Templates,
+        templates: DeviceTemplates,
         updates: Updates,
         clock: Callable[[], float],
     ) -> None:

@@ -20,7 +20,7 @@ from armillary.platform.ports import Devices
 from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from armillary.platform.templates.templates import Templates
+    from armillary.platform.templates.device_templates import DeviceTemplates
     from armillary.twin.template.payload import PayloadTable
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class ModelCheck:
         values_misfit: Those of them that are not as the template says.
     """
 
-    def __init__(self, templates: Templates, devices: Devices) -> None:
+    def __init__(self, templates: DeviceTemplates, devices: Devices) -> None:
         self._templates = templates
         self._devices = devices
         self._tables: dict[int, PayloadTable | None] = {}
@@ -129,7 +129,7 @@ class ModelCheck:
 
         def read() -> None:
             try:
-                ready = self._templates.device(device_id).ready
+                ready = self._templates.get(device_id).ready
             except Exception as error:  # noqa: BLE001 - the thread's outermost frame; it goes on unjudged
                 _log.warning("hub.template-not-read", device=device_id[:16], why=str(error))
                 return

@@ -295,19 +295,19 @@ def test_who_did_what_is_in_the_audit_log(service: RunningService, template: str
 def test_a_device_that_announces_its_model_gets_the_template(
     service: RunningService, template: str, device: str, catalog: str
 ) -> None:
-    templates = service.platform.templates
+    templates = service.platform.device_templates
     templates.announced(device, "dtmi:unknown:Model;1")
-    assert templates.device(device).name == ""
+    assert templates.get(device).name == ""
     # The newest template of that root: other tests made some as well.
     templates.announced(device, ROOT)
-    first = templates.device(device)
+    first = templates.get(device)
     assert first.name
     assert first.by == "device"
     assert first.ready is not None
     assert first.ready.template.root == ROOT
     called(service, "PUT", path(device, "template"), {"template": template})
     templates.announced(device, ROOT)
-    assert (templates.device(device).name, templates.device(device).by) == (template, "operator")
+    assert (templates.get(device).name, templates.get(device).by) == (template, "operator")
     wait_until(lambda: called(service, "GET", path(device, "template"))["by"] == "operator", "the operator's word")
 
 

@@ -275,7 +275,7 @@ def migrate_template(
     _visible(request, template_name, 0, catalog)
     authored.check_owned(request, KIND, template_name, catalog)
     actor = operator_of(request).name
-    found = platform_of(request).templates.migrate_all(
+    found = platform_of(request).device_templates.migrate_all(
         check_name(template_name), body.version, by=actor, dry_run=body.dry_run
     )
     if not body.dry_run:
@@ -297,11 +297,11 @@ def set_device_template(request: Request, device_id: DevicePath, body: AssignBod
     """Give a device a template, or another version; says what the device loses."""
     platform = platform_of(request)
     known, actor = known_identity(request, device_id), operator_of(request).name
-    version, migration = platform.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
+    version, migration = platform.device_templates.assign(known, body.template, body.version, by=actor, dry_run=True)
     chosen = platform.templates.get(body.template, version).template
     _check_catalog(request, known, chosen, body.template, body.version)
     if not body.dry_run:
-        version, migration = platform.templates.assign(known, body.template, version, by=actor)
+        version, migration = platform.device_templates.assign(known, body.template, version, by=actor)
         detail = {"template": body.template, "version": version}
         service_of(request).audit.append(actor, "device.template", known, detail)
     return {
@@ -317,7 +317,7 @@ def set_device_template(request: Request, device_id: DevicePath, body: AssignBod
 def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Take a device's template away; its data stays, unmodelled."""
     known, actor = known_identity(request, device_id), operator_of(request).name
-    platform_of(request).templates.unassign(known, by=actor)
+    platform_of(request).device_templates.unassign(known, by=actor)
     service_of(request).audit.append(actor, "device.template", known, {"template": None})
     return {"device_id": known, "template": None}
 
@@ -332,7 +332,7 @@ def set_cloud_properties(
 ) -> dict[str, Any]:
     """Change cloud properties of a device, as its template allows; null takes one away."""
     known, actor = known_identity(request, device_id), operator_of(request).name
-    platform_of(request).templates.set_cloud(known, body, by=actor, if_match=if_match)
+    platform_of(request).device_templates.set_cloud(known, body, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, "device.cloud-properties", known, {"names": sorted(body)})
     return _cloud(request, known)
 
@@ -348,7 +348,7 @@ def set_device_properties(
 
     platform = platform_of(request)
     known, hub = known_identity(request, device_id), hub_of(request)
-    ready = platform.templates.device(known).ready
+    ready = platform.device_templates.get(known).ready
     if ready is None:
         raise NotFoundError(
             f"device {known[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
@@ -398,7 +398,7 @@ def _deleted(request: Request, name: str, version: int, catalog: CheckedCatalog 
 
 
 def _cloud(request: Request, device_id: str) -> dict[str, Any]:
-    kept = platform_of(request).templates.device(device_id)
+    kept = platform_of(request).device_templates.get(device_id)
     return {
         "device_id": device_id,
         "template": kept.name or None,

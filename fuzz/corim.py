@@ -44,11 +44,7 @@ def seeds() -> list[bytes]:
     little = replace(_VALUE, chip=None, components=tuple(replace(one, **_UNSAID) for one in _VALUE.components))
     foreign = corim.encode_corim(little).replace(b"\x01\x81\xd9\x01\xfa", b"\x03\xd8\x20\x61p\x01\x81\xd9\x01\xfa")
     foreign = foreign[:3] + bytes((foreign[3] + 1,)) + foreign[4:]  # one more field: a profile
-    return [
-        corim.encode_corim(_VALUE),
-        foreign,
-        corim.sign_corim(_VALUE, signer()[0], "Armillary", key_id=b"key"),
-    ]
+    return [corim.encode_corim(_VALUE), foreign, corim.sign_corim(_VALUE, signer()[0], "Armillary", key_id=b"key")]
 
 
 def fuzz(data: bytes) -> None:

@@ -174,12 +174,7 @@ def test_their_serialiser_keeps_what_ours_wrote():
 @pytest.mark.parametrize("security_version", [0, 5, 28])
 def test_the_library_finds_our_1bl_block_and_agrees_on_the_signed_bytes(security_version: int):
     sections = image_package.standard_sections(
-        image_type=1,
-        component_id=COMPONENT,
-        image_id=IMAGE,
-        name="1bl",
-        built=0,
-        security_version=security_version,
+        image_type=1, component_id=COMPONENT, image_id=IMAGE, name="1bl", built=0, security_version=security_version
     )
     block = OneBlBlock((1, 2, 3), 4, (5, 6, 7), security_version)
     data = image_package.build(b"loader", sections=sections, key=KEY, certificate=CERTIFICATE, one_bl=block)

@@ -44,13 +44,7 @@ SERVICE: dict[str, Any] = {
     "an edge device is refused by name": True,
     "two equal keys are two keys": True,
     "modules": [["camera"], True, 0],
-    "twins are merged, guarded and cleared": [
-        {"a": 1},
-        412,
-        [],
-        {"site": "Oslo", "floor": 2},
-        {"site": "Oslo"},
-    ],
+    "twins are merged, guarded and cleared": [{"a": 1}, 412, [], {"site": "Oslo", "floor": 2}, {"site": "Oslo"}],
     "queries": [
         7,
         3,

@@ -112,13 +112,7 @@ def test_bounds_hold_through_incidents(
             assert least <= number <= least + span
 
 
-@given(
-    per_day=spans,
-    weights=hours,
-    seed=seeds,
-    first=moments,
-    step=st.floats(min_value=0, max_value=86_400),
-)
+@given(per_day=spans, weights=hours, seed=seeds, first=moments, step=st.floats(min_value=0, max_value=86_400))
 def test_counters_never_run_backwards_and_add_up(
     per_day: float, weights: list[float], seed: bytes, first: float, step: float
 ):

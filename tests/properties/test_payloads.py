@@ -52,12 +52,7 @@ def template(schema: Any, kind: str = "Telemetry") -> Template:
     content = {"@type": kind, "name": "value", "schema": schema}
     if kind == "Property":
         content["writable"] = True
-    interface = {
-        "@context": f"dtmi:dtdl:context;{version}",
-        "@id": ROOT,
-        "@type": "Interface",
-        "contents": [content],
-    }
+    interface = {"@context": f"dtmi:dtdl:context;{version}", "@id": ROOT, "@type": "Interface", "contents": [content]}
     return parse_template({"display_name": "Any", "root": ROOT, "models": [interface]})
 
 

@@ -13,8 +13,7 @@ from armillary.twin.author.organisation import MAX_DEPTH, Organisation, check_tr
 
 ids = st.sampled_from("abcdefgh")
 trees = st.dictionaries(
-    ids,
-    st.builds(Organisation, name=st.just("n"), catalog=st.sampled_from(["North", "south"]), parent=st.none() | ids),
+    ids, st.builds(Organisation, name=st.just("n"), catalog=st.sampled_from(["North", "south"]), parent=st.none() | ids)
 )
 
 

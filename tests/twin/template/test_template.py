@@ -248,10 +248,7 @@ def test_differences_say_what_a_device_would_notice() -> None:
     found = differences(parse_template(BODY), new)
     assert found.added == ("thermostat1.humidity",)
     assert found.removed == ("Customer",)
-    assert found.changed == {
-        "thermostat1.temperature": "schema differs",
-        "thermostat1.target": "writable differs",
-    }
+    assert found.changed == {"thermostat1.temperature": "schema differs", "thermostat1.target": "writable differs"}
     assert not found.is_compatible
     assert differences(new, new).is_compatible
 

@@ -391,62 +391,30 @@ _UNIT = Field("unit", _text(16), needed=False, default="")
 _DECIMALS = Field("decimals", _whole(0, 6), needed=False)
 _RANGE = Field("range_s", _whole(MIN_RANGE_S, MAX_RANGE_S), needed=False, default=86_400)
 _AGGREGATE = Field("aggregate", _one(AGGREGATES), needed=False, default="avg")
+_LAST = Field("aggregate", _one(AGGREGATES), needed=False, default="last")
+_BUCKET = Field("bucket_s", _whole(60, 7 * 86_400), needed=False, default=3600)
+_BY = Field("by", _one(("time", "device")), needed=False)
+_ANY_VALUE = Field("value", _name, needed=False, default="")
 _LIMITS = Field("thresholds", _thresholds, needed=False, default=())
+_LOCATION = Field("location", _name)
+_IMAGE_FILE = Field("image", _image)
+_LABEL = Field("label", _text(MAX_TITLE_CHARACTERS))
+_PARAMETERS = Field("parameters", _parameters, needed=False)
 
 # kind of tile -> its fields.
 KINDS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
     {
-        "kpi": (
-            _SOURCE,
-            _VALUE,
-            Field("aggregate", _one(AGGREGATES), needed=False, default="last"),
-            _RANGE,
-            _UNIT,
-            _DECIMALS,
-            _LIMITS,
-        ),
+        "kpi": (_SOURCE, _VALUE, _LAST, _RANGE, _UNIT, _DECIMALS, _LIMITS),
         "line": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT),
-        "bar": (
-            _SOURCE,
-            _VALUES,
-            _RANGE,
-            _AGGREGATE,
-            _UNIT,
-            Field("by", _one(("time", "device")), needed=False),
-        ),
-        "heatmap": (
-            _SOURCE,
-            _VALUE,
-            _RANGE,
-            Field("bucket_s", _whole(60, 7 * 86_400), needed=False, default=3600),
-            _UNIT,
-        ),
-        "map": (
-            _SOURCE,
-            Field("location", _name),
-            Field("value", _name, needed=False, default=""),
-            _UNIT,
-            _LIMITS,
-        ),
-        "floor-plan": (
-            _SOURCE,
-            Field("image", _image),
-            _VALUE,
-            Field("places", _places),
-            _UNIT,
-            _DECIMALS,
-            _LIMITS,
-        ),
+        "bar": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT, _BY),
+        "heatmap": (_SOURCE, _VALUE, _RANGE, _BUCKET, _UNIT),
+        "map": (_SOURCE, _LOCATION, _ANY_VALUE, _UNIT, _LIMITS),
+        "floor-plan": (_SOURCE, _IMAGE_FILE, _VALUE, Field("places", _places), _UNIT, _DECIMALS, _LIMITS),
         "property": (_SOURCE, Field("names", _names(MAX_NAMES))),
         "last-values": (_SOURCE, _VALUES, _UNIT),
-        "command": (
-            _SOURCE,
-            Field("command", _name),
-            Field("parameters", _parameters, needed=False),
-            Field("label", _text(MAX_TITLE_CHARACTERS)),
-        ),
-        "image": (Field("image", _image), Field("alt", _text(200, least=0))),
+        "command": (_SOURCE, Field("command", _name), _PARAMETERS, _LABEL),
+        "image": (_IMAGE_FILE, Field("alt", _text(200, least=0))),
         "text": (Field("text", _text(MAX_TEXT_CHARACTERS, lines=True)),),
-        "link": (Field("label", _text(MAX_TITLE_CHARACTERS)), Field("target", _target)),
+        "link": (_LABEL, Field("target", _target)),
     }
 )

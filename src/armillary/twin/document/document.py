@@ -127,10 +127,7 @@ def operator_view(twin: Twin) -> Document:
         "etag": twin.etag,
         "version": twin.version,
         "tags": dict(twin.tags),
-        "properties": {
-            "desired": _shown(twin.desired),
-            "reported": _shown(twin.reported),
-        },
+        "properties": {"desired": _shown(twin.desired), "reported": _shown(twin.reported)},
     }
 
 

@@ -368,12 +368,7 @@ def _judge(
 
 
 def _input(
-    state: State,
-    condition: Condition,
-    slot: int,
-    now_ms: int,
-    facts: Facts,
-    sums: tuple[Sums | None, ...] | None,
+    state: State, condition: Condition, slot: int, now_ms: int, facts: Facts, sums: tuple[Sums | None, ...] | None
 ) -> Input:
     if condition.silent_s:
         silent = max(0, now_ms - max(state.heard[slot], facts.listening_since_ms)) / 1000

@@ -131,11 +131,7 @@ def to_json(rule: Rule) -> dict[str, Any]:
     }
     if rule.window is not None:
         window = rule.window
-        document["window"] = {
-            "kind": window.kind.value,
-            "length_s": window.length_s,
-            "lateness_s": window.lateness_s,
-        }
+        document["window"] = {"kind": window.kind.value, "length_s": window.length_s, "lateness_s": window.lateness_s}
     return document
 
 

@@ -228,9 +228,7 @@ class Problem:
 
 
 def encode_report(
-    installed: tuple[InstalledImage, ...],
-    outcomes: tuple[UpdateOutcome, ...],
-    error_reports: tuple[ErrorReport, ...],
+    installed: tuple[InstalledImage, ...], outcomes: tuple[UpdateOutcome, ...], error_reports: tuple[ErrorReport, ...]
 ) -> bytes:
     """Encode the report of a request; its SHA-256 goes into the evidence (``report_digest``)."""
     return cbor.encode_ordered(
@@ -410,9 +408,7 @@ def parse_problem(data: bytes) -> Problem:
     )
 
 
-def _report(
-    data: bytes,
-) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
+def _report(data: bytes) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
     value = cbor.decode(data, what="check-in report", limit=MAX_REQUEST_BYTES)
     installed, outcomes, error_reports = take_array(value, "check-in report", limit=3, size=3)
     return (

@@ -245,8 +245,5 @@ QUANTITIES: Mapping[int, Mapping[str, CoType]] = {
         name: CoType(classes=classes, schemas=NUMERIC, unit_type=unit_type, is_unit_required=True)
         for name, unit_type in SEMANTIC_TYPES[version].items()
     }
-    for version, classes in (
-        (2, _SIGNALS),
-        (3, ("CommandRequest", "CommandResponse", "Field", "MapValue", *_SIGNALS)),
-    )
+    for version, classes in ((2, _SIGNALS), (3, ("CommandRequest", "CommandResponse", "Field", "MapValue", *_SIGNALS)))
 }

@@ -87,11 +87,7 @@ class UnverifiedSign1(NamedTuple):
 
 
 def encode_sign1(
-    payload: bytes,
-    key: ec.EllipticCurvePrivateKey,
-    *,
-    external_aad: bytes = b"",
-    protected: bytes = ES256_PROTECTED,
+    payload: bytes, key: ec.EllipticCurvePrivateKey, *, external_aad: bytes = b"", protected: bytes = ES256_PROTECTED
 ) -> bytes:
     """Sign ``payload`` with ES256 and return the tagged message.
 
@@ -155,9 +151,7 @@ def verify_sign1(
     protected = b"" if message.protected == b"\xa0" else message.protected
     try:
         key.verify(
-            _der_signature(message.signature, what),
-            _sig_structure(protected, external_aad, message.payload),
-            _ECDSA,
+            _der_signature(message.signature, what), _sig_structure(protected, external_aad, message.payload), _ECDSA
         )
     except InvalidSignature as error:
         raise SignatureError(

@@ -11,15 +11,7 @@ import re
 from typing import Final
 
 # What the service API begins with; the console has pages of such names.
-PREFIXES: Final = (
-    "/devices",
-    "/twins/",
-    "/statistics/",
-    "/configurations",
-    "/jobs/",
-    "/digitaltwins/",
-    "/messages/",
-)
+PREFIXES: Final = ("/devices", "/twins/", "/statistics/", "/configurations", "/jobs/", "/digitaltwins/", "/messages/")
 # Every client names a version, and no page of the console has such a parameter.
 _VERSION: Final = re.compile(r"(?:^|&)api-version=")
 _OF_A_DEVICE: Final = re.compile(r"/devices/[^/]+/(?:files|messages)(?:/.*)?")

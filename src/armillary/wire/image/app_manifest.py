@@ -181,10 +181,7 @@ _TOP_KEYS = (
 
 
 def parse(
-    data: bytes | Mapping[str, Any],
-    *,
-    resolved: bool = True,
-    mutable_storage_limit_kb: int = MUTABLE_STORAGE_LIMIT_KB,
+    data: bytes | Mapping[str, Any], *, resolved: bool = True, mutable_storage_limit_kb: int = MUTABLE_STORAGE_LIMIT_KB
 ) -> AppManifest:
     """Read a manifest.
 

@@ -269,10 +269,7 @@ def _allowed(name: bytes) -> bool:
 def _aligned(inode: _Inode) -> _Inode:
     if inode.offset % ALIGNMENT_BYTES:
         raise WireError(
-            FORMAT,
-            offset=inode.at + 8,
-            expected=f"content at a multiple of {ALIGNMENT_BYTES}",
-            got=str(inode.offset),
+            FORMAT, offset=inode.at + 8, expected=f"content at a multiple of {ALIGNMENT_BYTES}", got=str(inode.offset)
         )
     return inode
 

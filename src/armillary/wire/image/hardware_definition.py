@@ -195,9 +195,7 @@ def load(path: str, files: Mapping[str, bytes], *, search: Sequence[str] = ()) -
     def visit(current: str, trail: tuple[str, ...]) -> HardwareDefinition:
         if current in trail or len(trail) >= DEPTH_LIMIT:
             raise ManifestError(
-                current,
-                expected=f"imports that end within {DEPTH_LIMIT} steps",
-                got=_trail([*trail, current]),
+                current, expected=f"imports that end within {DEPTH_LIMIT} steps", got=_trail([*trail, current])
             )
         definition = parse(files[current], path=current)
         for peripheral in definition.peripherals:

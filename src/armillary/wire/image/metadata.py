@@ -95,10 +95,7 @@ def _refuse(data: bytes, candidates: int) -> NoReturn:
             FORMAT, offset=end - total, expected=f"magic {MAGIC:#010x}", got=f"{word(data, end - total):#010x}"
         )
     raise WireError(
-        FORMAT,
-        offset=end - 4,
-        expected=f"a metadata length from {METADATA_MINIMUM_BYTES} to {limit}",
-        got=str(total),
+        FORMAT, offset=end - 4, expected=f"a metadata length from {METADATA_MINIMUM_BYTES} to {limit}", got=str(total)
     )
 
 

@@ -289,9 +289,7 @@ def build(
         padding = ONE_BL_PACKAGE_BYTES - len(payload) - len(metadata) - image_metadata.ONE_BL_BLOCK_BYTES - 2 * size
         if padding < 0:
             raise WireError(
-                FORMAT,
-                expected=f"a boot loader of at most {len(payload) + padding} bytes",
-                got=f"{len(payload)} bytes",
+                FORMAT, expected=f"a boot loader of at most {len(payload) + padding} bytes", got=f"{len(payload)} bytes"
             )
     signed = payload + bytes(padding) + metadata
     block = b"" if one_bl is None else one_bl.pack()
@@ -358,9 +356,7 @@ def _trusted_key(thumbprint: bytes, trusted: Sequence[x509.Certificate]) -> ec.E
             if isinstance(key, ec.EllipticCurvePublicKey):
                 return key
     raise SignatureError(
-        FORMAT,
-        expected=f"the thumbprint of one of {len(trusted)} trusted EC certificates",
-        got=thumbprint.hex(),
+        FORMAT, expected=f"the thumbprint of one of {len(trusted)} trusted EC certificates", got=thumbprint.hex()
     )
 
 

@@ -57,16 +57,8 @@ class Event(enum.Enum):
 # A second CONNECT is a violation (§3.1). AUTH needs an authentication method, which CONNECT refuses. PUBREC, PUBREL
 # and PUBCOMP belong to QoS 2, which IoT Hub does not speak.
 TRANSITIONS: dict[State, dict[Event, State]] = {
-    State.AWAITING_CONNECT: {
-        Event.CONNECT: State.ESTABLISHING,
-        Event.LOST: State.CLOSED,
-        Event.REFUSED: State.CLOSED,
-    },
-    State.ESTABLISHING: {
-        Event.ACCEPTED: State.CONNECTED,
-        Event.REFUSED: State.CLOSED,
-        Event.LOST: State.CLOSED,
-    },
+    State.AWAITING_CONNECT: {Event.CONNECT: State.ESTABLISHING, Event.LOST: State.CLOSED, Event.REFUSED: State.CLOSED},
+    State.ESTABLISHING: {Event.ACCEPTED: State.CONNECTED, Event.REFUSED: State.CLOSED, Event.LOST: State.CLOSED},
     State.CONNECTED: {
         Event.PUBLISH: State.CONNECTED,
         Event.PUBACK: State.CONNECTED,
@@ -77,9 +69,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.REFUSED: State.CLOSED,
         Event.LOST: State.CLOSED,
     },
-    State.CLOSED: {
-        Event.LOST: State.CLOSED,
-    },
+    State.CLOSED: {Event.LOST: State.CLOSED},
 }
 
 # The machine of the general broker: as above, with QoS 2 both ways.

@@ -47,10 +47,6 @@ def _authorities(remote: RemoteService, catalog: str | None) -> list[dict[str, A
     return found
 
 
-def _row(certificate: dict[str, Any]) -> dict[str, Any]:
-    return resource_row(certificate)
-
-
 @remote_command(app, "list")
 def list_certificates(
     remote: RemoteService,
@@ -60,7 +56,7 @@ def list_certificates(
 ) -> None:
     """List the certificates of a catalog."""
     found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/certificates")
-    print_table(found, COLUMNS, row=_row, as_json=as_json, empty="The catalog has no certificate.")
+    print_table(found, COLUMNS, row=resource_row, as_json=as_json, empty="The catalog has no certificate.")
 
 
 @remote_command(app, "download")

@@ -91,10 +91,6 @@ def _properties(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _show(group: dict[str, Any], *, as_json: bool) -> None:
-    print_record(group, row=_row, as_json=as_json)
-
-
 @remote_command(app, "create")
 def create(
     remote: RemoteService,
@@ -112,7 +108,8 @@ def create(
     """Make a device group."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    _show(remote.management.call("PUT", path, {"properties": properties}), as_json=as_json)
+    made = remote.management.call("PUT", path, {"properties": properties})
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "create-defaults")
@@ -180,7 +177,8 @@ def update(
     """Change a device group; what is not named stays as it is."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    _show(remote.management.call("PATCH", path, {"properties": properties}), as_json=as_json)
+    made = remote.management.call("PATCH", path, {"properties": properties})
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "delete")

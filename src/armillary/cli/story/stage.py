@@ -21,7 +21,6 @@ from armillary.errors import ArmillaryError, HostError
 
 T = TypeVar("T")
 
-READY_S = 20.0  # a cold disk and a busy machine; ready is promised in 3 s
 WAIT_S = 30.0  # no single thing the demo waits for takes longer; it fails with what it saw last
 POLL_S = 0.1
 STOP_S = 10.0

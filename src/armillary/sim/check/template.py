@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -22,11 +22,11 @@ from armillary.sim.templates import behaviour as behaviours, plans
 from armillary.sim.templates.behaviour import Behaviour
 from armillary.sim.templates.shape import Shape, mismatch, parts_of
 from armillary.twin.author import dashboard as dashboards
-from armillary.twin.author.dashboard import Tile
+from armillary.twin.author.dashboard import Dashboard, Tile
 from armillary.twin.author.group import parse_group
-from armillary.twin.author.job import parse_job
+from armillary.twin.author.job import Job, parse_job
 from armillary.twin.rule.json_form import from_json as rule_from_json
-from armillary.twin.rule.rule import unmodelled
+from armillary.twin.rule.rule import Rule, unmodelled
 from armillary.twin.template.json_form import parse_template
 from armillary.wire.dtdl.model import Property, Telemetry
 
@@ -64,7 +64,7 @@ def templates() -> Iterator[str]:
         except (ArmillaryError, KeyError) as error:
             yield f"{where}/models: {error}"
             continue
-        checks = (_device_templates, _devices, _dashboards, _rules, _groups, _jobs, _images)
+        checks = (_device_templates, _devices, _documents, _images)
         yield from (f"{where}/{fault}" for check in checks for fault in check(template, parts))
         owned = [*template.documents, *(("template", each) for each in parts.shapes)]
         for key in (*owned, ("product", template.head.get("product", ""))):
@@ -223,18 +223,21 @@ def _of_kind(template: shipped.ApplicationTemplate, kind: str) -> Iterator[tuple
             yield document_id, body
 
 
-def _dashboards(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    for document_id, body in _of_kind(template, "dashboard"):
-        where = f"dashboards/{document_id}.json"
-        try:
-            dashboard = dashboards.parse(body)
-        except ArmillaryError as error:
-            yield f"{where}: {error}"
-            continue
-        if dashboard.template and dashboard.template not in parts.shapes:
-            yield f"{where}: template: expected one of {sorted(parts.shapes)}, got {dashboard.template}"
-        for tile in dashboard.tiles:
-            yield from (f"{where}: tile {tile.id}: {fault}" for fault in _tile(template, parts, tile))
+def _documents(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
+    for kind, parse, check in _KINDS:
+        for document_id, body in _of_kind(template, kind):
+            try:
+                faults: Iterable[str] = check(template, parts, parse(body))
+            except ArmillaryError as error:
+                faults = [str(error)]
+            yield from (f"{kind}s/{document_id}.json: {fault}" for fault in faults)
+
+
+def _dashboard(template: shipped.ApplicationTemplate, parts: Parts, dashboard: Dashboard) -> Iterator[str]:
+    if dashboard.template and dashboard.template not in parts.shapes:
+        yield f"template: expected one of {sorted(parts.shapes)}, got {dashboard.template}"
+    for tile in dashboard.tiles:
+        yield from (f"tile {tile.id}: {fault}" for fault in _tile(template, parts, tile))
 
 
 def _tile(template: shipped.ApplicationTemplate, parts: Parts, tile: Tile) -> Iterator[str]:
@@ -289,72 +292,63 @@ def _unknown(what: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
             yield f"{what}: expected one of {sorted(there)}, got {name}"
 
 
-def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    for document_id, body in _of_kind(template, "rule"):
-        where = f"rules/{document_id}.json"
-        try:
-            rule = rule_from_json(body)
-        except ArmillaryError as error:
-            yield f"{where}: {error}"
-            continue
-        if rule.target.template not in parts.shapes:
-            yield f"{where}: target.template: expected one of {sorted(parts.shapes)}, got {rule.target.template!r}"
-            continue
-        shape, cloud = parts.shapes[rule.target.template], parts.cloud[rule.target.template]
-        paths = {f"{section}.{name}" for section in _SECTIONS for name in shape.properties}
-        paths |= {f"cloud.{name}" for name in cloud}
-        yield from (f"{where}: {fault}" for fault in unmodelled(rule, parts.telemetry(rule.target.template), paths))
-        for action in rule.actions:
-            if action.kind == "command":
-                yield from (
-                    f"{where}: {fault}" for fault in _unknown("method", [action.options["method"]], shape.commands)
-                )
+def _rule(_template: shipped.ApplicationTemplate, parts: Parts, rule: Rule) -> Iterator[str]:
+    if rule.target.template not in parts.shapes:
+        yield f"target.template: expected one of {sorted(parts.shapes)}, got {rule.target.template!r}"
+        return
+    shape, cloud = parts.shapes[rule.target.template], parts.cloud[rule.target.template]
+    paths = {f"{section}.{name}" for section in _SECTIONS for name in shape.properties}
+    paths |= {f"cloud.{name}" for name in cloud}
+    yield from unmodelled(rule, parts.telemetry(rule.target.template), paths)
+    for action in rule.actions:
+        if action.kind == "command":
+            yield from _unknown("method", [action.options["method"]], shape.commands)
 
 
-def _groups(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    for document_id, body in _of_kind(template, "group"):
-        where = f"groups/{document_id}.json"
-        try:
-            parse_group(body)
-        except ArmillaryError as error:
-            yield f"{where}: {error}"
-            continue
-        if body.get("template") not in parts.shapes:
-            yield f"{where}: template: expected one of {sorted(parts.shapes)}, got {body.get('template')}"
-            continue
-        for each in body.get("filters", ()):
-            source, _, name = each["field"].partition(":")
-            known = {
-                "telemetry": parts.telemetry(body["template"]),
-                "property": parts.shapes[body["template"]].properties,
-                "reported": parts.shapes[body["template"]].properties,
-                "cloud": parts.cloud[body["template"]],
-            }.get(source)
-            if known is not None:
-                yield from (f"{where}: {fault}" for fault in _unknown("field", [name], known))
+def _valid_group(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    parse_group(body)
+    return body
 
 
-def _jobs(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    for document_id, body in _of_kind(template, "job"):
-        where = f"jobs/{document_id}.json"
-        try:
-            job = parse_job(body)
-        except ArmillaryError as error:
-            yield f"{where}: {error}"
-            continue
-        if job.group not in parts.groups:
-            yield f"{where}: group: expected one of {sorted(parts.groups)}, got {job.group}"
-            continue
-        device_template = parts.groups[job.group]
-        if device_template not in parts.shapes:
-            continue  # said of the group already
+def _group(_template: shipped.ApplicationTemplate, parts: Parts, group: Mapping[str, Any]) -> Iterator[str]:
+    template = group.get("template", "")
+    if template not in parts.shapes:
+        yield f"template: expected one of {sorted(parts.shapes)}, got {group.get('template')}"
+        return
+    for each in group.get("filters", ()):
+        source, _, name = each["field"].partition(":")
         known = {
-            "set-property": parts.shapes[device_template].writable,
-            "set-cloud-property": parts.cloud[device_template],
-            "command": [name.replace(".", "*") for name in parts.shapes[device_template].commands],
-        }[job.action.kind]
-        named = [job.action.command] if job.action.command else job.action.properties
-        yield from (f"{where}: {fault}" for fault in _unknown("action", named, known))
+            "telemetry": parts.telemetry(template),
+            "property": parts.shapes[template].properties,
+            "reported": parts.shapes[template].properties,
+            "cloud": parts.cloud[template],
+        }.get(source)
+        if known is not None:
+            yield from _unknown("field", [name], known)
+
+
+def _job(_template: shipped.ApplicationTemplate, parts: Parts, job: Job) -> Iterator[str]:
+    if job.group not in parts.groups:
+        yield f"group: expected one of {sorted(parts.groups)}, got {job.group}"
+        return
+    device_template = parts.groups[job.group]
+    if device_template not in parts.shapes:
+        return  # a fault of the group, which is reported there
+    known = {
+        "set-property": parts.shapes[device_template].writable,
+        "set-cloud-property": parts.cloud[device_template],
+        "command": [name.replace(".", "*") for name in parts.shapes[device_template].commands],
+    }[job.action.kind]
+    yield from _unknown("action", [job.action.command] if job.action.command else job.action.properties, known)
+
+
+# Kind of a document -> its parser and the check of what it parses to.
+_KINDS: Final[tuple[tuple[str, Callable[[Any], Any], Callable[..., Iterator[str]]], ...]] = (
+    ("dashboard", dashboards.parse, _dashboard),
+    ("rule", rule_from_json, _rule),
+    ("group", _valid_group, _group),
+    ("job", parse_job, _job),
+)
 
 
 # Pictures -----------------------------------------------------------------------------------------------------------

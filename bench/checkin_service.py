@@ -66,11 +66,11 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
 
     def manufactured(_: int) -> tuple[bytes, FactoryReply]:
         uds = os.urandom(32)
-        reply = service.factory_enrol(certificate_request(uds), "mt3620", "bench")
+        reply = service.factory.enrol(certificate_request(uds), "mt3620", "bench")
         # all get the same boot packages: one copy in the file
         return uds, replace(reply, boot_packages=first.boot_packages)
 
-    first = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "bench")
+    first = service.factory.enrol(certificate_request(os.urandom(32)), "mt3620", "bench")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         made = list(pool.map(manufactured, range(devices)))
     ids = [reply.device_id for _, reply in made]
@@ -82,7 +82,7 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
     (data / TLS_FILE).write_bytes(pickle.dumps(tls))
     if others:
         service.context.records.write(lambda connection: register(connection, others))
-    print(service.device_port, flush=True)
+    print(service.device_address.port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await service.close()
 

@@ -60,7 +60,7 @@ def _revocation(whole: Whole) -> dict[str, object]:
     registry.groups.create_defaults("bench", "Kettle", actor="bench")
     for _ in range(REVOCATIONS):
         device = WireDevice.make(
-            os.urandom(32), lambda request: whole.service.factory_enrol(request, "mt3620", "bench")
+            os.urandom(32), lambda request: whole.service.factory.enrol(request, "mt3620", "bench")
         )
         registry.devices.claim("bench", [device.device_id], product="Kettle", group="Production", actor="bench")
         with device:

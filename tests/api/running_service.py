@@ -157,8 +157,8 @@ class RunningService:
         """A manufactured device that speaks the device protocol."""
         return WireDevice.make(
             os.urandom(32),
-            lambda request: self.service.factory_enrol(request, "mt3620", "test", trust_tier=tier),
-            port=self.service.device_port,
+            lambda request: self.service.factory.enrol(request, "mt3620", "test", trust_tier=tier),
+            port=self.service.device_address.port,
         )
 
 

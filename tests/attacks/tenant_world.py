@@ -114,7 +114,7 @@ def _registry(made: Tenant) -> None:
     more = made.service.service.tokens.create(f"{made.word}-more", "Reader", actor="test", catalog=name)
     ids |= {"token_id": str(more.token.token_id), "token": f"{made.word}-more"}
     ids["enrolment_token"] = _good(made, "POST", f"/catalogs/{name}/enrolment-tokens", {})["token_id"]
-    made.service.service.hub_identities.set_admission(name, actor="test", symmetric_keys=True, certificates=True)
+    made.service.service.hub_access.identities.set_admission(name, actor="test", symmetric_keys=True, certificates=True)
 
 
 def _devices(made: Tenant) -> None:
@@ -124,7 +124,7 @@ def _devices(made: Tenant) -> None:
     registry.devices.claim(made.name, [device.device_id, given.device_id], actor="test", **place)
     ids |= {"device": device.device_id, "device_id": device.device_id}
     other = registry.catalogs.create(f"third-{uuid.uuid4().hex[:8]}", actor="test")
-    offer = made.service.service.transfers.offer(made.name, given.device_id, other.catalog_id, actor="test")
+    offer = made.service.service.registry.transfers.offer(made.name, given.device_id, other.catalog_id, actor="test")
     ids["transfer_id"] = str(offer.transfer_id)
     made.hub_device = f"{made.word}hubdevice"
     _good(made, "POST", f"/catalogs/{made.name}/hub-devices", {"device_id": made.hub_device, "authentication": "sas"})
@@ -156,12 +156,12 @@ def operation_on(ids: Mapping[str, str]) -> str:
 def _software(made: Tenant) -> None:
     ids, service = made.ids, made.service.service
     image_id, package = application(f"{made.word}App")
-    service.images.upload(made.name, package, actor="test")
+    service.updates.images.upload(made.name, package, actor="test")
     ids |= {"image": str(image_id), "image_id": str(image_id)}
     place = (made.name, ids["product"])
-    deployed = service.deployments.create(*place, ids["device_group"], [image_id], actor="test")
+    deployed = service.updates.deployments.create(*place, ids["device_group"], [image_id], actor="test")
     ids["deployment"] = str(deployed.deployment_id)
-    rollout = service.rollouts.start(*place, "Staged", [image_id], actor="test")
+    rollout = service.updates.rollouts.start(*place, "Staged", [image_id], actor="test")
     ids["rollout_id"] = str(rollout.rollout_id)
     seen = Observation(
         kind="hub-anomaly", key=(made.word,), severity="low", title=f"{made.word} odd", cause="c",

@@ -484,7 +484,7 @@ def test_mutation_of_the_pinned_root(tmp_path: Path, host: ServiceHost):
     """A second service with a root of its own in the place of the first."""
     device = host.claimed(b"p" * 32)
     with ServiceHost(tmp_path / "other") as impostor:
-        device.port = impostor.service.device_port
+        device.port = impostor.service.device_address.port
         with pytest.raises(ssl.SSLCertVerificationError):
             device.connect()
         fooled = device.tls_context()

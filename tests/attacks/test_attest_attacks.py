@@ -92,7 +92,7 @@ def failing(appraisal: Appraisal) -> set[int]:
 
 def test_replay_is_refused(host: ServiceHost):
     """By the service's own verifier; with what it remembers as spent taken away, the same bytes are judged again."""
-    verifier, now = host.service.verifier, host.service.context.now()
+    verifier, now = host.service.serving.server.verifier, host.service.context.now()
     assert verifier is not None
     victim = host.claimed(b"victim".ljust(32))
     peer = Peers().of(victim.factory.certificate_chain[0])

@@ -71,7 +71,7 @@ def test_an_address_that_begins_handshakes_keeps_no_other_out(
     monkeypatch.setattr(listener, "MAX_ENTERING", 12)  # of the 1,000 that there are
     monkeypatch.setattr(gate, "MAX_STRANGERS", 12)
     monkeypatch.setattr(door, "MAX_OF_ADDRESS", 6)
-    port = own.hub_port if at_hub else own.service.device_port
+    port = own.hub_port if at_hub else own.service.device_address.port
     served = hub_says_hello if at_hub else device_is_served
     with Health(own) as health:
         begun(opened, port, 30)
@@ -96,7 +96,7 @@ def test_who_waits_behind_others_of_its_address_comes_in_after_them(
     own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "MAX_OF_ADDRESS", 2)
-    port = own.service.device_port
+    port = own.service.device_address.port
     begun(opened, port, 2)
     with own.make_device() as device:
         plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(ELSEWHERE, 0))

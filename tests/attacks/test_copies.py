@@ -56,7 +56,7 @@ def failing(reply: CheckinReply) -> set[str]:
 
 def test_copies_that_boot_past_each_other_are_found_and_both_are_held(host: ServiceHost) -> None:
     closed: list[str] = []
-    host.service.on_revoked(closed.append)
+    host.service.notices.on_cut.append(closed.append)
     original = keeping(host, b"o" * 32)
     assert original.check_in().verdict == "attested"
     copy = copied(original, boots=3)
@@ -65,7 +65,7 @@ def test_copies_that_boot_past_each_other_are_found_and_both_are_held(host: Serv
         assert good.verdict == "attested"  # looks like the original after a lost reply
         restart(original, past=copy)
         assert original.check_in().verdict == "attested"
-        assert host.service.authenticate_hub_peer(good.certificate_chain[0]) == original.device_id
+        assert host.service.hub_access.authenticate(good.certificate_chain[0]) == original.device_id
         restart(copy, past=original)
         found = copy.check_in()
         assert (found.verdict, found.purpose, failing(found)) == ("update-only", "update", {"lineage"})
@@ -74,7 +74,7 @@ def test_copies_that_boot_past_each_other_are_found_and_both_are_held(host: Serv
             reply = machine.check_in()
             assert (reply.verdict, reply.purpose) == ("update-only", "update")
         with pytest.raises(AppraisalError, match="held"):  # the certificate of before opens nothing any more
-            host.service.authenticate_hub_peer(good.certificate_chain[0])
+            host.service.hub_access.authenticate(good.certificate_chain[0])
         assert closed == [original.device_id]
         host.service.watch.run_once()
         (finding,) = host.service.watch.list(kind="identity-forked").items
@@ -162,13 +162,13 @@ def test_a_lineage_holds_over_a_restart_of_the_service(tmp_path: Path) -> None:
                 kept = original.lineage
                 assert original.check_in().verdict == "attested"
     with ServiceHost(data) as host:
-        original.port = host.service.device_port
+        original.port = host.service.device_address.port
         stale = replace(copied(original), lineage=kept)
         with original, stale:
             assert original.check_in().verdict == "attested"
             assert "lineage" in failing(stale.check_in())
     with ServiceHost(data) as host:
-        original.port = host.service.device_port
+        original.port = host.service.device_address.port
         with original:
             assert failing(original.check_in()) == {"lineage"}  # held, also after a restart
 
@@ -184,12 +184,12 @@ def test_records_that_were_set_back_hold_nobody(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "data", tmp_path / "backup")
     shutil.copy2(tmp_path / "data.passphrase", tmp_path / "backup.passphrase")
     with ServiceHost(tmp_path / "data") as host:
-        device.port = host.service.device_port
+        device.port = host.service.device_address.port
         with device:
             for _ in range(2):
                 assert device.check_in().verdict == "attested"
     with ServiceHost(tmp_path / "backup") as host:
-        device.port = quiet.port = host.service.device_port
+        device.port = quiet.port = host.service.device_address.port
         copy = copied(quiet)
         with device, quiet, copy:
             assert device.check_in().verdict == "attested"  # answers a challenge of a reply that is not on record

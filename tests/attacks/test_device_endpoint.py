@@ -71,13 +71,13 @@ def test_honest_devices_are_attested(host: ServiceHost) -> None:
             assert (reply.verdict, reply.purpose) == ("attested", "client")
         leaf = profile.parse_device_certificate(reply.certificate_chain[0])
         assert (leaf.device_id, leaf.trust_tier) == (device.device_id, "software")
-        assert host.service.authenticate_hub_peer(reply.certificate_chain[0]) == device.device_id
+        assert host.service.hub_access.authenticate(reply.certificate_chain[0]) == device.device_id
 
 
 def test_no_certificate_no_answer(host: ServiceHost) -> None:
     context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(host.service.authority.roots.certificate))
     with pytest.raises(CLOSED):
-        ask(context, host.service.device_port)
+        ask(context, host.service.device_address.port)
 
 
 def ask(context: ssl.SSLContext, port: int) -> Answer:
@@ -181,7 +181,7 @@ def test_a_revoked_device_loses_its_connection_and_its_next_request(host: Servic
         device.connect()
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.revoked")
         with pytest.raises(Exception, match="revoked"):
-            host.service.authenticate_hub_peer(reply.certificate_chain[0])
+            host.service.hub_access.authenticate(reply.certificate_chain[0])
         host.service.registry.lifecycle.restore(device.device_id, actor="t")
         device.challenge = b""
         assert device.check_in().verdict == "attested"
@@ -212,7 +212,7 @@ def test_a_proof_is_good_once_on_the_same_a_new_and_a_later_connection(tmp_path:
             next_body = device.request_body(device.fetch_challenge())
             assert post(device, next_body).status == 200
     with ServiceHost(tmp_path / "data", clock=lambda: begun) as host:
-        device.port = host.service.device_port
+        device.port = host.service.device_address.port
         with device:
             assert code(post(device, body)) == (401, "device.challenge")
             assert code(post(device, next_body)) == (401, "device.challenge")
@@ -282,7 +282,7 @@ def test_a_tampered_boot_gets_an_update_certificate_that_the_hub_refuses(host: S
         assert (reply.verdict, reply.purpose) == ("update-only", "update")
         assert [step.name for step in reply.steps if step.result == "fail"] == ["known components"]
         with pytest.raises(Exception, match="purpose"):
-            host.service.authenticate_hub_peer(reply.certificate_chain[0])
+            host.service.hub_access.authenticate(reply.certificate_chain[0])
         host.service.watch.run_once()
         (finding,) = host.service.watch.list(kind="attestation-failed").items
         assert finding.severity == "high"
@@ -343,7 +343,7 @@ def test_no_session_can_be_resumed(host: ServiceHost) -> None:
     session = connection.session
     assert session is None or not session.has_ticket
     device.disconnect()
-    plain = socket.create_connection(("127.0.0.1", host.service.device_port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", host.service.device_address.port), timeout=10)
     with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as again:
         assert not again.session_reused
 
@@ -451,7 +451,7 @@ def test_a_slow_request_is_cut_off(host: ServiceHost, monkeypatch: pytest.Monkey
 def test_more_connections_than_allowed_are_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ServiceHost(tmp_path / "data") as host:
         host.catalog()
-        endpoint = host.service._endpoint
+        endpoint = host.service.serving.server.endpoint
         assert endpoint is not None
         monkeypatch.setattr(open_connections, "MAX_CONNECTIONS", 2)
         make: Callable[[bytes], WireDevice] = host.claimed

@@ -31,7 +31,7 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
-from armillary.service import assemble
+from armillary.service.endpoint import device_server
 from armillary.service.endpoint.endpoint import server_context
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile
@@ -52,7 +52,7 @@ def without_days(context: ssl.SSLContext) -> ssl.SSLContext:
 def service(tmp_path: Path, offset_s: float = 0.0) -> Iterator[ServiceHost]:
     with pytest.MonkeyPatch.context() as patched:
         # The service's OpenSSL asks the host's clock as well, which stands right where a service runs.
-        patched.setattr(assemble, "server_context", lambda *made: without_days(server_context(*made)))
+        patched.setattr(device_server, "server_context", lambda *made: without_days(server_context(*made)))
         host = ServiceHost(tmp_path / "service", clock=lambda: time.time() + offset_s, planner_interval_s=3600.0)
     with host:
         host.catalog()
@@ -63,7 +63,7 @@ def make(host: ServiceHost, folder: Path, *, wall: float) -> Device:
     """A real device whose host's clock stands at ``wall``, manufactured and claimed."""
 
     def factory(request: str, chip: str) -> Any:
-        return factory_document(host.service.factory_enrol(request, chip, "t"))
+        return factory_document(host.service.factory.enrol(request, chip, "t"))
 
     provision(
         DeviceFolder(folder),

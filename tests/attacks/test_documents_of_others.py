@@ -305,7 +305,7 @@ def test_a_signature_for_one_device_opens_no_other(
 ) -> None:
     """Whoever has a hub's key can sign for a part of it and give that away (IoT Hub: ``sr`` is a prefix)."""
     name = fresh("k")
-    key = service.service.hub_service_keys.create(alice.name, name, "Contributor", actor="test")[1]
+    key = service.service.hub_access.service_keys.create(alice.name, name, "Contributor", actor="test")[1]
     ends = int(time.time()) + 600
 
     def answer(resource: str) -> int:

@@ -81,8 +81,8 @@ def deploy_image(host: ServiceHost, size: int) -> str:
         certificate=dated.sign(key, hashes.SHA256()),
         executables=["bin/app"],
     )
-    host.service.images.upload("Contoso", package, actor="t")
-    host.service.deployments.create("Contoso", "Kettle", "Production", (image_id,), actor="t")
+    host.service.updates.images.upload("Contoso", package, actor="t")
+    host.service.updates.deployments.create("Contoso", "Kettle", "Production", (image_id,), actor="t")
     return str(image_id)
 
 
@@ -97,7 +97,7 @@ def test_one_request_after_the_other_is_answered_on_one_connection(host: Service
 def test_no_reply_overtakes_the_one_before(host: ServiceHost, second: bytes) -> None:
     with host.claimed(b"2" * 32) as device:
         request = check_in_request(device)
-        recorded = host.service._endpoint.counts["check-ins"]
+        recorded = host.service.serving.server.endpoint.counts["check-ins"]
         connection = device.connect()
         connection.sendall(request + second)
         data = received(connection)
@@ -110,7 +110,9 @@ def test_no_reply_overtakes_the_one_before(host: ServiceHost, second: bytes) -> 
 
 def wait_until_recorded(host: ServiceHost, check_ins: int) -> None:
     """Until so many are recorded, also those whose connection was cut off: before, their device is told to wait."""
-    wait_until(lambda: host.service._endpoint.counts["check-ins"] >= check_ins, "the record of the check-in")
+    wait_until(
+        lambda: host.service.serving.server.endpoint.counts["check-ins"] >= check_ins, "the record of the check-in"
+    )
 
 
 def test_requests_after_a_last_one_are_not_answered(host: ServiceHost) -> None:

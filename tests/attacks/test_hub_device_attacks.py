@@ -34,14 +34,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def catalog(service: RunningService) -> str:
     name = f"H-{uuid.uuid4().hex[:10]}"
     service.service.registry.catalogs.create(name, actor="test")
-    service.service.hub_identities.set_admission(name, actor="test", certificates=True, symmetric_keys=True)
+    service.service.hub_access.identities.set_admission(name, actor="test", certificates=True, symmetric_keys=True)
     return name
 
 
 def sas_device(service: RunningService, catalog: str, name: str = "") -> tuple[str, Keys]:
     owner = service.service.registry.catalogs.get(catalog).catalog_id
     name = name or f"cable-{uuid.uuid4().hex[:8]}"
-    _, keys = service.service.hub_identities.put(
+    _, keys = service.service.hub_access.identities.put(
         name, IdentityForm(authentication="sas"), actor="test", catalog_id=owner, create=True
     )
     assert keys is not None
@@ -197,7 +197,7 @@ def test_a_catalog_admits_neither_until_it_says_so_and_not_any_more_when_it_says
 def test_a_device_that_attests_never_gets_a_key_and_no_token_opens_it(service: RunningService, catalog: str) -> None:
     attested = service.make_device().device_id
     owner = service.service.registry.catalogs.get(catalog).catalog_id
-    identities = service.service.hub_identities
+    identities = service.service.hub_access.identities
     for identity in (attested, attested.upper(), f"{attested}/m"):
         for way in ("sas", "selfSigned"):
             with pytest.raises(InvalidArgumentError, match="attests"):
@@ -261,7 +261,7 @@ def test_modules_show_their_own_or_their_devices(service: RunningService, catalo
 
 def test_names_and_doubles_are_refused(service: RunningService, catalog: str) -> None:
     owner = service.service.registry.catalogs.get(catalog).catalog_id
-    identities = service.service.hub_identities
+    identities = service.service.hub_access.identities
     for wrong in ("", "a b", "a+b", "#", "$x", "a/b/c", "é", "a" * 129, "F" * 128):
         with pytest.raises(InvalidArgumentError):
             identities.put(wrong, IdentityForm(authentication="sas"), actor="t", catalog_id=owner, create=True)
@@ -289,7 +289,7 @@ def test_keys_are_sealed_at_rest(service: RunningService, catalog: str) -> None:
             content = path.read_bytes()
             assert keys.primary not in content, path
             assert keys.secondary not in content, path
-    assert set(service.service.hub_identities.keys_of(service.service.hub_identities.get(name))) == {
+    assert set(service.service.hub_access.identities.keys_of(service.service.hub_access.identities.get(name))) == {
         keys.primary, keys.secondary,
     }  # fmt: skip
 
@@ -302,8 +302,8 @@ def test_modules_of_a_device_stay_with_the_owner_that_registered_them(service: R
     path = f"/api/v1/hub-devices/{attested}/modules"
     assert service.call("POST", path, {"module_id": "edge"}).status == 200
     other = service.service.registry.catalogs.get(later).catalog_id
-    offer = service.service.transfers.offer(catalog, attested, other, actor="test")
-    service.service.transfers.accept(later, offer.transfer_id, actor="test")
+    offer = service.service.registry.transfers.offer(catalog, attested, other, actor="test")
+    service.service.registry.transfers.accept(later, offer.transfer_id, actor="test")
     assert service.call("GET", path).body["items"] == []
     assert service.call("GET", f"/api/v1/devices/{attested}/twin?module=edge").status == 404
     assert service.call("DELETE", f"{path}/edge").status == 404
@@ -328,7 +328,7 @@ def test_who_gets_a_name_again_gets_nothing_of_the_one_before(service: RunningSe
     assert service.call("DELETE", f"/api/v1/hub-devices/{name}").status == 200
     elsewhere = f"N-{uuid.uuid4().hex[:10]}"
     service.service.registry.catalogs.create(elsewhere, actor="test")
-    service.service.hub_identities.set_admission(elsewhere, actor="test", symmetric_keys=True)
+    service.service.hub_access.identities.set_admission(elsewhere, actor="test", symmetric_keys=True)
     _, fresh = sas_device(service, elsewhere, name)
     assert service.platform.documents.find("device", name) is None
     with Client(service, name, password=token(name, fresh.primary)) as client:

@@ -34,7 +34,9 @@ CATALOG = "/api/v1/catalogs/Contoso"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("provisioning")) as running:
         running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        running.service.hub_access.identities.set_admission(
+            "Contoso", actor="test", certificates=True, symmetric_keys=True
+        )
         yield running
 
 
@@ -217,7 +219,7 @@ def test_a_group_takes_over_no_device_that_has_something_to_show(
     """An operator may make a device ahead of its registration; one with keys or of another catalog is no such device."""
     group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
     key = decode_key(group["primary_key"])
-    identities, registry = service.service.hub_identities, service.service.registry
+    identities, registry = service.service.hub_access.identities, service.service.registry
     registry.catalogs.create(f"O-{name}", actor="test")
     owners = {"mine": "Contoso", "theirs": f"O-{name}", "keyed": "Contoso"}
     for word, catalog in owners.items():
@@ -241,7 +243,7 @@ def test_an_enrolment_takes_back_no_device_that_an_operator_gave_keys(
     """The group's key is known to others, so its device gets keys of its own: the group's key opens nothing then."""
     group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
     key = derive_device_key(decode_key(group["primary_key"]), name)
-    identities = service.service.hub_identities
+    identities = service.service.hub_access.identities
 
     def again() -> Any:
         return registers(service, name, password=password(service, name, key))
@@ -312,11 +314,11 @@ def test_nothing_registers_where_the_catalog_does_not_admit_it(
 ) -> None:
     made = enrol(service, name=name, attestation="symmetricKey")
     shown = password(service, name, decode_key(made["primary_key"]))
-    service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)
+    service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=False)
     try:
         assert registers(service, name, password=shown) in (NOT_AUTHORIZED, "tls")
     finally:
-        service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+        service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=True)
     assert registers(service, name, password=shown) == "assigned"
 
 
@@ -348,7 +350,7 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
     leaf, _, _ = self_signed(tmp_path, name, issuer=authority)
     assert registers(service, name, certificate=leaf) == "assigned"
     service.service.registry.catalogs.create(f"O-{name}", actor="test")
-    service.service.hub_identities.set_admission(f"O-{name}", actor="test", certificates=True)
+    service.service.hub_access.identities.set_admission(f"O-{name}", actor="test", certificates=True)
     elsewhere = f"/api/v1/catalogs/O-{name}"
     _, double, _ = self_signed(tmp_path, f"Factory of {name}", authority=True)
     body = {"name": "g", "group": True, "certificate": double}
@@ -385,7 +387,7 @@ def test_over_http_each_request_is_asked_who_it_is(service: RunningService, name
         assert (state["deviceId"], state["assignedHub"], state["payload"]) == (first, "localhost", {"a": 1})
     assert ask(service, first, "POST", "", {"registrationId": first}, **mine)[2] == state
     assert ask(service, first, "POST", "", {"registrationId": first}, **other)[0] == 401
-    service.service.hub_identities.put(
+    service.service.hub_access.identities.put(
         first, IdentityForm(authentication="sas", is_enabled=False), actor="test", if_match="*"
     )
     assert ask(service, first, "POST", "", {}, **mine)[2]["status"] == "disabled"

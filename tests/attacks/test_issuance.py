@@ -102,7 +102,7 @@ def test_a_request_for_an_authority_or_another_name_gets_neither(host: ServiceHo
         )
         .sign(key, hashes.SHA256())
     )
-    reply = host.service.factory_enrol(request.public_bytes(PEM).decode(), "mt3620", "t")
+    reply = host.service.factory.enrol(request.public_bytes(PEM).decode(), "mt3620", "t")
     assert reply.device_id == device_id_of_key(key.public_key()) != victim.device_id
     leaf = x509.load_der_x509_certificate(reply.certificate_chain[0])
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -155,9 +155,9 @@ def test_the_authority_of_another_catalog_opens_nothing(host: ServiceHost, tmp_p
     with host.claimed(b"x" * 32) as device:
         honest = device.check_in()
         foreign = certificate_of(host, "Fabrikam", device.device_id, key)
-        assert host.service.authenticate_hub_peer(honest.certificate_chain[0]) == device.device_id
+        assert host.service.hub_access.authenticate(honest.certificate_chain[0]) == device.device_id
         with pytest.raises(WrongCatalogError):
-            host.service.authenticate_hub_peer(foreign)
+            host.service.hub_access.authenticate(foreign)
         # nor at the device endpoint, which trusts the makers of silicon only
         file = tmp_path / "foreign.pem"
         private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -178,6 +178,6 @@ def test_mutation_of_the_catalog_and_of_the_record(host: ServiceHost, monkeypatc
         genuine = authority.catalogs.issuing_certificates
         monkeypatch.setattr(authority.catalogs, "issuing_certificates", lambda one: (*genuine(one), *genuine(fabrikam)))
         with pytest.raises(AppraisalError, match="record"):
-            host.service.authenticate_hub_peer(foreign)
+            host.service.hub_access.authenticate(foreign)
         monkeypatch.setattr(check_in_rows, "has_certificate", lambda *_, **__: True)
-        assert host.service.authenticate_hub_peer(foreign) == device.device_id
+        assert host.service.hub_access.authenticate(foreign) == device.device_id

@@ -101,8 +101,8 @@ def test_an_update_moves_ones_own_devices_to_ones_own_groups(
     service: RunningService, alice: Owner, bob: Owner, shared: str
 ) -> None:
     for each in (alice, bob):
-        image = service.service.images.upload(each.name, application()[1], actor="t")
-        service.service.deployments.create(each.name, "Coffee", "Field Test", [image.image_id], actor="t")
+        image = service.service.updates.images.upload(each.name, application()[1], actor="t")
+        service.service.updates.deployments.create(each.name, "Coffee", "Field Test", [image.image_id], actor="t")
     job, action = f"j-{uuid.uuid4().hex[:8]}", {"kind": "update", "device_group": "Coffee/Field Test"}
     given = {"name": "j", "group": shared, "action": action}
     assert bob.call("PUT", f"/jobs/{job}?catalog={bob.name}", given).status == 200
@@ -115,7 +115,9 @@ def test_an_update_moves_ones_own_devices_to_ones_own_groups(
     wait_until(lambda: group_of(bob) == "Field Test", "his own to be moved")
     assert group_of(alice) == "Production"
     with pytest.raises(WrongCatalogError):  # whatever a job says of whose a device is, the registry looks itself
-        service.service.hub_updates.move(alice.device.device_id, bob.name, "Coffee/Field Test", by="job j")
+        service.service.hub_access.updates.move(alice.device.device_id, bob.name, "Coffee/Field Test", by="job j")
     assert group_of(alice) == "Production"
-    service.service.hub_updates.move(alice.device.device_id, alice.name, "Coffee/Field Test", by="job j")  # the control
+    service.service.hub_access.updates.move(
+        alice.device.device_id, alice.name, "Coffee/Field Test", by="job j"
+    )  # the control
     assert group_of(alice) == "Field Test"

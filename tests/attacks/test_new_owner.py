@@ -69,8 +69,8 @@ class Sale:
         self.upload = hub.files.begin(self.device, "past.txt")[0].upload_id
         time.sleep(1.1 - time.time() % 1)  # claimed_at has whole seconds: this is after everything above
         catalog = service.service.registry.catalogs.get(self.bob.name)
-        offer = service.service.transfers.offer(self.alice.name, self.device, catalog.catalog_id, actor="test")
-        service.service.transfers.accept(self.bob.name, offer.transfer_id, actor="test")
+        offer = service.service.registry.transfers.offer(self.alice.name, self.device, catalog.catalog_id, actor="test")
+        service.service.registry.transfers.accept(self.bob.name, offer.transfer_id, actor="test")
         self.sold_ms = (service.service.registry.devices.get(self.device).claimed_at or 0) * 1000
         self.present_ms = -(-self.sold_ms // HOUR_MS) * HOUR_MS + 60_000
         body = {"name": "all", "catalog": self.bob.name}

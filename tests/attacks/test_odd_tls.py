@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import ServiceUnreachableError
-from armillary.service import assemble
+from armillary.service.endpoint import device_server
 from armillary.service.endpoint.endpoint import server_context
 from armillary.service.verifier.peers import Peer, Peers
 from armillary.sim.device.service_host import ServiceHost
@@ -46,7 +46,7 @@ def start(
                 change(context)
                 return context
 
-            monkeypatch.setattr(assemble, "server_context", changed)
+            monkeypatch.setattr(device_server, "server_context", changed)
             host = ServiceHost(tmp_path / data, clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0)
             running.enter_context(host)
             host.catalog()

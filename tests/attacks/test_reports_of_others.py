@@ -61,11 +61,11 @@ class Scene:
         data = package()
         for name in ("Alpha", "Beta"):
             host.catalog(name)
-        self.image: Image = self.service.images.upload("Alpha", data, actor="t")
-        self.service.images.upload("Beta", data, actor="t")
+        self.image: Image = self.service.updates.images.upload("Alpha", data, actor="t")
+        self.service.updates.images.upload("Beta", data, actor="t")
         self.alpha = [host.claimed(bytes([n]) * 32, catalog="Alpha") for n in (1, 2, 3)]
         self.beta = host.claimed(b"b" * 32, catalog="Beta")
-        self.rollout: Rollout = self.service.rollouts.start(
+        self.rollout: Rollout = self.service.updates.rollouts.start(
             "Alpha", *PRODUCT, [self.image.image_id], policy=POLICY, actor="t"
         )
         self.look()
@@ -86,7 +86,7 @@ class Scene:
 
     def look(self) -> None:
         self.service.watch.run_once()
-        self.service.planner.run_once()
+        self.service.updates.planner.run_once()
 
     def crash(self, device: WireDevice, times: int = 5) -> None:
         """So many crashes of Alpha's image, as ``device`` tells them."""
@@ -113,7 +113,7 @@ class Scene:
 
     @property
     def state(self) -> str:
-        return self.service.rollouts.get(self.rollout.rollout_id).state
+        return self.service.updates.rollouts.get(self.rollout.rollout_id).state
 
     def findings(self, catalog: str) -> tuple[Finding, ...]:
         found = self.service.watch.list(catalog=catalog).items
@@ -150,7 +150,7 @@ def test_a_device_of_another_catalog_stops_no_rollout_and_mixes_with_no_finding(
 
 
 def test_also_where_both_catalogs_run_the_image_each_has_a_finding_of_its_own(scene: Scene) -> None:
-    scene.service.deployments.create("Beta", *PRODUCT, [scene.image.image_id], actor="t")
+    scene.service.updates.deployments.create("Beta", *PRODUCT, [scene.image.image_id], actor="t")
     assert scene.beta.check_in().offer is not None
     scene.crash(scene.beta)
     scene.crash(scene.started[0], times=1)
@@ -182,12 +182,12 @@ def test_a_device_that_was_not_offered_the_image_speaks_for_itself_only(scene: S
         one for catalog in ("Alpha", "Beta") for one in scene.findings(catalog) if one.kind == "install-reverted"
     ]
     assert [(one.deployment_id, one.image_id, one.device_count) for one in reverted] == [(None, None, 1)] * 2
-    assert scene.service.rollouts.get(scene.rollout.rollout_id).counts.get("reverted") is None
+    assert scene.service.updates.rollouts.get(scene.rollout.rollout_id).counts.get("reverted") is None
     scene.started[0].check_in(outcomes=(outcome,))
     scene.look()
     real = [one for one in scene.findings("Alpha") if one.deployment_id == scene.rollout.deployment_id]
     assert [(one.kind, one.device_ids) for one in real] == [("install-reverted", (scene.started[0].device_id,))]
-    assert scene.service.rollouts.get(scene.rollout.rollout_id).counts["reverted"] == 1
+    assert scene.service.updates.rollouts.get(scene.rollout.rollout_id).counts["reverted"] == 1
 
 
 def test_one_device_that_repeats_itself_stops_no_rollout(scene: Scene) -> None:

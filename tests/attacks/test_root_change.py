@@ -25,8 +25,8 @@ from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import NotFoundError, ServiceUnreachableError
-from armillary.service import assemble
 from armillary.service.authority.life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
+from armillary.service.endpoint import device_server
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.endpoint.endpoint import IDENTITY, TRUST_ANCHORS, server_context
 from armillary.sim.device.service_host import ServiceHost
@@ -42,7 +42,7 @@ def serving(tmp_path: Path, offset_s: float, *, port: int = 0) -> Iterator[Servi
     """The service of a data folder, at a time."""
     with pytest.MonkeyPatch.context() as patched:
         # The service's OpenSSL asks the host's clock as well, which stands right where a service runs.
-        patched.setattr(assemble, "server_context", lambda *made: without_days(server_context(*made)))
+        patched.setattr(device_server, "server_context", lambda *made: without_days(server_context(*made)))
         host = ServiceHost(
             tmp_path / "service", clock=lambda: time.time() + offset_s, planner_interval_s=3600.0, device_port=port
         )
@@ -81,7 +81,7 @@ def run_until(device: Device, condition: Any) -> None:
 
 def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(tmp_path: Path) -> None:
     with serving(tmp_path, 0) as host:
-        port = host.service.device_port
+        port = host.service.device_address.port
         follower = make(host, tmp_path / "follower", wall=IN_1970)
         make(host, tmp_path / "away", wall=IN_1970)
         old = x509.load_der_x509_certificate(host.service.authority.roots.certificate)
@@ -107,7 +107,7 @@ def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(
 
 
 def enrolled(host: ServiceHost, request: str, chip: str) -> Any:
-    return factory_document(host.service.factory_enrol(request, chip, "t"))
+    return factory_document(host.service.factory.enrol(request, chip, "t"))
 
 
 def identity_of(folder: Path) -> x509.Certificate:
@@ -117,7 +117,7 @@ def identity_of(folder: Path) -> x509.Certificate:
 
 def test_an_identity_certificate_that_ends_soon_is_replaced_over_the_air(tmp_path: Path) -> None:
     with serving(tmp_path, 0) as host:
-        port = host.service.device_port
+        port = host.service.device_address.port
         for name in ("comes", "stays"):
             device = make(host, tmp_path / name, wall=IN_1970)
             assert asyncio.run(device.prove_once()).verdict == "attested"
@@ -182,7 +182,7 @@ def test_who_stole_the_services_tls_key_gives_no_device_a_certificate_of_nobodys
         false = trust_anchor.encode_identity(
             made.public_bytes(Encoding.DER), [*silicon, Anchor(rogue_der, (rogue_der,))]
         )
-        host.service._endpoint._downloads._renew_identity = lambda *_: false  # type: ignore[union-attr]
+        host.service.serving.server.endpoint._downloads._renew_identity = lambda *_: false  # type: ignore[union-attr]
         monkeypatch.setattr(renewal, "IDENTITY_RENEWAL_S", 99 * YEAR_S)
         run_until(device, lambda: events(device, "identity-not-renewed"))
         assert identity_of(tmp_path / "device") == genuine
@@ -196,7 +196,7 @@ def test_who_stole_the_services_tls_key_gives_no_device_a_certificate_of_nobodys
 
 def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(tmp_path: Path) -> None:
     with serving(tmp_path, 0) as host:
-        port = host.service.device_port
+        port = host.service.device_address.port
         before = make(host, tmp_path / "before", wall=IN_1970)
     with serving(tmp_path, DAY_S, port=port) as host:
         made = host.service.authority.renew_by_hand("silicon", "MediaTek", actor="t")
@@ -213,7 +213,7 @@ def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(
 
 def lie(host: ServiceHost, anchors: list[Anchor]) -> None:
     """What a thief of the service's TLS key says at its address."""
-    host.service._endpoint._trust_anchors = lambda: trust_anchor.encode_anchors(anchors)  # type: ignore[union-attr]
+    host.service.serving.server.endpoint._trust_anchors = lambda: trust_anchor.encode_anchors(anchors)  # type: ignore[union-attr]
 
 
 def rogue(host: ServiceHost) -> Anchor:
@@ -272,7 +272,7 @@ def test_the_key_of_a_root_that_ended_makes_no_certificate_that_is_good_later() 
 def test_a_service_of_before_has_no_such_address_and_the_device_goes_on(tmp_path: Path) -> None:
     with serving(tmp_path, 0) as host:
         device = make(host, tmp_path / "device", wall=IN_1970)
-        endpoint = host.service._endpoint
+        endpoint = host.service.serving.server.endpoint
         assert endpoint is not None
         genuine_handle = endpoint.handle
 

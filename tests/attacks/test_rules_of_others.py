@@ -53,7 +53,7 @@ def evaluations(service: RunningService, rule: str, device: str) -> int:
 
 def transferred(service: RunningService, alice: Owner, bob: Owner) -> None:
     """Alice's device becomes Bob's."""
-    transfers = service.service.transfers
+    transfers = service.service.registry.transfers
     catalog = service.service.registry.catalogs.get(bob.name)
     offer = transfers.offer(alice.name, alice.device.device_id, catalog.catalog_id, actor="test")
     transfers.accept(bob.name, offer.transfer_id, actor="test")

@@ -204,7 +204,7 @@ def test_devices_are_certified_as_before(theft: Theft) -> None:
     """Nothing is taken from devices: neither the hub's TLS nor the registry refuses what limited authorities issue."""
     with theft.host.claimed(b"d" * 32) as device:
         reply = device.check_in()
-        assert theft.host.service.authenticate_hub_peer(reply.certificate_chain[0]) == device.device_id
+        assert theft.host.service.hub_access.authenticate(reply.certificate_chain[0]) == device.device_id
     chain = [x509.load_der_x509_certificate(der) for der in reply.certificate_chain[1:]]
     assert len(chain) == 3
     for authority in chain:

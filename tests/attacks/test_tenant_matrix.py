@@ -287,7 +287,7 @@ def test_a_native_route_takes_no_parameter_that_it_does_not_read(world: World) -
 
 def test_that_the_id_of_a_hub_device_is_taken_does_not_say_by_whom(world: World) -> None:
     """To whoever makes one and to what registers: another catalog's device and the own one give the same answer."""
-    place, enrolments = f"{V1}/catalogs/{world.mine.name}/hub-devices", world.service.service.hub_enrolments
+    place, enrolments = f"{V1}/catalogs/{world.mine.name}/hub-devices", world.service.service.hub_access.enrolments
     made, registered = [], []
     for device in (world.theirs.hub_device, world.mine.hub_device):
         answer = world.asker.one("POST", place, {"device_id": device, "authentication": "sas"})

@@ -146,7 +146,7 @@ def test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is
         host.service.watch.run_once()
         assert alarms(host) == ()
         assert host.service.watch.list(kind="device-silent").items == ()
-        host.service._pulse._note = lambda *_: None  # type: ignore[union-attr,method-assign] # kill -9 writes nothing
+        host.service.serving.heartbeat._note = lambda *_: None  # type: ignore[union-attr,method-assign] # kill -9 writes nothing
     offset[0] = 2 * day
     with start() as host:
         (alarm,) = alarms(host)

@@ -90,11 +90,11 @@ def test_mutation_of_the_notices_of_a_revocation(host: ServiceHost, monkeypatch:
 
 def test_mutation_of_the_notices_of_a_policy(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     devices = at_each(host, host.claimed(b"p" * 32))
-    host.service.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
+    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
     assert verdicts(devices) == ["update-only", "update-only"]
-    host.service.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
+    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
     monkeypatch.setattr(DeviceWorkers, "_tell", lambda *_, **__: None)
-    host.service.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
+    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
     assert verdicts(devices) == ["attested", "attested"]
 
 
@@ -110,7 +110,7 @@ def held_by_the_second(host: ServiceHost) -> tuple[WireDevice, WireDevice, bytes
     copy._socket, there._socket = there._socket, None  # the copy speaks to worker 1
     for _ in range(2):
         good = here.check_in()
-    assert host.service.authenticate_hub_peer(good.certificate_chain[0]) == device.device_id
+    assert host.service.hub_access.authenticate(good.certificate_chain[0]) == device.device_id
     found = copy.check_in()
     assert (found.verdict, [step.name for step in found.steps if step.result == "fail"]) == (
         "update-only",
@@ -121,13 +121,13 @@ def held_by_the_second(host: ServiceHost) -> tuple[WireDevice, WireDevice, bytes
 
 def test_a_device_that_one_worker_holds_is_cut_everywhere(host: ServiceHost) -> None:
     closed: list[str] = []
-    host.service.on_revoked(closed.append)  # as the hub does
+    host.service.notices.on_cut.append(closed.append)  # as the hub does
     here, copy, certificate = held_by_the_second(host)
     wait_until(lambda: closed == [here.device_id], "the hub's notice")
     with pytest.raises(CLOSED):  # the other worker cut the original before the hub was told
         here.exchange("GET", "/v1/challenge")
     with pytest.raises(AppraisalError, match="held"):
-        host.service.authenticate_hub_peer(certificate)
+        host.service.hub_access.authenticate(certificate)
     for machine in (here, copy) * 3:
         machine.challenge = b""
         machine.connect()
@@ -142,7 +142,7 @@ def test_mutation_of_the_report_of_a_held_device(host: ServiceHost, monkeypatch:
     told: list[str] = []
     closed: list[str] = []
     monkeypatch.setattr(DeviceWorkers, "_held", lambda _, device_id, __: told.append(device_id))
-    host.service.on_revoked(closed.append)
+    host.service.notices.on_cut.append(closed.append)
     here, _, _ = held_by_the_second(host)
     wait_until(lambda: told == [here.device_id], "the report")
     assert here.exchange("GET", "/v1/challenge").status == 200  # still connected, as it would be to the hub
@@ -154,7 +154,7 @@ def test_what_a_worker_did_not_live_to_report_is_told_all_the_same(
 ) -> None:
     closed: list[str] = []
     monkeypatch.setattr(DeviceWorkers, "_held", lambda *_: None)  # killed after its commit, before its report
-    host.service.on_revoked(closed.append)
+    host.service.notices.on_cut.append(closed.append)
     here, _, _ = held_by_the_second(host)
     os.kill(pids(host)[1], signal.SIGKILL)
     wait_until(lambda: closed == [here.device_id], "the hub's notice")

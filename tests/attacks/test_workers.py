@@ -40,9 +40,17 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
     states = DeviceStates(records, context.now)
     endpoint = DeviceEndpoint(
         records=records,
-        verifier=Verifier(context, service.authority, service.releases, service.policies, service.offers, states),
+        verifier=Verifier(
+            context,
+            service.authority,
+            service.releases,
+            service.attestation.policies,
+            service.updates.offers,
+            states,
+            hub=service.hub_address,
+        ),
         states=states,
-        offers=service.offers,
+        offers=service.updates.offers,
         blobs=Blobs(context.folder.blobs),
         notices=service.notices,
         now=context.now,

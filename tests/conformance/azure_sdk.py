@@ -168,7 +168,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     host = free_host(MQTT_PORT)
     with running_service(tmp_path_factory.mktemp("azure"), host=host, public_host=host, hub_port=MQTT_PORT) as running:
         running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        running.service.hub_access.identities.set_admission(
+            "Contoso", actor="test", certificates=True, symmetric_keys=True
+        )
         yield running
 
 

@@ -89,7 +89,9 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("iot-central")
     with running_service(folder) as service:
         service.service.registry.catalogs.create("Contoso", actor="test")
-        service.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        service.service.hub_access.identities.set_admission(
+            "Contoso", actor="test", certificates=True, symmetric_keys=True
+        )
         tour = Tour(Central.of(service, "Contoso"))
         templates(tour)
         devices(tour, service)

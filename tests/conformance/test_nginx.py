@@ -84,7 +84,7 @@ class Nginx:
     def feed(self) -> None:
         """Write both files as a timer on the server would."""
         catalog_id = self.host.service.registry.catalogs.get("Contoso").catalog_id
-        lists = self.host.service.revocation_lists
+        lists = self.host.service.authority.revocation_lists
         for name, label, found in (
             ("chain.pem", "CERTIFICATE", lists.chain_of_catalog(catalog_id)),
             ("crl.pem", "X509 CRL", lists.of_catalog(catalog_id)),

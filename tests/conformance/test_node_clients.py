@@ -69,7 +69,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     places = {"host": host, "public_host": host, "hub_port": MQTT_PORT, "websocket_port": str(HTTPS_PORT)}
     with running_service(tmp_path_factory.mktemp("node"), **places, broker_port="0") as running:
         running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        running.service.hub_access.identities.set_admission(
+            "Contoso", actor="test", certificates=True, symmetric_keys=True
+        )
         yield running
 
 

@@ -59,7 +59,7 @@ class Issued:
     def fetch_lists(self) -> None:
         """The revocation lists as of now, one PEM file."""
         catalog_id = self.host.service.registry.catalogs.get("Contoso").catalog_id
-        lists = self.host.service.revocation_lists.of_catalog(catalog_id)
+        lists = self.host.service.authority.revocation_lists.of_catalog(catalog_id)
         self.path("crl").write_bytes(b"".join(armour("X509 CRL", der) for der in lists))
 
     def write(self, name: str, der: bytes) -> None:

@@ -45,7 +45,7 @@ class RealConsole:
             "northwind", [self.device.device_id], product="Coffee", group="Pilot", actor="test"
         )
         image_id, package = application("coffee-control")
-        image = service.images.upload("northwind", package, actor="test")
+        image = service.updates.images.upload("northwind", package, actor="test")
         self.device.installed = (
             InstalledImage(
                 component_id=image.component_id,
@@ -55,7 +55,7 @@ class RealConsole:
                 state="running",
             ),
         )
-        self.rollout = service.rollouts.start("northwind", "Coffee", "Pilot", [image_id], actor="test")
+        self.rollout = service.updates.rollouts.start("northwind", "Coffee", "Pilot", [image_id], actor="test")
         with self.device:
             self.device.check_in()
         running.hub.twins.change(self.device.device_id, desired={"strength": 2})
@@ -105,13 +105,13 @@ def test_a_roll_out_is_halted_and_resumed_under_the_operators_name(real: RealCon
     browser = real.browser("Contributor")
     address = f"/updates/{real.rollout.rollout_id}"
     assert browser.post(f"{address}/halt", reason="looks wrong").status == 303
-    held = real.running.service.rollouts.get(real.rollout.rollout_id)
+    held = real.running.service.updates.rollouts.get(real.rollout.rollout_id)
     assert (held.state, held.reason) == ("held", "looks wrong")
     newest = real.running.service.audit.list(limit=1).items[0]
     assert (newest.actor, newest.operation) == ("Contributor-token", "rollout.hold")
     assert "Halted at" in browser.get(address).text
     assert browser.post(f"{address}/resume").status == 303
-    assert real.running.service.rollouts.get(real.rollout.rollout_id).state == "running"
+    assert real.running.service.updates.rollouts.get(real.rollout.rollout_id).state == "running"
     page = browser.get(f"/updates/{real.rollout.rollout_id}").text  # that it was halted, and why, stays
     assert all(word in page for word in ("What happened", "halted", "resumed"))
     assert browser.post(f"{address}/resume").status == 409  # it runs already: the state table says no
@@ -163,7 +163,7 @@ def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
     browser = real.browser("Contributor")
 
     def offered() -> str:
-        return str(service.transfers.offer("northwind", device, taker, actor="maren").transfer_id)
+        return str(service.registry.transfers.offer("northwind", device, taker, actor="maren").transfer_id)
 
     first = offered()
     assert "Nothing moves before tailspin accepts." in browser.get(f"/devices/{device}").text
@@ -320,7 +320,7 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
     assert lacks(rehearsed.catalogs()[0]["certificates"][0], sources.house.catalogs()[0]["certificates"][0]) == []
     service, name = real.running.service, f"taker-{uuid.uuid4().hex[:8]}"
     taker = service.registry.catalogs.create(name, actor="test").catalog_id
-    service.transfers.offer("northwind", real_id, taker, actor="test")
+    service.registry.transfers.offer("northwind", real_id, taker, actor="test")
     (offer,) = sources.house.transfers(name, after=None, limit=9)["items"]
     assert lacks(rehearsed.offers[0], offer) == []
     assert lacks(offer, rehearsed.offers[0]) == []

@@ -84,7 +84,7 @@ class WaterScene:
             "cloud": {"name": NAMES[number], "Crew": "blue", "Limit": 40 + number},
         }
         self.running.platform.documents.put("device", device.device_id, body, by="test")
-        self.running.service.device_names.rename(device.device_id, NAMES[number], actor="test")
+        self.running.service.registry.names.rename(device.device_id, NAMES[number], actor="test")
         return Connected(self.running, device)
 
     def _day(self) -> None:

@@ -40,7 +40,7 @@ if moment == "before the claim":
         spend(*given, **named)
         os.kill(os.getpid(), 9)
     enrolment_rows.spend = cut
-service.enrolments.enrol(token, certificate_request(b"k" * 32), "mt3620", endpoint="https://x:1")
+service.enrolments.enrol(token, certificate_request(b"k" * 32), "mt3620")
 os.kill(os.getpid(), 9)  # durable, and nobody was told
 """
 
@@ -97,10 +97,10 @@ def test_the_service_is_killed_around_the_commit(tmp_path: Path, moment: str, us
         (token,) = service.enrolments.list("Contoso")
         assert token.used == used, "spent and recorded are one step"
         known = service.enrolments.authenticate(made.secret)
-        again = service.enrolments.enrol(known, certificate_request(b"k" * 32), "mt3620", endpoint="https://x:1")
+        again = service.enrolments.enrol(known, certificate_request(b"k" * 32), "mt3620")
         assert service.registry.devices.get(again.device_id).group == "Production"
         with pytest.raises(ConflictError):
-            service.enrolments.enrol(known, certificate_request(b"o" * 32), "mt3620", endpoint="https://x:1")
+            service.enrolments.enrol(known, certificate_request(b"o" * 32), "mt3620")
         assert service.enrolments.list("Contoso")[0].used == 1
         assert devices_in(service) == 1
         assert service.audit.verify().broken_at is None

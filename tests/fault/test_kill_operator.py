@@ -41,16 +41,16 @@ service = SecurityService.open(Settings(data=data, device_port=0, hub_port=0, ap
 say = lambda *words: print(*words, flush=True)
 say("ready")
 for file in sorted(waiting.iterdir()):
-    image = service.images.upload("Contoso", file.read_bytes(), actor="op")
+    image = service.updates.images.upload("Contoso", file.read_bytes(), actor="op")
     say("image", image.image_id)
-    device = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "op").device_id
+    device = service.factory.enrol(certificate_request(os.urandom(32)), "mt3620", "op").device_id
     service.registry.devices.claim("Contoso", [device], product="Kettle", group="Production", actor="op")
     say("claimed", device)
-    made = service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="op")
+    made = service.updates.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="op")
     say("deployment", made.deployment_id)
-    rollout = service.rollouts.start("Contoso", "Kettle", "Field Test", [image.image_id], actor="op")
+    rollout = service.updates.rollouts.start("Contoso", "Kettle", "Field Test", [image.image_id], actor="op")
     say("rollout", rollout.rollout_id)
-    service.rollouts.cancel(rollout.rollout_id, reason="next", actor="op")
+    service.updates.rollouts.cancel(rollout.rollout_id, reason="next", actor="op")
     say("cancelled", rollout.rollout_id)
 """
 
@@ -83,28 +83,28 @@ def check(data: Path, told: list[list[str]]) -> None:
     try:
         for word, name in told:
             if word == "image":
-                service.images.read(UUID(name))
+                service.updates.images.read(UUID(name))
             elif word == "claimed":
                 assert service.registry.devices.get(name).group == "Production"
             elif word == "deployment":
-                assert len(service.deployments.get("Contoso", UUID(name)).images) == 1
+                assert len(service.updates.deployments.get("Contoso", UUID(name)).images) == 1
             elif word == "rollout":
-                assert service.rollouts.get(UUID(name)).state in ("running", "cancelled")
+                assert service.updates.rollouts.get(UUID(name)).state in ("running", "cancelled")
             else:
-                assert service.rollouts.get(UUID(name)).state == "cancelled"
-        for image in service.images.list("Contoso", limit=1000).items:  # those nobody was told of are whole too
-            assert service.images.read(image.image_id)
-        for deployment in service.deployments.list("Contoso", "Kettle", "Production", limit=1000).items:
+                assert service.updates.rollouts.get(UUID(name)).state == "cancelled"
+        for image in service.updates.images.list("Contoso", limit=1000).items:  # those nobody was told of are whole too
+            assert service.updates.images.read(image.image_id)
+        for deployment in service.updates.deployments.list("Contoso", "Kettle", "Production", limit=1000).items:
             assert deployment.images
-        living = [one for one in service.rollouts.list(limit=1000).items if one.state == "running"]
+        living = [one for one in service.updates.rollouts.list(limit=1000).items if one.state == "running"]
         for rollout in living:
-            assert service.deployments.get("Contoso", rollout.deployment_id).rollout_id == rollout.rollout_id
-            service.rollouts.cancel(rollout.rollout_id, reason="the operator is gone", actor="t")
+            assert service.updates.deployments.get("Contoso", rollout.deployment_id).rollout_id == rollout.rollout_id
+            service.updates.rollouts.cancel(rollout.rollout_id, reason="the operator is gone", actor="t")
         assert len(living) <= 1
         assert not list(service.context.folder.blobs.rglob("*.partial"))
         assert service.audit.verify().broken_at is None
         with pytest.raises(NotFoundError):
-            service.rollouts.get(UUID(int=1))
+            service.updates.rollouts.get(UUID(int=1))
     finally:
         asyncio.run(service.close())
 

@@ -43,10 +43,10 @@ from armillary.sim.device.wire_device import certificate_request
 async def main(data):
     service = SecurityService.open(Settings(data=Path(data), device_port=0, hub_port=0, api_port=0))
     await service.start()
-    print("port", service.device_port, flush=True)
+    print("port", service.device_address.port, flush=True)
     def operate():
         while True:
-            reply = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "operator")
+            reply = service.factory.enrol(certificate_request(os.urandom(32)), "mt3620", "operator")
             print("made", reply.device_id, flush=True)
             service.registry.devices.claim("Contoso", [reply.device_id], actor="operator")
             print("claimed", reply.device_id, flush=True)
@@ -147,7 +147,7 @@ def assert_all_there(data: Path, told: Acknowledged) -> None:
 def assert_no_proof_works_again(data: Path, told: Acknowledged) -> None:
     with ServiceHost(data) as host:
         for device, body in told.proofs[:: max(1, len(told.proofs) // 20)]:
-            device.port = host.service.device_port
+            device.port = host.service.device_address.port
             with device:
                 assert device.exchange("POST", "/v1/check-in", body).status == 401
 
@@ -189,5 +189,5 @@ def test_devices_made_in_another_life_check_in(tmp_path: Path) -> None:
     with ServiceHost(tmp_path / "data") as host:
         host.catalog()
         device = host.claimed(b"z" * 32)
-    with ServiceHost(tmp_path / "data") as host, replace(device, port=host.service.device_port) as again:
+    with ServiceHost(tmp_path / "data") as host, replace(device, port=host.service.device_address.port) as again:
         assert again.check_in().verdict == "attested"

@@ -106,7 +106,7 @@ def test_a_check_in_that_cannot_be_recorded_gets_an_error_and_no_certificate(
         assert (lines[0]["log_level"], lines[0]["count"], lines[0]["code"]) == ("error", 1, "host.data-folder")
         assert recorded(host) == before
         reply = device.check_in()  # with the trouble over, at once
-    assert host.service.authenticate_hub_peer(reply.certificate_chain[0]) == device.device_id
+    assert host.service.hub_access.authenticate(reply.certificate_chain[0]) == device.device_id
     assert len(recorded(host) - before) == 1
     assert host.service.audit.verify().broken_at is None
 
@@ -126,7 +126,7 @@ def test_control_a_reply_that_does_not_wait_hands_out_a_certificate_nobody_knows
         device.check_in()
         device.challenge = device.fetch_challenge()
         with trouble(host.service.context.folder.database), monkeypatch.context() as patch:
-            endpoint = host.service._endpoint
+            endpoint = host.service.serving.server.endpoint
             assert endpoint is not None
             check_ins = endpoint._check_ins
             assert check_ins._sink is not None
@@ -136,7 +136,7 @@ def test_control_a_reply_that_does_not_wait_hands_out_a_certificate_nobody_knows
     leaf = parse_reply(body).certificate_chain[0]
     assert f"{parse_device_certificate(leaf).serial:034X}" not in recorded(host)
     with pytest.raises(AppraisalError, match="not on record"):
-        host.service.authenticate_hub_peer(leaf)
+        host.service.hub_access.authenticate(leaf)
 
 
 @TROUBLES
@@ -147,14 +147,14 @@ def test_an_enrolment_and_a_catalog_that_cannot_be_recorded_leave_nothing(
     lines = host.service.audit.verify().lines
     with trouble(host.service.context.folder.database):
         with pytest.raises(DataFolderError):
-            host.service.factory_enrol(certificate_request(b"z" * 32), "mt3620", "test")
+            host.service.factory.enrol(certificate_request(b"z" * 32), "mt3620", "test")
         with pytest.raises(DataFolderError):
             host.catalog("Fabrikam")
     assert recorded(host) == before
     assert host.service.audit.verify().lines == lines
     assert [one.name for one in host.service.registry.catalogs.list()] == ["Contoso"]
     host.catalog("Fabrikam")
-    assert host.service.factory_enrol(certificate_request(b"z" * 32), "mt3620", "test").certificate_chain
+    assert host.service.factory.enrol(certificate_request(b"z" * 32), "mt3620", "test").certificate_chain
 
 
 def test_the_limit_that_plays_a_full_disk_is_lifted_again() -> None:

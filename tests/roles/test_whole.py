@@ -21,7 +21,9 @@ def test_rules_have_begun_before_the_hub_listens_and_see_the_first_message(
 ) -> None:
     with running_service(tmp_path) as service:
         service.service.registry.catalogs.create("Contoso", actor="test")
-        service.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        service.service.hub_access.identities.set_admission(
+            "Contoso", actor="test", certificates=True, symmetric_keys=True
+        )
         device, keys = sas_device(service, "Contoso")
         assert service.call("PUT", "/api/v1/rules/hot", HOT).status == 200
     begun: list[str] = []

@@ -78,16 +78,17 @@ def test_what_happened_just_before_the_end_is_recorded(tmp_path: Path) -> None:
         asyncio.run(service.close())
 
 
-def test_the_hub_address_reaches_devices(host: ServiceHost) -> None:
-    host.service.hub_address = ("hub.example", 12345)
-    with host.claimed(b"c" * 32) as device:
-        reply = device.check_in()
-        assert (reply.hub_host, reply.hub_port) == ("hub.example", 12345)
+def test_the_hub_address_reaches_devices(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data", hub=("hub.example", 12345)) as host:
+        host.catalog()
+        with host.claimed(b"c" * 32) as device:
+            reply = device.check_in()
+            assert (reply.hub_host, reply.hub_port) == ("hub.example", 12345)
 
 
 def test_whoever_asked_learns_of_a_revocation(host: ServiceHost) -> None:
     told: list[str] = []
-    host.service.on_revoked(told.append)
+    host.service.notices.on_cut.append(told.append)
     device = host.claimed(b"d" * 32)
     host.service.registry.lifecycle.revoke(device.device_id, reason="", actor="t")
     assert told == [device.device_id]

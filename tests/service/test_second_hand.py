@@ -16,8 +16,8 @@ def test_transferred_and_returned_devices_had_an_earlier_owner_and_no_others(hos
     registry.devices.move("Contoso", stays, product="Kettle", group="Development", actor="t")
     assert registry.devices.second_hand(mine) == {}
     clock.now += 100
-    offer = service.transfers.offer("Contoso", moved, theirs, actor="t")
-    service.transfers.accept("Fabrikam", offer.transfer_id, actor="t")
+    offer = service.registry.transfers.offer("Contoso", moved, theirs, actor="t")
+    service.registry.transfers.accept("Fabrikam", offer.transfer_id, actor="t")
     registry.lifecycle.decommission(returned, reason="sold", actor="t")
     registry.lifecycle.allow_reprovision(returned, actor="t")
     assert registry.devices.second_hand(theirs) == {moved: int(clock.now)}
@@ -28,7 +28,7 @@ def test_transferred_and_returned_devices_had_an_earlier_owner_and_no_others(hos
     assert registry.devices.second_hand(theirs) == {moved: int(clock.now) - 100, returned: int(clock.now)}
     assert registry.devices.second_hand(theirs, returned) == {returned: int(clock.now)}
     assert registry.devices.second_hand(mine) == registry.devices.second_hand(mine, stays) == {}
-    assert service.hub_directory.second_hand("fabrikam") == {
+    assert service.hub_access.directory.second_hand("fabrikam") == {
         moved: (int(clock.now) - 100) * 1000, returned: int(clock.now) * 1000,
     }  # fmt: skip
-    assert service.hub_directory.second_hand("nobody") == {}
+    assert service.hub_access.directory.second_hand("nobody") == {}

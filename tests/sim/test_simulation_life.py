@@ -94,7 +94,7 @@ def test_a_revoked_device_goes_silent_and_comes_back_when_restored(found: Playin
 def foreign_device(found: Playing, tier: str, number: int = 2) -> str:
     """A device of somebody, written into the simulation's document as if it were one of its own."""
     service = found.running.service
-    made = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "test", trust_tier=tier)
+    made = service.factory.enrol(certificate_request(os.urandom(32)), "mt3620", "test", trust_tier=tier)
     service.registry.devices.claim("Simulated", [made.device_id], actor="test")
     store: DocumentStore = found.running.platform.documents
     body = store.get("simulation", NAME).content

@@ -93,17 +93,17 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         running.push_async_callback(service.close)
         hub = Hub.open(
             settings,
-            authenticate=service.authenticate_hub_peer,
-            admit=service.admit_hub_client,
-            provision=service.hub_enrolments,
+            authenticate=service.hub_access.authenticate,
+            admit=service.hub_access.clients.admit,
+            provision=service.hub_access.enrolments,
         )
         running.push_async_callback(hub.close)
-        service.on_revoked(hub.disconnect)
+        service.notices.on_cut.append(hub.disconnect)
         platform = platform_of(
             hub,
             settings.data / "hub",
-            directory=service.hub_directory,
-            updates=service.hub_updates,
+            directory=service.hub_access.directory,
+            updates=service.hub_access.updates,
             settings=action_settings(service, settings),
         )
         service.notices.on_device.append(platform.rules.device_changed)
@@ -112,8 +112,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         files = service.authority.server.files()
         hub_tls = hub_tls_of(service, files)
         ports = await _start_hub(hub, hub_tls, settings)
-        service.hub_address = (settings.public_host, ports["hub_port"])
-        await service.start()
+        await service.start((settings.public_host, ports["hub_port"]))
         api = create_app(service, hub, platform, settings)
         if parts.console:
             api.mount("/", ConsoleOnDemand(service, hub, platform, settings, closing=api.state.closing))
@@ -187,8 +186,8 @@ def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
     service.authority.issued.on_authority.append(lambda der: context.load_verify_locations(cadata=der))
     for der in service.authority.issued.trusted():
         context.load_verify_locations(cadata=der)
-    identities, trust = service.hub_identities, AdmittedTrust(context)
-    identities.on_trust.append(lambda: trust.update(*identities.trust()))
+    identities, trust = service.hub_access.identities, AdmittedTrust(context)
+    service.notices.on_hub_trust.append(lambda: trust.update(*identities.trust()))
     trust.update(*identities.trust())
     return context
 

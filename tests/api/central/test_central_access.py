@@ -27,7 +27,7 @@ ORG_VIEWER = "84cc62c1-dabe-49d3-b16e-8b291232b285"
 def central(service: RunningService) -> Central:
     catalog = fresh("Access")
     service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
+    service.service.hub_access.identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
     return Central.of(service, catalog)
 
 
@@ -161,7 +161,9 @@ def admitted(central: Central, name: str, key: bytes | None, certificate: bytes 
     scope = central.good("GET", "/enrollmentGroups")["value"][0]["idScope"]
     token = None if key is None else sign_sas_token(f"{scope}/registrations/{name}", key, int(time.time()) + 60)
     try:
-        central.service.service.hub_enrolments.authenticate(scope, name, HubCredentials(certificate, name, token))
+        central.service.service.hub_access.enrolments.authenticate(
+            scope, name, HubCredentials(certificate, name, token)
+        )
     except ArmillaryError:
         return False
     return True

@@ -28,7 +28,7 @@ from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_k
 def central(service: RunningService) -> Central:
     catalog = fresh("Central")
     service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
+    service.service.hub_access.identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
     return Central.of(service, catalog)
 
 
@@ -419,7 +419,7 @@ def test_a_device_that_was_made_ahead_registers_by_its_group(central: Central, n
     other = fresh("taken")
     central.good("PUT", f"/devices/{other}", {})
     central.good("GET", f"/devices/{other}/credentials")
-    enrolled = central.service.service.hub_enrolments
+    enrolled = central.service.service.hub_access.enrolments
     scope = central.good("GET", f"/devices/{other}/credentials")["idScope"]
     results = {}
     for each in (name, other):

@@ -18,7 +18,7 @@ WHERE = "SELECT * FROM devices WHERE "
 def central(service: RunningService) -> Central:
     catalog = fresh("Jobs")
     service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_identities.set_admission(catalog, actor="test", symmetric_keys=True)
+    service.service.hub_access.identities.set_admission(catalog, actor="test", symmetric_keys=True)
     return Central.of(service, catalog)
 
 

@@ -20,7 +20,7 @@ PREVIEW = "2022-10-31-preview"
 def central(service: RunningService) -> Central:
     catalog = fresh("Query")
     service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_identities.set_admission(catalog, actor="test", symmetric_keys=True)
+    service.service.hub_access.identities.set_admission(catalog, actor="test", symmetric_keys=True)
     return Central.of(service, catalog)
 
 

@@ -133,7 +133,7 @@ def test_nothing_else_of_the_api_is_reached_there(service: RunningService) -> No
 def test_one_connection_carries_what_services_and_devices_ask(service: RunningService) -> None:
     """Clients keep connections for whatever they ask next: Node's keep one pool for a whole process."""
     made = service.call("POST", "/api/v1/catalogs/Contoso/hub-devices", {"device_id": "both", "authentication": "sas"})
-    service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+    service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=True)
     key = decode_key(made.body["connection_string"].partition("SharedAccessKey=")[2])
     device = sign_sas_token("localhost/devices/both", key, int(time.time()) + 600)
     listing, upload = f"/devices?{VERSION}", f"/devices/both/files?{VERSION}"
@@ -160,7 +160,7 @@ def test_one_connection_carries_what_services_and_devices_ask(service: RunningSe
             assert caller.call("GET", listing)[0] == 401
             assert caller.call("POST", upload, {"blobName": "x" * 70_000})[0] == 413
     finally:
-        service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)
+        service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=False)
 
 
 def test_a_first_line_in_pieces_is_one_line_and_one_without_end_is_refused(
@@ -198,8 +198,8 @@ def test_a_client_without_certificate_speaks_no_mqtt_there(service: RunningServi
         return codes[0]
 
     assert answer() != 0
-    service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+    service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=True)
     try:
         assert answer() == 0
     finally:
-        service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)
+        service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=False)

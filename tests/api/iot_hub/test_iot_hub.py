@@ -23,7 +23,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     with running_service(tmp_path_factory.mktemp("iot-hub")) as running:
         for name in ("Contoso", "Fabrikam"):
             running.service.registry.catalogs.create(name, actor="test")
-            running.service.hub_identities.set_admission(name, actor="test", symmetric_keys=True)
+            running.service.hub_access.identities.set_admission(name, actor="test", symmetric_keys=True)
         yield running
 
 
@@ -100,7 +100,7 @@ def test_keys_are_shown_to_a_service_key_that_reveals_them_and_to_nobody_else(
 
     nothing = {"primaryKey": None, "secondaryKey": None}
     shown = {path: keys(revealing, path) for path in (f"/devices/{name}", f"/devices/{name}/modules/camera")}
-    identities = service.service.hub_identities
+    identities = service.service.hub_access.identities
     for path, identity in zip(shown, (name, f"{name}/camera"), strict=True):
         primary, secondary = map(encode_key, identities.keys_of(identities.get(identity)))
         assert shown[path] == {"primaryKey": primary, "secondaryKey": secondary}

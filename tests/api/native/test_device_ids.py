@@ -173,7 +173,7 @@ def test_nobody_reads_what_another_owner_calls_a_device(service: RunningService,
     registry, mine = service.service.registry, service.make_device().device_id
     registry.catalogs.create("Ids-other", actor="test", resource_group="rg")
     registry.devices.claim("Ids-other", [mine], actor="test", product=".default", group=".unassigned")
-    service.service.device_names.rename(mine, "Secret plan", actor="test")
+    service.service.registry.names.rename(mine, "Secret plan", actor="test")
     page = {"items": [{"device_id": mine}, {"device_id": HUB_DEVICE}, {"number": 1}]}
     for catalog, seen in ((None, True), ("Ids-other", True), (owner, False)):
         catalog_id = None if catalog is None else registry.catalogs.get(catalog).catalog_id

@@ -158,7 +158,7 @@ def test_a_service_keeps_root_policy_and_catalogs_in_the_token(tmp_path: Path, t
         chain[0].verify_directly_issued_by(chain[1])
         chain[1].verify_directly_issued_by(chain[2])
         catalog_id = host.service.registry.catalogs.get("Contoso").catalog_id
-        assert host.service.revocation_lists.of_catalog(catalog_id)  # signed in the token too
+        assert host.service.authority.revocation_lists.of_catalog(catalog_id)  # signed in the token too
     with ServiceHost(tmp_path / "data", **options) as host:  # and it is all found again
         host.catalog("Fabrikam")
 
@@ -172,7 +172,7 @@ def test_while_the_token_is_away_devices_check_in_and_nothing_else_is_signed(
     pin = token.pin_file.read_text()
     token.pin_file.write_text("another pin\n")
     with ServiceHost(tmp_path / "data", **pkcs11_settings(token)) as host:
-        device.port, device.challenge = host.service.device_port, b""
+        device.port, device.challenge = host.service.device_address.port, b""
         with device:
             assert device.check_in().verdict == "attested"
         with pytest.raises(SignerError, match="PIN"):

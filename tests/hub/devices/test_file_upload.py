@@ -36,7 +36,9 @@ from armillary.wire.mqtt.fields import Property
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("files")) as running:
         running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        running.service.hub_access.identities.set_admission(
+            "Contoso", actor="test", certificates=True, symmetric_keys=True
+        )
         yield running
 
 
@@ -302,7 +304,7 @@ def test_who_is_not_let_in_does_not_learn_which_devices_there_are(
 ) -> None:
     """Every route of devices over HTTPS, and MQTT 5: a device that is there, one that is disabled, one that is not."""
     disabled, keys = sas_device(service, "Contoso")
-    service.service.hub_identities.put(
+    service.service.hub_access.identities.put(
         disabled, IdentityForm(authentication="sas", is_enabled=False), actor="test", create=False
     )
     own = f"camera-{uuid.uuid4().hex[:6]}"

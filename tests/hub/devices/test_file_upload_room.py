@@ -222,7 +222,7 @@ def test_what_is_over_is_swept_away_and_what_a_process_left_at_the_next_start(tm
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("files")) as running:
         running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+        running.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=True)
         yield running
 
 

@@ -30,7 +30,7 @@ def test_keys_are_in_files_that_only_the_owner_reads(host: ServiceHost) -> None:
 def test_a_key_that_others_can_read_is_refused(host: ServiceHost) -> None:
     host.service.context.folder.keys.joinpath("root.pem").chmod(0o644)
     with pytest.raises(DataFolderError, match="other users"):
-        Authority(host.service.context).keys.load("root")
+        Authority(host.service.context, host.service.notices).keys.load("root")
 
 
 def test_a_catalog_authority_is_p384_two_years_and_leads_to_the_root(host: ServiceHost) -> None:
@@ -76,7 +76,7 @@ def test_authorities_are_renewed_in_azures_rhythm_and_old_certificates_stay_good
         second = device.check_in()
         assert second.certificate_chain[1] != first.certificate_chain[1]
         assert second.certificate_chain[2] == first.certificate_chain[2] == original.der
-        assert service.authenticate_hub_peer(second.certificate_chain[0]) == device.device_id
+        assert service.hub_access.authenticate(second.certificate_chain[0]) == device.device_id
         clock.now += 580 * DAY_S  # 641 days: the catalog authority has 89 days left
         authority.renew()
         newer, older = authority.catalogs.list("Contoso")
@@ -90,7 +90,7 @@ def test_authorities_are_renewed_in_azures_rhythm_and_old_certificates_stay_good
         device.challenge = b""
         third = device.check_in()
         assert third.certificate_chain[2] == newer.der
-        assert service.authenticate_hub_peer(third.certificate_chain[0]) == device.device_id
+        assert service.hub_access.authenticate(third.certificate_chain[0]) == device.device_id
         clock.now += 100 * DAY_S
         assert authority.catalogs.get("Contoso", older.serial).status == "Expired"
 
@@ -138,7 +138,7 @@ def test_damaged_server_files_are_made_anew_from_the_root(host: ServiceHost, nam
     if damage != "missing":
         path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "garbage": bytes(range(256))}[damage])
         path.chmod(0o600)
-    again = Authority(context)
+    again = Authority(context, host.service.notices)
     again.open(())
     files = again.server.files()
     root = x509.load_der_x509_certificate(again.roots.certificate)

@@ -54,7 +54,7 @@ def test_a_folder_of_before_encryption_is_upgraded_and_devices_notice_nothing(tm
     for _ in range(2):
         with ServiceHost(data) as host:
             assert plain_keys(data) == ["server"]
-            device.port, device.challenge = host.service.device_port, b""
+            device.port, device.challenge = host.service.device_address.port, b""
             with device:
                 assert device.check_in().verdict == "attested"
 

@@ -136,7 +136,7 @@ def test_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> Non
             assert not openssl_says(tmp_path, yesterday, root, at=last_second), day
             assert not openssl_says(tmp_path, today, root, at=int(clock.now)), day
             assert not openssl_says(tmp_path, today, catalog, at=int(clock.now)), day
-        known.append(set(service.revocation_lists.chain_of_catalog(rotation.catalog_id)))
+        known.append(set(service.authority.revocation_lists.chain_of_catalog(rotation.catalog_id)))
         takeover = CATALOG_TAKEOVER_S // DAY_S
         if day >= takeover:  # who fetched the authorities 44 days ago is not surprised by today's
             assert {catalog, today.chain[2]} <= known[day - takeover + 1], day
@@ -161,7 +161,7 @@ def test_control_without_the_waiting_time_relying_parties_are_surprised(
     clock.now += 639 * DAY_S
     surprised = 0
     for _ in range(3):
-        known = rotation.service.revocation_lists.chain_of_catalog(rotation.catalog_id)
+        known = rotation.service.authority.revocation_lists.chain_of_catalog(rotation.catalog_id)
         clock.now += DAY_S
         rotation.service.authority.renew()
         surprised += rotation.issue().chain[1] not in known

@@ -16,8 +16,15 @@ from armillary.errors import DataFolderError, NotFoundError
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.life import DAY_S
 from armillary.service.authority.revocation_lists import TRUSTED_S, RevocationLists
+from armillary.service.context.notices import Notices
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates.certificate import parse_device_certificate
+
+
+def lists_of(service: SecurityService, notices: Notices) -> RevocationLists:
+    """Lists that know nothing of the service's own."""
+    authority = service.authority
+    return RevocationLists(service.context, authority.keys, authority.issued, authority.catalogs, notices)
 
 
 def issuing(service: SecurityService, catalog: str = "Contoso") -> str:
@@ -25,7 +32,7 @@ def issuing(service: SecurityService, catalog: str = "Contoso") -> str:
 
 
 def listed(service: SecurityService, serial: str) -> dict[int, x509.ReasonFlags]:
-    found = x509.load_der_x509_crl(service.revocation_lists.current(serial))
+    found = x509.load_der_x509_crl(service.authority.revocation_lists.current(serial))
     return {one.serial_number: one.extensions.get_extension_for_class(x509.CRLReason).value.reason for one in found}
 
 
@@ -73,11 +80,11 @@ def test_another_catalogs_lists_say_nothing_of_the_device(host: ServiceHost) -> 
 def test_numbers_rise_over_restarts_and_clocks_that_were_set_back(host: ServiceHost, clock: Any) -> None:
     service = host.service
     serial = issuing(service)
-    seen = [number(service.revocation_lists.current(serial))]
-    assert number(service.revocation_lists.current(serial)) == seen[0]  # nothing changed: the same list
+    seen = [number(service.authority.revocation_lists.current(serial))]
+    assert number(service.authority.revocation_lists.current(serial)) == seen[0]  # nothing changed: the same list
     for step_s in (DAY_S // 2, -30 * DAY_S, DAY_S):
         clock.now += step_s
-        again = RevocationLists(service.context, service.authority, service.notices)  # remembers nothing
+        again = lists_of(service, service.notices)  # remembers nothing
         seen.append(number(again.current(serial)))
     assert seen == sorted(set(seen))
     found = x509.load_der_x509_crl(again.current(serial))
@@ -90,7 +97,7 @@ def test_a_change_by_another_process_is_seen_within_a_minute(host: ServiceHost, 
     with host.claimed(b"a" * 32) as device:
         device.check_in()
     serial = issuing(service)
-    other = RevocationLists(service.context, service.authority, type(service.notices)())  # hears no notices
+    other = lists_of(service, Notices())  # hears no notices
     assert len(list(x509.load_der_x509_crl(other.current(serial)))) == 0
     service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     clock.now += TRUSTED_S
@@ -99,7 +106,7 @@ def test_a_change_by_another_process_is_seen_within_a_minute(host: ServiceHost, 
 
 def test_who_asks_while_a_list_is_looked_up_gets_that_one(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody may ask, without a token: many at once must not each read the records of all devices."""
-    lists, serial = host.service.revocation_lists, issuing(host.service)
+    lists, serial = host.service.authority.revocation_lists, issuing(host.service)
     go_on, looks, arrived = threading.Event(), [], threading.Semaphore(0)
     look, named = RevocationLists._look, host.service.authority.issued.authority
 
@@ -134,9 +141,9 @@ def test_a_list_that_cannot_be_recorded_does_not_leave(host: ServiceHost, monkey
     with monkeypatch.context() as patch:
         patch.setattr(revocation_rows, "keep", full)
         with pytest.raises(DataFolderError):
-            service.revocation_lists.current(serial)
+            service.authority.revocation_lists.current(serial)
     assert service.context.records.read(lambda c: revocation_rows.newest(c, serial)) is None
-    der = service.revocation_lists.current(serial)
+    der = service.authority.revocation_lists.current(serial)
     stored = service.context.records.read(lambda c: revocation_rows.newest(c, serial))
     assert stored is not None
     assert stored.der == der
@@ -145,8 +152,10 @@ def test_a_list_that_cannot_be_recorded_does_not_leave(host: ServiceHost, monkey
 def test_every_authority_up_to_the_root_has_a_list_signed_by_itself(host: ServiceHost) -> None:
     service = host.service
     catalog_id = service.registry.catalogs.get("Contoso").catalog_id
-    chain = [x509.load_der_x509_certificate(der) for der in service.revocation_lists.chain_of_catalog(catalog_id)]
-    lists = [x509.load_der_x509_crl(der) for der in service.revocation_lists.of_catalog(catalog_id)]
+    chain = [
+        x509.load_der_x509_certificate(der) for der in service.authority.revocation_lists.chain_of_catalog(catalog_id)
+    ]
+    lists = [x509.load_der_x509_crl(der) for der in service.authority.revocation_lists.of_catalog(catalog_id)]
     assert chain[-1].subject == chain[-1].issuer
     for authority, found in zip(chain, lists, strict=True):
         assert found.issuer == authority.subject
@@ -160,10 +169,10 @@ def test_unknown_and_ended_authorities_have_no_list(host: ServiceHost, clock: An
     )
     for unknown in ("00", "not hex", identity[0], ""):
         with pytest.raises(NotFoundError):
-            host.service.revocation_lists.current(unknown)
+            host.service.authority.revocation_lists.current(unknown)
     clock.now += 91 * DAY_S
     with pytest.raises(NotFoundError):
-        host.service.revocation_lists.current(serial)
+        host.service.authority.revocation_lists.current(serial)
 
 
 def test_a_device_that_left_the_catalog_or_service_is_on_its_old_catalogs_list(host: ServiceHost, clock: Any) -> None:
@@ -174,8 +183,8 @@ def test_a_device_that_left_the_catalog_or_service_is_on_its_old_catalogs_list(h
         left = parse_device_certificate(moved.check_in().certificate_chain[0]).serial
         ended = parse_device_certificate(gone.check_in().certificate_chain[0]).serial
     clock.now += 60
-    offer = service.transfers.offer("Contoso", moved.device_id, target, actor="test")
-    service.transfers.accept("Fabrikam", offer.transfer_id, actor="test")
+    offer = service.registry.transfers.offer("Contoso", moved.device_id, target, actor="test")
+    service.registry.transfers.accept("Fabrikam", offer.transfer_id, actor="test")
     service.registry.lifecycle.decommission(gone.device_id, reason="scrapped", actor="test")
     clock.now += 60
     with moved:
@@ -243,8 +252,8 @@ def test_a_catalog_whose_lists_were_asked_for_can_be_deleted(host: ServiceHost) 
     host.catalog("Fabrikam")
     serial = issuing(service, "Fabrikam")
     catalog_id = service.registry.catalogs.get("Fabrikam").catalog_id
-    service.revocation_lists.of_catalog(catalog_id)
+    service.authority.revocation_lists.of_catalog(catalog_id)
     service.registry.catalogs.delete("Fabrikam", actor="test")
     assert service.context.records.read(lambda c: revocation_rows.newest(c, serial)) is None
     with pytest.raises(NotFoundError):
-        service.revocation_lists.of_catalog(catalog_id)
+        service.authority.revocation_lists.of_catalog(catalog_id)

@@ -191,8 +191,8 @@ def test_a_new_root_by_hand_changes_nothing_for_anybody_at_first(
         before,
         made.der,
     ]
-    assert made.der in rotation.service.revocation_lists.chain_of_catalog(rotation.catalog_id)
-    lists = rotation.service.revocation_lists.of_catalog(rotation.catalog_id)
+    assert made.der in rotation.service.authority.revocation_lists.chain_of_catalog(rotation.catalog_id)
+    lists = rotation.service.authority.revocation_lists.of_catalog(rotation.catalog_id)
     assert x509.load_der_x509_certificate(made.der).subject in [x509.load_der_x509_crl(one).issuer for one in lists]
     line = rotation.service.audit.list(limit=1).items[0]
     assert (line.actor, line.operation, line.detail["kind"]) == ("anna", "authority.renew", "root-voucher")

@@ -18,7 +18,7 @@ from armillary.sim.device.service_host import ServiceHost
 
 
 def silent(host: ServiceHost) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", host.service.device_port), timeout=10)
+    return socket.create_connection(("127.0.0.1", host.service.device_address.port), timeout=10)
 
 
 def slow(host: ServiceHost) -> socket.socket:
@@ -29,7 +29,7 @@ def slow(host: ServiceHost) -> socket.socket:
 
 
 def door(host: ServiceHost) -> listener.Listener:
-    found = host.service._endpoint._listener
+    found = host.service.serving.server.endpoint._listener
     assert found is not None
     return found
 
@@ -106,4 +106,4 @@ def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, mo
 def test_every_address_of_a_name_has_the_same_port(tmp_path: Path) -> None:
     with ServiceHost(tmp_path / "data", host="localhost") as host:
         ports = {one.getsockname()[1] for one in door(host)._door._sockets}
-        assert ports == {host.service.device_port}
+        assert ports == {host.service.device_address.port}

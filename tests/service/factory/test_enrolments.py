@@ -33,7 +33,7 @@ def made(host: ServiceHost, **options: object) -> NewEnrolmentToken:
 def enrol(host: ServiceHost, token: EnrolmentToken | str, uds: bytes, chip: str = "mt3620") -> str:
     enrolments = host.service.enrolments
     known = enrolments.authenticate(token) if isinstance(token, str) else token
-    return enrolments.enrol(known, certificate_request(uds), chip, endpoint="https://x:1").device_id
+    return enrolments.enrol(known, certificate_request(uds), chip).device_id
 
 
 def device_count(host: ServiceHost) -> int:
@@ -45,8 +45,8 @@ def test_a_token_makes_and_claims_a_device_that_checks_in(host: ServiceHost) -> 
     known = host.service.enrolments.authenticate(token.secret)
     device = WireDevice.make(
         b"g" * 32,
-        lambda request: host.service.enrolments.enrol(known, request, "mt3620", endpoint="https://x:1"),
-        port=host.service.device_port,
+        lambda request: host.service.enrolments.enrol(known, request, "mt3620"),
+        port=host.service.device_address.port,
     )
     with device:
         assert device.check_in().verdict == "attested"

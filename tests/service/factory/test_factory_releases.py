@@ -29,7 +29,7 @@ def request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, *, ca: bool = F
 
 
 def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) -> None:
-    reply = host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="simulated")
+    reply = host.service.factory.enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="simulated")
     leaf = parse_identity_certificate(reply.certificate_chain[0])
     assert leaf.device_id == reply.device_id
     silicon = [x509.load_der_x509_certificate(der) for der in host.service.authority.silicon.certificates()]
@@ -41,7 +41,7 @@ def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) ->
     for package in reply.boot_packages.values():
         image_package.verify(image_package.parse(package), signers)
     assert reply.os_version == FIRST_VERSION
-    assert reply.endpoint == f"https://localhost:{host.service.device_port}"
+    assert reply.endpoint == f"https://localhost:{host.service.device_address.port}"
     device = host.service.registry.devices.get(reply.device_id)
     assert (device.chip_sku, device.trust_tier, device.manufacturing_state, device.catalog_id) == (
         "MT3620AN",
@@ -52,14 +52,14 @@ def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) ->
 
 
 def test_one_key_is_one_device(host: ServiceHost) -> None:
-    host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t")
+    host.service.factory.enrol(certificate_request(SECRET), "mt3620", "t")
     with pytest.raises(ConflictError):
-        host.service.factory_enrol(certificate_request(SECRET), "imx8mp", "t")
+        host.service.factory.enrol(certificate_request(SECRET), "imx8mp", "t")
 
 
 def test_names_and_extensions_of_a_request_are_ignored(host: ServiceHost) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    reply = host.service.factory_enrol(request(key, ca=True), "mt3620", "t")
+    reply = host.service.factory.enrol(request(key, ca=True), "mt3620", "t")
     leaf = x509.load_der_x509_certificate(reply.certificate_chain[0])
     assert "another" not in leaf.subject.rfc4514_string()
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -83,15 +83,15 @@ def damaged(text: str) -> str:
 )
 def test_requests_that_prove_nothing_are_refused(host: ServiceHost, made: str) -> None:
     with pytest.raises(InvalidArgumentError) as refused:
-        host.service.factory_enrol(made, "mt3620", "t")
+        host.service.factory.enrol(made, "mt3620", "t")
     assert refused.value.remedy
 
 
 def test_unknown_chips_and_tiers_nobody_has_shown_are_refused(host: ServiceHost) -> None:
     with pytest.raises(NotFoundError, match="no chip"):
-        host.service.factory_enrol(certificate_request(SECRET), "z80", "t")
+        host.service.factory.enrol(certificate_request(SECRET), "z80", "t")
     with pytest.raises(InvalidArgumentError, match="silicon"):
-        host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="silicon")
+        host.service.factory.enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="silicon")
 
 
 def test_every_chip_has_a_first_release_whose_components_are_reference_values(host: ServiceHost) -> None:

@@ -65,7 +65,7 @@ def answered(host: ServiceHost, tpm: SoftTpm, chip: str = "imx8mp") -> TpmAnswer
 
 
 def enrol(host: ServiceHost, answer: TpmAnswer, key: ec.EllipticCurvePrivateKey) -> str:
-    return host.service.tpm_enrol(answer, csr(key), "t").device_id
+    return host.service.tpms.enrol(answer, csr(key), "t").device_id
 
 
 def tier_of(host: ServiceHost, device_id: str) -> str | None:
@@ -135,7 +135,7 @@ def test_the_chip_of_the_answer_is_that_of_the_question(host: ServiceHost):
 
 def test_a_device_is_not_lifted_by_enrolling_it_again(host: ServiceHost):
     tpm = SoftTpm(MAKER)
-    host.service.factory_enrol(csr(tpm.identity), "imx8mp", "t")
+    host.service.factory.enrol(csr(tpm.identity), "imx8mp", "t")
     with pytest.raises(ConflictError, match="tier software"):
         enrol(host, answered(host, tpm), tpm.identity)
     device_id = device_id_of_key(tpm.identity.public_key())
@@ -153,14 +153,14 @@ def test_a_device_does_not_move_to_another_attestation_key(host: ServiceHost):
 def test_a_device_with_a_tpm_recovers_with_its_key_and_keeps_its_tier(host: ServiceHost):
     tpm = SoftTpm(MAKER)
     device_id = enrol(host, answered(host, tpm), tpm.identity)
-    assert host.service.factory_enrol(csr(tpm.identity), "imx8mp", "t").device_id == device_id
+    assert host.service.factory.enrol(csr(tpm.identity), "imx8mp", "t").device_id == device_id
     assert tier_of(host, device_id) == "tpm"
 
 
 @pytest.mark.parametrize("tier", ["tpm", "silicon"])
 def test_nobody_can_ask_for_the_tier(host: ServiceHost, tier: str):
     with pytest.raises(InvalidArgumentError, match="trust tier"):
-        host.service.factory_enrol(csr(new_key()), "imx8mp", "t", trust_tier=tier)
+        host.service.factory.enrol(csr(new_key()), "imx8mp", "t", trust_tier=tier)
 
 
 def test_only_makers_in_the_folder_are_trusted(host: ServiceHost, tmp_path: Path):

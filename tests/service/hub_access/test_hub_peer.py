@@ -36,7 +36,7 @@ def issue(host: ServiceHost, device: WireDevice, *, catalog: str = "Contoso", **
 def test_the_certificate_of_a_check_in_opens_the_hub_for_its_life(host: ServiceHost, clock: Any) -> None:
     with host.claimed(b"a" * 32) as device:
         leaf = device.check_in().certificate_chain[0]
-    authenticate = host.service.authenticate_hub_peer
+    authenticate = host.service.hub_access.authenticate
     assert authenticate(leaf) == device.device_id
     clock.now += 24 * 3600 + 1
     with pytest.raises(AppraisalError):
@@ -46,14 +46,14 @@ def test_the_certificate_of_a_check_in_opens_the_hub_for_its_life(host: ServiceH
 def test_certificates_that_were_never_recorded_open_nothing(host: ServiceHost) -> None:
     device = host.claimed(b"b" * 32)
     with pytest.raises(AppraisalError, match="not on record"):
-        host.service.authenticate_hub_peer(issue(host, device))
+        host.service.hub_access.authenticate(issue(host, device))
 
 
 def test_another_catalogs_authority_opens_nothing(host: ServiceHost) -> None:
     device = host.claimed(b"c" * 32)
     host.service.registry.catalogs.create("Fabrikam", actor="t")
     with pytest.raises(WrongCatalogError):
-        host.service.authenticate_hub_peer(issue(host, device, catalog="Fabrikam"))
+        host.service.hub_access.authenticate(issue(host, device, catalog="Fabrikam"))
 
 
 def test_a_lookalike_authority_opens_nothing(host: ServiceHost) -> None:
@@ -66,16 +66,16 @@ def test_a_lookalike_authority_opens_nothing(host: ServiceHost) -> None:
     spki = cose.spki_from_point(cose.point_of(ec.generate_private_key(ec.SECP256R1()).public_key()))
     forged = lookalike.issue(spki, device.device_id, "client", "silicon", 99, now - 10, now + 100)
     with pytest.raises(WrongCatalogError):
-        host.service.authenticate_hub_peer(forged)
+        host.service.hub_access.authenticate(forged)
 
 
 def test_an_update_certificate_an_identity_and_garbage_open_nothing(host: ServiceHost) -> None:
     device = host.claimed(b"e" * 32)
     with pytest.raises(AppraisalError, match="purpose"):
-        host.service.authenticate_hub_peer(issue(host, device, purpose="update"))
+        host.service.hub_access.authenticate(issue(host, device, purpose="update"))
     for der in (device.factory.certificate_chain[0], device.factory.service_root, b"", b"\x30\x00"):
         with pytest.raises(AppraisalError):
-            host.service.authenticate_hub_peer(der)
+            host.service.hub_access.authenticate(der)
 
 
 def test_unknown_and_revoked_devices_are_refused(host: ServiceHost) -> None:
@@ -83,7 +83,7 @@ def test_unknown_and_revoked_devices_are_refused(host: ServiceHost) -> None:
         leaf = device.check_in().certificate_chain[0]
     host.service.registry.lifecycle.revoke(device.device_id, reason="", actor="t")
     with pytest.raises(RevokedDeviceError):
-        host.service.authenticate_hub_peer(leaf)
+        host.service.hub_access.authenticate(leaf)
     stranger = cose.point_of(ec.generate_private_key(ec.SECP256R1()).public_key()).hex()
     with pytest.raises(UnknownDeviceError):
-        host.service.authenticate_hub_peer(issue(host, device, device_id=stranger))
+        host.service.hub_access.authenticate(issue(host, device, device_id=stranger))

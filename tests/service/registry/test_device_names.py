@@ -12,7 +12,7 @@ from armillary.sim.device.service_host import ServiceHost
 
 
 def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
-    service, registry, names = host.service, host.service.registry, host.service.device_names
+    service, registry, names = host.service, host.service.registry, host.service.registry.names
     host.catalog("Fabrikam", "Kettle")
     theirs = registry.catalogs.get("Fabrikam").catalog_id
     first, second = (host.claimed(bytes([number]) * 32).device_id for number in (1, 2))
@@ -54,9 +54,9 @@ def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
     assert found("north") == []  # the words of the earlier name are gone
 
     # A new owner sees nothing of it; a name that was given before anybody owned the device stays.
-    offer = service.transfers.offer("Contoso", first, theirs, actor="t")
+    offer = service.registry.transfers.offer("Contoso", first, theirs, actor="t")
     assert registry.devices.get(first).name == "Hall kettle"
-    service.transfers.accept("Fabrikam", offer.transfer_id, actor="t")
+    service.registry.transfers.accept("Fabrikam", offer.transfer_id, actor="t")
     assert not registry.devices.get(first).is_named
     assert found("hall", catalog="Fabrikam") == []
     registry.lifecycle.decommission(second, reason="sold", actor="t")
@@ -69,7 +69,7 @@ def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
 
 
 def test_what_is_no_name_or_no_device_changes_nothing(host: ServiceHost) -> None:
-    names, device = host.service.device_names, host.claimed(bytes([1]) * 32).device_id
+    names, device = host.service.registry.names, host.claimed(bytes([1]) * 32).device_id
     names.rename(device, "Kept", actor="t")
     with pytest.raises(InvalidArgumentError, match=r"U\+000A"):
         names.rename(device, "a\nb", actor="t")

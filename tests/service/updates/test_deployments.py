@@ -29,31 +29,33 @@ def installed(image: Image, state: str = "running") -> InstalledImage:
 
 def test_the_newest_deployment_is_offered_until_the_device_has_it(host: ServiceHost, package: Make) -> None:
     service, component = host.service, uuid4()
-    old, new = (service.images.upload("Contoso", package(component), actor="t") for _ in range(2))
+    old, new = (service.updates.images.upload("Contoso", package(component), actor="t") for _ in range(2))
     with host.claimed(b"d" * 32) as device:
         assert device.check_in().offer is None
-        first = service.deployments.create(*HERE, [old.image_id], actor="t")
+        first = service.updates.deployments.create(*HERE, [old.image_id], actor="t")
         offer = device.check_in().offer
         assert offer is not None
         assert offer.deployment_id == first.deployment_id
         assert [(i.image_id, i.sha256, i.size) for i in offer.images] == [(old.image_id, old.sha256, old.size)]
         device.installed = (installed(old),)
         assert device.check_in().offer is None
-        second = service.deployments.create(*HERE, [new.image_id], actor="t")
+        second = service.updates.deployments.create(*HERE, [new.image_id], actor="t")
         offer = device.check_in().offer
         assert offer is not None
         assert offer.deployment_id == second.deployment_id
-        assert service.deployments.current(*HERE) == second
-        service.deployments.delete("Contoso", second.deployment_id, actor="t")
-        assert service.deployments.current(*HERE) == service.deployments.get("Contoso", first.deployment_id)
+        assert service.updates.deployments.current(*HERE) == second
+        service.updates.deployments.delete("Contoso", second.deployment_id, actor="t")
+        assert service.updates.deployments.current(*HERE) == service.updates.deployments.get(
+            "Contoso", first.deployment_id
+        )
         assert device.check_in().offer is None
 
 
 def test_only_offered_images_can_be_fetched_and_ranges_go_on(host: ServiceHost, package: Make) -> None:
     service = host.service
-    mine, other = (service.images.upload("Contoso", package(), actor="t") for _ in range(2))
-    service.deployments.create(*HERE, [mine.image_id], actor="t")
-    whole = service.images.read(mine.image_id)
+    mine, other = (service.updates.images.upload("Contoso", package(), actor="t") for _ in range(2))
+    service.updates.deployments.create(*HERE, [mine.image_id], actor="t")
+    whole = service.updates.images.read(mine.image_id)
     with host.claimed(b"f" * 32) as device, host.claimed(b"g" * 32, group="Field Test") as stranger:
         answer = device.exchange("GET", f"/v1/images/{mine.image_id}")
         assert (answer.status, answer.body) == (200, whole)
@@ -70,9 +72,9 @@ def test_only_offered_images_can_be_fetched_and_ranges_go_on(host: ServiceHost, 
 
 def test_a_group_without_application_updates_is_offered_nothing(host: ServiceHost, package: Make) -> None:
     service = host.service
-    image = service.images.upload("Contoso", package(), actor="t")
+    image = service.updates.images.upload("Contoso", package(), actor="t")
     with host.claimed(b"n" * 32, group="Development") as device:
-        service.deployments.create("Contoso", "Kettle", "Development", [image.image_id], actor="t")
+        service.updates.deployments.create("Contoso", "Kettle", "Development", [image.image_id], actor="t")
         assert device.check_in().offer is None
         service.registry.groups.update("Contoso", "Kettle", "Development", update_policy="UpdateAll", actor="t")
         assert device.check_in().offer is not None
@@ -82,8 +84,8 @@ def test_a_group_without_application_updates_is_offered_nothing(host: ServiceHos
 
 def test_what_does_not_go_together_is_refused(host: ServiceHost, package: Make) -> None:
     service, component = host.service, uuid4()
-    one, two = (service.images.upload("Contoso", package(component), actor="t") for _ in range(2))
-    create = service.deployments.create
+    one, two = (service.updates.images.upload("Contoso", package(component), actor="t") for _ in range(2))
+    create = service.updates.deployments.create
     with pytest.raises(InvalidArgumentError, match="twice"):
         create(*HERE, [one.image_id, two.image_id], actor="t")
     with pytest.raises(NotFoundError):
@@ -93,29 +95,29 @@ def test_what_does_not_go_together_is_refused(host: ServiceHost, package: Make) 
         create(*HERE, [two.image_id], actor="t", deployment_id=made.deployment_id)
     host.service.registry.catalogs.create("Fabrikam", actor="t")
     with pytest.raises(NotFoundError):
-        service.deployments.get("Fabrikam", made.deployment_id)
+        service.updates.deployments.get("Fabrikam", made.deployment_id)
 
 
 def test_images_must_fit_the_chips_of_the_group(host: ServiceHost, package: Make) -> None:
     service = host.service
     arm64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + (183).to_bytes(2, "little") + bytes(64)
-    foreign = service.images.upload("Contoso", package(content=arm64), actor="t")
-    large = service.images.upload("Contoso", package(content=bytes(1_100_000)), actor="t")
+    foreign = service.updates.images.upload("Contoso", package(content=arm64), actor="t")
+    large = service.updates.images.upload("Contoso", package(content=bytes(1_100_000)), actor="t")
     for image in (foreign, large):  # an empty group takes anything; no mt3620 is ever offered it
-        service.deployments.create(*HERE, [image.image_id], actor="t")
+        service.updates.deployments.create(*HERE, [image.image_id], actor="t")
         with host.claimed(image.image_id.bytes * 2) as device:
             assert device.check_in().offer is None
         with pytest.raises(InvalidArgumentError):
-            service.deployments.create(*HERE, [image.image_id], actor="t")
+            service.updates.deployments.create(*HERE, [image.image_id], actor="t")
         service.registry.devices.move("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
 
 
 def test_lists_are_newest_first_per_group(host: ServiceHost, package: Make) -> None:
     service = host.service
-    image = service.images.upload("Contoso", package(), actor="t")
-    made = [service.deployments.create(*HERE, [image.image_id], actor="t") for _ in range(3)]
-    service.deployments.create("Contoso", "Kettle", "Field Test", [image.image_id], actor="t")
-    page = service.deployments.list(*HERE, limit=2)
-    rest = service.deployments.list(*HERE, limit=2, after=page.next_cursor)
+    image = service.updates.images.upload("Contoso", package(), actor="t")
+    made = [service.updates.deployments.create(*HERE, [image.image_id], actor="t") for _ in range(3)]
+    service.updates.deployments.create("Contoso", "Kettle", "Field Test", [image.image_id], actor="t")
+    page = service.updates.deployments.list(*HERE, limit=2)
+    rest = service.updates.deployments.list(*HERE, limit=2, after=page.next_cursor)
     assert [d.deployment_id for d in (*page.items, *rest.items)] == [d.deployment_id for d in reversed(made)]
-    assert len(service.deployments.list("Contoso").items) == 4
+    assert len(service.updates.deployments.list("Contoso").items) == 4

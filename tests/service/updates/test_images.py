@@ -31,7 +31,7 @@ def elf(machine: int) -> bytes:
 
 
 def test_an_image_is_signed_by_this_service_and_read_back(host: ServiceHost, package: Make) -> None:
-    images = host.service.images
+    images = host.service.updates.images
     uploaded = package()
     image = images.upload("contoso", uploaded, actor="t")
     stored = images.read(image.image_id)
@@ -47,7 +47,7 @@ def test_an_image_is_signed_by_this_service_and_read_back(host: ServiceHost, pac
 
 
 def test_images_never_change_and_belong_to_their_catalog(host: ServiceHost, package: Make) -> None:
-    images = host.service.images
+    images = host.service.updates.images
     host.service.registry.catalogs.create("Fabrikam", actor="t")
     image_id = uuid4()
     images.upload("Contoso", package(image_id=image_id), actor="t")
@@ -60,7 +60,7 @@ def test_images_never_change_and_belong_to_their_catalog(host: ServiceHost, pack
 
 
 def test_two_catalogs_have_a_vendors_package_and_neither_can_tell(host: ServiceHost, package: Make) -> None:
-    images, deployments = host.service.images, host.service.deployments
+    images, deployments = host.service.updates.images, host.service.updates.deployments
     image_id = uuid4()
     vendors = package(image_id=image_id)
     for catalog in ("Contoso", "Fabrikam"):
@@ -73,7 +73,7 @@ def test_two_catalogs_have_a_vendors_package_and_neither_can_tell(host: ServiceH
         assert made.images == (images.get(catalog, image_id),)
     first, second = (images.get(catalog, image_id) for catalog in ("Contoso", "Fabrikam"))
     assert first.catalog_id != second.catalog_id
-    assert images.read(image_id, "Contoso") == host.service.images.read(image_id, "contoso")
+    assert images.read(image_id, "Contoso") == host.service.updates.images.read(image_id, "contoso")
     assert sha256(images.read(image_id, "Fabrikam")).digest() == second.sha256
     with pytest.raises(InvalidArgumentError, match="2 catalogs"):
         images.read(image_id)
@@ -91,7 +91,7 @@ def test_two_catalogs_have_a_vendors_package_and_neither_can_tell(host: ServiceH
 def test_a_package_stays_while_any_catalogs_image_is_of_its_digest(
     host: ServiceHost, package: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = host.service.images
+    images = host.service.updates.images
     host.service.registry.catalogs.create("Fabrikam", actor="t")
     image_id, uploaded = uuid4(), package()
     monkeypatch.setattr(image_package, "resign", lambda *_, **__: uploaded)  # signatures are of chance; these are not
@@ -104,13 +104,13 @@ def test_a_package_stays_while_any_catalogs_image_is_of_its_digest(
     assert images.read(image_id, "Fabrikam") == uploaded
     digest = images.get("Fabrikam", image_id).sha256
     images.delete("Fabrikam", image_id, actor="t")
-    assert not host.service.images._blobs.path(digest).exists()
+    assert not host.service.updates.images._blobs.path(digest).exists()
 
 
 def test_an_image_deleted_while_it_is_uploaded_again_has_its_bytes(
     host: ServiceHost, package: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, uploaded = host.service.images, package()
+    images, uploaded = host.service.updates.images, package()
     image_id = image_package.parse(uploaded).image_id
     images.upload("Contoso", uploaded, actor="t")
     write = images._blobs.write
@@ -131,7 +131,7 @@ def test_an_image_deleted_while_it_is_uploaded_again_has_its_bytes(
 
 
 def test_ids_of_boot_components_and_of_nobody_are_refused(host: ServiceHost, package: Make) -> None:
-    images = host.service.images
+    images = host.service.updates.images
     (release,) = host.service.releases.list(chip="mt3620")
     boot = release.components[0]
     for ids, why in (
@@ -155,39 +155,41 @@ def test_a_damaged_package_is_refused(host: ServiceHost, package: Make, place: i
     damaged = bytearray(package())
     damaged[place] ^= 0xFF
     with pytest.raises(ArmillaryError) as refused:
-        host.service.images.upload("Contoso", bytes(damaged), actor="t")
+        host.service.updates.images.upload("Contoso", bytes(damaged), actor="t")
     assert refused.value.remedy
-    assert host.service.images.list("Contoso").items == ()
+    assert host.service.updates.images.list("Contoso").items == ()
 
 
 def test_truncated_and_oversize_packages_are_refused(host: ServiceHost, package: Make) -> None:
     whole = package()
     for end in (0, 1, 64, len(whole) // 2, len(whole) - 1):
         with pytest.raises(ArmillaryError):
-            host.service.images.upload("Contoso", whole[:end], actor="t")
+            host.service.updates.images.upload("Contoso", whole[:end], actor="t")
     limit = host.service.chips.largest_application_flash
     with pytest.raises(InvalidArgumentError, match=str(limit)):
-        host.service.images.upload("Contoso", bytes(limit + 1), actor="t")
+        host.service.updates.images.upload("Contoso", bytes(limit + 1), actor="t")
 
 
 @pytest.mark.parametrize(("machine", "word"), [(40, "armv7"), (183, "aarch64"), (62, None), (8, None)])
 def test_the_processor_is_one_that_a_chip_has(host: ServiceHost, package: Make, machine: int, word: str | None) -> None:
     if word is None:
         with pytest.raises(InvalidArgumentError, match=ELF_MACHINES.get(machine, "ELF machine 8")):
-            host.service.images.upload("Contoso", package(content=elf(machine)), actor="t")
+            host.service.updates.images.upload("Contoso", package(content=elf(machine)), actor="t")
     else:
-        assert host.service.images.upload("Contoso", package(content=elf(machine)), actor="t").architecture == word
+        assert (
+            host.service.updates.images.upload("Contoso", package(content=elf(machine)), actor="t").architecture == word
+        )
 
 
 def test_boot_components_are_no_images(host: ServiceHost) -> None:
     (release,) = host.service.releases.list(chip="mt3620")
     boot = next(iter(host.service.releases.packages(release).values()))
     with pytest.raises(InvalidArgumentError, match="image type"):
-        host.service.images.upload("Contoso", boot, actor="t")
+        host.service.updates.images.upload("Contoso", boot, actor="t")
 
 
 def test_lists_page_newest_first_and_deletion_ends_at_a_deployment(host: ServiceHost, package: Make) -> None:
-    images = host.service.images
+    images = host.service.updates.images
     made = [images.upload("Contoso", package(), actor="t") for _ in range(3)]
     first = images.list("Contoso", limit=2)
     rest = images.list("Contoso", limit=2, after=first.next_cursor)
@@ -195,7 +197,7 @@ def test_lists_page_newest_first_and_deletion_ends_at_a_deployment(host: Service
     assert rest.next_cursor is None
     with pytest.raises(InvalidArgumentError):
         images.list("Contoso", after="nonsense")
-    host.service.deployments.create("Contoso", "Kettle", "Production", [made[0].image_id], actor="t")
+    host.service.updates.deployments.create("Contoso", "Kettle", "Production", [made[0].image_id], actor="t")
     with pytest.raises(ConflictError):
         images.delete("Contoso", made[0].image_id, actor="t")
     images.delete("Contoso", made[1].image_id, actor="t")
@@ -204,16 +206,16 @@ def test_lists_page_newest_first_and_deletion_ends_at_a_deployment(host: Service
 
 
 def test_a_blob_changed_on_the_disk_is_noticed(host: ServiceHost, package: Make) -> None:
-    image = host.service.images.upload("Contoso", package(), actor="t")
-    path = host.service._blobs.path(image.sha256)
+    image = host.service.updates.images.upload("Contoso", package(), actor="t")
+    path = host.service.updates.images._blobs.path(image.sha256)
     path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DataFolderError):
-        host.service.images.read(image.image_id)
+        host.service.updates.images.read(image.image_id)
 
 
 def test_a_refused_upload_leaves_nothing_on_the_disk(host: ServiceHost, package: Make) -> None:
-    images, folder = host.service.images, host.service.context.folder.blobs
+    images, folder = host.service.updates.images, host.service.context.folder.blobs
     image_id = uuid4()
     images.upload("Contoso", package(image_id=image_id), actor="t")
     before = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -32,7 +32,9 @@ class Fleet:
         # The test alone says when to look. A run that the news wakes commits its plan and only then renews what devices
         # are offered; a test that looks in between finds the plan done and its device offered nothing yet.
         host.service.notices.on_news.clear()
-        self.old, self.new = (host.service.images.upload("Contoso", package(component), actor="t") for _ in range(2))
+        self.old, self.new = (
+            host.service.updates.images.upload("Contoso", package(component), actor="t") for _ in range(2)
+        )
         self.devices = [host.claimed(bytes([n + 1]) * 32) for n in range(5)]
         self.reverts: set[str] = set()
 
@@ -72,7 +74,7 @@ class Fleet:
         return {d.device_id for d in self.devices if image.image_id in {i.image_id for i in d.installed}}
 
     def get(self, rollout: Rollout | UUID) -> Rollout:
-        return self.service.rollouts.get(rollout if isinstance(rollout, UUID) else rollout.rollout_id)
+        return self.service.updates.rollouts.get(rollout if isinstance(rollout, UUID) else rollout.rollout_id)
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def fleet(host: ServiceHost, package: Make) -> Iterator[Fleet]:
     with ExitStack() as stack:
         for device in made.devices:
             stack.enter_context(device)
-        host.service.deployments.create(*HERE, [made.old.image_id], actor="t")
+        host.service.updates.deployments.create(*HERE, [made.old.image_id], actor="t")
         made.check_in_all()
         assert len(made.having(made.old)) == 5
         yield made
@@ -89,15 +91,15 @@ def fleet(host: ServiceHost, package: Make) -> Iterator[Fleet]:
 
 def step(fleet: Fleet, clock: object, seconds: float = 1) -> None:
     clock.now += seconds  # type: ignore[attr-defined]
-    fleet.service.planner.run_once()
+    fleet.service.updates.planner.run_once()
     fleet.check_in_all()
-    fleet.service.planner.run_once()
+    fleet.service.updates.planner.run_once()
 
 
 def test_a_good_release_goes_out_in_cohorts_and_becomes_the_deployment(fleet: Fleet, clock: object) -> None:
     service = fleet.service
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
-    assert service.deployments.current(*HERE).images == (fleet.old,)
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    assert service.updates.deployments.current(*HERE).images == (fleet.old,)
     sizes = []
     for _ in range(3):
         step(fleet, clock)
@@ -106,18 +108,18 @@ def test_a_good_release_goes_out_in_cohorts_and_becomes_the_deployment(fleet: Fl
         assert len(fleet.having(fleet.new)) == sizes[-1]
         clock.now += 10
     assert sizes == [1, 3, 5]
-    service.planner.run_once()
+    service.updates.planner.run_once()
     done = fleet.get(rollout)
     assert (done.state, done.counts["confirmed"], done.counts["waiting"]) == ("completed", 5, 0)
-    assert service.deployments.current(*HERE).deployment_id == rollout.deployment_id
+    assert service.updates.deployments.current(*HERE).deployment_id == rollout.deployment_id
     with pytest.raises(ConflictError):
-        service.rollouts.roll_back(rollout.rollout_id, reason="", actor="t")
+        service.updates.rollouts.roll_back(rollout.rollout_id, reason="", actor="t")
 
 
 def test_a_bad_release_is_held_and_stays_held_until_somebody_resumes(fleet: Fleet, clock: object) -> None:
     service = fleet.service
     fleet.reverts = {d.device_id for d in fleet.devices}
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
     step(fleet, clock)
     held = fleet.get(rollout)
     assert held.state == "held"
@@ -131,7 +133,7 @@ def test_a_bad_release_is_held_and_stays_held_until_somebody_resumes(fleet: Flee
     assert fleet.get(rollout).counts["waiting"] == 4
     fleet.reverts = set()
     clock.now += 1
-    service.rollouts.resume(rollout.rollout_id, actor="t")
+    service.updates.rollouts.resume(rollout.rollout_id, actor="t")
     step(fleet, clock)
     assert fleet.get(rollout).state == "running"
     step(fleet, clock, 11)
@@ -140,12 +142,12 @@ def test_a_bad_release_is_held_and_stays_held_until_somebody_resumes(fleet: Flee
 
 def test_rolling_back_gives_the_old_images_to_those_who_got_the_new_ones(fleet: Fleet, clock: object) -> None:
     service = fleet.service
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
     step(fleet, clock)
     step(fleet, clock, 11)
     assert len(fleet.having(fleet.new)) == 3
-    service.rollouts.hold(rollout.rollout_id, reason="a doubt", actor="anna")
-    service.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="anna")
+    service.updates.rollouts.hold(rollout.rollout_id, reason="a doubt", actor="anna")
+    service.updates.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="anna")
     assert fleet.get(rollout).state == "rolling-back"
     step(fleet, clock)
     assert len(fleet.having(fleet.old)) == 5
@@ -157,12 +159,12 @@ def test_rolling_back_gives_the_old_images_to_those_who_got_the_new_ones(fleet: 
 
 def test_rolling_back_a_first_release_takes_it_off_the_devices(host: ServiceHost, package: Make, clock: object) -> None:
     fleet = Fleet(host, package)
-    rollout = host.service.rollouts.start(
+    rollout = host.service.updates.rollouts.start(
         *HERE, [fleet.new.image_id], policy=RolloutPolicy(cohorts=(100,), soak_s=100), actor="t"
     )
     step(fleet, clock)
     assert len(fleet.having(fleet.new)) == 5
-    host.service.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="t")
+    host.service.updates.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="t")
     step(fleet, clock)
     assert fleet.having(fleet.new) == set()
     assert fleet.get(rollout).state == "rolled-back"
@@ -172,16 +174,16 @@ def test_rolling_back_a_first_release_takes_it_off_the_devices(host: ServiceHost
 
 def test_crashes_of_the_new_image_hold_the_rollout(fleet: Fleet, clock: object) -> None:
     service = fleet.service
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
     step(fleet, clock)
     (newest,) = [d for d in fleet.devices if d.device_id in fleet.having(fleet.new)]
     crash(newest, fleet.new, sequence=1, count=1, at=int(clock.now))
     service.watch.run_once()
-    service.planner.run_once()
+    service.updates.planner.run_once()
     assert fleet.get(rollout).state == "running"  # one crash is an accident
     crash(newest, fleet.new, sequence=2, count=2, at=int(clock.now))
     service.watch.run_once()
-    service.planner.run_once()
+    service.updates.planner.run_once()
     assert fleet.get(rollout).state == "held"
     assert "crashes" in fleet.get(rollout).reason
     (finding,) = service.watch.list(kind="application-crashed").items
@@ -210,10 +212,10 @@ def crash(device: WireDevice, image: Image, *, sequence: int, count: int, at: in
 
 def test_a_silent_device_counts_as_failed(fleet: Fleet, clock: object) -> None:
     service = fleet.service
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
-    service.planner.run_once()
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    service.updates.planner.run_once()
     clock.now += 1001  # nobody checks in
-    service.planner.run_once()
+    service.updates.planner.run_once()
     held = fleet.get(rollout)
     assert (held.state, held.counts["timed-out"]) == ("held", 1)
 
@@ -224,14 +226,14 @@ def test_roll_back_on_hold_needs_no_person_and_hides_no_failure(fleet: Fleet, cl
     fleet.reverts = set(bad)
     policy = RolloutPolicy(cohorts=(100,), min_failures=2, soak_s=0, roll_back_on_hold=True)
     service = fleet.service
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
     step(fleet, clock)
     step(fleet, clock)
     done = fleet.get(rollout)
     assert done.state == "rolled-back"
     assert len(fleet.having(fleet.old)) == 5
     assert (done.counts, done.failed) == ({"restored": 5, "waiting": 0}, 2)
-    devices = service.rollouts.list_devices(rollout.rollout_id).items
+    devices = service.updates.rollouts.list_devices(rollout.rollout_id).items
     failed = {one.device_id: (one.state, one.failure, one.reason) for one in devices if one.failure}
     assert failed == dict.fromkeys(bad, ("restored", "reverted", "it crashed"))
     assert "devices failed" in done.reason
@@ -249,11 +251,11 @@ def test_roll_back_on_hold_needs_no_person_and_hides_no_failure(fleet: Fleet, cl
 def test_what_happened_stays_whoever_goes_on(fleet: Fleet, clock: object) -> None:
     service = fleet.service
     fleet.reverts = {d.device_id for d in fleet.devices}
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
     step(fleet, clock)
     cause = fleet.get(rollout).reason
     assert (fleet.get(rollout).state, fleet.get(rollout).failed) == ("held", 1)
-    service.rollouts.roll_back(rollout.rollout_id, reason="back to the old one", actor="anna")
+    service.updates.rollouts.roll_back(rollout.rollout_id, reason="back to the old one", actor="anna")
     step(fleet, clock)
     done = fleet.get(rollout)
     assert (done.state, done.failed, done.reason) == ("rolled-back", 1, "back to the old one")
@@ -266,38 +268,38 @@ def test_a_failure_that_was_made_good_is_none(fleet: Fleet, clock: object) -> No
     service = fleet.service
     fleet.reverts = {d.device_id for d in fleet.devices}
     policy = RolloutPolicy(cohorts=(100,), min_failures=1, soak_s=10)
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
     step(fleet, clock)
     assert (fleet.get(rollout).state, fleet.get(rollout).failed) == ("held", 5)
     fleet.reverts = set()
     clock.now += 1  # type: ignore[attr-defined]
-    service.rollouts.resume(rollout.rollout_id, actor="t")
+    service.updates.rollouts.resume(rollout.rollout_id, actor="t")
     step(fleet, clock)
     assert (fleet.get(rollout).counts["confirmed"], fleet.get(rollout).failed) == (5, 0)
-    assert {one.reason for one in service.rollouts.list_devices(rollout.rollout_id).items} == {""}
+    assert {one.reason for one in service.updates.rollouts.list_devices(rollout.rollout_id).items} == {""}
 
 
 def test_two_plans_for_one_group_are_refused(fleet: Fleet, clock: object) -> None:
     service = fleet.service
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
     with pytest.raises(ConflictError):
-        service.rollouts.start(*HERE, [fleet.new.image_id], actor="t")
+        service.updates.rollouts.start(*HERE, [fleet.new.image_id], actor="t")
     with pytest.raises(ConflictError):
-        service.deployments.create(*HERE, [fleet.new.image_id], actor="t")
-    service.rollouts.cancel(rollout.rollout_id, reason="never mind", actor="t")
+        service.updates.deployments.create(*HERE, [fleet.new.image_id], actor="t")
+    service.updates.rollouts.cancel(rollout.rollout_id, reason="never mind", actor="t")
     assert fleet.get(rollout).state == "cancelled"
-    assert service.deployments.current(*HERE).images == (fleet.old,)
-    service.deployments.create(*HERE, [fleet.new.image_id], actor="t")
+    assert service.updates.deployments.current(*HERE).images == (fleet.old,)
+    service.updates.deployments.create(*HERE, [fleet.new.image_id], actor="t")
     with pytest.raises(ConflictError):
-        service.rollouts.start("Contoso", "Kettle", "Development", [fleet.new.image_id], actor="t")
+        service.updates.rollouts.start("Contoso", "Kettle", "Development", [fleet.new.image_id], actor="t")
 
 
 def test_a_command_between_plan_and_execution_wins(fleet: Fleet, clock: object) -> None:
-    service, planner = fleet.service, fleet.service.planner
-    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    service, planner = fleet.service, fleet.service.updates.planner
+    rollout = service.updates.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
     now = service.context.now()
     made, numbers = service.context.records.read(lambda c: planner._plan(c, rollout, now))
     assert made.start
-    service.rollouts.hold(rollout.rollout_id, reason="wait", actor="t")
+    service.updates.rollouts.hold(rollout.rollout_id, reason="wait", actor="t")
     assert not service.context.records.write(lambda c: planner._execute(c, rollout, made, numbers, now))
-    assert service.rollouts.list_devices(rollout.rollout_id).items == ()
+    assert service.updates.rollouts.list_devices(rollout.rollout_id).items == ()

@@ -23,7 +23,7 @@ RELEASE_STEP, POLICY_STEP = 18, 19
 
 
 def revise(host: ServiceHost, catalog: str = "Contoso", **change: Any) -> None:
-    host.service.policies.revise(catalog, change, actor=OPERATOR)
+    host.service.attestation.policies.revise(catalog, change, actor=OPERATOR)
 
 
 def first_release(host: ServiceHost, chip: str = "mt3620") -> Any:
@@ -146,12 +146,12 @@ def test_what_was_decided_outlasts_a_restart(tmp_path: Path, clock: Clock) -> No
         host.service.releases.withdraw(first_release(host).release_id, "It hangs.", actor=OPERATOR)
         revise(host, minimum_tier="tpm")
     with ServiceHost(tmp_path / "data", clock=clock, check_in_jitter=0.0) as host, device:
-        device.port = host.service.device_port
+        device.port = host.service.device_address.port
         assert list(failing(check_in(device, clock))) == [RELEASE_STEP, POLICY_STEP]
 
 
 def test_every_change_is_a_version_and_a_line_of_the_audit_log(host: ServiceHost) -> None:
-    policies = host.service.policies
+    policies = host.service.attestation.policies
     assert (policies.get("Contoso").version, policies.get("Contoso").policy.demands_nothing) == (0, True)
     policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="ann")
     policies.revise("contoso", {"chips": ["mt3620"]}, actor="bob")
@@ -172,7 +172,7 @@ def test_a_minimum_never_falls_and_never_shuts_everybody_out(host: ServiceHost) 
     kind = str(kind_of(host))
     host.service.releases.publish("mt3620", "26.12", security_version=3, actor=OPERATOR)
     revise(host, minimum_security_versions={kind: 3})
-    before = host.service.policies.get("Contoso")
+    before = host.service.attestation.policies.get("Contoso")
     with pytest.raises(ConflictError, match=f"image type {kind} is 3; 2 would lower it"):
         revise(host, minimum_security_versions={kind: 2})
     with pytest.raises(InvalidArgumentError, match="expected 0 to 3, got 4"):
@@ -183,7 +183,7 @@ def test_a_minimum_never_falls_and_never_shuts_everybody_out(host: ServiceHost) 
         revise(host, chips=["z80"])
     with pytest.raises(NotFoundError):
         revise(host, "Nowhere", minimum_tier="tpm")
-    assert host.service.policies.get("Contoso") == before
+    assert host.service.attestation.policies.get("Contoso") == before
 
 
 def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:
@@ -192,7 +192,7 @@ def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:
     registry = host.service.registry
     registry.catalogs.delete("Fabrikam", actor=OPERATOR)
     host.catalog("Fabrikam")
-    assert host.service.policies.get("Fabrikam").version == 0
+    assert host.service.attestation.policies.get("Fabrikam").version == 0
 
 
 def test_a_withdrawal_beside_another_change_is_not_forgotten(

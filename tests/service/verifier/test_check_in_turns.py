@@ -13,7 +13,7 @@ from armillary.sim.device.service_host import ServiceHost
 def test_a_bug_that_one_request_finds_ends_its_connection_and_no_others(
     host: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint = host.service._endpoint
+    endpoint = host.service.serving.server.endpoint
     assert endpoint is not None
     running = endpoint._check_ins
     unlucky, refused, served = (endpoint_connection.DeviceConnection(endpoint) for _ in range(3))

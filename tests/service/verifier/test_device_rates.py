@@ -179,14 +179,16 @@ def test_reports_beyond_the_share_are_counted_exactly_and_the_check_in_goes_on(
                 assert device.check_in(error_reports=tuple(sent)).verdict == "attested"
             more = (*sent[20:], report(device, 30, "AppCrash", "crash 30"))  # five of them again, and a new one
             assert device.check_in(error_reports=more).verdict == "attested"
-            stored = host.service.error_reports.list(device_id=device.device_id).items
+            stored = host.service.registry.history.error_reports(device_id=device.device_id).items
             counted = [row for row in stored if row.event_type == SUPPRESSED]
             assert sorted(row.sequence for row in stored if row not in counted) == list(range(1, 11))
             assert [row.count for row in counted] == [16], "11 to 25 and 30, once each"
             clock.now += 3600  # six more are kept
             later = tuple(report(device, n, "AppCrash", "later") for n in range(40, 50))
             device.check_in(error_reports=later)
-            stored = host.service.error_reports.list(device_id=device.device_id, event_type=SUPPRESSED).items
+            stored = host.service.registry.history.error_reports(
+                device_id=device.device_id, event_type=SUPPRESSED
+            ).items
             assert [row.count for row in stored] == [4, 16]
             host.service.watch.run_once()
             (finding,) = host.service.watch.list(kind="reports-suppressed").items
@@ -228,7 +230,7 @@ def test_what_is_kept_of_one_device_is_bounded_by_age_and_by_number(host: Servic
         now = int(clock.now)
         records.write(lambda c: report_rows.prune(c, before=0, most=4))
         assert (numbers(host, "error_report"), numbers(host, "outcome")) == (4 + 1, 4)
-        rows = host.service.error_reports.list(device_id=device.device_id).items
+        rows = host.service.registry.history.error_reports(device_id=device.device_id).items
         assert sorted(row.sequence for row in rows) == [3, 4, 5, 6], "the newest stay"
         records.write(lambda c: check_in_rows.prune(c, before=0, now=now, most=2))
         assert numbers(host, "check_in") == 7, "a challenge that lives is refused a second time by its row"

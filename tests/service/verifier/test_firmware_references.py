@@ -39,9 +39,9 @@ def failing(reply: CheckinReply) -> dict[int, str]:
 
 
 def take(host: ServiceHost, machine: TpmWireDevice, *, final: bool = False, **options: Any) -> Any:
-    found = host.service.firmware.of_device(machine.device.device_id)
+    found = host.service.attestation.firmware.of_device(machine.device.device_id)
     values = to_json(statable(found.values, final=final))
-    return host.service.firmware.add("Contoso", found.chip, values, actor=OPERATOR, **options)
+    return host.service.attestation.firmware.add("Contoso", found.chip, values, actor=OPERATOR, **options)
 
 
 @pytest.mark.parametrize("final", [False, True])
@@ -69,7 +69,7 @@ def test_new_firmware_is_seen_in_the_records_of_the_device_that_was_refused_for_
     take(host, machine)
     machine.firmware = ANOTHER
     assert check_in(machine, clock).verdict == "update-only"
-    assert host.service.firmware.of_device(machine.device.device_id).values == measured(ANOTHER)
+    assert host.service.attestation.firmware.of_device(machine.device.device_id).values == measured(ANOTHER)
     take(host, machine, note="26.12 of the loader")
     assert check_in(machine, clock).verdict == "attested"
     machine.firmware = GOOD
@@ -93,12 +93,12 @@ def test_what_was_stated_is_listed_ends_and_is_taken_back(
 ) -> None:
     check_in(machine, clock)
     first = take(host, machine, note="model A", expires_at=int(clock.now) + 10)
-    assert host.service.firmware.list("Contoso") == (first,)
+    assert host.service.attestation.firmware.list("Contoso") == (first,)
     assert check_in(machine, clock).verdict == "attested"
     clock.now += 10
     assert "that is over" in failing(check_in(machine, clock))[20]
-    host.service.firmware.remove("Contoso", first.statement_id, actor=OPERATOR)
-    assert host.service.firmware.list("Contoso") == ()
+    host.service.attestation.firmware.remove("Contoso", first.statement_id, actor=OPERATOR)
+    assert host.service.attestation.firmware.list("Contoso") == ()
     assert check_in(machine, clock).verdict == "attested"
     machine.firmware = ANOTHER
     assert check_in(machine, clock).verdict == "attested"
@@ -115,15 +115,15 @@ def test_a_statement_is_its_catalogs_alone_and_survives_a_restart_of_the_book(
     host.catalog("Fabrikam")
     check_in(machine, clock)
     take(host, machine)
-    host.service.policies.refresh()
+    host.service.attestation.policies.refresh()
     machine.firmware = ANOTHER
     assert check_in(machine, clock).verdict == "update-only"
     with host.claimed(b"c" * 32, catalog="Fabrikam") as theirs:
         assert check_in(TpmWireDevice(host, theirs, ANOTHER), clock).verdict == "attested"
-    (mine,) = host.service.firmware.list("Contoso")
+    (mine,) = host.service.attestation.firmware.list("Contoso")
     with pytest.raises(NotFoundError, match="no firmware reference values"):
-        host.service.firmware.remove("Fabrikam", mine.statement_id, actor=OPERATOR)
-    host.service.firmware.add("Fabrikam", "mt3620", to_json(mine.values), actor=OPERATOR)
+        host.service.attestation.firmware.remove("Fabrikam", mine.statement_id, actor=OPERATOR)
+    host.service.attestation.firmware.add("Fabrikam", "mt3620", to_json(mine.values), actor=OPERATOR)
 
 
 def test_a_log_is_written_once_and_only_where_the_tpm_vouches_for_it(
@@ -138,11 +138,13 @@ def test_a_log_is_written_once_and_only_where_the_tpm_vouches_for_it(
 
     monkeypatch.setattr(CheckInStatements, "execute", spied)
     with pytest.raises(NotFoundError, match="no recorded log"):
-        host.service.firmware.of_device(machine.device.device_id)
+        host.service.attestation.firmware.of_device(machine.device.device_id)
     for _ in range(3):
         check_in(machine, clock)
     assert written == [measured(GOOD)]
-    host.service._states.mark_stale(machine.device.device_id)  # read again, as one that was not remembered
+    host.service.serving.server.states.mark_stale(
+        machine.device.device_id
+    )  # read again, as one that was not remembered
     check_in(machine, clock)
     assert written == [measured(GOOD)]
     forged = FirmwareLog(GOOD.pcr_values, ANOTHER.log)
@@ -152,14 +154,14 @@ def test_a_log_is_written_once_and_only_where_the_tpm_vouches_for_it(
     machine.firmware = other
     assert list(failing(check_in(machine, clock))) == [20]
     assert written == [measured(GOOD)]
-    assert host.service.firmware.of_device(machine.device.device_id).values == measured(GOOD)
+    assert host.service.attestation.firmware.of_device(machine.device.device_id).values == measured(GOOD)
 
 
 def test_device_workers_are_told_of_each_statement(host: ServiceHost) -> None:
     told: list[int] = []
-    host.service.policies.on_change.append(lambda: told.append(len(host.service.policies.book)))
-    made = host.service.firmware.add("Contoso", "mt3620", [{"pcr": 4, "digest": "00" * 32}], actor=OPERATOR)
-    host.service.firmware.remove("Contoso", made.statement_id, actor=OPERATOR)
+    host.service.attestation.policies.on_change.append(lambda: told.append(len(host.service.attestation.policies.book)))
+    made = host.service.attestation.firmware.add("Contoso", "mt3620", [{"pcr": 4, "digest": "00" * 32}], actor=OPERATOR)
+    host.service.attestation.firmware.remove("Contoso", made.statement_id, actor=OPERATOR)
     assert told == [1, 0]
 
 
@@ -178,14 +180,16 @@ def test_device_workers_are_told_of_each_statement(host: ServiceHost) -> None:
 def test_what_is_no_statement_is_refused(host: ServiceHost, options: dict[str, Any]) -> None:
     given: dict[str, Any] = {"chip": "mt3620", "values": [{"pcr": 4, "digest": "00" * 32}], **options}
     with pytest.raises((InvalidArgumentError, NotFoundError)):
-        host.service.firmware.add("Contoso", given.pop("chip"), given.pop("values"), actor=OPERATOR, **given)
-    assert host.service.firmware.list("Contoso") == ()
+        host.service.attestation.firmware.add(
+            "Contoso", given.pop("chip"), given.pop("values"), actor=OPERATOR, **given
+        )
+    assert host.service.attestation.firmware.list("Contoso") == ()
 
 
 def test_there_is_a_limit_of_statements(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MAX_STATEMENTS", 1)
     value = [{"pcr": 4, "digest": "00" * 32}]
-    made = host.service.firmware.add("Contoso", "mt3620", value, actor=OPERATOR)
+    made = host.service.attestation.firmware.add("Contoso", "mt3620", value, actor=OPERATOR)
     assert made.values == (FirmwareValue("measurement", 4, bytes(32)),)
     with pytest.raises(ConflictError, match="has 1 lists"):
-        host.service.firmware.add("Contoso", "mt3620", value, actor=OPERATOR)
+        host.service.attestation.firmware.add("Contoso", "mt3620", value, actor=OPERATOR)

@@ -28,7 +28,7 @@ KEY_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublic
 def value_of(host: ServiceHost, **changes: Any) -> corim.Corim:
     """The first release as somebody else's: another version."""
     release = host.service.releases.newest("mt3620")
-    value = corim.parse_corim(host.service.corims.export(release.release_id, signed=False))
+    value = corim.parse_corim(host.service.attestation.corims.export(release.release_id, signed=False))
     return dataclasses.replace(value, **{"os_version": "99.1", "corim_id": uuid4(), **changes})
 
 
@@ -38,7 +38,7 @@ def test_another_services_release_lets_its_devices_in_from_the_import_on(
     with ServiceHost(tmp_path / "publisher", clock=clock) as publisher:
         release = publisher.service.releases.publish("mt3620", "27.01", security_version=2, actor=OPERATOR)
         packages = publisher.service.releases.packages(release)
-        signed = publisher.service.corims.export(release.release_id, signed=True)
+        signed = publisher.service.attestation.corims.export(release.release_id, signed=True)
         certificate = publisher.service.authority.os_signer.certificate.public_bytes(Encoding.PEM).decode()
     with host.claimed(b"a" * 32) as device:
         device.prover = Prover(
@@ -52,7 +52,7 @@ def test_another_services_release_lets_its_devices_in_from_the_import_on(
             "update-only",
             [13],
         )
-        made = host.service.corims.take(signed, actor=OPERATOR, key_pem=certificate).release
+        made = host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=certificate).release
         assert (made.version, made.imported_from) == ("27.01", f"CoRIM {release.release_id}")
         clock.now += 1
         assert device.check_in().verdict == "attested"
@@ -68,7 +68,7 @@ def test_what_a_release_does_not_keep_is_in_the_audit_log(host: ServiceHost) -> 
         host, components=vendors, entities=(corim_fields.Entity(name="Contoso", roles=(1,), uri="https://c"),)
     )
     data = corim.sign_corim(value, KEY, "Contoso releases", key_id=b"2026")
-    host.service.corims.take(data, actor="ann", key_pem=KEY_PEM)
+    host.service.attestation.corims.take(data, actor="ann", key_pem=KEY_PEM)
     (line,) = host.service.audit.list(limit=1).items
     assert (line.actor, line.operation) == ("ann", "release.import-corim")
     assert line.detail["corim_id"] == str(value.corim_id)
@@ -83,17 +83,17 @@ def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) 
     host.service.releases.set_expiry(release.release_id, end, actor=OPERATOR)
     value = value_of(host)
     assert (value.not_before, value.not_after) == (release.created_at, end)
-    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
+    made = host.service.attestation.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
     assert (made.created_at, made.expires_at) == (release.created_at, end)
     host.service.releases.withdraw(release.release_id, "It hangs.", actor=OPERATOR)
     with pytest.raises(ConflictError, match="which a CoRIM cannot say"):
-        host.service.corims.export(release.release_id, signed=False)
+        host.service.attestation.corims.export(release.release_id, signed=False)
 
 
 def test_an_imported_release_is_exported_as_it_came(host: ServiceHost) -> None:
     value = value_of(host)
-    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
-    again = corim.parse_corim(host.service.corims.export(made.release_id, signed=False))
+    made = host.service.attestation.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
+    again = corim.parse_corim(host.service.attestation.corims.export(made.release_id, signed=False))
     assert (again.components, again.chip, again.os_version) == (value.components, value.chip, value.os_version)
 
 
@@ -102,21 +102,21 @@ def test_nobodys_word_is_not_taken(host: ServiceHost) -> None:
     unsigned, signed = corim.encode_corim(value), corim.sign_corim(value, KEY, "Contoso")
     count = len(host.service.releases.list())
     with pytest.raises(InvalidArgumentError, match="not signed"):
-        host.service.corims.take(unsigned, actor=OPERATOR)
+        host.service.attestation.corims.take(unsigned, actor=OPERATOR)
     with pytest.raises(InvalidArgumentError, match="whose key that is"):
-        host.service.corims.take(signed, actor=OPERATOR)
+        host.service.attestation.corims.take(signed, actor=OPERATOR)
     with pytest.raises(InvalidArgumentError, match="whose key that is"):  # a signed one is never taken as unsigned
-        host.service.corims.take(signed, actor=OPERATOR, allow_unsigned=True)
+        host.service.attestation.corims.take(signed, actor=OPERATOR, allow_unsigned=True)
     other = ec.generate_private_key(ec.SECP256R1()).public_key()
     other_pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with pytest.raises(SignatureError):
-        host.service.corims.take(signed, actor=OPERATOR, key_pem=other_pem)
+        host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=other_pem)
     wrong_curve = ec.generate_private_key(ec.SECP384R1()).public_key()
     for pem in ("no key", wrong_curve.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()):
         with pytest.raises(InvalidArgumentError, match="key: expected"):
-            host.service.corims.take(signed, actor=OPERATOR, key_pem=pem)
+            host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=pem)
     assert len(host.service.releases.list()) == count
-    host.service.corims.take(signed, actor=OPERATOR, key_pem=KEY_PEM)  # positive control
+    host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=KEY_PEM)  # positive control
     assert len(host.service.releases.list()) == count + 1
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_release_here_is_refused(
 ) -> None:
     data = corim.encode_corim(value_of(host, **changes))
     with pytest.raises(error, match=named):
-        host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+        host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True)
 
 
 def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
@@ -146,7 +146,7 @@ def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
     ):
         data = corim.encode_corim(dataclasses.replace(value, components=components))
         with pytest.raises(InvalidArgumentError, match=named):
-            host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+            host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True)
 
 
 def foreign(host: ServiceHost, **changes: Any) -> corim.Corim:
@@ -173,7 +173,7 @@ def test_a_file_that_says_only_digests_is_filled_in_from_the_chip_and_devices_th
     data, count = corim.encode_corim(foreign(host, components=claims)), len(claims)
     for given, named in (({"chip": "mt3620"}, "has no version"), ({"version": "5"}, "no chip 'RoadRunner'")):
         with pytest.raises(ArmillaryError, match=named):
-            host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, **given)
+            host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True, **given)
     with host.claimed(b"b" * 32) as device:
         device.prover = Prover(
             uds=b"b" * 32,
@@ -181,12 +181,14 @@ def test_a_file_that_says_only_digests_is_filled_in_from_the_chip_and_devices_th
             service_name=device.prover.service_name,
             os_version="5",
         )
-        other = host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="4")
+        other = host.service.attestation.corims.take(
+            data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="4"
+        )
         refused = device.check_in()  # the device's packages are of security version 2, not 0
         assert "another image type or security version" in " ".join(step.detail for step in refused.steps)
         host.service.releases.set_expiry(other.release.release_id, int(clock.now) + 1000, actor=OPERATOR)
         clock.now += 1
-        made = host.service.corims.take(
+        made = host.service.attestation.corims.take(
             data, actor="ann", allow_unsigned=True, chip="mt3620", version="5", security_version=2
         )
         (line,) = host.service.audit.list(limit=1).items
@@ -216,7 +218,9 @@ def test_what_a_file_says_of_a_component_has_to_agree_with_the_chip(host: Servic
 
     def take(**changes: Any) -> Any:
         data = corim.encode_corim(foreign(host, **changes))
-        return host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="5")
+        return host.service.attestation.corims.take(
+            data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="5"
+        )
 
     with pytest.raises(InvalidArgumentError, match=r"of mt3620 where one-bl boots"):
         take(components=turned)
@@ -237,7 +241,7 @@ def test_of_very_much_that_is_passed_over_the_first_is_named_and_the_rest_counte
 
 def test_only_what_exists_is_exported(host: ServiceHost) -> None:
     with pytest.raises(NotFoundError):
-        host.service.corims.export(UUID(int=0), signed=True)
+        host.service.attestation.corims.export(UUID(int=0), signed=True)
 
 
 def _renumbered(components: tuple[corim_fields.ReferenceClaim, ...]) -> tuple[corim_fields.ReferenceClaim, ...]:

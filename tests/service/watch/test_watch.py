@@ -45,8 +45,8 @@ def report(device: WireDevice, sequence: int, event_type: str, description: str,
 
 def offered(host: ServiceHost, device: WireDevice, data: bytes) -> Image:
     """An image that the device was offered: only then is it believed about it."""
-    image = host.service.images.upload("Contoso", data, actor="t")
-    host.service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+    image = host.service.updates.images.upload("Contoso", data, actor="t")
+    host.service.updates.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
     assert device.check_in().offer is not None
     return image
 
@@ -89,9 +89,9 @@ def test_reports_are_stored_and_counted_once_however_often_they_come(
         for _ in range(3):  # the reply was lost, so the device tells it again
             device.check_in(error_reports=(crash, blocked, planned))
             host.service.watch.run_once()
-        stored = host.service.error_reports.list(device_id=device.device_id).items
+        stored = host.service.registry.history.error_reports(device_id=device.device_id).items
         assert sorted(row.sequence for row in stored) == [1, 2, 3]
-        assert host.service.error_reports.list(catalog="Contoso", event_type="AppCrash").items[0].count == 2
+        assert host.service.registry.history.error_reports(catalog="Contoso", event_type="AppCrash").items[0].count == 2
         findings = {f.kind: f for f in host.service.watch.list().items}
         assert set(findings) == {"application-crashed", "connection-blocked"}
         assert (findings["application-crashed"].count, findings["application-crashed"].severity) == (2, "low")
@@ -135,7 +135,7 @@ def test_what_another_process_looked_at_meanwhile_is_left_to_it(
 def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, package: Callable[[], bytes]) -> None:
     with host.claimed(b"b" * 32) as device:
         image = offered(host, device, package())
-        deployment = host.service.deployments.current("Contoso", "Kettle", "Production")
+        deployment = host.service.updates.deployments.current("Contoso", "Kettle", "Production")
         assert deployment is not None
         outcome = UpdateOutcome(
             offer_id=deployment.deployment_id,

@@ -84,9 +84,9 @@ def test_a_claim_and_a_change_of_group_hold_at_both(host: ServiceHost) -> None:
 def test_a_policy_and_a_withdrawn_release_hold_at_both(host: ServiceHost) -> None:
     devices = at_each(host, host.claimed(b"p" * 32))
     assert verdicts(devices) == ["attested", "attested"]
-    host.service.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
+    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
     assert verdicts(devices) == ["update-only", "update-only"]
-    host.service.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
+    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
     assert verdicts(devices) == ["attested", "attested"]
     (release,) = host.service.releases.list(chip="mt3620")
     host.service.releases.withdraw(release.release_id, "its loader accepts any key", actor="t")
@@ -96,14 +96,14 @@ def test_a_policy_and_a_withdrawn_release_hold_at_both(host: ServiceHost) -> Non
 def test_a_deployment_is_offered_by_both(host: ServiceHost, package: Callable[..., bytes]) -> None:
     devices = at_each(host, host.claimed(b"d" * 32))
     assert verdicts(devices) == ["attested", "attested"]
-    image = host.service.images.upload("Contoso", package(), actor="t")
-    made = host.service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+    image = host.service.updates.images.upload("Contoso", package(), actor="t")
+    made = host.service.updates.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
     for device in devices:
         offer = check_in(device, devices).offer
         assert offer is not None
         assert offer.deployment_id == made.deployment_id
         assert device.exchange("GET", f"/v1/images/{image.image_id}").status == 200
-    host.service.deployments.delete("Contoso", made.deployment_id, actor="t")
+    host.service.updates.deployments.delete("Contoso", made.deployment_id, actor="t")
     for device in devices:
         assert check_in(device, devices).offer is None
 
@@ -223,7 +223,7 @@ def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:
     with ServiceHost(tmp_path / "data", device_workers="3") as host:
         found = pids(host)
         assert len(found) == 3
-        port = host.service.device_port
+        port = host.service.device_address.port
     assert not any(Path(f"/proc/{pid}").exists() for pid in found)
     with socket.socket() as free:
         free.bind(("127.0.0.1", port))
@@ -276,7 +276,7 @@ def test_a_worker_that_makes_no_sense_is_replaced(host: ServiceHost, monkeypatch
 
 def test_a_port_that_somebody_has_is_refused_and_nobody_takes_ours(tmp_path: Path) -> None:
     with ServiceHost(tmp_path / "one", device_workers="2") as host:
-        port = host.service.device_port
+        port = host.service.device_address.port
         for workers in ("0", "2"):
             with pytest.raises(PortInUseError):
                 ServiceHost(tmp_path / f"two{workers}", device_workers=workers, device_port=port)

@@ -16,7 +16,7 @@ from armillary.wire.device.checkin import CheckinReply
 
 def workers_of(host: ServiceHost) -> DeviceWorkers:
     """The pool of a running service."""
-    found = host.service._workers
+    found = host.service.serving.workers
     assert found is not None
     return found
 

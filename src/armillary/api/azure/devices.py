@@ -127,10 +127,10 @@ def generate_capability_image(call: Call, body: CapabilityBody) -> Response:
 
 def list_device_insights(call: Call) -> Body:
     """Error reports of a catalog's devices, newest first; none of the time before a device was its owner's."""
-    catalog, reports, since = call.part("catalog"), call.service.error_reports, tenures(call.request)
+    catalog, history, since = call.part("catalog"), call.service.registry.history, tenures(call.request)
 
     def own(limit: int, after: str | None) -> Page[ErrorReportRow]:
-        page = reports.list(catalog=catalog, limit=limit, after=after)
+        page = history.error_reports(catalog=catalog, limit=limit, after=after)
         kept = tuple(each for each in page.items if each.received_at * 1000 >= since.get(each.device_id, 0))
         return replace(page, items=kept)
 

@@ -60,7 +60,7 @@ def operation_result(call: Call) -> Response:
         return JSONResponse(devices.device_resource(call.service, names.checked("device", values[-1]), place))
     if words == _IMAGE_WORDS and len(values) == len(words):
         place = dict(zip(("subscription", "resource_group", "_", "catalog"), values, strict=False))
-        row = call.service.images.get(place["catalog"], names.checked_uuid("image", values[-1]))
+        row = call.service.updates.images.get(place["catalog"], names.checked_uuid("image", values[-1]))
         return JSONResponse(images.image_resource(row, place, base_url(call.request)))
     raise NotFoundError("the operation has no such result", remedy="Use the address that the service sent.")
 

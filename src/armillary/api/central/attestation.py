@@ -95,7 +95,7 @@ def _hub_device(call: Call) -> HubIdentity:
 
 
 def _put(call: Call, found: HubIdentity, form: IdentityForm) -> tuple[HubIdentity, Keys | None]:
-    identities = call.service.hub_identities
+    identities = call.service.hub_access.identities
     return identities.put(found.identity, form, actor=call.operator.name, if_match=etag_of(found))
 
 

@@ -54,7 +54,7 @@ def put_device(call: Call) -> dict[str, Any]:
     try:
         _keep(call, made.identity, wanted)
     except ArmillaryError:  # nothing half made stays
-        call.service.hub_identities.delete(made.identity, actor=call.operator.name)
+        call.service.hub_access.identities.delete(made.identity, actor=call.operator.name)
         _forget(call, made.identity)
         raise
     return document(call, made)
@@ -71,7 +71,7 @@ def delete_device(call: Call) -> None:
     if isinstance(found, Device):
         raise _elsewhere(found, "is decommissioned, not deleted", "armillary device decommission")
     match("device", call.if_match, etag(call, found))
-    call.service.hub_identities.delete(found.identity, actor=call.operator.name, if_match=etag_of(found))
+    call.service.hub_access.identities.delete(found.identity, actor=call.operator.name, if_match=etag_of(found))
     _forget(call, found.identity)
 
 
@@ -220,14 +220,14 @@ def _enable(call: Call, found: AnyDevice, *, enabled: bool) -> HubIdentity:
         is_enabled=enabled,
         status_reason=found.status_reason,
     )
-    identities = call.service.hub_identities
+    identities = call.service.hub_access.identities
     return identities.put(found.identity, form, actor=call.operator.name, if_match=etag_of(found))[0]
 
 
 def _made(call: Call, *, enabled: bool) -> HubIdentity:
     name = check_device_name(call.parameters["device_id"])
     form = IdentityForm(authentication="sas", awaits_keys=True, is_enabled=enabled)
-    made, _ = call.service.hub_identities.put(
+    made, _ = call.service.hub_access.identities.put(
         name, form, actor=call.operator.name, catalog_id=call.catalog.catalog_id, create=True
     )
     return made
@@ -242,7 +242,7 @@ def _keep(call: Call, identity: str, wanted: _Wanted) -> None:
             call.platform.device_templates.assign(identity, name, version, by=by)
             call.audit("device.template", identity, {"template": name, "version": version})
     if wanted.name is not None:  # its id is what a device without a name is shown as
-        call.service.device_names.rename(identity, "" if wanted.name == identity else wanted.name, actor=by)
+        call.service.registry.names.rename(identity, "" if wanted.name == identity else wanted.name, actor=by)
     if wanted.organisation is not None:
         call.platform.organisations.assign(identity, wanted.organisation[0], by=by)
         call.audit("device.organisation", identity, {"organisation": wanted.organisation[0] or ""})
@@ -275,7 +275,7 @@ def _kept(call: Call, identity: str) -> Document | None:
 def _display_name(call: Call, found: AnyDevice) -> str:
     """Its name; of a device that nobody named its id, as IoT Central has it."""
     identity = iot_hub_call.identity_of(found)
-    known = call.service.device_names.described([identity])
+    known = call.service.registry.names.described([identity])
     return known[0].name if known and known[0].is_named else identity
 
 

@@ -25,7 +25,7 @@ FIELDS: Final = frozenset(("id", "displayName", "enabled", "type", "attestation"
 
 def list_enrollments(call: Call) -> dict[str, Any]:
     """Enrolment groups by id."""
-    found = [each for each in call.service.hub_enrolments.list(call.catalog.name) if each.is_group]
+    found = [each for each in call.service.hub_access.enrolments.list(call.catalog.name) if each.is_group]
     return paged_list(call, found, lambda each: each.name, lambda each: document(call, each))
 
 
@@ -47,7 +47,7 @@ def put_enrollment(call: Call) -> dict[str, Any]:
         is_enabled=field(body, "enabled", bool, default=True) is not False,
     )
     match("enrollment group", call.if_match, None)
-    made, keys = call.service.hub_enrolments.create(call.catalog.name, form, actor=call.operator.name)
+    made, keys = call.service.hub_access.enrolments.create(call.catalog.name, form, actor=call.operator.name)
     return document(call, made, keys)
 
 
@@ -59,7 +59,7 @@ def patch_enrollment(call: Call) -> dict[str, Any]:
         raise wrong("attestation.type", f"{found.attestation}, as it is", body["attestation"].get("type"))
     enabled = field(body, "enabled", bool)
     if enabled is not None and enabled != found.is_enabled:
-        found = call.service.hub_enrolments.set_enabled(
+        found = call.service.hub_access.enrolments.set_enabled(
             call.catalog.name, found.enrolment_id, enabled=enabled, actor=call.operator.name
         )
     return document(call, found)
@@ -69,7 +69,7 @@ def delete_enrollment(call: Call) -> None:
     """Delete a group; devices that registered with certificates of its authority are let in no more."""
     found = _found(call)
     match("enrollment group", call.if_match, etag(found))
-    call.service.hub_enrolments.remove(call.catalog.name, found.enrolment_id, actor=call.operator.name)
+    call.service.hub_access.enrolments.remove(call.catalog.name, found.enrolment_id, actor=call.operator.name)
 
 
 def get_signer(call: Call) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def verify(call: Call) -> None:
     """Take a certificate that the authority signed, with the verification code as its common name."""
     found = _with_authority(call)
     proof = pem_of(field(body_object(call), "certificate", str, needed=True) or "", "certificate")
-    call.service.hub_enrolments.verify(call.catalog.name, found.enrolment_id, proof, actor=call.operator.name)
+    call.service.hub_access.enrolments.verify(call.catalog.name, found.enrolment_id, proof, actor=call.operator.name)
 
 
 def document(call: Call, found: HubEnrolment, keys: Keys | None = None) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def etag(found: HubEnrolment) -> str:
 
 def _found(call: Call) -> HubEnrolment:
     name = call.parameters["enrollment"]
-    for each in call.service.hub_enrolments.list(call.catalog.name):
+    for each in call.service.hub_access.enrolments.list(call.catalog.name):
         if each.is_group and each.name == name:
             return each
     raise NotFoundError(f"there is no enrolment group {name!a:.80}", remedy="List them: GET /api/enrollmentGroups.")
@@ -166,7 +166,7 @@ def _with_authority(call: Call) -> HubEnrolment:
 
 
 def _set_authority(call: Call, found: HubEnrolment, pem: str | None) -> HubEnrolment:
-    return call.service.hub_enrolments.set_authority(
+    return call.service.hub_access.enrolments.set_authority(
         call.catalog.name, found.enrolment_id, pem, actor=call.operator.name
     )
 

@@ -70,7 +70,7 @@ def list_components(call: Call) -> dict[str, Any]:
 def list_modules(call: Call) -> dict[str, Any]:
     """Modules of a device."""
     device = iot_hub_call.identity_of(find(call))
-    found = call.service.hub_identities.modules(device)
+    found = call.service.hub_access.identities.modules(device)
     return {"value": [{"@type": ["Module"], "name": each.identity.partition("/")[2]} for each in found]}
 
 

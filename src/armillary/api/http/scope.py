@@ -149,7 +149,7 @@ def _check_named(
 
 def _owner_of(service: SecurityService, device_id: str) -> UUID | None:
     try:
-        return service.owner_of(device_id)
+        return service.registry.names.owner_of(device_id)
     except NotFoundError:
         return None
 

@@ -71,11 +71,11 @@ def find(request: Request, device_id: str, module_id: str | None = None) -> HubI
     found: HubIdentity | Device
     try:
         if module_id is not None:
-            found = service.hub_identities.get(f"{identity}/{module_id}")
+            found = service.hub_access.identities.get(f"{identity}/{module_id}")
         elif is_attested_id(identity):
             found = service.registry.devices.get(identity)
         else:
-            found = service.hub_identities.get(identity)
+            found = service.hub_access.identities.get(identity)
     except NotFoundError as error:
         raise absent from error
     if found.catalog_id != owner:  # another catalog's is as good as none
@@ -107,7 +107,7 @@ def keys_shown(request: Request, found: Sequence[HubIdentity | Device]) -> Mappi
     shown = {}
     for each in found:
         if isinstance(each, HubIdentity) and each.authentication == "sas":
-            keys = service.hub_identities.keys_of(each)
+            keys = service.hub_access.identities.keys_of(each)
             if keys:
                 shown[each.identity] = Keys(keys[0], keys[-1])
     if shown:
@@ -128,7 +128,7 @@ def modules_after(request: Request, after: str) -> Iterator[HubIdentity]:
     """The modules of the catalog's devices of both kinds by ``device/module``, those after ``after``."""
     catalog = catalog_of(request)
     while True:
-        page = service_of(request).hub_identities.list_modules(catalog.name, after=after, limit=PAGE)
+        page = service_of(request).hub_access.identities.list_modules(catalog.name, after=after, limit=PAGE)
         yield from page.items
         if page.next_cursor is None:
             return
@@ -137,7 +137,7 @@ def modules_after(request: Request, after: str) -> Iterator[HubIdentity]:
 
 def _hub_devices(request: Request, catalog: str, after: str) -> Iterator[HubIdentity | Device]:
     while True:
-        page = service_of(request).hub_identities.list(catalog, after=after, limit=PAGE)
+        page = service_of(request).hub_access.identities.list(catalog, after=after, limit=PAGE)
         yield from page
         if len(page) < PAGE:
             return

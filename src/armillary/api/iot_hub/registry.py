@@ -61,7 +61,7 @@ def delete_device(request: Request, device_id: str, if_match: IfMatch = None) ->
 def list_modules(request: Request, device_id: str) -> Response:
     """The modules of a device."""
     device = call.identity_of(call.find(request, device_id))
-    found = service_of(request).hub_identities.modules(device)
+    found = service_of(request).hub_access.identities.modules(device)
     keys = call.keys_shown(request, found)
     return JSONResponse([device_document(each, call.seen(request, each), keys.get(each.identity)) for each in found])
 
@@ -177,7 +177,7 @@ def _put(request: Request, device_id: str, module_id: str | None, body: Any, if_
     identity = device_id if module_id is None else f"{device_id}/{module_id}"
     if if_match is not None:
         call.find(request, device_id, module_id)
-    made, keys = service_of(request).hub_identities.put(
+    made, keys = service_of(request).hub_access.identities.put(
         identity,
         form,
         actor=operator_of(request).name,
@@ -204,7 +204,7 @@ def _delete(request: Request, device_id: str, module_id: str | None, if_match: s
         )
     actor = operator_of(request).name
     identity = call.identity_of(found)
-    service_of(request).hub_identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
+    service_of(request).hub_access.identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
     hub_of(request).forget(identity)
     platform_of(request).forget_device(identity, by=actor)
     return Response(status_code=204)

@@ -42,7 +42,7 @@ async def by_service_key(request: Request, row: Route, service: SecurityService)
     signed = request.headers.get("authorization", "")
     if not signed.startswith("SharedAccessSignature "):
         return None
-    token = await run_in_threadpool(service.hub_service_keys.authenticate, signed)
+    token = await run_in_threadpool(service.hub_access.service_keys.authenticate, signed)
     if not allows(token.role, row.role):
         raise PermissionDeniedError(
             f"{request.method} {request.url.path} needs the role {row.role}; {token.name} has {token.role}",

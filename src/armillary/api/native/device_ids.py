@@ -41,7 +41,7 @@ def known_device(request: Request, device_id: str) -> str:
     if is_attested_id(known):
         return service.registry.devices.get(known).device_id
     try:
-        return service.hub_identities.get(known).identity
+        return service.hub_access.identities.get(known).identity
     except NotFoundError:
         raise no_device(known) from None
 
@@ -53,7 +53,7 @@ def known_identity(request: Request, device_id: str) -> str:
     """
     known = known_device(request, device_id)
     module = request.query_params.get("module")
-    return known if module is None else service_of(request).hub_identities.get(f"{known}/{module}").identity
+    return known if module is None else service_of(request).hub_access.identities.get(f"{known}/{module}").identity
 
 
 def attesting_device(request: Request, device_id: str) -> str:

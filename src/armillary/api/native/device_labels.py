@@ -33,5 +33,5 @@ def with_name(request: Request, document: Document) -> Document:
 def names_of(request: Request, device_ids: Iterable[str]) -> dict[str, str]:
     """What devices are called that the caller's token may see."""
     mine = operator_of(request).catalog_id
-    found = service_of(request).device_names.described([each.partition("/")[0] for each in device_ids])
+    found = service_of(request).registry.names.described([each.partition("/")[0] for each in device_ids])
     return {each.device_id: each.name for each in found if mine is None or each.catalog_id == mine}

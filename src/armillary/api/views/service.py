@@ -49,7 +49,7 @@ def device(service: SecurityService, device_id: str) -> Document:
     """
     found = service.registry.devices.get(device_id)
     document: Document = as_document(found)
-    document["transfer"] = as_document(service.transfers.of_device(found))
+    document["transfer"] = as_document(service.registry.transfers.of_device(found))
     newest = service.registry.history.check_ins(device_id, limit=1)
     document["last_check_in"] = as_document(newest.items[0]) if newest.items else None
     return document
@@ -59,7 +59,7 @@ def transfers(
     service: SecurityService, catalog: str, *, pending: bool = False, limit: int = PAGE_ROWS, after: str | None = None
 ) -> Document:
     """Offers from and to a catalog, newest first; ``pending`` leaves those that can still be accepted."""
-    return as_page(service.transfers.list(catalog, limit=limit, after=after, pending=pending))
+    return as_page(service.registry.transfers.list(catalog, limit=limit, after=after, pending=pending))
 
 
 def enrolment_tokens(service: SecurityService, catalog: str) -> Document:
@@ -83,7 +83,7 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
     if rollout is not None and found.offered_deployment_id == rollout.deployment_id:
         back = rollout.state == "rolling-back"
         deployment_id = rollout.previous_deployment_id if back else rollout.deployment_id
-    wanted = service.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
+    wanted = service.updates.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
     return _deployment_state(found, wanted, group.update_policy, failure=_failure(service, device_id, wanted))
 
 
@@ -101,7 +101,7 @@ def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
     return [
         row
         for state in UNFINISHED
-        for row in service.rollouts.list(catalog=catalog, state=state, limit=MAX_LIMIT).items
+        for row in service.updates.rollouts.list(catalog=catalog, state=state, limit=MAX_LIMIT).items
     ]
 
 
@@ -178,7 +178,9 @@ def error_reports(
     after: str | None = None,
 ) -> Document:
     """Error reports, newest first."""
-    return as_page(service.error_reports.list(device_id=device_id, catalog=catalog, limit=limit, after=after))
+    return as_page(
+        service.registry.history.error_reports(device_id=device_id, catalog=catalog, limit=limit, after=after)
+    )
 
 
 def rollout_document(row: Rollout) -> Document:
@@ -195,20 +197,20 @@ def rollouts(
     after: str | None = None,
 ) -> Document:
     """Roll-outs, newest first."""
-    page = service.rollouts.list(catalog=catalog, state=state, limit=limit, after=after)
+    page = service.updates.rollouts.list(catalog=catalog, state=state, limit=limit, after=after)
     return as_page(page, rollout_document)
 
 
 def rollout(service: SecurityService, rollout_id: UUID) -> Document:
     """A roll-out with its counts per state."""
-    return rollout_document(service.rollouts.get(rollout_id))
+    return rollout_document(service.updates.rollouts.get(rollout_id))
 
 
 def rollout_devices(
     service: SecurityService, rollout_id: UUID, *, limit: int = PAGE_ROWS, after: str | None = None
 ) -> Document:
     """Where each started device of a roll-out stands."""
-    return as_page(service.rollouts.list_devices(rollout_id, limit=limit, after=after))
+    return as_page(service.updates.rollouts.list_devices(rollout_id, limit=limit, after=after))
 
 
 def findings(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None, **chosen: Any) -> Document:

@@ -64,7 +64,7 @@ def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at
         "devices": summary.devices if summary is not None else None,
         "open_findings": sum(summary.open_findings.values()) if summary is not None else None,
         "connected_devices": len(hub.connected()),
-        "device_endpoint": service.device_endpoint_url,
+        "device_endpoint": service.device_address.url,
         "hub": "mqtts://{}:{}".format(*service.hub_address),
         "checks": checks,
     }

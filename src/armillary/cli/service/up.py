@@ -116,7 +116,7 @@ def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
         "ready": True,
         "api": address,
         "console": f"{address}/",
-        "device_endpoint": service.device_endpoint_url,
+        "device_endpoint": service.device_address.url,
         "hub_host": settings.public_host,
         **whole.ports,
         "root_ca": str(whole.root_ca.resolve()),

@@ -155,7 +155,7 @@ class ServiceFleet:
         images: dict[str, Document] = {}
         for item in device["installed"] if device["catalog"] else ():
             try:
-                row = self._service.images.get(device["catalog"], UUID(item["image_id"]))
+                row = self._service.updates.images.get(device["catalog"], UUID(item["image_id"]))
             except NotFoundError:
                 continue  # sideloaded in development, or deleted since: the page says that it is not known
             images[item["image_id"]] = as_document(row)
@@ -184,7 +184,7 @@ class ServiceFleet:
     def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
         """Offer a device to another catalog."""
         taker = _uuid("catalog", to_catalog_id)
-        self._service.transfers.offer(device["catalog"] or "", device["device_id"], taker, actor=operator.name)
+        self._service.registry.transfers.offer(device["catalog"] or "", device["device_id"], taker, actor=operator.name)
 
 
 class ServiceHub:
@@ -269,7 +269,7 @@ class ServiceUpdates:
 
     def change(self, operator: Operator, rollout_id: str, verb: str, reason: str) -> None:
         """``halt``, ``resume`` or ``roll-back``."""
-        rollouts, number = self._service.rollouts, UUID(rollout_id)
+        rollouts, number = self._service.updates.rollouts, UUID(rollout_id)
         if verb == "halt":
             rollouts.hold(number, reason=reason, actor=operator.name)
         elif verb == "resume":
@@ -285,7 +285,7 @@ class ServiceUpdates:
 
     def _images(self, rollout: Document) -> list[Document]:
         try:
-            row = self._service.deployments.get(rollout["catalog"], UUID(rollout["deployment_id"]))
+            row = self._service.updates.deployments.get(rollout["catalog"], UUID(rollout["deployment_id"]))
         except NotFoundError:
             return []
         images: list[Document] = as_document(row.images)
@@ -387,7 +387,7 @@ class ServiceHouse:
 
     def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
         """``accept``, ``decline`` or ``cancel``."""
-        transfers = self._service.transfers
+        transfers = self._service.registry.transfers
         answer = {"accept": transfers.accept, "decline": transfers.decline, "cancel": transfers.cancel}[verb]
         answer(catalog, _uuid("transfer", transfer_id), actor=operator.name)
 

@@ -34,12 +34,13 @@ from armillary.service.authority.issued import BACKDATE_S, IssuedCertificates, n
 from armillary.service.authority.key_store import CHALLENGE_SECRET, HUB_SECRET, KeyStore
 from armillary.service.authority.life import YEAR_S, serving_root
 from armillary.service.authority.policy_authority import PolicyAuthorities
+from armillary.service.authority.revocation_lists import RevocationLists
 from armillary.service.authority.root_authority import ROOT_NAME, RootAuthorities
 from armillary.service.authority.server_certificate import ServerCertificate
 from armillary.service.authority.silicon_authority import SiliconAuthorities
 from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
 from armillary.wire.certificates import certificate as profile
-from armillary.wire.certificates.crl import Revoked, build_revocation_list
 
 SIGNING_LIFE_S: Final = 20 * YEAR_S
 # What an operator can renew, and which of it has a name: of a chip maker, or of a catalog.
@@ -65,6 +66,7 @@ class Authority:
         issued: The records of certificates.
         roots, silicon, policy, catalogs: The authorities.
         server: The TLS server certificate.
+        revocation_lists: For relying parties outside.
         os_signer, image_signer: Set by :meth:`open`.
         challenge_key: Seals challenges to devices; set by :meth:`open` and :meth:`open_to_issue`.
     """
@@ -73,7 +75,7 @@ class Authority:
     image_signer: Signer
     challenge_key: bytes
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, notices: Notices) -> None:
         self._context = context
         self.keys = KeyStore(context.folder.keys, context.settings)
         self.issued = IssuedCertificates(context)
@@ -82,6 +84,7 @@ class Authority:
         self.policy = PolicyAuthorities(context, self.keys, self.issued, self.roots)
         self.catalogs = CatalogAuthorities(context, self.keys, self.issued, self.policy)
         self.server = ServerCertificate(context, self.keys, self.issued, self.roots)
+        self.revocation_lists = RevocationLists(context, self.keys, self.issued, self.catalogs, notices)
 
     def close(self) -> None:
         """Let go of what keeps the keys."""
@@ -203,19 +206,6 @@ class Authority:
             states = ["old"] * number + ["active"] + ["next"] * (len(records) - number - 1)
             found += [(one, state) for one, state in zip(records, states, strict=True) if one.not_after > now]
         return tuple(found)
-
-    def sign_revocation_list(
-        self, authority: CertificateRecord, *, number: int, this_update: int, next_update: int, revoked: list[Revoked]
-    ) -> bytes:
-        """A revocation list of an authority, DER; the caller records it before anybody gets it."""
-        return build_revocation_list(
-            x509.load_der_x509_certificate(authority.der),
-            self.keys.load_authority(authority.kind, authority.serial),
-            number=number,
-            this_update=this_update,
-            next_update=next_update,
-            revoked=revoked,
-        )
 
     def _signer(self, kind: str) -> Signer:
         certificate = x509.load_der_x509_certificate(self.issued.of_kind(kind)[-1].der)

@@ -21,11 +21,13 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import certificates as certificate_rows, revocations as revocation_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.queries.revocations import RevokedClient, StoredList
-from armillary.service.authority.authority import Authority
+from armillary.service.authority.catalog_authority import CatalogAuthorities
+from armillary.service.authority.issued import IssuedCertificates
+from armillary.service.authority.key_store import KeyStore
 from armillary.service.authority.life import DAY_S, signed_by
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.wire.certificates.crl import ON_HOLD, Revoked, revoked_in
+from armillary.wire.certificates.crl import ON_HOLD, Revoked, build_revocation_list, revoked_in
 
 # How long a list is good: as long as what it lists lives, and longer where a root may be kept out of reach.
 LIFE_S: Final = {"issuing": DAY_S}
@@ -44,9 +46,18 @@ class _Known(NamedTuple):
 class RevocationLists:
     """Makes and remembers the lists. Thread-safe."""
 
-    def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
+    def __init__(
+        self,
+        context: Context,
+        keys: KeyStore,
+        issued: IssuedCertificates,
+        catalogs: CatalogAuthorities,
+        notices: Notices,
+    ) -> None:
         self._context = context
-        self._authority = authority
+        self._keys = keys
+        self._issued = issued
+        self._catalogs = catalogs
         self._known: dict[str, _Known] = {}
         self._changes = 0
         self._lock = threading.Lock()
@@ -66,7 +77,7 @@ class RevocationLists:
         now = self._context.now()
         known = self._trusted(serial, now)
         if known is None:
-            authority = self._authority.issued.authority(serial)
+            authority = self._issued.authority(serial)
             with self._lock:  # who waited for another's look takes what that found
                 known = self._trusted(serial, now) or self._look(authority, now)
         return known.stored.der
@@ -78,7 +89,7 @@ class RevocationLists:
             NotFoundError: no such catalog.
             DataFolderError: a new list could not be recorded.
         """
-        return tuple(self.current(one.serial) for one in self._authority.catalogs.living(catalog_id))
+        return tuple(self.current(one.serial) for one in self._catalogs.living(catalog_id))
 
     def chain_of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
         """Those authorities themselves, DER, leaves first.
@@ -86,7 +97,7 @@ class RevocationLists:
         Raises:
             NotFoundError: no such catalog.
         """
-        return tuple(one.der for one in self._authority.catalogs.living(catalog_id))
+        return tuple(one.der for one in self._catalogs.living(catalog_id))
 
     def _trusted(self, serial: str, now: int) -> _Known | None:
         """The list that was looked at last, if it was just now and nothing has changed since."""
@@ -110,8 +121,13 @@ class RevocationLists:
         fresh = last is not None and last.this_update <= now < last.this_update + life // 2
         if last is None or not fresh or revoked_in(last.der) != frozenset(revoked):
             number = 1 if last is None else last.number + 1
-            der = self._authority.sign_revocation_list(
-                authority, number=number, this_update=now, next_update=now + life, revoked=revoked
+            der = build_revocation_list(
+                x509.load_der_x509_certificate(authority.der),
+                self._keys.load_authority(authority.kind, authority.serial),
+                number=number,
+                this_update=now,
+                next_update=now + life,
+                revoked=revoked,
             )
             made = last = StoredList(
                 issuer_serial=authority.serial, number=number, this_update=now, next_update=now + life, der=der

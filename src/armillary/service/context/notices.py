@@ -9,6 +9,15 @@ from collections.abc import Callable
 class Notices:
     """Lists of callbacks. They must be quick, must not raise, and may be called from any thread.
 
+    Attributes:
+        on_device: A device changed; with its id.
+        on_revoked: A device may not stay connected anywhere; with its id.
+        on_held: What a device opened with its client certificate is closed; with its id.
+        on_cut: A client may not stay connected to the hub, for any reason; with its identity.
+        on_hub_trust: TLS of the hub has to let in more, or less.
+        on_groups: What devices are offered has to be worked out again.
+        on_news: Devices reported something for the watch and the planner.
+
     Those of device workers return when every worker has done what the notice is about, so nothing else may be told
     from the thread that hears workers.
     """
@@ -18,7 +27,8 @@ class Notices:
         self.on_revoked: list[Callable[[str], None]] = []
         self.on_held: list[Callable[[str], None]] = []
         self.on_groups: list[Callable[[], None]] = []
-        self.on_catalog_deleted: list[Callable[[], None]] = []
+        self.on_cut: list[Callable[[str], None]] = []
+        self.on_hub_trust: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
 
     def device_changed(self, device_id: str) -> None:
@@ -29,14 +39,24 @@ class Notices:
     def device_revoked(self, device_id: str) -> None:
         """A device was revoked: it is forgotten first, then its open connections are closed."""
         self.device_changed(device_id)
-        for call in self.on_revoked:
+        for call in (*self.on_revoked, *self.on_cut):
             call(device_id)
 
     def device_held(self, device_id: str) -> None:
         """Two machines seem to hold a device's identity: what it opened with its client certificate is closed."""
         self.device_changed(device_id)
-        for call in self.on_held:
+        for call in (*self.on_held, *self.on_cut):
             call(device_id)
+
+    def hub_client_closed(self, identity: str) -> None:
+        """A hub device or module may not stay connected."""
+        for call in self.on_cut:
+            call(identity)
+
+    def hub_trust_changed(self) -> None:
+        """Catalogs admit other hub devices or services than before."""
+        for call in self.on_hub_trust:
+            call()
 
     def owner_changed(self, device_id: str) -> None:
         """A device has another owner: it is forgotten, and what it opened under the old one is closed."""
@@ -49,8 +69,7 @@ class Notices:
 
     def catalog_deleted(self) -> None:
         """A catalog is gone, and with it what it admitted: its service keys, authorities and hub admission."""
-        for call in self.on_catalog_deleted:
-            call()
+        self.hub_trust_changed()
 
     def news(self) -> None:
         """Devices told something that the watch and the planner should look at soon."""

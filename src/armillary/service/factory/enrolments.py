@@ -165,9 +165,9 @@ class Enrolments:
         """
         digest = _hash(secret)
         token = self._context.records.read(lambda c: enrolment_rows.by_hash(c, digest))
-        return self._valid(token)
+        return _valid(token, self._context.now())
 
-    def enrol(self, token: EnrolmentToken, request_pem: str, chip: str, *, endpoint: str) -> FactoryReply:
+    def enrol(self, token: EnrolmentToken, request_pem: str, chip: str) -> FactoryReply:
         """Make a device and claim it into the token's group, in one transaction; see the module's table.
 
         Raises:
@@ -181,13 +181,12 @@ class Enrolments:
             chip,
             actor=actor_name(token),
             trust_tier=TIER,
-            endpoint=endpoint,
             admission=self._admission(token, chip),
         )
         self._notices.device_changed(reply.device_id)
         return reply
 
-    def enrol_tpm(self, token: EnrolmentToken, answer: TpmAnswer, request_pem: str, *, endpoint: str) -> FactoryReply:
+    def enrol_tpm(self, token: EnrolmentToken, answer: TpmAnswer, request_pem: str) -> FactoryReply:
         """The same for a device whose TPM opened its credential: it is tier ``tpm``.
 
         Raises:
@@ -197,7 +196,6 @@ class Enrolments:
             answer,
             request_pem,
             actor=actor_name(token),
-            endpoint=endpoint,
             admission=self._admission(token, answer.chip),
         )
         self._notices.device_changed(reply.device_id)
@@ -208,27 +206,19 @@ class Enrolments:
             raise ConflictError(
                 f"the enrolment token is for chip {token.chip}, not {chip}", remedy=f"Use --chip {token.chip}."
             )
-        return _TokenAdmission(self, self._context, token)
-
-    def _valid(self, token: EnrolmentToken | None) -> EnrolmentToken:
-        if token is None or token.revoked_at is not None or self._context.now() >= token.expires_at:
-            raise UnauthenticatedError(
-                "the enrolment token is not valid", remedy="Ask for a new one: armillary enrolment-token create."
-            )
-        return token
+        return _TokenAdmission(self._context, token)
 
 
 @dataclass(frozen=True, slots=True)
 class _TokenAdmission:
     """A token inside the transaction that records a device."""
 
-    enrolments: Enrolments
     context: Context
     token: EnrolmentToken
 
     def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
         """Refuse what no use may be spent on."""
-        token = self.enrolments._valid(enrolment_rows.by_id(connection, self.token.token_id))  # noqa: SLF001 - its part
+        token = _valid(enrolment_rows.by_id(connection, self.token.token_id), self.context.now())
         if known is not None and known.catalog_id is not None:
             if known.catalog_id != token.catalog_id:
                 raise WrongCatalogError(f"device {known.device_id[:16]}... belongs to another catalog")
@@ -266,6 +256,14 @@ class _TokenAdmission:
         device_rows.claim(connection, device_id, catalog_id=target.catalog_id, group_id=target.group_id, now=now)
         detail = {"catalog": target.catalog, "product": target.product, "group": target.name}
         self.context.audit(connection, actor_name(token), "device.claim", device_id, detail)
+
+
+def _valid(token: EnrolmentToken | None, now: int) -> EnrolmentToken:
+    if token is None or token.revoked_at is not None or now >= token.expires_at:
+        raise UnauthenticatedError(
+            "the enrolment token is not valid", remedy="Ask for a new one: armillary enrolment-token create."
+        )
+    return token
 
 
 def actor_name(token: EnrolmentToken) -> str:

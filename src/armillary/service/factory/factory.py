@@ -23,6 +23,7 @@ from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
 from armillary.identity.manufacturing import ManufacturingState, state_named
 from armillary.service.authority.authority import Authority
+from armillary.service.context.address import DeviceAddress
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.factory.reply import FactoryReply
@@ -67,8 +68,11 @@ class Admission(Protocol):
 class Factory:
     """Enrols devices."""
 
-    def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
+    def __init__(
+        self, context: Context, authority: Authority, releases: Releases, chips: Chips, address: DeviceAddress
+    ) -> None:
         self._context = context
+        self._address = address
         self._authority = authority
         self._releases = releases
         self._chips = chips
@@ -77,10 +81,9 @@ class Factory:
         self,
         request_pem: str,
         chip: str,
-        *,
         actor: str,
-        trust_tier: str,
-        endpoint: str,
+        *,
+        trust_tier: str = "software",
         admission: Admission | None = None,
         manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
     ) -> FactoryReply:
@@ -95,7 +98,6 @@ class Factory:
             chip: Chip profile.
             actor: For the audit log.
             trust_tier: What the factory knows the root of trust to be; never the device's own word.
-            endpoint: ``https://host:port`` of the device endpoint.
             admission: What else decides, in the same transaction.
             manufacturing_state: Azure Sphere's name of the state a new device is in. ``Blank`` checks in only after
                 its state was moved forward.
@@ -116,7 +118,6 @@ class Factory:
             chip,
             actor=actor,
             trust_tier=trust_tier,
-            endpoint=endpoint,
             tpm=None,
             admission=admission,
             state=state_named(manufacturing_state),
@@ -128,7 +129,6 @@ class Factory:
         chip: str,
         *,
         actor: str,
-        endpoint: str,
         tpm: ProvenTpm,
         admission: Admission | None = None,
     ) -> FactoryReply:
@@ -142,7 +142,6 @@ class Factory:
             chip,
             actor=actor,
             trust_tier=TPM_TIER,
-            endpoint=endpoint,
             tpm=tpm,
             admission=admission,
             state=ManufacturingState.DEVICE_COMPLETE,
@@ -155,7 +154,6 @@ class Factory:
         *,
         actor: str,
         trust_tier: str,
-        endpoint: str,
         tpm: ProvenTpm | None,
         admission: Admission | None,
         state: ManufacturingState,
@@ -222,7 +220,7 @@ class Factory:
             trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
             os_version=release.version,
             boot_packages=self._releases.packages(release),
-            endpoint=endpoint,
+            endpoint=self._address.url,
             service_name=self._context.settings.public_host,
         )
 

@@ -79,9 +79,8 @@ class TpmEnrolments:
         self,
         answer: TpmAnswer,
         request_pem: str,
-        *,
         actor: str,
-        endpoint: str,
+        *,
         admission: Admission | None = None,
     ) -> FactoryReply:
         """Manufacture the device whose TPM gave the answer; see ``Factory.enrol_tpm`` in ``factory.py``.
@@ -107,9 +106,7 @@ class TpmEnrolments:
             manufacturer=claim.endorsement.manufacturer,
             model=claim.endorsement.model,
         )
-        return self._factory.enrol_tpm(
-            request_pem, answer.chip, actor=actor, endpoint=endpoint, tpm=proven, admission=admission
-        )
+        return self._factory.enrol_tpm(request_pem, answer.chip, actor=actor, tpm=proven, admission=admission)
 
     def _roots(self) -> list[x509.Certificate]:
         roots: list[x509.Certificate] = []

@@ -41,6 +41,7 @@ from armillary.errors import (
     UnknownDeviceError,
 )
 from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
 from armillary.service.hub_access.certificates import claim_names, load_certificate
 from armillary.service.hub_access.clients import check_issued
 from armillary.service.hub_access.enrolment_form import EnrolmentForm, check_certificate, check_form
@@ -70,9 +71,10 @@ class Applicant:
 class HubEnrolments:
     """Keeps enrolments and registers devices by them."""
 
-    def __init__(self, context: Context, identities: HubIdentities) -> None:
+    def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context
         self._identities = identities
+        self._notices = notices
 
     def create(self, catalog: str, form: EnrolmentForm, *, actor: str) -> tuple[HubEnrolment, Keys | None]:
         """Make an enrolment; its keys come back this once.
@@ -120,7 +122,7 @@ class HubEnrolments:
             return made
 
         made = self._context.records.write(change)
-        self._identities.trust_changed()
+        self._notices.hub_trust_changed()
         return made, keys
 
     def list(self, catalog: str) -> tuple[HubEnrolment, ...]:
@@ -430,8 +432,8 @@ class HubEnrolments:
                 lambda c: hub_rows.registrations(c, found.enrolment_id, limit=MAX_DEVICES)
             )
             for each in members:
-                self._identities.closed(each.device_id)
-        self._identities.trust_changed()
+                self._notices.hub_client_closed(each.device_id)
+        self._notices.hub_trust_changed()
 
 
 def _may_register(before: HubIdentity) -> bool:

@@ -10,7 +10,6 @@ only its modules are registered, and they show its client certificate.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -25,8 +24,9 @@ from armillary.engines.signer.sealed import Sealer
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
 from armillary.service.hub_access.certificates import claim_names, with_certificates
-from armillary.service.registry.names import catalog_or_raise
+from armillary.service.registry.names import catalog_or_raise, no_such_identity
 from armillary.wire.hub.credentials import check_device_name, check_module_name, device_of, is_attested_id
 from armillary.wire.hub.sas_token import KEY_BYTES
 
@@ -35,8 +35,6 @@ MAX_DEVICES: Final = 100_000
 # IoT Hub's limit, for one device.
 MAX_MODULES: Final = 50
 MAX_REASON_CHARS: Final = 128
-
-_LIST: Final = "List them: armillary hub-device list."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +75,12 @@ class IdentityForm:
 
 
 class HubIdentities:
-    """Keeps them.
+    """Keeps them."""
 
-    Attributes:
-        on_closed: Called with an identity that may not stay connected, in the thread that made the change.
-        on_trust: Called when TLS has to let in more, or less.
-    """
-
-    def __init__(self, context: Context, authority: Authority) -> None:
+    def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
         self._context = context
         self._authority = authority
-        self.on_closed: list[Callable[[str], None]] = []
-        self.on_trust: list[Callable[[], None]] = []
+        self._notices = notices
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -130,7 +122,7 @@ class HubIdentities:
             return made
 
         made = self._context.records.write(change)
-        self.trust_changed()
+        self._notices.hub_trust_changed()
         if not (made.certificates and made.symmetric_keys):
             self._close_not_admitted(made)
         return made
@@ -276,8 +268,8 @@ class HubIdentities:
 
         made, keys = self._context.records.write(change)
         if not create:
-            self.closed(identity)
-        self.trust_changed()
+            self._notices.hub_client_closed(identity)
+        self._notices.hub_trust_changed()
         return made, keys
 
     def delete(self, identity: str, *, actor: str, if_match: str | None = None) -> HubIdentity:
@@ -301,7 +293,7 @@ class HubIdentities:
             return found
 
         found = self._context.records.write(change)
-        self.closed(identity)
+        self._notices.hub_client_closed(identity)
         return found
 
     def keys_of(self, found: HubIdentity) -> tuple[bytes, ...]:
@@ -312,16 +304,6 @@ class HubIdentities:
         """
         sealed = ((found.primary_key, "primary"), (found.secondary_key, "secondary"))
         return tuple(self.sealer.open(key, _purpose(found.identity, which)) for key, which in sealed if key is not None)
-
-    def closed(self, identity: str) -> None:
-        """What this identity opened is closed."""
-        for call in self.on_closed:
-            call(identity)
-
-    def trust_changed(self) -> None:
-        """TLS has to let in more, or less."""
-        for call in self.on_trust:
-            call()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -393,7 +375,7 @@ class HubIdentities:
             )
             for each in page:
                 if not admits(made, each):
-                    self.closed(each.identity)
+                    self._notices.hub_client_closed(each.identity)
             if len(page) < 1000:
                 return
             after = page[-1].identity
@@ -473,11 +455,3 @@ def taken(identity: str) -> ConflictError:
     another catalog has learns that it is taken, and neither by whom nor for what.
     """
     return ConflictError(f"the id {identity!r:.80} is taken", remedy="Choose another one.", code="hub.identity-exists")
-
-
-def no_such_identity(identity: str) -> NotFoundError:
-    """The answer about a hub device or module that is not there, or is another catalog's."""
-    kind = "module" if "/" in identity else "hub device"
-    return NotFoundError(
-        f"{kind} {device_of(identity) if kind == 'hub device' else identity!r:.80} does not exist", remedy=_LIST
-    )

@@ -30,6 +30,7 @@ from armillary.errors import (
 )
 from armillary.service.authority.server_certificate import server_hosts
 from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
 from armillary.service.hub_access.identities import HubIdentities
 from armillary.service.registry.names import catalog_or_raise
 from armillary.wire.hub.sas_token import KEY_BYTES, parse_sas_token, verify_sas_token
@@ -52,9 +53,10 @@ class RevealingToken(Token):
 class HubServiceKeys:
     """Makes, lists, removes and checks them."""
 
-    def __init__(self, context: Context, identities: HubIdentities) -> None:
+    def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context
         self._identities = identities
+        self._notices = notices
 
     def create(
         self, catalog: str, name: str, role: str, *, actor: str, reveals_keys: bool = False
@@ -108,7 +110,7 @@ class HubServiceKeys:
             made = self._context.records.write(change)
         except IntegrityError as error:
             raise ConflictError(f"there is a key {name} already", remedy=_LIST) from error
-        self._identities.trust_changed()
+        self._notices.hub_trust_changed()
         return made, key
 
     def list(self, catalog: str) -> tuple[HubServiceKey, ...]:
@@ -133,7 +135,7 @@ class HubServiceKeys:
             self._context.audit(connection, actor, "hub-service-key.delete", name, {"catalog": owner.name})
 
         self._context.records.write(change)
-        self._identities.trust_changed()
+        self._notices.hub_trust_changed()
 
     def authenticate(self, header: str) -> Token:
         """What a signed request may do: a token of one catalog.

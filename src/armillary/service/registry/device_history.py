@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices reported and asked for: check-ins, refused requests, update outcomes."""
+"""What devices reported and asked for: check-ins, refused requests, update outcomes, error reports."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
-from armillary.engines.records.schema.rows import CheckIn, Outcome, Page, Refusal
+from armillary.engines.records.schema.rows import CheckIn, ErrorReportRow, Outcome, Page, Refusal
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
+from armillary.service.registry.names import catalog_or_raise
 
 
 class DeviceHistory:
@@ -46,3 +49,28 @@ class DeviceHistory:
                 c, device_id=device_id, deployment_id=deployment_id, limit=bounded(limit), before=before
             )
         )
+
+    def error_reports(
+        self,
+        *,
+        catalog: str | None = None,
+        device_id: str | None = None,
+        event_type: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page[ErrorReportRow]:
+        """Error reports, newest first."""
+        before = number_after(after)
+
+        def query(connection: Connection) -> Page[ErrorReportRow]:
+            owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
+            return report_rows.error_reports(
+                connection,
+                catalog_id=owner,
+                device_id=device_id,
+                event_type=event_type,
+                limit=bounded(limit),
+                before=before,
+            )
+
+        return self._context.records.read(query)

@@ -19,9 +19,8 @@ from armillary.engines.records.queries import (
 )
 from armillary.engines.records.schema.rows import Device, DeviceFilter
 from armillary.service.context.context import Context
-from armillary.service.hub_access.identities import HubIdentities
 from armillary.service.registry.devices import Devices
-from armillary.service.registry.names import catalog_or_raise
+from armillary.service.registry.names import catalog_or_raise, no_such_identity
 from armillary.wire.hub.credentials import canonical_device_id, is_attested_id
 from armillary.wire.text.device_name import MIN_ID_DIGITS, check_name, default_name_digits, id_prefix, key_of
 
@@ -54,13 +53,11 @@ class DeviceNames:
     Args:
         context: The service's.
         devices: Know the devices that attest.
-        identities: Know the hub devices.
     """
 
-    def __init__(self, context: Context, devices: Devices, identities: HubIdentities) -> None:
+    def __init__(self, context: Context, devices: Devices) -> None:
         self._context = context
         self._devices = devices
-        self._identities = identities
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What devices are called, those of them that are known here."""
@@ -84,7 +81,7 @@ class DeviceNames:
     def rename_all(self, names: Mapping[str, str], *, actor: str) -> list[NamedDevice]:
         """Call devices by other names, all of them or none; an audit line for each that changes. Raises as above."""
         wanted = {canonical_device_id(each): check_name(name) for each, name in names.items()}
-        owners = {each: self._owner(each) for each in wanted}
+        owners = {each: self.owner_of(each) for each in wanted}
 
         def change(connection: Connection) -> list[NamedDevice]:
             before = name_rows.named(connection, list(wanted))
@@ -134,6 +131,19 @@ class DeviceNames:
 
         return self._context.records.read(query)
 
+    def owner_of(self, device_id: str) -> UUID | None:
+        """The catalog of a device of either kind; None for one that is in none.
+
+        Raises:
+            NotFoundError: there is no such device.
+        """
+        if is_attested_id(device_id):
+            return self._devices.get(device_id).catalog_id
+        found = self._context.records.read(lambda c: hub_rows.identity(c, device_id))
+        if found is None:
+            raise no_such_identity(device_id)
+        return found.catalog_id
+
     def _called_by_default(self, connection: Connection, text: str, catalog: str | None) -> list[NamedDevice]:
         """Devices that nobody named, of the name that they are shown by."""
         digits = default_name_digits(text)
@@ -169,11 +179,6 @@ class DeviceNames:
                     catalog_id=each.catalog_id,
                 )
         return [found[each] for each in device_ids if each in found]
-
-    def _owner(self, device_id: str) -> UUID | None:
-        if is_attested_id(device_id):
-            return self._devices.get(device_id).catalog_id
-        return self._identities.get(device_id).catalog_id
 
     def _time(self) -> dict[str, int]:
         return {"now": self._context.now(), "silent_after_s": self._context.silent_after_s}

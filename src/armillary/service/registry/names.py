@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.wire.hub.credentials import is_attested_id
+from armillary.wire.hub.credentials import device_of, is_attested_id
 from armillary.wire.text.device_name import MIN_ID_DIGITS, id_prefix
 from armillary.wire.text.given_text import check_given_name, check_given_text
 
@@ -31,6 +31,15 @@ def no_such_device(device_id: str) -> NotFoundError:
     return NotFoundError(
         f"device {device_id[:20]!r}... was never manufactured here",
         remedy="Check the 128 digits, or make it: armillary device create.",
+    )
+
+
+def no_such_identity(identity: str) -> NotFoundError:
+    """The answer about a hub device or module that is not there, or is another catalog's."""
+    kind = "module" if "/" in identity else "hub device"
+    return NotFoundError(
+        f"{kind} {device_of(identity) if kind == 'hub device' else identity!r:.80} does not exist",
+        remedy="List them: armillary hub-device list.",
     )
 
 

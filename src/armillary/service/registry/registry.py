@@ -9,9 +9,11 @@ from armillary.service.context.notices import Notices
 from armillary.service.registry.catalogs import Catalogs
 from armillary.service.registry.device_history import DeviceHistory
 from armillary.service.registry.device_lifecycle import DeviceLifecycle
+from armillary.service.registry.device_names import DeviceNames
 from armillary.service.registry.devices import Devices
 from armillary.service.registry.groups import Groups
 from armillary.service.registry.products import Products
+from armillary.service.registry.transfers import Transfers
 
 
 class Registry:
@@ -24,3 +26,5 @@ class Registry:
         self.devices = Devices(context, authority, notices)
         self.lifecycle = DeviceLifecycle(context, self.devices, notices)
         self.history = DeviceHistory(context)
+        self.names = DeviceNames(context, self.devices)
+        self.transfers = Transfers(context, self.devices, notices)

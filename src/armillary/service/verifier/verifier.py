@@ -67,7 +67,18 @@ class Accepted(NamedTuple):
 
 
 class Verifier:
-    """Decides about check-ins."""
+    """Decides about check-ins.
+
+    Args:
+        context: The service's.
+        authority: Signs client certificates.
+        releases: Known good boot components.
+        policies: What catalogs demand.
+        offers: What devices should have.
+        states: What is kept of each device.
+        hub: Host and port of the hub as devices are given them.
+        has_siblings: Other processes serve the same devices.
+    """
 
     def __init__(
         self,
@@ -77,6 +88,9 @@ class Verifier:
         policies: AttestationPolicies,
         offers: Offers,
         states: DeviceStates,
+        *,
+        hub: tuple[str, int],
+        has_siblings: bool = False,
     ) -> None:
         settings = context.settings
         self._context = context
@@ -95,8 +109,8 @@ class Verifier:
         self._lifetime_s = settings.certificate_lifetime_s
         self._challenge_life_s = min(MAX_LIFETIME_S, CHALLENGE_INTERVALS * self._interval_s + CHALLENGE_SLACK_S)
         self._random = Random(os.urandom(16))  # noqa: S311 - spreads load; secrets come from os.urandom
-        self.hub_address: tuple[str, int] = (settings.public_host, settings.hub_port)
-        self.has_siblings = False  # other processes serve the same devices
+        self._hub = hub
+        self._has_siblings = has_siblings
 
     def challenge(self, peer: Peer, *, now: int) -> bytes:
         """An encoded challenge message for a device that may speak here.
@@ -124,7 +138,7 @@ class Verifier:
         self._rates.check_outcomes(state.number, now, len(request.outcomes))
         try:
             appraisal = self._appraise(state, peer, request, now)
-            if (appraisal.verdict != attest.ATTESTED or self.has_siblings) and self._is_behind(state, appraisal):
+            if (appraisal.verdict != attest.ATTESTED or self._has_siblings) and self._is_behind(state, appraisal):
                 appraisal = self._appraise(state, peer, request, now)
             if appraisal.verdict != attest.ATTESTED and self._is_set_back(state, peer, request, appraisal):
                 state.lineage = Lineage(state.lineage.newest, begins=True)
@@ -155,7 +169,7 @@ class Verifier:
 
         With siblings whoever answers another challenge than that of the newest reply known here is looked up first.
         """
-        elsewhere = self.has_siblings and appraisal.challenge_id.id != state.lineage.newest
+        elsewhere = self._has_siblings and appraisal.challenge_id.id != state.lineage.newest
         return (elsewhere or bool(attest.fork_found(appraisal.steps))) and self._states.refresh(state)
 
     def _is_set_back(
@@ -258,7 +272,7 @@ class Verifier:
             next_check_in_s=self._next_check_in_s(),
             challenge=self._mint(peer, now, handed),
             server_time=now,
-            hub=self.hub_address,
+            hub=self._hub,
         )
         write = CheckInWrite(
             device_number=state.number,

@@ -39,12 +39,10 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
+from armillary.service.endpoint.device_server import DeviceServer, ServingParts
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.attestation_policy import AttestationPolicies
-from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.releases import Releases
-from armillary.service.verifier.verifier import Verifier
 from armillary.service.workers.channel import Channel
 from armillary.settings import Settings
 from armillary.wire.device import worker_message as messages
@@ -101,9 +99,9 @@ async def serve(descriptor: int, set_log_level: Callable[[str], object] = lambda
     set_log_level(settings.log_level)
     with contextlib.ExitStack() as undo:
         try:
-            worker = DeviceWorker(settings, channel)
+            worker = DeviceWorker(settings, channel, start)
             undo.callback(worker.context.records.close)
-            await worker.open(start, early)
+            await worker.open(early)
         except ArmillaryError as error:
             with contextlib.suppress(OSError):
                 channel.send(Failed(error.code, error.message[:1000], error.remedy[:1000]))
@@ -126,43 +124,37 @@ def _first(channel: Channel) -> tuple[messages.Start, *tuple[Message, ...]]:
 class DeviceWorker:
     """The parts of one worker, and the threads that listen and speak to the service."""
 
-    def __init__(self, settings: Settings, channel: Channel) -> None:
+    def __init__(self, settings: Settings, channel: Channel, start: messages.Start) -> None:
         folder = DataFolder.shared(settings.data)
         records = Records.open(folder.database, fresh=False)
         self.context = context = Context(settings=settings, folder=folder, records=records)
         self.stopped = asyncio.Event()
         self._channel = channel
+        self._port = start.device_port
         self._loop = asyncio.get_running_loop()
         self._saying: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._has_news = False
         self._speaker = threading.Thread(target=self._speak, name="worker-speaker", daemon=True)
-        chips = Chips.load()
-        blobs = Blobs(folder.blobs)
-        self._authority = Authority(context)
-        self._releases = Releases(context, self._authority, blobs, chips)
-        self._policies = AttestationPolicies(context, chips, self._releases)
-        self._offers = Offers(context, chips)
-        self._states = DeviceStates(records, context.now)
-        notices = Notices()
-        notices.on_device.append(self._states.mark_stale)
+        notices, chips, blobs = Notices(), Chips.load(), Blobs(folder.blobs)
+        authority = Authority(context, notices)
+        releases = Releases(context, authority, blobs, chips)
+        self._parts = ServingParts(
+            context=context,
+            notices=notices,
+            chips=chips,
+            blobs=blobs,
+            authority=authority,
+            releases=releases,
+            policies=AttestationPolicies(context, chips, releases),
+            offers=Offers(context, chips),
+        )
+        self._server = DeviceServer(
+            self._parts, hub=(start.hub_host, start.hub_port), has_siblings=settings.device_worker_count > 1
+        )
         notices.on_held.append(lambda device_id: self._saying.put(Held(device_id)))
         notices.on_news.append(self._tell_news)
-        self._verifier = Verifier(context, self._authority, self._releases, self._policies, self._offers, self._states)
-        self._endpoint = DeviceEndpoint(
-            trust_anchors=self._authority.roots.trust_anchors,
-            renew_identity=lambda chip, device_id, ends: self._authority.silicon.renew_identity(
-                chips.get(chip).maker, device_id, ends
-            ),
-            records=records,
-            verifier=self._verifier,
-            states=self._states,
-            offers=self._offers,
-            blobs=blobs,
-            notices=notices,
-            now=context.now,
-        )
 
-    async def open(self, start: messages.Start, early: list[Message]) -> None:
+    async def open(self, early: list[Message]) -> None:
         """Read what there is, then let devices in.
 
         Whatever changes from here on is told: the service knew of this worker before it existed.
@@ -170,23 +162,19 @@ class DeviceWorker:
         Raises:
             ArmillaryError: it cannot.
         """
-        settings = self.context.settings
-        self._verifier.hub_address = (start.hub_host, start.hub_port)
-        self._verifier.has_siblings = settings.device_worker_count > 1
-        self._authority.open_to_issue()
-        for refresh in (self._releases.refresh, self._policies.refresh, self._offers.refresh):
+        parts = self._parts
+        parts.authority.open_to_issue()
+        for refresh in (parts.releases.refresh, parts.policies.refresh, parts.offers.refresh):
             refresh()
-        files = self._authority.server.files()
-        self._tls = server_context(files.certificate, files.key, self._authority.silicon.certificates())
         threading.Thread(target=self._listen, args=(early,), name="worker-listener", daemon=True).start()
-        await self._endpoint.start(self._tls, settings.host, start.device_port, shared=True)
+        await self._server.start(self.context.settings.host, self._port, shared=True)
         self._loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
         self._saying.put(Ready())
         self._speaker.start()
 
     async def close(self) -> None:
         """Let nobody in, finish what is being recorded, close every connection."""
-        await self._endpoint.close()
+        await self._server.close()
 
     def say_all(self) -> None:
         """Say what is left to say; the last act."""
@@ -217,7 +205,7 @@ class DeviceWorker:
         """
         match message:
             case Changed(number, device_id):
-                self._states.mark_stale(device_id)
+                self._server.states.mark_stale(device_id)
             case Cut(number, device_id):
                 self._cut(device_id)
             case Reread(number, topic):
@@ -230,8 +218,8 @@ class DeviceWorker:
         self._channel.send(Done(number))
 
     def _cut(self, device_id: str) -> None:
-        self._states.mark_stale(device_id)
-        self._endpoint.disconnect(device_id)
+        self._server.states.mark_stale(device_id)
+        self._server.endpoint.disconnect(device_id)
         is_done = threading.Event()
         self._loop.call_soon_threadsafe(is_done.set)  # after the disconnection: the loop keeps the order
         is_done.wait()
@@ -239,17 +227,16 @@ class DeviceWorker:
     def _reread(self, topic: str) -> None:
         match topic:
             case messages.OFFERS:
-                self._offers.refresh()
+                self._parts.offers.refresh()
             case messages.RELEASES:
-                self._releases.refresh()
+                self._parts.releases.refresh()
             case messages.POLICIES:
-                self._policies.refresh()
+                self._parts.policies.refresh()
             case messages.AUTHORITIES:
-                self._authority.open_to_issue()
-                files = self._authority.server.files()
-                self._tls.load_cert_chain(files.certificate, files.key)
-                for der in self._authority.silicon.certificates():
-                    self._tls.load_verify_locations(cadata=der)
+                authority = self._parts.authority
+                authority.open_to_issue()
+                self._server.present(authority.server.files())
+                self._server.trust(*authority.silicon.certificates())
 
     # -- the worker speaks ----------------------------------------------------------------------------------------
 
@@ -276,12 +263,12 @@ class DeviceWorker:
                 self._channel.send(message)
 
     def _heartbeat(self) -> Heartbeat:
-        pulse = self._endpoint.pulse
+        pulse = self._server.pulse
         return Heartbeat(
             age_ms=max(0, int(1000 * (time.monotonic() - pulse.at))),
             oldest_wait_s=max(0, pulse.oldest_wait_s),
-            connections=self._endpoint.connections,
-            counts=dict(self._endpoint.counts),
+            connections=self._server.connections,
+            counts=dict(self._server.counts),
         )
 
 

@@ -35,6 +35,7 @@ import structlog
 from armillary.engines.door import reserve
 from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ArmillaryError, HostError, WireError
+from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.watch import rules as watch_rules
@@ -69,7 +70,7 @@ _log = structlog.get_logger("armillary.service.workers")
 
 
 class DeviceWorkers:
-    """The pool. To the assembly it is what ``DeviceEndpoint`` is in the one-process form.
+    """The pool. To the assembly it is what ``DeviceServer`` is in the one-process form.
 
     Args:
         context: Of the service, which holds the data folder.
@@ -158,6 +159,10 @@ class DeviceWorkers:
     def reread(self, topic: str) -> None:
         """Every worker has read offers, releases, policies or authorities again when this returns."""
         self._tell(lambda number: Reread(number, topic))
+
+    def present(self, _: ServerFiles) -> None:
+        """Every worker presents the present server certificate when this returns."""
+        self.reread(messages.AUTHORITIES)
 
     def _tell(self, message: Callable[[int], Message], *, but: WorkerProcess | None = None) -> None:
         late: list[tuple[WorkerProcess, int]] = []

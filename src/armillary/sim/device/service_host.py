@@ -25,17 +25,25 @@ class ServiceHost:
     Args:
         data: Data folder.
         clock: Seconds since 1970; the real clock when None.
+        hub: Host and port of the hub that devices are given; those of the settings when None.
         settings: Changes to the default settings.
     """
 
-    def __init__(self, data: Path, *, clock: Callable[[], float] = time.time, **settings: object) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        hub: tuple[str, int] | None = None,
+        **settings: object,
+    ) -> None:
         chosen = {"data": data, "device_port": 0, "hub_port": 0, "api_port": 0, **settings}
         self.service = SecurityService.open(Settings(**chosen), clock=clock)  # type: ignore[arg-type]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="service-host", daemon=True)
         self._thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(self.service.start(), self._loop).result(START_TIMEOUT_S)
+            asyncio.run_coroutine_threadsafe(self.service.start(hub), self._loop).result(START_TIMEOUT_S)
         except BaseException:  # undone whatever it was, then raised on
             self.close()
             raise
@@ -65,7 +73,9 @@ class ServiceHost:
     def device(self, secret: bytes, *, chip: str = "mt3620") -> WireDevice:
         """Manufacture a device with a unique secret of 32 bytes; it is not claimed."""
         return WireDevice.make(
-            secret, lambda request: self.service.factory_enrol(request, chip, ACTOR), port=self.service.device_port
+            secret,
+            lambda request: self.service.factory.enrol(request, chip, ACTOR),
+            port=self.service.device_address.port,
         )
 
     def claimed(

@@ -79,7 +79,7 @@ class Making:
         """Manufacture and claim a device; its entry in the ``simulation`` document."""
         service = self._service
         chip = min(service.chips.names)
-        made = service.factory_enrol(_request(), chip, self._actor, trust_tier=TIER)
+        made = service.factory.enrol(_request(), chip, self._actor, trust_tier=TIER)
         service.registry.devices.claim(
             self._catalog, [made.device_id], actor=self._actor, product=self._product, group=GROUP
         )
@@ -90,8 +90,10 @@ class Making:
     def names(self, devices: Sequence[Mapping[str, Any]]) -> None:
         """Give the devices of a ``simulation`` document the names they have there, unless they have one already."""
         wanted = {each["id"]: each["name"] for each in devices}
-        bare = [each for each in self._service.device_names.described([*wanted]) if not each.is_named and each.catalog]
-        self._service.device_names.rename_all(
+        bare = [
+            each for each in self._service.registry.names.described([*wanted]) if not each.is_named and each.catalog
+        ]
+        self._service.registry.names.rename_all(
             {each.device_id: wanted[each.device_id] for each in bare}, actor=self._actor
         )
 

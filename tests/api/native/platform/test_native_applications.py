@@ -43,13 +43,13 @@ def test_use_and_unuse(used: Playing):
     assert found.body["trust_tier"] == "simulated"
     assert {"kind": "dashboard", "id": "waste-operations"} in found.body["documents"]
     devices = {each["id"] for each in found.body["devices"]}
-    names = running.service.device_names.of(sorted(devices))
+    names = running.service.registry.names.of(sorted(devices))
     assert names == {each["id"]: each["name"] for each in found.body["devices"]}
     own = min(devices)
     assert running.call("PUT", f"/api/v1/devices/{own}/name", {"name": "Mine"}).status == 200  # and it stays
     more = running.call("POST", f"{PATH}/use", {"devices": 4, "catalog": "Bins"}).body["devices"]
     assert devices < {each["id"] for each in more}
-    assert running.service.device_names.of([own]) == {own: "Mine"}
+    assert running.service.registry.names.of([own]) == {own: "Mine"}
     fewer = running.call("POST", f"{PATH}/use", {"devices": 1, "catalog": "Bins"}).body["devices"]
     assert len(fewer) == 1
     assert running.call("POST", f"{PATH}/unuse").body["devices"] == 1

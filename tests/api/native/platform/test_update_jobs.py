@@ -25,8 +25,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def deployed(service: RunningService, catalog: str, group: str = "Field Test") -> Image:
-    image = service.service.images.upload(catalog, application()[1], actor="test")
-    service.service.deployments.create(catalog, "Coffee", group, [image.image_id], actor="test")
+    image = service.service.updates.images.upload(catalog, application()[1], actor="test")
+    service.service.updates.deployments.create(catalog, "Coffee", group, [image.image_id], actor="test")
     return image
 
 
@@ -83,7 +83,7 @@ def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
     assert [each.image_id for each in offer.images] == [image.image_id]
     good.installed = (running(image, "trial"),)
     good.check_in()
-    standing = service.service.hub_updates.standings(GROUP, {good.device_id: (catalog, 0)})[good.device_id]
+    standing = service.service.hub_access.updates.standings(GROUP, {good.device_id: (catalog, 0)})[good.device_id]
     assert standing.event is None  # a trial is no success
     good.installed = (running(image, "running"),)
     good.check_in()

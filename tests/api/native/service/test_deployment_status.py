@@ -13,7 +13,11 @@ from armillary.wire.device.checkin import UpdateOutcome
 
 def test_a_device_that_took_images_back_says_why(service: RunningService, catalog: str) -> None:
     device = service.make_device()
-    registry, images, deployments = (service.service.registry, service.service.images, service.service.deployments)
+    registry, images, deployments = (
+        service.service.registry,
+        service.service.updates.images,
+        service.service.updates.deployments,
+    )
     registry.devices.claim(catalog, [device.device_id], actor="test", product="Coffee", group="Production")
     component = uuid.uuid4()
     image = images.upload(catalog, application(component=component)[1], actor="test")

@@ -33,7 +33,7 @@ def _claimed(service: RunningService, catalog: str, group: str = "Production") -
 
 def _uploaded(service: RunningService, catalog: str) -> str:
     _, package = application()
-    return str(service.service.images.upload(catalog, package, actor="test").image_id)
+    return str(service.service.updates.images.upload(catalog, package, actor="test").image_id)
 
 
 def _issued(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -63,7 +63,7 @@ def test_manufacture_gives_a_device_all_it_will_trust(service: RunningService) -
         x509.load_pem_x509_certificate(pem.encode()).verify_directly_issued_by(root)
     packages = {item["name"]: base64.b64decode(item["package"]) for item in made["boot_components"]}
     assert len(components_of(packages)) == len(packages) > 0
-    assert made["device_endpoint"] == f"https://localhost:{service.service.device_port}"
+    assert made["device_endpoint"] == f"https://localhost:{service.service.device_address.port}"
     shown = service.call("GET", f"/api/v1/devices/{made['device_id'].upper()}").body
     assert (shown["trust_tier"], shown["health"], shown["catalog"]) == ("software", "never", None)
     assert shown["last_check_in"] is None
@@ -276,7 +276,7 @@ def test_why_a_device_does_not_run_its_deployment(service: RunningService, catal
     path = f"/api/v1/devices/{device.device_id}/deployment"
     assert service.call("GET", path).body["status"] == "none"
     image = uuid.UUID(_uploaded(service, catalog))
-    service.service.deployments.create(catalog, "Coffee", "Production", [image], actor="test")
+    service.service.updates.deployments.create(catalog, "Coffee", "Production", [image], actor="test")
     assert service.call("GET", path).body["status"] == "unknown"
     with device:
         device.check_in()
@@ -449,7 +449,7 @@ def test_status_says_how_each_part_is(service: RunningService) -> None:
     assert [check["name"] for check in found["checks"]] == [
         "records", "hub", "rules", "device-endpoint", "verifier", "planner", "watch", "disk", "server-certificate",
     ]  # fmt: skip
-    assert found["device_endpoint"] == f"https://localhost:{service.service.device_port}"
+    assert found["device_endpoint"] == f"https://localhost:{service.service.device_address.port}"
     assert found["hub"] == f"mqtts://localhost:{service.hub_port}"
 
 

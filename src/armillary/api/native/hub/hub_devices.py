@@ -90,17 +90,17 @@ def hub_device(request: Request, device_id: str) -> HubIdentity:
             f"device {known[:12]}... attests: it is no hub device, and has no keys or certificate of its own here",
             remedy="Ask for it as a device: armillary device show, GET /api/v1/devices/ID.",
         )
-    return service_of(request).hub_identities.get(known)
+    return service_of(request).hub_access.identities.get(known)
 
 
 def show_admission(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """What a catalog lets into the hub beside devices that attest: nothing unless its administrator said so."""
-    return _admission(service_of(request).hub_identities.admission(catalog))
+    return _admission(service_of(request).hub_access.identities.admission(catalog))
 
 
 def change_admission(request: Request, catalog: CatalogPath, body: AdmissionBody) -> dict[str, Any]:
     """Let hub devices with certificates or symmetric keys in, or not any more; these are disconnected at once."""
-    made = service_of(request).hub_identities.set_admission(
+    made = service_of(request).hub_access.identities.set_admission(
         catalog,
         actor=operator_of(request).name,
         certificates=body.certificates,
@@ -119,9 +119,11 @@ def list_hub_devices(
 ) -> dict[str, Any]:
     """A catalog's hub devices by id; a search looks through 1,000 names."""
     limit, service = min(limit, MAX_LIMIT), service_of(request)
-    found = service.hub_identities.list(catalog, after=after or "", limit=limit, prefix=device_id_prefix, search=search)
+    found = service.hub_access.identities.list(
+        catalog, after=after or "", limit=limit, prefix=device_id_prefix, search=search
+    )
     connected = hub_of(request).connected()
-    names = {each.device_id: each for each in service.device_names.described([each.identity for each in found])}
+    names = {each.device_id: each for each in service.registry.names.described([each.identity for each in found])}
     items = [
         {**document(each, is_connected=each.identity in connected), **_called(names.get(each.identity))}
         for each in found
@@ -136,18 +138,18 @@ def make_hub_device(request: Request, catalog: CatalogPath, body: HubDeviceBody)
     form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, body.secondary_certificate))
     if "/" in body.device_id:
         raise InvalidArgumentError("device_id: expected no slash", remedy="Modules have a route of their own.")
-    made, keys = service.hub_identities.put(
+    made, keys = service.hub_access.identities.put(
         body.device_id, form, actor=operator_of(request).name, catalog_id=owner, create=True
     )
     if name:
-        service.device_names.rename(made.identity, name, actor=operator_of(request).name)
+        service.registry.names.rename(made.identity, name, actor=operator_of(request).name)
     return {**_with_keys(request, made, keys), **_name_of(request, made.identity)}
 
 
 def show_hub_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """A hub device, with its modules, its connection and the model it announced."""
     found = hub_device(request, device_id)
-    modules = [document(each) for each in service_of(request).hub_identities.modules(found.identity)]
+    modules = [document(each) for each in service_of(request).hub_access.identities.modules(found.identity)]
     return {**_seen(request, found), **_name_of(request, found.identity), "modules": modules}
 
 
@@ -164,14 +166,14 @@ def delete_hub_device(request: Request, device_id: DevicePath) -> dict[str, Any]
 def list_modules(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """The modules of a device, hub device or one that attests."""
     connected = hub_of(request).connected()
-    found = service_of(request).hub_identities.modules(known_device(request, device_id))
+    found = service_of(request).hub_access.identities.modules(known_device(request, device_id))
     return {"items": [document(each, is_connected=each.identity in connected) for each in found], "next": None}
 
 
 def make_module(request: Request, device_id: DevicePath, body: ModuleBody) -> dict[str, Any]:
     """Register a module of a device, hub device or one that attests (these have `device` modules only)."""
     form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, ""))
-    made, keys = service_of(request).hub_identities.put(
+    made, keys = service_of(request).hub_access.identities.put(
         f"{known_device(request, device_id)}/{body.module_id}", form, actor=operator_of(request).name, create=True
     )
     return _with_keys(request, made, keys)
@@ -215,11 +217,11 @@ def _called(named: NamedDevice | None) -> dict[str, Any]:
 
 
 def _name_of(request: Request, identity: str) -> dict[str, Any]:
-    return _called(next(iter(service_of(request).device_names.described([identity])), None))
+    return _called(next(iter(service_of(request).registry.names.described([identity])), None))
 
 
 def _delete(request: Request, identity: str) -> dict[str, Any]:
-    found = service_of(request).hub_identities.delete(identity, actor=operator_of(request).name)
+    found = service_of(request).hub_access.identities.delete(identity, actor=operator_of(request).name)
     hub_of(request).forget(identity)
     platform_of(request).forget_device(identity, by=operator_of(request).name)
     return document(found)
@@ -244,7 +246,7 @@ def _seen(request: Request, found: HubIdentity) -> dict[str, Any]:
 
 
 def _change(request: Request, identity: str, body: HubDeviceChange) -> dict[str, Any]:
-    identities = service_of(request).hub_identities
+    identities = service_of(request).hub_access.identities
     before = identities.get(identity)
     prints = (before.primary_thumbprint, before.secondary_thumbprint)
     given = (body.certificate, body.secondary_certificate)

@@ -66,7 +66,11 @@ def list_hub_enrolments(request: Request, catalog: CatalogPath) -> dict[str, Any
     """A catalog's enrolments by name, and its id scope."""
     service = service_of(request)
     scope = scope_of(service.registry.catalogs.get(catalog).catalog_id)
-    return {"id_scope": scope, "items": [document(each) for each in service.hub_enrolments.list(catalog)], "next": None}
+    return {
+        "id_scope": scope,
+        "items": [document(each) for each in service.hub_access.enrolments.list(catalog)],
+        "next": None,
+    }
 
 
 def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmentBody) -> dict[str, Any]:
@@ -84,14 +88,16 @@ def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmen
         initial_twin=body.initial_twin,
         returned_payload=body.returned_payload,
     )
-    made, keys = service_of(request).hub_enrolments.create(catalog, form, actor=operator_of(request).name)
+    made, keys = service_of(request).hub_access.enrolments.create(catalog, form, actor=operator_of(request).name)
     return {**document(made), **_shown_once(keys)}
 
 
 def verify_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID, body: ProofBody) -> dict[str, Any]:
     """Prove possession of a group's authority: a certificate that it signed, its common name the enrolment's nonce."""
     actor = operator_of(request).name
-    return document(service_of(request).hub_enrolments.verify(catalog, enrolment_id, body.certificate, actor=actor))
+    return document(
+        service_of(request).hub_access.enrolments.verify(catalog, enrolment_id, body.certificate, actor=actor)
+    )
 
 
 def change_hub_enrolment(
@@ -99,18 +105,22 @@ def change_hub_enrolment(
 ) -> dict[str, Any]:
     """Enable or disable an enrolment."""
     actor = operator_of(request).name
-    made = service_of(request).hub_enrolments.set_enabled(catalog, enrolment_id, enabled=body.enabled, actor=actor)
+    made = service_of(request).hub_access.enrolments.set_enabled(
+        catalog, enrolment_id, enabled=body.enabled, actor=actor
+    )
     return document(made)
 
 
 def delete_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """Delete an enrolment; devices that registered with certificates of its authority are let in no more."""
-    return document(service_of(request).hub_enrolments.remove(catalog, enrolment_id, actor=operator_of(request).name))
+    return document(
+        service_of(request).hub_access.enrolments.remove(catalog, enrolment_id, actor=operator_of(request).name)
+    )
 
 
 def list_hub_registrations(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """What registered by an enrolment, newest first."""
-    found = service_of(request).hub_enrolments.registrations(catalog, enrolment_id)
+    found = service_of(request).hub_access.enrolments.registrations(catalog, enrolment_id)
     items = [
         {
             "registration_id": each.registration_id,

@@ -36,13 +36,16 @@ class HubServiceKeyBody(BaseModel):
 
 def list_hub_service_keys(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """A catalog's service keys by name, without the keys themselves."""
-    return {"items": [_document(each) for each in service_of(request).hub_service_keys.list(catalog)], "next": None}
+    return {
+        "items": [_document(each) for each in service_of(request).hub_access.service_keys.list(catalog)],
+        "next": None,
+    }
 
 
 def make_hub_service_key(request: Request, catalog: CatalogPath, body: HubServiceKeyBody) -> dict[str, Any]:
     """Make a key; the connection string is in the answer and nowhere else."""
     actor = operator_of(request).name
-    made, key = service_of(request).hub_service_keys.create(
+    made, key = service_of(request).hub_access.service_keys.create(
         catalog, body.name, body.role, actor=actor, reveals_keys=body.reveals_keys
     )
     host = hub_of(request).service_host
@@ -52,7 +55,7 @@ def make_hub_service_key(request: Request, catalog: CatalogPath, body: HubServic
 
 def delete_hub_service_key(request: Request, catalog: CatalogPath, name: KeyName) -> dict[str, Any]:
     """Make a key useless at once."""
-    service_of(request).hub_service_keys.remove(catalog, name, actor=operator_of(request).name)
+    service_of(request).hub_access.service_keys.remove(catalog, name, actor=operator_of(request).name)
     return {"deleted": name}
 
 

@@ -108,7 +108,7 @@ def assign_organisation(request: Request, device_id: DevicePath, body: AssignBod
     if body.organisation is not None:
         organisation = platform.organisations.all().get(body.organisation)
         owner = None if organisation is None else service.registry.catalogs.get(organisation.catalog).catalog_id
-        if owner is None or owner != service.owner_of(known):
+        if owner is None or owner != service.registry.names.owner_of(known):
             raise NotFoundError(
                 f"the device's catalog has no organisation {body.organisation!a:.80}",
                 remedy="List them: armillary organisation list.",

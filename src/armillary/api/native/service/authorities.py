@@ -35,7 +35,8 @@ def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[st
     service = service_of(request)
     owner = service.registry.catalogs.get(catalog)
     items = [
-        _document(one) | {"revocation_list": base64.b64encode(service.revocation_lists.current(one.serial)).decode()}
+        _document(one)
+        | {"revocation_list": base64.b64encode(service.authority.revocation_lists.current(one.serial)).decode()}
         for one in service.authority.catalogs.living(owner.catalog_id)
     ]
     return {"catalog_id": str(owner.catalog_id), "items": items, "next": None}
@@ -85,18 +86,18 @@ SerialPath = Annotated[
 
 def revocation_list(request: Request, authority: SerialPath) -> Response:
     """The revocation list of an authority, named by its serial number in hex; DER (RFC 5280 §5)."""
-    return Response(service_of(request).revocation_lists.current(authority), media_type=CRL_TYPE)
+    return Response(service_of(request).authority.revocation_lists.current(authority), media_type=CRL_TYPE)
 
 
 def revocation_lists(request: Request, catalog_id: UUID) -> Response:
     """The revocation lists of every authority of a catalog and above it, one PEM file: nginx's `ssl_crl`."""
-    lists = service_of(request).revocation_lists.of_catalog(catalog_id)
+    lists = service_of(request).authority.revocation_lists.of_catalog(catalog_id)
     return Response(b"".join(armour("X509 CRL", der) for der in lists), media_type=PEM_TYPE)
 
 
 def authority_chain(request: Request, catalog_id: UUID) -> Response:
     """Every living authority of a catalog and above it, one PEM file: nginx's `ssl_client_certificate`."""
-    chain = service_of(request).revocation_lists.chain_of_catalog(catalog_id)
+    chain = service_of(request).authority.revocation_lists.chain_of_catalog(catalog_id)
     return Response(b"".join(armour("CERTIFICATE", der) for der in chain), media_type=PEM_TYPE)
 
 

@@ -37,7 +37,7 @@ class NameBody(BaseModel):
 def name_device(request: Request, device_id: DevicePath, body: NameBody) -> dict[str, Any]:
     """Call a device of either kind by a name. It need not be unique; a new owner of the device does not see it."""
     known = known_device(request, device_id)
-    made = service_of(request).device_names.rename(known, body.name, actor=operator_of(request).name)
+    made = service_of(request).registry.names.rename(known, body.name, actor=operator_of(request).name)
     return row_document(made)
 
 
@@ -52,7 +52,7 @@ def find_device(
 
     An id means its device. Else those called so, without regard to case; else those whose ids begin so.
     """
-    found = service_of(request).device_names.meant(text, catalog=catalog)
+    found = service_of(request).registry.names.meant(text, catalog=catalog)
     return {"items": [as_document(each) for each in found], "next": None}
 
 

@@ -40,10 +40,9 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
                 f"manufacturing state: expected DeviceComplete with an enrolment token, got {body.manufacturing_state}",
                 remedy="Leave it out, or use an operator's token.",
             )
-        endpoint = service.device_endpoint_url
-        return factory_document(service.enrolments.enrol(token, body.csr, body.chip, endpoint=endpoint))
+        return factory_document(service.enrolments.enrol(token, body.csr, body.chip))
     actor = operator_of(request).name
-    made = service.factory_enrol(
+    made = service.factory.enrol(
         body.csr, body.chip, actor, trust_tier=body.trust_tier, manufacturing_state=body.manufacturing_state
     )
     return factory_document(made)

@@ -73,12 +73,15 @@ def statement_document(row: StoredStatement) -> dict[str, Any]:
 
 def list_firmware(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """The reference values for firmware that hold in a catalog, as they were stated together, oldest first."""
-    return {"items": [statement_document(row) for row in service_of(request).firmware.list(catalog)], "next": None}
+    return {
+        "items": [statement_document(row) for row in service_of(request).attestation.firmware.list(catalog)],
+        "next": None,
+    }
 
 
 def add_firmware(request: Request, catalog: CatalogPath, body: FirmwareBody) -> dict[str, Any]:
     """State which firmware is good on a chip, from each device's next check-in on; other firmware gets only updates."""
-    row = service_of(request).firmware.add(
+    row = service_of(request).attestation.firmware.add(
         catalog,
         body.chip,
         [value.model_dump() for value in body.values],
@@ -91,13 +94,13 @@ def add_firmware(request: Request, catalog: CatalogPath, body: FirmwareBody) -> 
 
 def remove_firmware(request: Request, catalog: CatalogPath, statement_id: UUID) -> Response:
     """Take reference values back; without any for a chip, firmware is not compared there."""
-    service_of(request).firmware.remove(catalog, statement_id, actor=operator_of(request).name)
+    service_of(request).attestation.firmware.remove(catalog, statement_id, actor=operator_of(request).name)
     return Response(status_code=204)
 
 
 def device_firmware(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """What a device's firmware measured into the judged PCRs, as its TPM vouched for it last."""
-    row = service_of(request).firmware.of_device(attesting_device(request, device_id))
+    row = service_of(request).attestation.firmware.of_device(attesting_device(request, device_id))
     return {"device_id": row.device_id, "chip": row.chip, "at": row.at, "values": rules.to_json(row.values)}
 
 

@@ -40,7 +40,7 @@ def list_rollouts(
 
 def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:
     """Bring a set of images to a device group in cohorts."""
-    row = service_of(request).rollouts.start(
+    row = service_of(request).updates.rollouts.start(
         body.catalog,
         body.product,
         body.group,
@@ -65,25 +65,25 @@ def rollout_devices(
 
 def halt_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
     """Stop a roll-out where it is: no further device is started."""
-    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    rollouts, actor = service_of(request).updates.rollouts, operator_of(request).name
     return views.rollout_document(rollouts.hold(rollout_id, reason=body.reason, actor=actor))
 
 
 def resume_rollout(request: Request, rollout_id: UUID) -> dict[str, Any]:
     """Let a held roll-out go on."""
-    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    rollouts, actor = service_of(request).updates.rollouts, operator_of(request).name
     return views.rollout_document(rollouts.resume(rollout_id, actor=actor))
 
 
 def roll_back_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
     """Give every started device its previous images back."""
-    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    rollouts, actor = service_of(request).updates.rollouts, operator_of(request).name
     return views.rollout_document(rollouts.roll_back(rollout_id, reason=body.reason, actor=actor))
 
 
 def cancel_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
     """Stop deciding for the device group; its deployment stays the one from before."""
-    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    rollouts, actor = service_of(request).updates.rollouts, operator_of(request).name
     return views.rollout_document(rollouts.cancel(rollout_id, reason=body.reason, actor=actor))
 
 

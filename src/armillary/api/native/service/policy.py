@@ -106,7 +106,7 @@ def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:
 
 def policy_of(service: SecurityService, catalog: str) -> dict[str, Any]:
     """The policy that holds in a catalog, as JSON."""
-    return policy_document(service.registry.catalogs.get(catalog).name, service.policies.get(catalog))
+    return policy_document(service.registry.catalogs.get(catalog).name, service.attestation.policies.get(catalog))
 
 
 def show_policy(request: Request, catalog: CatalogPath) -> dict[str, Any]:
@@ -118,7 +118,9 @@ def change_policy(request: Request, catalog: CatalogPath, body: PolicyBody) -> d
     """Change what a catalog demands, from each device's next check-in on. Minimum security versions never fall."""
     change = {name: getattr(body, name) for name in body.model_fields_set if name != "if_version"}
     service = service_of(request)
-    row = service.policies.revise(catalog, change, actor=operator_of(request).name, if_version=body.if_version)
+    row = service.attestation.policies.revise(
+        catalog, change, actor=operator_of(request).name, if_version=body.if_version
+    )
     return policy_document(service.registry.catalogs.get(catalog).name, row)
 
 
@@ -126,7 +128,7 @@ def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) 
     """The versions of a catalog's policy, newest first."""
     service = service_of(request)
     name = service.registry.catalogs.get(catalog).name
-    rows = service.policies.history(catalog, limit=limit)
+    rows = service.attestation.policies.history(catalog, limit=limit)
     return {"items": [policy_document(name, row) for row in rows], "next": None}
 
 
@@ -144,7 +146,7 @@ def set_release_expiry(request: Request, release_id: UUID, body: ExpiryBody) -> 
 
 def export_corim(request: Request, release_id: UUID, signed: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
     """A release's reference values as CoRIM (draft-ietf-rats-corim) in base64, signed by the service or not."""
-    data = service_of(request).corims.export(release_id, signed=signed)
+    data = service_of(request).attestation.corims.export(release_id, signed=signed)
     return {"corim": base64.b64encode(data).decode("ascii"), "signed": signed}
 
 
@@ -158,7 +160,7 @@ def import_corim(request: Request, body: CorimBody) -> dict[str, Any]:
         data = base64.b64decode(body.corim, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgumentError(f"corim: expected base64, got {error}", remedy="Encode it again.") from error
-    made = service_of(request).corims.take(
+    made = service_of(request).attestation.corims.take(
         data,
         actor=operator_of(request).name,
         feed=body.feed,

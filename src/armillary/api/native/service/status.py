@@ -49,8 +49,10 @@ def metrics(request: Request) -> Response:
     from armillary.api.http.metrics import CONTENT_TYPE, FleetCollector, exposition  # noqa: PLC0415 - its library is 1 MB
 
     service, hub = service_of(request), hub_of(request)
-    rollouts = {state: len(service.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED}
-    workers = service.device_workers()
+    rollouts = {
+        state: len(service.updates.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED
+    }
+    workers = service.serving.describe_workers()
     collector = FleetCollector(
         service.registry.devices.summary(),
         hub={**hub.counters(), **platform_of(request).counters()},
@@ -77,7 +79,7 @@ def list_error_reports(
 
 def image_package(request: Request, image_id: UUID, catalog: CatalogFilter = None) -> Response:
     """An image package as devices get it: signed by this service. `catalog` says whose, where several have this id."""
-    return Response(service_of(request).images.read(image_id, catalog), media_type="application/octet-stream")
+    return Response(service_of(request).updates.images.read(image_id, catalog), media_type="application/octet-stream")
 
 
 _row = partial(Route, tag="service")

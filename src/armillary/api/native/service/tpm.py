@@ -79,9 +79,8 @@ def make_tpm_device(request: Request, body: TpmDeviceBody) -> dict[str, Any]:
     )
     service, token = service_of(request), enrolment_of(request)
     if token is not None:
-        endpoint = service.device_endpoint_url
-        return factory_document(service.enrolments.enrol_tpm(token, answer, body.csr, endpoint=endpoint))
-    return factory_document(service.tpm_enrol(answer, body.csr, operator_of(request).name))
+        return factory_document(service.enrolments.enrol_tpm(token, answer, body.csr))
+    return factory_document(service.tpms.enrol(answer, body.csr, operator_of(request).name))
 
 
 def _claim(body: TpmBody) -> UnverifiedTpmClaim:

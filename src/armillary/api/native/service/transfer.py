@@ -45,7 +45,7 @@ class TransferBody(BaseModel):
 def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> Document:
     """Offer a device of this catalog to another one; nothing moves before that one accepts."""
     device_id = _offered(request, catalog, body.device_id)
-    made = service_of(request).transfers.offer(
+    made = service_of(request).registry.transfers.offer(
         catalog, device_id, body.to_catalog_id, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )
     return row_document(made)
@@ -58,7 +58,7 @@ def _offered(request: Request, catalog: str, text: str) -> str:
         return known
     owner = service.registry.catalogs.get(catalog).catalog_id
     try:
-        is_own = service.owner_of(known) == owner
+        is_own = service.registry.names.owner_of(known) == owner
     except NotFoundError:
         is_own = False
     return attesting_device(request, known) if is_own else known
@@ -77,19 +77,19 @@ def list_transfers(
 
 def accept_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
     """Take a device that was offered to this catalog; it is its from now on."""
-    done = service_of(request).transfers.accept(catalog, transfer_id, actor=operator_of(request).name)
+    done = service_of(request).registry.transfers.accept(catalog, transfer_id, actor=operator_of(request).name)
     return row_document(done)
 
 
 def decline_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
     """Refuse a device that was offered to this catalog."""
-    done = service_of(request).transfers.decline(catalog, transfer_id, actor=operator_of(request).name)
+    done = service_of(request).registry.transfers.decline(catalog, transfer_id, actor=operator_of(request).name)
     return row_document(done)
 
 
 def cancel_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
     """Take back an offer that this catalog made."""
-    done = service_of(request).transfers.cancel(catalog, transfer_id, actor=operator_of(request).name)
+    done = service_of(request).registry.transfers.cancel(catalog, transfer_id, actor=operator_of(request).name)
     return row_document(done)
 
 

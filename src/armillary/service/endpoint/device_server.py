@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device endpoint of one process with all that it needs: TLS, the verifier, what is kept of devices."""
+
+from __future__ import annotations
+
+import ssl
+from collections import Counter
+from dataclasses import dataclass
+
+from armillary.service.authority.authority import Authority
+from armillary.service.authority.server_certificate import ServerFiles
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
+from armillary.service.updates.offers import Offers
+from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.releases import Releases
+from armillary.service.verifier.verifier import Verifier
+from armillary.service.watch.heartbeat import Pulse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingParts:
+    """What serving devices takes, in the service's own process or in a device worker."""
+
+    context: Context
+    notices: Notices
+    chips: Chips
+    blobs: Blobs
+    authority: Authority
+    releases: Releases
+    policies: AttestationPolicies
+    offers: Offers
+
+
+class DeviceServer:
+    """Serves devices. Belongs to one event loop.
+
+    Args:
+        parts: What it takes.
+        hub: Host and port of the hub as devices are given them.
+        has_siblings: Other processes serve the same devices.
+    """
+
+    def __init__(self, parts: ServingParts, *, hub: tuple[str, int], has_siblings: bool = False) -> None:
+        context, authority = parts.context, parts.authority
+        self._authority = authority
+        self._chips = parts.chips
+        self._tls: ssl.SSLContext | None = None
+        self.states = DeviceStates(context.records, context.now)
+        self.verifier = Verifier(
+            context,
+            authority,
+            parts.releases,
+            parts.policies,
+            parts.offers,
+            self.states,
+            hub=hub,
+            has_siblings=has_siblings,
+        )
+        self.endpoint = DeviceEndpoint(
+            records=context.records,
+            verifier=self.verifier,
+            states=self.states,
+            offers=parts.offers,
+            blobs=parts.blobs,
+            notices=parts.notices,
+            now=context.now,
+            trust_anchors=authority.roots.trust_anchors,
+            renew_identity=self._renew_identity,
+        )
+        parts.notices.on_device.append(self.states.mark_stale)
+
+    async def start(self, host: str, port: int, *, shared: bool = False) -> int:
+        """Listen; returns the port. ``shared``: see :meth:`Listener.open`.
+
+        Raises:
+            PortInUseError: somebody else has it.
+        """
+        files = self._authority.server.files()
+        self._tls = server_context(files.certificate, files.key, self._authority.silicon.certificates())
+        return await self.endpoint.start(self._tls, host, port, shared=shared)
+
+    async def close(self) -> None:
+        """Let nobody in, finish what is being recorded, close every connection."""
+        await self.endpoint.close()
+
+    def present(self, files: ServerFiles) -> None:
+        """Present the server certificate in these files from the next handshake on."""
+        if self._tls is not None:
+            self._tls.load_cert_chain(files.certificate, files.key)
+
+    def trust(self, *silicon: bytes) -> None:
+        """Trust these silicon authorities (DER) too, from the next handshake on."""
+        if self._tls is not None:
+            for der in silicon:
+                self._tls.load_verify_locations(cadata=der)
+
+    @property
+    def pulse(self) -> Pulse:
+        """What the endpoint noted last."""
+        return self.endpoint.pulse
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self.endpoint.connections
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was counted."""
+        return self.endpoint.counts
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it serves devices: as long as this process lives."""
+        return True
+
+    def _renew_identity(self, chip: str, device_id: str, ends: int) -> bytes:
+        return self._authority.silicon.renew_identity(self._chips.get(chip).maker, device_id, ends)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices are served here: by an endpoint in this process or by device workers, and a thread watches that they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from armillary.service.authority.server_certificate import ServerFiles
+from armillary.service.context.address import DeviceAddress
+from armillary.service.endpoint.device_server import DeviceServer, ServingParts
+from armillary.service.watch.heartbeat import VerifierWatch
+from armillary.service.watch.rules import Observation
+
+if TYPE_CHECKING:
+    from armillary.service.workers.device_workers import DeviceWorkers
+
+
+class DeviceServing:
+    """Starts it, joins it to the notices of the service, ends it.
+
+    Args:
+        parts: What serving devices takes.
+        observe: Takes findings about the verifier.
+        address: Is given the port that was opened.
+
+    Attributes:
+        server: What serves devices in this process; None before the start, and where device workers do.
+        workers: The device workers, where there are any.
+        heartbeat: The thread that watches; None before the start.
+    """
+
+    def __init__(self, parts: ServingParts, observe: Callable[[Observation], object], address: DeviceAddress) -> None:
+        self._parts = parts
+        self._observe = observe
+        self._address = address
+        self.server: DeviceServer | None = None
+        self.workers: DeviceWorkers | None = None
+        self.heartbeat: VerifierWatch | None = None
+
+    @property
+    def front(self) -> DeviceServer | DeviceWorkers | None:
+        """What serves devices; None before the start."""
+        return self.server or self.workers
+
+    async def start(self, hub: tuple[str, int]) -> int:
+        """Let devices in; returns since when they could check in, Unix seconds, 0 for always.
+
+        Args:
+            hub: Host and port of the hub as devices are given them.
+
+        Raises:
+            PortInUseError: another process has the device port.
+            HostError: a device worker cannot start.
+        """
+        settings = self._parts.context.settings
+        front = self._make_workers(hub) if settings.device_worker_count else self._make_server(hub)
+        self._address.port = await front.start(settings.host, settings.device_port)
+        self.heartbeat = VerifierWatch(self._parts.context, lambda: front.pulse, self._observe)
+        return await asyncio.to_thread(self.heartbeat.start)
+
+    def _make_server(self, hub: tuple[str, int]) -> DeviceServer:
+        parts = self._parts
+        self.server = server = DeviceServer(parts, hub=hub)
+        parts.notices.on_revoked.append(server.endpoint.disconnect)
+        parts.authority.silicon.on_new.append(server.trust)
+        return server
+
+    def _make_workers(self, hub: tuple[str, int]) -> DeviceWorkers:
+        """Processes of their own, which are told of every change before the call that made it ends."""
+        from armillary.service.workers.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
+        from armillary.wire.device.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
+
+        parts = self._parts
+        self.workers = workers = DeviceWorkers(parts.context, parts.notices, self._observe, hub=hub)
+        parts.notices.on_device.append(workers.device_changed)
+        parts.notices.on_revoked.append(workers.disconnect)
+        parts.notices.on_groups.append(lambda: workers.reread(OFFERS))
+        parts.releases.on_change.append(lambda: workers.reread(RELEASES))
+        parts.policies.on_change.append(lambda: workers.reread(POLICIES))
+        parts.authority.issued.on_renewed.append(lambda: workers.reread(AUTHORITIES))
+        return workers
+
+    def present(self, files: ServerFiles) -> None:
+        """Present the server certificate in these files from the next handshake on."""
+        if self.front is not None:
+            self.front.present(files)
+
+    def describe_workers(self) -> list[dict[str, object]]:
+        """Each device worker (``service/workers/process.py``); empty where the service's own process serves devices."""
+        return [] if self.workers is None else self.workers.describe()
+
+    async def close(self) -> None:
+        """End the watching, then let nobody in and finish what is being recorded."""
+        if self.heartbeat is not None:
+            await asyncio.to_thread(self.heartbeat.close)
+        if self.front is not None:
+            await self.front.close()
+
+    def health(self) -> dict[str, dict[str, object]]:
+        """How it is doing, for ``/healthz``."""
+        front, state = self.front, "not started" if self.heartbeat is None else self.heartbeat.state
+        return {
+            "device_endpoint": {
+                "ok": front is not None and front.is_whole,
+                "workers": self.describe_workers(),
+                "port": self._address.port,
+                "connections": 0 if front is None else front.connections,
+                "counts": {} if front is None else dict(front.counts),
+            },
+            "verifier": {"ok": state == "ok", "state": state},
+        }

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates of applications: images, what is deployed where, and how it gets there."""
+
+from __future__ import annotations
+
+from armillary.service.authority.authority import Authority
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.updates.deployments import Deployments
+from armillary.service.updates.images import Images
+from armillary.service.updates.offers import Offers
+from armillary.service.updates.planner import Planner
+from armillary.service.updates.rollouts import Rollouts
+
+
+class Updates:
+    """All operations on updates, by noun. Synchronous and thread-safe."""
+
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
+        self.images = Images(context, authority, blobs, chips)
+        self.deployments = Deployments(context, chips, notices)
+        self.rollouts = Rollouts(context, self.deployments, notices)
+        self.planner = Planner(context, self.deployments, notices)
+        self.offers = Offers(context, chips)
+        notices.on_groups.append(self.offers.refresh)

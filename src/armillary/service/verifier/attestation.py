@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What proofs of devices are judged by besides releases: policies, reference values of firmware, CoRIM files."""
+
+from __future__ import annotations
+
+from armillary.service.authority.authority import Authority
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.service.verifier.firmware_references import FirmwareReferences
+from armillary.service.verifier.release_corim import ReleaseCorims
+from armillary.service.verifier.releases import Releases
+
+
+class Attestation:
+    """Operations on it, by noun. Synchronous and thread-safe."""
+
+    def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
+        self.policies = AttestationPolicies(context, chips, releases)
+        self.firmware = FirmwareReferences(context, chips, self.policies)
+        self.corims = ReleaseCorims(context, authority, releases, chips)

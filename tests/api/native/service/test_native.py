@@ -470,7 +470,7 @@ def test_metrics_show_each_device_worker(service: RunningService, monkeypatch: p
         {"number": 0, "pid": 7, "state": "ready", "restarts": 0, "connections": 3, "check_ins": 40},
         {"number": 1, "pid": 8, "state": "starting", "restarts": 2, "connections": 0, "check_ins": 5},
     ]
-    monkeypatch.setattr(service.service, "device_workers", lambda: workers)
+    monkeypatch.setattr(service.service.serving, "describe_workers", lambda: workers)
     text = service.call("GET", "/metrics").raw.decode()
     for line in (
         'armillary_device_workers{state="ready"} 1.0',

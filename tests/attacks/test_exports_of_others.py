@@ -16,7 +16,6 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.platform.exports.kafka_cluster import Cluster
 
-from armillary.api.native.platform import application_files as native_application_files
 from armillary.engines.exports import transform
 from armillary.engines.exports.store import Cursor
 from armillary.errors import ConflictError, InvalidArgumentError
@@ -186,7 +185,7 @@ def test_a_password_goes_to_no_other_broker_than_it_was_given_for(
     # Mutation: when it is not asked whether the destination has one, it leaves.
     opened = service.platform.exports.store.secret(name)
     assert opened == "a password of the broker"
-    monkeypatch.setattr(native_application_files, "check_same_target", lambda *_: None)
+    monkeypatch.setattr(service.platform.export_operations, "_check_same_target", lambda *_: None)
     files[f"export/{name}.json"] = json.dumps(given)
     assert service.call("POST", "/api/v1/application/import", whole).status == 200
     assert password_for(service, name) == "a password of the broker"

@@ -17,17 +17,21 @@ from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import ExportStore
 from armillary.engines.jobs.store import JobStore
+from armillary.engines.rules.rows import secrets_changed
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import NotFoundError
 from armillary.platform.authored.device_facts import FactsReader
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
+from armillary.platform.authored.operations import ApplicationOperations, OrganisationOperations
 from armillary.platform.authored.organisations import Organisations
 from armillary.platform.exports.exports import Exports
+from armillary.platform.exports.operations import ExportOperations
 from armillary.platform.exports.sources import Sources
 from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.ports import Devices, Directory, NoDirectory, NoUpdates, Updates, no_audit
+from armillary.platform.jobs.operations import JobOperations
+from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates, no_audit
 from armillary.platform.rules.actions import ActionSettings, RuleActions
 from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.names import RuleNames
@@ -48,6 +52,7 @@ class Platform:
         devices: The data plane.
         directory: Whose devices are and how they are doing.
         updates: Moves devices between the security service's device groups.
+        registry: Catalogs and tokens.
         settings: How actions of rules and data exports reach the world.
         clock: Unix time, seconds.
 
@@ -65,6 +70,8 @@ class Platform:
         rules: Rules, their alerts and actions; ``rule_facts`` is what they know of a device, ``rule_names`` and
             ``rule_trial`` are for rules that are being written.
         exports: Data exports: ``status``, ``replays``, ``store``.
+        job_operations, export_operations, organisation_operations, application_operations: What people do, each
+            operation by who acts.
         changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
     """
 
@@ -76,6 +83,7 @@ class Platform:
         *,
         directory: Directory | None = None,
         updates: Updates | None = None,
+        registry: Registry | None = None,
         settings: ActionSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,7 +116,7 @@ class Platform:
             updates or NoUpdates(),
             clock,
         )
-        rule_store = OnDemand(lambda: RuleStore(folder), lambda: RuleStore.exists(folder))
+        self._rule_store = rule_store = OnDemand(lambda: RuleStore(folder), lambda: RuleStore.exists(folder))
         self.rule_facts = rule_facts = RuleFacts(series, documents, directory, self.groups)
         actions = RuleActions(rule_store, devices, directory, self.naming, self.jobs, settings, clock)
         self.rules = Rules(series, documents, rule_facts, devices, rule_store, actions, clock)
@@ -117,6 +125,14 @@ class Platform:
         self._export_store = OnDemand(lambda: ExportStore(folder), lambda: True)
         sources = Sources(series, rule_store, directory, devices.begin_connectivity)
         self.exports = Exports(self._export_store, documents, self.groups, sources, settings.hosts, folder, clock)
+        self.organisation_operations = OrganisationOperations(
+            self.organisations, self.authored, directory, registry or NoRegistry(), audit
+        )
+        self.job_operations = JobOperations(self.jobs, self.authored, audit)
+        self.export_operations = ExportOperations(self.exports, documents, self.authored, self.changing_secrets, audit)
+        self.application_operations = ApplicationOperations(
+            documents, self.export_operations, self.jobs, self.forget_document, audit
+        )
         documents.on_change += [self.models.forget, self.templates.forget]
         series.template_of = self.template_of
 
@@ -160,6 +176,8 @@ class Platform:
             self.jobs.forget(document_id)
         elif kind == "export":
             self.exports.store.forget(document_id)
+        elif kind == "rule" and self._rule_store.exists:
+            self._rule_store.get().commits.commit(secrets_changed(document_id, {}, ()))
 
     def forget_device(self, device_id: str, *, by: str) -> None:
         """Forget what operators kept of a device, on behalf of ``by``; most have nothing."""

@@ -172,6 +172,32 @@ class NoUpdates:
         return {}
 
 
+class Registry(Protocol):
+    """Catalogs and tokens of the security service."""
+
+    def catalog_name(self, given: str) -> str:
+        """The name of a catalog as its owner writes it.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+
+    def has_tokens_of(self, organisation: str) -> bool:
+        """Whether a token of an organisation is still good."""
+
+
+class NoRegistry:
+    """The registry of a platform that runs without a security service: any catalog, no tokens."""
+
+    def catalog_name(self, given: str) -> str:
+        """The same."""
+        return given
+
+    def has_tokens_of(self, organisation: str) -> bool:  # noqa: ARG002
+        """None."""
+        return False
+
+
 # actor, operation, target, detail -> anything: appends a line to the audit log.
 Audit = Callable[[str, str, str, Mapping[str, object]], object]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How rules and data exports reach the world, by this process's settings: mail, webhooks, quarantine, audit log."""
+"""What the platform is handed of service and settings: mail, webhooks, quarantine, audit log, catalogs, tokens."""
 
 from __future__ import annotations
 
@@ -35,6 +35,27 @@ def action_settings(service: SecurityService, settings: Settings) -> ActionSetti
         quarantine=lambda device_id, _, said: quarantine.request(device_id, said),
         audit=service.audit.append,
     )
+
+
+class PlatformRegistry:
+    """Catalogs and tokens, as the platform asks for them.
+
+    Args:
+        service: Has them.
+    """
+
+    def __init__(self, service: SecurityService) -> None:
+        self._service = service
+
+    def catalog_name(self, given: str) -> str:
+        """The name of a catalog as its owner writes it; raises NotFoundError."""
+        return self._service.registry.catalogs.get(given).name
+
+    def has_tokens_of(self, organisation: str) -> bool:
+        """Whether a token of an organisation is still good."""
+        return any(
+            each.organisation == organisation and each.revoked_at is None for each in self._service.tokens.list()
+        )
 
 
 def _password(file: str) -> str:

@@ -23,9 +23,9 @@ from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import AdmittedTrust, hub_context
 from armillary.platform.platform import Platform
-from armillary.platform.ports import Directory, Updates
+from armillary.platform.ports import Directory, Registry, Updates
 from armillary.platform.rules.actions import ActionSettings
-from armillary.roles.platform_settings import action_settings
+from armillary.roles.platform_settings import PlatformRegistry, action_settings
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
@@ -104,6 +104,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             settings.data / "hub",
             directory=service.hub_access.directory,
             updates=service.hub_access.updates,
+            registry=PlatformRegistry(service),
             settings=action_settings(service, settings),
         )
         service.notices.on_device.append(platform.rules.device_changed)
@@ -138,6 +139,7 @@ def platform_of(
     *,
     directory: Directory | None = None,
     updates: Updates | None = None,
+    registry: Registry | None = None,
     settings: ActionSettings | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Platform:
@@ -150,13 +152,16 @@ def platform_of(
         folder: The hub's folder.
         directory: Whose devices are; nobody's by default.
         updates: Moves devices between device groups; nobody does by default.
+        registry: Catalogs and tokens; none by default.
         settings: How actions of rules and data exports reach the world.
         clock: Unix time, seconds.
 
     Raises:
         DataFolderError: the documents cannot be opened.
     """
-    platform = Platform(folder, hub.series, hub, directory=directory, updates=updates, settings=settings, clock=clock)
+    platform = Platform(
+        folder, hub.series, hub, directory=directory, updates=updates, registry=registry, settings=settings, clock=clock
+    )
     notices = hub.notices
     notices.on_message += [platform.rules.measured, platform.models.measured]
     notices.on_slice.append(platform.rules.settle)

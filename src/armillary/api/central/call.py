@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
+from armillary.api.http.routes import actor_of, hub_of, operator_of, platform_of, service_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.engines.documents.document import none_there
 from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.identity.operator import Operator
 
 if TYPE_CHECKING:
     from armillary.engines.records.schema.rows import Catalog, Token
@@ -98,6 +99,11 @@ class Call:
         if not isinstance(given, str) or not given:
             return None
         return given.strip().removeprefix("W/").strip('"')
+
+    @property
+    def actor(self) -> Operator:
+        """The same as who acts in an operation."""
+        return actor_of(self.request)
 
     def audit(self, operation: str, target: str, detail: Mapping[str, Any] | None = None) -> None:
         """A line of the audit log."""

@@ -244,8 +244,7 @@ def _keep(call: Call, identity: str, wanted: _Wanted) -> None:
     if wanted.name is not None:  # its id is what a device without a name is shown as
         call.service.registry.names.rename(identity, "" if wanted.name == identity else wanted.name, actor=by)
     if wanted.organisation is not None:
-        call.platform.organisations.assign(identity, wanted.organisation[0], by=by)
-        call.audit("device.organisation", identity, {"organisation": wanted.organisation[0] or ""})
+        call.platform.organisation_operations.assign_checked(call.actor, identity, wanted.organisation[0])
 
 
 def _behind(call: Call, after: str) -> Iterator[AnyDevice]:

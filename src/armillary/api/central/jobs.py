@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.api.central.call import Call, body_object, cursor, paged, wrong
-from armillary.api.central.documents import documents, keep, no_organisations, present, visible
+from armillary.api.central.documents import documents, keep, narrowed, no_organisations, present, visible
 from armillary.api.central.groups import group_of, group_template_id
 from armillary.api.central.template_id import check_reach, resolve
 from armillary.engines.documents.document import Document, not_found
@@ -98,8 +98,7 @@ def stop_job(call: Call) -> None:
     found, run = _changeable(call)
     if run is None:
         raise ConflictError(f"job {found.id[:64]!a} never ran", remedy="There is nothing to stop.")
-    call.platform.jobs.cancel(found.id, run.number)
-    call.audit("job.cancel", found.id, {"run": run.number})
+    call.platform.job_operations.cancel(call.actor, found.id, run.number, narrowed(call))
 
 
 def document(call: Call, found: Document, run: Run | None, name: str = "") -> dict[str, Any]:
@@ -174,10 +173,7 @@ def target_of(call: Call, job: Job) -> str:
 
 def newest(call: Call, found: Document) -> Run | None:
     """The newest run that the caller may see: of a job of all catalogs one of one catalog sees none."""
-    if call.operator.catalog_id is not None and found.content.get("catalog") is None:
-        return None
-    runs = store(call).runs(found.id, limit=1)
-    return runs[0] if runs else None
+    return call.platform.job_operations.newest(found.id, found.content.get("catalog"), narrowed(call))
 
 
 def run_id(found: Document, run: Run) -> str:
@@ -218,11 +214,9 @@ def _changeable(call: Call) -> tuple[Document, Run | None]:
 def _begin(
     call: Call, found: Document, *, only_failed_of: int | None = None, only_skipped_of: int | None = None
 ) -> Run:
-    by = call.operator.name
-    run = call.platform.jobs.begin(found.id, by=by, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of)
-    detail = {"run": run.number, "devices": sum(run.counts.values())}
-    call.audit("job.run", found.id, detail)
-    return run
+    return call.platform.job_operations.begin_checked(
+        call.actor, found.id, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of
+    )
 
 
 def _check_shown(call: Call, found: Document) -> None:

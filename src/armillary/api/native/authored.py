@@ -101,3 +101,10 @@ def check_free(
 ) -> None:
     """Raise unless who speaks for a catalog (None: for all) may keep a document under an id."""
     platform_of(request).authored.check_free(kind, document_id, catalog, if_match)
+
+
+def uses_answer(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> dict[str, Any]:
+    """What uses a document that the caller may see, as a page."""
+    documents = platform_of(request).authored
+    documents.visible(kind, document_id, catalog)
+    return uses_page(documents.uses(kind, document_id, catalog))

@@ -106,7 +106,7 @@ def test_a_deletion_that_is_refused_leaves_the_runs_and_one_by_an_import_leaves_
 
     assert remade() == []
     finished(service, path, service.call("POST", f"{path}/runs", {}).body["number"])
-    monkeypatch.setattr(service.platform, "forget_document", lambda *_: None)
+    monkeypatch.setattr(service.platform.application_operations, "_forget_document", lambda *_: None)
     assert len(remade()) == 1  # the control: another owner would read them
 
 

@@ -14,20 +14,19 @@ from starlette.requests import Request
 
 from armillary.api.http.documents import as_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import operator_of, platform_of, service_of
+from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
 from armillary.api.views import service as views
-from armillary.engines.documents.document import Document, check_match
-from armillary.engines.jobs.store import JobStore, Run
-from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.twin.author.group import parse_group
-from armillary.twin.author.job import DeviceState, parse_job
+from armillary.engines.jobs.devices import RunDevices
+from armillary.engines.jobs.store import Run
+from armillary.platform.authored.documents import document_of
+from armillary.platform.jobs.operations import KIND, JobOperations
+from armillary.twin.author.job import DeviceState
 from armillary.wire.export.csv_table import csv_head, csv_rows
 
-KIND = "job"
 CSV_COLUMNS = ("device_id", "state", "attempts", "repeated", "status", "answer", "changed_ms")
 CSV_PAGE = 1000
 
@@ -51,24 +50,20 @@ def list_jobs(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Jobs by id, each with its newest run as `run` (null before the first)."""
-    page = authored.listed(request, KIND, catalog, limit, after)
-    return {**page, "items": [{**each, "run": _newest(request, each, catalog)} for each in page["items"]]}
+    page = platform_of(request).authored.listed(KIND, catalog, limit, after)
+    return {**page, "items": [_with_run(request, each, catalog) for each in page["items"]]}
 
 
 def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A job, with its newest run as `run` (null before the first)."""
-    document = authored.document_of(authored.visible(request, KIND, job_id, catalog))
-    return {**document, "run": _newest(request, document, catalog)}
+    return _with_run(request, document_of(platform_of(request).authored.visible(KIND, job_id, catalog)), catalog)
 
 
 def put_job(
     request: Request, job_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Make or change a job; runs under way go on as they began. With `If-Match` only the version that was seen."""
-    job = parse_job(body)
-    group = authored.visible(request, "group", job.group, catalog)
-    parse_group(group.content)
-    return authored.put(request, KIND, job_id, body, catalog, if_match)
+    return _jobs(request).put(actor_of(request), job_id, body, catalog, if_match)
 
 
 def delete_job(
@@ -80,18 +75,12 @@ def delete_job(
     force: Force = False,
 ) -> dict[str, Any]:
     """Delete a job with its runs, when none is under way. One that a rule begins is refused, unless `force`."""
-    found = authored.check_owned(request, KIND, job_id, catalog)
-    check_match(KIND, job_id, if_match, None if found is None else found.etag)  # before its runs are gone
-    if not force:
-        authored.check_unused(request, KIND, job_id, catalog)
-    platform_of(request).jobs.forget(job_id)
-    return authored.delete(request, KIND, job_id, catalog, if_match, force=force)
+    return _jobs(request).delete(actor_of(request), job_id, catalog, if_match, force=force)
 
 
 def job_uses(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """What uses a job: rules, with the actions that begin it."""
-    authored.visible(request, KIND, job_id, catalog)
-    return authored.uses_page(authored.uses(request, KIND, job_id, catalog))
+    return authored.uses_answer(request, KIND, job_id, catalog)
 
 
 def list_runs(
@@ -102,8 +91,7 @@ def list_runs(
     after: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
 ) -> dict[str, Any]:
     """Runs of a job, newest first; the newest 50 are kept."""
-    _seen(request, job_id, catalog)
-    runs = _store(request).runs(job_id, before=after, limit=limit + 1)
+    runs = _jobs(request).runs(job_id, catalog, before=after, limit=limit + 1)
     return {
         "items": [run_document(each) for each in runs[:limit]],
         "next": runs[limit - 1].number if len(runs) > limit else None,
@@ -112,37 +100,21 @@ def list_runs(
 
 def begin_run(request: Request, job_id: DocumentPath, body: RunBody, catalog: CatalogQuery = None) -> dict[str, Any]:
     """Begin a run now."""
-    _owned(request, job_id, catalog)
-    platform = platform_of(request)
-    actor, of = operator_of(request).name, None
-    if body.only == "failed":
-        runs = _store(request).runs(job_id, limit=1)
-        if not runs or not runs[0].counts.get(DeviceState.FAILED):
-            raise InvalidArgumentError(
-                f"job {job_id[:64]!a}: no device failed in its newest run", remedy="Begin an ordinary run."
-            )
-        of = runs[0].number
-    run = platform.jobs.begin(job_id, by=actor, only_failed_of=of)
-    detail = {"run": run.number, "devices": sum(run.counts.values()), "only": body.only}
-    service_of(request).audit.append(actor, "job.run", job_id, detail)
-    return run_document(run)
+    return run_document(_jobs(request).begin(actor_of(request), job_id, catalog, only_failed=body.only == "failed"))
 
 
 def show_run(
     request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """A run: its state, and how many devices are in which."""
-    return run_document(_run(request, job_id, number, catalog))
+    return run_document(_jobs(request).run(job_id, number, catalog))
 
 
 def cancel_run(
     request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """End a run: no other device begins; those under way still get their result."""
-    _owned(request, job_id, catalog)
-    run = platform_of(request).jobs.cancel(job_id, number)
-    service_of(request).audit.append(operator_of(request).name, "job.cancel", job_id, {"run": number})
-    return run_document(run)
+    return run_document(_jobs(request).cancel(actor_of(request), job_id, number, catalog))
 
 
 def list_results(
@@ -158,8 +130,8 @@ def list_results(
 
     `repeated` says that the device may have been reached twice: the service stopped while an attempt was under way.
     """
-    run = _run(request, job_id, number, catalog)
-    found = _store(request).devices.results(run.number, state=state, after=after or "", limit=limit + 1)
+    run = _jobs(request).run(job_id, number, catalog)
+    found = _results(request).results(run.number, state=state, after=after or "", limit=limit + 1)
     items = [as_document(each) for each in found[:limit]]
     page = {"items": items, "next": found[limit - 1].device_id if len(found) > limit else None}
     return with_names(request, page)
@@ -173,9 +145,9 @@ def results_csv(
     state: StateQuery = None,
 ) -> StreamingResponse:
     """All devices of a run as CSV (RFC 4180); a cell that a spreadsheet would compute begins with an apostrophe."""
-    run = _run(request, job_id, number, catalog)
+    run = _jobs(request).run(job_id, number, catalog)
     return StreamingResponse(
-        _csv(_store(request), run.number, state),
+        _csv(_results(request), run.number, state),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{job_id}-{number}.csv"'},
     )
@@ -200,44 +172,25 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def _csv(store: JobStore, number: int, state: DeviceState | None) -> Iterator[str]:
+def _csv(devices: RunDevices, number: int, state: DeviceState | None) -> Iterator[str]:
     after = ""
     yield csv_head(CSV_COLUMNS)
-    while page := store.devices.results(number, state=state, after=after, limit=CSV_PAGE):
+    while page := devices.results(number, state=state, after=after, limit=CSV_PAGE):
         yield csv_rows([as_document(each) for each in page], CSV_COLUMNS)
         after = page[-1].device_id
 
 
-def _store(request: Request) -> JobStore:
-    return platform_of(request).jobs.store
+def _jobs(request: Request) -> JobOperations:
+    return platform_of(request).job_operations
 
 
-def _newest(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any] | None:
-    """The newest run of a job; none that the caller may not see, as in :func:`_seen`."""
-    if catalog is not None and document["body"].get("catalog") is None:
-        return None
-    runs = _store(request).runs(document["id"], limit=1)
-    return run_document(runs[0]) if runs else None
+def _results(request: Request) -> RunDevices:
+    return platform_of(request).jobs.store.devices
 
 
-def _seen(request: Request, job_id: str, catalog: CheckedCatalog | None) -> Document:
-    """A job whose runs the caller may see: one of all catalogs acts on other owners' devices."""
-    document = authored.visible(request, KIND, job_id, catalog)
-    if catalog is not None and document.content.get("catalog") is None:
-        raise PermissionDeniedError(
-            f"job {job_id[:64]!a} is of all catalogs", remedy="Use a token that is not for one catalog."
-        )
-    return document
-
-
-def _owned(request: Request, job_id: str, catalog: CheckedCatalog | None) -> None:
-    authored.visible(request, KIND, job_id, catalog)
-    authored.check_owned(request, KIND, job_id, catalog)
-
-
-def _run(request: Request, job_id: str, number: int, catalog: CheckedCatalog | None) -> Run:
-    _seen(request, job_id, catalog)
-    return _store(request).run(job_id, number)
+def _with_run(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any]:
+    run = _jobs(request).newest(document["id"], document["body"].get("catalog"), catalog)
+    return {**document, "run": None if run is None else run_document(run)}
 
 
 _row = partial(Route, tag="jobs", narrowed=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from armillary.api.native.authored import PARSERS
 from armillary.engines.documents.store import DocumentStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.platform.authored.documents import PARSERS
 from armillary.twin.author.organisation import check_tree, parse_organisation
 from armillary.twin.template.name import published_id, split_id
 from armillary.wire.text.given_text import check_given

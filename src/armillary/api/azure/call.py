@@ -176,7 +176,7 @@ def whole(call: AzureCall, items: list[Body], carried: Mapping[str, str] | None 
 
 
 def get_or_create(get: Callable[[], T], create: Callable[[], T]) -> tuple[T, bool]:
-    """What PUT does first: the existing row, or a new one, and whether it is new; two PUTs at once both succeed."""
+    """The existing row, or a new one, and whether it is new; two PUTs at once both succeed."""
     try:
         return get(), False
     except NotFoundError:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Management routes of devices: list, claim, move, capability files, error reports.
 
-A claim ends by a transfer or out of service only (``api/native/service/transfer.py``, ``api/native/service/life.py``):
+Only a transfer or a decommission ends a claim (``api/native/service/transfer.py``, ``api/native/service/life.py``):
 DELETE takes a device out of its group and no further. ``.default`` and ``.unassigned`` both stand for "in no group of
 the catalog", as product and as device group.
 """

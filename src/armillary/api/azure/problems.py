@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors as Azure Resource Manager has them: its words, and its ``{"error": {...}}`` body."""
+"""Errors in Azure Resource Manager's form: its error codes, and its ``{"error": {...}}`` body."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device shows to come in, in IoT Central's shape: its credentials, and its attestation of its own.
+"""Credentials and individual attestations of devices, in IoT Central's shape.
 
 Symmetric keys are shown when they are made and never again, here too. A device that was made by ``PUT /api/devices/ID``
 has none yet: asking for its credentials makes them, once; afterwards the answer is the id scope alone. In attestations

@@ -192,7 +192,7 @@ def body_object(call: Call) -> dict[str, Any]:
     """The body, which must be a JSON object.
 
     Raises:
-        InvalidArgumentError: it is another thing.
+        InvalidArgumentError: it is not one.
     """
     return iot_hub_call.body_object(call.body)
 

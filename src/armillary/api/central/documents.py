@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents that authors make (groups, jobs), as operations in IoT Central's shape see them: which, whose, and how."""
+"""Authored documents (groups, jobs) as IoT Central's operations read and write them."""
 
 from __future__ import annotations
 

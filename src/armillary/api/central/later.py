@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of modules that are imported when they are first asked for: a service that nobody asks keeps them out."""
+"""Lazy references to functions: their module is imported at the first call, which saves memory until then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Module:
-    """Stands for a module of this package.
+    """A lazy reference to a module of this package; its attributes are lazy references to functions.
 
     Args:
         name: Of the module.
@@ -23,7 +23,7 @@ class Module:
 
 
 class Later:
-    """Stands for a function of such a module.
+    """A lazy reference to a function.
 
     Args:
         module: Name of the module.
@@ -40,5 +40,5 @@ class Later:
 
 
 def loaded(endpoint: Callable[..., Any] | Later) -> Callable[..., Any]:
-    """What an endpoint stands for."""
+    """The function behind an endpoint, imported if it is a lazy reference."""
     return endpoint.load() if isinstance(endpoint, Later) else endpoint

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors as IoT Central has them."""
+"""Errors in IoT Central's form."""
 
 from __future__ import annotations
 

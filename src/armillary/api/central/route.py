@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """All operations of IoT Central's public REST API (2022-07-31) as one route.
 
-What each does is in its own module, read when it is first asked for: a service that nobody speaks to in this shape
-keeps nothing of it in memory, and no route object for each. An application there is a catalog here; a token of one
-catalog says which (``iot_hub/call.py``). docs/reference/iot-central.md is written from the table.
+Endpoints' modules are imported at their first request, and there is no route object for each: a service that nobody
+uses in this shape keeps neither in memory. IoT Central's application is a catalog here; a token of one catalog says
+which (``iot_hub/call.py``). docs/reference/iot-central.md is generated from the table.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JSON_METHODS: Final = ("PUT", "PATCH", "POST")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A path of the table: its operations by method, and what stands in its places."""
+    """A path of the table: its operations by method, and the values of its parameters."""
 
     operations: Mapping[str, Operation]
     parameters: Mapping[str, str]
@@ -73,14 +73,14 @@ class CentralRoute(BaseRoute):
     """All of the table as one route. Guards as :class:`armillary.api.http.routes.GuardedRoute` does.
 
     Args:
-        shape: That it is of.
+        shape: IoT Central's.
     """
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path is of this shape; path and method are looked at when the caller was let in."""
+        """Whether the path is of this shape; path and method are checked after the caller was admitted."""
         found = find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             return Match.NONE, {}

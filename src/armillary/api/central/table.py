@@ -2,7 +2,7 @@
 """The operations of IoT Central's REST API that are answered here: method, path, role, and where it is done.
 
 A row stands for an operation of the public specification of the same path; a path without a row is answered with 404.
-Unlike other routes' rows these stand apart from their endpoints, whose modules are read when they are first asked for.
+These rows stand apart from their endpoints, whose modules are imported at the first request (``later.py``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Operation(Route):
     """One operation.
 
     Attributes:
-        endpoint: Stands for it until it is loaded (``later.py``).
+        endpoint: The function, as a lazy reference (``later.py``).
         preview: Whether only preview versions have it.
     """
 

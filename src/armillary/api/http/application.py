@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The application of some shapes: their routes, errors and headers on one FastAPI application."""
+"""Builds one FastAPI application of several shapes: their routes, errors and headers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ HEADERS = (
 
 
 class CanonicalPaths:
-    """ASGI wrapper: paths come to routes as their rows spell them, and answers of the API are never stored by anybody.
+    """ASGI wrapper that rewrites paths as the rows spell them, and adds headers that forbid caching.
 
     Args:
-        app: What answers.
-        shapes: Whose paths they are.
+        app: The application.
+        shapes: Whose paths are rewritten.
     """
 
     def __init__(self, app: ASGIApp, shapes: Shapes) -> None:
@@ -66,10 +66,10 @@ class CanonicalPaths:
 def application(
     shapes: Shapes, description: str, service: SecurityService, hub: Hub, platform: Platform, settings: Settings
 ) -> FastAPI:
-    """The API of some shapes over a service, a hub and its platform.
+    """The API over a service, a hub and its platform.
 
-    Routes that others add to the application (the console) are theirs to guard when they bring their own router;
-    ``app.get`` and the like raise TypeError, as such a route has no row.
+    Applications that are mounted later (the console) guard their own routes. ``app.get`` and the like raise TypeError,
+    as such a route has no row.
     """
     app = FastAPI(
         title="Armillary", version=__version__, description=description, openapi_url=None, docs_url=None, redoc_url=None

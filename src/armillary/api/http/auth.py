@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may call what: a route's row says which role it needs, and that is checked before a body is read.
+"""Authenticates callers and checks the role that a route's row asks for, before a body is read.
 
-A request that comes without a valid token gets 401 before anything of it but its headers is looked at. Roles rise:
-Reader < Contributor < Administrator; what each is for stands in ``service/registry/tokens.py``.
+A request without a valid token gets 401 after nothing but its headers was read. Roles rise: Reader < Contributor <
+Administrator; ``service/registry/tokens.py`` says what each is for.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MAX_HEADER_CHARS = 512
 
 
 async def admit(request: Request, row: Route, shape: Shape) -> Token | EnrolmentToken | None:
-    """Let a request in, or not.
+    """Authenticate the caller of a request and check that it may use the route.
 
     Args:
         request: Only its headers, its peer address, its path and its query are read.
-        row: The route that it asks for.
-        shape: The shape that the route is of.
+        row: The route.
+        shape: The route's shape.
 
     Returns:
         The operator's token, or on the factory's routes an enrolment token; None for public routes and scrapes from
@@ -93,7 +93,7 @@ def bearer(request: Request) -> str:
 
 
 def from_this_host(request: Request) -> bool:
-    """Whether the peer is this host itself and not a proxy on it that speaks for somebody else."""
+    """Whether the peer is this host itself, and not a proxy on it that forwards for somebody else."""
     forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
     if forwarded or request.client is None:
         return False

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has how much of the operator API under way: so much for each caller, so that no caller takes it all.
+"""Limits on what each caller of the operator API has in progress, so that none uses up the service.
 
-A request begins as a stranger's. Whoever admits it (a token, a session of the console, a signed address) says whose it
-is, and from then on it counts as that caller's, until its answer is out:
+A request is anonymous until a token, a console session or a signed address identifies its caller. From then until its
+answer is sent it counts against that caller's limits:
 
-=============  ======================================================================================
-requests       under way, with live streams and whatever waits for its turn
-turns          calls of one caller that work in threads at once; its others wait, other callers do not
+=============  ===========================================================================================
+requests       in progress, live streams and requests that wait for a turn included
+turns          calls of one caller that run in threads at once; its further calls wait, other callers' do not
 streams        live values, of the API and the console together
 exports        files of values that are being written
 large bodies   in memory at once
-=============  ======================================================================================
+=============  ===========================================================================================
 
-All tokens of one catalog together have a share, too (``engines/places.py``): its Administrator makes more.
-Strangers, whose peers hold the service up, are counted by address (``strangers.py``).
+All tokens of one catalog share a limit, too (``engines/places.py``), because its Administrator can make more of them.
+Anonymous requests are counted by address (``strangers.py``).
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ CONNECTION: Final = "armillary.connection"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a request knows of the connection it came by.
+    """What a request can ask of its connection.
 
     Attributes:
-        admitted: To be called when the request is a stranger's no more.
-        taken: Returns when the peer has taken what was written for it, but for a little, or is gone.
+        admitted: Call it when the request's caller is known.
+        taken: Returns when the peer has read nearly all that was written to it, or has disconnected.
     """
 
     admitted: Callable[[], None]
@@ -76,10 +76,10 @@ class Link:
 
 
 class Turns:
-    """So many at once for each owner; the owner's others wait for theirs. Belongs to one event loop.
+    """A semaphore for each owner, all with the same limit. Belongs to one event loop.
 
     Args:
-        each: How many.
+        each: The limit.
     """
 
     def __init__(self, each: int) -> None:
@@ -89,7 +89,7 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, owner: str) -> AsyncIterator[None]:
-        """Wait for a turn, and have it as long as the block lasts."""
+        """Wait for the owner's semaphore, and hold it while the block lasts."""
         if self._busy[owner] < self.each:
             self._busy[owner] += 1
         else:
@@ -123,7 +123,7 @@ class Turns:
 
 
 class Budgets:
-    """What callers of one service may have under way."""
+    """The limits of one service and what is counted against them."""
 
     def __init__(self) -> None:
         self.requests = Places(
@@ -140,7 +140,7 @@ class Budgets:
         self.strangers_shed = 0
 
     def refused(self) -> Mapping[str, int]:
-        """How many were refused since the start, by what there was no place for."""
+        """Refused requests since the start, by the limit that was reached."""
         return {
             "requests": self.requests.refused,
             "streams": self.streams.refused,
@@ -151,15 +151,15 @@ class Budgets:
 
 
 class Caller:
-    """Whoever a request is of.
+    """The caller of one request.
 
     Args:
-        budgets: What callers may have under way.
-        admitted: Called once when the request is a stranger's no more.
+        budgets: The service's limits.
+        admitted: Called once when the caller becomes known.
 
     Attributes:
-        owner: Who it is; empty while it is a stranger.
-        catalog: The one that the owner is of; empty for none.
+        owner: Name of the caller; empty while it is unknown.
+        catalog: The owner's catalog; empty for none.
     """
 
     def __init__(self, budgets: Budgets, admitted: Callable[[], None] | None = None) -> None:
@@ -169,14 +169,14 @@ class Caller:
         self._held: list[Places] = []
 
     def admit(self, owner: str, catalog: str = "") -> None:
-        """Say whose the request is; what says so again is taken as said.
+        """Set the caller, once; further calls change nothing.
 
         Args:
-            owner: Who it is.
-            catalog: The one that the owner is of, as :func:`catalog_of` says it; empty for none.
+            owner: Name of the caller.
+            catalog: Its catalog, as :func:`catalog_of` returns it; empty for none.
 
         Raises:
-            NoPlaceError: the owner or its catalog has as many requests under way as it may have.
+            NoPlaceError: the owner or its catalog has reached its limit of requests.
         """
         if self.owner:
             return
@@ -187,17 +187,17 @@ class Caller:
             self._admitted()
 
     def hold(self, places: Places) -> None:
-        """Take one of some places until the answer is out.
+        """Count this request against a limit until its answer is sent.
 
         Raises:
-            NoPlaceError: there is none for this caller.
+            NoPlaceError: the caller has reached the limit.
         """
         places.take(self.owner, self.catalog)
         self._held.append(places)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until the caller may work in a thread, and do so as long as the block lasts."""
+        """Wait until the caller may use another thread, and count it as used while the block lasts."""
         async with contextlib.AsyncExitStack() as turns:
             await turns.enter_async_context(self.budgets.turns.turn(self.owner))
             if self.catalog:
@@ -206,13 +206,13 @@ class Caller:
             yield
 
     def close(self) -> None:
-        """The answer is out: every place is given back."""
+        """Stop counting the request against all limits, as its answer is sent."""
         while self._held:
             self._held.pop().free(self.owner, self.catalog)
 
 
 class CallerScope:
-    """ASGI wrapper that gives every request its caller, and its places back at the end."""
+    """ASGI wrapper that gives every request its caller and closes it after the answer."""
 
     def __init__(self, app: ASGIApp, budgets: Budgets) -> None:
         self._app = app
@@ -241,7 +241,7 @@ class CallerScope:
 
 
 def caller_of(request: Request) -> Caller:
-    """The caller of a request; one without limits where nobody counts (pages served by themselves)."""
+    """The caller of a request; one with limits of its own outside of :class:`CallerScope` (pages in tests)."""
     found = request.scope.get(_CALLER)
     if found is None:
         found = request.scope[_CALLER] = Caller(Budgets())
@@ -249,13 +249,13 @@ def caller_of(request: Request) -> Caller:
 
 
 def owner_of(operator: Any) -> str:
-    """Who a token is: by its name for people, by its id because names may be the same."""
+    """The name of a caller: its token's name, for people, and the id, because names may be the same."""
     name = getattr(operator, "name", None) or type(operator).__name__
     return f"the token {str(name)[:40]!a} ({str(operator.token_id)[:8]})"
 
 
 def catalog_of(operator: Any) -> str:
-    """The catalog that a token is of, whatever makes it a token; empty for one of all."""
+    """The catalog of any kind of token; empty for one of all catalogs."""
     found = getattr(operator, "catalog_id", None)
     return "" if found is None else str(found)
 

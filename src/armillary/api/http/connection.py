@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One connection of the operator API: uvicorn's HTTP/1.1 protocol with limits on time, size and number.
 
-uvicorn alone waits without end for a request head, takes headers without end, and refuses everybody once somebody
-holds enough idle connections. Here whoever has sent no whole head is the first to go when places run out, so that
-strangers who hold connections open take nothing from operators. Nor do those who send a body, or take an answer,
-slowly: of requests that nobody has admitted few are waited for (``strangers.py``).
+uvicorn alone waits without end for a request head, accepts any number of headers, and refuses everybody once somebody
+holds enough idle connections. Here connections without a complete head are dropped first when there are too many, so
+that peers who hold connections open take nothing from operators. Slow bodies and answers of unauthenticated peers are
+limited, too (``strangers.py``).
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class HeadTooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Those whose requests nobody has admitted and whose peers are waited for, over all connections of a server.
+    """Slow requests that are not admitted yet, over all connections of a server.
 
     Attributes:
-        strangers: Those of nobody, by address.
-        shown: Those that show a good token, by its owner.
-        shown_by: Whose good token an Authorization header has; empty for nobody's.
+        strangers: Those without a valid token, by address.
+        shown: Those with a valid token, by its owner.
+        shown_by: The owner of the valid token in an Authorization header; empty for none.
     """
 
     strangers: Strangers
@@ -66,7 +66,7 @@ class Crowd:
     shown_by: Callable[[bytes], str]
 
     def left(self, connection: object) -> None:
-        """A connection is waited for no more; may be said of any."""
+        """Stop counting a connection, if it is counted."""
         self.strangers.left(connection)
         self.shown.left(connection)
 
@@ -78,7 +78,7 @@ class ApiConnection(HttpToolsProtocol):
         config: uvicorn's settings, with the application.
         server_state: What all connections of a server share.
         waiting: Connections of this server that have no request under way, oldest first.
-        crowd: Those whose request nobody has admitted and whose peer is waited for.
+        crowd: Slow requests that are not admitted yet.
         form: How errors look below a path.
     """
 
@@ -106,7 +106,7 @@ class ApiConnection(HttpToolsProtocol):
     # -- from the transport ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Somebody is connected; makes room when there is none."""
+        """A peer connected; drops the connection that has waited longest when there are too many."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             longest = next(iter(self._waiting), self)
@@ -117,7 +117,7 @@ class ApiConnection(HttpToolsProtocol):
             self._allow(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """The connection ended."""
         self._waiting.pop(self, None)
         self._crowd.left(self)
         for timer in (self._timer, self._stalled, self._parting):
@@ -138,7 +138,7 @@ class ApiConnection(HttpToolsProtocol):
             self._wait_for_stranger()
 
     def pause_writing(self) -> None:
-        """The caller reads slower than we write."""
+        """The peer reads slower than we write."""
         super().pause_writing()
         self._wait_for_stranger()
         self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
@@ -173,7 +173,7 @@ class ApiConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: this is no stranger that only holds a place."""
+        """The head is complete."""
         self._waiting.pop(self, None)
         self._begun = self.loop.time()
         self._allow(BODY_TIMEOUT_S)
@@ -194,7 +194,7 @@ class ApiConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """The request is complete."""
         self._whole = True
         self._crowd.left(self)
         super().on_message_complete()
@@ -208,7 +208,7 @@ class ApiConnection(HttpToolsProtocol):
             self._waiting[self] = None
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, as a problem like every other error."""
+        """Answer what is not HTTP, as a problem like every other error."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()  # an answer now would be taken for the one to the request before
             return
@@ -231,7 +231,7 @@ class ApiConnection(HttpToolsProtocol):
         await self._form(path)(problems.busy(path, MAX_REQUESTS))(scope, receive, send)
 
     def _admit(self, scope: object) -> None:
-        """Somebody knows whose request it is; not one that follows it on this connection."""
+        """The caller of a request is known; requests that follow on this connection are not admitted by it."""
         if scope is self.scope:
             self._admitted = scope
             self._crowd.left(self)
@@ -243,7 +243,7 @@ class ApiConnection(HttpToolsProtocol):
             crowd.enter(self, self._owner or host, self._part)
 
     def _part(self) -> None:
-        """Go for another one; with an answer where none has begun and the peer takes what is written."""
+        """End the connection in favour of another; with an answer if none has begun and the peer reads."""
         cycle = self.cycle
         if cycle is None or cycle.response_started or self.pipeline or self.flow.write_paused:
             self.transport.abort()
@@ -268,7 +268,7 @@ class ApiConnection(HttpToolsProtocol):
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: it is answered as if it had not asked, and strangers do not write our log."""
+        """Log nothing: the upgrade is ignored, and unauthenticated peers do not fill our log."""
 
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
@@ -276,7 +276,7 @@ class ApiConnection(HttpToolsProtocol):
             raise HeadTooLargeError
 
     def _allow(self, seconds: float) -> None:
-        """Let what comes next take so long."""
+        """Set the deadline of what comes next."""
         self._deadline = self.loop.time() + seconds
         if self._timer is not None and self._timer.when() > self._deadline:
             self._timer.cancel()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests on a connection that the hub handed over: IoT Hub's service API is the application's, the rest a device's.
+"""Requests on a connection to the hub's port: IoT Hub's service API goes to the operator API, the rest to the hub.
 
-A client that is device and service in one process keeps one connection for both, so what devices ask is answered here
-too, by the hub and by its rules. Nothing else of the operator API is reached.
+A client that is device and service in one process uses one connection for both, so devices' requests are answered here
+too, by the hub. Nothing else of the operator API can be reached.
 """
 
 from __future__ import annotations

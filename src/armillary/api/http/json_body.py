@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON bodies, read strictly: UTF-8, each name once, numbers and text as RFC 8259 and I-JSON (RFC 7493 §2) have them.
 
-Python's reader takes more than that. What it takes beyond would be stored, and then break whatever shows it (a lone
-surrogate cannot be sent, NaN is no JSON), or mean one thing to a proxy that checks a body and another to us (a name
-twice).
+Python's decoder accepts more than that: values that could be stored and then break every answer that shows them (a lone
+surrogate cannot be sent, NaN is not JSON), and bodies that mean one thing to a proxy and another to us (a name twice).
 
-A value of two bytes becomes an object of sixty and more. So values are counted before there are any, in the bytes, and
-a body that would have too many is refused; and what takes more than a moment to decode is decoded in a thread.
+A value of two bytes becomes an object of sixty and more. So values are counted in the bytes before decoding, and a body
+with too many is refused; large bodies are decoded in a thread.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class TooManyValuesError(ValueError):
 
 
 class StrictRequest(Request):
-    """A request whose JSON body is read by :func:`strict_json`; FastAPI asks it.
+    """A request whose JSON body is decoded by :func:`strict_json` when FastAPI reads it.
 
     Args:
         scope: Of the request.
@@ -94,8 +93,8 @@ def strict_json(body: bytes, *, max_values: int = MAX_VALUES) -> Any:
 def check_values(body: bytes, max_values: int) -> None:
     """Count values in the bytes of a body, in linear time and without making any.
 
-    What is counted is commas and opening brackets outside of texts: JSON of n values has at least n - 1 of them, and
-    at most two for each. Of a body that is no JSON the number means nothing; the decoder refuses it.
+    Commas and opening brackets outside of strings are counted: JSON of n values has at least n - 1 of them, and at most
+    two for each. For a body that is not JSON the number means nothing; the decoder refuses it.
 
     Raises:
         TooManyValuesError: it has more than ``max_values``.

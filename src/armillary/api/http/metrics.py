@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's numbers for Prometheus, read when asked: no counter of ours can drift from the records."""
+"""The service's metrics for Prometheus, read from the records at each scrape, so that no counter can drift."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class FleetCollector(Collector):
-    """Gauges of one moment.
+    """Gauges at the time of a scrape.
 
     Args:
         fleet: The whole fleet in numbers.
         hub: What the hub counts, by name; names that end in ``_now`` go up and down.
         rollouts: Unfinished roll-outs per state.
         workers: Device workers, as the service describes them.
-        refused: Requests of the API that there was no place for, by what was wanted.
+        refused: Requests of the API that were refused, by the limit that was reached.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class FleetCollector(Collector):
                 yield CounterMetricFamily(f"armillary_hub_{name}", "Of the hub, since its start.", value=count)
 
     def _of_workers(self) -> Iterator[Metric]:
-        """One number a worker: a worker that is gone is seen by its state and by the check-ins it no longer counts."""
+        """One value for each worker; a stopped worker shows by its state and by check-ins that no longer rise."""
         states = Counter(str(each["state"]) for each in self._workers)
         yield _by("armillary_device_workers", "Device workers by state.", "state", {"ready": 0, **states})
         for name, text in (

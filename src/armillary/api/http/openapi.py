@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenAPI document: what FastAPI knows of the described routes, with each one's role and the one form of errors."""
+"""The OpenAPI document: FastAPI's, with each route's role and the form of errors added."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def document_of(app: FastAPI, shapes: Shapes) -> dict[str, Any]:
 
 
 def _describe_queries(document: dict[str, Any]) -> None:
-    """Say of each text in a query what holds for all of them: it is never empty (``api/http/query.py``)."""
+    """Declare that no string in a query is empty (``api/http/query.py``)."""
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):
@@ -58,7 +58,7 @@ def _describe_queries(document: dict[str, Any]) -> None:
 
 
 def _describe_security(document: dict[str, Any], shapes: Shapes) -> None:
-    """Add the bearer scheme, each route's role, and the one shape of errors."""
+    """Add the bearer scheme, each route's role, and the form of errors."""
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     schemas = components.setdefault("schemas", {})

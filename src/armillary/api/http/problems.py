@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors to HTTP: the only place where a status code is chosen for an error.
 
-An error becomes a :class:`Problem`, and the shape of the route that was asked makes the answer of it: problem details
-(RFC 9457, ``application/problem+json``), or what clients of that shape read. All carry the same code and remedy.
+An error becomes a :class:`Problem`, and the route's shape makes the answer of it: problem details (RFC 9457,
+``application/problem+json``), or what that shape's clients read. All carry the same code and remedy.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ class Problem:
     """What was wrong with a request.
 
     Attributes:
-        path: That was asked for.
+        path: The request's.
         status: HTTP status.
         code: Stable code of the error.
         message: What was wrong.
         remedy: What to do.
         headers: Of the answer.
-        invalid: Wrong values of a body: ``name`` and ``reason`` of each.
-        error: The error of our tree; None where the web framework or the server refuses.
+        invalid: ``name`` and ``reason`` of each wrong value of a body.
+        error: The error itself; None where the web framework or the server refuses.
     """
 
     path: str
@@ -111,7 +111,7 @@ def status_of(error: errors.ArmillaryError) -> int:
 
 
 def nearest(table: Mapping[type[errors.ArmillaryError], T], error: errors.ArmillaryError) -> T:
-    """What a table that names the root of the tree has for the nearest ancestor of ``error``."""
+    """The entry for the nearest ancestor of ``error``, in a table that has the root of all errors."""
     return next(table[kind] for kind in type(error).__mro__ if kind in table)
 
 
@@ -153,7 +153,7 @@ def sentences(message: str, remedy: str) -> str:
 
 
 def explained(path: str, error: errors.ArmillaryError) -> Problem:
-    """The problem that an error of our tree is."""
+    """The problem of an error of ours; logs those that are the service's fault."""
     status = status_of(error)
     headers: dict[str, str] = {}
     if isinstance(error, errors.UnauthenticatedError):
@@ -167,7 +167,7 @@ def explained(path: str, error: errors.ArmillaryError) -> Problem:
 
 
 def busy(path: str, most: int) -> Problem:
-    """There is no room for a request now."""
+    """The problem of a request beyond the limit of the server."""
     message = f"the service answers {most} requests at a time and has them all"
     remedy = f"Try again in {BUSY_RETRY_S} seconds."
     headers = {"Retry-After": str(BUSY_RETRY_S), "Cache-Control": "no-store"}
@@ -193,12 +193,12 @@ def install(app: FastAPI, form: Callable[[str], Form]) -> None:
 
 
 async def caller_left(request: Request, error: Exception) -> Response:  # noqa: ARG001 - an exception handler's
-    """The answer to somebody who left in the middle of a body: it goes to nobody, costs nothing, is in no log."""
+    """The answer to a caller that disconnected before its body was complete: nobody receives it, nothing is logged."""
     return Response(status_code=400)
 
 
 def _faults(error: errors.ModelError) -> Sequence[Mapping[str, str]]:
-    """Every fault of a model that is kept: a person mends a whole document at once."""
+    """Every fault of a model, so that its author corrects them all at once."""
     return [{"name": where, "reason": what} for where, what in error.faults]
 
 
@@ -211,7 +211,7 @@ def _invalid(request: Request, error: RequestValidationError) -> Problem:
 
 
 def framework_problem(request: Request, error: HTTPException) -> Problem:
-    """What the web framework refuses itself: no such route, a method that a route does not have."""
+    """The problem of what the web framework refuses itself: no such route, a method that a route does not have."""
     code, remedy = FRAMEWORK.get(error.status_code, ("request", "Read the API's description."))
     detail = f"{request.method} {_short(request.url.path)}: {error.detail}"
     return Problem(request.url.path, error.status_code, code, detail, remedy, dict(error.headers or {}))

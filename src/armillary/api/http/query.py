@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The query of a request, read once and before anything is decided by it: each parameter at most once, none empty.
+"""Reads the query of a request, once: a parameter that is there twice or is empty is refused.
 
-A parameter that is there twice has two readers that may each see another value; one that is empty is "not there" to one
-reader and "nothing" to the next. What a token reaches is decided by one reader and what a route shows by another, so
-neither is let in. Names are compared without regard to case and after percent-decoding, for the same reason.
+The access check and the endpoint read the query separately. Of a repeated parameter each could see another value, and
+an empty one could be absent for one of them only: either would let a token reach what it must not. For the same reason
+names are compared without regard to case and after percent-decoding.
 
 No client of the public APIs sends such a query: azure-mgmt-sphere, azure-iot-hub, the IoT Central extension and the
 blob client send each of ``api-version``, ``$top``, ``$filter``, ``comp`` and so on once or not at all.
@@ -55,10 +55,10 @@ def read_query(given: QueryParams, lists: Collection[str] = ()) -> Query:
 
 
 def check_names(given: QueryParams, known: Collection[str]) -> None:
-    """Refuse what a route does not read: a misspelt filter must not silently show everything.
+    """Refuse parameters that a route does not have: a misspelt filter must not silently show everything.
 
     Raises:
-        InvalidArgumentError: it does not read one of them.
+        InvalidArgumentError: the query has one.
     """
     for name in given:
         if name not in known:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One row for each route: method, path, who may call it, what a restricted token reaches by it, and its limits.
+"""One row for each route: method, path, role, what a restricted token reaches by it, and its limits.
 
-Rows stand in the tuple ``ROUTES`` at the end of the module that has their endpoints. Everything else is derived from
-them: what is mounted (``routes.py``), who is let in (``auth.py``), what a token of one catalog or of one organisation
-reaches (``scope.py``), the OpenAPI document and the reference (``openapi.py``, ``docs/api_page.py``).
+Rows stand in the tuple ``ROUTES`` at the end of the module that has their endpoints. The rest is derived from them: the
+mounted routes (``routes.py``), authentication (``auth.py``), what tokens of one catalog or organisation reach
+(``scope.py``), the OpenAPI document and the reference (``openapi.py``, ``docs/api_page.py``).
 """
 
 from __future__ import annotations

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 class GuardedRoute(APIRoute):
-    """A route that admits its caller before it reads a body, and works in a thread when it is the caller's turn.
+    """A route that admits its caller before it reads a body, and runs in a thread within the caller's limit.
 
     Args:
         given: FastAPI's.
-        row: What the route is; there is no route without one.
-        shape: The shape that it is of.
+        row: Of the route; needed.
+        shape: Of the row.
         named: FastAPI's.
     """
 
@@ -77,7 +77,7 @@ class GuardedRoute(APIRoute):
         return guarded
 
     def _query_names(self) -> frozenset[str] | None:
-        """What the query may name; None in the shapes of public APIs, which ignore other names."""
+        """Names that the query may have; None for any, as public APIs ignore unknown ones."""
         further = self._shape.query_names(self.row)
         if further is None:
             return None
@@ -99,12 +99,12 @@ def strict_request(request: Request, row: Route) -> StrictRequest:
 
 
 async def read_body(sent: StrictRequest, caller: Caller) -> None:
-    """Read the whole body, before a turn is waited for: a slow one holds up nobody, and a large one has its place.
+    """Read the whole body before a thread is taken, so that a slow one blocks nobody; count a large one.
 
     Raises:
-        NoPlaceError: it is large, and there is no place for another large one.
+        NoPlaceError: it is large, and the caller has reached the limit of large ones.
         HTTPException: 413, it is longer than its route allows.
-        ClientDisconnect: the caller left in the middle.
+        ClientDisconnect: the caller disconnected.
     """
     announced = sent.headers.get("content-length", "0")
     if "transfer-encoding" in sent.headers or len(announced) > len(str(LARGE_BYTES)) or int(announced) > LARGE_BYTES:
@@ -131,7 +131,7 @@ def limited(request: Request, limit: int) -> Receive:
 
 
 def mount(app: FastAPI, shapes: Shapes) -> None:
-    """Mount every row of some shapes; what answers that there is no such path comes after all others."""
+    """Mount all rows; those of unknown paths last."""
     for shape in shapes:
         if shape.mounted is not None:
             app.router.routes.append(shape.mounted(shape))
@@ -167,7 +167,7 @@ def _text(media_type: str) -> dict[str, Any]:
 
 
 def answering(endpoint: Callable[..., Any], status: int) -> Callable[..., Response]:
-    """An endpoint whose answer is JSON already when it comes out of its thread: the event loop does not encode it."""
+    """An endpoint that encodes its answer in its own thread rather than in the event loop."""
 
     @functools.wraps(endpoint)
     def answered(*args: Any, **named: Any) -> Response:
@@ -187,10 +187,7 @@ class Answer(JSONResponse):
 
 
 def unknown(root: str) -> Route:
-    """The row that answers below a root, which ends with ``/``, that there is no such path or method.
-
-    So that nothing mounted behind (the console) answers there. The answer is the same for everybody.
-    """
+    """The row that answers 404 or 405 below a root (which ends with ``/``), so that nothing mounted later does."""
     return Route(ANY, root + "{rest:path}", no_such_route, READER, reach=Reach.CALLER)
 
 

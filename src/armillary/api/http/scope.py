@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operator tokens of one catalog: they reach what names that catalog or a device that is in it now, nothing else.
+"""What restricted tokens reach: those of one catalog, and inside a catalog those of one organisation.
 
-Inside a catalog, tokens of one organisation: they reach single devices of that organisation and of those below it.
+A token of one catalog may use a route that names that catalog, or a device that is in it now; a token of one
+organisation a route about a single device of that organisation or of those below it.
 
 A route about everything (lists without ``catalog=``, the service's status, the audit log, tokens, releases) is refused
-rather than narrowed: nothing of another owner can leak through a route that somebody adds and does not think of this.
-A device that changed hands is out of sight at once, because its owner is looked up with each request.
+rather than narrowed, so that a new route leaks nothing of another owner by mistake. A device that changed hands is out
+of reach at once, because its owner is looked up with each request.
 
-It is decided once, from the query as :mod:`armillary.api.http.query` read it. What was decided goes along as
-:class:`Scope`, and that is where a handler has its catalog from (:func:`checked_catalog`): it sees none that was not
-looked at here.
+The decision is made once, from the query as :mod:`armillary.api.http.query` read it, and kept as :class:`Scope`.
+Endpoints take their catalog from there (:func:`checked_catalog`), so they see none that was not checked here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CheckedCatalog = NewType("CheckedCatalog", str)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a request may be about, as it was decided before its handler ran.
+    """What a request may be about, decided before its endpoint runs.
 
     Attributes:
         name: The catalog that the request named; None where it named none.
@@ -73,7 +73,7 @@ async def checked_filter(
     request: Request,
     catalog: Annotated[str | None, QueryField(max_length=64, description="Of this catalog only")] = None,
 ) -> CheckedCatalog | None:
-    """As :func:`checked_catalog`, of routes about what is always somebody's."""
+    """As :func:`checked_catalog`, for lists of what always belongs to a catalog."""
     return _agreed(request, catalog)
 
 

@@ -97,12 +97,12 @@ class ApiServer:
         return int(listening.getsockname()[1])
 
     def connection_of_hub(self, certificate: bytes | None) -> ApiConnection | None:
-        """What answers a connection that came to a port of the hub: IoT Hub's service API, and what devices ask.
+        """The protocol for a connection to a port of the hub, for IoT Hub's service API and devices' requests.
 
         It counts as one of this server's, with the same limits. None when the server does not run.
 
         Args:
-            certificate: What the client showed, DER.
+            certificate: The client's, DER.
         """
         if self._server is None:
             return None
@@ -117,7 +117,7 @@ class ApiServer:
         return ApiConnection(config, state, self._waiting, crowd, self._shapes.form)
 
     def _shown_by(self, header: bytes) -> str:
-        """Whose good token an Authorization header has, as far as is known without asking the records; or nobody."""
+        """The owner of the valid token in an Authorization header, if the cache has it; else empty."""
         service, secret = getattr(self._app.state, "service", None), secret_of_header(header.decode("latin-1"))
         token = service.tokens.remembered(secret) if service is not None and secret else None
         return "" if token is None else catalog_of(token) or owner_of(token)
@@ -126,7 +126,7 @@ class ApiServer:
         self._budgets.strangers_shed += 1
 
     async def close(self) -> None:
-        """Stop listening, end event streams, let answers under way finish for :data:`GRACE_S` seconds."""
+        """Stop listening, end event streams, and wait up to :data:`GRACE_S` seconds for answers in progress."""
         server, task = self._server, self._loop_task
         if server is None or task is None:
             return

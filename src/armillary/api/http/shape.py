@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A shape of the API: what routes with the same clients share, and the table of all routes of several shapes.
+"""A shape of the API: what routes for the same clients share; and the table of all routes of several shapes.
 
-A shape says which paths are its own, how its errors look and how its callers say who they are. ``api/app.py`` lists the
-shapes that are served; nothing in ``api/http`` knows one of them.
+A shape declares its paths, the form of its errors and how its callers authenticate. ``api/app.py`` lists the shapes
+that are served; nothing in ``api/http`` knows one of them.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Shape:
     """One shape.
 
     Attributes:
-        routes: Its routes, in the order in which paths are compared.
-        has: Whether a path, as :attr:`canonical` made it, is one of its own.
-        form: Makes an answer of a problem.
-        canonical: From path and query, the path as the rows spell it; other shapes' paths come back unchanged.
-        unknown: Rows that answer that there is no such path or method (``routes.unknown``); compared after all others.
-        secret_of: Reads the token of a request, if not as RFC 6750 has it; raises UnauthenticatedError.
-        authenticate: Another way to say who one is; None for a request that does not use it.
+        routes: Its rows, in the order in which paths are matched.
+        has: Whether a canonical path belongs to it.
+        form: Makes the answer to a problem.
+        canonical: From path and query, the path as the rows spell it; other shapes' paths are returned unchanged.
+        unknown: Rows for unknown paths (``routes.unknown``), matched after all others.
+        secret_of: Reads the token of a request; RFC 6750's way where it is None. Raises UnauthenticatedError.
+        authenticate: Another way to authenticate; returns None for a request that does not use it.
         query_names: Names that a query may have besides those that the endpoint declares; None for any.
-        mounted: One route that answers for all rows; each row is a route of its own where it is None.
+        mounted: Makes one route that answers for all rows; each row is a route of its own where it is None.
     """
 
     routes: Sequence[Route]
@@ -55,10 +55,10 @@ class Shapes:
     """Several shapes as one API.
 
     Args:
-        shapes: Where paths of two overlap, the first has them.
+        shapes: A path that two of them have belongs to the first.
 
     Attributes:
-        routes: Every route by ``METHOD path``.
+        routes: Every row by ``METHOD path``.
 
     Raises:
         ValueError: two rows have the same method and path.
@@ -88,5 +88,5 @@ class Shapes:
         return any(shape.has(path) for shape in self._shapes)
 
     def form(self, path: str) -> Form:
-        """How errors look below a path."""
+        """The form of errors for a path."""
         return next((shape.form for shape in self._shapes if shape.has(path)), problem_details)

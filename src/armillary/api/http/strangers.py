@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests of strangers that hold the service up: somebody without token or session who sends or takes slowly.
+"""Limits slow requests of unauthenticated peers: few of them are kept, and the oldest is dropped for a new one.
 
-A stranger's request is answered at once as soon as it is whole, and counts for nothing here. What is counted is one
-whose body does not come, or whose answer is not taken: few of them fit, and when one more comes the one that has been
-at it longest goes. An address is let go first for itself, so that it takes no place from others.
+A request that is complete is answered at once and not counted here. Counted is one whose body has not arrived, or whose
+answer the peer does not read. When an address has reached its limit, its own oldest request is dropped, so that it
+takes nothing from others.
 
-Who shows a token that is good is no stranger, though nobody has admitted the request yet: it counts for its catalog, or
-for its token where that is of no catalog, as none may be waited for without end.
+A request with a valid token that is not admitted yet counts against its token's catalog, or against the token where
+that has none: those are limited, too.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ MAX_SHOWN_OF_OWNER: Final = 128
 
 
 class Strangers:
-    """Requests of strangers that are waited for, by address. Belongs to one event loop.
+    """Slow requests by address. Belongs to one event loop.
 
     Args:
-        shed: Called for each that had to go.
-        each: How many there may be of one address, or of one owner of tokens.
-        total: How many there may be.
+        shed: Called for each that is dropped.
+        each: The limit of one address, or of one owner of tokens.
+        total: The limit of all.
 
     Attributes:
-        total: How many there may be.
-        each: How many of one address.
+        total: The limit of all.
+        each: The limit of one address.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class Strangers:
         self._address: dict[object, str] = {}  # longest first
 
     def __len__(self) -> int:
-        """How many there are."""
+        """How many requests are counted."""
         return len(self._address)
 
     def enter(self, stranger: object, address: str, leave: Callable[[], None]) -> None:
-        """Somebody has to be waited for; may be said again.
+        """Count a request, and drop the oldest one beyond a limit; counting one twice changes nothing.
 
         Args:
-            stranger: Whoever it is.
-            address: Where from; or the owner of the token that was shown.
-            leave: Ends it at once, when it has to go for another one.
+            stranger: Identifies the request's connection.
+            address: Of the peer; or the owner of the token that it sent.
+            leave: Drops it at once.
         """
         if stranger in self._address:
             return
@@ -72,7 +72,7 @@ class Strangers:
             self._let_go(max(self._of, key=lambda each: len(self._of[each])))
 
     def left(self, stranger: object) -> None:
-        """It is waited for no more; may be said of anybody."""
+        """Stop counting a connection, if it is counted."""
         owner = self._address.pop(stranger, None)
         if owner is not None:
             self._of[owner].pop(stranger, None)

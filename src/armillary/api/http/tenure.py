@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device's new owner sees: nothing of the time before the device was theirs.
+"""Hides from a device's new owner what was recorded before the device was theirs.
 
-A device that was transferred, or was out of service and came back, keeps its values, files, messages and reports. They
-are its former owner's. So for a token of one catalog each read of a device begins when the device came to that
-catalog, to the second; a token of all catalogs (an administrator of the service) sees everything. Data exports hold the
-same rule (``twin/author/data_export.py``), and so do groups and rules about telemetry
-(``platform/authored/device_facts.py``).
+A device that was transferred, or decommissioned and enrolled again, keeps its values, files, messages and reports; they
+belong to its former owner. So for a token of one catalog each read begins at the second when the device came to that
+catalog; a token of all catalogs sees everything. Data exports (``twin/author/data_export.py``), groups and rules about
+telemetry (``platform/authored/device_facts.py``) follow the same rule.
 
-Time is the time that a record bears: of values that of their measurement.
+The time that counts is the record's own: of values that of their measurement.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ Document = dict[str, Any]
 
 
 def tenures(request: Request) -> Mapping[str, int]:
-    """Devices of the caller's catalog that had an earlier owner: id -> since when they are its (Unix milliseconds).
+    """Devices of the caller's catalog that had an earlier owner: id -> when they came to it (Unix milliseconds).
 
-    Nothing for a token of all catalogs: it sees everything.
+    Empty for a token of all catalogs: it sees everything.
     """
     catalog_id = operator_of(request).catalog_id
     if catalog_id is None:
@@ -38,7 +37,7 @@ def tenures(request: Request) -> Mapping[str, int]:
 
 
 def since_ms(request: Request, identity: str) -> int:
-    """From when on the caller sees a device, or a module of one (Unix milliseconds); 0 for all."""
+    """When the part of a device's or module's records begins that the caller sees (Unix milliseconds); 0 for all."""
     catalog_id, device_id = operator_of(request).catalog_id, identity.partition("/")[0]
     if catalog_id is None:
         return 0
@@ -46,12 +45,12 @@ def since_ms(request: Request, identity: str) -> int:
 
 
 def whole_hours_since(since: int) -> int:
-    """The first whole hour of a tenure: what is added up by the hour begins there."""
+    """The first whole hour of a tenure, where hourly sums begin."""
     return -(-since // HOUR_MS) * HOUR_MS
 
 
 def own_through(device_ids: Iterable[str], since: Mapping[str, int], start_ms: int) -> tuple[str, ...]:
-    """Devices that were the caller's during all of a range: sums over many devices are of these."""
+    """Devices that were the caller's during all of a range; sums over several devices include only these."""
     hour = start_ms - start_ms % HOUR_MS
     return tuple(each for each in device_ids if since.get(each, 0) <= hour)
 
@@ -63,10 +62,10 @@ def own_page(page: Document, since_s: float, at: str) -> Document:
 
 
 def check_own(request: Request, identity: str, at_ms: int, what: str) -> None:
-    """Refuse something of a device that is of the time before; as if it did not exist.
+    """Refuse a record of a device from before the caller's tenure, as if it did not exist.
 
     Raises:
-        NotFoundError: it is.
+        NotFoundError: it is older.
     """
     if at_ms < since_ms(request, identity):
         raise NotFoundError(f"the device has no such {what}", remedy="List what it has.")

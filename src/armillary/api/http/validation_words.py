@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was wrong with a request's values, in words: the field as its sender knows it, what was expected, what came.
-
-The framework finds the faults and names them in the terms of its own types; here each kind of fault has a sentence.
-"""
+"""Rewords the framework's validation errors: the field as the sender knows it, what was expected, what was sent."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _Context = Mapping[str, Any]
 
 
 def worded(fault: Mapping[str, Any]) -> tuple[str, str]:
-    """The name of a field and what was wrong with it, of one fault as pydantic reports it."""
+    """The name of a field and a sentence about what was wrong with it, from an error of pydantic's."""
     where = [each for each in fault["loc"] if not str(each).startswith("function-")]
     place = str(where[0]) if where else "body"
     name = _name(where[1:]) or "body"
@@ -34,7 +31,7 @@ def worded(fault: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _name(parts: list[Any]) -> str:
-    """``devices[0].id`` of the steps that lead to a value."""
+    """The path of a value, such as ``devices[0].id``."""
     name = ""
     for part in parts:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
@@ -42,7 +39,7 @@ def _name(parts: list[Any]) -> str:
 
 
 def _came(name: str, fault: Mapping[str, Any]) -> str:
-    """What came instead, where it is short, plain and no secret."""
+    """The value that was sent, where it is short, plain and no secret."""
     if fault["type"] in _NOTHING_CAME or any(each in name.lower() for each in SECRET):
         return ""
     shown = _shown(fault.get("input"))
@@ -62,7 +59,7 @@ def _shown(given: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """A sentence of the framework's for which there is none here."""
+    """The framework's own sentence, for an error that has none here."""
     return text.removeprefix("Value error, ").replace("Input should be", "expected").replace("Input", "the value")
 
 

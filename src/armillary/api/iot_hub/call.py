@@ -84,12 +84,12 @@ def find(request: Request, device_id: str, module_id: str | None = None) -> HubI
 
 
 def identity_of(found: HubIdentity | Device) -> str:
-    """How the hub calls it."""
+    """The hub's id of a device or module."""
     return found.device_id if isinstance(found, Device) else found.identity
 
 
 def seen(request: Request, found: HubIdentity | Device, connected: frozenset[str] | None = None) -> Seen:
-    """What the hub knows of it."""
+    """The hub's state of a device or module."""
     hub, identity = hub_of(request), identity_of(found)
     waiting = sum(each.outcome is None for each in hub.mailboxes.list(identity))
     known = hub.connected() if connected is None else connected
@@ -97,9 +97,9 @@ def seen(request: Request, found: HubIdentity | Device, connected: frozenset[str
 
 
 def keys_shown(request: Request, found: Sequence[HubIdentity | Device]) -> Mapping[str, Keys]:
-    """The symmetric keys of devices and modules that the caller may see, by identity; that it saw them is recorded.
+    """The symmetric keys of devices and modules that the caller may see, by identity; records that they were shown.
 
-    None, but for whoever signs with a service key that reveals them.
+    Empty unless the caller signs with a service key that reveals them.
     """
     token, service = operator_of(request), service_of(request)
     if not isinstance(token, RevealingToken):
@@ -158,7 +158,7 @@ def body_object(body: Any) -> dict[str, Any]:
     """A body that must be a JSON object.
 
     Raises:
-        InvalidArgumentError: it is another thing.
+        InvalidArgumentError: it is not one.
     """
     if not isinstance(body, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the request.")

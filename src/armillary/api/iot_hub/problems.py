@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors as IoT Hub has them: its clients show ``Message``, and tools look for the word in it."""
+"""Errors in IoT Hub's form: its clients show ``Message``, and tools look for the word in it."""
 
 from __future__ import annotations
 

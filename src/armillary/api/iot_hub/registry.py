@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """IoT Hub's service API (2021-04-12): identity registry, twins and direct methods, as ``azure-iot-hub`` calls them.
 
-Clients ask for ``/devices/...`` with ``api-version``; ``app.py`` brings these requests below ``/iothub``, apart from
-the console's pages. Devices that attest are shown and reached; they are made, changed and revoked where the rest of the
-service is (``hub_identities.py`` refuses them here).
+Clients ask for ``/devices/...`` with ``api-version``; ``iot_hub/shape.py`` brings these requests below ``/iothub``,
+apart from the console's pages. Devices that attest are shown and reached, but not made, changed or revoked here.
 """
 
 from __future__ import annotations

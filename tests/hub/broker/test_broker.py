@@ -391,5 +391,5 @@ def test_a_slow_client_loses_qos_0_and_is_then_cut_off(make: Make, broker: Runni
         sender.send(Publish(topic="a", payload=bytes(200_000)))
     wait_until(lambda: broker.counters.broker_messages_dropped, "the slow client's messages are dropped")
     later = broker.broker.monotonic() + 31
-    broker.call(lambda: [each.check(later, 0) for each in broker.broker._gate.links if each.stalled])
+    broker.call(lambda: [each.check(later, 0) for each in broker.broker._gate.links if each._stalled])
     assert broker.counters.slow_consumers_shed == 1

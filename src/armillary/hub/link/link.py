@@ -140,11 +140,6 @@ class Link(asyncio.Protocol):
         """Whether CONNECT was accepted and the connection stands."""
         return self._state is State.CONNECTED
 
-    @property
-    def stalled(self) -> bool:
-        """Whether the client takes nothing now."""
-        return bool(self._stalled)
-
     # What a kind of link fills in ---------------------------------------------------------------------------
 
     def _take(self, packet: Packet) -> None:

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,11 +15,11 @@ from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 import pytest
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.fixtures.loops import LoopThread
 from tests.fixtures.waiting import wait_until
 
 from armillary.errors import DeviceStateError, RevokedDeviceError, UnknownDeviceError
@@ -31,7 +28,6 @@ from armillary.hub.link.tls import hub_context
 from armillary.platform.ports import NoDirectory, NoUpdates
 from armillary.roles.whole import platform_of
 
-DEADLINE_S = 10.0
 DEVICE = "a1" * 64
 OTHER = "b2" * 64
 
@@ -134,7 +130,7 @@ class Handed:
         return getattr(self.now, name)
 
 
-class RunningHub:
+class RunningHub(LoopThread):
     """A hub with its event loop in a thread."""
 
     def __init__(self, folder: Path, authority: Authority) -> None:
@@ -148,9 +144,7 @@ class RunningHub:
         self.platform = platform_of(
             self.hub, folder, directory=cast("Any", self.directory), updates=cast("Any", self.updates), clock=clock
         )
-        self.loop = uvloop.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, name="hub-loop")
-        self.thread.start()
+        super().__init__("hub-loop")
         context = hub_context(authority.folder / "server.pem", authority.folder / "server.pem", authority.trusted)
         self.run(self.platform.start())
         self.port: int = self.run(self.hub.start(context, "127.0.0.1", 0))
@@ -168,26 +162,8 @@ class RunningHub:
             raise UnknownDeviceError("never made here")
         return device_id
 
-    def start(self, coroutine: Any) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def run(self, coroutine: Any) -> Any:
-        return self.start(coroutine).result(DEADLINE_S)
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        async def call() -> Any:
-            return function(*arguments)
-
-        return self.run(call())
-
     def close(self) -> None:
-        try:
-            self.run(self.platform.close())
-            self.run(self.hub.close())
-        finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join(DEADLINE_S)
-            self.loop.close()
+        self.stop(self.platform.close(), self.hub.close())
 
     def client(self, device_id: str = DEVICE, **options: Any) -> Client:
         return Client(self, device_id, **options)

@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import uvloop
+from tests.fixtures.loops import LoopThread
 
 from armillary.engines.hub.broker import BrokerStore
 from armillary.hub.broker.broker import MqttBroker
 from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 
-DEADLINE_S = 10.0
 
-
-class RunningBroker:
+class RunningBroker(LoopThread):
     """A broker with its event loop in a thread; ``folder`` of None keeps everything in memory."""
 
     def __init__(
@@ -33,9 +29,7 @@ class RunningBroker:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.counters = Counters()
-        self.loop = uvloop.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, name="broker-loop")
-        self.thread.start()
+        super().__init__("broker-loop")
         options: dict[str, Any] = {} if clock is None else {"clock": clock}
 
         async def start() -> tuple[MqttBroker, int]:
@@ -45,19 +39,5 @@ class RunningBroker:
 
         self.broker, self.port = self.run(start())
 
-    def run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(DEADLINE_S)
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        async def call() -> Any:
-            return function(*arguments)
-
-        return self.run(call())
-
     def close(self) -> None:
-        try:
-            self.run(self.broker.close())
-        finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join(DEADLINE_S)
-            self.loop.close()
+        self.stop(self.broker.close())

@@ -112,8 +112,8 @@ class Subscriber(Client):
         self.lost_sessions = 0
 
     def session(self, client: WireClient, *, present: bool) -> None:
-        if not present:
-            self.lost_sessions += self.subscribed.is_set()
+        self.lost_sessions += self.subscribed.is_set() and not present
+        if not (present and self.subscribed.is_set()):  # also when the last connection ended before SUBACK came
             client.send(Subscribe(packet_id=1, subscriptions=(Subscription("line/+", 2),)))
             assert isinstance(self.packet(client), Suback)
             self.subscribed.set()

@@ -72,8 +72,7 @@ def rules(page: Page, call: str, argument: Any) -> Any:
     """What a rule of ``chart-rules.js`` says."""
     source = Assets.load().url("chart-rules.js")
     return page.evaluate(
-        f"async ([source, argument]) => {{ const rules = await import(source); return {call}; }}",
-        [source, argument],
+        f"async ([source, argument]) => {{ const rules = await import(source); return {call}; }}", [source, argument]
     )
 
 

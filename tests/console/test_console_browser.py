@@ -260,10 +260,7 @@ def test_a_device_is_offered_to_another_catalog_and_taken_out_of_service(
         re.compile(r"Out of service: decommissioned (just now|\d+ s ago), scrapped\.")
     )
     expect(page.get_by_role("link", name="Decommission")).to_have_count(0)
-    assert [line["operation"] for line in console.fleet.lines[-2:]] == [
-        "device.transfer-offer",
-        "device.decommission",
-    ]
+    assert [line["operation"] for line in console.fleet.lines[-2:]] == ["device.transfer-offer", "device.decommission"]
 
 
 def test_a_held_device_is_released(console: RunningConsole, watch: Callable[..., Watched]):

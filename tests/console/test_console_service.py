@@ -344,10 +344,7 @@ def test_rings_count_who_has_begun_and_who_waits():
         "counts": {"confirmed": 1, "failed": 1, "waiting": 18},
         "cohort": 0,
     }
-    rows = [
-        {"cohort": 0, "state": "confirmed", "failure": ""},
-        {"cohort": 0, "state": "restored", "failure": "failed"},
-    ]
+    rows = [{"cohort": 0, "state": "confirmed", "failure": ""}, {"cohort": 0, "state": "restored", "failure": "failed"}]
     assert cohorts(rollout, rows) == [
         {"percent": 10, "counts": {"confirmed": 1, "restored": 1}, "failed": 1},
         {"percent": 50, "counts": {"waiting": 8}, "failed": 0},

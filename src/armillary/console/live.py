@@ -120,11 +120,7 @@ class LiveStreams:
             await values.aclose()
 
     async def _events(
-        self,
-        console: Console,
-        request: Request,
-        called: Callable[[str], Document],
-        points: AsyncGenerator[Document],
+        self, console: Console, request: Request, called: Callable[[str], Document], points: AsyncGenerator[Document]
     ) -> AsyncIterator[str]:
         waiting: asyncio.Future[Document] | None = None
         loop = asyncio.get_running_loop()

@@ -159,12 +159,7 @@ def test_an_ordinary_property_has_a_form() -> None:
 
 @pytest.mark.parametrize(("properties", "start"), [({"a=b": 1}, None), ({"a": 1}, 2**40)])
 def test_what_a_form_cannot_say_has_none(properties: dict[str, Any], start: int | None) -> None:
-    body = {
-        "name": "x",
-        "group": "pumps",
-        "action": {"kind": "set-property", "properties": properties},
-        "start": start,
-    }
+    body = {"name": "x", "group": "pumps", "action": {"kind": "set-property", "properties": properties}, "start": start}
     assert parse_job(body)
     assert forms.form("job", body, post="/x", etag="e", groups=GROUPS, templates=()) is None
 

@@ -24,10 +24,7 @@ def test_the_three_buttons_always_stand_in_the_same_order(fleet: RehearsedFleet,
     made = pages_rollout.actions(rollout, may_act=True, role="Contributor")
     assert [action.label for action in made] == ["Halt", "Resume", "Roll back"]
     allowed = {action.label for action in made if not action.refused}
-    assert allowed == {
-        "running": {"Halt", "Roll back"},
-        "held": {"Resume", "Roll back"},
-    }.get(state, set())
+    assert allowed == {"running": {"Halt", "Roll back"}, "held": {"Resume", "Roll back"}}.get(state, set())
 
 
 def test_a_reader_sees_why_the_buttons_do_nothing(fleet: RehearsedFleet):

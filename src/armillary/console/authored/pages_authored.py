@@ -11,9 +11,9 @@ from typing import Any
 from armillary.console.authored.catalog_choice import catalog_words
 from armillary.console.frame import sheet
 from armillary.console.frame.form import Form
-from armillary.console.frame.sheet import Button, Cell, Editor, Section, Sheet, next_href, place
+from armillary.console.frame.sheet import Button, Cell, Editor, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
-from armillary.console.frame.words import counted, grouped, joined, short_id
+from armillary.console.frame.words import counted, grouped, joined
 
 # A page of a run that is under way is asked for again so often (seconds): devices answer within seconds.
 RUNNING_EVERY_S = 3
@@ -66,9 +66,7 @@ def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Shee
         )
         for item in items
     ]
-    return _list(
-        "group", "Groups", page, found, ("Group", "Members", "Catalog", "Changed", "By"), may_change=may_change
-    )
+    return _list("group", page, found, ("Group", "Members", "Catalog", "Changed", "By"), may_change=may_change)
 
 
 def group_sheet(
@@ -85,7 +83,7 @@ def group_sheet(
     names = list(items[0]["values"]) if items else []
     found = [
         (
-            sheet.text(labels.get(each["device_id"], each["device_id"][:12]), href=f"/devices/{each['device_id']}"),
+            sheet.device(each["device_id"], labels),
             sheet.state(HEALTH, each.get("health")),
             *(sheet.code(each["values"][name]) for name in names),
         )
@@ -99,12 +97,7 @@ def group_sheet(
         detail=filters_words(document["body"]),
         buttons=_delete("group", document) if may_change else (),
         sections=(
-            Section(
-                title="Devices",
-                columns=("Device", "Health", *names),
-                rows=found,
-                none="No devices match.",
-            ),
+            Section(title="Devices", columns=("Device", "Health", *names), rows=found, none="No devices match."),
         ),
         facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
         forms=forms,
@@ -145,7 +138,7 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
             )
         )
     columns = ("Job", "Group", "Catalog", "Newest run", "Done", "Failed", "Begun")
-    return _list("job", "Jobs", page, found, columns, may_change=may_change)
+    return _list("job", page, found, columns, may_change=may_change)
 
 
 def job_sheet(
@@ -184,10 +177,7 @@ def job_sheet(
         title=said,
         detail=f"It {action_words(body['action'])} on group {body['group']}." if newest else "",
         buttons=buttons,
-        sections=(
-            _results_section(results, labels, now),
-            _runs_section(runs, now),
-        ),
+        sections=(_results_section(results, labels, now), _runs_section(runs, now)),
         facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
         forms=forms,
         editor=editor,
@@ -201,10 +191,7 @@ def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, 
         columns=("Device", "State", "Attempts", "Answer", "Changed"),
         rows=[
             (
-                sheet.text(
-                    labels.get(each["device_id"], short_id(each["device_id"]).short),
-                    href=f"/devices/{each['device_id']}",
-                ),
+                sheet.device(each["device_id"], labels),
                 sheet.state(RESULT, each["state"]),
                 sheet.number(each["attempts"]),
                 Cell(
@@ -267,12 +254,7 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
         for item in page["items"]
     ]
     return _list(
-        "export",
-        "Exports",
-        page,
-        found,
-        ("Export", "State", "What", "Where to", "Catalog", "Changed"),
-        may_change=may_change,
+        "export", page, found, ("Export", "State", "What", "Where to", "Catalog", "Changed"), may_change=may_change
     )
 
 
@@ -316,29 +298,18 @@ def export_state(item: Mapping[str, Any]) -> Cell:
 
 
 def _list(
-    kind: str,
-    title: str,
-    page: Mapping[str, Any],
-    found: Sequence[Sequence[Cell]],
-    columns: tuple[str, ...],
-    *,
-    may_change: bool,
+    kind: str, page: Mapping[str, Any], found: Sequence[Sequence[Cell]], columns: tuple[str, ...], *, may_change: bool
 ) -> Sheet:
-    word = WORD[kind]
-    section = Section(
-        title=title,
-        columns=columns,
-        rows=found,
-        none="",
-        next_href=next_href(f"/{kind}s", page["next"]),
-        sorts=True,
-    )
-    return Sheet(
-        place=title,
-        title=f"{counted(len(found), word)}." if found else f"No {word} yet.",
-        buttons=(Button(label=f"New {word}", href=f"/{kind}s/new"),) if may_change else (),
-        sections=(section,) if found else (),
-        command="" if found else f"armillary {kind} create --help",
+    word, path = WORD[kind], f"/{kind}s"
+    return sheet.list_sheet(
+        f"{kind.capitalize()}s",
+        columns,
+        found,
+        path=path,
+        cursor=page["next"],
+        says=f"{counted(len(found), word)}." if found else f"No {word} yet.",
+        new=Button(label=f"New {word}", href=f"{path}/new") if may_change else None,
+        command=f"armillary {kind} create --help",
     )
 
 

@@ -13,7 +13,7 @@ from armillary.console.authored.catalog_choice import catalog_field, catalog_wor
 from armillary.console.frame import sheet
 from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Editor, Section, Sheet, next_href, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
-from armillary.console.frame.words import counted, grouped, joined, sentence, short_id, span
+from armillary.console.frame.words import counted, grouped, joined, sentence, span
 from armillary.twin.author.shorthand import value_of
 from armillary.twin.rule.rule import OPERATORS, SEVERITIES, Aggregate
 
@@ -64,24 +64,17 @@ def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, n
         for item in items
     ]
     columns = ("Rule", "State", "Severity", "Fires when", "Concerns", "Catalog", "Changed")
-    section = Section(
-        title="Rules",
-        columns=columns,
-        rows=found,
-        none="",
-        next_href=next_href("/rules", page["next"]),
-        sorts=True,
-    )
-    return Sheet(
-        place="Rules",
-        title=said,
-        buttons=(Button(label="New rule", href="/rules/new"),) if may_change else (),
-        sections=(section,) if items else (),
-        command="" if items else "armillary rule create --help",
-        detail=""
-        if items
-        else "A rule looks at what devices send and does something about it: it says so, calls a"
-        " webhook, sends a command.",
+    return sheet.list_sheet(
+        "Rules",
+        columns,
+        found,
+        path="/rules",
+        cursor=page["next"],
+        says=said,
+        new=Button(label="New rule", href="/rules/new") if may_change else None,
+        command="armillary rule create --help",
+        detail="A rule looks at what devices send and does something about it: it says so, calls a webhook, sends a "
+        "command.",
     )
 
 
@@ -133,7 +126,7 @@ def rule_sheet(
         note="last evaluations of each device since the hub's start",
         columns=("Device", "Trace"),
         rows=[
-            (sheet.text(name, href=f"/devices/{device}"), sheet.text("Show", href=trace_href(rule_id, device)))
+            (sheet.device(device, {device: name}), sheet.text("Show", href=trace_href(rule_id, device)))
             for device, name in devices
         ],
         none="Look a device up by its id above.",
@@ -206,7 +199,7 @@ def trial_sheet(document: Mapping[str, Any], trial: Mapping[str, Any], labels: M
     devices = sorted(trial["devices"], key=lambda each: (-each["firings"], each["device_id"]))
     found = [
         (
-            sheet.text(labels.get(each["device_id"], each["device_id"][:12]), href=f"/devices/{each['device_id']}"),
+            sheet.device(each["device_id"], labels),
             sheet.number(grouped(each["firings"])),
             Cell(text=_tried_words(each), reason=_shown(each).get("event") or ""),
         )
@@ -289,7 +282,7 @@ def alerts_section(
             Cell(text=item["rule_name"], reason="deleted rule")
             if is_gone
             else sheet.text(item["rule_name"], href=place("rule", item["rule_id"])),
-            sheet.text(labels.get(device, short_id(device).short), href=f"/devices/{device}"),
+            sheet.device(device, labels),
             sheet.text(evaluation(item), href="" if is_gone else trace_href(item["rule_id"], device)),
             sheet.state(ALERT, word, f"by {item['acknowledged_by']}" if acknowledged else ""),
         ]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -131,22 +131,19 @@ def alerts(visit: Visit) -> Response:
 # Groups, jobs, exports --------------------------------------------------------------------------------------------
 
 
-def groups(visit: Visit) -> Response:
-    """All device groups."""
-    page = ask(visit, "list_groups", limit=LINES, after=visit.query.get("after"))
-    return show(visit, pages.groups_sheet(page, may_change=may(visit, "group"), now=visit.now))
+def _listing(kind: str, laid_out: Callable[..., Sheet]) -> Callable[[Visit], Response]:
+    """The page that lists all documents of a kind."""
+
+    def page(visit: Visit) -> Response:
+        found = ask(visit, f"list_{kind}s", limit=LINES, after=visit.query.get("after"))
+        return show(visit, laid_out(found, may_change=may(visit, kind), now=visit.now))
+
+    return page
 
 
-def jobs(visit: Visit) -> Response:
-    """All jobs."""
-    page = ask(visit, "list_jobs", limit=LINES, after=visit.query.get("after"))
-    return show(visit, pages.jobs_sheet(page, may_change=may(visit, "job"), now=visit.now))
-
-
-def exports(visit: Visit) -> Response:
-    """All data exports."""
-    page = ask(visit, "list_exports", limit=LINES, after=visit.query.get("after"))
-    return show(visit, pages.exports_sheet(page, may_change=may(visit, "export"), now=visit.now))
+groups = _listing("group", pages.groups_sheet)
+jobs = _listing("job", pages.jobs_sheet)
+exports = _listing("export", pages.exports_sheet)
 
 
 def authored(visit: Visit) -> Response:
@@ -155,10 +152,7 @@ def authored(visit: Visit) -> Response:
 
 
 def authored_page(
-    visit: Visit,
-    typed: str | None,
-    error: InvalidArgumentError | None,
-    sent: Mapping[str, str] | None = None,
+    visit: Visit, typed: str | None, error: InvalidArgumentError | None, sent: Mapping[str, str] | None = None
 ) -> Response:
     """One group, job or export, and what was wrong with its JSON or its form as it was typed.
 
@@ -205,11 +199,7 @@ def authored_page(
 
 
 def _new(
-    visit: Visit,
-    kind: str,
-    typed: str | None,
-    error: InvalidArgumentError | None,
-    sent: Mapping[str, str] | None,
+    visit: Visit, kind: str, typed: str | None, error: InvalidArgumentError | None, sent: Mapping[str, str] | None
 ) -> Sheet:
     can = may(visit, kind)
     variants = forms_of.VARIANTS[kind]

@@ -229,54 +229,41 @@ def _spot(tile: Tile, spot: Mapping[str, Any], name: ValueName | None, now: int)
 def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
     if not any(value is not None for row in data["rows"] for value in row["values"]):
         return {"state": "empty"}
-    names = [called(data, each) for each in data["names"]]
-    rows = [
-        {
-            "label": row["label"],
-            "href": f"/devices/{row['device_id']}",
-            "cells": [
-                _cell(said_text(value, name, unit_for(tile, name)))
-                | {
-                    "key": key_of(row["device_id"], name.name),
-                    "stale": is_stale(at_ms, now),
-                }
-                for name, value, at_ms in zip(names, row["values"], row["at_ms"], strict=True)
-            ],
-        }
-        for row in data["rows"]
-    ]
-    return _table(data, names, rows)
+
+    def cell(row: Mapping[str, Any], name: ValueName, at: int) -> View:
+        text = said_text(row["values"][at], name, unit_for(tile, name))
+        return _cell(text, key=key_of(row["device_id"], name.name), stale=is_stale(row["at_ms"][at], now))
+
+    return _table(data, cell)
 
 
 def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
     if not data["rows"]:
         return {"state": "empty", "message": "No device is in the source of this tile."}
+    return _table(data, lambda row, name, at: _cell(said_text(row["values"][at], name, name.symbol)))
+
+
+def _cell(text: str, *, key: str = "", stale: bool = False) -> View:
+    """A cell of a table; figures, dates and moments are not broken in the middle."""
+    return {"text": text, "key": key, "stale": stale, "whole": len(text) <= WHOLE_CHARACTERS or "\n" in text}
+
+
+def _table(data: Mapping[str, Any], cell: Callable[[Mapping[str, Any], ValueName, int], View]) -> View:
+    """A table with a row a device; of a single device, a row a name. ``cell`` makes the one of a row's name."""
     names = [called(data, each) for each in data["names"]]
+    columns = [each.display_name for each in names]
     rows = [
         {
             "label": row["label"],
             "href": f"/devices/{row['device_id']}",
-            "cells": [
-                _cell(said_text(value, name, name.symbol)) for name, value in zip(names, row["values"], strict=True)
-            ],
+            "cells": [cell(row, name, at) for at, name in enumerate(names)],
         }
         for row in data["rows"]
     ]
-    return _table(data, names, rows)
-
-
-def _cell(text: str) -> View:
-    """A cell of a table; figures, dates and moments are not broken in the middle."""
-    return {"text": text, "key": "", "stale": False, "whole": len(text) <= WHOLE_CHARACTERS or "\n" in text}
-
-
-def _table(data: Mapping[str, Any], names: Sequence[ValueName], rows: list[View]) -> View:
-    """A table with a row a device; of a single device, a row a name."""
-    columns = [each.display_name for each in names]
     if len(rows) != 1:
         return {"columns": ["Device", *columns], "rows": rows, "note": _more(data)}
     only = rows[0]
-    turned = [{"label": name, "href": "", "cells": [cell]} for name, cell in zip(columns, only["cells"], strict=True)]
+    turned = [{"label": name, "href": "", "cells": [each]} for name, each in zip(columns, only["cells"], strict=True)]
     return {"columns": ["Name", only["label"]], "head_href": only["href"], "rows": turned, "note": ""}
 
 

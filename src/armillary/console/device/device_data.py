@@ -65,13 +65,7 @@ def _raw(visit: Visit, device_id: str) -> dict[str, Any] | None:
         return None
     end_ms = (visit.now + 60) * 1000
     found = ask(
-        visit,
-        "device_raw",
-        device_id=device_id,
-        metric=name,
-        start_ms=end_ms - DAY_MS,
-        end_ms=end_ms,
-        limit=MOST_RAW,
+        visit, "device_raw", device_id=device_id, metric=name, start_ms=end_ms - DAY_MS, end_ms=end_ms, limit=MOST_RAW
     )
     items = found["items"][-pages_device_data.RAW_VALUES :][::-1]
     label = visit.sources.hub.called(device_id)(name)

@@ -284,13 +284,7 @@ def steps(last: Mapping[str, Any] | None) -> tuple[StepLine, ...]:
     if last is None:
         return ()
     return tuple(
-        StepLine(
-            step["number"],
-            step["name"],
-            step["prevents"],
-            state_of(STEP, step["result"]),
-            step["detail"],
-        )
+        StepLine(step["number"], step["name"], step["prevents"], state_of(STEP, step["result"]), step["detail"])
         for step in last["steps"]
     )
 

@@ -143,23 +143,11 @@ def _raw(raw: Mapping[str, Any]) -> Section:
 
 
 def _properties(found: Mapping[str, Any]) -> Section:
-    rows = []
-    for each in found["properties"]:
-        answer = "" if each["code"] is None else f"answered {each['code']}"
-        reason = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
-        rows.append(
-            (
-                named_cell(each["label"]),
-                value_cell(each["label"], each["desired"]),
-                value_cell(each["label"], each["reported"]),
-                sheet.state(STATE, each["state"], reason),
-            )
-        )
     return Section(
         title="Properties",
         note="wanted, reported, and what the device answered",
         columns=("Property", "Desired", "Reported", "State"),
-        rows=rows,
+        rows=property_rows(found),
         none="Its template has none." if found["template"] else "Without a template, what it reports is below.",
     )
 
@@ -167,10 +155,7 @@ def _properties(found: Mapping[str, Any]) -> Section:
 def _unmodelled(found: Mapping[str, Any]) -> Section:
     rows = [(sheet.text(name), json_cell(value)) for name, value in sorted(found["unmodelled_properties"].items())]
     return Section(
-        title="Reported, and not in the template",
-        columns=("Property", "Reported"),
-        rows=rows,
-        none="Nothing.",
+        title="Reported, and not in the template", columns=("Property", "Reported"), rows=rows, none="Nothing."
     )
 
 
@@ -191,11 +176,7 @@ def _cloud(found: Mapping[str, Any]) -> Section:
 
 def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     rows = [
-        (
-            Cell(at=moment(line["at"], now)),
-            sheet.text(line["detail"].get("method", "")),
-            sheet.text(line["actor"]),
-        )
+        (Cell(at=moment(line["at"], now)), sheet.text(line["detail"].get("method", "")), sheet.text(line["actor"]))
         for line in lines
     ]
     return Section(
@@ -207,11 +188,20 @@ def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     )
 
 
+def property_rows(found: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
+    """Properties that a device's template has: wanted, reported, and what the device answered."""
+    rows = []
+    for each in found["properties"]:
+        answer = "" if each["code"] is None else f"answered {each['code']}"
+        reason = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
+        sides = (value_cell(each["label"], each[side]) for side in ("desired", "reported"))
+        rows.append((named_cell(each["label"]), *sides, sheet.state(STATE, each["state"], reason)))
+    return rows
+
+
 def named_cell(label: Mapping[str, Any], *, href: str = "") -> Cell:
     """What a value is called, with its machine name below where that is another."""
-    display = label["display_name"]
-    machine = label["name"].removeprefix("cloud.")
-    return sheet.text(display, href=href, reason=machine if display != machine else "")
+    return sheet.named(label["name"].removeprefix("cloud."), label["display_name"], href=href)
 
 
 def value_cell(label: Mapping[str, Any], value: Any) -> Cell:

@@ -24,13 +24,7 @@ DECOMMISSIONED: Final = "decommissioned"
 
 # A button's verb -> the area whose role it needs (``source_api.ROUTES``).
 VERBS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "revoke": "device",
-        "restore": "device",
-        "release": "release",
-        "decommission": "decommission",
-        "offer": "offer",
-    }
+    {"revoke": "device", "restore": "device", "release": "release", "decommission": "decommission", "offer": "offer"}
 )
 
 # What a manufacturing state means to a person.

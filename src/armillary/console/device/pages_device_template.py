@@ -69,10 +69,7 @@ def review_sheet(device_id: str, label: str, chosen: str, found: Mapping[str, An
         buttons=(Button(label="Back to the twin", href=place(device_id, "twin")),),
         sections=(
             Section(
-                title="What it loses",
-                columns=("Loses",),
-                rows=[(sheet.text(each),) for each in words],
-                none="Nothing.",
+                title="What it loses", columns=("Loses",), rows=[(sheet.text(each),) for each in words], none="Nothing."
             ),
         ),
         forms=(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -52,7 +51,6 @@ class TwinView:
     lines: tuple[TwinLine, ...]
     desired_version: str
     reported_version: str
-    desired_json: str
 
 
 def chart(name: ValueName, points: Sequence[Sequence[Any]], start_ms: int, end_ms: int) -> dict[str, Any]:
@@ -113,12 +111,7 @@ def twin_view(twin: Mapping[str, Any], called: Callable[[str], Mapping[str, Any]
                 kind,
             )
         )
-    return TwinView(
-        tuple(lines),
-        _version(twin["desired"]),
-        _version(twin["reported"]),
-        json.dumps(desired, indent=2, ensure_ascii=False, sort_keys=True),
-    )
+    return TwinView(tuple(lines), _version(twin["desired"]), _version(twin["reported"]))
 
 
 def _agreement(desired: Mapping[str, Any], reported: Mapping[str, Any], name: str) -> tuple[str, str]:

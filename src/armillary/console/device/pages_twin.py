@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from armillary.api.http.json_body import strict_json
-from armillary.console.device.pages_device_data import STATE, named_cell, place, value_cell
+from armillary.console.device.pages_device_data import place, property_rows
 from armillary.console.device.pages_hub import twin_view
 from armillary.console.device.pages_value_fields import typed_value, value_field
 from armillary.console.frame import sheet
@@ -160,21 +160,10 @@ def twin_sheet(
 def _properties(
     found: Mapping[str, Any], capabilities: Sequence[Mapping[str, Any]], desired: Mapping[str, Any]
 ) -> Section:
-    rows = []
-    for each in found["properties"]:
-        answer = "" if each["code"] is None else f"answered {each['code']}"
-        words = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
-        rows.append(
-            (
-                named_cell(each["label"]),
-                value_cell(each["label"], each["desired"]),
-                value_cell(each["label"], each["reported"]),
-                sheet.state(STATE, each["state"], words),
-            )
-        )
     known = {each["name"].partition(".")[0] for each in capabilities}
     others = dict(found["unmodelled_properties"])
     wanted = {name: value for name, value in desired.items() if name not in known}
+    rows = property_rows(found)
     rows += [
         (
             sheet.text(name),
@@ -373,12 +362,7 @@ def review_sheet(
         label="Send anyway" if conflict is not None else "Send",
         fields=(),
         shown=json.dumps(patch, ensure_ascii=False, indent=2),
-        hidden=(
-            ("kind", kind),
-            ("wanted", json_text(wanted)),
-            ("patch", json_text(patch)),
-            *seen(twin),
-        ),
+        hidden=(("kind", kind), ("wanted", json_text(wanted)), ("patch", json_text(patch)), *seen(twin)),
         primary=True,
     )
     when = "It is connected and is told at once." if connected else "It is not connected: it is told when it connects."
@@ -402,11 +386,7 @@ def conflict_words(conflict: Sequence[tuple[str, Any, Any]]) -> str:
 
 
 def _change_section(
-    title: str,
-    note: str,
-    found: Sequence[tuple[str, Any, Any]],
-    none: str,
-    capabilities: Sequence[Mapping[str, Any]],
+    title: str, note: str, found: Sequence[tuple[str, Any, Any]], none: str, capabilities: Sequence[Mapping[str, Any]]
 ) -> Section:
     called = {each["name"]: each["display_name"] for each in capabilities}
     rows = [

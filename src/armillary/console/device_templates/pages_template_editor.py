@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from armillary.console.device_templates.pages_templates import named_cell, schema_words, unit_cell
+from armillary.console.device_templates.pages_templates import value_cells
 from armillary.console.frame import sheet
 from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
 from armillary.console.frame.model import ModelEditor, models_text
@@ -97,11 +97,7 @@ def draft_sentence(found: Mapping[str, Any], upcoming: Mapping[str, Any] | None)
 
 
 def draft_sheet(
-    found: Mapping[str, Any],
-    upcoming: Mapping[str, Any] | None,
-    forms: Mapping[str, Form],
-    *,
-    may_change: bool,
+    found: Mapping[str, Any], upcoming: Mapping[str, Any] | None, forms: Mapping[str, Form], *, may_change: bool
 ) -> Sheet:
     """The editor of a draft.
 
@@ -142,10 +138,7 @@ def _remove(found: Mapping[str, Any], what: str, name: str) -> Cell:
 def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -> Section:
     rows = [
         (
-            named_cell(each),
-            sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
-            sheet.text(schema_words(each["schema"]) or "none", reason=_limit_words(each["limits"])),
-            unit_cell(each),
+            *value_cells(each, _limit_words(each["limits"]), "none"),
             *((_remove(found, "capability", each["name"]),) if may_change else ()),
         )
         for each in found["capabilities"]
@@ -164,18 +157,9 @@ def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | No
 def _cloud(found: Mapping[str, Any], beside: set[str], *, may_change: bool, form: Form | None) -> Section:
     rows = []
     for each in found["cloud_properties"]:
-        words = _limit_words(each)
         way = _remove(found, "cloud", each["name"]) if each["name"] in beside else sheet.text("in the model")
         initial = "none" if each["initial"] is None else str(each["initial"])
-        rows.append(
-            (
-                named_cell(each),
-                sheet.text(schema_words(each["schema"]), reason=words),
-                unit_cell(each),
-                sheet.text(initial),
-                *((way,) if may_change else ()),
-            )
-        )
+        rows.append((*value_cells(each, _limit_words(each)), sheet.text(initial), *((way,) if may_change else ())))
     return Section(
         title="Cloud properties",
         note="what operators keep of each device; devices never see them",

@@ -39,10 +39,7 @@ def difference_section(difference: Mapping[str, Any] | None, version: int) -> Se
 def losses_section(found: Mapping[str, Any], labels: Mapping[str, str]) -> Section:
     """Devices that would lose something, each with what."""
     rows = [
-        (
-            sheet.text(labels.get(each["device_id"], each["device_id"]), href=f"/devices/{each['device_id']}"),
-            sheet.text("; ".join(loss_words(each))),
-        )
+        (sheet.device(each["device_id"], labels), sheet.text("; ".join(loss_words(each))))
         for each in found["named"][:NAMED]
     ]
     more = found["losing"] - len(rows)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from armillary.console.frame import sheet
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, next_href, place
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.words import counted, grouped, joined
 
 
@@ -25,45 +25,25 @@ def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> S
         )
         for item in items
     ]
-    section = Section(
-        title="Device templates",
-        columns=("Template", "Capabilities", "Cloud properties", "Published", "Changed", "By"),
-        rows=found,
-        none="",
-        next_href=next_href("/templates", page["next"]),
-        sorts=True,
-    )
-    return Sheet(
-        place="Templates",
-        title=f"{counted(len(items), 'device template')}." if items else "No device template yet.",
-        detail="" if items else "A device template says what devices of a kind send, report and do: models in DTDL.",
-        buttons=(Button(label="New template", href="/new-template"),) if may_change else (),
-        sections=(section,) if items else (),
-        command="" if items else "armillary template import --help",
+    return sheet.list_sheet(
+        "Templates",
+        ("Template", "Capabilities", "Cloud properties", "Published", "Changed", "By"),
+        found,
+        path="/templates",
+        cursor=page["next"],
+        says=f"{counted(len(items), 'device template')}." if items else "No device template yet.",
+        new=Button(label="New template", href="/new-template") if may_change else None,
+        command="armillary template import --help",
+        detail="A device template says what devices of a kind send, report and do: models in DTDL.",
+        heading="Device templates",
     )
 
 
 def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, Any]], *, may_change: bool) -> Sheet:
     """One template: what it has, and who has it."""
     name, version = found["name"], found["version"]
-    capabilities = [
-        (
-            named_cell(each),
-            sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
-            sheet.text(schema_words(each["schema"])),
-            unit_cell(each),
-            sheet.text(", ".join(each["types"])),
-        )
-        for each in found["capabilities"]
-    ]
-    cloud = [
-        (
-            named_cell(each),
-            sheet.text(schema_words(each["schema"])),
-            unit_cell(each),
-        )
-        for each in found["cloud_properties"]
-    ]
+    capabilities = [(*value_cells(each), sheet.text(", ".join(each["types"]))) for each in found["capabilities"]]
+    cloud = [value_cells(each) for each in found["cloud_properties"]]
     versions = [
         Button(label=f"Version {each}", href=f"{place('template', name)}?version={each}")
         for each in found["published_versions"][-5:]
@@ -109,17 +89,22 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
             Section(
                 title="Devices",
                 columns=("Device", "Version"),
-                rows=[(sheet.text(label, href=f"/devices/{each}"), sheet.text(of)) for each, label, of in devices],
+                rows=[(sheet.device(each, {each: label}), sheet.text(of)) for each, label, of in devices],
                 none="No device has this template yet: armillary template assign",
             ),
         ),
     )
 
 
-def named_cell(found: Mapping[str, Any]) -> Cell:
-    """What something is called, its name below where that differs."""
-    name, shown = found["name"], found["display_name"] or found["name"]
-    return sheet.text(shown, reason="" if shown == name else name)
+def value_cells(found: Mapping[str, Any], reason: str = "", none: str = "") -> tuple[Cell, ...]:
+    """What a capability or cloud property is called, its kind where it has one, its schema (or ``none``) and unit."""
+    kind = found["kind"] + (" (writable)" if found["writable"] else "") if "kind" in found else None
+    return (
+        sheet.named(found["name"], found["display_name"]),
+        *((sheet.text(kind),) if kind is not None else ()),
+        sheet.text(schema_words(found["schema"]) or none, reason=reason),
+        unit_cell(found),
+    )
 
 
 def unit_cell(found: Mapping[str, Any]) -> Cell:

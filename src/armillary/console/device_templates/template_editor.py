@@ -80,12 +80,7 @@ def make(visit: Visit, form: Form) -> Response:
 
 
 def _new(
-    visit: Visit,
-    sent: Mapping[str, str],
-    text: str,
-    found: Report | None,
-    wrong: Wrong | None,
-    status: int = 400,
+    visit: Visit, sent: Mapping[str, str], text: str, found: Report | None, wrong: Wrong | None, status: int = 400
 ) -> Response:
     editor = ModelEditor(text=text, report_href=f"{pages.NEW}/report", check_href=f"{pages.NEW}/check", report=found)
     return show(visit, pages.new_sheet(sent, editor, wrong), status if wrong or found else 200)

@@ -20,12 +20,7 @@ EXAMPLE: Final[Mapping[str, Any]] = {
     "@type": "Interface",
     "displayName": "Thermostat",
     "contents": [
-        {
-            "@type": ["Telemetry", "Temperature"],
-            "name": "temperature",
-            "schema": "double",
-            "unit": "degreeCelsius",
-        },
+        {"@type": ["Telemetry", "Temperature"], "name": "temperature", "schema": "double", "unit": "degreeCelsius"},
         {"@type": "Property", "name": "interval_s", "schema": "integer", "writable": True},
     ],
 }

@@ -18,7 +18,7 @@ from armillary.api.http.json_body import strict_json
 from armillary.console.frame.form import Form
 from armillary.console.frame.states import State, state_of
 from armillary.console.frame.values import json_text
-from armillary.console.frame.words import Moment, ShortId, moment
+from armillary.console.frame.words import Moment, ShortId, moment, short_id
 from armillary.errors import InvalidArgumentError
 
 # A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
@@ -194,6 +194,56 @@ def place(kind: str, document_id: str, *more: str) -> str:
 def next_href(path: str, cursor: Any, query: Mapping[str, str] = MappingProxyType({})) -> str:
     """Where the next page is; "" where there is none."""
     return f"{path}?{urlencode({**query, 'after': cursor})}" if cursor else ""
+
+
+def named(name: str, display_name: str | None, *, href: str = "") -> Cell:
+    """A cell with what something is called, its machine name below where that is another."""
+    shown = display_name or name
+    return text(shown, href=href, reason=name if shown != name else "")
+
+
+def device(device_id: str, labels: Mapping[str, str]) -> Cell:
+    """A cell with a device by what it is called, which leads to its page."""
+    return text(labels.get(device_id) or short_id(device_id).short, href=f"/devices/{device_id}")
+
+
+def list_sheet(
+    title: str,
+    columns: tuple[str, ...],
+    found: Sequence[Sequence[Cell]],
+    *,
+    path: str,
+    cursor: str | None,
+    says: str,
+    new: Button | None,
+    command: str,
+    detail: str = "",
+    heading: str = "",
+) -> Sheet:
+    """A page with all documents of a kind.
+
+    Args:
+        title: Of the place.
+        columns: Of the table.
+        found: Its rows; without any the page says how the first is made.
+        path: Where the list is.
+        cursor: Of the next page; None on the last.
+        says: The first line.
+        new: The way to a new one; None where the operator may make none.
+        command: The command that makes one, said where there is none.
+        detail: What such a document is, said there, too.
+        heading: Of the table, where that is not the place's name.
+    """
+    next_page = next_href(path, cursor)
+    section = Section(title=heading or title, columns=columns, rows=found, none="", next_href=next_page, sorts=True)
+    return Sheet(
+        place=title,
+        title=says,
+        detail="" if found else detail,
+        buttons=(new,) if new is not None else (),
+        sections=(section,) if found else (),
+        command="" if found else command,
+    )
 
 
 def json_cell(value: Any) -> Cell:

@@ -182,10 +182,7 @@ def device_sheet(
         notices.append(("attention", text))
     if not found["certificate_known"]:
         notices.append(
-            (
-                "attention",
-                "Only the thumbprint of its certificate is known: it cannot connect before the hub has it.",
-            )
+            ("attention", "Only the thumbprint of its certificate is known: it cannot connect before the hub has it.")
         )
     return Sheet(
         place="Devices",

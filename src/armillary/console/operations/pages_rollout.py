@@ -213,13 +213,7 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
     )
 
 
-def rollout_page(
-    rollout: Mapping[str, Any],
-    *,
-    may_act: bool,
-    role: str,
-    now: int,
-) -> RolloutPage:
+def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: int) -> RolloutPage:
     """One roll-out in full.
 
     Args:

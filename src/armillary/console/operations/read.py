@@ -43,12 +43,7 @@ def updates(visit: Visit) -> Response:
 def rollout(visit: Visit) -> Response:
     """One roll-out."""
     found = visit.sources.updates.rollout(visit.params["rollout_id"])
-    view = pages_rollout.rollout_page(
-        found,
-        may_act=may(visit, "update"),
-        role=visit.operator.role,
-        now=visit.now,
-    )
+    view = pages_rollout.rollout_page(found, may_act=may(visit, "update"), role=visit.operator.role, now=visit.now)
     failed = visit.sources.updates.troubles(found["rollout_id"], limit=TROUBLE_LINES)
     names = visit.sources.application.labels([each["device_id"] for each in failed])
     return visit.page("rollout.html", view=view, troubles=pages_rollout.troubles(failed, names, visit.now))
@@ -113,9 +108,7 @@ def settings(visit: Visit) -> Response:
 
 
 def settings_page(
-    visit: Visit,
-    new_token: dict[str, Any] | None = None,
-    new_enrolment: pages_catalog.NewEnrolment | None = None,
+    visit: Visit, new_token: dict[str, Any] | None = None, new_enrolment: pages_catalog.NewEnrolment | None = None
 ) -> Response:
     """The settings page; right after a token was made, with its secret."""
     house, now = visit.sources.house, visit.now

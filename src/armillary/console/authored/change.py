@@ -52,7 +52,7 @@ def keep_rule(visit: Visit, form: Form) -> Response:
     try:
         visit.sources.application.keep(visit.operator, "rule", rule_id, parsed(text), form.get("etag", ""))
     except InvalidArgumentError as error:
-        return read.rule_page(visit, text, error)
+        return read.rule_page(visit, read.Refused(error, json=text))
     return done(place("rule", rule_id), "kept")
 
 
@@ -85,7 +85,7 @@ def keep_json(visit: Visit, form: Form) -> Response:
             document_id = slug(form.get("id", "") or str(body.get("name", kind)), frozenset())
         visit.sources.application.keep(visit.operator, kind, document_id, body, form.get("etag", ""))
     except InvalidArgumentError as error:
-        return read.authored_page(visit, text, error)
+        return read.authored_page(visit, read.Refused(error, json=text))
     return done(place(kind, document_id), "created" if is_new else "kept")
 
 
@@ -110,7 +110,7 @@ def keep_form(visit: Visit, form: Form) -> Response:
             etag = form.get("etag", "")
         visit.sources.application.keep(visit.operator, kind, document_id, body, etag)
     except InvalidArgumentError as error:
-        return read.authored_page(visit, None, error, form)
+        return read.authored_page(visit, read.Refused(error, form=form))
     return done(place(kind, document_id), "created" if is_new else "kept")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from armillary.console.authored.catalog_choice import catalog_words
 from armillary.console.frame import sheet
-from armillary.console.frame.form import Form
-from armillary.console.frame.sheet import Button, Cell, Editor, Section, Sheet, place
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, place
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
 from armillary.console.frame.words import counted, grouped, joined
 
@@ -69,15 +69,7 @@ def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Shee
     return _list("group", page, found, ("Group", "Members", "Catalog", "Changed", "By"), may_change=may_change)
 
 
-def group_sheet(
-    document: Mapping[str, Any],
-    members: Mapping[str, Any],
-    labels: Mapping[str, str],
-    *,
-    may_change: bool,
-    forms: tuple[Form, ...],
-    editor: Editor | None,
-) -> Sheet:
+def group_sheet(document: Mapping[str, Any], members: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
     """One group and who is in it now."""
     items = members["items"]
     names = list(items[0]["values"]) if items else []
@@ -90,18 +82,12 @@ def group_sheet(
         for each in items
     ]
     more = " or more" if members["next"] else ""
-    return Sheet(
-        place="Groups",
-        crumbs=(("Groups", "/groups"),),
-        title=f"{document['body']['name']}: {counted(len(items), 'device')}{more} now.",
+    return _document_sheet(
+        "group",
+        document,
+        f"{document['body']['name']}: {counted(len(items), 'device')}{more} now.",
+        Section(title="Devices", columns=("Device", "Health", *names), rows=found, none="No devices match."),
         detail=filters_words(document["body"]),
-        buttons=_delete("group", document) if may_change else (),
-        sections=(
-            Section(title="Devices", columns=("Device", "Health", *names), rows=found, none="No devices match."),
-        ),
-        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
-        forms=forms,
-        editor=editor,
     )
 
 
@@ -146,43 +132,32 @@ def job_sheet(
     runs: Sequence[Mapping[str, Any]],
     results: Sequence[Mapping[str, Any]],
     labels: Mapping[str, str],
-    *,
-    may_change: bool,
-    forms: tuple[Form, ...],
-    editor: Editor | None,
     now: int,
 ) -> Sheet:
     """One job, its runs, and what became of each device in the newest."""
     body, job_id, newest = document["body"], document["id"], document["run"]
-    buttons: tuple[Button, ...] = ()
     is_running = newest is not None and newest["state"] == "running"
-    if may_change:
-        begin = Button(label="Run now", href=place("job", job_id, "run"), primary=True)
-        again = Button(label="Run for failed", href=f"{place('job', job_id, 'run')}?only=failed")
-        cancel = Button(
-            label="Cancel run",
-            post=place("job", job_id, "cancel"),
-            fields=(("number", str(newest["number"]) if newest else ""),),
-            danger=True,
-        )
-        failed = newest is not None and newest["counts"]["failed"] > 0
-        buttons = (cancel,) if is_running else (begin, *((again,) if failed else ()), *_delete("job", document))
+    run = place("job", job_id, "run")
+    buttons = [Button(label="Run now", href=run, primary=True)]
+    if newest is not None and newest["counts"]["failed"] > 0:
+        buttons.append(Button(label="Run for failed", href=f"{run}?only=failed"))
+    if is_running:
+        number, post = str(newest["number"]), place("job", job_id, "cancel")
+        buttons = [Button(label="Cancel run", post=post, fields=(("number", number),), danger=True)]
     said = f"{body['name']}: {action_words(body['action'])} on group {body['group']}."
     if newest:
         counts = ", ".join(f"{grouped(count)} {RESULT[word].word}" for word, count in newest["counts"].items() if count)
         said = f"{body['name']}: run {newest['number']} {state_of(RUN, newest['state']).word}; {counts or 'no device'}."
-    return Sheet(
-        place="Jobs",
-        crumbs=(("Jobs", "/jobs"),),
-        title=said,
+    made = _document_sheet(
+        "job",
+        document,
+        said,
+        _results_section(results, labels, now),
+        _runs_section(runs, now),
         detail=f"It {action_words(body['action'])} on group {body['group']}." if newest else "",
-        buttons=buttons,
-        sections=(_results_section(results, labels, now), _runs_section(runs, now)),
-        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
-        forms=forms,
-        editor=editor,
         every_s=RUNNING_EVERY_S if is_running else 0,
     )
+    return replace(made, buttons=(*buttons, *(made.buttons if not is_running else ())))
 
 
 def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, str], now: int) -> Section:
@@ -258,34 +233,21 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
     )
 
 
-def export_sheet(
-    document: Mapping[str, Any],
-    letters: Sequence[Mapping[str, Any]],
-    *,
-    may_change: bool,
-    forms: tuple[Form, ...],
-    editor: Editor | None,
-) -> Sheet:
+def export_sheet(document: Mapping[str, Any], letters: Sequence[Mapping[str, Any]]) -> Sheet:
     """One data export, how it is doing, what was refused for good."""
     body, word = document["body"], state_of(EXPORT, document["status"]["state"]).word
     status = [(sheet.text(name.replace("_", " ")), sheet.code(value)) for name, value in document["status"].items()]
-    return Sheet(
-        place="Exports",
-        crumbs=(("Exports", "/exports"),),
-        title=f"{body['name']}: {body['source']} to {body['destination']['kind']}, {word}.",
-        buttons=_delete("export", document) if may_change else (),
-        sections=(
-            Section(title="How it is doing", columns=("What", "Value"), rows=status, none="Nothing is known."),
-            Section(
-                title="Dead letters",
-                columns=("Number", "Why"),
-                rows=[(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters],
-                none="Nothing was refused for good.",
-            ),
+    return _document_sheet(
+        "export",
+        document,
+        f"{body['name']}: {body['source']} to {body['destination']['kind']}, {word}.",
+        Section(title="How it is doing", columns=("What", "Value"), rows=status, none="Nothing is known."),
+        Section(
+            title="Dead letters",
+            columns=("Number", "Why"),
+            rows=[(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters],
+            none="Nothing was refused for good.",
         ),
-        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
-        forms=forms,
-        editor=editor,
     )
 
 
@@ -313,8 +275,21 @@ def _list(
     )
 
 
-def _delete(kind: str, document: Mapping[str, Any]) -> tuple[Button, ...]:
-    return (Button(label="Delete", href=place(kind, document["id"], "delete"), danger=True),)
+def _document_sheet(
+    kind: str, document: Mapping[str, Any], title: str, *sections: Section, detail: str = "", every_s: int = 0
+) -> Sheet:
+    """The page of one document, with what whoever may change it can do; its forms are added by ``read.py``."""
+    name = f"{kind.capitalize()}s"
+    return Sheet(
+        place=name,
+        crumbs=((name, f"/{kind}s"),),
+        title=title,
+        detail=detail,
+        buttons=(Button(label="Delete", href=place(kind, document["id"], "delete"), danger=True),),
+        sections=sections,
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
+        every_s=every_s,
+    )
 
 
 def _value(filtered: Mapping[str, Any]) -> str:

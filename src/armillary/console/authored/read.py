@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.responses import Response
@@ -29,6 +30,15 @@ RESULTS = 200
 CHOICES = 1000
 STATUSES = ("open", "acknowledged", "all")
 KINDS = ("group", "job", "export")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was sent and refused, with why: the JSON that was typed, or the form."""
+
+    error: InvalidArgumentError
+    json: str | None = None
+    form: Mapping[str, str] | None = None
 
 
 def kind_of(visit: Visit) -> str:
@@ -76,11 +86,11 @@ def rule_form_page(visit: Visit, document: dict[str, Any], error: InvalidArgumen
 
 def rule(visit: Visit) -> Response:
     """One rule."""
-    return rule_page(visit, None, None)
+    return rule_page(visit, None)
 
 
-def rule_page(visit: Visit, typed: str | None, error: InvalidArgumentError | None) -> Response:
-    """One rule, and what was wrong with its JSON as it was typed."""
+def rule_page(visit: Visit, refused: Refused | None) -> Response:
+    """One rule, and what was wrong with its JSON."""
     rule_id = visit.params["rule_id"]
     document = ask(visit, "show_rule", rule_id=rule_id)
     can = may(visit, "rule")
@@ -92,11 +102,11 @@ def rule_page(visit: Visit, typed: str | None, error: InvalidArgumentError | Non
         ids = [each["device_id"] for each in page["items"]]
     labels = visit.sources.application.labels(ids)
     devices = [(each, labels.get(each, each[:12])) for each in ids]
-    editor = _editor(document, place("rule", rule_id), typed, error) if can else None
+    editor = _editor(document, place("rule", rule_id), refused) if can else None
     made = pages_rules.rule_sheet(
         document, devices, alerts, may_change=can, editor=editor, catalogs=catalogs(visit), now=visit.now
     )
-    return show(visit, made, 400 if error else 200)
+    return show(visit, made, 400 if refused else 200)
 
 
 def trace(visit: Visit) -> Response:
@@ -148,114 +158,83 @@ exports = _listing("export", pages.exports_sheet)
 
 def authored(visit: Visit) -> Response:
     """One group, job or export."""
-    return authored_page(visit, None, None)
+    return authored_page(visit, None)
 
 
-def authored_page(
-    visit: Visit, typed: str | None, error: InvalidArgumentError | None, sent: Mapping[str, str] | None = None
-) -> Response:
-    """One group, job or export, and what was wrong with its JSON or its form as it was typed.
-
-    Args:
-        visit: Of the operator.
-        typed: The JSON that was refused.
-        error: Why it, or the form, was refused.
-        sent: The form that was refused.
-    """
+def authored_page(visit: Visit, refused: Refused | None) -> Response:
+    """One group, job or export, or a new one, and what was wrong with what was sent."""
     kind, document_id = kind_of(visit), visit.params["document_id"]
-    status = 400 if error else 200
-    if document_id == "new":
-        return show(visit, _new(visit, kind, typed, error, sent), status)
-    can = may(visit, kind)
-    application = visit.sources.application
-    question = {"group": None, "job": "show_job", "export": "show_export"}[kind]
-    document = (
-        application.document(kind, document_id)
-        if question is None
-        else ask(visit, question, **{f"{kind}_id": document_id})
-    )
+    new = document_id == "new"
+    document, page = _new(visit, kind, refused) if new else _found(visit, kind, document_id)
     post = place(kind, document_id)
-    forms: tuple[Form, ...] = ()
-    editor = None
-    if can:
-        forms = _forms(visit, kind, document["body"], f"{post}/form", document["etag"], error, sent)
-        editor = _editor(document, post, typed, None if sent is not None else error)
+    if not may(visit, kind):
+        page = replace(page, buttons=())
+    else:
+        editor = _editor(document, post, refused)
+        if new:
+            editor = replace(editor, is_new=True, name=visit.query.get("name", ""))
+        page = replace(page, forms=_forms(visit, kind, document, f"{post}/form", refused), editor=editor)
+    return show(visit, page, 400 if refused else 200)
+
+
+def _found(visit: Visit, kind: str, document_id: str) -> tuple[Mapping[str, Any], Sheet]:
+    application = visit.sources.application
     if kind == "group":
+        document: Mapping[str, Any] = application.document(kind, document_id)
         members = ask(visit, "group_members", group_id=document_id, limit=LINES)
         labels = application.labels([each["device_id"] for each in members["items"]])
-        page = pages.group_sheet(document, members, labels, may_change=can, forms=forms, editor=editor)
-    elif kind == "job":
-        runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS, after=None)["items"]
-        number = runs[0]["number"] if runs else None
-        results = ask(visit, "list_results", job_id=document_id, number=number, limit=RESULTS)["items"] if runs else []
-        labels = application.labels([each["device_id"] for each in results])
-        page = pages.job_sheet(
-            document, runs, results, labels, may_change=can, forms=forms, editor=editor, now=visit.now
-        )
-    else:
+        return document, pages.group_sheet(document, members, labels)
+    document = ask(visit, f"show_{kind}", **{f"{kind}_id": document_id})
+    if kind == "export":
         letters = ask(visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"]
-        page = pages.export_sheet(document, letters, may_change=can, forms=forms, editor=editor)
-    return show(visit, page, status)
+        return document, pages.export_sheet(document, letters)
+    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS, after=None)["items"]
+    number = runs[0]["number"] if runs else None
+    results = ask(visit, "list_results", job_id=document_id, number=number, limit=RESULTS)["items"] if runs else []
+    labels = application.labels([each["device_id"] for each in results])
+    return document, pages.job_sheet(document, runs, results, labels, visit.now)
 
 
-def _new(
-    visit: Visit, kind: str, typed: str | None, error: InvalidArgumentError | None, sent: Mapping[str, str] | None
-) -> Sheet:
-    can = may(visit, kind)
+def _new(visit: Visit, kind: str, refused: Refused | None) -> tuple[Mapping[str, Any], Sheet]:
     variants = forms_of.VARIANTS[kind]
-    chosen = (sent or {}).get("variant") or visit.query.get("kind", "")
+    chosen = ((refused and refused.form) or {}).get("variant") or visit.query.get("kind", "")
     variant = chosen if chosen in variants else next(iter(variants), "")
     body = forms_of.begin(kind, variant)
     names = catalogs(visit)
     body["catalog"] = names[0] if len(names) == 1 else None  # seen by whoever writes JSON
-    path = f"/{kind}s/new"
-    editor = Editor(
-        post=path,
-        etag="",
-        text=sheet.pretty(body) if typed is None else typed,
-        is_new=True,
-        name=visit.query.get("name", ""),
-        error=None if sent is not None else error,
-    )
-    return Sheet(
+    page = Sheet(
         place=f"{kind.capitalize()}s",
         crumbs=((f"{kind.capitalize()}s", f"/{kind}s"),),
         title=f"New {pages.WORD[kind]}",
         detail=f"The same as a file: armillary {kind} create --file",
-        links=tuple((words, f"{path}?kind={each}", each == variant) for each, words in variants.items()),
-        forms=_forms(visit, kind, body, f"{path}/form", "", error, sent) if can else (),
-        editor=editor if can else None,
+        links=tuple((words, f"/{kind}s/new?kind={each}", each == variant) for each, words in variants.items()),
     )
+    return {"body": body, "etag": ""}, page
 
 
 def _forms(
-    visit: Visit,
-    kind: str,
-    body: Mapping[str, Any],
-    post: str,
-    etag: str,
-    error: InvalidArgumentError | None,
-    sent: Mapping[str, str] | None,
+    visit: Visit, kind: str, document: Mapping[str, Any], post: str, refused: Refused | None
 ) -> tuple[Form, ...]:
+    groups = ask(visit, "list_groups", limit=CHOICES, after=None)["items"] if kind != "group" else ()
+    templates = ask(visit, "list_templates", limit=CHOICES)["items"] if kind == "group" else ()
+    sent = refused.form if refused else None
     found = forms_of.form(
         kind,
-        body,
+        document["body"],
         post=post,
-        etag=etag if sent is None else sent.get("etag", ""),
-        groups=[
-            (each["id"], each["body"]["name"])
-            for each in (ask(visit, "list_groups", limit=CHOICES, after=None)["items"] if kind != "group" else ())
-        ],
+        etag=document["etag"] if sent is None else sent.get("etag", ""),
+        groups=[(each["id"], each["body"]["name"]) for each in groups],
         catalogs=catalogs(visit),
-        templates=[
-            each["name"] for each in (ask(visit, "list_templates", limit=CHOICES)["items"] if kind == "group" else ())
-        ],
+        templates=[each["name"] for each in templates],
         sent=sent,
-        error=None if sent is None else error,
+        error=refused.error if refused and sent is not None else None,
     )
     return () if found is None else (found,)
 
 
-def _editor(document: Mapping[str, Any], post: str, typed: str | None, error: InvalidArgumentError | None) -> Editor:
+def _editor(document: Mapping[str, Any], post: str, refused: Refused | None) -> Editor:
+    typed = refused.json if refused else None
     text = sheet.pretty(document["body"]) if typed is None else typed
-    return Editor(post=post, etag=document["etag"], text=text, error=error)
+    return Editor(
+        post=post, etag=document["etag"], text=text, error=refused.error if refused and refused.form is None else None
+    )

@@ -7,8 +7,6 @@ that attest and for hub devices alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -16,7 +14,8 @@ from starlette.responses import Response
 from armillary.api.native.service.requests import TwinBody
 from armillary.console.device import device_template, pages_device_template, pages_twin
 from armillary.console.device.device_data import known
-from armillary.console.device.pages_device_data import place, root_crumb
+from armillary.console.device.pages_device_data import place
+from armillary.console.device.pages_twin import TwinDevice
 from armillary.console.frame.acting import Form, permit
 from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.console import Visit
@@ -24,42 +23,9 @@ from armillary.console.frame.flash import done
 from armillary.console.frame.form import Form as FormView, Wrong, wrong_of
 from armillary.console.frame.sheet import parsed
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.wire.hub.credentials import is_attested_id
 
 # Code of an If-Match that does not hold.
 STALE = "request.precondition"
-
-
-@dataclass(frozen=True, slots=True)
-class _Device:
-    """What pages of one device's twin are made of."""
-
-    device_id: str
-    label: str
-    found: Mapping[str, Any]
-    twin: Mapping[str, Any]
-    template: Mapping[str, Any] | None
-    connected: bool
-
-    @property
-    def in_hub(self) -> bool:
-        """Whether it is a hub device."""
-        return not is_attested_id(self.device_id)
-
-    @property
-    def capabilities(self) -> list[Mapping[str, Any]]:
-        """Of its template."""
-        return list(self.template["capabilities"]) if self.template else []
-
-    @property
-    def cloud(self) -> list[Mapping[str, Any]]:
-        """Cloud properties that its template has."""
-        return list(self.template["cloud_properties"]) if self.template else []
-
-    @property
-    def crumbs(self) -> tuple[tuple[str, str], ...]:
-        """Where it stands."""
-        return (root_crumb(self.device_id), (self.label, place(self.device_id)))
 
 
 def page(visit: Visit) -> Response:
@@ -78,27 +44,15 @@ def twin_page(
     """The page, and what was sent by one of its forms with what was wrong with it."""
     device = _device(visit)
     forms: list[FormView] = []
-    device_id, twin = device.device_id, device.twin
     if may(visit, "twin"):
         if pages_twin.writable(device.capabilities):
-            sent, wrong = values or (None, None)
-            forms.append(pages_twin.want_form(device_id, device.capabilities, twin, sent, wrong))
-        forms.append(pages_twin.patch_form(device_id, twin, *(patch or (None, None))))
+            forms.append(pages_twin.want_form(device, *(values or (None, None))))
+        forms.append(pages_twin.patch_form(device, *(patch or (None, None))))
     if device.cloud and may(visit, "cloud-properties"):
-        sent, wrong = cloud or (None, None)
-        forms.append(pages_twin.cloud_form(device_id, device.cloud, device.found, sent, wrong))
+        forms.append(pages_twin.cloud_form(device, *(cloud or (None, None))))
     if may(visit, "device-template"):
         forms.append(pages_device_template.template_form(device.found, device_template.offered(visit)))
-    made = pages_twin.twin_sheet(
-        device.found,
-        twin,
-        device.capabilities,
-        device.label,
-        crumbs=device.crumbs,
-        connected=device.connected,
-        forms=tuple(forms),
-        in_hub=device.in_hub,
-    )
+    made = pages_twin.twin_sheet(device, tuple(forms))
     return show(visit, made, status if values or patch or cloud else 200)
 
 
@@ -166,25 +120,13 @@ def keep_cloud(visit: Visit, form: Form) -> Response:
 
 
 def _review(
-    visit: Visit, device: _Device, form: Form, kind: str, wanted: dict[str, Any], patch: dict[str, Any]
+    visit: Visit, device: TwinDevice, form: Form, kind: str, wanted: dict[str, Any], patch: dict[str, Any]
 ) -> Response:
     is_stale = form.get("etag", "") != device.twin["etag"]
     conflict = None
     if is_stale:
-        conflict = pages_twin.changes(pages_twin.seen_of(form), pages_twin.sides(device.twin, "desired"))
-    made = pages_twin.review_sheet(
-        device.device_id,
-        device.label,
-        device.twin,
-        patch,
-        device.capabilities,
-        kind=kind,
-        wanted=wanted,
-        conflict=conflict,
-        crumbs=(*device.crumbs, ("Twin", place(device.device_id, "twin"))),
-        connected=device.connected,
-        in_hub=device.in_hub,
-    )
+        conflict = pages_twin.changes(pages_twin.seen_of(form), device.desired)
+    made = pages_twin.review_sheet(device, patch, kind=kind, wanted=wanted, conflict=conflict)
     return show(visit, made, 412 if is_stale else 200)
 
 
@@ -193,7 +135,7 @@ def _patch(visit: Visit, device_id: str, wanted: dict[str, Any]) -> dict[str, An
     return dict(answer["patch"])
 
 
-def _device(visit: Visit) -> _Device:
+def _device(visit: Visit) -> TwinDevice:
     device_id = known(visit)
     found = ask(visit, "show_device_template", device_id=device_id)
     template = None
@@ -202,7 +144,7 @@ def _device(visit: Visit) -> _Device:
             template = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
         except NotFoundError:  # deleted since
             template = None
-    return _Device(
+    return TwinDevice(
         device_id=device_id,
         label=visit.sources.application.labels([device_id])[device_id],
         found=found,

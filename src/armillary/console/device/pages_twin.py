@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from armillary.api.http.json_body import strict_json
-from armillary.console.device.pages_device_data import place, property_rows
+from armillary.console.device.pages_device_data import place, property_rows, root_crumb
 from armillary.console.device.pages_hub import twin_view
 from armillary.console.device.pages_value_fields import typed_value, value_field
 from armillary.console.frame import sheet
@@ -20,12 +20,58 @@ from armillary.console.frame.values import json_text
 from armillary.console.frame.words import counted, joined
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.section import merge
+from armillary.wire.hub.credentials import is_attested_id
 
 # Fields of wanted properties and of cloud properties are told apart by these.
 WANTED: Final = "want."
 CLOUD: Final = "cloud."
 # Marks a component in a twin (IoT Plug and Play); nobody wants it, so it is not shown as a change.
 MARKER: Final = "__t"
+
+
+@dataclass(frozen=True, slots=True)
+class TwinDevice:
+    """What the pages of one device's twin are made of.
+
+    Attributes:
+        label: What it is called.
+        found: The device as its template sees it (``views_template.device``).
+        twin: In IoT Hub's shape.
+        template: The version of the template that it has; None without one.
+        connected: Whether it is connected now.
+    """
+
+    device_id: str
+    label: str
+    found: Mapping[str, Any]
+    twin: Mapping[str, Any]
+    template: Mapping[str, Any] | None
+    connected: bool
+
+    @property
+    def in_hub(self) -> bool:
+        """Whether it is a hub device."""
+        return not is_attested_id(self.device_id)
+
+    @property
+    def desired(self) -> dict[str, Any]:
+        """What is wanted of it now."""
+        return sides(self.twin, "desired")
+
+    @property
+    def capabilities(self) -> list[Mapping[str, Any]]:
+        """Of its template."""
+        return list(self.template["capabilities"]) if self.template else []
+
+    @property
+    def cloud(self) -> list[Mapping[str, Any]]:
+        """Cloud properties that its template has."""
+        return list(self.template["cloud_properties"]) if self.template else []
+
+    @property
+    def crumbs(self) -> tuple[tuple[str, str], ...]:
+        """Where it stands."""
+        return (root_crumb(self.device_id), (self.label, place(self.device_id)))
 
 
 def sides(twin: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -67,27 +113,24 @@ def wanted_of(
     Raises:
         InvalidArgumentError: a field does not take what was typed.
     """
-    found: dict[str, Any] = {}
-    for each in writable(capabilities):
-        typed = form.get(WANTED + each["name"])
-        if typed is None:
-            continue
-        value, before = typed_value(each, typed), inside(seen, each["name"])
-        if value != before and not (value is None and before == ""):
-            found[each["name"]] = value
-    return found
+    return _changed(form, WANTED, [(each, inside(seen, each["name"])) for each in writable(capabilities)])
 
 
 def cloud_of(
     form: Mapping[str, str], properties: Sequence[Mapping[str, Any]], seen: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Cloud properties that a form changes. Raises as :func:`wanted_of`."""
+    return _changed(form, CLOUD, [(each, seen.get(each["name"])) for each in properties])
+
+
+def _changed(form: Mapping[str, str], prefix: str, rows: Sequence[tuple[Mapping[str, Any], Any]]) -> dict[str, Any]:
+    """What was typed into the fields of ``rows`` (a property, its value before) and is another value."""
     found: dict[str, Any] = {}
-    for each in properties:
-        typed = form.get(CLOUD + each["name"])
+    for each, before in rows:
+        typed = form.get(prefix + each["name"])
         if typed is None:
             continue
-        value, before = typed_value(each, typed), seen.get(each["name"])
+        value = typed_value(each, typed)
         if value != before and not (value is None and before == ""):
             found[each["name"]] = value
     return found
@@ -116,54 +159,32 @@ def sentence(found: Mapping[str, Any], label: str, lines: Sequence[Any]) -> str:
     return f"{label}: of {counted(wanted, 'wanted value')} {joined(parts)}."
 
 
-def twin_sheet(
-    found: Mapping[str, Any],
-    twin: Mapping[str, Any],
-    capabilities: Sequence[Mapping[str, Any]],
-    label: str,
-    *,
-    crumbs: tuple[tuple[str, str], ...],
-    connected: bool,
-    forms: tuple[Form, ...],
-    in_hub: bool,
-) -> Sheet:
-    """The page.
-
-    Args:
-        found: The device as its template sees it (``views_template.device``).
-        twin: Its twin in IoT Hub's shape.
-        capabilities: Of its template; empty without one.
-        label: What it is called.
-        crumbs: Where it stands.
-        connected: Whether it is connected now.
-        forms: What the operator may change.
-        in_hub: Whether the page stands in the hub.
-    """
+def twin_sheet(device: TwinDevice, forms: tuple[Form, ...]) -> Sheet:
+    """The page; ``forms`` are what the operator may change."""
+    found, twin = device.found, device.twin
     lines = twin_view(twin["properties"]).lines
     modelled = bool(found["template"]) and not found["is_missing"]
     notices = [("attention", "Its template is gone: the twin is shown as it came.")] if found["is_missing"] else []
-    told = "it is connected: told at once" if connected else "it is not connected: told when it connects"
+    when = "it is connected: told at once" if device.connected else "it is not connected: told when it connects"
     return Sheet(
         place="Twin",
-        crumbs=crumbs,
-        title=sentence(found, label, lines),
+        crumbs=device.crumbs,
+        title=sentence(found, device.label, lines),
         detail=f"Desired version {twin['properties']['desired']['$version']}, "
-        f"reported version {twin['properties']['reported']['$version']}; {told}.",
+        f"reported version {twin['properties']['reported']['$version']}; {when}.",
         notices=tuple(notices),
-        buttons=(Button(label="Data and commands", href=place(found["device_id"], "data")),),
-        sections=(_properties(found, capabilities, sides(twin, "desired")),) if modelled else (_plain(lines),),
+        buttons=(Button(label="Data and commands", href=place(device.device_id, "data")),),
+        sections=(_properties(device) if modelled else _plain(lines),),
         forms=forms,
-        in_hub=in_hub,
+        in_hub=device.in_hub,
     )
 
 
-def _properties(
-    found: Mapping[str, Any], capabilities: Sequence[Mapping[str, Any]], desired: Mapping[str, Any]
-) -> Section:
-    known = {each["name"].partition(".")[0] for each in capabilities}
-    others = dict(found["unmodelled_properties"])
-    wanted = {name: value for name, value in desired.items() if name not in known}
-    rows = property_rows(found)
+def _properties(device: TwinDevice) -> Section:
+    known = {each["name"].partition(".")[0] for each in device.capabilities}
+    others = dict(device.found["unmodelled_properties"])
+    wanted = {name: value for name, value in device.desired.items() if name not in known}
+    rows = property_rows(device.found)
     rows += [
         (
             sheet.text(name),
@@ -205,80 +226,67 @@ def _plain(lines: Sequence[Any]) -> Section:
 # Forms ------------------------------------------------------------------------------------------------------------
 
 
-def want_form(
-    device_id: str,
-    capabilities: Sequence[Mapping[str, Any]],
-    twin: Mapping[str, Any],
-    sent: Mapping[str, str] | None,
-    error: Wrong | None,
-) -> Form:
+def want_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong | None) -> Form:
     """A field for each writable property, with what is wanted now, or what was sent, in it."""
-    desired = sides(twin, "desired")
     fields = []
-    for each in writable(capabilities):
-        made = value_field(WANTED + each["name"], each, inside(desired, each["name"]), none="nothing wanted")
+    for each in writable(device.capabilities):
+        made = value_field(WANTED + each["name"], each, inside(device.desired, each["name"]), none="nothing wanted")
         fields.append(_with_sent(made, sent, error, each["name"]))
     return Form(
         title="Want other values",
         about="an empty field wants nothing; nothing is sent before you have seen it",
-        post=place(device_id, "twin", "review"),
+        post=place(device.device_id, "twin", "review"),
         label="Show what will be sent",
         fields=tuple(fields),
-        hidden=(("kind", "values"), *seen(twin)),
+        hidden=(("kind", "values"), *seen(device)),
         error=error if sent is not None else None,
         primary=True,
         anchor="want",
     )
 
 
-def patch_form(device_id: str, twin: Mapping[str, Any], typed: str | None, error: Wrong | None) -> Form:
+def patch_form(device: TwinDevice, typed: str | None, error: Wrong | None) -> Form:
     """A merge patch as JSON, for what the form cannot say."""
     return Form(
         title="As a merge patch",
         about="JSON: what is not named stays, null takes away",
-        post=place(device_id, "twin", "review"),
+        post=place(device.device_id, "twin", "review"),
         label="Show what will be sent",
         fields=(
             Field(
                 name="patch", label="Patch of the desired properties", kind="code", value=typed or "{\n}", required=True
             ),
         ),
-        hidden=(("kind", "patch"), *seen(twin)),
+        hidden=(("kind", "patch"), *seen(device)),
         error=error,
         anchor="patch",
     )
 
 
-def cloud_form(
-    device_id: str,
-    properties: Sequence[Mapping[str, Any]],
-    found: Mapping[str, Any],
-    sent: Mapping[str, str] | None,
-    error: Wrong | None,
-) -> Form:
+def cloud_form(device: TwinDevice, sent: Mapping[str, str] | None, error: Wrong | None) -> Form:
     """A field for each cloud property."""
-    present = found["cloud_properties"]
+    present = device.found["cloud_properties"]
     fields = [
         _with_sent(
             value_field(CLOUD + each["name"], each, present.get(each["name"]), none="none"), sent, error, each["name"]
         )
-        for each in properties
+        for each in device.cloud
     ]
     return Form(
         title="Cloud properties",
         about="kept by operators; the device never sees them",
-        post=place(device_id, "twin", "cloud"),
+        post=place(device.device_id, "twin", "cloud"),
         label="Keep cloud properties",
         fields=tuple(fields),
-        hidden=(("etag", found["etag"]), ("seen", json_text(present))),
+        hidden=(("etag", device.found["etag"]), ("seen", json_text(present))),
         error=error if sent is not None else None,
         anchor="cloud",
     )
 
 
-def seen(twin: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def seen(device: TwinDevice) -> tuple[tuple[str, str], ...]:
     """What a form goes along with: the twin's ETag, and what was wanted when the form was made."""
-    return (("etag", twin["etag"]), ("seen", json_text(sides(twin, "desired"))))
+    return (("etag", device.twin["etag"]), ("seen", json_text(device.desired)))
 
 
 def seen_of(form: Mapping[str, str]) -> dict[str, Any]:
@@ -308,35 +316,24 @@ def _with_sent(made: Field, sent: Mapping[str, str] | None, error: Wrong | None,
 
 
 def review_sheet(
-    device_id: str,
-    label: str,
-    twin: Mapping[str, Any],
+    device: TwinDevice,
     patch: Mapping[str, Any],
-    capabilities: Sequence[Mapping[str, Any]],
     *,
     kind: str,
     wanted: Mapping[str, Any],
     conflict: Sequence[tuple[str, Any, Any]] | None,
-    crumbs: tuple[tuple[str, str], ...],
-    connected: bool,
-    in_hub: bool,
 ) -> Sheet:
     """What a patch does to a twin, before it does.
 
     Args:
-        device_id: Of the device.
-        label: What it is called.
-        twin: As it is now, in IoT Hub's shape.
+        device: As it is now.
         patch: Of the desired properties.
-        capabilities: Of its template; empty without one.
         kind: ``values`` (of the form, by the template) or ``patch``.
         wanted: What the form wants, by name; empty for a patch.
         conflict: What somebody else changed since the form was made; None: nobody did.
-        crumbs: Where it stands.
-        connected: Whether the device is connected now.
-        in_hub: Whether the page stands in the hub.
     """
-    now = sides(twin, "desired")
+    now, label, capabilities = device.desired, device.label, device.capabilities
+    back = place(device.device_id, "twin")
     differs = changes(now, merge(now, patch))
     title = f"{counted(len(differs), 'value')} will be wanted of {label}."
     if conflict is not None:
@@ -358,24 +355,28 @@ def review_sheet(
     form = Form(
         title="The patch",
         about="merged into the desired properties",
-        post=place(device_id, "twin", "send"),
+        post=place(device.device_id, "twin", "send"),
         label="Send anyway" if conflict is not None else "Send",
         fields=(),
         shown=json.dumps(patch, ensure_ascii=False, indent=2),
-        hidden=(("kind", kind), ("wanted", json_text(wanted)), ("patch", json_text(patch)), *seen(twin)),
+        hidden=(("kind", kind), ("wanted", json_text(wanted)), ("patch", json_text(patch)), *seen(device)),
         primary=True,
     )
-    when = "It is connected and is told at once." if connected else "It is not connected: it is told when it connects."
+    when = (
+        "It is connected and is told at once."
+        if device.connected
+        else "It is not connected: it is told when it connects."
+    )
     return Sheet(
         place="Twin",
-        crumbs=crumbs,
+        crumbs=(*device.crumbs, ("Twin", back)),
         title=title,
         detail=when,
         notices=(("attention", "Nothing was sent."),) if conflict is not None else (),
-        buttons=(Button(label="Back to the twin", href=place(device_id, "twin")),),
+        buttons=(Button(label="Back to the twin", href=back),),
         sections=tuple(sections),
         forms=(form,) if differs or conflict is not None else (),
-        in_hub=in_hub,
+        in_hub=device.in_hub,
     )
 
 

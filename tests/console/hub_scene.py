@@ -5,15 +5,13 @@ device that attests and hub devices of it, one of them connected."""
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from typing import Any
 
 from tests.api.running_service import RunningService, wait_until
 from tests.attacks.test_hub_device_attacks import Client
+from tests.console.scene import Scene
 
-from armillary.console.application import create_console
-from armillary.settings import Settings
 from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 
 MODEL: dict[str, Any] = {
@@ -63,28 +61,15 @@ CLOUD = [
 ]
 
 
-class HubScene:
+class HubScene(Scene):
     """The service with catalogs ``northwind``, where hub devices are let in, and ``contoso``, where they are not."""
 
     def __init__(self, running: RunningService) -> None:
-        self.running = running
-        self.url = running.address
-        self.context = ssl.create_default_context(cafile=str(running.root))
-        running.app.mount(
-            "/",
-            create_console(
-                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
-            ),
-        )
-        registry = running.service.registry
-        for name in ("contoso", "northwind"):
-            registry.catalogs.create(name, actor="test")
-        registry.products.create("northwind", "Coolers", actor="test")
-        registry.groups.create("northwind", "Coolers", "Field", actor="test")
+        super().__init__(running, "Coolers")
+        running.service.registry.catalogs.create("contoso", actor="test")
         self.call("PATCH", "/catalogs/northwind/hub-admission", {"certificates": False, "symmetric_keys": True})
         self.template("cooler")
-        self.device = running.make_device()
-        registry.devices.claim("northwind", [self.device.device_id], product="Coolers", group="Field", actor="test")
+        self.device = self.claimed()
         self.give(self.device.device_id)
         self.keys: dict[str, str] = {}
         for name in ("cooler-1", "cooler-2", "probe@yard"):

@@ -8,9 +8,15 @@ import re
 import ssl
 from html import unescape
 from http.cookies import SimpleCookie
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
-from tests.console.console_server import RunningConsole
+
+class Served(Protocol):
+    """A console that is served somewhere."""
+
+    url: str
+    context: ssl.SSLContext
 
 
 class Answer:
@@ -27,9 +33,9 @@ class Answer:
 class Browser:
     """As much of a browser as forms need: cookies, and the token of the last page."""
 
-    def __init__(self, console: RunningConsole) -> None:
+    def __init__(self, console: Served) -> None:
         self.host = urlsplit(console.url).netloc
-        self.context: ssl.SSLContext = console.context
+        self.context = console.context
         self.cookies: dict[str, str] = {}
         self.form_token = ""
 

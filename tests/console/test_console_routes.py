@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.console.hub_devices.test_hub_devices_pages import browser
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
 
@@ -22,13 +21,13 @@ def filled(path: str) -> str:
 
 @pytest.mark.parametrize("path", sorted({path for path, _ in READ}))
 def test_nobody_reads_without_signing_in(hub_scene: HubScene, path: str):
-    answer = Browser(hub_scene).get(filled(path))  # type: ignore[arg-type]  # it has the two attributes a Browser asks for
+    answer = Browser(hub_scene).get(filled(path))
     assert (answer.status, answer.headers["location"].startswith("/sign-in")) == (303, True)
 
 
 @pytest.mark.parametrize("path", sorted({path for path, _ in CHANGE}))
 def test_no_form_of_another_site_is_taken(hub_scene: HubScene, path: str):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     answer = look.post(filled(path), token="0" * 64)
     assert (answer.status, "request.foreign-form" in answer.text) == (403, True)
     answer = look.post(filled(path), headers={"Origin": "https://evil.example"})
@@ -71,6 +70,6 @@ def test_a_reader_changes_nothing_whatever_the_form(hub_scene: HubScene, board: 
     if path.startswith("/devices/"):
         path = path.replace("{device_id}", hub_scene.device.device_id)
     before = hub_scene.call("GET", f"/dashboards/{board}")
-    answer = browser(hub_scene, "Reader").post(filled(path), word="cooler-1")
+    answer = hub_scene.browser("Reader").post(filled(path), word="cooler-1")
     assert (answer.status, "does not allow" in answer.text) == (403, True), (path, answer.status)
     assert hub_scene.call("GET", f"/dashboards/{board}") == before

@@ -14,36 +14,25 @@ from tests.api.running_service import RunningService, application, running_servi
 from tests.console.plain_browser import Browser
 from tests.console.rehearsed_data import device_id as rehearsed_id, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
+from tests.console.scene import Scene
 
 from armillary.api.app import SHAPES
-from armillary.console.application import create_console
 from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
 from armillary.identity.operator import Operator
 from armillary.service.watch.rules import Observation
-from armillary.settings import Settings
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import Finding
 
 
-class RealConsole:
+class RealConsole(Scene):
     """A running service with its console, one attested device, and one roll-out."""
 
     def __init__(self, running: RunningService) -> None:
-        import ssl  # noqa: PLC0415 - only here
-
-        self.running = running
-        self.url = running.address
-        self.context = ssl.create_default_context(cafile=str(running.root))
+        super().__init__(running, "Coffee", "Pilot")
         service = running.service
-        service.registry.catalogs.create("northwind", actor="test")
-        service.registry.products.create("northwind", "Coffee", actor="test")
-        service.registry.groups.create("northwind", "Coffee", "Pilot", actor="test")
-        self.device: WireDevice = running.make_device()
-        service.registry.devices.claim(
-            "northwind", [self.device.device_id], product="Coffee", group="Pilot", actor="test"
-        )
+        self.device: WireDevice = self.claimed()
         image_id, package = application("coffee-control")
         image = service.updates.images.upload("northwind", package, actor="test")
         self.device.installed = (
@@ -60,21 +49,10 @@ class RealConsole:
             self.device.check_in()
         running.hub.twins.change(self.device.device_id, desired={"strength": 2})
 
-    def browser(self, role: str = "Administrator") -> Browser:
-        browser = Browser(self)  # type: ignore[arg-type]  # it has the two attributes a Browser asks for
-        assert browser.sign_in(self.running.token_of(role)).status == 303
-        return browser
-
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealConsole]:
     with running_service(tmp_path_factory.mktemp("console")) as running:
-        running.app.mount(
-            "/",
-            create_console(
-                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
-            ),
-        )
         yield RealConsole(running)
 
 
@@ -129,10 +107,7 @@ def test_a_device_is_revoked_and_restored(real: RealConsole):
 
 def test_a_device_with_a_copy_is_shown_as_held_and_released(real: RealConsole):
     running = real.running
-    device = replace(running.make_device(), lineage=b"")  # one that keeps what each reply hands on
-    running.service.registry.devices.claim(
-        "northwind", [device.device_id], product="Coffee", group="Pilot", actor="test"
-    )
+    device = replace(real.claimed(), lineage=b"")  # one that keeps what each reply hands on
     address = f"/devices/{device.device_id}"
     with device:
         device.check_in()
@@ -158,8 +133,7 @@ def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
     running = real.running
     service, name = running.service, "tailspin"
     taker = service.registry.catalogs.create(name, actor="test").catalog_id
-    device = running.make_device().device_id
-    service.registry.devices.claim("northwind", [device], product="Coffee", group="Pilot", actor="test")
+    device = real.claimed().device_id
     browser = real.browser("Contributor")
 
     def offered() -> str:
@@ -186,8 +160,7 @@ def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
 def test_a_device_is_offered_and_decommissioned_from_its_page(real: RealConsole):
     service = real.running.service
     taker = service.registry.catalogs.create("woodgrove", actor="test").catalog_id
-    device = real.running.make_device().device_id
-    service.registry.devices.claim("northwind", [device], product="Coffee", group="Pilot", actor="test")
+    device = real.claimed().device_id
     address, browser = f"/devices/{device}", real.browser("Contributor")
     assert f'<option value="{taker}">woodgrove</option>' in browser.get(f"{address}/offer").text
     assert real.browser("Reader").post(f"{address}/offer", to=str(taker)).status == 403
@@ -259,7 +232,7 @@ def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConso
     made = admin.post("/settings/tokens", name="night shift", role="Reader").text
     secret = re.search(r"arm_[\w-]{40,}", made)
     assert secret is not None
-    reader = Browser(real)  # type: ignore[arg-type]
+    reader = Browser(real)
     assert reader.sign_in(secret[0]).status == 303
     assert reader.get("/fleet").status == 200
     token = next(row for row in real.running.service.tokens.list() if row.name == "night shift")
@@ -270,7 +243,7 @@ def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConso
 def test_a_token_of_one_catalog_is_told_what_it_is(real: RealConsole):
     real.running.service.registry.catalogs.create("Of-one", actor="test")
     of_one = real.running.service.tokens.create("of-one", "Administrator", actor="test", catalog="Of-one").secret
-    reader = Browser(real)  # type: ignore[arg-type]
+    reader = Browser(real)
     answer = reader.sign_in(of_one)
     assert (answer.status, "This token is valid, but for one catalog" in answer.text) == (403, True)
     assert "__Host-armillary" not in reader.cookies
@@ -298,26 +271,29 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
         return sorted(set(pretended) - set(true))
 
     device = sources.fleet.device(real_id)
-    assert lacks(rehearsed.device(rehearsed_id(0)), device) == []
-    assert lacks(rehearsed.device(rehearsed_id(0))["installed"][0], device["installed"][0]) == []
-    assert lacks(rehearsed.summary(), sources.fleet.summary()) == []
-    check_ins = sources.fleet.records(real_id, limit=9)["check_ins"]
-    assert lacks(rehearsed.records(rehearsed_id(0), limit=9)["check_ins"][0], check_ins[0]) == []
-    assert (
-        lacks(rehearsed.records(rehearsed_id(0), limit=9)["check_ins"][0]["steps"][0], check_ins[0]["steps"][0]) == []
-    )
-    assert lacks(rehearsed.roll[0], sources.updates.rollout(str(real.rollout.rollout_id))) == []
-    assert (
-        lacks(rehearsed.audit(after=None, limit=1)["items"][0], sources.house.audit(after=None, limit=1)["items"][0])
-        == []
-    )
-    assert lacks(rehearsed.verify_audit(), sources.house.verify_audit()) == []
-    assert lacks(rehearsed.tokens()[0], sources.house.tokens()[0]) == []
-    assert lacks(rehearsed.releases()[0], sources.house.releases()[0]) == []
-    assert lacks(rehearsed.releases()[0]["components"][0], sources.house.releases()[0]["components"][0]) == []
-    assert lacks(rehearsed.catalogs()[0], sources.house.catalogs()[0]) == []
-    assert lacks(rehearsed.catalogs()[0]["groups"][0], sources.house.catalogs()[0]["groups"][0]) == []
-    assert lacks(rehearsed.catalogs()[0]["certificates"][0], sources.house.catalogs()[0]["certificates"][0]) == []
+    pretended, records = rehearsed.device(rehearsed_id(0)), rehearsed.records(rehearsed_id(0), limit=9)
+    check_in, true_check_in = records["check_ins"][0], sources.fleet.records(real_id, limit=9)["check_ins"][0]
+    release, true_release = rehearsed.releases()[0], sources.house.releases()[0]
+    catalog, true_catalog = rehearsed.catalogs()[0], sources.house.catalogs()[0]
+    line, true_line = (each.audit(after=None, limit=1)["items"][0] for each in (rehearsed, sources.house))
+    for of, true in (
+        (pretended, device),
+        (pretended["installed"][0], device["installed"][0]),
+        (rehearsed.summary(), sources.fleet.summary()),
+        (check_in, true_check_in),
+        (check_in["steps"][0], true_check_in["steps"][0]),
+        (rehearsed.roll[0], sources.updates.rollout(str(real.rollout.rollout_id))),
+        (line, true_line),
+        (rehearsed.verify_audit(), sources.house.verify_audit()),
+        (rehearsed.tokens()[0], sources.house.tokens()[0]),
+        (release, true_release),
+        (release["components"][0], true_release["components"][0]),
+        (catalog, true_catalog),
+        (catalog["groups"][0], true_catalog["groups"][0]),
+        (catalog["certificates"][0], true_catalog["certificates"][0]),
+        (rehearsed.twin(rehearsed_id(0)), sources.hub.twin(real_id)),
+    ):
+        assert lacks(of, true) == []
     service, name = real.running.service, f"taker-{uuid.uuid4().hex[:8]}"
     taker = service.registry.catalogs.create(name, actor="test").catalog_id
     service.registry.transfers.offer("northwind", real_id, taker, actor="test")
@@ -333,7 +309,6 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
     assert lacks(rehearsed.enrolments[0], token) == []
     images = sources.fleet.software(device)["images"]
     assert lacks(rehearsed.images[uid("coffee-control")], next(iter(images.values()))) == []
-    assert lacks(rehearsed.twin(rehearsed_id(0)), sources.hub.twin(real_id)) == []
     true_finding = set(Finding.__dataclass_fields__)
     assert sorted(set(rehearsed.seen[0]) - true_finding) == []
 

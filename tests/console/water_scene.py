@@ -6,16 +6,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import ssl
 import time
 from typing import Any
 from urllib.parse import quote
 
 from tests.api.native.hub.test_native_hub import Connected
 from tests.api.running_service import RunningService, wait_until
-
-from armillary.console.application import create_console
-from armillary.settings import Settings
+from tests.console.scene import Scene
 
 PICTURE = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 300" width="600" height="300">
 <rect x="4" y="4" width="592" height="292" fill="none" stroke="#7a828c" stroke-width="3"/>
@@ -44,23 +41,11 @@ SPOTS = ((47.376, 8.541), (47.352, 8.558), (47.391, 8.512))
 PLACES = ((0.17, 0.3), (0.5, 0.45), (0.82, 0.6))
 
 
-class WaterScene:
+class WaterScene(Scene):
     """Three pumps of one template in one group, and the dashboard ``water`` over them."""
 
     def __init__(self, running: RunningService) -> None:
-        self.running = running
-        self.url = running.address
-        self.context = ssl.create_default_context(cafile=str(running.root))
-        running.app.mount(
-            "/",
-            create_console(
-                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
-            ),
-        )
-        registry = running.service.registry
-        registry.catalogs.create("northwind", actor="test")
-        registry.products.create("northwind", "Pumps", actor="test")
-        registry.groups.create("northwind", "Pumps", "Field", actor="test")
+        super().__init__(running, "Pumps")
         self._template()
         self.pumps = [self._pump(number) for number in range(len(NAMES))]
         store = running.platform.documents
@@ -75,9 +60,7 @@ class WaterScene:
             assert answer.status == 200, answer.body
 
     def _pump(self, number: int) -> Connected:
-        device = self.running.make_device()
-        registry = self.running.service.registry
-        registry.devices.claim("northwind", [device.device_id], product="Pumps", group="Field", actor="test")
+        device = self.claimed()
         body = {
             "template": "pump",
             "version": 1,

@@ -7,7 +7,7 @@ import re
 import uuid
 
 import pytest
-from tests.console.hub_devices.test_hub_devices_pages import browser, said
+from tests.console.hub_devices.test_hub_devices_pages import said
 from tests.console.hub_scene import HubScene
 
 from armillary.console.authored.catalog_choice import ALL, catalog_field, with_catalog
@@ -41,7 +41,7 @@ def test_a_document_that_is_there_keeps_its_catalog_unless_told():
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_new_one_says_its_catalog_and_is_shown_with_it(hub_scene: HubScene, kind: str):
-    look, (path, fields) = browser(hub_scene), FORMS[kind]
+    look, (path, fields) = hub_scene.browser(), FORMS[kind]
     name = f"c{uuid.uuid4().hex[:8]}"
     hub_scene.call("PUT", "/groups/every", {"name": "Every"})
     form = look.get(path.removesuffix("/form")).text

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.console.hub_devices.test_hub_devices_pages import browser, said
+from tests.console.hub_devices.test_hub_devices_pages import said
 from tests.console.hub_scene import HubScene
 
 FIRST = {"kind": "kpi", "x": 0, "y": 0, "w": 4, "h": 3, "value": "temperature"}
@@ -36,7 +36,7 @@ def there(scene: HubScene, kind: str, name: str) -> bool:
 
 
 def test_a_used_group_is_deleted_by_who_has_read_what_uses_it_and_typed_the_word(hub_scene: HubScene, name: str):
-    look, path = browser(hub_scene), f"/groups/{name}/delete"
+    look, path = hub_scene.browser(), f"/groups/{name}/delete"
     direct = look.post(path, etag=hub_scene.call("GET", f"/groups/{name}")["etag"])
     assert (direct.status, direct.headers["location"]) == (303, path)  # led to the page, nothing done
     page = said(look.get(path).text)
@@ -59,7 +59,7 @@ def test_a_used_group_is_deleted_by_who_has_read_what_uses_it_and_typed_the_word
 
 
 def test_each_other_deletion_and_a_run_ask_first(hub_scene: HubScene, name: str):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     for kind, says in (
         ("exports", "No record waits; 0 dead letters."),
         ("jobs", 'Rule "Too warm" (action "cool")'),
@@ -88,7 +88,7 @@ def test_each_other_deletion_and_a_run_ask_first(hub_scene: HubScene, name: str)
 
 
 def test_the_draft_says_what_uses_a_capability(hub_scene: HubScene, name: str):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     hub_scene.call("PUT", f"/rules/{name}", {"name": "Warm", "target": {"template": "cooler"}, "conditions": [
         {"telemetry": "temperature", "op": ">", "value": 1}]})  # fmt: skip
     page = said(look.get("/templates/cooler/remove?what=capability&name=temperature").text)
@@ -100,7 +100,7 @@ def test_the_draft_says_what_uses_a_capability(hub_scene: HubScene, name: str):
 
 
 def test_a_reader_is_not_even_asked(hub_scene: HubScene, name: str):
-    look = browser(hub_scene, "Reader")
+    look = hub_scene.browser("Reader")
     for path in (f"/groups/{name}/delete", f"/jobs/{name}/run", f"/rules/{name}/delete",
                  "/templates/cooler/remove?what=capability&name=door"):  # fmt: skip
         assert look.get(path).status == 403, path

@@ -12,12 +12,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import problems_of
+from tests.console.scene import Scene
 from tests.console.watched_browser import ARTEFACTS, DESKTOP, PHONE, Watched, picture
 from tests.sim.playing import Playing, playing
 
-from armillary.console.application import create_console
 from armillary.content import application_templates as shipped
-from armillary.settings import Settings
 from armillary.sim.templates.plans import template_body
 from armillary.twin.author.dashboard import parse
 from armillary.twin.template.json_form import parse_template
@@ -43,19 +42,12 @@ IS_WIDE = """all => all.filter((each) => each.scrollWidth > each.closest(".tile-
 CHANGED = f"(before) => ({SHOWN})() !== before"
 
 
-class PlayedConsole:
+class PlayedConsole(Scene):
     """The console over a service that plays application templates."""
 
     def __init__(self, played: Playing) -> None:
+        super().__init__(played.running)
         self.played = played
-        running = played.running
-        self.url = running.address
-        running.app.mount(
-            "/",
-            create_console(
-                running.service, running.hub, running.platform, Settings(), closing=running.app.state.closing
-            ),
-        )
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.api.running_service import running_service
-from tests.console.hub_devices.test_hub_devices_pages import browser, said
+from tests.console.hub_devices.test_hub_devices_pages import said
 from tests.console.hub_scene import HubScene
 from tests.console.rehearsed_data import device_id
 from tests.console.rehearsed_fleet import RehearsedFleet
@@ -64,7 +64,7 @@ def test_devices_are_shown_by_name_with_the_id_beside() -> None:
 
 
 def test_a_device_is_named_on_its_page_and_found_by_that_name(hub_scene: HubScene) -> None:
-    look, device = browser(hub_scene), hub_scene.device.device_id
+    look, device = hub_scene.browser(), hub_scene.device.device_id
     names = {f"/devices/{device}": "Kühlraum Süd", "/hub-devices/cooler-2": "Lagerhalle 4"}
     for page, name in names.items():
         assert look.post(f"{page}/name", name="a\x07b").status == 400
@@ -83,13 +83,13 @@ def test_a_device_is_named_on_its_page_and_found_by_that_name(hub_scene: HubScen
     assert "Kühlraum Süd" in said(look.get("/audit").text)
     assert "Revoke device Kühlraum Süd (" in said(look.get(f"/devices/{device}/revoke").text)
     # Somebody who may only read sees the name and no form; the form's address refuses them.
-    reader = browser(hub_scene, "Reader")
+    reader = hub_scene.browser("Reader")
     assert "Rename" not in said(reader.get(f"/devices/{device}").text)
     assert reader.post(f"/devices/{device}/name", name="x").status == 403
 
 
 def test_a_tile_and_a_trace_take_a_device_as_people_write_it(hub_scene: HubScene) -> None:
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     hub_scene.call("PUT", "/devices/cooler-1/name", {"name": "Eis 1"})
     hub_scene.call("PUT", "/devices/probe@yard/name", {"name": "Twin"})
     hub_scene.call("PUT", f"/devices/{hub_scene.device.device_id}/name", {"name": "Twin"})
@@ -121,7 +121,7 @@ def test_a_tile_and_a_trace_take_a_device_as_people_write_it(hub_scene: HubScene
 
 
 def test_the_first_digits_of_an_id_and_a_name_lead_to_the_page(hub_scene: HubScene) -> None:
-    look, device = browser(hub_scene), hub_scene.device.device_id
+    look, device = hub_scene.browser(), hub_scene.device.device_id
     hub_scene.call("PUT", "/devices/probe@yard/name", {"name": "Yard probe"})
     assert look.get(f"/devices/{device[:10]}").headers["location"] == f"/devices/{device}"
     assert look.get("/devices/probe@yard").headers["location"] == "/hub-devices/probe%40yard"
@@ -140,7 +140,7 @@ def test_a_mistake_in_a_rules_form_is_named_by_the_forms_own_words() -> None:
 
 
 def test_a_first_creation_is_not_told_as_a_change(hub_scene: HubScene) -> None:
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     made = look.post("/groups/new/form", name="First ever", match="all", catalog="*")
     if made.status == 404:
         made = look.post("/groups/new", id="first-ever", body='{"name": "First ever", "match": "all", "filters": []}')

@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.console.hub_devices.test_hub_devices_pages import browser, said
+from tests.console.hub_devices.test_hub_devices_pages import said
 from tests.console.hub_scene import HubScene
 
 from armillary.console.dashboards.pages_dashboard import moved
@@ -128,7 +128,7 @@ def test_the_form_says_first_then_sends_and_leaves_an_audit_line(hub_scene: HubS
     device_id = hub_scene.device.device_id if which == "attested" else "cooler-1"
     place = f"/devices/{device_id}/twin" if which == "attested" else f"/hub-devices/{device_id}/twin"
     hub_scene.want_only(device_id, {"label": "old"})
-    look = browser(hub_scene, "Contributor")
+    look = hub_scene.browser("Contributor")
     text = look.get(place).text
     assert '<select name="want.mode"' in text
     sent = {**form_of(text, "Want other values"), "want.mode": '"eco"', "want.target": "-18.5", "want.label": ""}
@@ -147,7 +147,7 @@ def test_the_form_says_first_then_sends_and_leaves_an_audit_line(hub_scene: HubS
 
 
 def test_what_the_template_does_not_take_is_said_and_stays_in_the_form(hub_scene: HubScene):
-    look, place = browser(hub_scene), "/hub-devices/cooler-1/twin"
+    look, place = hub_scene.browser(), "/hub-devices/cooler-1/twin"
     hub_scene.want_only("cooler-1", {"firmwares": 2})
     before = hub_scene.desired("cooler-1")
     text = look.get(place).text
@@ -163,7 +163,7 @@ def test_what_the_template_does_not_take_is_said_and_stays_in_the_form(hub_scene
 
 
 def test_a_merge_patch_says_where_it_is_wrong_and_takes_away(hub_scene: HubScene):
-    look, place = browser(hub_scene), "/hub-devices/cooler-2/twin"  # without a template
+    look, place = hub_scene.browser(), "/hub-devices/cooler-2/twin"  # without a template
     hub_scene.want_only("cooler-2", {"a": 1, "b": {"x": 1}})
     text = look.get(place).text
     assert "has no template; 2 values wanted and not reported." in said(text)
@@ -180,7 +180,7 @@ def test_a_merge_patch_says_where_it_is_wrong_and_takes_away(hub_scene: HubScene
 
 
 def test_who_was_faster_is_not_overwritten_unseen(hub_scene: HubScene):
-    look, place = browser(hub_scene), "/hub-devices/probe@yard/twin"
+    look, place = hub_scene.browser(), "/hub-devices/probe@yard/twin"
     twins = hub_scene.running.hub.twins
     hub_scene.want_only("probe@yard", {"rate": 1})
     fields = form_of(look.get(place).text, "As a merge patch")
@@ -203,7 +203,7 @@ def test_without_the_etag_the_other_change_would_be_lost(hub_scene: HubScene):
     """The positive control of the test above."""
     twins = hub_scene.running.hub.twins
     twins.change("probe@yard", desired={"rate": 3})
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     look.get("/hub-devices/probe@yard/twin")
     sent = {"kind": "patch", "etag": "*", "seen": "{}", "wanted": "{}", "patch": '{"rate": 9}'}
     assert look.post("/hub-devices/probe@yard/twin/send", **sent).status == 303
@@ -212,7 +212,7 @@ def test_without_the_etag_the_other_change_would_be_lost(hub_scene: HubScene):
 
 def test_cloud_properties_are_kept_with_their_limits_and_nobody_is_overwritten(hub_scene: HubScene):
     device_id = hub_scene.device.device_id
-    look, place = browser(hub_scene), f"/devices/{device_id}/twin"
+    look, place = hub_scene.browser(), f"/devices/{device_id}/twin"
     text = look.get(place).text
     fields = {name: hidden(text, name, "Cloud properties") for name in ("etag", "seen")}
     sent = {**fields, "cloud.Customer": " Ann ", "cloud.Limit": "45", "cloud.Kind": "2"}
@@ -230,7 +230,7 @@ def test_cloud_properties_are_kept_with_their_limits_and_nobody_is_overwritten(h
 
 
 def test_a_reader_sees_the_twin_and_sends_nothing(hub_scene: HubScene):
-    look, place = browser(hub_scene, "Reader"), "/hub-devices/cooler-1/twin"
+    look, place = hub_scene.browser("Reader"), "/hub-devices/cooler-1/twin"
     text = look.get(place).text
     assert 'method="post"' not in text[text.index("<main") : text.index("</main>")]
     assert "Target" in said(text)
@@ -239,7 +239,7 @@ def test_a_reader_sees_the_twin_and_sends_nothing(hub_scene: HubScene):
 
 
 def test_a_template_is_given_and_taken_away_after_what_it_costs_was_said(hub_scene: HubScene):
-    look, place = browser(hub_scene, "Contributor"), "/hub-devices/probe@yard"
+    look, place = hub_scene.browser("Contributor"), "/hub-devices/probe@yard"
     assert '<option value="cooler/1">cooler, version 1</option>' in look.get(f"{place}/twin").text
     review = said(look.post(f"{place}/template/review", template="cooler/1").text)
     assert "Give probe@yard version 1 of cooler?" in review
@@ -260,7 +260,7 @@ def test_a_template_is_given_and_taken_away_after_what_it_costs_was_said(hub_sce
     for odd in ("", "cooler", "cooler/0", "cooler/x", "/1"):
         assert look.post(f"{place}/template", template=odd).status == 400, odd
     assert look.post(f"{place}/template", template="cooler/9").status == 404
-    assert browser(hub_scene, "Reader").post(f"{place}/template", template="cooler/1").status == 403
+    assert hub_scene.browser("Reader").post(f"{place}/template", template="cooler/1").status == 403
 
 
 # What JSON's own reader takes and nothing else here does, and what it fails on.
@@ -269,7 +269,7 @@ HOSTILE = ['{"a": "\\ud800"}', '{"\\udfff": 1}', '{"a": NaN}', '{"a": 1e999}', '
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_json_that_is_typed_is_refused_where_it_is_none_and_no_page_fails(hub_scene: HubScene, text: str):
-    look, place = browser(hub_scene), "/hub-devices/cooler-2/twin"
+    look, place = hub_scene.browser(), "/hub-devices/cooler-2/twin"
     fields = form_of(look.get(place).text, "As a merge patch")
     answers = [
         look.post(f"{place}/review", **{**fields, "patch": text}),

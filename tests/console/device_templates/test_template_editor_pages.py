@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.console.device.test_device_twin_pages import hidden
-from tests.console.hub_devices.test_hub_devices_pages import browser, said
+from tests.console.hub_devices.test_hub_devices_pages import said
 from tests.console.hub_scene import MODEL, HubScene
 
 from armillary.console.device_templates.pages_template_forms import capability_of, cloud_property_of, enum_of, view_of
@@ -129,7 +129,7 @@ def test_the_api_checks_models_and_keeps_nothing(hub_scene: HubScene):
 
 
 def test_a_template_is_made_and_every_mistake_keeps_the_text(hub_scene: HubScene):
-    look, name = browser(hub_scene, "Contributor"), fresh()
+    look, name = hub_scene.browser("Contributor"), fresh()
     text = look.get("/new-template").text
     assert "dtmi:com:example:Thermostat;1" in text
     bad = json.dumps(model(contents=[{"@type": "Telemetry", "name": "t", "schema": "number"}]), indent=1).replace(
@@ -160,7 +160,7 @@ def test_a_template_is_made_and_every_mistake_keeps_the_text(hub_scene: HubScene
 
 
 def test_a_large_model_is_taken_and_a_huge_one_refused(hub_scene: HubScene):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     text = json.dumps(model(description="x" * 500), indent=1) + " " * (2 * MAX_FORM_BYTES)
     assert "No rule is broken" in look.post("/new-template/report", model=text).text
     assert look.post("/new-template/report", model=" " * 900_000).status == 400
@@ -168,7 +168,7 @@ def test_a_large_model_is_taken_and_a_huge_one_refused(hub_scene: HubScene):
 
 
 def test_the_draft_is_changed_step_by_step_and_published_with_a_report(hub_scene: HubScene, name: str):
-    look, place = browser(hub_scene, "Contributor"), f"/templates/{name}"
+    look, place = hub_scene.browser("Contributor"), f"/templates/{name}"
     device_id = hub_scene.device.device_id
     hub_scene.give(device_id, name)
     hub_scene.call("PATCH", f"/devices/{device_id}/cloud-properties", {"Customer": "Ann"})
@@ -230,7 +230,7 @@ def test_the_draft_is_changed_step_by_step_and_published_with_a_report(hub_scene
 
 
 def test_the_model_is_kept_with_what_its_author_added(hub_scene: HubScene, name: str):
-    look, place = browser(hub_scene), f"/templates/{name}"
+    look, place = hub_scene.browser(), f"/templates/{name}"
     text = look.get(f"{place}/edit").text
     seen = {"etag": hidden(text, "etag", 'id="model"'), "root": "", "display_name": "Cooler"}
     fewer = {**MODEL, "contents": MODEL["contents"][:3]}
@@ -245,7 +245,7 @@ def test_the_model_is_kept_with_what_its_author_added(hub_scene: HubScene, name:
 
 
 def test_who_comes_too_late_is_told_and_keeps_what_he_typed(hub_scene: HubScene, name: str):
-    look, place = browser(hub_scene), f"/templates/{name}"
+    look, place = hub_scene.browser(), f"/templates/{name}"
     old = draft(hub_scene, name)["etag"]
     hub_scene.call("PUT", f"/templates/{name}", {**draft(hub_scene, name)["body"], "display_name": "Theirs"})
     fields = {"kind": "telemetry", "name": "mine", "schema": "double"}
@@ -265,7 +265,7 @@ def test_who_comes_too_late_is_told_and_keeps_what_he_typed(hub_scene: HubScene,
 
 
 def test_a_reader_looks_and_changes_nothing(hub_scene: HubScene, name: str):
-    look, place = browser(hub_scene, "Reader"), f"/templates/{name}"
+    look, place = hub_scene.browser("Reader"), f"/templates/{name}"
     for path in (place, f"{place}/edit", "/templates"):
         text = look.get(path).text
         main = text[text.index("<main") : text.index("</main>")]

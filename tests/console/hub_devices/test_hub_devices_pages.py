@@ -19,19 +19,13 @@ from armillary.console.hub_devices import pages_hub_devices
 from armillary.console.sources.source_api import ROUTES
 
 
-def browser(scene: HubScene, role: str = "Administrator") -> Browser:
-    made = Browser(scene)  # type: ignore[arg-type]  # it has the two attributes a Browser asks for
-    assert made.sign_in(scene.running.token_of(role)).status == 303
-    return made
-
-
 def said(text: str) -> str:
     """The page's words."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def test_the_list_says_that_nobody_attests_and_is_of_one_catalog(hub_scene: HubScene):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     text = said(look.get("/hub-devices?catalog=northwind").text)
     assert "hub devices in northwind: 1 connected. None of them attests." in text
     assert "cooler-1" in text
@@ -55,7 +49,7 @@ def test_the_api_lists_hub_devices_by_the_beginning_of_their_names(hub_scene: Hu
 
 
 def test_a_hub_device_is_made_shown_once_disabled_rotated_and_deleted(hub_scene: HubScene):
-    look = browser(hub_scene, "Contributor")
+    look = hub_scene.browser("Contributor")
     made = look.post("/new-hub-device", device_id="valve-9", catalog="northwind", authentication="sas")
     assert made.status == 200
     first = re.search(r"HostName=[^<]+SharedAccessKey=[^<]+", made.text)
@@ -97,7 +91,7 @@ def test_a_hub_device_is_made_shown_once_disabled_rotated_and_deleted(hub_scene:
 
 
 def test_a_device_with_a_certificate_of_its_own_says_whether_it_is_let_in(hub_scene: HubScene, tmp_path: Path):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     pem = self_signed(tmp_path, "pump-2")[1].replace("\n", "\r\n")  # as browsers send it
     fields = {"device_id": "pump-2", "catalog": "northwind", "authentication": "selfSigned"}
     assert "expected PEM, got nothing" in said(look.post("/new-hub-device", **fields).text)
@@ -116,10 +110,10 @@ def test_a_device_with_a_certificate_of_its_own_says_whether_it_is_let_in(hub_sc
 def test_admission_says_what_it_means_and_is_an_administrators(hub_scene: HubScene):
     path = "/hub-catalogs/contoso/admission/certificates"
     for role in ("Reader", "Contributor"):
-        look = browser(hub_scene, role)
+        look = hub_scene.browser(role)
         assert look.post(f"{path}/admit", word="contoso").status == 403
         assert f"{path}/admit" not in look.get("/hub-devices?catalog=contoso").text
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     assert "what it runs is not known" in said(look.get(f"{path}/admit").text)
     assert look.post(f"{path}/admit").status == 400  # the catalog's name was not typed
     assert hub_scene.call("GET", "/catalogs/contoso/hub-admission")["certificates"] is False
@@ -135,13 +129,13 @@ def test_enrolments_are_listed_switched_and_deleted(hub_scene: HubScene):
     body = {"name": "factory-3", "group": True, "attestation": "symmetricKey"}
     made = hub_scene.call("POST", "/catalogs/contoso/hub-enrolments", body)
     path = f"/hub-catalogs/contoso/enrolments/{made['enrolment_id']}"
-    reader = browser(hub_scene, "Reader")
+    reader = hub_scene.browser("Reader")
     assert "factory-3" in said(reader.get("/hub-devices?catalog=contoso").text)
     text = reader.get(path).text
     assert "factory-3 lets a group of devices register with symmetric keys: enabled, 0 devices so far." in said(text)
     assert made["primary_key"] not in text
     assert reader.post(f"{path}/disable").status == 403
-    look = browser(hub_scene, "Contributor")
+    look = hub_scene.browser("Contributor")
     assert look.post(f"{path}/disable").status == 303
     assert hub_scene.call("GET", "/catalogs/contoso/hub-enrolments")["items"][0]["enabled"] is False
     assert look.post(f"{path}/delete").status == 400
@@ -151,11 +145,11 @@ def test_enrolments_are_listed_switched_and_deleted(hub_scene: HubScene):
 
 def test_service_keys_are_an_administrators_to_see_and_shown_once(hub_scene: HubScene):
     for role in ("Reader", "Contributor"):
-        look = browser(hub_scene, role)
+        look = hub_scene.browser(role)
         assert "may not see service keys" in said(look.get("/hub-devices?catalog=contoso").text)
         assert look.post("/hub-catalogs/contoso/service-keys", name="erp", role="Reader").status == 403
         assert look.get("/hub-catalogs/contoso/service-keys/erp/delete").status == 403
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     made = look.post("/hub-catalogs/contoso/service-keys", name="erp", role="Reader")
     assert "SharedAccessKeyName=erp;SharedAccessKey=" in html.unescape(made.text)
     plain = look.get("/hub-devices?catalog=contoso").text
@@ -171,7 +165,7 @@ def test_service_keys_are_an_administrators_to_see_and_shown_once(hub_scene: Hub
 
 
 def test_a_reader_looks_and_changes_nothing(hub_scene: HubScene):
-    look = browser(hub_scene, "Reader")
+    look = hub_scene.browser("Reader")
     for path in ("/hub-devices?catalog=northwind", "/hub-devices/cooler-1"):
         text = look.get(path).text
         main = text[text.index("<main") : text.index("</main>")]
@@ -189,7 +183,7 @@ def test_a_reader_looks_and_changes_nothing(hub_scene: HubScene):
 
 
 def test_an_address_of_a_device_leads_to_its_page_whatever_its_kind(hub_scene: HubScene):
-    look = browser(hub_scene)
+    look = hub_scene.browser()
     assert look.get("/devices/cooler-1").headers["location"] == "/hub-devices/cooler-1"
     assert look.get("/devices/probe@yard").headers["location"] == "/hub-devices/probe%40yard"
     assert look.get("/hub-devices/probe%40yard").status == 200
@@ -200,7 +194,7 @@ def test_an_address_of_a_device_leads_to_its_page_whatever_its_kind(hub_scene: H
 
 def test_a_token_of_one_catalog_has_no_console(hub_scene: HubScene):
     secret = hub_scene.running.service.tokens.create("one", "Reader", actor="test", catalog="contoso").secret
-    assert Browser(hub_scene).sign_in(secret).status == 403  # type: ignore[arg-type]  # as above
+    assert Browser(hub_scene).sign_in(secret).status == 403
     path = f"{V1}/hub-devices/cooler-1"
     assert hub_scene.running.call("GET", path, token=secret).status == 404
 

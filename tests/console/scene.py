@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scenes of a real service share: its console, a catalog whose devices they claim, browsers of each role."""
+
+from __future__ import annotations
+
+import ssl
+
+from tests.api.running_service import RunningService
+from tests.console.plain_browser import Browser
+
+from armillary.console.application import create_console
+from armillary.settings import Settings
+from armillary.sim.device.wire_device import WireDevice
+
+
+class Scene:
+    """A running service with its console; devices are claimed for one device group of the catalog ``northwind``."""
+
+    def __init__(self, running: RunningService, product: str = "", group: str = "Field") -> None:
+        self.running = running
+        self.url = running.address
+        self.context = ssl.create_default_context(cafile=str(running.root))
+        self.product, self.group = product, group
+        closing = running.app.state.closing
+        console = create_console(running.service, running.hub, running.platform, Settings(), closing=closing)
+        running.app.mount("/", console)
+        if product:
+            registry = running.service.registry
+            registry.catalogs.create("northwind", actor="test")
+            registry.products.create("northwind", product, actor="test")
+            registry.groups.create("northwind", product, group, actor="test")
+
+    def claimed(self) -> WireDevice:
+        """A new device of the catalog."""
+        device = self.running.make_device()
+        devices = self.running.service.registry.devices
+        devices.claim("northwind", [device.device_id], product=self.product, group=self.group, actor="test")
+        return device
+
+    def browser(self, role: str = "Administrator") -> Browser:
+        """A browser in which somebody of a role is signed in."""
+        made = Browser(self)
+        assert made.sign_in(self.running.token_of(role)).status == 303
+        return made

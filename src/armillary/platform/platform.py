@@ -180,9 +180,10 @@ class Platform:
             self._rule_store.get().commits.commit(secrets_changed(document_id, {}, ()))
 
     def forget_device(self, device_id: str, *, by: str) -> None:
-        """Forget what operators kept of a device, on behalf of ``by``; most have nothing."""
-        with contextlib.suppress(NotFoundError):
-            self.documents.delete("device", device_id, by=by)
+        """Forget what operators kept of a device, on behalf of ``by``; most have nothing, and modules never have."""
+        if "/" not in device_id:
+            with contextlib.suppress(NotFoundError):
+                self.documents.delete("device", device_id, by=by)
 
     def template_of(self, device_id: str) -> str:
         """The device template of a device; empty for none."""

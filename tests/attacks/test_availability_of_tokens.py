@@ -247,7 +247,7 @@ def test_the_tokens_of_one_catalog_never_take_all_threads(
 
     own.azure("PUT", "/Gamma", {"location": "global"})
     tokens = [own.service.tokens.create(f"Gamma-{n}", "Reader", actor="t", catalog="Gamma") for n in range(4)]
-    monkeypatch.setattr("armillary.api.native.authored.listed", waits)
+    monkeypatch.setattr("armillary.platform.authored.documents.AuthoredDocuments.listed", waits)
     held: list[http.client.HTTPSConnection] = []
 
     def attack() -> None:

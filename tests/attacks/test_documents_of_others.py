@@ -27,7 +27,7 @@ from armillary.platform.outbound import webhook as rule_webhook
 from armillary.platform.outbound.attempts import NotNowError
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules import names as rule_names
-from armillary.platform.templates import templates
+from armillary.platform.templates import device_templates
 from armillary.service.hub_access import service_keys as hub_service_keys
 from armillary.service.hub_access.identities import HubIdentities
 from armillary.twin.author.export_destination import Destination, DestinationKind
@@ -116,7 +116,7 @@ def test_a_migration_leaves_a_device_alone_that_has_another_owner_now(alice: Own
 def test_without_the_look_at_the_owner_the_migration_gets_through(
     alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(templates, "of_catalog", lambda _hub, ids, _catalog: frozenset(ids))
+    monkeypatch.setattr(device_templates, "of_catalog", lambda _hub, ids, _catalog: frozenset(ids))
     answer, version = migrated(alice, bob)
     assert (answer["devices"], version) == (1, 2)
 

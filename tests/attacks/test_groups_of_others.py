@@ -10,7 +10,8 @@ import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api.native import authored
+from armillary.platform.authored import documents
+from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
 
 
@@ -82,9 +83,9 @@ def test_without_the_checks_the_attacks_get_through(
 ) -> None:
     mine = f"mine-{uuid.uuid4().hex[:8]}"
     alice.call("PUT", f"/groups/{mine}?catalog={alice.name}", {"name": "Mine"})
-    monkeypatch.setattr(authored, "check_owned", lambda *_: None)
-    monkeypatch.setattr(authored, "owned_version", lambda *_: None)
-    monkeypatch.setattr(authored, "is_visible", lambda *_: True)
+    monkeypatch.setattr(AuthoredDocuments, "check_owned", lambda *_: None)
+    monkeypatch.setattr(AuthoredDocuments, "owned_version", lambda *_: None)
+    monkeypatch.setattr(documents, "is_visible", lambda *_: True)
     assert bob.call("DELETE", f"/groups/{mine}?catalog={bob.name}").status == 200
     scan = Groups.scan
     monkeypatch.setattr(

@@ -11,8 +11,8 @@ import pytest
 from tests.api.running_service import RunningService, application, running_service, wait_until
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api.native import authored
 from armillary.errors import WrongCatalogError
+from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
@@ -90,7 +90,7 @@ def test_without_the_checks_the_attack_gets_through(
 ) -> None:
     everybody = f"j-{uuid.uuid4().hex[:8]}"
     service.call("PUT", f"/api/v1/jobs/{everybody}", {"name": "j", "group": shared, "action": ACTION})
-    monkeypatch.setattr(authored, "check_owned", lambda *_: None)
+    monkeypatch.setattr(AuthoredDocuments, "check_owned", lambda *_: None)
     begun = bob.call("POST", f"/jobs/{everybody}/runs?catalog={bob.name}", {})
     assert begun.status == 200
     wait_until(lambda: taken(service, alice), "somebody else's device to be reached")

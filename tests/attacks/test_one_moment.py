@@ -10,8 +10,8 @@ import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api.native import authored
 from armillary.engines.documents.store import DocumentStore
+from armillary.platform.authored.documents import AuthoredDocuments
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_what_somebody_makes_meanwhile_is_theirs(
 ) -> None:
     document_id = f"warm-{uuid.uuid4().hex[:8]}"
     if not looks:  # the version that was looked at is what stops it
-        monkeypatch.setattr(authored, "owned_version", lambda *_: None)
+        monkeypatch.setattr(AuthoredDocuments, "owned_version", lambda *_: None)
     bobs_first(monkeypatch, bob, document_id)
     answer = alice.call(
         "PUT",

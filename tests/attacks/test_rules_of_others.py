@@ -20,7 +20,7 @@ from tests.api.native.platform.test_native_rules import alerts, hot, put, say
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api.native import authored
+from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.outbound import webhook as rule_webhook
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.plans import Plan
@@ -139,8 +139,8 @@ def test_nobody_overwrites_a_rule_of_another(
     assert bob.call("PUT", path + bob.name, {**body_of(bob), "actions": [secret]}).status == 409
     assert service.platform.rules.store().secret(rule, "1") is None
     assert service.platform.documents.get("rule", rule).content["catalog"] == alice.name
-    monkeypatch.setattr(authored, "check_owned", lambda *_: None)  # the control
-    monkeypatch.setattr(authored, "owned_version", lambda *_: None)
+    monkeypatch.setattr(AuthoredDocuments, "check_owned", lambda *_: None)  # the control
+    monkeypatch.setattr(AuthoredDocuments, "owned_version", lambda *_: None)
     assert bob.call("PUT", path + bob.name, body_of(bob)).status == 200
     assert service.platform.documents.get("rule", rule).content["catalog"] == bob.name
 

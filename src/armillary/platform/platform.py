@@ -17,7 +17,6 @@ from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import ExportStore
 from armillary.engines.jobs.store import JobStore
-from armillary.engines.rules.rows import secrets_changed
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import NotFoundError
@@ -33,8 +32,11 @@ from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.jobs.operations import JobOperations
 from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates, no_audit
 from armillary.platform.rules.actions import ActionSettings, RuleActions
+from armillary.platform.rules.alerts import AlertOperations
+from armillary.platform.rules.conditions import RuleConditions
 from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.names import RuleNames
+from armillary.platform.rules.operations import RuleOperations
 from armillary.platform.rules.rules import Rules
 from armillary.platform.rules.trial import RuleTrial
 from armillary.platform.templates.device_templates import DeviceTemplates
@@ -67,8 +69,8 @@ class Platform:
         groups: Members of device groups.
         organisations: Who sees which devices of a catalog.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
-        rules: Rules, their alerts and actions; ``rule_facts`` is what they know of a device, ``rule_names`` and
-            ``rule_trial`` are for rules that are being written.
+        rules: Evaluates rules and acts on their firings.
+        rule_operations: What people do with rules; ``alert_operations``: with their alerts and deliveries.
         exports: Data exports: ``status``, ``replays``, ``store``.
         job_operations, export_operations, organisation_operations, application_operations: What people do, each
             operation by who acts.
@@ -116,12 +118,22 @@ class Platform:
             updates or NoUpdates(),
             clock,
         )
-        self._rule_store = rule_store = OnDemand(lambda: RuleStore(folder), lambda: RuleStore.exists(folder))
-        self.rule_facts = rule_facts = RuleFacts(series, documents, directory, self.groups)
+        rule_store = OnDemand(lambda: RuleStore(folder), lambda: RuleStore.exists(folder))
+        rule_facts = RuleFacts(series, documents, directory, self.groups)
         actions = RuleActions(rule_store, devices, directory, self.naming, self.jobs, settings, clock)
         self.rules = Rules(series, documents, rule_facts, devices, rule_store, actions, clock)
-        self.rule_names = RuleNames(series, documents, self.templates, directory)
-        self.rule_trial = RuleTrial(series, directory, self.facts, rule_facts)
+        self.rule_operations = RuleOperations(
+            self.authored,
+            self.rules,
+            rule_store,
+            rule_facts,
+            RuleNames(series, documents, self.templates, directory),
+            RuleConditions(self.authored, directory, self.naming),
+            RuleTrial(series, directory, self.facts, rule_facts),
+            self.naming,
+            self.changing_secrets,
+        )
+        self.alert_operations = AlertOperations(rule_store, documents, self.naming, actions, audit, clock)
         self._export_store = OnDemand(lambda: ExportStore(folder), lambda: True)
         sources = Sources(series, rule_store, directory, devices.begin_connectivity)
         self.exports = Exports(self._export_store, documents, self.groups, sources, settings.hosts, folder, clock)
@@ -176,8 +188,8 @@ class Platform:
             self.jobs.forget(document_id)
         elif kind == "export":
             self.exports.store.forget(document_id)
-        elif kind == "rule" and self._rule_store.exists:
-            self._rule_store.get().commits.commit(secrets_changed(document_id, {}, ()))
+        elif kind == "rule":
+            self.rule_operations.forget_secrets(document_id)
 
     def forget_device(self, device_id: str, *, by: str) -> None:
         """Forget what operators kept of a device, on behalf of ``by``; most have nothing, and modules never have."""

@@ -18,8 +18,7 @@ version, device and firing) is the same whenever it is evaluated again. Its acti
 *Back-pressure.* There is no queue between decoder and rules: slow rules make the decoder fall behind, and then devices
 are not read from (``limits.HOLD_ABOVE_BACKLOG_BYTES``). Every acknowledged message is in the log meanwhile.
 
-*Speed.* What most messages come to (clear, not met, still clear) is decided by the rule's short way
-(``twin/rule/fast_path.py``) at a tenth of the cost of ``step``; everything else by ``step``.
+*Speed.* Messages that change nothing take the rule's fast path (``twin/rule/fast_path.py``), a tenth of ``step``.
 
 *Time.* A deadline is only looked at when every message that arrived before it was evaluated, so a busy hub takes
 nobody for silent.
@@ -210,15 +209,15 @@ class Rules:
 
     def count(self) -> dict[str, int]:
         """Everything rules count, by name; names ending in ``_now`` go up and down."""
-        found = {
+        return {
             **asdict(self.counters),
             "rule_traces_dropped": self.traces.dropped,
             "rules_enabled_now": len(self._enabled()),
             "rule_deadlines_now": len(self._deadlines),
             "rule_firings_uncommitted_now": self._keeping.waiting,
             "rule_firings_uncommitted_age_s_now": int(self._keeping.age_s),
+            **self.actions.count(),
         }
-        return found | self.actions.count()
 
     def trace(self, rule_id: str, device_id: str) -> list[dict[str, Any]]:
         """The last evaluations of a rule for a device in words, newest first."""
@@ -347,10 +346,10 @@ class Rules:
         plan = self._plans.get(device_id)
         if plan is None:
             plan = self._plans[device_id] = Plan(device_id)
-        if self._groups and time.monotonic() - plan.read_at > GROUP_AGE_S:
+        is_old = bool(self._groups) and time.monotonic() - plan.read_at > GROUP_AGE_S
+        if is_old:
             plan.facts = None
-            self._make(plan)
-        elif plan.made != self._made:
+        if is_old or plan.made != self._made:
             self._make(plan)
         return plan
 

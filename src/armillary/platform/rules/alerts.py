@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do with firings of rules: look at alerts, acknowledge them, try given-up deliveries again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.documents.store import DocumentStore
+from armillary.engines.rules import rows
+from armillary.engines.rules.rows import Alert, Delivery
+from armillary.engines.rules.store import RuleStore
+from armillary.errors import NotFoundError
+from armillary.identity.operator import Operator
+from armillary.platform.ports import Audit
+from armillary.platform.rules.actions import RuleActions
+from armillary.platform.templates.value_names import DeviceNaming
+from armillary.twin.rule.words import summary
+from armillary.twin.template.value_names import Naming
+
+# Of a delivery for the program itself: where it goes to is in the rule.
+_INSIDE = ("options", "owner", "rule_id")
+
+
+class AlertOperations:
+    """Operations on alerts and deliveries. Methods block for the disk: call them from threads.
+
+    Args:
+        store: Alerts and deliveries.
+        documents: Which rules there are.
+        naming: What values are called.
+        actions: Does what deliveries say.
+        audit: Gets a line of each change.
+        clock: Unix time, seconds.
+    """
+
+    def __init__(
+        self,
+        store: OnDemand[RuleStore],
+        documents: DocumentStore,
+        naming: DeviceNaming,
+        actions: RuleActions,
+        audit: Audit,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._naming = naming
+        self._actions = actions
+        self._audit = audit
+        self._clock = clock
+
+    def listed(
+        self,
+        catalog: str | None,
+        *,
+        rule_id: str | None,
+        device_id: str | None,
+        is_open: bool | None,
+        before: int | None,
+        limit: int,
+    ) -> dict[str, Any]:
+        """Alerts, newest first, each with ``summary`` and ``rule_is_deleted``.
+
+        Args:
+            catalog: Of devices of this catalog; None for all.
+            rule_id: Of this rule only.
+            device_id: Of this device only.
+            is_open: Only those that nobody has acknowledged (True) or somebody has (False).
+            before: Only those with a lower number.
+            limit: Rows of the page.
+        """
+        found = self._store.get().alerts(
+            catalog, rule_id=rule_id, device_id=device_id, is_open=is_open, before=before, limit=limit + 1
+        )
+        named = {each: self._naming.of_devices((each,)) for each in {alert.device_id for alert in found}}
+        kept = {each: self._is_kept(each) for each in {alert.rule_id for alert in found}}
+        return _page([_alert(each, named[each.device_id], is_kept=kept[each.rule_id]) for each in found], limit)
+
+    def show(self, number: int, catalog: str | None) -> dict[str, Any]:
+        """An alert, its evaluation in words, and what was done about it.
+
+        Raises:
+            NotFoundError: there is none of this number in the catalog.
+        """
+        store = self._store.get()
+        alert = _found(store.alert(catalog, number), number)
+        return {**self._shown(alert), "deliveries": [_delivery(each) for each in store.deliveries.of(alert)]}
+
+    def acknowledge(self, actor: Operator, number: int, catalog: str | None) -> dict[str, Any]:
+        """Note that somebody has taken notice of a firing. Raises as :meth:`show`."""
+        change = rows.acknowledged(catalog, number, actor.name, self._now_ms())
+        alert = _found(self._store.get().commits.commit(change), number)
+        self._audit(actor.name, "alert.acknowledge", alert.device_id, {"alert": number})
+        return self._shown(alert)
+
+    def dead_letters(self, catalog: str | None, before: int | None, limit: int) -> dict[str, Any]:
+        """Deliveries that were given up, newest first, each with why."""
+        found = self._store.get().deliveries.dead(catalog, before=before, limit=limit + 1)
+        return _page([_delivery(each) for each in found], limit)
+
+    def replay(self, actor: Operator, numbers: Sequence[int], catalog: str | None) -> int:
+        """Try dead letters again; how many there were of these numbers."""
+        count: int = self._store.get().commits.commit(rows.replayed(catalog, numbers, self._now_ms()))
+        self._audit(actor.name, "rule-action.replay", catalog or "", {"replayed": count})
+        self._actions.wake_soon()
+        return count
+
+    def _shown(self, alert: Alert) -> dict[str, Any]:
+        return _alert(alert, self._naming.of_devices((alert.device_id,)), is_kept=self._is_kept(alert.rule_id))
+
+    def _is_kept(self, rule_id: str) -> bool:
+        return self._documents.find("rule", rule_id) is not None
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _alert(alert: Alert, naming: Naming, *, is_kept: bool) -> dict[str, Any]:
+    """An alert with its summary, which says also how often the rule fired again that is only counted."""
+    said = summary(alert.trace, naming) + (f" (fired {alert.more} times more)" if alert.more else "")
+    return {**dataclasses.asdict(alert), "summary": said, "rule_is_deleted": not is_kept}
+
+
+def _delivery(each: Delivery) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(each).items() if name not in _INSIDE}
+
+
+def _found(alert: Alert | None, number: int) -> Alert:
+    if alert is None:
+        raise NotFoundError(f"there is no alert {number}", remedy="List them: armillary rule alerts.")
+    return alert
+
+
+def _page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    return {"items": items[:limit], "next": str(items[limit - 1]["number"]) if len(items) > limit else None}

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do with rules: make, change, switch, delete, try on past data, ask why one fired or did not.
+
+A rule is of one catalog or of all, as every author's document (``platform/authored/documents.py``). The secrets that
+sign its webhooks are kept apart from it and never shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.rules import rows
+from armillary.engines.rules.store import RuleStore
+from armillary.errors import InvalidArgumentError
+from armillary.identity.operator import Operator
+from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
+from armillary.platform.outbound.webhook import check_url
+from armillary.platform.rules.conditions import RuleConditions
+from armillary.platform.rules.facts import RuleFacts, groups_of
+from armillary.platform.rules.names import RuleNames
+from armillary.platform.rules.rules import Rules
+from armillary.platform.rules.trial import RuleTrial, Tried
+from armillary.platform.templates.value_names import DeviceNaming
+from armillary.twin.rule.action import split_secrets
+from armillary.twin.rule.json_form import parse_document
+from armillary.twin.rule.rule import Rule, sections_of, unconcerned
+from armillary.twin.rule.words import summary
+from armillary.twin.template.value_names import Naming
+
+KIND: Final = "rule"
+
+# Finds the devices that a rule is tried on, of those that the caller may see.
+Devices = Callable[[], Sequence[str]]
+
+
+class RuleOperations:
+    """Operations on rules. Methods block for the disk: call them from threads.
+
+    Args:
+        authored: Keeps them.
+        rules: Evaluates them.
+        store: Their secrets.
+        facts: What is known of a device.
+        names: What a rule names that nothing has.
+        conditions: Conditions in words.
+        trial: Tries rules on stored values.
+        naming: What values are called.
+        changing_secrets: Held from looking at a document with secrets until both are changed.
+    """
+
+    def __init__(
+        self,
+        authored: AuthoredDocuments,
+        rules: Rules,
+        store: OnDemand[RuleStore],
+        facts: RuleFacts,
+        names: RuleNames,
+        conditions: RuleConditions,
+        trial: RuleTrial,
+        naming: DeviceNaming,
+        changing_secrets: threading.Lock,
+    ) -> None:
+        self._authored = authored
+        self._rules = rules
+        self._store = store
+        self._facts = facts
+        self._names = names
+        self._conditions = conditions
+        self._trial = trial
+        self._naming = naming
+        self._changing_secrets = changing_secrets
+
+    def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
+        """Rules by id, each with its conditions in words."""
+        page = self._authored.listed(KIND, catalog, limit, after)
+        known: dict[Any, Naming] = {}  # many rules look at one template, all of whose versions are read for its names
+        return {**page, "items": [self._conditions.shown(each, catalog, known) for each in page["items"]]}
+
+    def show(self, rule_id: str, catalog: str | None) -> dict[str, Any]:
+        """A rule with its conditions in words."""
+        return self._conditions.shown(document_of(self._authored.visible(KIND, rule_id, catalog)), catalog)
+
+    def put(
+        self, actor: Operator, rule_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
+    ) -> dict[str, Any]:
+        """Make or change a rule; ``warnings`` says what its device template does not have.
+
+        Raises:
+            InvalidArgumentError: it makes no sense, a webhook's address is not allowed, or a signed one has no secret.
+            ConflictError, NotFoundError, PermissionDeniedError: it is not the caller's, or another version.
+        """
+        given, secrets = split_secrets(body)
+        if not isinstance(given, dict):
+            raise InvalidArgumentError("rule: expected a JSON object", remedy="Send the rule itself.")
+        _, rule = parse_document(given)
+        self._authored.check_free(KIND, rule_id, catalog, if_match)
+        for each in rule.actions:
+            if each.kind == "webhook":
+                check_url(each.options["url"], self._rules.actions.settings.hosts)
+        with self._changing_secrets:
+            version = self._authored.check_put(KIND, rule_id, given, catalog, if_match)
+            before = self._keep_secrets(rule_id, rule, secrets)
+            try:
+                made = self._authored.put(actor, KIND, rule_id, given, catalog, version)
+            except BaseException:  # whatever it is: the rule stays as it was, and so do its secrets
+                if before is not None:
+                    self._store.get().commits.commit(rows.secrets_changed(rule_id, before, before))
+                raise
+        warnings = self._names.warnings_of(rule, made["body"].get("catalog"))
+        return {**self._conditions.shown(made, catalog), "warnings": warnings}
+
+    def delete(self, actor: Operator, rule_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
+        """Delete a rule and its secrets; its alerts stay."""
+        deleted = self._authored.delete(actor, KIND, rule_id, catalog, if_match)
+        self.forget_secrets(rule_id)
+        return deleted
+
+    def forget_secrets(self, rule_id: str) -> None:
+        """Forget what signs the webhooks of a rule that is no more: the next of its id signs with none of it."""
+        if self._store.exists:
+            self._store.get().commits.commit(rows.secrets_changed(rule_id, {}, ()))
+
+    def switch(self, actor: Operator, rule_id: str, catalog: str | None, *, enabled: bool) -> dict[str, Any]:
+        """Have a rule evaluated from the next message on, or no longer: then what it remembered is forgotten."""
+        found = self._authored.visible(KIND, rule_id, catalog)
+        self._authored.check_owned(KIND, rule_id, catalog)
+        body = {**found.content, "enabled": enabled}
+        return self._conditions.shown(self._authored.put(actor, KIND, rule_id, body, catalog, found.etag), catalog)
+
+    def trace(self, rule_id: str, device_id: str, since_ms: int) -> dict[str, Any]:
+        """Why a rule fired or did not for a device: its last evaluations in this life of the hub, newest first.
+
+        Args:
+            rule_id: A rule of the device's catalog or of all, whoever asks.
+            device_id: The device.
+            since_ms: Evaluations before that are another owner's (Unix milliseconds).
+
+        Raises:
+            NotFoundError: there is no such rule.
+        """
+        _, owner = self._facts.read(device_id, frozenset(), 0)
+        catalog, rule = parse_document(self._authored.visible(KIND, rule_id, owner).content)
+        facts, _ = self._facts.read(device_id, sections_of(rule), 0, groups_of(rule))
+        why = unconcerned(rule.target, facts)
+        if why is None and not rule.enabled:
+            why = "the rule is disabled"
+        naming = self._naming.of_devices((device_id,))
+        items = [each for each in self._rules.trace(rule_id, device_id) if each["at_ms"] >= since_ms]
+        return {
+            "rule_id": rule_id,
+            "device_id": device_id,
+            "catalog": catalog,
+            "state": self._rules.state_of(rule_id, device_id),
+            "unconcerned": why,
+            "items": [_said(each, naming) for each in items],
+            "next": None,
+        }
+
+    def try_kept(
+        self, rule_id: str, devices: Devices, start_ms: int, end_ms: int, catalog: str | None
+    ) -> dict[str, Any]:
+        """As :meth:`try_new`, a rule that is kept."""
+        document = self._authored.visible(KIND, rule_id, catalog).content
+        return self._tried(document, devices, start_ms, end_ms, catalog)
+
+    def try_new(
+        self, document: object, devices: Devices, start_ms: int, end_ms: int, catalog: str | None
+    ) -> dict[str, Any]:
+        """When a rule would have fired on stored values, and why; nothing is kept or done.
+
+        Args:
+            document: The rule.
+            devices: On which; none for all that the rule concerns.
+            start_ms: First millisecond of the range.
+            end_ms: One past the last.
+            catalog: Who speaks for which catalog; None for all.
+
+        Raises:
+            InvalidArgumentError: the rule or the range makes no sense, or there are too many devices.
+        """
+        return self._tried(split_secrets(document)[0], devices, start_ms, end_ms, catalog)
+
+    def _tried(
+        self, document: object, devices: Devices, start_ms: int, end_ms: int, catalog: str | None
+    ) -> dict[str, Any]:
+        own, rule = parse_document(document)
+        whose = own if catalog is None else catalog
+        check_catalog(KIND, whose if own is None else own, catalog)
+        run = self._trial.run(whose, rule, devices(), start_ms, end_ms)
+        return {
+            "start_ms": start_ms,
+            "end_ms": end_ms,
+            "firings": sum(each.firings for each in run.devices),
+            "is_cut": run.is_cut,
+            "devices": [self._in_words(each) for each in run.devices],
+            "warnings": self._names.warnings_of(rule, whose),
+        }
+
+    def _in_words(self, tried: Tried) -> dict[str, Any]:
+        naming = self._naming.of_devices((tried.device_id,))
+        said = {name: [_said(each, naming) for each in getattr(tried, name)] for name in ("fired", "last")}
+        return {**dataclasses.asdict(tried), **said}
+
+    def _keep_secrets(self, rule_id: str, rule: Rule, secrets: dict[str, str]) -> dict[str, str] | None:
+        """Keep a rule's secrets; those that it had before, or None when there was nothing to do.
+
+        Raises:
+            InvalidArgumentError: a signed action has none.
+        """
+        signed = {each.name for each in rule.actions if each.options.get("signed")}
+        store = self._store.get()
+        had = {action: store.secret(rule_id, action) or "" for action in store.secrets(rule_id)}
+        for name in sorted(signed - set(secrets) - set(had)):
+            raise InvalidArgumentError(
+                f"actions: {name!r} is signed and has no secret", remedy="Give it a secret of 16 to 128 characters."
+            )
+        if not secrets and set(had) <= signed:
+            return None
+        store.commits.commit(rows.secrets_changed(rule_id, secrets, signed))
+        return had
+
+
+def _said(trace: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
+    """An evaluation with its summary."""
+    return {**trace, "summary": summary(trace, naming)}

@@ -15,6 +15,7 @@ from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    CatalogPath,
     OutputFileOption,
     ResourceGroupOption,
     catalog_name,
@@ -48,30 +49,21 @@ def _authorities(remote: RemoteService, catalog: str | None) -> list[dict[str, A
 
 
 @remote_command(app, "list")
-def list_certificates(
-    remote: RemoteService,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+def list_certificates(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
     """List the certificates of a catalog."""
-    found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/certificates")
+    found = remote.management.pages(f"{base}/certificates")
     print_table(found, COLUMNS, row=resource_row, as_json=as_json, empty="The catalog has no certificate.")
 
 
 @remote_command(app, "download")
 def download(
-    remote: RemoteService,
-    output_file: OutputFileOption,
-    name: SerialOption = ".default",
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    remote: RemoteService, *, output_file: OutputFileOption, name: SerialOption = ".default", base: CatalogPath
 ) -> None:
     """Write a certificate.
 
     PEM for a file that ends in .pem, DER for any other.
     """
-    path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}"
+    path = f"{base}/certificates/{segment(name)}"
     found = remote.management.call("GET", path)
     encoded = str(found["properties"]["certificate"])
     write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
@@ -134,16 +126,15 @@ def crl(
 @remote_command(app, "download-proof")
 def download_proof(
     remote: RemoteService,
+    *,
     output_file: OutputFileOption,
     verification_code: Annotated[
         str, typer.Option("--verification-code", metavar="CODE", help="What the other side asked to have signed.")
     ],
     name: SerialOption = ".default",
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
 ) -> None:
     """Write a certificate that proves possession of the key."""
-    base = catalog_path(remote, catalog, resource_group)
     path = f"{base}/certificates/{segment(name)}/retrieveProofOfPossessionNonce"
     proof = remote.management.call("POST", path, {"proofOfPossessionNonce": verification_code})
     encoded = str(proof["certificate"])

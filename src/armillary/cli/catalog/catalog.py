@@ -19,7 +19,7 @@ from armillary.cli.terminal.remote_names import (
     CATALOG_VARIABLE,
     DEFAULT_RESOURCE_GROUP,
     PROVIDER,
-    CatalogOption,
+    CatalogPath,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -109,15 +109,9 @@ def list_catalogs(
 
 
 @remote_command(app, "show")
-def show(
-    remote: RemoteService,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+def show(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
     """Show a catalog."""
-    path = catalog_path(remote, catalog, resource_group)
-    print_with_devices(remote, path, _row, as_json=as_json)
+    print_with_devices(remote, base, _row, as_json=as_json)
 
 
 @remote_command(app, "delete")
@@ -139,16 +133,14 @@ def download_error_report(
     output_file: Annotated[
         Path, typer.Option("--output-file", "--destination", metavar="FILE", help="CSV file to write; - is stdout.")
     ],
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
 ) -> None:
     """Write the devices' error reports to a CSV file."""
-    path = catalog_path(remote, catalog, resource_group)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([title for title, _ in REPORT_COLUMNS])
     count = 0
-    for report in remote.management.pages(f"{path}/listDeviceInsights", method="POST"):
+    for report in remote.management.pages(f"{base}/listDeviceInsights", method="POST"):
         writer.writerow([_spreadsheet_safe(report.get(key)) for _, key in REPORT_COLUMNS])
         count += 1
     write_file(output_file, text.getvalue().encode())

@@ -13,6 +13,7 @@ from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    CatalogPath,
     DescriptionOption,
     ProductOption,
     ResourceGroupOption,
@@ -114,14 +115,10 @@ def create(
 
 @remote_command(app, "create-defaults")
 def create_defaults(
-    remote: RemoteService,
-    product: ProductOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
+    remote: RemoteService, product: ProductOption, base: CatalogPath, as_json: JsonOption = False
 ) -> None:
     """Make the five usual device groups of a product."""
-    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    path = product_path(base, product)
     found = remote.management.pages(f"{path}/generateDefaultDeviceGroups", method="POST")
     print_table(found, COLUMNS, row=_row, as_json=as_json, empty="The service made no device groups.")
 
@@ -151,12 +148,11 @@ def show(
     remote: RemoteService,
     product: ProductOption,
     device_group: NameOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
     as_json: JsonOption = False,
 ) -> None:
     """Show a device group."""
-    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
+    path = device_group_path(base, product, device_group)
     print_with_devices(remote, path, _row, as_json=as_json)
 
 
@@ -183,15 +179,10 @@ def update(
 
 @remote_command(app, "delete")
 def delete(
-    remote: RemoteService,
-    product: ProductOption,
-    device_group: NameOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    yes: YesOption = False,
+    remote: RemoteService, product: ProductOption, device_group: NameOption, base: CatalogPath, yes: YesOption = False
 ) -> None:
     """Delete a device group that has no devices."""
-    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
+    path = device_group_path(base, product, device_group)
     confirm(f"Delete device group {device_group}?", yes=yes)
     remote.management.call("DELETE", path)
     note(f"device group {device_group} is deleted")

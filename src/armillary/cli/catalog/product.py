@@ -12,6 +12,7 @@ from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    CatalogPath,
     DescriptionOption,
     ResourceGroupOption,
     YesOption,
@@ -48,28 +49,17 @@ def create(
 
 
 @remote_command(app, "list")
-def list_products(
-    remote: RemoteService,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+def list_products(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
     """List the products of a catalog."""
-    found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/products")
+    found = remote.management.pages(f"{base}/products")
     empty = "No product. Make one: armillary product create --product NAME"
     print_table(found, ("name", "description"), row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
-def show(
-    remote: RemoteService,
-    product: NameOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+def show(remote: RemoteService, product: NameOption, base: CatalogPath, as_json: JsonOption = False) -> None:
     """Show a product."""
-    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    path = product_path(base, product)
     print_with_devices(remote, path, _row, as_json=as_json)
 
 
@@ -78,26 +68,19 @@ def update(
     remote: RemoteService,
     product: NameOption,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is for.")],
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
     as_json: JsonOption = False,
 ) -> None:
     """Change a product's description."""
-    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    path = product_path(base, product)
     changed = remote.management.call("PATCH", path, {"properties": {"description": description}})
     print_record(changed, row=_row, as_json=as_json)
 
 
 @remote_command(app, "delete")
-def delete(
-    remote: RemoteService,
-    product: NameOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    yes: YesOption = False,
-) -> None:
+def delete(remote: RemoteService, product: NameOption, base: CatalogPath, yes: YesOption = False) -> None:
     """Delete a product whose groups have no devices."""
-    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    path = product_path(base, product)
     confirm(f"Delete product {product} with its device groups?", yes=yes)
     remote.management.call("DELETE", path)
     note(f"product {product} is deleted")

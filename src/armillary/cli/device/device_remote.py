@@ -25,6 +25,7 @@ from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    CatalogPath,
     LimitOption,
     OnlyCatalogOption,
     OnlyGroupOption,
@@ -123,27 +124,20 @@ def _assign(
     device: DeviceOption,
     target_product: TargetProduct,
     target_device_group: TargetGroup,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
 ) -> None:
     """Move a device to a device group."""
-    base = catalog_path(remote, catalog, resource_group)
     _move(remote, base, device, target_product, target_device_group)
     note(f"the device is in {target_product} / {target_device_group}")
 
 
 @remote_command(verbs, "unassign")
-def _unassign(
-    remote: RemoteService,
-    device: DeviceOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-) -> None:
+def _unassign(remote: RemoteService, device: DeviceOption, base: CatalogPath) -> None:
     """Take a device out of its group.
 
     It stays in its catalog.
     """
-    _move(remote, catalog_path(remote, catalog, resource_group), device, ".default", ".unassigned")
+    _move(remote, base, device, ".default", ".unassigned")
     note("the device is in no device group")
 
 
@@ -244,6 +238,7 @@ def _deployment_status(remote: RemoteService, device: DeviceOption, as_json: Jso
 @remote_command(verbs, "enable-development")
 def _enable_development(
     remote: RemoteService,
+    *,
     device: DeviceOption,
     output_file: Annotated[
         Path, typer.Option("--output-file", metavar="FILE", help="Capability file to write; - is stdout.")
@@ -251,14 +246,12 @@ def _enable_development(
     device_group: Annotated[
         str, typer.Option("--device-group", "-dg", metavar="NAME", help="Development group of the device's product.")
     ] = DEVELOPMENT_GROUP,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
 ) -> None:
     """Move a device to its development group.
 
     Also writes the capability file that lets it run packages signed by a development key.
     """
-    base = catalog_path(remote, catalog, resource_group)
     _move(remote, base, device, _product_of(remote, device), device_group)
     _write_capability(remote, base, device, CapabilityType.APPLICATION_DEVELOPMENT, output_file)
 
@@ -266,18 +259,17 @@ def _enable_development(
 @remote_command(verbs, "enable-cloud-test")
 def _enable_cloud_test(
     remote: RemoteService,
+    *,
     device: DeviceOption,
     device_group: Annotated[
         str, typer.Option("--device-group", "-dg", metavar="NAME", help="Test group of the device's product.")
     ] = FIELD_TEST_GROUP,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
 ) -> None:
     """Move a device to its field test group.
 
     There it gets deployments from the service.
     """
-    base = catalog_path(remote, catalog, resource_group)
     _move(remote, base, device, _product_of(remote, device), device_group)
     note(f"the device is in {device_group}; remove its development capability for deployments to be installed")
 
@@ -366,11 +358,10 @@ def _capability_download(
     device: DeviceOption,
     output_file: OutputFileOption,
     kind: Annotated[CapabilityType, typer.Option("--type", "-t", help="What to allow.")],
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
 ) -> None:
     """Write a capability file for one device."""
-    _write_capability(remote, catalog_path(remote, catalog, resource_group), device, kind, output_file)
+    _write_capability(remote, base, device, kind, output_file)
 
 
 def _write_capability(remote: RemoteService, base: str, device: str, kind: CapabilityType, output_file: Path) -> None:

@@ -10,13 +10,10 @@ import typer
 from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
-    DEFAULT_RESOURCE_GROUP,
-    CatalogOption,
+    CatalogPath,
     DeviceGroupOption,
     ImagesOption,
     ProductOption,
-    ResourceGroupOption,
-    catalog_path,
     device_group_path,
     split_ids,
 )
@@ -41,8 +38,7 @@ def create(
     product: ProductOption,
     device_group: DeviceGroupOption,
     images: ImagesOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
     as_json: JsonOption = False,
 ) -> None:
     """Put images on every device of a group at once.
@@ -52,7 +48,6 @@ def create(
     ids = split_ids(images)
     if not ids:
         raise InvalidArgumentError("--images: expected at least one image id", remedy="List them: armillary image list")
-    base = catalog_path(remote, catalog, resource_group)
     path = f"{device_group_path(base, product, device_group)}/deployments/.default"
     deployed = [{"name": image, "properties": {"imageId": image}} for image in ids]
     made = remote.management.call("PUT", path, {"properties": {"deployedImages": deployed}})
@@ -64,12 +59,11 @@ def list_deployments(
     remote: RemoteService,
     product: ProductOption,
     device_group: DeviceGroupOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
     as_json: JsonOption = False,
 ) -> None:
     """List a group's deployments, newest first."""
-    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
+    path = device_group_path(base, product, device_group)
     found = remote.management.pages(f"{path}/deployments")
     empty = "No deployment. Make one: armillary deployment create --images ID"
     print_table(found, ("deploymentId", "deploymentDateUtc", "images"), row=_row, as_json=as_json, empty=empty)
@@ -78,16 +72,16 @@ def list_deployments(
 @remote_command(app, "show")
 def show(
     remote: RemoteService,
+    *,
     product: ProductOption,
     device_group: DeviceGroupOption,
     deployment: Annotated[
         str, typer.Option("--deployment", metavar="ID", help="Deployment id; without it the one in force.")
     ] = ".default",
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    base: CatalogPath,
     as_json: JsonOption = False,
 ) -> None:
     """Show a deployment."""
-    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
+    path = device_group_path(base, product, device_group)
     found = remote.management.call("GET", f"{path}/deployments/{segment(deployment)}")
     print_record(found, row=_row, as_json=as_json)

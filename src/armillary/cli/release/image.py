@@ -17,6 +17,7 @@ from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    CatalogPath,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -72,41 +73,24 @@ def add(
 
 
 @remote_command(app, "list")
-def list_images(
-    remote: RemoteService,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+def list_images(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
     """List the images of a catalog."""
-    found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/images")
+    found = remote.management.pages(f"{base}/images")
     empty = "No image. Upload one: armillary image add --image-path FILE"
     print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
-def show(
-    remote: RemoteService,
-    image: ImageOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+def show(remote: RemoteService, image: ImageOption, base: CatalogPath, as_json: JsonOption = False) -> None:
     """Show an image."""
-    found = remote.management.call("GET", f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}")
+    found = remote.management.call("GET", f"{base}/images/{segment(image)}")
     print_record(found, row=_row, as_json=as_json)
 
 
 @remote_command(app, "delete")
-def delete(
-    remote: RemoteService,
-    image: ImageOption,
-    catalog: CatalogOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    yes: YesOption = False,
-) -> None:
+def delete(remote: RemoteService, image: ImageOption, base: CatalogPath, yes: YesOption = False) -> None:
     """Delete an image that no deployment uses."""
-    path = f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}"
+    path = f"{base}/images/{segment(image)}"
     confirm(f"Delete image {image}?", yes=yes)
     remote.management.call("DELETE", path)
     note(f"image {image} is deleted")

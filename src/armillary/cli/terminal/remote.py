@@ -6,7 +6,8 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote
@@ -28,6 +29,9 @@ CaOption = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", help=f"PEM file with the service's root certificate. [env: {CA_VARIABLE}]"),
 ]
+
+# What every verb takes that calls the service.
+_CONNECTION = {"service": ServiceOption, "token": TokenOption, "ca": CaOption}
 
 
 class RemoteService:
@@ -102,6 +106,19 @@ def _target(path: str, query: dict[str, object]) -> str:
     return with_query(f"/api/v1{path}", query)
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Marks a parameter that stands for several options; the command gets what ``resolve`` makes of them.
+
+    Attributes:
+        options: Name of an option -> its annotation and its default.
+        resolve: Called with the service and the options by name.
+    """
+
+    options: Mapping[str, tuple[Any, object]]
+    resolve: Callable[..., Any]
+
+
 def connect(service: str | None, token: str | None, ca: Path | None) -> RemoteService:
     """Open the service that the options, the environment or the stored login name."""
     return RemoteService(resolve(service, token, ca))
@@ -112,24 +129,33 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         hints = typing.get_type_hints(function, include_extras=True)
-        own = list(inspect.signature(function).parameters.values())[1:]
+        options: dict[str, tuple[Any, object]] = {}
+        together: dict[str, Together] = {}
+        for key, parameter in list(inspect.signature(function).parameters.items())[1:]:
+            marker = next((each for each in typing.get_args(hints[key]) if isinstance(each, Together)), None)
+            if marker is None:
+                options[key] = (hints[key], parameter.default)
+            else:
+                options |= marker.options
+                together[key] = marker
+        options |= {key: (kind, None) for key, kind in _CONNECTION.items()}
 
         @functools.wraps(function)
         def call(**values: Any) -> None:
-            parts = {key: values.pop(key) for key in ("service", "token", "ca")}
+            parts = {key: values.pop(key) for key in _CONNECTION}
             with connect(**parts) as remote:
-                function(remote, **resolve_devices(remote, hints, values))
+                given = resolve_devices(remote, hints, values)
+                for key, marker in together.items():
+                    given[key] = marker.resolve(remote, **{each: given.pop(each) for each in marker.options})
+                function(remote, **given)
 
-        options = {"service": ServiceOption, "token": TokenOption, "ca": CaOption}
-        parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
-        parameters += [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-            for key, option in options.items()
-        ]
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads
-            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+            [
+                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+                for key, (kind, default) in options.items()
+            ]
         )
-        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        call.__annotations__ = {key: kind for key, (kind, _) in options.items()}
         del call.__wrapped__  # or its annotations would be read instead
         app.command(name)(call)
         return function

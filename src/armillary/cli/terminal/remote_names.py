@@ -11,7 +11,7 @@ import typer
 
 from armillary.cli.terminal.management import SUBSCRIPTION
 from armillary.cli.terminal.output import Row, print_record
-from armillary.cli.terminal.remote import RemoteService, segment
+from armillary.cli.terminal.remote import RemoteService, Together, segment
 from armillary.errors import InvalidArgumentError
 
 CATALOG_VARIABLE = "ARMILLARY_CATALOG"
@@ -55,6 +55,16 @@ def catalog_path(remote: RemoteService, catalog: str | None, resource_group: str
     """Management path of a catalog, found as :func:`catalog_name` does."""
     name = catalog_name(remote, catalog)
     return f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
+
+
+# Of commands that take --catalog and --resource-group: the management path of the catalog.
+CatalogPath = Annotated[
+    str,
+    Together(
+        {"catalog": (CatalogOption, None), "resource_group": (ResourceGroupOption, DEFAULT_RESOURCE_GROUP)},
+        catalog_path,
+    ),
+]
 
 
 def group_path(resource_group: str) -> str:

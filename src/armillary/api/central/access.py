@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from armillary.api.central.call import Call, body_object, cursor, field, paged, paged_list, wrong
 from armillary.api.central.documents import documents
-from armillary.api.native import authored
-from armillary.api.native.platform import organisations as native_organisations
 from armillary.engines.documents.document import Document
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.platform.authored.documents import is_visible
 
 KIND: Final = "organisation"
 FIELDS: Final = frozenset(("id", "displayName", "parent"))
@@ -51,7 +50,7 @@ def patch_organization(call: Call) -> dict[str, Any]:
 
 def delete_organization(call: Call) -> None:
     """Delete an organisation that has nothing below it, no devices and no tokens."""
-    native_organisations.delete_organisation(call.request, _given(call), call.owner, call.if_match)
+    call.platform.organisation_operations.delete(call.actor, _given(call), call.owner, call.if_match)
 
 
 def list_roles(call: Call) -> dict[str, Any]:
@@ -88,14 +87,14 @@ def _given(call: Call) -> str:
 
 
 def _visible(call: Call) -> Document:
-    return authored.visible(call.request, KIND, _given(call), call.owner)
+    return call.platform.authored.visible(KIND, _given(call), call.owner)
 
 
 def _seen(call: Call, after: str) -> Iterator[Document]:
     root, owner = call.operator.organisation, call.owner
     reach = None if root is None else call.platform.organisations.subtree(root)
     for each in documents(call, KIND, after):
-        if authored.is_visible(each, owner) and (reach is None or each.id in reach):
+        if is_visible(each, owner) and (reach is None or each.id in reach):
             yield each
 
 
@@ -114,7 +113,7 @@ def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[s
         "description": kept,
         "parent": field(body, "parent", str),
     }
-    native_organisations.put_organisation(call.request, _given(call), made, call.owner, call.if_match)
+    call.platform.organisation_operations.put(call.actor, _given(call), made, call.owner, call.if_match)
     return document(_visible(call))
 
 

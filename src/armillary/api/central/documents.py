@@ -8,10 +8,10 @@ from typing import Any
 
 from armillary.api.central.call import Call, wrong
 from armillary.api.http.scope import CheckedCatalog
-from armillary.api.native import authored
 from armillary.engines.documents.document import Document, not_found
 from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.platform.authored.documents import is_visible
 from armillary.twin.central.id import document_id
 
 
@@ -25,7 +25,7 @@ def documents(call: Call, kind: str, after: str) -> Iterator[Document]:
     owner, at = narrowed(call), after or None
     while True:
         page = call.platform.documents.list(kind, limit=MAX_LIMIT, after=at)
-        yield from (each for each in page.items if authored.is_visible(each, owner))
+        yield from (each for each in page.items if is_visible(each, owner))
         at = page.next_after
         if at is None:
             return
@@ -38,7 +38,7 @@ def visible(call: Call, kind: str, given: str) -> Document:
         NotFoundError: there is none.
     """
     try:
-        return authored.visible(call.request, kind, document_id(given), narrowed(call))
+        return call.platform.authored.visible(kind, document_id(given), narrowed(call))
     except InvalidArgumentError as error:  # nothing can have such an id
         raise not_found(kind, given) from error
 
@@ -59,9 +59,9 @@ def keep(call: Call, kind: str, given: str, body: dict[str, Any], before: Docume
         PermissionDeniedError, NotFoundError: it is not the caller's to change.
     """
     name, owner = document_id(given), narrowed(call)
-    authored.check_free(call.request, kind, name, owner, call.if_match)
+    call.platform.authored.check_free(kind, name, owner, call.if_match)
     body["catalog"] = call.catalog.name if before is None else before.content.get("catalog")
-    authored.put(call.request, kind, name, body, owner, call.if_match)
+    call.platform.authored.put(call.actor, kind, name, body, owner, call.if_match)
     return call.platform.documents.get(kind, name)
 
 

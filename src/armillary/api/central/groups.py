@@ -11,7 +11,6 @@ from armillary.api.central.devices import document as device_document
 from armillary.api.central.documents import documents, keep, narrowed, no_organisations, present, visible
 from armillary.api.central.template_id import Resolved, check_reach, resolve, template_id_of
 from armillary.api.iot_hub import call as iot_hub_call
-from armillary.api.native import authored
 from armillary.engines.documents.document import Document
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.twin.author.group import Group, parse_group
@@ -47,7 +46,7 @@ def patch_group(call: Call) -> dict[str, Any]:
 def delete_group(call: Call) -> None:
     """Delete a device group, also one that something uses: this API has no way to ask. No device changes."""
     found = visible(call, KIND, call.parameters["group"])
-    authored.delete(call.request, KIND, found.id, narrowed(call), call.if_match, force=True)
+    call.platform.authored.delete(call.actor, KIND, found.id, narrowed(call), call.if_match, force=True)
 
 
 def group_devices(call: Call) -> dict[str, Any]:

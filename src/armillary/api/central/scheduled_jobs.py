@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.api.central.call import Call, body_object, cursor, field, page_size, paged, quoted, wrong
 from armillary.api.central.documents import documents, keep, narrowed, present, visible
 from armillary.api.central.jobs import FIELDS, KIND, document, made_of, run_id, store, target_of
-from armillary.api.native import authored
 from armillary.engines.documents.document import Document, check_match, not_found
 from armillary.errors import ConflictError
 from armillary.twin.author.job import next_due, parse_job
@@ -49,10 +48,10 @@ def patch_scheduled(call: Call) -> dict[str, Any]:
 def delete_scheduled(call: Call) -> None:
     """Delete a scheduled job with its runs, when none is under way."""
     found = _visible(call)
-    authored.check_owned(call.request, KIND, found.id, narrowed(call))
+    call.platform.authored.check_owned(KIND, found.id, narrowed(call))
     check_match(KIND, found.id, call.if_match, found.etag)  # before its runs are gone
     call.platform.jobs.forget(found.id)
-    authored.delete(call.request, KIND, found.id, narrowed(call), call.if_match)
+    call.platform.authored.delete(call.actor, KIND, found.id, narrowed(call), call.if_match)
 
 
 def scheduled_runs(call: Call) -> dict[str, Any]:

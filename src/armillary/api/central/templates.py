@@ -13,9 +13,9 @@ from typing import Any, Final
 from armillary.api.central.call import Call, body_object, match, paged_list
 from armillary.api.central.documents import narrowed
 from armillary.api.central.template_id import Resolved, absent, name_for, resolve
-from armillary.api.native import authored
 from armillary.api.views.template import central_document
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
+from armillary.platform.authored.documents import is_visible
 from armillary.platform.templates.templates import Ready
 
 KIND: Final = "template"
@@ -29,7 +29,7 @@ def list_device_templates(call: Call) -> dict[str, Any]:
         if versions:
             with contextlib.suppress(ModelError, InvalidArgumentError):  # one that cannot be read stops no other
                 ready = templates.get(name, versions[-1])
-                if authored.is_visible(ready.document, owner):
+                if is_visible(ready.document, owner):
                     found.append((name, central_document(ready, name)))
     return paged_list(call, found, lambda each: each[0], lambda each: each[1])
 
@@ -76,7 +76,7 @@ def patch_device_template(call: Call) -> dict[str, Any]:
 def delete_device_template(call: Call) -> None:
     """Delete a template; not while a device has it."""
     name, ready = _visible(call)
-    authored.check_owned(call.request, KIND, ready.document.id, narrowed(call))
+    call.platform.authored.check_owned(KIND, ready.document.id, narrowed(call))
     match("template", call.if_match, ready.document.etag)
     call.platform.templates.delete(name, by=call.operator.name)
     call.audit("template.delete", name)
@@ -92,7 +92,7 @@ def _visible(call: Call) -> tuple[str, Ready]:
         ready = call.platform.templates.get(*found)
     except ArmillaryError as error:
         raise absent(template_id) from error
-    if not authored.is_visible(ready.document, narrowed(call)):
+    if not is_visible(ready.document, narrowed(call)):
         raise absent(template_id)
     return found.name, ready
 
@@ -104,7 +104,7 @@ def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
     actor, owner = call.operator.name, narrowed(call)
     versions = platform.templates.versions(name)
     for document_id in (name, *(each.id for each in versions[:1])):
-        authored.check_free(call.request, KIND, document_id, owner, call.if_match)
+        call.platform.authored.check_free(KIND, document_id, owner, call.if_match)
     match("template", call.if_match, versions[0].etag if versions else None)
     present = platform.documents.find(KIND, name) or (versions[0] if versions else None)
     if present is not None:

@@ -20,9 +20,9 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.twin.template.test_template import BODY
 
 from armillary.api.native import dashboard_live
-from armillary.api.native.platform import jobs as native_jobs
 from armillary.platform.authored import groups
 from armillary.platform.exports import destinations as export_destinations
+from armillary.platform.exports.port import Outgoing
 from armillary.platform.outbound import webhook as rule_webhook
 from armillary.platform.outbound.attempts import NotNowError
 from armillary.platform.outbound.webhook import AllowedHosts
@@ -214,8 +214,9 @@ def test_a_job_of_all_shows_no_run_over_others_devices(
     assert (
         service.call("GET", f"/api/v1/jobs/{job}").body["run"]["begun_by"] == "rule of-bob, delivery 1"
     )  # the control
-    newest = native_jobs._newest
-    monkeypatch.setattr(native_jobs, "_newest", lambda request, document, _catalog: newest(request, document, None))
+    operations = service.platform.job_operations
+    newest = operations.newest
+    monkeypatch.setattr(operations, "newest", lambda job_id, owner, _catalog: newest(job_id, owner, None))
     assert [each["begun_by"] for each in seen()] == ["rule of-bob, delivery 1"] * 2
 
 
@@ -356,7 +357,7 @@ def test_an_export_to_a_broker_goes_to_the_address_that_was_looked_at(monkeypatc
         allowed = AllowedHosts(public=True, named=frozenset())
         port = export_destinations.open_destination(destination, secret=None, allowed=allowed, folder=None)  # type: ignore[arg-type]
         with pytest.raises(NotNowError):
-            port.deliver([export_destinations.Outgoing(b"{}", "d", "r")], "b")
+            port.deliver([Outgoing(b"{}", "d", "r")], "b")
 
     deliver()
     assert called == [("93.184.215.14", 8883)]

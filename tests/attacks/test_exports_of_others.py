@@ -25,6 +25,7 @@ from armillary.platform.exports import (
     kafka_loop as export_kafka_loop,
     places as export_places,
 )
+from armillary.platform.exports.port import Outgoing
 from armillary.platform.outbound.attempts import NotNowError
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.twin.author.data_export import ExportRecord, ExportSource, is_wanted, parse_export
@@ -201,7 +202,7 @@ def test_a_cluster_leads_to_no_address_that_is_not_allowed(monkeypatch: pytest.M
             "servers": [front], "topic": "out", "tls": False, "ca": None, "sasl": "none", "username": "",
         }  # fmt: skip
         monkeypatch.setattr(export_kafka, "WHOLE_S", 1.0)
-        record = [export_destinations.Outgoing(b"{}", "d", "r")]
+        record = [Outgoing(b"{}", "d", "r")]
         only_front = AllowedHosts(public=True, named=frozenset({front}))
         kafka = export_kafka.Kafka(options, None, only_front)
         with pytest.raises(NotNowError, match=f"leads to '{inside}', which is not allowed"):

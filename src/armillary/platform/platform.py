@@ -23,11 +23,12 @@ from armillary.errors import NotFoundError
 from armillary.platform.authored.device_facts import FactsReader
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
-from armillary.platform.authored.operations import ApplicationOperations, OrganisationOperations
+from armillary.platform.authored.operations import OrganisationOperations
 from armillary.platform.authored.organisations import Organisations
 from armillary.platform.exports.exports import Exports
 from armillary.platform.exports.operations import ExportOperations
 from armillary.platform.exports.sources import Sources
+from armillary.platform.import_files import ApplicationOperations
 from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.jobs.operations import JobOperations
 from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates, no_audit

@@ -28,8 +28,8 @@ from tests.platform.exports.test_exports import RUNNER, put, quick, settled
 from armillary.engines.exports.store import ExportStore
 from armillary.errors import InvalidArgumentError
 from armillary.platform.exports import kafka as export_kafka
-from armillary.platform.exports.destinations import Outgoing
 from armillary.platform.exports.kafka import Kafka
+from armillary.platform.exports.port import Outgoing
 from armillary.platform.outbound import webhook as rule_webhook
 from armillary.platform.outbound.attempts import NeverError, NotNowError
 from armillary.platform.outbound.webhook import AllowedHosts

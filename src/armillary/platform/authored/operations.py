@@ -1,27 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with organisations, and with all documents of an application at once.
+"""What people do with organisations: each operation checks whose they are, and the audit log says who did it.
 
 Methods block for the disk. ``catalog`` is who the caller speaks for: None for all.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from armillary.engines.documents.files import keep_files, plan_import, read_files
-from armillary.engines.documents.store import DocumentStore
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.identity.operator import Operator
-from armillary.platform.authored.checks import body_check, check_organisations, warnings
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
 from armillary.platform.authored.organisations import KIND, Organisations
-from armillary.platform.exports.operations import ExportOperations
-from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.ports import Audit, Directory, Registry
 from armillary.twin.author.organisation import parse_organisation
-from armillary.wire.export.application_archive import check_manifest
 
 CHANGES: Final = ("new", "changed", "same", "deleted")
 
@@ -113,78 +106,3 @@ class OrganisationOperations:
         """As :meth:`assign`, of a device and an organisation that the caller has looked at."""
         self._organisations.assign(device_id, organisation, by=actor.name)
         self._audit(actor.name, "device.organisation", device_id, {"organisation": organisation or ""})
-
-
-class ApplicationOperations:
-    """Operations on all documents of an application at once.
-
-    Args:
-        store: The documents as they are kept.
-        exports: What may be said of data exports.
-        jobs: Whose runs under way keep a job.
-        forget_document: Forgets what a deleted document leaves, by kind and id.
-        audit: Gets a line of each import.
-    """
-
-    def __init__(
-        self,
-        store: DocumentStore,
-        exports: ExportOperations,
-        jobs: Jobs,
-        forget_document: Callable[[str, str], None],
-        audit: Audit,
-    ) -> None:
-        self._store = store
-        self._exports = exports
-        self._jobs = jobs
-        self._forget_document = forget_document
-        self._audit = audit
-
-    def bring(
-        self,
-        actor: Operator,
-        manifest: Mapping[str, Any],
-        files: Mapping[str, bytes],
-        *,
-        replace: Sequence[str],
-        dry_run: bool,
-    ) -> dict[str, Any]:
-        """Check every file, then keep all of them in one transaction.
-
-        Args:
-            actor: Who acts.
-            manifest: ``application.json`` of the export.
-            files: Path -> content.
-            replace: Kinds whose other documents are deleted; what an import does not name stays otherwise.
-            dry_run: Only say what would be done.
-
-        Returns:
-            ``dry_run``, ``counts`` and ``steps`` of what is new, changed, same or deleted, ``warnings``.
-        """
-        check_manifest(manifest)
-        store = self._store
-        puts = read_files(files, body_check(store))
-        check_organisations(store, puts, replace)
-        self._exports.check_places(
-            {put.id: put.body for put in puts if put.kind == "export"}, replace="export" in replace
-        )
-        for put in puts:
-            if put.kind == "export":
-                self._exports.check_secret_stays(put.id, put.body)
-        steps = plan_import(store, puts, replace)
-        counts = Counter(step.change for step in steps)
-        if not dry_run:
-            gone = [step for step in steps if step.change == "deleted"]
-            for step in gone:
-                if step.kind == "job":
-                    self._jobs.check_idle(step.id)
-            keep_files(store, puts, by=actor.name, replace=replace)
-            for step in gone:
-                self._forget_document(step.kind, step.id)
-            self._audit(actor.name, "application.import", "application", dict(counts))
-        return {
-            "dry_run": dry_run,
-            "counts": {each: counts[each] for each in CHANGES},
-            "steps": [{"kind": step.kind, "id": step.id, "change": step.change} for step in steps],
-            "warnings": warnings(store, puts),
-        }

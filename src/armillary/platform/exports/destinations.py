@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.exports.files import JsonLines
 from armillary.errors import DataFolderError, PermissionDeniedError
 from armillary.platform.exports.kafka import Kafka
+from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.outbound import webhook as rule_webhook
 from armillary.platform.outbound.attempts import NeverError, NotNowError, brief, check_status
 from armillary.platform.outbound.webhook import AllowedHosts
@@ -32,35 +32,6 @@ BATCH_STATUSES: Final = frozenset({400, 413, 415, 422})
 JSON_LINES: Final = "application/x-ndjson"
 # How long a broker may take to accept a connection or a message (seconds).
 MQTT_TIMEOUT_S: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A record on its way out.
-
-    Attributes:
-        line: As it is sent: JSON.
-        device_id: Whose it is; ``record_id`` is the record's. A transform may have left both out of the line.
-    """
-
-    line: bytes
-    device_id: str
-    record_id: str
-
-
-class DestinationPort(Protocol):
-    """Somewhere that takes records."""
-
-    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
-        """Hand over records; ``batch_id`` is the same whenever the same batch is sent again.
-
-        Raises:
-            NotNowError: it is to be tried again.
-            NeverError: these records, or those of its ``which``, will never be taken.
-        """
-
-    def close(self) -> None:
-        """Let go of connections."""
 
 
 def open_destination(

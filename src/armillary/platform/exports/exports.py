@@ -34,8 +34,9 @@ from armillary.engines.exports.store import Cursor, DeadBatch, ExportStore
 from armillary.engines.threads import in_thread
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.groups import Groups
-from armillary.platform.exports.destinations import DestinationPort, Outgoing, open_destination
+from armillary.platform.exports.destinations import open_destination
 from armillary.platform.exports.places import ExportPlaces, enabled_first
+from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.replays import Replays
 from armillary.platform.exports.sources import Sources, encode
 from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff

@@ -43,7 +43,7 @@ from armillary.platform.outbound.webhook import AllowedHosts
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
-    from armillary.platform.exports.destinations import Outgoing
+    from armillary.platform.exports.port import Outgoing
 
 # How long a broker may take for one request, and all of a batch (milliseconds, seconds).
 REQUEST_TIMEOUT_MS: Final = 10_000

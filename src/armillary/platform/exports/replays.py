@@ -12,20 +12,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import structlog
 
-from armillary.engines.exports.store import DeadLetter
+from armillary.engines.documents.document import Document
+from armillary.engines.exports.store import DeadLetter, ExportStore
 from armillary.engines.places import Places
 from armillary.errors import ArmillaryError, ConflictError, NoPlaceError
-from armillary.platform.exports.destinations import Outgoing
+from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.sources import encode
 from armillary.platform.outbound.attempts import NeverError, NotNowError
 from armillary.twin.author.data_export import DataExport, parse_export
-
-if TYPE_CHECKING:
-    from armillary.platform.exports.exports import Exports
 
 # Replays at once, each a thread; and of one caller.
 MAX_REPLAYS: Final = 8
@@ -68,6 +66,20 @@ class Replay:
         return True
 
 
+class Letters(Protocol):
+    """Exports, as far as their dead letters go."""
+
+    @property
+    def store(self) -> ExportStore:
+        """Has the dead letters."""
+
+    def document(self, export_id: str) -> Document:
+        """An export as it was written."""
+
+    def open_destination(self, export_id: str, export: DataExport) -> DestinationPort:
+        """Where an export goes; whoever opens it closes it."""
+
+
 class Replays:
     """Replays of one hub.
 
@@ -75,7 +87,7 @@ class Replays:
         exports: Opens destinations, and has the store of dead letters.
     """
 
-    def __init__(self, exports: Exports) -> None:
+    def __init__(self, exports: Letters) -> None:
         self._exports = exports
         self._of_caller = Places(
             "replays under way", each=MAX_REPLAYS_OF_CALLER, total=MAX_REPLAYS, retry_after_s=_RETRY_S

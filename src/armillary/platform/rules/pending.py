@@ -49,6 +49,12 @@ class Pending:
             count = each.count + (before.count if before else 0)
             self._more[each.alert_id] = More(each.alert_id, count, each.over_ms)
 
+    def put_before(self, earlier: Pending) -> None:
+        """Put what was said before in front of all of this."""
+        news = [*earlier.news, *self.news]
+        self._said, self._more, self.since = [], {}, earlier.since
+        self.add(news)
+
 
 class Queue:
     """Devices of which something is to be committed.
@@ -104,6 +110,4 @@ class Queue:
                 self._devices[each.plan.device_id] = each
                 self._owners.setdefault(each.owner, {})[each.plan.device_id] = each
             else:
-                news = later.news
-                later._said, later._more, later.since = list(each._said), dict(each._more), each.since  # noqa: SLF001 - own
-                later.add(news)
+                later.put_before(each)

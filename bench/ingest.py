@@ -137,7 +137,8 @@ def _hub(folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 
 def _replay(folder: Path) -> float:
     """Messages a second decoded and flushed from a log."""
-    from armillary.engines.series.store import Retention, SeriesStore  # noqa: PLC0415 - not while the load runs
+    from armillary.engines.series.retention import Retention  # noqa: PLC0415 - not while the load runs
+    from armillary.engines.series.store import SeriesStore  # noqa: PLC0415 - not while the load runs
 
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
     started = time.monotonic()

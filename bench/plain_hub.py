@@ -20,7 +20,8 @@ from pathlib import Path
 
 import uvloop
 
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.hub.front.front import Front
 from armillary.hub.front.notices import HubNotices
 from armillary.hub.link.admission import Admission

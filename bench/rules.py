@@ -97,7 +97,7 @@ async def _delay() -> dict[str, object]:
         platform.documents.put("rule", "hot", body, by="bench")
         await platform.rules.start()
         front, store = hub.front, platform.rules.store()
-        number = (await asyncio.wrap_future(hub.series.commits.submit(hub.series.known_devices(["d"]))))["d"]
+        number = (await asyncio.wrap_future(hub.series.commits.submit(hub.series.restoring.devices(["d"]))))["d"]
         front.names[number] = "d"
         delays = []
         for count in range(1, DELAY_ALERTS + 1):

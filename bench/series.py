@@ -20,7 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.wire.hub.telemetry import Telemetry
 
@@ -46,7 +47,7 @@ def _embedded() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as scratch:
         store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None)
         names = [f"{number:0128x}" for number in range(DEVICES)]
-        numbers = list(store.commits.submit(store.known_devices(names)).result().values())
+        numbers = list(store.commits.submit(store.restoring.devices(names)).result().values())
         spent = _filled(store, numbers, POINTS_PER_DEVICE, time.process_time)
         size = sum(each.stat().st_size for each in Path(scratch, "hub").glob("hub.db"))
         typical, parts = _dashboard(store, names, POINTS_PER_DEVICE, time.thread_time)
@@ -87,7 +88,7 @@ def _on_postgresql() -> list[dict[str, object]]:
             url = server.database("bench")
             store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None, database=url)
             names = [f"{number:0128x}" for number in range(DEVICES)]
-            numbers = list(store.commits.submit(store.known_devices(names)).result().values())
+            numbers = list(store.commits.submit(store.restoring.devices(names)).result().values())
             spent = _filled(store, numbers, POINTS_ON_POSTGRESQL, time.perf_counter)
             query = "SELECT pg_database_size(current_database())"
             size = store.read(lambda connection: connection.execute(query).fetchone()[0])
@@ -150,14 +151,14 @@ def _flushed_and_sealed(store: SeriesStore, reaches: int, now_ms: int) -> None:
 
 
 def _seal(store: SeriesStore, now_ms: int) -> None:
-    store._maintained_at = float("-inf")  # noqa: SLF001 - the day goes by in seconds
+    store.maintenance._begun_at = float("-inf")  # noqa: SLF001 - the day goes by in seconds
     more = True
     while more:
-        change = store.begin_maintenance(now_ms)
+        change = store.maintenance.begin(now_ms)
         if change is None:
             raise RuntimeError("maintenance is under way")
         more = store.commits.submit(change).result()
-        store.end_maintenance(more=more)
+        store.maintenance.end(more=more)
 
 
 def _dashboard(store: SeriesStore, names: list[str], points: int, clock: Callable[[], float]) -> tuple[float, str]:
@@ -169,11 +170,11 @@ def _dashboard(store: SeriesStore, names: list[str], points: int, clock: Callabl
     for _ in range(ASKINGS):
         began = time.perf_counter()
         times = [clock()]
-        fleet = store.fleet(None, "temperature", START, end, 24)
+        fleet = store.fleet.over_time(None, "temperature", START, end, 24)
         times.append(clock())
-        some = store.fleet(group, "temperature", START, end, 24)
+        some = store.fleet.over_time(group, "temperature", START, end, 24)
         times.append(clock())
-        latest = store.latest(None, "temperature", DEVICES)
+        latest = store.fleet.latest(None, "temperature", DEVICES)
         times.append(clock())
         chart = store.query(names[77], "temperature", START, end, 500)
         times.append(clock())

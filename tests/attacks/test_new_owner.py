@@ -15,7 +15,7 @@ from tests.api.running_service import CATALOGS, VERSION as AZURE, RunningService
 from tests.attacks.test_one_catalogs_token import owner
 
 from armillary.api.http import tenure
-from armillary.engines.series.store import Restored
+from armillary.engines.series.restoring import Restored
 from armillary.service.registry.devices import Devices
 from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
@@ -91,8 +91,8 @@ class Sale:
     def keep(self, at_ms: int, value: float) -> None:
         """A value of the device."""
         store = self.service.hub.series
-        (number,) = store.commits.submit(store.known_devices([self.device])).result(10).values()
-        store.commits.submit(store.restored([Restored(number, "t", at_ms, value, 0)], self.now)).result(10)
+        (number,) = store.commits.submit(store.restoring.devices([self.device])).result(10).values()
+        store.commits.submit(store.restoring.points([Restored(number, "t", at_ms, value, 0)], self.now)).result(10)
 
     def reads(self, call: Any) -> dict[str, bytes]:
         """What somebody gets by each read, as it is sent."""

@@ -104,7 +104,7 @@ class HubScene(Scene):
         client = Client(self.running, name, password=password)
         assert client.connack == 0
         client.client.publish(f"devices/{name}/messages/events/", json.dumps({"temperature": -17.5, "noise": 3}), qos=1)
-        wait_until(lambda: self.running.hub.series.latest([name], "temperature", 1), "the first value")
+        wait_until(lambda: self.running.hub.series.fleet.latest([name], "temperature", 1), "the first value")
         return client
 
     def report(self, name: str, properties: dict[str, Any]) -> None:

@@ -203,7 +203,7 @@ def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_send
     page = sign_in(scene, watched)
     device = scene.pumps[2].device_id
     scene.send(2, {"vibration": 0.31, "open": "yes"})
-    wait_until(lambda: scene.running.hub.series.latest([device], "vibration", 1), "the value")
+    wait_until(lambda: scene.running.hub.series.fleet.latest([device], "vibration", 1), "the value")
     watched.open(page, f"/devices/{device}")
     page.get_by_role("link", name="All data and commands").click()
     main = page.locator("main")

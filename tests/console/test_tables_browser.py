@@ -128,7 +128,7 @@ def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     assert page.locator("[data-every]").get_attribute("data-every") == "15"
     page.get_by_label("Command").fill("half typ")
     scene.send(1, {"flow": 31.25})
-    wait_until(lambda: scene.running.hub.series.latest([device], "flow", 1)[0][2] == 31.25, "the value")
+    wait_until(lambda: scene.running.hub.series.fleet.latest([device], "flow", 1)[0][2] == 31.25, "the value")
     page.evaluate("document.querySelector('[data-every]').dataset.every = '1'")
     expect(page.locator("#sheet")).to_contain_text("31.25")
     expect(page.get_by_label("Command")).to_be_focused()

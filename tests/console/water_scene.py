@@ -84,7 +84,7 @@ class WaterScene(Scene):
             self.running.hub.twins.change(pump.device_id, desired={"mode": "auto"})
         hub = self.running.hub
         ids = [pump.device_id for pump in self.pumps]
-        wait_until(lambda: len(hub.series.latest(ids, "at.lon", 9)) == len(ids), "the day of values")
+        wait_until(lambda: len(hub.series.fleet.latest(ids, "at.lon", 9)) == len(ids), "the day of values")
 
     def send(self, number: int, values: dict[str, Any], at: float | None = None) -> None:
         """One message of a pump."""

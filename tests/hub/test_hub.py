@@ -12,7 +12,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
-from armillary.engines.series.store import Retention
+from armillary.engines.series.retention import Retention
 from armillary.errors import ConflictError, DeviceOfflineError, DeviceTimeoutError, InvalidArgumentError, WireError
 from armillary.hub.hub import Hub
 from armillary.settings import Settings

@@ -18,7 +18,8 @@ import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority
 
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Acknowledgement, Connack, Connect, Publish
 from armillary.wire.mqtt.stream import PacketDecoder
@@ -136,5 +137,5 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
 def _values(store: SeriesStore, now: int) -> list[float]:
     store.commits.submit(store.begin_flush(now)).result()
     store.end_flush(kept=True)
-    (key,) = (key for _, _, key in store.series([DEVICE], None))
+    (key,) = (key for _, _, key in store.fleet.series([DEVICE], None))
     return [float(value) for points in store.stream(key, 0, now + 10**6) for value in points.values]

@@ -18,7 +18,8 @@ from tests.fixtures.processes import OwnProcess
 from tests.hub.running_hub import DEVICE, Authority, wait_until
 from tests.hub.test_hub_kill import RUNNER, publish_until_killed
 
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 
 COMMAND = [str(Path(sys.executable).with_name("armillary"))]
 
@@ -91,7 +92,7 @@ def test_nothing_acknowledged_is_lost_when_hub_or_server_are_killed(
     now = int(time.time() * 1000)
     store.commits.submit(store.begin_flush(now)).result()
     store.end_flush(kept=True)
-    (key,) = (key for _, _, key in store.series([DEVICE], None))
+    (key,) = (key for _, _, key in store.fleet.series([DEVICE], None))
     values = [int(value) for points in store.stream(key, 0, now + 10**6) for value in points.values]
     assert sorted(values) == sorted(messages)  # each message's value once
     store.close(now)

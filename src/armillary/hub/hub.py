@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.engines.hub.announcements import read_model_id
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore, no_template
 from armillary.engines.threads import in_thread
 from armillary.errors import DeviceStateError
 from armillary.hub.devices.connectivity import Connectivity
@@ -70,6 +71,7 @@ class Hub:
         retention: Retention | None = None,
         reserve_bytes: int = 0,
         series_database: str = "",
+        template_of: Callable[[str], str] = no_template,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
@@ -91,6 +93,7 @@ class Hub:
             listener=self.notices.message,
             reserve_bytes=reserve_bytes,
             database=series_database,
+            template_of=template_of,
         )
         self.notices.on_message.append(self._publish_live)
         self.twins = Twins(self.series, self.notices, self.now_ms, lambda: self._front)
@@ -108,6 +111,7 @@ class Hub:
         authenticate: Callable[[bytes], str],
         admit: Callable[[HubCredentials], HubPeer] | None = None,
         provision: RegistrationAuthority | None = None,
+        template_of: Callable[[str], str] = no_template,
         clock: Callable[[], float] = time.time,
     ) -> Hub:
         """Open the hub's folder below the data folder.
@@ -118,6 +122,7 @@ class Hub:
                 device that may not connect. Called in the hub's event loop: it must not block.
             provision: Decides about clients that ask to be registered; without it there is no such endpoint.
             admit: Asked instead where it is given: it also knows modules, and clients that do not attest.
+            template_of: Says the device template of a device id, empty for none; first asked after the start.
             clock: Unix time, seconds.
 
         Raises:
@@ -139,6 +144,7 @@ class Hub:
             retention=retention,
             reserve_bytes=reserve_bytes,
             series_database=settings.series_database,
+            template_of=template_of,
             clock=clock,
         )
 

@@ -147,7 +147,6 @@ class Platform:
             documents, self.export_operations, self.jobs, self.forget_document, audit
         )
         documents.on_change += [self.models.forget, self.templates.forget]
-        series.template_of = self.template_of
 
     async def start(self) -> None:
         """Take up what an earlier life left. Before the hub takes its first message."""

@@ -91,11 +91,16 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
     async with contextlib.AsyncExitStack() as running:
         service = SecurityService.open(settings, announces_token=parts.announces_token)
         running.push_async_callback(service.close)
+
+        def template_of(device_id: str) -> str:
+            return platform.template_of(device_id)  # asked when the hub has started, and the platform is there
+
         hub = Hub.open(
             settings,
             authenticate=service.hub_access.authenticate,
             admit=service.hub_access.clients.admit,
             provision=service.hub_access.enrolments,
+            template_of=template_of,
         )
         running.push_async_callback(hub.close)
         service.notices.on_cut.append(hub.disconnect)

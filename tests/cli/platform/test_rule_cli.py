@@ -16,7 +16,7 @@ from tests.api.running_service import RunningService, wait_until
 from tests.cli.conftest import Command
 
 from armillary.cli.platform.rule import condition_of
-from armillary.engines.series.store import Restored
+from armillary.engines.series.restoring import Restored
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_rules_from_the_command_line(
 ) -> None:
     series, now = service.hub.series, service.platform.rules.now_ms()
     point = Restored(number_of(service, device), "t", now - DAY_MS, 45.0)
-    series.commits.submit(series.restored([point], now)).result()
+    series.commits.submit(series.restoring.points([point], now)).result()
 
     # From a file, tried before it is kept.
     hook = {"kind": "webhook", "url": "https://nowhere.invalid/", "name": "hook"}

@@ -20,7 +20,8 @@ from tests.postgresql import copied, database_of
 
 from armillary.engines.series.database import migrate
 from armillary.engines.series.database.schema import SCHEMA
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 
 
 class Cutting:
@@ -50,7 +51,7 @@ def step(kind: str, folder: Path, now_ms: int, cut: int) -> None:
     if kind == "flush":
         store.commits.submit(store.begin_flush(now_ms)).result()
     else:
-        change = store.begin_maintenance(now_ms)
+        change = store.maintenance.begin(now_ms)
         assert change is not None
         store.commits.submit(change).result()
     os._exit(0)

@@ -11,7 +11,8 @@ from tests.postgresql import database_of
 
 from armillary.engines.hub.devices import enrolled
 from armillary.engines.series.log.blocks import Block, Run
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
@@ -79,13 +80,13 @@ class Play:
 
     def maintain(self, now_ms: int) -> None:
         """Seal what is over at this time, and delete what is too old."""
-        self.store._maintained_at = float("-inf")
+        self.store.maintenance._begun_at = float("-inf")
         more = True
         while more:
-            change = self.store.begin_maintenance(now_ms)
+            change = self.store.maintenance.begin(now_ms)
             assert change is not None
             more = self.store.commits.submit(change).result()
-            self.store.end_maintenance(more=more)
+            self.store.maintenance.end(more=more)
 
     def seal(self, now_ms: int = START) -> None:
         self.flush(now_ms)

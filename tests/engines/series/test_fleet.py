@@ -13,7 +13,8 @@ from tests.postgresql import database_of
 
 from armillary.engines.hub.devices import enrolled
 from armillary.engines.series.log.blocks import Run
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values import fleet
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import InvalidArgumentError
@@ -42,10 +43,10 @@ class Fleet:
             if step in (500, 1000, 1300):
                 self.flush()
             if step == 1000:
-                change = self.store.begin_maintenance(START + 4 * HOUR_MS)
+                change = self.store.maintenance.begin(START + 4 * HOUR_MS)
                 while commits.submit(change).result():
                     pass
-                self.store.end_maintenance(more=False)
+                self.store.maintenance.end(more=False)
         while self.store.decoder.work(1.0):
             pass
 
@@ -74,7 +75,7 @@ def thirty(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Fleet:  # t
 
 
 def summed(thirty: Fleet, devices: list[str] | None, points: int) -> list[tuple[int, int, float, float, float]]:
-    found = thirty.store.fleet(devices, "t", START, START + HOURS * HOUR_MS, points)
+    found = thirty.store.fleet.over_time(devices, "t", START, START + HOURS * HOUR_MS, points)
     for each in found.buckets:
         assert each.mean == pytest.approx(each.total / each.count)
     return [(each.start_ms, each.count, each.low, each.high, round(each.total, 6)) for each in found.buckets]
@@ -96,17 +97,17 @@ def test_there_is_something_of_every_state_in_the_fleet(thirty: Fleet) -> None:
 
 def test_minutes_of_too_many_devices_become_hours(thirty: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "MAX_DEVICE_HOURS", 100)
-    assert thirty.store.fleet(None, "t", START, START + HOURS * HOUR_MS, 300).bucket_ms == HOUR_MS
-    assert thirty.store.fleet(DEVICES[:9], "t", START, START + HOURS * HOUR_MS, 300).bucket_ms == 60_000
+    assert thirty.store.fleet.over_time(None, "t", START, START + HOURS * HOUR_MS, 300).bucket_ms == HOUR_MS
+    assert thirty.store.fleet.over_time(DEVICES[:9], "t", START, START + HOURS * HOUR_MS, 300).bucket_ms == 60_000
 
 
 def test_nobody_and_nothing_are_empty(thirty: Fleet) -> None:
     for devices, metric in (([], "t"), (["ff" * 64], "t"), (None, "nothing"), (DEVICES[-1:], "t"), (None, "s")):
-        assert thirty.store.fleet(devices, metric, START, START + HOUR_MS, 10).buckets == ()
-    assert thirty.store.fleet(None, "t", 0, 1, 10).buckets == ()
+        assert thirty.store.fleet.over_time(devices, metric, START, START + HOUR_MS, 10).buckets == ()
+    assert thirty.store.fleet.over_time(None, "t", 0, 1, 10).buckets == ()
     for start, end, points in ((5, 5, 10), (0, 5, 0), (0, 5, 10**9)):
         with pytest.raises(InvalidArgumentError):
-            thirty.store.fleet(None, "t", start, end, points)
+            thirty.store.fleet.over_time(None, "t", start, end, points)
 
 
 @pytest.mark.parametrize("group", [None, DEVICES[4:9]])
@@ -117,7 +118,7 @@ def test_latest_values_of_many_devices(thirty: Fleet, group: list[str] | None) -
             newest[device] = (at, value)
     wanted = set(group or DEVICES)
     expected = [(device, *newest[device]) for device in DEVICES if device in newest and device in wanted]
-    assert thirty.store.latest(group, "t", 100) == expected
-    assert thirty.store.latest(group, "t", 3) == expected[:3]
-    assert {value for _, _, value in thirty.store.latest(group, "s", 100)} == {"x"}
-    assert thirty.store.latest(group, "nothing", 100) == []
+    assert thirty.store.fleet.latest(group, "t", 100) == expected
+    assert thirty.store.fleet.latest(group, "t", 3) == expected[:3]
+    assert {value for _, _, value in thirty.store.fleet.latest(group, "s", 100)} == {"x"}
+    assert thirty.store.fleet.latest(group, "nothing", 100) == []

@@ -21,7 +21,8 @@ from armillary.engines.series.database.postgresql.dialect import escaped, of_man
 from armillary.engines.series.database.postgresql.target import parse_target
 from armillary.engines.series.database.schema import SCHEMA_VERSION
 from armillary.engines.series.log.blocks import Run
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import DatabaseUnavailableError, DataFolderError, DataFolderInUseError, InvalidArgumentError
 
@@ -102,10 +103,10 @@ def test_sums_beyond_the_doubles_stop_nobody(play: Play) -> None:
         play.flush()
     for step in (lambda: None, lambda: play.maintain(START + 3 * HOUR_MS)):
         step()
-        (found,) = play.store.fleet(None, "t", START, START + HOUR_MS, 1).buckets
+        (found,) = play.store.fleet.over_time(None, "t", START, START + HOUR_MS, 1).buckets
         assert (found.low, found.high) == (-1.7e308, 1.7e308)
         assert math.isfinite(found.total)
-        (other,) = play.store.fleet(None, "u", START, START + HOUR_MS, 1).buckets
+        (other,) = play.store.fleet.over_time(None, "u", START, START + HOUR_MS, 1).buckets
         assert other.low == other.high == 1.0
     connection = play.store._database.writer
     with pytest.raises(Exception, match="out of range"):  # the control: PostgreSQL's own sum fails
@@ -119,7 +120,7 @@ def test_devices_keep_their_numbers_close_together(tmp_path: Path) -> None:
     for _ in range(5):
         Play(tmp_path / "hub").store.close(START)
     play = Play(tmp_path / "hub")
-    assert play.store.commits.submit(play.store.known_devices(["next"])).result() == {"next": play.number + 1}
+    assert play.store.commits.submit(play.store.restoring.devices(["next"])).result() == {"next": play.number + 1}
     play.store.close(START)
 
 
@@ -340,7 +341,7 @@ def test_a_flush_whose_outcome_nobody_knows_is_written_once(play: Play, server: 
     for _ in range(2):  # what failed, and what came since
         play.flush()
     assert values(play) == [1.0, 2.0]
-    (hour,) = play.store.fleet(None, "t", START, START + HOUR_MS, 1).buckets
+    (hour,) = play.store.fleet.over_time(None, "t", START, START + HOUR_MS, 1).buckets
     assert hour.count == 2
     assert play.store.device(DEVICE).fault_count == 1  # type: ignore[union-attr]
 

@@ -12,7 +12,8 @@ import pytest
 from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series.log.blocks import Run
-from armillary.engines.series.store import DAY_MS, Retention as Default, RetentionRule, SeriesStore
+from armillary.engines.series.retention import DAY_MS, Retention as Default, RetentionRule, read_rules
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import DiskReserveError, InvalidArgumentError
 
@@ -38,8 +39,8 @@ def forty_days(play: Play) -> int:
 
 
 def set_rules(play: Play, *rules: RetentionRule) -> None:
-    play.store.commits.submit(play.store.set_retention_rules(rules)).result()
-    assert play.store.retention_rules() == rules
+    play.store.commits.submit(play.store.maintenance.set_rules(rules)).result()
+    assert play.store.read(read_rules) == rules
 
 
 def kept_days(play: Play, metric: str) -> tuple[int, int]:
@@ -50,7 +51,7 @@ def kept_days(play: Play, metric: str) -> tuple[int, int]:
 
 
 def fleet_days(play: Play, metric: str) -> int:
-    return len(play.store.fleet(None, metric, START, START + DAYS * DAY_MS, DAYS + 1).buckets)
+    return len(play.store.fleet.over_time(None, metric, START, START + DAYS * DAY_MS, DAYS + 1).buckets)
 
 
 def test_points_and_rollups_are_kept_each_for_its_time(play: Play) -> None:
@@ -81,14 +82,14 @@ def test_rules_that_change_and_points_that_come_late_are_looked_at_again(play: P
     assert kept_days(play, "t") == (3, 3)
     play.keep((START + 2 * DAY_MS, {"t": 2}))
     play.seal(now_ms)
-    play.store._passes = 0  # a day later
+    play.store.maintenance._passes = 0  # a day later
     play.maintain(now_ms)
     assert kept_days(play, "t") == (3, 3)
 
 
 def test_rules_of_templates_ask_for_the_devices_template(play: Play) -> None:
     now_ms = forty_days(play)
-    play.store.template_of = lambda device_id: "pump" if device_id == DEVICE else ""
+    play.store.maintenance._template_of = lambda device_id: "pump" if device_id == DEVICE else ""
     set_rules(
         play,
         RetentionRule(template="valve", raw_days=1, rollup_days=1),
@@ -127,9 +128,9 @@ def test_late_points_of_hours_without_points_add_to_the_rollup(play: Play) -> No
 )
 def test_rules_that_cannot_be_kept_to_are_refused(play: Play, rule: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match="retention rule 1"):
-        play.store.set_retention_rules([RetentionRule(**rule)])
+        play.store.maintenance.set_rules([RetentionRule(**rule)])
     with pytest.raises(InvalidArgumentError, match="at most"):
-        play.store.set_retention_rules([RetentionRule(raw_days=1, rollup_days=1)] * 201)
+        play.store.maintenance.set_rules([RetentionRule(raw_days=1, rollup_days=1)] * 201)
 
 
 @pytest.mark.usefixtures("sqlite_only")
@@ -143,7 +144,7 @@ def test_messages_are_refused_before_the_disk_is_full_and_nothing_acknowledged_i
         return SimpleNamespace(f_bavail=free >> 12, f_frsize=4096)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
-    number = store.commits.submit(store.known_devices([DEVICE])).result()[DEVICE]
+    number = store.commits.submit(store.restoring.devices([DEVICE])).result()[DEVICE]
 
     def send(value: int) -> Any:
         block = store.commits.submit(Run(4, number, START + value, packet({"t": value}), 1)).result()
@@ -162,7 +163,7 @@ def test_messages_are_refused_before_the_disk_is_full_and_nothing_acknowledged_i
     store.end_flush(kept=True)
     assert store.raw(DEVICE, "t", START, START + 9, 9) == [(START + 1, 1.0)]
     with pytest.raises(DiskReserveError):
-        store.commits.submit(store.restored([], START)).result()
+        store.commits.submit(store.restoring.points([], START)).result()
     free = 101 << 20
     send(3)
     assert not store.is_refusing

@@ -51,7 +51,7 @@ def hour(play: Play, metric: str = "t") -> list[tuple[int, float, float, float]]
 
 
 def fleet(play: Play) -> list[tuple[int, float, float, float]]:
-    found = play.store.fleet(None, "t", START, START + HOUR_MS, 10).buckets
+    found = play.store.fleet.over_time(None, "t", START, START + HOUR_MS, 10).buckets
     return [(each.count, each.low, each.high, each.total) for each in found]
 
 
@@ -223,7 +223,7 @@ def test_kill_9_while_sealing_loses_and_doubles_nothing(tmp_path: Path) -> None:
     play = Play(tmp_path / "hub")
     now_ms = START + (first + 20_000) * 1000
     play.seal(now_ms)
-    (key,) = (key for _, _, key in play.store.series([DEVICE], None))
+    (key,) = (key for _, _, key in play.store.fleet.series([DEVICE], None))
     found = [
         (at, int(value))
         for part in play.store.stream(key, 0, now_ms)

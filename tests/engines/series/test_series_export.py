@@ -19,7 +19,7 @@ from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series import export
 from armillary.engines.series.export import COLUMNS, csv_parts, parquet_parts, read_csv, time_text
-from armillary.engines.series.store import Restored
+from armillary.engines.series.restoring import Restored
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import InvalidArgumentError, ParquetMissingError
 
@@ -44,16 +44,16 @@ def play(tmp_path: Path) -> Play:  # type: ignore[misc]
 
 
 def exported(play: Play, device: str = DEVICE) -> str:
-    return b"".join(csv_parts(play.store, play.store.series([device], None), 0, END)).decode()
+    return b"".join(csv_parts(play.store, play.store.fleet.series([device], None), 0, END)).decode()
 
 
 def restore(play: Play, text: str, device: str) -> None:
     rows = [
         Restored(number, metric, at_ms, value, mark)
         for _, metric, at_ms, value, mark in read_csv(io.StringIO(text, newline=""))
-        for number in [play.store.commits.submit(play.store.known_devices([device])).result()[device]]
+        for number in [play.store.commits.submit(play.store.restoring.devices([device])).result()[device]]
     ]
-    play.store.commits.submit(play.store.restored(rows, START + 50 * HOUR_MS)).result()
+    play.store.commits.submit(play.store.restoring.points(rows, START + 50 * HOUR_MS)).result()
 
 
 def test_csv_has_a_line_a_point(play: Play) -> None:
@@ -78,7 +78,7 @@ def test_what_was_exported_comes_back_whole_and_once(play: Play) -> None:
     assert exported(play) == before
     assert exported(play, OTHER) == before.replace(DEVICE, OTHER)
     assert play.store.last_values(OTHER) == play.store.last_values(DEVICE)
-    both = play.store.fleet(None, "t", START, END, 1000).buckets
+    both = play.store.fleet.over_time(None, "t", START, END, 1000).buckets
     assert [each.count for each in both] == [4, 4, 2]
 
 
@@ -125,7 +125,7 @@ def test_no_text_of_a_device_is_a_formula_of_who_opens_the_file(play: Play, monk
 
 
 def test_parquet_holds_the_same(play: Play) -> None:
-    data = b"".join(parquet_parts(play.store, play.store.series([DEVICE], None), 0, END))
+    data = b"".join(parquet_parts(play.store, play.store.fleet.series([DEVICE], None), 0, END))
     table = pyarrow.parquet.read_table(io.BytesIO(data))
     rows = [
         (
@@ -158,13 +158,13 @@ def test_without_pyarrow_the_error_says_what_to_install(play: Play, monkeypatch:
 def test_an_export_takes_no_more_memory_for_more_points(play: Play) -> None:
     def peak(hours: int) -> int:
         rows = [Restored(play.number, "m", START + n * 9000, n, 0) for n in range(hours * 400)]
-        play.store.commits.submit(play.store.restored(rows, START)).result()
+        play.store.commits.submit(play.store.restoring.points(rows, START)).result()
         play.seal(START + 200 * HOUR_MS)
         found = []
         for _ in range(3):  # other threads of this process allocate as well, now and then
             gc.collect()
             tracemalloc.start()
-            for _ in csv_parts(play.store, play.store.series([DEVICE], None), 0, 2**50):
+            for _ in csv_parts(play.store, play.store.fleet.series([DEVICE], None), 0, 2**50):
                 pass
             found.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()

@@ -103,7 +103,10 @@ def check(play: Play) -> None:
     }
     hours = play.store.query(DEVICE, "t", START, START + 2 * HOUR_MS, 2).buckets
     assert [(each.count, each.low, each.high) for each in hours] == [(2, 1.5, 2.5), (2, 9.0, 10.0)]
-    total = [(each.count, each.total) for each in play.store.fleet(None, "t", START, START + 2 * HOUR_MS, 2).buckets]
+    total = [
+        (each.count, each.total)
+        for each in play.store.fleet.over_time(None, "t", START, START + 2 * HOUR_MS, 2).buckets
+    ]
     assert total == [(2, 4.0), (2, 19.0)]
     row = play.store.device(DEVICE)
     assert row is not None

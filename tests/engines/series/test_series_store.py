@@ -15,7 +15,8 @@ from armillary.engines.series.database.schema import SCHEMA_VERSION
 from armillary.engines.series.log.blocks import Block, Run, encode_block, iterate_block
 from armillary.engines.series.log.decoder import MAX_BACKLOG_BYTES
 from armillary.engines.series.log.tail import MAX_SERIES_PER_DEVICE
-from armillary.engines.series.store import DAY_MS, Retention, SeriesStore
+from armillary.engines.series.retention import DAY_MS, Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.engines.series.values.query import bucket_width
 from armillary.errors import (
@@ -354,6 +355,6 @@ def test_of_equal_times_the_latest_is_what_came_last_whatever_its_kind(play: Pla
         else:
             play.decode()
         assert [(each.at_ms, each.value) for each in play.store.last_values(DEVICE)] == [(START, value)]
-        assert play.store.latest(None, "x", 9) == [(DEVICE, START, value)]
+        assert play.store.fleet.latest(None, "x", 9) == [(DEVICE, START, value)]
     play.flush()
     assert [each.value for each in play.store.last_values(DEVICE)] == ["b"]

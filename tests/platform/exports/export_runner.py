@@ -29,7 +29,7 @@ async def serve(folder: Path, messages: int, servers: list[str]) -> None:
     hub = Hub(folder, authenticate=lambda _: "nobody")
     settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
     platform = platform_of(hub, folder, settings=settings)
-    numbers = hub.series.commits.submit(hub.series.known_devices([DEVICE])).result()
+    numbers = hub.series.commits.submit(hub.series.restoring.devices([DEVICE])).result()
     if hub.series.read(lambda c: c.execute("SELECT count(*) FROM block").fetchone()[0]) == 0:
         for first in range(0, messages, 10):
             packets = b"".join(

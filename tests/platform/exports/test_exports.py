@@ -295,7 +295,7 @@ def test_changes_of_twins_go_out_from_the_first_export_on(running: RunningHub, h
     hub = running.hub
     hub.twins.change(DEVICE, desired={"before": 1})
     name = put(running, {"kind": "webhook", "url": hook.url}, source="properties")
-    hub.series.commits.submit(hub.series.known_devices([DEVICE])).result(10)
+    hub.series.commits.submit(hub.series.restoring.devices([DEVICE])).result(10)
     hub.twins.change(DEVICE, desired={"limit": 5, "before": None})
     hub.twins.change(DEVICE, tags={"floor": 1})
     settled(running, name, exported=2)
@@ -362,7 +362,7 @@ def test_firings_of_rules_go_out(running: RunningHub, hook: Hook) -> None:
         at_ms=5, trace={"why": "40 > 8"},
     )  # fmt: skip
     name = put(running, {"kind": "webhook", "url": hook.url}, source="alerts")
-    running.hub.series.commits.submit(running.hub.series.known_devices([DEVICE])).result(10)
+    running.hub.series.commits.submit(running.hub.series.restoring.devices([DEVICE])).result(10)
     running.platform.rules.store().commits.submit(rows.keep([], [rows.Fired(alert, [])], None)).result(10)
     settled(running, name, exported=1)
     (record,) = got(hook)

@@ -35,7 +35,7 @@ async def serve(folder: Path, devices: int, *, updates: bool) -> None:
 
     Jobs._once = slow  # type: ignore[method-assign]
     names = [f"d{number:04}" for number in range(devices)]
-    hub.series.commits.submit(hub.series.known_devices(names)).result()
+    hub.series.commits.submit(hub.series.restoring.devices(names)).result()
     platform.documents.put("group", "all", {"name": "All"}, by="t")
     action: dict[str, Any] = {"kind": "set-property", "properties": {"limit": 5}}
     if updates:

@@ -29,7 +29,7 @@ RUNNER = Path(__file__).with_name("job_runner.py")
 def make(running: RunningHub, action: dict[str, Any], devices: list[str], **more: Any) -> str:
     """A job over some devices; returns its id."""
     hub, platform, name = running.hub, running.platform, f"j-{uuid.uuid4().hex[:8]}"
-    hub.series.commits.submit(hub.series.known_devices(devices)).result(10)
+    hub.series.commits.submit(hub.series.restoring.devices(devices)).result(10)
     for each in devices:
         hub.twins.change(each, tags={"job": name})
     filters = [{"field": "tag:job", "operator": "eq", "value": name}]

@@ -16,7 +16,8 @@ from tests.hub.running_hub import DEVICE, Authority, wait_until
 from tests.hub.test_hub_kill import killed_amid
 
 from armillary.engines.rules.store import RuleStore
-from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.retention import Retention
+from armillary.engines.series.store import SeriesStore
 from armillary.platform.rules.actions import MAX_ATTEMPTS_OF_TARGET
 
 RUNNER = Path(__file__).with_name("rule_kill_runner.py")

@@ -74,7 +74,7 @@ def _telemetry_rows(call: Call, query: Select, group: Group) -> Iterator[Mapping
         begin_ms = max(start_ms, since.get(facts.device_id, 0))
         if begin_ms >= end_ms:  # of another owner's time, all of it
             continue
-        for _, name, key in call.hub.series.series((facts.device_id,), query.names):
+        for _, name, key in call.hub.series.fleet.series((facts.device_id,), query.names):
             for points in call.hub.series.stream(key, begin_ms, end_ms):
                 left -= len(points)
                 if left < 0:

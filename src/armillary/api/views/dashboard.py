@@ -73,7 +73,7 @@ class Question:
         place = (tile.source, name)
         if place not in self._latest:
             ids = self.devices.of(tile.source)
-            found = self.hub.series.latest(ids, name, len(ids) + 1) if ids else []
+            found = self.hub.series.fleet.latest(ids, name, len(ids) + 1) if ids else []
             self._latest[place] = {
                 device: (at, value) for device, at, value in found if at >= self.since.get(device, 0)
             }
@@ -86,7 +86,7 @@ class Question:
         points = max(1, min(points, most or points))
         if len(ids) != 1:
             ids = own_through(ids, self.since, start_ms)
-            found = self.hub.series.fleet(ids, name, start_ms, self.end_ms, points)
+            found = self.hub.series.fleet.over_time(ids, name, start_ms, self.end_ms, points)
             return found.bucket_ms, found.buckets
         (device_id,) = ids
         start_ms = max(start_ms, whole_hours_since(self.since.get(device_id, 0)))

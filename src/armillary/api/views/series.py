@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from armillary.engines.series.export import csv_parts, parquet_parts, read_csv
-from armillary.engines.series.store import Restored
+from armillary.engines.series.restoring import Restored
+from armillary.engines.series.retention import read_rules
 from armillary.engines.series.values.query import MAX_POINTS, check_range
 from armillary.errors import InvalidArgumentError
 
@@ -46,7 +47,7 @@ def aggregate(
     hub: Hub, device_ids: Collection[str], metric: str, start_ms: int, end_ms: int, max_points: int
 ) -> Document:
     """A metric added up over devices: ``points`` of [start_ms, count, low, high, total, mean]."""
-    found = hub.series.fleet(device_ids, metric, start_ms, end_ms, max_points)
+    found = hub.series.fleet.over_time(device_ids, metric, start_ms, end_ms, max_points)
     points = [[b.start_ms, b.count, b.low, b.high, b.total, b.mean] for b in found.buckets]
     return {
         "metric": metric,
@@ -60,7 +61,7 @@ def aggregate(
 
 def latest(hub: Hub, device_ids: Collection[str], metric: str, limit: int) -> Document:
     """The latest value of a metric of each device that has sent it."""
-    found = hub.series.latest(device_ids, metric, limit)
+    found = hub.series.fleet.latest(device_ids, metric, limit)
     items = [{"device_id": device_id, "at_ms": at_ms, "value": value} for device_id, at_ms, value in found]
     return {"metric": metric, "devices": len(device_ids), "items": items}
 
@@ -83,7 +84,7 @@ def export(
     """
     check_range(start_ms, end_ms, 1)
     write = csv_parts if kind == "csv" else parquet_parts
-    series = (each for device_id in device_ids for each in hub.series.series((device_id,), metrics))
+    series = (each for device_id in device_ids for each in hub.series.fleet.series((device_id,), metrics))
     return write(hub.series, series, start_ms, end_ms, since)
 
 
@@ -111,12 +112,12 @@ def restore(hub: Hub, body: bytes, check: Callable[[str], None], now_ms: int) ->
     devices = sorted({row[0] for row in rows})
     for device_id in devices:
         check(device_id)
-    numbers = commit(hub, hub.series.known_devices(devices))
+    numbers = commit(hub, hub.series.restoring.devices(devices))
     points = [
         Restored(numbers[device_id], metric, at_ms, value, mark) for device_id, metric, at_ms, value, mark in rows
     ]
     if points:
-        commit(hub, hub.series.restored(points, now_ms))
+        commit(hub, hub.series.restoring.points(points, now_ms))
     return len(points), len(devices)
 
 
@@ -129,5 +130,5 @@ def retention(hub: Hub) -> Document:
             "rollup_days": max(default.values_days, default.rollups_days),
             "message_days": default.messages_days,
         },
-        "rules": [dataclasses.asdict(each) for each in hub.series.retention_rules()],
+        "rules": [dataclasses.asdict(each) for each in hub.series.read(read_rules)],
     }

@@ -17,9 +17,7 @@ may come from any thread.
 from __future__ import annotations
 
 import time
-from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,44 +26,21 @@ from armillary.engines.database.port import Connection
 from armillary.engines.series.database.port import SeriesStorage
 from armillary.engines.series.database.sqlite import HubFile
 from armillary.engines.series.log.decoder import Decoder, Listener
-from armillary.engines.series.log.flush import write_generation, write_latest, write_names, write_points
+from armillary.engines.series.log.flush import write_generation
 from armillary.engines.series.log.tail import Tail
-from armillary.engines.series.reads import READERS, LatestValue, Metric, Reads, flushed_upto
-from armillary.engines.series.retention import (
-    DAY_MS,
-    Retention,
-    RetentionRule,
-    Term,
-    check_rules,
-    forget_progress,
-    prune_messages,
-    prune_some,
-    read_rules,
-    term_of,
-    write_rules,
-)
-from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
-from armillary.engines.series.values.seal import seal_some
+from armillary.engines.series.maintenance import Maintenance
+from armillary.engines.series.readers import READERS, Readers, flushed_upto
+from armillary.engines.series.reads import Reads
+from armillary.engines.series.restoring import Restoring
+from armillary.engines.series.retention import DAY_MS, Retention, prune_messages
 from armillary.engines.series.writer import Item, Writer
 from armillary.errors import DatabaseUnavailableError
-from armillary.wire.hub.telemetry import Value
-
-__all__ = ["DAY_MS", "LatestValue", "Metric", "Restored", "Retention", "RetentionRule", "SeriesStore"]
 
 # Flush when this many values have gathered: 3 MB of messages with four values, 9 MB of messages with one ...
 FLUSH_POINTS = 50_000
 
 # ... or after this time, seconds: bounds what is decoded again after a crash.
 FLUSH_INTERVAL_S = 15.0
-
-# A pass of sealing and retention begins at most this often (seconds); it goes on in slices until nothing is left.
-MAINTENANCE_INTERVAL_S = 30.0
-
-# Passes after which retention looks at every hour again, about a day.
-PASSES_PER_LOOK = 2880
-
-# Passes after which it is looked up again which rule a series falls under: devices get other templates.
-PASSES_PER_TERMS = 20
 
 # Decoding at close ends after this time (seconds); what is left is decoded at the next start.
 CLOSE_DECODE_S = 2.0
@@ -76,23 +51,9 @@ MAX_BATCH_WEIGHT = 30_000
 MAX_QUEUED_WEIGHT = 2_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A point that does not come from the log but from an export.
-
-    Attributes:
-        device: The device's number.
-        metric: Name of the metric.
-        at_ms: Time of measurement, Unix milliseconds.
-        value: Number, truth value or text.
-        mark: Mark of its message's id; 0 for none.
-    """
-
-    device: int
-    metric: str
-    at_ms: int
-    value: Value
-    mark: int = 0
+def no_template(_device_id: str) -> str:
+    """The template of a device where nobody has made any."""
+    return ""
 
 
 class SeriesStore(Reads):
@@ -104,9 +65,11 @@ class SeriesStore(Reads):
         retention: How long things are kept where no rule says otherwise.
         listener: Called by the decoder with what each message measured.
         reserve_bytes: Messages are refused when less than this is free on the disk of the file.
+        template_of: Says the device template of a device id, empty for none: rules of retention ask.
 
     Attributes:
-        template_of: Says the device template of a device id, empty for none; the owner sets it.
+        maintenance: Sealing and retention.
+        restoring: Puts points of exports back.
 
     Raises:
         DataFolderInUseError: another process holds the folder.
@@ -115,7 +78,14 @@ class SeriesStore(Reads):
     """
 
     def __init__(
-        self, folder: Path, *, retention: Retention, listener: Listener, reserve_bytes: int = 0, database: str = ""
+        self,
+        folder: Path,
+        *,
+        retention: Retention,
+        listener: Listener,
+        reserve_bytes: int = 0,
+        database: str = "",
+        template_of: Callable[[str], str] = no_template,
     ) -> None:
         self._database = open_storage(folder, database)
         self._retention = retention
@@ -124,8 +94,9 @@ class SeriesStore(Reads):
         reader = readers[0]
         names = dict(reader.execute("SELECT name, number FROM metric"))
         known = reader.execute("SELECT number, device, metric, kind FROM series").fetchall()
-        super().__init__(readers, Tail(names, known), self._database.begin_read)
-        self.template_of: Callable[[str], str] = lambda _: ""
+        super().__init__(Readers(readers, Tail(names, known), self._database.begin_read))
+        self.maintenance = Maintenance(self.tail, retention, template_of)
+        self.restoring = Restoring(self.tail, self._writer)
         self._decoder_reader = self._database.open_reader()
         self.decoder = Decoder(self.tail, self._decoder_reader, flushed_upto(reader), listener)
         self.commits: GroupCommit[Item, Any] = GroupCommit(
@@ -138,11 +109,6 @@ class SeriesStore(Reads):
         self._flushed_at = time.monotonic()
         self._flush_upto = 0
         self._flush_under_way = False
-        self._maintained_at = float("-inf")
-        self._maintaining = False
-        self._unfinished = False
-        self._passes = 0
-        self._terms: dict[int, Term] = {}
         self._counts: Mapping[str, int] = {"points_late": 0, "points_duplicate": 0, "series_rows_damaged": 0}
         self._counts_are_old = False
 
@@ -214,66 +180,13 @@ class SeriesStore(Reads):
         """How long things are kept where no rule says otherwise."""
         return self._retention
 
-    # Sealing and retention ----------------------------------------------------------------------------------
-
-    def begin_maintenance(self, now_ms: int) -> Item | None:
-        """The change that does one slice of sealing and deleting; None when it is not time.
-
-        Give it to ``commits``, then call :meth:`end_maintenance` with its result.
-        """
-        begins = not self._unfinished
-        if self._maintaining or (begins and time.monotonic() - self._maintained_at < MAINTENANCE_INTERVAL_S):
-            return None
-        self._maintaining = True
-        self._maintained_at = time.monotonic()
-        look = refresh = False
-        if begins:
-            look = self._passes % PASSES_PER_LOOK == 0
-            refresh = self._passes % PASSES_PER_TERMS == 0
-            self._passes += 1
-
-        def apply(connection: Connection) -> bool:
-            if look:
-                forget_progress(connection)
-            if seal_some(connection, now_ms):
-                return True
-            if refresh or not self._terms:
-                self._terms = self._all_terms(connection)
-            return prune_some(connection, self._terms, now_ms)
-
-        return apply
-
-    def end_maintenance(self, *, more: bool) -> None:
-        """Report the outcome of the change of :meth:`begin_maintenance`: whether there is more to do at once."""
-        self._maintaining = False
-        self._unfinished = more
-
-    def retention_rules(self) -> tuple[RetentionRule, ...]:
-        """The rules of retention, in order."""
-        with self._reading() as connection:
-            return read_rules(connection)
-
-    def set_retention_rules(self, rules: Sequence[RetentionRule]) -> Item:
-        """The change that replaces the rules of retention; give it to ``commits``.
-
-        Raises:
-            InvalidArgumentError: one of them cannot be kept to.
-        """
-        check_rules(rules)
-
-        def apply(connection: Connection) -> None:
-            write_rules(connection, rules)
-            self._terms = {}
-
-        return apply
-
     def counts(self) -> Mapping[str, int]:
         """Points that came late, points that were there before, and rows that were damaged, over all lives.
 
         As they were last while the database does not answer: who watches the service has to see that.
         """
         try:
-            with self._reading() as connection:
+            with self._readers.reading() as connection:
                 progress = dict(
                     connection.execute("SELECT name, value FROM progress WHERE name IN ('late', 'duplicates')")
                 )
@@ -288,53 +201,6 @@ class SeriesStore(Reads):
             "series_rows_damaged": damaged,
         }
         return self._counts
-
-    # Restoring ----------------------------------------------------------------------------------------------
-
-    def known_devices(self, device_ids: Sequence[str]) -> Item:
-        """The change that gives devices numbers, and returns ``id -> number``; give it to ``commits``."""
-
-        def apply(connection: Connection) -> dict[str, int]:
-            connection.executemany(
-                "INSERT INTO device (device_id) VALUES (?) ON CONFLICT DO NOTHING", [(each,) for each in device_ids]
-            )
-            found = (
-                connection.execute("SELECT device_id, number FROM device WHERE device_id = ?", (each,)).fetchone()
-                for each in device_ids
-            )
-            return dict(found)
-
-        return apply
-
-    def restored(self, rows: Sequence[Restored], now_ms: int) -> Item:
-        """The change that puts points back; those that are there count once. Give it to ``commits``.
-
-        It fails with DiskReserveError when the disk is nearly full, with WireError for too many names of a device.
-        """
-
-        def apply(connection: Connection) -> None:
-            self._writer.check_room()
-            gathered: dict[int, dict[tuple[str, Kind], Points]] = {}
-            for row in rows:
-                points = gathered.setdefault(row.device, {}).setdefault(
-                    (row.metric, kind_of(row.value)), Points([], [])
-                )
-                if row.mark:
-                    points.marks[len(points)] = row.mark  # type: ignore[index]  # a dict, made just now
-                points.times.append(row.at_ms)
-                points.values.append(row.value)  # type: ignore[arg-type]  # of one kind
-            found: list[tuple[SeriesKey, Points]] = []
-            names: dict[int, str] = {}
-            for device, series in gathered.items():
-                for place, key in self.tail.numbers_of(device, series).items():
-                    found.append((key, as_points(series[place], key.kind)))
-                    names[key.metric] = place[0]
-            found.sort(key=lambda each: each[0].number)
-            write_names(connection, names, [key for key, _ in found])
-            write_points(connection, found, now_ms)
-            write_latest(connection, [(key, _latest(key.kind, points)) for key, points in found])
-
-        return apply
 
     def close(self, now_ms: int, decoded: Callable[[], None] = lambda: None) -> None:
         """Commit what is queued, decode and flush everything, close the database. Blocks until done.
@@ -355,30 +221,9 @@ class SeriesStore(Reads):
                     self.end_flush(kept=True)
         finally:
             self.commits.close()
-            self.close_readers()
+            self._readers.close()
             self._decoder_reader.close()
             self._database.release()
-
-    # Inside -------------------------------------------------------------------------------------------------
-
-    def _all_terms(self, connection: Connection) -> dict[int, Term]:
-        """How long each series is kept."""
-        rules, names = read_rules(connection), self.tail.names()
-        templates: dict[int, str] = {}
-        if any(rule.template != "*" for rule in rules):
-            templates = {
-                number: self.template_of(device_id)
-                for number, device_id in connection.execute("SELECT number, device_id FROM device")
-            }
-        known: dict[tuple[str, int], Term] = {}
-        terms: dict[int, Term] = {}
-        for key in self.tail.keys():  # noqa: SIM118 - not a dict
-            place = (templates.get(key.device, ""), key.metric)
-            term = known.get(place)
-            if term is None:
-                term = known[place] = term_of(rules, self._retention, place[0], names[key.metric])
-            terms[key.number] = term
-        return terms
 
 
 def open_storage(folder: Path, database: str) -> SeriesStorage:
@@ -399,23 +244,3 @@ def open_storage(folder: Path, database: str) -> SeriesStorage:
         ) from error
 
     return PostgresqlDatabase(folder, database)
-
-
-def kind_of(value: Value) -> Kind:
-    """What a value is."""
-    if isinstance(value, str):
-        return Kind.TEXT
-    return Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER
-
-
-def as_points(points: Points, kind: Kind) -> Points:
-    """Points whose values are in the column that their kind has."""
-    if kind is Kind.TEXT:
-        return points
-    return Points(points.times, array("d", points.values), points.marks)  # type: ignore[arg-type]  # numbers
-
-
-def _latest(kind: Kind, points: Points) -> tuple[int, int, Value]:
-    at = max(range(len(points)), key=lambda index: (points.times[index], index))
-    value = points.values[at]
-    return points.times[at], 0, bool(value) if kind is Kind.BOOLEAN else value

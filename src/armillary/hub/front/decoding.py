@@ -100,13 +100,13 @@ class Decoding:
         """One slice of sealing hours and deleting old ones; the next follows when acknowledgements have passed."""
         if self._is_closed:
             return
-        change = self._store.begin_maintenance(int(self._clock() * 1000))
+        change = self._store.maintenance.begin(int(self._clock() * 1000))
         if change is None:
             return
 
         def deliver(_: list[Any], outcomes: list[Any]) -> None:
             failed = isinstance(outcomes[0], Rejected)
-            self._store.end_maintenance(more=not failed and outcomes[0])
+            self._store.maintenance.end(more=not failed and outcomes[0])
             if failed:
                 _log.error("hub.maintenance-failed", why=str(outcomes[0].error))
             elif outcomes[0]:
@@ -115,4 +115,4 @@ class Decoding:
         try:
             self._store.commits.post(change, LoopSink(self._loop, deliver))
         except RateLimitedError:  # it can wait
-            self._store.end_maintenance(more=True)
+            self._store.maintenance.end(more=True)

@@ -54,7 +54,7 @@ class FactsReader:
             after: Id to begin behind.
         """
         since = self._since(needs)
-        latest = {name: _own(self._series.latest(None, name, MAX_LATEST), since) for name in needs.telemetry}
+        latest = {name: _own(self._series.fleet.latest(None, name, MAX_LATEST), since) for name in needs.telemetry}
         while True:
             known, last = self._chunk(catalog, template, after)
             if known:
@@ -71,7 +71,7 @@ class FactsReader:
             known = self._owned(chunk)
             if not known:
                 continue
-            latest = {name: _own(self._series.latest(chunk, name, CHUNK), since) for name in needs.telemetry}
+            latest = {name: _own(self._series.fleet.latest(chunk, name, CHUNK), since) for name in needs.telemetry}
             found += self._facts({each: known[each] for each in chunk if each in known}, needs, latest)
         return found
 

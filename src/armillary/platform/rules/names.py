@@ -62,7 +62,7 @@ class RuleNames:
         number = self._series.tail.name_number(name)
         if number is None or catalog is None:
             return number is not None
-        senders = [device_id for device_id, _, _ in self._series.latest(None, name, MAX_LATEST)]
+        senders = [device_id for device_id, _, _ in self._series.fleet.latest(None, name, MAX_LATEST)]
         return bool(of_catalog(self._directory, senders, catalog))
 
     def _group(self, group_id: str, catalog: str | None) -> list[str]:

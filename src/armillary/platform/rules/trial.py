@@ -165,7 +165,7 @@ class RuleTrial:
         any_message = any(not name for name, _ in program.silences)
         names = None if any_message else set(telemetry_names(program.rule))
         series: list[list[tuple[int, str, Value]]] = []
-        for _, name, key in self._series.series([device_id], names):
+        for _, name, key in self._series.fleet.series([device_id], names):
             points: list[tuple[int, str, Value]] = []
             for part in self._series.stream(key, start_ms, end_ms):
                 values = typed(part.values, key.kind)

@@ -142,7 +142,7 @@ def test_a_device_that_nobody_owns_is_in_no_group_and_one_only_the_hub_knows_is(
     simulated = "0" * 100 + uuid.uuid4().hex[:28]
     hub = service.hub
     for each in (unclaimed, simulated):
-        hub.series.commits.submit(hub.series.known_devices([each])).result(10)
+        hub.series.commits.submit(hub.series.restoring.devices([each])).result(10)
     groups = service.platform.groups
     service.call("PUT", f"{GROUPS}/{(group := fresh('every'))}", {"name": "Every"})
     found = groups.ids(group)

@@ -12,7 +12,7 @@ from tests.api.running_service import RunningService, wait_until
 from tests.twin.template.test_template import BODY
 
 from armillary.engines.series.log.blocks import Run
-from armillary.engines.series.store import Restored
+from armillary.engines.series.restoring import Restored
 from armillary.platform.rules.rules import Rules
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
@@ -39,7 +39,7 @@ def hot(catalog: str | None, **fields: Any) -> dict[str, Any]:
 
 def number_of(service: RunningService, device_id: str) -> int:
     series = service.hub.series
-    return int(series.commits.submit(series.known_devices([device_id])).result()[device_id])
+    return int(series.commits.submit(series.restoring.devices([device_id])).result()[device_id])
 
 
 def say(service: RunningService, device_id: str, values: dict[str, Any]) -> None:
@@ -204,7 +204,7 @@ def test_a_rule_is_tried_on_past_values_before_it_is_kept(service: RunningServic
     number = number_of(service, device)
     temperatures = [20.0, 31.0, 32.0, 10.0, 40.0]
     points = [Restored(number, "t", now - DAY_MS + 60_000 * i, each) for i, each in enumerate(temperatures)]
-    series.commits.submit(series.restored(points, now)).result()
+    series.commits.submit(series.restoring.points(points, now)).result()
     body = {"rule": hot(catalog), "devices": [device], "start_ms": now - 2 * DAY_MS, "end_ms": now}
     found = service.call("POST", "/api/v1/rule-test", body)
     assert found.status == 200, found.raw

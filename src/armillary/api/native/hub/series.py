@@ -149,7 +149,7 @@ def put_retention(request: Request, body: RetentionBody) -> dict[str, Any]:
     """Replace the rules of retention."""
     hub = hub_of(request)
     rules = [RetentionRule(**each.model_dump()) for each in body.rules]
-    views_series.commit(hub, hub.series.set_retention_rules(rules))
+    views_series.commit(hub, hub.series.maintenance.set_rules(rules))
     detail = {"rules": [each.model_dump() for each in body.rules]}
     service_of(request).audit.append(operator_of(request).name, "telemetry.retention", "telemetry", detail)
     return views_series.retention(hub)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots of the database together with what is in memory, for any thread; and the numbers that devices have."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from queue import LifoQueue
+from typing import cast
+
+from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import transaction
+from armillary.engines.series.log.generation import Last
+from armillary.engines.series.log.tail import Tail
+from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
+from armillary.engines.series.values.hours import Shelf
+from armillary.wire.hub.telemetry import Value
+
+# Connections to read with: a long answer or an export must not hold up short ones.
+READERS = 3
+
+
+class Readers:
+    """Connections to read with, and the tail beside them.
+
+    Args:
+        connections: READERS of them that only this object uses, each one thread at a time.
+        tail: What is not flushed yet.
+        begin: SQL that begins a reading transaction.
+    """
+
+    def __init__(self, connections: Sequence[Connection], tail: Tail, begin: str) -> None:
+        self.tail = tail
+        self._begin = begin
+        self._connections: LifoQueue[Connection] = LifoQueue()  # the last one used has the pages in its cache
+        for each in connections:
+            self._connections.put(each)
+        self._names_lock = threading.Lock()
+        self._last_device = 0
+        self._names_of: dict[int, str] = {}
+        self._numbers_of: dict[str, int] = {}
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One snapshot of the database; waits while all connections are reading."""
+        reader = self._connections.get()
+        try:
+            with transaction(reader, self._begin):
+                yield reader
+        finally:
+            self._connections.put(reader)
+
+    @contextmanager
+    def snapshot(self, keys: Sequence[SeriesKey]) -> Iterator[tuple[Shelf, dict[int, list[Points]]]]:
+        """One snapshot, and what it does not have yet of these series."""
+        wanted = {(key.device, key.number) for key in keys}
+        copies: list[tuple[int, int, Points]] = []
+        with self.tail.lock:  # before the snapshot: what is flushed between the two is in the snapshot
+            for generation in self.tail.generations():
+                for device, number in wanted:
+                    points = generation.points_of(device, number)
+                    if points is not None:
+                        copies.append((generation.reaches, number, points))
+        with self.reading() as connection:
+            flushed = flushed_upto(connection)
+            fresh: dict[int, list[Points]] = {}
+            for reaches, number, points in copies:
+                if reaches > flushed:
+                    fresh.setdefault(number, []).append(points)
+            yield Shelf(connection), fresh
+
+    def device_names(self, connection: Connection) -> dict[int, str]:
+        """Ids of all devices by number; a device keeps its number, so only new ones are read. Call it while reading."""
+        with self._names_lock:
+            known = self._last_device
+            rows = connection.execute("SELECT number, device_id FROM device WHERE number > ?", (known,)).fetchall()
+            for number, device_id in rows:
+                self._names_of[number] = device_id
+                self._numbers_of[device_id] = number
+                self._last_device = max(self._last_device, number)
+        return self._names_of
+
+    def numbers(self, device_ids: Collection[str]) -> dict[str, int]:
+        """Numbers of devices; those that were never connected are left out."""
+        with self.reading() as connection:
+            self.device_names(connection)
+            known = self._numbers_of
+            return {each: known[each] for each in device_ids if each in known}
+
+    def close(self) -> None:
+        """Close every connection, each when who reads with it is done. Call it once."""
+        for _ in range(READERS):
+            self._connections.get().close()
+
+
+def flushed_upto(connection: Connection) -> int:
+    """The last block of the log whose values are in the database."""
+    return int(connection.execute("SELECT value FROM progress WHERE name = 'flushed'").fetchone()[0])
+
+
+def stored_value(row: Sequence[object]) -> tuple[int, Value]:
+    """Time and value of a row of ``latest``: time, kind, value."""
+    at_ms, kind, value = cast("tuple[int, int, object]", row)
+    if kind == Kind.TEXT:
+        return at_ms, value  # type: ignore[return-value]  # STRICT table
+    number = float(value)  # type: ignore[arg-type]  # PostgreSQL's column is of texts: engines/series/database/schema.py
+    return at_ms, bool(number) if kind == Kind.BOOLEAN else number
+
+
+def newer_value(stored: tuple[int, Value] | None, fresh: Last | None) -> tuple[int, Value] | None:
+    """The latest of what the database has and what came since."""
+    if fresh is None or (stored is not None and stored[0] > fresh[0]):
+        return stored
+    return fresh[0], fresh[2]

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Points that do not come from the log but from an export: put back, once each."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from armillary.engines.database.port import Connection
+from armillary.engines.series.log.flush import write_latest, write_names, write_points
+from armillary.engines.series.log.tail import Tail
+from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
+from armillary.engines.series.writer import Change, Writer
+from armillary.wire.hub.telemetry import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A point of an export.
+
+    Attributes:
+        device: The device's number.
+        metric: Name of the metric.
+        at_ms: Time of measurement, Unix milliseconds.
+        value: Number, truth value or text.
+        mark: Mark of its message's id; 0 for none.
+    """
+
+    device: int
+    metric: str
+    at_ms: int
+    value: Value
+    mark: int = 0
+
+
+class Restoring:
+    """Changes that put points back; give each to the store's ``commits``.
+
+    Args:
+        tail: Which series there are.
+        writer: Says whether there is room.
+    """
+
+    def __init__(self, tail: Tail, writer: Writer) -> None:
+        self._tail = tail
+        self._writer = writer
+
+    def devices(self, device_ids: Sequence[str]) -> Change:
+        """The change that gives devices numbers, and returns ``id -> number``."""
+
+        def apply(connection: Connection) -> dict[str, int]:
+            connection.executemany(
+                "INSERT INTO device (device_id) VALUES (?) ON CONFLICT DO NOTHING", [(each,) for each in device_ids]
+            )
+            found = (
+                connection.execute("SELECT device_id, number FROM device WHERE device_id = ?", (each,)).fetchone()
+                for each in device_ids
+            )
+            return dict(found)
+
+        return apply
+
+    def points(self, rows: Sequence[Restored], now_ms: int) -> Change:
+        """The change that puts points back; those that are there count once.
+
+        It fails with DiskReserveError when the disk is nearly full, with WireError for too many names of a device.
+        """
+
+        def apply(connection: Connection) -> None:
+            self._writer.check_room()
+            gathered: dict[int, dict[tuple[str, Kind], Points]] = {}
+            for row in rows:
+                points = gathered.setdefault(row.device, {}).setdefault(
+                    (row.metric, _kind_of(row.value)), Points([], [])
+                )
+                if row.mark:
+                    points.marks[len(points)] = row.mark  # type: ignore[index]  # a dict, made just now
+                points.times.append(row.at_ms)
+                points.values.append(row.value)  # type: ignore[arg-type]  # of one kind
+            found: list[tuple[SeriesKey, Points]] = []
+            names: dict[int, str] = {}
+            for device, series in gathered.items():
+                for place, key in self._tail.numbers_of(device, series).items():
+                    found.append((key, _as_points(series[place], key.kind)))
+                    names[key.metric] = place[0]
+            found.sort(key=lambda each: each[0].number)
+            write_names(connection, names, [key for key, _ in found])
+            write_points(connection, found, now_ms)
+            write_latest(connection, [(key, _latest(key.kind, points)) for key, points in found])
+
+        return apply
+
+
+def _kind_of(value: Value) -> Kind:
+    """What a value is."""
+    if isinstance(value, str):
+        return Kind.TEXT
+    return Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER
+
+
+def _as_points(points: Points, kind: Kind) -> Points:
+    """Points whose values are in the column that their kind has."""
+    if kind is Kind.TEXT:
+        return points
+    return Points(points.times, array("d", points.values), points.marks)  # type: ignore[arg-type]  # numbers
+
+
+def _latest(kind: Kind, points: Points) -> tuple[int, int, Value]:
+    at = max(range(len(points)), key=lambda index: (points.times[index], index))
+    value = points.values[at]
+    return points.times[at], 0, bool(value) if kind is Kind.BOOLEAN else value

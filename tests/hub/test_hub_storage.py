@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 
-from armillary.engines.series import store
+from armillary.engines.series import maintenance, store
 from armillary.engines.series.log.blocks import Run
 from armillary.errors import RateLimitedError
 
@@ -23,7 +23,7 @@ def test_hours_are_flushed_sealed_and_counted_while_it_runs(
     running: RunningHub, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "FLUSH_INTERVAL_S", 0.0)
-    monkeypatch.setattr(store, "MAINTENANCE_INTERVAL_S", 0.0)
+    monkeypatch.setattr(maintenance, "MAINTENANCE_INTERVAL_S", 0.0)
     series = running.hub.series
     for _ in range(2):
         client.telemetry({"t": 1.5}, LONG_AGO)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
+from armillary.engines.series.log.index import SeriesIndex
 from armillary.engines.series.log.tail import Tail
 from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points
 from armillary.wire.hub.telemetry import Telemetry
@@ -43,7 +44,7 @@ def sent_to(messages: Iterable[Sent], device: int, name: str, type_: type) -> li
 
 @given(MESSAGES)
 def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
-    tail = Tail({}, ())
+    tail = Tail(SeriesIndex({}, ()))
     for seq, (device, at_ms, mark, values) in enumerate(messages, 1):
         tail.add(seq, device, Telemetry(at_ms, values), mark)
     generation = tail.present
@@ -56,7 +57,7 @@ def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
         for name in ("a", "b", "c"):
             for kind, type_ in ((Kind.NUMBER, float), (Kind.BOOLEAN, bool), (Kind.TEXT, str)):
                 points = sent_to(messages, device, name, type_)
-                number = tail.series_of(device).get(name, {}).get(kind, 0)
+                number = tail.index.series_of(device).get(name, {}).get(kind, 0)
                 assert bool(number) == bool(points)
                 if points:
                     wanted[number] = points
@@ -68,7 +69,7 @@ def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
 
     for order, (device, at_ms, _, values) in enumerate(messages):
         for name, value in values.items():
-            place = (tail.name_number(name) or 0, device)
+            place = (tail.index.name_number(name) or 0, device)
             if place not in latest or latest[place][0] <= at_ms:
                 latest[place] = (at_ms, order, value)
     found = tail.latest_of()
@@ -76,12 +77,12 @@ def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
         place: (at, value) for place, (at, _, value) in latest.items()
     }
     assert tail.latest_of(device=1) == {place: last for place, last in found.items() if place[1] == 1}
-    number_of_a = tail.name_number("a") or 0
+    number_of_a = tail.index.name_number("a") or 0
     assert tail.latest_of(metric=number_of_a) == {
         place: last for place, last in found.items() if place[0] == number_of_a
     }
 
-    numeric = {number for number in wanted if tail.key(number).kind is not Kind.TEXT}
+    numeric = {number for number in wanted if tail.index.key(number).kind is not Kind.TEXT}
     ((_, sums),) = tail.sums(numeric)
     expected: dict[int, list[float]] = {}
     for number in numeric:
@@ -92,13 +93,13 @@ def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
 
 
 def test_a_message_without_values_takes_no_memory() -> None:
-    tail = Tail({}, ())
+    tail = Tail(SeriesIndex({}, ()))
     tail.add(1, 1, Telemetry(NOW, {}))
     assert (tail.present.reaches, tail.present.points, tail.present.tables) == (1, 0, {})
 
 
 def test_series_of_one_table_have_their_times_in_common_and_no_reader_changes_them() -> None:
-    tail = Tail({}, ())
+    tail = Tail(SeriesIndex({}, ()))
     for at in (NOW, NOW + 1):
         tail.add(1, 1, Telemetry(at, {"a": 1.0, "b": "x"}))
     first, second = (points for _, points in tail.present.series())

@@ -14,7 +14,7 @@ from armillary.engines.database.port import Connection
 from armillary.engines.series.database.schema import SCHEMA_VERSION
 from armillary.engines.series.log.blocks import Block, Run, encode_block, iterate_block
 from armillary.engines.series.log.decoder import MAX_BACKLOG_BYTES
-from armillary.engines.series.log.tail import MAX_SERIES_PER_DEVICE
+from armillary.engines.series.log.index import MAX_SERIES_PER_DEVICE
 from armillary.engines.series.retention import DAY_MS, Retention
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS

@@ -33,22 +33,22 @@ class FleetReads:
             DataFolderError: damaged.
         """
         check_range(start_ms, end_ms, max_points)
-        number = self._tail.name_number(metric) or 0
+        number = self._tail.index.name_number(metric) or 0
         devices = None if device_ids is None else set(self._readers.numbers(device_ids).values())
-        series = self._tail.series_with(number, devices)
-        keys = [self._tail.key(each) for each in series] if len(series) <= MAX_DEVICE_HOURS else []
+        series = self._tail.index.series_with(number, devices)
+        keys = [self._tail.index.key(each) for each in series] if len(series) <= MAX_DEVICE_HOURS else []
         sums = self._tail.sums(set(series))
         with self._readers.snapshot(keys) as (shelf, tail):
             flushed = flushed_upto(shelf.connection)
             fresh = [hours for reaches, hours in sums if reaches > flushed]
             # A group that nobody with this name is outside of is everything: it needs no picking out.
-            everything = devices is None or len(series) == len(self._tail.series_with(number, None))
+            everything = devices is None or len(series) == len(self._tail.index.series_with(number, None))
             group = Group(number, series, keys, everything=everything)
             return read_fleet(shelf, group, tail, fresh, start_ms, end_ms, max_points)
 
     def latest(self, device_ids: Collection[str] | None, metric: str, limit: int) -> list[tuple[str, int, Value]]:
         """The latest value of a metric of many devices (all when None), at most ``limit``: id, time, value."""
-        number = self._tail.name_number(metric) or 0
+        number = self._tail.index.name_number(metric) or 0
         wanted = None if device_ids is None else set(self._readers.numbers(device_ids).values())
         fresh = {device: last for (_, device), last in self._tail.latest_of(metric=number).items()}
         with self._readers.reading() as connection:
@@ -72,8 +72,8 @@ class FleetReads:
         numbers = self._readers.numbers(device_ids)
         found: list[tuple[str, str, SeriesKey]] = []
         for device_id in device_ids:
-            kinds = self._tail.series_of(numbers.get(device_id, 0))
+            kinds = self._tail.index.series_of(numbers.get(device_id, 0))
             for name in sorted(kinds):
                 if metrics is None or name in metrics:
-                    found += [(device_id, name, self._tail.key(each)) for _, each in sorted(kinds[name].items())]
+                    found += [(device_id, name, self._tail.index.key(each)) for _, each in sorted(kinds[name].items())]
         return found

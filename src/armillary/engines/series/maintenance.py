@@ -99,7 +99,7 @@ class Maintenance:
 
     def _all_terms(self, connection: Connection) -> dict[int, Term]:
         """How long each series is kept."""
-        rules, names = read_rules(connection), self._tail.names()
+        rules, names = read_rules(connection), self._tail.index.names()
         templates: dict[int, str] = {}
         if any(rule.template != "*" for rule in rules):
             templates = {
@@ -108,7 +108,7 @@ class Maintenance:
             }
         known: dict[tuple[str, int], Term] = {}
         terms: dict[int, Term] = {}
-        for key in self._tail.keys():  # noqa: SIM118 - not a dict
+        for key in self._tail.index.keys():  # noqa: SIM118 - not a dict
             place = (templates.get(key.device, ""), key.metric)
             term = known.get(place)
             if term is None:

@@ -90,7 +90,7 @@ class Reads:
 
     def metrics(self, device_id: str) -> list[Metric]:
         """The names under which a device has sent values."""
-        series = self.tail.series_of(self._number(device_id))
+        series = self.tail.index.series_of(self._number(device_id))
         return [Metric(name, kind.name.lower()) for name in sorted(series) for kind in sorted(series[name])]
 
     # One device ---------------------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ class Reads:
         """The latest value of each metric of a device, by name."""
         device = self._number(device_id)
         found: list[LatestValue] = []
-        names = sorted(self.tail.series_of(device))
-        numbers = {name: self.tail.name_number(name) for name in names}
+        names = sorted(self.tail.index.series_of(device))
+        numbers = {name: self.tail.index.name_number(name) for name in names}
         fresh = self.tail.latest_of(device=device)
         with self._readers.reading() as connection:
             for name in names:
@@ -220,8 +220,8 @@ class Reads:
         return 0 if row is None else row.number
 
     def _kinds(self, device_id: str, metric: str) -> dict[Kind, SeriesKey]:
-        found = self.tail.series_of(self._number(device_id)).get(metric, {})
-        return {kind: self.tail.key(number) for kind, number in found.items()}
+        found = self.tail.index.series_of(self._number(device_id)).get(metric, {})
+        return {kind: self.tail.index.key(number) for kind, number in found.items()}
 
     def _with_tail_faults(self, row: DeviceRow, flushed: int) -> DeviceRow:
         with self.tail.lock:

@@ -27,6 +27,7 @@ from armillary.engines.series.database.port import SeriesStorage
 from armillary.engines.series.database.sqlite import HubFile
 from armillary.engines.series.log.decoder import Decoder, Listener
 from armillary.engines.series.log.flush import write_generation
+from armillary.engines.series.log.index import SeriesIndex
 from armillary.engines.series.log.tail import Tail
 from armillary.engines.series.maintenance import Maintenance
 from armillary.engines.series.readers import READERS, Readers, flushed_upto
@@ -94,7 +95,7 @@ class SeriesStore(Reads):
         reader = readers[0]
         names = dict(reader.execute("SELECT name, number FROM metric"))
         known = reader.execute("SELECT number, device, metric, kind FROM series").fetchall()
-        super().__init__(Readers(readers, Tail(names, known), self._database.begin_read))
+        super().__init__(Readers(readers, Tail(SeriesIndex(names, known)), self._database.begin_read))
         self.maintenance = Maintenance(self.tail, retention, template_of)
         self.restoring = Restoring(self.tail, self._writer)
         self._decoder_reader = self._database.open_reader()
@@ -173,7 +174,7 @@ class SeriesStore(Reads):
 
         It is of the log as it is now. Whoever made it is the only one to call it, before the store is closed.
         """
-        return Decoder(Tail({}, []), self._decoder_reader, after, listener)
+        return Decoder(Tail(SeriesIndex({}, [])), self._decoder_reader, after, listener)
 
     @property
     def retention(self) -> Retention:

@@ -59,7 +59,7 @@ class RuleNames:
 
     def _was_sent(self, name: str, catalog: str | None) -> bool:
         """Whether a device of a catalog (None: any) has sent a value of this name."""
-        number = self._series.tail.name_number(name)
+        number = self._series.tail.index.name_number(name)
         if number is None or catalog is None:
             return number is not None
         senders = [device_id for device_id, _, _ in self._series.fleet.latest(None, name, MAX_LATEST)]

@@ -129,7 +129,7 @@ def test_what_makes_no_sense_is_refused_with_the_field_and_nothing_is_kept(
 
 def test_an_unknown_name_is_a_warning_and_the_rule_is_kept(service: RunningService, catalog: str, device: str) -> None:
     say(service, device, {"known": 1})
-    wait_until(lambda: "known" in service.hub.series.tail.names().values(), "the value is known")
+    wait_until(lambda: "known" in service.hub.series.tail.index.names().values(), "the value is known")
     name = fresh("unknown")
     conditions = [{"telemetry": each, "op": ">", "value": 1} for each in ("known", name)]
     made = put(service, fresh("names"), hot(catalog, conditions=conditions, match="any"))

@@ -48,8 +48,8 @@ def write_generation(connection: Connection, tail: Tail, generation: Generation,
     """Write a generation and the position ``upto`` that it reaches; the caller commits."""
     write_names(connection, {number: name for name, number in generation.names.items()}, generation.new)
     found = sorted(generation.series(), key=lambda each: each[0])
-    write_points(connection, ((tail.key(number), points) for number, points in found), now_ms)
-    write_latest(connection, ((tail.key(number), last) for number, last in generation.latest()))
+    write_points(connection, ((tail.index.key(number), points) for number, points in found), now_ms)
+    write_latest(connection, ((tail.index.key(number), last) for number, last in generation.latest()))
     connection.executemany(
         _ADD_FAULT, [(device, each.count, each.at_ms, each.reason) for device, each in generation.faults.items()]
     )

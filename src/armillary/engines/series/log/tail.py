@@ -8,48 +8,27 @@ reaches: what the database says is flushed up to that number is left out, so a v
 
 from __future__ import annotations
 
-import threading
-from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 
 from armillary.engines.series.log.generation import DecodeFault, Generation, Last, Table
+from armillary.engines.series.log.index import SeriesIndex
 from armillary.engines.series.values.chunks import Kind, SeriesKey
-from armillary.errors import WireError
-from armillary.wire.hub.telemetry import Telemetry, Value
-
-# IoT Central allows 300 capabilities in a device template; a device that makes up names must not fill the disk.
-MAX_SERIES_PER_DEVICE = 1000
-
-
-_TYPES: dict[Kind, type] = {Kind.NUMBER: float, Kind.BOOLEAN: bool, Kind.TEXT: str}
-_KINDS: dict[type, Kind] = {type_: kind for kind, type_ in _TYPES.items()}
+from armillary.wire.hub.telemetry import Telemetry
 
 
 class Tail:
-    """The present generation, the one being flushed, and what all series are of.
+    """The present generation, and the one being flushed.
 
     Args:
-        names: Name of a metric -> its number, of every one in the database.
-        known: Every series in the database.
+        index: Which series there are.
     """
 
-    def __init__(self, names: Mapping[str, int], known: Iterable[tuple[int, int, int, int]]) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, index: SeriesIndex) -> None:
+        self.index = index
+        self.lock = index.lock
         self.present = Generation()
         self.flushing: Generation | None = None
-        self._names = dict(names)
-        self._keys: dict[tuple[str, type], tuple[str, type]] = {}  # one object a name and kind, not one a series
-        self._series: dict[int, dict[tuple[str, type], int]] = {}
-        # By series number; numbers begin at 1.
-        self._device_of, self._metric_of, self._kind_of = array("I", (0,)), array("I", (0,)), bytearray(1)
         self._order = 0
-        self._last_name = max(names.values(), default=0)
-        by_number = {number: name for name, number in names.items()}
-        for number, device, metric, kind in sorted(known):
-            while len(self._device_of) < number:  # a number that was given out and never written
-                self._note(0, 0, 0)
-            self._note(device, metric, kind)
-            self._series.setdefault(device, {})[self._key(by_number[metric], _TYPES[Kind(kind)])] = number
 
     def add(self, seq: int, device: int, telemetry: Telemetry, mark: int = 0) -> None:
         """Add a message's values; ``mark`` is not 0 when the message has an id.
@@ -69,7 +48,7 @@ class Tail:
             shape = (*values, *map(type, values.values()))
             table = tables.get(shape)
             if table is None:
-                table = Table(self._numbers(device, values))
+                table = Table(self.index.numbers(device, values, present))
                 tables[shape] = table
             self._order = order = self._order + 1
             table.rows.append((at_ms, order, mark, *values.values()))
@@ -94,44 +73,15 @@ class Tail:
         """
         found: dict[tuple[str, Kind], SeriesKey] = {}
         with self.lock:
-            series = self._series.setdefault(device, {})
             for name, kind in names:
-                number = series.get((name, _TYPES[kind])) or self._create(series, device, name, _TYPES[kind])
-                found[name, kind] = self.key(number)
+                found[name, kind] = self.index.key(self.index.number(device, name, kind, self.present))
         return found
-
-    def key(self, number: int) -> SeriesKey:
-        """What a series is of."""
-        return SeriesKey(number, self._device_of[number], self._metric_of[number], Kind(self._kind_of[number]))
-
-    def name_number(self, metric: str) -> int | None:
-        """The number of a metric's name; None when no device has sent it."""
-        return self._names.get(metric)
-
-    def names(self) -> dict[int, str]:
-        """The names of all metrics by number."""
-        with self.lock:
-            return {number: name for name, number in self._names.items()}
-
-    def keys(self) -> list[SeriesKey]:
-        """All series."""
-        with self.lock:
-            return [self.key(number) for number in range(1, len(self._device_of)) if self._device_of[number]]
-
-    def series_with(self, metric: int, devices: Collection[int] | None) -> list[int]:
-        """The series of numbers and truth values under a name, of some devices or of all; ascending."""
-        with self.lock:
-            device_of, kind_of, text = self._device_of, self._kind_of, int(Kind.TEXT)
-            every = [number for number, name in enumerate(self._metric_of) if name == metric and number]
-            if devices is None:
-                return [number for number in every if kind_of[number] != text]
-            return [number for number in every if device_of[number] in devices and kind_of[number] != text]
 
     def latest_of(self, *, metric: int | None = None, device: int | None = None) -> dict[tuple[int, int], Last]:
         """The latest values that are not flushed, of one name or of one device, by name and device."""
         found: dict[tuple[int, int], Last] = {}
         with self.lock:
-            metric_of, device_of = self._metric_of, self._device_of
+            metric_of, device_of = self.index.metric_of, self.index.device_of
             for generation in self.generations():
                 for number, last in generation.latest(device):
                     name = metric_of[number]
@@ -151,14 +101,6 @@ class Tail:
         with self.lock:
             return [(each.reaches, each.sums(wanted)) for each in self.generations()]
 
-    def series_of(self, device: int) -> dict[str, dict[Kind, int]]:
-        """``metric -> kind -> series number`` of a device, those not flushed yet included."""
-        found: dict[str, dict[Kind, int]] = {}
-        with self.lock:
-            for (metric, type_), number in self._series.get(device, {}).items():
-                found.setdefault(metric, {})[_KINDS[type_]] = number
-        return found
-
     def begin_flush(self) -> Generation:
         """Start a new generation and return the old one, which stays readable until :meth:`end_flush`."""
         with self.lock:
@@ -176,39 +118,3 @@ class Tail:
     def generations(self) -> list[Generation]:
         """What is not flushed, oldest first; hold :attr:`lock` while looking into them."""
         return [self.present] if self.flushing is None else [self.flushing, self.present]
-
-    def _numbers(self, device: int, values: Mapping[str, Value]) -> tuple[int, ...]:
-        series = self._series.get(device)
-        if series is None:
-            series = self._series[device] = {}
-        return tuple(
-            series.get((name, value.__class__)) or self._create(series, device, name, value.__class__)
-            for name, value in values.items()
-        )
-
-    def _create(self, series: dict[tuple[str, type], int], device: int, metric: str, type_: type) -> int:
-        if len(series) >= MAX_SERIES_PER_DEVICE:
-            raise WireError(
-                "telemetry",
-                expected=f"at most {MAX_SERIES_PER_DEVICE} names a device",
-                got=f"another, {metric[:64]!a}",
-                remedy="Send fixed names; put what varies into values.",
-                code="wire.telemetry",
-            )
-        name = self._names.get(metric)
-        if name is None:
-            self._last_name += 1
-            name = self._names[metric] = self.present.names[metric] = self._last_name
-        number = len(self._device_of)
-        self._note(device, name, int(_KINDS[type_]))
-        series[self._key(metric, type_)] = number
-        self.present.new.append(self.key(number))
-        return number
-
-    def _note(self, device: int, metric: int, kind: int) -> None:
-        self._device_of.append(device)
-        self._metric_of.append(metric)
-        self._kind_of.append(kind)
-
-    def _key(self, metric: str, type_: type) -> tuple[str, type]:
-        return self._keys.setdefault((metric, type_), (metric, type_))

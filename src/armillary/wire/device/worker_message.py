@@ -53,7 +53,7 @@ _MAX_PORT: Final = 65_535
 
 
 class Start(NamedTuple):
-    """Kind 1. ``settings`` may hold a secret: it is not in the repr."""
+    """Kind 1: what a worker needs to begin. ``settings`` may hold a secret: it is not in the repr."""
 
     settings: str
     device_port: int
@@ -65,52 +65,52 @@ class Start(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """Kind 2; ``device_id`` is 128 lower-case hex digits."""
+    """Kind 2: what is recorded of a device has changed; ``device_id`` is 128 lower-case hex digits."""
 
     number: int
     device_id: str
 
 
 class Cut(NamedTuple):
-    """Kind 3."""
+    """Kind 3: as :class:`Changed`, and the open connections of the device are to end now."""
 
     number: int
     device_id: str
 
 
 class Reread(NamedTuple):
-    """Kind 4; one of :data:`TOPICS`."""
+    """Kind 4: records of a topic, one of :data:`TOPICS`, have changed."""
 
     number: int
     topic: str
 
 
 class Stop(NamedTuple):
-    """Kind 5."""
+    """Kind 5: the worker is to end."""
 
 
 class Ready(NamedTuple):
-    """Kind 6."""
+    """Kind 6: the worker accepts devices."""
 
 
 class Done(NamedTuple):
-    """Kind 7."""
+    """Kind 7: the worker has handled every message up to ``number``."""
 
     number: int
 
 
 class News(NamedTuple):
-    """Kind 8."""
+    """Kind 8: the worker has recorded new reports of devices."""
 
 
 class Held(NamedTuple):
-    """Kind 9."""
+    """Kind 9: two machines seem to have the identity of a device."""
 
     device_id: str
 
 
 class Heartbeat(NamedTuple):
-    """Kind 10."""
+    """Kind 10: the state of the worker's endpoint; ``counts`` by name, the ages as their names say in ms and s."""
 
     age_ms: int
     oldest_wait_s: int
@@ -119,7 +119,7 @@ class Heartbeat(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Kind 11."""
+    """Kind 11: the worker cannot start, with the error's code, message and remedy."""
 
     code: str
     message: str

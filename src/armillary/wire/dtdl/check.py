@@ -50,7 +50,7 @@ class ModelCheck:
         }
 
     def run(self) -> None:
-        """Judge everything."""
+        """Judge every element, and note each broken rule in ``faults``."""
         for element in self._reader.elements:
             for name, links in element.links.items():
                 member = tables.CLASSES[element.version][element.kind][name]

@@ -87,7 +87,7 @@ class Element:
     def note(
         self, faults: Faults, node: Node, rule: str, expected: str, got: str, *, member: str = "", at: str = ""
     ) -> bool:
-        """Note a fault; whether it is one, and no habit that is tolerated.
+        """Note a broken rule; False where it is only a warning, because the caller tolerates it.
 
         Args:
             faults: Where it goes.

@@ -125,7 +125,7 @@ class Faults:
     def add(
         self, document: Document, node: Node | None, path: str, rule: str, version: int, *, expected: str, got: str
     ) -> bool:
-        """Note a fault at ``node``; whether it is one, and no habit that is tolerated."""
+        """Note a broken rule at ``node``; False where it is only a warning, because the caller tolerates it."""
         is_tolerated = rule.endswith(self.tolerated) if self.tolerated else False
         kept = self.warnings if is_tolerated else self.kept
         if not is_tolerated:
@@ -137,7 +137,7 @@ class Faults:
 
 
 def clipped(text: str) -> str:
-    """Text as much of it as a message may quote."""
+    """The beginning of a text, as much as an error message may quote."""
     return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…"
 
 

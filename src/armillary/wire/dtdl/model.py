@@ -3,7 +3,7 @@
 
 ::
 
-    bytes --dtdl_json--> nodes --dtdl_reader--> elements --dtdl_check--> judged --here--> Model
+    bytes --json_text--> nodes --reader--> elements --check--> judged --here--> Model
 
 Every rule of the published language specification is applied, and every broken one is reported at once with document,
 line, element and the specification's own name of the rule. Known extensions: ``dtmi:iotcentral:context;2`` and

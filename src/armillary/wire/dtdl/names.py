@@ -55,7 +55,7 @@ class Context:
 
     @property
     def reserved_prefixes(self) -> tuple[str, ...]:
-        """How no identifier of a model begins here: IoT Central's are its own where its context is."""
+        """Prefixes that no model's identifier may have: DTDL's, and IoT Central's where its extension is in context."""
         return (*RESERVED_PREFIXES, IOT_CENTRAL_PREFIX) if self.has(IOT_CENTRAL) else RESERVED_PREFIXES
 
     def extended(self, values: tuple[str, ...]) -> Context:

@@ -268,7 +268,7 @@ SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def unit_symbol(unit: str | None) -> str:
-    """The symbol of a unit; a unit that DTDL does not have as it stands; "" for none.
+    """The symbol of a unit: ``unit`` itself where DTDL has no such unit, "" for none.
 
     Args:
         unit: Name of the unit in a model, or any text of a cloud property.

@@ -67,7 +67,7 @@ def is_attested_id(identity: str) -> bool:
 
 
 def canonical_device_id(text: str) -> str:
-    """The id of a device of either kind as it is kept: the one parser of what people and programs write for one.
+    """The id of a device of either kind in its stored form, from what people and programs write.
 
     Raises:
         InvalidArgumentError: no device has such an id.

@@ -32,7 +32,7 @@ PropertyValue = int | str | bytes | tuple[str, str]
 
 
 class Property(enum.IntEnum):
-    """MQTT 5 §2.2.2.2, table 2-4."""
+    """The identifier of each property (MQTT 5 §2.2.2.2, table 2-4)."""
 
     PAYLOAD_FORMAT_INDICATOR = 0x01
     MESSAGE_EXPIRY_INTERVAL = 0x02

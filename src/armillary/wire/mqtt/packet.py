@@ -17,7 +17,7 @@ LEVEL_5 = 5
 
 
 class PacketType(enum.IntEnum):
-    """§2.2.1 table 2.1."""
+    """The number of each control packet type (§2.2.1 table 2.1; AUTH in MQTT 5: §2.1.2)."""
 
     CONNECT = 1
     CONNACK = 2
@@ -38,7 +38,7 @@ class PacketType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Will:
-    """The message a server publishes when the client vanishes (§3.1.2.5)."""
+    """The message that a server publishes for a client whose connection ends without DISCONNECT (§3.1.2.5)."""
 
     topic: str
     payload: bytes
@@ -49,7 +49,7 @@ class Will:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
-    """§3.1. ``level`` is 4 for MQTT 3.1.1 and 5 for MQTT 5; ``keepalive_s`` of 0 turns the check off."""
+    """A client opens a session (§3.1); ``level`` is 4 or 5, and a ``keepalive_s`` of 0 turns the check off."""
 
     client_id: str
     level: int = LEVEL_3_1_1
@@ -66,7 +66,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connack:
-    """§3.2. ``reason`` 0 is accepted; others are return codes (3.1.1) or reason codes (5)."""
+    """The answer to CONNECT (§3.2); ``reason`` 0 accepts, others are return codes (3.1.1) or reason codes (5)."""
 
     reason: int
     session_present: bool = False
@@ -75,7 +75,7 @@ class Connack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """§3.3. ``packet_id`` is None exactly when ``qos`` is 0."""
+    """A message on a topic, in either direction (§3.3); ``packet_id`` is None exactly when ``qos`` is 0."""
 
     topic: str
     payload: bytes
@@ -111,7 +111,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscribe:
-    """§3.8."""
+    """A client subscribes to topic filters (§3.8)."""
 
     packet_id: int
     subscriptions: tuple[Subscription, ...]
@@ -120,7 +120,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suback:
-    """§3.9. One reason a filter: 0 to 2 granted QoS, 0x80 and above refused."""
+    """The answer to SUBSCRIBE (§3.9): for each filter the granted QoS, 0 to 2, or 0x80 and above for a refusal."""
 
     packet_id: int
     reasons: tuple[int, ...]
@@ -129,7 +129,7 @@ class Suback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribe:
-    """§3.10."""
+    """A client ends its subscriptions to topic filters (§3.10)."""
 
     packet_id: int
     filters: tuple[str, ...]
@@ -138,7 +138,7 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsuback:
-    """§3.11. ``reasons`` in MQTT 5 only."""
+    """The answer to UNSUBSCRIBE (§3.11); ``reasons``, one for each filter, in MQTT 5 only."""
 
     packet_id: int
     reasons: tuple[int, ...] = ()
@@ -147,17 +147,17 @@ class Unsuback:
 
 @dataclass(frozen=True, slots=True)
 class Pingreq:
-    """§3.12."""
+    """A client shows that it is there (§3.12)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pingresp:
-    """§3.13."""
+    """The answer to PINGREQ (§3.13)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
-    """§3.14. ``reason`` and properties in MQTT 5 only."""
+    """The last packet of a connection (§3.14); ``reason`` and properties in MQTT 5 only."""
 
     reason: int = 0
     properties: Properties = ()
@@ -165,7 +165,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
-    """MQTT 5 §3.15."""
+    """A step of an extended authentication (MQTT 5 §3.15)."""
 
     reason: int = 0
     properties: Properties = ()

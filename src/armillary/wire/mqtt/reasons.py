@@ -13,7 +13,7 @@ from armillary.wire.mqtt.packet import PacketType
 
 
 class ReasonCode(enum.IntEnum):
-    """Table 2-6; 0x80 and above are failures. Names are the table's, the first where a number has several."""
+    """The reason codes of table 2-6, by the first name of each number; 0x80 and above are failures."""
 
     SUCCESS = 0x00
     GRANTED_QOS_1 = 0x01

@@ -23,7 +23,7 @@ __all__ = ["hub", "sdk"]
 HEAD = """
 import json, os, sys
 from azure.iot.hub import IoTHubRegistryManager, IoTHubConfigurationManager
-from azure.iot.platform.models import *
+from azure.iot.hub.models import *
 from msrest.exceptions import HttpOperationError
 registry = IoTHubRegistryManager.from_connection_string(os.environ["SERVICE"])
 configurations = IoTHubConfigurationManager.from_connection_string(os.environ["SERVICE"])

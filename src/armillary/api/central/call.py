@@ -20,7 +20,6 @@ from armillary.identity.operator import Operator
 if TYPE_CHECKING:
     from armillary.engines.records.schema.rows import Catalog, Token
     from armillary.hub.hub import Hub
-    from armillary.identity.operator import Operator
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 

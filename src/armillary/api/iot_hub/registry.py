@@ -8,9 +8,9 @@ apart from the console's pages. Devices that attest are shown and reached, but n
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from fastapi import Body, Header, Query
+from fastapi import Body, Depends, Header, Query
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -32,6 +32,21 @@ IfMatch = Annotated[str | None, Header(max_length=200)]
 Document = Annotated[Any, Body()]
 
 
+class Named(NamedTuple):
+    """The device that a path names, or a module of it."""
+
+    device_id: str
+    module_id: str | None = None
+
+
+async def named(request: Request) -> Named:
+    """What the path names (a FastAPI dependency)."""
+    return Named(request.path_params["device_id"], request.path_params.get("module_id"))
+
+
+Place = Annotated[Named, Depends(named)]
+
+
 def list_devices(request: Request, top: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED) -> Response:
     """The first devices of the hub by id."""
     connected = hub_of(request).connected()
@@ -42,42 +57,12 @@ def list_devices(request: Request, top: Annotated[int, Query(ge=1, le=MAX_LISTED
     )
 
 
-def get_device(request: Request, device_id: str) -> Response:
-    """A device; its keys are shown to nobody but whoever signs with a service key that reveals them."""
-    return _shown(request, device_id, None)
-
-
-def put_device(request: Request, device_id: str, body: Document, if_match: IfMatch = None) -> Response:
-    """Make a device, or with If-Match change it; keys that were made or given are in the answer, this once."""
-    return _put(request, device_id, None, body, if_match)
-
-
-def delete_device(request: Request, device_id: str, if_match: IfMatch = None) -> Response:
-    """Delete a device with its modules."""
-    return _delete(request, device_id, None, if_match)
-
-
 def list_modules(request: Request, device_id: str) -> Response:
     """The modules of a device."""
     device = call.identity_of(call.find(request, device_id))
     found = service_of(request).hub_access.identities.modules(device)
     keys = call.keys_shown(request, found)
     return JSONResponse([device_document(each, call.seen(request, each), keys.get(each.identity)) for each in found])
-
-
-def get_module(request: Request, device_id: str, module_id: str) -> Response:
-    """A module."""
-    return _shown(request, device_id, module_id)
-
-
-def put_module(request: Request, device_id: str, module_id: str, body: Document, if_match: IfMatch = None) -> Response:
-    """Make a module, or with If-Match change it."""
-    return _put(request, device_id, module_id, body, if_match)
-
-
-def delete_module(request: Request, device_id: str, module_id: str, if_match: IfMatch = None) -> Response:
-    """Delete a module."""
-    return _delete(request, device_id, module_id, if_match)
 
 
 def bulk_devices(request: Request, body: Document) -> Response:
@@ -103,62 +88,20 @@ def purge_messages(request: Request, device_id: str) -> Response:
     return JSONResponse({"totalMessagesPurged": count, "deviceId": identity, "moduleId": None})
 
 
-def get_twin(request: Request, device_id: str) -> Response:
-    """A device's twin."""
-    return _twin(request, device_id, None)
+# -- devices and modules ----------------------------------------------------------------------------------------------
 
 
-def patch_twin(request: Request, device_id: str, body: Document, if_match: IfMatch = None) -> Response:
-    """Merge tags and desired properties into a twin, both or neither."""
-    return _change_twin(request, device_id, None, body, if_match, replace=False)
-
-
-def put_twin(request: Request, device_id: str, body: Document, if_match: IfMatch = None) -> Response:
-    """Replace tags and desired properties of a twin."""
-    return _change_twin(request, device_id, None, body, if_match, replace=True)
-
-
-def get_module_twin(request: Request, device_id: str, module_id: str) -> Response:
-    """A module's twin."""
-    return _twin(request, device_id, module_id)
-
-
-def patch_module_twin(
-    request: Request, device_id: str, module_id: str, body: Document, if_match: IfMatch = None
-) -> Response:
-    """Merge tags and desired properties into a module's twin."""
-    return _change_twin(request, device_id, module_id, body, if_match, replace=False)
-
-
-def put_module_twin(
-    request: Request, device_id: str, module_id: str, body: Document, if_match: IfMatch = None
-) -> Response:
-    """Replace tags and desired properties of a module's twin."""
-    return _change_twin(request, device_id, module_id, body, if_match, replace=True)
-
-
-async def invoke_method(request: Request, device_id: str, body: Document) -> Response:
-    """Call a direct method of a connected device."""
-    return await _invoke(request, device_id, None, body)
-
-
-async def invoke_module_method(request: Request, device_id: str, module_id: str, body: Document) -> Response:
-    """Call a direct method of a connected module."""
-    return await _invoke(request, device_id, module_id, body)
-
-
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _shown(request: Request, device_id: str, module_id: str | None) -> Response:
-    found = call.find(request, device_id, module_id)
+def get_identity(request: Request, place: Place) -> Response:
+    """A device or module; only a caller that signs with a service key which reveals its keys sees them."""
+    found = call.find(request, *place)
     keys = call.keys_shown(request, [found]).get(call.identity_of(found))
     document = device_document(found, call.seen(request, found), keys)
     return JSONResponse(document, headers=etag_header(document))
 
 
-def _put(request: Request, device_id: str, module_id: str | None, body: Any, if_match: str | None) -> Response:
-    catalog = call.catalog_of(request)
+def put_identity(request: Request, place: Place, body: Document, if_match: IfMatch = None) -> Response:
+    """Make a device or module, or with If-Match change it; new keys are in this answer and in no other."""
+    catalog, (device_id, module_id) = call.catalog_of(request), place
     document = call.body_object(body)
     for name, expected in (("deviceId", device_id), ("moduleId", module_id)):
         if document.get(name) not in (None, expected):
@@ -194,11 +137,12 @@ def _shown_by_device(form: Any) -> Any:
     return type(form)(authentication="device", is_enabled=form.is_enabled, status_reason=form.status_reason)
 
 
-def _delete(request: Request, device_id: str, module_id: str | None, if_match: str | None) -> Response:
-    found = call.find(request, device_id, module_id)
-    if module_id is None and is_attested_id(device_id):
+def delete_identity(request: Request, place: Place, if_match: IfMatch = None) -> Response:
+    """Delete a module, or a device with its modules."""
+    found = call.find(request, *place)
+    if place.module_id is None and is_attested_id(place.device_id):
         raise ConflictError(
-            f"device {device_id[:16]}... attests: it is decommissioned, not deleted",
+            f"device {place.device_id[:16]}... attests: it is decommissioned, not deleted",
             remedy="armillary device decommission --device ID --reason TEXT.",
         )
     actor = operator_of(request).name
@@ -220,16 +164,16 @@ def _bulk_one(request: Request, device_id: str, document: dict[str, Any]) -> Non
             remedy="Send the eTag that was read with the device, or the mode without IfMatchETag.",
         )
     if mode == "create":
-        _put(request, device_id, None, {**document, "deviceId": device_id}, None)
+        put_identity(request, Named(device_id), {**document, "deviceId": device_id}, None)
     elif mode in ("update", "updateifmatchetag"):
-        _put(request, device_id, None, {**document, "deviceId": device_id}, given or "*")
+        put_identity(request, Named(device_id), {**document, "deviceId": device_id}, given or "*")
     elif mode in ("delete", "deleteifmatchetag"):
-        _delete(request, device_id, None, given or "*")
+        delete_identity(request, Named(device_id), given or "*")
     elif mode == "createorupdate":
         try:
-            _put(request, device_id, None, {**document, "deviceId": device_id}, None)
+            put_identity(request, Named(device_id), {**document, "deviceId": device_id}, None)
         except ConflictError:
-            _put(request, device_id, None, {**document, "deviceId": device_id}, "*")
+            put_identity(request, Named(device_id), {**document, "deviceId": device_id}, "*")
     else:
         raise InvalidArgumentError(
             f"importMode: expected create, update, createOrUpdate, delete, updateIfMatchETag or deleteIfMatchETag, "
@@ -238,17 +182,26 @@ def _bulk_one(request: Request, device_id: str, document: dict[str, Any]) -> Non
         )
 
 
-def _twin(request: Request, device_id: str, module_id: str | None) -> Response:
-    found = call.find(request, device_id, module_id)
+def get_twin(request: Request, place: Place) -> Response:
+    """The twin of a device or module."""
+    found = call.find(request, *place)
     twin = hub_of(request).twins.get(call.identity_of(found))
     document = twin_document(found, twin, call.seen(request, found))
     return JSONResponse(document, headers=etag_header(document))
 
 
-def _change_twin(
-    request: Request, device_id: str, module_id: str | None, body: Any, if_match: str | None, *, replace: bool
-) -> Response:
-    found = call.find(request, device_id, module_id)
+def patch_twin(request: Request, place: Place, body: Document, if_match: IfMatch = None) -> Response:
+    """Merge tags and desired properties into a twin, both or neither."""
+    return _change_twin(request, place, body, if_match, replace=False)
+
+
+def put_twin(request: Request, place: Place, body: Document, if_match: IfMatch = None) -> Response:
+    """Replace tags and desired properties of a twin."""
+    return _change_twin(request, place, body, if_match, replace=True)
+
+
+def _change_twin(request: Request, place: Named, body: Any, if_match: str | None, *, replace: bool) -> Response:
+    found = call.find(request, *place)
     identity, document = call.identity_of(found), call.body_object(body)
     properties = call.body_object(document.get("properties") or {})
     sections = {"tags": document, "desired": properties}
@@ -262,11 +215,12 @@ def _change_twin(
     hub_of(request).twins.change(identity, tags=given.get("tags"), desired=desired, whole=whole, if_match=match)
     detail = {"section": " ".join(given)}
     service_of(request).audit.append(operator_of(request).name, "device.twin", identity, detail)
-    return _twin(request, device_id, module_id)
+    return get_twin(request, place)
 
 
-async def _invoke(request: Request, device_id: str, module_id: str | None, body: Any) -> Response:
-    found = await run_in_threadpool(call.find, request, device_id, module_id)
+async def invoke_method(request: Request, place: Place, body: Document) -> Response:
+    """Call a direct method of a connected device or module."""
+    found = await run_in_threadpool(call.find, request, *place)
     identity, document = call.identity_of(found), call.body_object(body)
     name, wait = document.get("methodName"), document.get("responseTimeoutInSeconds")
     connect = document.get("connectTimeoutInSeconds") or 0
@@ -288,20 +242,13 @@ _MODULE = "/modules/{module_id}"
 ROUTES = (
     row("GET", ROOT + "/devices", list_devices, READER),
     row("POST", ROOT + "/devices", bulk_devices, CONTRIBUTOR),
-    row("GET", _DEVICE, get_device, READER),
-    row("PUT", _DEVICE, put_device, CONTRIBUTOR),
-    row("DELETE", _DEVICE, delete_device, CONTRIBUTOR),
     row("DELETE", _DEVICE + "/commands", purge_messages, CONTRIBUTOR),
     row("GET", _DEVICE + "/modules", list_modules, READER),
-    row("GET", _DEVICE + _MODULE, get_module, READER),
-    row("PUT", _DEVICE + _MODULE, put_module, CONTRIBUTOR),
-    row("DELETE", _DEVICE + _MODULE, delete_module, CONTRIBUTOR),
-    row("GET", _TWIN, get_twin, READER),
-    row("PATCH", _TWIN, patch_twin, CONTRIBUTOR),
-    row("PUT", _TWIN, put_twin, CONTRIBUTOR),
-    row("GET", _TWIN + _MODULE, get_module_twin, READER),
-    row("PATCH", _TWIN + _MODULE, patch_module_twin, CONTRIBUTOR),
-    row("PUT", _TWIN + _MODULE, put_module_twin, CONTRIBUTOR),
-    row("POST", _TWIN + "/methods", invoke_method, CONTRIBUTOR),
-    row("POST", _TWIN + _MODULE + "/methods", invoke_module_method, CONTRIBUTOR),
+    *(row("GET", place, get_identity, READER) for place in (_DEVICE, _DEVICE + _MODULE)),
+    *(row("PUT", place, put_identity, CONTRIBUTOR) for place in (_DEVICE, _DEVICE + _MODULE)),
+    *(row("DELETE", place, delete_identity, CONTRIBUTOR) for place in (_DEVICE, _DEVICE + _MODULE)),
+    *(row("GET", place, get_twin, READER) for place in (_TWIN, _TWIN + _MODULE)),
+    *(row("PATCH", place, patch_twin, CONTRIBUTOR) for place in (_TWIN, _TWIN + _MODULE)),
+    *(row("PUT", place, put_twin, CONTRIBUTOR) for place in (_TWIN, _TWIN + _MODULE)),
+    *(row("POST", place + "/methods", invoke_method, CONTRIBUTOR) for place in (_TWIN, _TWIN + _MODULE)),
 )

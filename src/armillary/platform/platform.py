@@ -40,8 +40,10 @@ from armillary.platform.rules.names import RuleNames
 from armillary.platform.rules.operations import RuleOperations
 from armillary.platform.rules.rules import Rules
 from armillary.platform.rules.trial import RuleTrial
+from armillary.platform.templates.device_operations import DeviceTemplateOperations
 from armillary.platform.templates.device_templates import DeviceTemplates
 from armillary.platform.templates.model_check import ModelCheck
+from armillary.platform.templates.operations import TemplateOperations
 from armillary.platform.templates.templates import Templates
 from armillary.platform.templates.value_names import DeviceNaming
 
@@ -71,10 +73,10 @@ class Platform:
         organisations: Who sees which devices of a catalog.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
         rules: Evaluates rules and acts on their firings.
-        rule_operations: What people do with rules; ``alert_operations``: with their alerts and deliveries.
         exports: Data exports: ``status``, ``replays``, ``store``.
-        job_operations, export_operations, organisation_operations, application_operations: What people do, each
-            operation by who acts.
+        template_operations, device_template_operations, rule_operations, alert_operations, job_operations,
+            export_operations, organisation_operations, application_operations: What people do, each operation by who
+            acts.
         changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
     """
 
@@ -103,6 +105,12 @@ class Platform:
         self.authored = AuthoredDocuments(documents, audit)
         self.templates = Templates(documents)
         self.device_templates = DeviceTemplates(documents, self.templates, directory, series)
+        self.template_operations = TemplateOperations(
+            documents, self.authored, self.templates, self.device_templates, directory, audit
+        )
+        self.device_template_operations = DeviceTemplateOperations(
+            self.templates, self.device_templates, directory, devices.twins, audit
+        )
         self.naming = DeviceNaming(documents, self.templates)
         self.models = ModelCheck(self.device_templates, devices)
         self.facts = FactsReader(series, documents, directory, devices)

@@ -106,6 +106,14 @@ class Twins(Protocol):
     def get(self, device_id: str) -> Twin:
         """A device's twin; an empty one when nobody has written it yet."""
 
+    def change(self, device_id: str, *, desired: object, if_match: str | None = None) -> Twin:
+        """Merge a patch into the desired properties, and tell the device if it is connected. Blocks for the commit.
+
+        Raises:
+            ConflictError: the twin's ETag is another one than ``if_match``.
+            InvalidArgumentError: the patch breaks a limit.
+        """
+
     def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
         """Merge a patch into the desired properties without waiting for the commit."""
 

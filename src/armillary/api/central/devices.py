@@ -236,11 +236,7 @@ def _made(call: Call, *, enabled: bool) -> HubIdentity:
 def _keep(call: Call, identity: str, wanted: _Wanted) -> None:
     by = call.operator.name
     if wanted.template is not None:
-        now = call.platform.device_templates.get(identity)
-        name, version = wanted.template
-        if (now.name, now.version) != (name, version):
-            call.platform.device_templates.assign(identity, name, version, by=by)
-            call.audit("device.template", identity, {"template": name, "version": version})
+        call.platform.device_template_operations.assign_resolved(call.actor, identity, *wanted.template)
     if wanted.name is not None:  # its id is what a device without a name is shown as
         call.service.registry.names.rename(identity, "" if wanted.name == identity else wanted.name, actor=by)
     if wanted.organisation is not None:

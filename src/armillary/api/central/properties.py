@@ -14,7 +14,7 @@ from armillary.api.central.call import Call, body_object
 from armillary.api.central.devices import find
 from armillary.api.http.tenure import since_ms
 from armillary.api.iot_hub import call as iot_hub_call
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import NotFoundError
 from armillary.twin.document.document import timestamp
 from armillary.twin.document.replacement import replacement_patch
 from armillary.twin.document.section import check_patch
@@ -124,7 +124,7 @@ def _write(call: Call, *, replaces: bool) -> dict[str, Any]:
     if replaces:
         wanted = form.replacing(template, call.hub.twins.get(identity), wanted)
         cloud = {**dict.fromkeys(kept.cloud), **cloud}
-    _want(call, identity, kept, cloud, wanted)
+    call.platform.device_template_operations.want_both(call.actor, identity, kept, cloud, wanted)
     return get_properties(call)
 
 
@@ -144,25 +144,8 @@ def _write_component(call: Call, *, replaces: bool) -> dict[str, Any]:
         return get_component(call)
     if replaces:
         wanted = form.replacing(kept.ready.template, call.hub.twins.get(identity), wanted, component)
-    _want(call, identity, kept, {}, wanted)
+    call.platform.device_template_operations.want_both(call.actor, identity, kept, {}, wanted)
     return get_component(call)
-
-
-def _want(call: Call, identity: str, kept: DeviceTemplate, cloud: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Both, or neither where one of them is not as the template says."""
-    from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
-    from armillary.twin.template.template import changed_cloud  # noqa: PLC0415 - as above
-
-    if kept.ready is None:  # its callers have looked
-        raise InvalidArgumentError("the device has no template", remedy="Give it one.")
-    patch = check_patch(desired_patch(kept.ready.template, wanted), "desired")
-    changed_cloud(kept.ready.template, kept.cloud, cloud)
-    if cloud:
-        call.platform.device_templates.set_cloud(identity, cloud, by=call.operator.name)
-        call.audit("device.cloud-properties", identity, {"names": sorted(cloud)})
-    if patch:
-        call.hub.twins.change(identity, desired=patch)
-        call.audit("device.twin", identity, {"section": "desired", "names": sorted(wanted)})
 
 
 def _write_raw(call: Call, identity: str, body: Mapping[str, Any], replaces: bool) -> None:  # noqa: FBT001 - inside
@@ -170,8 +153,7 @@ def _write_raw(call: Call, identity: str, body: Mapping[str, Any], replaces: boo
     if replaces:
         patch = replacement_patch(call.hub.twins.get(identity).desired.properties, patch)
     if patch:
-        call.hub.twins.change(identity, desired=patch)
-        call.audit("device.twin", identity, {"section": "desired", "names": sorted(patch)})
+        call.platform.device_template_operations.want_raw(call.actor, identity, patch, patch)
 
 
 def _component(call: Call, identity: str, kept: DeviceTemplate) -> str:

@@ -8,17 +8,16 @@ is the name itself. A token of one catalog sees its templates and those of all, 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from armillary.api.central.call import Call, body_object, match, paged_list
 from armillary.api.central.documents import narrowed
 from armillary.api.central.template_id import Resolved, absent, name_for, resolve
 from armillary.api.views.template import central_document
-from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
+from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.platform.authored.documents import is_visible
 from armillary.platform.templates.templates import Ready
-
-KIND: Final = "template"
 
 
 def list_device_templates(call: Call) -> dict[str, Any]:
@@ -76,10 +75,9 @@ def patch_device_template(call: Call) -> dict[str, Any]:
 def delete_device_template(call: Call) -> None:
     """Delete a template; not while a device has it."""
     name, ready = _visible(call)
-    call.platform.authored.check_owned(KIND, ready.document.id, narrowed(call))
-    match("template", call.if_match, ready.document.etag)
-    call.platform.templates.delete(name, by=call.operator.name)
-    call.audit("template.delete", name)
+    call.platform.template_operations.delete_seen(
+        call.actor, name, ready.document, narrowed(call), partial(match, "template", call.if_match)
+    )
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -98,23 +96,8 @@ def _visible(call: Call) -> tuple[str, Ready]:
 
 
 def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
-    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
-
-    platform = call.platform
-    actor, owner = call.operator.name, narrowed(call)
-    versions = platform.templates.versions(name)
-    for document_id in (name, *(each.id for each in versions[:1])):
-        call.platform.authored.check_free(KIND, document_id, owner, call.if_match)
-    match("template", call.if_match, versions[0].etag if versions else None)
-    present = platform.documents.find(KIND, name) or (versions[0] if versions else None)
-    if present is not None:
-        made, _ = template_json.with_kept(made, {**present.content, "cloud_properties": []})
-    if owner is not None:
-        made["catalog"] = owner
-    platform.templates.version_after(name, versions)  # refused before the draft is another one
-    draft = platform.templates.put(name, made, by=actor)
-    if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
-        with contextlib.suppress(ConflictError):  # somebody published the same at the same moment
-            platform.templates.publish(name, by=actor)
-    call.audit("template.publish", name)
-    return central_document(platform.templates.get(name, platform.templates.names()[name][-1]), name)
+    check = partial(match, "template", call.if_match)
+    ready = call.platform.template_operations.put_published(
+        call.actor, name, made, narrowed(call), call.if_match, check
+    )
+    return central_document(ready, name)

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Native routes of device templates: import, show, publish, delete; which a device has; cloud properties.
 
-A template is of one catalog or of all, as every author's document (``api/native/authored.py``).
+A template is of one catalog or of all, as every author's document (``platform/authored/documents.py``).
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Reach, Route
-from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
+from armillary.api.http.routes import actor_of, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
-from armillary.api.native import authored
+from armillary.api.native.authored import uses_page
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import (
@@ -32,17 +32,9 @@ from armillary.api.native.parameters import (
     Limit,
 )
 from armillary.api.views import template as views_template
-from armillary.engines.documents.document import Document
-from armillary.engines.documents.store import MAX_LIMIT
-from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
-from armillary.platform.authored.device_facts import of_catalog
-from armillary.twin.author.uses import uses_of_value
-from armillary.twin.template.name import NAME_PATTERN, check_name, not_published, published_id
+from armillary.errors import InvalidArgumentError, ModelError
+from armillary.twin.template.name import NAME_PATTERN
 
-if TYPE_CHECKING:
-    from armillary.twin.template.template import Template
-
-KIND = "template"
 PAGE_ROWS = 100
 
 NamePath = Annotated[
@@ -145,7 +137,8 @@ def put_template(
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Make or change a template's draft; with `If-Match` only the version that the caller has seen."""
-    return _put(request, template_name, dict(body), catalog, if_match)
+    platform_of(request).template_operations.put(actor_of(request), template_name, body, catalog, if_match)
+    return _shown(request, template_name, 0, catalog)
 
 
 def import_template(
@@ -160,25 +153,24 @@ def import_template(
     Cloud properties, views and labels of a draft that is there stay, where the files say nothing of them, as far as
     the new models have what they name; `dropped` lists what had to go.
     """
-    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
-
-    files = [(each.name, each.content.encode()) for each in body.documents]
-    made: dict[str, Any] = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
-    present = platform_of(request).documents.find(KIND, check_name(template_name))
-    dropped: tuple[str, ...] = ()
-    if present is not None:
-        authored.check_free(request, KIND, template_name, catalog, if_match)
-        made, dropped = template_json.with_kept(made, present.content)
-    return {**_put(request, template_name, made, catalog, if_match), "dropped": list(dropped)}
+    dropped = platform_of(request).template_operations.bring(
+        actor_of(request),
+        template_name,
+        _files(body),
+        catalog,
+        if_match,
+        root=body.root,
+        display_name=body.display_name,
+    )
+    return {**_shown(request, template_name, 0, catalog), "dropped": list(dropped)}
 
 
 def check_template(request: Request, body: ImportBody) -> dict[str, Any]:  # noqa: ARG001 - routes take it
     """Say what models would make, or every rule that they break with line, element and remedy; nothing is kept."""
-    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
-    files = [(each.name, each.content.encode()) for each in body.documents]
     try:
-        made = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
+        made = template_json.body_of_documents(_files(body), root=body.root, display_name=body.display_name)
         return views_template.checked(template_json.parse_template(made))
     except (ModelError, InvalidArgumentError) as error:
         return views_template.refused(error)
@@ -193,15 +185,12 @@ def publish_template(
     devices would lose if they had it.
     """
     platform = platform_of(request)
-    authored.check_owned(request, KIND, check_name(template_name), catalog)
     if dry_run:
+        platform.template_operations.check_owned(template_name, catalog)
         return views_template.upcoming(platform, template_name)
-    published = platform.templates.versions(template_name)
-    made = platform.templates.publish(template_name, by=operator_of(request).name)
-    version = int(made.content["version"])
-    service_of(request).audit.append(operator_of(request).name, "template.publish", template_name, {"version": version})
+    version = platform.template_operations.publish(actor_of(request), template_name, catalog)
     answer = _shown(request, template_name, version, catalog)
-    if published:
+    if version > 1:
         newer = platform.templates.get(template_name, version).template
         answer["difference"] = views_template.difference_to(platform, template_name, version - 1, newer)
     return answer
@@ -223,8 +212,8 @@ def export_template(
     request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """A published version in IoT Central's form."""
-    _visible(request, template_name, version, catalog)
-    return views_template.central_document(platform_of(request).templates.get(template_name, version), template_name)
+    ready = platform_of(request).template_operations.visible(template_name, version, catalog)
+    return views_template.central_document(ready, template_name)
 
 
 def template_uses(
@@ -234,12 +223,7 @@ def template_uses(
     value: Annotated[str | None, Query(max_length=512, description="Only what uses this value of it")] = None,
 ) -> dict[str, Any]:
     """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
-    name = check_name(template_name)
-    if not any(authored.is_visible(each, catalog) for each in platform_of(request).templates.versions(name)):
-        _visible(request, name, 0, catalog)
-    if value is None:
-        return authored.uses_page(authored.uses(request, KIND, name, catalog))
-    return authored.uses_page(uses_of_value(name, value, authored.seen_users(request, catalog)))
+    return uses_page(platform_of(request).template_operations.uses(template_name, catalog, value))
 
 
 def template_devices(
@@ -250,37 +234,16 @@ def template_devices(
     after: After = None,
 ) -> dict[str, Any]:
     """Devices that have a template, by id."""
-    platform = platform_of(request)
-    devices: list[Document] = []
-    at = after
-    while len(devices) <= limit:  # the mark of the next page is one of the caller's devices too
-        page = platform.documents.devices.of_template(check_name(template_name), limit=MAX_LIMIT, after=at)
-        mine = None if catalog is None else of_catalog(platform.directory, [each.id for each in page.items], catalog)
-        devices += [each for each in page.items if mine is None or each.id in mine]
-        at = page.next_after
-        if at is None:
-            break
-    rows = [
-        {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")}
-        for each in devices[:limit]
-    ]
-    shown = {"items": rows, "next": devices[limit - 1].id if len(devices) > limit else None}
-    return with_names(request, shown)
+    return with_names(request, platform_of(request).template_operations.devices(template_name, catalog, limit, after))
 
 
 def migrate_template(
     request: Request, template_name: NamePath, body: MigrateBody, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """Give every device of a template one published version of it; says what devices lose."""
-    _visible(request, template_name, 0, catalog)
-    authored.check_owned(request, KIND, template_name, catalog)
-    actor = operator_of(request).name
-    found = platform_of(request).device_templates.migrate_all(
-        check_name(template_name), body.version, by=actor, dry_run=body.dry_run
+    found = platform_of(request).template_operations.migrate(
+        actor_of(request), template_name, body.version, catalog, dry_run=body.dry_run
     )
-    if not body.dry_run:
-        detail = {"version": body.version, "devices": found.devices}
-        service_of(request).audit.append(actor, "template.migrate", template_name, detail)
     return {**views_template.migrated(found), "dry_run": body.dry_run}
 
 
@@ -295,15 +258,10 @@ def show_device_template(request: Request, device_id: DevicePath) -> dict[str, A
 
 def set_device_template(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
     """Give a device a template, or another version; says what the device loses."""
-    platform = platform_of(request)
-    known, actor = known_identity(request, device_id), operator_of(request).name
-    version, migration = platform.device_templates.assign(known, body.template, body.version, by=actor, dry_run=True)
-    chosen = platform.templates.get(body.template, version).template
-    _check_catalog(request, known, chosen, body.template, body.version)
-    if not body.dry_run:
-        version, migration = platform.device_templates.assign(known, body.template, version, by=actor)
-        detail = {"template": body.template, "version": version}
-        service_of(request).audit.append(actor, "device.template", known, detail)
+    known = known_identity(request, device_id)
+    version, migration = platform_of(request).device_template_operations.assign(
+        actor_of(request), known, body.template, body.version, dry_run=body.dry_run
+    )
     return {
         "device_id": known,
         "template": body.template,
@@ -316,9 +274,8 @@ def set_device_template(request: Request, device_id: DevicePath, body: AssignBod
 
 def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Take a device's template away; its data stays, unmodelled."""
-    known, actor = known_identity(request, device_id), operator_of(request).name
-    platform_of(request).device_templates.unassign(known, by=actor)
-    service_of(request).audit.append(actor, "device.template", known, {"template": None})
+    known = known_identity(request, device_id)
+    platform_of(request).device_template_operations.unassign(actor_of(request), known)
     return {"device_id": known, "template": None}
 
 
@@ -331,9 +288,8 @@ def set_cloud_properties(
     request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Change cloud properties of a device, as its template allows; null takes one away."""
-    known, actor = known_identity(request, device_id), operator_of(request).name
-    platform_of(request).device_templates.set_cloud(known, body, by=actor, if_match=if_match)
-    service_of(request).audit.append(actor, "device.cloud-properties", known, {"names": sorted(body)})
+    known = known_identity(request, device_id)
+    platform_of(request).device_template_operations.set_cloud(actor_of(request), known, body, if_match)
     return _cloud(request, known)
 
 
@@ -344,56 +300,29 @@ def set_device_properties(
 
     With `dry_run` nothing is changed: the answer is the `patch` of desired properties that would be merged.
     """
-    from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
-
-    platform = platform_of(request)
-    known, hub = known_identity(request, device_id), hub_of(request)
-    ready = platform.device_templates.get(known).ready
-    if ready is None:
-        raise NotFoundError(
-            f"device {known[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
-        )
-    patch = desired_patch(ready.template, body)
+    operations, hub = platform_of(request).device_template_operations, hub_of(request)
+    known = known_identity(request, device_id)
     if dry_run:
+        patch = operations.patch_of(known, body)
         return {"device_id": known, "dry_run": True, "patch": patch, "etag": hub.twins.get(known).etag}
-    hub.twins.change(known, desired=patch, if_match=if_match)
-    actor = operator_of(request).name
-    service_of(request).audit.append(actor, "device.twin", known, {"section": "desired", "names": sorted(body)})
+    operations.want(actor_of(request), known, body, if_match)
     return views_template.device(hub, platform_of(request), known, since_ms(request, known))
 
 
 # Inside ------------------------------------------------------------------------------------------------------
 
 
-def _visible(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> None:
-    authored.visible(request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog)
+def _files(body: ImportBody) -> list[tuple[str, bytes]]:
+    return [(each.name, each.content.encode()) for each in body.documents]
 
 
 def _shown(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
-    _visible(request, name, version, catalog)
     platform = platform_of(request)
-    return views_template.whole(platform, name, platform.templates.get(name, version))
-
-
-def _put(
-    request: Request, name: str, body: dict[str, Any], catalog: CheckedCatalog | None, if_match: str | None
-) -> dict[str, Any]:
-    authored.check_free(request, KIND, check_name(name), catalog, if_match)
-    if catalog is not None:  # whatever a file says that was imported
-        authored.check_catalog(KIND, body.setdefault("catalog", catalog), catalog)
-    actor = operator_of(request).name
-    made = platform_of(request).templates.put(name, body, by=actor, if_match=if_match)
-    service_of(request).audit.append(actor, "template.put", name, {"version": made.version})
-    return _shown(request, name, 0, catalog)
+    return views_template.whole(platform, name, platform.template_operations.visible(name, version, catalog))
 
 
 def _deleted(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
-    authored.check_owned(
-        request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog
-    )
-    actor = operator_of(request).name
-    count = platform_of(request).templates.delete(name, version, by=actor)
-    service_of(request).audit.append(actor, "template.delete", name, {"version": version or None})
+    count = platform_of(request).template_operations.delete(actor_of(request), name, version, catalog)
     return {"deleted": name, "documents": count}
 
 
@@ -406,14 +335,6 @@ def _cloud(request: Request, device_id: str) -> dict[str, Any]:
         "etag": kept.etag,
         "values": dict(kept.cloud),
     }
-
-
-def _check_catalog(request: Request, device_id: str, template: Template, name: str, version: int | None) -> None:
-    """Raise unless a template is for the device's catalog; another catalog's is as good as none."""
-    if template.catalog is not None:
-        fields = platform_of(request).directory.of((device_id,)).get(device_id, {})
-        if str(fields.get("catalog") or "").lower() != template.catalog.lower():
-            raise not_published(name, version)
 
 
 _row = partial(Route, tag="device templates", narrowed=True)

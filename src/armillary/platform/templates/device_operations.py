@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do with a device's template, its cloud properties and its writable properties.
+
+Whose the device is has been looked at by who calls: a device that is here is one that the caller may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.identity.operator import Operator
+from armillary.platform.ports import Audit, Directory, Twins
+from armillary.platform.templates.device_templates import DeviceTemplate, DeviceTemplates
+from armillary.platform.templates.templates import Templates
+from armillary.twin.document.section import check_patch
+from armillary.twin.template.name import not_published
+
+if TYPE_CHECKING:
+    from armillary.twin.template.change import Migration
+
+
+class DeviceTemplateOperations:
+    """Operations on single devices. Methods block for the disk: call them from threads.
+
+    Args:
+        templates: Published versions.
+        device_templates: Which device has which.
+        directory: Whose devices are.
+        twins: Device twins.
+        audit: Gets a line of each change.
+    """
+
+    def __init__(
+        self,
+        templates: Templates,
+        device_templates: DeviceTemplates,
+        directory: Directory,
+        twins: Twins,
+        audit: Audit,
+    ) -> None:
+        self._templates = templates
+        self._kept = device_templates
+        self._directory = directory
+        self._twins = twins
+        self._audit = audit
+
+    def assign(
+        self, actor: Operator, device_id: str, name: str, version: int | None, *, dry_run: bool = False
+    ) -> tuple[int, Migration]:
+        """Give a device a published version of a template (None: the newest); that version, and what the device loses.
+
+        Raises:
+            NotFoundError: there is no such version, or it is of another catalog than the device.
+        """
+        chosen, migration = self._kept.assign(device_id, name, version, by=actor.name, dry_run=True)
+        owner = self._templates.get(name, chosen).template.catalog
+        if owner is not None:  # another catalog's is as good as none
+            fields = self._directory.of((device_id,)).get(device_id, {})
+            if str(fields.get("catalog") or "").lower() != owner.lower():
+                raise not_published(name, version)
+        if not dry_run:
+            chosen, migration = self._give(actor, device_id, name, chosen)
+        return chosen, migration
+
+    def assign_resolved(self, actor: Operator, device_id: str, name: str, version: int) -> None:
+        """Give a device a published version that was found for its catalog; nothing where it has it already."""
+        now = self._kept.get(device_id)
+        if (now.name, now.version) != (name, version):
+            self._give(actor, device_id, name, version)
+
+    def unassign(self, actor: Operator, device_id: str) -> None:
+        """Take a device's template away; its data stays, unmodelled."""
+        self._kept.unassign(device_id, by=actor.name)
+        self._audit(actor.name, "device.template", device_id, {"template": None})
+
+    def set_cloud(
+        self, actor: Operator, device_id: str, change: Mapping[str, Any], if_match: str | None = None
+    ) -> None:
+        """Change cloud properties, as the device's template allows; null takes one away.
+
+        Raises:
+            NotFoundError: the device has no template.
+            InvalidArgumentError: the template does not have such a property, or it does not take the value.
+            ConflictError: somebody changed the device since ``if_match``.
+        """
+        self._kept.set_cloud(device_id, change, by=actor.name, if_match=if_match)
+        self._audit(actor.name, "device.cloud-properties", device_id, {"names": sorted(change)})
+
+    def patch_of(self, device_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The patch of desired properties that wants values of writable properties.
+
+        Raises:
+            NotFoundError: the device has no template.
+            InvalidArgumentError: the template does not have such a property, or it does not take the value.
+        """
+        from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+        ready = self._kept.get(device_id).ready
+        if ready is None:
+            raise NotFoundError(
+                f"device {device_id[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
+            )
+        return desired_patch(ready.template, values)
+
+    def want(self, actor: Operator, device_id: str, values: Mapping[str, Any], if_match: str | None = None) -> None:
+        """Want values of writable properties, by ``[component.]name``; null wants none. Raises as :meth:`patch_of`."""
+        self.want_raw(actor, device_id, self.patch_of(device_id, values), values, if_match)
+
+    def want_both(
+        self, actor: Operator, device_id: str, kept: DeviceTemplate, cloud: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> None:
+        """Set cloud properties and want values, or neither where one of them is not as the template says.
+
+        Args:
+            actor: Who acts.
+            device_id: The device.
+            kept: What is kept of it.
+            cloud: Changes of cloud properties; null takes one away.
+            values: Values of writable properties.
+        """
+        from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
+        from armillary.twin.template.template import changed_cloud  # noqa: PLC0415 - as above
+
+        if kept.ready is None:  # its callers have looked
+            raise InvalidArgumentError("the device has no template", remedy="Give it one.")
+        patch = check_patch(desired_patch(kept.ready.template, values), "desired")
+        changed_cloud(kept.ready.template, kept.cloud, cloud)
+        if cloud:
+            self.set_cloud(actor, device_id, cloud)
+        if patch:
+            self.want_raw(actor, device_id, patch, values)
+
+    def want_raw(
+        self,
+        actor: Operator,
+        device_id: str,
+        patch: Mapping[str, Any],
+        names: Mapping[str, Any],
+        if_match: str | None = None,
+    ) -> None:
+        """Merge a patch into the desired properties; the audit log gets the names of ``names``."""
+        self._twins.change(device_id, desired=patch, if_match=if_match)
+        self._audit(actor.name, "device.twin", device_id, {"section": "desired", "names": sorted(names)})
+
+    def _give(self, actor: Operator, device_id: str, name: str, version: int) -> tuple[int, Migration]:
+        given = self._kept.assign(device_id, name, version, by=actor.name)
+        self._audit(actor.name, "device.template", device_id, {"template": name, "version": given[0]})
+        return given

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do with device templates: make, import, publish, migrate, delete, and see what uses one.
+
+A template is of one catalog or of all, as every author's document (``platform/authored/documents.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from armillary.engines.documents.document import Document
+from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
+from armillary.errors import ConflictError
+from armillary.identity.operator import Operator
+from armillary.platform.authored.device_facts import of_catalog
+from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, is_visible
+from armillary.platform.ports import Audit, Directory
+from armillary.platform.templates.device_templates import DeviceTemplates, MigrationSummary
+from armillary.platform.templates.templates import KIND, Ready, Templates
+from armillary.twin.author.uses import Use, uses_of_value
+from armillary.twin.template.name import check_name, published_id
+
+# Raises unless the ETag that it is given is the one that the caller has seen; None: of nothing.
+Precondition = Callable[[str | None], None]
+
+
+class TemplateOperations:
+    """Operations on device templates. Methods block for the disk: call them from threads.
+
+    Args:
+        store: The documents as they are kept.
+        authored: Whose they are.
+        templates: Drafts and published versions.
+        device_templates: Which device has which.
+        directory: Whose devices are.
+        audit: Gets a line of each change.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        authored: AuthoredDocuments,
+        templates: Templates,
+        device_templates: DeviceTemplates,
+        directory: Directory,
+        audit: Audit,
+    ) -> None:
+        self._store = store
+        self._authored = authored
+        self._templates = templates
+        self._device_templates = device_templates
+        self._directory = directory
+        self._audit = audit
+
+    def visible(self, name: str, version: int, catalog: str | None) -> Ready:
+        """A published version, or the draft (version 0), that who speaks for a catalog may see.
+
+        Raises:
+            NotFoundError: there is none, or it is another catalog's.
+        """
+        self._authored.visible(KIND, _document_id(name, version), catalog)
+        return self._templates.get(name, version)
+
+    def put(
+        self, actor: Operator, name: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
+    ) -> None:
+        """Make or change a draft.
+
+        Raises:
+            ModelError, InvalidArgumentError: it makes no sense, or names another catalog.
+            ConflictError, PermissionDeniedError: it is not the caller's, or another version than ``if_match``.
+        """
+        self._authored.check_free(KIND, check_name(name), catalog, if_match)
+        kept = dict(body)
+        if catalog is not None:  # whatever a file says that was imported
+            check_catalog(KIND, kept.setdefault("catalog", catalog), catalog)
+        made = self._templates.put(name, kept, by=actor.name, if_match=if_match)
+        self._audit(actor.name, "template.put", name, {"version": made.version})
+
+    def bring(
+        self,
+        actor: Operator,
+        name: str,
+        files: Sequence[tuple[str, bytes]],
+        catalog: str | None,
+        if_match: str | None,
+        *,
+        root: str | None,
+        display_name: str | None,
+    ) -> tuple[str, ...]:
+        """Make a draft of models in DTDL, of IoT Central's form, or of a whole template document.
+
+        What operators added to a draft that is there stays, as far as the new models have what it names.
+
+        Args:
+            actor: Who acts.
+            name: Of the template.
+            files: Name and content of each.
+            catalog: Who speaks for which catalog; None for all.
+            if_match: The version of the draft that was seen.
+            root: Identifier of the root interface; None where only one can be it.
+            display_name: For people; None for that of the root interface.
+
+        Returns:
+            Names of what had to go.
+        """
+        from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+        made: dict[str, Any] = template_json.body_of_documents(files, root=root, display_name=display_name)
+        present = self._store.find(KIND, check_name(name))
+        dropped: tuple[str, ...] = ()
+        if present is not None:
+            self._authored.check_free(KIND, name, catalog, if_match)
+            made, dropped = template_json.with_kept(made, present.content)
+        self.put(actor, name, made, catalog, if_match)
+        return dropped
+
+    def publish(self, actor: Operator, name: str, catalog: str | None) -> int:
+        """Make the draft the next published version; its number.
+
+        Raises:
+            NotFoundError: there is no draft.
+            ConflictError: the newest version is the same already, or there are too many.
+        """
+        self.check_owned(name, catalog)
+        version = int(self._templates.publish(name, by=actor.name).content["version"])
+        self._audit(actor.name, "template.publish", name, {"version": version})
+        return version
+
+    def put_published(
+        self,
+        actor: Operator,
+        name: str,
+        body: dict[str, Any],
+        catalog: str | None,
+        if_match: str | None,
+        check: Precondition,
+    ) -> Ready:
+        """Make or change a template and publish it at once; what it has beside ``body`` stays.
+
+        Args:
+            actor: Who acts.
+            name: Of the template.
+            body: Its draft.
+            catalog: Who speaks for which catalog; None for all.
+            if_match: The newest version's ETag that was seen.
+            check: Raises where the newest version has another one.
+        """
+        from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
+
+        versions = self._templates.versions(name)
+        for document_id in (name, *(each.id for each in versions[:1])):
+            self._authored.check_free(KIND, document_id, catalog, if_match)
+        check(versions[0].etag if versions else None)
+        present = self._store.find(KIND, name) or (versions[0] if versions else None)
+        if present is not None:
+            body, _ = template_json.with_kept(body, {**present.content, "cloud_properties": []})
+        if catalog is not None:
+            body["catalog"] = catalog
+        self._templates.version_after(name, versions)  # refused before the draft is another one
+        draft = self._templates.put(name, body, by=actor.name)
+        if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
+            with contextlib.suppress(ConflictError):  # somebody published the same at the same moment
+                self._templates.publish(name, by=actor.name)
+        self._audit(actor.name, "template.publish", name, {})
+        return self._templates.published(name, None)
+
+    def migrate(
+        self, actor: Operator, name: str, version: int | None, catalog: str | None, *, dry_run: bool
+    ) -> MigrationSummary:
+        """Give every device of a template one published version of it (None: the newest); what devices lose."""
+        self._authored.visible(KIND, check_name(name), catalog)
+        self.check_owned(name, catalog)
+        found = self._device_templates.migrate_all(name, version, by=actor.name, dry_run=dry_run)
+        if not dry_run:
+            self._audit(actor.name, "template.migrate", name, {"version": version, "devices": found.devices})
+        return found
+
+    def delete(self, actor: Operator, name: str, version: int, catalog: str | None) -> int:
+        """Delete a published version, or all of a template (version 0); how many documents that were.
+
+        Raises:
+            ConflictError: a device has it.
+        """
+        self.check_owned(name, catalog, version)
+        count = self._templates.delete(name, version, by=actor.name)
+        self._audit(actor.name, "template.delete", name, {"version": version or None})
+        return count
+
+    def delete_seen(self, actor: Operator, name: str, seen: Document, catalog: str | None, check: Precondition) -> None:
+        """Delete all of a template of which the caller has seen a published version. Raises as :meth:`delete`."""
+        self._authored.check_owned(KIND, seen.id, catalog)
+        check(seen.etag)
+        self._templates.delete(name, by=actor.name)
+        self._audit(actor.name, "template.delete", name, {})
+
+    def check_owned(self, name: str, catalog: str | None, version: int = 0) -> None:
+        """Raise unless who speaks for a catalog may change a template."""
+        self._authored.check_owned(KIND, _document_id(name, version), catalog)
+
+    def uses(self, name: str, catalog: str | None, value: str | None) -> Sequence[Use]:
+        """What uses a template, or one of its values, of that which the caller may see."""
+        if not any(is_visible(each, catalog) for each in self._templates.versions(name)):
+            self._authored.visible(KIND, check_name(name), catalog)
+        if value is None:
+            return self._authored.uses(KIND, name, catalog)
+        return uses_of_value(name, value, self._authored.seen_users(catalog))
+
+    def devices(self, name: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
+        """Devices that have a template, by id; of a catalog those that are its."""
+        found, at = list[Document](), after
+        while len(found) <= limit:  # the mark of the next page is one of the caller's devices too
+            page = self._store.devices.of_template(check_name(name), limit=MAX_LIMIT, after=at)
+            ids = [each.id for each in page.items]
+            mine = frozenset(ids) if catalog is None else of_catalog(self._directory, ids, catalog)
+            found += [each for each in page.items if each.id in mine]
+            at = page.next_after
+            if at is None:
+                break
+        rows = [
+            {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")}
+            for each in found[:limit]
+        ]
+        return {"items": rows, "next": found[limit - 1].id if len(found) > limit else None}
+
+
+def _document_id(name: str, version: int) -> str:
+    return published_id(check_name(name), version) if version else check_name(name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from armillary.errors import ArmillaryError, WireError
 from armillary.hub.link.admission import credentials_of
-from armillary.hub.link.http_opening import HttpOpening, ServiceConnections
+from armillary.hub.link.http_opening import ServiceConnections, has_line, is_of_service
 from armillary.hub.link.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link.link import Link, Owner, integer_of, topic_of
 from armillary.hub.link.reasons import SAID_GOODBYE, Reason
@@ -208,21 +208,12 @@ class DeviceConnection(Link):
         transport, services = self._transport, self._owner.services
         if not (services.are_answered and isinstance(transport, TlsChannel)):  # not within WebSocket
             super().begin_http(data)
-            return
-        opening = HttpOpening(self, transport, services)
-        transport.set_protocol(opening)
-        opening.data_received(data)
-
-    def serve_devices(self, transport: TlsChannel, data: bytes) -> None:
-        """The request is no service's: a WebSocket's, or what devices ask."""
-        transport.set_protocol(self)
-        super().begin_http(data)
-
-    def give_up(self) -> bytes | None:
-        """Have nothing more to do with the connection; returns the client's certificate (DER)."""
-        self._state = State.CLOSED
-        self._owner.left(self)
-        return self._certificate
+        elif not has_line(data):
+            self._opening = data
+        elif is_of_service(data):
+            services.hand_over(transport, self._give_up(), data)
+        else:
+            super().begin_http(data)
 
     def serves(self, target: str) -> bool:
         """Whether a GET request is one of a device that registers over HTTP."""
@@ -235,9 +226,15 @@ class DeviceConnection(Link):
         if https is None or not isinstance(transport, TlsChannel):  # not within WebSocket
             super().serve_http(transport, data)
             return
-        https.take(transport, self.give_up(), data)
+        https.take(transport, self._give_up(), data)
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _give_up(self) -> bytes | None:
+        """Have nothing more to do with the connection; returns the client's certificate (DER)."""
+        self._state = State.CLOSED
+        self._owner.left(self)
+        return self._certificate
 
     def _gone(self) -> None:
         will, self._will = self._will, None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from armillary.hub.link.tls import TlsChannel
 from armillary.wire.hub.iot_hub_paths import is_service_target
@@ -49,62 +49,6 @@ class ServiceConnections:
         protocol.connection_made(transport)  # type: ignore[arg-type]  # it has what uvicorn's protocol calls
         if not transport.is_closing():
             protocol.data_received(data)
-
-
-class OpenedByHttp(Protocol):
-    """A connection whose first bytes are an HTTP request."""
-
-    def give_up(self) -> bytes | None:
-        """Have nothing more to do with the connection; returns the client's certificate (DER)."""
-
-    def serve_devices(self, transport: TlsChannel, data: bytes, /) -> None:
-        """The request is no service's: ``data`` is what came of it."""
-
-    def eof_received(self) -> bool | None:
-        """The client has closed its side."""
-
-    def connection_lost(self, exc: Exception | None, /) -> None:
-        """The connection is gone."""
-
-
-class HttpOpening(asyncio.Protocol):
-    """Keeps what came until the first line is whole. The link's own time for a CONNECT goes on.
-
-    Args:
-        connection: Whose beginning it is.
-        transport: Its TLS channel.
-        services: Takes the connection when it is a service's.
-    """
-
-    def __init__(self, connection: OpenedByHttp, transport: TlsChannel, services: ServiceConnections) -> None:
-        self._connection = connection
-        self._transport = transport
-        self._services = services
-        self._data = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the request."""
-        self._data += data
-        if not has_line(self._data):
-            return
-        if is_of_service(self._data):
-            self._services.hand_over(self._transport, self._connection.give_up(), self._data)
-        else:
-            self._connection.serve_devices(self._transport, self._data)
-
-    def eof_received(self) -> bool | None:
-        """The client has closed its side."""
-        return self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Nothing is written yet."""
-
-    def resume_writing(self) -> None:
-        """Nothing is written yet."""
 
 
 def has_line(data: bytes) -> bool:

@@ -88,6 +88,7 @@ class Link(asyncio.Protocol):
         "_certificate",
         "_decoder",
         "_keepalive_s",
+        "_opening",
         "_owner",
         "_reading",
         "_send_limit",
@@ -113,6 +114,7 @@ class Link(asyncio.Protocol):
         self._state = State.AWAITING_CONNECT
         self._certificate: bytes | None = None
         self._keepalive_s = 0
+        self._opening = b""  # what came of an HTTP request, while that does not say yet who answers it
         self._reading = True
         self._send_limit = 0
         self._stalled = 0.0
@@ -154,7 +156,7 @@ class Link(asyncio.Protocol):
         """The connection is lost; ``_will`` is still there when it is to be published."""
 
     def begin_http(self, data: bytes) -> None:
-        """The connection begins with an HTTP request: ``data`` is the first of it."""
+        """The connection begins with an HTTP request: ``data`` is what came of it so far."""
         if data[:1] == _GET:
             self._upgrade(data)
         else:
@@ -190,9 +192,11 @@ class Link(asyncio.Protocol):
         if self._state is State.CLOSED:
             return
         self.heard = self._owner.monotonic()
-        if self._state is State.AWAITING_CONNECT and data[:1] in self.http_begins and not self._decoder.buffered:
-            self.begin_http(data)
-            return
+        if self._state is State.AWAITING_CONNECT and not self._decoder.buffered:
+            opening, self._opening = self._opening + data, b""
+            if opening[:1] in self.http_begins:
+                self.begin_http(opening)
+                return
         self._decoder.feed(data)
         self._proceed()
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.hub.hub import Hub
 from armillary.roles.whole import platform_of
 from armillary.twin.rule import json_form as rule_json
@@ -105,7 +105,7 @@ async def _delay() -> dict[str, object]:
                 Publish(topic="devices/d/messages/events/", payload=json.dumps({"t": 31}).encode(), qos=1, packet_id=1)
             )
             begun = time.perf_counter()
-            block = await hub.series.commits.run(Run(4, number, int(time.time() * 1000), packet, 1))
+            block = await hub.series.commits.run(PacketRun(4, number, int(time.time() * 1000), packet, 1))
             hub.series.decoder.add(block)
             front._decode_soon()  # noqa: SLF001 - what the front does with its own blocks
             while platform.rules.counters.rule_firings < count:

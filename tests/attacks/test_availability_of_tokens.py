@@ -24,7 +24,7 @@ from armillary.api.http import callers
 from armillary.api.http.callers import Budgets
 from armillary.api.native import dashboard_live
 from armillary.api.native.hub import series as native_series
-from armillary.engines.exports.store import Cursor, DeadBatch
+from armillary.engines.exports.store import DeadBatch, ExportCursor
 from armillary.platform.exports import replays as export_replays
 
 __all__ = ["budgets", "opened", "own", "servers"]
@@ -305,7 +305,7 @@ def test_replays_to_a_receiver_that_never_answers_take_no_operators_thread(
         body = {"name": "x", "source": "telemetry", "enabled": False, "destination": {"kind": "file"}}
         assert own.call("PUT", f"/api/v1/exports/e{number}", body).status == 200
         dead = [DeadBatch([{"n": 1}], [("d", "r")], "why"), DeadBatch([{"n": 2}], [("d", "r")], "why")]
-        exports.store.keep(f"e{number}", Cursor(seq=0), dead)
+        exports.store.keep(f"e{number}", ExportCursor(seq=0), dead)
     monkeypatch.setattr("armillary.platform.exports.exports.open_destination", lambda *_, **__: Silent())
     monkeypatch.setattr(export_replays, "ANSWER_S", 0.1)
     path = "/api/v1/exports/e{}/dead-letters/replay"

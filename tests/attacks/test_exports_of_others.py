@@ -17,7 +17,7 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.platform.exports.kafka_cluster import Cluster
 
 from armillary.engines.exports import transform
-from armillary.engines.exports.store import Cursor
+from armillary.engines.exports.store import ExportCursor
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.platform.exports import (
     destinations as export_destinations,
@@ -324,7 +324,7 @@ def test_the_status_of_an_export_is_no_meter_of_what_others_send(
     assert service.call("PUT", f"/api/v1/exports/{all_of_us}", body()).status == 200
     wait_until(lambda: begun(service, name), "it to begin")
     device = alice.device
-    service.platform.exports.store.keep(all_of_us, Cursor(seq=7, exported=5, error="of the operator's host"))
+    service.platform.exports.store.keep(all_of_us, ExportCursor(seq=7, exported=5, error="of the operator's host"))
     before = service.platform.exports._sources.newest(ExportSource.TELEMETRY)
     say(service, device.device_id, {"temperature": 1.0})
     wait_until(lambda: service.platform.exports._sources.newest(ExportSource.TELEMETRY) > before, "Alice's message")

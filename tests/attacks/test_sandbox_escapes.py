@@ -19,7 +19,7 @@ from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.network import outside
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within import image_root
 from armillary.errors import InstallError
 
@@ -190,7 +190,7 @@ for place in (os.environ["TMPDIR"], os.environ["ARMILLARY_DATA"]):
 class Executable(LinuxSandbox):
     """As it was: mounts that let run what is written to them."""
 
-    def plan(self, *arguments: Any) -> Plan:
+    def plan(self, *arguments: Any) -> StartPlan:
         plan = super().plan(*arguments)
         return dataclasses.replace(plan, configuration=plan.configuration | {"noexec": None})
 

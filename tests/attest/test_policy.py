@@ -124,7 +124,7 @@ REFERENCE_STANDINGS = [
 def test_what_was_worked_out_is_not_worked_out_again_and_is_bounded(monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
 
-    def counted(*arguments: Any) -> rules.Standing:
+    def counted(*arguments: Any) -> rules.PolicyVerdict:
         asked.append(arguments[2])
         return stand(*arguments)
 

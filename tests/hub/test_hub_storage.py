@@ -12,7 +12,7 @@ import pytest
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 
 from armillary.engines.series import maintenance, store
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.errors import RateLimitedError
 
 LONG_AGO = "iothub-creation-time-utc=2026-01-02T03%3A04%3A05Z"
@@ -43,7 +43,7 @@ def test_a_flush_that_the_full_queue_did_not_take_is_tried_again(
     post = commits.post
 
     def full(item: Any, *rest: Any, **named: Any) -> None:
-        if not isinstance(item, Run) and not refused.is_set():
+        if not isinstance(item, PacketRun) and not refused.is_set():
             refused.set()
             raise RateLimitedError("the queue is full", retry_after_s=1)
         post(item, *rest, **named)

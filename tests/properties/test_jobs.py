@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from armillary.engines.jobs.devices import Outcome
+from armillary.engines.jobs.devices import DeviceOutcome
 from armillary.engines.jobs.store import JobStore
 from armillary.twin.author.job import (
     DEVICE_STATES,
@@ -111,15 +111,15 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
             elif active and move in ("done", "failed", "gone"):
                 event = after_failure(job, active[0].attempts) if move == "failed" else move
                 store.devices.finish(
-                    number, [Outcome(active[0].device_id, event, due_ms=now + job.retry_after_s * 1000)], now
+                    number, [DeviceOutcome(active[0].device_id, event, due_ms=now + job.retry_after_s * 1000)], now
                 )
             elif active and move == "wait":  # it was told; what it does then no crash has done again
-                store.devices.finish(number, [Outcome(active[0].device_id, "wait")], now)
+                store.devices.finish(number, [DeviceOutcome(active[0].device_id, "wait")], now)
                 if plan.event is None and progress.state is RunState.RUNNING:
                     told.add(active[0].device_id)
             elif waiting and move in ("came", "never") and plan.event is None:
                 event = "done" if move == "came" else "failed"
-                store.devices.finish(number, [Outcome(waiting[0].device_id, event)], now, was=DeviceState.WAITING)
+                store.devices.finish(number, [DeviceOutcome(waiting[0].device_id, event)], now, was=DeviceState.WAITING)
                 told.discard(waiting[0].device_id)
             else:
                 now = max(now + 1000, plan.wake_ms or 0)

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
-from armillary.rollout.plan import FAILED, Member, Plan, Standing, plan
+from armillary.rollout.plan import FAILED, RolloutMember, RolloutPlan, RolloutProgress, plan
 from armillary.rollout.policy import RolloutPolicy
 from armillary.wire.device.finding import Finding
 
 IMAGE = UUID(int=7)
 CATALOG = UUID(int=6)
-STANDING = Standing(rollout_id=UUID(int=1), catalog_id=CATALOG, state="running", cohort=0, since=100)
+PROGRESS = RolloutProgress(rollout_id=UUID(int=1), catalog_id=CATALOG, state="running", cohort=0, since=100)
 POLICY = RolloutPolicy(
     cohorts=(10, 50, 100), success_percent=100, soak_s=60, min_failures=2, failure_percent=20, timeout_s=500
 )
-WAITING = Member(
+WAITING = RolloutMember(
     device_id="",
     state="",
     cohort=-1,
@@ -35,7 +35,7 @@ WAITING = Member(
 )
 
 
-def member(number: int, state: str = "started", **changes: Any) -> Member:
+def member(number: int, state: str = "started", **changes: Any) -> RolloutMember:
     values: dict[str, Any] = {"device_id": f"d{number}", "state": state, "restored": False}
     if state:
         values |= {"cohort": 0, "started_at": 100}
@@ -44,7 +44,7 @@ def member(number: int, state: str = "started", **changes: Any) -> Member:
     return replace(WAITING, **{**values, **changes})
 
 
-def waiting(*numbers: int) -> list[Member]:
+def waiting(*numbers: int) -> list[RolloutMember]:
     return [member(number, "") for number in numbers]
 
 
@@ -70,9 +70,9 @@ def finding(**changes: Any) -> Finding:
 
 
 def run(
-    members: list[Member], *findings: Finding, now: int = 200, policy: RolloutPolicy = POLICY, **standing: Any
-) -> Plan:
-    return plan(policy, replace(STANDING, **standing), members, findings, now)
+    members: list[RolloutMember], *findings: Finding, now: int = 200, policy: RolloutPolicy = POLICY, **progress: Any
+) -> RolloutPlan:
+    return plan(policy, replace(PROGRESS, **progress), members, findings, now)
 
 
 def test_the_first_cohort_starts() -> None:

@@ -122,7 +122,7 @@ def revised(policy: AttestationPolicy, change: Mapping[str, Any]) -> Attestation
     return replace(made, minimum_security_versions=versions)
 
 
-class Standing(NamedTuple):
+class PolicyVerdict(NamedTuple):
     """What a policy says of one tier, chip and set of releases.
 
     Attributes:
@@ -148,7 +148,7 @@ class PolicyInForce:
     def __init__(self, policy: AttestationPolicy, firmware: FirmwareReference | None = None) -> None:
         self.policy = policy
         self.firmware = firmware
-        self._known: dict[tuple[str, str, tuple[str, ...]], Standing] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...]], PolicyVerdict] = {}
         self._reference: ReferenceValues | None = None
 
     def fault(self, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues, now: int) -> str:
@@ -176,14 +176,14 @@ class PolicyInForce:
 
 def stand(
     policy: AttestationPolicy, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues
-) -> Standing:
+) -> PolicyVerdict:
     """What ``policy`` says of a boot, for all times."""
     faults = [_tier_fault(policy, tier), _chip_fault(policy, chip)]
     if not judgement.releases:
-        return Standing(" ".join(filter(None, faults)), FOREVER, "")
+        return PolicyVerdict(" ".join(filter(None, faults)), FOREVER, "")
     faults.append(_version_fault(policy, judgement.security_versions))
     deadline, late = min(_deadlines(policy, chip, judgement.releases, reference), default=(FOREVER, ""))
-    return Standing(" ".join(filter(None, faults)), deadline, late)
+    return PolicyVerdict(" ".join(filter(None, faults)), deadline, late)
 
 
 def _tier_fault(policy: AttestationPolicy, tier: str) -> str:

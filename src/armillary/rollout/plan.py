@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""plan(policy, standing, inventory, findings, now) -> what to do next, and nothing else.
+"""plan(policy, progress, inventory, findings, now) -> what to do next, and nothing else.
 
 Order of the rules, for a roll-out that runs:
 
@@ -14,7 +14,7 @@ Order of the rules, for a roll-out that runs:
 (6) Start the next cohort; after the last one, finish.
 
 Resuming is a person's word that what is known so far is acceptable: failures and findings from before
-``standing.since`` do not hold it again. A held roll-out is only looked at (1). A roll-out that rolls back is done when
+``progress.since`` do not hold it again. A held roll-out is only looked at (1). A roll-out that rolls back is done when
 every device it had started runs what it ran before.
 """
 
@@ -34,7 +34,7 @@ FINISHED: Final = ("confirmed", *FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RolloutProgress:
     """Where the roll-out stands.
 
     Attributes:
@@ -51,7 +51,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class RolloutMember:
     """One device of the group.
 
     Attributes:
@@ -76,7 +76,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class DeviceMove:
     """A device whose recorded state changes.
 
     Attributes:
@@ -91,7 +91,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RolloutPlan:
     """What to do.
 
     Attributes:
@@ -103,7 +103,7 @@ class Plan:
         finding_id: The finding that is the reason.
     """
 
-    moves: tuple[Move, ...]
+    moves: tuple[DeviceMove, ...]
     start: tuple[str, ...]
     cohort: int
     event: str
@@ -112,30 +112,34 @@ class Plan:
 
 
 def plan(
-    policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member], findings: Iterable[Finding], now: int
-) -> Plan:
+    policy: RolloutPolicy,
+    progress: RolloutProgress,
+    inventory: Sequence[RolloutMember],
+    findings: Iterable[Finding],
+    now: int,
+) -> RolloutPlan:
     """The next steps of a roll-out; see the rules above."""
-    if standing.state == "rolling-back":
-        return _rolling_back(standing, inventory)
+    if progress.state == "rolling-back":
+        return _rolling_back(progress, inventory)
     moves = tuple(move for member in inventory if (move := _look(policy, member, now)) is not None)
-    if standing.state != "running":
-        return Plan(moves=moves, start=(), cohort=standing.cohort, event="", reason="")
+    if progress.state != "running":
+        return RolloutPlan(moves=moves, start=(), cohort=progress.cohort, event="", reason="")
     states = {member.device_id: (member.state, member.finished_at) for member in inventory if member.state}
     states.update({move.device_id: (move.state, now) for move in moves})
-    reason, alarm = _too_many_failures(policy, standing, states), None
-    if not reason and (alarm := _alarming(policy, standing, states, findings)) is not None:
+    reason, alarm = _too_many_failures(policy, progress, states), None
+    if not reason and (alarm := _alarming(policy, progress, states, findings)) is not None:
         reason = f"finding: {alarm.title}"
-    if reason := reason or _cohort_lost(policy, standing, inventory, states):
+    if reason := reason or _cohort_lost(policy, progress, inventory, states):
         event = "roll-back" if policy.roll_back_on_hold else "hold"
         found = None if alarm is None else alarm.finding_id
-        return Plan(moves=moves, start=(), cohort=standing.cohort, event=event, reason=reason, finding_id=found)
-    if standing.cohort >= 0 and not _cohort_good(policy, standing, inventory, states, now):
-        start = _late(policy, standing, inventory)
-        return Plan(moves=moves, start=start, cohort=standing.cohort, event="", reason="")
-    return _advance(policy, standing, inventory, moves)
+        return RolloutPlan(moves=moves, start=(), cohort=progress.cohort, event=event, reason=reason, finding_id=found)
+    if progress.cohort >= 0 and not _cohort_good(policy, progress, inventory, states, now):
+        start = _late(policy, progress, inventory)
+        return RolloutPlan(moves=moves, start=start, cohort=progress.cohort, event="", reason="")
+    return _advance(policy, progress, inventory, moves)
 
 
-def _look(policy: RolloutPolicy, member: Member, now: int) -> Move | None:
+def _look(policy: RolloutPolicy, member: RolloutMember, now: int) -> DeviceMove | None:
     """(1) What a started device's state is now, if it is another than recorded."""
     if not member.state or member.started_at is None:
         return None
@@ -151,16 +155,18 @@ def _look(policy: RolloutPolicy, member: Member, now: int) -> Move | None:
         state, reason = "offered", ""
     else:
         return None
-    return None if state == member.state else Move(member.device_id, state, reason)
+    return None if state == member.state else DeviceMove(member.device_id, state, reason)
 
 
-def _since(standing: Standing, states: dict[str, tuple[str, int | None]], wanted: tuple[str, ...]) -> int:
-    return sum(1 for state, at in states.values() if state in wanted and (at is None or at >= standing.since))
+def _since(progress: RolloutProgress, states: dict[str, tuple[str, int | None]], wanted: tuple[str, ...]) -> int:
+    return sum(1 for state, at in states.values() if state in wanted and (at is None or at >= progress.since))
 
 
-def _too_many_failures(policy: RolloutPolicy, standing: Standing, states: dict[str, tuple[str, int | None]]) -> str:
+def _too_many_failures(
+    policy: RolloutPolicy, progress: RolloutProgress, states: dict[str, tuple[str, int | None]]
+) -> str:
     """(2)."""
-    failed, finished = _since(standing, states, FAILED), _since(standing, states, FINISHED)
+    failed, finished = _since(progress, states, FAILED), _since(progress, states, FINISHED)
     if failed >= policy.min_failures and failed * 100 > policy.failure_percent * finished:
         return f"{failed} of {finished} devices failed; at most {policy.failure_percent}% may"
     return ""
@@ -168,7 +174,7 @@ def _too_many_failures(policy: RolloutPolicy, standing: Standing, states: dict[s
 
 def _alarming(
     policy: RolloutPolicy,
-    standing: Standing,
+    progress: RolloutProgress,
     states: dict[str, tuple[str, int | None]],
     findings: Iterable[Finding],
 ) -> Finding | None:
@@ -178,9 +184,9 @@ def _alarming(
     floor = SEVERITIES.index(policy.hold_on_severity)
     enough = min(policy.min_failures, len(states))
     for finding in findings:
-        if finding.status != "open" or finding.kind == "rollout-held" or finding.last_seen < standing.since:
+        if finding.status != "open" or finding.kind == "rollout-held" or finding.last_seen < progress.since:
             continue
-        if finding.catalog_id != standing.catalog_id:
+        if finding.catalog_id != progress.catalog_id:
             continue
         named = len(states.keys() & set(finding.device_ids))
         if named and named >= enough and SEVERITIES.index(finding.severity) >= floor:
@@ -189,85 +195,87 @@ def _alarming(
 
 
 def _newest(
-    standing: Standing, inventory: Sequence[Member], states: dict[str, tuple[str, int | None]]
+    progress: RolloutProgress, inventory: Sequence[RolloutMember], states: dict[str, tuple[str, int | None]]
 ) -> list[tuple[str, int | None]]:
     """State and time of the newest cohort's devices, without the failures a person has accepted by resuming."""
-    mine = [states[member.device_id] for member in inventory if member.cohort == standing.cohort and member.state]
-    return [(state, at) for state, at in mine if not (state in FAILED and at is not None and at < standing.since)]
+    mine = [states[member.device_id] for member in inventory if member.cohort == progress.cohort and member.state]
+    return [(state, at) for state, at in mine if not (state in FAILED and at is not None and at < progress.since)]
 
 
 def _cohort_lost(
     policy: RolloutPolicy,
-    standing: Standing,
-    inventory: Sequence[Member],
+    progress: RolloutProgress,
+    inventory: Sequence[RolloutMember],
     states: dict[str, tuple[str, int | None]],
 ) -> str:
     """(4)."""
-    newest = _newest(standing, inventory, states)
+    newest = _newest(progress, inventory, states)
     failed = sum(1 for state, _ in newest if state in FAILED)
     best = len(newest) - failed
     if failed and all(state in FINISHED for state, _ in newest) and best * 100 < policy.success_percent * len(newest):
-        ended = f"cohort {standing.cohort + 1} ended with {best} of {len(newest)} devices confirmed"
+        ended = f"cohort {progress.cohort + 1} ended with {best} of {len(newest)} devices confirmed"
         return f"{ended}; {policy.success_percent}% must be"
     return ""
 
 
 def _cohort_good(
     policy: RolloutPolicy,
-    standing: Standing,
-    inventory: Sequence[Member],
+    progress: RolloutProgress,
+    inventory: Sequence[RolloutMember],
     states: dict[str, tuple[str, int | None]],
     now: int,
 ) -> bool:
     """(5)."""
-    newest = _newest(standing, inventory, states)
+    newest = _newest(progress, inventory, states)
     needed = -(-policy.success_percent * len(newest) // 100)
     times = sorted(now if at is None else at for state, at in newest if state == "confirmed")
     if len(times) < needed:
         return False
-    reached_at = max(standing.since, times[needed - 1]) if needed else standing.since
+    reached_at = max(progress.since, times[needed - 1]) if needed else progress.since
     return now - reached_at >= policy.soak_s
 
 
-def _advance(policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member], moves: tuple[Move, ...]) -> Plan:
+def _advance(
+    policy: RolloutPolicy, progress: RolloutProgress, inventory: Sequence[RolloutMember], moves: tuple[DeviceMove, ...]
+) -> RolloutPlan:
     """(6)."""
-    cohort = standing.cohort
+    cohort = progress.cohort
     waiting = [member.device_id for member in inventory if not member.state]
     if cohort == len(policy.cohorts) - 1 or not waiting:
         # What is left over in a last cohort joined the group late: it gets the deployment as the group's own.
-        return Plan(moves=moves, start=(), cohort=cohort, event="finish", reason="every cohort is confirmed")
+        return RolloutPlan(moves=moves, start=(), cohort=cohort, event="finish", reason="every cohort is confirmed")
     cohort += 1
     started = len(inventory) - len(waiting)
     wanted = size_after(policy.cohorts, cohort, len(inventory)) - started
-    start = tuple(in_order(standing.rollout_id, waiting)[: max(1, wanted)])
-    return Plan(moves=moves, start=start, cohort=cohort, event="", reason=f"cohort {cohort + 1} starts")
+    start = tuple(in_order(progress.rollout_id, waiting)[: max(1, wanted)])
+    return RolloutPlan(moves=moves, start=start, cohort=cohort, event="", reason=f"cohort {cohort + 1} starts")
 
 
-def _late(policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member]) -> tuple[str, ...]:
+def _late(policy: RolloutPolicy, progress: RolloutProgress, inventory: Sequence[RolloutMember]) -> tuple[str, ...]:
     """Devices that joined the group while its last cohort is under way start with it."""
-    if standing.cohort != len(policy.cohorts) - 1:
+    if progress.cohort != len(policy.cohorts) - 1:
         return ()
-    return tuple(in_order(standing.rollout_id, [member.device_id for member in inventory if not member.state]))
+    return tuple(in_order(progress.rollout_id, [member.device_id for member in inventory if not member.state]))
 
 
-def _rolling_back(standing: Standing, inventory: Sequence[Member]) -> Plan:
+def _rolling_back(progress: RolloutProgress, inventory: Sequence[RolloutMember]) -> RolloutPlan:
     started = [member for member in inventory if member.state]
     moves = tuple(move for member in started if (move := _back(member)) is not None)
     done = all(member.restored or member.state == "restored" for member in started)
-    return Plan(
+    return RolloutPlan(
         moves=moves,
         start=(),
-        cohort=standing.cohort,
+        cohort=progress.cohort,
         event="restored" if done else "",
         reason="every device runs what it ran before" if done else "",
     )
 
 
-def _back(member: Member) -> Move | None:
+def _back(member: RolloutMember) -> DeviceMove | None:
     """What changes of a device on its way back; that it failed is not forgotten when it arrives."""
     if member.state == "restored":
         return None
     new = member.failure if member.state not in FAILED else ""
     if member.restored:
-        return Move(member.device_id, "restored", member.reason if new else "", new)
-    return Move(member.device_id, new, member.reason) if new else None
+        return DeviceMove(member.device_id, "restored", member.reason if new else "", new)
+    return DeviceMove(member.device_id, new, member.reason) if new else None

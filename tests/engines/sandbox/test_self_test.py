@@ -16,11 +16,11 @@ from armillary.engines.sandbox import linux, linux_report, reduced, selection
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.engines.sandbox.selection import open_sandbox
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within.self_test import NO_SUCH_PROBE, judge_all, observe
 from armillary.errors import InvalidArgumentError, SandboxUnavailableError
 
-Mutation = Callable[[Plan], Plan]
+Mutation = Callable[[StartPlan], StartPlan]
 
 
 def configured(**changes: Any) -> Mutation:
@@ -31,7 +31,7 @@ def configured(**changes: Any) -> Mutation:
 def filtered(*without: str, program: bytes | None = None) -> Mutation:
     """Another system-call filter."""
 
-    def mutate(plan: Plan) -> Plan:
+    def mutate(plan: StartPlan) -> StartPlan:
         policy = Policy(listen=True, without=frozenset(without))
         return dataclasses.replace(
             plan, filter=compile_filter(kernel.machine(), policy) if program is None else program
@@ -43,7 +43,7 @@ def filtered(*without: str, program: bytes | None = None) -> Mutation:
 def commanded(remove: tuple[str, ...], replacement: tuple[str, ...] = ()) -> Mutation:
     """Another bwrap command: one run of arguments replaced."""
 
-    def mutate(plan: Plan) -> Plan:
+    def mutate(plan: StartPlan) -> StartPlan:
         command = list(plan.command)
         place = next(i for i in range(len(command)) if tuple(command[i : i + len(remove)]) == remove)
         command[place : place + len(remove)] = replacement
@@ -112,7 +112,7 @@ class MutatedLinux(linux.LinuxSandbox):
 
     mutation: Mutation
 
-    def plan(self, *arguments: Any) -> Plan:
+    def plan(self, *arguments: Any) -> StartPlan:
         return self.mutation(super().plan(*arguments))
 
 
@@ -121,7 +121,7 @@ class MutatedReduced(reduced.ReducedSandbox):
 
     mutation: Mutation
 
-    def plan(self, *arguments: Any) -> Plan:
+    def plan(self, *arguments: Any) -> StartPlan:
         return self.mutation(super().plan(*arguments))
 
 

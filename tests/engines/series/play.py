@@ -10,7 +10,7 @@ from typing import Any
 from tests.postgresql import database_of
 
 from armillary.engines.hub.devices import enrolled
-from armillary.engines.series.log.blocks import Block, Run
+from armillary.engines.series.log.blocks import Block, PacketRun
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
@@ -50,7 +50,7 @@ class Play:
 
     def commit(self, *messages: tuple[int, Any]) -> Block:
         runs = [
-            Run(
+            PacketRun(
                 4,
                 self.number,
                 at_ms,
@@ -61,10 +61,10 @@ class Play:
         ]
         return [self.store.commits.submit(run) for run in runs][-1].result() if len(runs) == 1 else self._batch(runs)
 
-    def _batch(self, runs: list[Run]) -> Block:
+    def _batch(self, runs: list[PacketRun]) -> Block:
         data = b"".join(run.data for run in runs if run.received_ms == runs[0].received_ms)
         if all(run.received_ms == runs[0].received_ms for run in runs):
-            return self.store.commits.submit(Run(4, self.number, runs[0].received_ms, data, len(runs))).result()  # type: ignore[no-any-return]
+            return self.store.commits.submit(PacketRun(4, self.number, runs[0].received_ms, data, len(runs))).result()  # type: ignore[no-any-return]
         for run in runs[:-1]:
             self.store.decoder.add(self.store.commits.submit(run).result())
         return self.store.commits.submit(runs[-1]).result()  # type: ignore[no-any-return]

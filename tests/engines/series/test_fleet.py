@@ -12,7 +12,7 @@ from tests.engines.series.play import START, packet
 from tests.postgresql import database_of
 
 from armillary.engines.hub.devices import enrolled
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values import fleet
@@ -38,7 +38,7 @@ class Fleet:
             at = START + chance.randrange(HOURS * HOUR_MS)
             value = round(chance.uniform(-50, 50), 2)
             self.points.append((DEVICES[device], at, value))
-            run = Run(4, self.numbers[device], at, packet({"t": value, "other": 1, "s": "x"}), 1)
+            run = PacketRun(4, self.numbers[device], at, packet({"t": value, "other": 1, "s": "x"}), 1)
             self.store.decoder.add(commits.submit(run).result())
             if step in (500, 1000, 1300):
                 self.flush()

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from armillary.engines.series.log.index import SeriesIndex
 from armillary.engines.series.log.tail import Tail
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points
+from armillary.engines.series.values.chunks import HOUR_MS, Points, ValueKind
 from armillary.wire.hub.telemetry import Telemetry
 
 NOW = 1_795_532_400_000
@@ -55,7 +55,7 @@ def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
     latest: dict[tuple[int, int], tuple[int, int, Any]] = {}
     for device in (1, 2):
         for name in ("a", "b", "c"):
-            for kind, type_ in ((Kind.NUMBER, float), (Kind.BOOLEAN, bool), (Kind.TEXT, str)):
+            for kind, type_ in ((ValueKind.NUMBER, float), (ValueKind.BOOLEAN, bool), (ValueKind.TEXT, str)):
                 points = sent_to(messages, device, name, type_)
                 number = tail.index.series_of(device).get(name, {}).get(kind, 0)
                 assert bool(number) == bool(points)
@@ -82,7 +82,7 @@ def test_series_latest_values_and_sums(messages: list[Sent]) -> None:
         place: last for place, last in found.items() if place[0] == number_of_a
     }
 
-    numeric = {number for number in wanted if tail.index.key(number).kind is not Kind.TEXT}
+    numeric = {number for number in wanted if tail.index.key(number).kind is not ValueKind.TEXT}
     ((_, sums),) = tail.sums(numeric)
     expected: dict[int, list[float]] = {}
     for number in numeric:

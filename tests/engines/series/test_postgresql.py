@@ -20,7 +20,7 @@ from armillary.engines.series.database.postgresql import database, session
 from armillary.engines.series.database.postgresql.dialect import escaped, of_many, tables, translated, unescaped
 from armillary.engines.series.database.postgresql.target import parse_target
 from armillary.engines.series.database.schema import SCHEMA_VERSION
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
@@ -272,7 +272,7 @@ def cut_connections(server: postgresql.Server, folder: Path) -> None:
 
 
 def sent(play: Play, value: int) -> Future[Any]:
-    return play.store.commits.submit(Run(4, play.number, START + value, packet({"t": value}), 1))
+    return play.store.commits.submit(PacketRun(4, play.number, START + value, packet({"t": value}), 1))
 
 
 def values(play: Play) -> list[float]:

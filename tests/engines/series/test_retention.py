@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.engines.series.play import DEVICE, START, Play, packet
 
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.engines.series.retention import DAY_MS, Retention as Default, RetentionRule, read_rules
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
@@ -147,7 +147,7 @@ def test_messages_are_refused_before_the_disk_is_full_and_nothing_acknowledged_i
     number = store.commits.submit(store.restoring.devices([DEVICE])).result()[DEVICE]
 
     def send(value: int) -> Any:
-        block = store.commits.submit(Run(4, number, START + value, packet({"t": value}), 1)).result()
+        block = store.commits.submit(PacketRun(4, number, START + value, packet({"t": value}), 1)).result()
         store.decoder.add(block)
         return block
 

@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
-from armillary.engines.series.values.columns import Cursor, deflate, inflate, pack_doubles, pack_integers, pack_running
+from armillary.engines.series.values.chunks import HOUR_MS, Points, ValueKind, decode_chunk, encode_chunk, in_order
+from armillary.engines.series.values.columns import (
+    ColumnReader,
+    deflate,
+    inflate,
+    pack_doubles,
+    pack_integers,
+    pack_running,
+)
 from armillary.engines.series.values.rollups import (
     MINUTE_MS,
     decode_fleet,
@@ -59,23 +66,23 @@ text_rows = st.lists(st.tuples(times, st.text(max_size=12), marks), min_size=1, 
 
 @given(st.lists(st.integers(0, 2**64 - 1)))
 def test_integers_survive(values: list[int]) -> None:
-    assert list(Cursor(pack_integers(values)).integers(len(values))) == values
+    assert list(ColumnReader(pack_integers(values)).integers(len(values))) == values
 
 
 @given(st.lists(st.integers(-(2**60), 2**60), min_size=1))
 def test_running_numbers_survive(values: list[int]) -> None:
-    assert Cursor(pack_running(values)).running(values[0], len(values)) == values
+    assert ColumnReader(pack_running(values)).running(values[0], len(values)) == values
 
 
 @given(st.lists(doubles))
 def test_doubles_survive(values: list[float]) -> None:
-    assert list(Cursor(pack_doubles(array("d", values))).doubles(len(values))) == values
+    assert list(ColumnReader(pack_doubles(array("d", values))).doubles(len(values))) == values
 
 
 def test_doubles_that_are_not_finite_survive() -> None:
     values = array("d", (1.0, math.inf, -math.inf))
-    assert Cursor(pack_doubles(values)).doubles(3) == values
-    assert math.isnan(Cursor(pack_doubles(array("d", (math.nan, 1.0)))).doubles(2)[0])
+    assert ColumnReader(pack_doubles(values)).doubles(3) == values
+    assert math.isnan(ColumnReader(pack_doubles(array("d", (math.nan, 1.0)))).doubles(2)[0])
 
 
 @given(st.binary(max_size=5000))
@@ -86,13 +93,13 @@ def test_deflated_survives(data: bytes) -> None:
 @given(number_rows)
 def test_a_chunk_of_numbers_survives(rows: list[tuple[int, Any, int]]) -> None:
     points, _ = in_order([points_of(rows, text=False)])
-    assert rows_of(decode_chunk(encode_chunk(Kind.NUMBER, points))) == rows_of(points)
+    assert rows_of(decode_chunk(encode_chunk(ValueKind.NUMBER, points))) == rows_of(points)
 
 
 @given(text_rows)
 def test_a_chunk_of_texts_survives(rows: list[tuple[int, Any, int]]) -> None:
     points, _ = in_order([points_of(rows, text=True)], text=True)
-    assert rows_of(decode_chunk(encode_chunk(Kind.TEXT, points))) == rows_of(points)
+    assert rows_of(decode_chunk(encode_chunk(ValueKind.TEXT, points))) == rows_of(points)
 
 
 @given(number_rows, st.integers(0, 3))
@@ -115,9 +122,9 @@ def test_different_points_of_one_moment_stay_in_order_of_arrival() -> None:
 @given(number_rows, text_rows)
 def test_a_segment_survives(numbers: list[tuple[int, Any, int]], texts: list[tuple[int, Any, int]]) -> None:
     items = [
-        (3, Kind.NUMBER, points_of(numbers, text=False)),
-        (7, Kind.TEXT, points_of(texts, text=True)),
-        (512, Kind.BOOLEAN, points_of([(START, 1.0, 0)], text=False)),
+        (3, ValueKind.NUMBER, points_of(numbers, text=False)),
+        (7, ValueKind.TEXT, points_of(texts, text=True)),
+        (512, ValueKind.BOOLEAN, points_of([(START, 1.0, 0)], text=False)),
     ]
     segment = Segment(encode_segment(items))
     assert [(series, kind, rows_of(points)) for series, kind, points in segment] == [
@@ -168,8 +175,8 @@ def test_a_fleet_hour_survives(hours: dict[int, tuple[int, float, float, float]]
 
 
 DAMAGED = [
-    (encode_chunk(Kind.NUMBER, Points([START, START + 5], array("d", (1.5, 2)))), decode_chunk),
-    (encode_segment([(1, Kind.NUMBER, Points([START], array("d", (1,))))]), Segment),
+    (encode_chunk(ValueKind.NUMBER, Points([START, START + 5], array("d", (1.5, 2)))), decode_chunk),
+    (encode_segment([(1, ValueKind.NUMBER, Points([START], array("d", (1,))))]), Segment),
     (
         encode_minutes(START, minutes_of(Points([START], array("d", (1,)))), text=False),
         lambda data: decode_minutes(START, data, text=False),
@@ -200,6 +207,6 @@ def test_no_bytes_make_a_reader_fail_in_another_way(data: bytes) -> None:
 def test_an_hour_of_a_sensor_is_small() -> None:
     every_minute = [(START + n * 60_000, 20 + math.sin(n / 9) // 0.01 * 0.01, 0) for n in range(60)]
     rounded = points_of([(at, round(value, 2), 0) for at, value, _ in every_minute], text=False)
-    assert len(encode_chunk(Kind.NUMBER, rounded)) < 60 * 3
+    assert len(encode_chunk(ValueKind.NUMBER, rounded)) < 60 * 3
     switches = points_of([(START + n * 60_000, float(n % 7 == 0), 0) for n in range(60)], text=False)
-    assert len(encode_chunk(Kind.BOOLEAN, switches)) < 60
+    assert len(encode_chunk(ValueKind.BOOLEAN, switches)) < 60

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series.database.schema import APPLICATION_ID
-from armillary.engines.series.log.blocks import Run, encode_block
+from armillary.engines.series.log.blocks import PacketRun, encode_block
 from armillary.engines.series.values.chunks import HOUR_MS
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def old_folder(folder: Path) -> None:
     latest = [(1, START + HOUR_MS, 9.0), (2, START + 2, "zwö"), (3, START, 1), (900, START + HOUR_MS + 1, -4.0)]
     connection.executemany("INSERT INTO latest VALUES (?, ?, ?)", [*latest, (901, START + 1, 3.0)])
     connection.execute("INSERT INTO twin VALUES (?, ?)", (DEVICE, '{"tags": {}}'))
-    block = encode_block([Run(4, 4, START + HOUR_MS + 2, packet({"t": 10}), 1)])
+    block = encode_block([PacketRun(4, 4, START + HOUR_MS + 2, packet({"t": 10}), 1)])
     connection.execute("INSERT INTO block VALUES (4, ?, 1, ?)", (START + HOUR_MS + 2, block))
     connection.commit()
     connection.close()

@@ -12,7 +12,7 @@ from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.database.port import Connection
 from armillary.engines.series.database.schema import SCHEMA_VERSION
-from armillary.engines.series.log.blocks import Block, Run, encode_block, iterate_block
+from armillary.engines.series.log.blocks import Block, PacketRun, encode_block, iterate_block
 from armillary.engines.series.log.decoder import MAX_BACKLOG_BYTES
 from armillary.engines.series.log.index import MAX_SERIES_PER_DEVICE
 from armillary.engines.series.retention import DAY_MS, Retention
@@ -185,7 +185,7 @@ def test_mqtt_5_properties_are_message_properties(play: Play) -> None:
         ),
         level=5,
     )
-    play.store.decoder.add(play.store.commits.submit(Run(5, play.number, START, modern, 1)).result())
+    play.store.decoder.add(play.store.commits.submit(PacketRun(5, play.number, START, modern, 1)).result())
     play.decode()
     assert play.means("pump.rpm") == [(START, 1.0)]
 
@@ -258,7 +258,7 @@ def test_a_change_that_fails_undoes_only_itself(play: Play) -> None:
         connection.execute("UPDATE device SET inboxes = 99")
         raise ConflictError("no")
 
-    block = play.store.commits.submit(Run(4, play.number, START, packet({"t": 1}), 1))
+    block = play.store.commits.submit(PacketRun(4, play.number, START, packet({"t": 1}), 1))
     refused = play.store.commits.submit(bad)
     with pytest.raises(ConflictError):
         refused.result()
@@ -270,9 +270,9 @@ def test_a_change_that_fails_undoes_only_itself(play: Play) -> None:
 def test_a_disk_that_refuses_keeps_nothing_of_the_batch(play: Play) -> None:
     play.store.commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1")).result()
     with pytest.raises(DataFolderError, match=r"cannot be written .*full"):
-        play.store.commits.submit(Run(4, play.number, START, packet({"t": "x" * 1000}) * 500, 500)).result()
+        play.store.commits.submit(PacketRun(4, play.number, START, packet({"t": "x" * 1000}) * 500, 500)).result()
     play.store.commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1000000")).result()
-    assert play.store.commits.submit(Run(4, play.number, START, packet({"t": 1}), 1)).result().seq == 1
+    assert play.store.commits.submit(PacketRun(4, play.number, START, packet({"t": 1}), 1)).result().seq == 1
     assert len(play.store.messages(DEVICE, 9)) == 1
 
 
@@ -286,7 +286,10 @@ def test_a_damaged_log_row_is_counted_and_passed_over(play: Play) -> None:
 
 def test_blocks_survive_and_damage_is_an_error() -> None:
     data = encode_block(
-        [Run(4, 7, START, packet({"a": 1}) + packet({"b": 2}, "k=v"), 2), Run(4, 8, START + 1, packet({"c": 3}), 1)]
+        [
+            PacketRun(4, 7, START, packet({"a": 1}) + packet({"b": 2}, "k=v"), 2),
+            PacketRun(4, 8, START + 1, packet({"c": 3}), 1),
+        ]
     )
     assert [(each.device, each.received_ms, each.payload) for each in iterate_block(data)] == [
         (7, START, b'{"a": 1}'),

@@ -12,7 +12,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.hub.hub import Hub
 from armillary.platform.exports import exports
 from armillary.platform.outbound.webhook import AllowedHosts
@@ -38,7 +38,7 @@ async def serve(folder: Path, messages: int, servers: list[str]) -> None:
                 )
                 for n in range(first, first + 10)
             )
-            hub.series.commits.submit(Run(4, numbers[DEVICE], 1000, packets, 10)).result()
+            hub.series.commits.submit(PacketRun(4, numbers[DEVICE], 1000, packets, 10)).result()
         kafka = {"kind": "kafka", "servers": servers, "topic": "out", "tls": False}
         place = kafka if servers else {"kind": "file"}
         body = {"name": "Files", "source": "telemetry", "from": "beginning", "destination": place}

@@ -17,7 +17,7 @@ from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.jobs.test_jobs import RUNNER, ended, make, names
 
-from armillary.engines.jobs.devices import NOT_WAITED_FOR, Outcome
+from armillary.engines.jobs.devices import NOT_WAITED_FOR, DeviceOutcome
 from armillary.engines.jobs.store import JobStore
 from armillary.platform.jobs import jobs
 from armillary.platform.jobs.updates import JobUpdates, acknowledged
@@ -182,11 +182,11 @@ def test_a_result_costs_the_same_however_many_devices_are_not_done(tmp_path: Pat
         ids = [f"d{number:04}" for number in range(devices)]
         run = store.begin("j", {}, ids, catalog=None, batch_size=devices, by="a", due=None, now_ms=1)
         told = store.devices.start(run, devices if state is DeviceState.WAITING else 1, 1)
-        store.devices.finish(run, [Outcome(each.device_id, "wait", answer="{}") for each in told], 2)
+        store.devices.finish(run, [DeviceOutcome(each.device_id, "wait", answer="{}") for each in told], 2)
         counted: list[int] = []
         writer: Any = store._database._storage.writer
         writer.set_progress_handler(lambda counted=counted: counted.append(1), 100)
-        store.devices.finish(run, [Outcome(ids[0], "done")], 3, was=DeviceState.WAITING)
+        store.devices.finish(run, [DeviceOutcome(ids[0], "done")], 3, was=DeviceState.WAITING)
         writer.set_progress_handler(None, 0)
         assert store.run("j", run).counts[DeviceState.SUCCEEDED] == 1
         store.close()

@@ -19,7 +19,7 @@ from armillary.api.views import status as views_status
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.database.sqlite_file import Layout, open_file
 from armillary.engines.rules import database, rows, shares
-from armillary.engines.rules.rows import Alert, Delivery, Fired
+from armillary.engines.rules.rows import Alert, Fired, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.platform.rules import actions as rule_actions, keeping as rule_keeping, plans as rule_plans
 from armillary.platform.rules.actions import ActionSettings, RuleActions
@@ -43,7 +43,7 @@ def firing(number: int, catalog: str, rule: str, *, actions: int = 1, operators:
     )  # fmt: skip
     owner = shares.owner_of(None if operators else catalog, catalog)
     made = [
-        Delivery(
+        RuleDelivery(
             id=f"{key}.{each}", catalog=catalog, action=str(each), kind="webhook", target=f"{key}.{each}", options={},
             due_ms=number, owner=owner, rule_id=rule,
         )
@@ -52,7 +52,7 @@ def firing(number: int, catalog: str, rule: str, *, actions: int = 1, operators:
     return Fired(alert, made)
 
 
-def kept(store: RuleStore, *fired: Fired) -> list[Delivery]:
+def kept(store: RuleStore, *fired: Fired) -> list[RuleDelivery]:
     """Keep firings; all deliveries that these alerts have now."""
     store.commits.submit(rows.keep((), fired, None)).result(10)
     wanted = {each.alert.id for each in fired}
@@ -163,7 +163,7 @@ def test_targets_that_do_not_answer_leave_attempts_for_other_owners(
         kept_in = OnDemand(lambda: store, lambda: True)
         actions = RuleActions(kept_in, unused, unused, unused, unused, ActionSettings(), lambda: 1.0)
 
-        async def silent(_: Delivery) -> None:
+        async def silent(_: RuleDelivery) -> None:
             await asyncio.Event().wait()
 
         monkeypatch.setattr(actions, "_attempt", silent)

@@ -18,7 +18,7 @@ from armillary.twin.central.id import central_id
 
 if TYPE_CHECKING:
     from armillary.engines.jobs.devices import DeviceResult
-    from armillary.engines.jobs.store import JobStore, Run
+    from armillary.engines.jobs.store import JobRun, JobStore
 
 KIND: Final = "job"
 FIELDS: Final = (
@@ -101,7 +101,7 @@ def stop_job(call: Call) -> None:
     call.platform.job_operations.cancel(call.actor, found.id, run.number, narrowed(call))
 
 
-def document(call: Call, found: Document, run: Run | None, name: str = "") -> dict[str, Any]:
+def document(call: Call, found: Document, run: JobRun | None, name: str = "") -> dict[str, Any]:
     """A job in IoT Central's form; ``name`` is its id where it is a run of a scheduled job."""
     from armillary.twin.central import job as form  # noqa: PLC0415 - as above
 
@@ -171,12 +171,12 @@ def target_of(call: Call, job: Job) -> str:
     return "" if group.template is None else group_template_id(call, group)
 
 
-def newest(call: Call, found: Document) -> Run | None:
+def newest(call: Call, found: Document) -> JobRun | None:
     """The newest run that the caller may see: of a job of all catalogs one of one catalog sees none."""
     return call.platform.job_operations.newest(found.id, found.content.get("catalog"), narrowed(call))
 
 
-def run_id(found: Document, run: Run) -> str:
+def run_id(found: Document, run: JobRun) -> str:
     """The id of a run of a scheduled job."""
     return f"{central_id(found.id)}-run-{run.number}"
 
@@ -189,7 +189,7 @@ def store(call: Call) -> JobStore:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _job(call: Call) -> tuple[Document, Run | None]:
+def _job(call: Call) -> tuple[Document, JobRun | None]:
     given = call.parameters["job"]
     found = present(call, KIND, given)
     if found is not None and found.content.get("start") is None:
@@ -204,7 +204,7 @@ def _job(call: Call) -> tuple[Document, Run | None]:
     return found, store(call).run(found.id, int(of_schedule[2]))
 
 
-def _changeable(call: Call) -> tuple[Document, Run | None]:
+def _changeable(call: Call) -> tuple[Document, JobRun | None]:
     found, run = _job(call)
     if call.operator.catalog_id is not None and found.content.get("catalog") is None:
         raise _of_all(found)
@@ -213,7 +213,7 @@ def _changeable(call: Call) -> tuple[Document, Run | None]:
 
 def _begin(
     call: Call, found: Document, *, only_failed_of: int | None = None, only_skipped_of: int | None = None
-) -> Run:
+) -> JobRun:
     return call.platform.job_operations.begin_checked(
         call.actor, found.id, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of
     )
@@ -230,7 +230,7 @@ def _of_all(found: Document) -> PermissionDeniedError:
     )
 
 
-def _results(call: Call, run: Run, after: str) -> Iterator[DeviceResult]:
+def _results(call: Call, run: JobRun, after: str) -> Iterator[DeviceResult]:
     while page := store(call).devices.results(run.number, after=after, limit=RESULTS_PAGE):
         yield from page
         after = page[-1].device_id

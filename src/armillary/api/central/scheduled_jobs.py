@@ -15,7 +15,7 @@ from armillary.twin.author.job import next_due, parse_job
 from armillary.twin.central.id import central_id
 
 if TYPE_CHECKING:
-    from armillary.engines.jobs.store import Run
+    from armillary.engines.jobs.store import JobRun
 
 SCHEDULED_FIELDS: Final = (*FIELDS, "schedule", "enabled", "completed")
 
@@ -105,11 +105,11 @@ def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[s
     return scheduled(call, keep(call, KIND, call.parameters["job"], made, before))
 
 
-def _runs(call: Call, found: Document) -> Iterator[Run]:
+def _runs(call: Call, found: Document) -> Iterator[JobRun]:
     after = cursor(call)
     before = int(after) if after.isdecimal() and len(after) < 19 else None
     yield from store(call).runs(found.id, before=before, limit=page_size(call) + 1)
 
 
-def _run(call: Call, found: Document, run: Run) -> dict[str, Any]:
+def _run(call: Call, found: Document, run: JobRun) -> dict[str, Any]:
     return document(call, found, run, run_id(found, run))

@@ -40,7 +40,7 @@ def export_files(store: DocumentStore, kinds: Iterable[str] = APPLICATION_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ImportStep:
     """What an import does with one document: ``change`` is ``new``, ``changed``, ``same`` or ``deleted``."""
 
     kind: str
@@ -69,7 +69,7 @@ def read_files(files: Mapping[str, bytes], check: BodyCheck) -> list[Put]:
     return puts
 
 
-def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str] = ()) -> list[Step]:
+def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str] = ()) -> list[ImportStep]:
     """What an import would do, by kind and id.
 
     Args:
@@ -78,12 +78,12 @@ def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str
         replace: Kinds whose other documents are deleted.
     """
     present = {(each.kind, each.id): encode_body(each.content) for each in store.all({put.kind for put in puts})}
-    steps: list[Step] = []
+    steps: list[ImportStep] = []
     for put in puts:
         before = present.get((put.kind, put.id))
         change = "new" if before is None else "same" if before == encode_body(put.body) else "changed"
-        steps.append(Step(put.kind, put.id, change))
-    steps += [Step(each.kind, each.id, "deleted") for each in _others(store, puts, replace)]
+        steps.append(ImportStep(put.kind, put.id, change))
+    steps += [ImportStep(each.kind, each.id, "deleted") for each in _others(store, puts, replace)]
     return sorted(steps, key=lambda step: (step.kind, step.id))
 
 

@@ -66,7 +66,7 @@ CREATE TABLE secret (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
+class ExportCursor:
     """How an export is getting on.
 
     Attributes:
@@ -119,7 +119,7 @@ class DeadLetter:
     origins: Sequence[tuple[str, str]] = ()
 
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Cursor))
+_FIELDS = tuple(field.name for field in dataclasses.fields(ExportCursor))
 _COLUMNS = ", ".join(_FIELDS)
 _KEEP = (
     f"INSERT INTO cursor (export_id, {_COLUMNS}) VALUES (?, {', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
@@ -149,16 +149,18 @@ class ExportStore:
         """Close the file. May be called twice."""
         self._database.close()
 
-    def cursor(self, export_id: str) -> Cursor | None:
+    def cursor(self, export_id: str) -> ExportCursor | None:
         """How far an export is; None before it began."""
         query = f"SELECT {_COLUMNS} FROM cursor WHERE export_id = ?"  # noqa: S608 - constants
         row = self._database.read(lambda c: c.execute(query, (export_id,)).fetchone())
-        return None if row is None else Cursor(**dict(zip(_FIELDS, row, strict=True)))
+        return None if row is None else ExportCursor(**dict(zip(_FIELDS, row, strict=True)))
 
-    def keep(self, export_id: str, cursor: Cursor, dead: Sequence[DeadBatch] = (), at_ms: int = 0) -> Cursor:
+    def keep(
+        self, export_id: str, cursor: ExportCursor, dead: Sequence[DeadBatch] = (), at_ms: int = 0
+    ) -> ExportCursor:
         """Move a cursor, and keep batches that were refused for good, in one transaction; the cursor as it is kept."""
 
-        def change(connection: Connection) -> Cursor:
+        def change(connection: Connection) -> ExportCursor:
             for batch in dead:
                 kept_as = json.dumps({"records": batch.records, "origins": batch.origins})
                 connection.execute(

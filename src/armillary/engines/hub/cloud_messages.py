@@ -68,7 +68,7 @@ class QueuedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class MessageDelivery:
     """A message to send now; its delivery is counted already."""
 
     sequence: int
@@ -116,7 +116,7 @@ def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[
 
 def taken(
     device_id: str, *, after: int, now_ms: int, max_count: int, max_bytes: int
-) -> Callable[[Connection], list[Delivery]]:
+) -> Callable[[Connection], list[MessageDelivery]]:
     """The next messages to send, oldest first, each counted as delivered once more.
 
     Args:
@@ -127,7 +127,7 @@ def taken(
         max_bytes: At most so many bytes of bodies, but one message at least.
     """
 
-    def apply(connection: Connection) -> list[Delivery]:
+    def apply(connection: Connection) -> list[MessageDelivery]:
         _expire(connection, now_ms, device_id)
         for sequence, ack in connection.execute(
             "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
@@ -135,7 +135,7 @@ def taken(
             (device_id, after),
         ).fetchall():
             _settle(connection, device_id, sequence, ack, "delivery-count-exceeded", now_ms)
-        found: list[Delivery] = []
+        found: list[MessageDelivery] = []
         size = 0
         for row in connection.execute(
             "SELECT sequence, topic, body FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
@@ -145,7 +145,7 @@ def taken(
             size += len(row[2])
             if found and size > max_bytes:
                 break
-            found.append(Delivery(*row))
+            found.append(MessageDelivery(*row))
         connection.executemany(
             "UPDATE cloud_message SET deliveries = deliveries + 1 WHERE sequence = ?",
             [(each.sequence,) for each in found],

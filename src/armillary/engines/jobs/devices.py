@@ -44,7 +44,7 @@ class DeviceResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeviceOutcome:
     """What became of an attempt: an event of DEVICE_STATES, the device's status and answer, when again."""
 
     device_id: str
@@ -88,7 +88,7 @@ class RunDevices:
     def finish(
         self,
         number: int,
-        outcomes: Sequence[Outcome],
+        outcomes: Sequence[DeviceOutcome],
         now_ms: int,
         *,
         was: Literal[DeviceState.RUNNING, DeviceState.WAITING] = DeviceState.RUNNING,

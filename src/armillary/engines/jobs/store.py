@@ -25,7 +25,7 @@ MAX_RUNS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class JobRun:
     """One run of a job.
 
     Attributes:
@@ -82,7 +82,7 @@ class JobStore:
 
     # Reading ------------------------------------------------------------------------------------------------
 
-    def run(self, job_id: str, number: int) -> Run:
+    def run(self, job_id: str, number: int) -> JobRun:
         """A run of a job.
 
         Raises:
@@ -95,12 +95,12 @@ class JobStore:
             )
         return found[0]
 
-    def runs(self, job_id: str, *, before: int | None = None, limit: int = MAX_RUNS) -> list[Run]:
+    def runs(self, job_id: str, *, before: int | None = None, limit: int = MAX_RUNS) -> list[JobRun]:
         """Runs of a job, newest first."""
         where = "WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
         return self._database.read(lambda c: _runs(c, where, (job_id, before or 2**62, limit)))
 
-    def under_way(self) -> list[Run]:
+    def under_way(self) -> list[JobRun]:
         """Runs that have not ended."""
         return self._database.read(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
 
@@ -205,14 +205,14 @@ def _forget_old(connection: Connection, job_id: str) -> None:
         connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", old)  # noqa: S608 - constants
 
 
-def _runs(connection: Connection, where: str, values: tuple[object, ...]) -> list[Run]:
+def _runs(connection: Connection, where: str, values: tuple[object, ...]) -> list[JobRun]:
     return [
         _as_run(row, device_counts(connection, row[0])) for row in connection.execute(_RUN + where, values).fetchall()
     ]
 
 
-def _as_run(row: Sequence[Any], counts: Mapping[DeviceState, int]) -> Run:
+def _as_run(row: Sequence[Any], counts: Mapping[DeviceState, int]) -> JobRun:
     number, job_id, definition, catalog, state, begun_by, due, started_ms, ended_ms = row
-    return Run(
+    return JobRun(
         number, job_id, json.loads(definition), catalog, RunState(state), begun_by, due, started_ms, ended_ms, counts
     )

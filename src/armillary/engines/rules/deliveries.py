@@ -10,7 +10,7 @@ from typing import Any
 from armillary.engines.database.port import Connection
 from armillary.engines.database.transactions import Transactions
 from armillary.engines.rules import rows, shares
-from armillary.engines.rules.rows import Alert, Delivery
+from armillary.engines.rules.rows import Alert, RuleDelivery
 
 _DELIVERY = (
     "number, id, catalog, action, kind, target, options, state, due_ms, attempts, changed_ms, error, owner, rule_id"
@@ -27,7 +27,9 @@ class Deliveries:
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
-    def due(self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()) -> list[Delivery]:
+    def due(
+        self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()
+    ) -> list[RuleDelivery]:
         """Deliveries whose time has come, oldest first; ``without`` those to some targets and those of some owners."""
         where = (
             f"state = 'waiting' AND due_ms <= ? AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
@@ -42,11 +44,11 @@ class Deliveries:
         found = self._database.read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
         return None if found is None else int(found)
 
-    def of(self, alert: Alert) -> list[Delivery]:
+    def of(self, alert: Alert) -> list[RuleDelivery]:
         """What was done about an alert, or is to be."""
         return self._read("alert = ? ORDER BY number", (alert.number,))
 
-    def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[Delivery]:
+    def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[RuleDelivery]:
         """Dead letters (of a catalog), newest first."""
         where = "state = 'dead' AND catalog = coalesce(?, catalog) AND number < ? ORDER BY number DESC LIMIT ?"
         return self._read(where, (catalog, 2**62 if before is None else before, limit))
@@ -55,7 +57,7 @@ class Deliveries:
         """How many deliveries wait and are dead, and who has no room for more; see :func:`shares.counts`."""
         return self._database.read(shares.counts)
 
-    def alert_of(self, delivery: Delivery) -> Alert:
+    def alert_of(self, delivery: RuleDelivery) -> Alert:
         """The alert that a delivery is of."""
 
         def query(connection: Connection) -> Alert:
@@ -67,7 +69,7 @@ class Deliveries:
 
         return self._database.read(query)
 
-    def _read(self, where: str, values: tuple[object, ...]) -> list[Delivery]:
+    def _read(self, where: str, values: tuple[object, ...]) -> list[RuleDelivery]:
         query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - this file's own conditions
         return self._database.read(lambda c: [_delivery(row) for row in c.execute(query, values)])
 
@@ -77,5 +79,5 @@ def _none_of(column: str, values: Sequence[str]) -> str:
     return f"{column} NOT IN ({marks})"
 
 
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(**{**dict(zip(_DELIVERY.split(", "), row, strict=True)), "options": json.loads(row[6])})
+def _delivery(row: Sequence[Any]) -> RuleDelivery:
+    return RuleDelivery(**{**dict(zip(_DELIVERY.split(", "), row, strict=True)), "options": json.loads(row[6])})

@@ -64,7 +64,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class RuleDelivery:
     """One action of a firing.
 
     Attributes:
@@ -110,7 +110,7 @@ class Fired:
     """An alert and what is to be done about it."""
 
     alert: Alert
-    deliveries: Sequence[Delivery]
+    deliveries: Sequence[RuleDelivery]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def _keep_firing(connection: Connection, fired: Fired, room: Room) -> int:
     return died
 
 
-def tried(delivery: Delivery, *, state: str, due_ms: int, now_ms: int, error: str = "") -> Change:
+def tried(delivery: RuleDelivery, *, state: str, due_ms: int, now_ms: int, error: str = "") -> Change:
     """The change that notes the outcome of an attempt."""
 
     def apply(connection: Connection) -> None:

@@ -22,7 +22,7 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, environment
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.starting import launch
 from armillary.engines.sandbox.within.image_root import give_tree, share_tree_with_group
 from armillary.engines.sandbox.within.self_test import judge_all, observe
@@ -92,7 +92,7 @@ class LinuxSandbox:
             each.name == NOT_LOADED and each.enforced for each in self._report.mechanisms
         )
 
-    def plan(self, launch_: Launch, tree: ImageTree) -> Plan:
+    def plan(self, launch_: Launch, tree: ImageTree) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         folders = Folders(
@@ -108,7 +108,7 @@ class LinuxSandbox:
             user_namespace=None if self.own_user else confine.application_user(launch_.manifest.component_id),
         )
         policy = confine.filter_policy(launch_.grant, namespaces=True)
-        return Plan(
+        return StartPlan(
             command=(self.bubblewrap, *arguments),
             interpreter=runtime.interpreter,
             configuration=self._configuration(launch_, runtime, tree, folders),

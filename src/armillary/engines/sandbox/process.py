@@ -14,7 +14,7 @@ import structlog
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, environment
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.starting import launch
 
 NOT_ENFORCED = "a plain process: nothing is enforced"
@@ -46,7 +46,7 @@ class ProcessSandbox:
         root = launch_.image_root.resolve()
         temporary = tempfile.mkdtemp(prefix="armillary-app-")
         runtime = host.runtime()
-        plan = Plan(
+        plan = StartPlan(
             command=(),
             interpreter=runtime.interpreter,
             configuration={

@@ -25,7 +25,7 @@ from armillary.engines.sandbox.network.outside import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, environment
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.starting import launch
 from armillary.engines.sandbox.within.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
 from armillary.errors import SandboxUnavailableError
@@ -99,11 +99,11 @@ class ReducedSandbox:
         temporary = tempfile.mkdtemp(prefix="armillary-app-")
         return await launch(self.plan(launch_, abi, temporary), on_event)
 
-    def plan(self, launch_: Launch, abi: int, temporary: str) -> Plan:
+    def plan(self, launch_: Launch, abi: int, temporary: str) -> StartPlan:
         """How an application is started."""
         runtime = host.runtime()
         policy = confine.filter_policy(launch_.grant, namespaces=False)
-        return Plan(
+        return StartPlan(
             command=(),
             interpreter=runtime.interpreter,
             configuration=self._configuration(launch_, abi, temporary),

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.engines.series.reads import Reads, typed
-from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
+from armillary.engines.series.values.chunks import Points, SeriesKey, ValueKind
 from armillary.errors import InvalidArgumentError, ParquetMissingError
 from armillary.wire.export.csv_table import FORMULA_STARTS
 from armillary.wire.hub.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value
@@ -98,7 +98,7 @@ def time_text(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
 
 
-def _csv_part(device_id: str, metric: str, kind: Kind, points: Points) -> bytes:
+def _csv_part(device_id: str, metric: str, kind: ValueKind, points: Points) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     name, marks, shielded = kind.name.lower(), points.marks, _shielded(metric)
@@ -113,10 +113,10 @@ def _shielded(text: str) -> str:
     return "'" + text if text.startswith(("'", *FORMULA_STARTS)) else text
 
 
-_TEXTS: Mapping[Kind, Callable[[Any], Iterable[str]]] = {
-    Kind.NUMBER: lambda values: map(repr, values),
-    Kind.BOOLEAN: lambda values: ("true" if value else "false" for value in values),
-    Kind.TEXT: lambda values: map(_shielded, values),
+_TEXTS: Mapping[ValueKind, Callable[[Any], Iterable[str]]] = {
+    ValueKind.NUMBER: lambda values: map(repr, values),
+    ValueKind.BOOLEAN: lambda values: ("true" if value else "false" for value in values),
+    ValueKind.TEXT: lambda values: map(_shielded, values),
 }
 
 
@@ -225,7 +225,7 @@ def _parquet_parts(
     yield sink.taken()
 
 
-def _extend(columns: list[list[Any]], device_id: str, metric: str, kind: Kind, points: Points) -> None:
+def _extend(columns: list[list[Any]], device_id: str, metric: str, kind: ValueKind, points: Points) -> None:
     count = len(points)
     nothing = [None] * count
     values = list(typed(points.values, kind))
@@ -233,7 +233,7 @@ def _extend(columns: list[list[Any]], device_id: str, metric: str, kind: Kind, p
     columns[1] += [metric] * count
     columns[2] += points.times
     columns[3] += [kind.name.lower()] * count
-    for place, of in enumerate((Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT), 4):
+    for place, of in enumerate((ValueKind.NUMBER, ValueKind.BOOLEAN, ValueKind.TEXT), 4):
         columns[place] += values if kind is of else nothing
     marks = points.marks
     columns[7] += [f"{marks[n]:016x}" if n in marks else None for n in range(count)] if marks else nothing

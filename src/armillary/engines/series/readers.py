@@ -13,7 +13,7 @@ from armillary.engines.database.port import Connection
 from armillary.engines.database.transactions import transaction
 from armillary.engines.series.log.generation import Last
 from armillary.engines.series.log.tail import Tail
-from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
+from armillary.engines.series.values.chunks import Points, SeriesKey, ValueKind
 from armillary.engines.series.values.hours import Shelf
 from armillary.wire.hub.telemetry import Value
 
@@ -102,10 +102,10 @@ def flushed_upto(connection: Connection) -> int:
 def stored_value(row: Sequence[object]) -> tuple[int, Value]:
     """Time and value of a row of ``latest``: time, kind, value."""
     at_ms, kind, value = cast("tuple[int, int, object]", row)
-    if kind == Kind.TEXT:
+    if kind == ValueKind.TEXT:
         return at_ms, value  # type: ignore[return-value]  # STRICT table
     number = float(value)  # type: ignore[arg-type]  # PostgreSQL's column is of texts: engines/series/database/schema.py
-    return at_ms, bool(number) if kind == Kind.BOOLEAN else number
+    return at_ms, bool(number) if kind == ValueKind.BOOLEAN else number
 
 
 def newer_value(stored: tuple[int, Value] | None, fresh: Last | None) -> tuple[int, Value] | None:

@@ -16,7 +16,7 @@ from armillary.engines.hub.twins import read_twin
 from armillary.engines.series.fleet_reads import FleetReads
 from armillary.engines.series.log.blocks import Message, iterate_block
 from armillary.engines.series.readers import Readers, flushed_upto, newer_value, stored_value
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey
+from armillary.engines.series.values.chunks import HOUR_MS, Points, SeriesKey, ValueKind
 from armillary.engines.series.values.hours import between
 from armillary.engines.series.values.query import Range, check_range, read_range
 from armillary.engines.series.values.rollups import hour_of
@@ -122,7 +122,7 @@ class Reads:
         """
         check_range(start_ms, end_ms, max_points)
         kinds = self._kinds(device_id, metric)
-        key = kinds.get(Kind.NUMBER) or kinds.get(Kind.BOOLEAN)
+        key = kinds.get(ValueKind.NUMBER) or kinds.get(ValueKind.BOOLEAN)
         if key is None:
             raise _not_found(device_id, metric, "numbers")
         with self._readers.snapshot((key,)) as (shelf, tail):
@@ -137,7 +137,7 @@ class Reads:
             DataFolderError: damaged.
         """
         check_range(start_ms, end_ms, limit)
-        key = self._kinds(device_id, metric).get(Kind.TEXT)
+        key = self._kinds(device_id, metric).get(ValueKind.TEXT)
         if key is None:
             raise _not_found(device_id, metric, "texts")
         found: list[tuple[int, str]] = []
@@ -219,7 +219,7 @@ class Reads:
         row = self.device(device_id)
         return 0 if row is None else row.number
 
-    def _kinds(self, device_id: str, metric: str) -> dict[Kind, SeriesKey]:
+    def _kinds(self, device_id: str, metric: str) -> dict[ValueKind, SeriesKey]:
         found = self.tail.index.series_of(self._number(device_id)).get(metric, {})
         return {kind: self.tail.index.key(number) for kind, number in found.items()}
 
@@ -237,9 +237,9 @@ class Reads:
         return DeviceRow(row.number, row.device_id, row.inboxes, row.last_seen_ms, count, last.at_ms, last.reason)
 
 
-def typed(values: Sequence[float] | Sequence[str], kind: Kind) -> Sequence[Value]:
+def typed(values: Sequence[float] | Sequence[str], kind: ValueKind) -> Sequence[Value]:
     """Values as they were sent: truth values are stored as 0 and 1."""
-    return [bool(value) for value in values] if kind is Kind.BOOLEAN else values
+    return [bool(value) for value in values] if kind is ValueKind.BOOLEAN else values
 
 
 def _not_found(device_id: str, metric: str, what: str) -> NotFoundError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from armillary.engines.database.port import Connection
 from armillary.engines.series.log.flush import write_latest, write_names, write_points
 from armillary.engines.series.log.tail import Tail
-from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
+from armillary.engines.series.values.chunks import Points, SeriesKey, ValueKind
 from armillary.engines.series.writer import Change, Writer
 from armillary.wire.hub.telemetry import Value
 
@@ -69,7 +69,7 @@ class Restoring:
 
         def apply(connection: Connection) -> None:
             self._writer.check_room()
-            gathered: dict[int, dict[tuple[str, Kind], Points]] = {}
+            gathered: dict[int, dict[tuple[str, ValueKind], Points]] = {}
             for row in rows:
                 points = gathered.setdefault(row.device, {}).setdefault(
                     (row.metric, _kind_of(row.value)), Points([], [])
@@ -92,21 +92,21 @@ class Restoring:
         return apply
 
 
-def _kind_of(value: Value) -> Kind:
+def _kind_of(value: Value) -> ValueKind:
     """What a value is."""
     if isinstance(value, str):
-        return Kind.TEXT
-    return Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER
+        return ValueKind.TEXT
+    return ValueKind.BOOLEAN if isinstance(value, bool) else ValueKind.NUMBER
 
 
-def _as_points(points: Points, kind: Kind) -> Points:
+def _as_points(points: Points, kind: ValueKind) -> Points:
     """Points whose values are in the column that their kind has."""
-    if kind is Kind.TEXT:
+    if kind is ValueKind.TEXT:
         return points
     return Points(points.times, array("d", points.values), points.marks)  # type: ignore[arg-type]  # numbers
 
 
-def _latest(kind: Kind, points: Points) -> tuple[int, int, Value]:
+def _latest(kind: ValueKind, points: Points) -> tuple[int, int, Value]:
     at = max(range(len(points)), key=lambda index: (points.times[index], index))
     value = points.values[at]
-    return points.times[at], 0, bool(value) if kind is Kind.BOOLEAN else value
+    return points.times[at], 0, bool(value) if kind is ValueKind.BOOLEAN else value

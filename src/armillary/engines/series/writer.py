@@ -15,11 +15,11 @@ from armillary.engines.database.group_commit import Rejected
 from armillary.engines.database.port import Connection
 from armillary.engines.database.transactions import explained, transaction
 from armillary.engines.series.database.port import SeriesStorage
-from armillary.engines.series.log.blocks import Block, Run, encode_block
+from armillary.engines.series.log.blocks import Block, PacketRun, encode_block
 from armillary.errors import DatabaseUnavailableError, DiskReserveError
 
 Change = Callable[[Connection], Any]
-Item = Run | Change
+Item = PacketRun | Change
 
 
 class Writer:
@@ -68,7 +68,7 @@ class Writer:
         self._storage.check_room(self._reserve_bytes)
 
     def _commit(self, items: Sequence[Item]) -> Sequence[Any]:
-        runs = [item for item in items if isinstance(item, Run)]
+        runs = [item for item in items if isinstance(item, PacketRun)]
         refused: Rejected | None = None
         if runs:
             try:
@@ -94,7 +94,7 @@ class Writer:
                 outcomes = [block] * len(items)
             else:
                 kept = refused or block
-                outcomes = [kept if isinstance(item, Run) else self._apply(item) for item in items]
+                outcomes = [kept if isinstance(item, PacketRun) else self._apply(item) for item in items]
         if block is not None:
             self._next_seq += 1
         self.is_cut_off = False

@@ -23,7 +23,7 @@ import structlog
 
 from armillary.engines.database.group_commit import Rejected
 from armillary.engines.hub import cloud_messages as queue
-from armillary.engines.hub.cloud_messages import Delivery
+from armillary.engines.hub.cloud_messages import MessageDelivery
 from armillary.errors import RateLimitedError
 from armillary.wire.hub.topics import Inbox
 from armillary.wire.mqtt.packet import Publish
@@ -139,7 +139,9 @@ class CloudMessages:
         if window is not None:
             self._fetch(connection, window)
 
-    def _fetched(self, connection: DeviceConnection, window: _Window, outcome: list[Delivery] | Rejected) -> None:
+    def _fetched(
+        self, connection: DeviceConnection, window: _Window, outcome: list[MessageDelivery] | Rejected
+    ) -> None:
         window.fetching = False
         if isinstance(outcome, Rejected):
             _log.error("hub.cloud-messages-not-read", device=connection.device_id[:16], why=str(outcome.error))
@@ -151,7 +153,7 @@ class CloudMessages:
         if window.again or (outcome and not window.unacknowledged):
             self._fetch(connection, window)
 
-    def _send(self, connection: DeviceConnection, window: _Window, delivery: Delivery) -> None:
+    def _send(self, connection: DeviceConnection, window: _Window, delivery: MessageDelivery) -> None:
         self._counters.cloud_messages_sent += 1
         window.sent = delivery.sequence
         if connection.inboxes & Inbox.DEVICEBOUND_ONCE:  # subscribed with QoS 0: sent is all that can be known

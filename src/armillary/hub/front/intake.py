@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from armillary.engines.database.group_commit import LoopSink, Rejected
-from armillary.engines.series.log.blocks import Block, Run
+from armillary.engines.series.log.blocks import Block, PacketRun
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.writer import Change
 from armillary.errors import RateLimitedError
@@ -78,7 +78,7 @@ class Intake:
         counters = self._counters
         counters.messages_received += run.count
         counters.bytes_received += len(run.data)
-        item = Run(
+        item = PacketRun(
             connection.level,
             connection.number,
             int(self._clock() * 1000),
@@ -101,7 +101,7 @@ class Intake:
             properties=tuple(pair for pair in will.properties if pair[0] is not Property.WILL_DELAY_INTERVAL),
         )
         data = encode_packet(packet, level=connection.level)
-        run = Run(connection.level, connection.number, self.now_ms(), data, 1, (connection, b""))
+        run = PacketRun(connection.level, connection.number, self.now_ms(), data, 1, (connection, b""))
         connection.in_flight += 1
         with contextlib.suppress(RateLimitedError):  # as lost as the device itself
             self._store.commits.post(run, self._runs)
@@ -154,7 +154,7 @@ class Intake:
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _kept(self, items: list[Run], outcomes: list[Block | Rejected]) -> None:
+    def _kept(self, items: list[PacketRun], outcomes: list[Block | Rejected]) -> None:
         """A batch is in the log, or was refused by the disk: acknowledge, or close without."""
         self.runs_under_way -= len(items)
         acknowledgements: dict[DeviceConnection, list[bytes]] = {}

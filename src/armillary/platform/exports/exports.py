@@ -30,7 +30,7 @@ import structlog
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import DocumentStore
-from armillary.engines.exports.store import Cursor, DeadBatch, ExportStore
+from armillary.engines.exports.store import DeadBatch, ExportCursor, ExportStore
 from armillary.engines.threads import in_thread
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.groups import Groups
@@ -95,7 +95,7 @@ class ExportStatus:
         why: Why it is stopped or waits.
     """
 
-    cursor: Cursor | None
+    cursor: ExportCursor | None
     newest: int
     behind: int
     state: str
@@ -366,12 +366,12 @@ class Exports:
         self._counters.export_dead += _count(failed + refused)
         return 0.0
 
-    def _cursor(self, export_id: str, export: DataExport) -> Cursor:
+    def _cursor(self, export_id: str, export: DataExport) -> ExportCursor:
         cursor = self.store.cursor(export_id)
         if cursor is None:
             self._sources.begin(export.source)
             seq = (self._sources.beginning if export.from_beginning else self._sources.newest)(export.source)
-            cursor = self.store.keep(export_id, Cursor(seq=seq))
+            cursor = self.store.keep(export_id, ExportCursor(seq=seq))
         return cursor
 
     def _chosen(

@@ -28,8 +28,8 @@ import structlog
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document, not_found
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
-from armillary.engines.jobs.devices import DeviceResult, Outcome
-from armillary.engines.jobs.store import JobStore, Run
+from armillary.engines.jobs.devices import DeviceOutcome, DeviceResult
+from armillary.engines.jobs.store import JobRun, JobStore
 from armillary.engines.threads import in_thread
 from armillary.errors import (
     ArmillaryError,
@@ -131,7 +131,7 @@ class Jobs:
         only_failed_of: int | None = None,
         only_skipped_of: int | None = None,
         within: str | None = None,
-    ) -> Run:
+    ) -> JobRun:
         """Begin a run of a job.
 
         Args:
@@ -182,7 +182,7 @@ class Jobs:
         self.wake()
         return self.store.run(job_id, number)
 
-    def cancel(self, job_id: str, number: int) -> Run:
+    def cancel(self, job_id: str, number: int) -> JobRun:
         """End a run: no other device begins; those under way still get their result.
 
         Raises:
@@ -297,7 +297,7 @@ class Jobs:
             _log.error("hub.job-not-begun", job=document.id, why=error.message)
         return LOOK_EVERY_S
 
-    def _unfinished(self) -> list[Run]:
+    def _unfinished(self) -> list[JobRun]:
         return self.store.under_way() if self._store.exists else []
 
     def _of_run(self, job_id: str, number: int, state: DeviceState) -> list[str]:
@@ -307,19 +307,19 @@ class Jobs:
             after = found[-1]
         return found
 
-    def _drive_soon(self, run: Run) -> None:
+    def _drive_soon(self, run: JobRun) -> None:
         woken = asyncio.Event()
         task = asyncio.get_running_loop().create_task(self._drive(run, woken), name=f"hub-job-run-{run.number}")
         self._runs[run.number] = (task, woken)
         task.add_done_callback(lambda _: self._driven(run))
 
-    def _driven(self, run: Run) -> None:
+    def _driven(self, run: JobRun) -> None:
         self._runs.pop(run.number, None)
         self._woken.set()
 
-    async def _drive(self, run: Run, woken: asyncio.Event) -> None:
+    async def _drive(self, run: JobRun, woken: asyncio.Event) -> None:
         """Everything of one run, to its end."""
-        active: set[asyncio.Task[Outcome]] = set()
+        active: set[asyncio.Task[DeviceOutcome]] = set()
         try:
             job = parse_job(run.definition)
             # Nobody else acts for this run: what is running was begun by somebody who was stopped.
@@ -351,7 +351,7 @@ class Jobs:
             for task in active:
                 task.cancel()
 
-    def _look_at_waiting(self, run: Run, job: Job) -> int:
+    def _look_at_waiting(self, run: JobRun, job: Job) -> int:
         """Write down what became of devices that are waited for; how many were looked at."""
         after, looked = "", 0
         while page := self.store.devices.results(
@@ -363,17 +363,17 @@ class Jobs:
                 self.store.devices.finish(run.number, outcomes, self._now_ms(), was=DeviceState.WAITING)
         return looked
 
-    async def _end(self, run: Run, event: str) -> None:
+    async def _end(self, run: JobRun, event: str) -> None:
         with contextlib.suppress(ConflictError):  # somebody cancelled it meanwhile
             await in_thread(lambda: self.store.end(run.number, event, self._now_ms()))
 
-    async def _begin_actions(self, run: Run, job: Job, count: int) -> set[asyncio.Task[Outcome]]:
+    async def _begin_actions(self, run: JobRun, job: Job, count: int) -> set[asyncio.Task[DeviceOutcome]]:
         """Mark devices as running, durably, then begin."""
         started = await in_thread(lambda: self.store.devices.start(run.number, count, self._now_ms()))
         ids = [each.device_id for each in started]
         known = await in_thread(lambda: self._directory.of(ids))
         loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[Outcome]] = set()
+        tasks: set[asyncio.Task[DeviceOutcome]] = set()
         for each in started:
             fields = known.get(each.device_id)
             owner = None if fields is None else str(fields.get("catalog") or "")
@@ -383,12 +383,12 @@ class Jobs:
 
     async def _next(
         self,
-        run: Run,
-        active: set[asyncio.Task[Outcome]],
+        run: JobRun,
+        active: set[asyncio.Task[DeviceOutcome]],
         woken: asyncio.Event,
         wake_ms: int | None,
         pause: float | None,
-    ) -> set[asyncio.Task[Outcome]]:
+    ) -> set[asyncio.Task[DeviceOutcome]]:
         """Wait for a result, a call or a time; results are written down. Returns what is still under way."""
         waiting = asyncio.ensure_future(woken.wait())
         timeout = None if wake_ms is None else max(0.0, (wake_ms - self._now_ms()) / 1000)
@@ -403,7 +403,7 @@ class Jobs:
             await in_thread(lambda: self.store.devices.finish(run.number, outcomes, self._now_ms()))
         return active - done
 
-    async def _act(self, job: Job, device: DeviceResult, owner: str | None) -> Outcome:
+    async def _act(self, job: Job, device: DeviceResult, owner: str | None) -> DeviceOutcome:
         async with self._places:
             self._under_way += 1
             try:
@@ -417,21 +417,21 @@ class Jobs:
                     except (DeviceOfflineError, DeviceTimeoutError) as error:
                         return self._failure(job, device, error)
                     except ArmillaryError as error:  # no use in trying it again
-                        return Outcome(device.device_id, "failed", answer=f"{error.code}: {error.message}")
+                        return DeviceOutcome(device.device_id, "failed", answer=f"{error.code}: {error.message}")
                     except Exception as fault:  # noqa: BLE001 - the outermost loop of an action: noted as its result
                         _log.exception("hub.job-action-fault", device=device.device_id[:16])
                         why = f"a fault of this program ({type(fault).__name__})"
-                        return Outcome(device.device_id, "failed", answer=why)
+                        return DeviceOutcome(device.device_id, "failed", answer=why)
                 raise AssertionError("the last try has returned")
             finally:
                 self._under_way -= 1
 
-    def _failure(self, job: Job, device: DeviceResult, error: ArmillaryError) -> Outcome:
+    def _failure(self, job: Job, device: DeviceResult, error: ArmillaryError) -> DeviceOutcome:
         event = after_failure(job, device.attempts + 1)
         due_ms = self._now_ms() + job.retry_after_s * 1000
-        return Outcome(device.device_id, event, answer=f"{error.code}: {error.message}", due_ms=due_ms)
+        return DeviceOutcome(device.device_id, event, answer=f"{error.code}: {error.message}", due_ms=due_ms)
 
-    async def _once(self, job: Job, device_id: str, owner: str | None) -> Outcome:
+    async def _once(self, job: Job, device_id: str, owner: str | None) -> DeviceOutcome:
         action = job.action
         if action.kind is ActionKind.UPDATE:
             return await in_thread(lambda: self._updates.begin(job, device_id, owner))
@@ -441,12 +441,12 @@ class Jobs:
             )
             answer = json.dumps(result.payload)
             event = "done" if 200 <= result.status < 300 else "failed"
-            return Outcome(device_id, event, result.status, answer)
+            return DeviceOutcome(device_id, event, result.status, answer)
         if action.kind is ActionKind.SET_PROPERTY:
             twin = await asyncio.wrap_future(self._devices.twins.submit_desired(device_id, dict(action.properties)))
-            return Outcome(device_id, "done", answer=json.dumps({"desired_version": twin.desired.version}))
+            return DeviceOutcome(device_id, "done", answer=json.dumps({"desired_version": twin.desired.version}))
         version = await in_thread(lambda: self._set_cloud(device_id, job))
-        return Outcome(device_id, "done", answer=json.dumps({"document_version": version}))
+        return DeviceOutcome(device_id, "done", answer=json.dumps({"document_version": version}))
 
     def _set_cloud(self, device_id: str, job: Job) -> int:
         by = f"job {job.name}"
@@ -464,5 +464,5 @@ class Jobs:
         raise RateLimitedError(f"device {device_id[:16]}...: others change it all the time", retry_after_s=1)
 
 
-async def _gone(device_id: str) -> Outcome:
-    return Outcome(device_id, "gone", answer="the device is no longer the catalog's")
+async def _gone(device_id: str) -> DeviceOutcome:
+    return DeviceOutcome(device_id, "gone", answer="the device is no longer the catalog's")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from armillary.engines.documents.document import Document, check_match
-from armillary.engines.jobs.store import Run
+from armillary.engines.jobs.store import JobRun
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments
@@ -58,7 +58,7 @@ class JobOperations:
         self._jobs.forget(job_id)
         return self._documents.delete(actor, KIND, job_id, catalog, if_match, force=force)
 
-    def begin(self, actor: Operator, job_id: str, catalog: str | None, *, only_failed: bool = False) -> Run:
+    def begin(self, actor: Operator, job_id: str, catalog: str | None, *, only_failed: bool = False) -> JobRun:
         """Begin a run now, over the whole group or over the devices that failed in the newest run.
 
         Raises:
@@ -84,7 +84,7 @@ class JobOperations:
         only_failed_of: int | None = None,
         only_skipped_of: int | None = None,
         said: Mapping[str, str] | None = None,
-    ) -> Run:
+    ) -> JobRun:
         """Begin a run of a job that the caller has looked at; ``said`` is added to the audit log's line."""
         by = actor.name
         run = self._jobs.begin(job_id, by=by, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of)
@@ -92,24 +92,24 @@ class JobOperations:
         self._audit(actor.name, "job.run", job_id, detail)
         return run
 
-    def cancel(self, actor: Operator, job_id: str, number: int, catalog: str | None) -> Run:
+    def cancel(self, actor: Operator, job_id: str, number: int, catalog: str | None) -> JobRun:
         """End a run: no other device begins; those under way still get their result."""
         self._check_owned(job_id, catalog)
         run = self._jobs.cancel(job_id, number)
         self._audit(actor.name, "job.cancel", job_id, {"run": number})
         return run
 
-    def runs(self, job_id: str, catalog: str | None, *, before: int | None, limit: int) -> list[Run]:
+    def runs(self, job_id: str, catalog: str | None, *, before: int | None, limit: int) -> list[JobRun]:
         """Runs of a job, newest first."""
         self.check_shown(job_id, catalog)
         return self._jobs.store.runs(job_id, before=before, limit=limit)
 
-    def run(self, job_id: str, number: int, catalog: str | None) -> Run:
+    def run(self, job_id: str, number: int, catalog: str | None) -> JobRun:
         """One run."""
         self.check_shown(job_id, catalog)
         return self._jobs.store.run(job_id, number)
 
-    def newest(self, job_id: str, owner: str | None, catalog: str | None) -> Run | None:
+    def newest(self, job_id: str, owner: str | None, catalog: str | None) -> JobRun | None:
         """The newest run of a job of ``owner``; None before the first, and for who may not see it."""
         if catalog is not None and owner is None:
             return None

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from armillary.engines.jobs.devices import DeviceResult, Outcome
+from armillary.engines.jobs.devices import DeviceOutcome, DeviceResult
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.platform.ports import Directory, Twins, Updates
 from armillary.twin.author.job import UPDATE_PROPERTY, Job, JobAction, UpdateStatus
@@ -55,7 +55,7 @@ class JobUpdates:
         self._updates = updates
         self._now_ms = now_ms
 
-    def begin(self, job: Job, device_id: str, catalog: str | None) -> Outcome:
+    def begin(self, job: Job, device_id: str, catalog: str | None) -> DeviceOutcome:
         """Tell a device to update itself.
 
         Raises:
@@ -72,16 +72,16 @@ class JobUpdates:
             twin = self._twins.submit_desired(device_id, wish).result()
             told = _Told(catalog, desired_version=twin.desired.version)
         over_ms = self._now_ms() + action.timeout_s * 1000
-        return Outcome(device_id, "wait", answer=json.dumps(asdict(told)), due_ms=over_ms)
+        return DeviceOutcome(device_id, "wait", answer=json.dumps(asdict(told)), due_ms=over_ms)
 
-    def look(self, job: Job, devices: Sequence[DeviceResult]) -> list[Outcome]:
+    def look(self, job: Job, devices: Sequence[DeviceResult]) -> list[DeviceOutcome]:
         """What became of devices that are waited for; those of which nothing is known yet are left out."""
         told = {each.device_id: _Told(**json.loads(each.answer)) for each in devices}
         standings = self._by_group(job.action, told) if job.action.device_group else self._by_package(job.action, told)
         # Whose they are is read last: of a device that goes away meanwhile the standing may say that it has failed.
         owners = self._directory.of([*told])
         stay = {name for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
-        now_ms, found = self._now_ms(), list[Outcome]()
+        now_ms, found = self._now_ms(), list[DeviceOutcome]()
         for each in devices:
             standing = standings.get(each.device_id, UpdateStatus(None))
             if each.device_id not in stay:
@@ -89,7 +89,7 @@ class JobUpdates:
             elif standing.event is None and now_ms >= each.due_ms:
                 standing = UpdateStatus("failed", f"it did not report the update within {job.action.timeout_s} s")
             if standing.event is not None:
-                found.append(Outcome(each.device_id, standing.event, answer=standing.said[:MAX_WHY_CHARACTERS]))
+                found.append(DeviceOutcome(each.device_id, standing.event, answer=standing.said[:MAX_WHY_CHARACTERS]))
         return found
 
     def _by_group(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:

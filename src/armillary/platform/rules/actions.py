@@ -28,7 +28,7 @@ import structlog
 
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.rules import rows
-from armillary.engines.rules.rows import Alert, Delivery
+from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import (
     ArmillaryError,
@@ -98,10 +98,10 @@ class ActionSettings:
     audit: Audit | None = None
 
 
-def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[Delivery]:
+def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[RuleDelivery]:
     """What is to be done about a firing, in the room of an owner."""
     return [
-        Delivery(
+        RuleDelivery(
             id=f"{alert.id}.{number}",
             catalog=alert.catalog,
             action=each.name,
@@ -164,7 +164,7 @@ class RuleActions:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
-        self._under_way: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._under_way: dict[str, tuple[RuleDelivery, asyncio.Task[None]]] = {}
         self._over: set[str] = set()  # since the last look began: what it read may be older than their outcome
         self._paused: dict[str, float] = {}  # target -> until, monotonic
         self._failures: Counter[str] = Counter()  # of a target, one after the other
@@ -249,7 +249,7 @@ class RuleActions:
         busy = Counter(each.owner for each, _ in self._under_way.values())
         return [one for one, count in busy.items() if count >= MAX_ATTEMPTS_OF_OWNER]
 
-    def _begin(self, delivery: Delivery) -> bool:
+    def _begin(self, delivery: RuleDelivery) -> bool:
         """Begin an attempt, if there is room for it; whether it was begun."""
         if len(self._under_way) >= MAX_ATTEMPTS_AT_ONCE or delivery.id in self._under_way or delivery.id in self._over:
             return False
@@ -259,7 +259,7 @@ class RuleActions:
         self._under_way[delivery.id] = (delivery, task)
         return True
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: RuleDelivery) -> None:
         state, error, wait_s = "done", "", 0.0
         try:
             alert = await asyncio.to_thread(self._store.get().deliveries.alert_of, delivery)
@@ -278,7 +278,7 @@ class RuleActions:
             self._over.add(delivery.id)
             self.wake()
 
-    async def _note(self, delivery: Delivery, state: str, error: str, wait_s: float) -> None:
+    async def _note(self, delivery: RuleDelivery, state: str, error: str, wait_s: float) -> None:
         """Write the outcome down; a disk that takes nothing has it tried again."""
         now_ms, due_ms = self._now_ms(), 0
         if state == "waiting" and delivery.attempts + 1 >= MAX_ATTEMPTS:
@@ -308,14 +308,14 @@ class RuleActions:
 
     # Kinds --------------------------------------------------------------------------------------------------
 
-    async def _make(self, delivery: Delivery, alert: Alert) -> str:
+    async def _make(self, delivery: RuleDelivery, alert: Alert) -> str:
         """One attempt; a remark on a success, usually empty.
 
         Raises:
             NotNowError: later, perhaps.
             NeverError: not at all.
         """
-        kinds: Mapping[str, Callable[[Delivery, Alert], Awaitable[str]]] = {
+        kinds: Mapping[str, Callable[[RuleDelivery, Alert], Awaitable[str]]] = {
             "email": self._email,
             "webhook": self._webhook,
             "command": self._command,
@@ -324,7 +324,7 @@ class RuleActions:
         }
         return await kinds[delivery.kind](delivery, alert)
 
-    async def _email(self, delivery: Delivery, alert: Alert) -> str:
+    async def _email(self, delivery: RuleDelivery, alert: Alert) -> str:
         import smtplib  # noqa: PLC0415 - only with e-mails
 
         said = await asyncio.to_thread(self._naming.summary, alert.device_id, alert.trace)
@@ -348,7 +348,7 @@ class RuleActions:
             raise NotNowError(f"the mail server does not take it ({brief(error)})") from error
         return remark
 
-    async def _webhook(self, delivery: Delivery, alert: Alert) -> str:
+    async def _webhook(self, delivery: RuleDelivery, alert: Alert) -> str:
         import http.client  # noqa: PLC0415 - only with webhooks
 
         options = delivery.options
@@ -374,7 +374,7 @@ class RuleActions:
         check_status(status, retry_after)
         return ""
 
-    async def _command(self, delivery: Delivery, alert: Alert) -> str:
+    async def _command(self, delivery: RuleDelivery, alert: Alert) -> str:
         options = delivery.options
         await self._audited(alert, "device.method", {"method": options["method"]})
         try:
@@ -389,7 +389,7 @@ class RuleActions:
             raise NeverError(f"the device answered {result.status}")
         return ""
 
-    async def _quarantine(self, delivery: Delivery, alert: Alert) -> str:
+    async def _quarantine(self, delivery: RuleDelivery, alert: Alert) -> str:
         tell = self.settings.quarantine
         if tell is None:
             raise NeverError("nobody decides about quarantine here: the hub runs without a security service")
@@ -403,7 +403,7 @@ class RuleActions:
         await self._in_thread(tell, alert.device_id, alert.catalog, said)
         return ""
 
-    async def _job(self, delivery: Delivery, alert: Alert) -> str:
+    async def _job(self, delivery: RuleDelivery, alert: Alert) -> str:
         """Begin a run over devices of the alert's catalog, whatever the job says of catalogs: no other owner's."""
         job_id, by = delivery.options["job"], f"rule {alert.rule_id}, delivery {delivery.id}"
         jobs = self._jobs

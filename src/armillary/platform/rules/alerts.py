@@ -10,7 +10,7 @@ from typing import Any
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.rules import rows
-from armillary.engines.rules.rows import Alert, Delivery
+from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import NotFoundError
 from armillary.identity.operator import Operator
@@ -124,7 +124,7 @@ def _alert(alert: Alert, naming: Naming, *, is_kept: bool) -> dict[str, Any]:
     return {**dataclasses.asdict(alert), "summary": said, "rule_is_deleted": not is_kept}
 
 
-def _delivery(each: Delivery) -> dict[str, Any]:
+def _delivery(each: RuleDelivery) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(each).items() if name not in _INSIDE}
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
-from armillary.engines.records.schema.rows import CheckIn, ErrorReportRow, Outcome, Page, Refusal
+from armillary.engines.records.schema.rows import CheckIn, ErrorReportRow, Page, Refusal, UpdateOutcome
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
@@ -41,7 +41,7 @@ class DeviceHistory:
         deployment_id: UUID | None = None,
         limit: int = 50,
         after: str | None = None,
-    ) -> Page[Outcome]:
+    ) -> Page[UpdateOutcome]:
         """Reported update outcomes, newest first."""
         before = number_after(after)
         return self._context.records.read(

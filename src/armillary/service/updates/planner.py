@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import findings as finding_rows, images as image_rows, rollouts as rollout_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.rollout.plan import FAILED, Member, Move, Plan, Standing, plan
+from armillary.rollout.plan import FAILED, DeviceMove, RolloutMember, RolloutPlan, RolloutProgress, plan
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.deployments import Deployments
@@ -53,23 +53,25 @@ class Planner:
             return False
         return self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now))
 
-    def _plan(self, connection: Connection, rollout: Rollout, now: int) -> tuple[Plan, dict[str, int]]:
+    def _plan(self, connection: Connection, rollout: Rollout, now: int) -> tuple[RolloutPlan, dict[str, int]]:
         wanted = _image_ids(connection, rollout.deployment_id)
         previous = _image_ids(connection, rollout.previous_deployment_id)
         failures = rollout_rows.failures(connection, rollout.deployment_id)
         members = rollout_rows.members(connection, rollout)
         inventory = [_member(one, rollout, wanted, previous, failures.get(one.number)) for one in members]
-        standing = Standing(
+        progress = RolloutProgress(
             rollout_id=rollout.rollout_id,
             catalog_id=rollout.catalog_id,
             state=rollout.state,
             cohort=rollout.cohort,
             since=rollout.changed_at,
         )
-        made = plan(rollout.policy, standing, inventory, finding_rows.living(connection, rollout.catalog_id), now)
+        made = plan(rollout.policy, progress, inventory, finding_rows.living(connection, rollout.catalog_id), now)
         return made, {one.device_id: one.number for one in members}
 
-    def _execute(self, connection: Connection, rollout: Rollout, made: Plan, numbers: dict[str, int], now: int) -> bool:
+    def _execute(
+        self, connection: Connection, rollout: Rollout, made: RolloutPlan, numbers: dict[str, int], now: int
+    ) -> bool:
         current = rollout_rows.one(connection, rollout.rollout_id)
         if current is None or (current.state, current.cohort, current.changed_at) != (
             rollout.state,
@@ -99,7 +101,7 @@ class Planner:
         return True
 
 
-def _values(move: Move, now: int) -> dict[str, object]:
+def _values(move: DeviceMove, now: int) -> dict[str, object]:
     """Columns of a device that moves. A failure stays with it until it confirms after all."""
     values: dict[str, object] = {"state": move.state}
     if move.state == "offered":
@@ -113,7 +115,7 @@ def _values(move: Move, now: int) -> dict[str, object]:
     return values
 
 
-def _held(rollout: Rollout, made: Plan) -> Observation:
+def _held(rollout: Rollout, made: RolloutPlan) -> Observation:
     action = (
         "It rolls back by itself, as its policy says."
         if made.event == "roll-back"
@@ -139,12 +141,12 @@ def _member(
     wanted: frozenset[UUID],
     previous: frozenset[UUID],
     failure: tuple[str, str] | None,
-) -> Member:
+) -> RolloutMember:
     seen_since = one.started_at is not None and one.checked_in_at is not None and one.checked_in_at >= one.started_at
     offered = seen_since and one.offered_deployment_id == rollout.deployment_id
     back = seen_since and one.offered_deployment_id == rollout.previous_deployment_id
     never_offered = one.offered_at is None and not offered
-    return Member(
+    return RolloutMember(
         device_id=one.device_id,
         state=one.state,
         cohort=one.cohort,

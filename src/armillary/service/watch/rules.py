@@ -19,7 +19,7 @@ from uuid import UUID
 
 from armillary.attest.appraise import FORK_STEPS
 from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
-from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Outcome, Refusal
+from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Refusal, UpdateOutcome
 
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
 CRASH_LIMIT: Final = 3
@@ -243,7 +243,7 @@ def of_hearsay(report: ErrorReportRow) -> Observation:
     )
 
 
-def of_outcome(outcome: Outcome, catalog_id: UUID | None, *, was_offered: bool) -> Observation | None:
+def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: bool) -> Observation | None:
     """An update that a device took back or could not make.
 
     Args:

@@ -22,7 +22,7 @@ from armillary.engines.records.queries import (
     findings as finding_rows,
     reports as report_rows,
 )
-from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Outcome, Page, Refusal
+from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Page, Refusal, UpdateOutcome
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
@@ -47,7 +47,7 @@ MAX_SILENT: Final = 1000
 MAX_FINDINGS_OF_DEVICE: Final = 32
 DAY_S: Final = 86_400
 
-Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, Outcome)
+Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, UpdateOutcome)
 
 
 class Watch:
@@ -213,7 +213,7 @@ class Watch:
             found.append(None if device is None else watch_rules.of_containment(device))
         return [one for one in found if one is not None]
 
-    def _of_outcome(self, connection: Connection, row: Outcome) -> Sequence[Observation]:
+    def _of_outcome(self, connection: Connection, row: UpdateOutcome) -> Sequence[Observation]:
         catalog_id = self._catalog_of(connection, row.device_id)
         was_offered = (
             catalog_id is not None

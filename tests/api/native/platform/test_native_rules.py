@@ -11,7 +11,7 @@ import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.twin.template.test_template import BODY
 
-from armillary.engines.series.log.blocks import Run
+from armillary.engines.series.log.blocks import PacketRun
 from armillary.engines.series.restoring import Restored
 from armillary.platform.rules.rules import Rules
 from armillary.wire.mqtt.codec import encode_packet
@@ -47,7 +47,7 @@ def say(service: RunningService, device_id: str, values: dict[str, Any]) -> None
     hub, platform, number = service.hub, service.platform, number_of(service, device_id)
     topic = f"devices/{device_id}/messages/events/"
     packet = encode_packet(Publish(topic=topic, payload=json.dumps(values).encode(), qos=1, packet_id=1))
-    block = hub.series.commits.submit(Run(4, number, platform.rules.now_ms(), packet, 1)).result()
+    block = hub.series.commits.submit(PacketRun(4, number, platform.rules.now_ms(), packet, 1)).result()
 
     def decode() -> None:
         hub.front.names[number] = device_id

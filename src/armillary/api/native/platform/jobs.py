@@ -21,7 +21,7 @@ from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
 from armillary.api.views import service as views
 from armillary.engines.jobs.devices import RunDevices
-from armillary.engines.jobs.store import Run
+from armillary.engines.jobs.store import JobRun
 from armillary.platform.authored.documents import document_of
 from armillary.platform.jobs.operations import KIND, JobOperations
 from armillary.twin.author.job import DeviceState
@@ -153,7 +153,7 @@ def results_csv(
     )
 
 
-def run_document(run: Run) -> dict[str, Any]:
+def run_document(run: JobRun) -> dict[str, Any]:
     """A run as JSON: `total`, `counts` of every state, `done` of `total`."""
     counts = {each.value: run.counts.get(each, 0) for each in DeviceState}
     total = sum(counts.values())

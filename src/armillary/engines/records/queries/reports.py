@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, selec
 from armillary.engines.records.queries import images as image_rows
 from armillary.engines.records.queries.rollouts import LIVING
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import ErrorReportRow, Outcome, Page, Refusal
+from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 
 _device, _check_in = schema.device, schema.check_in
@@ -57,7 +57,7 @@ def error_reports_since(connection: Connection, number: int, *, limit: int) -> l
 
 def outcomes(
     connection: Connection, *, device_id: str | None, deployment_id: UUID | None, limit: int, before: int | None
-) -> Page[Outcome]:
+) -> Page[UpdateOutcome]:
     """Update outcomes, newest first."""
     table = schema.outcome
     query = _with_device(table)
@@ -69,7 +69,7 @@ def outcomes(
     return Page(tuple(_as_outcome(row) for row in rows), cursor)
 
 
-def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[Outcome]:
+def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[UpdateOutcome]:
     """Update outcomes after row ``number``, oldest first."""
     table = schema.outcome
     query = _with_device(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
@@ -268,8 +268,8 @@ def _as_report(row: Row[Any]) -> ErrorReportRow:
     )
 
 
-def _as_outcome(row: Row[Any]) -> Outcome:
-    return Outcome(
+def _as_outcome(row: Row[Any]) -> UpdateOutcome:
+    return UpdateOutcome(
         number=row.number,
         device_id=row.device_id,
         offer_id=row.offer_id,

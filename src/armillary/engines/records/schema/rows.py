@@ -308,7 +308,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class UpdateOutcome:
     """What became of one offered image on one device, as the device reported it."""
 
     number: int

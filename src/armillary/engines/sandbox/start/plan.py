@@ -11,7 +11,7 @@ from armillary.capability.network import AllowedHosts
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class StartPlan:
     """How one application is started.
 
     Attributes:

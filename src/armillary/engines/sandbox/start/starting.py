@@ -24,7 +24,7 @@ from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.network.datagram import Gateway
 from armillary.engines.sandbox.network.name_lookup import Lookup
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.supervise import KILL_TIMEOUT_S, READ_SIZE_BYTES, SupervisedApplication, read_lines
 from armillary.errors import InstallError, SandboxUnavailableError
 
@@ -36,7 +36,7 @@ STOP_POLLS, STOP_POLL_S = 200, 0.001
 LAUNCHER_SOURCE = (Path(__file__).parents[1] / "within" / "launcher.py").read_text("utf-8")
 
 
-async def launch(plan: Plan, on_event: Callable[[AppEvent], None]) -> SupervisedApplication:
+async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> SupervisedApplication:
     """Start an application by plan.
 
     Raises:
@@ -73,7 +73,7 @@ async def launch(plan: Plan, on_event: Callable[[AppEvent], None]) -> Supervised
         ours.close()
 
 
-async def _spawn(plan: Plan, channel: int) -> asyncio.subprocess.Process:
+async def _spawn(plan: StartPlan, channel: int) -> asyncio.subprocess.Process:
     """Start the wrapper and in it the launcher. Cancelled: the process is there first, and ended whole."""
     spawning = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -127,7 +127,7 @@ def _stat(process: int) -> tuple[str, int]:
 
 
 async def _converse(
-    plan: Plan, process: asyncio.subprocess.Process, channel: socket.socket, on_event: Callable[[AppEvent], None]
+    plan: StartPlan, process: asyncio.subprocess.Process, channel: socket.socket, on_event: Callable[[AppEvent], None]
 ) -> SupervisedApplication:
     loop = asyncio.get_running_loop()
     asked = plan.configuration | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
@@ -175,7 +175,7 @@ def _check_executed(problem: dict[str, Any]) -> None:
         )
 
 
-def _broker(plan: Plan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:
+def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:
     """Copy the launcher's descriptors here: its own filter already stops it from sending them."""
     listener = kernel.copy_descriptor(pid, answer["listener"])
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine
-from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.plan import StartPlan
 
 # Bytes read from an application's output at a time.
 READ_SIZE_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ class SupervisedApplication:
     pid: int
     _process: asyncio.subprocess.Process
     _pidfd: int
-    _plan: Plan
+    _plan: StartPlan
     _attempts: AttemptLog
     _broker: Broker | None
     _readers: list[asyncio.Task[None]]

@@ -14,7 +14,7 @@ from typing import Final
 
 from armillary.engines.database.port import Connection
 from armillary.engines.database.transactions import transaction
-from armillary.engines.series.values.chunks import Kind, Points
+from armillary.engines.series.values.chunks import Points, ValueKind
 from armillary.engines.series.values.columns import from_little
 from armillary.engines.series.values.segments import SERIES_PER_SHARD, encode_segment
 
@@ -70,7 +70,9 @@ def _copy(connection: Connection) -> None:
     number = 0
     for (hour_ms, shard), unit in groupby(rows, key=lambda row: (row[0], row[1] // SERIES_PER_SHARD)):
         number += 1
-        items = [(series, Kind(kinds[series]), _points(Kind(kinds[series]), data)) for _, series, data in unit]
+        items = [
+            (series, ValueKind(kinds[series]), _points(ValueKind(kinds[series]), data)) for _, series, data in unit
+        ]
         connection.execute(
             "INSERT INTO hot (hour_ms, shard, number, data) VALUES (?, ?, ?, ?)",
             (hour_ms, shard, number, encode_segment(items)),
@@ -78,8 +80,8 @@ def _copy(connection: Connection) -> None:
     connection.execute("UPDATE progress SET value = ? WHERE name = 'segments'", (number,))
 
 
-def _points(kind: Kind, data: bytes) -> Points:
-    if kind is not Kind.TEXT:
+def _points(kind: ValueKind, data: bytes) -> Points:
+    if kind is not ValueKind.TEXT:
         numbers = from_little("d", data)
         return Points(list(map(int, numbers[::2])), numbers[1::2])
     times: list[int] = []

@@ -30,7 +30,7 @@ FORMAT = "hub-log-block"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class PacketRun:
     """Messages of one device, on their way into the log.
 
     Attributes:
@@ -76,7 +76,7 @@ class Message(NamedTuple):
     payload: bytes
 
 
-def encode_block(runs: list[Run]) -> bytes:
+def encode_block(runs: list[PacketRun]) -> bytes:
     """The block of these runs, in order."""
     parts: list[bytes] = []
     for run in runs:

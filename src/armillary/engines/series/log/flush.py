@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from armillary.engines.database.port import Connection
 from armillary.engines.series.log.generation import Generation, Last
 from armillary.engines.series.log.tail import Tail
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey
+from armillary.engines.series.values.chunks import HOUR_MS, Points, SeriesKey, ValueKind
 from armillary.engines.series.values.rollups import ALLOWED_LATENESS_MS, by_hour, hour_of
 from armillary.engines.series.values.segments import encode_segment, shard_of
 
@@ -64,7 +64,7 @@ def write_names(connection: Connection, names: dict[int, str], keys: Iterable[Se
 
 def write_points(connection: Connection, found: Iterable[tuple[SeriesKey, Points]], now_ms: int) -> None:
     """Append points, ascending by series number, to the hot segments of their hours; counts those that are late."""
-    units: dict[tuple[int, int], list[tuple[int, Kind, Points]]] = {}
+    units: dict[tuple[int, int], list[tuple[int, ValueKind, Points]]] = {}
     hours: list[tuple[tuple[int, int, int], tuple[int, float | None, float | None, float | None]]] = []
     late, sealed_before = 0, now_ms - HOUR_MS - ALLOWED_LATENESS_MS
     times: Sequence[int] = ()

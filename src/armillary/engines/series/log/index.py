@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping
 
 from armillary.engines.series.log.generation import Generation
-from armillary.engines.series.values.chunks import Kind, SeriesKey
+from armillary.engines.series.values.chunks import SeriesKey, ValueKind
 from armillary.errors import WireError
 from armillary.wire.hub.telemetry import Value
 
@@ -16,8 +16,8 @@ from armillary.wire.hub.telemetry import Value
 MAX_SERIES_PER_DEVICE = 1000
 
 
-_TYPES: dict[Kind, type] = {Kind.NUMBER: float, Kind.BOOLEAN: bool, Kind.TEXT: str}
-_KINDS: dict[type, Kind] = {type_: kind for kind, type_ in _TYPES.items()}
+_TYPES: dict[ValueKind, type] = {ValueKind.NUMBER: float, ValueKind.BOOLEAN: bool, ValueKind.TEXT: str}
+_KINDS: dict[type, ValueKind] = {type_: kind for kind, type_ in _TYPES.items()}
 
 
 class SeriesIndex:
@@ -45,11 +45,11 @@ class SeriesIndex:
             while len(self.device_of) < number:  # a number that was given out and never written
                 self._note(0, 0, 0)
             self._note(device, metric, kind)
-            self._series.setdefault(device, {})[self._key(by_number[metric], _TYPES[Kind(kind)])] = number
+            self._series.setdefault(device, {})[self._key(by_number[metric], _TYPES[ValueKind(kind)])] = number
 
     def key(self, number: int) -> SeriesKey:
         """What a series is of."""
-        return SeriesKey(number, self.device_of[number], self.metric_of[number], Kind(self._kind_of[number]))
+        return SeriesKey(number, self.device_of[number], self.metric_of[number], ValueKind(self._kind_of[number]))
 
     def name_number(self, metric: str) -> int | None:
         """The number of a metric's name; None when no device has sent it."""
@@ -68,15 +68,15 @@ class SeriesIndex:
     def series_with(self, metric: int, devices: Collection[int] | None) -> list[int]:
         """The series of numbers and truth values under a name, of some devices or of all; ascending."""
         with self.lock:
-            device_of, kind_of, text = self.device_of, self._kind_of, int(Kind.TEXT)
+            device_of, kind_of, text = self.device_of, self._kind_of, int(ValueKind.TEXT)
             every = [number for number, name in enumerate(self.metric_of) if name == metric and number]
             if devices is None:
                 return [number for number in every if kind_of[number] != text]
             return [number for number in every if device_of[number] in devices and kind_of[number] != text]
 
-    def series_of(self, device: int) -> dict[str, dict[Kind, int]]:
+    def series_of(self, device: int) -> dict[str, dict[ValueKind, int]]:
         """``metric -> kind -> series number`` of a device, those not flushed yet included."""
-        found: dict[str, dict[Kind, int]] = {}
+        found: dict[str, dict[ValueKind, int]] = {}
         with self.lock:
             for (metric, type_), number in self._series.get(device, {}).items():
                 found.setdefault(metric, {})[_KINDS[type_]] = number
@@ -90,7 +90,7 @@ class SeriesIndex:
         """
         return tuple(self._number(device, name, value.__class__, present) for name, value in values.items())
 
-    def number(self, device: int, metric: str, kind: Kind, present: Generation) -> int:
+    def number(self, device: int, metric: str, kind: ValueKind, present: Generation) -> int:
         """The number of one series; arguments and errors as of :meth:`numbers`."""
         return self._number(device, metric, _TYPES[kind], present)
 

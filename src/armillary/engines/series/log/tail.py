@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from armillary.engines.series.log.generation import DecodeFault, Generation, Last, Table
 from armillary.engines.series.log.index import SeriesIndex
-from armillary.engines.series.values.chunks import Kind, SeriesKey
+from armillary.engines.series.values.chunks import SeriesKey, ValueKind
 from armillary.wire.hub.telemetry import Telemetry
 
 
@@ -65,13 +65,15 @@ class Tail:
                 fault.count += 1
                 fault.at_ms, fault.reason = at_ms, reason
 
-    def numbers_of(self, device: int, names: Collection[tuple[str, Kind]]) -> dict[tuple[str, Kind], SeriesKey]:
+    def numbers_of(
+        self, device: int, names: Collection[tuple[str, ValueKind]]
+    ) -> dict[tuple[str, ValueKind], SeriesKey]:
         """The series of these names, made where there are none: for values that do not come from the log.
 
         Raises:
             WireError: the device would have more series than allowed.
         """
-        found: dict[tuple[str, Kind], SeriesKey] = {}
+        found: dict[tuple[str, ValueKind], SeriesKey] = {}
         with self.lock:
             for name, kind in names:
                 found[name, kind] = self.index.key(self.index.number(device, name, kind, self.present))

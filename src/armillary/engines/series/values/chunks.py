@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 from armillary.engines.series.values.columns import (
     FORMAT,
-    Cursor,
+    ColumnReader,
     deflate,
     inflate,
     pack_doubles,
@@ -49,7 +49,7 @@ VERSION = 1
 HOUR_MS = 3_600_000
 
 
-class Kind(enum.IntEnum):
+class ValueKind(enum.IntEnum):
     """What a series holds. The values are kept in storage: never renumber."""
 
     NUMBER = 0
@@ -70,7 +70,7 @@ class SeriesKey(NamedTuple):
     number: int
     device: int
     metric: int
-    kind: Kind
+    kind: ValueKind
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +130,7 @@ def picked(values: array[float] | list[str], indexes: Iterable[int]) -> array[fl
     return array("d", [values[index] for index in indexes])
 
 
-def encode_chunk(kind: Kind, points: Points) -> bytes:
+def encode_chunk(kind: ValueKind, points: Points) -> bytes:
     """The chunk of these points, which must be in order and at least one."""
     body = [pack_running(points.times)]
     if isinstance(points.values, list):
@@ -157,9 +157,9 @@ def decode_chunk(data: bytes) -> Points:
         raise WireError(FORMAT, expected=f"version {VERSION}", got=str(version))
     if zlib.crc32(data[_CHECKED_FROM:], kind) != checksum:
         raise WireError(FORMAT, expected="what its checksum covers", got="changed bytes")
-    cursor = Cursor(inflate(data[_HEAD.size :]))
+    cursor = ColumnReader(inflate(data[_HEAD.size :]))
     times = cursor.running(first, count)
-    if kind == Kind.TEXT:
+    if kind == ValueKind.TEXT:
         values: array[float] | list[str] = [cursor.take(size).decode("utf-8") for size in cursor.integers(count)]
     else:
         values = cursor.doubles(count)
@@ -171,7 +171,7 @@ def pack_marks(marks: Mapping[int, int]) -> bytes:
     return _COUNT.pack(len(marks)) + b"".join(_MARK.pack(index, mark) for index, mark in sorted(marks.items()))
 
 
-def unpack_marks(cursor: Cursor) -> dict[int, int]:
+def unpack_marks(cursor: ColumnReader) -> dict[int, int]:
     """What :func:`pack_marks` was given.
 
     Raises:

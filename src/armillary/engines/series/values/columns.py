@@ -58,7 +58,7 @@ def from_little(code: str, data: bytes | memoryview) -> array:  # type: ignore[t
     return values
 
 
-class Cursor:
+class ColumnReader:
     """Reads a packed body from the front.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from armillary.engines.database.port import Connection
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey, decode_chunk, in_order
+from armillary.engines.series.values.chunks import HOUR_MS, Points, SeriesKey, ValueKind, decode_chunk, in_order
 from armillary.engines.series.values.rollups import Rollup, by_hour, decode_minutes, folded, hour_of, merged, minutes_of
 from armillary.engines.series.values.segments import Segment, shard_of
 from armillary.errors import DataFolderError, WireError
@@ -90,7 +90,7 @@ class Shelf:
             for hour_ms, count, low, high, total, opening, closing, raw in self.connection.execute(
                 _SEALED, (first, end, key.number)
             ):
-                sums = (0.0,) * 5 if key.kind is Kind.TEXT else (low, high, total, opening, closing)
+                sums = (0.0,) * 5 if key.kind is ValueKind.TEXT else (low, high, total, opening, closing)
                 sealed[hour_ms] = Rollup(hour_ms, count, *sums), bool(raw)
             hot = dict(
                 self.connection.execute(
@@ -131,7 +131,7 @@ class Shelf:
                 f"points of {hour_ms} (series {key.number}) are damaged: {error.message}",
                 remedy="Restore the hub's folder from a backup; other hours and series can be read.",
             ) from error
-        return in_order([*parts, *hour.tail], text=key.kind is Kind.TEXT)[0]
+        return in_order([*parts, *hour.tail], text=key.kind is ValueKind.TEXT)[0]
 
     def minutes(self, key: SeriesKey, hour_ms: int, hour: Hour) -> list[Rollup]:
         """The minutes of a series in one hour.
@@ -145,7 +145,7 @@ class Shelf:
             "SELECT minutes FROM rollup WHERE hour_ms = ? AND series = ?", (hour_ms, key.number)
         ).fetchone()
         try:
-            known = decode_minutes(hour_ms, data, text=key.kind is Kind.TEXT)
+            known = decode_minutes(hour_ms, data, text=key.kind is ValueKind.TEXT)
         except WireError as error:
             raise DataFolderError(
                 f"the roll-up of {hour_ms} (series {key.number}) is damaged: {error.message}",

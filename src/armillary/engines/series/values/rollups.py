@@ -25,7 +25,7 @@ from typing import NamedTuple
 from armillary.engines.series.values.chunks import HOUR_MS, Points, picked
 from armillary.engines.series.values.columns import (
     FORMAT,
-    Cursor,
+    ColumnReader,
     deflate,
     from_little,
     inflate,
@@ -139,7 +139,7 @@ def decode_minutes(hour_ms: int, data: bytes, *, text: bool) -> list[Rollup]:
     """
     rest = _checked(data, "minutes")
     count = rest[0]
-    cursor = Cursor(inflate(bytes(rest[1:])))
+    cursor = ColumnReader(inflate(bytes(rest[1:])))
     starts = [hour_ms + minute * MINUTE_MS for minute in cursor.take(count)]
     counts = cursor.integers(count)
     if text:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 
 from armillary.engines.database.port import Connection
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
+from armillary.engines.series.values.chunks import HOUR_MS, Points, ValueKind, decode_chunk, encode_chunk, in_order
 from armillary.engines.series.values.rollups import (
     ALLOWED_LATENESS_MS,
     Rollup,
@@ -76,7 +76,7 @@ def next_unit(connection: Connection, now_ms: int) -> tuple[int, int] | None:
 
 def seal_unit(connection: Connection, hour_ms: int, shard: int) -> None:
     """Bring one shard of one hour from hot into chunks and roll-ups; the caller commits."""
-    gathered: dict[int, tuple[Kind, Points]] = {}
+    gathered: dict[int, tuple[ValueKind, Points]] = {}
     rows = connection.execute("SELECT data FROM hot WHERE hour_ms = ? AND shard = ? ORDER BY number", (hour_ms, shard))
     for (data,) in rows.fetchall():
         try:
@@ -96,7 +96,7 @@ def seal_unit(connection: Connection, hour_ms: int, shard: int) -> None:
         kind, points = gathered[series]
         hour, doubled = sealed.add(series, kind, points)
         duplicates += doubled
-        if kind is not Kind.TEXT:
+        if kind is not ValueKind.TEXT:
             fleet.setdefault(metrics[series], {})[series] = (hour.points, hour.low, hour.high, hour.total)
     sealed.write()
     for metric, hours in fleet.items():
@@ -131,9 +131,9 @@ class _Sealed:
         self._chunks: list[tuple[int, int, bytes]] = []
         self._rollups: list[tuple[object, ...]] = []
 
-    def add(self, series: int, kind: Kind, fresh: Points) -> tuple[Rollup, int]:
+    def add(self, series: int, kind: ValueKind, fresh: Points) -> tuple[Rollup, int]:
         """Bring fresh points in: the series' hour, and how many points were there before."""
-        text, hour_ms = kind is Kind.TEXT, self._hour_ms
+        text, hour_ms = kind is ValueKind.TEXT, self._hour_ms
         known, damaged = self._chunk(series)
         points, duplicates = in_order([*known, fresh], text=text)
         minutes = minutes_of(points)

@@ -25,8 +25,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from armillary.engines.series.values.chunks import Kind, Points, pack_marks, unpack_marks
-from armillary.engines.series.values.columns import FORMAT, Cursor, from_little, to_little
+from armillary.engines.series.values.chunks import Points, ValueKind, pack_marks, unpack_marks
+from armillary.engines.series.values.columns import FORMAT, ColumnReader, from_little, to_little
 from armillary.errors import WireError
 
 _HEAD = struct.Struct("<BII")
@@ -46,7 +46,7 @@ def shard_of(series: int) -> int:
     return series // SERIES_PER_SHARD
 
 
-def encode_segment(items: Sequence[tuple[int, Kind, Points]]) -> bytes:
+def encode_segment(items: Sequence[tuple[int, ValueKind, Points]]) -> bytes:
     """A segment of ``(series, kind, points)``, ascending by series."""
     ends = array("I")
     body = bytearray()
@@ -95,18 +95,18 @@ class Segment:
         at = bisect_left(self._series, series)
         return self._points(at)[1] if at < len(self._series) and self._series[at] == series else None
 
-    def __iter__(self) -> Iterator[tuple[int, Kind, Points]]:
+    def __iter__(self) -> Iterator[tuple[int, ValueKind, Points]]:
         for at, series in enumerate(self._series):
             kind, points = self._points(at)
             yield series, kind, points
 
-    def pour(self, gathered: dict[int, tuple[Kind, Points]]) -> None:
+    def pour(self, gathered: dict[int, tuple[ValueKind, Points]]) -> None:
         """Append every series' points to those that are there; for sealing, where every microsecond counts."""
         data, begin = self._data, self._body
         for series, end in zip(self._series, self._ends, strict=True):
             at, begin = begin, self._body + end
             known = gathered.get(series)
-            if known is not None and begin - at == _SINGLE.size and known[0] is not Kind.TEXT:
+            if known is not None and begin - at == _SINGLE.size and known[0] is not ValueKind.TEXT:
                 _, _, at_ms, value, _ = _SINGLE.unpack_from(data, at)
                 known[1].times.append(at_ms)
                 known[1].values.append(value)
@@ -123,17 +123,17 @@ class Segment:
             before.times.extend(points.times)
             before.values.extend(points.values)  # type: ignore[arg-type]  # of one kind
 
-    def _points(self, at: int) -> tuple[Kind, Points]:
+    def _points(self, at: int) -> tuple[ValueKind, Points]:
         return self._part(self._body + (self._ends[at - 1] if at else 0), self._body + self._ends[at])
 
-    def _part(self, begin: int, end: int) -> tuple[Kind, Points]:
-        cursor = Cursor(self._data[begin:end])
+    def _part(self, begin: int, end: int) -> tuple[ValueKind, Points]:
+        cursor = ColumnReader(self._data[begin:end])
         kind, count = _SERIES.unpack(cursor.take(_SERIES.size))
         times: array[int] = from_little("q", cursor.take(8 * count))
         values: array[float] | list[str]
-        if kind == Kind.TEXT:
+        if kind == ValueKind.TEXT:
             sizes: array[int] = from_little("I", cursor.take(4 * count))
             values = [cursor.take(size).decode("utf-8") for size in sizes]
         else:
             values = from_little("d", cursor.take(8 * count))
-        return Kind(kind), Points(times, values, unpack_marks(cursor))
+        return ValueKind(kind), Points(times, values, unpack_marks(cursor))

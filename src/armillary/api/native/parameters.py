@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import Body, Depends, Header, Path, Query
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from armillary.api.http.scope import CheckedCatalog, checked_catalog, checked_filter
 from armillary.engines.documents.document import ID_PATTERN, none_there
@@ -16,6 +16,13 @@ from armillary.service.registry.names import CATALOG_PATTERN
 V1: Final = "/api/v1"
 DEVICE: Final = V1 + "/devices/{device_id}"
 CATALOG: Final = V1 + "/catalogs/{catalog}"
+
+
+class StrictBody(BaseModel):
+    """A body that has no other fields: a misspelt one must not silently do nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 # -- lists ------------------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.parameters import CATALOG, V1, After, CatalogPath, Limit
+from armillary.api.native.parameters import CATALOG, V1, After, CatalogPath, Limit, StrictBody
 from armillary.engines.records.queries.hub import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
 from armillary.service.context.paging import MAX_LIMIT
@@ -30,18 +30,14 @@ _Pem = Annotated[str, Field(max_length=16_384)]
 _Reason = Annotated[str, Field(max_length=128)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AdmissionBody(_Body):
+class AdmissionBody(StrictBody):
     """What a catalog lets into the hub beside devices that attest; absent fields stay as they are."""
 
     certificates: bool | None = None
     symmetric_keys: bool | None = None
 
 
-class HubDeviceBody(_Body):
+class HubDeviceBody(StrictBody):
     """A hub device to make.
 
     Attributes:
@@ -59,7 +55,7 @@ class HubDeviceBody(_Body):
     secondary_certificate: _Pem = ""
 
 
-class ModuleBody(_Body):
+class ModuleBody(StrictBody):
     """A module to make; with `device` it shows what its device shows."""
 
     module_id: Annotated[str, Field(max_length=64)]
@@ -67,7 +63,7 @@ class ModuleBody(_Body):
     certificate: _Pem = ""
 
 
-class HubDeviceChange(_Body):
+class HubDeviceChange(StrictBody):
     """A change of a hub device; absent fields stay. `new_keys` makes two new symmetric keys, shown this once."""
 
     enabled: bool | None = None

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import CATALOG, CatalogPath
+from armillary.api.native.parameters import CATALOG, CatalogPath, StrictBody
 from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
@@ -24,11 +24,7 @@ from armillary.wire.hub.sas_token import encode_key
 _Pem = Annotated[str, Field(max_length=16_384)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HubEnrolmentBody(_Body):
+class HubEnrolmentBody(StrictBody):
     """An enrolment to make.
 
     Attributes:
@@ -50,13 +46,13 @@ class HubEnrolmentBody(_Body):
     returned_payload: Any = None
 
 
-class HubEnrolmentChange(_Body):
+class HubEnrolmentChange(StrictBody):
     """Whether devices may register by it."""
 
     enabled: bool
 
 
-class ProofBody(_Body):
+class ProofBody(StrictBody):
     """A certificate that the group's authority signed over the nonce of the enrolment, PEM."""
 
     certificate: _Pem

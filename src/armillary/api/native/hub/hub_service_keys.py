@@ -7,12 +7,12 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import ADMINISTRATOR, Route
 from armillary.api.http.routes import hub_of, operator_of, service_of
-from armillary.api.native.parameters import CATALOG, CatalogPath
+from armillary.api.native.parameters import CATALOG, CatalogPath, StrictBody
 from armillary.engines.records.queries.hub import HubServiceKey
 from armillary.service.hub_access.service_keys import KEY_PATTERN
 from armillary.wire.hub.sas_token import encode_key
@@ -20,14 +20,12 @@ from armillary.wire.hub.sas_token import encode_key
 KeyName = Annotated[str, Path(description="Name of a key", json_schema_extra={"pattern": KEY_PATTERN})]
 
 
-class HubServiceKeyBody(BaseModel):
+class HubServiceKeyBody(StrictBody):
     """A key to make: a name, and what it allows.
 
     Attributes:
         reveals_keys: Whether its bearer sees the symmetric keys of devices; not with the role Reader.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     role: Literal["Administrator", "Contributor", "Reader"]

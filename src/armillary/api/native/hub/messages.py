@@ -10,14 +10,14 @@ import uuid
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import hub_of, operator_of, service_of
 from armillary.api.http.tenure import since_ms
 from armillary.api.native.device_ids import DevicePath, known_identity
-from armillary.api.native.parameters import DEVICE
+from armillary.api.native.parameters import DEVICE, StrictBody
 from armillary.api.native.service.requests import BASE64
 from armillary.engines.hub.cloud_messages import QueuedMessage
 from armillary.errors import InvalidArgumentError
@@ -32,7 +32,7 @@ from armillary.wire.hub.cloud_message import (
 _Text = Annotated[str, Field(max_length=256)]
 
 
-class CloudMessageBody(BaseModel):
+class CloudMessageBody(StrictBody):
     """A message to a device.
 
     Attributes:
@@ -44,8 +44,6 @@ class CloudMessageBody(BaseModel):
         max_deliveries: How often it is tried.
         input: For a module: the input it goes to.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: Annotated[str, Field(max_length=65536)] | None = None
     body_base64: Annotated[str, Field(max_length=90000, json_schema_extra=dict(BASE64))] | None = None

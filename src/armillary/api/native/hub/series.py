@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -21,7 +21,7 @@ from armillary.api.http.tenure import own_through, since_ms, tenures
 from armillary.api.native import authored
 from armillary.api.native.dashboard_live import PromptResponse
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.parameters import DEVICE, MAX_METRIC_CHARS, V1, CatalogQuery, DocumentPath, Millis
+from armillary.api.native.parameters import DEVICE, MAX_METRIC_CHARS, V1, CatalogQuery, DocumentPath, Millis, StrictBody
 from armillary.api.views import series as views_series
 from armillary.api.views.hub import MAX_SERIES_POINTS, SERIES_POINTS
 from armillary.engines.series.retention import MAX_DAYS, MAX_PATTERN_CHARACTERS, MAX_RULES, RetentionRule
@@ -40,10 +40,8 @@ Days = Annotated[int | None, Field(ge=1, le=MAX_DAYS)]
 Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
 
 
-class RuleBody(BaseModel):
+class RuleBody(StrictBody):
     """How long series are kept whose template and metric match; null days are for ever."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     template: Pattern = "*"
     metric: Pattern = "*"
@@ -51,10 +49,8 @@ class RuleBody(BaseModel):
     rollup_days: Days
 
 
-class RetentionBody(BaseModel):
+class RetentionBody(StrictBody):
     """Rules of retention, in order: the first that matches decides."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rules: Annotated[list[RuleBody], Field(max_length=MAX_RULES)]
 

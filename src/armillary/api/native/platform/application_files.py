@@ -7,20 +7,20 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary import __version__
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
-from armillary.api.native.parameters import V1
+from armillary.api.native.parameters import V1, StrictBody
 from armillary.engines.documents.files import APPLICATION_KINDS, export_files
 from armillary.wire.export.application_archive import KIND_VERSION, MAX_FILES, make_manifest
 
 Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "rule", "template"]
 
 
-class ImportBody(BaseModel):
+class ImportBody(StrictBody):
     """An application to import.
 
     Attributes:
@@ -29,8 +29,6 @@ class ImportBody(BaseModel):
         dry_run: Only say what would be done.
         replace: Kinds whose other documents are deleted.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     manifest: dict[str, Any]
     files: Annotated[dict[str, str], Field(max_length=MAX_FILES)]

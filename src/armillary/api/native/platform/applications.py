@@ -11,13 +11,13 @@ from functools import partial
 from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of
-from armillary.api.native.parameters import V1
+from armillary.api.native.parameters import V1, StrictBody
 from armillary.content import application_templates as shipped
 from armillary.errors import NotFoundError, RateLimitedError
 
@@ -47,15 +47,13 @@ class Applications(Protocol):
         """Take it away."""
 
 
-class UseBody(BaseModel):
+class UseBody(StrictBody):
     """How to use an application template.
 
     Attributes:
         catalog: Who owns the simulated devices; `Simulated` by default, made when there is none.
         devices: How many simulated devices over all kinds; as the template says by default.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     catalog: Annotated[str, Field(min_length=1, max_length=50)] | None = None
     devices: Annotated[int, Field(ge=1, le=1000)] | None = None

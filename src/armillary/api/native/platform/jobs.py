@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from armillary.api.http.documents import as_document
@@ -18,7 +17,17 @@ from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
+from armillary.api.native.parameters import (
+    V1,
+    After,
+    CatalogQuery,
+    DocumentBody,
+    DocumentPath,
+    Force,
+    IfMatch,
+    Limit,
+    StrictBody,
+)
 from armillary.api.views import service as views
 from armillary.engines.jobs.devices import RunDevices
 from armillary.engines.jobs.store import JobRun
@@ -34,14 +43,12 @@ NumberPath = Annotated[int, Path(ge=1, le=2**62, description="Number of the run"
 StateQuery = Annotated[DeviceState | None, Query(description="Only devices in this state")]
 
 
-class RunBody(BaseModel):
+class RunBody(StrictBody):
     """Which devices a run acts on.
 
     Attributes:
         only: Everybody in the group, or those that failed in the run before.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     only: Literal["all", "failed"] = "all"
 

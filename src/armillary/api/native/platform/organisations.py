@@ -7,14 +7,14 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import ADMINISTRATOR, READER, OfOrganisation, Route
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import DEVICE, V1, After, CatalogQuery, DocumentBody, IfMatch, Limit
+from armillary.api.native.parameters import DEVICE, V1, After, CatalogQuery, DocumentBody, IfMatch, Limit, StrictBody
 from armillary.api.views import service as views
 from armillary.engines.documents.document import ID_PATTERN
 from armillary.platform.authored.organisations import KIND
@@ -24,10 +24,8 @@ OrganisationPath = Annotated[
 ]
 
 
-class AssignBody(BaseModel):
+class AssignBody(StrictBody):
     """Where a device is to be: an organisation of its catalog, or none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     organisation: Annotated[str, Field(min_length=1, max_length=128)] | None
 

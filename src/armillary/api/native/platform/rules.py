@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
@@ -18,7 +18,16 @@ from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
 from armillary.api.native.device_ids import DevicePath, known_device
 from armillary.api.native.device_labels import with_name, with_names
-from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, IfMatch, Limit
+from armillary.api.native.parameters import (
+    V1,
+    After,
+    CatalogQuery,
+    DocumentBody,
+    DocumentPath,
+    IfMatch,
+    Limit,
+    StrictBody,
+)
 from armillary.api.views import service as views
 from armillary.errors import InvalidArgumentError
 from armillary.platform.authored.device_facts import of_catalog
@@ -36,7 +45,7 @@ AlertPath = Annotated[int, Field(ge=1, le=2**53)]
 Millis = Annotated[int, Field(ge=0, le=10**14)]
 
 
-class TrialBody(BaseModel):
+class TrialBody(StrictBody):
     """A test of a rule on past data.
 
     Attributes:
@@ -46,18 +55,14 @@ class TrialBody(BaseModel):
         end_ms: One past the last.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     rule: dict[str, Any] | None = None
-    devices: Annotated[list[str], Field(max_length=MAX_DEVICES)] = []
+    devices: Annotated[list[str], Field(max_length=MAX_DEVICES)] = Field(default=[])
     start_ms: Millis
     end_ms: Millis
 
 
-class ReplayBody(BaseModel):
+class ReplayBody(StrictBody):
     """Dead letters to try again, by number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     numbers: Annotated[list[AlertPath], Field(min_length=1, max_length=1000)]
 

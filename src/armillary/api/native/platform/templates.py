@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Body, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Reach, Route
@@ -30,6 +30,7 @@ from armillary.api.native.parameters import (
     DocumentBody,
     IfMatch,
     Limit,
+    StrictBody,
 )
 from armillary.api.views import template as views_template
 from armillary.errors import InvalidArgumentError, ModelError
@@ -46,11 +47,7 @@ Dry = Annotated[bool, Query(description="Change nothing: only say what would bec
 Values = Annotated[dict[str, Any], Body(max_length=300)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileBody(_Body):
+class FileBody(StrictBody):
     """One file of a model.
 
     Attributes:
@@ -62,7 +59,7 @@ class FileBody(_Body):
     content: Annotated[str, Field(max_length=1 << 20)]
 
 
-class ImportBody(_Body):
+class ImportBody(StrictBody):
     """Files that become a template's model.
 
     Attributes:
@@ -76,7 +73,7 @@ class ImportBody(_Body):
     display_name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
 
-class AssignBody(_Body):
+class AssignBody(StrictBody):
     """Which template a device gets.
 
     Attributes:
@@ -90,7 +87,7 @@ class AssignBody(_Body):
     dry_run: bool = False
 
 
-class MigrateBody(_Body):
+class MigrateBody(StrictBody):
     """Which version all devices of a template get; the newest by default."""
 
     version: Annotated[int, Field(ge=1, le=999_999)] | None = None

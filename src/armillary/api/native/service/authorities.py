@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.route import ADMINISTRATOR, PUBLIC, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import V1, CatalogFilter
+from armillary.api.native.parameters import V1, CatalogFilter, StrictBody
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import InvalidArgumentError
 from armillary.wire.encoding.pem import armour
@@ -42,15 +42,13 @@ def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[st
     return {"catalog_id": str(owner.catalog_id), "items": items, "next": None}
 
 
-class RenewalBody(BaseModel):
+class RenewalBody(StrictBody):
     """What to renew.
 
     Attributes:
         kind: Of authority.
         name: The chip maker of a silicon authority, the catalog of a catalog's or issuing authority; empty for others.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["root", "policy", "silicon", "catalog", "issuing"]
     name: Annotated[str, Field(max_length=64)] = ""

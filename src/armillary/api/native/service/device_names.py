@@ -7,14 +7,14 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
-from armillary.api.native.parameters import DEVICE, V1, CatalogQuery
+from armillary.api.native.parameters import DEVICE, V1, CatalogQuery, StrictBody
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 # What a body or query may hold before the name is judged: it may be in a longer form of Unicode.
@@ -22,14 +22,12 @@ MAX_TEXT_CHARACTERS = 4 * MAX_NAME_CHARACTERS
 NameText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 
 
-class NameBody(BaseModel):
+class NameBody(StrictBody):
     """What a device is called from now on.
 
     Attributes:
         name: At most 128 printable characters; empty takes the name away.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: NameText
 

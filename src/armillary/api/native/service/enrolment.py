@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.documents import as_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import CATALOG, Name
+from armillary.api.native.parameters import CATALOG, Name, StrictBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
 from armillary.service.factory.enrolments import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, MAX_USES
@@ -23,7 +23,7 @@ from armillary.service.factory.enrolments import DEFAULT_LIFETIME_S, MAX_LIFETIM
 CatalogPath = Annotated[str, Path(min_length=1, max_length=64, description="Catalog name")]
 
 
-class EnrolmentTokenBody(BaseModel):
+class EnrolmentTokenBody(StrictBody):
     """A token to make.
 
     Attributes:
@@ -33,8 +33,6 @@ class EnrolmentTokenBody(BaseModel):
         uses: How many devices it may enrol.
         lifetime_s: Seconds until it expires.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     product: Name = DEFAULT_PRODUCT
     group: Name = UNASSIGNED_GROUP

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.parameters import DEVICE, CatalogPath, Name
+from armillary.api.native.parameters import DEVICE, CatalogPath, Name, StrictBody
 from armillary.api.native.service.policy import POLICY, Time
 from armillary.attest import firmware_reference as rules
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from armillary.engines.records.queries.firmware import StoredStatement
 
 
-class FirmwareValueBody(BaseModel):
+class FirmwareValueBody(StrictBody):
     """A reference value.
 
     Attributes:
@@ -32,15 +32,13 @@ class FirmwareValueBody(BaseModel):
         event_type: Of a measurement, for people: a name such as EV_EFI_BOOT_SERVICES_APPLICATION, or a number in hex.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     pcr: Annotated[int, Field(strict=True)]
     digest: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
     kind: Annotated[str, Field(max_length=20)] = rules.EVENT
     event_type: Annotated[str, Field(max_length=64)] | None = None
 
 
-class FirmwareBody(BaseModel):
+class FirmwareBody(StrictBody):
     """Reference values to state together.
 
     Attributes:
@@ -49,8 +47,6 @@ class FirmwareBody(BaseModel):
         note: Where the values come from.
         expires_at: Until when they are good, Unix seconds UTC; null: without end.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     chip: Name
     values: Annotated[list[FirmwareValueBody], Field(min_length=1, max_length=rules.MAX_VALUES)]

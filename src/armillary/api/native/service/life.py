@@ -6,36 +6,32 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.parameters import DEVICE
+from armillary.api.native.parameters import DEVICE, StrictBody
 from armillary.api.native.service.requests import ReasonBody
 from armillary.service.registry.device_lifecycle import DEFAULT_RETURN_S, MAX_RETURN_S
 
 Document = dict[str, Any]
 
 
-class ReprovisionBody(BaseModel):
+class ReprovisionBody(StrictBody):
     """A permission to come back.
 
     Attributes:
         lifetime_s: Seconds until it ends.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     lifetime_s: Annotated[int, Field(ge=1, le=MAX_RETURN_S)] = DEFAULT_RETURN_S
 
 
-class ManufacturingStateBody(BaseModel):
+class ManufacturingStateBody(StrictBody):
     """A manufacturing state to move forward to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     state: Literal["Module1Complete", "DeviceComplete"]
 

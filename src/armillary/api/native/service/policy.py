@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import V1, CatalogPath, Limit, Name
+from armillary.api.native.parameters import V1, CatalogPath, Limit, Name, StrictBody
 from armillary.api.native.service.requests import BASE64, ReasonBody
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
@@ -32,7 +32,7 @@ ImageType = Annotated[str, Field(pattern=r"^[0-9]{1,5}$")]
 SecurityVersion = Annotated[int, Field(ge=0, le=rules.MAX_SECURITY_VERSION, strict=True)]
 
 
-class PolicyBody(BaseModel):
+class PolicyBody(StrictBody):
     """What to change; absent fields stay as they are, null takes a limit away.
 
     Attributes:
@@ -45,28 +45,24 @@ class PolicyBody(BaseModel):
         if_version: Refuse the change if another version of the policy holds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     minimum_tier: Literal["simulated", "software", "tpm", "silicon"] = "simulated"
-    chips: Annotated[list[Name], Field(max_length=rules.MAX_CHIPS)] = []
+    chips: Annotated[list[Name], Field(max_length=rules.MAX_CHIPS)] = Field(default=[])
     minimum_security_versions: Annotated[
         dict[ImageType, SecurityVersion], Field(max_length=rules.MAX_SECURITY_VERSIONS)
-    ] = {}
+    ] = Field(default={})
     older_releases_until: Time | None = None
     maximum_release_age_days: Annotated[int, Field(ge=1, le=rules.MAX_AGE_DAYS)] | None = None
     firmware_log: Annotated[bool, Field(strict=True)] = False
     if_version: Annotated[int, Field(ge=0)] | None = None
 
 
-class ExpiryBody(BaseModel):
+class ExpiryBody(StrictBody):
     """Until when a release is good: Unix seconds UTC; null takes the end away."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     expires_at: Time | None
 
 
-class CorimBody(BaseModel):
+class CorimBody(StrictBody):
     """A CoRIM to make a release of.
 
     Attributes:
@@ -81,8 +77,6 @@ class CorimBody(BaseModel):
             profile such as "key -1".
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     corim: Annotated[str, Field(min_length=1, max_length=24576, json_schema_extra=dict(BASE64))]
     feed: Literal["Retail", "RetailEval"] = "Retail"
     key: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
@@ -90,7 +84,7 @@ class CorimBody(BaseModel):
     chip: Name | None = None
     os_version: Annotated[str, Field(min_length=1, max_length=32)] | None = None
     security_version: SecurityVersion = 0
-    pass_over: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = []
+    pass_over: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = Field(default=[])
 
 
 def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:

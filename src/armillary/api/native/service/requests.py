@@ -7,19 +7,15 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from armillary.api.native.parameters import Name
+from armillary.api.native.parameters import Name, StrictBody
 
 # For descriptions: what is wrong with such a text is said where it is decoded (RFC 4648 §4, with padding).
 BASE64 = MappingProxyType({"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"})
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FactoryBody(_Body):
+class FactoryBody(StrictBody):
     """A device at manufacture.
 
     Attributes:
@@ -35,13 +31,13 @@ class FactoryBody(_Body):
     manufacturing_state: Literal["Blank", "Module1Complete", "DeviceComplete"] = "DeviceComplete"
 
 
-class ReasonBody(_Body):
+class ReasonBody(StrictBody):
     """Why something is done; kept in the audit log."""
 
     reason: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class RolloutBody(_Body):
+class RolloutBody(StrictBody):
     """A roll-out to start.
 
     Attributes:
@@ -59,14 +55,14 @@ class RolloutBody(_Body):
     policy: dict[str, Any] = Field(default_factory=dict)
 
 
-class TwinBody(_Body):
+class TwinBody(StrictBody):
     """A merge patch of desired properties and tags (RFC 7396: null removes)."""
 
     desired: dict[str, Any] | None = None
     tags: dict[str, Any] | None = None
 
 
-class MethodBody(_Body):
+class MethodBody(StrictBody):
     """A direct method call; `connect_timeout_s` waits for a device that is not connected."""
 
     payload: Any = None
@@ -74,7 +70,7 @@ class MethodBody(_Body):
     connect_timeout_s: Annotated[float, Field(ge=0, le=300)] = 0.0
 
 
-class TokenBody(_Body):
+class TokenBody(StrictBody):
     """A token to make.
 
     Attributes:
@@ -92,7 +88,7 @@ class TokenBody(_Body):
     organisation: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
 
-class ReleaseBody(_Body):
+class ReleaseBody(StrictBody):
     """An OS release to build, sign and publish.
 
     Attributes:
@@ -108,7 +104,7 @@ class ReleaseBody(_Body):
     feed: Literal["Retail", "RetailEval"] = "Retail"
 
 
-class FloorBody(_Body):
+class FloorBody(StrictBody):
     """A security floor to raise: lower versions of the image type are refused on the chip."""
 
     chip: Name

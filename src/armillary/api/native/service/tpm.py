@@ -8,12 +8,12 @@ import binascii
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import FACTORY, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
-from armillary.api.native.parameters import V1, Name
+from armillary.api.native.parameters import V1, Name, StrictBody
 from armillary.api.native.service.devices import factory_document
 from armillary.api.native.service.requests import BASE64
 from armillary.attest.tpm_endorsement import MAX_INTERMEDIATES
@@ -26,7 +26,7 @@ Certificate = Annotated[str, Field(min_length=1, max_length=5464, json_schema_ex
 Structure = Annotated[str, Field(min_length=1, max_length=860, json_schema_extra=dict(BASE64))]
 
 
-class TpmBody(BaseModel):
+class TpmBody(StrictBody):
     """A TPM and the keys in it; all but the chip in base64.
 
     Attributes:
@@ -38,11 +38,9 @@ class TpmBody(BaseModel):
         certification: TPM2B_ATTEST and signature: the former's certification of the latter.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     chip: Name
     endorsement_certificate: Certificate
-    intermediates: Annotated[list[Certificate], Field(max_length=MAX_INTERMEDIATES)] = []
+    intermediates: Annotated[list[Certificate], Field(max_length=MAX_INTERMEDIATES)] = Field(default=[])
     attestation_key: Structure
     identity_key: Structure
     certification: Structure

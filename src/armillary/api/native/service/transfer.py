@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import attesting_device
-from armillary.api.native.parameters import CATALOG, Limit, NumberAfter
+from armillary.api.native.parameters import CATALOG, Limit, NumberAfter, StrictBody
 from armillary.api.native.service.enrolment import CatalogPath
 from armillary.api.views import service as views
 from armillary.errors import NotFoundError
@@ -26,7 +26,7 @@ Document = dict[str, Any]
 Pending = Annotated[bool, Query(description="Only offers that can still be accepted")]
 
 
-class TransferBody(BaseModel):
+class TransferBody(StrictBody):
     """An offer to make.
 
     Attributes:
@@ -34,8 +34,6 @@ class TransferBody(BaseModel):
         to_catalog_id: Id of the new owner's catalog; he finds it with `armillary catalog show`.
         lifetime_s: Seconds until it cannot be accepted any more.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     device_id: Annotated[str, Field(max_length=300, json_schema_extra={"pattern": DEVICE_ID_PATTERN})]
     to_catalog_id: UUID

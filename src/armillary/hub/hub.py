@@ -24,6 +24,7 @@ from armillary.hub.devices.files import FileUploads
 from armillary.hub.devices.forgetting import forget_device
 from armillary.hub.devices.listeners import Gathering, Listener, Listeners
 from armillary.hub.devices.mailboxes import Mailboxes
+from armillary.hub.devices.operations import DeviceOperations
 from armillary.hub.devices.twins import Twins
 from armillary.hub.front.front import Front
 from armillary.hub.front.methods import MethodResult, encode_call
@@ -35,6 +36,7 @@ from armillary.hub.provisioning.https import ProvisioningHttp
 from armillary.hub.provisioning.mqtt import MARK, Provisioning
 from armillary.hub.provisioning.registrations import RegistrationAuthority, Registrations
 from armillary.hub.provisioning.routes import DeviceHttps
+from armillary.identity.operator import Audit, no_audit
 from armillary.settings import Settings
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.telemetry import Telemetry
@@ -55,6 +57,7 @@ class Hub:
         twins: Device twins.
         mailboxes: Cloud-to-device messages.
         files: Files that devices upload.
+        operations: What people do with devices, each operation by who acts.
         connectivity: The journal of connects and disconnects, for exports.
         services: Where connections of services on the hub's ports go.
         storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
@@ -72,6 +75,7 @@ class Hub:
         reserve_bytes: int = 0,
         series_database: str = "",
         template_of: Callable[[str], str] = no_template,
+        audit: Audit = no_audit,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
@@ -102,6 +106,9 @@ class Hub:
         self.connectivity = Connectivity(self.series, self.notices, self._counters, self.now_ms, self.soon)
         self.storage_host = self.service_host = ""
         self.services = ServiceConnections()
+        self.operations = DeviceOperations(
+            self.series, self.twins, self.mailboxes, self.files, self.invoke_method, audit
+        )
 
     @classmethod
     def open(
@@ -112,6 +119,7 @@ class Hub:
         admit: Callable[[HubCredentials], HubPeer] | None = None,
         provision: RegistrationAuthority | None = None,
         template_of: Callable[[str], str] = no_template,
+        audit: Audit = no_audit,
         clock: Callable[[], float] = time.time,
     ) -> Hub:
         """Open the hub's folder below the data folder.
@@ -121,6 +129,7 @@ class Hub:
             authenticate: Device id of a client certificate (DER) that TLS has verified; raises DeviceFault for a
                 device that may not connect. Called in the hub's event loop: it must not block.
             provision: Decides about clients that ask to be registered; without it there is no such endpoint.
+            audit: Gets a line of each change that people make.
             admit: Asked instead where it is given: it also knows modules, and clients that do not attest.
             template_of: Says the device template of a device id, empty for none; first asked after the start.
             clock: Unix time, seconds.
@@ -145,6 +154,7 @@ class Hub:
             reserve_bytes=reserve_bytes,
             series_database=settings.series_database,
             template_of=template_of,
+            audit=audit,
             clock=clock,
         )
 

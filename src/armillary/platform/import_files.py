@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from armillary.engines.documents.files import keep_files, plan_import, read_files
 from armillary.engines.documents.store import DocumentStore
-from armillary.identity.operator import Operator
+from armillary.identity.operator import Audit, Operator
 from armillary.platform.authored.checks import body_check, check_organisations, warnings
 from armillary.platform.exports.operations import ExportOperations
 from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.ports import Audit
 from armillary.wire.export.application_archive import check_manifest
 
 CHANGES: Final = ("new", "changed", "same", "deleted")

@@ -20,6 +20,7 @@ from armillary.engines.jobs.store import JobStore
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import NotFoundError
+from armillary.identity.operator import no_audit
 from armillary.platform.authored.device_facts import FactsReader
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
@@ -31,7 +32,7 @@ from armillary.platform.exports.sources import Sources
 from armillary.platform.import_files import ApplicationOperations
 from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.jobs.operations import JobOperations
-from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates, no_audit
+from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates
 from armillary.platform.rules.actions import ActionSettings, RuleActions
 from armillary.platform.rules.alerts import AlertOperations
 from armillary.platform.rules.conditions import RuleConditions

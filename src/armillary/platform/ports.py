@@ -204,11 +204,3 @@ class NoRegistry:
     def has_tokens_of(self, organisation: str) -> bool:  # noqa: ARG002
         """None."""
         return False
-
-
-# actor, operation, target, detail -> anything: appends a line to the audit log.
-Audit = Callable[[str, str, str, Mapping[str, object]], object]
-
-
-def no_audit(_actor: str, _operation: str, _target: str, _detail: Mapping[str, object]) -> None:
-    """The audit log of a platform that runs without a security service: none."""

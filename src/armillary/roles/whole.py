@@ -101,6 +101,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             admit=service.hub_access.clients.admit,
             provision=service.hub_access.enrolments,
             template_of=template_of,
+            audit=service.audit.append,
         )
         running.push_async_callback(hub.close)
         service.notices.on_cut.append(hub.disconnect)

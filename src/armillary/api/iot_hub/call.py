@@ -112,7 +112,7 @@ def keys_shown(request: Request, found: Sequence[HubIdentity | Device]) -> Mappi
                 shown[each.identity] = Keys(keys[0], keys[-1])
     if shown:
         target = next(iter(shown)) if len(shown) == 1 else "several"
-        service.audit.append(token.name, "hub-device.show-keys", target, {"identities": len(shown)})
+        service.hub_access.identities.note_shown(token.name, target, len(shown))
     return shown
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
 
 from fastapi import Header
 from fastapi.responses import JSONResponse
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.route import CONTRIBUTOR, READER
-from armillary.api.http.routes import hub_of, operator_of, service_of
+from armillary.api.http.routes import actor_of, hub_of, service_of
 from armillary.api.iot_hub import call
 from armillary.api.iot_hub.call import ROOT, row
 from armillary.api.iot_hub.documents import decode_etag, encoded_etag, twin_document
@@ -33,9 +33,6 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.twin.document.document import timestamp
 from armillary.twin.document.hub_query import MODULES, Query, parse_query
 from armillary.twin.document.section import check_patch
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 # Rows of one page, and devices looked at for it: a page of a query that finds little still ends.
 MAX_ITEMS: Final = 1000
@@ -133,23 +130,17 @@ def put_configuration(request: Request, name: str, body: Document, if_match: IfM
         [identity for identity, _ in _chosen(request, query)] if patch else []
     )  # too many are refused before a change
     change = configurations.put(owner, name, kept, etag=_number(if_match), now_ms=hub.now_ms())
-    made: Configuration = hub.series.commits.commit(change)
-    refused = _apply(hub, chosen, patch)
-    detail = {
-        "devices": len(chosen) - len(refused),
-        "target": str(kept["targetCondition"])[:200],
-        "refused": refused[:MAX_NAMED_REFUSED],
-    }
-    service_of(request).audit.append(operator_of(request).name, "hub-configuration.put", name, detail)
-    return _answer(made, (len(chosen), len(chosen) - len(refused)))
+    made, taken = hub.operations.put_configuration(
+        actor_of(request), name, change, chosen, patch, str(kept["targetCondition"])
+    )
+    return _answer(made, (len(chosen), taken))
 
 
 def delete_configuration(request: Request, name: str, if_match: IfMatch = None) -> Response:
     """Delete a configuration; what it has set stays."""
     owner, hub = str(call.catalog_of(request).catalog_id), hub_of(request)
     change = configurations.deleted(owner, name, etag=_number(if_match) or 0)
-    hub.series.commits.commit(change)
-    service_of(request).audit.append(operator_of(request).name, "hub-configuration.delete", name, {})
+    hub.operations.delete_configuration(actor_of(request), name, change)
     return Response(status_code=204)
 
 
@@ -170,17 +161,6 @@ def test_configuration_queries(request: Request, body: Document) -> Response:  #
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _apply(hub: Hub, chosen: Sequence[str], patch: Mapping[str, Any]) -> list[str]:
-    """Bring desired properties to devices; returns those whose twin would break a limit: they keep what they had."""
-    refused = []
-    for identity in chosen:
-        try:
-            hub.twins.change(identity, desired=patch)
-        except InvalidArgumentError:
-            refused.append(identity)
-    return refused
 
 
 def _documents(request: Request, source: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:

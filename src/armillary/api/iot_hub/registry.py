@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.http.route import CONTRIBUTOR, READER
-from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
+from armillary.api.http.routes import actor_of, hub_of, operator_of, platform_of, service_of
 from armillary.api.iot_hub import call
 from armillary.api.iot_hub.call import ROOT, row
 from armillary.api.iot_hub.documents import decode_etag, device_document, etag_header, form_of, twin_document
@@ -83,8 +83,7 @@ def bulk_devices(request: Request, body: Document) -> Response:
 def purge_messages(request: Request, device_id: str) -> Response:
     """Take back every cloud-to-device message that waits."""
     identity = call.identity_of(call.find(request, device_id))
-    count = hub_of(request).mailboxes.purge(identity)
-    service_of(request).audit.append(operator_of(request).name, "device.message-purge", identity, {"messages": count})
+    count = hub_of(request).operations.purge_messages(actor_of(request), identity)
     return JSONResponse({"totalMessagesPurged": count, "deviceId": identity, "moduleId": None})
 
 
@@ -211,10 +210,15 @@ def _change_twin(request: Request, place: Named, body: Any, if_match: str | None
     desired = given.get("desired")
     if isinstance(desired, dict):  # what a client read carries members that are not its own to write
         desired = {name: value for name, value in desired.items() if not name.startswith("$")}
-    match = decode_etag(if_match)
-    hub_of(request).twins.change(identity, tags=given.get("tags"), desired=desired, whole=whole, if_match=match)
-    detail = {"section": " ".join(given)}
-    service_of(request).audit.append(operator_of(request).name, "device.twin", identity, detail)
+    hub_of(request).operations.change_twin(
+        actor_of(request),
+        identity,
+        tags=given.get("tags"),
+        desired=desired,
+        whole=whole,
+        if_match=decode_etag(if_match),
+        detail={"section": " ".join(given)},
+    )
     return get_twin(request, place)
 
 
@@ -229,10 +233,9 @@ async def invoke_method(request: Request, place: Place, body: Document) -> Respo
             "methodName, responseTimeoutInSeconds, connectTimeoutInSeconds: expected text and numbers",
             remedy="Correct the call.",
         )
-    audit, actor = service_of(request).audit, operator_of(request).name
-    await run_in_threadpool(audit.append, actor, "device.method", identity, {"method": name})
-    result = await hub_of(request).invoke_method(
-        identity, name, document.get("payload"), float(wait or 30), connect_timeout_s=float(connect)
+    timeout_s, connect_s = float(wait or 30), float(connect)
+    result = await hub_of(request).operations.invoke_method(
+        actor_of(request), identity, name, document.get("payload"), timeout_s, connect_timeout_s=connect_s
     )
     return JSONResponse({"status": result.status, "payload": result.payload})
 

@@ -13,8 +13,7 @@ from typing import Any
 from armillary.engines.documents.document import Document, check_match, not_found
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
-from armillary.identity.operator import Operator
-from armillary.platform.ports import Audit
+from armillary.identity.operator import Audit, Operator
 from armillary.twin.author.dashboard import parse as parse_dashboard
 from armillary.twin.author.data_export import parse_export
 from armillary.twin.author.group import parse_group

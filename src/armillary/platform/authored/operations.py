@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.identity.operator import Operator
+from armillary.identity.operator import Audit, Operator
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
 from armillary.platform.authored.organisations import KIND, Organisations
-from armillary.platform.ports import Audit, Directory, Registry
+from armillary.platform.ports import Directory, Registry
 from armillary.twin.author.organisation import parse_organisation
 
 CHANGES: Final = ("new", "changed", "same", "deleted")

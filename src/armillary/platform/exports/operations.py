@@ -15,12 +15,11 @@ from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadLetter
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.identity.operator import Operator
+from armillary.identity.operator import Audit, Operator
 from armillary.platform.authored.documents import AuthoredDocuments, document_of
 from armillary.platform.exports.exports import Exports, check_destination
 from armillary.platform.exports.places import check_places
 from armillary.platform.exports.replays import Replay
-from armillary.platform.ports import Audit
 from armillary.twin.author.data_export import DataExport, parse_export, split_secret
 from armillary.twin.author.export_destination import DestinationKind
 

@@ -12,10 +12,9 @@ from typing import Any, Final
 from armillary.engines.documents.document import Document, check_match
 from armillary.engines.jobs.store import JobRun
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.identity.operator import Operator
+from armillary.identity.operator import Audit, Operator
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.ports import Audit
 from armillary.twin.author.group import parse_group
 from armillary.twin.author.job import DeviceState, parse_job
 

@@ -38,12 +38,13 @@ from armillary.errors import (
     DeviceTimeoutError,
     PermissionDeniedError,
 )
+from armillary.identity.operator import Audit
 from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.outbound import email as rule_email, webhook as rule_webhook
 from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff, brief, check_status
 from armillary.platform.outbound.email import MailServer
 from armillary.platform.outbound.webhook import AllowedHosts
-from armillary.platform.ports import Audit, Devices, Directory
+from armillary.platform.ports import Devices, Directory
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.document.document import timestamp
 from armillary.twin.rule.rule import Rule

@@ -13,8 +13,7 @@ from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import NotFoundError
-from armillary.identity.operator import Operator
-from armillary.platform.ports import Audit
+from armillary.identity.operator import Audit, Operator
 from armillary.platform.rules.actions import RuleActions
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.rule.words import summary

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.identity.operator import Operator
-from armillary.platform.ports import Audit, Directory, Twins
+from armillary.identity.operator import Audit, Operator
+from armillary.platform.ports import Directory, Twins
 from armillary.platform.templates.device_templates import DeviceTemplate, DeviceTemplates
 from armillary.platform.templates.templates import Templates
 from armillary.twin.document.section import check_patch

@@ -13,10 +13,10 @@ from typing import Any
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.errors import ConflictError
-from armillary.identity.operator import Operator
+from armillary.identity.operator import Audit, Operator
 from armillary.platform.authored.device_facts import of_catalog
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, is_visible
-from armillary.platform.ports import Audit, Directory
+from armillary.platform.ports import Directory
 from armillary.platform.templates.device_templates import DeviceTemplates, MigrationSummary
 from armillary.platform.templates.templates import KIND, Ready, Templates
 from armillary.twin.author.uses import Use, uses_of_value

@@ -305,6 +305,18 @@ class HubIdentities:
         sealed = ((found.primary_key, "primary"), (found.secondary_key, "secondary"))
         return tuple(self.sealer.open(key, _purpose(found.identity, which)) for key, which in sealed if key is not None)
 
+    def note_shown(self, actor: str, target: str, identities: int) -> None:
+        """Write down that keys were shown to somebody.
+
+        Args:
+            actor: To whom.
+            target: The identity, or ``several``.
+            identities: Of how many.
+        """
+        self._context.records.write(
+            lambda c: self._context.audit(c, actor, "hub-device.show-keys", target, {"identities": identities})
+        )
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _owner_for(self, connection: Connection, identity: str, form: IdentityForm, catalog_id: UUID | None) -> UUID:

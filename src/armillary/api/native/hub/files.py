@@ -20,7 +20,7 @@ from starlette.responses import Response
 from armillary.api.http.callers import caller_of
 from armillary.api.http.query import read_query
 from armillary.api.http.route import CONTRIBUTOR, PUBLIC, READER, Route
-from armillary.api.http.routes import hub_of, operator_of, service_of
+from armillary.api.http.routes import actor_of, hub_of
 from armillary.api.http.tenure import check_own, since_ms
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.parameters import DEVICE
@@ -65,11 +65,7 @@ def delete_file(request: Request, device_id: DevicePath, upload_id: UploadPath) 
     for each in hub_of(request).files.of_device(known):
         if each.upload_id == upload_id:
             check_own(request, known, each.begun_ms, "file")
-    found = hub_of(request).files.delete(known, upload_id)
-    service_of(request).audit.append(
-        operator_of(request).name, "device.file-delete", known, {"name": found.name, "bytes": found.size}
-    )
-    return document(found)
+    return document(hub_of(request).operations.delete_file(actor_of(request), known, upload_id))
 
 
 async def put_upload(request: Request, path: str) -> Response:

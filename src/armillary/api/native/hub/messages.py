@@ -14,7 +14,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import hub_of, operator_of, service_of
+from armillary.api.http.routes import actor_of, hub_of, operator_of
 from armillary.api.http.tenure import since_ms
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.parameters import DEVICE, StrictBody
@@ -74,10 +74,7 @@ def send_message(request: Request, device_id: DevicePath, body: CloudMessageBody
         max_deliveries=body.max_deliveries,
         input=body.input,
     )
-    queued = hub_of(request).mailboxes.send(known, message)
-    detail = {"message_id": message.message_id, "bytes": len(message.body)}
-    service_of(request).audit.append(operator_of(request).name, "device.message", known, detail)
-    return document(queued)
+    return document(hub_of(request).operations.send_message(actor_of(request), known, message))
 
 
 def list_messages(request: Request, device_id: DevicePath) -> dict[str, Any]:
@@ -90,9 +87,7 @@ def list_messages(request: Request, device_id: DevicePath) -> dict[str, Any]:
 def purge_messages(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Take back everything that waits for a device."""
     known = known_identity(request, device_id)
-    count = hub_of(request).mailboxes.purge(known)
-    service_of(request).audit.append(operator_of(request).name, "device.message-purge", known, {"messages": count})
-    return {"purged": count}
+    return {"purged": hub_of(request).operations.purge_messages(actor_of(request), known)}
 
 
 def document(queued: QueuedMessage) -> dict[str, Any]:

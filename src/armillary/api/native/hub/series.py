@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
+from armillary.api.http.routes import actor_of, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import own_through, since_ms, tenures
 from armillary.api.native import authored
@@ -145,9 +145,8 @@ def put_retention(request: Request, body: RetentionBody) -> dict[str, Any]:
     """Replace the rules of retention."""
     hub = hub_of(request)
     rules = [RetentionRule(**each.model_dump()) for each in body.rules]
-    views_series.commit(hub, hub.series.maintenance.set_rules(rules))
     detail = {"rules": [each.model_dump() for each in body.rules]}
-    service_of(request).audit.append(operator_of(request).name, "telemetry.retention", "telemetry", detail)
+    hub.operations.set_retention(actor_of(request), rules, detail)
     return views_series.retention(hub)
 
 
@@ -182,9 +181,8 @@ def _import(request: Request, body: bytes) -> dict[str, Any]:
             known_device(request, device_id)
 
     points, devices = views_series.restore(hub, body, check, int(time.time() * 1000))
-    detail = {"points": points, "devices": devices}
-    service_of(request).audit.append(operator_of(request).name, "telemetry.import", "telemetry", detail)
-    return detail
+    hub.operations.note_import(actor_of(request), points, devices)
+    return {"points": points, "devices": devices}
 
 
 # Some thirty thousand points as CSV: what is put back in one commit, a few tenths of a second.

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import admit_again, hub_of, operator_of, platform_of, service_of
+from armillary.api.http.routes import actor_of, admit_again, hub_of, platform_of
 from armillary.api.http.tenure import since_ms, whole_hours_since
 from armillary.api.native.dashboard_live import LiveResponse
 from armillary.api.native.device_ids import DevicePath, known_identity
@@ -104,12 +104,10 @@ def patch_device_twin(
         raise InvalidArgumentError(
             "body: expected either desired or tags", remedy="Patch desired properties and tags in two calls."
         )
-    if body.desired is not None:
-        hub.twins.change(known, desired=body.desired, if_match=if_match)
-    else:
-        hub.twins.change(known, tags=body.tags, if_match=if_match)
     detail = {"section": "desired" if body.desired is not None else "tags"}
-    service_of(request).audit.append(operator_of(request).name, "device.twin", known, detail)
+    hub.operations.change_twin(
+        actor_of(request), known, desired=body.desired, tags=body.tags, if_match=if_match, detail=detail
+    )
     return views_hub.twin(hub, known)
 
 
@@ -118,11 +116,8 @@ async def invoke_method(
 ) -> dict[str, Any]:
     """Call a direct method on a connected device and wait for its answer: the device's own `status` and `payload`."""
     known = await run_in_threadpool(known_identity, request, device_id)
-    # Before the call: a device that acts and then does not answer has acted.
-    audit, actor = service_of(request).audit, operator_of(request).name
-    await run_in_threadpool(audit.append, actor, "device.method", known, {"method": method})
-    result = await hub_of(request).invoke_method(
-        known, method, body.payload, body.timeout_s, connect_timeout_s=body.connect_timeout_s
+    result = await hub_of(request).operations.invoke_method(
+        actor_of(request), known, method, body.payload, body.timeout_s, connect_timeout_s=body.connect_timeout_s
     )
     return {"status": result.status, "payload": result.payload}
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.device_reference import DeviceOption, readable_device
+from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.duration import ExpiresOption, seconds_of
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
-from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, ReasonOption, YesOption, confirm, in_catalog
 
@@ -19,7 +19,7 @@ TRANSFER_COLUMNS = ("transfer_id", "state", "from_catalog", "to_catalog", "devic
 TransferOption = Annotated[str, typer.Option("--transfer-id", "--id", metavar="ID", help="Transfer id.")]
 
 
-verbs = noun("")
+verbs = noun()
 transfer = noun("Transfer of devices between catalogs.", within=verbs, name="transfer")
 
 

@@ -14,13 +14,12 @@ from armillary.cli.terminal.device_reference import (
     DeviceOption,
     NewNameOption,
     SearchOption,
-    readable_device,
     resolve_device,
 )
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.given import json_of
 from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
-from armillary.cli.terminal.readable import readable, with_unit
+from armillary.cli.terminal.readable import readable, readable_device, with_unit
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -67,7 +66,7 @@ class CapabilityType(StrEnum):
     RF_TEST_MODE = "RfTestMode"
 
 
-verbs = noun("")
+verbs = noun()
 capability = noun("Capability files: what one device may do more.", within=verbs, name="capability")
 twin = noun("The device's twin in the hub.", within=verbs, name="twin")
 

@@ -23,7 +23,7 @@ ValuesArgument = Annotated[
 ]
 
 
-verbs = noun("")
+verbs = noun()
 template_group = noun("The template of a device.", within=verbs, name="template")
 cloud_property = noun("What operators keep of a device.", within=verbs, name="cloud-property")
 property_group = noun("What operators want of a device.", within=verbs, name="property")

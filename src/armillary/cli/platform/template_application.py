@@ -22,7 +22,7 @@ LOOK_S = 0.2
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Application template: see template catalog.")]
 
 
-verbs = noun("")
+verbs = noun()
 
 
 @remote_command(verbs, "catalog")

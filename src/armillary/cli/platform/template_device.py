@@ -48,7 +48,7 @@ class Form(StrEnum):
     DOCUMENT = "document"
 
 
-verbs = noun("")
+verbs = noun()
 
 
 @verbs.command("check")

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.device_reference import readable_device
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
-from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogOption,

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, Protocol
 
 import typer
 
-from armillary.cli.terminal.readable import readable
 from armillary.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
 
 # Digits of an id in a table: enough to be told apart in any fleet, and taken again by every command as they stand.
@@ -88,11 +87,6 @@ def resolve_device(directory: Directory, text: str, catalog: str | None = None) 
 def short_id(device_id: str) -> str:
     """The first digits of a long id, which commands take for all of it; a hub device's id as it is."""
     return device_id[:SHORT_DIGITS] if _ATTESTED.fullmatch(device_id) else device_id
-
-
-def readable_device(row: Mapping[str, Any]) -> dict[str, Any]:
-    """As :func:`device_row`, with its times written out."""
-    return device_row(readable(row))
 
 
 def device_row(row: Mapping[str, Any]) -> dict[str, Any]:

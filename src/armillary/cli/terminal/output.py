@@ -21,16 +21,22 @@ Row = Callable[[Any], Mapping[str, Any]]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def noun(text: str, *, within: typer.Typer | None = None, name: str | None = None) -> typer.Typer:
-    """A new group of verbs with ``text`` as its help; ``within`` another noun it is called ``name``."""
-    made = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
+def noun(text: str = "", *, within: typer.Typer | None = None, name: str | None = None) -> typer.Typer:
+    """A new group of verbs.
+
+    Args:
+        text: Its help; none for verbs that another noun takes over with :func:`adopt`.
+        within: The noun that it is part of, under ``name``.
+        name: Its name there.
+    """
+    made = typer.Typer(no_args_is_help=True, help=text or None, rich_markup_mode=None, add_completion=False)
     if within is not None:
         within.add_typer(made, name=name)
     return made
 
 
 def adopt(app: typer.Typer, *parts: typer.Typer) -> None:
-    """Give a noun the verbs and groups that its modules declare, in this order."""
+    """Add to a noun the verbs and groups that other modules declare, in this order."""
     for part in parts:
         app.registered_commands += part.registered_commands
         app.registered_groups += part.registered_groups

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from armillary.cli.terminal.device_reference import device_row
 from armillary.twin.template.value_names import from_fields
 
 # Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
@@ -26,6 +27,11 @@ def with_unit(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
         "display_name": called.display_name,
         **{name: called.text(row[name]) for name in names if isinstance(row[name], (bool, int, float, str))},
     }
+
+
+def readable_device(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table about a device (:func:`device_row`), with its times written out."""
+    return device_row(readable(row))
 
 
 def _readable(name: str, value: Any) -> Any:

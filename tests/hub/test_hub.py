@@ -166,7 +166,7 @@ def test_methods_that_get_no_answer(running: RunningHub, client: Any) -> None:
 
 def test_live_values_reach_listeners(running: RunningHub, client: Any) -> None:
     async def listen(ready: asyncio.Event) -> Any:
-        async with running.hub.listen(DEVICE) as live, asyncio.timeout(10):
+        async with running.hub.live.listen(DEVICE) as live, asyncio.timeout(10):
             ready.set()
             return await anext(live)
 
@@ -188,7 +188,7 @@ def test_live_values_reach_listeners(running: RunningHub, client: Any) -> None:
 
 def test_a_slow_listener_loses_the_oldest_and_it_is_counted(running: RunningHub, client: Any) -> None:
     async def start() -> Any:
-        return running.hub.listen(None)
+        return running.hub.live.listen(None)
 
     live = running.run(start())
     for step in range(300):

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import ssl
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Set as AbstractSet
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,7 @@ from armillary.errors import DeviceStateError
 from armillary.hub.devices.connectivity import Connectivity
 from armillary.hub.devices.files import FileUploads
 from armillary.hub.devices.forgetting import forget_device
-from armillary.hub.devices.listeners import Gathering, Listener, Listeners
+from armillary.hub.devices.listeners import LiveListeners
 from armillary.hub.devices.mailboxes import Mailboxes
 from armillary.hub.devices.operations import DeviceOperations
 from armillary.hub.devices.twins import Twins
@@ -58,6 +58,7 @@ class Hub:
         mailboxes: Cloud-to-device messages.
         files: Files that devices upload.
         operations: What people do with devices, each operation by who acts.
+        live: Live values of devices.
         connectivity: The journal of connects and disconnects, for exports.
         services: Where connections of services on the hub's ports go.
         storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
@@ -87,7 +88,7 @@ class Hub:
         self._admission = Admission(self._identify, clock)
         self._started = False
         self._counters = Counters()
-        self._listeners = Listeners(self._counters)
+        self.live = LiveListeners(self._counters)
         self._folder = folder
         self._front: Front | None = None
         self._broker: MqttBroker | None = None
@@ -192,7 +193,7 @@ class Hub:
             await self._broker.close()
         if self._front is not None:
             await self._front.close()
-        self._listeners.close()
+        self.live.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close_stores)
 
     @property
@@ -306,18 +307,6 @@ class Hub:
             await self._in_loop(methods.wait_for(device_id, connect_timeout_s))
         return await self._in_loop(methods.invoke(device_id, name, encode_call(payload, timeout_s), timeout_s))
 
-    def listen(self, device_id: str | None = None) -> Listener:
-        """Live values of a device, or of all, as an async iterator. Call it in the loop that will iterate."""
-        return self._listeners.add(device_id)
-
-    def gather(self, wanted: Mapping[str, AbstractSet[str]]) -> Gathering:
-        """Newest values of some names of many devices, for who looks now and then. Call it in the loop that looks."""
-        return self._listeners.gather(wanted)
-
-    def shed_live_reader(self) -> None:
-        """Count a reader of live values that was too slow and was let go."""
-        self._counters.live_readers_shed += 1
-
     def counters(self) -> Mapping[str, int]:
         """Everything the hub counts, by name; names ending in ``_now`` go up and down."""
         decoder = self.series.decoder
@@ -357,10 +346,10 @@ class Hub:
         return HubPeer(self._authenticate(credentials.certificate))
 
     def _publish_live(self, device: int, telemetry: Telemetry, *_: int) -> None:
-        if not self._listeners.idle:
+        if not self.live.idle:
             name = self.name_of(device)  # none: from the log of an earlier life, live no more
             if name is not None:
-                self._listeners.publish(name, telemetry, self.front.loop)
+                self.live.publish(name, telemetry, self.front.loop)
 
     def _wake(self, device_id: str) -> None:
         self.soon(lambda: self.front.cloud_messages.wake_device(device_id))

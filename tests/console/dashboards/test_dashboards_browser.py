@@ -222,7 +222,7 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
 def test_a_page_that_nobody_sees_holds_no_connection(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     page = sign_in(scene, watched)
-    listeners = scene.running.hub._listeners
+    listeners = scene.running.hub.live
     watched.open(page, "/dashboards/water")
     wait_live(page)
     wait_until(lambda: not listeners.idle, "the hub tells the page")

@@ -15,7 +15,7 @@ from tests.hub.wire_client import WireClient, device_context
 
 from armillary.errors import RateLimitedError
 from armillary.hub.front import intake as intake_module
-from armillary.hub.front.connection import DeviceConnection
+from armillary.hub.front.connection import HubConnection
 from armillary.hub.front.methods import decode_answer, encode_call
 from armillary.hub.link import gate as gate_module
 from armillary.hub.link.counters import Counters
@@ -73,27 +73,27 @@ class StillFront:
     def monotonic(self) -> float:
         return self.now
 
-    def entered(self, connection: DeviceConnection) -> None:
+    def entered(self, connection: HubConnection) -> None:
         pass
 
-    def left(self, connection: DeviceConnection) -> None:
+    def left(self, connection: HubConnection) -> None:
         pass
 
-    def accepted(self, connection: DeviceConnection) -> None:
+    def accepted(self, connection: HubConnection) -> None:
         pass
 
     def identify(self, credentials: HubCredentials) -> HubPeer:
         return HubPeer(credentials.client_id)
 
-    def register(self, connection: DeviceConnection, *, clean: bool) -> None:  # noqa: ARG002
+    def register(self, connection: HubConnection, *, clean: bool) -> None:  # noqa: ARG002
         connection.established(Row())  # type: ignore[arg-type]
 
-    def ingest(self, connection: DeviceConnection, run: Any) -> None:
+    def ingest(self, connection: HubConnection, run: Any) -> None:
         self.ingested.append(run)
         connection.in_flight += 1
         connection.flow()
 
-    def publish_will(self, connection: DeviceConnection, will: Any) -> None:  # noqa: ARG002
+    def publish_will(self, connection: HubConnection, will: Any) -> None:  # noqa: ARG002
         raise AssertionError("there is none")
 
 
@@ -103,15 +103,15 @@ class Row:
 
 
 @pytest.fixture
-def still() -> tuple[StillFront, DeviceConnection, StillTransport]:
+def still() -> tuple[StillFront, HubConnection, StillTransport]:
     front = StillFront()
-    connection = DeviceConnection(front)  # type: ignore[arg-type]
+    connection = HubConnection(front)  # type: ignore[arg-type]
     transport = StillTransport()
     connection.attached(transport)
     return front, connection, transport
 
 
-Still = tuple[StillFront, DeviceConnection, StillTransport]
+Still = tuple[StillFront, HubConnection, StillTransport]
 CONNECT = encode_packet(Connect(client_id=DEVICE))
 PUBLISH = encode_packet(Publish(topic=EVENTS, payload=b"{}", qos=1, packet_id=1))
 

@@ -68,7 +68,7 @@ async def batches(
     loop = asyncio.get_running_loop()
     ends = loop.time() + life_s
     stop = asyncio.ensure_future(closing.wait())
-    gathering = hub.gather(wanted)
+    gathering = hub.live.gather(wanted)
     try:
         while loop.time() < ends:
             await asyncio.wait((stop,), timeout=INTERVAL_S)

@@ -226,7 +226,7 @@ class ServiceHub:
 
     async def listen(self, device_id: str) -> AsyncGenerator[Document]:
         """New values, one metric at a time."""
-        async with self._hub.listen(device_id) as listener:
+        async with self._hub.live.listen(device_id) as listener:
             async for values in listener:
                 for metric, value in values.values.items():
                     yield {"metric": metric, "value": value, "at_ms": values.at_ms}

@@ -199,7 +199,7 @@ class ServiceApplication:
 
     def shed(self) -> None:
         """Count a reader that was let go."""
-        self._hub.shed_live_reader()
+        self._hub.live.shed()
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What devices are called."""

@@ -187,7 +187,7 @@ class Subscribed:
         return self.subscription.options >> 4 & 3
 
 
-class Client(Protocol):
+class SessionConnection(Protocol):
     """A session's connection, as the broker's other parts use it."""
 
     def send_at_once(self, message: Message, *, retain: bool, identifiers: tuple[int, ...]) -> bool:
@@ -222,7 +222,7 @@ class Session:
     subscriptions: dict[str, Subscribed] = field(default_factory=dict)
     outgoing: dict[int, OutgoingMessage] = field(default_factory=dict)
     incoming: set[int] = field(default_factory=set)
-    connection: Client | None = None
+    connection: SessionConnection | None = None
     queued_bytes: int = 0
     _last_id: int = 0
 

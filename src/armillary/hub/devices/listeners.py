@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live values for whoever watches: one bounded queue a listener, the oldest dropped and counted."""
+"""Live values for open streams: one bounded queue each, whose oldest values are dropped and counted."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class LiveValues:
     values: Mapping[str, Value]
 
 
-class Listener(AsyncIterator[LiveValues]):
+class LiveListener(AsyncIterator[LiveValues]):
     """An endless iterator of live values; ``async with`` or :meth:`close` ends it. Belongs to one event loop."""
 
-    def __init__(self, owner: Listeners, device_id: str | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: LiveListeners, device_id: str | None, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
         self.device_id = device_id
         self.loop = loop
@@ -84,7 +84,7 @@ class Listener(AsyncIterator[LiveValues]):
             self._waiter.set_result(None)
 
 
-class Gathering(Listener):
+class LiveGathering(LiveListener):
     """Newest values of many devices, for who looks once a second: at most one for each name that is wanted.
 
     Args:
@@ -94,7 +94,7 @@ class Gathering(Listener):
     """
 
     def __init__(
-        self, owner: Listeners, wanted: Mapping[str, AbstractSet[str]], loop: asyncio.AbstractEventLoop
+        self, owner: LiveListeners, wanted: Mapping[str, AbstractSet[str]], loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(owner, None, loop)
         self.wanted = wanted
@@ -111,7 +111,7 @@ class Gathering(Listener):
         return found
 
 
-class Listeners:
+class LiveListeners:
     """All listeners, by the device they watch (None: every device).
 
     Args:
@@ -120,28 +120,32 @@ class Listeners:
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
-        self._by_device: dict[str | None, tuple[Listener, ...]] = {}
+        self._by_device: dict[str | None, tuple[LiveListener, ...]] = {}
 
     @property
     def idle(self) -> bool:
         """Whether nobody listens."""
         return not self._by_device
 
-    def add(self, device_id: str | None) -> Listener:
-        """Start listening; call it in the event loop that will iterate."""
-        listener = Listener(self, device_id, asyncio.get_running_loop())
+    def listen(self, device_id: str | None = None) -> LiveListener:
+        """Live values of a device, or of all, as an async iterator. Call it in the loop that will iterate."""
+        listener = LiveListener(self, device_id, asyncio.get_running_loop())
         self._enter(listener, (device_id,))
         return listener
 
-    def gather(self, wanted: Mapping[str, AbstractSet[str]]) -> Gathering:
-        """Start gathering names of devices; call it in the event loop that will take them."""
-        gathering = Gathering(self, wanted, asyncio.get_running_loop())
+    def gather(self, wanted: Mapping[str, AbstractSet[str]]) -> LiveGathering:
+        """Newest values of some names of many devices, taken at intervals. Call it in the loop that takes them."""
+        gathering = LiveGathering(self, wanted, asyncio.get_running_loop())
         self._enter(gathering, wanted)
         return gathering
 
-    def remove(self, listener: Listener) -> None:
+    def shed(self) -> None:
+        """Count a reader of live values that was too slow and was let go."""
+        self.counters.live_readers_shed += 1
+
+    def remove(self, listener: LiveListener) -> None:
         """Stop a listener."""
-        places = listener.wanted if isinstance(listener, Gathering) else (listener.device_id,)
+        places = listener.wanted if isinstance(listener, LiveGathering) else (listener.device_id,)
         for place in places:
             rest = tuple(each for each in self._by_device.get(place, ()) if each is not listener)
             if rest:
@@ -149,7 +153,7 @@ class Listeners:
             else:
                 self._by_device.pop(place, None)
 
-    def _enter(self, listener: Listener, places: Iterable[str | None]) -> None:
+    def _enter(self, listener: LiveListener, places: Iterable[str | None]) -> None:
         for place in places:
             self._by_device[place] = (*self._by_device.get(place, ()), listener)
 

@@ -29,7 +29,7 @@ from armillary.wire.hub.topics import Inbox
 from armillary.wire.mqtt.packet import Publish
 
 if TYPE_CHECKING:
-    from armillary.hub.front.connection import DeviceConnection
+    from armillary.hub.front.connection import HubConnection
     from armillary.hub.front.intake import Intake
     from armillary.hub.link.counters import Counters
 
@@ -76,14 +76,14 @@ class CloudMessages:
         counters: What is counted.
     """
 
-    def __init__(self, intake: Intake, sessions: Mapping[str, DeviceConnection], counters: Counters) -> None:
+    def __init__(self, intake: Intake, sessions: Mapping[str, HubConnection], counters: Counters) -> None:
         self._intake = intake
         self._sessions = sessions
         self._counters = counters
-        self._windows: dict[DeviceConnection, _Window] = {}
+        self._windows: dict[HubConnection, _Window] = {}
         self._expired_at = time.monotonic()
 
-    def wake(self, connection: DeviceConnection) -> None:
+    def wake(self, connection: HubConnection) -> None:
         """Something may wait for this device: it connected, subscribed, or a message came."""
         if not (connection.connected and connection.inboxes & Inbox.DEVICEBOUND):
             return
@@ -97,7 +97,7 @@ class CloudMessages:
         if connection is not None:
             self.wake(connection)
 
-    def acknowledged(self, connection: DeviceConnection, packet_id: int) -> None:
+    def acknowledged(self, connection: HubConnection, packet_id: int) -> None:
         """PUBACK came; one for nothing that was sent says nothing."""
         window = self._windows.get(connection)
         sequence = None if window is None else window.unacknowledged.pop(packet_id, None)
@@ -105,7 +105,7 @@ class CloudMessages:
             return
         self._settle(connection, window, sequence)
 
-    def left(self, connection: DeviceConnection) -> None:
+    def left(self, connection: HubConnection) -> None:
         """The connection is closed: what it had not acknowledged waits for the next one."""
         self._windows.pop(connection, None)
 
@@ -117,7 +117,7 @@ class CloudMessages:
         with contextlib.suppress(RateLimitedError):  # the next time
             self._intake.post(queue.expired(now_ms=self._intake.now_ms()))
 
-    def _fetch(self, connection: DeviceConnection, window: _Window) -> None:
+    def _fetch(self, connection: HubConnection, window: _Window) -> None:
         if window.fetching or window.unacknowledged or not connection.connected:
             return
         window.fetching, window.again = True, False
@@ -134,14 +134,12 @@ class CloudMessages:
             window.fetching = False
             self._intake.loop.call_later(RETRY_S, self._retry, connection)
 
-    def _retry(self, connection: DeviceConnection) -> None:
+    def _retry(self, connection: HubConnection) -> None:
         window = self._windows.get(connection)
         if window is not None:
             self._fetch(connection, window)
 
-    def _fetched(
-        self, connection: DeviceConnection, window: _Window, outcome: list[MessageDelivery] | Rejected
-    ) -> None:
+    def _fetched(self, connection: HubConnection, window: _Window, outcome: list[MessageDelivery] | Rejected) -> None:
         window.fetching = False
         if isinstance(outcome, Rejected):
             _log.error("hub.cloud-messages-not-read", device=connection.device_id[:16], why=str(outcome.error))
@@ -153,7 +151,7 @@ class CloudMessages:
         if window.again or (outcome and not window.unacknowledged):
             self._fetch(connection, window)
 
-    def _send(self, connection: DeviceConnection, window: _Window, delivery: MessageDelivery) -> None:
+    def _send(self, connection: HubConnection, window: _Window, delivery: MessageDelivery) -> None:
         self._counters.cloud_messages_sent += 1
         window.sent = delivery.sequence
         if connection.inboxes & Inbox.DEVICEBOUND_ONCE:  # subscribed with QoS 0: sent is all that can be known
@@ -167,7 +165,7 @@ class CloudMessages:
         if not connection.send(packet):  # longer than this client takes: counted as tried, and not waited for
             del window.unacknowledged[window.packet_id]
 
-    def _settle(self, connection: DeviceConnection, window: _Window, sequence: int) -> None:
+    def _settle(self, connection: HubConnection, window: _Window, sequence: int) -> None:
         change = queue.settled(connection.device_id, sequence, "success", now_ms=self._intake.now_ms())
 
         def done(outcome: Any) -> None:

@@ -61,33 +61,33 @@ _OFFER: tuple[tuple[Property, PropertyValue], ...] = (
 class MessageIntake(Protocol):
     """Takes messages into the log."""
 
-    def ingest(self, connection: DeviceConnection, run: PublishRun, /) -> None:
+    def ingest(self, connection: HubConnection, run: PublishRun, /) -> None:
         """Keep messages and acknowledge them then. Raises RateLimitedError when there is no room."""
 
-    def publish_will(self, connection: DeviceConnection, will: Will, /) -> None:
+    def publish_will(self, connection: HubConnection, will: Will, /) -> None:
         """Keep the will of a vanished device."""
 
 
 class DeviceConversation(Protocol):
     """Acts on devices' packets."""
 
-    def converse(self, connection: DeviceConnection, packet: Packet, /) -> None:
+    def converse(self, connection: HubConnection, packet: Packet, /) -> None:
         """Act on a packet. Raises WireError if the device may not do this."""
 
-    def change_session_end(self, connection: DeviceConnection, /, *, persistent: bool) -> None:
+    def change_session_end(self, connection: HubConnection, /, *, persistent: bool) -> None:
         """DISCONNECT said anew how long the session lasts. Raises WireError where CONNECT gave it no length."""
 
 
 class RegistrationConversation(Protocol):
     """Acts on the packets of clients that ask to be registered."""
 
-    def converse(self, connection: DeviceConnection, packet: Packet, /) -> None:
+    def converse(self, connection: HubConnection, packet: Packet, /) -> None:
         """Act on a packet. Raises WireError if such a client may not do this."""
 
-    def begin(self, connection: DeviceConnection, packet: Connect, certificate: bytes | None, /) -> bool:
+    def begin(self, connection: HubConnection, packet: Connect, certificate: bytes | None, /) -> bool:
         """Take a connection that asks for registration; False for a device. Raises ArmillaryError to refuse it."""
 
-    def left(self, connection: DeviceConnection, /) -> None:
+    def left(self, connection: HubConnection, /) -> None:
         """The connection is gone."""
 
     def close(self) -> None:
@@ -137,14 +137,14 @@ class Listening(Owner, Protocol):
     def identify(self, credentials: HubCredentials, /) -> HubPeer:
         """Who a client is. Raises ArmillaryError for one that is not let in."""
 
-    def register(self, connection: DeviceConnection, /, *, clean: bool) -> None:
+    def register(self, connection: HubConnection, /, *, clean: bool) -> None:
         """Write a device down, then have its connection accepted; ``clean`` forgets its subscriptions."""
 
-    def accepted(self, connection: DeviceConnection, /) -> None:
+    def accepted(self, connection: HubConnection, /) -> None:
         """A client is connected; its older connection, if any, ends."""
 
 
-class DeviceConnection(Link):
+class HubConnection(Link):
     """A device's connection from accept to loss.
 
     Attributes:

@@ -46,7 +46,7 @@ from armillary.wire.mqtt.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from armillary.hub.front.cloud_messages import CloudMessages
-    from armillary.hub.front.connection import DeviceConnection
+    from armillary.hub.front.connection import HubConnection
     from armillary.hub.front.intake import Intake
     from armillary.hub.front.methods import DirectMethods
     from armillary.hub.front.notices import HubNotices
@@ -84,7 +84,7 @@ class Conversation:
         self._notices = notices
         self._counters = counters
 
-    def converse(self, connection: DeviceConnection, packet: Packet) -> None:
+    def converse(self, connection: HubConnection, packet: Packet) -> None:
         """Act on a packet of a connected device.
 
         Raises:
@@ -101,7 +101,7 @@ class Conversation:
         elif isinstance(packet, Acknowledgement):  # PUBACK: the table of states lets no other in
             self._cloud_messages.acknowledged(connection, packet.packet_id)
 
-    def _publish(self, connection: DeviceConnection, packet: Publish) -> None:
+    def _publish(self, connection: HubConnection, packet: Publish) -> None:
         if packet.qos > 1:
             raise WireError(
                 "mqtt",
@@ -164,7 +164,7 @@ class Conversation:
         self._counters.twin_reports_refused += 1
         request.answer(400, json.dumps({"errorCode": 400, "message": error.message}).encode())
 
-    def _subscribe(self, connection: DeviceConnection, packet: Subscribe) -> None:
+    def _subscribe(self, connection: HubConnection, packet: Subscribe) -> None:
         if any(key is Property.SUBSCRIPTION_IDENTIFIER for key, _ in packet.properties):
             raise WireError(
                 "mqtt",
@@ -190,7 +190,7 @@ class Conversation:
         answer = Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
         self._change_inboxes(connection, inboxes, answer)
 
-    def change_session_end(self, connection: DeviceConnection, *, persistent: bool) -> None:
+    def change_session_end(self, connection: HubConnection, *, persistent: bool) -> None:
         """DISCONNECT said anew how long the session lasts (MQTT 5 §3.14.2.2.2): forever, or no longer than now.
 
         Raises:
@@ -203,7 +203,7 @@ class Conversation:
         if connection.persistent and not persistent:
             self._intake.request(connection, subscribed(connection.number, 0), lambda _: None)
 
-    def _unsubscribe(self, connection: DeviceConnection, packet: Unsubscribe) -> None:
+    def _unsubscribe(self, connection: HubConnection, packet: Unsubscribe) -> None:
         inboxes = connection.inboxes
         reasons: list[int] = []
         for topic_filter in packet.filters:
@@ -215,7 +215,7 @@ class Conversation:
             inboxes &= ~(inbox | (Inbox.DEVICEBOUND_ONCE if inbox is Inbox.DEVICEBOUND else Inbox(0)))
         self._change_inboxes(connection, inboxes, Unsuback(packet_id=packet.packet_id, reasons=tuple(reasons)))
 
-    def _change_inboxes(self, connection: DeviceConnection, inboxes: Inbox, answer: Packet) -> None:
+    def _change_inboxes(self, connection: HubConnection, inboxes: Inbox, answer: Packet) -> None:
         """Change subscriptions; a persistent session's are written down before the device is told."""
         unchanged = inboxes == connection.inboxes
         connection.inboxes = inboxes
@@ -235,7 +235,7 @@ class Conversation:
         self._intake.request(connection, subscribed(connection.number, int(inboxes)), deliver)
 
 
-def _acknowledge(connection: DeviceConnection, packet: Publish) -> None:
+def _acknowledge(connection: HubConnection, packet: Publish) -> None:
     if packet.packet_id is not None:
         connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
 
@@ -244,12 +244,12 @@ def _acknowledge(connection: DeviceConnection, packet: Publish) -> None:
 class _Request:
     """A twin request: what its answer echoes."""
 
-    connection: DeviceConnection
+    connection: HubConnection
     id: str
     properties: Properties
 
     @classmethod
-    def of(cls, connection: DeviceConnection, packet: Publish, request_id: str) -> _Request:
+    def of(cls, connection: HubConnection, packet: Publish, request_id: str) -> _Request:
         # MQTT 5 §4.10: correlation data of a request is sent back with the answer.
         echoed = tuple(pair for pair in packet.properties if pair[0] is Property.CORRELATION_DATA)
         return cls(connection, request_id, echoed)

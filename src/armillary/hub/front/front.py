@@ -22,7 +22,7 @@ from armillary.engines.hub.devices import DeviceRow, enrolled, seen
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import RateLimitedError
 from armillary.hub.front.cloud_messages import CloudMessages
-from armillary.hub.front.connection import DeviceConnection, DeviceRequests, RegistrationConversation
+from armillary.hub.front.connection import DeviceRequests, HubConnection, RegistrationConversation
 from armillary.hub.front.conversation import Conversation
 from armillary.hub.front.decoding import Decoding
 from armillary.hub.front.intake import Intake
@@ -80,11 +80,11 @@ class Front:
         self.services = services or ServiceConnections()
         self.https = https
         self.provisioning = provisioning
-        self.sessions: dict[str, DeviceConnection] = {}
+        self.sessions: dict[str, HubConnection] = {}
         self.names: dict[int, str] = {}
         self._notices = notices
         self._clock = clock
-        self._gate: Gate[DeviceConnection] = Gate("hub", counters)
+        self._gate: Gate[HubConnection] = Gate("hub", counters)
         self._decoding = Decoding(store, self.loop, notices, clock)
         self.intake = Intake(store, self.loop, counters, clock, self._decoding.soon)
         notices.on_slice.append(self.intake.release)
@@ -108,7 +108,7 @@ class Front:
         Raises:
             PortInUseError: another process listens there.
         """
-        return await self._gate.listen(context, lambda: DeviceConnection(self), host, port)
+        return await self._gate.listen(context, lambda: HubConnection(self), host, port)
 
     async def close(self) -> None:
         """Stop accepting, close every connection."""
@@ -144,11 +144,11 @@ class Front:
         """Unix time, milliseconds."""
         return self.intake.now_ms()
 
-    def entered(self, connection: DeviceConnection) -> None:
+    def entered(self, connection: HubConnection) -> None:
         """A connection is there; it is cut off at once when too many wait to say who they are."""
         self._gate.entered(connection)
 
-    def left(self, connection: DeviceConnection) -> None:
+    def left(self, connection: HubConnection) -> None:
         """A connection is closed or closing; may be called more than once."""
         self._gate.left(connection)
         self.intake.left(connection)
@@ -162,7 +162,7 @@ class Front:
             if not connection.registers:
                 self._notices.disconnected(connection.device_id, connection.ended or why_ended(None))
 
-    def register(self, connection: DeviceConnection, *, clean: bool) -> None:
+    def register(self, connection: HubConnection, *, clean: bool) -> None:
         """Write a device down, then accept its connection."""
 
         def deliver(row: object) -> None:
@@ -179,7 +179,7 @@ class Front:
             self.intake.post(announced(connection.device_id, model_id, now_ms=self.now_ms()))
         self.intake.post(enrolled(connection.device_id, now_ms=self.now_ms(), clean=clean), deliver)
 
-    def accepted(self, connection: DeviceConnection) -> None:
+    def accepted(self, connection: HubConnection) -> None:
         """A device is connected; its older connection, if any, ends."""
         self._gate.identified(connection)
         older = self.sessions.get(connection.device_id)
@@ -211,7 +211,7 @@ class Front:
         """Look at every connection's times now."""
         check_all(self.loop, self._gate.links, self.monotonic(), self._clock())
 
-    def _note_seen(self, connections: list[DeviceConnection]) -> None:
+    def _note_seen(self, connections: list[HubConnection]) -> None:
         if not connections:
             return
         offset = self._clock() - self.monotonic()

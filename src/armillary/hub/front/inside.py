@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from armillary.errors import WireError
-from armillary.hub.front.connection import DeviceConnection, Listening
+from armillary.hub.front.connection import HubConnection, Listening
 
 if TYPE_CHECKING:
     from armillary.wire.mqtt.packet import Connect
@@ -92,7 +92,7 @@ class InsideChannel:
         self._closed()
 
 
-class InsideConnection(DeviceConnection):
+class InsideConnection(HubConnection):
     """The hub's end: a device whose identity was vouched for when the channel was opened."""
 
     __slots__ = ("_vouched_for",)

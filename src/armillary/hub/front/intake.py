@@ -29,7 +29,7 @@ from armillary.wire.mqtt.packet import Publish, Will
 from armillary.wire.mqtt.stream import PublishRun
 
 if TYPE_CHECKING:
-    from armillary.hub.front.connection import DeviceConnection
+    from armillary.hub.front.connection import HubConnection
 
 _log = structlog.get_logger(__name__)
 
@@ -62,14 +62,14 @@ class Intake:
         self._counters = counters
         self._clock = clock
         self._decode_soon = decode_soon
-        self._held: set[DeviceConnection] = set()
+        self._held: set[HubConnection] = set()
         self._runs: LoopSink[Any, Any] = LoopSink(loop, self._kept)
 
     def now_ms(self) -> int:
         """Unix time, milliseconds."""
         return int(self._clock() * 1000)
 
-    def ingest(self, connection: DeviceConnection, run: PublishRun) -> None:
+    def ingest(self, connection: HubConnection, run: PublishRun) -> None:
         """Bring messages into the log; the device is acknowledged when they are in it.
 
         Raises:
@@ -91,7 +91,7 @@ class Intake:
         connection.in_flight += 1
         self._limit(connection)
 
-    def publish_will(self, connection: DeviceConnection, will: Will) -> None:
+    def publish_will(self, connection: HubConnection, will: Will) -> None:
         """Bring the will of a vanished device into the log."""
         packet = Publish(
             topic=will.topic,
@@ -108,7 +108,7 @@ class Intake:
             self.runs_under_way += 1
 
     def request(
-        self, connection: DeviceConnection, change: Change, answer: Callable[[Any], None], *, size_bytes: int = 0
+        self, connection: HubConnection, change: Change, answer: Callable[[Any], None], *, size_bytes: int = 0
     ) -> None:
         """Run a change for a device in the writing thread; ``answer`` gets its result or :class:`Rejected`.
 
@@ -135,7 +135,7 @@ class Intake:
         """
         self._store.commits.post(change, LoopSink(self.loop, lambda _, outcomes: answer(outcomes[0])), weight=weight)
 
-    def left(self, connection: DeviceConnection) -> None:
+    def left(self, connection: HubConnection) -> None:
         """A connection is gone."""
         self._held.discard(connection)
 
@@ -157,10 +157,10 @@ class Intake:
     def _kept(self, items: list[PacketRun], outcomes: list[Block | Rejected]) -> None:
         """A batch is in the log, or was refused by the disk: acknowledge, or close without."""
         self.runs_under_way -= len(items)
-        acknowledgements: dict[DeviceConnection, list[bytes]] = {}
+        acknowledgements: dict[HubConnection, list[bytes]] = {}
         block: Block | None = None
         for run, outcome in zip(items, outcomes, strict=True):
-            connection: DeviceConnection = run.context[0]
+            connection: HubConnection = run.context[0]
             packets: bytes = run.context[1]
             connection.in_flight -= 1
             if isinstance(outcome, Rejected):
@@ -177,13 +177,13 @@ class Intake:
         self.release()
         self._decode_soon()
 
-    def _not_kept(self, connection: DeviceConnection, error: Exception) -> None:
+    def _not_kept(self, connection: HubConnection, error: Exception) -> None:
         self._counters.commits_failed += 1
         if not connection.is_closed:
             _log.error("hub.messages-not-kept", device=connection.device_id[:16], why=str(error))
             connection.close(Reason.NOT_KEPT)
 
-    def _limit(self, connection: DeviceConnection) -> None:
+    def _limit(self, connection: HubConnection) -> None:
         """Stop reading from a connection where disk or decoder have enough to do."""
         if (
             self._store.commits.queued > HOLD_ABOVE_WEIGHT

@@ -17,7 +17,7 @@ from armillary.wire.mqtt.fields import Properties, Property
 from armillary.wire.mqtt.packet import LEVEL_5, Publish
 
 if TYPE_CHECKING:
-    from armillary.hub.front.connection import DeviceConnection
+    from armillary.hub.front.connection import HubConnection
 
 # How long a call may wait for the device to connect (seconds; IoT Hub: five minutes), and how often that is looked at.
 MAX_CONNECT_TIMEOUT_S: Final = 300.0
@@ -45,7 +45,7 @@ class DirectMethods:
         counters: What is counted.
     """
 
-    def __init__(self, sessions: Mapping[str, DeviceConnection], counters: Counters) -> None:
+    def __init__(self, sessions: Mapping[str, HubConnection], counters: Counters) -> None:
         self._sessions = sessions
         self._counters = counters
         self._open: dict[str, dict[str, asyncio.Future[MethodResult]]] = {}  # no answer yet: device -> request id
@@ -109,7 +109,7 @@ class DirectMethods:
             if not future.done():
                 future.set_exception(DeviceOfflineError(f"device {device_id[:16]}... went away before it answered"))
 
-    def _taking(self, device_id: str) -> DeviceConnection | None:
+    def _taking(self, device_id: str) -> HubConnection | None:
         """The connection of a device that takes calls."""
         connection = self._sessions.get(device_id)
         return connection if connection is not None and connection.inboxes & Inbox.METHODS else None

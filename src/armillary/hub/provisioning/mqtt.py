@@ -43,7 +43,7 @@ from armillary.wire.mqtt.packet import (
 )
 
 if TYPE_CHECKING:
-    from armillary.hub.front.connection import DeviceConnection
+    from armillary.hub.front.connection import HubConnection
 
 # Marks a connection that is no device's; it can stand in no topic, so it can never be published to or as.
 MARK: Final = "#dps/"
@@ -77,13 +77,13 @@ class Provisioning:
         self._check_certificate = check_certificate
         self._counters = counters
         self._clock = clock
-        self._applicants: dict[DeviceConnection, Any] = {}
+        self._applicants: dict[HubConnection, Any] = {}
 
     def close(self) -> None:
         """Begin no more registrations."""
         self._registrations.close()
 
-    def begin(self, connection: DeviceConnection, packet: Connect, certificate: bytes | None) -> bool:
+    def begin(self, connection: HubConnection, packet: Connect, certificate: bytes | None) -> bool:
         """Take a connection that asks for registration; False when it is another kind of client.
 
         Raises:
@@ -106,11 +106,11 @@ class Provisioning:
         connection.established(DeviceRow(0, connection.device_id, 0, 0))
         return True
 
-    def left(self, connection: DeviceConnection) -> None:
+    def left(self, connection: HubConnection) -> None:
         """The connection is gone."""
         self._applicants.pop(connection, None)
 
-    def converse(self, connection: DeviceConnection, packet: Packet) -> None:
+    def converse(self, connection: HubConnection, packet: Packet) -> None:
         """Act on a packet.
 
         Raises:
@@ -127,7 +127,7 @@ class Provisioning:
         elif isinstance(packet, Pingreq):
             connection.send(Pingresp())
 
-    def _publish(self, connection: DeviceConnection, packet: Publish) -> None:
+    def _publish(self, connection: HubConnection, packet: Publish) -> None:
         topic = parse_topic(packet.topic)
         if packet.packet_id is not None:
             connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
@@ -150,7 +150,7 @@ class Provisioning:
             return
         self._answer(connection, 202, topic.request_id, assigning_body(operation_id), RETRY_AFTER_S)
 
-    def _answer_poll(self, connection: DeviceConnection, topic: PollTopic) -> None:
+    def _answer_poll(self, connection: HubConnection, topic: PollTopic) -> None:
         try:
             result = self._registrations.result(connection.device_id, topic.operation_id)
         except NotFoundError as error:
@@ -162,6 +162,6 @@ class Provisioning:
             self._answer(connection, 200, topic.request_id, result_body(topic.operation_id, result))
 
     def _answer(
-        self, connection: DeviceConnection, status: int, request_id: str, body: bytes, retry_after_s: int | None = None
+        self, connection: HubConnection, status: int, request_id: str, body: bytes, retry_after_s: int | None = None
     ) -> None:
         connection.send(Publish(topic=answer_topic(status, request_id, retry_after_s), payload=body))

@@ -161,7 +161,7 @@ def test_a_reader_that_takes_nothing_is_let_go_and_counted(
         async def blocked(_message: object) -> None:
             await asyncio.Event().wait()
 
-        response = LiveResponse(service.hub.shed_live_reader, events())
+        response = LiveResponse(service.hub.live.shed, events())
         await response.stream_response(blocked)
 
     asyncio.run(main())

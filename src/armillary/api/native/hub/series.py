@@ -170,7 +170,7 @@ def _export(
     caller.hold(caller.budgets.exports)
     media = "text/csv; charset=utf-8" if file_format == "csv" else "application/vnd.apache.parquet"
     headers = {"Content-Disposition": f'attachment; filename="telemetry.{file_format}"'}
-    return PromptResponse(hub_of(request).shed_live_reader, parts, media_type=media, headers=headers)
+    return PromptResponse(hub_of(request).live.shed, parts, media_type=media, headers=headers)
 
 
 def _import(request: Request, body: bytes) -> dict[str, Any]:

@@ -55,12 +55,12 @@ async def device_stream(request: Request, device_id: DevicePath) -> StreamingRes
     known = await run_in_threadpool(known_identity, request, device_id)
     caller = caller_of(request)
     caller.hold(caller.budgets.streams)
-    return LiveResponse(hub_of(request).shed_live_reader, _events(request, known))
+    return LiveResponse(hub_of(request).live.shed, _events(request, known))
 
 
 async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
     closing = asyncio.ensure_future(request.app.state.closing.wait())
-    async with hub_of(request).listen(device_id) as listener:
+    async with hub_of(request).live.listen(device_id) as listener:
         upcoming = asyncio.ensure_future(anext(listener))
         try:
             yield b": listening\n\n"

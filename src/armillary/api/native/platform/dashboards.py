@@ -122,7 +122,7 @@ async def dashboard_live(
         except ArmillaryError:  # the token is no longer good
             return
 
-    return LiveResponse(hub.shed_live_reader, events())
+    return LiveResponse(hub.live.shed, events())
 
 
 def _dashboard(request: Request, dashboard_id: str, catalog: CheckedCatalog | None) -> Dashboard:

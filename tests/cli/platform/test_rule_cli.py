@@ -68,7 +68,7 @@ def test_rules_from_the_command_line(
     assert "webhook" in armillary("rule", "show", "-r", rule).out
 
     # It fires; why is said; somebody takes notice.
-    wait_until(lambda: rule in service.platform.rules._rules, "the rule is taken up")
+    wait_until(lambda: service.platform.rules.loaded.get(rule), "the rule is taken up")
     say(service, device, {"t": 31})
     wait_until(lambda: "under way" in armillary("rule", "alerts", "-c", catalog).out, "an alert")
     traced = armillary("rule", "trace", "-r", rule, "-d", device)

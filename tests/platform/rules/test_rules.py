@@ -24,7 +24,7 @@ def put(running: RunningHub, rule_id: str, **fields: Any) -> None:
     worker = running.platform.rules
 
     def is_taken_up() -> bool:
-        loaded = worker._rules.get(rule_id)
+        loaded = worker.loaded.get(rule_id)
         return loaded is not None and loaded.version == version and worker._survey is None
 
     wait_until(is_taken_up, "the rule is taken up")
@@ -265,7 +265,7 @@ def test_a_deadline_waits_until_every_message_that_came_before_it_was_evaluated(
 
     def busy() -> None:
         running.hub.front.intake.runs_under_way += 1
-        worker._reached_ms = now_ms
+        worker._time.reached_ms = now_ms
 
     running.call(busy)
     running.clock_ahead_s = 30.0

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.platform.authored.groups import Groups
-from armillary.platform.ports import Directory
+from armillary.platform.ports import Devices, Directory
 from armillary.twin.author.group import is_member, needs_of_filters
 from armillary.twin.rule.rule import Facts, Rule
 
@@ -18,6 +18,39 @@ from armillary.twin.rule.rule import Facts, Rule
 def groups_of(rule: Rule) -> frozenset[str]:
     """Device groups that a rule is for."""
     return frozenset([rule.target.group] if rule.target.group else [])
+
+
+class KnownDevices:
+    """Devices that rules know, by their numbers. In the hub's loop.
+
+    Args:
+        devices: Those that have connected in this life of the hub.
+        series: Those of earlier lives.
+    """
+
+    def __init__(self, devices: Devices, series: SeriesStore) -> None:
+        self._devices = devices
+        self._series = series
+        self._earlier: dict[int, str] = {}
+        self._met = 0
+
+    def name_of(self, number: int) -> str | None:
+        """Id of the device with this number."""
+        name = self._devices.name_of(number)
+        return self._earlier.get(number) if name is None else name
+
+    def read(self) -> Collection[str]:
+        """Ids of all devices that were ever connected."""
+        self._earlier = {row.number: row.device_id for row in self._series.devices()}
+        return self._earlier.values()
+
+    def newly_met(self) -> Collection[str]:
+        """Ids of the devices of this life, if there are more than the last time."""
+        names = self._devices.names()
+        if len(names) <= self._met:
+            return ()
+        self._met = len(names)
+        return names
 
 
 class RuleFacts:

@@ -83,6 +83,48 @@ def load(document: Document) -> Loaded:
     )
 
 
+class RuleSet:
+    """The application's rules, ready, and what has to be read of devices for the enabled ones.
+
+    Attributes:
+        number: Rises with each change: plans made for a lower one have to be made again.
+        sections: Sections of properties that enabled rules look at.
+        groups: Device groups that they are for.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.sections: frozenset[str] = frozenset()
+        self.groups: frozenset[str] = frozenset()
+        self._rules: dict[str, Loaded] = {}
+
+    def get(self, rule_id: str) -> Loaded | None:
+        """A rule."""
+        return self._rules.get(rule_id)
+
+    def enabled(self) -> list[Loaded]:
+        """Those that are evaluated."""
+        return [each for each in self._rules.values() if each.rule.enabled]
+
+    def take(self, document: Document) -> None:
+        """Take a rule's document as it is now; of one that was deleted nothing stays.
+
+        Raises:
+            InvalidArgumentError: there is no rule in it.
+        """
+        self._rules.pop(document.id, None)
+        if document.body is not None:
+            self._rules[document.id] = load(document)
+
+    def settle(self) -> bool:
+        """Rules changed: see what has to be read of devices now; whether that is of other device groups than before."""
+        enabled, groups = self.enabled(), self.groups
+        self.number += 1
+        self.groups = frozenset(each.rule.target.group for each in enabled) - {""}
+        self.sections = frozenset().union(*(each.sections for each in enabled))
+        return self.groups != groups
+
+
 class Running:
     """One rule for one device.
 

@@ -20,9 +20,6 @@ are not read from (``limits.HOLD_ABOVE_BACKLOG_BYTES``). Every acknowledged mess
 
 *Speed.* Messages that change nothing take the rule's fast path (``twin/rule/fast_path.py``), a tenth of ``step``.
 
-*Time.* A deadline is only looked at when every message that arrived before it was evaluated, so a busy hub takes
-nobody for silent.
-
 Everything here runs in the hub's loop unless it says otherwise. Without an enabled rule nothing is open and nothing
 runs.
 """
@@ -31,11 +28,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import count
 from typing import Any, Final
 
 import structlog
@@ -49,10 +44,11 @@ from armillary.engines.series.store import SeriesStore
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.platform.ports import Devices
 from armillary.platform.rules.actions import RuleActions
-from armillary.platform.rules.facts import RuleFacts
+from armillary.platform.rules.facts import KnownDevices, RuleFacts
 from armillary.platform.rules.keeping import RuleCounters, RuleKeeping
 from armillary.platform.rules.news import news_of
-from armillary.platform.rules.plans import Loaded, Plan, Running, load
+from armillary.platform.rules.plans import Plan, RuleSet, Running
+from armillary.platform.rules.timing import Deadlines, RuleTime
 from armillary.platform.rules.traces import Traces
 from armillary.twin.rule.evaluate import step
 from armillary.twin.rule.table import Event
@@ -83,6 +79,7 @@ class Rules:
 
     Attributes:
         is_active: Whether any rule is enabled.
+        loaded: The rules, ready.
     """
 
     def __init__(
@@ -99,27 +96,18 @@ class Rules:
         self.counters = RuleCounters()
         self.traces = Traces()
         self.actions = actions
+        self.loaded = RuleSet()
         self._series = series
         self._documents = documents
         self._facts = facts
-        self._devices = devices
         self._store = store
-        self._clock = clock
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._rules: dict[str, Loaded] = {}
-        self._sections: frozenset[str] = frozenset()
-        self._groups: frozenset[str] = frozenset()
-        self._surveyed_at = 0.0
-        self._made = 0
+        self._time = RuleTime(clock, series, devices)
+        self._known = KnownDevices(devices, series)
+        self._deadlines = Deadlines()
         self._plans: dict[str, Plan] = {}
-        self._ids: dict[int, str] = {}  # of devices known before this life, by number
-        self._deadlines: list[tuple[int, int, Running]] = []
-        self._order = count()
-        self._reached_ms = 0
-        self._listening_since_ms = 0
-        self._replaying = False
         self._survey: Iterator[None] | None = None
-        self._known = 0
+        self._surveyed_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._keeping = RuleKeeping(store, self.counters, actions.wake)
 
@@ -136,15 +124,15 @@ class Rules:
     async def start(self) -> None:
         """Take up where the last life ended. Before the hub takes its first message."""
         self._loop = self._keeping.loop = asyncio.get_running_loop()
-        self._listening_since_ms = self.now_ms()
+        self._time.listening_since_ms = self.now_ms()
         documents = await asyncio.to_thread(self._documents.all, ("rule",))
         self._documents.on_change.append(self._changed)
         for document in documents:
             self._load(document)
-        if self._store.exists or self._enabled():
+        if self._store.exists or self.loaded.enabled():
             await asyncio.to_thread(self.store)
             self.actions.start()
-        if self._enabled():
+        if self.loaded.enabled():
             await self._resume()
             self._begin()
 
@@ -174,8 +162,8 @@ class Rules:
         """A message was decoded."""
         if not self.is_active:
             return
-        self._reached_ms = received_ms
-        device_id = self._name_of(device)
+        self._time.reached_ms = received_ms
+        device_id = self._known.name_of(device)
         if device_id is None:
             return
         plan = self._plan(device_id)
@@ -212,7 +200,7 @@ class Rules:
         return {
             **asdict(self.counters),
             "rule_traces_dropped": self.traces.dropped,
-            "rules_enabled_now": len(self._enabled()),
+            "rules_enabled_now": len(self.loaded.enabled()),
             "rule_deadlines_now": len(self._deadlines),
             "rule_firings_uncommitted_now": self._keeping.waiting,
             "rule_firings_uncommitted_age_s_now": int(self._keeping.age_s),
@@ -221,7 +209,7 @@ class Rules:
 
     def trace(self, rule_id: str, device_id: str) -> list[dict[str, Any]]:
         """The last evaluations of a rule for a device in words, newest first."""
-        loaded = self._rules.get(rule_id)
+        loaded = self.loaded.get(rule_id)
         return [] if loaded is None else self.traces.in_words(loaded, device_id)
 
     def state_of(self, rule_id: str, device_id: str) -> str | None:
@@ -234,15 +222,9 @@ class Rules:
 
     # Rules that change --------------------------------------------------------------------------------------
 
-    def _enabled(self) -> list[Loaded]:
-        return [each for each in self._rules.values() if each.rule.enabled]
-
     def _load(self, document: Document) -> None:
-        self._rules.pop(document.id, None)
-        if document.body is None:
-            return
         try:
-            self._rules[document.id] = load(document)
+            self.loaded.take(document)
         except InvalidArgumentError as error:  # imported past the API's check
             self.counters.rules_unreadable += 1
             _log.error("hub.rule-unreadable", rule=document.id, why=error.message)
@@ -259,7 +241,7 @@ class Rules:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             if rules:
                 self._loop.call_soon_threadsafe(self._apply, rules)
-            if groups & self._groups:
+            if groups & self.loaded.groups:
                 self._loop.call_soon_threadsafe(self._read_again)
             if self.is_active:
                 for device_id in devices:
@@ -273,7 +255,7 @@ class Rules:
         if gone := [each.id for each in documents if each.body is None]:
             self._keeping.post(withdrawn(gone, self.now_ms()), lambda *_: self.actions.wake())
         self.actions.start()
-        was_active, enabled = self.is_active, bool(self._enabled())
+        was_active, enabled = self.is_active, bool(self.loaded.enabled())
         if enabled and not was_active:
             self._keeping.post(keep((), (), self._series.decoder.decoded_seq))
             self._begin()
@@ -302,19 +284,13 @@ class Rules:
             self._ticking = None
 
     def _make_again(self) -> None:
-        self._made += 1
-        self._gather_needs()
+        self._settle_rules()
         self._survey = self._surveyed()
 
-    def _gather_needs(self) -> None:
-        """What has to be read of devices for the enabled rules."""
-        enabled = self._enabled()
-        groups = frozenset(each.rule.target.group for each in enabled) - {""}
-        if groups != self._groups:
+    def _settle_rules(self) -> None:
+        if self.loaded.settle():
             for plan in self._plans.values():
                 plan.facts = None
-        self._groups = groups
-        self._sections = frozenset().union(*(each.sections for each in enabled))
 
     def _read_again(self) -> None:
         """A device group that rules are for was changed."""
@@ -324,12 +300,11 @@ class Rules:
 
     def _surveyed(self) -> Iterator[None]:
         """Make the plans of all devices that are known: for rules that the clock begins, and to let go of old ones."""
-        rows = self._series.devices()
-        self._ids = {row.number: row.device_id for row in rows}
+        ids = self._known.read()
         self._surveyed_at = time.monotonic()
-        for device_id in {*self._ids.values(), *self._plans}:
+        for device_id in {*ids, *self._plans}:
             known = self._plans.get(device_id)
-            is_new = known is None or known.made != self._made
+            is_new = known is None or known.made != self.loaded.number
             plan = self._plan(device_id)
             for each in plan.running if is_new else ():
                 if not each.loaded.names and not each.loaded.by_clock and not each.loaded.rule.repeat:
@@ -338,36 +313,32 @@ class Rules:
 
     # Devices ------------------------------------------------------------------------------------------------
 
-    def _name_of(self, device: int) -> str | None:
-        name = self._devices.name_of(device)
-        return self._ids.get(device) if name is None else name
-
     def _plan(self, device_id: str) -> Plan:
         plan = self._plans.get(device_id)
         if plan is None:
             plan = self._plans[device_id] = Plan(device_id)
-        is_old = bool(self._groups) and time.monotonic() - plan.read_at > GROUP_AGE_S
+        is_old = bool(self.loaded.groups) and time.monotonic() - plan.read_at > GROUP_AGE_S
         if is_old:
             plan.facts = None
-        if is_old or plan.made != self._made:
+        if is_old or plan.made != self.loaded.number:
             self._make(plan)
         return plan
 
     def _make(self, plan: Plan) -> None:
         """Choose the rules of a device, with what is known of it."""
-        now_ms = self._moment()
+        now_ms, loaded = self._time.moment_ms(), self.loaded
         facts, catalog = plan.facts, plan.catalog
         try:
-            if facts is None or not self._sections <= facts.properties.keys():
-                since_ms = self._listening_since_ms
-                facts, catalog = self._facts.read(plan.device_id, self._sections, since_ms, self._groups)
+            if facts is None or not loaded.sections <= facts.properties.keys():
+                since_ms = self._time.listening_since_ms
+                facts, catalog = self._facts.read(plan.device_id, loaded.sections, since_ms, loaded.groups)
                 plan.read_at = time.monotonic()
         except Exception:  # noqa: BLE001 - what is known is not readable now: tried again with the next message
             self.counters.rule_faults += 1
             _log.exception("hub.rule-facts-not-readable", device=plan.device_id[:16])
             return
-        for each in plan.make(self._enabled(), facts, catalog, self._made, now_ms):
-            self._schedule(each)
+        for each in plan.make(loaded.enabled(), facts, catalog, loaded.number, now_ms):
+            self._deadlines.schedule(each)
 
     def _look_again(self, device_id: str) -> None:
         """Read what is known of a device again, and evaluate the rules that look at properties."""
@@ -378,7 +349,7 @@ class Rules:
             plan = self._plans[device_id] = Plan(device_id)
         plan.facts = None
         self._make(plan)
-        now_ms = plan.now_ms = max(plan.now_ms, self._moment())
+        now_ms = plan.now_ms = max(plan.now_ms, self._time.moment_ms())
         for each in plan.running:
             if each.loaded.sections and not each.loaded.program.tumbling:
                 self._step(each, Event(now_ms, None), now_ms)
@@ -413,20 +384,14 @@ class Rules:
             if news:
                 self._keeping.note(plan, news)
         if each.state.deadline_ms:
-            self._schedule(each)
-
-    def _schedule(self, each: Running) -> None:
-        deadline = each.state.deadline_ms
-        if deadline and (not each.queued_ms or deadline < each.queued_ms):
-            each.queued_ms = deadline
-            heapq.heappush(self._deadlines, (deadline, next(self._order), each))
+            self._deadlines.schedule(each)
 
     # Time ---------------------------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            if self._groups and self._survey is None and time.monotonic() - self._surveyed_at > GROUP_AGE_S:
+            if self.loaded.groups and self._survey is None and time.monotonic() - self._surveyed_at > GROUP_AGE_S:
                 self._survey = self._surveyed()
             while self._survey is not None:
                 self._continue_survey()
@@ -443,39 +408,20 @@ class Rules:
 
     def _look_for_new_devices(self) -> None:
         """Devices that connected for the first time: the clock begins for them."""
-        names = self._devices.names()
-        if len(names) > self._known:
-            self._known = len(names)
-            for device_id in names:
-                if device_id not in self._plans:
-                    self._plan(device_id)
+        for device_id in self._known.newly_met():
+            if device_id not in self._plans:
+                self._plan(device_id)
 
     def _look_at_deadlines(self) -> None:
         """Evaluate what is due, as far as every message that arrived before was evaluated."""
-        now_ms = self.now_ms()
-        behind = self._series.decoder.backlog or self._devices.has_undecoded()
-        horizon = min(now_ms, self._reached_ms) if behind else now_ms
-        until = time.perf_counter() + SLICE_S
-        while self._deadlines and self._deadlines[0][0] <= horizon and time.perf_counter() < until:
-            deadline, _, each = heapq.heappop(self._deadlines)
-            if each.queued_ms == deadline:
-                each.queued_ms = 0
-            if each.gone:
-                continue
-            if each.state.deadline_ms and each.state.deadline_ms <= horizon:
-                each.plan.now_ms = max(horizon, each.plan.now_ms)
-                self._step(each, None, each.plan.now_ms)
-            else:
-                self._schedule(each)
-
-    def _moment(self) -> int:
-        """The time up to which every message was evaluated: the present, unless the decoder is behind."""
-        behind = self._replaying or self._series.decoder.backlog
-        return self._reached_ms or self.now_ms() if behind else self.now_ms()
+        horizon = self._time.horizon_ms()
+        for each in self._deadlines.due(horizon, time.perf_counter() + SLICE_S):
+            each.plan.now_ms = max(horizon, each.plan.now_ms)
+            self._step(each, None, each.plan.now_ms)
 
     def now_ms(self) -> int:
         """Unix time, milliseconds."""
-        return int(self._clock() * 1000)
+        return self._time.now_ms()
 
     # The last life ------------------------------------------------------------------------------------------
 
@@ -486,17 +432,16 @@ class Rules:
         for row in await asyncio.to_thread(store.states):
             self._plans[row.device_id] = plan = Plan(row.device_id)
             plan.restore(row)
-        self._ids = {row.number: row.device_id for row in series.devices()}
-        self._made += 1
-        self._gather_needs()
+        self._known.read()
+        self._settle_rules()
         if evaluated < 0:
             await store.commits.run(keep((), (), series.decoder.decoded_seq))
         if not 0 <= evaluated < series.decoder.decoded_seq:
             return
-        self.is_active = self._replaying = True
+        self.is_active = self._time.is_replaying = True
         follower = series.follower(evaluated, self.measured)
         while follower.work(SLICE_S):  # noqa: ASYNC110 - works in slices, waits for nothing
             await asyncio.sleep(0)
-        self._replaying = False
+        self._time.is_replaying = False
         for plan in self._plans.values():
             plan.done_seq = plan.open_seq

@@ -62,9 +62,12 @@ def put(service: RunningService, rule: str, body: Any, query: str = "", **option
     if reply.status == 200:
         version = reply.body["version"]
         rules: Rules = service.platform.rules
-        wait_until(
-            lambda: rule in rules._rules and rules._rules[rule].version == version and rules._survey is None, "taken up"
-        )
+
+        def is_taken_up() -> bool:
+            loaded = rules.loaded.get(rule)
+            return loaded is not None and loaded.version == version and rules._survey is None
+
+        wait_until(is_taken_up, "taken up")
     return reply
 
 

@@ -50,7 +50,7 @@ check: setup     ## Format, lint, types, architecture, docs
 	@$(RUN) ruff check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports
-	@$(RUN) pytest -q tests/test_architecture.py tests/test_docs.py
+	@$(RUN) pytest -q tests/test_architecture.py tests/test_rooms.py tests/test_docs.py
 
 fix: setup       ## Format and mend what can be mended by machine
 	@$(RUN) ruff format .

@@ -26,6 +26,7 @@ from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
 from armillary.platform.authored.operations import OrganisationOperations
 from armillary.platform.authored.organisations import Organisations
+from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.platform.exports.exports import Exports
 from armillary.platform.exports.operations import ExportOperations
 from armillary.platform.exports.sources import Sources
@@ -102,6 +103,7 @@ class Platform:
         audit = settings.audit or no_audit
         self.directory = directory = directory or NoDirectory()
         self.changing_secrets = threading.Lock()
+        self._devices = devices
         self.documents = documents = DocumentStore(folder, clock=clock)
         self.authored = AuthoredDocuments(documents, audit)
         self.templates = Templates(documents)
@@ -205,6 +207,10 @@ class Platform:
         if "/" not in device_id:
             with contextlib.suppress(NotFoundError):
                 self.documents.delete("device", device_id, by=by)
+
+    def dashboard_devices(self, catalog: str | None = None) -> DashboardDevices:
+        """The devices of one request's tiles, of a catalog or of all."""
+        return DashboardDevices(self.documents, self.groups, self.directory, self.naming, self._devices.twins, catalog)
 
     def template_of(self, device_id: str) -> str:
         """The device template of a device; empty for none."""

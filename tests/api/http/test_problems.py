@@ -11,7 +11,7 @@ import pytest
 from armillary import errors
 from armillary.api.app import SHAPES
 from armillary.api.azure.problems import azure_problem, word_of
-from armillary.api.central.problems import central_problem
+from armillary.api.central.shape import central_problem
 from armillary.api.http import problems
 from armillary.api.iot_hub.problems import iot_hub_problem
 

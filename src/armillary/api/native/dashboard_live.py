@@ -18,7 +18,7 @@ from starlette.types import Message, Send
 
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.device_facts import of_catalog
-from armillary.platform.dashboards.devices import Devices
+from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.twin.author.dashboard import Dashboard
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ SHED_S: Final = 20.0
 MAX_TILE_DEVICES: Final = 500
 
 
-def wanted_of(devices: Devices, dashboard: Dashboard) -> Mapping[str, frozenset[str]]:
+def wanted_of(devices: DashboardDevices, dashboard: Dashboard) -> Mapping[str, frozenset[str]]:
     """Device id -> names that tiles show of it one by one. Tiles that cannot be answered have none."""
     found: dict[str, frozenset[str]] = {}
     for tile in dashboard.tiles:

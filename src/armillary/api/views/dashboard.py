@@ -19,7 +19,7 @@ from armillary.engines.series.values.fleet import FleetBucket
 from armillary.engines.series.values.query import bucket_width
 from armillary.engines.series.values.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.platform.dashboards.devices import Devices
+from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.twin.author.dashboard import Dashboard, Place, Tile, state_of
 from armillary.twin.template.value_names import as_fields
 
@@ -57,7 +57,7 @@ class Question:
     """
 
     hub: Hub
-    devices: Devices
+    devices: DashboardDevices
     end_ms: int
     range_s: int | None
     points: int
@@ -119,7 +119,7 @@ def _answer(question: Question, tile: Tile) -> Document:
         return {"kind": tile.kind, "devices": 0, "labels": [], "error": shown}
 
 
-def tile_labels(devices: Devices, dashboard: Dashboard) -> dict[str, list[Document]]:
+def tile_labels(devices: DashboardDevices, dashboard: Dashboard) -> dict[str, list[Document]]:
     """What is called how, by the tile's id; a tile that cannot be answered has nothing to say."""
     found = {}
     for tile in dashboard.tiles:
@@ -130,7 +130,7 @@ def tile_labels(devices: Devices, dashboard: Dashboard) -> dict[str, list[Docume
     return found
 
 
-def labels(devices: Devices, tile: Tile) -> list[Document]:
+def labels(devices: DashboardDevices, tile: Tile) -> list[Document]:
     """What is called how in a tile: its values, its properties, its command. Raises as :meth:`Devices.of`."""
     options = tile.options
     named = (*tile.values, *options.get("names", ()), *((options["command"],) if "command" in options else ()))

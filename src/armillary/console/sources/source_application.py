@@ -34,7 +34,7 @@ from armillary.console.sources.source import Document
 from armillary.engines.documents.document import check_id
 from armillary.errors import NotFoundError
 from armillary.identity.operator import Operator
-from armillary.platform.dashboards.devices import Devices
+from armillary.platform.dashboards.devices import DashboardDevices
 from armillary.twin.author.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:
@@ -216,8 +216,8 @@ class ServiceApplication:
         result = asyncio.run(self._hub.invoke_method(device_id, method, payload, ANSWER_S))
         return {"status": result.status, "payload": result.payload}
 
-    def _devices(self) -> Devices:
-        return Devices(self._platform, self._hub.twins)
+    def _devices(self) -> DashboardDevices:
+        return self._platform.dashboard_devices()
 
     def _request(self, operator: Operator) -> Request:
         """A request as routes see it: of this service and hub, by this operator, without a body or a query."""

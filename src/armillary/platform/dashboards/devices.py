@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from armillary.engines.documents.store import DocumentStore
 from armillary.errors import NotFoundError
+from armillary.platform.authored.groups import Groups
+from armillary.platform.ports import Directory, Twins
+from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.author.dashboard import TileSource
 from armillary.twin.author.group import DeviceFacts, Needs
 from armillary.twin.template.value_names import Naming
-
-if TYPE_CHECKING:
-    from armillary.platform.platform import Platform
-    from armillary.platform.ports import Twins
 
 # So many devices are read one by one; for more, everything between the first and the last of them is read at once.
 SINGLY: Final = 100
@@ -22,17 +22,31 @@ LONGEST_LABEL: Final = 48
 _NEEDS: Final = Needs(twin=True, cloud=True)
 
 
-class Devices:
+class DashboardDevices:
     """Devices of sources, as one request sees them.
 
     Args:
-        platform: Asked.
+        documents: What operators keep of devices.
+        groups: Device groups.
+        directory: What devices are called.
+        naming: What values are called.
         twins: For what devices call themselves.
         catalog: Only devices of this catalog; None for all.
     """
 
-    def __init__(self, platform: Platform, twins: Twins, catalog: str | None = None) -> None:
-        self._platform = platform
+    def __init__(
+        self,
+        documents: DocumentStore,
+        groups: Groups,
+        directory: Directory,
+        naming: DeviceNaming,
+        twins: Twins,
+        catalog: str | None = None,
+    ) -> None:
+        self._documents = documents
+        self._groups = groups
+        self._directory = directory
+        self._value_names = naming
         self._twins = twins
         self._catalog = catalog
         self._ids: dict[TileSource, tuple[str, ...]] = {}
@@ -57,14 +71,14 @@ class Devices:
         if source is None:
             return Naming()
         if source not in self._naming:
-            self._naming[source] = self._platform.naming.of_devices(self.of(source))
+            self._naming[source] = self._value_names.of_devices(self.of(source))
         return self._naming[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What each device is called; one that the service does not know by its id, shortened if it is long."""
         missing = [each for each in device_ids if each not in self._names]
         if missing:
-            known = self._platform.directory.names(missing)
+            known = self._directory.names(missing)
             self._names |= {each: known.get(each) or _shortened(each) for each in missing}
         return {each: self._names[each] for each in device_ids}
 
@@ -83,12 +97,12 @@ class Devices:
 
     def _find(self, source: TileSource) -> tuple[str, ...]:
         if source.kind == "group":
-            return tuple(sorted(self._platform.groups.ids(source.id, catalog=self._catalog)))
-        ids = (source.id,) if source.kind == "device" else self._platform.documents.devices.ids_of_template(source.id)
+            return tuple(sorted(self._groups.ids(source.id, catalog=self._catalog)))
+        ids = (source.id,) if source.kind == "device" else self._documents.devices.ids_of_template(source.id)
         if self._catalog is None:
             return ids
         wanted = self._catalog.lower()
-        known = self._platform.groups.facts(ids, Needs())
+        known = self._groups.facts(ids, Needs())
         mine = tuple(each.device_id for each in known if str(each.fields.get("catalog") or "").lower() == wanted)
         if source.kind == "device" and not mine:
             raise NotFoundError("this device is not in the catalog", remedy="Choose another device for the tile.")
@@ -99,11 +113,11 @@ class Devices:
         if len(missing) <= SINGLY:
             self._facts |= {each: self._one(each) for each in missing}
         else:
-            self._facts |= {each.device_id: each for each in self._platform.groups.facts(missing, _NEEDS)}
+            self._facts |= {each.device_id: each for each in self._groups.facts(missing, _NEEDS)}
         return {each: self._facts.get(each) for each in device_ids}
 
     def _one(self, device_id: str) -> DeviceFacts:
-        document, twin = self._platform.documents.find("device", device_id), self._twins.get(device_id)
+        document, twin = self._documents.find("device", device_id), self._twins.get(device_id)
         body = {} if document is None else document.content
         return DeviceFacts(
             device_id=device_id,

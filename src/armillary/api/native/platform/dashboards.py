@@ -33,7 +33,6 @@ from armillary.api.native.parameters import (
 )
 from armillary.api.views import dashboard as views_dashboard, service as views
 from armillary.errors import ArmillaryError
-from armillary.platform.dashboards.devices import Devices
 from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
 
 KIND: Final = "dashboard"
@@ -88,7 +87,7 @@ def dashboard_data(
     hub = hub_of(request)
     question = views_dashboard.Question(
         hub=hub,
-        devices=Devices(platform_of(request), hub.twins, catalog),
+        devices=platform_of(request).dashboard_devices(catalog),
         end_ms=int(time.time() * 1000) + 1,
         range_s=range_s,
         points=points,
@@ -106,7 +105,7 @@ async def dashboard_live(
     caller = caller_of(request)
     caller.hold(caller.budgets.streams)
     async with caller.turn():
-        wanted = await run_in_threadpool(wanted_of, Devices(platform_of(request), hub.twins, catalog), shown)
+        wanted = await run_in_threadpool(wanted_of, platform_of(request).dashboard_devices(catalog), shown)
 
     async def events() -> AsyncIterator[bytes]:
         silent_s = 0.0

@@ -37,6 +37,13 @@ class Ran:
 Command = Callable[..., Ran]
 
 
+def exits(code: int, *arguments: str) -> None:
+    """Runs ``armillary ARGUMENTS``, which has to end with this exit status."""
+    with pytest.raises(SystemExit) as ended:
+        run(arguments)
+    assert ended.value.code == code
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("cli")) as running:

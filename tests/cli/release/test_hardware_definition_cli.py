@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import exits
 
-from armillary.cli.main import run
-
+HEADERS = "hardware-definition"
 METADATA = {"Type": "Azure Sphere Hardware Definition", "Version": 1}
 
 
@@ -24,43 +24,45 @@ def board(tmp_path: Path) -> Path:
     return tmp_path / "board.json"
 
 
-def call(code: int, *arguments: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(("hardware-definition", *arguments))
-    assert caught.value.code == code
-
-
 def test_generated_header_passes_and_a_changed_one_fails(board: Path, capsys: pytest.CaptureFixture[str]):
-    call(0, "generate-header", "--hardware-definition-file", str(board), "--json")
+    exits(0, HEADERS, "generate-header", "--hardware-definition-file", str(board), "--json")
     header = board.parent / "inc" / "hw" / "board.h"
     assert json.loads(capsys.readouterr().out) == {"header": str(header), "peripherals": 1}
     assert "#define LED C8" in header.read_text()
-    call(0, "test-header", "--hardware-definition-file", str(board))
+    exits(0, HEADERS, "test-header", "--hardware-definition-file", str(board))
     header.write_text(header.read_text().replace("C8", "C9"))
-    call(1, "test-header", "--hardware-definition-file", str(board))
+    exits(1, HEADERS, "test-header", "--hardware-definition-file", str(board))
     assert "expected #define LED C8, got #define LED C9" in capsys.readouterr().err
 
 
 def test_output_can_be_named(board: Path):
     target = board.parent / "elsewhere" / "my.h"
-    call(0, "generate-header", "--hardware-definition-file", str(board), "--output", str(target))
+    exits(0, HEADERS, "generate-header", "--hardware-definition-file", str(board), "--output", str(target))
     assert target.exists()
 
 
 def test_search_follows_imports(board: Path, capsys: pytest.CaptureFixture[str]):
     sdk = str(board.parent / "sdk")
-    call(0, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
+    exits(0, HEADERS, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
     board.write_text(board.read_text().replace('"C8"', '"C7"'))
-    call(0, "generate-header", "--hardware-definition-file", str(board))
-    call(1, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
+    exits(0, HEADERS, "generate-header", "--hardware-definition-file", str(board))
+    exits(1, HEADERS, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
     assert "LED -> C7" in capsys.readouterr().err
-    call(1, "generate-header", "--hardware-definition-file", str(board), "--search", str(board.parent / "nothing"))
+    exits(
+        1,
+        HEADERS,
+        "generate-header",
+        "--hardware-definition-file",
+        str(board),
+        "--search",
+        str(board.parent / "nothing"),
+    )
     assert "got nothing" in capsys.readouterr().err
 
 
 def test_missing_files_are_named(board: Path, capsys: pytest.CaptureFixture[str]):
-    call(1, "test-header", "--hardware-definition-file", str(board))
+    exits(1, HEADERS, "test-header", "--hardware-definition-file", str(board))
     assert "board.h: expected a readable file" in capsys.readouterr().err
-    call(1, "test-header", "--hardware-definition-file", str(board.parent / "nothing.json"))
+    exits(1, HEADERS, "test-header", "--hardware-definition-file", str(board.parent / "nothing.json"))
     assert "nothing.json" in capsys.readouterr().err
-    call(2, "generate-header")
+    exits(2, HEADERS, "generate-header")

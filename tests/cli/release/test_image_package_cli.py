@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.cli.conftest import exits
 
-from armillary.cli.main import run
 from armillary.cli.release import development_key
 from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import application as application_package, package as image_package
@@ -46,20 +46,8 @@ def write_manifest(path: Path, **changes: Any) -> None:
 def pack(place: Path, *more: str, output: str = "out.imagepackage") -> Path:
     target = place / output
     arguments = ["--package-directory", str(place / "app"), "--output-file", str(target), *more]
-    run_ok("image-package", "pack-application", *arguments)
+    exits(0, "image-package", "pack-application", *arguments)
     return target
-
-
-def run_ok(*arguments: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(arguments)
-    assert caught.value.code == 0
-
-
-def run_failing(*arguments: str, code: int = 1) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(arguments)
-    assert caught.value.code == code
 
 
 def write_signer(place: Path, number: int = 9) -> list[str]:
@@ -80,7 +68,7 @@ def test_packs_and_shows(place: Path, capsys: pytest.CaptureFixture[str]):
     packed = json.loads(capsys.readouterr().out)
     assert packed["component_id"] == COMPONENT
     assert packed["bytes"] == target.stat().st_size
-    run_ok("image-package", "show", "--image-package", str(target), "--json")
+    exits(0, "image-package", "show", "--image-package", str(target), "--json")
     shown = json.loads(capsys.readouterr().out)
     assert shown["image_type"] == "Applications"
     assert shown["image_id"] == packed["image_id"]
@@ -107,7 +95,7 @@ def test_development_key_is_made_once_and_is_private(place: Path, capsys: pytest
 
 
 def test_text_output_names_every_field(place: Path, capsys: pytest.CaptureFixture[str]):
-    run_ok("image-package", "show", "--image-package", str(pack(place)))
+    exits(0, "image-package", "show", "--image-package", str(pack(place)))
     out = capsys.readouterr().out
     assert "component_id" in out
     assert COMPONENT in out
@@ -117,19 +105,19 @@ def test_own_signing_key(place: Path, capsys: pytest.CaptureFixture[str]):
     signer = write_signer(place)
     target = pack(place, *signer)
     assert not development_key.development_folder().exists(), "no development key is made when it is not needed"
-    run_ok("image-package", "show", "--image-package", str(target), *signer[2:], "--json")
+    exits(0, "image-package", "show", "--image-package", str(target), *signer[2:], "--json")
     assert "verified with" in capsys.readouterr().out
-    run_ok("image-package", "show", "--image-package", str(target), "--json")
+    exits(0, "image-package", "show", "--image-package", str(target), "--json")
     assert "not checked" in capsys.readouterr().out
     pack(place, output="other.imagepackage")
-    run_ok("image-package", "show", "--image-package", str(target), "--json")
+    exits(0, "image-package", "show", "--image-package", str(target), "--json")
     assert "made by another key" in capsys.readouterr().out
 
 
 def test_show_fails_when_the_named_certificate_did_not_sign(place: Path, capsys: pytest.CaptureFixture[str]):
     target = pack(place)
     signer = write_signer(place)
-    run_failing("image-package", "show", "--image-package", str(target), *signer[2:])
+    exits(1, "image-package", "show", "--image-package", str(target), *signer[2:])
     error = capsys.readouterr().err
     assert "[wire.signature]" in error
     assert "hint:" in error
@@ -182,7 +170,7 @@ def test_all_options(place: Path):
 
 def fails_with(place: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str) -> None:
     arguments = ["--package-directory", str(place / "app"), "--output-file", str(place / "out"), *more]
-    run_failing("image-package", "pack-application", *arguments)
+    exits(1, "image-package", "pack-application", *arguments)
     error = capsys.readouterr().err
     assert text in error
     assert "hint:" in error
@@ -229,15 +217,15 @@ def test_mismatched_pair_is_refused(place: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_usage_errors_exit_with_2(place: Path, capsys: pytest.CaptureFixture[str]):
-    run_failing("image-package", "pack-application", code=2)
-    run_failing("image-package", "show", code=2)
+    exits(2, "image-package", "pack-application")
+    exits(2, "image-package", "show")
     assert "--package-directory" in capsys.readouterr().err
 
 
 def test_show_refuses_what_is_no_package(place: Path, capsys: pytest.CaptureFixture[str]):
-    run_failing("image-package", "show", "--image-package", str(place / "app" / "bin" / "app"))
+    exits(1, "image-package", "show", "--image-package", str(place / "app" / "bin" / "app"))
     assert "image-package: expected at least" in capsys.readouterr().err
-    run_failing("image-package", "show", "--image-package", str(place / "nothing"))
+    exits(1, "image-package", "show", "--image-package", str(place / "nothing"))
     assert "a readable file" in capsys.readouterr().err
 
 
@@ -245,12 +233,12 @@ def test_what_was_changed_after_signing_is_not_called_somebody_elses(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = pack(place)
-    run_ok("image-package", "show", "--image-package", str(file))
+    exits(0, "image-package", "show", "--image-package", str(file))
     assert "verified with this user's development key" in capsys.readouterr().out
     damaged = bytearray(file.read_bytes())
     damaged[-1] ^= 1
     file.write_bytes(damaged)
-    run_failing("image-package", "show", "--image-package", str(file))
+    exits(1, "image-package", "show", "--image-package", str(file))
     assert "[wire.signature]" in capsys.readouterr().err
 
 
@@ -260,7 +248,7 @@ def test_what_was_changed_after_signing_is_not_uploaded(place: Path, capsys: pyt
     damaged[damaged.index(b"#!/bin/sh") + 2] ^= 1  # a byte of the application: the package keeps its form
     file.write_bytes(damaged)
     nowhere = ("--service", "https://127.0.0.1:1", "--token", "x", "-c", "Contoso")
-    run_failing("image", "add", "--image-path", str(file), *nowhere)
+    exits(1, "image", "add", "--image-path", str(file), *nowhere)
     said = capsys.readouterr().err
     assert "[wire.signature]" in said
     assert "hint: " in said

@@ -8,16 +8,10 @@ import uuid
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import exits
 
-from armillary.cli.main import run
 from armillary.content import applications
 from armillary.wire.image import application as application_package, package as image_package
-
-
-def _run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        run(arguments)
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +23,10 @@ def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_written_example_packs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     catalog, folder, file = uuid.uuid4(), tmp_path / "made", tmp_path / "made.imagepackage"
     options = ["--name", name, "--catalog-id", str(catalog), "--hub-host", "hub.contoso.example"]
-    assert _run("image-package", "write-example", *options, "--output-directory", str(folder)) == 0
+    exits(0, "image-package", "write-example", *options, "--output-directory", str(folder))
     capsys.readouterr()
     packing = ["--package-directory", str(folder), "--output-file", str(file), "--json"]
-    assert _run("image-package", "pack-application", *packing) == 0
+    exits(0, "image-package", "pack-application", *packing)
     assert json.loads(capsys.readouterr().out)["name"] == name.removesuffix("_bad")  # it poses as the good one
     application = application_package.open_unverified(image_package.parse(file.read_bytes()))
     asked = application.manifest.capabilities
@@ -44,13 +38,13 @@ def test_a_written_example_packs(name: str, tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "kept").write_text("mine")
     options = ["--name", "smart_cable", "--catalog-id", str(uuid.uuid4()), "--output-directory", str(tmp_path)]
-    assert _run("image-package", "write-example", *options) == 1
+    exits(1, "image-package", "write-example", *options)
     assert "a new folder" in capsys.readouterr().err
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
 
 
 def test_an_unknown_name_lists_the_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--name", "toaster", "--catalog-id", str(uuid.uuid4()), "--output-directory", str(tmp_path / "new")]
-    assert _run("image-package", "write-example", *options) == 1
+    exits(1, "image-package", "write-example", *options)
     assert "smart_cable" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()

@@ -130,17 +130,8 @@ def test_devices_are_claimed_moved_shown_and_counted(armillary: Command, service
     assert "(1)" in shown.out
     assert "pass" in shown.out
     listed = armillary("device", "list", "-c", catalog, "--health", "attested").out.splitlines()
-    assert listed[0].split() == [
-        "name",
-        "device_id",
-        "health",
-        "trust_tier",
-        "chip",
-        "catalog",
-        "product",
-        "group",
-        "os_version",
-    ]
+    columns = "name device_id health trust_tier chip catalog product group os_version"
+    assert " ".join(listed[0].split()) == columns
     assert listed[1].split()[:3] == ["Coffee", device.device_id[:8], device.device_id[:12]]
     counted = armillary("device", "show-count", "-c", catalog, "-p", "Coffee", "-dg", "Production")
     assert counted.out == "devices  1\n"
@@ -150,29 +141,23 @@ def test_devices_are_claimed_moved_shown_and_counted(armillary: Command, service
     )  # fmt: skip
     assert (moved.code, moved.err) == (0, "the device is in Coffee / Field Test\n")
     assert armillary("device", "show", "-d", device.device_id, "--json").json["group"] == "Field Test"
-    assert (
-        armillary("device", "unassign", "-c", catalog, "-d", device.device_id).err
-        == "the device is in no device group\n"
-    )
+    unassigned = armillary("device", "unassign", "-c", catalog, "-d", device.device_id)
+    assert unassigned.err == "the device is in no device group\n"
     assert armillary("device", "check-ins", "-d", device.device_id).out.splitlines()[0].split()[:2] == ["at", "verdict"]
 
 
 def test_development_and_back(armillary: Command, service: RunningService, catalog: str, tmp_path: Path) -> None:
     device = _claimed(armillary, service, catalog)
     file = tmp_path / "dev.cap"
-    assert (
-        armillary(
-            "device", "enable-development", "-c", catalog, "-d", device.device_id, "--output-file", str(file)
-        ).code
-        == 0
-    )
+    known = ("-c", catalog, "-d", device.device_id)
+    assert armillary("device", "enable-development", *known, "--output-file", str(file)).code == 0
     assert capability_file.parse(file.read_bytes()).device_id == device.device_id
     assert armillary("device", "show", "-d", device.device_id, "--json").json["group"] == "Development"
-    assert armillary("device", "enable-cloud-test", "-c", catalog, "-d", device.device_id).code == 0
+    assert armillary("device", "enable-cloud-test", *known).code == 0
     assert armillary("device", "show", "-d", device.device_id, "--json").json["group"] == "Field Test"
     servicing = tmp_path / "field.cap"
     arguments = ("--type", "FieldServicing", "--output-file", str(servicing))
-    assert armillary("device", "capability", "download", "-c", catalog, "-d", device.device_id, *arguments).code == 0
+    assert armillary("device", "capability", "download", *known, *arguments).code == 0
     assert servicing.read_bytes() != file.read_bytes()
 
 
@@ -193,12 +178,10 @@ def test_images_and_deployments(armillary: Command, service: RunningService, cat
     state = armillary("device", "show-deployment-status", "-d", device.device_id)
     assert state.out.splitlines()[0].split() == ["status", "unknown"]
     refused = armillary("image", "delete", "-c", catalog, "-i", image, "-y")
-    assert (refused.code, refused.err) == (
-        1,
-        (
-            f"error: image {image} is part of a deployment [request.conflict]\n\n"
-            "hint: Delete the deployments that name it first.\n"
-        ),
+    assert refused.code == 1
+    assert refused.err == (
+        f"error: image {image} is part of a deployment [request.conflict]\n\n"
+        "hint: Delete the deployments that name it first.\n"
     )
 
 
@@ -385,12 +368,10 @@ def test_a_device_without_a_catalog_says_how_to_get_one(
 ) -> None:
     device = service.make_device()
     ran = armillary("device", "assign", "-c", catalog, "-d", device.device_id, "-p", "Coffee", "-dg", "Production")
-    assert (ran.code, ran.err) == (
-        1,
-        (
-            f"error: device {device.device_id[:12]}... is not claimed [request.invalid]\n\n"
-            "hint: Claim it first: armillary device claim, or name its catalog.\n"
-        ),
+    assert ran.code == 1
+    assert ran.err == (
+        f"error: device {device.device_id[:12]}... is not claimed [request.invalid]\n\n"
+        "hint: Claim it first: armillary device claim, or name its catalog.\n"
     )
 
 

@@ -44,9 +44,10 @@ def _download(
         with output.open("wb") as file:
             file.write(first)
             file.writelines(parts)
-            note(f"{output}: {file.tell()} bytes")
+            size = file.tell()
     except OSError as error:
         raise InvalidArgumentError(f"{output}: {error.strerror or error}", remedy="Choose another file.") from error
+    note(f"{output}: {size} bytes")
 
 
 @remote_command(files, "delete")

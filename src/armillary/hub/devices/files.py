@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""File upload in IoT Hub's three steps: a place with a signed address, the bytes to that address, how it went.
+"""File upload in IoT Hub's three steps: get a signed URL, send the bytes to it, report how it went.
 
 ::
 
@@ -7,11 +7,11 @@
     device --PUT signed address-----> bytes  (the operator API's port; nothing but the signature, as with a blob store)
     device --POST .../notifications-> outcome
 
-The signature is over device, name, upload and time; it is good for one file, once, for an hour. Bytes go to a file that
-is not the upload's until it is whole and on the disk; what they may be together is counted before they are written
-(``upload_room.py``). One request at a time makes a file of an upload's parts. A list that is refused leaves the parts,
-so that what is missing can be sent; what is not a file when the address is over is swept away, also after a restart.
-Names are made harmless: they are shown and offered for download, and never a path of this host.
+The signature covers device, name, upload and time; it permits one file, once, for an hour. Bytes are written to a
+temporary file, which becomes the upload's when it is whole and on the disk; limits are counted before they are written
+(``upload_room.py``). One request at a time joins an upload's parts to a file. If the list of parts is refused, they
+stay, so that missing parts can be sent; uploads unfinished when their URL expires are removed, also after a restart.
+Names are made harmless: they are shown and offered for download, and are never used as a path of this host.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError,
 from armillary.hub.devices.upload_room import MAX_BLOCKS, UploadRoom, Writing
 
 CONTAINER: Final = "device-files"
-# How long the signed address is good (seconds).
+# How long a signed URL is valid (seconds).
 LIFETIME_S: Final = 3600
 MAX_NAME_CHARS: Final = 200
 # The blob client's names of blocks are 64.
 MAX_BLOCK_NAME_CHARS: Final = 100
-# How often what is over is swept away (seconds).
+# How often expired uploads are removed (seconds).
 SWEEP_EVERY_S: Final = 600.0
-# Uploads are written by threads of their own: who sends files slowly, or many, takes none from operators.
+# Uploads are written by threads of their own, so that slow or many uploads take none from operators.
 THREADS: Final = 4
 # Ids looked up in one query.
 _LOOK_UP: Final = 500
@@ -59,7 +59,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
 class Part:
-    """A part of an upload on its way to the disk. Made by :meth:`FileUploads.part`; methods block.
+    """A part of an upload that is being written. Made by :meth:`FileUploads.part`; methods block.
 
     Attributes:
         path: Where its bytes are so far.
@@ -82,7 +82,7 @@ class Part:
         self._file.write(data)
 
     def sync(self) -> None:
-        """Have all of it on the disk."""
+        """Write all of it to the disk (fsync)."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -130,19 +130,19 @@ class FileUploads:
         self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Sweep away what an earlier process left, and from now on what is over."""
+        """Remove what an earlier process left, and from now on what expires."""
         await in_thread(self.sweep_strays, self.threads)
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep_often(), name="hub-uploads")
 
     async def close(self) -> None:
-        """Stop sweeping, and wait for what is being written."""
+        """Stop removing, and wait for what is being written."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.wait([self._sweeping])
         await in_thread(self.threads.shutdown)
 
     def begin(self, device_id: str, name: str) -> tuple[Upload, str]:
-        """Give a device a place for a file, and the query that is its permission to write there.
+        """Begin an upload of a device: its row, and the signed query of its URL.
 
         Raises:
             RateLimitedError: it has as many as it may have.
@@ -163,11 +163,11 @@ class FileUploads:
             changed_ms=now_ms,
         )
         for over in self._write(uploads.begun(upload)):
-            self._remove(over)
+            self.remove(over)
         return upload, self._permission(upload)
 
     def permitted(self, path: str, query: dict[str, str]) -> Upload:
-        """The upload that a signed address is for; its bytes are not here yet.
+        """The upload that a signed URL is for; its bytes are not here yet.
 
         Args:
             path: ``device/name`` as requested, decoded.
@@ -191,7 +191,7 @@ class FileUploads:
 
     @contextlib.contextmanager
     def part(self, upload: Upload, block: str | None) -> Iterator[Part]:
-        """A part of an upload to write to: a block, or the whole. Left without ``keep`` or ``finish``, it is gone.
+        """A part of an upload to write to, a block or the whole; removed at the end unless it was kept or finished.
 
         Raises:
             InvalidArgumentError: too many blocks, or the name of one is too long.
@@ -211,7 +211,7 @@ class FileUploads:
                 part.discard()
 
     def finish(self, upload: Upload, content_type: str, content: list[str] | Part) -> Upload:
-        """Put an upload's bytes in their place: a whole part, or blocks one after the other. One request at a time.
+        """Make an upload's bytes its file: a whole part, or blocks one after the other. One request at a time.
 
         Raises:
             InvalidArgumentError: a block is missing, or they are too many bytes; what was sent stays.
@@ -220,7 +220,7 @@ class FileUploads:
         place = self._folder / f"{upload.upload_id}.parts"
         with self.room.joining(upload), contextlib.ExitStack() as held:
             found = self.find(upload.upload_id)
-            if found is None or found.state != "open":  # somebody was faster
+            if found is None or found.state != "open":  # another request was faster
                 raise _over()
             path = content.path if isinstance(content, Part) else self._joined(place, content, held)
             if isinstance(content, Part):
@@ -241,7 +241,7 @@ class FileUploads:
         return self.find(upload.upload_id) or upload
 
     def settle(self, device_id: str, upload_id: str, *, good: bool, status: str) -> Upload:
-        """Take what a device says of its upload.
+        """Note how a device says that its upload went.
 
         Raises:
             NotFoundError: it has no such upload.
@@ -249,7 +249,7 @@ class FileUploads:
         change = uploads.settled(upload_id, device_id, good=good, status=status, now_ms=self._now_ms())
         found: Upload = self._write(change)
         if found.state == "failed":
-            self._remove(upload_id)
+            self.remove(upload_id)
         return found
 
     def of_device(self, device_id: str) -> list[Upload]:
@@ -284,23 +284,24 @@ class FileUploads:
         if found is None or found.device_id != device_id:
             raise NotFoundError("the device has no such file", remedy="List them: armillary device file list.")
         self._write(uploads.deleted(upload_id))
-        self._remove(upload_id)
+        self.remove(upload_id)
         return found
 
     def remove(self, upload_id: str) -> None:
-        """Remove the bytes of a file that is forgotten already."""
-        self._remove(upload_id)
+        """Remove the bytes of a file whose row is gone already."""
+        (self._folder / upload_id).unlink(missing_ok=True)
+        shutil.rmtree(self._folder / f"{upload_id}.parts", ignore_errors=True)
 
     def sweep(self) -> None:
-        """Forget uploads whose address is over, with what was sent of them."""
+        """Remove uploads whose URL has expired, with what was sent of them."""
         now_ms = self._now_ms()
         if self._series.read(lambda connection: uploads.read_over(connection, now_ms)):
             for upload_id in self._write(uploads.forgotten_over(now_ms)):
-                self._remove(upload_id)
+                self.remove(upload_id)
         self.room.forget_idle()
 
     def sweep_strays(self) -> None:
-        """Remove bytes that are no upload's, or of one that is a file or failed: what a process left that was ended."""
+        """Remove bytes that a killed process left: of no upload, of a failed one, or parts of one that is a file."""
         self.sweep()
         found = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
         ours = [(match[1], bool(match[2]), path) for path in found if (match := _OURS.fullmatch(path.name))]
@@ -316,7 +317,7 @@ class FileUploads:
     # Inside -------------------------------------------------------------------------------------------------
 
     def _permission(self, upload: Upload) -> str:
-        """The query of a signed address, in the names that blob clients keep."""
+        """The query of a signed URL, in the names that blob clients keep."""
         signature = quote(self._sign(upload), safe="")
         return f"?sv=2021-08-06&sr=b&sp=cw&se={upload.expires_ms // 1000}&si={upload.upload_id}&sig={signature}"
 
@@ -367,10 +368,6 @@ class FileUploads:
         finally:
             os.close(descriptor)
 
-    def _remove(self, upload_id: str) -> None:
-        (self._folder / upload_id).unlink(missing_ok=True)
-        shutil.rmtree(self._folder / f"{upload_id}.parts", ignore_errors=True)
-
     def _write(self, change: Callable[..., Any]) -> Any:
         return self._series.commits.commit(change)
 
@@ -384,7 +381,7 @@ def _over() -> ConflictError:
 
 
 def harmless(name: str) -> str:
-    """A device's name for a file, so that it can be shown, saved and put in an address: its last part, few characters.
+    """A device's name for a file, made safe to show, to save and to put in a URL: its last part, few characters.
 
     Raises:
         InvalidArgumentError: nothing of it is left.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much devices may have on the disk, and how many requests may bring it: counted before a byte is written.
+"""Limits the bytes that devices may have on the disk, and the requests that write them, before a byte is written.
 
-An upload is sent in parts, in any order, some of them again, some with no word of how long they are. So every part is
-counted while it is written: what an upload has (parts that are there, and parts on their way) may be as much as one
-file, and what a device has (its files, and all of its uploads) as much as a device may have. A part that is sent again
-takes the place of its bytes. What is known here is read from the disk where this process has not seen it yet.
+Parts of an upload come in any order, some twice, some without a length. So each part is counted while it is written: an
+upload (parts kept and parts being written) may have as many bytes as one file, and a device (its files and all of its
+uploads) as many as a device may have. A part that is sent again replaces its earlier bytes. Uploads that this process
+has not seen yet are read from the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from armillary.errors import InvalidArgumentError
 MAX_FILE_BYTES: Final = 256 << 20
 # Blocks of one file, as the blob client sends what is larger than 64 MiB.
 MAX_BLOCKS: Final = 1000
-# What the disk has to have to spare beside them: the databases of the service are on it.
+# Bytes that stay free on the disk: the service's databases are on it.
 SPARE_BYTES: Final = 512 << 20
 # Requests of one device under way, over all its uploads: npm's azure-iot-device sends 20 blocks of 4 MiB at once, and
 # tries again four times at most.
@@ -41,7 +41,7 @@ _PART: Final = re.compile("block-[0-9a-f]{64}")
 
 @dataclass(slots=True, eq=False)
 class Writing:
-    """A part on its way.
+    """A part that is being written.
 
     Attributes:
         name: Of the file that it becomes.
@@ -61,15 +61,15 @@ class _UploadUse:
     joining: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, name: str, size: int) -> None:
-        """A part is there."""
+        """A part is kept."""
         self.kept_bytes += size - self.kept.get(name, 0)
         self.kept[name] = size
 
     @property
     def size(self) -> int:
-        """Bytes that count: a part on its way takes the place of the one of its name."""
+        """Bytes that count: a part that is being written replaces the one of its name."""
         if self.is_joined:
-            return 0  # they are a file's now
+            return 0  # they are counted as a file now
         sent: dict[str, int] = {}
         for each in self.writing:
             sent[each.name] = max(sent.get(each.name, 0), each.size)
@@ -88,7 +88,7 @@ class _DeviceUse:
 
 
 class UploadRoom:
-    """What the uploads of all devices take.
+    """Bytes and requests of all devices' uploads.
 
     Args:
         folder: Where the bytes are.
@@ -125,7 +125,7 @@ class UploadRoom:
 
     @contextlib.contextmanager
     def writing(self, upload: Upload, name: str) -> Iterator[Writing]:
-        """A part on its way; what it has taken is given back at the end, unless it was kept.
+        """Count a part while it is written; its bytes are given back at the end, unless it was kept.
 
         Raises:
             InvalidArgumentError: the upload has as many parts as it may have.
@@ -164,14 +164,14 @@ class UploadRoom:
                 raise
 
     def keep(self, upload: Upload, part: Writing) -> None:
-        """A part is whole: from now on its bytes are the upload's."""
+        """A part is whole: its bytes are the upload's from now on."""
         with self._lock:
             use = self._use(upload)
             use.writing.remove(part)
             use.keep(part.name, part.size)
 
     def joining(self, upload: Upload) -> threading.Lock:
-        """What one request at a time holds that makes a file of an upload's parts."""
+        """Held by the one request that joins an upload's parts to a file."""
         with self._lock:
             return self._use(upload).joining
 
@@ -200,21 +200,21 @@ class UploadRoom:
             use.is_joined = True
         try:
             yield
-        except BaseException:  # whatever it is: it is no file, and it goes on
+        except BaseException:  # whatever it is: the upload is no file, and the error goes on
             with self._lock:
                 device.stored -= size
                 use.is_joined = False
             raise
 
     def forget_idle(self) -> None:
-        """Forget what no request is about: it is read again when one is."""
+        """Forget devices without a request under way; they are read again with the next."""
         with self._lock:
             self._devices = {name: each for name, each in self._devices.items() if self.of_device.of(name)}
 
     # Inside -------------------------------------------------------------------------------------------------
 
     def _device(self, upload: Upload) -> _DeviceUse:
-        """What is known of an upload's device; read anew when no request is under way, as files are deleted, too."""
+        """The use of an upload's device; read anew when no request is under way: files may be deleted meanwhile."""
         found = self._devices.get(upload.device_id)
         if found is None or not self.of_device.of(upload.device_id):
             known = self._files_of(upload.device_id)
@@ -230,7 +230,7 @@ class UploadRoom:
         return self._device(upload).uploads.setdefault(upload.upload_id, _UploadUse())
 
     def _read(self, upload_id: str) -> _UploadUse:
-        """What an earlier process left of an upload; its parts that are not whole are removed."""
+        """The parts that an earlier process left of an upload; incomplete ones are removed."""
         use = _UploadUse()
         with contextlib.suppress(FileNotFoundError):
             for path in (self._folder / f"{upload_id}.parts").iterdir():

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,6 +26,8 @@ from armillary.console.device.read import point_event
 from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.sources.source import Document
 from armillary.twin.author.dashboard import parse
+
+T = TypeVar("T")
 
 # How often the session is asked for again while a stream is open: a revoked token sees at most this much more.
 RECHECK_S = 5.0
@@ -66,12 +69,16 @@ class LiveStreams:
         caller_of(request).hold(caller_of(request).budgets.streams)
         device = await run_in_threadpool(console.sources.fleet.device, request.path_params["device_id"])
         called = await run_in_threadpool(console.sources.hub.called, device["device_id"])
-        events = self._events(console, request, called, console.sources.hub.listen(device["device_id"]))
+
+        def event(item: Document) -> str:
+            return f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
 
         def shed() -> None:  # rehearsed sources count none
             console.sources.application.shed()
 
-        return LiveResponse(shed, events)
+        return LiveResponse(
+            shed, self._events(console, request, console.sources.hub.listen(device["device_id"]), event)
+        )
 
     async def respond_dashboard(self, console: Console, request: Request) -> Response:
         """Start a dashboard's stream; a reader that takes nothing is let go.
@@ -88,48 +95,28 @@ class LiveStreams:
             document = await run_in_threadpool(found, visit)
             wanted = await run_in_threadpool(application.wanted, document["body"])
             labels = await run_in_threadpool(application.tile_labels, document["body"])
-        values = application.live(wanted, self._closing)
-        return LiveResponse(
-            application.shed, self._dashboard_events(console, request, document["body"], labels, values)
-        )
+        tiles = parse(document["body"]).tiles
+        names = {tile_id: names_of({"labels": each}) for tile_id, each in labels.items()}
 
-    async def _dashboard_events(
-        self,
-        console: Console,
-        request: Request,
-        body: Document,
-        labels: Mapping[str, list[Document]],
-        values: AsyncGenerator[list[Document]],
-    ) -> AsyncIterator[str]:
-        tiles = parse(body).tiles
-        called = {tile_id: names_of({"labels": each}) for tile_id, each in labels.items()}
-        loop = asyncio.get_running_loop()
-        checked = loop.time()
-        try:
-            yield ": live\n\n"
-            async for items in values:
-                if items:
-                    yield f"event: values\ndata: {json.dumps({'items': live_items(tiles, items, called)})}\n\n"
-                if loop.time() - checked >= self._recheck_s:
-                    checked = loop.time()
-                    if not await self._stands(console, request):
-                        yield "event: end\ndata: {}\n\n"
-                        return
-                    yield ": still here\n\n"
-        finally:
-            await values.aclose()
+        def event(items: list[Document]) -> str:
+            data = json.dumps({"items": live_items(tiles, items, names)})
+            return f"event: values\ndata: {data}\n\n" if items else ""
+
+        values = application.live(wanted, self._closing)
+        return LiveResponse(application.shed, self._events(console, request, values, event))
 
     async def _events(
-        self, console: Console, request: Request, called: Callable[[str], Document], points: AsyncGenerator[Document]
+        self, console: Console, request: Request, values: AsyncGenerator[T], event: Callable[[T], str]
     ) -> AsyncIterator[str]:
-        waiting: asyncio.Future[Document] | None = None
+        """Events of what comes, for as long as the session stands; ``event`` writes one, "" for nothing to say."""
+        waiting: asyncio.Future[T] | None = None
         loop = asyncio.get_running_loop()
         checked = loop.time()
         closing = asyncio.ensure_future(self._closing.wait())
         try:
             yield ": live\n\n"
             while True:
-                waiting = waiting or asyncio.ensure_future(anext(points))
+                waiting = waiting or asyncio.ensure_future(anext(values))
                 done, _ = await asyncio.wait(
                     (waiting, closing), timeout=self._recheck_s, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -137,11 +124,12 @@ class LiveStreams:
                     return
                 if done:
                     try:
-                        item = waiting.result()
+                        text = event(waiting.result())
                     except StopAsyncIteration:
                         return
                     waiting = None
-                    yield f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
+                    if text:
+                        yield text
                 if not done or loop.time() - checked >= self._recheck_s:
                     checked = loop.time()
                     if not await self._stands(console, request):
@@ -154,7 +142,7 @@ class LiveStreams:
                 waiting.cancel()
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
                     await waiting
-            await points.aclose()
+            await values.aclose()
 
     async def _stands(self, console: Console, request: Request) -> bool:
         try:

@@ -88,17 +88,7 @@ def rule_sheet(
     catalogs: Sequence[str],
     now: int,
 ) -> Sheet:
-    """One rule.
-
-    Args:
-        document: As the API gives it.
-        devices: (id, name) of devices that it may concern.
-        alerts: Its newest alerts.
-        may_change: Whether the operator may.
-        editor: Its JSON.
-        catalogs: Names of all.
-        now: Unix seconds.
-    """
+    """One rule, with (id, name) of ``devices`` that it may concern, and its newest ``alerts``."""
     body, rule_id = document["body"], document["id"]
     is_on = body.get("enabled", True)
     about = Section(

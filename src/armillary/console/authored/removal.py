@@ -8,7 +8,6 @@ from starlette.responses import Response
 from armillary.api.native.platform.jobs import RunBody
 from armillary.console.authored import pages_removal
 from armillary.console.authored.read import permitted_kind
-from armillary.console.frame import asking
 from armillary.console.frame.acting import Form, asked_again
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
@@ -22,10 +21,9 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 COUNTED = 1000
 
 
-def confirm(visit: Visit) -> Response:
+def question(visit: Visit) -> Confirmation:
     """What deleting a rule, group, job or export does, or running a job."""
-    kind = permitted_kind(visit)
-    return asking.confirm(visit, _question(visit, kind, only_failed=visit.query.get("only") == "failed"))
+    return _question(visit, permitted_kind(visit), only_failed=visit.query.get("only") == "failed")
 
 
 def delete(visit: Visit, form: Form) -> Response:

@@ -17,11 +17,15 @@ from armillary.console.dashboards.read import KIND, found
 from armillary.console.device import commands
 from armillary.console.frame.acting import Form, permit
 from armillary.console.frame.asking import meant
+from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
-from armillary.console.frame.words import slug
+from armillary.console.frame.words import counted, joined, slug
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.author.dashboard import KINDS, parse_tile
+
+# Devices that one press of a command tile reaches; more are a job's business, which can be stopped and taken up again.
+MAX_CALLS = 20
 
 
 def make(visit: Visit, form: Form) -> Response:
@@ -85,6 +89,23 @@ def remove_tile(visit: Visit, form: Form) -> Response:
     return done(place(document["id"], "edit"), "tile-removed")
 
 
+def delete_question(visit: Visit) -> Confirmation:
+    """What deleting a dashboard does."""
+    document = found(visit)
+    return Confirmation(
+        title=f"Delete the dashboard {document['body']['name']}?",
+        touches=(
+            ("Deletes", f"The page and its {counted(len(document['body']['tiles']), 'tile')}."),
+            ("Left alone", "Devices, their values, rules and groups."),
+            ("Undo", "Put its body again: its versions stay in the application's history for a while."),
+        ),
+        label="Delete dashboard",
+        danger=True,
+        post=place(document["id"], "delete"),
+        back=place(document["id"], "edit"),
+    )
+
+
 def delete(visit: Visit, _form: Form) -> Response:
     """Delete a dashboard."""
     permit(visit, KIND)
@@ -93,11 +114,55 @@ def delete(visit: Visit, _form: Form) -> Response:
     return done("/dashboards", "dashboard-deleted")
 
 
+def _command(visit: Visit, document: dict[str, Any]) -> tuple[Confirmation, list[dict[str, Any]]]:
+    """The question about a command, and the devices that are connected.
+
+    Raises:
+        NotFoundError: no such tile, or no command's.
+        InvalidArgumentError: nobody is connected, or too many are.
+    """
+    shown = read_dashboards.known_tile(document, visit.params["tile_id"])
+    if shown["kind"] != "command":
+        raise NotFoundError("this tile is no command", remedy="Go back to the dashboard.")
+    devices = visit.sources.application.tile_devices(document["body"], shown["id"])
+    reached = [each for each in devices if each["connected"]]
+    if len(reached) > MAX_CALLS:
+        raise InvalidArgumentError(
+            f"{shown['command']}: expected at most {MAX_CALLS} connected devices, got {len(reached):,}",
+            remedy="Make a job of it: it calls devices in batches, stops at failures and can be taken up again.",
+        )
+    command = visit.sources.application.tile_labels(document["body"])[shown["id"]][-1]["display_name"]
+    names = joined([each["label"] for each in reached]) if reached else "no device: none is connected"
+    parameters = shown.get("parameters")
+    touches = [
+        (
+            "Calls",
+            f"{command} on {names}." if command == shown["command"] else f"{command} ({shown['command']}) on {names}.",
+        ),
+        ("Parameters", "none" if parameters is None else str(parameters)),
+        ("Left alone", f"{counted(len(devices) - len(reached), 'device')} that cannot be reached now."),
+        ("Undo", "None: what the device does is done."),
+    ]
+    asked = Confirmation(
+        title=f"{shown['label']}?",
+        touches=tuple(touches),
+        label=shown["label"],
+        post=place(document["id"], "tiles", shown["id"], "command"),
+        back=place(document["id"]),
+    )
+    return asked, reached
+
+
+def command_question(visit: Visit) -> Confirmation:
+    """What a command tile does."""
+    return _command(visit, found(visit))[0]
+
+
 def send_command(visit: Visit, _form: Form) -> Response:
     """Call a command tile's method on its connected devices, and show what each answered."""
     permit(visit, "command")
     document = found(visit)
-    asked, reached = read_dashboards.command_of(visit, document)
+    asked, reached = _command(visit, document)
     shown = read_dashboards.known_tile(document, visit.params["tile_id"])
     crumbs = (("Dashboards", "/dashboards"), (document["body"]["name"], asked.back))
     parameters = shown.get("parameters")

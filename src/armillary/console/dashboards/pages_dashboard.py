@@ -95,11 +95,8 @@ def edit_view(
 ) -> dict[str, Any]:
     """The board: every tile with what it is, its grip, and the ways to its form.
 
-    Args:
-        document: The dashboard's, as the API gives it.
-        shown: The same, read.
-        names: Of sources.
-        labels: Tile's id -> what its values are called.
+    ``shown`` is the document, read; ``names`` are those of sources, ``labels`` what the values of each tile (by its id)
+    are called.
     """
     dashboard_id = document["id"]
     tiles = [

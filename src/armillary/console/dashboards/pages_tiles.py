@@ -32,14 +32,7 @@ _NOTHING = "Nothing was sent yet. The tile fills when devices send what it shows
 
 
 def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now: int) -> View:
-    """One tile.
-
-    Args:
-        tile: As it was made.
-        data: What the API says of it; None for kinds that need no data.
-        dashboard_id: Whose tile.
-        now: Unix seconds.
-    """
+    """One tile; ``data`` is what the API says of it, None for kinds that need none."""
     view: View = {
         "id": tile.id,
         "kind": tile.kind,
@@ -315,10 +308,7 @@ VIEWS: Mapping[str, Callable[[Tile, Mapping[str, Any], str, int], View]] = Mappi
 def live_items(tiles: Sequence[Tile], items: Sequence[Mapping[str, Any]], called_: Mapping[str, Names]) -> list[View]:
     """Values that have just come, with the text that each tile of a dashboard shows for them.
 
-    Args:
-        tiles: Of the dashboard.
-        items: What came.
-        called_: Tile's id -> what its values are called.
+    ``called_`` says by a tile's id what its values are called.
     """
     return [
         {

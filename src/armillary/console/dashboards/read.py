@@ -9,20 +9,16 @@ from starlette.responses import JSONResponse, Response
 
 from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures
 from armillary.console.dashboards.pages_dashboard import RANGES, place
-from armillary.console.frame.asking import ask, confirm, may
-from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.asking import ask, may
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sort import sorted_table
-from armillary.console.frame.words import counted, joined
-from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
+from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.author.dashboard import KINDS, Dashboard, TileSource, free_row, parse
 
 KIND = "dashboard"
 LIST_LINES = 100
 # Groups and templates that a tile's form offers.
 CHOICES = 200
-# Devices that one press of a command tile reaches; more are a job's business, which can be stopped and taken up again.
-MAX_CALLS = 20
 
 
 def dashboards(visit: Visit) -> Response:
@@ -116,73 +112,6 @@ def tile_page(
         "may_change": may(visit, KIND),
     }
     return visit.page("tile_form.html", status=400 if error else 200, view=view)
-
-
-def confirm_command(visit: Visit) -> Response:
-    """What a command tile does, before it is done."""
-    document = found(visit)
-    asked, _ = command_of(visit, document)
-    return confirm(visit, asked)
-
-
-def command_of(visit: Visit, document: dict[str, Any]) -> tuple[Confirmation, list[dict[str, Any]]]:
-    """The question about a command, and the devices that are connected.
-
-    Raises:
-        NotFoundError: no such tile, or no command's.
-        InvalidArgumentError: nobody is connected, or too many are.
-    """
-    shown = known_tile(document, visit.params["tile_id"])
-    if shown["kind"] != "command":
-        raise NotFoundError("this tile is no command", remedy="Go back to the dashboard.")
-    devices = visit.sources.application.tile_devices(document["body"], shown["id"])
-    reached = [each for each in devices if each["connected"]]
-    if len(reached) > MAX_CALLS:
-        raise InvalidArgumentError(
-            f"{shown['command']}: expected at most {MAX_CALLS} connected devices, got {len(reached):,}",
-            remedy="Make a job of it: it calls devices in batches, stops at failures and can be taken up again.",
-        )
-    command = visit.sources.application.tile_labels(document["body"])[shown["id"]][-1]["display_name"]
-    names = joined([each["label"] for each in reached]) if reached else "no device: none is connected"
-    parameters = shown.get("parameters")
-    touches = [
-        (
-            "Calls",
-            f"{command} on {names}." if command == shown["command"] else f"{command} ({shown['command']}) on {names}.",
-        ),
-        ("Parameters", "none" if parameters is None else str(parameters)),
-        ("Left alone", f"{counted(len(devices) - len(reached), 'device')} that cannot be reached now."),
-        ("Undo", "None: what the device does is done."),
-    ]
-    asked = Confirmation(
-        title=f"{shown['label']}?",
-        touches=tuple(touches),
-        label=shown["label"],
-        post=place(document["id"], "tiles", shown["id"], "command"),
-        back=place(document["id"]),
-    )
-    return asked, reached
-
-
-def confirm_delete(visit: Visit) -> Response:
-    """What deleting a dashboard does."""
-    return confirm(visit, deletion(found(visit)))
-
-
-def deletion(document: dict[str, Any]) -> Confirmation:
-    """The question about deleting a dashboard."""
-    return Confirmation(
-        title=f"Delete the dashboard {document['body']['name']}?",
-        touches=(
-            ("Deletes", f"The page and its {counted(len(document['body']['tiles']), 'tile')}."),
-            ("Left alone", "Devices, their values, rules and groups."),
-            ("Undo", "Put its body again: its versions stay in the application's history for a while."),
-        ),
-        label="Delete dashboard",
-        danger=True,
-        post=place(document["id"], "delete"),
-        back=place(document["id"], "edit"),
-    )
 
 
 def picture(visit: Visit) -> Response:

@@ -8,32 +8,37 @@ from starlette.responses import Response
 from armillary.api.native.service.device_names import MAX_TEXT_CHARACTERS, NameBody
 from armillary.console.device import pages_device_life as life
 from armillary.console.device.pages_device_data import place
-from armillary.console.device.read import other_catalogs
 from armillary.console.frame.acting import Form, confirmed, json_of, permit, reason_of, verb_of
 from armillary.console.frame.asking import ask
+from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.errors import InvalidArgumentError
+
+
+def device_question(visit: Visit) -> Confirmation:
+    """What an action on a device does."""
+    verb = verb_of(visit, life.VERBS, "devices", "device's page")
+    found = visit.sources.fleet.device(visit.params["device_id"])
+    catalogs = visit.sources.house.catalogs() if verb == "offer" else ()
+    others = [(str(each["catalog_id"]), each["name"]) for each in catalogs if each["name"] != found["catalog"]]
+    return life.confirmation(found, verb, tuple(others))
 
 
 def change_device(visit: Visit, form: Form) -> Response:
     """Revoke, restore, release, decommission or offer a device."""
     verb = verb_of(visit, life.VERBS, "devices", "device's page")
     permit(visit, life.VERBS[verb])
-    fleet = visit.sources.fleet
+    fleet, asked = visit.sources.fleet, device_question(visit)
+    confirmed(asked, form)
     found = fleet.device(visit.params["device_id"])
-    catalogs = other_catalogs(visit, found, verb)
-    confirmed(life.confirmation(found, verb, catalogs), form)
     if verb == "offer":
-        fleet.offer(visit.operator, found, _chosen(form, catalogs))
-    elif verb == "decommission":
-        fleet.decommission(visit.operator, found["device_id"], reason_of(form))
-    elif verb == "revoke":
-        fleet.revoke(visit.operator, found["device_id"], reason_of(form))
-    elif verb == "restore":
-        fleet.restore(visit.operator, found["device_id"])
+        fleet.offer(visit.operator, found, _chosen(form, asked.choices))
+    elif verb in ("revoke", "decommission"):
+        withdraw = {"revoke": fleet.revoke, "decommission": fleet.decommission}[verb]
+        withdraw(visit.operator, found["device_id"], reason_of(form))
     else:
-        fleet.release(visit.operator, found["device_id"])
+        {"restore": fleet.restore, "release": fleet.release}[verb](visit.operator, found["device_id"])
     return done(place(found["device_id"]), verb.removesuffix("e") + "ed")
 
 

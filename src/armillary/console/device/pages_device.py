@@ -132,13 +132,7 @@ class ReportLine:
 
 
 def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> Verdict:
-    """Say in one sentence whether the device can be trusted now.
-
-    Args:
-        device: The device as the API gives it.
-        last: Its newest accepted check-in, or None.
-        now: Unix seconds.
-    """
+    """Say in one sentence whether the device can be trusted now; ``last`` is its newest accepted check-in."""
     word = life.standing(device)
     says = {
         life.DECOMMISSIONED: life.decommissioned,

@@ -32,7 +32,7 @@ RAW_VALUES = 30
 def place(device_id: str, *more: str) -> str:
     """A path below a device, one that attests or a hub device."""
     root = "/devices" if is_attested_id(device_id) else "/hub-devices"
-    return "/".join([root, quote(device_id, safe=""), *more])
+    return "/".join([root, *(quote(each, safe="") for each in (device_id, *more))])
 
 
 def root_crumb(device_id: str) -> tuple[str, str]:

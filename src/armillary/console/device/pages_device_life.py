@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_fleet import where
-from armillary.console.frame.confirmation import Confirmation, touching
+from armillary.console.frame.confirmation import Action, Confirmation, touching
+from armillary.console.frame.form import Field, Form, limits
 from armillary.console.frame.words import Moment, moment, owner, short_id, span
+from armillary.wire.hub.credentials import is_attested_id
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 # Words for :func:`standing` that are no health of the API.
 HELD: Final = "held"
@@ -35,16 +39,6 @@ MANUFACTURING: Final[Mapping[str, str]] = MappingProxyType(
         "DeviceComplete": "finished: only a capability file opens development",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceAction:
-    """A button of the device page; ``refused`` says why it cannot be used."""
-
-    label: str
-    href: str
-    danger: bool
-    refused: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +106,7 @@ def came_from(device: Mapping[str, Any], now: int) -> tuple[Moment | None, str] 
     return moment(found["settled_at"], now), f"from {owner(found['from_catalog'])}, accepted by {found['settled_by']}"
 
 
-def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: int) -> tuple[DeviceAction, ...]:
+def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: int) -> tuple[Action, ...]:
     """The buttons that make sense now, the most likely one first; ``may`` says which areas the role may change."""
     page = f"/devices/{device['device_id']}"
     state = standing(device)
@@ -128,7 +122,7 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: 
     if state != DECOMMISSIONED:
         shown.append(("decommission", "Decommission", True, ""))
     return tuple(
-        DeviceAction(
+        Action(
             label,
             f"{page}/{verb}",
             danger,
@@ -218,4 +212,23 @@ def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str
         reason=asked.reason,
         choice=choice,
         choices=catalogs,
+    )
+
+
+def name_form(device_id: str, name: str, *, is_named: bool) -> Form:
+    """The form of a device's name."""
+    nameless = "its product and id" if is_attested_id(device_id) else "its id"
+    return Form(
+        title="" if is_attested_id(device_id) else "Name",
+        post=place(device_id, "name"),
+        label="Save",
+        fields=(
+            Field(
+                name="name",
+                label="Name",
+                value=name if is_named else "",
+                hint=f"People find it by this. Empty: it is called by {nameless}.",
+                limits=limits(maxlength=MAX_NAME_CHARACTERS, placeholder=name),
+            ),
+        ),
     )

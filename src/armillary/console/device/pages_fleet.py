@@ -110,15 +110,7 @@ def service_filter(chosen: Mapping[str, str]) -> dict[str, str]:
 def fleet_page(
     summary: Mapping[str, Any], page: Mapping[str, Any], chosen: Mapping[str, str], *, after: str | None, now: int
 ) -> FleetPage:
-    """Build the page.
-
-    Args:
-        summary: The fleet in numbers: ``devices``, ``health``.
-        page: ``items`` and ``next``.
-        chosen: Filters from :func:`chosen_filters`.
-        after: Cursor of this page, None for the first.
-        now: Unix seconds.
-    """
+    """The page of the ``chosen`` filters behind the cursor ``after``; ``summary`` is the fleet in numbers."""
     health = summary["health"]
     parts = tuple(
         Part(

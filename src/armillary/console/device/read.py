@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from armillary.console.device import pages_device, pages_device_life as life, pages_fleet, pages_hub
-from armillary.console.device.device_name import name_form
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.acting import verb_of
-from armillary.console.frame.asking import confirm, may, meant
+from armillary.console.frame.asking import may, meant
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sort import sorted_table
 from armillary.console.frame.values import exact_text
@@ -78,7 +75,7 @@ def device(visit: Visit) -> Response:
     view = {
         "id": short_id(device_id),
         "name": found["name"],
-        "name_form": name_form(device_id, found["name"], is_named=found["is_named"])
+        "name_form": life.name_form(device_id, found["name"], is_named=found["is_named"])
         if may(visit, "device-name")
         else None,
         "where": pages_fleet.where(found),
@@ -131,24 +128,6 @@ def series(visit: Visit) -> Response:
     points = visit.sources.hub.series(found["device_id"], metric, start_ms, end_ms, pages_hub.MAX_POINTS)
     name = from_fields(visit.sources.hub.called(found["device_id"])(metric))
     return JSONResponse(pages_hub.chart(name, points, start_ms, end_ms))
-
-
-def confirm_device(visit: Visit) -> Response:
-    """What an action on a device does, before it is done."""
-    verb = verb_of(visit, life.VERBS, "devices", "device's page")
-    found = visit.sources.fleet.device(visit.params["device_id"])
-    return confirm(visit, life.confirmation(found, verb, other_catalogs(visit, found, verb)))
-
-
-def other_catalogs(visit: Visit, device: Mapping[str, Any], verb: str) -> tuple[tuple[str, str], ...]:
-    """(id, name) of the catalogs that a device can be offered to; none for other verbs, which need no choice."""
-    if verb != "offer":
-        return ()
-    return tuple(
-        (str(catalog["catalog_id"]), catalog["name"])
-        for catalog in visit.sources.house.catalogs()
-        if catalog["name"] != device["catalog"]
-    )
 
 
 def point_event(item: dict[str, Any], called: dict[str, Any]) -> dict[str, Any]:

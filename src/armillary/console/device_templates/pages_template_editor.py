@@ -92,8 +92,8 @@ def draft_sentence(found: Mapping[str, Any], upcoming: Mapping[str, Any] | None)
         for what, word in (("added", "new"), ("changed", "changed"), ("removed", "gone"))
         if difference[what]
     ]
-    told = joined(parts) or "names, views or models only"
-    return f"{title}: the draft differs from version {upcoming['version'] - 1}: {told}."
+    differs = joined(parts) or "names, views or models only"
+    return f"{title}: the draft differs from version {upcoming['version'] - 1}: {differs}."
 
 
 def draft_sheet(

@@ -100,12 +100,12 @@ def publish_sheet(found: Mapping[str, Any], upcoming: Mapping[str, Any], labels:
 def move_sheet(found: Mapping[str, Any], version: int, summary: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
     """What moving all devices of a template to a version does, before it does."""
     name = found["name"]
-    told = counted(summary["devices"], "device")
+    devices = counted(summary["devices"], "device")
     form = Form(
         post=place("template", name, "move"),
         title="Move",
         about="cloud properties that the version does not take are gone for good",
-        label=f"Move {told}",
+        label=f"Move {devices}",
         fields=(),
         hidden=(("version", str(version)),),
         primary=True,
@@ -113,7 +113,7 @@ def move_sheet(found: Mapping[str, Any], version: int, summary: Mapping[str, Any
     return Sheet(
         place="Templates",
         crumbs=(("Templates", "/templates"), (found["display_name"], place("template", name))),
-        title=f"Move {told} to version {version} of {found['display_name']}?"
+        title=f"Move {devices} to version {version} of {found['display_name']}?"
         if summary["devices"]
         else f"Every device of {found['display_name']} has version {version} already.",
         detail=f"{counted(summary['losing'], 'device')} of them would lose something." if summary["devices"] else "",

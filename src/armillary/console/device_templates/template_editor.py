@@ -21,7 +21,7 @@ from armillary.console.device_templates import (
 )
 from armillary.console.device_templates.read import versions_of
 from armillary.console.frame.acting import Form, asked_again, body_of, confirmed, permit
-from armillary.console.frame.asking import ask, confirm, may, show
+from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -175,12 +175,6 @@ def keep_view(visit: Visit, form: Form) -> Response:
     return _step(visit, form, "view", lambda body: with_view(body, forms.view_of(form)))
 
 
-def confirm_part(visit: Visit) -> Response:
-    """What taking a capability, cloud property or view away from a template's draft does."""
-    permit(visit, "template")
-    return confirm(visit, _part_question(visit, visit.query))
-
-
 def remove(visit: Visit, form: Form) -> Response:
     """Take a capability, a cloud property or a view away from the draft."""
     from armillary.twin.template.edit import without_capability, without_cloud_property, without_view  # noqa: PLC0415 - as above
@@ -192,13 +186,16 @@ def remove(visit: Visit, form: Form) -> Response:
         "cloud": lambda body: without_cloud_property(body, name)[0],
         "view": lambda body: without_view(body, name),
     }
-    again = asked_again(visit, _part_question(visit, form), form)
+    again = asked_again(visit, part_question(visit, form), form)
     if again is not None:
         return again
     return _step(visit, form, form["what"], steps[form["what"]], is_button=True)
 
 
-def _part_question(visit: Visit, sent: Mapping[str, str]) -> Confirmation:
+def part_question(visit: Visit, form: Form | None = None) -> Confirmation:
+    """What taking a capability, cloud property or view away from a draft does, which the address or a form names."""
+    permit(visit, "template")
+    sent = visit.query if form is None else form
     template, what, name = visit.params["name"], sent.get("what", ""), sent.get("name", "")
     if what not in PARTS:
         raise NotFoundError(f"nothing is called {what[:20]!r}", remedy="Use the buttons on the page.")
@@ -269,19 +266,18 @@ def move(visit: Visit, form: Form) -> Response:
     return done(f"{place('template', name)}?version={version}", "template-moved")
 
 
-def confirm_draft(visit: Visit) -> Response:
+def draft_question(visit: Visit) -> Confirmation:
     """What beginning a draft from a published version does."""
     permit(visit, "template")
     name, version = visit.params["name"], _version(visit, visit.params["version"])
-    return confirm(visit, versions_pages.draft_confirmation(name, version, _draft(visit, name)))
+    return versions_pages.draft_confirmation(name, version, _draft(visit, name))
 
 
 def begin_draft(visit: Visit, form: Form) -> Response:
     """Make a published version the draft."""
-    permit(visit, "template")
-    name, version = visit.params["name"], _version(visit, visit.params["version"])
+    confirmed(draft_question(visit), form)
+    name, version = visit.params["name"], int(visit.params["version"])
     present = _draft(visit, name)
-    confirmed(versions_pages.draft_confirmation(name, version, present), form)
     found = ask(visit, "show_template_version", template_name=name, version=version)
     body = {each: value for each, value in found["body"].items() if each != "version"}
     etag = present["etag"] if present else ""
@@ -289,20 +285,17 @@ def begin_draft(visit: Visit, form: Form) -> Response:
     return done(pages.edit_href(name), "draft-begun")
 
 
-def confirm_delete(visit: Visit) -> Response:
+def delete_question(visit: Visit) -> Confirmation:
     """What deleting a template does."""
     permit(visit, "template")
     name = visit.params["name"]
-    versions = versions_of(visit, name)
-    return confirm(visit, versions_pages.delete_confirmation(name, versions))
+    return versions_pages.delete_confirmation(name, versions_of(visit, name))
 
 
 def delete(visit: Visit, form: Form) -> Response:
     """Delete a template with its versions."""
-    permit(visit, "template")
-    name = visit.params["name"]
-    confirmed(versions_pages.delete_confirmation(name, versions_of(visit, name)), form)
-    ask(visit, "delete_template", template_name=name)
+    confirmed(delete_question(visit), form)
+    ask(visit, "delete_template", template_name=visit.params["name"])
     return done("/templates", "deleted")
 
 

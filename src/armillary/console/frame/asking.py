@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -26,6 +27,11 @@ def show(visit: Visit, made: Sheet, status: int = 200) -> Response:
 def confirm(visit: Visit, asked: Confirmation, notice: str = "") -> Response:
     """The page that asks before something is done; ``notice`` says why it asks again."""
     return visit.page("confirm.html", status=409 if notice else 200, view=asked, notice=notice)
+
+
+def asks(question: Callable[[Visit], Confirmation]) -> Callable[[Visit], Response]:
+    """The page that asks what ``question`` says; the action asks it again, so that both mean the same."""
+    return lambda visit: confirm(visit, question(visit))
 
 
 def ask(visit: Visit, question: str, **arguments: Any) -> dict[str, Any]:

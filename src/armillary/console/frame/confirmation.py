@@ -48,6 +48,16 @@ class Confirmation:
     wide: str = "This is wide."
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A way to a page that asks: a button or a link; ``refused`` says why it cannot be used now."""
+
+    label: str
+    href: str
+    danger: bool = False
+    refused: str = ""
+
+
 def touching(touches: str, does: str, leaves: str, undo: str) -> tuple[tuple[str, str], ...]:
     """What most pages that ask say: what it touches, does, leaves alone, and how it is undone."""
     return (("Touches", touches), ("Does", does), ("Leaves alone", leaves), ("Undo", undo))

@@ -6,6 +6,7 @@ Keys are in the answer to the form that made them and nowhere else: in no addres
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
@@ -13,13 +14,15 @@ from starlette.responses import Response
 from armillary.api.native.hub.hub_devices import AdmissionBody, HubDeviceBody, HubDeviceChange, ModuleBody
 from armillary.api.native.hub.hub_enrolments import HubEnrolmentChange
 from armillary.api.native.hub.hub_service_keys import HubServiceKeyBody
+from armillary.console.device.pages_device_data import place
 from armillary.console.frame.acting import Form, body_of, confirmed, permit, verb_of
 from armillary.console.frame.asking import ask
+from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
 from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages, read
-from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 # As much of a reason as a hub device keeps.
 MAX_REASON_CHARS = 128
@@ -36,19 +39,37 @@ def make_device(visit: Visit, form: Form) -> Response:
     device_id = answer["device_id"]
     if "primary_key" in answer:
         return read.device_page(visit, device_id, once=pages.made_once(answer))
-    return done(pages.place(device_id), "hub-device-made")
+    return done(place(device_id), "hub-device-made")
+
+
+def asked_about(visit: Visit) -> dict[str, Any]:
+    """The hub device of an address, or its module where the address names one."""
+    found = ask(visit, "show_hub_device", device_id=visit.params["device_id"])
+    module = visit.params.get("module_id")
+    if module is None:
+        return found
+    for each in found["modules"]:
+        if each["module_id"] == module:
+            inner: dict[str, Any] = each
+            return inner
+    raise NotFoundError(f"there is no module {module[:64]!r}", remedy="Reload the device's page.")
+
+
+def device_question(visit: Visit) -> Confirmation:
+    """What a button of a hub device's page does."""
+    permit(visit, "hub-device")
+    return pages.confirmation(asked_about(visit), verb_of(visit, pages.VERBS))
 
 
 def change_device(visit: Visit, form: Form) -> Response:
     """Enable, disable or delete a hub device or a module, or make new keys."""
-    permit(visit, "hub-device")
-    found, verb = read.asked_about(visit), verb_of(visit, pages.VERBS)
-    confirmed(pages.confirmation(found, verb), form)
+    confirmed(device_question(visit), form)
+    found, verb = asked_about(visit), visit.params["verb"]
     device_id, module = found["device_id"], found["module_id"]
     if verb == "delete":
         if module:
             ask(visit, "delete_module", device_id=device_id, module_id=module)
-            return done(f"{pages.place(device_id)}#modules", "hub-deleted")
+            return done(f"{place(device_id)}#modules", "hub-deleted")
         ask(visit, "delete_hub_device", device_id=device_id)
         return done(pages.list_href(read.catalog_name(visit, found["catalog_id"])), "hub-deleted")
     if verb == "new-keys":
@@ -62,7 +83,7 @@ def change_device(visit: Visit, form: Form) -> Response:
         answer = ask(visit, "change_hub_device", device_id=device_id, body=body)
     if verb == "new-keys":
         return read.device_page(visit, device_id, once=pages.made_once(answer))
-    return done(f"{pages.place(device_id)}{'#modules' if module else ''}", f"hub-{verb}d")
+    return done(f"{place(device_id)}{'#modules' if module else ''}", f"hub-{verb}d")
 
 
 def make_module(visit: Visit, form: Form) -> Response:
@@ -76,33 +97,50 @@ def make_module(visit: Visit, form: Form) -> Response:
         return read.device_page(visit, device_id, sent=form, wrong=wrong_of(error))
     if "primary_key" in answer:
         return read.device_page(visit, device_id, once=pages.made_once(answer))
-    return done(f"{pages.place(device_id)}#modules", "module-made")
+    return done(f"{place(device_id)}#modules", "module-made")
+
+
+def checked_kind(kind: str) -> str:
+    """What an address lets in or keeps out."""
+    if kind not in access.KINDS:
+        raise NotFoundError(f"there is no admission of {kind[:40]!r}", remedy="Use the links on the page.")
+    return kind
+
+
+def admission_question(visit: Visit) -> Confirmation:
+    """What letting in or keeping out does."""
+    permit(visit, "admission")
+    catalog, kind = visit.params["catalog"], visit.params["kind"]
+    ask(visit, "show_admission", catalog=catalog)
+    return access.admission_confirmation(catalog, checked_kind(kind), verb_of(visit, access.ADMIT))
 
 
 def change_admission(visit: Visit, form: Form) -> Response:
     """Let hub devices of a kind in, or keep them out."""
-    permit(visit, "admission")
-    catalog, kind = visit.params["catalog"], read.checked_kind(visit.params["kind"])
-    verb = verb_of(visit, access.ADMIT)
-    confirmed(access.admission_confirmation(catalog, kind, verb), form)
+    confirmed(admission_question(visit), form)
+    catalog, kind, verb = (visit.params[name] for name in ("catalog", "kind", "verb"))
     body = AdmissionBody.model_validate({access.KINDS[kind][0]: verb == "admit"})
     ask(visit, "change_admission", catalog=catalog, body=body)
     return done(f"{pages.list_href(catalog)}#admission", "let-in" if verb == "admit" else "kept-out")
 
 
-def change_enrolment(visit: Visit, form: Form) -> Response:
-    """Enable, disable or delete an enrolment."""
+def enrolment_question(visit: Visit) -> Confirmation:
+    """What a button of an enrolment's page does."""
     permit(visit, "hub-enrolment")
     found, _ = read.asked_enrolment(visit)
-    catalog, verb = visit.params["catalog"], verb_of(visit, access.ENROLMENT_VERBS)
-    confirmed(access.enrolment_confirmation(found, catalog, verb), form)
-    number = UUID(found["enrolment_id"])
+    return access.enrolment_confirmation(found, visit.params["catalog"], verb_of(visit, access.ENROLMENT_VERBS))
+
+
+def change_enrolment(visit: Visit, form: Form) -> Response:
+    """Enable, disable or delete an enrolment."""
+    confirmed(enrolment_question(visit), form)
+    catalog, verb, number = visit.params["catalog"], visit.params["verb"], UUID(visit.params["enrolment_id"])
     if verb == "delete":
         ask(visit, "delete_hub_enrolment", catalog=catalog, enrolment_id=number)
         return done(f"{pages.list_href(catalog)}#enrolments", "enrolment-deleted")
     body = HubEnrolmentChange(enabled=verb == "enable")
     ask(visit, "change_hub_enrolment", catalog=catalog, enrolment_id=number, body=body)
-    return done(access.below(catalog, "enrolments", found["enrolment_id"]), f"enrolment-{verb}d")
+    return done(access.below(catalog, "enrolments", str(number)), f"enrolment-{verb}d")
 
 
 def make_key(visit: Visit, form: Form) -> Response:
@@ -115,6 +153,15 @@ def make_key(visit: Visit, form: Form) -> Response:
     except (InvalidArgumentError, ConflictError) as error:
         return read.list_page(visit, catalog, sent=form, wrong=wrong_of(error))
     return read.list_page(visit, catalog, once=access.key_once(answer))
+
+
+def key_question(visit: Visit) -> Confirmation:
+    """What deleting a service key does."""
+    permit(visit, "service-key")
+    catalog, name = visit.params["catalog"], visit.params["name"]
+    if all(each["name"] != name for each in ask(visit, "list_hub_service_keys", catalog=catalog)["items"]):
+        raise NotFoundError(f"there is no service key {name[:64]!r}", remedy="Reload the list.")
+    return access.key_confirmation(name, catalog)
 
 
 def delete_key(visit: Visit, _form: Form) -> Response:

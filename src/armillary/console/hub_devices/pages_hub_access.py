@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
+from armillary.console.device.pages_device_data import place
 from armillary.console.frame import sheet
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, choices, filled, limits
 from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, moment
-from armillary.console.hub_devices.pages_hub_devices import list_href, place
+from armillary.console.hub_devices.pages_hub_devices import list_href
 
 # What can be let in -> (its field in the API, what such devices show, what it means).
 KINDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(

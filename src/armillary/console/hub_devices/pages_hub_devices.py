@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from armillary.console.device.pages_device_data import place
 from armillary.console.frame import sheet
 from armillary.console.frame.confirmation import Confirmation, touching
 from armillary.console.frame.form import Field, Form, choices, filled, limits
@@ -33,11 +34,6 @@ UNATTESTED: Final = State(UNKNOWN, "unattested")
 # What an id looks like; the service says it again (``wire/hub/credentials.py``).
 ID_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9._:@=\\-]*"
 MAX_PEM_CHARS: Final = 16_384
-
-
-def place(device_id: str, *more: str) -> str:
-    """A path below a hub device."""
-    return "/".join([LIST, quote(device_id, safe=""), *(quote(each, safe="") for each in more)])
 
 
 def list_href(catalog: str) -> str:
@@ -78,8 +74,8 @@ def list_sentence(items: Sequence[Mapping[str, Any]], catalog: str, *, is_part: 
     disabled = sum(not each["enabled"] for each in items)
     if disabled:
         parts.append(f"{disabled} disabled")
-    told = f"{counted(len(items), 'hub device')} {'on this page of' if is_part else 'in'} {catalog}"
-    return f"{told}: {joined(parts)}. None of them attests."
+    many = f"{counted(len(items), 'hub device')} {'on this page of' if is_part else 'in'} {catalog}"
+    return f"{many}: {joined(parts)}. None of them attests."
 
 
 def devices_section(

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.device.device_name import name_form
-from armillary.console.frame.acting import permit, verb_of
-from armillary.console.frame.asking import ask, catalogs, confirm, may, show
+from armillary.console.device.pages_device_life import name_form
+from armillary.console.frame.acting import permit
+from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import Button, Once, Sheet
@@ -120,26 +120,6 @@ def device_page(
     return show(visit, made, 400 if wrong else 200)
 
 
-def confirm_device(visit: Visit) -> Response:
-    """What a button of a hub device's page does."""
-    permit(visit, "hub-device")
-    found = asked_about(visit)
-    return confirm(visit, pages.confirmation(found, verb_of(visit, pages.VERBS)))
-
-
-def asked_about(visit: Visit) -> dict[str, Any]:
-    """The hub device of an address, or its module where the address names one."""
-    found = ask(visit, "show_hub_device", device_id=visit.params["device_id"])
-    module = visit.params.get("module_id")
-    if module is None:
-        return found
-    for each in found["modules"]:
-        if each["module_id"] == module:
-            inner: dict[str, Any] = each
-            return inner
-    raise NotFoundError(f"there is no module {module[:64]!r}", remedy="Reload the device's page.")
-
-
 def enrolment(visit: Visit) -> Response:
     """One enrolment and what registered by it."""
     found, scope = asked_enrolment(visit)
@@ -150,14 +130,6 @@ def enrolment(visit: Visit) -> Response:
     return show(visit, access.enrolment_sheet(found, registered, catalog, scope, may_change=can, now=visit.now))
 
 
-def confirm_enrolment(visit: Visit) -> Response:
-    """What a button of an enrolment's page does."""
-    permit(visit, "hub-enrolment")
-    found, _ = asked_enrolment(visit)
-    asked = access.enrolment_confirmation(found, visit.params["catalog"], verb_of(visit, access.ENROLMENT_VERBS))
-    return confirm(visit, asked)
-
-
 def asked_enrolment(visit: Visit) -> tuple[dict[str, Any], str]:
     """The enrolment of an address, and its catalog's id scope."""
     page = ask(visit, "list_hub_enrolments", catalog=visit.params["catalog"])
@@ -165,30 +137,6 @@ def asked_enrolment(visit: Visit) -> tuple[dict[str, Any], str]:
         if each["enrolment_id"] == visit.params["enrolment_id"]:
             return each, page["id_scope"]
     raise NotFoundError("there is no such enrolment", remedy="Reload the list.")
-
-
-def confirm_admission(visit: Visit) -> Response:
-    """What letting in or keeping out does."""
-    permit(visit, "admission")
-    catalog, kind = visit.params["catalog"], visit.params["kind"]
-    ask(visit, "show_admission", catalog=catalog)
-    return confirm(visit, access.admission_confirmation(catalog, checked_kind(kind), verb_of(visit, access.ADMIT)))
-
-
-def confirm_key(visit: Visit) -> Response:
-    """What deleting a service key does."""
-    permit(visit, "service-key")
-    catalog, name = visit.params["catalog"], visit.params["name"]
-    if all(each["name"] != name for each in ask(visit, "list_hub_service_keys", catalog=catalog)["items"]):
-        raise NotFoundError(f"there is no service key {name[:64]!r}", remedy="Reload the list.")
-    return confirm(visit, access.key_confirmation(name, catalog))
-
-
-def checked_kind(kind: str) -> str:
-    """What an address lets in or keeps out."""
-    if kind not in access.KINDS:
-        raise NotFoundError(f"there is no admission of {kind[:40]!r}", remedy="Use the links on the page.")
-    return kind
 
 
 def catalog_name(visit: Visit, catalog_id: str) -> str:

@@ -3,23 +3,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import RedirectResponse, Response
 
 from armillary.console.frame.acting import Form, confirmed, permit, reason_of, verb_of
+from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
-from armillary.console.operations import pages_catalog, pages_rollout, read
+from armillary.console.operations import pages_catalog, pages_rollout, pages_settings, read
 from armillary.errors import InvalidArgumentError, NotFoundError
+
+# Offers among which the one of an address is looked for; one that is older than so many is answered by the CLI.
+OFFERS_A_READ = 1000
+
+
+def rollout_question(visit: Visit) -> Confirmation:
+    """What an action on a roll-out touches."""
+    verb = verb_of(visit, pages_rollout.ACTIONS, "roll-outs", "roll-out's page")
+    return pages_rollout.confirmation(visit.sources.updates.rollout(visit.params["rollout_id"]), verb)
 
 
 def change_rollout(visit: Visit, form: Form) -> Response:
     """Halt, resume or roll back."""
     permit(visit, "update")
-    verb = verb_of(visit, pages_rollout.ACTIONS, "roll-outs", "roll-out's page")
-    found = visit.sources.updates.rollout(visit.params["rollout_id"])
-    confirmed(pages_rollout.confirmation(found, verb), form)
-    visit.sources.updates.change(visit.operator, found["rollout_id"], verb, reason_of(form))
-    return done(f"/updates/{found['rollout_id']}", verb)
+    asked, verb = rollout_question(visit), visit.params["verb"]
+    confirmed(asked, form)
+    visit.sources.updates.change(visit.operator, visit.params["rollout_id"], verb, reason_of(form))
+    return done(asked.back, verb)
 
 
 def move_finding(visit: Visit, form: Form) -> Response:
@@ -48,37 +59,78 @@ def create_token(visit: Visit, form: Form) -> Response:
     return read.settings_page(visit, new_token=shown)
 
 
+def token_question(visit: Visit) -> Confirmation:
+    """What revoking a token does."""
+    wanted = visit.params["token_id"]
+    found = next((token for token in visit.sources.house.tokens() if token["token_id"] == wanted), None)
+    if found is None:
+        raise NotFoundError("no such token", remedy="Reload the settings page.")
+    return pages_settings.token_confirmation(found, own=wanted == visit.operator.token_id)
+
+
 def revoke_token(visit: Visit, form: Form) -> Response:
     """End a token; revoking one's own leads to the sign-in page, because the session ends with it."""
     permit(visit, "token")
+    confirmed(token_question(visit), form)
     token_id = visit.params["token_id"]
-    if token_id == visit.operator.token_id and form.get("word", "") != "revoke":
-        raise InvalidArgumentError("the word to confirm was not typed", remedy="Go back and type: revoke")
     visit.sources.house.revoke_token(visit.operator, token_id)
     if token_id == visit.operator.token_id:
         return RedirectResponse("/sign-in", 303)
     return done("/settings", "token-revoked")
 
 
+def _waiting_transfer(visit: Visit) -> dict[str, Any]:
+    """The offer that an address names.
+
+    Raises:
+        NotFoundError: the verb, the catalog or an offer that still waits there does not exist.
+    """
+    params = visit.params
+    if params["verb"] not in pages_catalog.VERBS:
+        raise NotFoundError(f"offers have no action {params['verb']!r}", remedy="Use the links on the settings page.")
+    after: str | None = None
+    while True:
+        page = visit.sources.house.transfers(params["catalog"], after=after, limit=OFFERS_A_READ)
+        for item in page["items"]:
+            if item["transfer_id"] == params["transfer_id"]:
+                return dict(item)
+        after = page["next"]
+        if after is None:
+            raise NotFoundError("no such offer waits for an answer", remedy="Reload the settings page.")
+
+
+def transfer_question(visit: Visit) -> Confirmation:
+    """What accepting, declining or cancelling an offer does."""
+    return pages_catalog.transfer_confirmation(_waiting_transfer(visit), visit.params["verb"], visit.params["catalog"])
+
+
 def answer_transfer(visit: Visit, form: Form) -> Response:
     """Accept, decline or cancel an offer of a device, in the name of the address's catalog."""
     permit(visit, "transfer")
-    found = read.waiting_transfer(visit)
+    confirmed(transfer_question(visit), form)
     catalog, verb = visit.params["catalog"], visit.params["verb"]
-    confirmed(pages_catalog.transfer_confirmation(found, verb, catalog), form)
-    visit.sources.house.answer_transfer(visit.operator, catalog, found["transfer_id"], verb)
+    visit.sources.house.answer_transfer(visit.operator, catalog, visit.params["transfer_id"], verb)
     return done("/settings", f"transfer-{verb}")
 
 
 def create_enrolment_token(visit: Visit, form: Form) -> Response:
     """Make an enrolment token and show its secret on this answer only."""
     permit(visit, "enrolment")
-    house, name = visit.sources.house, visit.params["catalog"]
-    catalog = next((item for item in house.catalogs() if item["name"] == name), None)
+    admin, name = visit.sources.house, visit.params["catalog"]
+    catalog = next((item for item in admin.catalogs() if item["name"] == name), None)
     if catalog is None:
         raise NotFoundError(f"there is no catalog {name[:60]!r}", remedy="Reload the settings page.")
-    made = house.create_enrolment_token(visit.operator, name, pages_catalog.wished(form, catalog["groups"]))
+    made = admin.create_enrolment_token(visit.operator, name, pages_catalog.wished(form, catalog["groups"]))
     return read.settings_page(visit, new_enrolment=pages_catalog.new_enrolment(made, visit.now))
+
+
+def enrolment_question(visit: Visit) -> Confirmation:
+    """What revoking an enrolment token does."""
+    catalog, wanted = visit.params["catalog"], visit.params["token_id"]
+    found = next((each for each in visit.sources.house.enrolment_tokens(catalog) if each["token_id"] == wanted), None)
+    if found is None:
+        raise NotFoundError("no such enrolment token", remedy="Reload the settings page.")
+    return pages_catalog.enrolment_confirmation(found, catalog)
 
 
 def revoke_enrolment_token(visit: Visit, _form: Form) -> Response:

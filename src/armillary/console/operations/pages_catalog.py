@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
-from armillary.console.frame.confirmation import Confirmation, touching
+from armillary.console.frame.confirmation import Action, Confirmation, touching
 from armillary.console.frame.states import BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, moment, owner, short_id
 from armillary.errors import InvalidArgumentError
@@ -27,14 +27,6 @@ LIVES: Final[Mapping[str, int]] = MappingProxyType(
 )
 # Tokens that are over are kept by the API for good; a page shows the newest.
 ENDED_LINES: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A link to a confirmation."""
-
-    label: str
-    href: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from armillary.console.frame.confirmation import Confirmation, touching
+from armillary.console.frame.confirmation import Action, Confirmation, touching
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, ROLLOUT, ROLLOUT_DEVICE, State, state_of
 from armillary.console.frame.words import (
     Called,
@@ -40,7 +40,6 @@ WIDE_DEVICES = 100
 class ActionWords:
     """How one action is offered, explained and confirmed."""
 
-    verb: str
     label: str
     does: str
     leaves: str
@@ -50,10 +49,10 @@ class ActionWords:
 
 # action -> the event it is in the roll-out's state table, which decides when it is possible.
 EVENTS: Mapping[str, str] = MappingProxyType({"halt": "hold", "resume": "resume", "roll-back": "roll-back"})
+# Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled.
 ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
     {
         "halt": ActionWords(
-            "halt",
             "Halt",
             "No further device is offered this deployment.",
             "Devices that are installing now finish; nothing is taken back.",
@@ -61,7 +60,6 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
             True,
         ),
         "resume": ActionWords(
-            "resume",
             "Resume",
             "Devices are offered this deployment again, cohort by cohort, under the same gates.",
             "Devices already updated are not touched.",
@@ -69,7 +67,6 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
             False,
         ),
         "roll-back": ActionWords(
-            "roll-back",
             "Roll back",
             "Every device that got this deployment is offered what it had before.",
             "Devices that never got it are not touched.",
@@ -89,18 +86,6 @@ HAPPENED: Mapping[str, str] = MappingProxyType(
         "cancel": "cancelled",
     }
 )
-# Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled.
-ORDER = ("halt", "resume", "roll-back")
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A button: where it leads, or why it cannot be used now."""
-
-    label: str
-    href: str
-    danger: bool
-    refused: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +228,14 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
         changed=changed,
         events=tuple(
             EventLine(
-                moment(told["at"], now),
-                told["actor"],
-                HAPPENED.get(told["event"], told["event"]),
-                sentence(told["reason"]),
+                moment(event["at"], now),
+                event["actor"],
+                HAPPENED.get(event["event"], event["event"]),
+                sentence(event["reason"]),
                 # where the list of that status has its line
-                f"/findings?status={told['finding_status']}#f-{told['finding_id']}" if told["finding_id"] else "",
+                f"/findings?status={event['finding_status']}#f-{event['finding_id']}" if event["finding_id"] else "",
             )
-            for told in rollout["history"]
+            for event in rollout["history"]
         ),
     )
 
@@ -265,8 +250,7 @@ def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str) -> tuple[Ac
     """Halt, Resume, Roll back: always three, always in this order; a button that cannot act says why."""
     possible = TRANSITIONS.get(rollout["state"], {})
     made = []
-    for verb in ORDER:
-        words = ACTIONS[verb]
+    for verb, words in ACTIONS.items():
         if not may_act:
             refused = f"your role, {role}, may not change roll-outs"
         elif EVENTS[verb] not in possible:

@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.acting import verb_of
-from armillary.console.frame.asking import confirm, may
+from armillary.console.frame.asking import may
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES, next_href
 from armillary.console.frame.sort import sorted_table
@@ -21,11 +20,8 @@ from armillary.console.operations import (
     pages_rollout,
     pages_settings as settings_pages,
 )
-from armillary.errors import NotFoundError
 
 TROUBLE_LINES = 100
-# Offers among which the one of an address is looked for; one that is older than so many is answered by the CLI.
-OFFERS_A_READ = 1000
 ROLES = ("Reader", "Contributor", "Administrator")
 
 
@@ -111,15 +107,15 @@ def settings_page(
     visit: Visit, new_token: dict[str, Any] | None = None, new_enrolment: pages_catalog.NewEnrolment | None = None
 ) -> Response:
     """The settings page; right after a token was made, with its secret."""
-    house, now = visit.sources.house, visit.now
+    admin, now = visit.sources.house, visit.now
     may_act = may(visit, "token")
     tokens = None
     if may_act:
         tokens = [
             settings_pages.token_line(token, own_id=visit.operator.token_id, may_act=may_act, now=now)
-            for token in house.tokens()
+            for token in admin.tokens()
         ]
-    catalogs, releases = house.catalogs(), house.releases()
+    catalogs, releases = admin.catalogs(), admin.releases()
     factories = {catalog["name"]: _factory(visit, catalog) for catalog in catalogs}
     waiting = sum(part["waiting"] for part in factories.values())
     view = {
@@ -153,12 +149,12 @@ def settings_page(
 
 def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
     """How devices come into a catalog and leave it: offers that wait, enrolment tokens."""
-    door, house, name, now = visit.sources.door, visit.sources.house, catalog["name"], visit.now
+    admin, name, now = visit.sources.house, catalog["name"], visit.now
     after = visit.query.get("after") if visit.query.get("offers") == name else None
-    page, tokens = house.transfers(name, after=after, limit=LIST_LINES), house.enrolment_tokens(name)
+    page, tokens = admin.transfers(name, after=after, limit=LIST_LINES), admin.enrolment_tokens(name)
     names = visit.sources.application.labels(sorted({item["device_id"] for item in page["items"]}))
     offers, older = page["items"], next_href("/settings", page["next"], {"offers": name})
-    may_answer, may_enrol = (door.may_change(visit.operator, area) for area in ("transfer", "enrolment"))
+    may_answer, may_enrol = (may(visit, area) for area in ("transfer", "enrolment"))
     return {
         "offers": [pages_catalog.offer_line(item, name, names, may_act=may_answer, now=now) for item in offers],
         "waiting": pages_catalog.waiting(offers, name),
@@ -172,60 +168,6 @@ def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
         "enrol_post": f"{pages_catalog.place(name)}/enrolment-tokens",
         "group_choices": pages_catalog.group_choices(catalog["groups"]),
     }
-
-
-def waiting_transfer(visit: Visit) -> dict[str, Any]:
-    """The offer that an address names.
-
-    Raises:
-        NotFoundError: the verb, the catalog or an offer that still waits there does not exist.
-    """
-    params = visit.params
-    if params["verb"] not in pages_catalog.VERBS:
-        raise NotFoundError(f"offers have no action {params['verb']!r}", remedy="Use the links on the settings page.")
-    after: str | None = None
-    while True:
-        page = visit.sources.house.transfers(params["catalog"], after=after, limit=OFFERS_A_READ)
-        for item in page["items"]:
-            if item["transfer_id"] == params["transfer_id"]:
-                return dict(item)
-        after = page["next"]
-        if after is None:
-            raise NotFoundError("no such offer waits for an answer", remedy="Reload the settings page.")
-
-
-def confirm_transfer(visit: Visit) -> Response:
-    """What accepting, declining or cancelling an offer does."""
-    found = waiting_transfer(visit)
-    view = pages_catalog.transfer_confirmation(found, visit.params["verb"], visit.params["catalog"])
-    return confirm(visit, view)
-
-
-def confirm_enrolment_token(visit: Visit) -> Response:
-    """What revoking an enrolment token does."""
-    catalog, wanted = visit.params["catalog"], visit.params["token_id"]
-    tokens = visit.sources.house.enrolment_tokens(catalog)
-    found = next((token for token in tokens if token["token_id"] == wanted), None)
-    if found is None:
-        raise NotFoundError("no such enrolment token", remedy="Reload the settings page.")
-    return confirm(visit, pages_catalog.enrolment_confirmation(found, catalog))
-
-
-def confirm_rollout(visit: Visit) -> Response:
-    """What an action on a roll-out touches, before it is done."""
-    verb = verb_of(visit, pages_rollout.ACTIONS, "roll-outs", "roll-out's page")
-    found = visit.sources.updates.rollout(visit.params["rollout_id"])
-    return confirm(visit, pages_rollout.confirmation(found, verb))
-
-
-def confirm_token(visit: Visit) -> Response:
-    """What revoking a token does."""
-    wanted = visit.params["token_id"]
-    found = next((token for token in visit.sources.house.tokens() if token["token_id"] == wanted), None)
-    if found is None:
-        raise NotFoundError("no such token", remedy="Reload the settings page.")
-    own = wanted == visit.operator.token_id
-    return confirm(visit, settings_pages.token_confirmation(found, own=own))
 
 
 def help_page(visit: Visit) -> Response:

@@ -55,7 +55,7 @@ class RunningConsole:
 def serve(certificate: Path) -> Iterator[RunningConsole]:
     listening = socket.create_server(("127.0.0.1", 0))
     stage = Stage(RehearsedFleet())
-    sources = Sources(door=stage, fleet=stage, hub=stage, updates=stage, watch=stage, house=stage, application=stage)
+    sources = Sources(**dict.fromkeys(Sources.__slots__, stage))
     app = console_app(sources, recheck_s=RECHECK_S)
     config = uvicorn.Config(
         app,

@@ -7,6 +7,7 @@ It measures what the browser computed. It does not judge words, reading order or
 from __future__ import annotations
 
 from playwright.sync_api import Page
+from tests.console.watched_browser import ARTEFACTS, picture
 
 CHECK = r"""() => {
   const found = [];
@@ -87,3 +88,10 @@ def problems_of(page: Page) -> list[str]:
     """What is wrong with the page as it is shown now."""
     found: list[str] = page.evaluate(CHECK)
     return found
+
+
+def reads_well(page: Page, name: str) -> None:
+    """Fail where a page has a fault of accessibility or is wider than the screen; its picture is kept by ``name``."""
+    picture(page, ARTEFACTS / f"{name}.png", full_page=True, animations="disabled")
+    assert problems_of(page) == [], name
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"

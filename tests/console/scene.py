@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ssl
 
+from playwright.sync_api import Page
 from tests.api.running_service import RunningService
 from tests.console.plain_browser import Browser
+from tests.console.watched_browser import Watched
 
 from armillary.console.application import create_console
 from armillary.settings import Settings
@@ -38,7 +40,12 @@ class Scene:
         return device
 
     def browser(self, role: str = "Administrator") -> Browser:
-        """A browser in which somebody of a role is signed in."""
+        """Somebody of a role, signed in with a browser without a window."""
         made = Browser(self)
         assert made.sign_in(self.running.token_of(role)).status == 303
         return made
+
+    def sign_in(self, watched: Watched, role: str = "Administrator") -> Page:
+        """The page of somebody of a role, signed in with a real browser."""
+        page: Page = watched.sign_in(self.running.token_of(role))
+        return page

@@ -77,7 +77,7 @@ def rules(page: Page, call: str, argument: Any) -> Any:
 
 
 def open_water(scene: WaterScene, watched: Watched) -> Page:
-    page: Page = watched.sign_in(scene.running.token_of("Administrator"))
+    page: Page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water")
     expect(page.locator("#live-status")).to_have_text("live")
     expect(page.locator("line-chart canvas")).to_have_count(2)

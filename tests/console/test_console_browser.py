@@ -53,7 +53,6 @@ LIFE = {
 def test_every_place_opens_with_data_reads_well_and_is_accessible(
     console: RunningConsole, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    ARTEFACTS.mkdir(exist_ok=True)
     watched = watch(console, **options)
     page = watched.context.new_page()
     watched.open(page, "/sign-in")

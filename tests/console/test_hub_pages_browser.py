@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from tests.api.running_service import running_service, wait_until
-from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
+from tests.console.page_check import reads_well
+from tests.console.watched_browser import LOOKS, Watched, some_of
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
@@ -38,18 +38,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene]:
         made.close()
 
 
-def sign_in(scene: WaterScene, watched: Watched, role: str = "Administrator") -> Page:
-    page: Page = watched.sign_in(scene.running.token_of(role))
-    return page
-
-
 @LOOKS
 def test_every_place_of_the_hub_reads_well_and_is_accessible(
     scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    ARTEFACTS.mkdir(exist_ok=True)
     watched = watch(scene, **options)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     device = scene.pumps[0].device_id
     places = (
         ("alerts", "/alerts?status=all", "alert"),
@@ -76,15 +70,13 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
     for name, path, says in some_of(places, look):
         watched.open(page, path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
-        picture(page, ARTEFACTS / f"hub-{name}-{look}.png", full_page=True, animations="disabled")
-        assert problems_of(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        reads_well(page, f"hub-{name}-{look}")
 
 
 def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     watched.allowed = ("status of 400",)  # the form with a mistake in it
-    page = sign_in(scene, watched, "Contributor")
+    page = scene.sign_in(watched, "Contributor")
     watched.open(page, "/rules/new")
     page.get_by_label("Name", exact=True).fill("Over pressure")
     expect(page.get_by_label("Catalog")).to_have_value("northwind")  # the only one is chosen
@@ -136,7 +128,7 @@ def test_a_rule_is_changed_by_its_form_and_keeps_what_the_form_has_no_field_for(
 ):
     watched = watch(scene)
     scene.running.call("PUT", "/api/v1/rules/changed", {**RULE, "name": "Changed", "hold_s": 5, "enabled": False})
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/rules/changed")
     page.locator("select[name=severity]").select_option("low")
     page.get_by_role("button", name="Keep rule").click()
@@ -148,7 +140,7 @@ def test_a_rule_is_changed_by_its_form_and_keeps_what_the_form_has_no_field_for(
 
 def test_a_job_is_run_and_its_results_are_shown(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/jobs/slower")
     page.get_by_role("link", name="Run now").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Run Slower on 3 devices?")
@@ -166,7 +158,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Calla
     run = f"/api/v1/jobs/waits/runs/{scene.running.call('POST', '/api/v1/jobs/waits/runs', {}).body['number']}"
     wait_until(lambda: scene.running.call("GET", run).body["counts"]["succeeded"] == 1, "the first batch")
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/jobs/waits")
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_contain_text("running; ")
@@ -180,7 +172,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Calla
 def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     watched.allowed = ("status of 400",)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/groups/new")
     page.get_by_label("Document").fill('{"name": "North", "match": "all", "filters": [')
     page.get_by_role("button", name="Keep the JSON").click()
@@ -200,7 +192,7 @@ def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_send
     scene: WaterScene, watch: Callable[..., Watched]
 ):
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     device = scene.pumps[2].device_id
     scene.send(2, {"vibration": 0.31, "open": "yes"})
     wait_until(lambda: scene.running.hub.series.fleet.latest([device], "vibration", 1), "the value")
@@ -230,7 +222,7 @@ def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_send
 
 def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched, "Reader")
+    page = scene.sign_in(watched, "Reader")
     for path in ("/rules", "/rules/high-flow", "/alerts?status=all", "/groups/pumps", "/jobs/slower", "/exports/lake"):
         watched.open(page, path)
         assert page.locator("main form[method=post]").count() == 0, path
@@ -239,7 +231,7 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
 def test_a_job_is_made_and_changed_by_its_form(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     watched.allowed = ("status of 400",)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/jobs/new")
     page.get_by_role("link", name="Call a command").click()
     form = page.locator("#form")
@@ -270,7 +262,7 @@ def test_a_job_is_made_and_changed_by_its_form(scene: WaterScene, watch: Callabl
 def test_an_export_is_made_by_its_form_and_its_secret_shown_nowhere(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     watched.allowed = ("status of 400",)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/exports/new?kind=kafka")
     form = page.locator("#form")
     form.get_by_label("Name", exact=True).fill("Stream")

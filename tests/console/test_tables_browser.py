@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import running_service, wait_until
-from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture
+from tests.console.page_check import reads_well
+from tests.console.watched_browser import LOOKS, Watched
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
@@ -69,13 +69,10 @@ def test_nothing_runs_into_anything(
         body = {**RULE, "enabled": False} if place == "rules" else {"tiles": []}
         assert running.call("PUT", f"/api/v1/{place}/{name}", {**body, "name": "W" * 128}).status == 200
     page: Page = watched.sign_in(running.token_of("Administrator"))
-    ARTEFACTS.mkdir(exist_ok=True)
     for path in PLACES:
         watched.open(page, path)
         name = path[1:].partition("?")[0]
-        picture(page, ARTEFACTS / f"table-{name}-{look}.png", full_page=True, animations="disabled")
-        assert problems_of(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        reads_well(page, f"table-{name}-{look}")
     watched.open(page, "/rules?told=kept")
     notice, crumbs = page.locator("main > .notice").bounding_box(), page.locator(".crumbs").bounding_box()
     assert notice is not None
@@ -88,7 +85,7 @@ def test_nothing_runs_into_anything(
 
 def test_heads_sort_and_the_address_keeps_it(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page: Page = watched.sign_in(scene.running.token_of("Reader"))
+    page: Page = scene.sign_in(watched, "Reader")
     watched.open(page, "/rules")
     assert names(page) == ["Almost dry", "High flow", "Zero flow"]  # by id
     page.get_by_role("link", name="Severity", exact=True).click()
@@ -112,7 +109,7 @@ def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     scene: WaterScene, watch: Callable[..., Watched]
 ):
     watched = watch(scene)
-    page: Page = watched.sign_in(scene.running.token_of("Administrator"))
+    page: Page = scene.sign_in(watched)
     watched.open(page, "/findings")
     assert page.locator("[data-every]").get_attribute("data-every") == "15"
     watched.open(page, "/alerts?status=all")

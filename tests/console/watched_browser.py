@@ -26,6 +26,7 @@ PHONE = {"width": 390, "height": 844}
 def picture(page: Page | Locator, path: Path, **options: Any) -> None:
     """A picture for people, of the long run only: nothing is asserted of it, and it costs as much as the page."""
     if is_long():
+        ARTEFACTS.mkdir(exist_ok=True)
         page.screenshot(path=path, **options)
 
 

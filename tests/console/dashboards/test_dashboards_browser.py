@@ -11,16 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import wait_until
-from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, DESKTOP, LOOKS, Watched, picture
+from tests.console.page_check import reads_well
+from tests.console.watched_browser import DESKTOP, LOOKS, Watched
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
-
-
-def sign_in(scene: WaterScene, watched: Watched, role: str = "Administrator") -> Page:
-    page: Page = watched.sign_in(scene.running.token_of(role))
-    return page
 
 
 def tile(page: Page, name: str) -> Any:
@@ -35,9 +30,8 @@ def wait_live(page: Page) -> None:
 def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
     scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    ARTEFACTS.mkdir(exist_ok=True)
     watched = watch(scene, **{"viewport": {"width": 1440, "height": 900}, **options})
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     for name, path in (("dashboards", "/dashboards"), ("dashboard", "/dashboards/water")):
         watched.open(page, path)
         if name == "dashboard":
@@ -46,9 +40,7 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
             expect(page.locator("heat-map canvas")).to_be_visible()
             expect(page.locator("device-map .leaflet-interactive")).to_have_count(3)
             page.wait_for_timeout(300)
-        picture(page, ARTEFACTS / f"{name}-{look}.png", full_page=True, animations="disabled")
-        assert problems_of(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        reads_well(page, f"{name}-{look}")
     expect(tile(page, "mean").locator("[data-kpi]")).to_have_text(re.compile(r"2\d\.\d"))
     expect(tile(page, "open")).to_contain_text("2 of 3")
     expect(tile(page, "note").locator("strong")).to_have_text("Ada")
@@ -66,7 +58,7 @@ def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
     scene: WaterScene, watch: Callable[..., Watched]
 ):
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water")
     wait_live(page)
     scene.send(0, {"flow": 61.5})
@@ -83,7 +75,7 @@ def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
 
 def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water")
     page.get_by_role("link", name="1 h", exact=True).click()
     assert page.url.endswith("?range=1h")
@@ -93,11 +85,10 @@ def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: C
 
 def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water/edit")
     expect(page.locator("[data-board].ready")).to_be_visible()
-    picture(page, ARTEFACTS / "dashboard-edit-light.png", full_page=True, animations="disabled")
-    assert problems_of(page) == []
+    reads_well(page, "dashboard-edit-light")
     grip = page.locator("[gs-id=flush] .tile-grip").bounding_box()
     board = page.locator("[data-board]").bounding_box()
     assert grip is not None
@@ -121,7 +112,7 @@ def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: 
 
 def test_a_tile_is_moved_and_sized_with_keys(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene, reduced_motion="reduce")
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water/edit")
     grip = page.locator("[gs-id=gone] .tile-grip")
     grip.focus()
@@ -141,7 +132,7 @@ def test_a_tile_is_moved_and_sized_with_keys(scene: WaterScene, watch: Callable[
 def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     watched.allowed = ("status of 400",)  # the form with a mistake in it
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards")
     page.get_by_label("Name").fill("Night shift")
     page.get_by_role("button", name="Make dashboard").click()
@@ -152,8 +143,7 @@ def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callab
     page.locator("select[name=source]").select_option("group:pumps")
     page.get_by_role("textbox", name="Value its name").fill("flow")
     page.get_by_label("Thresholds").fill("90 bad\n80 good")
-    picture(page, ARTEFACTS / "tile-form-light.png", full_page=True, animations="disabled")
-    assert problems_of(page) == []
+    reads_well(page, "tile-form-light")
     page.get_by_role("button", name="Add tile").click()
     expect(page.get_by_role("alert")).to_contain_text("tile 'flow': thresholds: expected rising values of from")
     page.get_by_label("Thresholds").fill("10 good\n90 bad")
@@ -179,7 +169,7 @@ def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callab
 def test_of_two_who_edit_at_once_the_second_is_told(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
     watched.allowed = ("status of 412",)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water/tiles/north")
     body = scene.body()
     scene.running.platform.documents.put("dashboard", "water", {**body, "name": "Water, changed"}, by="somebody")
@@ -191,7 +181,7 @@ def test_of_two_who_edit_at_once_the_second_is_told(scene: WaterScene, watch: Ca
 
 def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched, "Contributor")
+    page = scene.sign_in(watched, "Contributor")
     watched.open(page, "/dashboards/water")
     page.get_by_role("link", name="Flush the pump").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Flush the pump?")
@@ -200,15 +190,14 @@ def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Call
     row = page.locator("main tbody tr")
     expect(row).to_contain_text("answered 200")
     expect(row).to_contain_text('{"got": {"s": 3}}')
-    picture(page, ARTEFACTS / "command-light.png", full_page=True, animations="disabled")
-    assert problems_of(page) == []
+    reads_well(page, "command-light")
     newest = scene.running.service.audit.list(limit=1).items[0]
     assert (newest.actor, newest.operation) == ("Contributor-token", "device.method")
 
 
 def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched, "Reader")
+    page = scene.sign_in(watched, "Reader")
     watched.open(page, "/dashboards/water")
     wait_live(page)
     assert page.get_by_role("link", name="Edit").count() == 0
@@ -221,7 +210,7 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
 
 def test_a_page_that_nobody_sees_holds_no_connection(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     listeners = scene.running.hub.live
     watched.open(page, "/dashboards/water")
     wait_live(page)
@@ -254,7 +243,7 @@ def test_a_revoked_token_ends_an_open_dashboard(scene: WaterScene, watch: Callab
 
 def test_without_script_a_dashboard_still_says_what_it_shows(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene, java_script_enabled=False)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     watched.open(page, "/dashboards/water")
     expect(tile(page, "mean").locator("[data-kpi]")).not_to_be_empty()
     expect(tile(page, "last").locator("tbody tr")).to_have_count(3)
@@ -264,7 +253,7 @@ def test_without_script_a_dashboard_still_says_what_it_shows(scene: WaterScene, 
 
 def test_the_first_paint_is_within_a_second(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene, viewport=DESKTOP)
-    page = sign_in(scene, watched)
+    page = scene.sign_in(watched)
     times = []
     for _ in range(3):
         watched.open(page, "/dashboards/water")

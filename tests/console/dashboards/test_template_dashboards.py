@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import wait_until
-from tests.console.page_check import problems_of
+from tests.console.page_check import reads_well
 from tests.console.scene import Scene
-from tests.console.watched_browser import ARTEFACTS, DESKTOP, PHONE, Watched, picture
+from tests.console.watched_browser import DESKTOP, PHONE, Watched
 from tests.sim.playing import Playing, playing
 
 from armillary.content import application_templates as shipped
@@ -106,7 +106,6 @@ def wait_for_a_change(pages: list[tuple[Page, str]], seconds: float = 20.0) -> N
 def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
     name: str, console: PlayedConsole, watch: Callable[..., Watched]
 ):
-    ARTEFACTS.mkdir(exist_ok=True)
     applications = console.played.applications
     applications.use(name, actor="test")
     wait_until(lambda: applications.describe(name)["state"] == "running", "a day of history", 60)
@@ -123,8 +122,7 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
         assert unnamed_or_unitless(page, shipped.load(name), dashboard) == []
         assert page.locator(CUT_NOTES).evaluate_all(IS_CUT) == [], dashboard
         shown.append((page, page.evaluate(SHOWN)))
-        picture(page, ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")
-        assert problems_of(page) == [], dashboard
+        reads_well(page, f"template-{dashboard}")
         page.set_viewport_size(DESKTOP)
         assert page.locator(".hbars, .values").evaluate_all(IS_WIDE) == [], f"{dashboard}: a tile hides its columns"
         assert page.locator(".hbar svg").evaluate_all("all => all.every((each) => each.clientWidth > 20)"), dashboard

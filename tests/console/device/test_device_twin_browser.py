@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 from tests.console.hub_scene import HubScene
-from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture
+from tests.console.page_check import reads_well
+from tests.console.watched_browser import LOOKS, Watched
 
 pytestmark = pytest.mark.console
 
@@ -18,9 +18,8 @@ pytestmark = pytest.mark.console
 def test_the_twin_editor_reads_well_and_is_accessible(
     hub_scene: HubScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    ARTEFACTS.mkdir(exist_ok=True)
     watched = watch(hub_scene, **options)
-    page = watched.sign_in(hub_scene.running.token_of("Administrator"))
+    page = hub_scene.sign_in(watched)
     for name, path in (
         ("hub", "/hub-devices/cooler-1/twin"),
         ("attested", f"/devices/{hub_scene.device.device_id}/twin"),
@@ -28,15 +27,13 @@ def test_the_twin_editor_reads_well_and_is_accessible(
     ):
         watched.open(page, path)
         expect(page.get_by_role("heading", name="Properties", exact=True)).to_be_visible()
-        picture(page, ARTEFACTS / f"twin-{name}-{look}.png", full_page=True, animations="disabled")
-        assert problems_of(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        reads_well(page, f"twin-{name}-{look}")
 
 
 def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubScene, watch: Callable[..., Watched]):
     watched = watch(hub_scene)
     watched.allowed = ("status of 412",)
-    page = watched.sign_in(hub_scene.running.token_of("Contributor"))
+    page = hub_scene.sign_in(watched, "Contributor")
     hub_scene.running.hub.twins.change("cooler-1", desired={"interval_s": None, "lamp": None})
     watched.open(page, "/hub-devices/cooler-1")
     page.get_by_role("link", name="Twin").click()
@@ -53,8 +50,7 @@ def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubS
     expect(page.get_by_role("heading", level=1)).to_contain_text("Somebody else was faster")
     row = page.get_by_role("row").filter(has_text="interval_s").first
     expect(row).to_contain_text("30")
-    picture(page, ARTEFACTS / "twin-conflict-light.png", full_page=True, animations="disabled")
-    assert problems_of(page) == []
+    reads_well(page, "twin-conflict-light")
     page.get_by_role("button", name="Send anyway").click()
     page.wait_for_url("**/twin?told=desired")
     expect(page.get_by_role("row").filter(has_text="interval_s")).to_contain_text("pending")

@@ -10,18 +10,15 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.hub_scene import MODEL, HubScene
-from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture
+from tests.console.page_check import reads_well
+from tests.console.watched_browser import LOOKS, Watched
 
 pytestmark = pytest.mark.console
 
 
 def shot(page: Page, name: str, look: str) -> None:
-    ARTEFACTS.mkdir(exist_ok=True)
     page.evaluate("scrollTo(0, 0)")
-    picture(page, ARTEFACTS / f"template-{name}-{look}.png", full_page=True, animations="disabled")
-    assert problems_of(page) == [], name
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+    reads_well(page, f"template-{name}-{look}")
 
 
 @LOOKS
@@ -38,7 +35,7 @@ def test_every_page_of_the_editor_reads_well_and_is_accessible(
     )
     hub_scene.call("PATCH", "/devices/cooler-2/cloud-properties", {"Customer": "Ann"})
     watched = watch(hub_scene, **options)
-    page = watched.sign_in(hub_scene.running.token_of("Administrator"))
+    page = hub_scene.sign_in(watched)
     for what, path, says in (
         ("list", "/templates", "device template"),
         ("one", f"/templates/{name}", "version 1."),
@@ -58,7 +55,7 @@ def test_every_page_of_the_editor_reads_well_and_is_accessible(
 
 def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, watch: Callable[..., Watched]):
     watched, name = watch(hub_scene), f"made-{uuid.uuid4().hex[:6]}"
-    page = watched.sign_in(hub_scene.running.token_of("Contributor"))
+    page = hub_scene.sign_in(watched, "Contributor")
     watched.open(page, "/templates")
     page.get_by_role("link", name="New template").press("Enter")
     page.get_by_label("Name", exact=True).fill(name)
@@ -110,7 +107,7 @@ def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, 
 
 def test_the_text_of_a_file_is_taken_into_the_editor(hub_scene: HubScene, watch: Callable[..., Watched]):
     watched = watch(hub_scene)
-    page = watched.sign_in(hub_scene.running.token_of("Contributor"))
+    page = hub_scene.sign_in(watched, "Contributor")
     watched.open(page, "/new-template")
     file = {"name": "cooler.json", "mimeType": "application/json", "buffer": json.dumps(MODEL).encode()}
     page.get_by_label("Take the text of a file").set_input_files(file)  # type: ignore[arg-type]  # a plain dict will do
@@ -120,7 +117,7 @@ def test_the_text_of_a_file_is_taken_into_the_editor(hub_scene: HubScene, watch:
 
 def test_without_script_the_button_checks(hub_scene: HubScene, watch: Callable[..., Watched]):
     watched = watch(hub_scene, java_script_enabled=False)
-    page = watched.sign_in(hub_scene.running.token_of("Contributor"))
+    page = hub_scene.sign_in(watched, "Contributor")
     watched.open(page, "/new-template")
     page.get_by_label("Models, JSON").fill('{"@id": "dtmi:x;1"}')
     page.get_by_role("button", name="Check").click()

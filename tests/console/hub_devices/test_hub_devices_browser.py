@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 from tests.console.hub_scene import HubScene
-from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
+from tests.console.page_check import reads_well
+from tests.console.watched_browser import LOOKS, Watched, some_of
 
 pytestmark = pytest.mark.console
 
@@ -19,9 +19,8 @@ pytestmark = pytest.mark.console
 def test_every_page_of_hub_devices_reads_well_and_is_accessible(
     hub_scene: HubScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    ARTEFACTS.mkdir(exist_ok=True)
     watched = watch(hub_scene, **options)
-    page = watched.sign_in(hub_scene.running.token_of("Administrator"))
+    page = hub_scene.sign_in(watched)
     places = (
         ("list", "/hub-devices?catalog=northwind", "None of them attests."),
         ("list-empty", "/hub-devices?catalog=contoso", "No hub device in contoso"),
@@ -35,16 +34,14 @@ def test_every_page_of_hub_devices_reads_well_and_is_accessible(
     for name, path, says in some_of(places, look):
         watched.open(page, path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
-        picture(page, ARTEFACTS / f"hub-devices-{name}-{look}.png", full_page=True, animations="disabled")
-        assert problems_of(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        reads_well(page, f"hub-devices-{name}-{look}")
 
 
 def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
     hub_scene: HubScene, watch: Callable[..., Watched]
 ):
     watched = watch(hub_scene)
-    page = watched.sign_in(hub_scene.running.token_of("Administrator"))
+    page = hub_scene.sign_in(watched)
     watched.open(page, "/hub-devices?catalog=northwind")
     page.get_by_role("link", name="New hub device").press("Enter")
     page.get_by_label("Device id").fill("tank-4")
@@ -52,8 +49,7 @@ def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
     notice = page.get_by_role("status")
     expect(notice).to_contain_text("are shown this once")
     expect(notice).to_contain_text(re.compile("HostName=.*;DeviceId=tank-4;SharedAccessKey="))
-    picture(page, ARTEFACTS / "hub-devices-once-light.png", full_page=True, animations="disabled")
-    assert problems_of(page) == []
+    reads_well(page, "hub-devices-once-light")
     watched.open(page, "/hub-devices/tank-4")
     assert "SharedAccessKey" not in page.content()
     page.get_by_role("link", name="Disable").click()

@@ -14,7 +14,7 @@ from tests.console.rehearsed_data import enrolment_token, transfer
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console.frame.states import BAD, GOOD, UNKNOWN
-from armillary.console.operations import pages_catalog, pages_settings, read
+from armillary.console.operations import change, pages_catalog, pages_settings, read
 from armillary.errors import InvalidArgumentError
 
 
@@ -156,9 +156,9 @@ def test_a_form_for_an_enrolment_token_says_what_the_api_takes(fleet: RehearsedF
         {"uses": "9" * 400},
         {"life": "forever"},
     )
-    for change in wrong:
+    for altered in wrong:
         with pytest.raises(InvalidArgumentError):
-            pages_catalog.wished({**form, **change}, groups)
+            pages_catalog.wished({**form, **altered}, groups)
 
 
 def test_the_secret_of_an_enrolment_token_is_in_no_repr(fleet: RehearsedFleet):
@@ -198,7 +198,7 @@ def test_more_offers_than_a_page_has_are_paged_and_all_of_them_can_be_answered(c
 
 
 def test_an_offer_beyond_what_is_read_at_once_is_found(console: RunningConsole, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(read, "OFFERS_A_READ", 1)
+    monkeypatch.setattr(change, "OFFERS_A_READ", 1)
     browser = Browser(console)
     browser.sign_in()
     oldest = console.fleet.offers[-1]["transfer_id"]

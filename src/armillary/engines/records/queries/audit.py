@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page
+from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page, from_row
 
 EMPTY_HASH = bytes(32)
 # Lines read at once while the chain is walked.
@@ -93,13 +93,6 @@ def _hash(previous: bytes, number: int, at: int, actor: str, operation: str, tar
 
 
 def _line(row: Row[Any]) -> AuditLine:
-    return AuditLine(
-        number=row.number,
-        at=row.at,
-        actor=row.actor,
-        operation=row.operation,
-        target=row.target,
-        detail=json.loads(row.detail),
-        previous_hash=bytes(row.previous_hash),
-        hash=bytes(row.hash),
+    return from_row(
+        AuditLine, row, detail=json.loads(row.detail), previous_hash=bytes(row.previous_hash), hash=bytes(row.hash)
     )

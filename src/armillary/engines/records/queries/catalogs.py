@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 
 from armillary.engines.records.queries import hub as hub_rows
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product
+from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product, from_row
 
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
 
@@ -191,39 +191,12 @@ def _groups() -> Select[Any]:
 
 
 def _as_catalog(row: Row[Any]) -> Catalog:
-    return Catalog(
-        catalog_id=row.catalog_id,
-        name=row.name,
-        resource_group=row.resource_group,
-        tags=json.loads(row.tags),
-        created_at=row.created_at,
-    )
+    return from_row(Catalog, row, tags=json.loads(row.tags))
 
 
 def _as_product(row: Row[Any]) -> Product:
-    return Product(
-        product_id=row.product_id,
-        catalog_id=row.catalog_id,
-        catalog=row.catalog,
-        name=row.name,
-        description=row.description,
-        created_at=row.created_at,
-    )
+    return from_row(Product, row)
 
 
 def _as_group(row: Row[Any]) -> DeviceGroup:
-    return DeviceGroup(
-        group_id=row.group_id,
-        product_id=row.product_id,
-        catalog_id=row.catalog_id,
-        catalog=row.catalog,
-        product=row.product,
-        name=row.name,
-        description=row.description,
-        os_feed=row.os_feed,
-        update_policy=row.update_policy,
-        allow_crash_dumps=row.allow_crash_dumps,
-        regional_data_boundary=row.regional_data_boundary,
-        deployment_id=row.deployment_id,
-        created_at=row.created_at,
-    )
+    return from_row(DeviceGroup, row)

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, insert, select
 
 from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema.rows import from_row
 
 _table = schema.certificate
 
@@ -101,15 +102,4 @@ def revoked(connection: Connection, *, ends_after: int) -> tuple[CertificateReco
 
 
 def _record(row: Row[Any]) -> CertificateRecord:
-    return CertificateRecord(
-        serial=row.serial,
-        kind=row.kind,
-        catalog_id=row.catalog_id,
-        subject=row.subject,
-        thumbprint=row.thumbprint,
-        not_before=row.not_before,
-        not_after=row.not_after,
-        revoked_at=row.revoked_at,
-        der=bytes(row.der),
-        issued_at=row.issued_at,
-    )
+    return from_row(CertificateRecord, row, der=bytes(row.der))

@@ -22,7 +22,7 @@ from armillary.attest.firmware_reference import FirmwareValue
 from armillary.engines.records.queries import audit as audit_rows, firmware as firmware_rows, reports as report_rows
 from armillary.engines.records.queries.devices import BootDetails
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import CheckIn, Page
+from armillary.engines.records.schema.rows import CheckIn, Page, from_row
 from armillary.wire.device.checkin import AppraisalStep
 from armillary.wire.device.error_report import ErrorReport
 
@@ -311,20 +311,7 @@ def prune(connection: Connection, *, before: int, now: int, most: int) -> int:
 
 
 def _check_in(row: Row[Any]) -> CheckIn:
-    return CheckIn(
-        number=row.number,
-        device_id=row.device_id,
-        at=row.at,
-        verdict=row.verdict,
-        steps=tuple(AppraisalStep(*step) for step in json.loads(row.document)),
-        boot_count=row.boot_count,
-        os_version=row.os_version,
-        certificate_serial=row.certificate_serial,
-        certificate_not_after=row.certificate_not_after,
-        purpose=row.purpose,
-        offer_id=row.offer_id,
-        deployment_id=row.deployment_id,
-    )
+    return from_row(CheckIn, row, steps=tuple(AppraisalStep(*step) for step in json.loads(row.document)))
 
 
 def has_certificate(connection: Connection, device_number: int, serial: str, *, since: int = 0) -> bool:

@@ -15,7 +15,7 @@ from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records.queries import names as name_rows
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.lineage import BEGINS, lineage_from
-from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary
+from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary, from_row
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import SEVERITIES
 from armillary.wire.text.device_name import default_name
@@ -388,39 +388,16 @@ def devices_query(now: int, silent_after_s: int) -> Select[Any]:
 
 def as_device(row: Row[Any]) -> Device:
     """The device of a row of :func:`devices_query`."""
-    return Device(
-        device_id=row.device_id,
-        chip=row.chip,
-        chip_sku=row.chip_sku,
-        trust_tier=row.trust_tier,
-        manufacturing_state=row.manufacturing_state,
-        enrolled_at=row.enrolled_at,
-        catalog_id=row.catalog_id,
-        catalog=row.catalog,
-        product=row.product,
-        group=row.group,
-        group_id=row.group_id,
-        claimed_at=row.claimed_at,
-        revoked_at=row.revoked_at,
-        revoked_reason=row.revoked_reason,
-        health=row.health,
-        verdict=row.verdict,
+    return from_row(
+        Device,
+        row,
         last_check_in_at=row.checked_in_at,
         last_refused_at=row.refused_at,
         last_refusal=row.refusal,
-        boot_count=row.boot_count,
-        os_version=row.os_version,
-        sandbox=row.sandbox,
         installed=installed_from(row.installed),
         enforcement=tuple((name, state) for name, state in json.loads(row.enforcement)),
-        certificate_serial=row.certificate_serial,
-        certificate_not_after=row.certificate_not_after,
-        offered_deployment_id=row.offered_deployment_id,
         last_update_at=row.updated_at,
-        held_at=row.held_at,
         last_attested_at=row.attested_at,
-        decommissioned_at=row.decommissioned_at,
-        reprovision_until=row.reprovision_until,
         name=row.given_name or default_name(row.device_id, product=row.product, chip=row.chip_sku),
         is_named=row.given_name is not None,
     )

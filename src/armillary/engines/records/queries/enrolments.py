@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import from_row
 
 _token, _enrolment = schema.enrolment_token, schema.enrolment
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
@@ -117,18 +118,4 @@ def _tokens() -> Select[Any]:
 
 
 def _as_token(row: Row[Any]) -> EnrolmentToken:
-    return EnrolmentToken(
-        token_id=row.token_id,
-        catalog_id=row.catalog_id,
-        catalog=row.catalog,
-        product=row.product,
-        group=row.group,
-        group_id=row.group_id,
-        chip=row.chip,
-        uses=row.uses,
-        used=row.used,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-    )
+    return from_row(EnrolmentToken, row)

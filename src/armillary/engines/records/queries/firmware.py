@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from armillary.attest.firmware_reference import FirmwareStatement, FirmwareValue
 from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import from_row
 
 _statement, _device_firmware = schema.firmware_statement, schema.device_firmware
 
@@ -113,16 +114,7 @@ def of_device(connection: Connection, device_id: str) -> DeviceFirmware | None:
 
 
 def _stored(row: Row[Any]) -> StoredStatement:
-    return StoredStatement(
-        statement_id=row.statement_id,
-        catalog_id=row.catalog_id,
-        chip=row.chip,
-        note=row.note,
-        values=_values(row.document),
-        expires_at=row.expires_at,
-        stated_at=row.stated_at,
-        stated_by=row.stated_by,
-    )
+    return from_row(StoredStatement, row, values=_values(row.document))
 
 
 def _text(values: tuple[FirmwareValue, ...]) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import Deployment, Image, Page
+from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group = schema.product, schema.device_group
@@ -197,34 +197,10 @@ def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Deplo
     )
     for row in connection.execute(query):
         images[row.deployment_id].append(_as_image(row))
-    return [
-        Deployment(
-            deployment_id=row.deployment_id,
-            group_id=row.group_id,
-            catalog_id=row.catalog_id,
-            images=tuple(images[row.deployment_id]),
-            created_at=row.created_at,
-            created_by=row.created_by,
-            in_force_at=row.in_force_at,
-            rollout_id=row.rollout_id,
-        )
-        for row in rows
-    ]
+    return [from_row(Deployment, row, images=tuple(images[row.deployment_id])) for row in rows]
 
 
 def _as_image(row: Row[Any]) -> Image:
-    return Image(
-        image_id=row.image_id,
-        catalog_id=row.catalog_id,
-        component_id=row.component_id,
-        image_type=row.image_type,
-        name=row.name,
-        size=row.size,
-        sha256=bytes(row.sha256),
-        built_at=row.built_at,
-        architecture=row.architecture,
-        allowed_connections=tuple(json.loads(row.allowed_connections)),
-        regional_data_boundary=row.regional_data_boundary,
-        uploaded_at=row.uploaded_at,
-        uploaded_by=row.uploaded_by,
+    return from_row(
+        Image, row, sha256=bytes(row.sha256), allowed_connections=tuple(json.loads(row.allowed_connections))
     )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from armillary.attest import policy as rules
 from armillary.attest.policy import AttestationPolicy
 from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import from_row
 
 _table = schema.attestation_policy
 
@@ -76,10 +77,4 @@ def add(connection: Connection, policy: CatalogPolicy) -> None:
 
 
 def _policy(row: Row[Any]) -> CatalogPolicy:
-    return CatalogPolicy(
-        catalog_id=row.catalog_id,
-        version=row.version,
-        policy=rules.from_json(json.loads(row.document)),
-        changed_at=row.changed_at,
-        changed_by=row.changed_by,
-    )
+    return from_row(CatalogPolicy, row, policy=rules.from_json(json.loads(row.document)))

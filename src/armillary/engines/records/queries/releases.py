@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, insert, select, update
 
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
+from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor, from_row
 
 _release, _component, _floor = schema.os_release, schema.os_component, schema.security_floor
 
@@ -56,18 +56,7 @@ def every(connection: Connection) -> tuple[OsRelease, ...]:
         components.setdefault(row.release_id, []).append(_os_component(row))
     query = select(_release).order_by(_release.c.chip, _release.c.created_at, _release.c.version)
     return tuple(
-        OsRelease(
-            release_id=row.release_id,
-            chip=row.chip,
-            version=row.version,
-            feed=row.feed,
-            components=tuple(components.get(row.release_id, ())),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            withdrawn_at=row.withdrawn_at,
-            withdrawn_reason=row.withdrawn_reason,
-            imported_from=row.imported_from,
-        )
+        from_row(OsRelease, row, components=tuple(components.get(row.release_id, ())))
         for row in connection.execute(query)
     )
 
@@ -87,10 +76,7 @@ def withdraw(connection: Connection, release_id: UUID, *, at: int, reason: str) 
 def floors(connection: Connection) -> tuple[SecurityFloor, ...]:
     """All security floors."""
     query = select(_floor).order_by(_floor.c.chip, _floor.c.image_type)
-    return tuple(
-        SecurityFloor(chip=row.chip, image_type=row.image_type, minimum=row.minimum, changed_at=row.changed_at)
-        for row in connection.execute(query)
-    )
+    return tuple(from_row(SecurityFloor, row) for row in connection.execute(query))
 
 
 def raise_floor(connection: Connection, floor: SecurityFloor) -> SecurityFloor:
@@ -104,16 +90,8 @@ def raise_floor(connection: Connection, floor: SecurityFloor) -> SecurityFloor:
         .values(minimum=floor.minimum, changed_at=floor.changed_at)
     )
     row = connection.execute(select(_floor).where(here)).one()
-    return SecurityFloor(chip=row.chip, image_type=row.image_type, minimum=row.minimum, changed_at=row.changed_at)
+    return from_row(SecurityFloor, row)
 
 
 def _os_component(row: Row[Any]) -> OsComponent:
-    return OsComponent(
-        name=row.name,
-        image_type=row.image_type,
-        component_id=row.component_id,
-        image_id=row.image_id,
-        digest=bytes(row.digest),
-        security_version=row.security_version,
-        size=row.size,
-    )
+    return from_row(OsComponent, row, digest=bytes(row.digest))

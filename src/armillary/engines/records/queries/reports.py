@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, selec
 from armillary.engines.records.queries import images as image_rows
 from armillary.engines.records.queries.rollouts import LIVING
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome
+from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row
 from armillary.wire.device.error_report import ErrorReport
 
 _device, _check_in = schema.device, schema.check_in
@@ -249,46 +249,12 @@ def _newest(
 
 
 def _as_report(row: Row[Any]) -> ErrorReportRow:
-    return ErrorReportRow(
-        number=row.number,
-        device_id=row.device_id,
-        catalog_id=row.catalog_id,
-        boot_count=row.boot_count,
-        sequence=row.sequence,
-        event_category=row.event_category,
-        event_class=row.event_class,
-        event_type=row.event_type,
-        description=row.description,
-        component_id=row.component_id,
-        image_id=row.image_id,
-        count=row._mapping["count"],  # noqa: SLF001 - a row is a tuple, and "count" a method of tuples
-        start=row.start_at,
-        end=row.end_at,
-        received_at=row.received_at,
-    )
+    return from_row(ErrorReportRow, row, start=row.start_at, end=row.end_at)
 
 
 def _as_outcome(row: Row[Any]) -> UpdateOutcome:
-    return UpdateOutcome(
-        number=row.number,
-        device_id=row.device_id,
-        offer_id=row.offer_id,
-        deployment_id=row.deployment_id,
-        image_id=row.image_id,
-        component_id=row.component_id,
-        outcome=row.outcome,
-        reason=row.reason,
-        at=row.at,
-        received_at=row.received_at,
-    )
+    return from_row(UpdateOutcome, row)
 
 
 def _as_refusal(row: Row[Any]) -> Refusal:
-    return Refusal(
-        number=row.number,
-        device_id=row.device_id,
-        at=row.at,
-        code=row.code,
-        message=row.message,
-        count=row._mapping["count"],  # noqa: SLF001 - a row is a tuple, and "count" a method of tuples
-    )
+    return from_row(Refusal, row)

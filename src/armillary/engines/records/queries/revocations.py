@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import from_row
 from armillary.identity.issue import MAX_LIFETIME_S
 
 _list = schema.revocation_list
@@ -50,13 +51,7 @@ def newest(connection: Connection, issuer_serial: str) -> StoredList | None:
     row = connection.execute(select(_list).where(_list.c.issuer_serial == issuer_serial)).first()
     if row is None:
         return None
-    return StoredList(
-        issuer_serial=row.issuer_serial,
-        number=row.number,
-        this_update=row.this_update,
-        next_update=row.next_update,
-        der=bytes(row.der),
-    )
+    return from_row(StoredList, row, der=bytes(row.der))
 
 
 def keep(connection: Connection, made: StoredList) -> None:

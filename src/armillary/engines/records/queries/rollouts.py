@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from armillary.engines.records.queries.devices import installed_from
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
-from armillary.engines.records.schema.rows import Page
+from armillary.engines.records.schema.rows import Page, from_row
 from armillary.rollout.policy import from_json, to_json
 from armillary.wire.device.checkin import InstalledImage
 
@@ -137,17 +137,12 @@ def members(connection: Connection, rollout: Rollout) -> list[Member]:
         .order_by(_device.c.device_id)
     )
     return [
-        Member(
-            number=row.number,
-            device_id=row.device_id,
-            checked_in_at=row.checked_in_at,
-            offered_deployment_id=row.offered_deployment_id,
+        from_row(
+            Member,
+            row,
             installed=installed_from(row.installed),
             cohort=-1 if row.cohort is None else row.cohort,
             state=row.state or "",
-            started_at=row.started_at,
-            offered_at=row.offered_at,
-            finished_at=row.finished_at,
         )
         for row in connection.execute(query)
     ]
@@ -210,20 +205,7 @@ def devices(connection: Connection, rollout_id: UUID, *, limit: int, after: str 
     if after is not None:
         query = query.where(_device.c.device_id > after)
     rows = connection.execute(query).all()
-    items = tuple(
-        RolloutDevice(
-            rollout_id=row.rollout_id,
-            device_id=row.device_id,
-            cohort=row.cohort,
-            state=row.state,
-            started_at=row.started_at,
-            offered_at=row.offered_at,
-            finished_at=row.finished_at,
-            reason=row.reason,
-            failure=row.failure or "",
-        )
-        for row in rows[:limit]
-    )
+    items = tuple(from_row(RolloutDevice, row, failure=row.failure or "") for row in rows[:limit])
     return Page(items, items[-1].device_id if len(rows) > limit else None)
 
 
@@ -254,23 +236,10 @@ def _as_rollout(connection: Connection, row: Row[Any]) -> Rollout:
     failed = connection.execute(
         select(func.count()).where(_part.c.rollout_id == row.rollout_id, _part.c.failure.is_not(None))
     ).scalar_one()
-    return Rollout(
-        rollout_id=row.rollout_id,
-        catalog_id=row.catalog_id,
-        group_id=row.group_id,
-        catalog=row.catalog,
-        product=row.product,
-        group=row.group,
-        deployment_id=row.deployment_id,
-        previous_deployment_id=row.previous_deployment_id,
+    return from_row(
+        Rollout,
+        row,
         policy=from_json(json.loads(row.policy)),
-        state=row.state,
-        cohort=row.cohort,
-        cohort_started_at=row.cohort_started_at,
-        reason=row.reason,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        changed_at=row.changed_at,
         counts=counts,
         failed=int(failed),
         history=tuple(

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, insert, select, update
 
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import Token
+from armillary.engines.records.schema.rows import Token, from_row
 
 _table = schema.token
 
@@ -65,15 +65,4 @@ def used(connection: Connection, token_id: UUID, *, now: int) -> None:
 
 
 def _token(row: Row[Any]) -> Token:
-    return Token(
-        token_id=row.token_id,
-        name=row.name,
-        role=row.role,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        expires_at=row.expires_at,
-        last_used_at=row.last_used_at,
-        revoked_at=row.revoked_at,
-        catalog_id=row.catalog_id,
-        organisation=row.organisation,
-    )
+    return from_row(Token, row)

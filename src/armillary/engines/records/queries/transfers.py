@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import Page
+from armillary.engines.records.schema.rows import Page, from_row
 
 _table, _device = schema.transfer, schema.device
 _from, _to = schema.catalog.alias("from_catalog"), schema.catalog.alias("to_catalog")
@@ -134,17 +134,4 @@ def _transfers() -> Select[Any]:
 
 
 def _as_transfer(row: Row[Any]) -> Transfer:
-    return Transfer(
-        transfer_id=row.transfer_id,
-        device_id=row.device_id,
-        from_catalog_id=row.from_catalog_id,
-        from_catalog=row.from_name,
-        to_catalog_id=row.to_catalog_id,
-        to_catalog=row.to_name,
-        state=row.state,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        expires_at=row.expires_at,
-        settled_at=row.settled_at,
-        settled_by=row.settled_by,
-    )
+    return from_row(Transfer, row, from_catalog=row.from_name, to_catalog=row.to_name)

@@ -9,11 +9,15 @@ A finding is defined in :mod:`armillary.wire.device.finding`; roll-outs are in `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from armillary.wire.device.checkin import AppraisalStep, InstalledImage
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 T = TypeVar("T")
 
@@ -29,6 +33,17 @@ ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/
 
 # How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
 HEALTHS = ("attested", "update-only", "silent", "refused", "never", "held", "revoked")
+
+
+def from_row(kind: type[T], row: Row[Any], **values: object) -> T:
+    """A value of this module from a row: each field is the column of its name, but for those that are given."""
+    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's documented name: a row is a tuple, with a tuple's methods
+    return kind(**{name: columns[name] for name in _field_names(cast("Any", kind)) if name not in values}, **values)
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import socket
 import ssl
 import time
@@ -13,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.hub.own_certificates import self_signed
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.schema import dialect
@@ -348,22 +346,9 @@ def test_no_session_can_be_resumed(host: ServiceHost) -> None:
         assert not again.session_reused
 
 
-def test_a_device_refuses_a_service_with_another_root(host: ServiceHost) -> None:
+def test_a_device_refuses_a_service_with_another_root(host: ServiceHost, tmp_path: Path) -> None:
     device = host.claimed(b"4" * 32)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Armillary Root CA")])
-    now = dt.datetime.now(dt.UTC)
-    impostor = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    _, _, (_, impostor) = self_signed(tmp_path, "Armillary Root CA", authority=True)
     fooled = replace(
         device, factory=replace(device.factory, service_root=impostor.public_bytes(serialization.Encoding.DER))
     )

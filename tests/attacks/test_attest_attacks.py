@@ -25,6 +25,7 @@ from armillary.errors import (
 )
 from armillary.identity import dice
 from armillary.identity.issue import terms_for
+from armillary.service.verifier.device_states import SpentChallenges
 from armillary.service.verifier.peers import Peers
 from armillary.sim.device.prover import Component, Prover, release
 from armillary.sim.device.service_host import ServiceHost
@@ -104,7 +105,7 @@ def test_replay_is_refused(host: ServiceHost):
     assert accepted.write.verdict == "attested"
     with pytest.raises(ReplayedProofError, match="used before"):
         verifier.check_in(peer, proof, now=now)
-    accepted.state.spent.clear()
+    accepted.state.spent = SpentChallenges({})
     assert verifier.check_in(peer, proof, now=now).write.challenge_id == accepted.write.challenge_id
 
 

@@ -302,18 +302,18 @@ def test_a_copied_device_is_noticed(host: ServiceHost) -> None:
 
 
 def test_a_raised_floor_shuts_an_old_release_out(host: ServiceHost) -> None:
-    releases = host.service.releases
+    releases, floors = host.service.releases, host.service.attestation.floors
     with host.claimed(b"v" * 32) as device:
         assert device.check_in().verdict == "attested"
         newer = releases.publish("mt3620", "26.12", security_version=2, actor="t")
         kind = newer.components[0].image_type
         assert device.check_in().verdict == "attested"
-        releases.raise_floor("mt3620", kind, 2, actor="t")
+        floors.raise_to("mt3620", kind, 2, actor="t")
         reply = device.check_in()
         assert reply.verdict == "update-only"
         assert [step.name for step in reply.steps if step.result == "fail"] == ["security version"]
         with pytest.raises(Exception, match="floor is 2"):
-            releases.raise_floor("mt3620", kind, 1, actor="t")
+            floors.raise_to("mt3620", kind, 1, actor="t")
 
 
 # -- TLS ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The small parts of the device endpoint: ranges, the status table, the refusal log, remembered devices and peers."""
+"""The small parts of the device endpoint: ranges, the status table, the refusal log, kept devices and peers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from armillary.errors import (
 from armillary.service.endpoint.problem import REASONS, RequestRefusedError, problem_of, status_of
 from armillary.service.endpoint.ranges import parse_range
 from armillary.service.endpoint.refusals import MAX_PENDING, RefusalLog
-from armillary.service.verifier.device_states import MAX_SPENT, DeviceState, DeviceStates
+from armillary.service.verifier.device_states import MAX_SPENT, DeviceState, DeviceStates, SpentChallenges
 from armillary.service.verifier.peers import Peer
 from armillary.wire.device.checkin import parse_problem
 
@@ -129,7 +129,7 @@ def test_refusals_fold_are_bounded_and_leave_try_later_out(records: Records) -> 
     assert (device.health, device.last_refused_at) == ("refused", NOW)
 
 
-def test_remembered_devices_follow_the_records_and_are_bounded(records: Records) -> None:
+def test_kept_devices_follow_the_records_and_are_bounded(records: Records) -> None:
     for digit in "abc":
         enrol(records, digit)
     states = DeviceStates(records, lambda: NOW, limit=2)
@@ -138,7 +138,7 @@ def test_remembered_devices_follow_the_records_and_are_bounded(records: Records)
     with pytest.raises(UnknownDeviceError):
         states.admitted("f" * 128)
     state = states._states["a" * 128]
-    state.spend(b"x", NOW + 60, NOW)
+    state.spent.add(b"x", NOW + 60, NOW)
     records.write(lambda c: device_rows.change(c, "a" * 128, {"revoked_at": NOW}))
     states.mark_stale("a" * 128)
     with pytest.raises(RevokedDeviceError):
@@ -153,14 +153,38 @@ def test_remembered_devices_follow_the_records_and_are_bounded(records: Records)
 
 
 def test_spent_challenges_are_bounded_per_device() -> None:
-    state = DeviceState("a" * 128)
+    spent = SpentChallenges({})
     for number in range(MAX_SPENT):
-        state.check_rate(NOW)
-        state.spend(number.to_bytes(4, "big"), NOW + 60, NOW)
+        spent.check_rate(NOW)
+        spent.add(number.to_bytes(4, "big"), NOW + 60, NOW)
     with pytest.raises(RateLimitedError):
-        state.check_rate(NOW)
-    state.check_rate(NOW + 60)
-    assert state.spent == {}
+        spent.check_rate(NOW)
+    spent.check_rate(NOW + 60)
+    assert len(spent) == 0
+
+
+def test_a_device_that_could_not_be_read_is_read_again(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a failed reading leaves behind is no verdict: the device is not revoked, and what it spent is known."""
+    enrol(records, "a")
+    states = DeviceStates(records, lambda: NOW)
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("the disk is away")
+
+    for part in ("device", "spent_challenges"):
+        with monkeypatch.context() as patch:
+            patch.setattr(records.lookup, part, broken)
+            with pytest.raises(OSError, match="away"):
+                states.admitted("a" * 128)
+        assert not states._states
+    for _ in range(2):
+        with pytest.raises(UnclaimedDeviceError):
+            states.admitted("a" * 128)
+        states.mark_stale("a" * 128)
+        with monkeypatch.context() as patch:
+            patch.setattr(records.lookup, "device", broken)
+            with pytest.raises(OSError, match="away"):
+                states.admitted("a" * 128)
 
 
 def test_an_enrolment_is_made_again_when_the_boot_changes() -> None:

@@ -36,7 +36,7 @@ def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) ->
     (maker,) = [one for one in silicon if one.subject == leaf.certificate.issuer]
     leaf.certificate.verify_directly_issued_by(maker)
     signers = [x509.load_der_x509_certificate(der) for der in reply.trusted_os_certificates]
-    profile = host.service.releases.profile("mt3620")
+    profile = host.service.chips.get("mt3620")
     assert list(reply.boot_packages) == [component.name for component in profile.boot_components]
     for package in reply.boot_packages.values():
         image_package.verify(image_package.parse(package), signers)
@@ -96,7 +96,7 @@ def test_unknown_chips_and_tiers_nobody_has_shown_are_refused(host: ServiceHost)
 
 def test_every_chip_has_a_first_release_whose_components_are_reference_values(host: ServiceHost) -> None:
     releases = host.service.releases
-    assert {release.chip for release in releases.list()} == set(releases.chips())
+    assert {release.chip for release in releases.list()} == set(host.service.chips.names)
     for release in releases.list():
         assert releases.get(release.release_id) == release
         for component in release.components:
@@ -117,13 +117,13 @@ def test_releases_never_change_and_feeds_are_kept_apart(host: ServiceHost) -> No
 
 
 def test_a_floor_never_falls_and_never_shuts_everybody_out(host: ServiceHost) -> None:
-    releases = host.service.releases
-    assert releases.raise_floor("mt3620", 4, 1, actor="t").minimum == 1
+    releases, floors = host.service.releases, host.service.attestation.floors
+    assert floors.raise_to("mt3620", 4, 1, actor="t").minimum == 1
     with pytest.raises(InvalidArgumentError, match="highest released"):
-        releases.raise_floor("mt3620", 4, 2, actor="t")
+        floors.raise_to("mt3620", 4, 2, actor="t")
     with pytest.raises(ConflictError):
-        releases.raise_floor("mt3620", 4, 0, actor="t")
+        floors.raise_to("mt3620", 4, 0, actor="t")
     with pytest.raises(NotFoundError):
-        releases.raise_floor("mt3620", 10, 1, actor="t")
-    assert [(floor.image_type, floor.minimum) for floor in releases.floors(chip="mt3620")] == [(4, 1)]
+        floors.raise_to("mt3620", 10, 1, actor="t")
+    assert [(floor.image_type, floor.minimum) for floor in floors.list(chip="mt3620")] == [(4, 1)]
     assert releases.reference.minimum_security_version("mt3620", 4) == 1

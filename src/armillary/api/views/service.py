@@ -235,7 +235,7 @@ def release(service: SecurityService, release_id: UUID) -> Document:
 
 def floors(service: SecurityService, *, chip: str | None = None) -> Document:
     """Security floors: versions below them are refused."""
-    return {"items": [as_document(row) for row in service.releases.floors(chip=chip)], "next": None}
+    return {"items": [as_document(row) for row in service.attestation.floors.list(chip=chip)], "next": None}
 
 
 def audit(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None) -> Document:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What proofs of devices are judged by besides releases: policies, reference values of firmware, CoRIM files."""
+"""What proofs of devices are judged by besides releases: policies, firmware, security floors; and CoRIM files of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.firmware_references import FirmwareReferences
 from armillary.service.verifier.release_corim import ReleaseCorims
 from armillary.service.verifier.releases import Releases
+from armillary.service.verifier.security_floors import SecurityFloors
 
 
 class Attestation:
@@ -18,4 +19,5 @@ class Attestation:
     def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
         self.policies = AttestationPolicies(context, chips, releases)
         self.firmware = FirmwareReferences(context, chips, self.policies)
+        self.floors = SecurityFloors(context, chips, releases)
         self.corims = ReleaseCorims(context, authority, releases, chips)

@@ -64,8 +64,8 @@ class AttestationPolicies:
                     for catalog_id in policies.keys() | stated.keys()
                 }
             )
-        for told in self.on_change:
-            told()
+        for call in self.on_change:
+            call()
 
     def get(self, catalog: str) -> CatalogPolicy:
         """The policy that holds in a catalog; version 0, which demands nothing, where none was set.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the device endpoint remembers of each device between two requests, so that a check-in reads no disk.
+"""What the device endpoint keeps of each device between two requests, so that a check-in reads no disk.
 
 The records are the truth; this is a bounded copy. An operator's change marks the copy stale (from any thread) and the
-next request reads the records again. Spent challenges stay remembered while a copy is stale; a copy that was dropped
+next request reads the records again. Spent challenges are kept while a copy is stale; a copy that was dropped
 reads them back; and the database refuses a spent challenge in any case.
 """
 
@@ -30,8 +30,8 @@ from armillary.service.authority.catalog_authority import Issuer
 from armillary.service.updates.offers import Book, Wanted
 from armillary.wire.device.checkin import Offer
 
-# Devices remembered, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
-MAX_REMEMBERED: Final = 256
+# Devices kept, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
+MAX_DEVICES: Final = 256
 # Living spent challenges of one device beyond which it has to wait: it also bounds how many certificates one device
 # can ask for. An honest device spends one an hour, and a challenge lives some hours.
 MAX_SPENT: Final = 4096
@@ -42,13 +42,82 @@ SPENT_SWEEP: Final = 16
 SEALED: Final = frozenset({ManufacturingState.MODULE1_COMPLETE.value, ManufacturingState.DEVICE_COMPLETE.value})
 
 
+class SpentChallenges:
+    """The challenges of one device that were used and have not expired.
+
+    Args:
+        known: Challenge id -> its end, Unix seconds UTC.
+    """
+
+    __slots__ = ("_known", "_sweep_at")
+
+    def __init__(self, known: dict[bytes, int]) -> None:
+        self._known = known
+        self._sweep_at = SPENT_SWEEP
+
+    def __contains__(self, challenge_id: bytes) -> bool:
+        return challenge_id in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, challenge_id: bytes, expires_at: int, now: int) -> None:
+        """Keep a challenge until it expires."""
+        if len(self._known) >= self._sweep_at:
+            self._sweep(now)
+        self._known[challenge_id] = expires_at
+
+    def check_rate(self, now: int) -> None:
+        """Raise when the device has spent too many challenges that are still alive.
+
+        Raises:
+            RateLimitedError: it has to wait until some expire.
+        """
+        if len(self._known) >= MAX_SPENT:
+            self._sweep(now)
+            if len(self._known) >= MAX_SPENT:
+                wait = max(1, min(self._known.values()) - now)
+                raise RateLimitedError(f"{len(self._known)} check-ins in a short time", retry_after_s=wait)
+
+    def _sweep(self, now: int) -> None:
+        self._known = {one: at for one, at in self._known.items() if at > now}
+        self._sweep_at = max(SPENT_SWEEP, 2 * len(self._known))
+
+
+class LastAnswer:
+    """What the verifier worked out for a device last time, and from what: the next check-in mostly needs the same.
+
+    Attributes:
+        issuer: Of its client certificates.
+        book: The book of offers from which ``wanted`` and ``offer`` follow, for a report of installed images with the
+            digest ``report_digest``.
+    """
+
+    __slots__ = ("book", "issuer", "offer", "report_digest", "wanted")
+
+    def __init__(self) -> None:
+        self.issuer: Issuer | None = None
+        self.book: Book | None = None
+        self.wanted: Wanted | None = None
+        self.offer: Offer | None = None
+        self.report_digest = b""
+
+
 class DeviceState:
-    """One device. Changed in the event loop only, but for ``stale``."""
+    """One device. Changed in the event loop only, but for ``stale``.
+
+    Attributes:
+        stale: The records have to be read again before the next use.
+        busy: A check-in is being recorded.
+        spent: Its used challenges.
+        last: What was worked out for it last time.
+        installed_digest: Of the report that ``installed`` is the stored form of.
+        firmware_values: PCR values whose log was recorded or is no log.
+    """
 
     __slots__ = (
         "_enrolment",
         "attestation_key",
-        "book",
         "busy",
         "catalog_id",
         "chip",
@@ -57,42 +126,26 @@ class DeviceState:
         "enforcement",
         "firmware_values",
         "group_id",
-        "identity_key",
         "installed",
         "installed_digest",
-        "issuer",
+        "last",
         "last_boot_count",
         "lineage",
         "manufacturing_state",
         "number",
-        "offer",
-        "offered_digest",
         "revoked",
         "spent",
         "stale",
-        "sweep_at",
         "trust_tier",
-        "wanted",
     )
 
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
-        self.identity_key = bytes.fromhex(device_id)
-        self.attestation_key = b""
         self.stale = True
         self.busy = False
-        self.spent: dict[bytes, int] = {}
-        self.sweep_at = SPENT_SWEEP
-        self.enforcement: tuple[tuple[str, str], ...] | None = None
-        self.installed_digest = b""
-        self.firmware_values = b""  # PCR values whose log was recorded or is no log
-        # What the verifier worked out for this device last time, and from what: see verifier.py.
-        self.issuer: Issuer | None = None
-        self.book: Book | None = None
-        self.wanted: Wanted | None = None
-        self.offered_digest = b""
-        self.offer: Offer | None = None
+        self.spent = SpentChallenges({})
         self.number = 0
+        self.attestation_key = b""
         self.chip = self.trust_tier = self.manufacturing_state = self.installed = ""
         self.catalog_id: UUID | None = None
         self.group_id: UUID | None = None
@@ -100,6 +153,14 @@ class DeviceState:
         self.last_boot_count = 0
         self.lineage = NO_LINEAGE
         self.details = BootDetails("", "[]", b"", "{}")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what follows from the records."""
+        self.last = LastAnswer()
+        self.installed_digest = b""
+        self.firmware_values = b""
+        self.enforcement: tuple[tuple[str, str], ...] | None = None
         self._enrolment: Enrolment | None = None
 
     @property
@@ -108,7 +169,7 @@ class DeviceState:
         if self._enrolment is None:
             self._enrolment = Enrolment(
                 device_id=self.device_id,
-                identity_key=self.identity_key,
+                identity_key=bytes.fromhex(self.device_id),
                 chip=self.chip,
                 trust_tier=self.trust_tier,
                 last_boot_count=self.last_boot_count,
@@ -133,55 +194,28 @@ class DeviceState:
         self.last_boot_count = found.boot_count
         self.lineage = found.lineage
         self.installed = found.installed
-        self.installed_digest = b""
         self.details = found.details
-        self.firmware_values = b""
-        self.enforcement = None
-        self.issuer = None
-        self.book = None
-        self._enrolment = None
+        self._forget()
 
     def booted(self, boot_count: int, details: BootDetails) -> None:
-        """Remember an attested boot once it is recorded."""
+        """Keep an attested boot once it is recorded."""
         if boot_count != self.last_boot_count or details != self.details:
             self.last_boot_count = boot_count
             self.details = details
             self._enrolment = None
 
-    def spend(self, challenge_id: bytes, expires_at: int, now: int) -> None:
-        """Remember a challenge until it expires."""
-        if len(self.spent) >= self.sweep_at:
-            self._sweep(now)
-        self.spent[challenge_id] = expires_at
-
-    def check_rate(self, now: int) -> None:
-        """Raise when the device has spent too many challenges that are still alive.
-
-        Raises:
-            RateLimitedError: it has to wait until some expire.
-        """
-        if len(self.spent) >= MAX_SPENT:
-            self._sweep(now)
-            if len(self.spent) >= MAX_SPENT:
-                wait = max(1, min(self.spent.values()) - now)
-                raise RateLimitedError(f"{len(self.spent)} check-ins in a short time", retry_after_s=wait)
-
-    def _sweep(self, now: int) -> None:
-        self.spent = {one: at for one, at in self.spent.items() if at > now}
-        self.sweep_at = max(SPENT_SWEEP, 2 * len(self.spent))
-
 
 class DeviceStates:
-    """The bounded memory, least recently used first out."""
+    """The bounded cache, least recently used first out."""
 
-    def __init__(self, records: Records, now: Callable[[], int], *, limit: int = MAX_REMEMBERED) -> None:
+    def __init__(self, records: Records, now: Callable[[], int], *, limit: int = MAX_DEVICES) -> None:
         self._records = records
         self._now = now
         self._limit = limit
         self._states: OrderedDict[str, DeviceState] = OrderedDict()
 
     def refresh(self, state: DeviceState) -> bool:
-        """Read a remembered device again; False if it is what it was: no other worker has recorded anything."""
+        """Read a device again; False if it is what it was: no other worker has recorded anything."""
         before = state.lineage
         self._load(state.device_id, state)
         return state.lineage != before
@@ -217,9 +251,15 @@ class DeviceStates:
             state = self._states[device_id] = DeviceState(device_id)
         state.stale = False  # before the reading: a change that comes meanwhile marks it again
         lookup = self._records.lookup
-        found = lookup.device(device_id)
-        if found is not None and is_new:
-            state.spent = lookup.spent_challenges(found.number, now=self._now())
+        try:
+            found = lookup.device(device_id)
+            if found is not None and is_new:
+                state.spent = SpentChallenges(lookup.spent_challenges(found.number, now=self._now()))
+        except BaseException:  # undone whatever it was, then raised on: what was not read does not count as read
+            state.stale = True
+            if is_new:
+                self._states.pop(device_id, None)
+            raise
         if found is None:
             self._states.pop(device_id, None)
             raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")

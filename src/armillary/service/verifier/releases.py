@@ -2,7 +2,7 @@
 """OS releases: made and signed at the first start, the verifier's reference values ever after.
 
 The release of a virtual chip is built by ``boot/virtual_chain``: its payloads are stand-ins, everything around them
-is real. Security floors only rise: lowering one would let an attacker bring back a release with known holes.
+is real.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from sqlalchemy import Connection
 
 from armillary.attest.reference import ReferenceValue, ReferenceValues, ReleaseStanding
 from armillary.boot import virtual_chain
-from armillary.boot.profile import ChipProfile
 from armillary.engines.records.queries import releases as release_rows
-from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease, SecurityFloor
+from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.context.blobs import Blobs
@@ -36,7 +35,7 @@ MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/device/checkin.p
 
 
 class Releases:
-    """OS releases and security floors."""
+    """OS releases."""
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
         self._context = context
@@ -85,8 +84,8 @@ class Releases:
 
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             self._reference = self._context.records.read(query)
-        for told in self.on_change:
-            told()
+        for call in self.on_change:
+            call()
 
     def make_first(self) -> None:
         """Publish the first release of every chip; part of a new service's first start."""
@@ -162,8 +161,8 @@ class Releases:
                     remedy="Releases never change; use a new version.",
                 )
             release_rows.add(connection, release)
-            told = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
-            self._context.audit(connection, actor, operation, str(release.release_id), told)
+            line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
+            self._context.audit(connection, actor, operation, str(release.release_id), line)
 
         self._context.records.write(change)
         self.refresh()
@@ -204,7 +203,9 @@ class Releases:
             and (release.expires_at is None or now < release.expires_at)
         ]
         if not found:
-            raise NotFoundError(f"no OS release for chip {chip!r:.40}", remedy=f"Chips: {', '.join(self.chips())}.")
+            raise NotFoundError(
+                f"no OS release for chip {chip!r:.40}", remedy=f"Chips: {', '.join(self._chips.names)}."
+            )
         return found[-1]
 
     def last_security_version(self, chip: str) -> int:
@@ -273,59 +274,6 @@ class Releases:
     def packages(self, release: OsRelease) -> Mapping[str, bytes]:
         """Component name -> signed package, in boot order."""
         return {component.name: self._blobs.read(component.digest) for component in release.components}
-
-    def chips(self) -> tuple[str, ...]:
-        """Names of the chip profiles."""
-        return self._chips.names
-
-    def profile(self, chip: str) -> ChipProfile:
-        """A chip profile.
-
-        Raises:
-            NotFoundError: no such chip.
-        """
-        return self._chips.get(chip)
-
-    def floors(self, *, chip: str | None = None) -> tuple[SecurityFloor, ...]:
-        """Security floors of all chips or of one."""
-        found = self._context.records.read(release_rows.floors)
-        return tuple(floor for floor in found if chip is None or floor.chip == chip)
-
-    def raise_floor(self, chip: str, image_type: int, minimum: int, *, actor: str) -> SecurityFloor:
-        """Refuse every security version below ``minimum`` from the next check-in on.
-
-        Raises:
-            NotFoundError: no such chip, or no such component on it.
-            InvalidArgumentError: out of range, or above what any release has.
-            ConflictError: lower than what holds already.
-        """
-        profile = self._chips.get(chip)
-        if image_type not in {component.image_type for component in profile.boot_components}:
-            raise NotFoundError(f"{chip} boots no image of type {image_type}", remedy="See armillary release show.")
-        newest = max(
-            (c.security_version for r in self.list(chip=chip) for c in r.components if c.image_type == image_type),
-            default=0,
-        )
-        if not 0 <= minimum <= newest:
-            raise InvalidArgumentError(
-                f"minimum: expected 0 to {newest}, the highest released, got {minimum}",
-                remedy="Publish a release with that security version first; every device would be shut out otherwise.",
-            )
-
-        def change(connection: Connection) -> SecurityFloor:
-            wanted = SecurityFloor(chip=chip, image_type=image_type, minimum=minimum, changed_at=self._context.now())
-            holds = release_rows.raise_floor(connection, wanted)
-            if holds.minimum > minimum:
-                raise ConflictError(
-                    f"the floor is {holds.minimum} already", remedy="Floors only rise; a lower one cannot be set."
-                )
-            detail = {"image_type": image_type, "minimum": minimum}
-            self._context.audit(connection, actor, "release.raise-floor", chip, detail)
-            return holds
-
-        floor = self._context.records.write(change)
-        self.refresh()
-        return floor
 
     def _component(self, name: str, package: bytes) -> OsComponent:
         parsed = image_package.parse(package)

@@ -53,7 +53,7 @@ class Accepted(NamedTuple):
     Attributes:
         write: What to record.
         reply: The encoded reply; nobody may see it before the record is durable.
-        details: What is remembered of the boot afterwards, None for an update-only verdict.
+        details: What is kept of the boot afterwards, None for an update-only verdict.
         lineage: What the next proof has to continue.
     """
 
@@ -100,7 +100,7 @@ class Verifier:
         self._offers = offers
         self._states = states
         self._memory = AppraisalMemory()
-        self._firmware_told = NumberSet()  # devices whose firmware was recorded since this process began
+        self._firmware_recorded = NumberSet()  # devices whose firmware was recorded since this process began
         self._replies = ReplyEncoder()
         self._rates = DeviceRates(settings.check_in_interval_s)
         self._service_name = settings.public_host
@@ -132,7 +132,7 @@ class Verifier:
         state = self._states.admitted(peer.device_id)
         if state.busy:
             raise RateLimitedError("a check-in of this device is being recorded", retry_after_s=BUSY_RETRY_S)
-        state.check_rate(now)
+        state.spent.check_rate(now)
         self._rates.check_check_in(state.number, now)
         request = parse_request(body)
         self._rates.check_outcomes(state.number, now, len(request.outcomes))
@@ -203,7 +203,7 @@ class Verifier:
         """Mark a check-in as being recorded; its challenge is spent whatever comes of it."""
         accepted.state.busy = True
         write = accepted.write
-        accepted.state.spend(write.challenge_id, write.challenge_expires_at, write.at)
+        accepted.state.spent.add(write.challenge_id, write.challenge_expires_at, write.at)
         self._rates.took(
             write.device_number,
             write.at,
@@ -213,7 +213,7 @@ class Verifier:
         )
 
     def recorded(self, accepted: Accepted) -> None:
-        """The record is durable: remember what it says."""
+        """The record is durable: keep what it says."""
         state = accepted.state
         state.busy = False
         state.installed = accepted.installed
@@ -226,7 +226,7 @@ class Verifier:
         """The record was not kept; the device asks for a new challenge and tries again."""
         accepted.state.busy = False
         accepted.state.firmware_values = b""
-        self._firmware_told.discard(accepted.state.number)
+        self._firmware_recorded.discard(accepted.state.number)
         accepted.state.stale = True  # another worker may have recorded what this one does not know
 
     def _accept(
@@ -236,9 +236,9 @@ class Verifier:
             raise UnclaimedDeviceError(f"device {state.device_id[:16]}... belongs to no catalog")
         evidence = appraisal.evidence
         terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
-        issuer = state.issuer
+        issuer = state.last.issuer
         if issuer is None or issuer.replaced or issuer.not_after <= now:
-            issuer = state.issuer = self._authority.catalogs.issuer(state.catalog_id)
+            issuer = state.last.issuer = self._authority.catalogs.issuer(state.catalog_id)
         serial = new_serial()
         handed = serial.to_bytes(ID_BYTES, "big")  # the reply's challenge has the certificate's random part
         leaf = issuer.template.issue(
@@ -305,13 +305,13 @@ class Verifier:
 
         Worked out again only when the book or the device's report is another than last time.
         """
-        book = self._offers.book
-        if state.book is not book or state.offered_digest != request.report_digest:
+        book, last = self._offers.book, state.last
+        if last.book is not book or last.report_digest != request.report_digest:
             wanted = self._offers.wanted(state.group_id, state.number, state.chip)
-            state.wanted = wanted
-            state.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
-            state.book, state.offered_digest = book, request.report_digest
-        return state.wanted, state.offer
+            last.wanted = wanted
+            last.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
+            last.book, last.report_digest = book, request.report_digest
+        return last.wanted, last.offer
 
     def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
         """The stored form of the installed images; not worked out again while the report stays the same."""
@@ -341,15 +341,15 @@ class Verifier:
     ) -> tuple[FirmwareValue, ...] | None:
         """What the machine's firmware measured, for the records; None where they have it or no TPM vouches for it.
 
-        Of a device that is not remembered its boot says enough: firmware does not change within one.
+        Of a device that was read from the records again its boot says enough: firmware does not change within one.
         """
         if not attest.quoted(appraisal.steps):
             return None
         is_read_again, state.firmware_values = not state.firmware_values, firmware.pcr_values
         same_boot = state.details.endorsement == appraisal.endorsement_digest
-        if is_read_again and same_boot and state.number in self._firmware_told:
+        if is_read_again and same_boot and state.number in self._firmware_recorded:
             return None
-        self._firmware_told.add(state.number)
+        self._firmware_recorded.add(state.number)
         try:
             return measured(firmware)
         except WireError:

@@ -160,7 +160,7 @@ def list_floors(request: Request, chip: Text = None) -> dict[str, Any]:
 
 def raise_floor(request: Request, body: FloorBody) -> dict[str, Any]:
     """Refuse every lower security version of an image type on a chip, from the next check-in on."""
-    row = service_of(request).releases.raise_floor(
+    row = service_of(request).attestation.floors.raise_to(
         body.chip, body.image_type, body.minimum, actor=operator_of(request).name
     )
     return row_document(row)

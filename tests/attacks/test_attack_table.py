@@ -231,13 +231,13 @@ ATTACKS = (
     ),
     Attack(
         "verifier dies silently",
-        "pulse of the verifier, last-seen clock of devices",
+        "heartbeat of the verifier, last-seen clock of devices",
         (
             V + "test_a_verifier_that_stands_still_raises_the_alarm_and_recovers",
             V + "test_a_disk_that_does_not_keep_up_raises_the_alarm",
             V + "test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is_blamed",
         ),
-        (V + "test_mutation_of_the_pulse",),
+        (V + "test_mutation_of_the_heartbeat",),
     ),
 )
 

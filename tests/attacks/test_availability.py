@@ -278,7 +278,7 @@ def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
     wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
     looks.clear()
     # The control: a token that is not looked up when it is shown makes a stranger; it is told so at least.
-    monkeypatch.setattr(own.service.tokens, "remembered", lambda _: None)
+    monkeypatch.setattr(own.service.tokens, "cached", lambda _: None)
     attack(20)
     wait_until(lambda: budgets.strangers_shed == shed + 4, "four of the address to go")
     looks.set()

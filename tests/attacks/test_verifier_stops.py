@@ -13,7 +13,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.errors import DataFolderError
 from armillary.service.endpoint import endpoint
-from armillary.service.watch import heartbeat as pulse
+from armillary.service.watch import heartbeat
 from armillary.service.watch.rules import Observation
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.device.finding import Finding
@@ -22,9 +22,9 @@ from armillary.wire.device.finding import Finding
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "SWEEP_S", 0.02)
-    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.02)
-    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 1.0)
-    monkeypatch.setattr(pulse, "BEHIND_AFTER_S", 1)
+    monkeypatch.setattr(heartbeat, "CHECK_EVERY_S", 0.02)
+    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 1.0)
+    monkeypatch.setattr(heartbeat, "BEHIND_AFTER_S", 1)
 
 
 @pytest.fixture
@@ -76,33 +76,33 @@ def test_an_alarm_that_could_not_be_recorded_is_raised_again(host: ServiceHost) 
             raise DataFolderError("the disk is full", remedy="Make room.")
         raised.append(seen)
 
-    beat = [pulse.Pulse(0.0, 0)]
-    watch = pulse.VerifierWatch(host.service.context, lambda: beat[0], observe, monotonic=lambda: 60.0)
+    beat = [heartbeat.Liveness(0.0, 0)]
+    monitor = heartbeat.VerifierMonitor(host.service.context, lambda: beat[0], observe, monotonic=lambda: 60.0)
     for _ in range(2):
         with pytest.raises(DataFolderError):
-            watch.feel()
-    assert (watch.state, raised) == ("stopped", [])
+            monitor.check()
+    assert (monitor.state, raised) == ("stopped", [])
     is_full[0] = False
-    watch.feel()
-    watch.feel()
+    monitor.check()
+    monitor.check()
     assert [one.severity for one in raised] == ["critical"]  # once
-    beat[0] = pulse.Pulse(60.0, 0)
-    watch.feel()
-    assert (watch.state, len(raised)) == ("ok", 1)
+    beat[0] = heartbeat.Liveness(60.0, 0)
+    monitor.check()
+    assert (monitor.state, len(raised)) == ("ok", 1)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_watch_that_broke_says_nothing_good(host: ServiceHost) -> None:
-    def broken() -> pulse.Pulse:
+    def broken() -> heartbeat.Liveness:
         raise RuntimeError("a bug")
 
-    watch = pulse.VerifierWatch(host.service.context, broken, lambda _: None)
-    watch.start()
-    wait_until(lambda: watch.state == "stopped", "the state of a watch that has ended")
+    monitor = heartbeat.VerifierMonitor(host.service.context, broken, lambda _: None)
+    monitor.start()
+    wait_until(lambda: monitor.state == "stopped", "the state of a watch that has ended")
 
 
-def test_mutation_of_the_pulse(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "judge", lambda *_: ("ok", 0))
+def test_mutation_of_the_heartbeat(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "judge", lambda *_: ("ok", 0))
     go_on = stand_still(host)
     time.sleep(2.0)  # twice as long as the alarm takes
     assert alarms(host) == ()
@@ -146,7 +146,7 @@ def test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is
         host.service.watch.run_once()
         assert alarms(host) == ()
         assert host.service.watch.list(kind="device-silent").items == ()
-        host.service.serving.heartbeat._note = lambda *_: None  # type: ignore[union-attr,method-assign] # kill -9 writes nothing
+        host.service.serving.monitor._note = lambda *_: None  # type: ignore[union-attr,method-assign] # kill -9 writes nothing
     offset[0] = 2 * day
     with start() as host:
         (alarm,) = alarms(host)
@@ -159,11 +159,11 @@ def test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is
         assert silent.device_ids == (device.device_id,)
 
 
-def test_the_pulse_is_judged_by_its_age_and_by_what_waits() -> None:
-    assert pulse.judge(pulse.Pulse(100.0, 0), 101.0) == ("ok", 0)
-    assert pulse.judge(pulse.Pulse(100.0, 4), 101.0) == ("ok", 0)
-    assert pulse.judge(pulse.Pulse(100.0, 5), 101.0) == ("behind", 5)
-    assert pulse.judge(pulse.Pulse(100.0, 9), 110.0) == ("stopped", 10)
+def test_the_heartbeat_is_judged_by_its_age_and_by_what_waits() -> None:
+    assert heartbeat.judge(heartbeat.Liveness(100.0, 0), 101.0) == ("ok", 0)
+    assert heartbeat.judge(heartbeat.Liveness(100.0, 4), 101.0) == ("ok", 0)
+    assert heartbeat.judge(heartbeat.Liveness(100.0, 5), 101.0) == ("behind", 5)
+    assert heartbeat.judge(heartbeat.Liveness(100.0, 9), 110.0) == ("stopped", 10)
 
 
 def test_a_certificate_that_ends_without_a_successor_is_a_finding(tmp_path: Path) -> None:

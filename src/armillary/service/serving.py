@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.address import DeviceAddress
 from armillary.service.endpoint.device_server import DeviceServer, ServingParts
-from armillary.service.watch.heartbeat import VerifierWatch
+from armillary.service.watch.heartbeat import VerifierMonitor
 from armillary.service.watch.rules import Observation
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class DeviceServing:
     Attributes:
         server: What serves devices in this process; None before the start, and where device workers do.
         workers: The device workers, where there are any.
-        heartbeat: The thread that watches; None before the start.
+        monitor: The thread that detects a stopped verifier; None before the start.
     """
 
     def __init__(self, parts: ServingParts, observe: Callable[[Observation], object], address: DeviceAddress) -> None:
@@ -37,7 +37,7 @@ class DeviceServing:
         self._address = address
         self.server: DeviceServer | None = None
         self.workers: DeviceWorkers | None = None
-        self.heartbeat: VerifierWatch | None = None
+        self.monitor: VerifierMonitor | None = None
 
     @property
     def front(self) -> DeviceServer | DeviceWorkers | None:
@@ -57,8 +57,8 @@ class DeviceServing:
         settings = self._parts.context.settings
         front = self._make_workers(hub) if settings.device_worker_count else self._make_server(hub)
         self._address.port = await front.start(settings.host, settings.device_port)
-        self.heartbeat = VerifierWatch(self._parts.context, lambda: front.pulse, self._observe)
-        return await asyncio.to_thread(self.heartbeat.start)
+        self.monitor = VerifierMonitor(self._parts.context, lambda: front.liveness, self._observe)
+        return await asyncio.to_thread(self.monitor.start)
 
     def _make_server(self, hub: tuple[str, int]) -> DeviceServer:
         parts = self._parts
@@ -68,7 +68,7 @@ class DeviceServing:
         return server
 
     def _make_workers(self, hub: tuple[str, int]) -> DeviceWorkers:
-        """Processes of their own, which are told of every change before the call that made it ends."""
+        """Processes of their own: the call that makes a change returns when all of them know of it."""
         from armillary.service.workers.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
         from armillary.wire.device.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
 
@@ -93,14 +93,14 @@ class DeviceServing:
 
     async def close(self) -> None:
         """End the watching, then let nobody in and finish what is being recorded."""
-        if self.heartbeat is not None:
-            await asyncio.to_thread(self.heartbeat.close)
+        if self.monitor is not None:
+            await asyncio.to_thread(self.monitor.close)
         if self.front is not None:
             await self.front.close()
 
     def health(self) -> dict[str, dict[str, object]]:
         """How it is doing, for ``/healthz``."""
-        front, state = self.front, "not started" if self.heartbeat is None else self.heartbeat.state
+        front, state = self.front, "not started" if self.monitor is None else self.monitor.state
         return {
             "device_endpoint": {
                 "ok": front is not None and front.is_whole,

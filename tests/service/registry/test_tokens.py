@@ -53,23 +53,23 @@ def test_tokens_are_refused_when_unknown_expired_or_revoked(host: ServiceHost, c
 def test_a_token_is_remembered_from_its_first_use_until_it_is_revoked_or_over(host: ServiceHost, clock: Any) -> None:
     tokens = host.service.tokens
     made, other = (tokens.create(each, "Reader", actor="t", expires_at=int(clock.now) + 100) for each in ("a", "b"))
-    assert tokens.remembered(made.secret) is None
+    assert tokens.cached(made.secret) is None
     for each in (made, other):
         tokens.authenticate(each.secret)
-        found = tokens.remembered(each.secret)
+        found = tokens.cached(each.secret)
         assert found is not None
         assert found.token_id == each.token.token_id
-    tokens._remembered.clear()  # the service was begun anew, within the minute in which its use is noted
+    tokens._cached.clear()  # the service was begun anew, within the minute in which its use is noted
     tokens.authenticate(made.secret)
-    assert tokens.remembered(made.secret) is not None
+    assert tokens.cached(made.secret) is not None
     tokens.authenticate(other.secret)
     tokens.revoke(other.token.token_id, actor="t")
-    assert tokens.remembered(other.secret) is None
+    assert tokens.cached(other.secret) is None
     clock.now += 101
-    assert tokens.remembered(made.secret) is None
+    assert tokens.cached(made.secret) is None
 
 
-def test_a_token_that_is_revoked_while_it_is_used_is_not_remembered(
+def test_a_token_that_is_revoked_while_it_is_used_is_not_cached(
     host: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = host.service.tokens

@@ -159,7 +159,9 @@ def test_one_device_opens_so_many_findings_and_the_rest_is_counted(host: Service
     watch, most, told = host.service.watch, watch_module.MAX_FINDINGS_OF_DEVICE, 0
 
     def blocked(device: str, number: int) -> Observation:
-        return replace(SEEN, kind="connection-blocked", key=(str(number),), device_ids=(device,), told_by=device, at=0)
+        return replace(
+            SEEN, kind="connection-blocked", key=(str(number),), device_ids=(device,), reported_by=device, at=0
+        )
 
     for number in range(most + 9):
         watch.observe(blocked("loud", number))

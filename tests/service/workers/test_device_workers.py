@@ -27,7 +27,7 @@ from armillary.errors import (
     PortInUseError,
     ServiceUnreachableError,
 )
-from armillary.service.watch import heartbeat as pulse
+from armillary.service.watch import heartbeat
 from armillary.service.workers import device_workers, process as worker_process
 from armillary.service.workers.device_worker import settings_from_text, settings_to_text
 from armillary.service.workers.process import WorkerProcess
@@ -180,8 +180,8 @@ def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
 def test_a_worker_that_stands_still_raises_the_alarm_and_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.05)
-    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 2.5)
+    monkeypatch.setattr(heartbeat, "CHECK_EVERY_S", 0.05)
+    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 2.5)
     monkeypatch.setattr(device_workers, "SILENT_S", 6.0)
     with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
         wait_until(lambda: host.service.health()["ok"], "both workers")
@@ -197,8 +197,8 @@ def test_a_worker_that_stands_still_raises_the_alarm_and_is_replaced(
 def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.05)
-    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 2.5)
+    monkeypatch.setattr(heartbeat, "CHECK_EVERY_S", 0.05)
+    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 2.5)
     monkeypatch.setattr(worker_process, "BACK_OFF_S", (0.0, 0.1))
     with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
         host.catalog()

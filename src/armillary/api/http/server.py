@@ -119,7 +119,7 @@ class ApiServer:
     def _shown_by(self, header: bytes) -> str:
         """The owner of the valid token in an Authorization header, if the cache has it; else empty."""
         service, secret = getattr(self._app.state, "service", None), secret_of_header(header.decode("latin-1"))
-        token = service.tokens.remembered(secret) if service is not None and secret else None
+        token = service.tokens.cached(secret) if service is not None and secret else None
         return "" if token is None else catalog_of(token) or owner_of(token)
 
     def _shed(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificate authorities: made, renewed, taken over, revoked.
+"""Certificate authorities: their keys, certificates, renewals and revocation lists.
 
 Not here: certificate profiles (``armillary.identity``). Specification: ``docs/concepts/pki.md``, RFC 5280.
 """

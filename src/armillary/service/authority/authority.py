@@ -87,7 +87,7 @@ class Authority:
         self.revocation_lists = RevocationLists(context, self.keys, self.issued, self.catalogs, notices)
 
     def close(self) -> None:
-        """Let go of what keeps the keys."""
+        """Close the key store."""
         self.keys.close()
 
     # -- first start and start ------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Authority:
         self._context.records.write(lambda c: self.issued.record(c, records))
 
     def open(self, makers: Iterable[str]) -> None:
-        """Load what every start needs, make what a new chip maker needs, and renew what ends soon."""
+        """Load keys, make an authority for each new chip maker, and renew what ends soon; at every start."""
         self.os_signer, self.image_signer = self._signer("os-signing"), self._signer("image-signing")
         self.challenge_key = self.keys.secret(*CHALLENGE_SECRET)
         self.silicon.add_makers(makers)
@@ -125,13 +125,13 @@ class Authority:
             _log.error("renewal failed", error=error.message, remedy=error.remedy)
 
     def hub_secret(self) -> bytes:
-        """What seals the symmetric keys of hub devices; made when it is first asked for."""
+        """The secret that encrypts symmetric keys of hub devices; made at the first call."""
         if not self.keys.has_secret(HUB_SECRET[0]):
             self.keys.create_secret(*HUB_SECRET)
         return self.keys.secret(*HUB_SECRET)
 
     def open_to_issue(self) -> None:
-        """Load what it takes to serve devices and make nothing; a device worker calls it, again after each change."""
+        """Load what serving devices takes; device workers call it at their start and after each renewal."""
         self.challenge_key = self.keys.secret(*CHALLENGE_SECRET)
         self.roots.forget_anchors()
         self.catalogs.reread()
@@ -139,7 +139,7 @@ class Authority:
     def renew(self) -> None:
         """Renew what ends soon, from the root to issuing authorities and server certificate; daily and at each start.
 
-        What cannot be renewed hinders nothing else.
+        A failure of one does not stop the others.
 
         Raises:
             HostError: the first thing that could not be renewed; what was active before still is.

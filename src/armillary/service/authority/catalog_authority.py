@@ -60,10 +60,10 @@ class Issuer:
     """What signs the client certificates of a catalog.
 
     Attributes:
-        template: Fast issuing.
+        template: Issues certificates fast.
         chain: DER of the issuing authority, the catalog authority and what is between it and the root.
         not_after: End of the issuing authority, Unix seconds UTC.
-        replaced: Set when a renewal has made another; whoever keeps this one asks again.
+        replaced: Set when a renewal has made another; caches of this one ask again.
     """
 
     template: profile.DeviceCertificateTemplate
@@ -229,7 +229,7 @@ class CatalogAuthorities:
         return made
 
     def renew_due(self, catalog_id: UUID) -> None:
-        """Renew what of a catalog ends soon."""
+        """Renew those authorities of a catalog that end soon."""
         now = self._context.now()
         records = self._context.records.read(
             lambda c: certificate_rows.of_catalog(c, catalog_id, kinds=AUTHORITY_KINDS)
@@ -256,7 +256,7 @@ class CatalogAuthorities:
             self._replace_issuer(catalog_id)
 
     def _replace_issuer(self, catalog_id: UUID) -> None:
-        """Whoever keeps the issuer of a catalog asks again; a reading under way ends first."""
+        """Have caches of a catalog's issuer ask again; waits for a reading that is under way."""
         with self._lock:
             old = self._issuers.pop(catalog_id, None)
         if old is not None:
@@ -327,5 +327,5 @@ class CatalogAuthorities:
 
 
 def _catalog_of(record: CertificateRecord) -> UUID:
-    """The catalog of a record of one."""
+    """The catalog that a record belongs to."""
     return record.catalog_id or UUID(int=0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The certificates that this service issued: recorded before anybody gets one, announced when they sign others."""
+"""The certificates that this service issued: each is recorded before anybody gets it; new authorities are announced."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class IssuedCertificates:
     def as_record(
         self, kind: str, certificate: x509.Certificate, *, catalog_id: UUID | None = None, subject: str | None = None
     ) -> CertificateRecord:
-        """What is recorded of a certificate; ``subject`` is its own where None. Not recorded yet."""
+        """The record of a certificate, for :meth:`record`; ``subject`` is the certificate's own when None."""
         der = certificate.public_bytes(serialization.Encoding.DER)
         return CertificateRecord(
             serial=serial_text(certificate.serial_number),
@@ -95,12 +95,12 @@ class IssuedCertificates:
         self._context.records.write(change)
 
     def announce_renewal(self) -> None:
-        """Call whoever waits for renewals."""
+        """Call ``on_renewed``."""
         for call in self.on_renewed:
             call()
 
     def of_kind(self, kind: str) -> tuple[CertificateRecord, ...]:
-        """Every certificate of a kind, oldest first, whether it lives or not."""
+        """Every certificate of a kind, oldest first, expired ones too."""
         return self._context.records.read(lambda c: certificate_rows.of_kind(c, kind))
 
     def trusted(self) -> tuple[bytes, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which private key is kept where, and the secrets that are no keys.
+"""Private keys and symmetric secrets of the service: which is kept where.
 
 ==========================  ==================================================================================
 keys of                     kept

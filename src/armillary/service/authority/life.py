@@ -81,7 +81,7 @@ def active_of(
 
 
 def check_settled(records: Sequence[CertificateRecord], *, now: int, takeover_s: int = CATALOG_TAKEOVER_S) -> None:
-    """Raise where an operator asks for one more renewal than anybody could follow.
+    """Raise where an operator renews again before relying parties can know of the last renewal.
 
     Args:
         records: The living ones, oldest first.

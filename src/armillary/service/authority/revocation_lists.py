@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Revocation lists for relying parties outside: servers that trust a catalog's authorities and ask nobody here.
+"""Revocation lists for servers outside that trust a catalog's authorities and do not ask this service.
 
 Every authority has a list (nginx and ``openssl verify -crl_check_all`` ask for one at each step of a chain). An issuing
 authority lists the client certificates of revoked and held devices until they have ended; the authorities above list
@@ -44,7 +44,7 @@ class _Known(NamedTuple):
 
 
 class RevocationLists:
-    """Makes and remembers the lists. Thread-safe."""
+    """Makes and caches the lists. Thread-safe."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class RevocationLists:
         return tuple(one.der for one in self._catalogs.living(catalog_id))
 
     def _trusted(self, serial: str, now: int) -> _Known | None:
-        """The list that was looked at last, if it was just now and nothing has changed since."""
+        """The cached list, if it was checked within a minute and nothing has changed since."""
         known = self._known.get(serial.upper())
         if known is None or known.changes != self._changes or not 0 <= now - known.looked_at < TRUSTED_S:
             return None

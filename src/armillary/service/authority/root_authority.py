@@ -38,7 +38,7 @@ class RootAuthorities:
     """Makes, renews and lists roots. Thread-safe.
 
     Attributes:
-        vouchers: What vouches for roots.
+        vouchers: Certificates of new roots by old ones.
     """
 
     def __init__(self, context: Context, keys: KeyStore, issued: IssuedCertificates) -> None:
@@ -69,11 +69,11 @@ class RootAuthorities:
         return message
 
     def forget_anchors(self) -> None:
-        """Read the records for the next message of anchors: another process renewed a root."""
+        """Drop the cached message of anchors: a root was renewed, here or in another process."""
         self._anchors = (0, b"")
 
     def make(self, key_name: str, name: str, serial: int) -> CertificateRecord:
-        """Make a root of a name; the caller records it."""
+        """Make a root with this name and serial, its key under ``key_name``; the caller records it."""
         now = self._context.now()
         root = profile.build_root_authority(
             self._keys.create(key_name, ec.SECP384R1()),

@@ -95,7 +95,7 @@ class ServerCertificate:
 
 
 def server_hosts(settings: Settings) -> list[str]:
-    """Names and addresses that this service answers to: what its certificate is for, each in its one spelling."""
+    """Names and addresses that this service answers to: what its certificate is for, addresses in canonical form."""
     hosts = [settings.public_host, "localhost", "127.0.0.1", "::1"]
     if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         hosts.append(settings.host)
@@ -103,7 +103,7 @@ def server_hosts(settings: Settings) -> list[str]:
 
 
 def _keep(path: Path, certificates: Iterable[bytes]) -> None:
-    """Have a file hold these certificates, DER, as PEM: a file that does already is left alone."""
+    """Write these certificates (DER) to a file as PEM, unless it has them already."""
     pem = b"".join(armour("CERTIFICATE", der) for der in certificates)
     if _content(path) != pem:
         write_file(path, pem, mode=0o644)
@@ -123,7 +123,7 @@ def _hosts_of(certificate: x509.Certificate) -> list[str]:
 
 
 def _spelled(host: str) -> str:
-    """An address in its one spelling, a name as it is."""
+    """An address in canonical form, a name as it is."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

@@ -25,9 +25,9 @@ class Blobs:
 
     @contextlib.contextmanager
     def held(self, digest: bytes) -> Iterator[None]:
-        """Have a blob to oneself: from writing it until a record names it, or from looking for records to removing it.
+        """Lock a blob: from writing it until a record names it, or from looking for records to removing it.
 
-        Who did not would find it gone under the new record, or remove it from there.
+        Without the lock one caller could remove a blob that another has just recorded.
         """
         with self._lock:
             self._users[digest] += 1
@@ -42,7 +42,7 @@ class Blobs:
                     del self._users[digest], self._locks[digest]
 
     def remove_partial(self) -> None:
-        """Delete what writes that were cut off left behind; only before anything is written."""
+        """Delete the leftovers of interrupted writes; call it before anything is written."""
         for partial in self._folder.glob(f"*/*{PARTIAL_SUFFIX}"):
             partial.unlink()
 
@@ -80,5 +80,5 @@ class Blobs:
         return content
 
     def remove(self, digest: bytes) -> None:
-        """Delete a blob nobody refers to any more; hold it since that was looked up."""
+        """Delete a blob that no record names; the caller has held it since before looking for records."""
         self.path(digest).unlink(missing_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has to know at once when something changed. Called in the thread that made the change, after the commit."""
+"""Callbacks for changes that others have to know of at once, called in the thread of the change after its commit."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Notices:
         on_groups: What devices are offered has to be worked out again.
         on_news: Devices reported something for the watch and the planner.
 
-    Those of device workers return when every worker has done what the notice is about, so nothing else may be told
-    from the thread that hears workers.
+    Those of device workers return only when every worker has reacted; so the thread that reads workers' answers must
+    not send a notice: it would wait for itself.
     """
 
     def __init__(self) -> None:
@@ -32,12 +32,12 @@ class Notices:
         self.on_news: list[Callable[[], None]] = []
 
     def device_changed(self, device_id: str) -> None:
-        """Owner, group or state of a device changed: whoever remembers it reads it again."""
+        """Owner, group or state of a device changed: caches of it are read again."""
         for call in self.on_device:
             call(device_id)
 
     def device_revoked(self, device_id: str) -> None:
-        """A device was revoked: it is forgotten first, then its open connections are closed."""
+        """A device was revoked: caches of it are read again, then its connections are closed."""
         self.device_changed(device_id)
         for call in (*self.on_revoked, *self.on_cut):
             call(device_id)
@@ -59,7 +59,7 @@ class Notices:
             call()
 
     def owner_changed(self, device_id: str) -> None:
-        """A device has another owner: it is forgotten, and what it opened under the old one is closed."""
+        """A device has another owner: what it opened under the old one is closed."""
         self.device_revoked(device_id)
 
     def groups_changed(self) -> None:
@@ -72,6 +72,6 @@ class Notices:
         self.hub_trust_changed()
 
     def news(self) -> None:
-        """Devices told something that the watch and the planner should look at soon."""
+        """Devices reported something that the watch and the planner should look at soon."""
         for call in self.on_news:
             call()

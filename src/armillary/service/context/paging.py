@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits and cursors of lists: a page costs the same wherever it lies, and nobody can ask for everything at once."""
+"""Limits and cursors of lists."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.verifier.verifier import Accepted, Verifier
 
-# Check-ins waiting for the disk; beyond, devices are told to come back: the queue would only grow older.
+# Check-ins waiting for the disk; beyond, devices are asked to come back: the queue would only grow older.
 MAX_WAITING: Final = 5_000
 BUSY_RETRY_S: Final = 5
 # Check-ins are gathered this long and committed together. A commit costs 170 us and two disk writes, a check-in in it

@@ -19,7 +19,7 @@ from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.releases import Releases
 from armillary.service.verifier.verifier import Verifier
-from armillary.service.watch.heartbeat import Pulse
+from armillary.service.watch.heartbeat import Liveness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +100,9 @@ class DeviceServer:
                 self._tls.load_verify_locations(cadata=der)
 
     @property
-    def pulse(self) -> Pulse:
+    def liveness(self) -> Liveness:
         """What the endpoint noted last."""
-        return self.endpoint.pulse
+        return self.endpoint.liveness
 
     @property
     def connections(self) -> int:

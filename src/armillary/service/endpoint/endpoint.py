@@ -43,7 +43,7 @@ from armillary.service.updates.offers import Offers
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.peers import Peers
 from armillary.service.verifier.verifier import Verifier
-from armillary.service.watch.heartbeat import Pulse
+from armillary.service.watch.heartbeat import Liveness
 
 # Slow and idle connections are looked for this often.
 SWEEP_S: Final = 1.0
@@ -103,7 +103,7 @@ class DeviceEndpoint:
         self.peers = Peers()
         self.monotonic = time.monotonic
         self.counts: Counter[str] = Counter()
-        self.pulse = Pulse(self.monotonic(), 0)
+        self.liveness = Liveness(self.monotonic(), 0)
         self._records = records
         self._verifier = verifier
         self._notices = notices
@@ -214,7 +214,7 @@ class DeviceEndpoint:
                 connection.abort()
         self._flush_refusals()
         self._check_ins.log_unrecorded()
-        self.pulse = Pulse(now, self._check_ins.oldest_wait_s(self._now()))
+        self.liveness = Liveness(now, self._check_ins.oldest_wait_s(self._now()))
         if self._loop is not None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 

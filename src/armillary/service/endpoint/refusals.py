@@ -20,7 +20,7 @@ from armillary.errors import ArmillaryError, RateLimitedError, ReplayedProofErro
 MAX_PENDING: Final = 2000
 MAX_MESSAGE_LENGTH: Final = 500
 
-# How a replayed proof is recorded; the device is told the plain ``device.challenge``.
+# How a replayed proof is recorded; the device gets the plain ``device.challenge``.
 REPLAYED: Final = "device.challenge.replayed"
 
 

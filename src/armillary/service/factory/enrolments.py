@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enrolment without a factory: who holds a token may enrol a device of his own, into the group the token names.
+"""Enrolment without a factory: the holder of a token may enrol a device, into the device group that the token names.
 
 A token is good for a number of devices and until a time, for one device group and, if it says so, one chip. Its secret
 is ``arme_`` and 256 random bits, shown once; only the SHA-256 is stored. What it allows is decided inside the
@@ -57,7 +57,7 @@ TIER: Final = "software"
 
 @dataclass(frozen=True, slots=True)
 class NewEnrolmentToken:
-    """A token at the only moment its secret is known."""
+    """A new token with its secret, which is shown this once."""
 
     token: EnrolmentToken
     secret: str = field(repr=False)
@@ -217,7 +217,7 @@ class _TokenAdmission:
     token: EnrolmentToken
 
     def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
-        """Refuse what no use may be spent on."""
+        """Refuse devices that the token may not be used for; see the module's table."""
         token = _valid(enrolment_rows.by_id(connection, self.token.token_id), self.context.now())
         if known is not None and known.catalog_id is not None:
             if known.catalog_id != token.catalog_id:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manufacture: a device hands in its identity key, proven by a certificate request, and gets all it will ever trust.
+"""Manufacture: a device proves its identity key with a certificate request and gets its certificates and first OS.
 
 The device id is the key, so nothing in the request but its key and its signature is looked at: names and extensions
 that it asks for are ignored.
@@ -38,7 +38,7 @@ TPM_TIER = "tpm"
 
 @dataclass(frozen=True, slots=True)
 class ProvenTpm:
-    """What ``tpm_enrolment.py`` has seen proven of a TPM; nothing else may make one.
+    """A TPM that ``tpm_enrolment.py`` has verified; nothing else may make one.
 
     Attributes:
         identity_key: X || Y of the key that lives in it, 64 bytes.
@@ -56,13 +56,13 @@ class ProvenTpm:
 
 
 class Admission(Protocol):
-    """What else decides about a device, inside the transaction that records it: see ``enrolments.py``."""
+    """A further check of a device inside the transaction that records it; ``enrolments.py`` has one."""
 
     def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
         """Raise if the device may not be enrolled; ``known`` is None for a new one."""
 
     def settle(self, connection: Connection, device_id: str, number: int) -> Mapping[str, str]:
-        """Do what belongs to the enrolment of the recorded device; raise to undo all. Returns words for the audit."""
+        """Complete the enrolment of the recorded device; raise to undo all. Returns details for the audit line."""
 
 
 class Factory:
@@ -98,7 +98,7 @@ class Factory:
             chip: Chip profile.
             actor: For the audit log.
             trust_tier: What the factory knows the root of trust to be; never the device's own word.
-            admission: What else decides, in the same transaction.
+            admission: A further check, in the same transaction.
             manufacturing_state: Azure Sphere's name of the state a new device is in. ``Blank`` checks in only after
                 its state was moved forward.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device gets at manufacture: all it will ever trust."""
+"""What a device gets at manufacture: its certificate, what it trusts, and its first OS."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates of hub devices and enrolment groups: read, remembered by thumbprint, and trusted by TLS of the hub."""
+"""Certificates of hub devices and enrolment groups: read, found by thumbprint, and trusted by TLS of the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME
 
 
 def load_certificate(pem: str) -> x509.Certificate:
-    """A certificate that somebody gave as PEM.
+    """Parse a certificate given as PEM.
 
     Raises:
         InvalidArgumentError: not one.
@@ -40,7 +40,7 @@ def load_certificate(pem: str) -> x509.Certificate:
 
 
 def claim_names(connection: Connection, owner: str, *ders: bytes | None) -> None:
-    """Have TLS trust these certificates of an identity or enrolment, where that shuts nobody else out.
+    """Record that TLS is to trust these certificates of an identity or enrolment, unless that locks out others.
 
     OpenSSL finds the issuer of a certificate by its name and tries one only: a second authority of the same name, ours
     or another catalog's, would turn away everybody whom the first one let in.

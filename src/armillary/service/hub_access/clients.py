@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who a client of the hub is: every question is asked here, whatever TLS asked before.
+"""Authenticates clients of the hub; every check is made here, whatever TLS has checked before.
 
-A certificate of ours (device that attests) is asked what ``peer.py`` asks, and opens the device's own identity and
-its registered modules. Everybody else is a hub device: (1) registered, and so is its device where it is a module.
+A certificate of ours (of a device that attests) is checked by ``peer.py``, and opens the device's own identity and its
+registered modules. Any other client is a hub device: (1) registered, and so is its device where it is a module.
 (2) Both are enabled. (3) The catalog admits what it shows. (4) It shows it: the certificate on record, one that its
 group's authority signed for its name, or a shared access signature by one of its keys for itself that is not over.
 """
@@ -41,7 +41,7 @@ _REMEDY = "Look at it: armillary hub-device show."
 
 
 class HubClients:
-    """Answers the hub."""
+    """Authenticates hub devices, modules and devices that attest."""
 
     def __init__(self, context: Context, peers: HubPeers, identities: HubIdentities) -> None:
         self._context = context

@@ -30,7 +30,7 @@ from armillary.wire.hub.credentials import UNATTESTED
 
 Fields = Mapping[str, str | bool | int | float | None]
 
-# Lines of the audit log that say what befell a device: not what operators sent to it.
+# Lines of the audit log that are events in the life of a device: not what operators sent to it.
 EVENTS = (
     "device.manufacture", "device.manufacturing-state", "device.claim", "device.move", "device.revoke",
     "device.restore", "device.release", "device.decommission", "device.reprovision", "device.transfer-in",
@@ -40,7 +40,7 @@ EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class DeviceEvent:
-    """Something that befell a device; ``number`` rises."""
+    """An event in the life of a device, from the audit log; ``number`` rises."""
 
     number: int
     at_ms: int
@@ -49,7 +49,7 @@ class DeviceEvent:
 
 
 class HubDirectory:
-    """Answers the hub; a device that nobody owns has the catalog None."""
+    """Finds devices for the hub; a device that nobody owns has the catalog None."""
 
     def __init__(self, context: Context, names: DeviceNames) -> None:
         self._context = context
@@ -117,7 +117,7 @@ class HubDirectory:
         return self._context.records.read(query)
 
     def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
-        """What befell devices, with higher numbers than ``after``, in order."""
+        """Events with higher numbers than ``after``, in order."""
         found = self._context.records.read(
             lambda c: audit_rows.some_after(c, after, operations=EVENTS, limit=bounded(limit))
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an enrolment of hub devices is made of, and whether it makes sense (``enrolments.py`` keeps it)."""
+"""The form of a new enrolment of hub devices, and its validation (``enrolments.py`` stores enrolments)."""
 
 from __future__ import annotations
 

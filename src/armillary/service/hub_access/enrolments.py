@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enrolments of hub devices, and their registration: which device may make itself known, and as what.
+"""Enrolments of hub devices, and registration by them: which device may register itself, and as what.
 
 =================  ==================================================  ================================================
 enrolment          the device shows                                    becomes a hub device that shows
@@ -69,7 +69,7 @@ class Applicant:
 
 
 class HubEnrolments:
-    """Keeps enrolments and registers devices by them."""
+    """Stores enrolments and registers devices by them: the registration authority of the hub's provisioning service."""
 
     def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context
@@ -147,7 +147,7 @@ class HubEnrolments:
         return self._context.records.read(query)
 
     def verify(self, catalog: str, enrolment_id: UUID, proof: str, *, actor: str) -> HubEnrolment:
-        """Take the proof that a group's authority is in the hands of whoever named it.
+        """Verify that whoever named a group's authority possesses its key.
 
         Args:
             catalog: Its name.
@@ -200,7 +200,7 @@ class HubEnrolments:
         return made
 
     def set_enabled(self, catalog: str, enrolment_id: UUID, *, enabled: bool, actor: str) -> HubEnrolment:
-        """Let devices register by it, or not; a disabled group's certificates open the hub no more.
+        """Let devices register by it, or not; a disabled group's devices can no longer connect.
 
         Raises:
             NotFoundError: no such catalog, or it has no such enrolment.
@@ -217,7 +217,7 @@ class HubEnrolments:
         return made
 
     def remove(self, catalog: str, enrolment_id: UUID, *, actor: str) -> HubEnrolment:
-        """Delete an enrolment. Its devices stay; those of a group with an authority are let in no more.
+        """Delete an enrolment. Its devices stay; those of a group with an authority can no longer connect.
 
         Raises:
             NotFoundError: no such catalog, or it has no such enrolment.
@@ -426,7 +426,7 @@ class HubEnrolments:
         return found
 
     def _close_members(self, found: HubEnrolment, *, gone: bool) -> None:
-        """Connections that stood on a group's authority end with it."""
+        """Close the connections of devices that a group's authority certified."""
         if gone and found.is_group and found.attestation == "x509":
             members = self._context.records.read(
                 lambda c: hub_rows.registrations(c, found.enrolment_id, limit=MAX_DEVICES)
@@ -442,7 +442,7 @@ def _may_register(before: HubIdentity) -> bool:
 
 
 def scope_of(catalog_id: UUID) -> str:
-    """The id scope of a catalog: what its devices know of it."""
+    """The id scope of a catalog, which its devices are configured with."""
     return f"0ne{catalog_id.hex[:12].upper()}"
 
 

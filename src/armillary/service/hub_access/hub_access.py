@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything about who comes into the hub, and what the hub and the application platform ask of the service."""
+"""Who may use the hub, and what the hub and the application platform ask of the service."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ MAX_REASON_CHARS: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Symmetric keys in the clear, on their way to whoever may see them this once."""
+    """Symmetric keys in the clear, to be shown this once."""
 
     primary: bytes = field(repr=False)
     secondary: bytes = field(repr=False)
@@ -52,7 +52,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityForm:
-    """How an identity shall be.
+    """How an identity is to be.
 
     Attributes:
         authentication: What it shows.
@@ -75,7 +75,7 @@ class IdentityForm:
 
 
 class HubIdentities:
-    """Keeps them."""
+    """Stores hub devices and modules, and what catalogs admit."""
 
     def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
         self._context = context
@@ -407,7 +407,7 @@ def admits(admission: Admission, found: HubIdentity) -> bool:
 
 
 def _shows(found: HubIdentity) -> tuple[object, ...]:
-    """All of an identity that opens the hub."""
+    """Everything of an identity that authenticates it."""
     keys = found.primary_key, found.secondary_key
     certificates = found.primary_thumbprint, found.secondary_thumbprint
     return (found.authentication, keys, certificates, found.primary_certificate, found.secondary_certificate)
@@ -461,7 +461,7 @@ def _purpose(identity: str, which: str) -> str:
 
 
 def taken(identity: str) -> ConflictError:
-    """The answer where an id is to be given that a device has, whoever it is.
+    """The error for an id that a device has already.
 
     Ids of hub devices are of the whole service: clients name their device by its id alone. So who asks for one that
     another catalog has learns that it is taken, and neither by whom nor for what.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which device a client certificate lets into the hub: every question is asked here, whatever TLS asked before.
+"""Authenticates devices that attest at the hub; every check is made here, whatever TLS has checked before.
 
 (1) A device client certificate, valid now.  (2) Signed by an issuing authority of the catalog that owns the device.
 (3) Purpose "client": an update certificate opens nothing.  (4) The device is known, claimed, not revoked, not held.
@@ -33,7 +33,7 @@ from armillary.wire.hub.credentials import HubPeer
 
 
 class HubPeers:
-    """Answers the hub."""
+    """Authenticates client certificates."""
 
     def __init__(self, context: Context, authority: Authority) -> None:
         self._context = context

@@ -47,7 +47,7 @@ _LIST: Final = "List them: armillary hub-service-key list."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevealingToken(Token):
-    """What a signature by a key that reveals keys stands for."""
+    """The token of a request that a key with ``reveals_keys`` has signed."""
 
 
 class HubServiceKeys:
@@ -159,7 +159,7 @@ class HubServiceKeys:
         raise UnauthenticatedError("the shared access signature is not valid")
 
     def _check_whole(self, resource: str) -> None:
-        """Raise unless a signature is for all of this hub: it opens no more, and nowhere else, than was signed for.
+        """Raise unless a signature is for the whole of this hub; one for a part or another host is refused.
 
         Raises:
             UnauthenticatedError: it is for a part of a hub, or for another host.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates that jobs of the hub ask for: devices are moved between device groups, and it is known what they run.
+"""Updates by jobs: devices are moved between device groups, and how far each has got is read from its reports.
 
 A device has its group's deployment when its last check-in said that it runs exactly these images, none on trial and
 none failed. It has failed when it reported of one of these images, after it was moved, that it was taken back or could
@@ -34,7 +34,7 @@ TAKES_UPDATES = "UpdateAll"
 
 
 class HubUpdates:
-    """Answers the hub; from any thread.
+    """Moves devices for jobs; from any thread.
 
     Args:
         context: The service's.

@@ -15,7 +15,7 @@ from armillary.service.registry.names import catalog_or_raise
 
 
 class DeviceHistory:
-    """Pages of what is kept of devices."""
+    """Pages of it, newest first."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

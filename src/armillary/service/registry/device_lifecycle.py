@@ -28,7 +28,7 @@ MAX_RETURN_S: Final = 30 * 86400  # a device on its way through a repair shop
 
 
 class DeviceLifecycle:
-    """Who may come in, and how far a device is in its life."""
+    """Operations on the state of a device."""
 
     def __init__(self, context: Context, devices: Devices, notices: Notices) -> None:
         self._context = context

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people call devices of both kinds: given, looked up, and found by name, id or the first digits of an id."""
+"""Names of devices of both kinds: given, shown, and found by name, id or the first digits of an id."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ class DeviceNames:
         self._devices = devices
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What devices are called, those of them that are known here."""
+        """Names by device id, of those devices that are known here."""
         return {each.device_id: each.name for each in self.described(device_ids)}
 
     def described(self, device_ids: Sequence[str]) -> list[NamedDevice]:
-        """Those of some devices that are known here."""
+        """Those of these devices that are known here, with their names."""
         if not device_ids:
             return []
         return self._context.records.read(lambda c: self._described(c, tuple(dict.fromkeys(device_ids))))
 
     def rename(self, device_id: str, name: str, *, actor: str) -> NamedDevice:
-        """Call a device by another name; ``""`` takes its name away.
+        """Rename a device; ``""`` takes its name away.
 
         Raises:
             NotFoundError: no such device.
@@ -79,7 +79,7 @@ class DeviceNames:
         return self.rename_all({device_id: name}, actor=actor)[0]
 
     def rename_all(self, names: Mapping[str, str], *, actor: str) -> list[NamedDevice]:
-        """Call devices by other names, all of them or none; an audit line for each that changes. Raises as above."""
+        """Rename devices, all of them or none, with an audit line for each that changes. Raises as above."""
         wanted = {canonical_device_id(each): check_name(name) for each, name in names.items()}
         owners = {each: self.owner_of(each) for each in wanted}
 
@@ -98,9 +98,9 @@ class DeviceNames:
     def meant(self, text: str, *, catalog: str | None) -> list[NamedDevice]:
         """The devices that a person may mean by a name, an id, or the first digits of one; at most ``MAX_MEANT``.
 
-        An id is that device and no other. Else those called so, whatever the case, be it that somebody named them or
-        that nobody did (``Cable 81f29fac``); else, from four digits on, those whose ids begin so. One device means it
-        is this one.
+        An id means that device. Else the text is compared with names, whatever the case, those that somebody gave and
+        those that lists show for unnamed devices (``Cable 81f29fac``); else, from four digits on, with the first digits
+        of ids. A result of one device is unambiguous.
 
         Args:
             text: What was written.
@@ -145,7 +145,7 @@ class DeviceNames:
         return found.catalog_id
 
     def _called_by_default(self, connection: Connection, text: str, catalog: str | None) -> list[NamedDevice]:
-        """Devices that nobody named, of the name that they are shown by."""
+        """Unnamed devices that lists show by this name."""
         digits = default_name_digits(text)
         if digits is None:
             return []
@@ -153,7 +153,7 @@ class DeviceNames:
         return [each for each in found if not each.is_named and key_of(each.name) == key_of(text)]
 
     def _beginning(self, connection: Connection, digits: str, catalog: str | None) -> list[NamedDevice]:
-        """Devices that attest whose ids begin so."""
+        """Devices that attest whose ids begin with these digits."""
         chosen = DeviceFilter(catalog=catalog, device_id_prefix=digits)
         page = device_lists.page(connection, chosen, limit=MAX_MEANT, after=None, **self._time())
         return [_of_device(each) for each in page.items]

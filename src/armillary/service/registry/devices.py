@@ -181,7 +181,7 @@ class Devices:
         return self._context.records.write(change)
 
     def summary(self, catalog: str | None = None) -> FleetSummary:
-        """The fleet in numbers; of a very large one as it was a while ago (``service/context/answer_cache.py``)."""
+        """The fleet in numbers; cached for a while where counting is slow (``service/context/answer_cache.py``)."""
         context = self._context
         records = context.records
         owner = None if catalog is None else records.read(lambda c: catalog_or_raise(c, catalog).catalog_id)
@@ -218,7 +218,7 @@ class Devices:
         return found
 
     def _claimable(self, connection: Connection, owner: Catalog, device_id: str) -> Device:
-        """A device of nobody, or of the catalog itself; that another one has it is that owner's business."""
+        """A device of nobody or of the catalog itself; another catalog's counts as absent."""
         found = device_rows.enrolled(connection, device_id.lower())
         if found is None or found.catalog_id not in (None, owner.catalog_id):
             raise NotFoundError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names in the registry: Azure Sphere's rules for them, and finding what they stand for."""
+"""Names in the registry: Azure Sphere's rules for them, and look-ups by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_TAGS: Final = 50  # Azure's limit
 
 
 def no_such_device(device_id: str) -> NotFoundError:
-    """The answer about a device that is not there, and to who speaks for one catalog about another one's device."""
+    """The error for a device that does not exist, or is another catalog's than the caller's."""
     return NotFoundError(
         f"device {device_id[:20]!r}... was never manufactured here",
         remedy="Check the 128 digits, or make it: armillary device create.",
@@ -35,7 +35,7 @@ def no_such_device(device_id: str) -> NotFoundError:
 
 
 def no_such_identity(identity: str) -> NotFoundError:
-    """The answer about a hub device or module that is not there, or is another catalog's."""
+    """The error for a hub device or module that does not exist, or is another catalog's."""
     kind = "module" if "/" in identity else "hub device"
     return NotFoundError(
         f"{kind} {device_of(identity) if kind == 'hub device' else identity!r:.80} does not exist",
@@ -57,7 +57,7 @@ def no_device(text: str) -> NotFoundError:
 
 
 def absent_device(device_id: str) -> NotFoundError:
-    """What is said of a device of either kind that is not there, and of another catalog's to who is not its owner."""
+    """The error for a device of either kind that does not exist, or is another catalog's than the caller's."""
     return no_such_device(device_id.lower()) if is_attested_id(device_id) else no_device(device_id)
 
 
@@ -116,7 +116,7 @@ def check_name(noun: str, name: str, pattern: re.Pattern[str], rule: str) -> Non
 
 
 def check_description(text: str) -> None:
-    """Raise unless a description is short enough and can be seen.
+    """Raise unless a description is short enough and of visible characters.
 
     Raises:
         InvalidArgumentError: it is not.
@@ -143,7 +143,7 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def refuse_hidden(name: str) -> None:
-    """Raise for what belongs to the catalog itself.
+    """Raise for a product or group that the catalog itself made.
 
     Raises:
         ConflictError: the name starts with a dot.

@@ -48,8 +48,8 @@ SERVICE_ACTORS = frozenset(("authority", "host", "planner", "schedule", "service
 
 # last_used_at is written at most this often per token: a read must not cost a disk write each time.
 USE_NOTED_EVERY_S = 60
-# Tokens remembered between requests; a revoked one is forgotten at once.
-MAX_REMEMBERED = 1024
+# Tokens cached between requests; a revoked one is dropped at once.
+MAX_CACHED = 1024
 
 _RANK = {role: rank for rank, role in enumerate(reversed(ROLES))}  # Reader 0, Contributor 1, Administrator 2
 
@@ -60,8 +60,8 @@ class Tokens:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._remembered: dict[bytes, Token] = {}
-        self._revocations = 0  # what was read before one is not remembered after it
+        self._cached: dict[bytes, Token] = {}
+        self._revocations = 0  # what was read before one is not cached after it
 
     def create(
         self,
@@ -177,7 +177,7 @@ class Tokens:
         token = self._context.records.write(change)
         with self._lock:
             self._revocations += 1
-            self._remembered.clear()
+            self._cached.clear()
         return token
 
     def authenticate(self, secret: str, *, takes_restricted: bool = False) -> Token:
@@ -193,7 +193,7 @@ class Tokens:
         now = self._context.now()
         digest = _hash(secret)
         with self._lock:
-            token, revocations = self._remembered.get(digest), self._revocations
+            token, revocations = self._cached.get(digest), self._revocations
         if token is None:
             token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
         if token is None or not _is_valid(token, now) or (token.catalog_id is not None and not takes_restricted):
@@ -202,20 +202,20 @@ class Tokens:
         if is_noted:
             token = self._note_use(token.token_id, now)
         with self._lock:
-            if is_noted or digest not in self._remembered:
-                if len(self._remembered) >= MAX_REMEMBERED:
-                    self._remembered.clear()
+            if is_noted or digest not in self._cached:
+                if len(self._cached) >= MAX_CACHED:
+                    self._cached.clear()
                 if revocations == self._revocations:
-                    self._remembered[digest] = token
+                    self._cached[digest] = token
         return token
 
-    def remembered(self, secret: str) -> Token | None:
+    def cached(self, secret: str) -> Token | None:
         """The valid token of a secret that was shown before, without asking the records; None says nothing about it.
 
-        It lets nobody in: :meth:`authenticate` does. It tells a caller that is waited for from a stranger.
+        It authenticates nobody: :meth:`authenticate` does. It only tells known callers from strangers.
         """
         with self._lock:
-            token = self._remembered.get(_hash(secret))
+            token = self._cached.get(_hash(secret))
         return token if token is not None and _is_valid(token, self._context.now()) else None
 
     def require(self, token: Token, role: str) -> None:

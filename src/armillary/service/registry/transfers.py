@@ -2,7 +2,7 @@
 """Transfer of devices between catalogs: the owner offers, the other accepts, one transaction moves the device.
 
 The rules are the table in ``identity/transfer.py``. From the acceptance on, the device is the new owner's alone: it
-sits in no device group of his until he assigns it, the certificates of the old catalog open nothing more (the hub asks
+is in no device group until he assigns it to one, the certificates of the old catalog open nothing more (the hub asks
 for one of the new owner's authority), and its open connections are closed.
 """
 
@@ -44,7 +44,7 @@ class Transfers:
     def offer(
         self, catalog: str, device_id: str, to_catalog: UUID, *, actor: str, lifetime_s: int = DEFAULT_LIFETIME_S
     ) -> Transfer:
-        """Offer a device of ``catalog`` to another catalog, named by its id: names are not told to strangers.
+        """Offer a device of ``catalog`` to another catalog, named by its id: names are not shown to strangers.
 
         Raises:
             NotFoundError: the catalog has no such device, or there is no catalog of that id.
@@ -144,7 +144,7 @@ class Transfers:
         return self._end(catalog, transfer_id, TransferEvent.CANCEL, actor)
 
     def of_device(self, device: Device) -> Transfer | None:
-        """What a device's owner asks first: the offer it stands under, else the one that brought it to its catalog."""
+        """The open offer of a device, else the transfer that brought it to its present catalog."""
 
         def query(connection: Connection) -> Transfer | None:
             found = transfer_rows.open_of(connection, device.device_id)
@@ -187,7 +187,7 @@ class Transfers:
     def _settle(
         self, connection: Connection, catalog: str, transfer_id: UUID, event: TransferEvent, actor: str
     ) -> Transfer:
-        """Put the table's answer on record; the caller does the rest in the same transaction."""
+        """Record the new state of a transfer; the caller does the rest in the same transaction."""
         speaker = catalog_or_raise(connection, catalog)
         found = transfer_rows.by_id(connection, transfer_id)
         now = self._context.now()

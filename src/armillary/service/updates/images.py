@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Application images: checked in format, signed anew by this service, kept for good under their SHA-256.
+"""Application images: validated, signed anew by this service, stored under their SHA-256.
 
 An image is one of its catalog: another catalog may have the same package, and neither learns of the other's.
 
@@ -123,7 +123,7 @@ class Images:
 
         Args:
             image_id: Its id.
-            catalog: Whose image is meant; None where one catalog only has it.
+            catalog: Whose image is meant; None where only one catalog has it.
 
         Raises:
             NotFoundError: no such image.
@@ -166,7 +166,7 @@ class Images:
             self._remove_unnamed(digest)
 
     def _remove_unnamed(self, digest: bytes) -> None:
-        """Remove a package, which is held, that no image of any catalog is."""
+        """Remove a package that no image of any catalog has; the caller holds its blob."""
         if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
             self._blobs.remove(digest)
 
@@ -233,7 +233,7 @@ class Images:
 
 
 def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image:
-    """The image of an id in a catalog; another catalog's image is as good as none.
+    """The image of an id in a catalog; another catalog's image counts as absent.
 
     Raises:
         NotFoundError: there is none.

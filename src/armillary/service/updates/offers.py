@@ -27,7 +27,7 @@ from armillary.wire.device.checkin import InstalledImage, Offer, OfferedImage
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A deployment as devices are offered it.
+    """A deployment in the form in which it is offered to devices.
 
     Attributes:
         image_ids: Its images, to compare with what a device has.

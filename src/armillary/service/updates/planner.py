@@ -92,8 +92,8 @@ class Planner:
             self._context.audit(connection, ACTOR, "rollout.cohort", str(rollout.rollout_id), detail)
         finding_id = made.finding_id
         if made.event in ("hold", "roll-back"):
-            told = record(connection, _held(rollout, made), now)
-            finding_id = finding_id or told.finding_id
+            finding = record(connection, _held(rollout, made), now)
+            finding_id = finding_id or finding.finding_id
         if made.event:
             apply_event(
                 self._context, self._deployments, connection, current, made.event, made.reason, ACTOR, finding_id
@@ -102,7 +102,7 @@ class Planner:
 
 
 def _values(move: DeviceMove, now: int) -> dict[str, object]:
-    """Columns of a device that moves. A failure stays with it until it confirms after all."""
+    """Columns to write for a device that moves; a recorded failure stays until the device confirms."""
     values: dict[str, object] = {"state": move.state}
     if move.state == "offered":
         values["offered_at"] = now

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-outs as people command them: start, hold, resume, roll back, cancel. The planner does the rest."""
+"""Operations of people on roll-outs: start, hold, resume, roll back, cancel. The planner does the rest."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Rollouts:
         return self._context.records.read(query)
 
     def hold(self, rollout_id: UUID, *, reason: str, actor: str) -> Rollout:
-        """Stop starting devices. Installations under way go on; nothing but a person's word resumes it."""
+        """Stop starting devices. Installations under way go on; only a person resumes it."""
         return self._command(rollout_id, "hold", reason, actor)
 
     def resume(self, rollout_id: UUID, *, actor: str) -> Rollout:
@@ -194,8 +194,8 @@ def apply_event(
         # Nothing was in force before: devices that have the images must learn that none are wanted.
         values["previous_deployment_id"] = _put_nothing_in_force(context, deployments, connection, rollout, actor)
     rollout_rows.change(connection, rollout.rollout_id, values)
-    told = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
-    rollout_rows.note(connection, rollout.rollout_id, told)
+    line = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
+    rollout_rows.note(connection, rollout.rollout_id, line)
     detail = {"from": rollout.state, "to": after, "reason": reason}
     context.audit(connection, actor, f"rollout.{event}", str(rollout.rollout_id), detail)
 

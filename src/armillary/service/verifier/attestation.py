@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What proofs of devices are judged by besides releases: policies, firmware, security floors; and CoRIM files of it."""
+"""What proofs are judged by besides releases: policies, firmware, security floors. And import and export of CoRIM."""
 
 from __future__ import annotations
 

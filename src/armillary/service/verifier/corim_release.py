@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CoRIM leaves open, filled in for the chip that its reference values are for.
+"""Completes the reference values of a CoRIM for the chip that they are for.
 
 Appraisal looks a component up by chip, component id and digest (``attest/reference.py``), and a chip's profile fixes
 the component ids of its boot chain. So the digest has to come from the file, the component comes from the profile at
@@ -148,6 +148,6 @@ def _component(
 
 def _counted(named: Counter[str]) -> tuple[str, ...]:
     """Each once, with how often where that is more than once; of very many the first, and how many more there are."""
-    told = [text if count == 1 else f"{text} ({count} times)" for text, count in named.items()]
-    more = len(told) - MAX_NAMED
-    return (*told[:MAX_NAMED], f"and {more} more") if more > 0 else tuple(told)
+    parts = [text if count == 1 else f"{text} ({count} times)" for text, count in named.items()]
+    more = len(parts) - MAX_NAMED
+    return (*parts[:MAX_NAMED], f"and {more} more") if more > 0 else tuple(parts)

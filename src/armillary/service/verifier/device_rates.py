@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often one device may check in and how much it may tell, so that what it adds to the records in a day is bounded.
+"""How often one device may check in and how much it may report: what it adds to the records in a day is bounded.
 
 Each allowance is a burst that is there at once and comes back at a steady rate (the generic cell rate algorithm: one
 number a device, the time at which its burst is whole again). The bursts are for what honest devices do together: a boot
@@ -146,7 +146,7 @@ class DeviceRates:
             raise RateLimitedError("this device checks in too often", retry_after_s=wait)
 
     def check_outcomes(self, number: int, now: int, amount: int) -> None:
-        """Raise when a device has told of too many updates.
+        """Raise when a device has reported too many updates.
 
         Raises:
             RateLimitedError: with the time when these are taken.

@@ -30,7 +30,7 @@ _LIST: Final = "List them: armillary attestation-policy firmware list."
 
 
 class FirmwareReferences:
-    """Keeps the statements."""
+    """Stores the statements."""
 
     def __init__(self, context: Context, chips: Chips, policies: AttestationPolicies) -> None:
         self._context = context
@@ -130,7 +130,7 @@ class FirmwareReferences:
         """What a device's firmware measured, as its TPM vouched for it last.
 
         Raises:
-            NotFoundError: it never told.
+            NotFoundError: it never reported any.
         """
         found = self._context.records.read(lambda connection: firmware_rows.of_device(connection, device_id))
         if found is None:
@@ -143,7 +143,7 @@ class FirmwareReferences:
 
 
 def _detail(stated: StoredStatement) -> dict[str, object]:
-    """What the audit log keeps: the values too, for they decide who is let in."""
+    """Details of the audit line; with the values, because they decide which devices are let in."""
     return {
         "statement_id": str(stated.statement_id),
         "chip": stated.chip,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases to CoRIM and back: reference values for verifiers of others, and those of others for ours.
+"""Export and import of releases as CoRIM: our reference values for other verifiers, and others' for ours.
 
 What a file of others leaves open comes from the chip's profile and the caller (``service/verifier/corim_release.py``).
 Of an imported release there are reference values and no packages: devices that somebody else makes are appraised with
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from armillary.wire.attestation.corim import Corim
 
 
-class _Told(NamedTuple):
-    """A CoRIM that may be believed, and who says so; empty for an unsigned one."""
+class _Believed(NamedTuple):
+    """A CoRIM whose signature was verified, and its signer; without one where it is unsigned."""
 
     corim: Corim
     signer: str = ""
@@ -131,8 +131,8 @@ class ReleaseCorims:
             NotFoundError: no such chip.
             ConflictError: the chip has a release of this version.
         """
-        told = self._believed(data, key_pem, waived, allow_unsigned=allow_unsigned)
-        value, now = told.corim, self._context.now()
+        given = self._believed(data, key_pem, waived, allow_unsigned=allow_unsigned)
+        value, now = given.corim, self._context.now()
         if not (value.not_before or 0) <= now < (now + 1 if value.not_after is None else value.not_after):
             raise InvalidArgumentError(
                 f"the CoRIM is valid from {value.not_before} to {value.not_after}, it is {now}",
@@ -154,9 +154,9 @@ class ReleaseCorims:
             "tag_id": value.tag_id,
             "entities": [{"name": one.name, "roles": list(one.roles), "uri": one.uri} for one in value.entities],
             "vendors": [one.vendor for one in value.components],
-            "signer": told.signer,
-            "signer_uri": told.signer_uri,
-            "key_id": told.key_id,
+            "signer": given.signer,
+            "signer_uri": given.signer_uri,
+            "key_id": given.key_id,
             "sha256": sha256(data).hexdigest(),
             "passed_over": list(found.passed_over),
             "derived": list(found.derived),
@@ -164,7 +164,7 @@ class ReleaseCorims:
         made = self._releases.add(release, "release.import-corim", detail, actor=actor)
         return ImportedRelease(made, found.passed_over, found.derived)
 
-    def _believed(self, data: bytes, key_pem: str | None, waived: frozenset[str], *, allow_unsigned: bool) -> _Told:
+    def _believed(self, data: bytes, key_pem: str | None, waived: frozenset[str], *, allow_unsigned: bool) -> _Believed:
         from armillary.wire.attestation import corim  # noqa: PLC0415 - see the class
 
         if not corim.is_signed(data):
@@ -174,7 +174,7 @@ class ReleaseCorims:
                     "the CoRIM is not signed: anybody can have written it",
                     remedy="Ask its publisher for a signed one, or say that you vouch for it: --allow-unsigned.",
                 )
-            return _Told(value)
+            return _Believed(value)
         unverified = corim.parse_signed_corim(data, waived=waived)
         if key_pem is None:
             raise InvalidArgumentError(
@@ -182,7 +182,7 @@ class ReleaseCorims:
                 remedy="Give the signer's public key or certificate: --key FILE.",
             )
         value = corim.verify_signed_corim(unverified, _public_key(key_pem), now=self._context.now())
-        return _Told(value, unverified.signer, unverified.signer_uri or "", unverified.key_id.hex())
+        return _Believed(value, unverified.signer, unverified.signer_uri or "", unverified.key_id.hex())
 
 
 def _public_key(pem: str) -> ec.EllipticCurvePublicKey:

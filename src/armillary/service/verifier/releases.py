@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OS releases: made and signed at the first start, the verifier's reference values ever after.
+"""OS releases: published, expired, withdrawn; their components are the verifier's reference values.
 
 The release of a virtual chip is built by ``boot/virtual_chain``: its payloads are stand-ins, everything around them
 is real.
@@ -35,7 +35,7 @@ MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/device/checkin.p
 
 
 class Releases:
-    """OS releases."""
+    """Operations on OS releases."""
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
         self._context = context

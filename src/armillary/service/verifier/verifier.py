@@ -303,7 +303,7 @@ class Verifier:
     def _offer(self, state: DeviceState, request: CheckinRequest) -> tuple[Wanted | None, Offer | None]:
         """What the device should have, and the offer if it has something else.
 
-        Worked out again only when the book or the device's report is another than last time.
+        Computed again only when the book or the device's report has changed.
         """
         book, last = self._offers.book, state.last
         if last.book is not book or last.report_digest != request.report_digest:

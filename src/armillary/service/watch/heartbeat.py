@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who watches the verifier: a thread of its own that feels the device endpoint's pulse and raises the alarm.
+"""Detects a stopped or slow verifier, in a thread of its own.
 
 The endpoint notes every second that it lives and how long its oldest check-in has waited for the disk. The event loop
 that the endpoint runs in cannot tell that it stands still, so this is a thread; and a process that was killed cannot
-tell either, so the last pulse is kept in the records once a minute, and the next start compares.
+tell either, so the time of the last heartbeat is kept in the records once a minute, and the next start compares.
 
 ==============  ==========================================================================  ========
 what            when                                                                        severity
 ==============  ==========================================================================  ========
-stopped         no pulse for :data:`STOPPED_AFTER_S`                                        critical
+stopped         no heartbeat for :data:`STOPPED_AFTER_S`                                    critical
 behind          a check-in has waited :data:`BEHIND_AFTER_S` for the disk                   high
-was down        at a start: the last pulse of a process that did not end as it should is
-                older than :data:`DOWN_AFTER_S`                                             medium
+was down        at a start: the last heartbeat of a process that did not end in an orderly
+                way is older than :data:`DOWN_AFTER_S`                                      medium
 ==============  ==========================================================================  ========
 
 Each change to the worse is one observation of the finding ``verifier-behind``.
@@ -32,23 +32,23 @@ from armillary.service.context.context import Context
 from armillary.service.watch import rules as watch_rules
 from armillary.service.watch.rules import Observation
 
-# The pulse is noted every second; a batch of 5,000 check-ins keeps the loop busy for less than one.
+# The endpoint notes a heartbeat every second; a batch of 5,000 check-ins keeps the loop busy for less than one.
 STOPPED_AFTER_S: Final = 10.0
-# A commit takes milliseconds; devices are told to come back when 5,000 wait, which a slow disk needs seconds for.
+# A commit takes milliseconds; devices are asked to come back when 5,000 wait, which a slow disk needs seconds for.
 BEHIND_AFTER_S: Final = 5
 # A restart for an upgrade takes less; devices miss a check-in only after an hour.
 DOWN_AFTER_S: Final = 300
-FEEL_EVERY_S: Final = 2.0
+CHECK_EVERY_S: Final = 2.0
 KEEP_EVERY_S: Final = 60.0
-# Names among the watch's positions: the last pulse, negative after an orderly end; since when devices could check in
-# without a longer gap, so that nobody is called silent who found nobody to speak to.
+# Names among the watch's positions: the last heartbeat, negative after an orderly end; and since when devices could
+# check in without a longer gap, so that no device is called silent while the service was down.
 SOURCE: Final = "verifier"
 OPEN_SINCE: Final = "verifier-open"
 
 _log = structlog.get_logger("armillary.service.watch.heartbeat")
 
 
-class Pulse(NamedTuple):
+class Liveness(NamedTuple):
     """What the endpoint noted last.
 
     Attributes:
@@ -60,36 +60,36 @@ class Pulse(NamedTuple):
     oldest_wait_s: int
 
 
-def judge(pulse: Pulse, monotonic: float) -> tuple[str, int]:
+def judge(noted: Liveness, monotonic: float) -> tuple[str, int]:
     """``ok``, ``behind`` or ``stopped``, and for how many seconds."""
-    silent = monotonic - pulse.at
+    silent = monotonic - noted.at
     if silent >= STOPPED_AFTER_S:
         return "stopped", int(silent)
-    if pulse.oldest_wait_s >= BEHIND_AFTER_S:
-        return "behind", pulse.oldest_wait_s
+    if noted.oldest_wait_s >= BEHIND_AFTER_S:
+        return "behind", noted.oldest_wait_s
     return "ok", 0
 
 
-class VerifierWatch:
+class VerifierMonitor:
     """The thread. ``state`` is for ``/healthz``; :meth:`close` ends it in an orderly way."""
 
     def __init__(
         self,
         context: Context,
-        pulse: Callable[[], Pulse],
+        liveness: Callable[[], Liveness],
         observe: Callable[[Observation], object],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context = context
-        self._pulse = pulse
+        self._liveness = liveness
         self._observe = observe
         self._monotonic = monotonic
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verifier-watch", daemon=True)
         self._kept_at = float("-inf")
         self.state = "ok"
-        self._told = "ok"  # the state that the findings know of
+        self._reported = "ok"  # the state that the findings know of
 
     def start(self) -> int:
         """Look back, then begin; returns since when devices could check in, Unix seconds, 0 for always."""
@@ -105,24 +105,24 @@ class VerifierWatch:
             self._thread.join()
         self._note(SOURCE, -self._context.now())
 
-    def feel(self) -> None:
-        """Feel the pulse once."""
-        state, seconds = judge(self._pulse(), self._monotonic())
+    def check(self) -> None:
+        """Look at the last heartbeat once."""
+        state, seconds = judge(self._liveness(), self._monotonic())
         before, self.state = self.state, state
         if state != before:
             _log.warning("the verifier's pulse changed", before=before, now=state, seconds=seconds)
-        if state != self._told:
-            if state == "stopped" or (state, self._told) == ("behind", "ok"):
+        if state != self._reported:
+            if state == "stopped" or (state, self._reported) == ("behind", "ok"):
                 self._observe(watch_rules.of_verifier(state, seconds, self._context.now()))
-            self._told = state
+            self._reported = state
         if state != "stopped" and self._monotonic() - self._kept_at >= KEEP_EVERY_S:
             self._keep()
 
     def _run(self) -> None:
         try:
-            while not self._ended.wait(FEEL_EVERY_S):
+            while not self._ended.wait(CHECK_EVERY_S):
                 try:
-                    self.feel()
+                    self.check()
                 except ArmillaryError as error:  # the records may be what is wrong; the next look tries again
                     _log.error("the verifier's pulse cannot be recorded", error=error.message, state=self.state)
         finally:

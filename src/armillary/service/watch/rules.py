@@ -36,7 +36,7 @@ class Observation:
     Attributes:
         kind: A key of :data:`armillary.wire.device.finding.KINDS`.
         key: What makes two observations of a catalog the same, beside the kind.
-        told_by: The device of whose word alone this is made, which counts against what one device may open; "" for
+        reported_by: The device of whose word alone this is made, which counts against what one device may open; "" for
             what the service has seen itself.
         escalate_at: Count of the finding from which it is ``escalated`` instead of ``severity``; 0 never.
     """
@@ -58,7 +58,7 @@ class Observation:
     component_id: UUID | None = None
     escalate_at: int = 0
     escalated: str = "high"
-    told_by: str = ""
+    reported_by: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -190,7 +190,7 @@ def of_error_report(report: ErrorReportRow, *, was_offered: bool) -> Observation
             cause=report.description,
             proposed_action="Recover the component from a release; find out who changed it.",
             device_ids=(report.device_id,),
-            told_by=report.device_id,
+            reported_by=report.device_id,
             count=report.count,
             at=report.received_at,
             catalog_id=report.catalog_id,
@@ -215,7 +215,7 @@ def _of_image(report: ErrorReportRow) -> Observation:
         if is_crash
         else "Nothing got through. Ask the image's author: a forgotten host, or code that should not be there?",
         device_ids=(report.device_id,),
-        told_by=report.device_id,
+        reported_by=report.device_id,
         count=report.count,
         at=report.received_at,
         catalog_id=report.catalog_id,
@@ -236,7 +236,7 @@ def of_hearsay(report: ErrorReportRow) -> Observation:
         proposed_action="It was sideloaded for development, its deployment was deleted, or the device makes it up. It "
         "says nothing about the images of others.",
         device_ids=(report.device_id,),
-        told_by=report.device_id,
+        reported_by=report.device_id,
         count=report.count,
         at=report.received_at,
         catalog_id=report.catalog_id,
@@ -263,7 +263,7 @@ def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: 
             cause=f"Device {short}: {outcome.reason}",
             proposed_action="Its deployment was deleted, or the device makes it up. It says nothing of other updates.",
             device_ids=(outcome.device_id,),
-            told_by=outcome.device_id,
+            reported_by=outcome.device_id,
             at=outcome.received_at,
             catalog_id=catalog_id,
         )
@@ -275,7 +275,7 @@ def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: 
         cause=f"Device {short}: {outcome.reason}",
         proposed_action="The devices run what they ran before. Do not deploy this image further.",
         device_ids=(outcome.device_id,),
-        told_by=outcome.device_id,
+        reported_by=outcome.device_id,
         at=outcome.received_at,
         catalog_id=catalog_id,
         deployment_id=outcome.deployment_id,

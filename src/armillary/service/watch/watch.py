@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The watch: reads what came in since it last looked and turns it into findings.
 
-It remembers how far it has looked in the transaction that records what it saw, so that a crash repeats nothing and
-loses nothing. It calls nobody: the planner reads findings as one of its inputs.
+How far it has looked is recorded in the transaction that records what it saw, so that a crash repeats nothing and loses
+nothing. It calls nobody: the planner reads findings as one of its inputs.
 """
 
 from __future__ import annotations
@@ -298,11 +298,11 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
 
 def _within_share(connection: Connection, seen: Observation, now: int) -> Observation:
     """The observation, or the one of a device's overflow where it would open or join more than one device may."""
-    if not seen.told_by or finding_rows.names(connection, seen.fingerprint, seen.told_by):
+    if not seen.reported_by or finding_rows.names(connection, seen.fingerprint, seen.reported_by):
         return seen
-    if finding_rows.named_in(connection, seen.told_by, since=now - DAY_S) < MAX_FINDINGS_OF_DEVICE:
+    if finding_rows.named_in(connection, seen.reported_by, since=now - DAY_S) < MAX_FINDINGS_OF_DEVICE:
         return seen
-    return watch_rules.of_overflow(seen.told_by, seen.catalog_id, seen.count, seen.at)
+    return watch_rules.of_overflow(seen.reported_by, seen.catalog_id, seen.count, seen.at)
 
 
 def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:

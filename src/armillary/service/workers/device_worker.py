@@ -2,14 +2,14 @@
 """A device worker: a process that serves the device endpoint and nothing else, beside others on the same port.
 
 It shares the data folder with the service that started it, which holds the folder's lock: own connections to the
-records and an own writer thread, own memory of devices, the issuing keys from the folder. What it remembers is right
-because the service tells it of every change and waits until it is done (``wire/device/worker_message.py`` has the
-messages); and what two workers decide at once the database settles: a challenge is spent once, and a check-in that
-follows another than the newest is refused.
+records and an own writer thread, own cache of devices, the issuing keys from the folder. Its caches are right because
+the service sends it every change and waits until it has answered (``wire/device/worker_message.py`` has the messages);
+and what two workers decide at once the database settles: a challenge is spent once, and a check-in that follows another
+than the newest is refused.
 
 It lives no longer than the service: the system kills it with the thread that started it (``PR_SET_PDEATHSIG``), and it
-ends itself when the socket pair reads an end of file. Where it cannot do what it is told, it ends at once: the service
-starts another, which remembers nothing.
+ends itself when the socket pair reads an end of file. Where it cannot do what the service asks, it ends at once: the
+service starts another, whose caches are empty.
 """
 
 from __future__ import annotations
@@ -152,12 +152,12 @@ class DeviceWorker:
             self._parts, hub=(start.hub_host, start.hub_port), has_siblings=settings.device_worker_count > 1
         )
         notices.on_held.append(lambda device_id: self._saying.put(Held(device_id)))
-        notices.on_news.append(self._tell_news)
+        notices.on_news.append(self._report_news)
 
     async def open(self, early: list[Message]) -> None:
         """Read what there is, then let devices in.
 
-        Whatever changes from here on is told: the service knew of this worker before it existed.
+        Whatever changes from here on is sent to it: the service counted this worker in before it existed.
 
         Raises:
             ArmillaryError: it cannot.
@@ -185,16 +185,16 @@ class DeviceWorker:
 
     def _listen(self, early: list[Message]) -> None:
         try:
-            told = early
+            received = early
             while True:
-                for message in told:
+                for message in received:
                     self._do(message)
-                told = self._channel.receive()
+                received = self._channel.receive()
         except (EOFError, OSError):
             _end("the service is gone")
         except ArmillaryError as error:  # what it cannot do it must not seem to have done
             _end(error.message)
-        finally:  # a bug of ours: who does not hear must not serve
+        finally:  # a bug of ours: a worker that hears of no change must not serve
             _end("it hears nothing any more")
 
     def _do(self, message: Message) -> None:
@@ -240,7 +240,7 @@ class DeviceWorker:
 
     # -- the worker speaks ----------------------------------------------------------------------------------------
 
-    def _tell_news(self) -> None:
+    def _report_news(self) -> None:
         if not self._has_news:
             self._has_news = True
             self._saying.put(News())
@@ -263,10 +263,10 @@ class DeviceWorker:
                 self._channel.send(message)
 
     def _heartbeat(self) -> Heartbeat:
-        pulse = self._server.pulse
+        noted = self._server.liveness
         return Heartbeat(
-            age_ms=max(0, int(1000 * (time.monotonic() - pulse.at))),
-            oldest_wait_s=max(0, pulse.oldest_wait_s),
+            age_ms=max(0, int(1000 * (time.monotonic() - noted.at))),
+            oldest_wait_s=max(0, noted.oldest_wait_s),
             connections=self._server.connections,
             counts=dict(self._server.counts),
         )

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device workers of a service: started, told of every change, watched, and started again when they die.
+"""The device workers of a service: started, sent every change, watched, and started again when they die.
 
-Whatever changes what a worker remembers is told to all of them, and the call that made the change returns only when
-every worker has said that it is done. A worker that does not answer in time is killed before the call returns: nobody
-can be served by one that missed a change. A new one remembers nothing.
+Whatever changes what workers keep in their caches is sent to all of them, and the call that made the change returns
+only when every worker has answered. A worker that does not answer in time is killed before the call returns: nobody can
+be served by one that missed a change. A new one begins with empty caches.
 
-One thread starts the workers and hears them (they die with it), another does what they report: reports need the
-records, and telling needs somebody who hears the answers.
+One thread starts the workers and reads what they send (they die with it); another does what they report, because that
+needs the records, and sends changes whose answers the first one has to read.
 
 ==================  ===================================================================================
 limit               what happens
 ==================  ===================================================================================
-``ANSWER_S``        a worker has not done what it was told: killed
+``ANSWER_S``        a worker has not answered a change: killed
 ``START_S``         a worker is not ready after its start: killed
 ``SILENT_S``        no heartbeat, or its event loop stands still: killed; the watch was alarmed before
-``STOP_S``          not ended after it was told to stop: killed
+``STOP_S``          not ended after it was asked to stop: killed
 ==================  ===================================================================================
 """
 
@@ -39,7 +39,7 @@ from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.watch import rules as watch_rules
-from armillary.service.watch.heartbeat import Pulse
+from armillary.service.watch.heartbeat import Liveness
 from armillary.service.watch.rules import Observation
 from armillary.service.workers.channel import Channel
 from armillary.service.workers.device_worker import settings_to_text
@@ -61,7 +61,7 @@ from armillary.wire.device.worker_message import (
 # A worker that starts has read everything after a second; one that runs answers in a millisecond.
 ANSWER_S: Final = 10.0
 START_S: Final = 30.0
-# Longer than pulse.STOPPED_AFTER_S and a look: the finding comes first.
+# Longer than heartbeat.STOPPED_AFTER_S and a check: the finding comes first.
 SILENT_S: Final = 15.0
 STOP_S: Final = 5.0
 TURN_S: Final = 0.2
@@ -76,7 +76,7 @@ class DeviceWorkers:
         context: Of the service, which holds the data folder.
         notices: Of the service: what workers report goes there.
         observe: Takes a finding when a worker died.
-        hub: Host and port of the hub as devices are told.
+        hub: Host and port of the hub as devices are given them.
     """
 
     def __init__(
@@ -127,10 +127,10 @@ class DeviceWorkers:
         return all(worker.state == "ready" for worker in self._workers)
 
     @property
-    def pulse(self) -> Pulse:
-        """The worst of all workers: the oldest pulse and the longest wait."""
-        pulses = [worker.pulse for worker in self._workers]
-        return Pulse(min(one.at for one in pulses), max(one.oldest_wait_s for one in pulses))
+    def liveness(self) -> Liveness:
+        """The worst of all workers: the oldest heartbeat and the longest wait."""
+        noted = [worker.liveness for worker in self._workers]
+        return Liveness(min(one.at for one in noted), max(one.oldest_wait_s for one in noted))
 
     @property
     def connections(self) -> int:
@@ -149,32 +149,32 @@ class DeviceWorkers:
     # -- changes: from any thread but this module's own -------------------------------------------------------------
 
     def device_changed(self, device_id: str) -> None:
-        """No worker uses what it remembers of a device any more when this returns."""
-        self._tell(lambda number: Changed(number, device_id))
+        """No worker uses what it has kept of a device any more when this returns."""
+        self._send(lambda number: Changed(number, device_id))
 
     def disconnect(self, device_id: str) -> None:
         """The same, and no connection of the device is open when this returns."""
-        self._tell(lambda number: Cut(number, device_id))
+        self._send(lambda number: Cut(number, device_id))
 
     def reread(self, topic: str) -> None:
         """Every worker has read offers, releases, policies or authorities again when this returns."""
-        self._tell(lambda number: Reread(number, topic))
+        self._send(lambda number: Reread(number, topic))
 
     def present(self, _: ServerFiles) -> None:
         """Every worker presents the present server certificate when this returns."""
         self.reread(messages.AUTHORITIES)
 
-    def _tell(self, message: Callable[[int], Message], *, but: WorkerProcess | None = None) -> None:
+    def _send(self, message: Callable[[int], Message], *, but: WorkerProcess | None = None) -> None:
         late: list[tuple[WorkerProcess, int]] = []
         with self._lock:
             if self._is_closing:
                 return
             self._number += 1
             number = self._number
-            told = [(one, one.life) for one in self._workers if one is not but and self._sent(one, message(number))]
+            sent = [(one, one.life) for one in self._workers if one is not but and self._sent(one, message(number))]
 
             def unanswered() -> list[tuple[WorkerProcess, int]]:
-                return [(one, life) for one, life in told if one.life == life and one.done < number]
+                return [(one, life) for one, life in sent if one.life == life and one.done < number]
 
             self._changed.wait_for(lambda: not unanswered(), ANSWER_S)
             late = unanswered()
@@ -183,7 +183,7 @@ class DeviceWorkers:
             worker.kill()
 
     def _sent(self, worker: WorkerProcess, message: Message) -> bool:
-        """Whether a worker is to answer; one whose channel is broken is being buried, and serves nobody."""
+        """Whether a worker is to answer; one whose channel is broken is being replaced and serves nobody."""
         if worker.channel is None:
             return False
         try:
@@ -202,7 +202,7 @@ class DeviceWorkers:
                 for key, _ in self._selector.select(TURN_S):
                     self._hear(key.data, key.fileobj)
                 self._look()
-        finally:  # after a bug of ours too: who is not heard must not serve
+        finally:  # after a bug of ours too: workers that nobody reads must not serve
             for worker in self._workers:
                 worker.kill()
 
@@ -211,12 +211,12 @@ class DeviceWorkers:
             if worker.channel is not None or self._is_closing or time.monotonic() < worker.due:
                 continue
             first = messages.Start(settings_to_text(self._context.settings), self._port, *self._hub)
-            with self._lock:  # what changes from here on is told to it, what changed before it will read
+            with self._lock:  # what changes from here on is sent to it, what changed before it will read
                 try:
                     channel = worker.start(first)
                 except OSError as error:
                     _log.error("a device worker cannot be started", worker=worker.number, error=str(error))
-                    worker.bury()
+                    worker.end()
                     continue
             self._selector.register(channel, selectors.EVENT_READ, worker)
 
@@ -227,9 +227,9 @@ class DeviceWorkers:
             for message in channel.receive():
                 self._take(worker, message)
         except (EOFError, OSError):
-            self._bury(worker, "it has ended")
+            self._replace(worker, "it has ended")
         except WireError as error:
-            self._bury(worker, error.message)
+            self._replace(worker, error.message)
 
     def _take(self, worker: WorkerProcess, message: Message) -> None:
         match message:
@@ -260,17 +260,17 @@ class DeviceWorkers:
         now = time.monotonic()
         for worker in self._workers:
             if worker.state == "starting" and now - worker.began > START_S:
-                self._bury(worker, "it does not become ready")
-            elif worker.state == "ready" and now - worker.pulse.at > SILENT_S:
-                self._bury(worker, "it stands still")
+                self._replace(worker, "it does not become ready")
+            elif worker.state == "ready" and now - worker.liveness.at > SILENT_S:
+                self._replace(worker, "it stands still")
 
-    def _bury(self, worker: WorkerProcess, why: str) -> None:
+    def _replace(self, worker: WorkerProcess, why: str) -> None:
         if worker.channel is not None:
             self._selector.unregister(worker.channel)
         pid, was_ready = worker.pid, worker.state == "ready"
         with self._changed:
             self._past.update(worker.counts)
-            seconds = worker.bury()
+            seconds = worker.end()
             self._changed.notify_all()
         if self._is_closing:
             return
@@ -319,11 +319,11 @@ class DeviceWorkers:
 
     def _held(self, device_id: str, by: WorkerProcess) -> None:
         """A worker holds a device: the others cut it (the worker's own reply is on its way), the hub too."""
-        self._tell(lambda number: Cut(number, device_id), but=by)
+        self._send(lambda number: Cut(number, device_id), but=by)
         self._notices.device_held(device_id)
 
     def _died(self, seconds: int) -> None:
-        """A worker ended with reports unsaid: what it recorded last is told now, by all that is held."""
+        """A worker ended before it reported all: the watch looks again, and every held device is reported again."""
         for device_id in self._context.records.read(device_rows.held):
             self._notices.device_held(device_id)
         self._notices.news()

@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from armillary.service.watch.heartbeat import Pulse
+from armillary.service.watch.heartbeat import Liveness
 from armillary.service.workers.channel import Channel
 from armillary.settings import ENVIRONMENT_PREFIX
 from armillary.wire.device.worker_message import Heartbeat, Message
@@ -30,7 +30,7 @@ PROGRAM: Final = "armillary.cli.service.device_worker"
 # A worker reads its socket all the time; one that lets 200 KB of messages wait has stopped.
 SEND_PATIENCE_S: Final = 2.0
 # A process that was killed is gone in milliseconds, and its connections with it.
-BURIAL_S: Final = 5.0
+END_S: Final = 5.0
 # Waits before a worker is started again, one after the other; the last one repeats.
 BACK_OFF_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # A worker that lived so long does not fail at its start: the waits begin anew.
@@ -38,13 +38,13 @@ SETTLED_S: Final = 60.0
 
 
 class WorkerProcess:
-    """A place. The pool's thread starts and buries; everything else is read from any thread.
+    """A place. The pool's thread starts and ends processes; everything else is read from any thread.
 
     Attributes:
         number: From 0.
         life: Rises when a process ends: what a process that is gone never answered needs no answer.
         done: The highest number of a message that the present process has done.
-        pulse: As in ``service/watch/heartbeat.py``, of this place: it stands still while there is no process.
+        liveness: As in ``service/watch/heartbeat.py``, of this place: it stands still while there is no process.
     """
 
     def __init__(self, number: int) -> None:
@@ -53,7 +53,7 @@ class WorkerProcess:
         self.done = 0
         self.state = "down"
         self.restarts = 0
-        self.pulse = Pulse(time.monotonic(), 0)
+        self.liveness = Liveness(time.monotonic(), 0)
         self.connections = 0
         self.counts: Mapping[str, int] = {}
         self.channel: Channel | None = None
@@ -102,12 +102,12 @@ class WorkerProcess:
     def is_ready(self) -> None:
         """It lets devices in."""
         self.state = "ready"
-        self.pulse = Pulse(time.monotonic(), 0)
+        self.liveness = Liveness(time.monotonic(), 0)
 
     def beat(self, heard: Heartbeat) -> None:
         """Take over what it says of itself."""
         if self.state == "ready":
-            self.pulse = Pulse(time.monotonic() - heard.age_ms / 1000, heard.oldest_wait_s)
+            self.liveness = Liveness(time.monotonic() - heard.age_ms / 1000, heard.oldest_wait_s)
         self.connections, self.counts = heard.connections, heard.counts
 
     def kill(self) -> None:
@@ -116,10 +116,10 @@ class WorkerProcess:
         if process is not None:
             process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):  # the system holds it: it runs nothing of ours
-                process.wait(BURIAL_S)
+                process.wait(END_S)
 
-    def bury(self) -> int:
-        """The process has ended, or is to: let go of it, and say when the next is due. Returns seconds it had run."""
+    def end(self) -> int:
+        """End the process if it runs, and decide when the next is due; returns the seconds that it ran."""
         self.kill()
         if self.channel is not None:
             self.channel.close()

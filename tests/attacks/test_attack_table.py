@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -431,13 +431,6 @@ def test_mutation_of_the_credential(monkeypatch: pytest.MonkeyPatch):
 
 
 # -- over TLS -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
-        running.catalog()
-        yield running
 
 
 def refused(device: WireDevice) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import CheckinReply
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
-        running.catalog()
-        yield running
 
 
 def keeping(host: ServiceHost, secret: bytes) -> WireDevice:

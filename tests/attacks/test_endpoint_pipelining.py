@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,6 @@ from armillary.wire.image import application as application_package
 CHALLENGE = b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n"
 # Descriptors that a fair exchange may add: the connection and an open image.
 FAIR_DESCRIPTORS = 8
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
-        running.catalog()
-        yield running
 
 
 def received(connection: ssl.SSLSocket, until_s: float = 10.0) -> bytes:

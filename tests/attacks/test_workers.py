@@ -8,7 +8,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ from armillary.service.verifier.verifier import Verifier
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import parse_problem, parse_reply
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
-        running.catalog()
-        yield running
 
 
 @contextlib.contextmanager

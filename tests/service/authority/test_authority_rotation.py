@@ -3,89 +3,26 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fixtures.effort import effort
+from tests.service.authority.rotations import Cut, Rotation, copies, cut_at, needs_openssl, openssl_says
 
-from armillary.engines.records import folder as files
 from armillary.engines.records.queries import certificates as certificate_rows
-from armillary.engines.signer import file as key_files
 from armillary.errors import DataFolderError, SignerError
-from armillary.service.assemble import SecurityService
-from armillary.service.authority import server_certificate
-from armillary.service.authority.issued import BACKDATE_S, new_serial
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S
-from armillary.settings import Settings
-from armillary.wire.certificates.certificate import verify_issued_by
-from armillary.wire.encoding import cose
-from armillary.wire.encoding.pem import armour
 
 # Ten years in the long run; four have two successors of the catalog authority.
 YEARS = effort(4, 10)
 # Days between those on which OpenSSL judges what is the same as the day before.
 JUDGED_DAYS = effort(28, 7)
-CLIENT = ec.derive_private_key(9, ec.SECP256R1())
-SPKI = cose.spki_from_point(cose.point_of(CLIENT.public_key()))
-DEVICE_ID = cose.point_of(CLIENT.public_key()).hex()
-
-needs_openssl = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="needs openssl: sudo apt-get install openssl"
-)
-
-
-class HandedOut(NamedTuple):
-    leaf: bytes
-    chain: tuple[bytes, ...]
-
-
-class Rotation:
-    """A service with one catalog, no sockets, and a clock of its own."""
-
-    def __init__(self, data: Path, clock: Any) -> None:
-        self.clock = clock
-        self.data = data
-        self.service = SecurityService.open(Settings(data=data), clock=clock)
-        if not self.service.registry.catalogs.list():
-            self.service.registry.catalogs.create("Contoso", actor="test")
-        self.catalog_id: UUID = self.service.registry.catalogs.get("Contoso").catalog_id
-
-    def close(self) -> None:
-        self.service.context.records.close()
-        self.service.context.folder.close()
-
-    def issue(self) -> HandedOut:
-        """As a check-in now does."""
-        issuer = self.service.authority.catalogs.issuer(self.catalog_id)
-        now = int(self.clock())
-        leaf = issuer.template.issue(SPKI, DEVICE_ID, "client", "software", new_serial(), now - BACKDATE_S, now + DAY_S)
-        return HandedOut(leaf, issuer.chain)
-
-    def recorded(self) -> set[bytes]:
-        return {
-            one.der
-            for kind in ("root", "policy", "catalog", "issuing", "server")
-            for one in self.service.context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))
-        }
-
-    def hub_accepts(self, handed: HandedOut) -> bool:
-        """Whether one of the authorities the hub knows of signed it."""
-        for issuer in self.service.authority.catalogs.issuing_certificates(self.catalog_id):
-            try:
-                verify_issued_by(handed.leaf, issuer, now=int(self.clock()))
-            except Exception:  # noqa: BLE001, S112 - another's
-                continue
-            return True
-        return False
 
 
 @pytest.fixture
@@ -93,21 +30,6 @@ def rotation(tmp_path: Path, clock: Any) -> Iterator[Rotation]:
     made = Rotation(tmp_path / "data", clock)
     yield made
     made.close()
-
-
-def openssl_says(folder: Path, handed: HandedOut, trusted: bytes, *, at: int) -> str:
-    """What ``openssl verify`` says of the chain that was handed out; "" when it accepts."""
-    for name, ders in (("leaf", [handed.leaf]), ("chain", handed.chain), ("trusted", [trusted])):
-        (folder / name).write_bytes(b"".join(armour("CERTIFICATE", der) for der in ders))
-    command = ["openssl", "verify", "-x509_strict", "-no-CAfile", "-no-CApath", "-no-CAstore", "-partial_chain"]
-    command += ["-purpose", "sslclient", "-attime", str(at), "-trusted", str(folder / "trusted")]
-    done = subprocess.run(
-        [*command, "-untrusted", str(folder / "chain"), str(folder / "leaf")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 @pytest.mark.long
@@ -182,10 +104,6 @@ def test_each_renewal_is_a_line_of_the_audit_log(rotation: Rotation, clock: Any)
     }
 
 
-class Cut(BaseException):
-    """The process ends here."""
-
-
 @pytest.mark.parametrize("after_days", [61, 641, 700, 1030])
 def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_authority(
     tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch, after_days: int
@@ -194,32 +112,10 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_authority(
     original = Rotation(tmp_path / "original", clock)
     original.close()
     clock.now += after_days * DAY_S
-    genuine, cuts, count = files.write_file, 0, 0
-    while True:
-        data = tmp_path / f"cut-{count}"
-        shutil.copytree(tmp_path / "original", data)
-        shutil.copy2(tmp_path / "original.passphrase", tmp_path / f"cut-{count}.passphrase")
-        steps, before_the_write = count // 2, count % 2 == 0
-        left = [steps]
-
-        def cut(
-            write: Any, *arguments: Any, left: list[int] = left, before: bool = before_the_write, **options: Any
-        ) -> Any:
-            if left[0] == 0 and before:
-                raise Cut
-            done = write(*arguments, **options)
-            if left[0] == 0:
-                raise Cut
-            left[0] -= 1
-            return done
-
+    cuts = 0
+    for count, data in copies(tmp_path / "original"):
         with monkeypatch.context() as patch:
-            for module in (key_files, server_certificate):
-                patch.setattr(module, "write_file", lambda *a, c=cut, **o: c(genuine, *a, **o))
-            patch.setattr(
-                "armillary.engines.records.store.Records.write",
-                lambda records, change, c=cut: c(lambda: records._group.submit(change, weight=10).result()),
-            )
+            cut_at(patch, count)
             try:
                 Rotation(data, clock).close()  # opening renews
                 finished = True
@@ -236,11 +132,9 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_authority(
             assert server.public_key() == again.service.authority.keys.load("server").public_key()
         finally:
             again.close()
-        shutil.rmtree(data)
-        cuts += not finished
         if finished:
             break
-        count += 1
+        cuts += 1
     assert cuts >= 4
 
 

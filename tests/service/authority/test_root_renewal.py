@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,16 +14,21 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.service.authority.test_authority_rotation import DEVICE_ID, Cut, Rotation, needs_openssl, openssl_says
+from tests.service.authority.rotations import (
+    DEVICE_ID,
+    Cut,
+    Rotation,
+    copies,
+    cut_at,
+    needs_openssl,
+    openssl_says,
+)
 
 from armillary.api.http.server import server_context
 from armillary.device.checkin.endpoint import is_directly_under
-from armillary.engines.records import folder as files
 from armillary.engines.records.queries import certificates as certificate_rows
-from armillary.engines.signer import file as key_files
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignerError
 from armillary.roles.whole import present_renewed
-from armillary.service.authority import server_certificate
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S, ROOT_TAKEOVER_S, YEAR_S
 from armillary.wire.certificates import trust_anchor
 
@@ -364,31 +368,12 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
         original.service.authority.renew()
         clock.now += DAY_S
     original.close()
-    genuine, count, cuts = files.write_file, 0, 0
-    while True:
-        data = tmp_path / f"cut-{count}"
-        shutil.copytree(tmp_path / "original", data)
-        shutil.copy2(tmp_path / "original.passphrase", tmp_path / f"cut-{count}.passphrase")
+    cuts = 0
+    for count, data in copies(tmp_path / "original"):
         opened = Rotation(data, clock) if not renewal.startswith("server") else None
-        left, before = [count // 2], count % 2 == 0
-
-        def cut(write: Any, *arguments: Any, left: list[int] = left, before: bool = before, **options: Any) -> Any:
-            if left[0] == 0 and before:
-                raise Cut
-            done = write(*arguments, **options)
-            if left[0] == 0:
-                raise Cut
-            left[0] -= 1
-            return done
-
         finished = True
         with monkeypatch.context() as patch:
-            for module in (key_files, server_certificate):
-                patch.setattr(module, "write_file", lambda *a, c=cut, **o: c(genuine, *a, **o))
-            patch.setattr(
-                "armillary.engines.records.store.Records.write",
-                lambda records, change, c=cut: c(lambda: records._group.submit(change, weight=10).result()),
-            )
+            cut_at(patch, count)
             try:
                 if opened is None:
                     opened = Rotation(data, clock)  # opening renews
@@ -419,9 +404,7 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
             assert any(is_directly_under(identity.der, one) for one in silicon)
         finally:
             again.close()
-        shutil.rmtree(data)
-        cuts += not finished
         if finished:
             break
-        count += 1
+        cuts += 1
     assert cuts >= 3

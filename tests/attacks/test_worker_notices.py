@@ -83,7 +83,7 @@ def test_a_revocation_has_cut_the_connections_at_both_when_the_call_returns(host
 def test_mutation_of_the_notices_of_a_revocation(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     devices = at_each(host, host.claimed(b"m" * 32))
     assert verdicts(devices) == ["attested", "attested"]
-    monkeypatch.setattr(DeviceWorkers, "_tell", lambda *_, **__: None)
+    monkeypatch.setattr(DeviceWorkers, "_send", lambda *_, **__: None)
     host.service.registry.lifecycle.revoke(devices[0].device_id, reason="stolen", actor="t")
     assert verdicts(devices) == ["attested", "attested"]  # each believes what it remembers
 
@@ -93,7 +93,7 @@ def test_mutation_of_the_notices_of_a_policy(host: ServiceHost, monkeypatch: pyt
     host.service.attestation.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
     assert verdicts(devices) == ["update-only", "update-only"]
     host.service.attestation.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
-    monkeypatch.setattr(DeviceWorkers, "_tell", lambda *_, **__: None)
+    monkeypatch.setattr(DeviceWorkers, "_send", lambda *_, **__: None)
     host.service.attestation.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
     assert verdicts(devices) == ["attested", "attested"]
 

@@ -129,13 +129,13 @@ def test_a_new_silicon_authority_is_trusted_by_both_at_once(tmp_path: Path, monk
         host.catalog()
         maker = host.service.chips.get("mt3620").maker
         offset[0] = -50 * 86_400.0
-        genuine = device_workers.DeviceWorkers._tell
-        monkeypatch.setattr(device_workers.DeviceWorkers, "_tell", lambda *_, **__: None)
+        genuine = device_workers.DeviceWorkers._send
+        monkeypatch.setattr(device_workers.DeviceWorkers, "_send", lambda *_, **__: None)
         host.service.authority.silicon.renew(maker, actor="t")
         device = host.claimed(b"n" * 32)
         with pytest.raises(CLOSED):  # positive control: nobody told the workers
             device.fetch_challenge()
-        monkeypatch.setattr(device_workers.DeviceWorkers, "_tell", genuine)
+        monkeypatch.setattr(device_workers.DeviceWorkers, "_send", genuine)
         offset[0] = 0.0
         host.service.authority.renew()  # what has ended since then
         host.service.authority.silicon.renew(maker, actor="t")

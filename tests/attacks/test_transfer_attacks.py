@@ -54,7 +54,7 @@ def offered(host: ServiceHost, device: WireDevice, **options: int) -> UUID:
 
 
 def owner(host: ServiceHost, device: WireDevice) -> str | None:
-    return host.service.registry.devices.owner_of(device.device_id)
+    return host.service.registry.devices.get(device.device_id).catalog
 
 
 def test_both_say_yes_and_the_device_moves_with_nothing_of_the_old_owner(

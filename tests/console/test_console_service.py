@@ -147,11 +147,11 @@ def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
     assert browser.post(f"{giver}/{first}/cancel").status == 303
     assert browser.post(f"{owner}/{first}/accept").status == 404
     assert browser.post(f"{owner}/{offered()}/decline").status == 303
-    assert service.registry.devices.owner_of(device) == "northwind"
+    assert service.registry.devices.get(device).catalog == "northwind"
     last = offered()
     assert "from northwind?" in browser.get(f"{owner}/{last}/accept").text
     assert browser.post(f"{owner}/{last}/accept").status == 303
-    assert service.registry.devices.owner_of(device) == name
+    assert service.registry.devices.get(device).catalog == name
     assert "from northwind, accepted by Contributor-token" in browser.get(f"/devices/{device}").text
     service.registry.lifecycle.decommission(device, reason="scrap", actor="test")
     assert "Out of service: decommissioned" in browser.get(f"/devices/{device}").text

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
-    catalogs as catalog_rows,
     device_lists,
     devices as device_rows,
 )
@@ -194,16 +193,6 @@ class Devices:
     def second_hand(self, catalog_id: UUID, device_id: str | None = None) -> Mapping[str, int]:
         """Devices of a catalog, or that one, that had an earlier owner: id -> since when (Unix seconds)."""
         return self._context.records.read(lambda c: device_rows.second_hand(c, catalog_id, device_id))
-
-    def owner_of(self, device_id: str) -> str | None:
-        """Name of the catalog that owns a device, None while nobody does."""
-
-        def query(connection: Connection) -> str | None:
-            device = self.in_transaction(connection, device_id)
-            owner = None if device.catalog_id is None else catalog_rows.catalog_by_id(connection, device.catalog_id)
-            return None if owner is None else owner.name
-
-        return self._context.records.read(query)
 
     def in_transaction(self, connection: Connection, device_id: str) -> Device:
         """A device, inside the caller's transaction.

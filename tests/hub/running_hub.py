@@ -26,6 +26,7 @@ from armillary.errors import DeviceStateError, RevokedDeviceError, UnknownDevice
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
 from armillary.platform.ports import NoDirectory, NoUpdates
+from armillary.platform.rules.actions import ActionSettings
 from armillary.roles.whole import platform_of
 
 DEVICE = "a1" * 64
@@ -141,8 +142,14 @@ class RunningHub(LoopThread):
         self.hub = Hub(folder, authenticate=self.authenticate, clock=clock)
         self.directory = Handed(NoDirectory())
         self.updates = Handed(NoUpdates())
+        self.audited: list[tuple[Any, ...]] = []  # actor, operation, target, detail
         self.platform = platform_of(
-            self.hub, folder, directory=cast("Any", self.directory), updates=cast("Any", self.updates), clock=clock
+            self.hub,
+            folder,
+            directory=cast("Any", self.directory),
+            updates=cast("Any", self.updates),
+            settings=ActionSettings(audit=lambda *line: self.audited.append(line)),
+            clock=clock,
         )
         super().__init__("hub-loop")
         context = hub_context(authority.folder / "server.pem", authority.folder / "server.pem", authority.trusted)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an event log and an endorsement are worth, and a memory for both.
+"""Judges an event log and an endorsement once each, and caches the outcome.
 
 A log is judged only where it replays to the head the boot ROM signed: until then its events are the device's
 word, and reading them is how verifiers have been fooled. A judgement depends on nothing but the log's bytes,

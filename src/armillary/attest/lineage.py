@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One machine per identity: each reply hands the device a value, and the next proof shows the value again.
+"""Detects two machines with one identity: each reply gives the device a value that its next evidence must contain.
 
 The value is the challenge that a reply carries. The device keeps it before it acts on the reply. A proof that answers
 that challenge shows it by that; any other proof (after a restart, after a lost reply) carries it beside its report,

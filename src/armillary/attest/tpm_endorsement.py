@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endorsement key certificates: the TPM maker's word that a key lives in a genuine TPM of its make.
+"""Endorsement key certificates: the TPM maker's statement that a key is in a genuine TPM of its make.
 
 The chain is checked up to roots that the operator chose, each one a maker he trusts to have built real TPMs; there is
 no built-in list. A root of a TPM *emulator* is as good as any other here: who trusts one gives hardware's name to

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Appraisal steps 16 and 20: did the device's TPM measure this boot, and what the log of its firmware tells?"""
+"""Appraisal steps 16 and 20: did the device's TPM measure this boot, and what the firmware's log says?"""
 
 from __future__ import annotations
 

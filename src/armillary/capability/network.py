@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AllowedConnections: which hosts an application may reach, and the addresses that stand for their names.
+"""AllowedConnections: which hosts an application may reach, and the stand-in addresses of their names.
 
 A manifest lists exact host names and addresses. A name means that name: no sub-domain, no other name on the same
 address. So the decision is never made about an address that a name happened to resolve to. Inside the sandbox

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets connections in a few at a time: who has been let in is served before the next ones are.
+"""Accepts connections a few at a time: those that were accepted are served before more are.
 
 An event loop's own server takes in everybody who waits. When ten thousand devices come at once (a power cut, a new
 release), every handshake then waits for all the others and most run out of time; measured: 16,000 broken connections

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places that are few, shared so that nobody takes them all: so many for each owner, so many for all owners together.
+"""Limits how many places (connections, requests) one owner, one catalog and all together may hold at a time.
 
 An owner is whoever is answerable for what takes the place: a token, a device, an upload, an address of strangers. Who
 can make owners, as an Administrator of a catalog makes tokens, gets no more by it: all owners of one catalog together

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work that blocks, from an event loop: nobody goes on before the thread is done, not even who is cancelled.
+"""Runs blocking work in a thread from an event loop; a caller that is cancelled waits for the thread, too.
 
 A thread cannot be stopped. Who is cancelled and went on at once would find it still writing.
 """

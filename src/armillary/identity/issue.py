@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which certificate a verdict earns: purpose, tier and validity, as a table.
+"""Which certificate a device gets for an appraisal result: purpose, tier and validity, as a table.
 
 Azure Sphere gives two certificates: an update certificate for the OS and a client certificate for applications
 and only where the boot is trusted. Here a check-in gives the one the verdict earns.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which devices come first: a sticky order per roll-out.
+"""The order in which a roll-out takes devices: stable for one roll-out, different between roll-outs.
 
 A plan made twice chooses the same devices, and no device is always the first to be tried on.
 """

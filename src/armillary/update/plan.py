@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare what is wanted with what is installed, and turn the install record over.
+"""Compares what is wanted with what is installed, and makes the next install record.
 
 Every function here takes a record and returns a new one; writing it is the caller's one atomic switch.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every store stands on: the port of a database, group commit, a small SQLite file.
+"""Databases: the port that stores use, SQLite files, transactions, group commit, stores that are opened on demand.
 
 Not here: any table. Specification: ``port.py`` for what a database has to offer.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What SQLite refuses, explained: a disk that gives nothing, a file that is damaged. Faults of ours stay what they are.
+"""Turns SQLite's errors about a full or failing disk and a damaged file into errors that say what to do.
 
 Source: https://www.sqlite.org/rescode.html; the low byte of a result code is the primary code.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole application as files, and back: ``KIND/ID.json`` each, made to lie in a version control system.
+"""Exports documents as files and imports them: ``KIND/ID.json`` each, for a version control system.
 
 An export says what the documents say, and nothing of versions, times and people: an import into another hub gives the
 same files again. An import is one transaction; what it does not name stays, unless the caller asks for a replacement.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of JSON lines that an export writes: appended durably, rotated by size, the oldest deleted when told so.
+"""Files of JSON lines that an export writes: appended durably, rotated by size, the oldest deleted on request.
 
 ::
 

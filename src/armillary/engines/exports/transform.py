@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""jq programs over records, in a process of their own: one that never ends or eats memory hurts nobody else.
+"""Runs jq programs over records in a separate process, which is killed if it never ends or takes too much memory.
 
 An author's program is code of a stranger. It runs without environment, opens no file, has bounds on memory, time and
 output; one that does not answer in time is killed, and the record it was at is a failed one.

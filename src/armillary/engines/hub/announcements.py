@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices say of themselves when they connect: the model they follow (IoT Plug and Play); their word only."""
+"""The model id that a device announces when it connects (IoT Plug and Play). Nothing proves it."""
 
 from __future__ import annotations
 

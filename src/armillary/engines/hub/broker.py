@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the general broker keeps over a crash: sessions that outlive their connection, messages on their way, retained.
+"""What the general broker keeps over a crash: persistent sessions, messages in flight, retained messages.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal of connects and disconnects, in order, for data exports. Nothing is written before one wants it.
+"""The journal of connects and disconnects, in order, for data exports. Written from the first such export on.
 
 Beside it stands who is connected by the journal. What stands there when a hub starts was connected when the one before
 was stopped without a word: the journal says so then (:func:`recovered`).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hub remembers of devices: number, persistent subscriptions, when last seen, what could not be decoded."""
+"""Rows of devices in the hub's database: number, persistent subscriptions, when last seen, decoding faults."""
 
 from __future__ import annotations
 

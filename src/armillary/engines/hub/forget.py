@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgetting a device whose name may be given again, to somebody else: nothing of the old one is the new one's.
+"""Deletes what the hub has of a device whose name may be reused: the next device of that name gets nothing of it.
 
 Messages, twin, announcement and uploads are deleted. What it measured stays in log and series under its number, whose
 name ends: ``{name}#{number}`` can be no device's, and whoever comes with the old name gets another number.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data folder: what is in it, which version it is, and that only one service holds it.
+"""The data folder: its files, its version, and the lock by which only one service uses it.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check-in has to read of a device that the endpoint does not remember: two statements, straight to the driver.
+"""Reads a device for a check-in when the endpoint has it not cached: two statements, straight to the driver.
 
 After a restart every device is such a device, and in a large fleet most are. Through SQLAlchemy the two statements
 cost 300 us, more than the rest of the check-in; like this 30.

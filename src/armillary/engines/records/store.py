@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The open records: many readers, one writer thread, one commit for everything that waits.
 
-A *query* is a function of one connection that returns values; the modules ``*_rows.py`` hold them all.
+A *query* is a function of one connection that returns values; the modules of ``queries/`` hold them all.
 ``read`` runs one in a snapshot of its own. ``write`` runs one in the writer thread inside a savepoint, in one
 transaction with whatever else waits, and returns after the commit. A check-in is not a function but a
 :class:`~armillary.engines.records.queries.check_ins.CheckInWrite`: a whole batch of them becomes one

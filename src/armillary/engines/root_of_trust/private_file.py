@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a root of trust: readable by their owner only, replaced whole, and no error without its remedy."""
+"""Files of a root of trust: readable by their owner only, replaced atomically."""
 
 from __future__ import annotations
 

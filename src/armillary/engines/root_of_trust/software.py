@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Root of trust in two files: an honest stand-in for fuses, tier ``software``.
+r"""Root of trust in two files, tier ``software``: a stand-in for fuses that does not claim to be hardware.
 
 ``uds`` (mode 0600)   ``ARMUDS1\n`` | UDS 32 bytes | first 8 bytes of SHA-256("armillary uds check" | UDS)
 ``boot-counter``      ``ARMBCT1\n`` | u64 big endian | first 8 bytes of SHA-256("armillary boot counter" | u64)

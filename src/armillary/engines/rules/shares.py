@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many deliveries may wait, of whom: an owner that has too many loses its own, never another's.
+"""Limits the waiting deliveries of each owner and rule: beyond, new ones of that owner become dead letters.
 
 The owner of a delivery is the catalog of the rule; of a rule of all catalogs it is the operator, for each catalog's
 devices apart: neither a catalog's own rules nor another catalog's devices take the room of what an operator is told.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked of many devices' values at once. Every answer is of one snapshot, from any thread."""
+"""Queries of the series store about many devices. Every answer is of one snapshot, from any thread."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked of the series store: devices, values over time, latest values, messages, groups of devices.
+"""Queries of the series store about one device: its row, twin, values over time, latest values and messages.
 
 Every answer is of one snapshot of the database together with the tail, and may be asked for from any thread.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points that do not come from the log but from an export: put back, once each."""
+"""Imports points from an export into the series; a point that is there already counts once."""
 
 from __future__ import annotations
 

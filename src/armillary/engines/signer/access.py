@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who else can read, or may have made, a file that holds a secret."""
+"""Checks that nobody else can read, or may have made, a file that holds a secret."""
 
 from __future__ import annotations
 

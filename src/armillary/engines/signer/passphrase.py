@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a passphrase to what encrypts the key files of one folder.
+"""Derives from a passphrase the key that encrypts the key files of one folder.
 
 ``protection.json`` beside the keys holds salt and cost of scrypt (RFC 7914) and a check value, so that a wrong
 passphrase is one clear error and not a damaged key. The derived 256 bits are the PKCS #8 password of every key file:

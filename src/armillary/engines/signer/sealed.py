@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets that must come back in the clear, kept in a database: AES-256-GCM under a secret of the keys folder.
+"""Encrypts secrets that are kept in a database (AES-256-GCM under a secret of the keys folder).
 
 A symmetric key cannot be stored as a hash: whoever checks an HMAC needs it. So the database alone, or a copy of it, is
 worth nothing to a thief; database and keys folder together are, as they are for every other key. What a sealed value is

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people call devices: one row a named device, a few rows to find it by; devices of both kinds are alike here."""
+"""Names of devices: one row for each named device, and a few rows to search it by."""
 
 from __future__ import annotations
 

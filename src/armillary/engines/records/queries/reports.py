@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices told: error reports, update outcomes, and the requests that were refused."""
+"""What devices reported: error reports, update outcomes, and the requests that were refused."""
 
 from __future__ import annotations
 

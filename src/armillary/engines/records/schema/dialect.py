@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place that knows which database is underneath: connections, durability, "insert unless there".
+"""What depends on the database engine: connections, durability, "insert unless there".
 
 SQLite: WAL, so that readers never wait for the writer; ``synchronous=FULL``, so that a commit that was reported
 is on the disk; foreign keys on. Python's driver opens transactions by itself at moments of its own choosing, so it

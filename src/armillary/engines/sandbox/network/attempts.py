@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Report connection attempts without drowning in them: the first at once, repetitions counted, nothing dropped."""
+"""Reports connection attempts: the first at once, repetitions counted and reported together."""
 
 from __future__ import annotations
 

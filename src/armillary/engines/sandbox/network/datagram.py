@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway: one datagram socket inside the sandbox's own network at which the supervisor answers.
+"""The gateway: one datagram socket in the sandbox's own network, answered by the supervisor outside.
 
 An application's datagram sockets never leave its network. When one connects to a declared host, the supervisor
 connects it to the gateway instead and remembers its source address; datagrams from that address are relayed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hot segment: what one flush brought for one hour and one shard of series, in order of arrival.
+"""The hot segment: the points of one flush in one hour and one shard of series, in order of arrival.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A connection to PostgreSQL that comes back.
+"""A connection to PostgreSQL that reconnects after it was lost.
 
 A connection that is lost takes its transaction with it; the next one begins on a new connection. While the server does
 not answer, whoever asks is told so at once, but for one attempt in a while (:class:`Reach`): nobody queues up to wait.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which PostgreSQL database: the URL of ``series_database``, read by libpq's rules, and told without its password."""
+"""Which PostgreSQL database: the URL of ``series_database``, read by libpq's rules, and shown without its password."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from armillary.boot.counter import fuse_word, merge_minimums, raise_minimums
+from armillary.boot.counter import merge_minimums, raise_minimums
 from armillary.boot.slots import SlotEvent, SlotState, SlotTable, select
 from armillary.errors import BootRefusedError
 from armillary.wire.attestation.event_log import BootEvent
@@ -64,7 +64,3 @@ def test_stored_record_may_rise_and_not_fall():
 def test_impossible_version_is_refused(version: int):
     with pytest.raises(BootRefusedError, match="from 0 to 31"):
         merge_minimums({}, {7: version})
-
-
-def test_fuse_word():
-    assert [fuse_word(minimum) for minimum in (0, 1, 3, 31)] == [0, 1, 7, 2**31 - 1]

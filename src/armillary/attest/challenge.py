@@ -35,7 +35,6 @@ _FETCHED: Final = b"\x01"
 _IN_REPLY: Final = b"\x02"
 _LABEL: Final = b"armillary challenge"
 _HEAD_BYTES: Final = 1 + 5 + RANDOM_BYTES
-_MAC_BYTES: Final = 32
 
 
 class ChallengeId(NamedTuple):

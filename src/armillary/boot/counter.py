@@ -69,8 +69,3 @@ def merge_minimums(current: Mapping[int, int], record: Mapping[int, int]) -> Map
                 remedy="The record is damaged; restore the device from a release.",
             )
     return MappingProxyType(dict(record))
-
-
-def fuse_word(minimum: int) -> int:
-    """The 32-bit fuse word in which every version below ``minimum`` is distrusted."""
-    return (1 << minimum) - 1

@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
-from armillary.engines.documents.files import export_files, import_files
+from armillary.engines.documents.document import Document
+from armillary.engines.documents.files import BodyCheck, export_files, keep_files, read_files
 from armillary.engines.documents.store import DocumentStore
 from armillary.errors import InvalidArgumentError
+
+
+def import_files(
+    store: DocumentStore, files: dict[str, bytes], *, by: str, check: BodyCheck, replace: tuple[str, ...] = ()
+) -> tuple[Document, ...]:
+    return keep_files(store, read_files(files, check), by=by, replace=replace)
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_an_import_can_replace(store: DocumentStore) -> None:
     for name in ("a", "b"):
         store.put("rule", name, {}, by="ann")
         store.put("job", name, {}, by="ann")
-    import_files(store, {"rule/b.json": b"{}", "rule/c.json": b"{}"}, by="bob", check=anything, replace=["rule"])
+    import_files(store, {"rule/b.json": b"{}", "rule/c.json": b"{}"}, by="bob", check=anything, replace=("rule",))
     assert set(export_files(store)) == {"rule/b.json", "rule/c.json", "job/a.json", "job/b.json"}
 
 

@@ -90,36 +90,16 @@ def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str
 def keep_files(
     store: DocumentStore, puts: Sequence[Put], *, by: str, replace: Iterable[str] = ()
 ) -> tuple[Document, ...]:
-    """Keep what :func:`read_files` gave, in one transaction; arguments as of :func:`import_files`."""
-    gone = _others(store, puts, replace)
-    return store.change([*gone, *puts], by=by)[len(gone) :]
-
-
-def import_files(
-    store: DocumentStore,
-    files: Mapping[str, bytes],
-    *,
-    by: str,
-    check: BodyCheck,
-    replace: Iterable[str] = (),
-) -> tuple[Document, ...]:
-    """Keep every file as a document, in one transaction.
+    """Keep every file as a document, in one transaction; the documents of the files as they are now.
 
     Args:
         store: Where.
-        files: Path -> content, as :func:`export_files` gives them; white space and the order of keys are free.
+        puts: What :func:`read_files` gave.
         by: Who does it.
-        check: Says whether a body makes sense; called for each before anything is changed.
         replace: Kinds whose other documents are deleted.
-
-    Returns:
-        The documents as they are now, those of ``files`` only.
-
-    Raises:
-        InvalidArgumentError: a path or a content is not what an export has; the message names the path. Nothing was
-            changed.
     """
-    return keep_files(store, read_files(files, check), by=by, replace=replace)
+    gone = _others(store, puts, replace)
+    return store.change([*gone, *puts], by=by)[len(gone) :]
 
 
 def _others(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str]) -> list[Delete]:

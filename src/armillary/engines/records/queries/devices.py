@@ -201,12 +201,6 @@ def some(connection: Connection, device_ids: Sequence[str], *, now: int, silent_
     return tuple(as_device(row) for row in connection.execute(query))
 
 
-def ids_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
-    """Ids of the devices of a group that are not revoked."""
-    query = select(_device.c.device_id).where(_device.c.group_id == group_id, _device.c.revoked_at.is_(None))
-    return tuple(row.device_id for row in connection.execute(query.order_by(_device.c.device_id)))
-
-
 def held(connection: Connection) -> tuple[str, ...]:
     """Ids of the devices that are held because two machines seem to have their identity."""
     status = schema.device_status

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.files import write_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_table
+from armillary.cli.terminal.output import Shown, note, noun, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -49,10 +49,10 @@ def _authorities(remote: RemoteService, catalog: str | None) -> list[dict[str, A
 
 
 @remote_command(app, "list")
-def list_certificates(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
+def list_certificates(remote: RemoteService, base: CatalogPath) -> Shown:
     """List the certificates of a catalog."""
     found = remote.management.pages(f"{base}/certificates")
-    print_table(found, COLUMNS, row=resource_row, as_json=as_json, empty="The catalog has no certificate.")
+    return table(found, COLUMNS, row=resource_row, empty="The catalog has no certificate.")
 
 
 @remote_command(app, "download")

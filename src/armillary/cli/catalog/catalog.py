@@ -13,7 +13,7 @@ import typer
 from armillary.cli.terminal.connection import remember_catalog, stored_path
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.management import SUBSCRIPTION
-from armillary.cli.terminal.output import JsonOption, inert, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, inert, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CATALOG_VARIABLE,
@@ -25,7 +25,7 @@ from armillary.cli.terminal.remote_names import (
     catalog_path,
     confirm,
     group_path,
-    print_with_devices,
+    with_devices,
 )
 from armillary.errors import InvalidArgumentError
 
@@ -71,12 +71,10 @@ def create(
     name: NameOption,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     tags: Annotated[list[str] | None, typer.Option("--tags", metavar="NAME=VALUE", help="Tag; repeatable.")] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a catalog with its own certificate authority."""
     path = f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
-    made = remote.management.call("PUT", path, {"location": "global", "tags": _tags(tags)})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.management.call("PUT", path, {"location": "global", "tags": _tags(tags)}), row=_row)
 
 
 @remote_command(app, "use")
@@ -99,19 +97,18 @@ def list_catalogs(
     resource_group: Annotated[
         str | None, typer.Option("--resource-group", "-g", metavar="NAME", help="Only those of a resource group.")
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List catalogs."""
     scope = f"/subscriptions/{SUBSCRIPTION}" if resource_group is None else group_path(resource_group)
     found = remote.management.pages(f"{scope}/providers/{PROVIDER}/catalogs")
     empty = "No catalog. Make one: armillary catalog create --catalog NAME"
-    print_table(found, ("name", "tenantId", "tags"), row=_row, as_json=as_json, empty=empty)
+    return table(found, ("name", "tenantId", "tags"), row=_row, empty=empty)
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, base: CatalogPath) -> Shown:
     """Show a catalog."""
-    print_with_devices(remote, base, _row, as_json=as_json)
+    return with_devices(remote, base, _row)
 
 
 @remote_command(app, "delete")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -21,8 +21,8 @@ from armillary.cli.terminal.remote_names import (
     catalog_path,
     confirm,
     device_group_path,
-    print_with_devices,
     product_path,
+    with_devices,
 )
 
 app = noun("Device groups of a product.")
@@ -104,23 +104,19 @@ def create(
     allow_crash_dumps_collection: DumpsOption = None,
     regional_data_boundary: BoundaryOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a device group."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    made = remote.management.call("PUT", path, {"properties": properties})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.management.call("PUT", path, {"properties": properties}), row=_row)
 
 
 @remote_command(app, "create-defaults")
-def create_defaults(
-    remote: RemoteService, product: ProductOption, base: CatalogPath, as_json: JsonOption = False
-) -> None:
+def create_defaults(remote: RemoteService, product: ProductOption, base: CatalogPath) -> Shown:
     """Make the five usual device groups of a product."""
     path = product_path(base, product)
     found = remote.management.pages(f"{path}/generateDefaultDeviceGroups", method="POST")
-    print_table(found, COLUMNS, row=_row, as_json=as_json, empty="The service made no device groups.")
+    return table(found, COLUMNS, row=_row, empty="The service made no device groups.")
 
 
 @remote_command(app, "list")
@@ -131,8 +127,7 @@ def list_device_groups(
         str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of this product.")
     ] = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List the device groups of a catalog or of one product."""
     path = catalog_path(remote, catalog, resource_group)
     if product is None:
@@ -140,20 +135,14 @@ def list_device_groups(
     else:
         found = remote.management.pages(f"{product_path(path, product)}/deviceGroups")
     empty = "No device group. Make the usual ones: armillary device-group create-defaults --product NAME"
-    print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
+    return table(found, COLUMNS, row=_row, empty=empty)
 
 
 @remote_command(app, "show")
-def show(
-    remote: RemoteService,
-    product: ProductOption,
-    device_group: NameOption,
-    base: CatalogPath,
-    as_json: JsonOption = False,
-) -> None:
+def show(remote: RemoteService, product: ProductOption, device_group: NameOption, base: CatalogPath) -> Shown:
     """Show a device group."""
     path = device_group_path(base, product, device_group)
-    print_with_devices(remote, path, _row, as_json=as_json)
+    return with_devices(remote, path, _row)
 
 
 @remote_command(app, "update")
@@ -168,13 +157,11 @@ def update(
     allow_crash_dumps_collection: DumpsOption = None,
     regional_data_boundary: BoundaryOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Change a device group; what is not named stays as it is."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    made = remote.management.call("PATCH", path, {"properties": properties})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.management.call("PATCH", path, {"properties": properties}), row=_row)
 
 
 @remote_command(app, "delete")

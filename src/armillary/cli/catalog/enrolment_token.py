@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.duration import ExpiresOption, seconds_of
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, TokenIdOption, in_catalog
@@ -55,10 +55,10 @@ def create(
 
 
 @remote_command(app, "list")
-def list_tokens(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def list_tokens(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List a catalog's tokens, without their secrets."""
     found = remote.pages(in_catalog(remote, catalog, "enrolment-tokens"))
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="No enrolment token.")
+    return table(found, COLUMNS, row=readable, empty="No enrolment token.")
 
 
 @remote_command(app, "revoke")

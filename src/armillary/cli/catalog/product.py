@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -18,9 +18,9 @@ from armillary.cli.terminal.remote_names import (
     YesOption,
     catalog_path,
     confirm,
-    print_with_devices,
     product_path,
     resource_row,
+    with_devices,
 )
 
 app = noun("Products of a catalog.")
@@ -40,27 +40,25 @@ def create(
     catalog: CatalogOption = None,
     description: DescriptionOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a product."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    made = remote.management.call("PUT", path, {"properties": {"description": description or ""}})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.management.call("PUT", path, {"properties": {"description": description or ""}}), row=_row)
 
 
 @remote_command(app, "list")
-def list_products(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
+def list_products(remote: RemoteService, base: CatalogPath) -> Shown:
     """List the products of a catalog."""
     found = remote.management.pages(f"{base}/products")
     empty = "No product. Make one: armillary product create --product NAME"
-    print_table(found, ("name", "description"), row=_row, as_json=as_json, empty=empty)
+    return table(found, ("name", "description"), row=_row, empty=empty)
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, product: NameOption, base: CatalogPath, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, product: NameOption, base: CatalogPath) -> Shown:
     """Show a product."""
     path = product_path(base, product)
-    print_with_devices(remote, path, _row, as_json=as_json)
+    return with_devices(remote, path, _row)
 
 
 @remote_command(app, "update")
@@ -69,12 +67,10 @@ def update(
     product: NameOption,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is for.")],
     base: CatalogPath,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Change a product's description."""
     path = product_path(base, product)
-    changed = remote.management.call("PATCH", path, {"properties": {"description": description}})
-    print_record(changed, row=_row, as_json=as_json)
+    return record(remote.management.call("PATCH", path, {"properties": {"description": description}}), row=_row)
 
 
 @remote_command(app, "delete")

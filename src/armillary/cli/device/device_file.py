@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.output import JsonOption, note, noun, print_table
+from armillary.cli.terminal.output import Shown, note, noun, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -24,10 +24,10 @@ files = noun("Files a device has uploaded.")
 
 
 @remote_command(files, "list")
-def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _list(remote: RemoteService, device: DeviceOption) -> Shown:
     """List the files a device has uploaded."""
     found = remote.get(f"/devices/{segment(device)}/files")["items"]
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="It has uploaded none.")
+    return table(found, COLUMNS, row=readable, empty="It has uploaded none.")
 
 
 @remote_command(files, "download")

@@ -13,7 +13,7 @@ import typer
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.given import pairs_of
-from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -47,8 +47,7 @@ def _send(
         str, typer.Option("--expires", metavar="TIME", help="For how long it is tried, such as 30m; 48h at most.")
     ] = "1h",
     content_type: Annotated[str, typer.Option("--content-type", metavar="TYPE", help="Such as application/json.")] = "",
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Send a message to a device.
 
     It waits for a device that is not connected, until it expires.
@@ -65,18 +64,17 @@ def _send(
         body["body_base64"] = base64.b64encode(file.read_bytes()).decode()
     else:
         body["text"] = text
-    found = remote.post(f"/devices/{segment(device)}/messages", body)
-    print_record(found, row=only(*COLUMNS), as_json=as_json)
+    return record(remote.post(f"/devices/{segment(device)}/messages", body), row=only(*COLUMNS))
 
 
 @remote_command(message, "list")
-def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _list(remote: RemoteService, device: DeviceOption) -> Shown:
     """List messages and their outcomes.
 
     What waits for the device, and the outcomes that were asked for with --ack.
     """
     found = remote.get(f"/devices/{segment(device)}/messages")["items"]
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="Nothing waits, and no outcome was asked for.")
+    return table(found, COLUMNS, row=readable, empty="Nothing waits, and no outcome was asked for.")
 
 
 @remote_command(message, "purge")

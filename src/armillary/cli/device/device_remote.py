@@ -10,15 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.device_reference import (
-    DeviceOption,
-    NewNameOption,
-    SearchOption,
-    resolve_device,
-)
+from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption, SearchOption, resolve_device
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.given import json_of
-from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
+from armillary.cli.terminal.output import (
+    JsonOption,
+    Shown,
+    note,
+    noun,
+    only,
+    print_record,
+    print_table,
+    record,
+    shown,
+    table,
+)
 from armillary.cli.terminal.readable import readable, readable_device, with_unit
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
@@ -163,23 +169,22 @@ def _list(
     os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
     search: SearchOption = None,
     limit: LimitOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List devices."""
     where = {"catalog": catalog, "product": product, "group": device_group, "search": search}
     found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
     empty = "No device. Make one on this host: armillary device create"
-    print_table(found, LIST_COLUMNS, row=readable_device, as_json=as_json, empty=empty)
+    return table(found, LIST_COLUMNS, row=readable_device, empty=empty)
 
 
 @remote_command(verbs, "rename")
-def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption) -> Shown:
     """Call a device by another name.
 
     It need not be unique. A new owner of the device does not see it.
     """
     found = remote.put(f"/devices/{segment(device)}/name", {"name": name})
-    print_record(found, row=only("device_id", "name", "catalog"), as_json=as_json)
+    return record(found, row=only("device_id", "name", "catalog"))
 
 
 @remote_command(verbs, "show")
@@ -278,60 +283,50 @@ def _product_of(remote: RemoteService, device: str) -> str:
 
 
 @remote_command(verbs, "revoke")
-def _revoke(
-    remote: RemoteService,
-    device: DeviceOption,
-    reason: ReasonOption,
-    yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+def _revoke(remote: RemoteService, device: DeviceOption, reason: ReasonOption, yes: YesOption = False) -> Shown:
     """Withdraw a device's identity.
 
     It is refused until it is restored, and its connection to the hub is closed.
     """
     confirm(f"Revoke device {device[:12]}...? It is refused and disconnected at once.", yes=yes)
     found = remote.post(f"/devices/{segment(device)}/revoke", {"reason": reason})
-    print_record(found, row=only("device_id", "health"), as_json=as_json)
+    return record(found, row=only("device_id", "health"))
 
 
 @remote_command(verbs, "restore")
-def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _restore(remote: RemoteService, device: DeviceOption) -> Shown:
     """Let a revoked device in again.
 
     It still has to prove itself.
     """
-    found = remote.post(f"/devices/{segment(device)}/restore")
-    print_record(found, row=only("device_id", "health"), as_json=as_json)
+    return record(remote.post(f"/devices/{segment(device)}/restore"), row=only("device_id", "health"))
 
 
 @remote_command(verbs, "release")
-def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
+def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> Shown:
     """Let a device begin anew that is held.
 
     A device is held when two machines seem to have its identity. Whichever of them proves itself next becomes the
     device; two that go on are found and held again.
     """
     confirm(f"Release device {device[:12]}...? The next machine that proves this identity becomes the device.", yes=yes)
-    found = remote.post(f"/devices/{segment(device)}/release")
-    print_record(found, row=only("device_id", "health"), as_json=as_json)
+    return record(remote.post(f"/devices/{segment(device)}/release"), row=only("device_id", "health"))
 
 
 @remote_command(verbs, "check-ins")
-def _check_ins(
-    remote: RemoteService, device: DeviceOption, limit: LimitOption = 20, as_json: JsonOption = False
-) -> None:
+def _check_ins(remote: RemoteService, device: DeviceOption, limit: LimitOption = 20) -> Shown:
     """List a device's check-ins, newest first."""
     found = remote.pages(f"/devices/{segment(device)}/check-ins", limit=limit)
     columns = ("at", "verdict", "boot_count", "os_version", "certificate_serial", "deployment_id")
-    print_table(found, columns, row=readable, as_json=as_json, empty="The device has not checked in yet.")
+    return table(found, columns, row=readable, empty="The device has not checked in yet.")
 
 
 @remote_command(verbs, "telemetry")
-def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _telemetry(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show the last value of each of a device's metrics."""
     found = remote.get(f"/devices/{segment(device)}/telemetry")["items"]
     empty = "The device has sent no telemetry yet."
-    print_table(found, ("metric", "display_name", "value", "at_ms"), row=_value, as_json=as_json, empty=empty)
+    return table(found, ("metric", "display_name", "value", "at_ms"), row=_value, empty=empty)
 
 
 @remote_command(verbs, "invoke")
@@ -343,12 +338,10 @@ def _invoke(
     timeout_s: Annotated[
         int, typer.Option("--timeout", min=1, max=300, metavar="SECONDS", help="Seconds to wait for the answer.")
     ] = 30,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Call a direct method on a connected device."""
     body = {"payload": json_of("--payload", payload), "timeout_s": timeout_s}
-    found = remote.post(f"/devices/{segment(device)}/methods/{segment(method)}", body)
-    print_record(found, as_json=as_json)
+    return record(remote.post(f"/devices/{segment(device)}/methods/{segment(method)}", body))
 
 
 @remote_command(capability, "download")
@@ -371,9 +364,9 @@ def _write_capability(remote: RemoteService, base: str, device: str, kind: Capab
 
 
 @remote_command(twin, "show")
-def _twin_show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _twin_show(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show a device's twin."""
-    _show_twin(remote.get(f"/devices/{segment(device)}/twin"), as_json=as_json)
+    return _twin(remote.get(f"/devices/{segment(device)}/twin"))
 
 
 @remote_command(twin, "update")
@@ -381,18 +374,15 @@ def _twin_update(
     remote: RemoteService,
     device: DeviceOption,
     desired: Annotated[str, typer.Option("--desired", metavar="JSON", help="Desired properties; null removes one.")],
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Merge desired properties into a device's twin."""
     body = {"desired": json_of("--desired", desired)}
-    _show_twin(remote.patch(f"/devices/{segment(device)}/twin", body), as_json=as_json)
+    return _twin(remote.patch(f"/devices/{segment(device)}/twin", body))
 
 
-def _show_twin(twin: dict[str, Any], *, as_json: bool) -> None:
+@shown
+def _twin(twin: dict[str, Any]) -> None:
     """A twin as JSON, or a line for each property: what is wanted of the device beside what it reports."""
-    if as_json:
-        print_record(twin, as_json=True)
-        return
     print_record({name: twin[name] for name in ("deviceId", "etag", "version", "tags")}, as_json=False)
     desired, reported = (
         {name: value for name, value in twin["properties"][side].items() if not name.startswith("$")}

@@ -10,7 +10,17 @@ import typer
 
 from armillary.cli.platform.template_device import DryRunOption, NewestOption, TemplateOption, losses
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
+from armillary.cli.terminal.output import (
+    JsonOption,
+    Shown,
+    note,
+    noun,
+    print_json,
+    print_record,
+    print_table,
+    record,
+    shown,
+)
 from armillary.cli.terminal.readable import readable, with_unit
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -82,27 +92,25 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
 
 
 @remote_command(template_group, "unset")
-def _unset(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
+def _unset(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> Shown:
     """Take a device's template away.
 
     Its data and cloud properties stay.
     """
     confirm(f"Take the template of device {device[:12]}... away?", yes=yes)
-    print_record(remote.delete(_place(device, "template")), as_json=as_json)
+    return record(remote.delete(_place(device, "template")))
 
 
 @remote_command(cloud_property, "show")
-def _show_cloud(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _show_cloud(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show a device's cloud properties."""
-    _print_cloud(remote.get(_place(device, "cloud-properties")), as_json=as_json)
+    return _cloud_values(remote.get(_place(device, "cloud-properties")))
 
 
 @remote_command(cloud_property, "set")
-def _set_cloud(
-    remote: RemoteService, device: DeviceOption, values: ValuesArgument, as_json: JsonOption = False
-) -> None:
+def _set_cloud(remote: RemoteService, device: DeviceOption, values: ValuesArgument) -> Shown:
     """Change cloud properties of a device."""
-    _print_cloud(remote.patch(_place(device, "cloud-properties"), parsed(values)), as_json=as_json)
+    return _cloud_values(remote.patch(_place(device, "cloud-properties"), parsed(values)))
 
 
 @remote_command(property_group, "set")
@@ -144,9 +152,7 @@ def _place(device: str, what: str) -> str:
     return f"/devices/{segment(device)}/{what}"
 
 
-def _print_cloud(found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
-        return
+@shown
+def _cloud_values(found: dict[str, Any]) -> None:
     rows = [{"name": name, "value": value} for name, value in found["values"].items()]
     print_table(rows, ("name", "value"), as_json=False, empty="Nothing is kept of this device.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption, SearchOption
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, record, shown, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -45,8 +45,7 @@ def admission(
     symmetric_keys: Annotated[
         Switch | None, typer.Option("--symmetric-keys", help="Let in hub devices with symmetric keys.")
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Show or change what a catalog admits.
 
     Without a change it admits devices that attest, and nothing else.
@@ -54,8 +53,7 @@ def admission(
     path = in_catalog(remote, catalog, "hub-admission")
     change = {"certificates": certificates, "symmetric_keys": symmetric_keys}
     body = {name: value is Switch.ON for name, value in change.items() if value is not None}
-    found = remote.patch(path, body) if body else remote.get(path)
-    print_record(found, row=readable, as_json=as_json)
+    return record(remote.patch(path, body) if body else remote.get(path), row=readable)
 
 
 @remote_command(app, "create")
@@ -65,8 +63,7 @@ def create(
     name: NameOption = "",
     catalog: CatalogOption = None,
     certificate: CertificateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Register a hub device.
 
     With its certificate, or with symmetric keys that are shown this once.
@@ -75,7 +72,7 @@ def create(
     if certificate is not None:
         body.update(authentication="selfSigned", certificate=certificate.read_text("utf-8"))
     made = remote.post(in_catalog(remote, catalog, "hub-devices"), body)
-    _print_once(made, as_json=as_json)
+    return _with_keys(made)
 
 
 @remote_command(app, "list")
@@ -84,13 +81,11 @@ def list_(
     catalog: CatalogOption = None,
     prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only ids that begin so.")] = "",
     search: SearchOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List a catalog's hub devices."""
     path = in_catalog(remote, catalog, "hub-devices")
     found = remote.pages(path, device_id_prefix=prefix or None, search=search)
-    empty = "There is none: armillary hub-device create --device ID."
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty=empty)
+    return table(found, COLUMNS, row=readable, empty="There is none: armillary hub-device create --device ID.")
 
 
 @remote_command(app, "show")
@@ -114,8 +109,7 @@ def update(
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why (not).")] = None,
     new_keys: Annotated[bool, typer.Option("--new-keys", help="Make new symmetric keys, shown this once.")] = False,
     certificate: CertificateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Change a hub device; its open connection ends."""
     body: dict[str, Any] = {"new_keys": new_keys}
     if enabled is not None:
@@ -124,13 +118,13 @@ def update(
         body["status_reason"] = reason
     if certificate is not None:
         body["certificate"] = certificate.read_text("utf-8")
-    _print_once(remote.patch(f"/hub-devices/{segment(device)}", body), as_json=as_json)
+    return _with_keys(remote.patch(f"/hub-devices/{segment(device)}", body))
 
 
 @remote_command(app, "rename")
-def rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+def rename(remote: RemoteService, device: DeviceOption, name: NewNameOption) -> Shown:
     """Call a hub device by another name."""
-    print_record(remote.put(f"/devices/{segment(device)}/name", {"name": name}), as_json=as_json)
+    return record(remote.put(f"/devices/{segment(device)}/name", {"name": name}))
 
 
 @remote_command(app, "delete")
@@ -149,18 +143,17 @@ def module_create(
     symmetric_keys: Annotated[
         bool, typer.Option("--symmetric-keys", help="Keys of its own; without, it shows what its device shows.")
     ] = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Register a module of a device, hub device or one that attests."""
     body = {"module_id": module_id, "authentication": "sas" if symmetric_keys else "device"}
-    _print_once(remote.post(f"/hub-devices/{segment(device)}/modules", body), as_json=as_json)
+    return _with_keys(remote.post(f"/hub-devices/{segment(device)}/modules", body))
 
 
 @remote_command(module, "list")
-def module_list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def module_list(remote: RemoteService, device: DeviceOption) -> Shown:
     """List the modules of a device."""
     found = remote.get(f"/hub-devices/{segment(device)}/modules")["items"]
-    print_table(found, MODULE_COLUMNS, row=readable, as_json=as_json, empty="It has none.")
+    return table(found, MODULE_COLUMNS, row=readable, empty="It has none.")
 
 
 @remote_command(module, "delete")
@@ -171,10 +164,8 @@ def module_delete(remote: RemoteService, device: DeviceOption, module_id: Module
     note(f"{module_id} is deleted")
 
 
-def _print_once(made: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_record(made, as_json=True)
-        return
+@shown
+def _with_keys(made: dict[str, Any]) -> None:
     names = ("device_id", "name", "module_id", "trust_tier", "authentication", "enabled")
     keys = ("primary_key", "secondary_key", "connection_string")
     print_record({name: made[name] for name in (*names, *keys) if made.get(name) is not None}, as_json=False)

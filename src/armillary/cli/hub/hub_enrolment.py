@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.given import json_of
-from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, print_record, print_table, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -74,12 +74,10 @@ def verify(
     enrolment_id: IdOption,
     certificate: Annotated[Path, typer.Option("--certificate", metavar="FILE", help="The proof, PEM.")],
     catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Prove possession of a group's authority."""
     body = {"certificate": certificate.read_text("utf-8")}
-    made = remote.post(in_catalog(remote, catalog, PATH, enrolment_id, "verify"), body)
-    print_record(made, row=only(*COLUMNS), as_json=as_json)
+    return record(remote.post(in_catalog(remote, catalog, PATH, enrolment_id, "verify"), body), row=only(*COLUMNS))
 
 
 @remote_command(app, "list")
@@ -95,12 +93,10 @@ def list_(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOpt
 
 
 @remote_command(app, "registrations")
-def registrations(
-    remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def registrations(remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None) -> Shown:
     """List what registered by an enrolment."""
     found = remote.get(in_catalog(remote, catalog, PATH, enrolment_id, "registrations"))["items"]
-    print_table(found, REGISTRATION_COLUMNS, row=readable, as_json=as_json, empty="Nothing has registered by it.")
+    return table(found, REGISTRATION_COLUMNS, row=readable, empty="Nothing has registered by it.")
 
 
 @remote_command(app, "enable")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, print_record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -49,10 +49,9 @@ def create(
 
 
 @remote_command(app, "list")
-def list_(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def list_(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List a catalog's service keys."""
-    found = remote.get(in_catalog(remote, catalog, PATH))["items"]
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="There is none.")
+    return table(remote.get(in_catalog(remote, catalog, PATH))["items"], COLUMNS, row=readable, empty="There is none.")
 
 
 @remote_command(app, "delete")

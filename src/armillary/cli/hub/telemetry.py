@@ -15,7 +15,7 @@ import typer
 from armillary.cli.terminal.authored import CatalogOption, FileOption, read_definition
 from armillary.cli.terminal.device_reference import AnyDeviceOption
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, record
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.errors import InvalidArgumentError
 
@@ -75,8 +75,7 @@ def export(
 def import_(
     remote: RemoteService,
     file: Annotated[Path, typer.Option("--file", "-f", metavar="FILE", help="CSV file of an export.")],
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Bring values back from a CSV file of an export.
 
     What is there counts once, so an import that broke off is simply begun again.
@@ -95,7 +94,7 @@ def import_(
         if time.monotonic() - told > PROGRESS_S:
             told = time.monotonic()
             note(f"{total['points']:,} points ...")
-    print_record({"points": total["points"]}, as_json=as_json)
+    return record({"points": total["points"]})
 
 
 @remote_command(retention_app, "show")

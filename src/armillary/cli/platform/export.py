@@ -13,7 +13,7 @@ from armillary.cli.platform.group import WhereOption, filter_of
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.given import one_of, pairs_of
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 
@@ -102,8 +102,7 @@ def create(
     file: FileOption = None,
     catalog: CatalogOption = None,
     replace: authored.ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a data export."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with the other options, or --file")
@@ -127,8 +126,7 @@ def create(
                 kafka and partial(_kafka, kafka, sasl, username, secret, server_ca),
             ),
         }
-    made = EXPORTS.put(remote, document_id, body, catalog, replace=replace)
-    print_record(made, row=_shown, as_json=as_json)
+    return record(EXPORTS.put(remote, document_id, body, catalog, replace=replace), row=_shown)
 
 
 EXPORTS.add_list(
@@ -155,12 +153,10 @@ def disable(remote: RemoteService, export: ExportOption, catalog: CatalogOption 
 
 
 @remote_command(app, "dead-letters")
-def dead_letters(
-    remote: RemoteService, export: ExportOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def dead_letters(remote: RemoteService, export: ExportOption, catalog: CatalogOption = None) -> Shown:
     """List batches that were refused for good."""
     found = remote.pages(f"{EXPORTS.place(export)}/dead-letters", catalog=catalog)
-    print_table(found, DEAD_COLUMNS, row=readable, as_json=as_json, empty="Nothing was refused for good.")
+    return table(found, DEAD_COLUMNS, row=readable, empty="Nothing was refused for good.")
 
 
 @remote_command(app, "replay")

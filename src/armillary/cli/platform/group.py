@@ -13,7 +13,7 @@ import typer
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.device_reference import device_row
-from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author import shorthand
@@ -51,8 +51,7 @@ def create(
     file: FileOption = None,
     catalog: CatalogOption = None,
     replace: authored.ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a device group."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with --where, or --file")
@@ -64,8 +63,7 @@ def create(
     }
     if file is not None:
         body = authored.read_definition(file)
-    made = GROUPS.put(remote, document_id, body, catalog, replace=replace)
-    print_record(made, row=authored.row_of, as_json=as_json)
+    return record(GROUPS.put(remote, document_id, body, catalog, replace=replace), row=authored.row_of)
 
 
 GROUPS.add_list("List device groups.", COLUMNS, empty="There is no group; make one: armillary group create.")
@@ -80,11 +78,10 @@ def members(
     group: GroupOption,
     catalog: CatalogOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 1000,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List the devices that are in a group now."""
     found = remote.pages(f"{GROUPS.place(group)}/members", limit=limit, catalog=catalog)
-    print_table(found, MEMBER_COLUMNS, row=device_row, as_json=as_json, empty="No device is in this group now.")
+    return table(found, MEMBER_COLUMNS, row=device_row, empty="No device is in this group now.")
 
 
 GROUPS.add_delete_of_used(

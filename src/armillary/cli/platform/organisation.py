@@ -10,7 +10,7 @@ import typer
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, IdOption
 from armillary.cli.terminal.device_reference import DeviceOption, device_row
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import catalog_name
 
@@ -31,13 +31,11 @@ def create(
     document_id: IdOption = None,
     catalog: CatalogOption = None,
     replace: authored.ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make an organisation of a catalog."""
     owner = catalog_name(remote, catalog)
     body = {"name": name, "catalog": owner, "parent": parent}
-    made = ORGANISATIONS.put(remote, document_id, body, owner, replace=replace)
-    print_record(made, row=authored.row_of, as_json=as_json)
+    return record(ORGANISATIONS.put(remote, document_id, body, owner, replace=replace), row=authored.row_of)
 
 
 ORGANISATIONS.add_list("List organisations.", COLUMNS, empty="There is no organisation.")
@@ -47,12 +45,10 @@ ORGANISATIONS.add_show("Show an organisation.")
 
 
 @remote_command(app, "devices")
-def devices(
-    remote: RemoteService, organisation: OrganisationOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def devices(remote: RemoteService, organisation: OrganisationOption, catalog: CatalogOption = None) -> Shown:
     """List the devices of an organisation and of those below it."""
     found = remote.pages(f"{ORGANISATIONS.place(organisation)}/devices", catalog=catalog)
-    print_table(found, DEVICE_COLUMNS, row=device_row, as_json=as_json, empty="No device is in it.")
+    return table(found, DEVICE_COLUMNS, row=device_row, empty="No device is in it.")
 
 
 @remote_command(app, "assign")

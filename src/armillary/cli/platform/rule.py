@@ -15,7 +15,17 @@ from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption,
 from armillary.cli.terminal.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
 from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
+from armillary.cli.terminal.output import (
+    JsonOption,
+    Shown,
+    note,
+    noun,
+    print_json,
+    print_record,
+    print_table,
+    record,
+    table,
+)
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, chosen_catalog, confirm
 
@@ -67,8 +77,7 @@ def create(
     file: FileOption = None,
     catalog: CatalogOption = None,
     replace: authored.ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a rule.
 
     Everything that a rule can say is in docs/concepts/rules.md.
@@ -91,7 +100,7 @@ def create(
     made = RULES.put(remote, document_id, body, catalog, replace=replace)
     for warning in made["warnings"]:
         note(f"warning: {warning}")
-    print_record(made, row=_row, as_json=as_json)
+    return record(made, row=_row)
 
 
 RULES.add_list("List rules.", COLUMNS, row=_row, empty="There is no rule; make one: armillary rule create.")
@@ -101,17 +110,15 @@ RULES.add_show("Show a rule; its secrets are never shown.")
 
 
 @remote_command(app, "enable")
-def enable(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def enable(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None) -> Shown:
     """Have a rule evaluated, from the next message on."""
-    print_record(remote.post(RULES.place(rule) + "/enable", catalog=catalog), row=_row, as_json=as_json)
+    return record(remote.post(RULES.place(rule) + "/enable", catalog=catalog), row=_row)
 
 
 @remote_command(app, "disable")
-def disable(
-    remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def disable(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None) -> Shown:
     """Have a rule evaluated no longer."""
-    print_record(remote.post(RULES.place(rule) + "/disable", catalog=catalog), row=_row, as_json=as_json)
+    return record(remote.post(RULES.place(rule) + "/disable", catalog=catalog), row=_row)
 
 
 RULES.add_delete("Delete a rule; its alerts stay.")
@@ -200,13 +207,12 @@ def alerts(
     device: AnyDeviceOption = None,
     limit: LimitOption = 100,
     catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List firings of rules, newest first."""
     found = remote.pages(
         "/alerts", limit=limit, status=status, rule=rule, device=device, catalog=chosen_catalog(remote, catalog)
     )
-    print_table(found, ALERT_COLUMNS, row=_alert, as_json=as_json, empty="No such alert.")
+    return table(found, ALERT_COLUMNS, row=_alert, empty="No such alert.")
 
 
 @remote_command(app, "alert")
@@ -223,21 +229,16 @@ def alert(
 
 
 @remote_command(app, "acknowledge")
-def acknowledge(
-    remote: RemoteService, number: AlertOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def acknowledge(remote: RemoteService, number: AlertOption, catalog: CatalogOption = None) -> Shown:
     """Say that somebody has taken notice of a firing."""
-    found = remote.post(f"/alerts/{number}/acknowledge", catalog=chosen_catalog(remote, catalog))
-    print_record(found, row=_firing, as_json=as_json)
+    return record(remote.post(f"/alerts/{number}/acknowledge", catalog=chosen_catalog(remote, catalog)), row=_firing)
 
 
 @remote_command(app, "dead-letters")
-def dead_letters(
-    remote: RemoteService, limit: LimitOption = 100, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def dead_letters(remote: RemoteService, limit: LimitOption = 100, catalog: CatalogOption = None) -> Shown:
     """List actions that were given up, newest first."""
     rows = list(remote.pages("/dead-letters", limit=limit, catalog=chosen_catalog(remote, catalog)))
-    print_table(rows, LETTER_COLUMNS, as_json=as_json, empty="No action was given up.")
+    return table(rows, LETTER_COLUMNS, empty="No action was given up.")
 
 
 @remote_command(app, "replay")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 
@@ -26,10 +26,9 @@ verbs = noun()
 
 
 @remote_command(verbs, "catalog")
-def _catalog(remote: RemoteService, as_json: JsonOption = False) -> None:
+def _catalog(remote: RemoteService) -> Shown:
     """List the application templates that are shipped."""
-    found = remote.get(PATH)["items"]
-    print_table(found, COLUMNS, row=_row, as_json=as_json, empty="No application template is shipped.")
+    return table(remote.get(PATH)["items"], COLUMNS, row=_row, empty="No application template is shipped.")
 
 
 @remote_command(verbs, "use")
@@ -73,14 +72,13 @@ def _use(
 
 
 @remote_command(verbs, "unuse")
-def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
+def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False) -> Shown:
     """Take away what using a template made.
 
     Its devices go out of service, its documents are deleted.
     """
     confirm(f"Delete the documents of {name} and take its simulated devices out of service?", yes=yes)
-    found = remote.post(f"{PATH}/{segment(name)}/unuse")
-    print_record(found, as_json=as_json)
+    return record(remote.post(f"{PATH}/{segment(name)}/unuse"))
 
 
 def _row(template: dict[str, Any]) -> dict[str, Any]:

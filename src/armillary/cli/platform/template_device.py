@@ -13,7 +13,18 @@ import typer
 from armillary.cli.terminal.authored import CatalogOption, id_of
 from armillary.cli.terminal.device_reference import device_row
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
+from armillary.cli.terminal.output import (
+    JsonOption,
+    Shown,
+    note,
+    noun,
+    print_json,
+    print_record,
+    print_table,
+    record,
+    shown,
+    table,
+)
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import OutputFileOption, YesOption, confirm
@@ -85,8 +96,7 @@ def _import(
     title: Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", help="Its title, for people.")] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish it at once.")] = False,
     catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a device template of models, or change one.
 
     Cloud properties, views and names that it has stay, as far as the new models have what they name.
@@ -100,27 +110,22 @@ def _import(
         note(f"{dropped} is no part of the models any more; what named it was taken away")
     if publish:
         made = remote.post(_place(name, "/publish"), catalog=catalog)
-    _print(made, as_json=as_json)
+    return _template(made)
 
 
 @remote_command(verbs, "list")
-def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def _list(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List device templates."""
     found = remote.pages(PATH, catalog=catalog)
-    empty = "There is no template; make one: armillary template import FILE."
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty=empty)
+    return table(found, COLUMNS, row=readable, empty="There is no template; make one: armillary template import FILE.")
 
 
 @remote_command(verbs, "show")
 def _show(
-    remote: RemoteService,
-    template: TemplateOption,
-    version: VersionOption = None,
-    catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    remote: RemoteService, template: TemplateOption, version: VersionOption = None, catalog: CatalogOption = None
+) -> Shown:
     """Show what devices of a template say and do."""
-    _print(remote.get(_place(template, _version(version)), catalog=catalog), as_json=as_json)
+    return _template(remote.get(_place(template, _version(version)), catalog=catalog))
 
 
 @remote_command(verbs, "publish")
@@ -146,7 +151,7 @@ def _publish(
             note(f"  {name} is gone")
         for name, how in difference["changed"].items():
             note(f"  {name}: {how}")
-    _print(made, as_json=as_json)
+    _template(made).show(as_json=as_json)
 
 
 def _print_upcoming(found: dict[str, Any], *, as_json: bool) -> None:
@@ -173,15 +178,14 @@ def _delete(
     version: VersionOption = None,
     catalog: CatalogOption = None,
     yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Delete a template, or a version of it.
 
     Not while a device has it.
     """
     what = f"version {version} of template {template}" if version else f"template {template} with all its versions"
     confirm(f"Delete {what}?", yes=yes)
-    print_record(remote.delete(_place(template, _version(version)), catalog=catalog), as_json=as_json)
+    return record(remote.delete(_place(template, _version(version)), catalog=catalog))
 
 
 @remote_command(verbs, "export")
@@ -211,13 +215,10 @@ def _export(
 
 
 @remote_command(verbs, "devices")
-def _devices(
-    remote: RemoteService, template: TemplateOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def _devices(remote: RemoteService, template: TemplateOption, catalog: CatalogOption = None) -> Shown:
     """List devices that have a template."""
     found = remote.pages(f"{PATH}/{segment(template)}/devices", catalog=catalog)
-    empty = "No device has this template."
-    print_table(found, ("name", "device_id", "version", "by"), row=device_row, as_json=as_json, empty=empty)
+    return table(found, ("name", "device_id", "version", "by"), row=device_row, empty="No device has this template.")
 
 
 @remote_command(verbs, "migrate")
@@ -279,10 +280,8 @@ def _version(version: int | None) -> str:
     return "" if version is None else f"/versions/{version}"
 
 
-def _print(found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
-        return
+@shown
+def _template(found: dict[str, Any]) -> None:
     head = ("name", "version", "display_name", "description", "catalog", "root", "published_versions")
     print_record({name: found[name] for name in head}, as_json=False)
     note("")

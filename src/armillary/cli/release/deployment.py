@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogPath,
@@ -39,8 +39,7 @@ def create(
     device_group: DeviceGroupOption,
     images: ImagesOption,
     base: CatalogPath,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Put images on every device of a group at once.
 
     armillary rollout create does the same step by step.
@@ -50,23 +49,18 @@ def create(
         raise InvalidArgumentError("--images: expected at least one image id", remedy="List them: armillary image list")
     path = f"{device_group_path(base, product, device_group)}/deployments/.default"
     deployed = [{"name": image, "properties": {"imageId": image}} for image in ids]
-    made = remote.management.call("PUT", path, {"properties": {"deployedImages": deployed}})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.management.call("PUT", path, {"properties": {"deployedImages": deployed}}), row=_row)
 
 
 @remote_command(app, "list")
 def list_deployments(
-    remote: RemoteService,
-    product: ProductOption,
-    device_group: DeviceGroupOption,
-    base: CatalogPath,
-    as_json: JsonOption = False,
-) -> None:
+    remote: RemoteService, product: ProductOption, device_group: DeviceGroupOption, base: CatalogPath
+) -> Shown:
     """List a group's deployments, newest first."""
     path = device_group_path(base, product, device_group)
     found = remote.management.pages(f"{path}/deployments")
     empty = "No deployment. Make one: armillary deployment create --images ID"
-    print_table(found, ("deploymentId", "deploymentDateUtc", "images"), row=_row, as_json=as_json, empty=empty)
+    return table(found, ("deploymentId", "deploymentDateUtc", "images"), row=_row, empty=empty)
 
 
 @remote_command(app, "show")
@@ -79,9 +73,7 @@ def show(
         str, typer.Option("--deployment", metavar="ID", help="Deployment id; without it the one in force.")
     ] = ".default",
     base: CatalogPath,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Show a deployment."""
     path = device_group_path(base, product, device_group)
-    found = remote.management.call("GET", f"{path}/deployments/{segment(deployment)}")
-    print_record(found, row=_row, as_json=as_json)
+    return record(remote.management.call("GET", f"{path}/deployments/{segment(deployment)}"), row=_row)

@@ -12,7 +12,7 @@ import typer
 
 from armillary.cli.release.development_key import verify_own
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -52,8 +52,7 @@ def add(
         str | None, typer.Option("--regional-data-boundary", "-r", metavar="None|EU", help="Data boundary.")
     ] = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Upload an image package.
 
     The service checks it and signs it for production.
@@ -68,23 +67,20 @@ def add(
     if regional_data_boundary is not None:
         properties["regionalDataBoundary"] = regional_data_boundary
     path = f"{catalog_path(remote, catalog, resource_group)}/uploadImage"
-    made = remote.management.call("POST", path, {"properties": properties})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.management.call("POST", path, {"properties": properties}), row=_row)
 
 
 @remote_command(app, "list")
-def list_images(remote: RemoteService, base: CatalogPath, as_json: JsonOption = False) -> None:
+def list_images(remote: RemoteService, base: CatalogPath) -> Shown:
     """List the images of a catalog."""
     found = remote.management.pages(f"{base}/images")
-    empty = "No image. Upload one: armillary image add --image-path FILE"
-    print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
+    return table(found, COLUMNS, row=_row, empty="No image. Upload one: armillary image add --image-path FILE")
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, image: ImageOption, base: CatalogPath, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, image: ImageOption, base: CatalogPath) -> Shown:
     """Show an image."""
-    found = remote.management.call("GET", f"{base}/images/{segment(image)}")
-    print_record(found, row=_row, as_json=as_json)
+    return record(remote.management.call("GET", f"{base}/images/{segment(image)}"), row=_row)
 
 
 @remote_command(app, "delete")

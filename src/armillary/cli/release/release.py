@@ -13,7 +13,7 @@ import typer
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, record, shown, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import OnlyChipOption, YesOption, confirm
@@ -42,19 +42,19 @@ COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 
 
 @remote_command(app, "list")
-def list_releases(remote: RemoteService, chip: OnlyChipOption = None, as_json: JsonOption = False) -> None:
+def list_releases(remote: RemoteService, chip: OnlyChipOption = None) -> Shown:
     """List OS releases."""
-    print_table(remote.pages("/releases", chip=chip), COLUMNS, row=_row, as_json=as_json, empty="No OS release.")
+    return table(remote.pages("/releases", chip=chip), COLUMNS, row=_row, empty="No OS release.")
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, release: ReleaseOption, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, release: ReleaseOption) -> Shown:
     """Show a release and its reference values.
 
     They are the digests of its boot components that the verifier accepts.
     """
     found = remote.get(f"/releases/{segment(release)}")
-    _show(found, as_json=as_json)
+    return _whole(found)
 
 
 @remote_command(app, "publish")
@@ -69,11 +69,10 @@ def publish(
         ),
     ] = None,
     os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = OsFeed.RETAIL,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Build, sign and publish an OS release for a chip."""
     body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed.value}
-    _show(remote.post("/releases", body), as_json=as_json)
+    return _whole(remote.post("/releases", body))
 
 
 @remote_command(app, "export-corim")
@@ -134,7 +133,7 @@ def import_corim(
     if key is not None:
         body["key"] = read_file(key, limit=MAX_KEY_BYTES).decode("ascii", errors="replace")
     made = remote.post("/releases/corim", body)
-    _show(made, as_json=as_json)
+    _whole(made).show(as_json=as_json)
     for label, told in (("passed over", made["passed_over"]), ("not said by the file", made["derived"])):
         if told and not as_json:
             note(f"{label}: {'; '.join(told)}")
@@ -146,14 +145,13 @@ def withdraw(
     release: ReleaseOption,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
     yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Take a release back, for good.
 
     From each device's next check-in on, a device that boots it gets only updates, and reads the reason.
     """
     confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
-    _show(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}), as_json=as_json)
+    return _whole(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}))
 
 
 @remote_command(app, "set-expiry")
@@ -161,22 +159,20 @@ def set_expiry(
     remote: RemoteService,
     release: ReleaseOption,
     until: Annotated[str, typer.Option("--until", metavar="TIME", help=f"A date or time (UTC), now, or {NO_END}.")],
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Say until when a release is good.
 
     From then on a device that boots it gets only updates.
     """
     expires_at = None if until == NO_END else moment("--until", until)
-    _show(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}), as_json=as_json)
+    return _whole(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}))
 
 
 @remote_command(app, "list-floors")
-def list_floors(remote: RemoteService, chip: OnlyChipOption = None, as_json: JsonOption = False) -> None:
+def list_floors(remote: RemoteService, chip: OnlyChipOption = None) -> Shown:
     """List security floors: lower versions are refused."""
     found = remote.pages("/security-floors", chip=chip)
-    empty = "No floor is set: every published version is accepted."
-    print_table(found, FLOOR_COLUMNS, row=readable, as_json=as_json, empty=empty)
+    return table(found, FLOOR_COLUMNS, row=readable, empty="No floor is set: every published version is accepted.")
 
 
 @remote_command(app, "raise-floor")
@@ -190,16 +186,14 @@ def raise_floor(
         int, typer.Option("--minimum", min=0, max=31, metavar="N", help="Lowest security version still accepted.")
     ],
     yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Refuse lower security versions.
 
     Takes effect at each device's next check-in. A floor never sinks again.
     """
     confirm(f"Refuse {chip} devices whose image of type {image_type} is below version {minimum}, for good?", yes=yes)
     body = {"chip": chip, "image_type": image_type, "minimum": minimum}
-    made = remote.post("/security-floors", body)
-    print_record(made, row=readable, as_json=as_json)
+    return record(remote.post("/security-floors", body), row=readable)
 
 
 def _release_id(remote: RemoteService, name: str) -> str:
@@ -212,10 +206,8 @@ def _release_id(remote: RemoteService, name: str) -> str:
     raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
 
 
-def _show(release: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_record(release, as_json=True)
-        return
+@shown
+def _whole(release: dict[str, Any]) -> None:
     print_record({name: _row(release)[name] for name in COLUMNS}, as_json=False)
     note("")
     print_table(release["components"], PART_COLUMNS, as_json=False, empty="The release has no components.")

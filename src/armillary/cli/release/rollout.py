@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, print_record, print_table, shown, table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
@@ -57,14 +57,11 @@ def _row(rollout: dict[str, Any]) -> dict[str, Any]:
     return {**readable(rollout), "progress": progress or "no devices", "cohort": f"{started} of {len(steps)}"}
 
 
-def _show(rollout: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_record(rollout, as_json=True)
-    else:
-        row = _row(rollout)
-        print_record({name: row[name] for name in FACTS}, as_json=False)
-        if rollout["history"]:
-            print_table([readable(told) for told in rollout["history"]], EVENT_COLUMNS, as_json=False, empty="")
+@shown
+def _whole(rollout: dict[str, Any]) -> None:
+    print_record(_row(rollout), row=only(*FACTS), as_json=False)
+    if rollout["history"]:
+        print_table(rollout["history"], EVENT_COLUMNS, row=readable, as_json=False, empty="")
 
 
 def _cohorts(text: str) -> list[int]:
@@ -109,8 +106,7 @@ def create(
         typer.Option("--hold-on-severity", help="A finding of this severity or above holds it; none: no finding does."),
     ] = None,
     roll_back_on_hold: Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Put images on a device group step by step."""
     given = {
         "cohorts": _cohorts(cohorts) if cohorts else None,
@@ -129,50 +125,43 @@ def create(
         "image_ids": split_ids(images),
         "policy": {name: value for name, value in given.items() if value is not None},
     }
-    _show(remote.post("/rollouts", body), as_json=as_json)
+    return _whole(remote.post("/rollouts", body))
 
 
 @remote_command(app, "list")
-def list_rollouts(
-    remote: RemoteService, catalog: OnlyCatalogOption = None, limit: LimitOption = None, as_json: JsonOption = False
-) -> None:
+def list_rollouts(remote: RemoteService, catalog: OnlyCatalogOption = None, limit: LimitOption = None) -> Shown:
     """List roll-outs, newest first."""
     found = remote.pages("/rollouts", limit=limit, catalog=catalog)
-    empty = "No roll-out. Start one: armillary rollout create --images ID"
-    print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
+    return table(found, COLUMNS, row=_row, empty="No roll-out. Start one: armillary rollout create --images ID")
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, rollout: RolloutOption, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Show a roll-out and how far it got."""
-    _show(remote.get(f"/rollouts/{segment(rollout)}"), as_json=as_json)
+    return _whole(remote.get(f"/rollouts/{segment(rollout)}"))
 
 
 @remote_command(app, "devices")
-def devices(
-    remote: RemoteService, rollout: RolloutOption, limit: LimitOption = None, as_json: JsonOption = False
-) -> None:
+def devices(remote: RemoteService, rollout: RolloutOption, limit: LimitOption = None) -> Shown:
     """List where each device stands in a roll-out."""
     found = remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit)
     columns = ("name", "device_id", "cohort", "state", "reason")
-    print_table(found, columns, row=readable_device, as_json=as_json, empty="No device has been started yet.")
+    return table(found, columns, row=readable_device, empty="No device has been started yet.")
 
 
 @remote_command(app, "halt")
-def halt(
-    remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "halted by hand", as_json: JsonOption = False
-) -> None:
+def halt(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "halted by hand") -> Shown:
     """Stop a roll-out where it is.
 
     No further device is offered the images. It goes on with armillary rollout resume.
     """
-    _show(remote.post(f"/rollouts/{segment(rollout)}/halt", {"reason": reason}), as_json=as_json)
+    return _whole(remote.post(f"/rollouts/{segment(rollout)}/halt", {"reason": reason}))
 
 
 @remote_command(app, "resume")
-def resume(remote: RemoteService, rollout: RolloutOption, as_json: JsonOption = False) -> None:
+def resume(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Let a held roll-out go on."""
-    _show(remote.post(f"/rollouts/{segment(rollout)}/resume"), as_json=as_json)
+    return _whole(remote.post(f"/rollouts/{segment(rollout)}/resume"))
 
 
 @remote_command(app, "roll-back")
@@ -185,19 +174,14 @@ def roll_back(
 ) -> None:
     """Give every device of a roll-out its previous images back."""
     confirm("Roll back every device that this roll-out has touched?", yes=yes)
-    _show(remote.post(f"/rollouts/{segment(rollout)}/roll-back", {"reason": reason}), as_json=as_json)
+    _whole(remote.post(f"/rollouts/{segment(rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
     note("devices get their previous images at their next check-in")
 
 
 @remote_command(app, "cancel")
-def cancel(
-    remote: RemoteService,
-    rollout: RolloutOption,
-    reason: ReasonOption = "cancelled by hand",
-    as_json: JsonOption = False,
-) -> None:
+def cancel(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "cancelled by hand") -> Shown:
     """End a roll-out for good.
 
     The group's deployment stays the one from before the roll-out.
     """
-    _show(remote.post(f"/rollouts/{segment(rollout)}/cancel", {"reason": reason}), as_json=as_json)
+    return _whole(remote.post(f"/rollouts/{segment(rollout)}/cancel", {"reason": reason}))

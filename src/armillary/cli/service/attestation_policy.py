@@ -10,7 +10,7 @@ import typer
 
 from armillary.cli.service import firmware_reference
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, shown
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
@@ -48,7 +48,7 @@ def show(
         empty = "No policy was ever set: the catalog demands nothing."
         print_table(found, VERSION_COLUMNS, row=_row, as_json=as_json, empty=empty)
         return
-    _print(remote.get(path), as_json=as_json)
+    _demands(remote.get(path)).show(as_json=as_json)
 
 
 @remote_command(app, "set")
@@ -96,8 +96,7 @@ def set_policy(
         int | None, typer.Option("--if-version", min=0, metavar="N", help="Refuse the change if another version holds.")
     ] = None,
     yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Change what a catalog demands.
 
     Takes effect at each device's next check-in. What is not named stays as it is.
@@ -125,15 +124,16 @@ def set_policy(
     confirm(f"Change what catalog {name} demands? Devices that lack it get only updates.", yes=yes)
     if if_version is not None:
         change["if_version"] = if_version
-    _print(remote.patch(in_catalog(remote, name, "attestation-policy"), change), as_json=as_json)
+    return _demands(remote.patch(in_catalog(remote, name, "attestation-policy"), change))
 
 
 app.add_typer(firmware_reference.firmware, name="firmware")
 
 
-def _print(policy: dict[str, Any], *, as_json: bool) -> None:
-    print_record(policy, row=_row, as_json=as_json)
-    if not as_json and policy["version"] == 0:
+@shown
+def _demands(policy: dict[str, Any]) -> None:
+    print_record(policy, row=_row, as_json=False)
+    if policy["version"] == 0:
         note("No policy was ever set: the catalog demands nothing.")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, noun, print_record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 
@@ -20,11 +20,9 @@ COLUMNS = ("number", "at", "actor", "operation", "target")
 def list_lines(
     remote: RemoteService,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 50,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List audit lines, newest first."""
-    found = remote.pages("/audit", limit=limit)
-    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="The audit log is empty.")
+    return table(remote.pages("/audit", limit=limit), COLUMNS, row=readable, empty="The audit log is empty.")
 
 
 @remote_command(app, "verify")

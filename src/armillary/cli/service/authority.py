@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.files import write_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, OutputFileOption, YesOption, catalog_name, confirm
@@ -33,13 +33,13 @@ class Kind(StrEnum):
 
 
 @remote_command(app, "list")
-def list_authorities(remote: RemoteService, as_json: JsonOption = False) -> None:
+def list_authorities(remote: RemoteService) -> Shown:
     """List the service's living certificates, from the root down.
 
     "active" signs now, "next" takes over later, "old" is trusted until its end. Catalogs have their own list:
     armillary ca-certificate list.
     """
-    print_table(remote.get("/service-authorities")["items"], COLUMNS, row=_row, as_json=as_json, empty="No authority.")
+    return table(remote.get("/service-authorities")["items"], COLUMNS, row=_row, empty="No authority.")
 
 
 @remote_command(app, "renew")
@@ -51,8 +51,7 @@ def renew(
     ] = None,
     catalog: CatalogOption = None,
     yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make the successor of an authority now.
 
     All of them are renewed by themselves in time; this is for sooner. The old one is trusted until its end, so nothing
@@ -64,8 +63,7 @@ def renew(
         raise InvalidArgumentError("--maker: expected it with silicon, and with nothing else", remedy="See --help.")
     name = maker or (catalog_name(remote, catalog) if kind in (Kind.CATALOG, Kind.ISSUING) else "")
     confirm(f"Renew the {kind.value} authority{' of ' + name if name else ''} now?", yes=yes)
-    made = remote.post("/service-authorities/renew", {"kind": kind.value, "name": name})
-    print_record(made, row=_row, as_json=as_json)
+    return record(remote.post("/service-authorities/renew", {"kind": kind.value, "name": name}), row=_row)
 
 
 @remote_command(app, "roots")

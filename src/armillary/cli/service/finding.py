@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.device_reference import AnyDeviceOption
-from armillary.cli.terminal.output import JsonOption, noun, only, print_record, print_table
-from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.output import Shown, noun, only, record, table
+from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption
 
@@ -33,30 +33,26 @@ def list_findings(
     catalog: OnlyCatalogOption = None,
     device: AnyDeviceOption = None,
     limit: LimitOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """List findings, newest first."""
     wanted = None if status == "all" else status
     found = list(remote.pages("/findings", limit=limit, status=wanted, catalog=catalog, device=device))
-    print_table(found, COLUMNS, as_json=as_json, empty="No such finding.")
+    return table(found, COLUMNS, empty="No such finding.")
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, finding: FindingOption) -> Shown:
     """Show a finding: cause, extent and what to do."""
-    found = remote.get(f"/findings/{segment(finding)}")
-    print_record(found if as_json else readable({name: found[name] for name in FACTS}), as_json=as_json)
+    return record(remote.get(f"/findings/{segment(finding)}"), row=readable_of(*FACTS))
 
 
 @remote_command(app, "acknowledge")
-def acknowledge(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+def acknowledge(remote: RemoteService, finding: FindingOption) -> Shown:
     """Say that somebody is on it: it no longer holds roll-outs."""
-    found = remote.post(f"/findings/{segment(finding)}/acknowledge")
-    print_record(found, row=only(*COLUMNS), as_json=as_json)
+    return record(remote.post(f"/findings/{segment(finding)}/acknowledge"), row=only(*COLUMNS))
 
 
 @remote_command(app, "close")
-def close(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+def close(remote: RemoteService, finding: FindingOption) -> Shown:
     """Say that it is dealt with; seen again, it is a new finding."""
-    found = remote.post(f"/findings/{segment(finding)}/close")
-    print_record(found, row=only(*COLUMNS), as_json=as_json)
+    return record(remote.post(f"/findings/{segment(finding)}/close"), row=only(*COLUMNS))

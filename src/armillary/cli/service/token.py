@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import TokenIdOption
@@ -58,9 +58,9 @@ def create(
 
 
 @remote_command(app, "list")
-def list_tokens(remote: RemoteService, as_json: JsonOption = False) -> None:
+def list_tokens(remote: RemoteService) -> Shown:
     """List tokens, without their secrets."""
-    print_table(remote.pages("/tokens"), COLUMNS, row=readable, as_json=as_json, empty="No token.")
+    return table(remote.pages("/tokens"), COLUMNS, row=readable, empty="No token.")
 
 
 @remote_command(app, "revoke")

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, Row, note, print_record, print_table
+from armillary.cli.terminal.output import Row, Shown, note, record, table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote import RemoteService, Verb, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import ConflictError, InvalidArgumentError, OperatorError
 
@@ -112,18 +111,16 @@ class Documents:
     def add_list(self, text: str, columns: tuple[str, ...], *, empty: str, row: Row = row_of) -> None:
         """Declare ``list``, with ``text`` as its help."""
 
-        def verb(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-            print_table(remote.pages(self._path, catalog=catalog), columns, row=row, as_json=as_json, empty=empty)
+        def verb(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
+            return table(remote.pages(self._path, catalog=catalog), columns, row=row, empty=empty)
 
         self._declare("list", text, verb)
 
     def add_show(self, text: str, *, row: Row = row_of) -> None:
         """Declare ``show``, with ``text`` as its help."""
 
-        def verb(
-            remote: RemoteService, document_id: str, catalog: CatalogOption = None, as_json: JsonOption = False
-        ) -> None:
-            print_record(remote.get(self.place(document_id), catalog=catalog), row=row, as_json=as_json)
+        def verb(remote: RemoteService, document_id: str, catalog: CatalogOption = None) -> Shown:
+            return record(remote.get(self.place(document_id), catalog=catalog), row=row)
 
         self._declare("show", text, verb)
 
@@ -162,7 +159,7 @@ class Documents:
 
         self._declare("delete", text, verb)
 
-    def _declare(self, name: str, text: str, verb: Callable[..., None]) -> None:
+    def _declare(self, name: str, text: str, verb: Verb) -> None:
         verb.__doc__ = text
         verb.__annotations__["document_id"] = self._option
         remote_command(self._app, name)(verb)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, wraps
 from typing import Annotated, Any
 
 import typer
@@ -105,6 +107,42 @@ def print_table(
         sys.stdout.write(
             "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a verb shows.
+
+    Attributes:
+        found: With ``--json``.
+        tell: Prints it for people.
+    """
+
+    found: object
+    tell: Callable[[], None]
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            print_json(self.found)
+        else:
+            self.tell()
+
+
+def record(found: Mapping[str, Any], *, row: Row | None = None) -> Shown:
+    """One thing, as :func:`print_record` prints it."""
+    return Shown(dict(found), partial(print_record, found, as_json=False, row=row))
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str, row: Row | None = None) -> Shown:
+    """Many things, as :func:`print_table` prints them."""
+    found = [dict(each) for each in rows]
+    return Shown(found, partial(print_table, found, columns, as_json=False, empty=empty, row=row))
+
+
+def shown(tell: Callable[[Any], None]) -> Callable[[Any], Shown]:
+    """Make of a function that prints a document for people one that returns what a verb shows."""
+    return wraps(tell)(lambda found: Shown(found, partial(tell, found)))
 
 
 def only(*names: str) -> Row:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.output import Row
 from armillary.twin.template.value_names import from_fields
 
 # Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
@@ -17,6 +18,11 @@ SECONDS = frozenset(("at", "first_seen", "last_seen", "certificate_not_after"))
 def readable(document: Mapping[str, Any]) -> dict[str, Any]:
     """``document`` with its times written out and empty texts as None."""
     return {name: _readable(name, value) for name, value in document.items()}
+
+
+def readable_of(*names: str) -> Row:
+    """What people see of a record: these fields of it, readable."""
+    return lambda record: readable({name: record[name] for name in names})
 
 
 def with_unit(row: Mapping[str, Any], *names: str) -> dict[str, Any]:

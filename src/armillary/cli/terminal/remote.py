@@ -18,6 +18,7 @@ from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOK
 from armillary.cli.terminal.device_reference import resolve_devices
 from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.management import ManagementApi
+from armillary.cli.terminal.output import JsonOption, Shown
 
 ServiceOption = Annotated[
     str | None, typer.Option("--service", metavar="URL", help=f"Address of the service. [env: {SERVICE_VARIABLE}]")
@@ -30,6 +31,7 @@ CaOption = Annotated[
     typer.Option("--ca", metavar="FILE", help=f"PEM file with the service's root certificate. [env: {CA_VARIABLE}]"),
 ]
 
+Verb = Callable[..., Shown | None]
 # What every verb takes that calls the service.
 _CONNECTION = {"service": ServiceOption, "token": TokenOption, "ca": CaOption}
 
@@ -124,10 +126,14 @@ def connect(service: str | None, token: str | None, ca: Path | None) -> RemoteSe
     return RemoteService(resolve(service, token, ca))
 
 
-def remote_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Declare a verb whose first parameter is a :class:`RemoteService`; adds --service, --token and --ca."""
+def remote_command(app: typer.Typer, name: str) -> Callable[[Verb], Verb]:
+    """Declare a verb whose first parameter is a :class:`RemoteService`; adds --service, --token and --ca.
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
+    What the verb returns is shown, with --json for programs; a verb that shows more than one thing, or does something
+    in between, prints for itself.
+    """
+
+    def register(function: Verb) -> Verb:
         hints = typing.get_type_hints(function, include_extras=True)
         options: dict[str, tuple[Any, object]] = {}
         together: dict[str, Together] = {}
@@ -138,16 +144,22 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]
             else:
                 options |= marker.options
                 together[key] = marker
+        returns = hints["return"] is Shown
+        if returns:
+            options["as_json"] = (JsonOption, False)
         options |= {key: (kind, None) for key, kind in _CONNECTION.items()}
 
         @functools.wraps(function)
         def call(**values: Any) -> None:
             parts = {key: values.pop(key) for key in _CONNECTION}
+            as_json = values.pop("as_json") if returns else False
             with connect(**parts) as remote:
                 given = resolve_devices(remote, hints, values)
                 for key, marker in together.items():
                     given[key] = marker.resolve(remote, **{each: given.pop(each) for each in marker.options})
-                function(remote, **given)
+                shown = function(remote, **given)
+                if shown is not None:
+                    shown.show(as_json=as_json)
 
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads
             [

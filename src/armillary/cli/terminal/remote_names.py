@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.management import SUBSCRIPTION
-from armillary.cli.terminal.output import Row, print_record
+from armillary.cli.terminal.output import Row, Shown, record
 from armillary.cli.terminal.remote import RemoteService, Together, segment
 from armillary.errors import InvalidArgumentError
 
@@ -123,14 +123,13 @@ def resource_row(resource: dict[str, Any]) -> dict[str, Any]:
     return {"name": resource["name"], **(resource.get("properties") or {})}
 
 
-def print_with_devices(remote: RemoteService, path: str, row: Row, *, as_json: bool) -> None:
-    """Show a management resource, for people with the number of its devices."""
-    found = remote.management.call("GET", path)
-    if as_json:
-        print_record(found, as_json=True)
-    else:
-        devices = remote.management.call("POST", f"{path}/countDevices")["value"]
-        print_record({**row(found), "devices": devices}, as_json=False)
+def with_devices(remote: RemoteService, path: str, row: Row) -> Shown:
+    """A management resource; people see the number of its devices too."""
+
+    def counted(found: dict[str, Any]) -> dict[str, Any]:
+        return {**row(found), "devices": remote.management.call("POST", f"{path}/countDevices")["value"]}
+
+    return record(remote.management.call("GET", path), row=counted)
 
 
 def split_ids(values: list[str]) -> list[str]:

@@ -7,8 +7,7 @@ import inspect
 from itertools import groupby
 
 from armillary.api.central import call as central_call
-from armillary.api.central.later import loaded
-from armillary.api.central.table import OPERATIONS, Operation
+from armillary.api.central.table import OPERATIONS, Operation, loaded
 
 INTRODUCTION = f"""\
 Scripts and clients that were written for IoT Central's public REST API work here by changing two things: the

@@ -24,9 +24,8 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 from tests.hub.own_certificates import self_signed
 
 from armillary.api.central import access as central_access, files as central_files
-from armillary.api.central.later import loaded
 from armillary.api.central.route import find
-from armillary.api.central.table import OPERATIONS
+from armillary.api.central.table import OPERATIONS, loaded
 from armillary.twin.central.query import HEAD
 
 CHECKOUT = os.environ.get("AZURE_REST_API_SPECS_DIR", "")

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.api.azure import names, operations
+from armillary.api.azure.shape import canonical
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 WORDS = st.sampled_from(
@@ -21,8 +22,9 @@ PATHS = st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=14).map(lambda
 @settings(max_examples=examples(200))
 @given(PATHS)
 def test_a_canonical_path_is_its_own_canonical_path(path: str) -> None:
-    once = names.canonical_path(path)
-    assert names.canonical_path(once) == once
+    path = f"/subscriptions{path}"
+    once = canonical(path, "")
+    assert canonical(once, "") == once
     assert once.lower() == path.lower()
 
 

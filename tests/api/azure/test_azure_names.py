@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from armillary.api.azure import names
+from armillary.api.azure.shape import canonical
 from armillary.errors import InvalidArgumentError
 
 GROUP = (
@@ -72,10 +73,6 @@ def test_other_ids_are_no_device_group_ids(value: str) -> None:
 
 def test_paths_match_without_case_and_names_keep_theirs() -> None:
     path = "/SUBSCRIPTIONS/Devices/resourcegroups/PRODUCTS/providers/microsoft.azuresphere/Catalogs/IMAGES/countdevices"
-    assert names.canonical_path(path) == (
+    assert canonical(path, "") == (
         "/subscriptions/Devices/resourceGroups/PRODUCTS/providers/Microsoft.AzureSphere/catalogs/IMAGES/countDevices"
     )
-
-
-def test_a_resource_id_as_path_encodes_spaces() -> None:
-    assert names.as_path(GROUP).endswith("/products/P%201/deviceGroups/Field%20Test")

@@ -13,7 +13,7 @@ from armillary.api.app import SHAPES
 from armillary.api.azure.problems import azure_problem, word_of
 from armillary.api.central.shape import central_problem
 from armillary.api.http import problems
-from armillary.api.iot_hub.problems import iot_hub_problem
+from armillary.api.iot_hub.shape import iot_hub_problem
 
 LEAVES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.ArmillaryError)]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from armillary.errors import InvalidArgumentError
 
@@ -56,22 +56,6 @@ WORDS = {
     "device": "a device id (128 hexadecimal digits)",
     "serial": "a certificate serial number, .default or active",
 }
-# Fixed words of the paths above, for case-insensitive matching.
-_FIXED = {
-    word.lower(): word
-    for word in (
-        "subscriptions", "resourceGroups", "providers", PROVIDER, "catalogs", "products", "deviceGroups", "devices",
-        "deployments", "images", "certificates", "locations", "operationStatuses", "operationResults", "operations",
-        "countDevices", "listDeployments", "listDevices", "listDeviceGroups", "listDeviceInsights", "uploadImage",
-        "retrieveCertChain", "retrieveProofOfPossessionNonce", "generateDefaultDeviceGroups", "claimDevices",
-        "generateCapabilityImage",
-    )
-}  # fmt: skip
-# Collection words: what follows one of them in a path is a name and stays as it is.
-_COLLECTIONS = frozenset(
-    ("subscriptions", "resourcegroups", "catalogs", "products", "devicegroups", "devices", "deployments", "images",
-     "certificates", "locations", "operationstatuses", "operationresults")
-)  # fmt: skip
 
 
 def checked(kind: str, value: str) -> str:
@@ -115,11 +99,6 @@ def catalog_of(resource: str) -> list[str]:
     return [value for word, value in zip(parts[0::2], parts[1::2], strict=False) if word == "catalogs"]
 
 
-def as_path(resource: str) -> str:
-    """A resource id as a URL path: names such as ``Field Test`` are percent-encoded."""
-    return quote(resource, safe="/.-_~()")
-
-
 @dataclass(frozen=True, slots=True)
 class DeviceGroupId:
     """The parts of a device group's resource id that say which group it is."""
@@ -144,19 +123,3 @@ def parse_device_group_id(value: str) -> DeviceGroupId:
             "/catalogs/C/products/P/deviceGroups/G.",
         )
     return DeviceGroupId(checked("catalog", parts[7]), checked("product", parts[9]), checked("device_group", parts[11]))
-
-
-def canonical_path(path: str) -> str:
-    """``path`` with its fixed words in the case of the path constants; names are left alone."""
-    parts = path.split("/")
-    out: list[str] = []
-    name_follows = False
-    for part in parts:
-        lower = part.lower()
-        if name_follows:
-            out.append(part)
-            name_follows = False
-            continue
-        out.append(_FIXED.get(lower, part))
-        name_follows = lower in _COLLECTIONS
-    return "/".join(out)

@@ -19,8 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from armillary.api.central.later import loaded
-from armillary.api.central.table import DEVICES, OPERATIONS, Operation, is_central
+from armillary.api.central.table import DEVICES, OPERATIONS, Operation, is_central, loaded
 from armillary.api.http.auth import admit
 from armillary.api.http.callers import caller_of, catalog_of, owner_of
 from armillary.api.http.routes import Answer, read_body, strict_request

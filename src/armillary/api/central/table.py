@@ -2,18 +2,35 @@
 """The operations of IoT Central's REST API that are answered here: method, path, role, and where it is done.
 
 A row stands for an operation of the public specification of the same path; a path without a row is answered with 404.
-These rows stand apart from their endpoints, whose modules are imported at the first request (``later.py``).
+These rows stand apart from their endpoints, whose modules are imported at the first request (:class:`Later`).
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, OfOrganisation, Reach, Route
 from armillary.api.native.parameters import TEMPLATE_BODY_LIMIT_BYTES, TEMPLATE_VALUES
+
+
+class Later(NamedTuple):
+    """A reference to a function of this package, whose module is imported when it is first needed."""
+
+    module: str
+    name: str
+
+
+def loaded(endpoint: Callable[..., Any] | Later) -> Callable[..., Any]:
+    """The function behind an endpoint; imports its module, which may take a moment."""
+    if not isinstance(endpoint, Later):
+        return endpoint
+    found: Callable[..., Any] = getattr(importlib.import_module(f"{__package__}.{endpoint.module}"), endpoint.name)
+    return found
+
 
 if TYPE_CHECKING:
     from armillary.api.central import (
@@ -33,7 +50,15 @@ if TYPE_CHECKING:
     )
     from armillary.api.central.call import Call
 else:
-    from armillary.api.central.later import Module
+
+    class Module:
+        """A module of this package; its attributes are references to its functions."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, name: str) -> Later:
+            return Later(self._name, name)
 
     access, attestation, commands, devices = map(Module, ("access", "attestation", "commands", "devices"))
     enrollments, files, groups, jobs = map(Module, ("enrollments", "files", "groups", "jobs"))
@@ -48,7 +73,7 @@ class Operation(Route):
     """One operation.
 
     Attributes:
-        endpoint: The function, as a lazy reference (``later.py``).
+        endpoint: The function; a :class:`Later` when it runs.
         preview: Whether only preview versions have it.
     """
 

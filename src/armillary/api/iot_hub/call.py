@@ -23,7 +23,7 @@ from armillary.engines.records.schema.rows import Catalog, Device, DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.hub_access.identities import Keys
 from armillary.service.hub_access.service_keys import RevealingToken
-from armillary.wire.hub.credentials import device_of, is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 # Clients' requests come without it: :func:`armillary.api.iot_hub.shape.canonical` puts them below.
 ROOT: Final = "/iothub"
@@ -163,8 +163,3 @@ def body_object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the request.")
     return body
-
-
-def device_part(found: HubIdentity | Device) -> str:
-    """The device's id, of a module too."""
-    return device_of(identity_of(found))

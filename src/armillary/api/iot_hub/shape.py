@@ -1,25 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of IoT Hub's service API: its clients' requests, brought below a root of their own."""
+"""The shape of IoT Hub's service API: its paths, its service keys, and errors in its form."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
+from armillary.api.azure.problems import word_of
+from armillary.api.http.problems import Problem, sentences
 from armillary.api.http.route import Route, allows
 from armillary.api.http.routes import unknown
 from armillary.api.http.shape import Shape
 from armillary.api.iot_hub import fleet, registry
 from armillary.api.iot_hub.call import ROOT
-from armillary.api.iot_hub.problems import iot_hub_problem
-from armillary.errors import PermissionDeniedError
+from armillary.errors import DeviceOfflineError, PermissionDeniedError
 from armillary.wire.hub.iot_hub_paths import is_service_path
 
 if TYPE_CHECKING:
     from armillary.engines.records.schema.rows import Token
     from armillary.service.assemble import SecurityService
+
+
+# HTTP status -> word; others are Azure Resource Manager's.
+WORDS: Final[Mapping[int, str]] = {
+    400: "ArgumentInvalid",
+    401: "IotHubUnauthorizedAccess",
+    403: "IotHubUnauthorizedAccess",
+    404: "DeviceNotFound",
+    409: "DeviceAlreadyExists",
+    412: "PreconditionFailed",
+    429: "ThrottlingException",
+    504: "GatewayTimeout",
+}
+
+
+def iot_hub_problem(problem: Problem) -> Response:
+    """The answer; IoT Hub's clients show ``Message``, and tools look for the word in it."""
+    status, word = problem.status, word_of(problem)
+    if isinstance(problem.error, DeviceOfflineError):  # IoT Hub says that it does not find who is away
+        status = 404
+    else:
+        word = WORDS.get(status, word)
+    message = f"ErrorCode:{word};{sentences(problem.message, problem.remedy)}"
+    body = {"Message": message, "ExceptionMessage": problem.code}
+    return JSONResponse(body, status, headers={**problem.headers, "iothub-errorcode": word})
 
 
 def is_iot_hub(path: str) -> bool:

@@ -20,6 +20,7 @@ from armillary import errors, settings
 from armillary.cli.main import COMMANDS, command_of, overview
 from docs.api_page import api_page
 from docs.central_page import central_page
+from docs.states_page import states_page
 
 SOURCE = Path(errors.__file__).resolve().parent
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -113,6 +114,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_page,
     "api.md": lambda: api_page(NOTICE),
     "iot-central.md": lambda: central_page(NOTICE),
+    "states.md": lambda: states_page(NOTICE),
 }
 
 

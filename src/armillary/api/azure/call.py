@@ -126,13 +126,7 @@ def paging(request: Request) -> Paging:
 
 
 def paged(call: AzureCall, read: Callable[[int, str | None], Page[T]], body: Callable[[T], Body]) -> Body:
-    """One page of a list in the management API's form.
-
-    Args:
-        call: The call.
-        read: Reads (limit, cursor) -> page.
-        body: Row to resource.
-    """
+    """One page of a list in the management API's form; ``read`` takes the limit and the cursor."""
     asked = paging(call.request)
     after = asked.after
     skip = asked.skip

@@ -32,12 +32,7 @@ HEADERS = (
 
 
 class CanonicalPaths:
-    """ASGI wrapper that rewrites paths as the rows spell them, and adds headers that forbid caching.
-
-    Args:
-        app: The application.
-        shapes: Whose paths are rewritten.
-    """
+    """ASGI wrapper that rewrites paths as the rows spell them, and adds headers that forbid caching."""
 
     def __init__(self, app: ASGIApp, shapes: Shapes) -> None:
         self._app = app

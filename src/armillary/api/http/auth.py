@@ -30,12 +30,7 @@ MAX_HEADER_CHARS = 512
 
 
 async def admit(request: Request, row: Route, shape: Shape) -> Token | EnrolmentToken | None:
-    """Authenticate the caller of a request and check that it may use the route.
-
-    Args:
-        request: Only its headers, its peer address, its path and its query are read.
-        row: The route.
-        shape: The route's shape.
+    """Authenticate the caller of a request and check that it may use the route; reads no body.
 
     Returns:
         The operator's token, or on the factory's routes an enrolment token; None for public routes and scrapes from

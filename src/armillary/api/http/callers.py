@@ -76,11 +76,7 @@ class Link:
 
 
 class Turns:
-    """A semaphore for each owner, all with the same limit. Belongs to one event loop.
-
-    Args:
-        each: The limit.
-    """
+    """A semaphore for each owner, all with the same limit. Belongs to one event loop."""
 
     def __init__(self, each: int) -> None:
         self.each = each

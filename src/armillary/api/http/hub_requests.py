@@ -26,12 +26,7 @@ CLIENT_CERTIFICATE: Final = "client_certificate"
 
 
 class HubRequests:
-    """ASGI application.
-
-    Args:
-        app: The operator API.
-        hub: Answers what devices ask.
-    """
+    """ASGI application: ``app`` for IoT Hub's service API, the hub for what devices ask."""
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
         self._app = app

@@ -35,13 +35,7 @@ class TooManyValuesError(ValueError):
 
 
 class StrictRequest(Request):
-    """A request whose JSON body is decoded by :func:`strict_json` when FastAPI reads it.
-
-    Args:
-        scope: Of the request.
-        receive: Its body's channel.
-        max_values: Values that the body may have.
-    """
+    """A request whose JSON body is decoded by :func:`strict_json` when FastAPI reads it."""
 
     def __init__(self, scope: Scope, receive: Receive, max_values: int = MAX_VALUES) -> None:
         super().__init__(scope, receive)
@@ -65,11 +59,7 @@ class StrictRequest(Request):
 
 
 def strict_json(body: bytes, *, max_values: int = MAX_VALUES) -> Any:
-    """Decode a body.
-
-    Args:
-        body: Its bytes.
-        max_values: Values that it may have, those in arrays and objects together.
+    """Decode a body of at most ``max_values`` values, those in arrays and objects together.
 
     Raises:
         TooManyValuesError: it has more, and nothing of it was decoded; or an object has more names than MAX_NAMES.

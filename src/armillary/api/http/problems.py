@@ -175,12 +175,7 @@ def busy(path: str, most: int) -> Problem:
 
 
 def install(app: FastAPI, form: Callable[[str], Form]) -> None:
-    """Give ``app`` the handlers that turn every error into an answer.
-
-    Args:
-        app: The application.
-        form: How errors look below a path.
-    """
+    """Give ``app`` the handlers that answer every error, in the form of the request's path."""
 
     def answers(problem_of: Callable[[Request, Any], Problem]) -> Callable[[Request, Exception], Response]:
         return lambda request, error: form(request.url.path)(problem_of(request, error))

@@ -25,11 +25,7 @@ Query = Mapping[str, str]
 
 
 def read_query(given: QueryParams, lists: Collection[str] = ()) -> Query:
-    """The parameters of a query but its lists, each with its only value.
-
-    Args:
-        given: The query, percent-decoded.
-        lists: Parameters that may be there several times.
+    """The parameters of a query, each with its only value, without its ``lists``: those may be there several times.
 
     Raises:
         InvalidArgumentError: a parameter is there twice or has no value.

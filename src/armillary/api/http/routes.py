@@ -37,14 +37,7 @@ if TYPE_CHECKING:
 
 
 class GuardedRoute(APIRoute):
-    """A route that admits its caller before it reads a body, and runs in a thread within the caller's limit.
-
-    Args:
-        given: FastAPI's.
-        row: Of the route; needed.
-        shape: Of the row.
-        named: FastAPI's.
-    """
+    """A route that admits its caller before it reads a body, and runs in a thread within the caller's limit."""
 
     def __init__(self, *given: Any, row: Route, shape: Shape, **named: Any) -> None:
         self.row = row

@@ -88,13 +88,6 @@ def _agreed(request: Request, catalog: str | None) -> CheckedCatalog | None:
 def check_scope(request: Request, row: Route, token: Token, service: SecurityService, query: Query) -> Scope:
     """What a token may see by a route with these path and query values; reads the records for restricted ones.
 
-    Args:
-        request: Only its path is read.
-        row: The route.
-        token: The admitted token.
-        service: Knows the catalogs and devices.
-        query: The request's query, each parameter once.
-
     Raises:
         PermissionDeniedError: the route is not about one catalog.
         NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.

@@ -70,7 +70,6 @@ class Platform:
         device_templates: Which device has which, and cloud properties.
         naming: Names and units of devices' values.
         models: Messages against templates as they come in: ``last_misfit``.
-        facts: What is known of many devices at once.
         groups: Members of device groups.
         organisations: Who sees which devices of a catalog.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
@@ -79,7 +78,6 @@ class Platform:
         template_operations, device_template_operations, rule_operations, alert_operations, job_operations,
             export_operations, organisation_operations, application_operations: What people do, each operation by who
             acts.
-        changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
     """
 
     def __init__(
@@ -102,7 +100,8 @@ class Platform:
         settings = settings or ActionSettings()
         audit = settings.audit or no_audit
         self.directory = directory = directory or NoDirectory()
-        self.changing_secrets = threading.Lock()
+        # Held from looking at a document with secrets until both are changed: they are kept apart.
+        changing_secrets = threading.Lock()
         self._devices = devices
         self.documents = documents = DocumentStore(folder, clock=clock)
         self.authored = AuthoredDocuments(documents, audit)
@@ -116,12 +115,12 @@ class Platform:
         )
         self.naming = DeviceNaming(documents, self.templates)
         self.models = ModelCheck(self.device_templates, devices)
-        self.facts = FactsReader(series, documents, directory, devices)
-        self.groups = Groups(documents, self.facts, directory)
+        facts = FactsReader(series, documents, directory, devices)
+        self.groups = Groups(documents, facts, directory)
         self.organisations = Organisations(documents, directory)
-        self._job_store = OnDemand(lambda: JobStore(folder), lambda: JobStore.exists(folder))
+        job_store = OnDemand(lambda: JobStore(folder), lambda: JobStore.exists(folder))
         self.jobs = Jobs(
-            self._job_store,
+            job_store,
             documents,
             self.groups,
             directory,
@@ -139,24 +138,25 @@ class Platform:
             self.rules,
             rule_store,
             rule_facts,
-            RuleNames(series, documents, self.templates, directory),
+            RuleNames(series, self.authored, self.templates, directory),
             RuleConditions(self.authored, directory, self.naming),
-            RuleTrial(series, directory, self.facts, rule_facts),
+            RuleTrial(series, directory, facts, rule_facts),
             self.naming,
-            self.changing_secrets,
+            changing_secrets,
         )
         self.alert_operations = AlertOperations(rule_store, documents, self.naming, actions, audit, clock)
-        self._export_store = OnDemand(lambda: ExportStore(folder), lambda: True)
+        export_store = OnDemand(lambda: ExportStore(folder), lambda: True)
         sources = Sources(series, rule_store, directory, devices.begin_connectivity)
-        self.exports = Exports(self._export_store, documents, self.groups, sources, settings.hosts, folder, clock)
+        self.exports = Exports(export_store, documents, self.groups, sources, settings.hosts, folder, clock)
         self.organisation_operations = OrganisationOperations(
             self.organisations, self.authored, directory, registry or NoRegistry(), audit
         )
         self.job_operations = JobOperations(self.jobs, self.authored, audit)
-        self.export_operations = ExportOperations(self.exports, documents, self.authored, self.changing_secrets, audit)
+        self.export_operations = ExportOperations(self.exports, documents, self.authored, changing_secrets, audit)
         self.application_operations = ApplicationOperations(
             documents, self.export_operations, self.jobs, self.forget_document, audit
         )
+        self._stores = (job_store, export_store, documents)
         documents.on_change += [self.models.forget, self.templates.forget]
 
     async def start(self) -> None:
@@ -174,9 +174,8 @@ class Platform:
     def close_stores(self) -> None:
         """Keep the states of rules and close every store; the hub has decoded its last message. Blocks."""
         self.rules.close_store()
-        self._job_store.close()
-        self._export_store.close()
-        self.documents.close()
+        for store in self._stores:
+            store.close()
 
     def counters(self) -> Mapping[str, int]:
         """Everything the platform counts, by name; names ending in ``_now`` go up and down."""

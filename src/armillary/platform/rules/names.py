@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armillary.engines.documents.store import DocumentStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.platform.authored.device_facts import MAX_LATEST, of_catalog
+from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.ports import Directory
 from armillary.platform.templates.templates import Templates
 from armillary.twin.rule.rule import Rule, telemetry_names, unmodelled
@@ -26,16 +26,16 @@ class RuleNames:
 
     Args:
         series: What devices have sent.
-        documents: Device groups.
+        authored: Device groups.
         templates: Device templates.
         directory: Whose devices are.
     """
 
     def __init__(
-        self, series: SeriesStore, documents: DocumentStore, templates: Templates, directory: Directory
+        self, series: SeriesStore, authored: AuthoredDocuments, templates: Templates, directory: Directory
     ) -> None:
         self._series = series
-        self._documents = documents
+        self._authored = authored
         self._templates = templates
         self._directory = directory
 
@@ -69,12 +69,10 @@ class RuleNames:
         if not group_id:
             return []
         try:
-            group = self._documents.find("group", group_id)
-        except InvalidArgumentError:  # no document can be called so
-            group = None
-        owner = None if group is None else group.content.get("catalog")
-        known = group is not None and (None in (owner, catalog) or str(owner).lower() == str(catalog).lower())
-        return [] if known else [f"there is no device group {group_id}: the rule looks at no device until there is"]
+            self._authored.visible("group", group_id, catalog)
+        except (InvalidArgumentError, NotFoundError):
+            return [f"there is no device group {group_id}: the rule looks at no device until there is"]
+        return []
 
     def _template(self, rule: Rule) -> Template | None:
         """The newest version of the rule's template that it is for; a draft where nothing is published."""

@@ -108,7 +108,7 @@ def test_pages_of_members_are_complete_and_cost_no_read_a_device(
             reads.append(device_ids)
             return directory.of(device_ids)
 
-    monkeypatch.setattr(service.platform.facts, "_directory", Counting())
+    monkeypatch.setattr(service.platform.groups._reader, "_directory", Counting())
     assert len(members(service, group)) >= 7
     assert len(reads) <= 2
 

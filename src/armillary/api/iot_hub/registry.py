@@ -21,6 +21,7 @@ from armillary.api.http.routes import actor_of, hub_of, operator_of, platform_of
 from armillary.api.iot_hub import call
 from armillary.api.iot_hub.call import ROOT, row
 from armillary.api.iot_hub.documents import decode_etag, device_document, etag_header, form_of, twin_document
+from armillary.api.views import hub_devices as views_hub
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.wire.hub.credentials import is_attested_id
 
@@ -144,11 +145,8 @@ def delete_identity(request: Request, place: Place, if_match: IfMatch = None) ->
             f"device {place.device_id[:16]}... attests: it is decommissioned, not deleted",
             remedy="armillary device decommission --device ID --reason TEXT.",
         )
-    actor = operator_of(request).name
-    identity = call.identity_of(found)
-    service_of(request).hub_access.identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
-    hub_of(request).forget(identity)
-    platform_of(request).forget_device(identity, by=actor)
+    parts = service_of(request), hub_of(request), platform_of(request)
+    views_hub.delete(*parts, actor_of(request), call.identity_of(found), decode_etag(if_match))
     return Response(status_code=204)
 
 

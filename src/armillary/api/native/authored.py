@@ -6,17 +6,16 @@ What is done is in ``platform/authored/documents.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 
-from armillary.api.http.documents import as_document
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.engines.documents.document import Document
 from armillary.platform.authored.documents import PARSERS, check_catalog, document_of, is_visible
-from armillary.twin.author.uses import Named, Use
+from armillary.twin.author.uses import Named
 
 __all__ = ["PARSERS", "check_catalog", "document_of", "is_visible"]
 
@@ -59,16 +58,6 @@ def delete(
     return documents.delete(actor_of(request), kind, document_id, catalog, if_match, force=force)
 
 
-def uses(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> tuple[Use, ...]:
-    """What uses a document, of that which the caller may see."""
-    return platform_of(request).authored.uses(kind, document_id, catalog)
-
-
-def uses_page(found: Sequence[Use]) -> dict[str, Any]:
-    """What uses something, as a page."""
-    return {"items": [{**as_document(each), "words": each.words()} for each in found], "next": None}
-
-
 def check_put(
     request: Request,
     kind: str,
@@ -101,10 +90,3 @@ def check_free(
 ) -> None:
     """Raise unless who speaks for a catalog (None: for all) may keep a document under an id."""
     platform_of(request).authored.check_free(kind, document_id, catalog, if_match)
-
-
-def uses_answer(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> dict[str, Any]:
-    """What uses a document that the caller may see, as a page."""
-    documents = platform_of(request).authored
-    documents.visible(kind, document_id, catalog)
-    return uses_page(documents.uses(kind, document_id, catalog))

@@ -14,9 +14,8 @@ from fastapi import Path
 from starlette.requests import Request
 
 from armillary.api.http.routes import service_of
-from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.service.registry.names import no_device
-from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id, is_attested_id
+from armillary.errors import InvalidArgumentError
+from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, is_attested_id
 
 # What is wrong with an id is said by the parser, in words.
 DevicePath = Annotated[
@@ -36,14 +35,7 @@ def known_device(request: Request, device_id: str) -> str:
         InvalidArgumentError: no device has such an id.
         NotFoundError: there is no such device.
     """
-    known = canonical_device_id(device_id)
-    service = service_of(request)
-    if is_attested_id(known):
-        return service.registry.devices.get(known).device_id
-    try:
-        return service.hub_access.identities.get(known).identity
-    except NotFoundError:
-        raise no_device(known) from None
+    return service_of(request).hub_access.known(device_id)
 
 
 def known_identity(request: Request, device_id: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from armillary.api.http.documents import as_document
@@ -45,6 +46,25 @@ def summary(platform: Platform, name: str, versions: list[int]) -> Document:
     except ArmillaryError as error:
         return {**row, "fault": error.message}
     return {**row, "capabilities": len(template.capabilities), "cloud_properties": len(template.cloud)}
+
+
+def listed(platform: Platform, catalog: str | None, limit: int, after: str | None) -> Document:
+    """Device templates by name, each with its published versions, that who speaks for a catalog sees."""
+    rows = []
+    for name, versions in platform.templates.names().items():
+        if after is not None and name <= after:
+            continue
+        row = summary(platform, name, versions)
+        if catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower():
+            rows.append(row)
+        if len(rows) > limit:
+            break
+    return {"items": rows[:limit], "next": rows[limit - 1]["name"] if len(rows) > limit else None}
+
+
+def shown(platform: Platform, name: str, version: int, catalog: str | None) -> Document:
+    """A published version, or the draft (version 0). Raises NotFoundError for another catalog's."""
+    return whole(platform, name, platform.template_operations.visible(name, version, catalog))
 
 
 def central_document(ready: Ready, name: str) -> Document:
@@ -163,6 +183,17 @@ def upcoming(platform: Platform, name: str) -> Document:
     }
 
 
+def check(files: Sequence[tuple[str, bytes]], *, root: str | None, display_name: str | None) -> Document:
+    """What models would make, or every rule that they break; nothing is kept."""
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+    try:
+        made = template_json.body_of_documents(files, root=root, display_name=display_name)
+        return checked(template_json.parse_template(made))
+    except (ModelError, InvalidArgumentError) as error:
+        return refused(error)
+
+
 def checked(template: Template) -> Document:
     """What models that break no rule would make."""
     return {
@@ -206,6 +237,18 @@ def migration(found: Migration) -> Document:
         "broken_properties": [
             {"name": each.name, "expected": each.expected, "got": each.got} for each in found.broken_properties
         ],
+    }
+
+
+def assigned(device_id: str, name: str, version: int, found: Migration, *, dry_run: bool) -> Document:
+    """What became, or would become, of a device that gets a template."""
+    return {
+        "device_id": device_id,
+        "template": name,
+        "version": version,
+        "dry_run": dry_run,
+        **migration(found),
+        "cloud_properties": dict(found.cloud),
     }
 
 

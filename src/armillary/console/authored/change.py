@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules, alerts, groups, jobs and exports, changed: through the API's own routes, with its audit line."""
+"""Rules, alerts, groups, jobs and exports, changed: through operations that write the audit line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def switch_rule(visit: Visit, form: Form) -> Response:
     if verb == "delete":
         return removal.delete(visit, form)
     verb_of(visit, ("enable", "disable"), "rules", "rule's page")
-    ask(visit, f"{verb}_rule", rule_id=rule_id)
+    ask(visit, "switch_rule", rule_id=rule_id, enabled=verb == "enable")
     return done(place("rule", rule_id), "kept")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native.platform.rules import TrialBody
 from armillary.console.authored import pages_authored as pages, pages_authored_forms as forms_of, pages_rules
 from armillary.console.frame import sheet
 from armillary.console.frame.acting import permit
@@ -122,8 +121,7 @@ def try_rule(visit: Visit) -> Response:
     """When a rule would have fired in the last day."""
     rule_id, end_ms = visit.params["rule_id"], (visit.now + 1) * 1000
     document = ask(visit, "show_rule", rule_id=rule_id)
-    body = TrialBody(start_ms=end_ms - DAY_MS, end_ms=end_ms)
-    trial = ask(visit, "try_kept_rule", rule_id=rule_id, body=body)
+    trial = ask(visit, "try_kept_rule", rule_id=rule_id, start_ms=end_ms - DAY_MS, end_ms=end_ms)
     labels = visit.sources.application.labels([each["device_id"] for each in trial["devices"]][:DEVICES])
     return show(visit, pages_rules.trial_sheet(document, trial, labels))
 
@@ -188,7 +186,7 @@ def _found(visit: Visit, kind: str, document_id: str) -> tuple[Mapping[str, Any]
     if kind == "export":
         letters = ask(visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"]
         return document, pages.export_sheet(document, letters)
-    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS, after=None)["items"]
+    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS)["items"]
     number = runs[0]["number"] if runs else None
     results = ask(visit, "list_results", job_id=document_id, number=number, limit=RESULTS)["items"] if runs else []
     labels = application.labels([each["device_id"] for each in results])

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from armillary.api.native.platform.jobs import RunBody
 from armillary.console.authored import pages_removal
 from armillary.console.authored.read import permitted_kind
 from armillary.console.frame.acting import Form, asked_again
@@ -45,8 +44,7 @@ def run(visit: Visit, form: Form) -> Response:
     again = asked_again(visit, asked, form)
     if again is not None:
         return again
-    body = RunBody(only="failed" if only_failed else "all")
-    ask(visit, "begin_run", job_id=_document_id(visit), body=body)
+    ask(visit, "begin_run", job_id=_document_id(visit), only_failed=only_failed)
     return done(place(kind, _document_id(visit)), "begun")
 
 

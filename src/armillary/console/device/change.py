@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from armillary.api.native.service.device_names import MAX_TEXT_CHARACTERS, NameBody
 from armillary.console.device import pages_device_life as life
 from armillary.console.device.pages_device_data import place
 from armillary.console.frame.acting import Form, confirmed, json_of, permit, reason_of, verb_of
@@ -14,6 +13,7 @@ from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.errors import InvalidArgumentError
+from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
 
 
 def device_question(visit: Visit) -> Confirmation:
@@ -45,8 +45,8 @@ def change_device(visit: Visit, form: Form) -> Response:
 def name_device(visit: Visit, form: Form) -> Response:
     """Call a device of either kind by another name."""
     permit(visit, "device-name")
-    body = NameBody(name=form.get("name", "")[:MAX_TEXT_CHARACTERS])
-    found = ask(visit, "name_device", device_id=visit.params["device_id"], body=body)
+    name = form.get("name", "")[:MAX_TEXT_CHARACTERS]
+    found = ask(visit, "name_device", device_id=visit.params["device_id"], name=name)
     return done(place(found["device_id"]), "renamed")
 
 

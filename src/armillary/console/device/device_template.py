@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native.platform.templates import AssignBody
 from armillary.console.device import pages_device_template as pages
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
@@ -30,24 +29,24 @@ def offered(visit: Visit) -> list[dict[str, Any]]:
 def review(visit: Visit, form: Form) -> Response:
     """Say what giving a template would do, and do nothing."""
     permit(visit, "device-template")
-    device_id, body = known(visit), _asked(form, dry_run=True)
+    device_id, asked = known(visit), _asked(form)
     label = visit.sources.application.labels([device_id])[device_id]
-    found = ask(visit, "set_device_template", device_id=device_id, body=body) if body else None
+    found = ask(visit, "set_device_template", device_id=device_id, **asked, dry_run=True) if asked else None
     return show(visit, pages.review_sheet(device_id, label, form["template"], found))
 
 
 def give(visit: Visit, form: Form) -> Response:
     """Give a template, or take it away."""
     permit(visit, "device-template")
-    device_id, body = known(visit), _asked(form, dry_run=False)
-    if body is None:
+    device_id, asked = known(visit), _asked(form)
+    if asked is None:
         ask(visit, "unset_device_template", device_id=device_id)
     else:
-        ask(visit, "set_device_template", device_id=device_id, body=body)
+        ask(visit, "set_device_template", device_id=device_id, **asked, dry_run=False)
     return done(place(device_id, "twin"), "template-given")
 
 
-def _asked(form: Form, *, dry_run: bool) -> AssignBody | None:
+def _asked(form: Form) -> dict[str, Any] | None:
     """The template and version of a form; None: none at all."""
     asked = form.get("template", "")
     if asked == pages.NONE:
@@ -55,4 +54,4 @@ def _asked(form: Form, *, dry_run: bool) -> AssignBody | None:
     name, slash, version = asked.rpartition("/")
     if not slash or not 0 < len(name) <= 100 or not version.isdecimal() or not 0 < len(version) < 7 or int(version) < 1:
         raise InvalidArgumentError("template: expected one of the choices", remedy="Choose one on the twin's page.")
-    return AssignBody(template=name, version=int(version), dry_run=dry_run)
+    return {"template": name, "version": int(version)}

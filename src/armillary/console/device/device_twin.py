@@ -11,7 +11,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native.service.requests import TwinBody
 from armillary.console.device import device_template, pages_device_template, pages_twin
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
@@ -85,9 +84,9 @@ def send(visit: Visit, form: Form) -> Response:
         patch = parsed(text)
         if kind == "values":
             wanted = parsed(form.get("wanted", ""))
-            ask(visit, "set_device_properties", device_id=device_id, body=wanted, if_match=etag)
+            ask(visit, "set_device_properties", device_id=device_id, values=wanted, if_match=etag)
         else:
-            ask(visit, "patch_device_twin", device_id=device_id, body=TwinBody(desired=patch), if_match=etag)
+            ask(visit, "patch_device_twin", device_id=device_id, desired=patch, if_match=etag)
     except InvalidArgumentError as error:
         return twin_page(visit, patch=(text, wrong_of(error)))
     except ConflictError as error:
@@ -106,7 +105,7 @@ def keep_cloud(visit: Visit, form: Form) -> Response:
         change = pages_twin.cloud_of(form, device.cloud, seen)
         if change:
             etag = form.get("etag", "")
-            ask(visit, "set_cloud_properties", device_id=device.device_id, body=change, if_match=etag)
+            ask(visit, "set_cloud_properties", device_id=device.device_id, change=change, if_match=etag)
     except InvalidArgumentError as error:
         return twin_page(visit, cloud=(form, wrong_of(error)))
     except ConflictError as error:
@@ -131,8 +130,7 @@ def _review(
 
 
 def _patch(visit: Visit, device_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    answer = ask(visit, "set_device_properties", device_id=device_id, body=wanted, dry_run=True)
-    return dict(answer["patch"])
+    return dict(ask(visit, "properties_patch", device_id=device_id, values=wanted))
 
 
 def _device(visit: Visit) -> TwinDevice:

@@ -2,7 +2,7 @@
 """Device templates, made and changed: models as DTDL, small forms, publishing with a report, moving devices.
 
 A draft is changed by one step of one person at a time: every form carries the ETag of the draft that it was made of,
-and whoever comes too late is told and keeps what he typed. Checks go to the API's route, which keeps nothing.
+and whoever comes too late is told and keeps what he typed. A check keeps nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native.platform.templates import ImportBody, MigrateBody
+from armillary.api.native.bodies import ImportBody
 from armillary.console.device_templates import (
     pages_template_editor as pages,
     pages_template_forms as forms,
@@ -242,7 +242,7 @@ def confirm_publish(visit: Visit) -> Response:
     permit(visit, "template")
     name = visit.params["name"]
     draft = ask(visit, "show_template", template_name=name)
-    upcoming = ask(visit, "publish_template", template_name=name, dry_run=True)
+    upcoming = ask(visit, "upcoming_template", template_name=name)
     return show(visit, versions_pages.publish_sheet(draft, upcoming, _labels(visit, upcoming)))
 
 
@@ -252,8 +252,7 @@ def confirm_move(visit: Visit) -> Response:
     name = visit.params["name"]
     version = _version(visit, visit.query.get("version", ""))
     found = ask(visit, "show_template_version", template_name=name, version=version)
-    body = MigrateBody(version=version, dry_run=True)
-    summary = ask(visit, "migrate_template", template_name=name, body=body)
+    summary = ask(visit, "migrate_template", template_name=name, version=version, dry_run=True)
     return show(visit, versions_pages.move_sheet(found, version, summary, _labels(visit, summary)))
 
 
@@ -262,7 +261,7 @@ def move(visit: Visit, form: Form) -> Response:
     permit(visit, "template")
     name = visit.params["name"]
     version = _version(visit, form.get("version", ""))
-    ask(visit, "migrate_template", template_name=name, body=MigrateBody(version=version))
+    ask(visit, "migrate_template", template_name=name, version=version)
     return done(f"{place('template', name)}?version={version}", "template-moved")
 
 
@@ -318,7 +317,7 @@ def _import(form: Form) -> ImportBody:
 
 def _upcoming(visit: Visit, name: str) -> Mapping[str, Any] | None:
     try:
-        return ask(visit, "publish_template", template_name=name, dry_run=True)
+        return ask(visit, "upcoming_template", template_name=name)
     except ConflictError:  # the newest version is the same
         return None
 

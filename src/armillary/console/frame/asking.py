@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pages ask, and how they answer: the API's routes, what a role may change, the device that somebody means."""
+"""What pages ask, and how they answer: documents, what a role may change, the device that somebody means."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def asks(question: Callable[[Visit], Confirmation]) -> Callable[[Visit], Respons
 
 
 def ask(visit: Visit, question: str, **arguments: Any) -> dict[str, Any]:
-    """The answer of an API route."""
+    """The answer to a question (``sources/answers_*.py``)."""
     return visit.sources.application.ask(visit.operator, question, **arguments)
 
 

@@ -11,9 +11,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from armillary.api.native.hub.hub_devices import AdmissionBody, HubDeviceBody, HubDeviceChange, ModuleBody
-from armillary.api.native.hub.hub_enrolments import HubEnrolmentChange
-from armillary.api.native.hub.hub_service_keys import HubServiceKeyBody
+from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
 from armillary.console.device.pages_device_data import place
 from armillary.console.frame.acting import Form, body_of, confirmed, permit, verb_of
 from armillary.console.frame.asking import ask
@@ -23,6 +21,7 @@ from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
 from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages, read
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.hub_access.operations import IdentityChange
 
 # As much of a reason as a hub device keeps.
 MAX_REASON_CHARS = 128
@@ -73,14 +72,14 @@ def change_device(visit: Visit, form: Form) -> Response:
         ask(visit, "delete_hub_device", device_id=device_id)
         return done(pages.list_href(read.catalog_name(visit, found["catalog_id"])), "hub-deleted")
     if verb == "new-keys":
-        body = HubDeviceChange(new_keys=True)
+        change = IdentityChange(new_keys=True)
     else:
         reason = form.get("reason", "").strip()[:MAX_REASON_CHARS] if verb == "disable" else ""
-        body = HubDeviceChange(enabled=verb == "enable", status_reason=reason)
+        change = IdentityChange(is_enabled=verb == "enable", status_reason=reason)
     if module:
-        answer = ask(visit, "change_module", device_id=device_id, module_id=module, body=body)
+        answer = ask(visit, "change_module", device_id=device_id, module_id=module, change=change)
     else:
-        answer = ask(visit, "change_hub_device", device_id=device_id, body=body)
+        answer = ask(visit, "change_hub_device", device_id=device_id, change=change)
     if verb == "new-keys":
         return read.device_page(visit, device_id, once=pages.made_once(answer))
     return done(f"{place(device_id)}{'#modules' if module else ''}", f"hub-{verb}d")
@@ -119,8 +118,7 @@ def change_admission(visit: Visit, form: Form) -> Response:
     """Let hub devices of a kind in, or keep them out."""
     confirmed(admission_question(visit), form)
     catalog, kind, verb = (visit.params[name] for name in ("catalog", "kind", "verb"))
-    body = AdmissionBody.model_validate({access.KINDS[kind][0]: verb == "admit"})
-    ask(visit, "change_admission", catalog=catalog, body=body)
+    ask(visit, "change_admission", catalog=catalog, **{access.KINDS[kind][0]: verb == "admit"})
     return done(f"{pages.list_href(catalog)}#admission", "let-in" if verb == "admit" else "kept-out")
 
 
@@ -138,8 +136,7 @@ def change_enrolment(visit: Visit, form: Form) -> Response:
     if verb == "delete":
         ask(visit, "delete_hub_enrolment", catalog=catalog, enrolment_id=number)
         return done(f"{pages.list_href(catalog)}#enrolments", "enrolment-deleted")
-    body = HubEnrolmentChange(enabled=verb == "enable")
-    ask(visit, "change_hub_enrolment", catalog=catalog, enrolment_id=number, body=body)
+    ask(visit, "change_hub_enrolment", catalog=catalog, enrolment_id=number, enabled=verb == "enable")
     return done(access.below(catalog, "enrolments", str(number)), f"enrolment-{verb}d")
 
 

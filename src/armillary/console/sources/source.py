@@ -225,7 +225,7 @@ class ApplicationSource(Protocol):
         """What devices are called: their names, else their ids, shortened."""
 
     def ask(self, operator: Operator, question: str, **arguments: Any) -> Document:
-        """The answer of one of the API's routes, by the name of its function; ``arguments`` as the route takes them."""
+        """The answer to a question, by its function's name in ``answers_*.py``, and its arguments; {} for none."""
 
     def call(self, operator: Operator, device_id: str, method: str, payload: Any) -> Document:
         """Call a direct method: ``status`` and ``payload``. Raises DeviceOfflineError, DeviceTimeoutError."""

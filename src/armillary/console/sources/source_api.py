@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console's sources over the running service: reads through ``api/views*``, changes as the API's routes do them.
+"""The console's sources over the running service: reads through ``api/views``, changes by operations.
 
 What a role may do is asked of the API's own rows (``api/http/route.py``): a button and a route can not disagree.
 """
@@ -16,8 +16,7 @@ from armillary.api.azure import names
 from armillary.api.http.documents import as_document
 from armillary.api.http.route import allows
 from armillary.api.native.parameters import V1
-from armillary.api.native.service.policy import policy_of
-from armillary.api.views import hub as views_hub, service as views
+from armillary.api.views import hub as views_hub, policy as views_policy, service as views
 from armillary.console.sources.source import Document, SignedIn, Sources
 from armillary.console.sources.source_application import ServiceApplication
 from armillary.engines.records.schema.rows import DeviceFilter, Token
@@ -221,8 +220,8 @@ class ServiceHub:
 
     def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
         """Merge into the desired properties."""
-        self._hub.twins.change(device_id, desired=patch)
-        self._service.audit.append(operator.name, "device.twin", device_id, {"section": "desired"})
+        detail = {"section": "desired"}
+        self._hub.operations.change_twin(operator, device_id, desired=patch, detail=detail)
 
     async def listen(self, device_id: str) -> AsyncGenerator[Document]:
         """New values, one metric at a time."""
@@ -367,7 +366,7 @@ class ServiceHouse:
                 **as_document(catalog),
                 "groups": [as_document(group) for group in registry.groups.list(catalog.name)],
                 "certificates": [as_document(row) for row in authority.catalogs.list(catalog.name)],
-                "attestation_policy": policy_of(self._service, catalog.name),
+                "attestation_policy": views_policy.policy(self._service, catalog.name),
             }
             for catalog in registry.catalogs.list()
         ]

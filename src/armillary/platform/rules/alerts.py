@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,13 +13,15 @@ from armillary.engines.documents.store import DocumentStore
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
-from armillary.errors import NotFoundError
+from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.identity.operator import Audit, Operator
 from armillary.platform.rules.actions import RuleActions
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.rule.words import summary
 from armillary.twin.template.value_names import Naming
 
+# A cursor of alerts and of what their rules could not deliver, newest first.
+CURSOR_PATTERN = "^[0-9]{1,16}$"
 # Of a delivery for the program itself: where it goes to is in the rule.
 _INSIDE = ("options", "owner", "rule_id")
 
@@ -115,6 +118,15 @@ class AlertOperations:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def number_before(cursor: str | None) -> int | None:
+    """The number that a page of alerts or deliveries ends before; raises InvalidArgumentError for no such cursor."""
+    if cursor is None:
+        return None
+    if re.fullmatch(CURSOR_PATTERN, cursor) is None:
+        raise InvalidArgumentError("after: expected `next` of the page before", remedy="Pass it as it came.")
+    return int(cursor)
 
 
 def _alert(alert: Alert, naming: Naming, *, is_kept: bool) -> dict[str, Any]:

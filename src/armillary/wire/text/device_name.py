@@ -17,6 +17,8 @@ from armillary.wire.text.given_text import unseen
 
 # One line of a table; IoT Central's clients send no longer ones in practice.
 MAX_NAME_CHARACTERS: Final = 128
+# What a body or form may hold before the name is judged: it may be in a longer form of Unicode.
+MAX_TEXT_CHARACTERS = 4 * MAX_NAME_CHARACTERS
 # Words of a name by which it is found: each is a row of the records.
 MAX_WORDS: Final = 16
 # Characters of a name that searches compare: enough to distinguish names; one character may fold into several.

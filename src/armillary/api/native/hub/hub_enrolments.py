@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,15 +12,13 @@ from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
+from armillary.api.native.bodies import Pem
 from armillary.api.native.parameters import CATALOG, CatalogPath, StrictBody
-from armillary.engines.records.queries.hub import HubEnrolment
+from armillary.api.views import hub_devices as views_hub
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
-from armillary.service.hub_access.enrolments import scope_of
 from armillary.service.hub_access.identities import Keys
 from armillary.wire.hub.sas_token import encode_key
-
-_Pem = Annotated[str, Field(max_length=16_384)]
 
 
 class HubEnrolmentBody(StrictBody):
@@ -40,7 +37,7 @@ class HubEnrolmentBody(StrictBody):
     name: Annotated[str, Field(min_length=1, max_length=128)]
     group: bool = False
     attestation: Literal["x509", "symmetricKey"] = "x509"
-    certificate: _Pem = ""
+    certificate: Pem = ""
     device_id: Annotated[str, Field(max_length=128)] = ""
     initial_twin: dict[str, Any] | None = None
     returned_payload: Any = None
@@ -55,18 +52,12 @@ class HubEnrolmentChange(StrictBody):
 class ProofBody(StrictBody):
     """A certificate that the group's authority signed over the nonce of the enrolment, PEM."""
 
-    certificate: _Pem
+    certificate: Pem
 
 
 def list_hub_enrolments(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """A catalog's enrolments by name, and its id scope."""
-    service = service_of(request)
-    scope = scope_of(service.registry.catalogs.get(catalog).catalog_id)
-    return {
-        "id_scope": scope,
-        "items": [document(each) for each in service.hub_access.enrolments.list(catalog)],
-        "next": None,
-    }
+    return views_hub.enrolments(service_of(request), catalog)
 
 
 def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmentBody) -> dict[str, Any]:
@@ -85,13 +76,13 @@ def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmen
         returned_payload=body.returned_payload,
     )
     made, keys = service_of(request).hub_access.enrolments.create(catalog, form, actor=operator_of(request).name)
-    return {**document(made), **_shown_once(keys)}
+    return {**views_hub.enrolment(made), **_shown_once(keys)}
 
 
 def verify_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID, body: ProofBody) -> dict[str, Any]:
     """Prove possession of a group's authority: a certificate that it signed, its common name the enrolment's nonce."""
     actor = operator_of(request).name
-    return document(
+    return views_hub.enrolment(
         service_of(request).hub_access.enrolments.verify(catalog, enrolment_id, body.certificate, actor=actor)
     )
 
@@ -104,48 +95,19 @@ def change_hub_enrolment(
     made = service_of(request).hub_access.enrolments.set_enabled(
         catalog, enrolment_id, enabled=body.enabled, actor=actor
     )
-    return document(made)
+    return views_hub.enrolment(made)
 
 
 def delete_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """Delete an enrolment; devices that registered with certificates of its authority are let in no more."""
-    return document(
+    return views_hub.enrolment(
         service_of(request).hub_access.enrolments.remove(catalog, enrolment_id, actor=operator_of(request).name)
     )
 
 
 def list_hub_registrations(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """What registered by an enrolment, newest first."""
-    found = service_of(request).hub_access.enrolments.registrations(catalog, enrolment_id)
-    items = [
-        {
-            "registration_id": each.registration_id,
-            "device_id": each.device_id,
-            "payload": json.loads(each.payload) if each.payload else None,
-            "registered_at": each.registered_at,
-            "changed_at": each.changed_at,
-        }
-        for each in found
-    ]
-    return {"items": items, "next": None}
-
-
-def document(found: HubEnrolment) -> dict[str, Any]:
-    """An enrolment as JSON, without its keys."""
-    return {
-        "enrolment_id": str(found.enrolment_id),
-        "name": found.name,
-        "group": found.is_group,
-        "attestation": found.attestation,
-        "verified": found.is_verified,
-        "possession_nonce": found.possession_nonce if not found.is_verified else None,
-        "device_id": found.device_id or None,
-        "initial_twin": json.loads(found.initial_twin) if found.initial_twin else None,
-        "returned_payload": json.loads(found.returned_payload) if found.returned_payload else None,
-        "enabled": found.is_enabled,
-        "created_at": found.created_at,
-        "created_by": found.created_by,
-    }
+    return views_hub.registrations(service_of(request), catalog, enrolment_id)
 
 
 def _shown_once(keys: Keys | None) -> dict[str, str]:

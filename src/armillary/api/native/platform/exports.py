@@ -23,9 +23,8 @@ from armillary.api.native.parameters import (
     Limit,
     NumberAfter,
 )
-from armillary.api.views import service as views
+from armillary.api.views import authored as views_authored, service as views
 from armillary.platform.exports.operations import ExportOperations
-from armillary.service.context.paging import number_after
 
 
 def list_exports(
@@ -70,9 +69,7 @@ def list_dead_letters(
     after: NumberAfter = None,
 ) -> dict[str, Any]:
     """Batches that the destination refused for good, or on which the transform failed, oldest first."""
-    found = _exports(request).dead_letters(export_id, catalog, after=number_after(after) or 0, limit=limit + 1)
-    items = [as_document(each) for each in found[:limit]]
-    return {"items": items, "next": str(found[limit - 1].number) if len(found) > limit else None}
+    return views_authored.dead_letters(platform_of(request), export_id, catalog, limit, after)
 
 
 async def replay_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

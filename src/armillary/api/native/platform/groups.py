@@ -10,13 +10,11 @@ from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import platform_of
-from armillary.api.http.scope import CheckedCatalog
 from armillary.api.native import authored
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
-from armillary.api.views import service as views
-from armillary.platform.authored.groups import MemberPage
-from armillary.twin.author.group import DeviceFacts, Group, parse_group, value_at
+from armillary.api.views import authored as views_authored, service as views
+from armillary.twin.author.group import parse_group
 
 KIND = "group"
 
@@ -54,8 +52,7 @@ def delete_group(
 
 def group_uses(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """What uses a device group: dashboards with their tiles, rules, jobs, data exports."""
-    authored.visible(request, KIND, group_id, catalog)
-    return authored.uses_page(authored.uses(request, KIND, group_id, catalog))
+    return views_authored.uses_of(platform_of(request), KIND, group_id, catalog)
 
 
 def group_members(
@@ -67,7 +64,7 @@ def group_members(
 ) -> dict[str, Any]:
     """Devices that are in a group now, by id, each with the values that the group's filters look at."""
     group = parse_group(authored.visible(request, KIND, group_id, catalog).content)
-    return with_names(request, _members(request, group, catalog, limit, after))
+    return with_names(request, views_authored.members(platform_of(request), group, catalog, limit, after))
 
 
 def preview_group(
@@ -78,19 +75,8 @@ def preview_group(
     after: After = None,
 ) -> dict[str, Any]:
     """Devices that would be in a group; nothing is kept."""
-    return with_names(request, _members(request, parse_group(body), catalog, limit, after))
-
-
-def _members(
-    request: Request, group: Group, catalog: CheckedCatalog | None, limit: int, after: str | None
-) -> dict[str, Any]:
-    page: MemberPage = platform_of(request).groups.members(group, catalog=catalog, after=after, limit=limit)
-    return {"items": [_member(group, each) for each in page.items], "next": page.next_after}
-
-
-def _member(group: Group, facts: DeviceFacts) -> dict[str, Any]:
-    values = {str(each.field): value_at(each.field, facts) for each in group.filters}
-    return {"device_id": facts.device_id, **facts.fields, "values": values}
+    found = views_authored.members(platform_of(request), parse_group(body), catalog, limit, after)
+    return with_names(request, found)
 
 
 _row = partial(Route, tag="device groups", narrowed=True)

@@ -14,8 +14,6 @@ from starlette.requests import Request
 from armillary.api.http.documents import as_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
-from armillary.api.http.scope import CheckedCatalog
-from armillary.api.native import authored
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import (
     V1,
@@ -28,10 +26,8 @@ from armillary.api.native.parameters import (
     Limit,
     StrictBody,
 )
-from armillary.api.views import service as views
+from armillary.api.views import authored as views_authored, service as views
 from armillary.engines.jobs.devices import RunDevices
-from armillary.engines.jobs.store import JobRun
-from armillary.platform.authored.documents import document_of
 from armillary.platform.jobs.operations import KIND, JobOperations
 from armillary.twin.author.job import DeviceState
 from armillary.wire.export.csv_table import csv_head, csv_rows
@@ -57,13 +53,12 @@ def list_jobs(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Jobs by id, each with its newest run as `run` (null before the first)."""
-    page = platform_of(request).authored.listed(KIND, catalog, limit, after)
-    return {**page, "items": [_with_run(request, each, catalog) for each in page["items"]]}
+    return views_authored.jobs(platform_of(request), catalog, limit, after)
 
 
 def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A job, with its newest run as `run` (null before the first)."""
-    return _with_run(request, document_of(platform_of(request).authored.visible(KIND, job_id, catalog)), catalog)
+    return views_authored.job(platform_of(request), job_id, catalog)
 
 
 def put_job(
@@ -87,7 +82,7 @@ def delete_job(
 
 def job_uses(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """What uses a job: rules, with the actions that begin it."""
-    return authored.uses_answer(request, KIND, job_id, catalog)
+    return views_authored.uses_of(platform_of(request), KIND, job_id, catalog)
 
 
 def list_runs(
@@ -98,30 +93,28 @@ def list_runs(
     after: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
 ) -> dict[str, Any]:
     """Runs of a job, newest first; the newest 50 are kept."""
-    runs = _jobs(request).runs(job_id, catalog, before=after, limit=limit + 1)
-    return {
-        "items": [run_document(each) for each in runs[:limit]],
-        "next": runs[limit - 1].number if len(runs) > limit else None,
-    }
+    return views_authored.runs(platform_of(request), job_id, catalog, limit, after)
 
 
 def begin_run(request: Request, job_id: DocumentPath, body: RunBody, catalog: CatalogQuery = None) -> dict[str, Any]:
     """Begin a run now."""
-    return run_document(_jobs(request).begin(actor_of(request), job_id, catalog, only_failed=body.only == "failed"))
+    return views_authored.run(
+        _jobs(request).begin(actor_of(request), job_id, catalog, only_failed=body.only == "failed")
+    )
 
 
 def show_run(
     request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """A run: its state, and how many devices are in which."""
-    return run_document(_jobs(request).run(job_id, number, catalog))
+    return views_authored.run(_jobs(request).run(job_id, number, catalog))
 
 
 def cancel_run(
     request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """End a run: no other device begins; those under way still get their result."""
-    return run_document(_jobs(request).cancel(actor_of(request), job_id, number, catalog))
+    return views_authored.run(_jobs(request).cancel(actor_of(request), job_id, number, catalog))
 
 
 def list_results(
@@ -137,10 +130,8 @@ def list_results(
 
     `repeated` says that the device may have been reached twice: the service stopped while an attempt was under way.
     """
-    run = _jobs(request).run(job_id, number, catalog)
-    found = _results(request).results(run.number, state=state, after=after or "", limit=limit + 1)
-    items = [as_document(each) for each in found[:limit]]
-    page = {"items": items, "next": found[limit - 1].device_id if len(found) > limit else None}
+    platform = platform_of(request)
+    page = views_authored.results(platform, job_id, number, catalog, limit=limit, state=state, after=after)
     return with_names(request, page)
 
 
@@ -154,29 +145,10 @@ def results_csv(
     """All devices of a run as CSV (RFC 4180); a cell that a spreadsheet would compute begins with an apostrophe."""
     run = _jobs(request).run(job_id, number, catalog)
     return StreamingResponse(
-        _csv(_results(request), run.number, state),
+        _csv(platform_of(request).jobs.store.devices, run.number, state),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{job_id}-{number}.csv"'},
     )
-
-
-def run_document(run: JobRun) -> dict[str, Any]:
-    """A run as JSON: `total`, `counts` of every state, `done` of `total`."""
-    counts = {each.value: run.counts.get(each, 0) for each in DeviceState}
-    total = sum(counts.values())
-    return {
-        "number": run.number,
-        "job_id": run.job_id,
-        "state": run.state.value,
-        "begun_by": run.begun_by,
-        "due_at": run.due,
-        "started_ms": run.started_ms,
-        "ended_ms": run.ended_ms,
-        "total": total,
-        "done": total - counts["pending"] - counts["running"] - counts["waiting"],
-        "counts": counts,
-        "definition": dict(run.definition),
-    }
 
 
 def _csv(devices: RunDevices, number: int, state: DeviceState | None) -> Iterator[str]:
@@ -189,15 +161,6 @@ def _csv(devices: RunDevices, number: int, state: DeviceState | None) -> Iterato
 
 def _jobs(request: Request) -> JobOperations:
     return platform_of(request).job_operations
-
-
-def _results(request: Request) -> RunDevices:
-    return platform_of(request).jobs.store.devices
-
-
-def _with_run(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any]:
-    run = _jobs(request).newest(document["id"], document["body"].get("catalog"), catalog)
-    return {**document, "run": None if run is None else run_document(run)}
 
 
 _row = partial(Route, tag="jobs", narrowed=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -31,15 +30,14 @@ from armillary.api.native.parameters import (
 from armillary.api.views import service as views
 from armillary.errors import InvalidArgumentError
 from armillary.platform.authored.device_facts import of_catalog
+from armillary.platform.rules.alerts import CURSOR_PATTERN, number_before
 from armillary.platform.rules.trial import MAX_DEVICES
 from armillary.service.registry.names import absent_device
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
 
-# A cursor of alerts and of what their rules could not deliver, newest first.
-_AFTER = "^[0-9]{1,16}$"
 AlertsAfter = Annotated[
     str | None,
-    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": _AFTER}),
+    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": CURSOR_PATTERN}),
 ]
 AlertPath = Annotated[int, Field(ge=1, le=2**53)]
 Millis = Annotated[int, Field(ge=0, le=10**14)]
@@ -156,7 +154,7 @@ def list_alerts(
         rule_id=rule,
         device_id=None if device is None else canonical_device_id(device),
         is_open=None if status == "all" else status == "open",
-        before=_number(after),
+        before=number_before(after),
         limit=limit,
     )
     return with_names(request, page)
@@ -176,7 +174,7 @@ def dead_letters(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: AlertsAfter = None
 ) -> dict[str, Any]:
     """Actions that were given up, newest first, each with why."""
-    return platform_of(request).alert_operations.dead_letters(catalog, _number(after), limit)
+    return platform_of(request).alert_operations.dead_letters(catalog, number_before(after), limit)
 
 
 def replay_dead_letters(request: Request, body: ReplayBody, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -202,14 +200,6 @@ def _devices(request: Request, body: TrialBody, catalog: CheckedCatalog | None) 
 
 def _tried(request: Request, found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "devices": with_names(request, {"items": found["devices"]})["items"]}
-
-
-def _number(after: str | None) -> int | None:
-    if after is None:
-        return None
-    if re.fullmatch(_AFTER, after) is None:
-        raise InvalidArgumentError("after: expected `next` of the page before", remedy="Pass it as it came.")
-    return int(after)
 
 
 _row = partial(Route, tag="rules", narrowed=True)

@@ -17,7 +17,7 @@ from armillary.api.http.route import CONTRIBUTOR, READER, Reach, Route
 from armillary.api.http.routes import actor_of, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import since_ms
-from armillary.api.native.authored import uses_page
+from armillary.api.native.bodies import ImportBody
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import (
@@ -32,8 +32,7 @@ from armillary.api.native.parameters import (
     Limit,
     StrictBody,
 )
-from armillary.api.views import template as views_template
-from armillary.errors import InvalidArgumentError, ModelError
+from armillary.api.views import authored as views_authored, template as views_template
 from armillary.twin.template.name import NAME_PATTERN
 
 PAGE_ROWS = 100
@@ -45,32 +44,6 @@ NamePath = Annotated[
 VersionPath = Annotated[int, Path(ge=1, le=999_999)]
 Dry = Annotated[bool, Query(description="Change nothing: only say what would become of it")]
 Values = Annotated[dict[str, Any], Body(max_length=300)]
-
-
-class FileBody(StrictBody):
-    """One file of a model.
-
-    Attributes:
-        name: For messages.
-        content: Its text: DTDL, or a device template in IoT Central's form.
-    """
-
-    name: Annotated[str, Field(min_length=1, max_length=256)]
-    content: Annotated[str, Field(max_length=1 << 20)]
-
-
-class ImportBody(StrictBody):
-    """Files that become a template's model.
-
-    Attributes:
-        documents: The files.
-        root: Identifier of the root interface; found where only one is no part of another.
-        display_name: For people; the root interface's by default.
-    """
-
-    documents: Annotated[list[FileBody], Field(min_length=1, max_length=100)]
-    root: Annotated[str, Field(max_length=128)] | None = None
-    display_name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
 
 class AssignBody(StrictBody):
@@ -101,17 +74,7 @@ def list_templates(
     request: Request, catalog: CatalogQuery = None, limit: Limit = PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Device templates by name, each with its published versions."""
-    platform = platform_of(request)
-    rows = []
-    for name, versions in platform.templates.names().items():
-        if after is not None and name <= after:
-            continue
-        row = views_template.summary(platform, name, versions)
-        if catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower():
-            rows.append(row)
-        if len(rows) > limit:
-            break
-    return {"items": rows[:limit], "next": rows[limit - 1]["name"] if len(rows) > limit else None}
+    return views_template.listed(platform_of(request), catalog, limit, after)
 
 
 def show_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -153,7 +116,7 @@ def import_template(
     dropped = platform_of(request).template_operations.bring(
         actor_of(request),
         template_name,
-        _files(body),
+        body.files(),
         catalog,
         if_match,
         root=body.root,
@@ -164,13 +127,7 @@ def import_template(
 
 def check_template(request: Request, body: ImportBody) -> dict[str, Any]:  # noqa: ARG001 - routes take it
     """Say what models would make, or every rule that they break with line, element and remedy; nothing is kept."""
-    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
-
-    try:
-        made = template_json.body_of_documents(_files(body), root=body.root, display_name=body.display_name)
-        return views_template.checked(template_json.parse_template(made))
-    except (ModelError, InvalidArgumentError) as error:
-        return views_template.refused(error)
+    return views_template.check(body.files(), root=body.root, display_name=body.display_name)
 
 
 def publish_template(
@@ -220,7 +177,7 @@ def template_uses(
     value: Annotated[str | None, Query(max_length=512, description="Only what uses this value of it")] = None,
 ) -> dict[str, Any]:
     """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
-    return uses_page(platform_of(request).template_operations.uses(template_name, catalog, value))
+    return views_authored.uses(platform_of(request).template_operations.uses(template_name, catalog, value))
 
 
 def template_devices(
@@ -256,17 +213,10 @@ def show_device_template(request: Request, device_id: DevicePath) -> dict[str, A
 def set_device_template(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
     """Give a device a template, or another version; says what the device loses."""
     known = known_identity(request, device_id)
-    version, migration = platform_of(request).device_template_operations.assign(
+    given = platform_of(request).device_template_operations.assign(
         actor_of(request), known, body.template, body.version, dry_run=body.dry_run
     )
-    return {
-        "device_id": known,
-        "template": body.template,
-        "version": version,
-        "dry_run": body.dry_run,
-        **views_template.migration(migration),
-        "cloud_properties": dict(migration.cloud),
-    }
+    return views_template.assigned(known, body.template, *given, dry_run=body.dry_run)
 
 
 def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
@@ -309,13 +259,8 @@ def set_device_properties(
 # Inside ------------------------------------------------------------------------------------------------------
 
 
-def _files(body: ImportBody) -> list[tuple[str, bytes]]:
-    return [(each.name, each.content.encode()) for each in body.documents]
-
-
 def _shown(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
-    platform = platform_of(request)
-    return views_template.whole(platform, name, platform.template_operations.visible(name, version, catalog))
+    return views_template.shown(platform_of(request), name, version, catalog)
 
 
 def _deleted(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:

@@ -15,10 +15,8 @@ from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, known_device
 from armillary.api.native.parameters import DEVICE, V1, CatalogQuery, StrictBody
-from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
+from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
 
-# What a body or query may hold before the name is judged: it may be in a longer form of Unicode.
-MAX_TEXT_CHARACTERS = 4 * MAX_NAME_CHARACTERS
 NameText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -17,12 +17,9 @@ from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, CatalogPath, Limit, Name, StrictBody
 from armillary.api.native.service.requests import BASE64, ReasonBody
+from armillary.api.views import policy as views_policy
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from armillary.engines.records.queries.policies import CatalogPolicy
-    from armillary.service.assemble import SecurityService
 
 POLICY = V1 + "/catalogs/{catalog}/attestation-policy"
 
@@ -87,25 +84,9 @@ class CorimBody(StrictBody):
     pass_over: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = Field(default=[])
 
 
-def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:
-    """A version of a catalog's policy as JSON; version 0, which demands nothing, where none was set."""
-    return {
-        "catalog": catalog,
-        "version": row.version,
-        **rules.to_json(row.policy),
-        "changed_at": row.changed_at,
-        "changed_by": row.changed_by,
-    }
-
-
-def policy_of(service: SecurityService, catalog: str) -> dict[str, Any]:
-    """The policy that holds in a catalog, as JSON."""
-    return policy_document(service.registry.catalogs.get(catalog).name, service.attestation.policies.get(catalog))
-
-
 def show_policy(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """What a catalog demands of its devices beyond a good boot."""
-    return policy_of(service_of(request), catalog)
+    return views_policy.policy(service_of(request), catalog)
 
 
 def change_policy(request: Request, catalog: CatalogPath, body: PolicyBody) -> dict[str, Any]:
@@ -115,7 +96,7 @@ def change_policy(request: Request, catalog: CatalogPath, body: PolicyBody) -> d
     row = service.attestation.policies.revise(
         catalog, change, actor=operator_of(request).name, if_version=body.if_version
     )
-    return policy_document(service.registry.catalogs.get(catalog).name, row)
+    return views_policy.document(service.registry.catalogs.get(catalog).name, row)
 
 
 def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) -> dict[str, Any]:
@@ -123,7 +104,7 @@ def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) 
     service = service_of(request)
     name = service.registry.catalogs.get(catalog).name
     rows = service.attestation.policies.history(catalog, limit=limit)
-    return {"items": [policy_document(name, row) for row in rows], "next": None}
+    return {"items": [views_policy.document(name, row) for row in rows], "next": None}
 
 
 def withdraw_release(request: Request, release_id: UUID, body: ReasonBody) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers about what authors make: rules with their alerts, groups, jobs with their runs, data exports."""
+
+from __future__ import annotations
+
+from armillary.api.http.documents import as_document
+from armillary.api.views import authored as views, device_labels as views_labels
+from armillary.console.sources.acting import Acting
+from armillary.console.sources.source import Document
+from armillary.platform.rules.alerts import number_before
+from armillary.twin.author.group import parse_group
+
+# Rules and alerts --------------------------------------------------------------------------------------------------
+
+
+def list_rules(by: Acting, limit: int, after: str | None = None) -> Document:
+    """Rules by id."""
+    return by.platform.rule_operations.listed(None, limit, after)
+
+
+def show_rule(by: Acting, rule_id: str) -> Document:
+    """A rule, without its secrets."""
+    return by.platform.rule_operations.show(rule_id, None)
+
+
+def switch_rule(by: Acting, rule_id: str, *, enabled: bool) -> Document:
+    """Have a rule evaluated, or not any more."""
+    return by.platform.rule_operations.switch(by.operator, rule_id, None, enabled=enabled)
+
+
+def rule_trace(by: Acting, rule_id: str, device_id: str) -> Document:
+    """Why a rule fired or did not for a device."""
+    return by.platform.rule_operations.trace(rule_id, by.service.hub_access.known(device_id), 0)
+
+
+def try_kept_rule(by: Acting, rule_id: str, start_ms: int, end_ms: int) -> Document:
+    """When a rule would have fired on stored values of all its devices."""
+    found = by.platform.rule_operations.try_kept(rule_id, tuple, start_ms, end_ms, None)
+    return {**found, "devices": _named(by, {"items": found["devices"]})["items"]}
+
+
+def list_alerts(
+    by: Acting, limit: int, rule: str | None = None, status: str = "all", after: str | None = None
+) -> Document:
+    """Firings of rules, newest first; ``open`` are those that nobody has taken notice of."""
+    is_open = None if status == "all" else status == "open"
+    page = by.platform.alert_operations.listed(
+        None, rule_id=rule, device_id=None, is_open=is_open, before=number_before(after), limit=limit
+    )
+    return _named(by, page)
+
+
+def acknowledge_alert(by: Acting, number: int) -> Document:
+    """Note that somebody has taken notice of a firing."""
+    return by.platform.alert_operations.acknowledge(by.operator, number, None)
+
+
+# Groups, jobs, exports ---------------------------------------------------------------------------------------------
+
+
+def list_groups(by: Acting, limit: int, after: str | None = None) -> Document:
+    """Device groups by id."""
+    return by.platform.authored.listed("group", None, limit, after)
+
+
+def group_members(by: Acting, group_id: str, limit: int, catalog: str | None = None) -> Document:
+    """Devices that are in a group now, of one catalog or of all."""
+    group = parse_group(by.platform.authored.visible("group", group_id, catalog).content)
+    return _named(by, views.members(by.platform, group, catalog, limit, None))
+
+
+def group_uses(by: Acting, group_id: str) -> Document:
+    """What uses a group."""
+    return views.uses_of(by.platform, "group", group_id, None)
+
+
+def list_jobs(by: Acting, limit: int, after: str | None = None) -> Document:
+    """Jobs by id, each with its newest run."""
+    return views.jobs(by.platform, None, limit, after)
+
+
+def show_job(by: Acting, job_id: str) -> Document:
+    """A job with its newest run."""
+    return views.job(by.platform, job_id, None)
+
+
+def job_uses(by: Acting, job_id: str) -> Document:
+    """What uses a job."""
+    return views.uses_of(by.platform, "job", job_id, None)
+
+
+def list_runs(by: Acting, job_id: str, limit: int) -> Document:
+    """Runs of a job, newest first."""
+    return views.runs(by.platform, job_id, None, limit, None)
+
+
+def list_results(by: Acting, job_id: str, number: int, limit: int) -> Document:
+    """Devices of a run, with what became of each."""
+    return _named(by, views.results(by.platform, job_id, number, None, limit=limit))
+
+
+def begin_run(by: Acting, job_id: str, *, only_failed: bool) -> Document:
+    """Begin a run of a job."""
+    return views.run(by.platform.job_operations.begin(by.operator, job_id, None, only_failed=only_failed))
+
+
+def cancel_run(by: Acting, job_id: str, number: int) -> Document:
+    """End a run of a job."""
+    return views.run(by.platform.job_operations.cancel(by.operator, job_id, number, None))
+
+
+def list_exports(by: Acting, limit: int, after: str | None = None) -> Document:
+    """Data exports by id, each with how it is doing."""
+    return dict(as_document(by.platform.export_operations.listed(None, limit, after)))
+
+
+def show_export(by: Acting, export_id: str) -> Document:
+    """A data export with how it is doing, without its secret."""
+    return dict(as_document(by.platform.export_operations.show(export_id, None)))
+
+
+def list_dead_letters(by: Acting, export_id: str, limit: int) -> Document:
+    """Batches that the destination refused for good, oldest first."""
+    return views.dead_letters(by.platform, export_id, None, limit, None)
+
+
+def _named(by: Acting, page: Document) -> Document:
+    return views_labels.with_names(by.service, page, by.operator.catalog)

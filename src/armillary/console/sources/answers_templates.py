@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers about device templates, and about a device as its template sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from armillary.api.native.bodies import ImportBody
+from armillary.api.views import authored as views_authored, device_labels as views_labels, template as views
+from armillary.console.sources.acting import Acting
+from armillary.console.sources.source import Document
+
+# Templates ---------------------------------------------------------------------------------------------------------
+
+
+def list_templates(by: Acting, limit: int, after: str | None = None) -> Document:
+    """Device templates by name."""
+    return views.listed(by.platform, None, limit, after)
+
+
+def show_template(by: Acting, template_name: str) -> Document:
+    """A template's draft."""
+    return views.shown(by.platform, template_name, 0, None)
+
+
+def show_template_version(by: Acting, template_name: str, version: int) -> Document:
+    """A published version of a template."""
+    return views.shown(by.platform, template_name, version, None)
+
+
+def put_template(by: Acting, template_name: str, body: Mapping[str, Any], if_match: str) -> None:
+    """Make or change a draft."""
+    by.platform.template_operations.put(by.operator, template_name, body, None, if_match)
+
+
+def import_template(by: Acting, template_name: str, body: ImportBody, if_match: str) -> None:
+    """Make a draft of models."""
+    by.platform.template_operations.bring(
+        by.operator, template_name, body.files(), None, if_match, root=body.root, display_name=body.display_name
+    )
+
+
+def check_template(by: Acting, body: ImportBody) -> Document:  # noqa: ARG001 - as every answer
+    """What models would make, or every rule that they break."""
+    return views.check(body.files(), root=body.root, display_name=body.display_name)
+
+
+def upcoming_template(by: Acting, template_name: str) -> Document:
+    """What publishing the draft would do."""
+    return views.upcoming(by.platform, template_name)
+
+
+def publish_template(by: Acting, template_name: str) -> None:
+    """Make the draft the next published version."""
+    by.platform.template_operations.publish(by.operator, template_name, None)
+
+
+def migrate_template(by: Acting, template_name: str, version: int, *, dry_run: bool = False) -> Document:
+    """Give every device of a template a version of it; says what devices lose."""
+    operations = by.platform.template_operations
+    found = operations.migrate(by.operator, template_name, version, None, dry_run=dry_run)
+    return {**views.migrated(found), "dry_run": dry_run}
+
+
+def delete_template(by: Acting, template_name: str) -> None:
+    """Delete a template with all its versions."""
+    by.platform.template_operations.delete(by.operator, template_name, 0, None)
+
+
+def template_devices(by: Acting, template_name: str, limit: int) -> Document:
+    """Devices that have a template, by id."""
+    page = by.platform.template_operations.devices(template_name, None, limit, None)
+    return views_labels.with_names(by.service, page, by.operator.catalog)
+
+
+def template_uses(by: Acting, template_name: str, value: str) -> Document:
+    """What uses a value of a template."""
+    return views_authored.uses(by.platform.template_operations.uses(template_name, None, value))
+
+
+# Devices -----------------------------------------------------------------------------------------------------------
+
+
+def show_device_template(by: Acting, device_id: str) -> Document:
+    """A device as its template sees it."""
+    return views.device(by.hub, by.platform, by.service.hub_access.known(device_id))
+
+
+def set_device_template(by: Acting, device_id: str, template: str, version: int, *, dry_run: bool) -> Document:
+    """Give a device a template; says what it loses."""
+    known, operations = by.service.hub_access.known(device_id), by.platform.device_template_operations
+    given = operations.assign(by.operator, known, template, version, dry_run=dry_run)
+    return views.assigned(known, template, *given, dry_run=dry_run)
+
+
+def unset_device_template(by: Acting, device_id: str) -> None:
+    """Take a device's template away."""
+    by.platform.device_template_operations.unassign(by.operator, by.service.hub_access.known(device_id))
+
+
+def set_cloud_properties(by: Acting, device_id: str, change: Mapping[str, Any], if_match: str) -> None:
+    """Change cloud properties of a device; null takes one away."""
+    known = by.service.hub_access.known(device_id)
+    by.platform.device_template_operations.set_cloud(by.operator, known, change, if_match)
+
+
+def properties_patch(by: Acting, device_id: str, values: Mapping[str, Any]) -> Document:
+    """The patch of desired properties that wants values of writable properties; nothing is changed."""
+    return by.platform.device_template_operations.patch_of(by.service.hub_access.known(device_id), values)
+
+
+def set_device_properties(by: Acting, device_id: str, values: Mapping[str, Any], if_match: str) -> None:
+    """Want values of writable properties; null wants none."""
+    known = by.service.hub_access.known(device_id)
+    by.platform.device_template_operations.want(by.operator, known, values, if_match)

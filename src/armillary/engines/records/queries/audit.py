@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page, from_row
 
@@ -51,12 +52,7 @@ def append(
 
 def page(connection: Connection, *, limit: int, before: int | None) -> Page[AuditLine]:
     """Lines, newest first."""
-    query = select(_table).order_by(_table.c.number.desc()).limit(limit + 1)
-    if before is not None:
-        query = query.where(_table.c.number < before)
-    rows = connection.execute(query).all()
-    items = tuple(_line(row) for row in rows[:limit])
-    return Page(items, str(items[-1].number) if len(rows) > limit else None)
+    return newest_first(connection, select(_table), _table, _line, limit=limit, before=before)
 
 
 def some_after(connection: Connection, number: int, *, operations: Sequence[str], limit: int) -> tuple[AuditLine, ...]:

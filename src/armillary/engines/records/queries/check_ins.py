@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from armillary.attest.firmware_reference import FirmwareValue
 from armillary.engines.records.queries import audit as audit_rows, firmware as firmware_rows, reports as report_rows
 from armillary.engines.records.queries.devices import BootDetails
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import CheckIn, Page, from_row
 from armillary.wire.device.checkin import AppraisalStep
@@ -272,14 +273,8 @@ def list_of_device(connection: Connection, device_id: str, *, limit: int, before
         .join(steps, steps.c.steps_id == table.c.steps_id)
         .join(schema.device, schema.device.c.number == table.c.device_number)
         .where(schema.device.c.device_id == device_id)
-        .order_by(table.c.number.desc())
-        .limit(limit + 1)
     )
-    if before is not None:
-        query = query.where(table.c.number < before)
-    rows = connection.execute(query).all()
-    items = tuple(_check_in(row) for row in rows[:limit])
-    return Page(items, str(items[-1].number) if len(rows) > limit else None)
+    return newest_first(connection, query, table, _check_in, limit=limit, before=before)
 
 
 def refused_since(connection: Connection, number: int, *, limit: int) -> list[CheckIn]:

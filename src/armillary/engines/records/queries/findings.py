@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import Page
 from armillary.wire.device.finding import SEVERITIES, Finding
@@ -89,7 +90,7 @@ def page(
     before: int | None,
 ) -> Page[Finding]:
     """Findings whose columns have the given values, newest first; ``status`` "living" is everything but closed."""
-    query = _findings().order_by(_finding.c.number.desc()).limit(limit + 1)
+    query = _findings()
     for name, value in conditions.items():
         if name == "status" and value == "living":
             query = query.where(_finding.c.status != "closed")
@@ -98,11 +99,9 @@ def page(
     if device_id is not None:
         named = select(_concerned.c.finding_id).where(_concerned.c.device_id == device_id)
         query = query.where(_finding.c.finding_id.in_(named))
-    if before is not None:
-        query = query.where(_finding.c.number < before)
-    rows = connection.execute(query).all()
-    items = tuple(_as_finding(connection, row) for row in rows[:limit])
-    return Page(items, str(rows[limit - 1].number) if len(rows) > limit else None)
+    return newest_first(
+        connection, query, _finding, lambda row: _as_finding(connection, row), limit=limit, before=before
+    )
 
 
 def names(connection: Connection, fingerprint: str, device_id: str) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row
 
@@ -141,19 +142,13 @@ def deployments(
         .join(_group, _group.c.group_id == _deployment.c.group_id)
         .join(_product, _product.c.product_id == _group.c.product_id)
         .where(_product.c.catalog_id == catalog_id)
-        .order_by(_deployment.c.number.desc())
-        .limit(limit + 1)
     )
     if product_id is not None:
         query = query.where(_product.c.product_id == product_id)
     if group_id is not None:
         query = query.where(_deployment.c.group_id == group_id)
-    if before is not None:
-        query = query.where(_deployment.c.number < before)
-    rows = connection.execute(query).all()
-    return Page(
-        tuple(_with_images(connection, rows[:limit])), str(rows[limit - 1].number) if len(rows) > limit else None
-    )
+    found = newest_first(connection, query, _deployment, lambda row: row, limit=limit, before=before)
+    return Page(tuple(_with_images(connection, found.items)), found.next_cursor)
 
 
 def remove_deployment(connection: Connection, deployment_id: UUID) -> None:

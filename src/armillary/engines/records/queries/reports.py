@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, select, update
 
 from armillary.engines.records.queries import images as image_rows
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.queries.rollouts import LIVING
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row
@@ -44,8 +45,7 @@ def error_reports(
         query = query.where(_device.c.device_id == device_id)
     if event_type is not None:
         query = query.where(table.c.event_type == event_type)
-    rows, cursor = _newest(connection, query, table, limit, before)
-    return Page(tuple(_as_report(row) for row in rows), cursor)
+    return newest_first(connection, query, table, _as_report, limit=limit, before=before)
 
 
 def error_reports_since(connection: Connection, number: int, *, limit: int) -> list[ErrorReportRow]:
@@ -65,8 +65,7 @@ def outcomes(
         query = query.where(_device.c.device_id == device_id)
     if deployment_id is not None:
         query = query.where(table.c.deployment_id == deployment_id)
-    rows, cursor = _newest(connection, query, table, limit, before)
-    return Page(tuple(_as_outcome(row) for row in rows), cursor)
+    return newest_first(connection, query, table, _as_outcome, limit=limit, before=before)
 
 
 def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[UpdateOutcome]:
@@ -79,11 +78,10 @@ def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[U
 def refusals(connection: Connection, *, device_id: str | None, limit: int, before: int | None) -> Page[Refusal]:
     """Refused requests, newest first."""
     table = schema.refusal
-    query: Select[Any] = select(table)
+    query = select(table)
     if device_id is not None:
         query = query.where(table.c.device_id == device_id)
-    rows, cursor = _newest(connection, query, table, limit, before)
-    return Page(tuple(_as_refusal(row) for row in rows), cursor)
+    return newest_first(connection, query, table, _as_refusal, limit=limit, before=before)
 
 
 def refusals_since(connection: Connection, number: int, *, limit: int) -> list[Refusal]:
@@ -237,15 +235,6 @@ def _with_device(table: Table) -> Select[Any]:
     return select(table, _device.c.device_id, _device.c.catalog_id).join(
         _device, _device.c.number == table.c.device_number
     )
-
-
-def _newest(
-    connection: Connection, query: Select[Any], table: Table, limit: int, before: int | None
-) -> tuple[list[Row[Any]], str | None]:
-    if before is not None:
-        query = query.where(table.c.number < before)
-    rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
-    return list(rows[:limit]), str(rows[limit - 1].number) if len(rows) > limit else None
 
 
 def _as_report(row: Row[Any]) -> ErrorReportRow:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records.queries.devices import installed_from
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
 from armillary.engines.records.schema.rows import Page, from_row
@@ -92,16 +93,14 @@ def page(
     connection: Connection, *, catalog_id: UUID | None, state: str | None, limit: int, before: int | None
 ) -> Page[Rollout]:
     """Roll-outs, newest first."""
-    query = _rollouts().order_by(_rollout.c.number.desc()).limit(limit + 1)
+    query = _rollouts()
     if catalog_id is not None:
         query = query.where(_catalog.c.catalog_id == catalog_id)
     if state is not None:
         query = query.where(_rollout.c.state == state)
-    if before is not None:
-        query = query.where(_rollout.c.number < before)
-    rows = connection.execute(query).all()
-    items = tuple(_as_rollout(connection, row) for row in rows[:limit])
-    return Page(items, str(rows[limit - 1].number) if len(rows) > limit else None)
+    return newest_first(
+        connection, query, _rollout, lambda row: _as_rollout(connection, row), limit=limit, before=before
+    )
 
 
 def change(connection: Connection, rollout_id: UUID, values: Mapping[str, object]) -> None:

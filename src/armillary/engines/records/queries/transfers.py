@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
+from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Page, from_row
 
@@ -109,14 +110,10 @@ def page(
 ) -> Page[Transfer]:
     """Offers from and to a catalog, newest first; with ``pending_at`` only those that can be accepted at that time."""
     mine = or_(_table.c.from_catalog_id == catalog_id, _table.c.to_catalog_id == catalog_id)
-    query = _transfers().where(mine).order_by(_table.c.number.desc()).limit(limit + 1)
+    query = _transfers().where(mine)
     if pending_at is not None:
         query = query.where(_table.c.open_device.is_not(None), _table.c.expires_at > pending_at)
-    if before is not None:
-        query = query.where(_table.c.number < before)
-    rows = connection.execute(query).all()
-    items = tuple(_as_transfer(row) for row in rows[:limit])
-    return Page(items, str(rows[limit - 1].number) if len(rows) > limit else None)
+    return newest_first(connection, query, _table, _as_transfer, limit=limit, before=before)
 
 
 def _transfers() -> Select[Any]:

@@ -4,25 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import json
-import os
 import socket
 import ssl
 import time
-import uuid
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.api.running_service import application
 from tests.fixtures.waiting import wait_until
 
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.image import application as application_package
 
 CHALLENGE = b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n"
 # Descriptors that a fair exchange may add: the connection and an open image.
@@ -51,28 +43,7 @@ def check_in_request(device: WireDevice) -> bytes:
 
 def deploy_image(host: ServiceHost, size: int) -> str:
     """An application of ``size`` bytes for every device of the group Production."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "t")])
-    now = dt.datetime.now(dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    dated = builder.serial_number(1).not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
-    manifest = {
-        "SchemaVersion": 1,
-        "Name": "Blink",
-        "ComponentId": str(uuid.uuid4()),
-        "EntryPoint": "/bin/app",
-        "CmdArgs": [],
-        "Capabilities": {},
-    }
-    image_id = uuid.uuid4()
-    package = application_package.pack(
-        {"app_manifest.json": json.dumps(manifest).encode(), "bin/app": os.urandom(size)},
-        image_id=image_id,
-        built=1_700_000_000,
-        key=key,
-        certificate=dated.sign(key, hashes.SHA256()),
-        executables=["bin/app"],
-    )
+    image_id, package = application(size=size)
     host.service.updates.images.upload("Contoso", package, actor="t")
     host.service.updates.deployments.create("Contoso", "Kettle", "Production", (image_id,), actor="t")
     return str(image_id)

@@ -105,10 +105,6 @@ class Call:
         """The same as who acts in an operation."""
         return actor_of(self.request)
 
-    def audit(self, operation: str, target: str, detail: Mapping[str, Any] | None = None) -> None:
-        """A line of the audit log."""
-        self.service.audit.append(self.operator.name, operation, target, dict(detail or {}))
-
 
 def check_version(given: str | None, *, preview: bool) -> str:
     """The api-version of a request.

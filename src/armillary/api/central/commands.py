@@ -72,9 +72,8 @@ async def run(call: Call) -> dict[str, Any]:
     connect = _seconds(body, "connectionTimeout", 0, MAX_CONNECT_S, default=0)
     response = _seconds(body, "responseTimeout", MIN_RESPONSE_S, MAX_RESPONSE_S, default=MAX_RESPONSE_S)
     identity, command, owner = await run_in_threadpool(_about, call)
-    await run_in_threadpool(call.audit, "device.method", identity, {"method": command})  # before it acts
-    result = await call.hub.invoke_method(
-        identity, command, body.get("request"), float(response), connect_timeout_s=float(connect)
+    result = await call.hub.operations.invoke_method(
+        call.actor, identity, command, body.get("request"), float(response), connect_timeout_s=float(connect)
     )
     shown = {"id": str(uuid4()), "response": result.payload, "responseCode": result.status}
     if "request" in body:

@@ -153,7 +153,8 @@ def _write_raw(call: Call, identity: str, body: Mapping[str, Any], replaces: boo
     if replaces:
         patch = replacement_patch(call.hub.twins.get(identity).desired.properties, patch)
     if patch:
-        call.platform.device_template_operations.want_raw(call.actor, identity, patch, patch)
+        detail = {"section": "desired", "names": sorted(patch)}
+        call.hub.operations.change_twin(call.actor, identity, desired=patch, detail=detail)
 
 
 def _component(call: Call, identity: str, kept: DeviceTemplate) -> str:

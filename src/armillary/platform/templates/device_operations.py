@@ -106,7 +106,7 @@ class DeviceTemplateOperations:
 
     def want(self, actor: Operator, device_id: str, values: Mapping[str, Any], if_match: str | None = None) -> None:
         """Want values of writable properties, by ``[component.]name``; null wants none. Raises as :meth:`patch_of`."""
-        self.want_raw(actor, device_id, self.patch_of(device_id, values), values, if_match)
+        self._merge(actor, device_id, self.patch_of(device_id, values), values, if_match)
 
     def want_both(
         self, actor: Operator, device_id: str, kept: DeviceTemplate, cloud: Mapping[str, Any], values: Mapping[str, Any]
@@ -130,19 +130,18 @@ class DeviceTemplateOperations:
         if cloud:
             self.set_cloud(actor, device_id, cloud)
         if patch:
-            self.want_raw(actor, device_id, patch, values)
+            self._merge(actor, device_id, patch, values)
 
-    def want_raw(
+    def _merge(
         self,
         actor: Operator,
         device_id: str,
         patch: Mapping[str, Any],
-        names: Mapping[str, Any],
+        values: Mapping[str, Any],
         if_match: str | None = None,
     ) -> None:
-        """Merge a patch into the desired properties; the audit log gets the names of ``names``."""
         self._twins.change(device_id, desired=patch, if_match=if_match)
-        self._audit(actor.name, "device.twin", device_id, {"section": "desired", "names": sorted(names)})
+        self._audit(actor.name, "device.twin", device_id, {"section": "desired", "names": sorted(values)})
 
     def _give(self, actor: Operator, device_id: str, name: str, version: int) -> tuple[int, Migration]:
         given = self._kept.assign(device_id, name, version, by=actor.name)

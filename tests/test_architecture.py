@@ -98,6 +98,20 @@ def test_broad_excepts_give_their_reason():
                 assert "#" in nearby, f"{relative(path)}:{node.lineno}: a broad except needs its reason beside it"
 
 
+DATABASES = ("engines/database", "engines/series/database", "engines/records")
+
+
+def test_drivers_of_databases_stand_behind_their_port():
+    for path in MODULES:
+        if relative(path).removeprefix("src/armillary/").startswith(DATABASES):
+            continue
+        for node in nodes_of(path):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+                drivers = {name.partition(".")[0] for name in names} & {"sqlite3", "psycopg"}
+                assert not drivers, f"{relative(path)}: its store takes a Connection of engines/database/port.py"
+
+
 def test_every_folder_of_tests_mirrors_a_room():
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir()}
     kinds = {"properties", "attacks", "conformance", "e2e", "fault", "fuzz", "power", "artefacts", "fixtures"}

@@ -18,7 +18,6 @@ from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import own_through, since_ms, tenures
-from armillary.api.native import authored
 from armillary.api.native.dashboard_live import PromptResponse
 from armillary.api.native.device_ids import DevicePath, known_device
 from armillary.api.native.parameters import DEVICE, MAX_METRIC_CHARS, V1, CatalogQuery, DocumentPath, Millis, StrictBody
@@ -151,7 +150,7 @@ def put_retention(request: Request, body: RetentionBody) -> dict[str, Any]:
 
 
 def _members(request: Request, group_id: str, catalog: CheckedCatalog | None) -> tuple[str, ...]:
-    authored.visible(request, "group", group_id, catalog)
+    platform_of(request).authored.visible("group", group_id, catalog)
     return platform_of(request).groups.ids(group_id, catalog=catalog)
 
 

@@ -16,10 +16,9 @@ from starlette.requests import Request
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import admit_again, hub_of, platform_of
+from armillary.api.http.routes import actor_of, admit_again, hub_of, platform_of
 from armillary.api.http.scope import CheckedCatalog
 from armillary.api.http.tenure import tenures
-from armillary.api.native import authored
 from armillary.api.native.dashboard_live import INTERVAL_S, LiveResponse, batches, wanted_of
 from armillary.api.native.parameters import (
     HEARTBEAT_S,
@@ -33,6 +32,7 @@ from armillary.api.native.parameters import (
 )
 from armillary.api.views import dashboard as views_dashboard, service as views
 from armillary.errors import ArmillaryError
+from armillary.platform.authored.documents import document_of
 from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
 
 KIND: Final = "dashboard"
@@ -49,12 +49,12 @@ def list_dashboards(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Dashboards by id."""
-    return authored.listed(request, KIND, catalog, limit, after)
+    return platform_of(request).authored.listed(KIND, catalog, limit, after)
 
 
 def show_dashboard(request: Request, dashboard_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A dashboard: its tiles and where they lie."""
-    return authored.document_of(authored.visible(request, KIND, dashboard_id, catalog))
+    return document_of(platform_of(request).authored.visible(KIND, dashboard_id, catalog))
 
 
 def put_dashboard(
@@ -65,14 +65,14 @@ def put_dashboard(
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Make or change a dashboard; with `If-Match` only the version that the caller has seen."""
-    return authored.put(request, KIND, dashboard_id, body, catalog, if_match)
+    return platform_of(request).authored.put(actor_of(request), KIND, dashboard_id, body, catalog, if_match)
 
 
 def delete_dashboard(
     request: Request, dashboard_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Delete a dashboard; no device changes."""
-    return authored.delete(request, KIND, dashboard_id, catalog, if_match)
+    return platform_of(request).authored.delete(actor_of(request), KIND, dashboard_id, catalog, if_match)
 
 
 def dashboard_data(
@@ -125,7 +125,7 @@ async def dashboard_live(
 
 
 def _dashboard(request: Request, dashboard_id: str, catalog: CheckedCatalog | None) -> Dashboard:
-    return parse(authored.visible(request, KIND, dashboard_id, catalog).content)
+    return parse(platform_of(request).authored.visible(KIND, dashboard_id, catalog).content)
 
 
 _row = partial(Route, tag="dashboards", narrowed=True)

@@ -9,11 +9,11 @@ from typing import Any
 from starlette.requests import Request
 
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
-from armillary.api.http.routes import platform_of
-from armillary.api.native import authored
+from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
 from armillary.api.views import authored as views_authored, service as views
+from armillary.platform.authored.documents import document_of
 from armillary.twin.author.group import parse_group
 
 KIND = "group"
@@ -23,19 +23,19 @@ def list_groups(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Device groups by id."""
-    return authored.listed(request, KIND, catalog, limit, after)
+    return platform_of(request).authored.listed(KIND, catalog, limit, after)
 
 
 def show_group(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A device group: the query."""
-    return authored.document_of(authored.visible(request, KIND, group_id, catalog))
+    return document_of(platform_of(request).authored.visible(KIND, group_id, catalog))
 
 
 def put_group(
     request: Request, group_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Make or change a device group; with `If-Match` only the version that the caller has seen."""
-    return authored.put(request, KIND, group_id, body, catalog, if_match)
+    return platform_of(request).authored.put(actor_of(request), KIND, group_id, body, catalog, if_match)
 
 
 def delete_group(
@@ -47,7 +47,7 @@ def delete_group(
     force: Force = False,
 ) -> dict[str, Any]:
     """Delete a device group; no device changes. One that something uses is refused, unless `force`."""
-    return authored.delete(request, KIND, group_id, catalog, if_match, force=force)
+    return platform_of(request).authored.delete(actor_of(request), KIND, group_id, catalog, if_match, force=force)
 
 
 def group_uses(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def group_members(
     after: After = None,
 ) -> dict[str, Any]:
     """Devices that are in a group now, by id, each with the values that the group's filters look at."""
-    group = parse_group(authored.visible(request, KIND, group_id, catalog).content)
+    group = parse_group(platform_of(request).authored.visible(KIND, group_id, catalog).content)
     return with_names(request, views_authored.members(platform_of(request), group, catalog, limit, after))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tiles as they are shown: what the API says of a tile in, words and figures out. Pure.
+"""Tiles of dashboards as view models: what the API says of a tile in, words and figures out. Pure.
 
 The same view is laid out by the page's template and, later, put into the page by its script: every text is made here.
 A tile is ``ok``, ``empty`` (nothing was sent yet), or ``error`` (it says what is wrong and what to do).

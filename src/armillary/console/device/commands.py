@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands: direct methods that people call, what devices answered, and which were called before."""
+"""Direct methods that people call: sent to devices, answered on a page, and listed afterwards."""
 
 from __future__ import annotations
 

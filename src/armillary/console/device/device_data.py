@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device's data page: everything it sends and is told, its raw values, what is wanted of it, its commands."""
+"""The data page of a device: its telemetry, raw values and properties, and the commands that people send."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which template a device has, chosen by hand: what it would lose is said first, then it is given."""
+"""Giving a device a template, or taking it away: first a page that says what it would lose, then the change."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device says and is told: values modelled and not, raw values, properties wanted and reported, commands."""
+"""The data page as a sheet: values that the template has and others, raw values, properties, commands. Pure."""
 
 from __future__ import annotations
 

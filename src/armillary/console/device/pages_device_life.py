@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a device stands beside its last check-in, and what a person can do about it. Pure.
+"""A device that is held, out of service, on offer or transferred: how a page says it, and what people can do. Pure.
 
 Held because of a copy, out of service, on offer, come from another owner: API answers in, sentences, buttons and
 confirmations out.

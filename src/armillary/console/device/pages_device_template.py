@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of a device's template, and what becomes of the device. Pure."""
+"""The form that chooses a device's template, and the page that says what the device would lose. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device says: last values, the chart's points, its twin. Pure: API answers in, view models out."""
+"""Telemetry and twin of a device: last values, points of a chart, desired beside reported. Pure: API answers in."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every action does before it acts: asks for the role again, for the word that was to be typed, reads the form.
+"""What every action checks before it acts: the role, the word that was to be typed, the values of its form.
 
 Pages do not offer what a role forbids, but a form can be written by hand.
 """

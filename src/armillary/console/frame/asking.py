@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pages ask, and how they answer: documents, what a role may change, the device that somebody means."""
+"""What pages share: asking the sources and the role, showing a sheet or a question, finding a device by name."""
 
 from __future__ import annotations
 

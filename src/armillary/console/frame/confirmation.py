@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an action says before it is done: the question, what it touches, how it is undone."""
+"""Pages that ask before an action: the question, what it touches, what uses it, how it is undone. Pure."""
 
 from __future__ import annotations
 

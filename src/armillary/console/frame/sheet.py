@@ -102,7 +102,7 @@ class Sheet:
     """A whole page.
 
     ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
-    and fields; ``links`` are chosen views: (words, address, whether it is this one); ``empty`` says what to do first;
+    and fields; ``links`` are chosen views: (words, address, whether it is this one);
     ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
     for again while something is under way, 0 never.
     """
@@ -123,7 +123,6 @@ class Sheet:
     facts: tuple[tuple[str, Cell], ...] = ()
     search: Form | None = None
     links: tuple[tuple[str, str, bool], ...] = ()
-    empty: tuple[str, str] | None = None
     forms: tuple[Form, ...] = ()
     in_hub: bool = True
     every_s: int = 0

@@ -17,8 +17,9 @@ from playwright.sync_api import Browser
 from tests.api.running_service import running_service
 from tests.console.console_server import RunningConsole, serve
 from tests.console.hub_scene import HubScene
+from tests.console.plain_browser import Served
 from tests.console.rehearsed_fleet import RehearsedFleet
-from tests.console.watched_browser import DESKTOP, Console, Watched, chromium_browser
+from tests.console.watched_browser import DESKTOP, Watched, chromium_browser
 from tests.console.water_scene import PICTURE, WaterScene
 
 from armillary.console.dashboards.pictures import Picture
@@ -108,7 +109,7 @@ def chromium() -> Iterator[Browser]:
 def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
     made: list[Watched] = []
 
-    def start(console: Console, **options: object) -> Watched:
+    def start(console: Served, **options: object) -> Watched:
         context = chromium.new_context(**{"ignore_https_errors": True, "viewport": DESKTOP, **options})  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
         made.append(Watched(context, console))

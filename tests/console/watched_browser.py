@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from tests.console.plain_browser import Served
 from tests.fixtures.effort import is_long
 
 CHROMIUM = Path(os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium"))
@@ -49,12 +50,6 @@ LOOKS = pytest.mark.parametrize(
 )
 
 
-class Console(Protocol):
-    """A running console."""
-
-    url: str
-
-
 @contextmanager
 def chromium_browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
@@ -68,7 +63,7 @@ def chromium_browser() -> Iterator[Browser]:
 class Watched:
     """A browser context that records everything that must not happen."""
 
-    def __init__(self, context: BrowserContext, console: Console) -> None:
+    def __init__(self, context: BrowserContext, console: Served) -> None:
         self.context = context
         self.console = console
         self.complaints: list[str] = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What deleting a document does, and what running a job does, before it is done: whom it touches, what uses it. Pure.
 
-What uses a document is found by the API's routes (``uses``), which also refuse to delete a group or job that is used.
+What uses a document is found by the platform's operations, which also refuse to delete a group or job that is used.
 """
 
 from __future__ import annotations

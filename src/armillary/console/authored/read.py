@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules, alerts, groups, jobs and exports, read: asked of the API's routes, laid out as sheets."""
+"""Rules, alerts, groups, jobs and exports, read: asked of the sources, laid out as sheets."""
 
 from __future__ import annotations
 

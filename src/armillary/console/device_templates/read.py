@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device templates, read: asked of the API's routes, laid out as sheets."""
+"""Device templates, read: asked of the sources, laid out as sheets."""
 
 from __future__ import annotations
 

@@ -104,10 +104,10 @@ def json_of(text: str, what: str) -> Any:
 
 
 def body_of(model: type[Body], values: Mapping[str, Any]) -> Body:
-    """The body of an API route, made of a form's values.
+    """A body as the API takes it, made of a form's values.
 
     Raises:
-        InvalidArgumentError: the route does not take them; says the first fault as the route itself would.
+        InvalidArgumentError: it does not take them; says the first fault as the API would.
     """
     try:
         return model.model_validate(values)

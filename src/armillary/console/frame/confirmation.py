@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from armillary.console.frame.words import grouped, sentence
 
-# What uses a document: ``kind``, ``id`` and ``words`` of each, as the API's routes answer (``uses``).
+# What uses a document: ``kind``, ``id`` and ``words`` of each, as the sources answer (``*_uses``).
 Uses = Sequence[Mapping[str, Any]]
 # Users that a page names one by one.
 NAMED: Final = 12

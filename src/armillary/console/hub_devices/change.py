@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hub devices, enrolments and service keys, changed: through the API's own routes, with their audit lines.
+"""Hub devices, enrolments and service keys, changed by operations that write their audit lines.
 
 Keys are in the answer to the form that made them and nowhere else: in no address, cookie or store.
 """

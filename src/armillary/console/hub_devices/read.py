@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hub devices, enrolments and service keys, read: asked of the API's routes, laid out as sheets."""
+"""Hub devices, enrolments and service keys, read: asked of the sources, laid out as sheets."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import linux, reduced
+from tests.engines.sandbox.sandbox_stage import linux, publish_credentials, reduced
 from tests.fixtures.waiting import until
 from tests.hub.running_hub import DEVICE, Authority, RunningHub
 
@@ -28,7 +28,7 @@ from armillary.engines.sandbox.port import (
     RunningApplication,
     Sandbox,
 )
-from armillary.engines.sandbox.within.image_root import extract_image, publish_credentials
+from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import NotFoundError
 from armillary.wire.image import app_manifest, asxipfs
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, OutputLine, Sandbox
 from armillary.engines.sandbox.reduced import REQUIRED_ABI, ReducedSandbox
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.within.image_root import extract_image
+from armillary.engines.sandbox.within.image_root import extract_image, share_with_group
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image.app_manifest import AppManifest
 
@@ -30,6 +30,18 @@ COMPONENT = UUID("c0ffee00-0000-4000-8000-000000000007")
 DEADLINE_S = 30.0
 # What makes a listener reset the connection.
 RESET = b"reset"
+
+
+def publish_credentials(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put each file in place whole, readable by granted applications, as the device does."""
+    folder.mkdir(exist_ok=True)
+    share_with_group(folder)
+    for name, content in files.items():
+        fresh = folder / f".{name}.new"
+        fresh.write_bytes(content)
+        fresh.chmod(0o600)
+        share_with_group(fresh)
+        fresh.rename(folder / name)
 
 
 @dataclass

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary.capability.confine import DEVICE_AUTHENTICATION_GROUP
-from armillary.engines.sandbox.within.image_root import extract_image, publish_credentials, share_tree_with_group
+from armillary.engines.sandbox.within.image_root import extract_image, share_tree_with_group
 from armillary.errors import InstallError
 
 
@@ -48,17 +47,6 @@ def test_a_half_written_image_of_a_crash_is_replaced(tmp_path: Path) -> None:
     root = extract_image({"bin/app": b"x"}, (), tmp_path / "image")
     assert sorted(path.name for path in root.iterdir()) == ["bin"]
     assert list(tmp_path.iterdir()) == [root]
-
-
-def test_credentials_are_whole_and_private(tmp_path: Path) -> None:
-    folder = tmp_path / "daa"
-    publish_credentials(folder, {"key.pem": b"first"})
-    publish_credentials(folder, {"key.pem": b"second", "ca.pem": b"root"})
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"key.pem": b"second", "ca.pem": b"root"}
-    assert not mode(folder / "key.pem") & 0o007
-    if os.geteuid() == 0:
-        assert (mode(folder), mode(folder / "key.pem")) == (0o2750, 0o640)
-        assert (folder / "key.pem").stat().st_gid == DEVICE_AUTHENTICATION_GROUP
 
 
 def test_sharing_leaves_links_and_what_is_outside_alone(tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
+from tests.engines.sandbox.sandbox_stage import (
+    DEADLINE_S,
+    Listeners,
+    Outcome,
+    Stage,
+    linux,
+    publish_credentials,
+    reduced,
+)
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import until, wait_until
 
@@ -101,8 +109,6 @@ for name in ("new", "key.pem"):
 
 
 def test_replaced_credentials_are_seen(stage: Stage, sandbox: Sandbox, tmp_path: Path) -> None:
-    from armillary.engines.sandbox.within.image_root import publish_credentials  # noqa: PLC0415
-
     daa = tmp_path / "daa"
     publish_credentials(daa, {"certificate.pem": b"first"})
     code = """

@@ -81,7 +81,7 @@ class Launch:
         grant: What it was granted.
         data: Folder that becomes its mutable storage, or None.
         device_authentication: Folder with certificate.pem, key.pem, ca.pem, or None. Files replaced in it are
-            seen by the running application (``image_root.publish_credentials`` writes them as needed).
+            seen by the running application.
         environment: Added to the environment; may not replace what the engine sets.
     """
 

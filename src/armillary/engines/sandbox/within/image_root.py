@@ -59,28 +59,6 @@ def _relative(name: str) -> PurePosixPath:
     return path
 
 
-def publish_credentials(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put certificate.pem, key.pem and ca.pem in place, each whole, readable by granted applications.
-
-    Applications with DeviceAuthentication are in one group when the device runs as root; the folder and files
-    belong to it. Otherwise they run as the device's own user.
-
-    Args:
-        folder: The folder given as ``Launch.device_authentication``.
-        files: File name to content; existing files of the same name are replaced.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    share_with_group(folder)
-    for name, content in files.items():
-        fresh = folder / f".{name}.new"
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
-            file.write(content)
-        share_with_group(fresh)
-        fresh.rename(folder / name)
-
-
 def share_with_group(path: Path) -> None:
     """Let the device authentication group read a folder or file; only root can, and only then it is needed.
 

@@ -298,7 +298,7 @@ class RehearsedFleet:
     def audit(self, *, after: str | None, limit: int) -> Document:
         return {"items": list(reversed(self.lines))[:limit], "next": None}
 
-    def verify_audit(self) -> Document:
+    def audit_verification(self) -> Document:
         return {"lines": len(self.lines), "head": self.lines[-1]["hash"], "broken_at": None}
 
     def catalogs(self) -> list[Document]:

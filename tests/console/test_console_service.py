@@ -284,7 +284,7 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
         (check_in["steps"][0], true_check_in["steps"][0]),
         (rehearsed.roll[0], sources.updates.rollout(str(real.rollout.rollout_id))),
         (line, true_line),
-        (rehearsed.verify_audit(), sources.house.verify_audit()),
+        (rehearsed.audit_verification(), sources.house.audit_verification()),
         (rehearsed.tokens()[0], sources.house.tokens()[0]),
         (release, true_release),
         (release["components"][0], true_release["components"][0]),

@@ -89,7 +89,7 @@ def audit(visit: Visit) -> Response:
     newest = f"{grouped(page['items'][0]['number'])} operations are recorded." if rows else "Nothing was done yet."
     view = {
         "sentence": newest if not after else "Older operations.",
-        "proof": pages_audit.proof(visit.sources.house.verify_audit()) if verify else None,
+        "proof": pages_audit.proof(visit.sources.house.audit_verification()) if verify else None,
         "heads": heads,
         "rows": rows,
         "next_href": next_href("/audit", page["next"]),

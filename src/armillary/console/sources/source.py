@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
 from armillary.identity.operator import Operator
 
@@ -28,11 +27,6 @@ class SignedIn(Operator):
     """
 
     token_id: str
-
-    @property
-    def catalog_id(self) -> UUID | None:
-        """The token's catalog, by the name that the API's routes know it by."""
-        return self.catalog
 
 
 class DoorSource(Protocol):
@@ -145,7 +139,7 @@ class HouseSource(Protocol):
     def audit(self, *, after: str | None, limit: int) -> Document:
         """``items`` and ``next``, newest first."""
 
-    def verify_audit(self) -> Document:
+    def audit_verification(self) -> Document:
         """``lines``, ``head``, ``broken_at``."""
 
     def catalogs(self) -> list[Document]:

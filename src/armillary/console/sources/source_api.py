@@ -354,7 +354,7 @@ class ServiceHouse:
         """A page of audit lines."""
         return views.audit(self._service, limit=limit, after=after)
 
-    def verify_audit(self) -> Document:
+    def audit_verification(self) -> Document:
         """The walk over the whole chain."""
         return views.audit_verification(self._service)
 

@@ -218,7 +218,7 @@ _rollout, _finding, _release = (
     partial(Route, tag="findings"),
     partial(Route, tag="releases"),
 )
-_token, _audit = partial(Route, tag="tokens"), partial(Route, tag="audit")
+_token, _log = partial(Route, tag="tokens"), partial(Route, tag="audit")
 _ROLLOUT, _FINDING = V1 + "/rollouts/{rollout_id}", V1 + "/findings/{finding_id}"
 ROUTES = (
     _rollout("GET", V1 + "/rollouts", list_rollouts, READER),
@@ -238,8 +238,8 @@ ROUTES = (
     _release("GET", V1 + "/releases/{release_id}", show_release, READER),
     _release("GET", V1 + "/security-floors", list_floors, READER),
     _release("POST", V1 + "/security-floors", raise_floor, ADMINISTRATOR),
-    _audit("GET", V1 + "/audit", list_audit, READER),
-    _audit("GET", V1 + "/audit/verification", verify_audit, READER),
+    _log("GET", V1 + "/audit", list_audit, READER),
+    _log("GET", V1 + "/audit/verification", verify_audit, READER),
     _token("GET", V1 + "/tokens", list_tokens, ADMINISTRATOR),
     _token("POST", V1 + "/tokens", make_token, ADMINISTRATOR, status=201),
     _token("DELETE", V1 + "/tokens/{token_id}", revoke_token, ADMINISTRATOR, status=204),

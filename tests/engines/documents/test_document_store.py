@@ -136,11 +136,11 @@ def test_devices_of_a_template_are_found_by_an_index(store: DocumentStore) -> No
     store.put("rule", "r", {"template": "t1"}, by="a")
     assert [each.id for each in store.devices.of_template("t1").items] == [f"{n:04}" for n in range(1, 30, 3)]
     assert store.devices.of_template("t1", limit=3).next_after == "0007"
-    plan = store._rows(
+    query = (
         "EXPLAIN QUERY PLAN SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ?"
-        " AND id > ? ORDER BY id LIMIT 5",
-        ("t1", ""),
+        " AND id > ? ORDER BY id LIMIT 5"
     )
+    plan = store._database.read(lambda connection: connection.execute(query, ("t1", "")).fetchall())
     assert "device_template" in str(plan)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import Transactions
 from armillary.engines.documents.database import open_database
 from armillary.engines.documents.document import (
     Document,
@@ -81,15 +82,16 @@ class DeviceDocuments:
     """What the documents of devices say of their templates.
 
     Args:
-        rows: Reads rows of the store: query and values.
+        database: The store's database.
     """
 
-    def __init__(self, rows: Callable[[str, tuple[object, ...]], Sequence[tuple[Any, ...]]]) -> None:
-        self._read_rows = rows
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
 
     def of_template(self, template: str, *, limit: int = MAX_LIMIT, after: str | None = None) -> DocumentPage:
         """Documents of the devices that have a template, by device id."""
-        rows = self._read_rows(
+        rows = _rows(
+            self._database,
             _PRESENT + "WHERE kind = 'device' AND json_extract(body, '$.template') = ? AND id > ? ORDER BY id LIMIT ?",
             (check_id(template), after or "", _bounded(limit) + 1),
         )
@@ -98,7 +100,7 @@ class DeviceDocuments:
     def ids_of_template(self, template: str) -> tuple[str, ...]:
         """Ids of all devices that have a template, without their documents."""
         query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
-        return tuple(row[0] for row in self._read_rows(query, (check_id(template),)))
+        return tuple(row[0] for row in _rows(self._database, query, (check_id(template),)))
 
     def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
         """Template and version that devices have, those of most devices first.
@@ -113,7 +115,7 @@ class DeviceDocuments:
             f"FROM document WHERE kind = 'device' AND id IN ({marks}) AND template IS NOT NULL "
             "GROUP BY template, version ORDER BY count(*) DESC, template, version DESC"
         )
-        return tuple((str(row[0]), int(row[1] or 0)) for row in self._read_rows(query, ids))
+        return tuple((str(row[0]), int(row[1] or 0)) for row in _rows(self._database, query, ids))
 
 
 class DocumentStore:
@@ -135,7 +137,7 @@ class DocumentStore:
     def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._database = open_database(folder)
-        self.devices = DeviceDocuments(self._rows)
+        self.devices = DeviceDocuments(self._database)
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
 
     def close(self) -> None:
@@ -159,7 +161,7 @@ class DocumentStore:
     def find(self, kind: str, document_id: str) -> Document | None:
         """As :meth:`get`; None when there is none."""
         values = (check_kind(kind), check_id(document_id, kind))
-        rows = self._rows(_PRESENT + "WHERE kind = ? AND id = ?", values)
+        rows = _rows(self._database, _PRESENT + "WHERE kind = ? AND id = ?", values)
         return _document(rows[0]) if rows else None
 
     def list(self, kind: str, *, limit: int = MAX_LIMIT, after: str | None = None, prefix: str = "") -> DocumentPage:
@@ -171,7 +173,8 @@ class DocumentStore:
             after: ``next_after`` of the page before.
             prefix: First characters of the ids.
         """
-        rows = self._rows(
+        rows = _rows(
+            self._database,
             _PRESENT + "WHERE kind = ? AND id > ? AND id >= ? AND id < ? ORDER BY id LIMIT ?",
             (check_kind(kind), after or "", prefix, prefix + "\U0010ffff", _bounded(limit) + 1),
         )
@@ -179,7 +182,7 @@ class DocumentStore:
 
     def count(self, kind: str) -> int:
         """How many documents of a kind there are."""
-        rows = self._rows("SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))
+        rows = _rows(self._database, "SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))
         return int(rows[0][0])
 
     def history(self, kind: str, document_id: str) -> tuple[Document, ...]:
@@ -189,7 +192,8 @@ class DocumentStore:
             NotFoundError: there never was one, or its history is gone.
         """
         values = (check_kind(kind), check_id(document_id, kind)) * 2
-        rows = self._rows(
+        rows = _rows(
+            self._database,
             _PRESENT + "WHERE kind = ? AND id = ? UNION ALL " + _PAST + "WHERE kind = ? AND id = ? ORDER BY seq DESC",
             values,
         )
@@ -202,17 +206,17 @@ class DocumentStore:
         wanted = [check_kind(kind) for kind in kinds]
         marks = ", ".join("?" * len(wanted))
         query = _PRESENT + f"WHERE kind IN ({marks}) ORDER BY kind, id"
-        return tuple(_document(row) for row in self._rows(query, tuple(wanted)))
+        return tuple(_document(row) for row in _rows(self._database, query, tuple(wanted)))
 
     def oldest_first(self, kind: str) -> tuple[Document, ...]:
         """Every document of a kind in the order in which they were made; changes since then do not matter."""
-        rows = self._rows(_PRESENT + "WHERE kind = ? ORDER BY number", (check_kind(kind),))
+        rows = _rows(self._database, _PRESENT + "WHERE kind = ? ORDER BY number", (check_kind(kind),))
         return tuple(_document(row) for row in rows)
 
     @property
     def seq(self) -> int:
         """Number of changes so far: differs when anything has changed."""
-        return int(self._rows("SELECT value FROM progress WHERE name = 'seq'", ())[0][0])
+        return int(_rows(self._database, "SELECT value FROM progress WHERE name = 'seq'", ())[0][0])
 
     # Changing -----------------------------------------------------------------------------------------------
 
@@ -269,8 +273,9 @@ class DocumentStore:
             for listener in self.on_change:
                 listener(news)
 
-    def _rows(self, query: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
-        return self._database.read(lambda connection: connection.execute(query, values).fetchall())
+
+def _rows(database: Transactions, query: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
+    return database.read(lambda connection: connection.execute(query, values).fetchall())
 
 
 def _bounded(limit: int) -> int:

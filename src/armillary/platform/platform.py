@@ -36,7 +36,6 @@ from armillary.platform.jobs.operations import JobOperations
 from armillary.platform.ports import Devices, Directory, NoDirectory, NoRegistry, NoUpdates, Registry, Updates
 from armillary.platform.rules.actions import ActionSettings, RuleActions
 from armillary.platform.rules.alerts import AlertOperations
-from armillary.platform.rules.conditions import RuleConditions
 from armillary.platform.rules.facts import RuleFacts
 from armillary.platform.rules.names import RuleNames
 from armillary.platform.rules.operations import RuleOperations
@@ -138,8 +137,7 @@ class Platform:
             self.rules,
             rule_store,
             rule_facts,
-            RuleNames(series, self.authored, self.templates, directory),
-            RuleConditions(self.authored, directory, self.naming),
+            RuleNames(series, self.authored, self.templates, directory, self.naming),
             RuleTrial(series, directory, facts, rule_facts),
             self.naming,
             changing_secrets,

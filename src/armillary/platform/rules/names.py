@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names in a rule that nothing has: said when the rule is kept, so that a misspelt one does not wait in silence.
+"""Names in a rule: which of them nothing has, and what those that something has are called.
 
-They are warnings: data that is in no device template is kept like any other, and rules may look at it.
+A name that nothing has is said when the rule is kept, so that a misspelt one does not wait in silence. It is a warning:
+data that is in no device template is kept like any other, and rules may look at it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError, NotFoundError
@@ -14,8 +15,13 @@ from armillary.platform.authored.device_facts import MAX_LATEST, of_catalog
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.ports import Directory
 from armillary.platform.templates.templates import Templates
+from armillary.platform.templates.value_names import DeviceNaming
+from armillary.twin.author.group import parse_group
+from armillary.twin.rule.json_form import parse_document
 from armillary.twin.rule.rule import Rule, telemetry_names, unmodelled
+from armillary.twin.rule.words import condition_words
 from armillary.twin.template.name import split_id
+from armillary.twin.template.value_names import Naming
 
 if TYPE_CHECKING:
     from armillary.twin.template.template import Template
@@ -26,18 +32,25 @@ class RuleNames:
 
     Args:
         series: What devices have sent.
-        authored: Device groups.
+        authored: Device groups and templates, and whose they are.
         templates: Device templates.
         directory: Whose devices are.
+        naming: What values are called.
     """
 
     def __init__(
-        self, series: SeriesStore, authored: AuthoredDocuments, templates: Templates, directory: Directory
+        self,
+        series: SeriesStore,
+        authored: AuthoredDocuments,
+        templates: Templates,
+        directory: Directory,
+        naming: DeviceNaming,
     ) -> None:
         self._series = series
         self._authored = authored
         self._templates = templates
         self._directory = directory
+        self._naming = naming
 
     def warnings_of(self, rule: Rule, catalog: str | None = None) -> list[str]:
         """What the rule names and its device template does not have, or no device has sent, as sentences.
@@ -56,6 +69,24 @@ class RuleNames:
             for name in telemetry_names(rule)
             if not self._was_sent(name, catalog)
         ]
+
+    def shown(
+        self, document: dict[str, Any], catalog: str | None, known: dict[Any, Naming] | None = None
+    ) -> dict[str, Any]:
+        """A rule's document with each of its conditions in words that who speaks for a catalog may read.
+
+        ``known`` keeps names of a catalog and target from one rule of a list to the next.
+        """
+        try:
+            own, rule = parse_document(document["body"])
+        except InvalidArgumentError:  # kept by another program: shown as it is
+            return {**document, "conditions": []}
+        window_s = rule.window.length_s if rule.window else 0
+        whose = own if catalog is None else catalog
+        known, key = {} if known is None else known, (whose, rule.target)
+        if key not in known:
+            known[key] = self._names_for(rule, whose)
+        return {**document, "conditions": [condition_words(each, known[key], window_s) for each in rule.conditions]}
 
     def _was_sent(self, name: str, catalog: str | None) -> bool:
         """Whether a device of a catalog (None: any) has sent a value of this name."""
@@ -83,6 +114,24 @@ class RuleNames:
             return self._templates.get(name, fitting[0] if fitting else 0).template
         except (InvalidArgumentError, NotFoundError):
             return None
+
+    def _names_for(self, rule: Rule, catalog: str | None) -> Naming:
+        """Names for what a rule looks at: of its template, else of its devices, else of its device group's template.
+
+        Another catalog's template, device or group is as good as none.
+        """
+        template, group, devices = rule.target.template, rule.target.group, rule.target.devices
+        if not template and devices:
+            mine = devices if catalog is None else of_catalog(self._directory, devices, catalog)
+            return self._naming.of_devices([each for each in devices if each in mine])
+        try:
+            if not template and group:
+                template = parse_group(self._authored.visible("group", group, catalog).content).template or ""
+            if template:
+                self._authored.visible("template", template, catalog)
+        except (InvalidArgumentError, NotFoundError):  # there is none of this id (yet)
+            return Naming()
+        return self._naming.of_template(template) if template else Naming()
 
 
 def _is_for(template: Template, catalog: str | None) -> bool:

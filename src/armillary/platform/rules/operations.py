@@ -19,7 +19,6 @@ from armillary.errors import InvalidArgumentError
 from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
 from armillary.platform.outbound.webhook import check_url
-from armillary.platform.rules.conditions import RuleConditions
 from armillary.platform.rules.facts import RuleFacts, groups_of
 from armillary.platform.rules.names import RuleNames
 from armillary.platform.rules.rules import Rules
@@ -45,8 +44,7 @@ class RuleOperations:
         rules: Evaluates them.
         store: Their secrets.
         facts: What is known of a device.
-        names: What a rule names that nothing has.
-        conditions: Conditions in words.
+        names: What a rule names that nothing has, and what the rest is called.
         trial: Tries rules on stored values.
         naming: What values are called.
         changing_secrets: Held from looking at a document with secrets until both are changed.
@@ -59,7 +57,6 @@ class RuleOperations:
         store: OnDemand[RuleStore],
         facts: RuleFacts,
         names: RuleNames,
-        conditions: RuleConditions,
         trial: RuleTrial,
         naming: DeviceNaming,
         changing_secrets: threading.Lock,
@@ -69,7 +66,6 @@ class RuleOperations:
         self._store = store
         self._facts = facts
         self._names = names
-        self._conditions = conditions
         self._trial = trial
         self._naming = naming
         self._changing_secrets = changing_secrets
@@ -78,11 +74,11 @@ class RuleOperations:
         """Rules by id, each with its conditions in words."""
         page = self._authored.listed(KIND, catalog, limit, after)
         known: dict[Any, Naming] = {}  # many rules look at one template, all of whose versions are read for its names
-        return {**page, "items": [self._conditions.shown(each, catalog, known) for each in page["items"]]}
+        return {**page, "items": [self._names.shown(each, catalog, known) for each in page["items"]]}
 
     def show(self, rule_id: str, catalog: str | None) -> dict[str, Any]:
         """A rule with its conditions in words."""
-        return self._conditions.shown(document_of(self._authored.visible(KIND, rule_id, catalog)), catalog)
+        return self._names.shown(document_of(self._authored.visible(KIND, rule_id, catalog)), catalog)
 
     def put(
         self, actor: Operator, rule_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
@@ -111,7 +107,7 @@ class RuleOperations:
                     self._store.get().commits.commit(rows.secrets_changed(rule_id, before, before))
                 raise
         warnings = self._names.warnings_of(rule, made["body"].get("catalog"))
-        return {**self._conditions.shown(made, catalog), "warnings": warnings}
+        return {**self._names.shown(made, catalog), "warnings": warnings}
 
     def delete(self, actor: Operator, rule_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
         """Delete a rule and its secrets; its alerts stay."""
@@ -129,7 +125,7 @@ class RuleOperations:
         found = self._authored.visible(KIND, rule_id, catalog)
         self._authored.check_owned(KIND, rule_id, catalog)
         body = {**found.content, "enabled": enabled}
-        return self._conditions.shown(self._authored.put(actor, KIND, rule_id, body, catalog, found.etag), catalog)
+        return self._names.shown(self._authored.put(actor, KIND, rule_id, body, catalog, found.etag), catalog)
 
     def trace(self, rule_id: str, device_id: str, since_ms: int) -> dict[str, Any]:
         """Why a rule fired or did not for a device: its last evaluations in this life of the hub, newest first.
@@ -165,7 +161,7 @@ class RuleOperations:
     ) -> dict[str, Any]:
         """As :meth:`try_new`, a rule that is kept."""
         document = self._authored.visible(KIND, rule_id, catalog).content
-        return self._tried(document, devices, start_ms, end_ms, catalog)
+        return self.try_new(document, devices, start_ms, end_ms, catalog)
 
     def try_new(
         self, document: object, devices: Devices, start_ms: int, end_ms: int, catalog: str | None
@@ -182,12 +178,7 @@ class RuleOperations:
         Raises:
             InvalidArgumentError: the rule or the range makes no sense, or there are too many devices.
         """
-        return self._tried(split_secrets(document)[0], devices, start_ms, end_ms, catalog)
-
-    def _tried(
-        self, document: object, devices: Devices, start_ms: int, end_ms: int, catalog: str | None
-    ) -> dict[str, Any]:
-        own, rule = parse_document(document)
+        own, rule = parse_document(split_secrets(document)[0])
         whose = own if catalog is None else catalog
         check_catalog(KIND, whose if own is None else own, catalog)
         run = self._trial.run(whose, rule, devices(), start_ms, end_ms)

@@ -92,19 +92,8 @@ class TemplateOperations:
     ) -> tuple[str, ...]:
         """Make a draft of models in DTDL, of IoT Central's form, or of a whole template document.
 
-        What operators added to a draft that is there stays, as far as the new models have what it names.
-
-        Args:
-            actor: Who acts.
-            name: Of the template.
-            files: Name and content of each.
-            catalog: Who speaks for which catalog; None for all.
-            if_match: The version of the draft that was seen.
-            root: Identifier of the root interface; None where only one can be it.
-            display_name: For people; None for that of the root interface.
-
-        Returns:
-            Names of what had to go.
+        What operators added to a draft that is there stays, as far as the new models have what it names; returns the
+        names of what had to go. ``files``: name and content each; ``root``: identifier of the root interface.
         """
         from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
@@ -140,13 +129,7 @@ class TemplateOperations:
     ) -> Ready:
         """Make or change a template and publish it at once; what it has beside ``body`` stays.
 
-        Args:
-            actor: Who acts.
-            name: Of the template.
-            body: Its draft.
-            catalog: Who speaks for which catalog; None for all.
-            if_match: The newest version's ETag that was seen.
-            check: Raises where the newest version has another one.
+        ``if_match`` is the newest version's ETag that was seen; ``check`` raises where that has another one.
         """
         from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
 

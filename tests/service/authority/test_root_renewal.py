@@ -14,15 +14,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.service.authority.rotations import (
-    DEVICE_ID,
-    Cut,
-    Rotation,
-    copies,
-    cut_at,
-    needs_openssl,
-    openssl_says,
-)
+from tests.service.authority.rotations import DEVICE_ID, Cut, Rotation, copies, cut_at, needs_openssl, openssl_says
 
 from armillary.api.http.server import server_context
 from armillary.device.checkin.endpoint import is_directly_under

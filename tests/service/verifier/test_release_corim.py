@@ -176,10 +176,7 @@ def test_a_file_that_says_only_digests_is_filled_in_from_the_chip_and_devices_th
             host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True, **given)
     with host.claimed(b"b" * 32) as device:
         device.prover = Prover(
-            uds=b"b" * 32,
-            components=components_of(packages),
-            service_name=device.prover.service_name,
-            os_version="5",
+            uds=b"b" * 32, components=components_of(packages), service_name=device.prover.service_name, os_version="5"
         )
         other = host.service.attestation.corims.take(
             data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="4"

@@ -315,11 +315,7 @@ def test_a_worker_that_cannot_start_says_why_and_none_is_left(tmp_path: Path, mo
 @needs_softhsm
 def test_keys_in_a_token_are_no_business_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = make_token(tmp_path, "kept-away", monkeypatch)
-    address = {
-        "pkcs11_module": str(token.module),
-        "pkcs11_token": token.token,
-        "pkcs11_pin_file": str(token.pin_file),
-    }
+    address = {"pkcs11_module": str(token.module), "pkcs11_token": token.token, "pkcs11_pin_file": str(token.pin_file)}
     assert "kept-away" not in settings_to_text(Settings(data=tmp_path / "elsewhere", **address))  # type: ignore[arg-type]
     with ServiceHost(tmp_path / "data", device_workers="2", **address) as host:
         host.catalog()

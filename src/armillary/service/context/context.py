@@ -39,6 +39,11 @@ class Context:
         interval = self.settings.check_in_interval_s * (1 + self.settings.check_in_jitter)
         return max(SILENT_FLOOR_S, int(MISSED_CHECK_INS * interval))
 
+    @property
+    def as_of(self) -> dict[str, int]:
+        """The time, and what counts as silent: the arguments of queries that say how devices are."""
+        return {"now": self.now(), "silent_after_s": self.silent_after_s}
+
     def audit(
         self,
         connection: Connection,

@@ -29,14 +29,7 @@ _log = structlog.get_logger("armillary.service.endpoint.endpoint")
 
 
 class CheckIns:
-    """The check-ins under way. Belongs to one event loop.
-
-    Args:
-        records: Where they are recorded.
-        verifier: Decides.
-        notices: Hears of news and of devices that are held.
-        counts: Of the endpoint.
-    """
+    """The check-ins under way. Belongs to one event loop."""
 
     def __init__(self, records: Records, verifier: Verifier, notices: Notices, counts: Counter[str]) -> None:
         self._records = records

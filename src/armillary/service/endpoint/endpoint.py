@@ -76,12 +76,6 @@ class DeviceEndpoint:
     """The server that devices reach. One event loop; built by ``assemble.py`` and by device workers.
 
     Args:
-        records: Where check-ins and refusals are recorded.
-        verifier: Decides about check-ins.
-        states: What is kept of each device.
-        offers: What each device should have.
-        blobs: Packages of images.
-        notices: Hears of news and of devices that are held.
         now: Unix seconds UTC.
         trust_anchors: Makes the message of trust anchors.
         renew_identity: Makes the message with a new identity certificate.

@@ -177,11 +177,7 @@ class Enrolments:
             InvalidArgumentError, NotFoundError: as :meth:`armillary.service.factory.factory.Factory.enrol`.
         """
         reply = self._factory.enrol(
-            request_pem,
-            chip,
-            actor=actor_name(token),
-            trust_tier=TIER,
-            admission=self._admission(token, chip),
+            request_pem, chip, actor=actor_name(token), trust_tier=TIER, admission=self._admission(token, chip)
         )
         self._notices.device_changed(reply.device_id)
         return reply
@@ -193,10 +189,7 @@ class Enrolments:
             ChallengeError, AppraisalError: as :meth:`armillary.service.factory.tpm_enrolment.TpmEnrolments.enrol`.
         """
         reply = self._tpms.enrol(
-            answer,
-            request_pem,
-            actor=actor_name(token),
-            admission=self._admission(token, answer.chip),
+            answer, request_pem, actor=actor_name(token), admission=self._admission(token, answer.chip)
         )
         self._notices.device_changed(reply.device_id)
         return reply

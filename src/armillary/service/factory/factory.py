@@ -124,13 +124,7 @@ class Factory:
         )
 
     def enrol_tpm(
-        self,
-        request_pem: str,
-        chip: str,
-        *,
-        actor: str,
-        tpm: ProvenTpm,
-        admission: Admission | None = None,
+        self, request_pem: str, chip: str, *, actor: str, tpm: ProvenTpm, admission: Admission | None = None
     ) -> FactoryReply:
         """Like :meth:`enrol`, for a device whose TPM was proven: its tier is ``tpm``.
 

@@ -76,12 +76,7 @@ class TpmEnrolments:
         )
 
     def enrol(
-        self,
-        answer: TpmAnswer,
-        request_pem: str,
-        actor: str,
-        *,
-        admission: Admission | None = None,
+        self, answer: TpmAnswer, request_pem: str, actor: str, *, admission: Admission | None = None
     ) -> FactoryReply:
         """Manufacture the device whose TPM gave the answer; see ``Factory.enrol_tpm`` in ``factory.py``.
 

@@ -63,14 +63,8 @@ class HubDirectory:
             owner = None if catalog is None else catalog_rows.catalog_named(connection, catalog)
             if catalog is not None and owner is None:
                 return []
-            attested = device_lists.page(
-                connection,
-                DeviceFilter(catalog=catalog),
-                limit=bound,
-                after=after or None,
-                now=self._context.now(),
-                silent_after_s=self._context.silent_after_s,
-            )
+            chosen = DeviceFilter(catalog=catalog)
+            attested = device_lists.page(connection, chosen, limit=bound, after=after or None, **self._context.as_of)
             owner_id = None if owner is None else owner.catalog_id
             others = hub_rows.identities(connection, owner_id, after=after, limit=bound)
             found = [(each.device_id, _fields(each)) for each in attested.items]
@@ -88,8 +82,7 @@ class HubDirectory:
             return {}
 
         def query(connection: Connection) -> dict[str, Fields]:
-            now, silent = self._context.now(), self._context.silent_after_s
-            attested = device_rows.some(connection, device_ids, now=now, silent_after_s=silent)
+            attested = device_rows.some(connection, device_ids, **self._context.as_of)
             found = {each.device_id: _fields(each) for each in attested}
             left = [each for each in device_ids if each not in found]
             others = hub_rows.some_identities(connection, left) if left else ()

@@ -85,10 +85,9 @@ class HubUpdates:
         """
 
         def query(connection: Connection) -> dict[str, UpdateStatus]:
-            now, silent = self._context.now(), self._context.silent_after_s
             deployments: dict[str, Deployment | None] = {}
             found: dict[str, UpdateStatus] = {}
-            for device in device_rows.some(connection, [*moved], now=now, silent_after_s=silent):
+            for device in device_rows.some(connection, [*moved], **self._context.as_of):
                 there = f"{device.product}/{device.group}"
                 if there.lower() != device_group.lower():
                     found[device.device_id] = UpdateStatus("failed", f"it was moved to {there} meanwhile")
@@ -118,11 +117,7 @@ def _standing(connection: Connection, device: Device, deployment: Deployment | N
     if device.last_check_in_at is None or device.last_check_in_at < moved_at:
         return UpdateStatus(None)  # nothing new is known of it
     page = report_rows.outcomes(
-        connection,
-        device_id=device.device_id,
-        deployment_id=deployment.deployment_id,
-        limit=MAX_OUTCOMES,
-        before=None,
+        connection, device_id=device.device_id, deployment_id=deployment.deployment_id, limit=MAX_OUTCOMES, before=None
     )
     for each in page.items:
         if each.received_at >= moved_at and each.outcome != "confirmed":

@@ -15,12 +15,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.registry.groups import device_count, new_group
-from armillary.service.registry.names import (
-    CATALOG_NAME,
-    catalog_or_raise,
-    check_name,
-    checked_tags,
-)
+from armillary.service.registry.names import CATALOG_NAME, catalog_or_raise, check_name, checked_tags
 
 
 class Catalogs:

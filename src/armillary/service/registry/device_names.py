@@ -155,14 +155,14 @@ class DeviceNames:
     def _beginning(self, connection: Connection, digits: str, catalog: str | None) -> list[NamedDevice]:
         """Devices that attest whose ids begin with these digits."""
         chosen = DeviceFilter(catalog=catalog, device_id_prefix=digits)
-        page = device_lists.page(connection, chosen, limit=MAX_MEANT, after=None, **self._time())
+        page = device_lists.page(connection, chosen, limit=MAX_MEANT, after=None, **self._context.as_of)
         return [_of_device(each) for each in page.items]
 
     def _described(self, connection: Connection, device_ids: Sequence[str]) -> list[NamedDevice]:
         found: dict[str, NamedDevice] = {}
         for start in range(0, len(device_ids), hub_rows.MAX_SOME):
             some = device_ids[start : start + hub_rows.MAX_SOME]
-            for device in device_rows.some(connection, some, **self._time()):
+            for device in device_rows.some(connection, some, **self._context.as_of):
                 found[device.device_id] = _of_device(device)
             left = [each for each in some if each not in found]
             others = hub_rows.some_identities(connection, left) if left else ()
@@ -179,9 +179,6 @@ class DeviceNames:
                     catalog_id=each.catalog_id,
                 )
         return [found[each] for each in device_ids if each in found]
-
-    def _time(self) -> dict[str, int]:
-        return {"now": self._context.now(), "silent_after_s": self._context.silent_after_s}
 
 
 def _of_device(device: Device) -> NamedDevice:

@@ -10,10 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    device_lists,
-    devices as device_rows,
-)
+from armillary.engines.records.queries import device_lists, devices as device_rows
 from armillary.engines.records.schema.rows import (
     DEFAULT_PRODUCT,
     HEALTHS,
@@ -60,9 +57,7 @@ class Devices:
         _check_filter(chosen)
         context = self._context
         return context.records.read(
-            lambda c: device_lists.page(
-                c, chosen, limit=bounded(limit), after=after, now=context.now(), silent_after_s=context.silent_after_s
-            )
+            lambda c: device_lists.page(c, chosen, limit=bounded(limit), after=after, **context.as_of)
         )
 
     def count(self, chosen: DeviceFilter) -> int:
@@ -186,7 +181,7 @@ class Devices:
         owner = None if catalog is None else records.read(lambda c: catalog_or_raise(c, catalog).catalog_id)
 
         def query(connection: Connection) -> FleetSummary:
-            return device_rows.summary(connection, owner, now=context.now(), silent_after_s=context.silent_after_s)
+            return device_rows.summary(connection, owner, **context.as_of)
 
         return self._summaries.get(owner, lambda: records.read(query))
 
@@ -200,8 +195,7 @@ class Devices:
         Raises:
             NotFoundError: never manufactured here.
         """
-        context = self._context
-        found = device_rows.one(connection, device_id.lower(), now=context.now(), silent_after_s=context.silent_after_s)
+        found = device_rows.one(connection, device_id.lower(), **self._context.as_of)
         if found is None:
             raise no_such_device(device_id)
         return found

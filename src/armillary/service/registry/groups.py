@@ -182,7 +182,7 @@ class Groups:
 
 def device_count(context: Context, connection: Connection, chosen: DeviceFilter) -> int:
     """How many devices a filter chooses, inside the caller's transaction."""
-    return device_lists.count(connection, chosen, now=context.now(), silent_after_s=context.silent_after_s)
+    return device_lists.count(connection, chosen, **context.as_of)
 
 
 def refuse_used(context: Context, connection: Connection, group: DeviceGroup) -> None:

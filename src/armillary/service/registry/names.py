@@ -51,8 +51,7 @@ def no_device(text: str) -> NotFoundError:
             remedy="Give all 128 digits, or look for it: GET /api/v1/device-names?text=DIGITS.",
         )
     return NotFoundError(
-        f"there is no device {text!a:.80}",
-        remedy="List them: armillary device list, armillary hub-device list.",
+        f"there is no device {text!a:.80}", remedy="List them: armillary device list, armillary hub-device list."
     )
 
 

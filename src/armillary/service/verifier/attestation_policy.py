@@ -120,11 +120,7 @@ class AttestationPolicies:
                 return before
             self._check_reachable(policy, before.policy)
             made = replace(
-                before,
-                version=before.version + 1,
-                policy=policy,
-                changed_at=self._context.now(),
-                changed_by=actor,
+                before, version=before.version + 1, policy=policy, changed_at=self._context.now(), changed_by=actor
             )
             policy_rows.add(connection, made)
             detail = {"version": made.version, "before": rules.to_json(before.policy), "after": rules.to_json(policy)}

@@ -70,12 +70,6 @@ class Verifier:
     """Decides about check-ins.
 
     Args:
-        context: The service's.
-        authority: Signs client certificates.
-        releases: Known good boot components.
-        policies: What catalogs demand.
-        offers: What devices should have.
-        states: What is kept of each device.
         hub: Host and port of the hub as devices are given them.
         has_siblings: Other processes serve the same devices.
     """

@@ -150,10 +150,7 @@ class Watch:
             return seen + self._look_for_silence() + self._look_for_ends()
 
     def _follow(
-        self,
-        source: str,
-        read: Callable[..., Sequence[Row]],
-        judge: Callable[[Connection, Row], Sequence[Observation]],
+        self, source: str, read: Callable[..., Sequence[Row]], judge: Callable[[Connection, Row], Sequence[Observation]]
     ) -> int:
         """Judge the rows of a source after the noted position, a step at a time."""
         seen = 0
@@ -184,8 +181,7 @@ class Watch:
         return True
 
     def _device(self, connection: Connection, device_id: str) -> Device | None:
-        context = self._context
-        return device_rows.one(connection, device_id, now=context.now(), silent_after_s=context.silent_after_s)
+        return device_rows.one(connection, device_id, **self._context.as_of)
 
     def _catalog_of(self, connection: Connection, device_id: str) -> UUID | None:
         device = self._device(connection, device_id)

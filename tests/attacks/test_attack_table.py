@@ -52,7 +52,7 @@ class Attack(NamedTuple):
 E, A, B = "test_device_endpoint.py::", "test_attest_attacks.py::", "test_boot_tampering.py::"
 C, I, O, W = "test_copies.py::", "test_issuance.py::", "test_odd_tls.py::", "test_workers.py::"  # noqa: E741
 D, V, Q = "test_device_time.py::", "test_verifier_stops.py::", "test_tpm_quote.py::"
-T, F = "../engines/test_tpm2_root_of_trust.py::", "../properties/test_fork_histories.py::"
+T, F = "../engines/root_of_trust/test_tpm2_root_of_trust.py::", "../properties/test_fork_histories.py::"
 M, S = "test_attack_table.py::", "test_stolen_authority.py::"
 ATTACKS = (
     Attack(

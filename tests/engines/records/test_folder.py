@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from armillary.engines.durable import write_file
 from armillary.engines.records import folder as folder_module
-from armillary.engines.records.folder import DataFolder, write_file
+from armillary.engines.records.folder import DataFolder
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 

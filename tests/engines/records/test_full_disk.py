@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from armillary.engines.records.folder import write_file
+from armillary.engines.durable import write_file
 from armillary.engines.records.store import Records
 from armillary.errors import ConflictError, DataFolderError
 

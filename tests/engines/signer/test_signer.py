@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records import folder as files
+from armillary.engines import durable as files
 from armillary.engines.signer import file as engine, passphrase as passphrases
 from armillary.engines.signer.access import access_fault
 from armillary.engines.signer.file import FileSigners, open_folder

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records import folder as files
+from armillary.engines import durable as files
 from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.service.assemble import SecurityService

@@ -20,16 +20,15 @@ import errno
 import fcntl
 import os
 import shutil
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from armillary.engines.durable import PARTIAL_SUFFIX, not_writable, sync_folder, write_file
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 FORMAT_NAME = "armillary-data"
-PARTIAL_SUFFIX = ".partial"  # of a file that is being written
 FORMAT_VERSION = 1  # 1 (2026-11): first
 
 # What a first start makes and what an interrupted first start may have left.
@@ -63,7 +62,7 @@ class DataFolder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise _not_writable(path, error) from error
+            raise not_writable(path, error) from error
         try:
             _take_lock(path, lock)
             fresh = _is_fresh(path)
@@ -121,55 +120,19 @@ class DataFolder:
         self.close()
 
 
-def write_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file so that after a crash it is there whole or not at all.
-
-    Raises:
-        DataFolderError: the disk refuses.
-    """
-    # One name per thread: two uploads of one image at once must not rename each other's file away.
-    partial = path.with_name(f"{path.name}.{threading.get_ident()}{PARTIAL_SUFFIX}")
-    try:
-        # Our own file and no other: where others may write, one of them could have it open already.
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            with open(descriptor, "wb", closefd=False) as file:
-                file.write(content)
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        partial.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)  # a full disk needs the room
-        raise _not_writable(path.parent, error) from error
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _take_lock(path: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-            raise _not_writable(path, error) from error
+            raise not_writable(path, error) from error
         holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
         raise DataFolderInUseError(f"{path} is held by process {holder}") from error
     try:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        raise _not_writable(path, error) from error
+        raise not_writable(path, error) from error
 
 
 def _is_fresh(path: Path) -> bool:
@@ -228,11 +191,4 @@ def _begin(path: Path) -> None:
             (path / name).mkdir(mode=0o700)
         sync_folder(path)
     except OSError as error:
-        raise _not_writable(path, error) from error
-
-
-def _not_writable(path: Path, error: OSError) -> DataFolderError:
-    return DataFolderError(
-        f"{path} cannot be written ({error.strerror or error})",
-        remedy="Give this user the folder, free space on its disk, or choose another with --data.",
-    )
+        raise not_writable(path, error) from error

@@ -20,7 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records.folder import write_file
+from armillary.engines.durable import write_file
 from armillary.engines.signer import passphrase as passphrases
 from armillary.engines.signer.access import access_fault
 from armillary.errors import DataFolderError

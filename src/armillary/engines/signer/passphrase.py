@@ -17,7 +17,7 @@ from hashlib import scrypt, sha256
 from pathlib import Path
 from typing import Final
 
-from armillary.engines.records.folder import write_file
+from armillary.engines.durable import write_file
 from armillary.engines.signer.access import access_fault
 from armillary.errors import DataFolderError, KeyPassphraseError
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from armillary.engines.records.folder import write_file
+from armillary.engines.durable import write_file
 from armillary.engines.signer.access import access_fault
 from armillary.engines.signer.port import HASHES
 from armillary.errors import DataFolderError, SignerError

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
+from armillary.engines.durable import sync_folder
 from armillary.engines.hub import uploads
 from armillary.engines.hub.uploads import Upload
 from armillary.engines.series.store import SeriesStore
@@ -362,11 +363,7 @@ class FileUploads:
             await in_thread(self.sweep, self.threads)
 
     def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self._folder)
 
     def _write(self, change: Callable[..., Any]) -> Any:
         return self._series.commits.commit(change)

@@ -20,7 +20,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records.folder import write_file
+from armillary.engines.durable import write_file
 from armillary.engines.signer.file import KEY_MODE, open_folder
 from armillary.engines.signer.passphrase import PassphraseSource, is_protected
 from armillary.engines.signer.pkcs11 import TokenAddress, TokenSigners

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records.folder import write_file
+from armillary.engines.durable import write_file
 from armillary.errors import DataFolderError
 from armillary.service.authority.issued import BACKDATE_S, IssuedCertificates, new_serial
 from armillary.service.authority.key_store import KeyStore

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from armillary.engines.records.folder import PARTIAL_SUFFIX, sync_folder, write_file
+from armillary.engines.durable import PARTIAL_SUFFIX, sync_folder, write_file
 from armillary.errors import DataFolderError
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from armillary.engines.durable import not_writable, write_file
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 
@@ -57,7 +58,7 @@ class Folder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise not_writable(path, error.strerror or str(error)) from error
+            raise not_writable(path, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -97,7 +98,7 @@ class Folder:
         try:
             self._made.touch(mode=0o600)
         except OSError as error:
-            raise not_writable(self._made, error.strerror or str(error)) from error
+            raise not_writable(self._made, error) from error
 
     def bound(self) -> Binding | None:
         """The PostgreSQL database of this folder; None when its series are in its own file, or nowhere yet.
@@ -112,7 +113,7 @@ class Folder:
             found: Any = json.loads(text)
             return Binding(str(found["database"]), str(found["store"]), bool(found["complete"]))
         except OSError as error:
-            raise not_writable(self._made, error.strerror or str(error)) from error
+            raise not_writable(self._made, error) from error
         except (ValueError, KeyError, TypeError) as error:
             raise DataFolderError(f"{self._made}: damaged", remedy="Restore it from a backup.") from error
 
@@ -136,26 +137,4 @@ class Folder:
             DataFolderError: not writable.
         """
         document = {"database": binding.database, "store": binding.store, "complete": binding.complete}
-        new = self._made.with_suffix(".new")
-        try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-                json.dump(document, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._made)
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise not_writable(self._made, error.strerror or str(error)) from error
-
-
-def not_writable(path: Path, why: str) -> DataFolderError:
-    """The error for a folder or file that gives nothing."""
-    return DataFolderError(
-        f"{path} cannot be written ({why})",
-        remedy="Give this user the folder, free space on its disk, or choose another with --data.",
-    )
+        write_file(self._made, json.dumps(document).encode(), mode=0o600)

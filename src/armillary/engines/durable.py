@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that survive a power cut: written whole or not at all, with their names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+from armillary.errors import DataFolderError
+
+PARTIAL_SUFFIX = ".partial"  # of a file that is being written
+
+
+def write_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file so that after a crash it is there whole or not at all.
+
+    Raises:
+        DataFolderError: the disk refuses.
+    """
+    # One name per thread: two uploads of one image at once must not rename each other's file away.
+    partial = path.with_name(f"{path.name}.{threading.get_ident()}{PARTIAL_SUFFIX}")
+    try:
+        # Our own file and no other: where others may write, one of them could have it open already.
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(content)
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)  # a full disk needs the room
+        raise not_writable(path.parent, error) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def not_writable(path: Path, error: OSError) -> DataFolderError:
+    """The error for a folder or file that the operating system does not let us use."""
+    return DataFolderError(
+        f"{path} cannot be written ({error.strerror or error})",
+        remedy="Give this user the folder, free space on its disk, or choose another with --data.",
+    )

@@ -201,7 +201,7 @@ def test_a_cluster_leads_to_no_address_that_is_not_allowed(monkeypatch: pytest.M
         options = {
             "servers": [front], "topic": "out", "tls": False, "ca": None, "sasl": "none", "username": "",
         }  # fmt: skip
-        monkeypatch.setattr(export_kafka, "WHOLE_S", 1.0)
+        monkeypatch.setattr(export_kafka, "WHOLE_S", 4.0)
         record = [Outgoing(b"{}", "d", "r")]
         only_front = AllowedHosts(public=True, named=frozenset({front}))
         kafka = export_kafka.Kafka(options, None, only_front)

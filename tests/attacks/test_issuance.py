@@ -19,7 +19,7 @@ from armillary.errors import AppraisalError, ServiceUnreachableError, WrongCatal
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.service.verifier import device_states
-from armillary.service.verifier.device_states import DeviceState
+from armillary.service.verifier.device_states import SpentChallenges
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
@@ -77,7 +77,7 @@ def test_a_device_that_asks_too_often_is_told_when_to_come_back(
 
 def test_mutation_of_the_rate_of_a_device(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_states, "MAX_SPENT", 5)
-    monkeypatch.setattr(DeviceState, "check_rate", lambda *_: None)
+    monkeypatch.setattr(SpentChallenges, "check_rate", lambda *_: None)
     with host.claimed(b"f" * 32) as device:
         assert flooded(device, 8) == [200] * 8
 

@@ -49,7 +49,7 @@ def _resource(template: str, parts: Mapping[str, str], kind: str, name: str, pro
 
 
 def _made(at: int) -> Body:
-    """When it was made; by whom is in the audit log and not in the resource, so the names are null."""
+    """When it was made; the names are null, as the audit log and not the resource says by whom."""
     return {
         "createdBy": None,
         "createdByType": "User",

@@ -167,7 +167,7 @@ def cursor(call: Call) -> str:
 
 
 def paged(call: Call, found: Iterator[T], key: Callable[[T], str], document: Callable[[T], Any]) -> dict[str, Any]:
-    """A page of what comes behind the cursor: ``value``, and ``nextLink`` where there is more."""
+    """A page of items after the cursor: ``value``, and ``nextLink`` if there are more."""
     size = page_size(call)
     taken: list[T] = []
     for each in found:
@@ -210,7 +210,7 @@ def field(
 
 
 def wrong(name: str, expected: str, got: object) -> InvalidArgumentError:
-    """The error for a field that is not as it must be."""
+    """The error for a field with a wrong value."""
     shown = "nothing" if got is None else f"{got!a:.60}"
     return InvalidArgumentError(f"{name}: expected {expected}, got {shown}", remedy="Correct the body.")
 

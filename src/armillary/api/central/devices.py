@@ -108,7 +108,7 @@ def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | N
 
 
 def etag(call: Call, found: AnyDevice, kept: Document | None = None) -> str:
-    """Of a device as this shape sees it: its identity and what operators keep of it."""
+    """The ETag of a device in this shape: of its identity and of what operators set."""
     kept = kept or _kept(call, iot_hub_call.identity_of(found))
     first = etag_of(found) if isinstance(found, HubIdentity) else f"at-{found.claimed_at or 0}-{found.revoked_at or 0}"
     name = sha256(_display_name(call, found).encode()).hexdigest()[:8]
@@ -119,7 +119,7 @@ def etag(call: Call, found: AnyDevice, kept: Document | None = None) -> str:
 
 
 class _Wanted:
-    """What a body says of a device, checked against what there is; None leaves it."""
+    """The changes in a body, checked against the device; None changes nothing."""
 
     def __init__(self) -> None:
         self.name: str | None = None

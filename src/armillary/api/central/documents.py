@@ -21,7 +21,7 @@ def narrowed(call: Call) -> CheckedCatalog | None:
 
 
 def documents(call: Call, kind: str, after: str) -> Iterator[Document]:
-    """Documents of a kind that the caller sees, by id, those behind one."""
+    """Documents of a kind that the caller sees, by id, after an id."""
     owner, at = narrowed(call), after or None
     while True:
         page = call.platform.documents.list(kind, limit=MAX_LIMIT, after=at)
@@ -52,7 +52,7 @@ def present(call: Call, kind: str, given: str) -> Document | None:
 
 
 def keep(call: Call, kind: str, given: str, body: dict[str, Any], before: Document | None) -> Document:
-    """Keep a document: a new one is the catalog's, one that is there stays whose it is.
+    """Keep a document: a new one belongs to the catalog, an existing one keeps its owner.
 
     Raises:
         ConflictError: If-Match does not hold.

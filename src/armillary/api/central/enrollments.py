@@ -130,7 +130,7 @@ def document(call: Call, found: HubEnrolment, keys: Keys | None = None) -> dict[
 
 
 def etag(found: HubEnrolment) -> str:
-    """Of what may change of a group."""
+    """The ETag of what may change of a group."""
     state = f"{found.enrolment_id} {found.is_enabled} {found.is_verified} {found.possession_nonce}"
     return f"en-{sha256(state.encode() + (found.certificate or b'')).hexdigest()[:16]}"
 

@@ -128,7 +128,7 @@ def document(call: Call, found: Document, run: JobRun | None, name: str = "") ->
 
 
 def made_of(call: Call, body: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    """The body of a job document that a body in this shape stands for.
+    """The body of our job document for a body in this shape.
 
     Raises:
         InvalidArgumentError: a job cannot say this.
@@ -172,7 +172,7 @@ def target_of(call: Call, job: Job) -> str:
 
 
 def newest(call: Call, found: Document) -> JobRun | None:
-    """The newest run that the caller may see: of a job of all catalogs one of one catalog sees none."""
+    """The newest run that the caller may see; a token of one catalog sees none of a job of all catalogs."""
     return call.platform.job_operations.newest(found.id, found.content.get("catalog"), narrowed(call))
 
 

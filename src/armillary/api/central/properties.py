@@ -102,7 +102,7 @@ def telemetry(call: Call) -> dict[str, Any]:
 
 
 def _about(call: Call) -> tuple[str, DeviceTemplate]:
-    """The identity that a path is about, and what operators keep of it (of a module nothing)."""
+    """The identity that a path names, with its template and cloud properties (a module has none)."""
     found = find(call)
     module = call.parameters.get("module")
     if module is not None:

@@ -29,7 +29,7 @@ class Resolved(NamedTuple):
 
 
 def template_id_of(platform: Platform, name: str, version: int) -> str:
-    """The identifier of a published version, also of one that is gone."""
+    """The identifier of a published version, also of a deleted one."""
     kept = platform.documents.find("template", published_id(name, version))
     given = None if kept is None else kept.content.get("identifier")
     return str(given) if given else made_identifier(name, version)
@@ -62,7 +62,7 @@ def resolve(call: Call, template_id: str) -> Resolved:
 
 
 def _named(call: Call, template_id: str) -> Iterator[Resolved]:
-    """What an identifier names, whoever it is of."""
+    """The versions that an identifier names, of any catalog."""
     names = call.platform.templates.names()
     ours = _OURS.fullmatch(template_id)
     if ours is not None:

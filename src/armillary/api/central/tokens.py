@@ -86,7 +86,7 @@ def document(token: Token) -> dict[str, Any]:
 
 
 def _id(token: Token) -> str:
-    """Its name; its own id where the name is none of this API."""
+    """The token's name, or its id where the name cannot be an id of this API."""
     return token.name if _ID.fullmatch(token.name) else str(token.token_id)
 
 

@@ -25,7 +25,7 @@ from armillary.service.factory.enrolments import SECRET_PREFIX
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
-# An Authorization header longer than this is no token of ours.
+# Longer Authorization headers hold no token of ours.
 MAX_HEADER_CHARS = 512
 
 

@@ -34,26 +34,26 @@ from armillary.identity.operator import Operator
 if TYPE_CHECKING:
     from armillary.engines.records.schema.rows import Token
 
-# Requests under way at once; beyond it a caller is told to come back instead of everybody getting slow.
+# Requests in progress; beyond it a caller gets 429 instead of everybody getting slow.
 MAX_REQUESTS: Final = 512
-# Of one caller a quarter of them: a script has a few dozen, the screens of a control room a live stream each.
+# A quarter of them for one caller: a script has a few dozen, each screen of a control room a live stream.
 MAX_REQUESTS_OF_CALLER: Final = 128
-# Operators' calls that work in threads at once; each waits for the one writer or for one of a few readers anyway.
+# Operators' calls that run in threads at once; each waits for the one writer or one of a few readers anyway.
 OPERATOR_THREADS: Final = 8
-# Half of them: one caller, whatever it asks, leaves the others; nor have all callers of one catalog more.
+# Half of them for one caller, and for all callers of one catalog together, so that some are left for others.
 THREADS_OF_CALLER: Final = 4
 THREADS_OF_CATALOG: Final = 4
-# Live streams: each holds a request and a place at the hub.
+# Live streams: each holds a request and a listener of the hub.
 MAX_STREAMS: Final = 200
 MAX_STREAMS_OF_CALLER: Final = 50
-# Files of values that are written: each reads the store for as long as its reader takes.
+# Exports: each reads the store for as long as its caller takes to download.
 MAX_EXPORTS: Final = 4
 MAX_EXPORTS_OF_CALLER: Final = 2
 # Bodies above LARGE_BYTES: images and applications, up to 48 MiB each, and several times that while they are read.
 LARGE_BYTES: Final = 1 << 20
 MAX_LARGE_BODIES: Final = 8
 MAX_LARGE_BODIES_OF_CALLER: Final = 4
-# Seconds after which who was refused may try again: requests are over soon, streams and exports are not.
+# Retry-After in seconds: requests end soon, streams and exports do not.
 SOON_S: Final = 2
 LATER_S: Final = 30
 

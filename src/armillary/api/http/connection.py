@@ -36,14 +36,14 @@ BODY_TIMEOUT_S = 20.0
 BODY_BYTES_A_SECOND = 4096
 # A caller that takes nothing of its answer for this long is cut off, seconds.
 STALLED_S = 60.0
-# Who has to go for another one is told so, and may take this long to read it, seconds.
+# A connection that is dropped for another one gets an answer, and this long to read it, seconds.
 PARTING_S = 2.0
 # Target and headers of one request: browsers behind proxies send 4 KiB.
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
-# What comes of a body is thrown away once the answer is out (it was refused); beyond this the connection ends.
+# Once a request was refused, the rest of its body is discarded; beyond this the connection ends.
 MAX_BODY_BYTES = 64 * 1024 * 1024
-# Open connections: a browser takes six, a script one. Beyond, the one that has waited longest for a head goes.
+# Open connections: a browser uses six, a script one. Beyond, the one that has waited longest for a head is dropped.
 MAX_CONNECTIONS = 800
 
 

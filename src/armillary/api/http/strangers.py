@@ -16,12 +16,12 @@ from typing import Final
 
 from armillary.engines.places import address_owner
 
-# Of all addresses together: a sign-in form is a packet or two, and whoever sends it is a stranger no longer than that.
+# Of all addresses together: a sign-in form is a packet or two, so honest peers are counted for a moment only.
 MAX_STRANGERS: Final = 64
-# Of one address, behind which a factory or an office may be: forms that are under way in the same instant.
+# Of one address, which a factory or an office may share: sign-in forms that arrive in the same instant.
 MAX_STRANGERS_OF_ADDRESS: Final = 16
-# Requests with a good token that nobody has admitted yet; the time between is that of one look at the token, so they
-# are as many as there may be under way (callers.py): of one owner a quarter, of all half.
+# Requests with a valid token that are not admitted yet. Admission takes one look at the token, so the limits are those
+# of requests in progress (callers.py): a quarter for one owner, half for all.
 MAX_SHOWN: Final = 256
 MAX_SHOWN_OF_OWNER: Final = 128
 

@@ -91,11 +91,11 @@ def twin_document(found: HubIdentity | Device, twin: Twin, seen: Seen) -> dict[s
 
 
 def form_of(document: Mapping[str, Any]) -> IdentityForm:
-    """What a client wants a device or module to be.
+    """The device or module that a client's document describes.
 
     Raises:
         InvalidArgumentError: a part is not of IoT Hub's form.
-        WireError: a key is none.
+        WireError: a key is malformed.
     """
     authentication = _object(document.get("authentication") or {}, "authentication")
     kind = authentication.get("type") or "sas"
@@ -138,7 +138,7 @@ def etag_header(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def encoded_etag(text: str) -> str:
-    """An ETag as IoT Hub's look."""
+    """An ETag in IoT Hub's form."""
     return _etag(text)
 
 

@@ -258,7 +258,7 @@ def _token(last: str, shown: int, text: str) -> str:
 
 
 def _cursor(token: str | None, text: str) -> tuple[str, int]:
-    """The last device that was looked at, and how many rows were shown."""
+    """The last device that was read, and how many rows were returned."""
     if token is None or not token:
         return "", 0
     try:

@@ -107,7 +107,7 @@ async def _delay() -> dict[str, object]:
             begun = time.perf_counter()
             block = await hub.series.commits.run(PacketRun(4, number, int(time.time() * 1000), packet, 1))
             hub.series.decoder.add(block)
-            front._decode_soon()  # noqa: SLF001 - what the front does with its own blocks
+            front._decoding.soon()  # noqa: SLF001 - what the front does with its own blocks
             while platform.rules.counters.rule_firings < count:
                 await asyncio.sleep(0.0005)
             delays.append((time.perf_counter() - begun) * 1000)

@@ -82,7 +82,7 @@ def test_killed_at_any_moment_the_device_comes_back_and_converges(tiny_service: 
                 await asyncio.sleep(rng.uniform(0, 0.6))
                 process.send_signal(signal.SIGKILL)
                 await process.wait()
-                whole_and_known(folder, service.updates.images)
+                whole_and_known(folder, service.images)
             wanted = [image.image_id for image in service.offer.images]
             process = await boot(folder)
             boots.append(process)
@@ -97,7 +97,7 @@ def test_killed_at_any_moment_the_device_comes_back_and_converges(tiny_service: 
             process.send_signal(signal.SIGTERM)
             _, errors = await process.communicate()
             assert process.returncode == 0, errors.decode()
-            assert whole_and_known(folder, service.updates.images) == wanted
+            assert whole_and_known(folder, service.images) == wanted
         finally:
             for process in boots:
                 if process.returncode is None:

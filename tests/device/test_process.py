@@ -216,8 +216,8 @@ def test_bad_images_are_refused_and_nothing_changes(
             image = service.application(b"#!/bin/sh\n" + b"x" * (1024 * 1024))
         else:
             image = service.application()
-            data = service.updates.images[str(image.image_id)]
-            service.updates.images[str(image.image_id)] = data[:100] + bytes([data[100] ^ 1]) + data[101:]
+            data = service.images[str(image.image_id)]
+            service.images[str(image.image_id)] = data[:100] + bytes([data[100] ^ 1]) + data[101:]
         service.deploy(image)
         await rig.start()
         await until(lambda: outcomes(service), "outcome")

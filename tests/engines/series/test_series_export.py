@@ -20,7 +20,7 @@ from tests.engines.series.play import DEVICE, START, Play, packet
 from armillary.engines.series import export
 from armillary.engines.series.export import COLUMNS, csv_parts, parquet_parts, read_csv, time_text
 from armillary.engines.series.restoring import Restored
-from armillary.engines.series.values.chunks import HOUR_MS
+from armillary.engines.series.values.chunks import HOUR_MS, ValueKind
 from armillary.errors import InvalidArgumentError, ParquetMissingError
 
 END = START + 100 * HOUR_MS
@@ -120,7 +120,7 @@ def test_no_text_of_a_device_is_a_formula_of_who_opens_the_file(play: Play, monk
     assert [value for _, metric, _, value, _ in read_csv(io.StringIO(whole, newline="")) if metric == "=1+1"]
     # Mutation: as it was sent, it is computed.
     monkeypatch.setattr(export, "_shielded", lambda text: text)
-    monkeypatch.setitem(export._TEXTS, export.Kind.TEXT, lambda values: values)
+    monkeypatch.setitem(export._TEXTS, ValueKind.TEXT, lambda values: values)
     assert len(computed(exported(play))) == 5 + len(FORMULAS)
 
 

@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -442,8 +443,8 @@ def test_quarantine_goes_to_who_decides_and_is_dead_where_nobody_does(running: R
 def test_what_was_not_delivered_is_delivered_by_the_next_life(
     lives: Lives, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
-    monkeypatch.setattr("armillary.platform.platform.ActionSettings", lambda: settings)
+    settings = partial(ActionSettings, hosts=AllowedHosts.parse("127.0.0.1"))
+    monkeypatch.setattr("tests.hub.running_hub.ActionSettings", settings)
     running = lives.begin()
     hook.answers = [500] * 3
     client = running.client().ready()

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.looks import nobody_wakes
 
 from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
@@ -56,7 +57,7 @@ class Scene:
 
     def __init__(self, host: ServiceHost) -> None:
         self.service = host.service
-        host.service.notices.on_news.clear()  # the test alone says when to look
+        nobody_wakes(host.service)
         self.sequence = 0
         data = package()
         for name in ("Alpha", "Beta"):

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from uuid import UUID, uuid4
 
 import pytest
+from tests.fixtures.looks import nobody_wakes
 
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Image
@@ -29,9 +30,9 @@ class Fleet:
     def __init__(self, host: ServiceHost, package: Make) -> None:
         component = uuid4()
         self.service = host.service
-        # The test alone says when to look. A run that the news wakes commits its plan and only then renews what devices
-        # are offered; a test that looks in between finds the plan done and its device offered nothing yet.
-        host.service.notices.on_news.clear()
+        # A run that news or changed groups wake commits its plan and only then renews what devices are offered; a test
+        # that looks in between finds the plan done and its device offered nothing yet.
+        nobody_wakes(host.service)
         self.old, self.new = (
             host.service.updates.images.upload("Contoso", package(component), actor="t") for _ in range(2)
         )

@@ -306,7 +306,8 @@ def test_firings_that_the_disk_refuses_are_kept_when_it_takes_them_again(
             refused.append(len(news))
             raise DataFolderError("the disk is full")
 
-        return refuse if len(refused) < 2 else real(states, news, evaluated)
+        # Without news it may be the checkpoint of another hub that runs in this process.
+        return refuse if news and len(refused) < 2 else real(states, news, evaluated)
 
     monkeypatch.setattr(rule_keeping, "RETRY_S", 0.05)
     monkeypatch.setattr(rule_keeping, "keep", full)

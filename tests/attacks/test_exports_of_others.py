@@ -23,7 +23,7 @@ from armillary.platform.exports import (
     destinations as export_destinations,
     kafka as export_kafka,
     kafka_loop as export_kafka_loop,
-    places as export_places,
+    limits as export_limits,
 )
 from armillary.platform.exports.port import Outgoing
 from armillary.platform.outbound.attempts import NotNowError
@@ -268,9 +268,9 @@ def begun(service: RunningService, *names: str) -> bool:
 def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
     service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_places, "MAX_EXPORTS_OF_CATALOG", 2)
-    monkeypatch.setattr(export_places, "MAX_EXPORTS_OF_CATALOGS", 3)
-    monkeypatch.setattr(export_places, "MAX_EXPORTS", 5)
+    monkeypatch.setattr(export_limits, "MAX_EXPORTS_OF_CATALOG", 2)
+    monkeypatch.setattr(export_limits, "MAX_EXPORTS_OF_CATALOGS", 3)
+    monkeypatch.setattr(export_limits, "MAX_EXPORTS", 5)
     word = uuid.uuid4().hex[:8]
     hers, his, ours = f"z-{word}", [f"a-{word}-{each}" for each in range(4)], f"zz-{word}"
     on = body(enabled=True)
@@ -296,7 +296,7 @@ def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
     wait_until(lambda: begun(service, *his[:2], f"{ours}-2"), "all to begin")
     # Of documents from before there was a limit too many are enabled: those that run, and after a restart the oldest.
     exports = service.platform.exports
-    monkeypatch.setattr(export_places, "check_places", lambda *_: None)
+    monkeypatch.setattr(export_limits, "check_limits", lambda *_: None)
     first = f"0-{word}"
     service.platform.documents.put("export", first, {**on, "catalog": alice.name}, by="test")
     wait_until(lambda: states(service, first) == ["stopped"], "the one too many to be stopped")
@@ -305,7 +305,7 @@ def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
     made = [each.id for each in service.platform.documents.oldest_first("export")]
     assert made.index(hers) < made.index(his[0]) < made.index(first)
     # The control: by their ids, the one that came last would run and one that runs would be stopped.
-    places, stopped = export_places.ExportPlaces(), list[str]()
+    places, stopped = export_limits.EnabledExports(), list[str]()
     for each in sorted([hers, ours, *his[:2], f"{ours}-2", first]):
         try:
             places.take(service.platform.documents.get("export", each).content.get("catalog"))

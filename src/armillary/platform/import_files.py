@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All documents of an application at once: brought as files, in one transaction, after every check."""
+"""Import of all documents of an application: from files, in one transaction, after every check."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.documents.files import keep_files, plan_import, read_files
@@ -18,30 +19,15 @@ from armillary.wire.export.application_archive import check_manifest
 CHANGES: Final = ("new", "changed", "same", "deleted")
 
 
+@dataclass(eq=False)
 class ApplicationOperations:
-    """Operations on all documents of an application at once.
+    """Operations on all documents of an application at once."""
 
-    Args:
-        store: The documents as they are kept.
-        exports: What may be said of data exports.
-        jobs: Whose runs under way keep a job.
-        forget_document: Forgets what a deleted document leaves, by kind and id.
-        audit: Gets a line of each import.
-    """
-
-    def __init__(
-        self,
-        store: DocumentStore,
-        exports: ExportOperations,
-        jobs: Jobs,
-        forget_document: Callable[[str, str], None],
-        audit: Audit,
-    ) -> None:
-        self._store = store
-        self._exports = exports
-        self._jobs = jobs
-        self._forget_document = forget_document
-        self._audit = audit
+    _store: DocumentStore
+    _exports: ExportOperations
+    _jobs: Jobs
+    _forget_document: Callable[[str, str], None]  # Forgets what a deleted document leaves, by kind and id
+    _audit: Audit
 
     def bring(
         self,
@@ -52,14 +38,14 @@ class ApplicationOperations:
         replace: Sequence[str],
         dry_run: bool,
     ) -> dict[str, Any]:
-        """Check every file, then keep all of them in one transaction.
+        """Check every file, then keep all of them in one transaction; with ``dry_run`` only check.
 
         Args:
             actor: Who acts.
             manifest: ``application.json`` of the export.
             files: Path -> content.
-            replace: Kinds whose other documents are deleted; what an import does not name stays otherwise.
-            dry_run: Only say what would be done.
+            replace: Kinds whose other documents are deleted; documents that an import does not name stay otherwise.
+            dry_run: Whether nothing is changed.
 
         Returns:
             ``dry_run``, ``counts`` and ``steps`` of what is new, changed, same or deleted, ``warnings``.
@@ -68,7 +54,7 @@ class ApplicationOperations:
         store = self._store
         puts = read_files(files, body_check(store))
         check_organisations(store, puts, replace)
-        self._exports.check_places(
+        self._exports.check_limits(
             {put.id: put.body for put in puts if put.kind == "export"}, replace="export" in replace
         )
         for put in puts:

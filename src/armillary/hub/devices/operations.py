@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with devices on the data plane: each operation has who acts, and the audit log says who did it.
+"""Operations of people on devices' twins, methods, messages and files: each writes a line of the audit log.
 
-The caller has checked that the device is one that the actor may reach. Methods block unless they are coroutines.
+The caller has checked that the actor may reach the device. Methods block unless they are coroutines.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.hub.cloud_messages import QueuedMessage
@@ -29,33 +30,16 @@ from armillary.wire.hub.cloud_message import CloudMessage
 MAX_NAMED_REFUSED = 20
 
 
+@dataclass(eq=False)
 class DeviceOperations:
-    """Operations on devices.
+    """Operations on devices."""
 
-    Args:
-        series: Values, and the hub's other rows.
-        twins: Device twins.
-        mailboxes: Cloud-to-device messages.
-        files: Files that devices upload.
-        invoke: Calls a direct method: device, name, payload, seconds to wait, ``connect_timeout_s``.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(
-        self,
-        series: SeriesStore,
-        twins: Twins,
-        mailboxes: Mailboxes,
-        files: FileUploads,
-        invoke: Callable[..., Awaitable[MethodResult]],
-        audit: Audit,
-    ) -> None:
-        self._series = series
-        self._twins = twins
-        self._mailboxes = mailboxes
-        self._files = files
-        self._invoke = invoke
-        self._audit = audit
+    _series: SeriesStore
+    _twins: Twins
+    _mailboxes: Mailboxes
+    _files: FileUploads
+    _invoke: Callable[..., Awaitable[MethodResult]]  # as ``Hub.invoke_method``
+    _audit: Audit
 
     def change_twin(
         self,
@@ -95,7 +79,7 @@ class DeviceOperations:
         return queued
 
     def purge_messages(self, actor: Operator, device_id: str) -> int:
-        """Take back everything that waits for a device; how many messages that were."""
+        """Purge everything that waits for a device; how many messages that were."""
         count = self._mailboxes.purge(device_id)
         self._audit(actor.name, "device.message-purge", device_id, {"messages": count})
         return count
@@ -112,7 +96,7 @@ class DeviceOperations:
         self._audit(actor.name, "telemetry.retention", "telemetry", detail)
 
     def note_import(self, actor: Operator, points: int, devices: int) -> None:
-        """Write down that values were brought back from a file."""
+        """Note that values were imported from a file."""
         self._audit(actor.name, "telemetry.import", "telemetry", {"points": points, "devices": devices})
 
     def put_configuration(
@@ -124,18 +108,10 @@ class DeviceOperations:
         patch: Mapping[str, Any],
         target: str,
     ) -> tuple[Configuration, int]:
-        """Keep a configuration and bring it to the devices that it chooses.
+        """Keep a configuration (``change``) and patch the desired properties of the devices that it chooses.
 
-        Args:
-            actor: Who acts.
-            name: Of the configuration.
-            change: Keeps it (``engines/hub/configurations.py``).
-            chosen: Devices and modules.
-            patch: Of their desired properties.
-            target: What chose them, in words.
-
-        Returns:
-            The configuration, and how many took it: others keep what they had, as their twin would break a limit.
+        ``chosen`` are devices and modules, ``target`` says in words what chose them. Returns the configuration, and how
+        many took it: others keep what they had, as their twin would break a limit.
         """
         made: Configuration = self._series.commits.commit(change)
         refused = []

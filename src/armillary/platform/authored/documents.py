@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents that authors make (groups, jobs, exports, dashboards, organisations, rules): listed, shown, kept, deleted.
 
-A document is of one catalog (``"catalog": NAME``) or of all (null). Who speaks for a catalog sees what is of that
-catalog and what is of all, and changes only what is of that catalog.
+A document is of one catalog (``"catalog": NAME``) or of all (null). A caller that is limited to a catalog sees that
+catalog's documents and those of all, and changes only that catalog's. ``catalog`` is that limit: None for no limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.documents.document import Document, check_match, not_found
@@ -37,17 +38,12 @@ PARSERS: Mapping[str, Callable[[object], object]] = {
 }
 
 
+@dataclass(eq=False)
 class AuthoredDocuments:
-    """Operations on authors' documents. Methods block for the disk.
+    """Operations on authors' documents. Methods block for the disk."""
 
-    Args:
-        store: Keeps them.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(self, store: DocumentStore, audit: Audit) -> None:
-        self._store = store
-        self._audit = audit
+    _store: DocumentStore
+    _audit: Audit
 
     def listed(self, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
         """Documents of a kind by id."""
@@ -103,7 +99,7 @@ class AuthoredDocuments:
         catalog: str | None,
         if_match: str | None,
     ) -> str:
-        """Raise what :func:`put` would, before anything else is changed; the version that the change is then of."""
+        """Raise what :meth:`put` would, before anything is changed; the ETag to call it with."""
         kept = _of_catalog(kind, body, catalog)
         PARSERS[kind](kept)
         self.check_free(kind, document_id, catalog, if_match)
@@ -157,7 +153,7 @@ class AuthoredDocuments:
         )
 
     def check_owned(self, kind: str, document_id: str, catalog: str | None) -> Document | None:
-        """The document that who speaks for a catalog (None: for all) may change; None where there is none yet.
+        """The document, if a caller limited to ``catalog`` may change it; None where there is none yet.
 
         Raises:
             NotFoundError: it is another catalog's.
@@ -177,10 +173,10 @@ class AuthoredDocuments:
         return found
 
     def check_free(self, kind: str, document_id: str, catalog: str | None, if_match: str | None) -> None:
-        """Raise unless who speaks for a catalog (None: for all) may keep a document under an id.
+        """Raise unless a caller limited to ``catalog`` may keep a document under an id.
 
-        Ids are of the whole service, as groups, jobs, rules and devices name each other by them. So one that another
-        catalog has is taken, which its being refused shows; whose it is and what it holds is not said.
+        Ids are unique in the whole service, as groups, jobs, rules and devices name each other by them. A refusal shows
+        that another catalog has the id, but neither which one nor what the document holds.
 
         Raises:
             ConflictError: another catalog has it; or it is not the version of ``if_match``, as if it were not there.
@@ -196,7 +192,7 @@ class AuthoredDocuments:
             ) from error
 
     def owned_version(self, kind: str, document_id: str, catalog: str, if_match: str | None) -> str:
-        """The version that a change of a catalog's document is of, "" for none: what is made meanwhile is another's.
+        """The ETag of a catalog's document, "" for none; a change with it fails if the document changes meanwhile.
 
         Raises:
             NotFoundError: it is another catalog's.
@@ -209,7 +205,7 @@ class AuthoredDocuments:
 
 
 def check_catalog(kind: str, given: object, catalog: str | None) -> None:
-    """Raise unless the catalog that a body names is the one that its caller speaks for (None: for all).
+    """Raise unless the catalog that a body names is the one that its caller is limited to.
 
     Raises:
         InvalidArgumentError: it is another one, or none; whether there is such a catalog is not said.
@@ -221,7 +217,7 @@ def check_catalog(kind: str, given: object, catalog: str | None) -> None:
 
 
 def is_visible(document: Document, catalog: str | None) -> bool:
-    """Whether who speaks for a catalog (None: for all) sees a document."""
+    """Whether a caller limited to ``catalog`` sees a document."""
     owner = document.content.get("catalog")
     return catalog is None or owner is None or _same(owner, catalog)
 

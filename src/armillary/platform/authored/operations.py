@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with organisations: each operation checks whose they are, and the audit log says who did it.
+"""Operations on organisations: each checks whose they are, and writes a line of the audit log.
 
-Methods block for the disk. ``catalog`` is who the caller speaks for: None for all.
+Methods block for the disk. ``catalog`` is the one that the caller is limited to: None for no limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -19,30 +20,15 @@ from armillary.twin.author.organisation import parse_organisation
 CHANGES: Final = ("new", "changed", "same", "deleted")
 
 
+@dataclass(eq=False)
 class OrganisationOperations:
-    """Operations on organisations.
+    """Operations on organisations."""
 
-    Args:
-        organisations: The tree.
-        documents: Authors' documents.
-        directory: Whose devices are.
-        registry: Catalogs and tokens.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(
-        self,
-        organisations: Organisations,
-        documents: AuthoredDocuments,
-        directory: Directory,
-        registry: Registry,
-        audit: Audit,
-    ) -> None:
-        self._organisations = organisations
-        self._documents = documents
-        self._directory = directory
-        self._registry = registry
-        self._audit = audit
+    _organisations: Organisations
+    _documents: AuthoredDocuments
+    _directory: Directory
+    _registry: Registry
+    _audit: Audit
 
     def show(self, organisation: str, catalog: str | None) -> dict[str, Any]:
         """An organisation, with the ids of those below it as ``below``."""

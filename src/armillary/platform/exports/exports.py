@@ -35,7 +35,7 @@ from armillary.engines.threads import in_thread
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.groups import Groups
 from armillary.platform.exports.destinations import open_destination
-from armillary.platform.exports.places import ExportPlaces, enabled_first
+from armillary.platform.exports.limits import EnabledExports, enabled_first
 from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.replays import Replays
 from armillary.platform.exports.sources import Sources, encode
@@ -71,35 +71,22 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class ExportCounters:
-    """What exports count since the start.
+    """What exports count since the start."""
 
-    Attributes:
-        export_records: Records delivered.
-        export_failures: Attempts that failed and are made again.
-        export_dead: Records that were refused for good.
-    """
-
-    export_records: int = 0
-    export_failures: int = 0
-    export_dead: int = 0
+    export_records: int = 0  # Records delivered
+    export_failures: int = 0  # Attempts that failed and are made again
+    export_dead: int = 0  # Records that were refused for good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportStatus:
-    """How an export is doing.
+    """How an export is doing."""
 
-    Attributes:
-        cursor: How far it is, and what it counted; None before it began.
-        newest: Where its source is; ``behind`` is how many entries of the source it has not got to.
-        state: ``disabled``, ``running``, ``waiting`` (an attempt failed) or ``stopped`` (see ``why``).
-        why: Why it is stopped or waits.
-    """
-
-    cursor: ExportCursor | None
-    newest: int
+    cursor: ExportCursor | None  # How far it is, and what it counted; None before it began
+    newest: int  # Where its source is; ``behind`` is how many entries of the source it has not got to
     behind: int
-    state: str
-    why: str
+    state: str  # ``disabled``, ``running``, ``waiting`` (an attempt failed) or ``stopped`` (see ``why``)
+    why: str  # Why it is stopped or waits
 
 
 class _Outlet:
@@ -154,17 +141,7 @@ class _Outlet:
 
 
 class Exports:
-    """Data exports at work.
-
-    Args:
-        store: Cursors and dead letters.
-        documents: Has the exports.
-        groups: Which devices an export is for.
-        sources: What is read.
-        hosts: Where data may be sent.
-        folder: For exported files.
-        clock: Unix time, seconds.
-    """
+    """Data exports at work."""
 
     def __init__(
         self,
@@ -174,7 +151,7 @@ class Exports:
         sources: Sources,
         hosts: AllowedHosts,
         folder: Path,
-        clock: Callable[[], float],
+        clock: Callable[[], float],  # Unix time, seconds
     ) -> None:
         self._store = store
         self._documents = documents
@@ -257,7 +234,7 @@ class Exports:
     async def _reconcile(self) -> None:
         made = {each.id: each for each in await in_thread(lambda: self._documents.oldest_first("export"))}
         documents = [made[each] for each in enabled_first([*self._running, *self._ending], made)]
-        places = ExportPlaces()
+        enabled = EnabledExports()
         wanted: dict[str, tuple[str, DataExport, Group | None]] = {}
         self._stopped.clear()
         for document in documents:
@@ -265,7 +242,7 @@ class Exports:
                 export = parse_export(document.content)
                 mark, group = await in_thread(partial(self._group, export.group))
                 if export.enabled:
-                    places.take(export.catalog)
+                    enabled.take(export.catalog)
                     wanted[document.id] = (f"{document.etag} {mark}", export, group)
             except ArmillaryError as error:
                 self._stopped[document.id] = error.message

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with data exports: each operation checks whose the export is, and the audit log says who did it.
+"""Operations on data exports: each checks whose the export is, and writes a line of the audit log.
 
-Methods block for the disk. ``catalog`` is who the caller speaks for: None for all.
+Methods block for the disk. ``catalog`` is the one that the caller is limited to: None for no limit.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from armillary.engines.documents.document import Document
@@ -18,7 +18,7 @@ from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.identity.operator import Audit, Operator
 from armillary.platform.authored.documents import AuthoredDocuments, document_of
 from armillary.platform.exports.exports import Exports, check_destination
-from armillary.platform.exports.places import check_places
+from armillary.platform.exports.limits import check_limits
 from armillary.platform.exports.replays import Replay
 from armillary.twin.author.data_export import DataExport, parse_export, split_secret
 from armillary.twin.author.export_destination import DestinationKind
@@ -29,30 +29,15 @@ OF_ALL: Final = ("newest", "behind")
 OF_ALL_IN_CURSOR: Final = ("seq", "place", "missed")
 
 
+@dataclass(eq=False)
 class ExportOperations:
-    """Operations on data exports.
+    """Operations on data exports."""
 
-    Args:
-        exports: Exports at work.
-        store: The documents as they are kept.
-        documents: Authors' documents.
-        changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(
-        self,
-        exports: Exports,
-        store: DocumentStore,
-        documents: AuthoredDocuments,
-        changing_secrets: threading.Lock,
-        audit: Audit,
-    ) -> None:
-        self._exports = exports
-        self._store = store
-        self._documents = documents
-        self._changing_secrets = changing_secrets
-        self._audit = audit
+    _exports: Exports
+    _store: DocumentStore
+    _documents: AuthoredDocuments
+    _changing_secrets: threading.Lock  # Held from looking at a document with secrets until both are changed
+    _audit: Audit
 
     def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
         """Data exports by id, each with how it is doing as ``status``."""
@@ -104,12 +89,7 @@ class ExportOperations:
     ) -> Replay:
         """Begin to deliver dead letters again, oldest first; what is delivered is no dead letter any more.
 
-        Args:
-            actor: Who acts.
-            export_id: Which export.
-            catalog: Who the caller speaks for.
-            caller: Whose replays are counted together.
-            caller_catalog: Whose callers' replays are; empty for none.
+        Replays of one ``caller`` are limited, and those of all callers of one ``caller_catalog`` (empty for none).
         """
         self._check_owned(export_id, catalog)
         return self._exports.replays.begin(
@@ -119,18 +99,16 @@ class ExportOperations:
             catalog=caller_catalog,
         )
 
-    def check_places(self, changed: Mapping[str, Mapping[str, Any]], *, replace: bool = False) -> None:
-        """Raise ConflictError where bodies of exports, by id, enable more of them than there may be.
+    def check_limits(self, changed: Mapping[str, Mapping[str, Any]], *, replace: bool = False) -> None:
+        """Raise ConflictError if bodies of exports, by id, enable more than the limits allow.
 
-        Args:
-            changed: The bodies.
-            replace: Whether these are to be the only ones.
+        With ``replace`` these are to be the only exports.
         """
         present = {each.id: each.content for each in self._store.all((KIND,)) if not replace or each.id in changed}
-        check_places(present, changed)
+        check_limits(present, changed)
 
     def check_secret_stays(self, export_id: str, body: Mapping[str, Any]) -> None:
-        """Raise InvalidArgumentError where a body without a secret would have the present one sent somewhere else."""
+        """Raise InvalidArgumentError if a body without a secret would have the present one sent somewhere else."""
         if self._exports.store.secret(export_id) is not None:
             export = parse_export(body)
             if export.destination.options.get("signed"):
@@ -154,7 +132,7 @@ class ExportOperations:
             if secret is None and export.destination.options.get("signed"):
                 self._check_same_target(export_id, export)
             version = self._documents.check_put(KIND, export_id, document, catalog, seen)
-            self.check_places({export_id: {"catalog": catalog, **document}})
+            self.check_limits({export_id: {"catalog": catalog, **document}})
             before = store.secret(export_id)
             try:
                 if secret is not None:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with jobs and their runs: each operation checks whose the job is, and the audit log says who did it.
+"""Operations on jobs and their runs: each checks whose the job is, and writes a line of the audit log.
 
-Methods block for the disk. ``catalog`` is who the caller speaks for: None for all.
+Methods block for the disk. ``catalog`` is the one that the caller is limited to: None for no limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.documents.document import Document, check_match
@@ -21,19 +22,13 @@ from armillary.twin.author.job import DeviceState, parse_job
 KIND: Final = "job"
 
 
+@dataclass(eq=False)
 class JobOperations:
-    """Operations on jobs.
+    """Operations on jobs."""
 
-    Args:
-        jobs: Jobs at work.
-        documents: Authors' documents.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(self, jobs: Jobs, documents: AuthoredDocuments, audit: Audit) -> None:
-        self._jobs = jobs
-        self._documents = documents
-        self._audit = audit
+    _jobs: Jobs
+    _documents: AuthoredDocuments
+    _audit: Audit
 
     def put(
         self, actor: Operator, job_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None

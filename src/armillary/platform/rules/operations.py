@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with rules: make, change, switch, delete, try on past data, ask why one fired or did not.
+"""Operations on rules: make, change, enable, delete, try on past data, explain why one fired or did not.
 
 A rule is of one catalog or of all, as every author's document (``platform/authored/documents.py``). The secrets that
 sign its webhooks are kept apart from it and never shown.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.database.on_demand import OnDemand
@@ -36,39 +37,18 @@ KIND: Final = "rule"
 Devices = Callable[[], Sequence[str]]
 
 
+@dataclass(eq=False)
 class RuleOperations:
-    """Operations on rules. Methods block for the disk: call them from threads.
+    """Operations on rules. Methods block for the disk: call them from threads."""
 
-    Args:
-        authored: Keeps them.
-        rules: Evaluates them.
-        store: Their secrets.
-        facts: What is known of a device.
-        names: What a rule names that nothing has, and what the rest is called.
-        trial: Tries rules on stored values.
-        naming: What values are called.
-        changing_secrets: Held from looking at a document with secrets until both are changed.
-    """
-
-    def __init__(
-        self,
-        authored: AuthoredDocuments,
-        rules: Rules,
-        store: OnDemand[RuleStore],
-        facts: RuleFacts,
-        names: RuleNames,
-        trial: RuleTrial,
-        naming: DeviceNaming,
-        changing_secrets: threading.Lock,
-    ) -> None:
-        self._authored = authored
-        self._rules = rules
-        self._store = store
-        self._facts = facts
-        self._names = names
-        self._trial = trial
-        self._naming = naming
-        self._changing_secrets = changing_secrets
+    _authored: AuthoredDocuments
+    _rules: Rules
+    _store: OnDemand[RuleStore]
+    _facts: RuleFacts
+    _names: RuleNames
+    _trial: RuleTrial
+    _naming: DeviceNaming
+    _changing_secrets: threading.Lock  # Held from looking at a document with secrets until both are changed
 
     def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
         """Rules by id, each with its conditions in words."""
@@ -121,7 +101,7 @@ class RuleOperations:
             self._store.get().commits.commit(rows.secrets_changed(rule_id, {}, ()))
 
     def switch(self, actor: Operator, rule_id: str, catalog: str | None, *, enabled: bool) -> dict[str, Any]:
-        """Have a rule evaluated from the next message on, or no longer: then what it remembered is forgotten."""
+        """Enable a rule from the next message on, or disable it, which drops its states."""
         found = self._authored.visible(KIND, rule_id, catalog)
         self._authored.check_owned(KIND, rule_id, catalog)
         body = {**found.content, "enabled": enabled}
@@ -130,10 +110,8 @@ class RuleOperations:
     def trace(self, rule_id: str, device_id: str, since_ms: int) -> dict[str, Any]:
         """Why a rule fired or did not for a device: its last evaluations in this life of the hub, newest first.
 
-        Args:
-            rule_id: A rule of the device's catalog or of all, whoever asks.
-            device_id: The device.
-            since_ms: Evaluations before that are another owner's (Unix milliseconds).
+        The rule is one of the device's catalog or of all, whoever asks. Evaluations before ``since_ms`` (Unix
+        milliseconds) are another owner's.
 
         Raises:
             NotFoundError: there is no such rule.
@@ -166,14 +144,9 @@ class RuleOperations:
     def try_new(
         self, document: object, devices: Devices, start_ms: int, end_ms: int, catalog: str | None
     ) -> dict[str, Any]:
-        """When a rule would have fired on stored values, and why; nothing is kept or done.
+        """When a rule would have fired on values stored from ``start_ms`` to before ``end_ms``, and why.
 
-        Args:
-            document: The rule.
-            devices: On which; none for all that the rule concerns.
-            start_ms: First millisecond of the range.
-            end_ms: One past the last.
-            catalog: Who speaks for which catalog; None for all.
+        ``devices`` finds none for all that the rule concerns. Nothing is kept or done.
 
         Raises:
             InvalidArgumentError: the rule or the range makes no sense, or there are too many devices.

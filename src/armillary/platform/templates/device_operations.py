@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with a device's template, its cloud properties and its writable properties.
+"""Operations on a device's template, its cloud properties and its writable properties.
 
-Whose the device is has been looked at by who calls: a device that is here is one that the caller may change.
+Whoever calls them has checked that the actor may change the device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from armillary.errors import InvalidArgumentError, NotFoundError
@@ -21,30 +22,15 @@ if TYPE_CHECKING:
     from armillary.twin.template.change import Migration
 
 
+@dataclass(eq=False)
 class DeviceTemplateOperations:
-    """Operations on single devices. Methods block for the disk: call them from threads.
+    """Operations on single devices. Methods block for the disk: call them from threads."""
 
-    Args:
-        templates: Published versions.
-        device_templates: Which device has which.
-        directory: Whose devices are.
-        twins: Device twins.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(
-        self,
-        templates: Templates,
-        device_templates: DeviceTemplates,
-        directory: Directory,
-        twins: Twins,
-        audit: Audit,
-    ) -> None:
-        self._templates = templates
-        self._kept = device_templates
-        self._directory = directory
-        self._twins = twins
-        self._audit = audit
+    _templates: Templates
+    _kept: DeviceTemplates
+    _directory: Directory
+    _twins: Twins
+    _audit: Audit
 
     def assign(
         self, actor: Operator, device_id: str, name: str, version: int | None, *, dry_run: bool = False
@@ -111,14 +97,9 @@ class DeviceTemplateOperations:
     def want_both(
         self, actor: Operator, device_id: str, kept: DeviceTemplate, cloud: Mapping[str, Any], values: Mapping[str, Any]
     ) -> None:
-        """Set cloud properties and want values, or neither where one of them is not as the template says.
+        """Change cloud properties and writable properties, or neither where one is not as the template says.
 
-        Args:
-            actor: Who acts.
-            device_id: The device.
-            kept: What is kept of it.
-            cloud: Changes of cloud properties; null takes one away.
-            values: Values of writable properties.
+        ``cloud``: null removes a property. ``values``: by ``[component.]name``.
         """
         from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
         from armillary.twin.template.template import changed_cloud  # noqa: PLC0415 - as above

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with device templates: make, import, publish, migrate, delete, and see what uses one.
+"""Operations on device templates: make, import, publish, migrate, delete, and list what uses one.
 
 A template is of one catalog or of all, as every author's document (``platform/authored/documents.py``).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.documents.document import Document
@@ -26,33 +27,16 @@ from armillary.twin.template.name import check_name, published_id
 Precondition = Callable[[str | None], None]
 
 
+@dataclass(eq=False)
 class TemplateOperations:
-    """Operations on device templates. Methods block for the disk: call them from threads.
+    """Operations on device templates. Methods block for the disk: call them from threads."""
 
-    Args:
-        store: The documents as they are kept.
-        authored: Whose they are.
-        templates: Drafts and published versions.
-        device_templates: Which device has which.
-        directory: Whose devices are.
-        audit: Gets a line of each change.
-    """
-
-    def __init__(
-        self,
-        store: DocumentStore,
-        authored: AuthoredDocuments,
-        templates: Templates,
-        device_templates: DeviceTemplates,
-        directory: Directory,
-        audit: Audit,
-    ) -> None:
-        self._store = store
-        self._authored = authored
-        self._templates = templates
-        self._device_templates = device_templates
-        self._directory = directory
-        self._audit = audit
+    _store: DocumentStore
+    _authored: AuthoredDocuments
+    _templates: Templates
+    _device_templates: DeviceTemplates
+    _directory: Directory
+    _audit: Audit
 
     def visible(self, name: str, version: int, catalog: str | None) -> Ready:
         """A published version, or the draft (version 0), that who speaks for a catalog may see.

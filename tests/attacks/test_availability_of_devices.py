@@ -24,7 +24,7 @@ from armillary.engines.places import CATALOG_SHARE
 from armillary.engines.rules import shares
 from armillary.hub.devices import upload_room
 from armillary.hub.link import gate
-from armillary.platform.exports import places as export_places, replays as export_replays
+from armillary.platform.exports import limits as export_limits, replays as export_replays
 from armillary.platform.rules.plans import MAX_ALERTS_OF_RULE
 from armillary.service.endpoint import listener, open_connections
 from armillary.service.endpoint.connection import DeviceConnection
@@ -188,7 +188,7 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         (callers.THREADS_OF_CALLER, callers.THREADS_OF_CATALOG, callers.OPERATOR_THREADS),
         (callers.MAX_STREAMS_OF_CALLER, Budgets().streams.of_catalog, callers.MAX_STREAMS),
         (callers.MAX_EXPORTS_OF_CALLER, Budgets().exports.of_catalog, callers.MAX_EXPORTS),
-        (export_places.MAX_EXPORTS_OF_CATALOG, export_places.MAX_EXPORTS, export_places.MAX_EXPORTS_OF_CATALOGS),
+        (export_limits.MAX_EXPORTS_OF_CATALOG, export_limits.MAX_EXPORTS, export_limits.MAX_EXPORTS_OF_CATALOGS),
         (
             export_replays.MAX_REPLAYS_OF_CALLER,
             export_replays.MAX_REPLAYS // CATALOG_SHARE,

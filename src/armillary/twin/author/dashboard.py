@@ -103,24 +103,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile.
+    """One tile."""
 
-    Attributes:
-        id: Unique on its dashboard.
-        kind: A key of KINDS.
-        title: Its heading, may be empty.
-        x, y, w, h: Place and size in cells of the grid.
-        options: Checked fields of its kind, every one present.
-    """
-
-    id: str
-    kind: str
-    title: str
-    x: int
+    id: str  # unique on its dashboard
+    kind: str  # a key of KINDS
+    title: str  # may be empty
+    x: int  # place and size in cells of the grid, as are ``y``, ``w`` and ``h``
     y: int
     w: int
     h: int
-    options: Mapping[str, Any]
+    options: Mapping[str, Any]  # checked fields of its kind, every one present
 
     @property
     def source(self) -> TileSource | None:
@@ -153,8 +145,7 @@ class Dashboard:
 def parse(document: object) -> Dashboard:
     """The dashboard in a decoded JSON document.
 
-    Raises:
-        InvalidArgumentError: names the tile and the field, what was expected and what was found.
+    Raises InvalidArgumentError with the tile and the field, what was expected and what was found.
     """
     try:
         return _dashboard(document)
@@ -163,11 +154,7 @@ def parse(document: object) -> Dashboard:
 
 
 def parse_tile(document: object) -> Tile:
-    """One tile, as it stands in ``tiles``.
-
-    Raises:
-        InvalidArgumentError: names the tile and the field.
-    """
+    """One tile, as it stands in ``tiles``; raises InvalidArgumentError with the tile and the field."""
     try:
         return _tile(document, "tile")
     except InvalidArgumentError as error:

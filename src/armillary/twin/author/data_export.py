@@ -61,57 +61,33 @@ class ExportSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataExport:
-    """A data export.
+    """A data export."""
 
-    Attributes:
-        name: For people, as is ``description``.
-        catalog: Only devices of this catalog; None for all.
-        enabled: Whether it runs.
-        from_beginning: Whether it begins with the oldest record that is still stored, or with the next one.
-        source: Kind of records.
-        group: Only members of this device group; None for all devices.
-        match_all: Whether every filter has to be met, or any one; without filters every record is exported.
-        filters: As of device groups.
-        enrichments: Name -> field of the device whose value is added under it.
-        transform: jq program that each record is passed through; None for none.
-        destination: Where records are sent.
-    """
-
-    name: str
+    name: str  # for people, as is ``description``
     description: str = ""
-    catalog: str | None = None
+    catalog: str | None = None  # only devices of this catalog; None for all
     enabled: bool = True
-    from_beginning: bool = False
+    from_beginning: bool = False  # begins with the oldest stored record, not with the next one
     source: ExportSource
-    group: str | None = None
-    match_all: bool = True
-    filters: tuple[Filter, ...] = ()
-    enrichments: Mapping[str, Field]
-    transform: str | None = None
+    group: str | None = None  # only members of this device group
+    match_all: bool = True  # every filter has to be met, not just one
+    filters: tuple[Filter, ...] = ()  # as of device groups
+    enrichments: Mapping[str, Field]  # name -> field of the device whose value is added under it
+    transform: str | None = None  # jq program that each record is passed through
     destination: Destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRecord:
-    """A record to export.
+    """A record to export."""
 
-    Attributes:
-        id: The same whenever the same record is sent again.
-        source: Kind of record.
-        device_id: Of the device.
-        at_ms: Time of measurement, of the change or of the firing, Unix milliseconds.
-        accepted_ms: When the hub accepted it; it belongs to the owner that the device had then.
-        content: Fields of this kind of record.
-        values: Values that filters read as telemetry.
-    """
-
-    id: str
+    id: str  # the same whenever the same record is sent again
     source: ExportSource
     device_id: str
-    at_ms: int
-    accepted_ms: int
-    content: Mapping[str, Any]
-    values: Mapping[str, Any]
+    at_ms: int  # time of measurement, of the change or of the firing, Unix milliseconds
+    accepted_ms: int  # when the hub accepted it; it belongs to the owner that the device had then
+    content: Mapping[str, Any]  # fields of this kind of record
+    values: Mapping[str, Any]  # what filters read as telemetry
 
 
 def needs_of_export(export: DataExport) -> Needs:
@@ -162,8 +138,7 @@ def document_of(export: DataExport, record: ExportRecord, facts: DeviceFacts) ->
 def split_secret(document: object) -> tuple[object, str | None]:
     """A document without its destination's secret, and the secret; None for none.
 
-    Raises:
-        InvalidArgumentError: a secret of the wrong length or characters; the message does not repeat it.
+    Raises InvalidArgumentError for a secret of the wrong length or characters; the message does not repeat it.
     """
     place = document.get("destination") if isinstance(document, Mapping) else None
     if not isinstance(document, Mapping) or not isinstance(place, Mapping) or "secret" not in place:
@@ -184,11 +159,7 @@ def split_secret(document: object) -> tuple[object, str | None]:
 
 
 def parse_export(document: object) -> DataExport:
-    """The body of an ``export`` document.
-
-    Raises:
-        InvalidArgumentError: names the field and what was expected.
-    """
+    """The body of an ``export`` document; raises InvalidArgumentError with the field and what was expected."""
     fields = JsonFields(document, "export", REMEDY)
     export = DataExport(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
@@ -231,12 +202,9 @@ def _transform(fields: JsonFields) -> str | None:
 
 
 def batches(sizes: Sequence[int], most_items: int, most_bytes: int) -> list[int]:
-    """Number of records of each batch, in order.
+    """Number of records of each batch, in order, from the bytes of each record.
 
-    Args:
-        sizes: Bytes of each record.
-        most_items: Records of one batch.
-        most_bytes: Bytes of one batch; a larger record is a batch of its own.
+    A batch has at most ``most_items`` records and ``most_bytes``; a larger record is a batch of its own.
     """
     found: list[int] = []
     items = total = 0

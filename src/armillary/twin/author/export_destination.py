@@ -62,11 +62,7 @@ class Destination:
 
 
 def parse_destination(fields: JsonFields) -> Destination:
-    """The member ``destination`` of an export's body.
-
-    Raises:
-        InvalidArgumentError: names the field and what was expected.
-    """
+    """The member ``destination`` of an export's body; raises InvalidArgumentError with the field."""
     inner = fields.inner("destination")
     if inner is None:
         raise fields.refused("destination", "an object", None)

@@ -95,60 +95,37 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A device group.
+    """A device group."""
 
-    Attributes:
-        name: For people.
-        description: For people.
-        catalog: Only devices of this catalog; None those of all.
-        template: Only devices of this device template (its document's id); None those of any and of none.
-        match_all: Whether every filter has to be met, or any one; without filters every device is in.
-        filters: At most MAX_FILTERS.
-    """
-
-    name: str
+    name: str  # for people, as is ``description``
     description: str = ""
-    catalog: str | None = None
-    template: str | None = None
-    match_all: bool = True
-    filters: tuple[Filter, ...] = ()
+    catalog: str | None = None  # only devices of this catalog; None for all
+    template: str | None = None  # only devices of this device template (its document's id)
+    match_all: bool = True  # every filter has to be met, not just one; without filters every device is in
+    filters: tuple[Filter, ...] = ()  # at most MAX_FILTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFacts:
-    """The facts of a device at one moment; those that a query does not need may be empty (:class:`Needs`).
-
-    Attributes:
-        device_id: Of the device.
-        fields: By names of DEVICE_FIELDS; None where there is none.
-        reported: Reported properties; ``desired`` and ``cloud`` properties and ``tags`` have the same form.
-        telemetry: Last values by name.
-    """
+    """The facts of a device at one moment; those that a query does not need may be empty (:class:`Needs`)."""
 
     device_id: str
-    fields: Mapping[str, Value | None] = field(default_factory=dict)
-    reported: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Value | None] = field(default_factory=dict)  # by names of DEVICE_FIELDS
+    reported: Mapping[str, Any] = field(default_factory=dict)  # ``desired``, ``tags`` and ``cloud`` have the same form
     desired: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, Any] = field(default_factory=dict)
     cloud: Mapping[str, Any] = field(default_factory=dict)
-    telemetry: Mapping[str, Value] = field(default_factory=dict)
+    telemetry: Mapping[str, Value] = field(default_factory=dict)  # last values by name
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Which facts a query looks at, so that nothing else is read.
+    """Which facts a query looks at, so that nothing else is read."""
 
-    Attributes:
-        twin: Reported, desired or tags.
-        cloud: Cloud properties.
-        telemetry: Names of last values.
-        template: Device template and its version.
-    """
-
-    twin: bool = False
-    cloud: bool = False
-    telemetry: frozenset[str] = frozenset()
-    template: bool = False
+    twin: bool = False  # reported, desired or tags
+    cloud: bool = False  # cloud properties
+    telemetry: frozenset[str] = frozenset()  # names of last values
+    template: bool = False  # device template and its version
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -160,11 +137,7 @@ class Needs:
 
 
 def parse_group(document: object) -> Group:
-    """The body of a ``group`` document.
-
-    Raises:
-        InvalidArgumentError: names the field and what was expected.
-    """
+    """The body of a ``group`` document; raises InvalidArgumentError with the field and what was expected."""
     fields = JsonFields(document, "group", REMEDY)
     group = Group(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
@@ -185,11 +158,7 @@ def parse_filters(fields: JsonFields) -> tuple[Filter, ...]:
 
 
 def parse_field(text: object, place: str) -> Field:
-    """``source:path``.
-
-    Raises:
-        InvalidArgumentError: no such source, or no path.
-    """
+    """``source:path``; raises InvalidArgumentError if there is no such source, or no path."""
     source, _, path = text.partition(":") if isinstance(text, str) else ("", "", "")
     good = source in SOURCES and 1 <= len(path) <= MAX_PATH_CHARACTERS
     if not good or (source == "device" and path not in DEVICE_FIELDS):

@@ -106,25 +106,15 @@ DEVICE_STATES: Final[Mapping[tuple[DeviceState, str], DeviceState]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAction:
-    """What a job does with each device.
-
-    Attributes:
-        kind: One of ActionKind.
-        properties: Merge patch of the desired properties, or cloud properties (null deletes).
-        command: Direct method, ``component*name`` in a component.
-        payload: What the command gets.
-        timeout_s: Seconds to wait for the answer, or for the report of a device that updates itself.
-        device_group: ``PRODUCT/GROUP`` that an update moves the device to; empty otherwise.
-        package: ``url``, ``version`` and ``sha256`` of an update by package; empty otherwise.
-    """
+    """What a job does with each device."""
 
     kind: ActionKind
-    properties: Mapping[str, Any]
-    command: str = ""
-    payload: Any = None
-    timeout_s: int = 30
-    device_group: str = ""
-    package: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any]  # merge patch of the desired properties, or cloud properties (null deletes)
+    command: str = ""  # direct method, ``component*name`` in a component
+    payload: Any = None  # of the command
+    timeout_s: int = 30  # to wait for the answer, or for the report of a device that updates itself
+    device_group: str = ""  # ``PRODUCT/GROUP`` that an update moves the device to
+    package: Mapping[str, str] = field(default_factory=dict)  # ``url``, ``version`` and ``sha256`` of an update
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,52 +154,31 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job.
+    """A job."""
 
-    Attributes:
-        name: For people, as is ``description``.
-        catalog: Only devices of this catalog; None for all.
-        group: Id of the device group.
-        action: What is done with each device.
-        start: Time of the first run, Unix seconds; None: an operator starts it.
-        repeat: Repetition; None for one run.
-        concurrency: Most devices that are acted on at once.
-        batch: None for one batch of all devices.
-        abort: Failures that end a run early; None for never.
-        retries: Attempts after the first that fails, each ``retry_after_s`` seconds after the one before.
-    """
-
-    name: str
+    name: str  # for people, as is ``description``
     description: str = ""
-    catalog: str | None = None
-    group: str
+    catalog: str | None = None  # only devices of this catalog; None for all
+    group: str  # id of the device group
     action: JobAction
-    start: int | None = None
-    repeat: Repeat | None = None
-    concurrency: int = 10
-    batch: Batch | None = None
-    abort: AbortThreshold | None = None
-    retries: int = 0
+    start: int | None = None  # time of the first run, Unix seconds; None: an operator starts it
+    repeat: Repeat | None = None  # None for one run
+    concurrency: int = 10  # most devices that are acted on at once
+    batch: Batch | None = None  # None for one batch of all devices
+    abort: AbortThreshold | None = None  # failures that end a run early
+    retries: int = 0  # attempts after the first that fails, each ``retry_after_s`` after the one before
     retry_after_s: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProgress:
-    """The progress of a run at one moment.
-
-    Attributes:
-        state: Of the run.
-        counts: Number of devices by state; an absent state counts none.
-        batch: Number of the first batch that is not done; None when all are.
-        batch_opened_ms: When the batch before it was done, Unix milliseconds; 0 for the first.
-        due_ms: When the next pending device of that batch may begin; None when none is pending in it.
-    """
+    """The progress of a run at one moment."""
 
     state: RunState
-    counts: Mapping[DeviceState, int]
-    batch: int | None
-    batch_opened_ms: int = 0
-    due_ms: int | None = None
+    counts: Mapping[DeviceState, int]  # devices by state; an absent state counts none
+    batch: int | None  # number of the first batch that is not done; None when all are
+    batch_opened_ms: int = 0  # when the batch before it was done, Unix milliseconds; 0 for the first
+    due_ms: int | None = None  # when the next pending device of that batch may begin; None if none is
 
     @property
     def total(self) -> int:
@@ -227,17 +196,11 @@ class UpdateStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What to do next in a run.
+    """What to do next in a run."""
 
-    Attributes:
-        event: Event of the run, in a key of RUN_STATES; None for none.
-        start: Number of devices of the present batch to begin with.
-        wake_ms: When to plan again, Unix milliseconds; None: at the next result of a device.
-    """
-
-    event: str | None = None
-    start: int = 0
-    wake_ms: int | None = None
+    event: str | None = None  # of the run, in a key of RUN_STATES
+    start: int = 0  # number of devices of the present batch to begin with
+    wake_ms: int | None = None  # when to plan again, Unix milliseconds; None: at the next result of a device
 
 
 def plan_run(job: Job, progress: RunProgress, now_ms: int) -> RunPlan:
@@ -267,11 +230,7 @@ def after_failure(job: Job, attempts: int) -> str:
 
 
 def next_run(state: RunState, event: str) -> RunState:
-    """The state of a run after an event.
-
-    Raises:
-        ConflictError: the run has ended.
-    """
+    """The state of a run after an event; raises ConflictError if the run has ended."""
     try:
         return RUN_STATES[state, event]
     except KeyError:
@@ -281,13 +240,10 @@ def next_run(state: RunState, event: str) -> RunState:
 
 
 def next_due(job: Job, last_due: int | None, now: int) -> int | None:
-    """When a job is due next, Unix seconds; None when it has no further scheduled run.
+    """When a job is due next, Unix seconds, after its scheduled run of ``last_due``; None for no further one.
 
-    Args:
-        job: The job.
-        last_due: When its last scheduled run was due; None when there was none.
-        now: Unix seconds. Of several runs that were due before, only the last one counts, so that a service that was
-            off for a week does not make up for all of them.
+    Of several runs that were due before ``now`` only the last one counts: a service that was off for a week does not
+    make up for all of them.
     """
     if job.start is None:
         return None
@@ -306,11 +262,7 @@ def next_due(job: Job, last_due: int | None, now: int) -> int | None:
 
 
 def parse_job(document: object) -> Job:
-    """The body of a ``job`` document.
-
-    Raises:
-        InvalidArgumentError: names the field and what was expected.
-    """
+    """The body of a ``job`` document; raises InvalidArgumentError with the field and what was expected."""
     fields = JsonFields(document, "job", REMEDY)
     job = Job(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),

@@ -27,26 +27,16 @@ REMEDY: Final = "docs/concepts/organisations.md lists every field; nothing was k
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organisation:
-    """One organisation.
+    """One organisation."""
 
-    Attributes:
-        name: For people, as is ``description``.
-        catalog: Catalog of its devices; it never changes.
-        parent: Id of the organisation above; None at the top.
-    """
-
-    name: str
+    name: str  # for people, as is ``description``
     description: str = ""
-    catalog: str
-    parent: str | None = None
+    catalog: str  # of its devices; it never changes
+    parent: str | None = None  # id of the organisation above; None at the top
 
 
 def parse_organisation(document: object) -> Organisation:
-    """The body of an ``organisation`` document.
-
-    Raises:
-        InvalidArgumentError: names the field and what was expected.
-    """
+    """The body of an ``organisation`` document; raises InvalidArgumentError with the field and what was expected."""
     fields = JsonFields(document, "organisation", REMEDY)
     found = Organisation(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
@@ -61,8 +51,7 @@ def parse_organisation(document: object) -> Organisation:
 def check_tree(organisations: Mapping[str, Organisation]) -> None:
     """Check that organisations are trees of at most MAX_DEPTH levels, each inside one catalog.
 
-    Raises:
-        ConflictError: too many, a parent that is not there or of another catalog, a circle, or too deep.
+    Raises ConflictError for too many, a parent that is not there or of another catalog, a circle, or too deep a tree.
     """
     if len(organisations) > MAX_ORGANISATIONS:
         raise _refused(f"expected at most {MAX_ORGANISATIONS} organisations, got {len(organisations)}")

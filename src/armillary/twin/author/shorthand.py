@@ -46,11 +46,7 @@ def text_of(value: Any) -> str:
 
 
 def filter_of(text: str) -> dict[str, Any]:
-    """A filter as in a group's document.
-
-    Raises:
-        InvalidArgumentError: not of the form above.
-    """
+    """A filter as in a group's document; raises InvalidArgumentError if it is not of the form above."""
     found = _FILTER.match(text.strip())
     if found is None or (found["none"] and found["sign"]):
         raise InvalidArgumentError(

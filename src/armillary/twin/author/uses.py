@@ -36,19 +36,12 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Use:
-    """One document that uses another.
+    """One document that uses another."""
 
-    Attributes:
-        kind: ``dashboard``, ``export``, ``group``, ``job`` or ``rule``.
-        id: Of the document.
-        name: For people.
-        where: Names of the tiles or actions that use it; empty where the document as a whole does.
-    """
-
-    kind: str
-    id: str
-    name: str
-    where: tuple[str, ...] = ()
+    kind: str  # one of USERS
+    id: str  # of the document
+    name: str  # for people
+    where: tuple[str, ...] = ()  # tiles or actions that use it; empty where the document as a whole does
 
     def words(self) -> str:
         """The use as people read it: ``dashboard "Water" (tiles "Flow", "Map")``."""
@@ -60,12 +53,9 @@ class Use:
 
 
 def uses_of(kind: str, document_id: str, documents: Iterable[Named]) -> tuple[Use, ...]:
-    """The documents that use the one of this kind and id, sorted by kind and id.
+    """Which of ``documents`` use the one of this kind and id (of a template its name), sorted by kind and id.
 
-    Args:
-        kind: ``group``, ``job`` or ``template``; nothing uses a document of another kind.
-        document_id: Its id; a template's name.
-        documents: All that may use it.
+    Groups, jobs and templates are used; nothing uses a document of another kind.
     """
     look = _LOOKS.get(kind)
     if look is None:
@@ -74,12 +64,9 @@ def uses_of(kind: str, document_id: str, documents: Iterable[Named]) -> tuple[Us
 
 
 def uses_of_value(template: str, name: str, documents: Iterable[Named]) -> tuple[Use, ...]:
-    """The documents that use a value of a device template: rules, groups, and dashboards with tiles that show it.
+    """Which of ``documents`` use a telemetry, property or command of a device template.
 
-    Args:
-        template: Name of the template.
-        name: Of the value, as telemetry, property or command.
-        documents: All that may use it.
+    They are rules, groups, and dashboards with tiles that show it.
     """
 
     def look(each: Named) -> Iterator[str]:

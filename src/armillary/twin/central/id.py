@@ -20,8 +20,7 @@ _ENCODED: Final = re.compile(r"([a-z0-9_-]+)\.u([1-9a-f][0-9a-f]*)")
 def document_id(given: str) -> str:
     """The id of a document for an id of IoT Central's API, or for a document's own id that the API has shown.
 
-    Raises:
-        InvalidArgumentError: neither API nor documents have such ids.
+    Raises InvalidArgumentError for an id that neither could have.
     """
     if _CENTRAL.fullmatch(given) is None:
         if _OURS.fullmatch(given) is not None:  # ours may have full stops; the store says what else is wrong

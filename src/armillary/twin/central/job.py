@@ -53,8 +53,7 @@ _REMEDY: Final = "docs/reference/iot-central.md says what a job can be; nothing 
 def targets_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Identifiers of the device templates in the entries of ``data``, each once.
 
-    Raises:
-        InvalidArgumentError: ``data`` is no list of entries with type, target and path.
+    Raises InvalidArgumentError if ``data`` is no list of entries with type, target and path.
     """
     entries = body.get("data")
     if not isinstance(entries, list) or not entries:
@@ -72,16 +71,10 @@ def targets_of(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def job_body(body: Mapping[str, Any], *, name: str, group: str, components: Collection[str]) -> dict[str, Any]:
-    """The body of a job document.
+    """The body of a job document from one in IoT Central's form, at whose ``data`` :func:`targets_of` has looked.
 
-    Args:
-        body: In IoT Central's form; :func:`targets_of` has looked at its ``data``.
-        name: For people, where the body has none.
-        group: Id of the group's document.
-        components: Names of the template's components.
-
-    Raises:
-        InvalidArgumentError: a job cannot express it; names the field.
+    ``name`` is used where the body has none; ``group`` is the id of the group's document, ``components`` are the names
+    of the template's components. Raises InvalidArgumentError with the field that a job cannot express.
     """
     made: dict[str, Any] = {
         "name": _text(body, "displayName") or name,
@@ -101,11 +94,7 @@ def job_body(body: Mapping[str, Any], *, name: str, group: str, components: Coll
 
 
 def schedule_body(schedule: object) -> dict[str, Any]:
-    """The fields ``start`` and ``repeat`` of a job document.
-
-    Raises:
-        InvalidArgumentError: a job has no such schedule.
-    """
+    """The fields ``start`` and ``repeat`` of a job document; raises InvalidArgumentError for another schedule."""
     if not isinstance(schedule, Mapping):
         raise _refused("schedule", "an object with start", schedule)
     _only(schedule, ("start", "recurrence", "end"), "schedule")
@@ -183,11 +172,7 @@ def iso(seconds: float) -> str:
 
 
 def moment(text: str) -> int:
-    """Unix seconds of an ISO 8601 text; UTC where it has no offset.
-
-    Raises:
-        ValueError: not a time, or one before 1970 or after 9999 in UTC.
-    """
+    """Unix seconds of an ISO 8601 text, UTC where it has no offset; raises ValueError unless in 1970 to 9999 (UTC)."""
     found = datetime.fromisoformat(text)
     seconds = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
     if not 0 <= seconds < _YEAR_10000:

@@ -27,12 +27,9 @@ METADATA: Final = "$metadata"
 
 
 def properties_of(twin: Twin, components: Iterable[str], cloud: Mapping[str, Any]) -> dict[str, Any]:
-    """All properties of a device.
+    """All properties of a device, its cloud properties included.
 
-    Args:
-        twin: Its twin.
-        components: Names of its template's components; objects with the marker ``__t`` are components too.
-        cloud: Its cloud properties.
+    Components are those of its template and objects with the marker ``__t``.
     """
     names = {*components, *components_of(twin)}
     shown, metadata = _section(twin.desired, twin.reported, names)
@@ -58,11 +55,9 @@ def components_of(twin: Twin) -> list[str]:
 
 
 def telemetry_of(name: str, lasts: Sequence[tuple[str, Any, int]]) -> tuple[Any, int] | None:
-    """The last value of a telemetry, and when it was measured (Unix milliseconds); None where there is none.
+    """The last value of a telemetry ``[component.]name``, and when it was measured (Unix milliseconds); None for none.
 
-    Args:
-        name: ``[component.]name``.
-        lasts: (metric, value, time) of a device; the fields of an object are metrics of their own.
+    ``lasts`` has (metric, value, time) of a device; the fields of an object are metrics of their own.
     """
     found: dict[str, Any] = {}
     newest = 0
@@ -84,8 +79,7 @@ def telemetry_of(name: str, lasts: Sequence[tuple[str, Any, int]]) -> tuple[Any,
 def split_body(template: Template, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Cloud properties, and desired values by ``[component.]name``, of a body in this form; metadata is ignored.
 
-    Raises:
-        InvalidArgumentError: a component is no object.
+    Raises InvalidArgumentError for a component that is no object.
     """
     cloud: dict[str, Any] = {}
     wanted: dict[str, Any] = {}
@@ -102,11 +96,7 @@ def split_body(template: Template, body: Mapping[str, Any]) -> tuple[dict[str, A
 
 
 def component_body(component: str, body: object) -> dict[str, Any]:
-    """Desired values by ``component.name`` of a component's body.
-
-    Raises:
-        InvalidArgumentError: it is no object.
-    """
+    """Desired values by ``component.name`` of a component's body; raises InvalidArgumentError if that is no object."""
     if not isinstance(body, Mapping):
         raise InvalidArgumentError(
             f"{component[:64]!a}: expected an object, as it is a component", remedy="Name its properties inside."
@@ -115,13 +105,9 @@ def component_body(component: str, body: object) -> dict[str, Any]:
 
 
 def replacing(template: Template, twin: Twin, wanted: Mapping[str, Any], component: str = "") -> dict[str, Any]:
-    """Desired values that replace all present ones: null for each that the body does not name.
+    """``wanted``, desired values by ``[component.]name``, and null for every present one that it does not name.
 
-    Args:
-        template: Of the device.
-        twin: As it is now.
-        wanted: By ``[component.]name``.
-        component: Only of this component; empty for all.
+    With ``component`` only its present values are replaced.
     """
     dropped: dict[str, Any] = {}
     for capability in template.capabilities.values():

@@ -49,27 +49,20 @@ _REMEDY: Final = "docs/reference/iot-central.md has the language; nothing was ke
 
 @dataclass(frozen=True, slots=True)
 class CentralQuery:
-    """A parsed query text.
+    """A parsed query text."""
 
-    Attributes:
-        template: Identifier of the device template, or None.
-        match_all: Whether every filter has to be met.
-        filters: In order.
-        bare: Indexes of those whose name has no source: a property's, or a cloud property's where the template has one
-            of that name (``with_clouds``).
-    """
-
-    template: str | None
-    match_all: bool
+    template: str | None  # identifier of the device template
+    match_all: bool  # every filter has to be met, not just one
     filters: tuple[Filter, ...]
+    # Indexes of filters whose name has no source: a property, or a cloud property that the template has
+    # (``with_clouds``).
     bare: frozenset[int]
 
 
 def parse_query(text: str) -> CentralQuery:
     """Read a query text.
 
-    Raises:
-        InvalidArgumentError: not of the language above, or not expressible as a group; names the place.
+    Raises InvalidArgumentError, which names the place, for another language and for what a group cannot express.
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
@@ -87,13 +80,7 @@ def with_clouds(query: CentralQuery, clouds: Collection[str]) -> tuple[Filter, .
 
 
 def query_text(group: Group, template: str | None, clouds: Collection[str]) -> str:
-    """The text of a group.
-
-    Args:
-        group: The group.
-        template: Identifier of its template; None where it has none.
-        clouds: Names of that template's cloud properties.
-    """
+    """The text of a group, with the identifier of its template and the names of that template's cloud properties."""
     terms = [_term(each, clouds) for each in group.filters]
     joined = (" AND " if group.match_all else " OR ").join(terms)
     if template is not None:

@@ -64,27 +64,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """A parsed query.
+    """A parsed query."""
 
-    Attributes:
-        items: Columns of the result.
-        template: Identifier of the device template.
-        names: Every path that is looked at, conditions and order included.
-        condition: Whether a row is chosen, its window left out.
-        window: Length of time until now, or start and end (Unix milliseconds); None where it names none.
-        step_ms: Of ``GROUP BY WINDOW``; 0 for none.
-        order: Alias or name to sort by, and whether downwards; None for the order of the rows.
-        top: Most rows.
-    """
-
-    items: tuple[Item, ...]
-    template: str
-    names: frozenset[str]
-    condition: Condition
-    window: int | tuple[int, int] | None
-    step_ms: int
-    order: tuple[str, bool] | None
-    top: int
+    items: tuple[Item, ...]  # columns of the result
+    template: str  # identifier of the device template
+    names: frozenset[str]  # every path that is looked at, conditions and order included
+    condition: Condition  # whether a row is chosen, its window left out
+    window: int | tuple[int, int] | None  # length of time until now, or start and end, Unix ms
+    step_ms: int  # of ``GROUP BY WINDOW``; 0 for none
+    order: tuple[str, bool] | None  # alias or name to sort by, and whether downwards
+    top: int  # most rows
 
     @property
     def aggregates(self) -> bool:
@@ -99,11 +88,7 @@ class Select:
 
 
 def parse_select(text: str) -> Select:
-    """Read a query.
-
-    Raises:
-        InvalidArgumentError: not of the language above; names the place.
-    """
+    """Read a query; raises InvalidArgumentError with the place if it is not of the language above."""
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
     return _Parser(text).select()

@@ -17,12 +17,9 @@ MAX_LABEL: Final = 64  # DTDL v2's for a display name
 
 
 def central_of_body(body: Mapping[str, Any], *, etag: str, identifier: str) -> dict[str, Any]:
-    """A template in IoT Central's form, with components, extended interfaces and cloud properties.
+    """A template's document in IoT Central's form, with components, extended interfaces and cloud properties.
 
-    Args:
-        body: Of the document.
-        etag: Of the document.
-        identifier: ``@id`` to show where the template has none of its own.
+    ``identifier`` is its ``@id`` where the template has none of its own.
     """
     models = {each["@id"]: each for each in _flat(body["models"])}
     root = dict(models[body["root"]])

@@ -30,38 +30,23 @@ from armillary.twin.document.section import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """The desired or the reported properties.
+    """The desired or the reported properties."""
 
-    Attributes:
-        properties: The merged document, without ``$`` members.
-        metadata: Mirrors ``properties``; see ``section.py``.
-        version: Number of changes plus one.
-    """
-
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    version: int = 1
+    properties: Mapping[str, Any] = field(default_factory=dict)  # merged, without ``$`` members
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # mirrors ``properties``; see ``section.py``
+    version: int = 1  # number of changes plus one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twin:
-    """A device's twin.
-
-    Attributes:
-        device_id: Of the device.
-        desired: Properties that operators set.
-        reported: Properties that the device sets.
-        tags: Notes of operators about the device, which it never sees.
-        version: Number of changes of the twin, plus one.
-        etag_number: Number of changes of tags and desired, plus one; see :attr:`etag`.
-    """
+    """A device's twin."""
 
     device_id: str
-    desired: Section = field(default_factory=Section)
-    reported: Section = field(default_factory=Section)
-    tags: Mapping[str, Any] = field(default_factory=dict)
-    version: int = 1
-    etag_number: int = 1
+    desired: Section = field(default_factory=Section)  # set by operators
+    reported: Section = field(default_factory=Section)  # set by the device
+    tags: Mapping[str, Any] = field(default_factory=dict)  # notes of operators; the device never sees them
+    version: int = 1  # number of changes of the twin, plus one
+    etag_number: int = 1  # number of changes of tags and desired properties, plus one
 
     @property
     def etag(self) -> str:
@@ -70,13 +55,9 @@ class Twin:
 
 
 def patch_desired(twin: Twin, patch: object, *, now_ms: int, if_match: str | None = None) -> Twin:
-    """The twin after an operator's patch of the desired properties.
+    """The twin after an operator's patch of the desired properties; null deletes.
 
-    Args:
-        twin: Before.
-        patch: A decoded JSON object; null deletes.
-        now_ms: Time of the change, Unix milliseconds.
-        if_match: The ETag that the operator has read; None or ``*`` to overwrite any state.
+    ``if_match`` is the ETag that the operator has read; None or ``*`` overwrites any state.
 
     Raises:
         ConflictError: the twin has changed since.
@@ -97,11 +78,7 @@ def patch_tags(twin: Twin, patch: object, *, if_match: str | None = None) -> Twi
 
 
 def report(twin: Twin, patch: object, *, now_ms: int) -> Twin:
-    """The twin after the device reported properties.
-
-    Raises:
-        InvalidArgumentError: a limit is broken.
-    """
+    """The twin after the device reported properties; raises InvalidArgumentError if a limit is broken."""
     checked = check_patch(patch, "reported")
     section = _changed(twin.reported, checked, now_ms, "reported", versions=False)
     return dataclasses.replace(twin, reported=section, version=twin.version + 1)
@@ -139,11 +116,7 @@ def encode_twin(twin: Twin) -> str:
 
 
 def decode_twin(device_id: str, text: str) -> Twin:
-    """Read what :func:`encode_twin` wrote.
-
-    Raises:
-        InvalidArgumentError: the text is not of this form; storage is damaged.
-    """
+    """Read what :func:`encode_twin` wrote; raises InvalidArgumentError for another text: storage is damaged."""
     try:
         document = json.loads(text)
         return Twin(

@@ -53,21 +53,13 @@ Condition = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query.
+    """A parsed query."""
 
-    Attributes:
-        columns: Columns of the result; empty for ``*``.
-        source: :data:`DEVICES` or :data:`MODULES`.
-        top: Rows at most, or None.
-        groups: Paths whose values make a group.
-        condition: Whether a document is chosen.
-    """
-
-    columns: tuple[Column, ...]
-    source: str
-    top: int | None
-    groups: tuple[Path, ...]
-    condition: Condition
+    columns: tuple[Column, ...]  # empty for ``*``
+    source: str  # DEVICES or MODULES
+    top: int | None  # most rows
+    groups: tuple[Path, ...]  # paths whose values make a group
+    condition: Condition  # whether a document is chosen
 
     @property
     def tallies(self) -> bool:
@@ -89,8 +81,7 @@ class Query:
 def parse_query(text: str) -> Query:
     """Read a query.
 
-    Raises:
-        InvalidArgumentError: not of the language above; names the place, or the word that is not offered.
+    Raises InvalidArgumentError, which names the place or the word that is not offered, for another language.
     """
     if len(text) > MAX_QUERY_CHARS:
         raise _fault(f"at most {MAX_QUERY_CHARS} characters", f"{len(text)}")

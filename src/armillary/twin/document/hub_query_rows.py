@@ -23,17 +23,11 @@ FUNCTIONS: Final = ("count", "avg", "sum", "min", "max")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the result.
+    """A column of the result."""
 
-    Attributes:
-        name: In the result.
-        path: Of the value; empty for ``count``.
-        function: One of :data:`FUNCTIONS`; empty for the value itself.
-    """
-
-    name: str
-    path: Path
-    function: str = ""
+    name: str  # in the result
+    path: Path  # of the value; empty for ``count``
+    function: str = ""  # one of FUNCTIONS; empty for the value itself
 
 
 @dataclass(slots=True)
@@ -46,9 +40,7 @@ class _Group:
 class Tally:
     """Counts, sums, minima and maxima of groups, taken document by document.
 
-    Args:
-        columns: Columns of the result.
-        groups: Paths whose values make a group; empty for one group of everything.
+    ``groups`` are the paths whose values make a group; empty for one group of everything.
     """
 
     def __init__(self, columns: tuple[Column, ...], groups: tuple[Path, ...]) -> None:
@@ -59,11 +51,7 @@ class Tally:
             self._groups[""] = _Group({})
 
     def add(self, document: Mapping[str, Any]) -> None:
-        """Take a document that the query chooses.
-
-        Raises:
-            InvalidArgumentError: it is one of a group more than there may be.
-        """
+        """Take a document that the query chooses; raises InvalidArgumentError above MAX_GROUPS groups."""
         group = self._group(document)
         group.count += 1
         for each in self._columns:

@@ -19,15 +19,9 @@ END: Final[Token] = ("end", "the end")
 class TokenCursor:
     """A place in the tokens of a query: a parser looks at the next token, takes it, or expects a certain one.
 
-    Groups of the pattern named ``name`` hold words, whose case does not matter, and groups named ``mark`` signs.
-
-    Args:
-        text: The query.
-        pattern: Matches one token and the space before it; the group that matched is the kind of token.
-        fault: Makes the language's error from what was expected and what was found.
-
-    Raises:
-        Exception: what ``fault`` makes, where no token of the language begins; names the offset.
+    ``pattern`` matches one token and the space before it; the group that matched is the kind of token. Groups named
+    ``name`` hold words, whose case does not matter, and groups named ``mark`` signs. ``fault`` makes the error of the
+    language from what was expected and what was found; it is raised, with the offset, where no token begins.
     """
 
     def __init__(self, text: str, pattern: re.Pattern[str], fault: Callable[[str, str], Exception]) -> None:
@@ -68,11 +62,7 @@ class TokenCursor:
         return True
 
     def expect(self, *words: str) -> None:
-        """Take these words and signs.
-
-        Raises:
-            Exception: what ``fault`` makes, where another token stands.
-        """
+        """Take these words and signs; raises the language's error where another token stands."""
         for word in words:
             if not self.take(word):
                 raise self._fault(word.upper(), self.shown())

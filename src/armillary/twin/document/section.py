@@ -55,14 +55,7 @@ def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
 def merge_metadata(
     metadata: Mapping[str, Any], patch: Mapping[str, Any], stamp: Mapping[str, Any], document: Mapping[str, Any]
 ) -> Document:
-    """Metadata after ``patch``: every touched object and leaf gets ``stamp``.
-
-    Args:
-        metadata: Metadata before.
-        patch: The patch that was applied.
-        stamp: The ``$lastUpdated`` members to set.
-        document: The section after the patch: says what exists now.
-    """
+    """Metadata after ``patch``, which made ``document``: every touched object and leaf gets the ``stamp`` members."""
     merged = {key: value for key, value in metadata.items() if key.startswith("$") or key in document}
     merged.update(stamp)
     for key, value in patch.items():
@@ -78,11 +71,7 @@ def merge_metadata(
 
 
 def check_patch(patch: object, section: str) -> Document:
-    """A decoded JSON value as a patch of ``section``.
-
-    Raises:
-        InvalidArgumentError: names the path and the limit.
-    """
+    """A decoded JSON value as a patch of ``section``; raises InvalidArgumentError with the path and the limit."""
     if not isinstance(patch, dict):
         raise InvalidArgumentError(f"{section}: expected a JSON object, got {type(patch).__name__}", remedy=_REMEDY)
     _check(patch, section, 1)
@@ -90,11 +79,7 @@ def check_patch(patch: object, section: str) -> Document:
 
 
 def check_size(document: Mapping[str, Any], section: str, limit: int) -> None:
-    """Refuse a section that has grown beyond its limit.
-
-    Raises:
-        InvalidArgumentError: names the size and the limit.
-    """
+    """Check that a section has not grown beyond ``limit`` bytes, else raise InvalidArgumentError."""
     size = len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
     if size > limit:
         raise InvalidArgumentError(
@@ -103,11 +88,7 @@ def check_size(document: Mapping[str, Any], section: str, limit: int) -> None:
 
 
 def parse_patch(payload: bytes, section: str) -> Document:
-    """Bytes from a device as a patch of ``section``.
-
-    Raises:
-        InvalidArgumentError: not JSON, or a limit is broken.
-    """
+    """Bytes from a device as a patch of ``section``; raises InvalidArgumentError if not JSON, or a limit is broken."""
     if len(payload) > 2 * MAX_SECTION_BYTES:  # room for deletions and white space
         raise InvalidArgumentError(
             f"{section}: expected at most {2 * MAX_SECTION_BYTES} bytes, got {len(payload)}", remedy=_REMEDY

@@ -44,10 +44,8 @@ _METHOD = re.compile(r"[A-Za-z0-9_.:*-]{1,128}")
 def split_secrets(document: object) -> tuple[object, dict[str, str]]:
     """A rule's document without the secrets of its webhooks, and these by the name of their action.
 
-    A webhook's ``secret`` becomes ``"signed": true``; everything else stays and is checked by ``json_form.py``.
-
-    Raises:
-        InvalidArgumentError: a secret of the wrong length or characters; the message does not repeat it.
+    A webhook's ``secret`` becomes ``"signed": true``; everything else stays and is checked by ``json_form.py``. Raises
+    InvalidArgumentError for a secret of the wrong length or characters; the message does not repeat it.
     """
     if not isinstance(document, Mapping) or not isinstance(document.get("actions"), list):
         return document, {}
@@ -74,8 +72,7 @@ def split_secrets(document: object) -> tuple[object, dict[str, str]]:
 def action_from_json(document: object, path: str, number: str) -> RuleAction:
     """One action of a rule; ``number`` is its name when the document gives none.
 
-    Raises:
-        InvalidArgumentError: names the field, what was expected and what was found.
+    Raises InvalidArgumentError with the field, what was expected and what was found.
     """
     kind = document.get("kind") if isinstance(document, Mapping) else None
     known = one_of(kind, f"{path}.kind", tuple(_ACTIONS))

@@ -36,14 +36,7 @@ MAX_TICKS: Final = 1000
 
 
 class Program:
-    """A rule compiled for evaluation: indexes instead of names, milliseconds instead of seconds.
-
-    Attributes:
-        names: Telemetry compared; :attr:`State.newest` is in their order.
-        aggregates: ``(number of the name, aggregate)`` per condition with one.
-        silences: ``(name or "", milliseconds)`` per condition with ``silent_s``.
-        slots: Per condition, its place in ``newest``, ``sums`` or ``heard``.
-    """
+    """A rule compiled for evaluation: indexes instead of names, milliseconds instead of seconds."""
 
     def __init__(self, rule: Rule) -> None:
         window = rule.window
@@ -57,13 +50,15 @@ class Program:
         self.sliding = window is not None and window.kind is WindowKind.SLIDING
         self.length_ms = window.length_s * 1000 if window else 0
         self.lateness_ms = window.lateness_s * 1000 if window else 0
+        # Telemetry compared; ``State.newest`` is in this order.
         self.names = tuple(dict.fromkeys(each.telemetry for each in compared))
-        self.aggregates = tuple(
+        self.aggregates = tuple(  # (number of the name, aggregate) of each condition with one
             (self.names.index(each.telemetry), each.aggregate) for each in compared if each.aggregate is not None
         )
-        self.silences = tuple((each.telemetry, each.silent_s * 1000) for each in silent)
+        self.silences = tuple((each.telemetry, each.silent_s * 1000) for each in silent)  # (name or "", milliseconds)
         self.counts = any(aggregate is Aggregate.COUNT for _, aggregate in self.aggregates)
         self.is_instant = window is None and not silent  # only a message or a property has it evaluated
+        # The place of each condition in ``newest``, ``sums`` or ``heard`` of a state.
         self.slots = tuple(self._slot(number) for number in range(len(rule.conditions)))
 
     def _slot(self, number: int) -> int:
@@ -87,7 +82,7 @@ def start(program: Program, now_ms: int) -> State:
 
 
 def step(program: Program, state: State, event: Event | None, now_ms: int, facts: Facts) -> tuple[State, list[Entry]]:
-    """Evaluate a rule for one device.
+    """Evaluate a rule for one device: the new state, and an entry for each evaluation in order.
 
     Args:
         program: The compiled rule.
@@ -95,9 +90,6 @@ def step(program: Program, state: State, event: Event | None, now_ms: int, facts
         event: What happened; None when only time went by.
         now_ms: Arrival of the event, or the time, Unix milliseconds; never less than in an earlier step.
         facts: Properties of the device as they are now.
-
-    Returns:
-        The new state, and an entry per evaluation in order.
     """
     entries: list[Entry] = []
     if 0 < state.deadline_ms <= now_ms:
@@ -324,15 +316,7 @@ def _judge(
 ) -> tuple[State, Entry]:
     """Compare every condition and take the transition of the table.
 
-    Args:
-        program: The rule.
-        state: Before.
-        cause: Why now.
-        now_ms: Arrival, or the time.
-        at_ms: Time of measurement.
-        facts: Properties.
-        notes: For the entry.
-        sums: Of the tumbling window that closed; None for the sliding one, or without windows.
+    ``sums`` are those of the tumbling window that closed; None for a sliding window, or without windows.
     """
     if sums is None and program.aggregates:
         sums = tuple(merged(pane.sums[number] for pane in state.panes) for number in range(len(program.aggregates)))

@@ -41,16 +41,10 @@ _SIGNS: Final[dict[type, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class FastPath:
-    """The fast path of one rule.
+    """The fast path of one rule."""
 
-    Attributes:
-        take: (state, event, arrival, facts) -> the new state and a note, as ``step`` would have it; None where ``step``
-            has to decide.
-        entry: The entry that a note stands for.
-    """
-
-    take: Take
-    entry: Callable[[Note], Entry]
+    take: Take  # the new state and a note, as ``step`` would have it; None where ``step`` has to decide
+    entry: Callable[[Note], Entry]  # the entry that a note stands for
 
 
 def fast_path_of(program: Program) -> FastPath:

@@ -66,8 +66,7 @@ MAX_DEVICES: Final = 1000
 def from_json(document: object) -> Rule:
     """The rule in a decoded JSON document.
 
-    Raises:
-        InvalidArgumentError: names the field, what was expected and what was found.
+    Raises InvalidArgumentError with the field, what was expected and what was found.
     """
     fields = json_object(document, "rule", _RULE_FIELDS)
     window = None if fields.get("window") is None else _window(fields["window"])
@@ -103,8 +102,7 @@ def from_json(document: object) -> Rule:
 def parse_document(document: object) -> tuple[str | None, Rule]:
     """The rule in a ``rule`` document, and the catalog whose devices it is for; None for all catalogs.
 
-    Raises:
-        InvalidArgumentError: as :func:`from_json`.
+    Raises InvalidArgumentError as :func:`from_json`.
     """
     if not isinstance(document, Mapping):
         return None, from_json(document)

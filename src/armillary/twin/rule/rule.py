@@ -82,55 +82,36 @@ _OF_NUMBERS: Final = ORDERING | {"==", "!="}
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """What a value is compared with.
+    """What a value is compared with."""
 
-    Attributes:
-        value: A constant (a tuple of them with ``in`` and ``not in``); or, where ``cloud_property`` is set, what counts
-            for a device that has no such cloud property (None: the condition is unknown there).
-        cloud_property: Name of the cloud property of the device to compare with; "" for a constant.
-    """
-
+    # A constant (a tuple with ``in`` and ``not in``); with ``cloud_property``, what counts for a device without it
+    # (None: unknown).
     value: Value | tuple[Value, ...] | None
-    cloud_property: str = ""
+    cloud_property: str = ""  # of the device, to compare with; "" for a constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One condition; exactly one of ``telemetry`` (without ``silent_s``), ``prop`` and ``silent_s`` leads.
+    """One condition; exactly one of ``telemetry`` (without ``silent_s``), ``prop`` and ``silent_s`` leads."""
 
-    Attributes:
-        telemetry: Name of a telemetry value; with ``silent_s``, the name that must fall silent ("" any message).
-        prop: Path of a property, e.g. ``reported.mode``.
-        silent_s: Met when nothing came for so many seconds; 0 for a comparison.
-        aggregate: How the points of the rule's window become one number; None compares the newest value.
-        op: A key of :data:`OPERATORS`.
-        operand: What to compare with.
-        clear: The other threshold of a hysteresis: a rule that fired is over only when the value compared with this one
-            no longer meets the condition. None: the same threshold.
-    """
-
-    telemetry: str = ""
-    prop: str = ""
-    silent_s: int = 0
-    aggregate: Aggregate | None = None
-    op: str = "=="
+    telemetry: str = ""  # with ``silent_s``, the name that must fall silent ("" any message)
+    prop: str = ""  # path of a property, such as ``reported.mode``
+    silent_s: int = 0  # met when nothing came for so long; 0 for a comparison
+    aggregate: Aggregate | None = None  # of the points of the rule's window; None for the newest value
+    op: str = "=="  # a key of OPERATORS
     operand: Operand = Operand(None)
+    # Second threshold of a hysteresis: a rule that fired is over when its value no longer meets the condition with this
+    # one. None: the same threshold.
     clear: Operand | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which points a condition with an aggregate is about.
-
-    Attributes:
-        kind: Tumbling or sliding.
-        length_s: Seconds.
-        lateness_s: How long a tumbling window waits for points after its end (seconds).
-    """
+    """Which points a condition with an aggregate is about."""
 
     kind: WindowKind
     length_s: int
-    lateness_s: int = LATENESS_S
+    lateness_s: int = LATENESS_S  # how long a tumbling window waits for points after its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,95 +125,55 @@ class PropertyFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Which devices of its catalog a rule concerns; every part that is set has to hold.
+    """Which devices of its catalog a rule concerns; every part that is set has to hold."""
 
-    Attributes:
-        template: Device template id; "" any, and devices without one.
-        versions: First and last version of the template, both included; None any.
-        product: Product name; "" any.
-        device_group: Name of the (Azure Sphere) device group; "" any.
-        group: Id of a device group that is a saved query (``twin/author/group.py``); "" any.
-        devices: Device ids; empty any.
-        filters: Comparisons of properties.
-    """
-
-    template: str = ""
-    versions: tuple[int, int] | None = None
-    product: str = ""
-    device_group: str = ""
-    group: str = ""
-    devices: tuple[str, ...] = ()
+    template: str = ""  # device template id; "" any, and devices without one
+    versions: tuple[int, int] | None = None  # first and last version of the template, both included
+    product: str = ""  # product name; "" any
+    device_group: str = ""  # name, as in Azure Sphere; "" any
+    group: str = ""  # id of a device group that is a saved query (``group.py``); "" any
+    devices: tuple[str, ...] = ()  # ids; empty any
     filters: tuple[PropertyFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RuleAction:
-    """What is done when a rule fires.
+    """What is done when a rule fires."""
 
-    Attributes:
-        name: Tells the actions of a rule apart.
-        kind: ``email``, ``webhook``, ``command``, ``quarantine`` or ``job``.
-        options: The kind's own fields, checked by ``json_form.py``; secrets are never among them.
-    """
-
-    name: str
-    kind: str
-    options: Mapping[str, Any]
+    name: str  # different for each action of a rule
+    kind: str  # ``email``, ``webhook``, ``command``, ``quarantine`` or ``job``
+    options: Mapping[str, Any]  # the kind's own fields, checked; never secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule.
+    """One rule."""
 
-    Attributes:
-        name: For people.
-        description: For people.
-        severity: One of :data:`SEVERITIES`.
-        enabled: Whether it is evaluated.
-        target: Which devices.
-        match_all: Whether all conditions have to be met, or any one.
-        conditions: One to MAX_CONDITIONS.
-        window: For conditions with an aggregate; None without.
-        hold_s: Seconds for which the conditions have to stay met before it fires.
-        cool_down_s: Seconds after a firing in which it does not fire again for the device.
-        repeat: Fire at each evaluation that meets the conditions, not only when they begin to be met.
-        actions: What is done; may be empty: an alert is noted anyway.
-    """
-
-    name: str
-    conditions: tuple[Condition, ...]
+    name: str  # for people, as is ``description``
+    conditions: tuple[Condition, ...]  # 1 to MAX_CONDITIONS
     description: str = ""
-    severity: str = "medium"
+    severity: str = "medium"  # one of SEVERITIES
     enabled: bool = True
     target: Target = Target()
-    match_all: bool = True
-    window: Window | None = None
-    hold_s: int = 0
-    cool_down_s: int = 0
-    repeat: bool = False
-    actions: tuple[RuleAction, ...] = ()
+    match_all: bool = True  # all conditions have to be met, not just one
+    window: Window | None = None  # for conditions with an aggregate
+    hold_s: int = 0  # for which the conditions have to stay met before it fires
+    cool_down_s: int = 0  # after a firing, in which it does not fire again for the device
+    repeat: bool = False  # fire at each evaluation that meets the conditions, not only when they begin to be met
+    actions: tuple[RuleAction, ...] = ()  # may be empty: an alert is noted anyway
 
 
 class Facts(NamedTuple):
-    """What a rule can look at of a device besides its telemetry.
-
-    Attributes:
-        device_id: Which device.
-        properties: ``reported``, ``desired``, ``tags`` and ``cloud`` -> document.
-        template: Device template id, "" without one; ``version`` likewise.
-        product: Product name; ``device_group`` likewise.
-        listening_since_ms: Since when the hub has been there to hear devices: it was not silent before that.
-        groups: Ids of the saved queries, of those that rules ask for, that the device meets.
-    """
+    """What a rule can look at of a device besides its telemetry."""
 
     device_id: str
-    properties: Mapping[str, Mapping[str, Any]] = {}
-    template: str = ""
+    properties: Mapping[str, Mapping[str, Any]] = {}  # ``reported``, ``desired``, ``tags`` and ``cloud`` -> document
+    template: str = ""  # device template id, "" without one; ``version`` likewise
     version: int = 0
-    product: str = ""
+    product: str = ""  # name; ``device_group`` likewise
     device_group: str = ""
-    listening_since_ms: int = 0
-    groups: frozenset[str] = frozenset()
+    listening_since_ms: int = 0  # since when the hub has listened: no device was silent before
+    groups: frozenset[str] = frozenset()  # ids of the saved queries that rules ask for and the device meets
 
 
 def property_value(facts: Facts, path: str) -> Value | None:
@@ -313,13 +254,7 @@ def sections_of(rule: Rule) -> frozenset[str]:
 
 
 def unmodelled(rule: Rule, telemetry: Iterable[str], properties: Iterable[str]) -> list[str]:
-    """Telemetry and properties that the rule names and the device template lacks, as sentences; empty for none.
-
-    Args:
-        rule: The rule.
-        telemetry: Names of telemetry of the template.
-        properties: Property paths of the template, with their section.
-    """
+    """Telemetry and property paths that the rule names and the device template lacks, as sentences; empty for none."""
     known, paths = set(telemetry), set(properties)
     warnings = [
         f"telemetry {name}: no device of the template has such a value; the rule waits for it as unmodelled data"

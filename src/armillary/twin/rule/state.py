@@ -35,49 +35,28 @@ class Sums(NamedTuple):
 
 
 class Pane(NamedTuple):
-    """A tumbling window, or a slice of a sliding one.
+    """A tumbling window, or a slice of a sliding one."""
 
-    Attributes:
-        number: Its start divided by its length.
-        arrived_ms: When its last point arrived.
-        sums: One entry per condition with an aggregate; None without points.
-    """
-
-    number: int
-    arrived_ms: int
-    sums: tuple[Sums | None, ...]
+    number: int  # its start divided by its length
+    arrived_ms: int  # when its last point arrived
+    sums: tuple[Sums | None, ...]  # one entry per condition with an aggregate; None without points
 
 
 class State(NamedTuple):
-    """The state of one rule for one device.
+    """The state of one rule for one device."""
 
-    Attributes:
-        phase: One of :data:`PHASES`.
-        since_at_ms: Time of measurement since which the conditions are met; 0 when they are not.
-        since_now_ms: The same by arrival.
-        fired_ms: When it last fired, by arrival; 0 never.
-        firings: How often it fired.
-        deadline_ms: When it has to be looked at again without a message; 0 never.
-        clock_ms: Newest time of measurement seen.
-        newest: Per telemetry name of the rule ``(time of measurement, value)``, or None.
-        heard: Per condition with ``silent_s``: when it last heard what it listens for.
-        edge: Sliding: number of the newest slice. Tumbling: number of the last closed window. -1 none.
-        panes: In order of number.
-        recent: ``(name number, time, value)`` of the last points with a stated time.
-    """
-
-    phase: str
-    since_at_ms: int
-    since_now_ms: int
-    fired_ms: int
-    firings: int
-    deadline_ms: int
-    clock_ms: int
-    newest: tuple[tuple[int, Value] | None, ...]
-    heard: tuple[int, ...]
-    edge: int
-    panes: tuple[Pane, ...]
-    recent: tuple[tuple[int, int, Value], ...]
+    phase: str  # one of PHASES
+    since_at_ms: int  # time of measurement since which the conditions are met; 0 when they are not
+    since_now_ms: int  # the same by arrival
+    fired_ms: int  # when it last fired, by arrival; 0 never
+    firings: int  # how often it fired
+    deadline_ms: int  # when it has to be looked at again without a message; 0 never
+    clock_ms: int  # newest time of measurement seen
+    newest: tuple[tuple[int, Value] | None, ...]  # by telemetry name of the rule: (time of measurement, value)
+    heard: tuple[int, ...]  # by condition with ``silent_s``: when it last heard what it listens for
+    edge: int  # sliding: number of the newest slice; tumbling: number of the last closed window; -1 none
+    panes: tuple[Pane, ...]  # in order of number
+    recent: tuple[tuple[int, int, Value], ...]  # ``(name number, time, value)`` of the last points with a stated time
 
 
 def to_json(state: State) -> list[Any]:
@@ -86,11 +65,7 @@ def to_json(state: State) -> list[Any]:
 
 
 def from_json(document: Any) -> State:
-    """Read what :func:`to_json` gave, after a way through JSON.
-
-    Raises:
-        InvalidArgumentError: it is not of this form: storage is damaged.
-    """
+    """Read what :func:`to_json` gave, after a way through JSON; raises InvalidArgumentError if storage is damaged."""
     try:
         phase, *numbers, newest, heard, edge, panes, recent = document
         since_at, since_now, fired, firings, deadline, clock = (int(number) for number in numbers)

@@ -75,17 +75,11 @@ REPEATS: Final[Mapping[tuple[str, Signal], tuple[str, RuleOutcome]]] = {
 
 
 class Event(NamedTuple):
-    """A message, or a change of properties.
+    """A message, or a change of properties."""
 
-    Attributes:
-        at_ms: Time of measurement.
-        values: Name -> value; None when only properties changed.
-        is_stated: Whether the device said the time of measurement; else it is that of arrival, and two messages that
-            say the same at the same time are two.
-    """
-
-    at_ms: int
-    values: Mapping[str, Value] | None
+    at_ms: int  # time of measurement
+    values: Mapping[str, Value] | None  # name -> value; None when only properties changed
+    # The device stated the time; else it is that of arrival, and two messages that say the same at one time are two.
     is_stated: bool = False
 
 
@@ -99,22 +93,12 @@ class Input(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One evaluation, for the trace; ``trace.py`` explains it in words.
+    """One evaluation, for the trace; ``trace.py`` explains it in words."""
 
-    Attributes:
-        now_ms: When it was due or its message arrived.
-        at_ms: Time of measurement it is about; the end of a window for one that closed.
-        cause: What led to it.
-        outcome: Its result.
-        inputs: One per condition; empty when nothing was compared.
-        notes: Sentences about points that were not used, or not with the time they came with.
-        until_ms: When a hold or cool-down ends, or a window closes; 0 where there is none.
-    """
-
-    now_ms: int
-    at_ms: int
+    now_ms: int  # when it was due or its message arrived
+    at_ms: int  # time of measurement it is about; the end of a window that closed
     cause: Cause
     outcome: RuleOutcome
-    inputs: tuple[Input, ...] = ()
-    notes: tuple[str, ...] = ()
-    until_ms: int = 0
+    inputs: tuple[Input, ...] = ()  # one per condition; empty when nothing was compared
+    notes: tuple[str, ...] = ()  # sentences about points that were not used, or not with the time they came with
+    until_ms: int = 0  # when a hold or cool-down ends, or a window closes; 0 where there is none

@@ -72,13 +72,9 @@ def aggregated(sums: Sums | None, aggregate: Aggregate) -> float | None:
 def with_pane(
     panes: tuple[Pane, ...], number: int, now_ms: int, values: tuple[float | bool | None, ...]
 ) -> tuple[Pane, ...]:
-    """Panes with one more point in pane ``number``.
+    """Panes, in order of number, with one more point in pane ``number``.
 
-    Args:
-        panes: In order of number.
-        number: Which pane.
-        now_ms: Arrival.
-        values: Per condition with an aggregate: its number; False counts without a number; None is no point of it.
+    ``values`` has a number for each condition with an aggregate; False counts without a number, None is no point of it.
     """
     at = len(panes)
     while at and panes[at - 1].number > number:

@@ -62,14 +62,9 @@ def compared(rule: Rule, entry: Entry) -> list[dict[str, Any]]:
 
 
 def summary(trace: Mapping[str, Any], naming: Naming) -> str:
-    """An evaluation in one line: what was met where it fired, else what was not.
+    """What an evaluation compared, in one line: what was met where it fired, else what was not.
 
-    Args:
-        trace: As ``explain`` of ``trace.py`` made it.
-        naming: Of the device's values.
-
-    Returns:
-        The sentence; "" where nothing was compared, or an older release stored the evaluation.
+    "" where nothing was compared, or an older release stored the evaluation.
     """
     every: Sequence[Mapping[str, Any]] = trace.get("compared") or ()
     is_met = trace.get("outcome") in _MET

@@ -21,16 +21,11 @@ from armillary.wire.dtdl.model import Command, Content, Property, Telemetry
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Names of capabilities and cloud properties that differ between two templates.
+    """Names of capabilities and cloud properties that differ between two templates."""
 
-    Attributes:
-        added: Only the new one has them.
-        removed: Only the old one has them.
-        changed: Both have them, with another kind, schema, unit or right to write: name -> difference in words.
-    """
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
+    added: tuple[str, ...]  # only in the new one
+    removed: tuple[str, ...]  # only in the old one
+    # In both, with another kind, schema, unit or right to write: name -> difference in words.
     changed: Mapping[str, str]
 
     @property
@@ -41,21 +36,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """The result of a migration of one device.
+    """The result of a migration of one device."""
 
-    Attributes:
-        cloud: Its cloud properties afterwards.
-        lost_cloud: Cloud properties that are dropped: name and why.
-        unmodelled_telemetry: Names of its telemetry that the new template does not have.
-        unmodelled_properties: Properties it has reported that the new template does not have.
-        broken_properties: Properties it has reported that are not as the new template says.
-    """
-
-    cloud: Mapping[str, Any]
-    lost_cloud: Mapping[str, str]
-    unmodelled_telemetry: tuple[str, ...] = ()
-    unmodelled_properties: tuple[str, ...] = ()
-    broken_properties: tuple[Mismatch, ...] = ()
+    cloud: Mapping[str, Any]  # cloud properties afterwards
+    lost_cloud: Mapping[str, str]  # dropped cloud properties: name -> why
+    unmodelled_telemetry: tuple[str, ...] = ()  # names that the new template does not have
+    unmodelled_properties: tuple[str, ...] = ()  # reported, and not in the new template
+    broken_properties: tuple[Mismatch, ...] = ()  # reported, and not as the new template says
 
     @property
     def loses_nothing(self) -> bool:
@@ -78,14 +65,7 @@ def differences(old: Template, new: Template) -> Difference:
 
 
 def migrate(new: Template, *, twin: Twin, cloud: Mapping[str, Any], metrics: Iterable[str]) -> Migration:
-    """The migration of a device to a template.
-
-    Args:
-        new: The template.
-        twin: Of the device.
-        cloud: Its cloud properties before.
-        metrics: Names of its telemetry.
-    """
+    """The migration of a device with these cloud properties and names of telemetry to a template."""
     kept: dict[str, Any] = initial_cloud(new)
     lost: dict[str, str] = {}
     for name, value in cloud.items():

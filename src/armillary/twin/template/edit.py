@@ -30,35 +30,20 @@ NUMBER_VALUE: Final = "NumberValue"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilityWish:
-    """A capability to add.
+    """A capability to add."""
 
-    Attributes:
-        kind: One of :data:`KINDS`.
-        name: Its name in messages, twins and calls.
-        component: Name of its component; empty for the root interface.
-        display_name: For people.
-        schema: One of :data:`SCHEMAS`; empty for a command.
-        values: Of an enum: (name, value) each.
-        semantic_type: Such as ``Temperature``; empty for none.
-        unit: Unit of the semantic type.
-        writable: Whether operators may set a desired value; for properties only.
-        minimum: Smallest number.
-        maximum: Largest number.
-        request: Name and schema of a command's request; None for none.
-    """
-
-    kind: str
-    name: str
-    component: str = ""
-    display_name: str = ""
-    schema: str = ""
-    values: tuple[tuple[str, int | str], ...] = ()
-    semantic_type: str = ""
-    unit: str = ""
-    writable: bool = False
+    kind: str  # one of KINDS
+    name: str  # in messages, twins and calls
+    component: str = ""  # empty for the root interface
+    display_name: str = ""  # for people
+    schema: str = ""  # one of SCHEMAS; empty for a command
+    values: tuple[tuple[str, int | str], ...] = ()  # of an enum: (name, value) each
+    semantic_type: str = ""  # such as ``Temperature``
+    unit: str = ""  # of the semantic type
+    writable: bool = False  # operators may set a desired value; for properties only
     minimum: float | None = None
     maximum: float | None = None
-    request: tuple[str, str] | None = None
+    request: tuple[str, str] | None = None  # name and schema of a command's request
 
 
 def meanings(version: int) -> dict[str, tuple[str, ...]]:
@@ -118,19 +103,14 @@ def without_capability(body: Mapping[str, Any], name: str) -> tuple[Body, tuple[
 
 
 def with_cloud_property(body: Mapping[str, Any], made_of: Mapping[str, Any]) -> Body:
-    """A body with a cloud property; one of the same name is replaced.
-
-    Raises:
-        InvalidArgumentError: it is not valid; names the field.
-    """
+    """A body with a cloud property, which replaces one of its name; raises InvalidArgumentError if it is not valid."""
     return _with_named(body, "cloud_properties", made_of)
 
 
 def without_cloud_property(body: Mapping[str, Any], name: str) -> tuple[Body, tuple[str, ...]]:
     """A body without a cloud property; and the names that views and labels lose with it.
 
-    Raises:
-        NotFoundError: there is none, or the model defines it.
+    Raises NotFoundError if there is none, or the model defines it.
     """
     made = _without_named(body, "cloud_properties", name)
     if made is None:
@@ -147,11 +127,7 @@ def with_view(body: Mapping[str, Any], made_of: Mapping[str, Any]) -> Body:
 
 
 def without_view(body: Mapping[str, Any], name: str) -> Body:
-    """A body without a view.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """A body without a view; raises NotFoundError if there is none."""
     made = _without_named(body, "views", name)
     if made is None:
         raise NotFoundError(f"there is no view {name[:64]!a}", remedy="Reload the page.")

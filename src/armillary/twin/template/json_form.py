@@ -126,11 +126,9 @@ def body_of_documents(
 
 
 def with_kept(body: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A new body with the additions to the draft before that it does not replace; and names that were dropped.
+    """A body of :func:`body_of_documents` with what it does not replace of the draft ``before``; and names dropped.
 
-    Args:
-        body: As :func:`body_of_documents` gives it.
-        before: Body of the draft before: descriptions, cloud properties, views and labels are taken from it.
+    These are descriptions, cloud properties, views and labels.
     """
     template = parse_template(body)
     made = {name: before[name] for name in ("description", "catalog", "identifier") if name in before} | dict(body)

@@ -17,11 +17,7 @@ _PUBLISHED = re.compile(r"(.+)\.([1-9][0-9]{0,5})\Z")
 
 
 def check_name(name: str) -> str:
-    """``name``, if it is a valid name of a template.
-
-    Raises:
-        InvalidArgumentError: it is not.
-    """
+    """``name``, if a template may have it, else raise InvalidArgumentError."""
     if not _NAME.fullmatch(name):
         raise InvalidArgumentError(
             f"template: expected 1 to {MAX_NAME_CHARACTERS} of a-z 0-9 _ -, a letter or digit first and last,"

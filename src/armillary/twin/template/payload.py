@@ -27,43 +27,24 @@ _TEXT = KEPT_CHECKS["string"]
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A single value of a telemetry, possibly a part of an object or array.
+    """A single value of a telemetry, possibly a part of an object or array."""
 
-    Attributes:
-        capability: Name of the telemetry it is part of.
-        fits: Whether a value is as the schema says.
-        expected: What the schema allows, in words.
-    """
-
-    capability: str
-    fits: Callable[[object], bool]
-    expected: str
+    capability: str  # the telemetry it is part of
+    fits: Callable[[object], bool]  # whether a value is as the schema says
+    expected: str  # what the schema allows, in words
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The values of a message by flat name, judged by the template.
+    """The values of a message by flat name, judged by the template."""
 
-    Attributes:
-        modelled: Names that the template has and whose values fit.
-        unmodelled: Names that it does not have.
-        broken: Values that are not as the template says.
-    """
-
-    modelled: tuple[str, ...]
-    unmodelled: tuple[str, ...]
-    broken: tuple[Mismatch, ...]
+    modelled: tuple[str, ...]  # in the template, and values that fit
+    unmodelled: tuple[str, ...]  # not in the template
+    broken: tuple[Mismatch, ...]  # values that are not as the template says
 
 
 class PayloadTable:
-    """A template's telemetry by flat name.
-
-    Args:
-        template: Of the devices.
-
-    Attributes:
-        known: Flat name -> leaf, or None if unmodelled; names that follow from the model, and those looked up so far.
-    """
+    """A template's telemetry by flat name."""
 
     def __init__(self, template: Template) -> None:
         self._schemas: dict[str, dtdl.Schema] = {
@@ -71,6 +52,7 @@ class PayloadTable:
             for each in template.capabilities.values()
             if isinstance(each.content, dtdl.Telemetry)
         }
+        # None for an unmodelled name. Names that follow from the model, and those looked up so far.
         self.known: dict[str, Leaf | None] = {}
         for name, schema in self._schemas.items():
             _collect(schema, name, name, self.known)

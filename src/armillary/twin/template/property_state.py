@@ -38,44 +38,26 @@ class PropertyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertyView:
-    """A property of a device.
+    """A property of a device."""
 
-    Attributes:
-        name: ``[component.]name``.
-        display_name: For people.
-        is_writable: Whether operators may set a desired value.
-        state: Of both values.
-        desired: Desired value; None for none.
-        reported: Reported value; None for none.
-        code: Of the acknowledgement, or None.
-        description: Of the acknowledgement, or empty.
-        fault: How the reported value differs from its schema, or None.
-    """
-
-    name: str
-    display_name: str
-    is_writable: bool
-    state: PropertyState
+    name: str  # ``[component.]name``
+    display_name: str  # for people
+    is_writable: bool  # operators may set a desired value
+    state: PropertyState  # of both values
     desired: Any = None
     reported: Any = None
-    code: int | None = None
-    description: str = ""
-    fault: Mismatch | None = None
+    code: int | None = None  # of the acknowledgement
+    description: str = ""  # of the acknowledgement
+    fault: Mismatch | None = None  # how the reported value differs from its schema
 
 
 @dataclass(frozen=True, slots=True)
 class TwinJudgement:
-    """A twin judged by a template.
+    """A twin judged by a template."""
 
-    Attributes:
-        properties: Every property of the template, in its order.
-        unmodelled: Reported names that the template does not have, with their values.
-        unmarked: Components that are reported without their marker.
-    """
-
-    properties: tuple[PropertyView, ...]
-    unmodelled: Mapping[str, Any]
-    unmarked: tuple[str, ...]
+    properties: tuple[PropertyView, ...]  # of the template, in its order
+    unmodelled: Mapping[str, Any]  # reported names that the template does not have -> values
+    unmarked: tuple[str, ...]  # components that are reported without their marker
 
 
 def judge_twin(template: Template, twin: Twin) -> TwinJudgement:
@@ -105,8 +87,7 @@ def judge_twin(template: Template, twin: Twin) -> TwinJudgement:
 def desired_patch(template: Template, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """A patch of desired properties from values by ``[component.]name``; null deletes the desired value.
 
-    Raises:
-        InvalidArgumentError: no such property, not writable, or a value beyond its schema and limits.
+    Raises InvalidArgumentError for no such property, one that is not writable, or a value beyond schema and limits.
     """
     patch: dict[str, Any] = {}
     for name, value in wanted.items():

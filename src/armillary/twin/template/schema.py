@@ -45,17 +45,11 @@ _GEOMETRY: Mapping[str, tuple[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A value that differs from its schema.
+    """A value that differs from its schema."""
 
-    Attributes:
-        name: Of the value, with dots and indexes.
-        expected: What the schema allows, in words.
-        got: What was found.
-    """
-
-    name: str
-    expected: str
-    got: str
+    name: str  # of the value, with dots and indexes
+    expected: str  # what the schema allows, in words
+    got: str  # what was found
 
 
 def _is_number(value: object) -> bool:
@@ -133,13 +127,7 @@ KEPT_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 
 def mismatches(schema: Schema, value: object, name: str) -> list[Mismatch]:
-    """The mismatches of a value with a schema, at most MAX_FAULTS; empty when it fits.
-
-    Args:
-        schema: Of a checked model.
-        value: Decoded JSON.
-        name: Of the value, for the mismatches.
-    """
+    """The mismatches of a decoded JSON value with a schema, at most MAX_FAULTS; ``name`` is the value's."""
     found: list[Mismatch] = []
     for mismatch in _walk(schema, value, name):
         found.append(mismatch)

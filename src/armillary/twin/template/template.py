@@ -43,31 +43,18 @@ _REMEDY: Final = "armillary template show --template NAME lists what the templat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudProperty:
-    """A value that operators store for each device.
+    """A value that operators store for each device."""
 
-    Attributes:
-        name: Its name; rules compare with it.
-        display_name: For people.
-        schema: A primitive schema, ``geopoint`` or an enum.
-        unit: For people; any text.
-        minimum: Smallest number.
-        maximum: Largest number.
-        minimum_length: Shortest text.
-        maximum_length: Longest text.
-        trim: Whether white space around a text is removed before it is stored.
-        initial: Value of a new device; None for none.
-    """
-
-    name: str
-    display_name: str = ""
-    schema: dtdl.Schema = field(default_factory=lambda: dtdl.Standard("string"))
-    unit: str | None = None
+    name: str  # rules compare with it
+    display_name: str = ""  # for people
+    schema: dtdl.Schema = field(default_factory=lambda: dtdl.Standard("string"))  # a primitive, ``geopoint`` or an enum
+    unit: str | None = None  # for people; any text
     minimum: float | None = None
     maximum: float | None = None
-    minimum_length: int | None = None
+    minimum_length: int | None = None  # characters of a text
     maximum_length: int | None = None
-    trim: bool = False
-    initial: Any = None
+    trim: bool = False  # white space around a text is removed before it is stored
+    initial: Any = None  # value of a new device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,62 +78,38 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """A telemetry, property, command or relationship of a device.
+    """A telemetry, property, command or relationship of a device."""
 
-    Attributes:
-        name: ``temperature``, or ``thermostat1.temperature`` of a component.
-        component: Name of the component; empty for the root interface.
-        kind: ``telemetry``, ``property``, ``command`` or ``relationship``.
-        content: Its element in the model.
-        display_name: For people, without language.
-    """
-
-    name: str
-    component: str
-    kind: str
-    content: dtdl.Content
-    display_name: str
+    name: str  # ``temperature``, or ``thermostat1.temperature`` of a component
+    component: str  # its name; empty for the root interface
+    kind: str  # ``telemetry``, ``property``, ``command`` or ``relationship``
+    content: dtdl.Content  # its element in the model
+    display_name: str  # for people, without language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A device template.
+    """A device template."""
 
-    Attributes:
-        display_name: For people.
-        description: For people.
-        catalog: Only for devices of this catalog; None for all.
-        root: Identifier of the root interface, which devices announce.
-        model: The model with all interfaces that the root uses.
-        version: Of the published version; 0 for a draft.
-        cloud: Cloud properties by name.
-        views: In order.
-        labels: Display names that people gave to capabilities of this template.
-        identifier: Identifier of the template in IoT Central's API; empty for none.
-        capabilities: By name, of the root interface and its components.
-        components: Component -> identifier of its interface.
-    """
-
-    display_name: str
+    display_name: str  # for people, as is ``description``
     description: str = ""
-    catalog: str | None = None
-    root: str
-    model: dtdl.Model
-    version: int = 0
-    cloud: Mapping[str, CloudProperty] = field(default_factory=dict)
+    catalog: str | None = None  # only for devices of this catalog; None for all
+    root: str  # identifier of the root interface, which devices announce
+    model: dtdl.Model  # with all interfaces that the root uses
+    version: int = 0  # of a published version; 0 for a draft
+    cloud: Mapping[str, CloudProperty] = field(default_factory=dict)  # by name
     views: tuple[View, ...] = ()
-    labels: dtdl.Labels = field(default_factory=dict)
-    identifier: str = ""
+    labels: dtdl.Labels = field(default_factory=dict)  # display names that people gave to capabilities
+    identifier: str = ""  # of the template in IoT Central's API
+    # By name, of the root interface and its components.
     capabilities: Mapping[str, Capability] = field(default_factory=dict)
-    components: Mapping[str, str] = field(default_factory=dict)
+    components: Mapping[str, str] = field(default_factory=dict)  # name -> identifier of its interface
 
 
 def capabilities_of(model: dtdl.Model, root: str, labels: dtdl.Labels) -> tuple[dict[str, Capability], dict[str, str]]:
     """Capabilities by name, without cloud properties, and components of a root interface.
 
-    Raises:
-        InvalidArgumentError: more than :data:`MAX_CAPABILITIES` or :data:`MAX_SCHEMA_PARTS`; raised before they are
-            built.
+    Raises InvalidArgumentError above :data:`MAX_CAPABILITIES` or :data:`MAX_SCHEMA_PARTS`, before they are built.
     """
     own = model.contents(root)
     components = {each.name: each.interface for each in own if isinstance(each, dtdl.Component)}
@@ -241,15 +204,9 @@ def limits_of(content: dtdl.Content) -> Limits:
 
 
 def changed_cloud(template: Template, present: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Cloud properties of a device after a change; null deletes a value.
+    """Cloud properties of a device after a change, name -> value; null deletes a value.
 
-    Args:
-        template: Of the device.
-        present: Before.
-        change: Name -> value.
-
-    Raises:
-        InvalidArgumentError: names the property and what was expected.
+    Raises InvalidArgumentError with the property and what was expected.
     """
     after = dict(present)
     for name, value in change.items():
@@ -269,11 +226,7 @@ def changed_cloud(template: Template, present: Mapping[str, Any], change: Mappin
 
 
 def check_cloud_value(found: CloudProperty, value: Any) -> Any:
-    """The value to store for a cloud property.
-
-    Raises:
-        InvalidArgumentError: it is beyond the property's schema or limits.
-    """
+    """The value to store for a cloud property; raises InvalidArgumentError if it is beyond schema or limits."""
     if found.trim and isinstance(value, str):
         value = value.strip()
     wrong = cloud_mismatch(found, value)

@@ -53,19 +53,12 @@ ENDINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ValueName:
-    """Display name, unit and enum words of one value.
+    """Display name, unit and enum words of one value."""
 
-    Attributes:
-        name: Its machine name.
-        display_name: For people; the machine name where no template has one.
-        symbol: Of its unit; "" for none.
-        words: Value of an enum -> its word.
-    """
-
-    name: str
-    display_name: str
-    symbol: str = ""
-    words: Mapping[str | int, str] = field(default_factory=dict)
+    name: str  # machine name
+    display_name: str  # for people; the machine name where no template has one
+    symbol: str = ""  # of its unit
+    words: Mapping[str | int, str] = field(default_factory=dict)  # value of an enum -> its word
 
     def text(self, value: object) -> str:
         """A value with its unit, as a sentence says it: ``30.5 °C``, ``Walking``, ``true``."""
@@ -103,11 +96,7 @@ def unit_by_ending(name: str) -> str:
 
 
 class ValueNames:
-    """Display names and units of one template.
-
-    Args:
-        template: The template.
-    """
+    """Display names and units of one template."""
 
     def __init__(self, template: Template) -> None:
         self._template = template
@@ -115,11 +104,9 @@ class ValueNames:
         self._shared: frozenset[str] | None = None
 
     def of(self, name: str) -> ValueName | None:
-        """The name of a value; None where the template does not have it.
+        """The name of a telemetry, property, cloud property or command; None where the template does not have it.
 
-        Args:
-            name: Of telemetry, of a property, of a cloud property or of a command; a part of one behind a dot; a
-                property also as ``reported.NAME``, ``cloud.NAME``.
+        A part of one stands behind a dot; a property may also be ``reported.NAME``, ``cloud.NAME``.
         """
         if name not in self._known:
             if len(self._known) >= MAX_REMEMBERED:
@@ -166,11 +153,7 @@ class ValueNames:
 
 
 class Naming:
-    """Display names and units for devices of one or several templates.
-
-    Args:
-        tables: Of the templates, that of most devices first.
-    """
+    """Display names and units for devices of one or several templates, that of most devices first."""
 
     def __init__(self, tables: Sequence[ValueNames] = ()) -> None:
         self._tables = tables

@@ -58,51 +58,30 @@ from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corim:
-    """The reference values of one release on one chip.
-
-    Attributes:
-        corim_id: UUID, or a name.
-        tag_id: UUID, or a name; of the first CoMID.
-        chip: The model that every triple which has one names; None if none does.
-        os_version: The version, in the same way.
-        components: In boot order where they say their layers, else in that of the file.
-        not_before: Unix seconds UTC, None if it does not say; only together with ``not_after``.
-        not_after: Unix seconds UTC, None for no end.
-        passed_over: Names of the fields that were skipped, for people.
-    """
+    """The reference values of one release on one chip."""
 
     corim_id: UUID | str
-    tag_id: UUID | str
-    chip: str | None
-    os_version: str | None
-    components: tuple[ReferenceClaim, ...]
+    tag_id: UUID | str  # of the first CoMID
+    chip: str | None  # the one model that the triples name; None if none does
+    os_version: str | None  # likewise
+    components: tuple[ReferenceClaim, ...]  # in boot order if they have layers, else as in the file
     entities: tuple[Entity, ...] = ()
-    not_before: int | None = None
-    not_after: int | None = None
-    passed_over: tuple[str, ...] = field(default=(), compare=False)
+    not_before: int | None = None  # Unix seconds UTC; only together with ``not_after``
+    not_after: int | None = None  # Unix seconds UTC; None for no end
+    passed_over: tuple[str, ...] = field(default=(), compare=False)  # names of skipped fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedSignedCorim:
-    """A parsed signed CoRIM whose signature is not verified.
+    """A parsed signed CoRIM whose signature is not verified."""
 
-    Attributes:
-        message: The COSE_Sign1.
-        corim: Its payload.
-        signer: Claimed name of the signer.
-        signer_uri: Claimed address of the signer, or None.
-        key_id: Claimed id of the key; empty for none.
-        not_before: Beginning of the signature's validity, Unix seconds UTC, or None.
-        not_after: End of it, or None.
-    """
-
-    message: cose.UnverifiedSign1
-    corim: Corim
-    signer: str
-    signer_uri: str | None = None
-    key_id: bytes = b""
-    not_before: int | None = None
-    not_after: int | None = None
+    message: cose.UnverifiedSign1  # the COSE_Sign1
+    corim: Corim  # its payload
+    signer: str  # claimed name of the signer
+    signer_uri: str | None = None  # claimed address of the signer, or None
+    key_id: bytes = b""  # claimed id of the key; empty for none
+    not_before: int | None = None  # beginning of the signature's validity, Unix seconds UTC, or None
+    not_after: int | None = None  # end of it, or None
 
 
 def is_signed(data: bytes) -> bool:
@@ -111,11 +90,7 @@ def is_signed(data: bytes) -> bool:
 
 
 def encode_corim(corim: Corim) -> bytes:
-    """The unsigned form.
-
-    Raises:
-        WireError: a field is out of its limits.
-    """
+    """The unsigned form; raises WireError for a field out of its limits."""
     comid = {
         1: {0: _id(corim.tag_id)},
         **({2: [_entity_fields(one) for one in corim.entities]} if corim.entities else {}),
@@ -130,12 +105,9 @@ def encode_corim(corim: Corim) -> bytes:
 
 
 def parse_corim(data: bytes, *, base: int = 0, waived: frozenset[str] = frozenset()) -> Corim:
-    """Parse the unsigned form.
+    """Parse the unsigned form, skipping the ``waived`` fields (:func:`check_waived`); nothing may follow it.
 
-    Args:
-        data: The encoded CoRIM, nothing after it.
-        base: Its offset in the input that errors count from.
-        waived: Names of fields to skip that would otherwise be refused (:func:`check_waived`).
+    ``base`` is its offset in the input, from which errors count.
 
     Raises:
         WireError: not CBOR, not a CoRIM, or one with a field that does not fit, which it names.
@@ -164,11 +136,7 @@ def parse_corim(data: bytes, *, base: int = 0, waived: frozenset[str] = frozense
 
 
 def check_waived(names: Collection[str]) -> None:
-    """Check that an operator may have these fields skipped.
-
-    Raises:
-        WireError: not one of these: it could limit the reference values.
-    """
+    """Check that these fields may be skipped; raises WireError for one that could limit the reference values."""
     for name in names:
         if name not in WAIVABLE and PROFILE_FIELD.fullmatch(name) is None:
             expected = f"{', '.join(WAIVABLE)}, or a profile's own field such as 'key -1'"
@@ -176,17 +144,7 @@ def check_waived(names: Collection[str]) -> None:
 
 
 def sign_corim(corim: Corim, key: ec.EllipticCurvePrivateKey, signer: str, *, key_id: bytes = b"") -> bytes:
-    """The signed form.
-
-    Args:
-        corim: What to sign.
-        key: P-256 private key.
-        signer: Name of the signer.
-        key_id: Hint for verifiers; empty for none.
-
-    Raises:
-        WireError: a field is out of its limits.
-    """
+    """The signed form, by a P-256 key; raises WireError for a field out of its limits."""
     headers: dict[int, Any] = {cose.HEADER_ALGORITHM: cose.ES256, 3: MEDIA_TYPE, 8: cbor.encode({0: {0: signer}})}
     if key_id:
         headers[4] = key_id
@@ -196,11 +154,7 @@ def sign_corim(corim: Corim, key: ec.EllipticCurvePrivateKey, signer: str, *, ke
 
 
 def parse_signed_corim(data: bytes, *, waived: frozenset[str] = frozenset()) -> UnverifiedSignedCorim:
-    """Parse the signed form; checks its form, not its signature.
-
-    Args:
-        data: The COSE_Sign1, nothing after it.
-        waived: As :func:`parse_corim` has it.
+    """Parse the signed form without verifying its signature; ``waived`` as in :func:`parse_corim`.
 
     Raises:
         WireError: not a COSE_Sign1 with ES256, or headers or content that do not fit, which it names.
@@ -221,10 +175,7 @@ def parse_signed_corim(data: bytes, *, waived: frozenset[str] = frozenset()) -> 
 def verify_signed_corim(unverified: UnverifiedSignedCorim, key: ec.EllipticCurvePublicKey, *, now: int) -> Corim:
     """The payload of a signed CoRIM, after its signature and the signature's validity were checked.
 
-    Args:
-        unverified: As parsed.
-        key: The signer's P-256 key, from a source that is already trusted.
-        now: Unix seconds UTC.
+    ``key`` is the signer's P-256 key, from a source that is already trusted; ``now`` is in Unix seconds UTC.
 
     Raises:
         SignatureError: ``key`` did not sign it.

@@ -45,26 +45,17 @@ _ROLES: Final = 2  # tag-creator 0, creator 1, maintainer 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceClaim:
-    """One measurement of a reference triple: a known good boot component. None where the file has no such field.
+    """One measurement of a reference triple: a known good boot component. None where the file has no such field."""
 
-    Attributes:
-        component_id: Of the class; None also where several measurements share the class.
-        image_type: An ``mkey`` that is a number.
-        layer: Its place in the boot chain.
-        digest: SHA-256 of the whole image package, 32 bytes.
-        vendor: Who makes it.
-        element: An ``mkey`` that is a UUID or a name.
-    """
-
-    component_id: UUID | None
-    image_type: int | None
-    layer: int | None
+    component_id: UUID | None  # of the class; None also where several measurements share the class
+    image_type: int | None  # an ``mkey`` that is a number
+    layer: int | None  # place in the boot chain, from 0
     name: str | None
     image_id: UUID | None
     security_version: int | None
-    digest: bytes
+    digest: bytes  # SHA-256 of the whole image package, 32 bytes
     vendor: str | None = None
-    element: UUID | str | None = None
+    element: UUID | str | None = None  # an ``mkey`` that is a UUID or a name
 
 
 class Measured(NamedTuple):

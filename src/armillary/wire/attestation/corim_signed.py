@@ -27,27 +27,16 @@ _ISSUER, _EXPIRES, _NOT_BEFORE = 1, 4, 5  # CWT claims (RFC 8392 §3.1)
 
 
 class Envelope(NamedTuple):
-    """The headers, payload and signature of a signed CoRIM; not verified.
+    """The headers, payload and signature of a signed CoRIM; not verified."""
 
-    Attributes:
-        message: The COSE_Sign1, its bytes as received.
-        base: Offset of the payload in the input, bytes.
-        signer: Claimed name of the signer.
-        signer_uri: Claimed address of the signer, or None.
-        key_id: Claimed id of the key; empty for none.
-        not_before: Beginning of the signature's validity, Unix seconds UTC, or None.
-        not_after: End of it, or None.
-        passed_over: Names of the headers that were skipped.
-    """
-
-    message: cose.UnverifiedSign1
-    base: int
-    signer: str
-    signer_uri: str | None
-    key_id: bytes
-    not_before: int | None
+    message: cose.UnverifiedSign1  # its bytes as received
+    base: int  # offset of the payload in the input, bytes
+    signer: str  # claimed name
+    signer_uri: str | None  # claimed address
+    key_id: bytes  # claimed; empty for none
+    not_before: int | None  # of the signature's validity, Unix seconds UTC; as is ``not_after``
     not_after: int | None
-    passed_over: tuple[str, ...]
+    passed_over: tuple[str, ...]  # names of skipped headers
 
 
 def read_envelope(data: bytes) -> Envelope:

@@ -45,23 +45,14 @@ EMPTY_HEAD: Final = bytes(DIGEST_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class BootEvent:
-    """One measured boot component.
+    """One measured boot component."""
 
-    Attributes:
-        component: Name in the chip profile.
-        image_type: Image type number of the package.
-        component_id: Component UUID of the package.
-        image_id: Image UUID of the package.
-        digest: SHA-256 of the whole image package, 32 bytes.
-        security_version: Anti-rollback version of the package, 0 where it has none.
-    """
-
-    component: str
+    component: str  # name in the chip profile
     image_type: int
     component_id: UUID
     image_id: UUID
-    digest: bytes
-    security_version: int
+    digest: bytes  # SHA-256 of the whole image package, 32 bytes
+    security_version: int  # anti-rollback version; 0 where the package has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +63,14 @@ class UnverifiedEventLog:
 
 
 def encode_log(events: Iterable[BootEvent]) -> bytes:
-    """Encode a log.
-
-    Raises:
-        WireError: more than :data:`MAX_EVENTS` events, none, or a field out of its limits.
-    """
+    """Encode a log; raises WireError unless it has 1 to :data:`MAX_EVENTS` events with fields in their limits."""
     data = cbor.encode_ordered([_event_fields(event) for event in events])
     parse_log(data)  # once per boot: what leaves here is what the service accepts
     return data
 
 
 def parse_log(data: bytes) -> UnverifiedEventLog:
-    """Parse a log.
-
-    Raises:
-        WireError: not an event log of the form above.
-    """
+    """Parse a log; raises WireError if it is not of the form above."""
     items = take_array(cbor.decode(data, what="event log", limit=MAX_LOG_BYTES), "event log", limit=MAX_EVENTS)
     if not items:
         raise WireError("event log", expected="at least one event", got="none")

@@ -98,52 +98,32 @@ _P256: Final = 1
 
 
 class Evidence(NamedTuple):
-    """The claims of one proof.
+    """The claims of one proof."""
 
-    Attributes:
-        challenge: The service's challenge, 8 to 64 bytes.
-        device_id: 128 lower-case hex digits.
-        boot_count: Boots since manufacture.
-        log_head: Head of the event log, 32 bytes.
-        certificate_key: DER SubjectPublicKeyInfo of the new P-256 client key that is to be certified.
-        service_name: The service this proof is for.
-        chip: Chip profile, 1 to 32 bytes.
-        root_of_trust: ``software``, ``tpm2`` or ``simulated``: what the device says, never what it is given.
-        enforcement: (mechanism, ``enforced`` or ``missing: why``) from the sandbox's self-test.
-        sandbox: Name of the sandbox.
-        os_version: Version of the device OS.
-        report_digest: SHA-256 of the report that travels with it (:func:`armillary.wire.device.checkin.encode_report`).
-    """
-
-    challenge: bytes
-    device_id: str
-    boot_count: int
-    log_head: bytes
-    certificate_key: bytes
-    service_name: str
-    chip: str
-    root_of_trust: str
-    enforcement: tuple[tuple[str, str], ...]
-    sandbox: str
+    challenge: bytes  # of the service, 8 to 64 bytes
+    device_id: str  # 128 lower-case hex digits
+    boot_count: int  # since manufacture
+    log_head: bytes  # of the event log, 32 bytes
+    certificate_key: bytes  # new P-256 client key to certify, DER SubjectPublicKeyInfo
+    service_name: str  # of the service that this evidence is for
+    chip: str  # chip profile, 1 to 32 bytes
+    root_of_trust: str  # ``software``, ``tpm2`` or ``simulated``: what the device claims, never its trust tier
+    enforcement: tuple[tuple[str, str], ...]  # (mechanism, ``enforced`` or ``missing: why``)
+    sandbox: str  # its name; its self-test gave ``enforcement``
     os_version: str
-    report_digest: bytes
+    report_digest: bytes  # SHA-256 of the report that is sent with it (``encode_report`` of ``checkin.py``)
 
 
 class Endorsement(NamedTuple):
     """What the boot ROM says about one boot, signed with the device identity key.
 
-    Attributes:
-        device_id: 128 lower-case hex digits.
-        alias_key: X || Y of the alias key of this boot, 64 bytes.
-        log_head: Head of the event log, 32 bytes.
-        boot_count: Boots since manufacture. One boot has one endorsement: make it once and keep its bytes, two
-            different ones with the same count are how the service notices a copied device.
+    A boot has one endorsement, which is kept: two different ones with the same boot count reveal a copied device.
     """
 
-    device_id: str
-    alias_key: bytes
-    log_head: bytes
-    boot_count: int
+    device_id: str  # 128 lower-case hex digits
+    alias_key: bytes  # of this boot, X || Y, 64 bytes
+    log_head: bytes  # of the event log, 32 bytes
+    boot_count: int  # since manufacture
 
 
 class UnverifiedEvidence(NamedTuple):
@@ -161,11 +141,7 @@ class UnverifiedEndorsement(NamedTuple):
 
 
 def encode_evidence(evidence: Evidence, alias_key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Sign evidence with the alias key of this boot.
-
-    Raises:
-        WireError: a field is out of its limits; the service would refuse it.
-    """
+    """Sign evidence with the alias key of this boot; raises WireError for a field out of its limits."""
     device_id = _device_id_bytes(evidence.device_id)
     payload = cbor.encode_ordered(
         {
@@ -192,21 +168,13 @@ def encode_evidence(evidence: Evidence, alias_key: ec.EllipticCurvePrivateKey) -
 
 
 def parse_evidence(data: bytes) -> UnverifiedEvidence:
-    """Parse evidence; checks its form, not its signature.
-
-    Raises:
-        WireError: not evidence of this profile.
-    """
+    """Parse evidence without verifying its signature; raises WireError if it is not of this profile."""
     message = _parse_message(data, "evidence")
     return UnverifiedEvidence(message, _known_claims(message.payload) or _evidence_claims(message.payload))
 
 
 def encode_endorsement(endorsement: Endorsement, identity_key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Sign an endorsement with the device identity key.
-
-    Raises:
-        WireError: a field is out of its limits.
-    """
+    """Sign an endorsement with the device identity key; raises WireError for a field out of its limits."""
     device_id = _device_id_bytes(endorsement.device_id)
     payload = cbor.encode_ordered(
         {
@@ -223,11 +191,7 @@ def encode_endorsement(endorsement: Endorsement, identity_key: ec.EllipticCurveP
 
 
 def parse_endorsement(data: bytes) -> UnverifiedEndorsement:
-    """Parse an endorsement; checks its form, not its signature.
-
-    Raises:
-        WireError: not an endorsement of this profile.
-    """
+    """Parse an endorsement without verifying its signature; raises WireError if it is not of this profile."""
     message = _parse_message(data, "endorsement")
     return UnverifiedEndorsement(message, _endorsement_claims(message.payload))
 

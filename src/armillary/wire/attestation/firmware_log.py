@@ -15,15 +15,10 @@ MAX_FIRMWARE_LOG_BYTES: Final = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FirmwareLog:
-    """Measurements of the machine's firmware before the device's OS ran, as the device reports them.
+    """Measurements of the machine's firmware before the device's OS ran, as the device reports them."""
 
-    Attributes:
-        pcr_values: Values of :data:`FIRMWARE_PCRS` one after the other, 32 bytes each; the quote covers them too.
-        log: TCG crypto-agile event log (``wire/attestation/tcg_event_log.py``).
-    """
-
-    pcr_values: bytes
-    log: bytes = field(repr=False)
+    pcr_values: bytes  # of FIRMWARE_PCRS one after the other, 32 bytes each; the quote covers them too
+    log: bytes = field(repr=False)  # TCG crypto-agile event log (``tcg_event_log.py``)
 
 
 def firmware_fields(firmware: FirmwareLog) -> list[Any]:
@@ -32,11 +27,7 @@ def firmware_fields(firmware: FirmwareLog) -> list[Any]:
 
 
 def firmware_from_fields(value: Any) -> FirmwareLog:
-    """The log in a decoded array.
-
-    Raises:
-        WireError: not two byte strings within their limits.
-    """
+    """The log in a decoded array; raises WireError unless that is two byte strings within their limits."""
     fields = take_array(value, "check-in firmware log", limit=2, size=2)
     return FirmwareLog(
         take_bytes(fields[0], "check-in PCR values", size=PCR_VALUE_BYTES * len(FIRMWARE_PCRS)),

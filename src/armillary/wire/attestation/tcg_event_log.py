@@ -55,32 +55,20 @@ class MeasuredEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedEvent:
-    """One entry of a log.
+    """One entry of a log."""
 
-    Attributes:
-        pcr: The PCR it names, 0 to 23; anything for EV_NO_ACTION.
-        event_type: Its type; not covered by the quote.
-        digest: SHA-256 bank digest, 32 bytes.
-        data: Its data; not covered by the quote.
-    """
-
-    pcr: int
-    event_type: int
-    digest: bytes
-    data: bytes = field(repr=False)
+    pcr: int  # 0 to 23; any number for EV_NO_ACTION
+    event_type: int  # not covered by the quote
+    digest: bytes  # of the SHA-256 bank, 32 bytes
+    data: bytes = field(repr=False)  # not covered by the quote
 
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedTcgLog:
-    """A parsed log that is not compared with a quote.
+    """A parsed log that is not compared with a quote."""
 
-    Attributes:
-        events: Entries after the Spec ID event, in order.
-        startup_locality: 0, 3 or 4: what PCR 0 started from.
-    """
-
-    events: tuple[UnverifiedEvent, ...]
-    startup_locality: int
+    events: tuple[UnverifiedEvent, ...]  # after the Spec ID event, in order
+    startup_locality: int  # 0, 3 or 4: what PCR 0 started from
 
 
 class _Reader:
@@ -105,7 +93,7 @@ class _Reader:
 
 
 def parse_log(data: bytes) -> UnverifiedTcgLog:
-    """Parse a crypto-agile log with a SHA-256 bank. Time and memory are bounded by the size of ``data``.
+    """Parse a crypto-agile log with a SHA-256 bank, in time and memory bounded by its size.
 
     Raises:
         WireError: larger than :data:`MAX_LOG_BYTES`, truncated, without SHA-256, or not of this form.
@@ -141,14 +129,9 @@ def replay(log: UnverifiedTcgLog) -> dict[int, bytes]:
 
 
 def verify_log(log: UnverifiedTcgLog, pcr_values: Mapping[int, bytes]) -> tuple[MeasuredEvent, ...]:
-    """The digests that were measured into the PCRs whose values are known from a verified quote.
+    """The digests that were measured into PCRs whose values (number -> 32 bytes) a verified quote covers.
 
-    Args:
-        log: As parsed.
-        pcr_values: PCR number to value, 32 bytes; covered by a verified quote.
-
-    Raises:
-        WireError: the log does not replay to one of the values, so nothing in it is proven.
+    Raises WireError where the log does not replay to one of the values: then nothing in it is proven.
     """
     replayed = replay(log)
     for pcr, value in sorted(pcr_values.items()):

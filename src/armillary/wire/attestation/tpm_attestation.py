@@ -59,52 +59,33 @@ _ECDSA: Final = ec.ECDSA(hashes.SHA256())
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The content of a verified quote.
+    """The content of a verified quote."""
 
-    Attributes:
-        extra_data: The caller's nonce.
-        pcrs: Numbers of the quoted PCRs of the SHA-256 bank, ascending.
-        pcr_digest: SHA-256 over their values, in that order, 32 bytes.
-        reset_count: Resets of the TPM, masked unless its key is in the endorsement or platform hierarchy: equal masked
-            numbers are equal counts, and nothing else follows from them.
-        restart_count: Resumes since the last reset, masked in the same way.
-    """
-
-    extra_data: bytes
-    pcrs: tuple[int, ...]
-    pcr_digest: bytes
+    extra_data: bytes  # the caller's nonce
+    pcrs: tuple[int, ...]  # numbers of the quoted PCRs of the SHA-256 bank, ascending
+    pcr_digest: bytes  # SHA-256 over their values in that order, 32 bytes
+    # Resets of the TPM, and resumes since the last one. Unless the key is in the endorsement or platform hierarchy,
+    # both are masked: equal numbers are then equal counts, and nothing else follows from them.
     reset_count: int
     restart_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """The content of a verified certification: an object of this name is loaded in the TPM that signed.
+    """The content of a verified certification: an object of this name is loaded in the TPM that signed."""
 
-    Attributes:
-        extra_data: The caller's nonce.
-        name: Name of the certified object, 34 bytes.
-    """
-
-    extra_data: bytes
-    name: bytes
+    extra_data: bytes  # the caller's nonce
+    name: bytes  # of the certified object, 34 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedAttestation:
-    """A parsed attestation whose signature is not verified.
+    """A parsed attestation whose signature is not verified."""
 
-    Attributes:
-        attest: The signed TPMS_ATTEST.
-        r: The signature's r, big endian.
-        s: The signature's s.
-        body: What it claims.
-    """
-
-    attest: bytes
+    attest: bytes  # the signed TPMS_ATTEST
     r: int = field(repr=False)
     s: int = field(repr=False)
-    body: Quote | Certification
+    body: Quote | Certification  # what it claims
 
 
 def encode_attestation(attest: bytes, signature: bytes) -> bytes:
@@ -113,7 +94,7 @@ def encode_attestation(attest: bytes, signature: bytes) -> bytes:
 
 
 def parse_attestation(data: bytes, *, what: str = "TPM quote") -> UnverifiedAttestation:
-    """Parse an attestation; checks its form, not its signature.
+    """Parse an attestation without verifying its signature.
 
     Raises:
         WireError: not a TPM2B_ATTEST of a quote or certification with an ECDSA-SHA256 signature after it.

@@ -63,38 +63,23 @@ PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 @dataclass(frozen=True, slots=True)
 class TpmPublic:
-    """A parsed public area. Its key may be used, its attributes mean nothing until a TPM vouches for the name.
+    """A parsed public area. Its key may be used, its attributes mean nothing until a TPM vouches for the name."""
 
-    Attributes:
-        area: The TPMT_PUBLIC as received.
-        name: Algorithm and SHA-256 of ``area``, 34 bytes.
-        attributes: TPMA_OBJECT.
-        key: The public key.
-    """
-
-    area: bytes = field(repr=False)
-    name: bytes
-    attributes: int
+    area: bytes = field(repr=False)  # TPMT_PUBLIC as received
+    name: bytes  # algorithm and SHA-256 of ``area``, 34 bytes
+    attributes: int  # TPMA_OBJECT
     key: PublicKey = field(compare=False, repr=False)
 
     @property
     def point(self) -> bytes:
-        """X || Y of a P-256 key, 64 bytes.
-
-        Raises:
-            WireError: an RSA key.
-        """
+        """X || Y of a P-256 key, 64 bytes; raises WireError for an RSA key."""
         if not isinstance(self.key, ec.EllipticCurvePublicKey):
             raise WireError("TPM public area", expected="a P-256 key", got="an RSA key")
         return cose.point_of(self.key)
 
 
 def parse_public(data: bytes, purpose: str) -> TpmPublic:
-    """Parse a TPM2B_PUBLIC and check that its attributes are those of the purpose.
-
-    Args:
-        data: The structure with its size.
-        purpose: :data:`ATTESTATION`, :data:`IDENTITY` or :data:`ENDORSEMENT`.
+    """Parse a TPM2B_PUBLIC and check its attributes for :data:`ATTESTATION`, :data:`IDENTITY` or :data:`ENDORSEMENT`.
 
     Raises:
         WireError: malformed, another kind of key, a key that may leave its TPM, or one that may do other things.
@@ -122,11 +107,9 @@ def name_of(area: bytes) -> bytes:
 
 
 def encode_signing_key(point: bytes, *, restricted: bool) -> bytes:
-    """The TPM2B_PUBLIC of a P-256 ECDSA key as :mod:`armillary.engines.root_of_trust.tpm2` asks a TPM for it.
+    """The TPM2B_PUBLIC of a P-256 key, for attestation if ``restricted``, else for identity.
 
-    Args:
-        point: X || Y, 64 bytes; two 32-byte zeros make the template of a key that is to be created.
-        restricted: An attestation key; otherwise an identity key.
+    ``point`` is X || Y, 64 bytes; zeros make the template by which a TPM creates such a key.
     """
     attributes = _KEPT_IN | USER_WITH_AUTH | NO_DA | SIGN | (RESTRICTED if restricted else 0)
     area = b"".join(

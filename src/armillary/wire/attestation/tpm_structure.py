@@ -10,15 +10,9 @@ from armillary.errors import WireError
 
 
 class Reader:
-    """Takes fields from the front of ``data``; every fault names the structure and the byte.
+    """Reads the fields of ``data``, a structure called ``what`` in errors, in order. Each error names the byte.
 
-    Args:
-        data: The whole structure.
-        what: Its name for errors.
-        limit: Most bytes it may have.
-
-    Raises:
-        WireError: larger than ``limit``.
+    Raises WireError if ``data`` is larger than ``limit`` bytes.
     """
 
     __slots__ = ("_at", "_data", "_what")
@@ -45,7 +39,7 @@ class Reader:
         return int.from_bytes(self._data[start:end], "big")
 
     def sized(self, limit: int) -> bytes:
-        """The next TPM2B's contents, at most ``limit`` bytes."""
+        """The content of the next TPM2B, at most ``limit`` bytes."""
         start = self._at + 2
         size = int.from_bytes(self._data[start - 2 : start], "big")
         end = start + size

@@ -66,25 +66,15 @@ class UnverifiedDeviceCertificate:
     """A certificate of the device identity or device client profile; its issuer's signature is not checked here.
 
     TLS has checked it where the certificate comes from a handshake; :func:`verify_issued_by` does it elsewhere.
-
-    Attributes:
-        device_id: 128 lower-case hex digits.
-        purpose: ``client`` or ``update``; None for an identity certificate.
-        trust_tier: Set by the service; None for an identity certificate.
-        spki: DER SubjectPublicKeyInfo, 91 bytes.
-        serial: Serial number.
-        not_before: Unix seconds UTC.
-        not_after: Unix seconds UTC.
-        certificate: The parsed certificate.
     """
 
-    device_id: str
-    purpose: str | None
-    trust_tier: str | None
-    spki: bytes
+    device_id: str  # 128 lower-case hex digits
+    purpose: str | None  # ``client`` or ``update``; None for an identity certificate
+    trust_tier: str | None  # set by the service; None for an identity certificate
+    spki: bytes  # DER SubjectPublicKeyInfo, 91 bytes
     serial: int
-    not_before: int
-    not_after: int
+    not_before: int  # Unix seconds UTC
+    not_after: int  # Unix seconds UTC
     certificate: x509.Certificate
 
 
@@ -187,11 +177,7 @@ def build_identity_certificate(
     not_before: int,
     not_after: int,
 ) -> x509.Certificate:
-    """A device identity certificate. The key is the device id.
-
-    Raises:
-        WireError: not a device id, or not a point of the curve.
-    """
+    """A device identity certificate, whose key is the device id; raises WireError if that is no point of the curve."""
     key = cose.public_key(part.device_point(device_id))
     extensions = part.device_extensions(device_id)
     return part.build(issuer_key, issuer, key, part.name(device_id[:32]), serial, (not_before, not_after), extensions)
@@ -209,10 +195,9 @@ def build_device_certificate(
     not_before: int,
     not_after: int,
 ) -> x509.Certificate:
-    """A device client certificate, built the slow way; :class:`DeviceCertificateTemplate` gives the same faster.
+    """A device client certificate; :class:`DeviceCertificateTemplate` makes the same faster.
 
-    Raises:
-        WireError: a device id, key, purpose or tier that is none.
+    Raises WireError for a device id, key, purpose or tier that is none.
     """
     part.device_point(device_id)
     if purpose not in PURPOSES or tier not in TRUST_TIERS:
@@ -267,11 +252,8 @@ class DeviceCertificateTemplate:
     """Issues device client certificates by cutting and joining DER, about four times as fast as building them.
 
     One certificate per purpose and tier is built by :func:`build_device_certificate` and cut at the fields that
-    differ; what is joined again is therefore what the builder makes, byte for byte but for the signature.
-
-    Args:
-        issuer_certificate: The issuing (or catalog) authority.
-        issuer_key: Its private key, P-256 or P-384.
+    differ; what is joined again is therefore what the builder makes, byte for byte but for the signature. The issuer is
+    the issuing (or catalog) authority, P-256 or P-384.
     """
 
     __slots__ = ("_algorithm", "_issuer", "_key", "_pieces", "_signature_hash")
@@ -289,20 +271,14 @@ class DeviceCertificateTemplate:
     def issue(
         self, spki: bytes, device_id: str, purpose: str, tier: str, serial: int, not_before: int, not_after: int
     ) -> bytes:
-        """A signed certificate, DER.
+        """A signed certificate, DER; times in Unix seconds UTC.
 
-        Args:
-            spki: DER SubjectPublicKeyInfo of the device's new P-256 key; the caller has checked its point.
-            device_id: 128 lower-case hex digits.
-            purpose: ``client`` or ``update``.
-            tier: Trust tier from the enrolment record.
-            serial: Positive, fresh and unpredictable, at most 159 bits.
-            not_before: Unix seconds UTC.
-            not_after: Unix seconds UTC.
+        The caller has checked that ``spki`` is of a point of P-256, takes ``tier`` from the enrolment record, and makes
+        ``serial`` fresh and unpredictable.
 
         Raises:
             WireError: a device id, key, purpose or tier that is none.
-            ValueError: a serial number out of its limits.
+            ValueError: a serial number that is not positive or has more than 159 bits.
         """
         part.device_point(device_id)
         cose.point_from_spki(spki)
@@ -365,11 +341,7 @@ class DeviceCertificateTemplate:
 
 
 def parse_device_certificate(der: bytes) -> UnverifiedDeviceCertificate:
-    """Parse a device client certificate and check every field of its profile.
-
-    Raises:
-        WireError: not DER of this profile.
-    """
+    """Parse a device client certificate, DER; raises WireError for any field that is not of its profile."""
     parsed = _parse_device(der, identity=False)
     if parsed.purpose is None:
         raise WireError(_FORMAT, expected="purpose and trust tier extensions", got="none", remedy=_REMEDY)
@@ -377,11 +349,7 @@ def parse_device_certificate(der: bytes) -> UnverifiedDeviceCertificate:
 
 
 def parse_identity_certificate(der: bytes) -> UnverifiedDeviceCertificate:
-    """Parse a device identity certificate: as above without purpose and tier, and its key is its device id.
-
-    Raises:
-        WireError: not DER of this profile.
-    """
+    """Parse a device identity certificate: as above, without purpose and tier, and its key has to be its device id."""
     return _parse_device(der, identity=True)
 
 

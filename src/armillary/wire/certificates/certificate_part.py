@@ -117,11 +117,7 @@ def devices_only() -> list[Extension]:
 
 
 def name(common_name: str) -> x509.Name:
-    """``O=Armillary, CN=...``.
-
-    Raises:
-        WireError: a common name that is empty or too long.
-    """
+    """``O=Armillary, CN=...``; raises WireError for a common name that is empty or too long."""
     if not 0 < len(common_name) <= MAX_COMMON_NAME:
         raise WireError("certificate", expected=f"a CN of 1 to {MAX_COMMON_NAME} characters", got=f"{len(common_name)}")
     return x509.Name(
@@ -160,11 +156,7 @@ def device_extensions(device_id: str, purpose: str | None = None) -> list[Extens
 
 
 def device_point(device_id: str) -> bytes:
-    """The 64 bytes of a device id.
-
-    Raises:
-        WireError: not 128 lower-case hex digits.
-    """
+    """The 64 bytes of a device id; raises WireError unless it is 128 lower-case hex digits."""
     if len(device_id) != DEVICE_ID_DIGITS or not _HEX.issuperset(device_id):
         raise WireError(_FORMAT, expected="a device id of 128 lower-case hex digits", got=f"{device_id!r:.24}...")
     return bytes.fromhex(device_id)
@@ -173,8 +165,7 @@ def device_point(device_id: str) -> bytes:
 def device_extension_values(certificate: x509.Certificate) -> dict[x509.ObjectIdentifier, str]:
     """The device id, purpose and trust tier, after every extension was found to be the profile's.
 
-    Raises:
-        WireError: an extension is missing, unknown, twice there or other than the profile says.
+    Raises WireError for an extension that is missing, unknown, there twice or other than the profile says.
     """
     try:
         found = {extension.oid: (extension.value, extension.critical) for extension in certificate.extensions}
@@ -197,11 +188,7 @@ def device_extension_values(certificate: x509.Certificate) -> dict[x509.ObjectId
 
 
 def check_subject(certificate: x509.Certificate, device_id: str) -> None:
-    """Check that the subject is the one the device id gives.
-
-    Raises:
-        WireError: another subject.
-    """
+    """Check that the subject is the one that belongs to the device id; raises WireError for another."""
     if certificate.subject != name(device_id[:32]):
         raise WireError(
             _FORMAT, expected=f"subject CN={device_id[:32]}", got=certificate.subject.rfc4514_string()[:200]

@@ -24,17 +24,11 @@ _FORMAT: Final = "revocation list"
 
 
 class Revoked(NamedTuple):
-    """One entry.
-
-    Attributes:
-        serial: The certificate's serial number.
-        revoked_at: Unix seconds UTC.
-        reason: Why; ``removeFromCRL`` has no place in a complete list.
-    """
+    """One entry."""
 
     serial: int
-    revoked_at: int
-    reason: x509.ReasonFlags = ON_HOLD
+    revoked_at: int  # Unix seconds UTC
+    reason: x509.ReasonFlags = ON_HOLD  # ``removeFromCRL`` has no place in a complete list
 
 
 def build_revocation_list(
@@ -46,15 +40,9 @@ def build_revocation_list(
     next_update: int,
     revoked: Sequence[Revoked],
 ) -> bytes:
-    """A signed list, DER, entries by serial number.
+    """A list that the authority signs, DER, entries by serial number, each once; times in Unix seconds UTC.
 
-    Args:
-        issuer: The authority whose certificates are listed; it signs.
-        issuer_key: Its key.
-        number: Rises from list to list.
-        this_update: When this is known, Unix seconds UTC.
-        next_update: When the next list is issued at the latest, Unix seconds UTC.
-        revoked: What is revoked, each serial once.
+    ``number`` rises from list to list; the next list is issued at ``next_update`` at the latest.
 
     Raises:
         ValueError: a number out of its limits, or a next update that is not after this one.
@@ -81,11 +69,7 @@ def build_revocation_list(
 
 
 def revoked_in(der: bytes) -> frozenset[Revoked]:
-    """The entries of a list that :func:`build_revocation_list` has made.
-
-    Raises:
-        WireError: not DER of this profile.
-    """
+    """The entries of a list that :func:`build_revocation_list` made; raises WireError for DER of another form."""
     try:
         return frozenset(
             Revoked(

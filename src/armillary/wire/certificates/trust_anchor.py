@@ -74,11 +74,7 @@ def encode_anchors(anchors: Sequence[Anchor]) -> bytes:
 
 
 def parse_anchors(data: bytes) -> tuple[Anchor, ...]:
-    """Read a message of trust anchors; verifies no signature.
-
-    Raises:
-        WireError: not of this format.
-    """
+    """Read a message of trust anchors, verifying no signature; raises WireError if it is not of this format."""
     version, anchors = take_array(cbor.decode(data, what=_FORMAT, limit=MAX_MESSAGE_BYTES), _FORMAT, limit=2, size=2)
     _check_version(version)
     return _anchors(anchors)
@@ -90,11 +86,7 @@ def encode_identity(certificate: bytes, anchors: Sequence[Anchor]) -> bytes:
 
 
 def parse_identity(data: bytes) -> UnverifiedIdentity:
-    """Read a message with an identity certificate; verifies no signature.
-
-    Raises:
-        WireError: not of this format.
-    """
+    """Read a message with an identity certificate, verifying no signature; raises WireError for another format."""
     value = cbor.decode(data, what=_FORMAT, limit=MAX_MESSAGE_BYTES)
     version, certificate, anchors = take_array(value, _FORMAT, limit=3, size=3)
     _check_version(version)
@@ -104,10 +96,7 @@ def parse_identity(data: bytes) -> UnverifiedIdentity:
 def accepted(trusted: Sequence[x509.Certificate], anchors: Iterable[Anchor], *, now: int) -> list[x509.Certificate]:
     """``trusted``, and every anchor with a voucher by one of them or by an anchor accepted before it.
 
-    Args:
-        trusted: Self-signed authorities.
-        anchors: Oldest first.
-        now: Unix seconds UTC; vouchers have to be valid then.
+    The anchors are given oldest first; their vouchers have to be valid at ``now``, Unix seconds UTC.
 
     Raises:
         WireError: an anchor cannot be read.
@@ -126,11 +115,6 @@ def accepted(trusted: Sequence[x509.Certificate], anchors: Iterable[Anchor], *, 
 
 def verify_identity(current: x509.Certificate, identity: UnverifiedIdentity, *, now: int) -> x509.Certificate:
     """The new identity certificate, after checking that the issuer of the present one vouches for its issuer.
-
-    Args:
-        current: The present identity certificate.
-        identity: The received message.
-        now: Unix seconds UTC.
 
     Raises:
         SignatureError: its issuer is not accepted by that of the present certificate.
@@ -154,11 +138,7 @@ def verify_identity(current: x509.Certificate, identity: UnverifiedIdentity, *, 
 
 
 def load(der: bytes) -> x509.Certificate:
-    """A certificate.
-
-    Raises:
-        WireError: it cannot be read.
-    """
+    """A certificate from DER; raises WireError if it cannot be read."""
     try:
         return x509.load_der_x509_certificate(der)
     except (ValueError, TypeError, x509.InvalidVersion) as error:

@@ -109,35 +109,22 @@ class UpdateOutcome:
 
 @dataclass(slots=True)  # frozen would cost 1.3 us a check-in
 class CheckinRequest:
-    """What a device sends. Nobody changes one.
+    """What a device sends. Nobody changes one."""
 
-    Attributes:
-        evidence: COSE_Sign1 by the alias key.
-        endorsement: COSE_Sign1 by the device identity key.
-        event_log: Encoded boot event log.
-        installed: Application images on the device.
-        outcomes: How offers ended since the last check-in that succeeded.
-        error_reports: Oldest first, at most :data:`MAX_ERROR_REPORTS`.
-        protocol_version: Of the sender: :data:`FIRMWARE_VERSION` with ``firmware``, else :data:`SHOWING_VERSION` with
-            ``lineage``, else :data:`QUOTED_VERSION` with a quote, else :data:`PROTOCOL_VERSION`.
-        tpm_quote: Quote of the device's TPM over its boot PCR, made for ``evidence``
-            (``wire/attestation/tpm_attestation.py``).
-        lineage: The challenge of the last reply the device kept, empty if it keeps them and has none; None in a
-            request that answers that challenge, and from devices that keep none. Signed: :func:`signed_digest`.
-        firmware: What the machine's firmware measured; only with a quote, which then covers its PCR values too.
-        report_digest: SHA-256 of the encoded report; filled in by :func:`parse_request`.
-    """
-
-    evidence: bytes
-    endorsement: bytes
-    event_log: bytes
+    evidence: bytes  # COSE_Sign1 by the alias key
+    endorsement: bytes  # COSE_Sign1 by the device identity key
+    event_log: bytes  # encoded boot event log
     installed: tuple[InstalledImage, ...] = ()
-    outcomes: tuple[UpdateOutcome, ...] = ()
-    error_reports: tuple[ErrorReport, ...] = ()
+    outcomes: tuple[UpdateOutcome, ...] = ()  # of offers, since the last check-in that succeeded
+    error_reports: tuple[ErrorReport, ...] = ()  # oldest first, at most MAX_ERROR_REPORTS
+    # FIRMWARE_VERSION with ``firmware``, else SHOWING_VERSION with ``lineage``, else QUOTED_VERSION with ``tpm_quote``.
     protocol_version: int = PROTOCOL_VERSION
-    tpm_quote: bytes | None = None
+    tpm_quote: bytes | None = None  # over the boot PCR, made for ``evidence``
+    # The challenge of the last reply that the device kept, empty if it keeps replies and has none; None in a request
+    # that answers that challenge, and from devices that keep none. Signed: :func:`signed_digest`.
     lineage: bytes | None = None
-    firmware: FirmwareLog | None = None
+    firmware: FirmwareLog | None = None  # only with a quote, which then covers its PCR values too
+    # SHA-256 of the encoded report; set by :func:`parse_request`.
     report_digest: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -180,32 +167,18 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckinReply:
-    """What the service answers.
+    """What the service answers."""
 
-    Attributes:
-        verdict: ``attested`` or ``update-only``.
-        steps: Every appraisal step and its result.
-        certificate_chain: DER certificates, leaf first.
-        purpose: ``client`` or ``update``: what the leaf is good for.
-        catalog_id: Catalog the device belongs to.
-        offer: Wanted images, or None to leave everything as it is.
-        next_check_in_s: Seconds until the next check-in, jitter included.
-        challenge: Challenge for the next check-in.
-        server_time: Unix seconds UTC; the device's clock follows it.
-        hub_host: Where to connect with the client certificate.
-        hub_port: TCP port of the hub.
-    """
-
-    verdict: str
+    verdict: str  # ``attested`` or ``update-only``
     steps: tuple[AppraisalStep, ...]
-    certificate_chain: tuple[bytes, ...]
-    purpose: str
+    certificate_chain: tuple[bytes, ...]  # DER, leaf first
+    purpose: str  # of the leaf: ``client`` or ``update``
     catalog_id: UUID
-    offer: Offer | None
-    next_check_in_s: int
-    challenge: bytes
-    server_time: int
-    hub_host: str
+    offer: Offer | None  # None to leave everything as it is
+    next_check_in_s: int  # jitter included
+    challenge: bytes  # for the next check-in
+    server_time: int  # Unix seconds UTC; the device's clock follows it
+    hub_host: str  # of the hub, which takes the client certificate
     hub_port: int
 
 
@@ -249,11 +222,7 @@ def signed_digest(report_digest: bytes, lineage: bytes | None) -> bytes:
 
 
 def encode_request(request: CheckinRequest) -> bytes:
-    """Encode a request.
-
-    Raises:
-        WireError: larger than :data:`MAX_REQUEST_BYTES`, or a field out of its limits.
-    """
+    """Encode a request; raises WireError above :data:`MAX_REQUEST_BYTES` or for a field out of its limits."""
     version, rest = request.protocol_version, []
     if request.firmware is not None:
         version, rest = FIRMWARE_VERSION, [request.tpm_quote, request.lineage, firmware_fields(request.firmware)]
@@ -268,10 +237,9 @@ def encode_request(request: CheckinRequest) -> bytes:
 
 
 def parse_request(data: bytes) -> CheckinRequest:
-    """Parse a request; its evidence, endorsement and log stay bytes for the appraisal.
+    """Parse a request of protocol version 1 to 4, else raise WireError.
 
-    Raises:
-        WireError: not a check-in request of protocol version 1 to 4.
+    Its evidence, endorsement and log stay bytes for the appraisal.
     """
     usual = len(data) <= MAX_REQUEST_BYTES and data.startswith(_USUAL_REQUEST_HEAD)
     if usual and (strings := cbor.cut_strings(data, len(_USUAL_REQUEST_HEAD), 4)) is not None:
@@ -307,11 +275,7 @@ def _request(evidence: bytes, endorsement: bytes, event_log: bytes, report: byte
 
 
 def encode_reply(reply: CheckinReply) -> bytes:
-    """Encode a reply. The service builds it from checked values; its size is checked here.
-
-    Raises:
-        WireError: larger than :data:`MAX_REPLY_BYTES`.
-    """
+    """Encode a reply of values that the service has checked; raises WireError above :data:`MAX_REPLY_BYTES`."""
     offer = reply.offer
     data = cbor.encode_ordered(
         [
@@ -335,11 +299,7 @@ def encode_reply(reply: CheckinReply) -> bytes:
 
 
 def parse_reply(data: bytes) -> CheckinReply:
-    """Parse a reply.
-
-    Raises:
-        WireError: not a check-in reply of protocol version 1.
-    """
+    """Parse a reply of protocol version 1, else raise WireError."""
     what = "check-in reply"
     fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=12, size=12)
     if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
@@ -366,11 +326,7 @@ def encode_challenge(message: Challenge) -> bytes:
 
 
 def parse_challenge(data: bytes) -> Challenge:
-    """Parse a challenge message.
-
-    Raises:
-        WireError: not a challenge message of protocol version 1.
-    """
+    """Parse a challenge message of protocol version 1, else raise WireError."""
     what = "challenge message"
     fields = take_array(cbor.decode(data, what=what, limit=MAX_CHALLENGE_MESSAGE_BYTES), what, limit=3, size=3)
     if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
@@ -390,11 +346,7 @@ def encode_problem(problem: Problem) -> bytes:
 
 
 def parse_problem(data: bytes) -> Problem:
-    """Parse a problem.
-
-    Raises:
-        WireError: not a problem message.
-    """
+    """Parse a problem message, else raise WireError."""
     fields = cbor.decode(data, what="problem", limit=MAX_PROBLEM_BYTES)
     names = {"code", "message", "remedy"}
     if type(fields) is not dict or not names <= fields.keys() <= names | {"retry_after_s"}:

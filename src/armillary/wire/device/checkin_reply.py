@@ -66,7 +66,7 @@ class ReplyEncoder:
         self._offers = _Remembered(lambda offer: cbor.encode_ordered(offer_fields(offer)))
         self._hubs = _Remembered(lambda hub: b"".join(cbor.encode_ordered(item) for item in hub))
 
-    def encode(  # noqa: D417 - the other fields are those of CheckinReply
+    def encode(
         self,
         *,
         verdict: str,
@@ -81,12 +81,9 @@ class ReplyEncoder:
         server_time: int,
         hub: tuple[str, int],
     ) -> bytes:
-        """A reply; see :class:`armillary.wire.device.checkin.CheckinReply` for the fields.
+        """A reply with the fields of :class:`armillary.wire.device.checkin.CheckinReply`.
 
-        Args:
-            leaf: The new certificate, DER.
-            authorities: Its issuers, DER, in the order of the chain.
-            hub: Host and port of the hub.
+        Its certificate chain is ``leaf`` and ``authorities``, DER; ``hub`` is host and port.
 
         Raises:
             WireError: larger than MAX_REPLY_BYTES.

@@ -53,33 +53,19 @@ MAX_DESCRIPTION_BYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorReport:
-    """One event, or ``count`` equal ones between ``start`` and ``end``.
+    """One event, or ``count`` equal ones between ``start`` and ``end``."""
 
-    Attributes:
-        sequence: Number of the report since manufacture.
-        boot_count: Boot in which it happened.
-        event_category: ``Planned`` or ``Unplanned``.
-        event_class: ``OS`` or ``App``.
-        event_type: E.g. ``AppCrash``; see :data:`EVENT_TYPES`.
-        description: At most 1 KiB; Azure Sphere's literal form where there is one.
-        component_id: The component it happened in, where there is one.
-        image_id: The image it happened in, where there is one.
-        count: How often, at least 1.
-        start: First time, Unix seconds UTC.
-        end: Last time, Unix seconds UTC.
-    """
-
-    sequence: int
-    boot_count: int
-    event_category: str
-    event_class: str
-    event_type: str
-    description: str
-    component_id: UUID | None
+    sequence: int  # number since manufacture
+    boot_count: int  # boot in which it happened
+    event_category: str  # ``Planned`` or ``Unplanned``
+    event_class: str  # ``OS`` or ``App``
+    event_type: str  # such as ``AppCrash``; EVENT_TYPES has those in use
+    description: str  # at most 1 KiB; in Azure Sphere's literal form where it has one
+    component_id: UUID | None  # where it happened; None for no component
     image_id: UUID | None
-    count: int
-    start: int
-    end: int
+    count: int  # at least 1
+    start: int  # first time, Unix seconds UTC
+    end: int  # last time
 
 
 def describe_exit(component_id: UUID, image_id: UUID, *, exit_status: int, signal: int, signal_code: int) -> str:
@@ -108,11 +94,7 @@ def report_fields(report: ErrorReport) -> list[Any]:
 
 
 def report_from_fields(value: Any) -> ErrorReport:
-    """A report from its decoded CBOR array.
-
-    Raises:
-        WireError: not a report of the form above.
-    """
+    """A report from its decoded CBOR array; raises WireError if it is not of the form above."""
     fields = take_array(value, "error report", limit=11, size=11)
     report = ErrorReport(
         sequence=take_uint(fields[0], "error report sequence", limit=2**53),

@@ -44,34 +44,20 @@ KINDS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One deduplicated observation.
-
-    Attributes:
-        finding_id: Identity of the finding.
-        fingerprint: Equal observations share it while the finding is not closed.
-        kind: A key of :data:`KINDS`.
-        severity: One of :data:`SEVERITIES`.
-        title: One sentence for the list.
-        cause: What was observed, for people.
-        device_ids: Devices concerned, at most 100 of them; ``device_count`` counts all.
-        proposed_action: What a person should do next.
-        status: One of :data:`STATUSES`.
-        count: How often it was observed.
-        first_seen: Unix seconds UTC, as is ``last_seen``.
-    """
+    """One deduplicated observation."""
 
     finding_id: UUID
-    fingerprint: str
-    kind: str
-    severity: str
-    title: str
-    cause: str
-    device_ids: tuple[str, ...]
+    fingerprint: str  # shared by equal observations while the finding is not closed
+    kind: str  # a key of KINDS
+    severity: str  # one of SEVERITIES
+    title: str  # one sentence for the list
+    cause: str  # what was observed, for people
+    device_ids: tuple[str, ...]  # at most 100 of the devices; ``device_count`` counts all
     device_count: int
-    proposed_action: str
-    status: str
-    count: int
-    first_seen: int
+    proposed_action: str  # what a person should do next
+    status: str  # one of STATUSES
+    count: int  # of observations
+    first_seen: int  # Unix seconds UTC, as is ``last_seen``
     last_seen: int
     catalog_id: UUID | None = None
     group_id: UUID | None = None
@@ -100,8 +86,7 @@ def to_json(finding: Finding) -> dict[str, Any]:
 def from_json(document: Mapping[str, Any]) -> Finding:
     """The finding in a JSON object made by :func:`to_json`.
 
-    Raises:
-        WireError: a field is missing, unknown, of another type or of a value that is not allowed.
+    Raises WireError for a field that is missing, unknown, of another type or of a value that is not allowed.
     """
     fields = {field.name: field for field in dataclasses.fields(Finding)}
     unknown = sorted(set(document) - set(fields))

@@ -177,11 +177,7 @@ _KIND_OF: Final = {message: kind for kind, (message, _) in _KINDS.items()}
 
 
 def encode(message: Message) -> bytes:
-    """A message with its length before it.
-
-    Raises:
-        WireError: a field is out of its limits.
-    """
+    """A message with its length before it; raises WireError for a field out of its limits."""
     kind = _KIND_OF[type(message)]
     values: tuple[Any, ...] = message
     fields = [
@@ -194,11 +190,7 @@ def encode(message: Message) -> bytes:
 
 
 def parse(payload: bytes) -> Message:
-    """A message from what follows its length.
-
-    Raises:
-        WireError: not exactly one message of the table.
-    """
+    """A message from what follows its length; raises WireError unless it is exactly one message of the table."""
     value = take_array(cbor.decode(payload, what=_WHAT, limit=MAX_MESSAGE_BYTES), _WHAT, limit=8)
     known = _KINDS.get(value[0]) if value and type(value[0]) is int else None
     if known is None:
@@ -220,8 +212,7 @@ class Stream:
     def feed(self, data: bytes) -> list[Message]:
         """The messages that these bytes complete, in order.
 
-        Raises:
-            WireError: a length or a message is not of the table; the stream must be closed.
+        Raises WireError for a length or a message that is not of the table; the stream must be closed then.
         """
         self._buffer += data
         found: list[Message] = []

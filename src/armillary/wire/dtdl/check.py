@@ -21,12 +21,9 @@ _COMPLEX_WITH_DEPTH = ("Array", "Map", "Object")
 
 
 class ModelCheck:
-    """Judges the elements that a reader read.
+    """Judges the elements of all documents that a reader has read, and notes broken rules in ``faults``.
 
-    Args:
-        reader: After it read every document.
-        faults: Where faults go.
-        allow_missing: Whether elements may be named that no document has.
+    ``allow_missing`` says whether elements may be named that no document has.
     """
 
     def __init__(self, reader: ElementReader, faults: Faults, *, allow_missing: bool) -> None:

@@ -16,55 +16,33 @@ from armillary.wire.dtdl.names import Context
 
 @dataclass(slots=True)
 class Reference:
-    """What a member names: an element, or a schema of the language by its word.
+    """What a member names: an element, or a schema of the language by its word."""
 
-    Attributes:
-        node: Where it stands.
-        path: The same, for people.
-        word: A standard schema (``double``, ``point``, ``vector``); empty for others.
-        identifier: DTMI of an element; empty for others.
-        element: The element, when it stands there itself or was found.
-    """
-
-    node: Node
-    path: str
-    word: str = ""
-    identifier: str = ""
-    element: Element | None = None
+    node: Node  # where it stands
+    path: str  # the same, for people
+    word: str = ""  # a standard schema (``double``, ``point``, ``vector``)
+    identifier: str = ""  # DTMI of an element
+    element: Element | None = None  # where it stands here itself, or was found
 
 
 @dataclass(slots=True, eq=False)
 class Element:
-    """An element of a model.
+    """An element of a model."""
 
-    Attributes:
-        kind: Its class, e.g. ``Telemetry``.
-        context: What holds in it.
-        document: Where it stands.
-        node: The same.
-        path: The same, for people.
-        members: Its JSON members.
-        partition: The interface or top-level element it belongs to; itself for those.
-        identifier: Its ``@id``, or empty.
-        types: Types besides its class: semantic, of extensions, undefined.
-        literals: Member -> value, of texts, numbers, truth values, choices and texts by language.
-        links: Member -> what it names, of elements and schemas.
-        unit: Its unit, or None.
-        others: Undefined members, as plain JSON; only where an undefined type allows them.
-    """
-
-    kind: str
+    kind: str  # its class, such as ``Telemetry``
     context: Context
-    document: Document
+    document: Document  # where it stands, as are ``node`` and ``path``
     node: Node
-    path: str
-    members: dict[str, Node]
-    partition: Element | None = None
-    identifier: str = ""
-    types: tuple[str, ...] = ()
+    path: str  # for people
+    members: dict[str, Node]  # its JSON members
+    partition: Element | None = None  # the interface or top-level element it belongs to; itself for those
+    identifier: str = ""  # its ``@id``
+    types: tuple[str, ...] = ()  # besides its class: semantic, of extensions, undefined
+    # Member -> text, number, truth value, choice, or text by language.
     literals: dict[str, Any] = field(default_factory=dict)
-    links: dict[str, list[Reference]] = field(default_factory=dict)
+    links: dict[str, list[Reference]] = field(default_factory=dict)  # member -> elements and schemas it names
     unit: str | None = None
+    # Undefined members as plain JSON, if an undefined type allows them.
     others: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -87,16 +65,9 @@ class Element:
     def note(
         self, faults: Faults, node: Node, rule: str, expected: str, got: str, *, member: str = "", at: str = ""
     ) -> bool:
-        """Note a broken rule; False where it is only a warning, because the caller tolerates it.
+        """Note a broken rule at ``node``; False where it is only a warning, because the caller tolerates it.
 
-        Args:
-            faults: Where it goes.
-            node: Where it is.
-            rule: Name of the rule within the class, or within the member.
-            expected: What the rule asks for.
-            got: What stands there.
-            member: Whose rule it is, where it is a member's.
-            at: Member to name in the path, where the rule is the class's.
+        ``rule`` is its name within the class, or within ``member``. ``at`` is a member for the path of a class's rule.
         """
         path = self.member_path(member or at)
         return faults.add(self.document, node, path, self.rule(rule, member), self.version, expected=expected, got=got)

@@ -48,25 +48,15 @@ def remedy_of(rule: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule that is broken.
+    """One rule that is broken."""
 
-    Attributes:
-        document: Name of the document.
-        line: Line in it, from 1; 0 where the document is no text.
-        path: The element, e.g. ``contents[2].schema``; empty for the whole document.
-        rule: The rule's name, of the language specification of ``version``; its first words are the element's.
-        version: Version of DTDL whose rule it is.
-        expected: What the rule asks for.
-        got: What stands there.
-    """
-
-    document: str
-    line: int
-    path: str
-    rule: str
-    version: int
-    expected: str
-    got: str
+    document: str  # its name
+    line: int  # line in it, from 1; 0 where the document is no text
+    path: str  # of the element, such as ``contents[2].schema``; empty for the whole document
+    rule: str  # its name in the language specification of ``version``; it begins with the element's class
+    version: int  # of DTDL
+    expected: str  # what the rule asks for
+    got: str  # what stands there
 
     @property
     def place(self) -> str:
@@ -95,26 +85,15 @@ HABITS = ("CotypePropertyValueMatchesCotype", "CotypePropertyValueFromTable", "P
 
 @dataclass(slots=True)
 class Faults:
-    """Gathers faults.
+    """Gathers faults."""
 
-    Attributes:
-        tolerated: Endings of the names of rules that may be broken: what breaks them becomes a warning.
-        kept: The first MAX_FAULTS of them.
-        count: Those that were not kept as well.
-        warnings: What was tolerated, the first MAX_FAULTS.
-    """
-
-    tolerated: tuple[str, ...] = ()
-    kept: list[Fault] = field(default_factory=list)
-    count: int = 0
-    warnings: list[Fault] = field(default_factory=list)
+    tolerated: tuple[str, ...] = ()  # endings of the names of rules that only lead to warnings
+    kept: list[Fault] = field(default_factory=list)  # the first MAX_FAULTS
+    count: int = 0  # those that were not kept as well
+    warnings: list[Fault] = field(default_factory=list)  # broken tolerated rules, the first MAX_FAULTS
 
     def raise_any(self) -> None:
-        """Raise what was noted.
-
-        Raises:
-            ModelError: at least one fault was noted.
-        """
+        """Raise ModelError if a fault was noted."""
         if self.kept:
             raise ModelError(
                 [(fault.place, fault.reason) for fault in self.kept],

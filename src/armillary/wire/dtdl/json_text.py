@@ -34,17 +34,11 @@ _WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A JSON value and where it stands.
-
-    Attributes:
-        value: Text, number, truth value, None, or a list or mapping of nodes.
-        start: Offset of its first character in the text.
-        end: Offset after its last character.
-    """
+    """A JSON value and where it stands."""
 
     value: NodeValue
-    start: int = 0
-    end: int = 0
+    start: int = 0  # offset of its first character in the text
+    end: int = 0  # offset after its last character
 
 
 NodeValue: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | None"
@@ -61,11 +55,7 @@ class UnreadableJsonError(ValueError):
 
 
 def decode_text(data: bytes) -> str:
-    """The text of a document.
-
-    Raises:
-        UnreadableJsonError: too large, or not UTF-8.
-    """
+    """The text of a document; raises UnreadableJsonError if it is too large or not UTF-8."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise UnreadableJsonError(0, f"at most {MAX_DOCUMENT_BYTES} bytes", f"{len(data)} bytes")
     text = data.removeprefix(BOM)
@@ -77,11 +67,7 @@ def decode_text(data: bytes) -> str:
 
 
 def read_json(text: str) -> Node:
-    """Read a document.
-
-    Raises:
-        UnreadableJsonError: names the place.
-    """
+    """Read a document; raises UnreadableJsonError with the place if it is not JSON."""
     reader = _Reader(text)
     node = reader.value(reader.skip(0), 1)
     end = reader.skip(node.end)

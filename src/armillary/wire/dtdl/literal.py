@@ -33,14 +33,7 @@ def single(node: Node, *, is_required: bool) -> tuple[Node | None, bool]:
 
 
 def literal(node: Node, name: str, version: int, refuse: Refuse) -> Any:
-    """A literal, bare or as a value object; None when it is refused.
-
-    Args:
-        node: The value.
-        name: ``String``, ``Integer`` or ``Boolean``.
-        version: Of DTDL.
-        refuse: Called for each fault.
-    """
+    """A literal ``String``, ``Integer`` or ``Boolean``, bare or as a value object; None after ``refuse`` was called."""
     rule = f"Representational{name}"
     if not isinstance(node.value, dict):
         if _is(node.value, name):

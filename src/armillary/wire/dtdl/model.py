@@ -30,17 +30,11 @@ Labels: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What every element may have.
+    """What every element may have."""
 
-    Attributes:
-        display_name: What people read, by language.
-        description: The same, longer.
-        comment: For authors of models.
-    """
-
-    display_name: Labels = field(default_factory=dict)
-    description: Labels = field(default_factory=dict)
-    comment: str = ""
+    display_name: Labels = field(default_factory=dict)  # what people read, by language
+    description: Labels = field(default_factory=dict)  # the same, longer
+    comment: str = ""  # for authors of models
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +98,11 @@ Schema: TypeAlias = "Standard | ArraySchema | EnumSchema | MapSchema | ObjectSch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(Described):
-    """What an interface contains.
+    """What an interface contains."""
 
-    Attributes:
-        name: Name in messages, twins and calls.
-        types: Types besides its class: semantic types, ``State``, undefined ones.
-        others: Members that an undefined type brought, e.g. ``minValue`` of ``NumberValue``.
-    """
-
-    name: str
-    types: tuple[str, ...] = ()
-    others: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # in messages, twins and calls
+    types: tuple[str, ...] = ()  # besides its class: semantic types, ``State``, undefined ones
+    others: Mapping[str, Any] = field(default_factory=dict)  # of an undefined type, such as ``minValue``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,47 +158,27 @@ class Component(Content):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface(Described):
-    """An interface.
-
-    Attributes:
-        id: Its identifier.
-        dtdl_version: Version of DTDL it is written in.
-        extends: Identifiers of the interfaces whose contents it has as well.
-        contents: Its own contents.
-        types: Types besides ``Interface``.
-    """
+    """An interface."""
 
     id: str
     dtdl_version: int
-    extends: tuple[str, ...] = ()
-    contents: tuple[Content, ...] = ()
-    types: tuple[str, ...] = ()
+    extends: tuple[str, ...] = ()  # identifiers of the interfaces whose contents it has as well
+    contents: tuple[Content, ...] = ()  # its own
+    types: tuple[str, ...] = ()  # besides ``Interface``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """Interfaces that are complete together.
+    """Interfaces that are complete together."""
 
-    Attributes:
-        interfaces: By identifier.
-        top_level: Identifiers of those that stand at the top of a document, in their order.
-        missing: Identifiers that are named and not there; empty unless the caller allowed it.
-        unknown_contexts: Extensions in context that this program does not know.
-        warnings: (where, what) of rules that are broken and tolerated; empty unless the caller tolerates habits.
-    """
-
-    interfaces: Mapping[str, Interface]
-    top_level: tuple[str, ...]
-    missing: frozenset[str] = frozenset()
-    unknown_contexts: frozenset[str] = frozenset()
-    warnings: tuple[tuple[str, str], ...] = ()
+    interfaces: Mapping[str, Interface]  # by identifier
+    top_level: tuple[str, ...]  # identifiers of those at the top of a document, in order
+    missing: frozenset[str] = frozenset()  # identifiers that are named and not there, if allowed
+    unknown_contexts: frozenset[str] = frozenset()  # extensions that this program does not know
+    warnings: tuple[tuple[str, str], ...] = ()  # (where, what) of broken rules that are tolerated
 
     def contents(self, interface_id: str) -> tuple[Content, ...]:
-        """Contents of an interface and of those it extends, its own first.
-
-        Raises:
-            KeyError: there is no such interface.
-        """
+        """Contents of an interface and of those it extends, its own first; raises KeyError for an unknown one."""
         found: dict[str, Content] = {}
         pending, seen = deque([interface_id]), {interface_id}
         while pending:
@@ -239,10 +207,10 @@ def parse_model(
     allow_missing: bool = False,
     tolerates_habits: bool = False,
 ) -> Model:
-    """Read documents that are a model together.
+    """Read documents, (name for messages, content) each, that are a model together.
 
     Args:
-        documents: (name for messages, content) each; a content is one interface or an array of them.
+        documents: A content is one interface or an array of them.
         allow_unknown_contexts: Whether extensions that this program does not know may be in context (DTDL §Model
             completeness recommends it); their types and members are kept and not judged.
         allow_missing: Whether identifiers may be named that no document defines.

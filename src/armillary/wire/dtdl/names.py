@@ -34,15 +34,10 @@ def is_identifier(text: str, version: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The context that holds in an element.
+    """The context that holds in an element."""
 
-    Attributes:
-        version: Version of DTDL.
-        extensions: Name without version -> the whole identifier, of every extension.
-    """
-
-    version: int
-    extensions: Mapping[str, str] = field(default_factory=dict)
+    version: int  # of DTDL
+    extensions: Mapping[str, str] = field(default_factory=dict)  # name without version -> whole identifier
 
     @property
     def is_incomplete(self) -> bool:

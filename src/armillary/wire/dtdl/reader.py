@@ -19,17 +19,9 @@ _TOP = tables.Member(kind=tables.Kind.ELEMENT, classes=("Interface",))
 
 
 class ElementReader:
-    """Reads documents; keeps every element it saw.
+    """Reads documents: every element in their order, and the interfaces at the top of each.
 
-    Args:
-        faults: Where faults go.
-        allow_unknown_contexts: Whether extensions that this program does not know may be in context.
-
-    Attributes:
-        elements: Every element, in the order of the documents.
-        by_id: Those that have an identifier.
-        top_level: The interfaces that stand at the top of a document.
-        unknown_contexts: Extensions in context that this program does not know.
+    ``allow_unknown_contexts`` says whether extensions that this program does not know may be in context.
     """
 
     def __init__(self, faults: Faults, *, allow_unknown_contexts: bool) -> None:

@@ -34,27 +34,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of an element.
+    """A member of an element."""
 
-    Attributes:
-        kind: What its value is.
-        is_required: Whether it must be there.
-        max_characters: Longest text.
-        minimum: Smallest integer, or fewest elements.
-        maximum: Largest integer, or most elements.
-        classes: Elements that it may be.
-        choices: Words that it may be.
-        takes_older: Whether elements of the version of DTDL before are as good.
-    """
-
-    kind: Kind
+    kind: Kind  # of its value
     is_required: bool = False
-    max_characters: int | None = None
-    minimum: int | None = None
-    maximum: int | None = None
-    classes: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()
-    takes_older: bool = False
+    max_characters: int | None = None  # of a text
+    minimum: int | None = None  # smallest integer, or fewest elements
+    maximum: int | None = None  # largest integer, or most elements
+    classes: tuple[str, ...] = ()  # elements that it may be
+    choices: tuple[str, ...] = ()  # words that it may be
+    takes_older: bool = False  # elements of the version of DTDL before are as good
 
 
 Members = Mapping[str, Member]
@@ -205,20 +194,12 @@ RESERVED: Mapping[int, frozenset[str]] = {version: _reserved(version) for versio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoType:
-    """A type that a language extension adds to an element.
+    """A type that a language extension adds to an element."""
 
-    Attributes:
-        classes: Elements that it may be added to.
-        schemas: Words that the schema may be; empty: anything.
-        schema_class: Element that the schema must be, or None.
-        unit_type: Unit type of the member ``unit``, or None: it adds no such member.
-        is_unit_required: Whether the unit must be there.
-    """
-
-    classes: tuple[str, ...]
-    schemas: frozenset[str] = frozenset()
-    schema_class: str | None = None
-    unit_type: str | None = None
+    classes: tuple[str, ...]  # elements that it may be added to
+    schemas: frozenset[str] = frozenset()  # words that the schema may be; empty: any
+    schema_class: str | None = None  # element that the schema must be
+    unit_type: str | None = None  # of the member ``unit``; None: it adds no such member
     is_unit_required: bool = False
 
 

@@ -268,9 +268,5 @@ SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def unit_symbol(unit: str | None) -> str:
-    """The symbol of a unit: ``unit`` itself where DTDL has no such unit, "" for none.
-
-    Args:
-        unit: Name of the unit in a model, or any text of a cloud property.
-    """
+    """The symbol of a unit of a model; ``unit`` itself where DTDL has no such unit, "" for none."""
     return "" if unit is None else SYMBOLS.get(unit, unit)

@@ -52,10 +52,7 @@ _REFUSED_TAGS: Final[dict[int, Any]] = dict.fromkeys(
 
 
 def encode(value: Any) -> bytes:
-    """Encode ``value`` deterministically (RFC 8949 §4.2.1).
-
-    Args:
-        value: int, bytes, str, bool, None, or a list, tuple or dict of these; dict keys are int or str.
+    """Encode an int, bytes, str, bool, None, or list, tuple or dict (of int or str keys) of these (RFC 8949 §4.2.1).
 
     Raises:
         TypeError: a value of another type.
@@ -74,18 +71,9 @@ def encode_ordered(value: Any) -> bytes:
 
 
 def decode(data: bytes, *, what: str, limit: int) -> Any:
-    """Decode exactly one value from ``data``.
+    """Decode exactly one value of at most ``limit`` bytes; ``what`` names the format in errors.
 
-    Args:
-        data: The encoded value, nothing after it.
-        what: Name of the format for error messages, e.g. ``check-in request``.
-        limit: Largest accepted size in bytes.
-
-    Returns:
-        int, bytes, str, bool, None, list or dict.
-
-    Raises:
-        WireError: not CBOR, not deterministic, not in the profile, or larger than ``limit``.
+    Raises WireError if it is not CBOR, not deterministic, not in the profile, or larger than ``limit``.
     """
     if len(data) > limit:
         raise WireError(what, expected=f"at most {limit} bytes", got=f"{len(data)} bytes", remedy=_REMEDY)

@@ -30,16 +30,10 @@ MAX_DEPTH: Final = 24
 class Cursor:
     """A place in encoded bytes; each method reads the item that stands there and moves behind it.
 
-    Args:
-        data: The encoded items.
-        what: Name of the format, for errors.
-        base: Offset of ``data`` in the input, bytes; errors count from the input's beginning.
-        passed: Readers add the names of what they skip to this list; a new one by default.
-        waived: Names of fields that are skipped although :class:`MapForm` knows them as unreadable, because an operator
-            has said so.
+    ``base`` is the offset of ``data`` in the input, from which errors count. Readers add the names of what they skip to
+    ``passed``. Fields in ``waived`` are skipped although :class:`MapForm` would refuse them: an operator wants it.
 
-    Raises:
-        WireError: from every method, where another item stands, or one that is not well formed or beyond its limit.
+    Each method raises WireError where another item stands, or one that is not well formed or beyond its limit.
     """
 
     __slots__ = ("at", "base", "data", "passed", "waived", "what")
@@ -128,11 +122,7 @@ class Cursor:
         return self._major() == major
 
     def skip(self, depth: int = 0) -> None:
-        """Skip one item of any kind.
-
-        Raises:
-            WireError: not one whole item, or nested deeper than :data:`MAX_DEPTH`.
-        """
+        """Skip one item of any kind; raises WireError if it is not whole or nested deeper than :data:`MAX_DEPTH`."""
         if depth > MAX_DEPTH:
             raise self.fault(f"items nested at most {MAX_DEPTH} deep", "a deeper one")
         start, major = self.at, self._major()
@@ -202,25 +192,17 @@ Reader = Callable[[Cursor], Any]
 
 @dataclass(frozen=True, slots=True)
 class MapForm:
-    """What a map with integer keys holds. Called with a cursor it reads the map: it is a :data:`Reader` itself.
+    """What a map with integer keys holds. Called with a cursor it reads the map: it is a :data:`Reader` itself."""
 
-    Attributes:
-        name: Of the map, for errors.
-        fields: Key -> name of the field, and its reader; None for a known field that cannot be followed here.
-        required: Keys that must be there.
-        extensible: Whether a field that ``fields`` does not have is skipped and named in ``Cursor.passed``.
-    """
-
-    name: str
-    fields: Mapping[int, tuple[str, Reader | None]]
-    required: frozenset[int] = frozenset()
-    extensible: bool = False
+    name: str  # of the map, for errors
+    fields: Mapping[int, tuple[str, Reader | None]]  # key -> name and reader; None for a known field that is refused
+    required: frozenset[int] = frozenset()  # keys that must be there
+    extensible: bool = False  # other fields are skipped and named in ``Cursor.passed``
 
     def __call__(self, cursor: Cursor) -> dict[int, Any]:
         """Key -> value of each field, in the order of the map; None for a skipped one.
 
-        Raises:
-            WireError: a key twice, a required one missing, or a field that cannot be followed, which it names.
+        Raises WireError for a key that stands twice or is missing, and for a field that cannot be read, which it names.
         """
         name, start = self.name, cursor.at
         found: dict[int, Any] = {}

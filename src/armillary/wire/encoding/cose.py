@@ -71,31 +71,21 @@ _SEQUENCE_HEADS: Final = (b"\x30\x44", b"\x30\x45", b"\x30\x46")  # of two such 
 
 
 class UnverifiedSign1(NamedTuple):
-    """A parsed COSE_Sign1 whose signature is not verified.
+    """A parsed COSE_Sign1 whose signature is not verified."""
 
-    Attributes:
-        protected: The protected header as received, a serialised map or zero bytes.
-        unprotected: The unprotected header parameters; never trust them.
-        payload: The signed content.
-        signature: r || s, 64 bytes.
-    """
-
-    protected: bytes
-    unprotected: Mapping[Any, Any]
-    payload: bytes
-    signature: bytes
+    protected: bytes  # as received: a serialised map or zero bytes
+    unprotected: Mapping[Any, Any]  # never trust them
+    payload: bytes  # the signed content
+    signature: bytes  # r || s, 64 bytes
 
 
 def encode_sign1(
     payload: bytes, key: ec.EllipticCurvePrivateKey, *, external_aad: bytes = b"", protected: bytes = ES256_PROTECTED
 ) -> bytes:
-    """Sign ``payload`` with ES256 and return the tagged message.
+    """Sign ``payload`` with a P-256 key by ES256 and return the tagged message.
 
-    Args:
-        payload: Content to sign.
-        key: P-256 private key.
-        external_aad: Data the receiver knows and that is signed but not sent (RFC 9052 §4.3).
-        protected: The encoded protected header, which names ES256 and may say more.
+    ``external_aad`` is signed but not sent, because the receiver knows it (RFC 9052 §4.3). ``protected`` is the encoded
+    protected header, which names ES256 and may say more.
     """
     r, s = utils.decode_dss_signature(key.sign(_sig_structure(protected, external_aad, payload), _ECDSA))
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
@@ -104,11 +94,7 @@ def encode_sign1(
 
 
 def parse_sign1(data: bytes, *, what: str = "COSE_Sign1") -> UnverifiedSign1:
-    """Parse a tagged COSE_Sign1; checks its form, not its signature.
-
-    Raises:
-        WireError: not a tagged COSE_Sign1 of the profile above.
-    """
+    """Parse a COSE_Sign1 of the profile above without verifying its signature; raises WireError for others."""
     if len(data) > MAX_SIGN1_BYTES:
         raise WireError(what, expected=f"at most {MAX_SIGN1_BYTES} bytes", got=f"{len(data)} bytes")
     message = _parse_profile(data)
@@ -135,11 +121,7 @@ def verify_sign1(
 ) -> bytes:
     """Check the signature and return the payload.
 
-    Args:
-        message: A parsed message.
-        key: The signer's P-256 public key, from a source that is already trusted.
-        external_aad: As given to :func:`encode_sign1`.
-        what: Name of the message for errors.
+    ``key`` is the signer's P-256 key from a source that is already trusted, ``what`` names the message in errors.
 
     Raises:
         SignatureError: ``key`` did not make this signature over this content.
@@ -162,11 +144,7 @@ def verify_sign1(
 
 @lru_cache(maxsize=KEY_CACHE_ENTRIES)
 def public_key(point: bytes) -> ec.EllipticCurvePublicKey:
-    """The P-256 public key of ``point`` (X || Y, 64 bytes), parsed once and kept.
-
-    Raises:
-        WireError: not 64 bytes, or not a point of the curve.
-    """
+    """The P-256 public key of X || Y, parsed once and cached; raises WireError if that is no point of the curve."""
     if len(point) != POINT_BYTES:
         raise WireError("P-256 key", expected=f"{POINT_BYTES} bytes X || Y", got=f"{len(point)} bytes")
     try:
@@ -184,12 +162,10 @@ def point_of(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def check_point(point: bytes) -> None:
-    """Check that X || Y is a point of P-256 (SP 800-186 §3.2.1.3; cofactor 1, so this is full validation).
+    """Check that X || Y is a point of P-256, else raise WireError (SP 800-186 §3.2.1.3).
 
-    For a key that is certified but not used here: parsing it would cost five times as much.
-
-    Raises:
-        WireError: not 64 bytes, or not a point of the curve.
+    The cofactor is 1, so this is full validation. It is for keys that are certified but not used here: parsing one
+    costs five times as much.
     """
     x, y = int.from_bytes(point[:32], "big"), int.from_bytes(point[32:], "big")
     on_curve = x < _PRIME and y < _PRIME and (y * y - (x * x - 3) * x - _B) % _PRIME == 0
@@ -205,11 +181,7 @@ def spki_from_point(point: bytes) -> bytes:
 
 
 def point_from_spki(spki: bytes) -> bytes:
-    """X || Y out of a DER SubjectPublicKeyInfo in the one accepted form.
-
-    Raises:
-        WireError: another key type, curve or point form.
-    """
+    """X || Y of a DER SubjectPublicKeyInfo; raises WireError for another key type, curve or point form."""
     if len(spki) != SPKI_BYTES or not spki.startswith(SPKI_PREFIX):
         raise WireError("P-256 key", expected="SubjectPublicKeyInfo of an uncompressed P-256 point", got="other bytes")
     return spki[len(SPKI_PREFIX) :]

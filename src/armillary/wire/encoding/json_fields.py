@@ -25,16 +25,10 @@ _NEEDED: Final = object()
 
 
 class JsonFields:
-    """Reads the fields of one JSON object (RFC 8259 §4) that somebody wrote.
+    """Reads the fields of one JSON object (RFC 8259 §4) that somebody wrote; ``path`` is its place in the document.
 
-    Args:
-        document: The object, decoded.
-        path: Its place in the document, which error messages begin with.
-        remedy: What error messages advise.
-
-    Raises:
-        InvalidArgumentError: ``document`` is no object. Each method raises it for a field that is missing or not as the
-            method says; the message has path, field, what was expected and what was found.
+    Each method raises InvalidArgumentError, with ``remedy``, for a field that is missing or not as the method says. The
+    message has path, field, what was expected and what was found.
     """
 
     def __init__(self, document: object, path: str, remedy: str) -> None:
@@ -57,12 +51,8 @@ class JsonFields:
     def text(self, name: str, *, most: int, least: int = 1, default: str | None = None, lines: bool = False) -> str:
         """Text of ``least`` to ``most`` characters without control characters and lone surrogates.
 
-        Args:
-            name: Of the field.
-            most: Characters.
-            least: Characters; ``default`` may be shorter.
-            default: For a missing field; None makes the field required.
-            lines: Whether line feeds, carriage returns and tabs are allowed.
+        ``lines`` allows line feeds, carriage returns and tabs. A missing field is ``default``, which may be shorter;
+        None makes the field required.
         """
         value = self.take(name, _NEEDED if default is None else default)
         if default is not None and value == default:

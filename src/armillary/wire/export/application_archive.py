@@ -49,8 +49,7 @@ def make_manifest(kinds: Mapping[str, int], *, made_by: str) -> dict[str, Any]:
 def check_manifest(manifest: object) -> None:
     """Check that this version can read a manifest.
 
-    Raises:
-        WireError: not a manifest, of a later format, or with bodies of a later version.
+    Raises WireError if it is not a manifest, of a later format, or with bodies of a later version.
     """
     if not isinstance(manifest, Mapping) or set(manifest) - {"format", "made_by", "kinds"}:
         raise _refused("a manifest with format, made_by and kinds", repr(manifest)[:80])
@@ -70,11 +69,7 @@ def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
 
 
 def decode_manifest(content: bytes) -> dict[str, Any]:
-    """A manifest's file, checked.
-
-    Raises:
-        WireError: as :func:`check_manifest`, or no JSON.
-    """
+    """A manifest from its file; raises WireError if it is no JSON, and as :func:`check_manifest`."""
     try:
         manifest = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -85,10 +80,9 @@ def decode_manifest(content: bytes) -> dict[str, Any]:
 
 
 def check_path(path: str) -> str:
-    """A path inside an archive, if it stays there.
+    """``path``, if it stays inside an archive.
 
-    Raises:
-        WireError: absolute, with ``..``, backslashes, drives, controls or empty parts.
+    Raises WireError if it is absolute or has ``..``, backslashes, drives, controls or empty parts.
     """
     parts = path.split("/")
     bad = not path or len(path) > MAX_PATH_CHARACTERS or any(each in ("", ".", "..") for each in parts)

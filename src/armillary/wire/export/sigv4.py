@@ -44,17 +44,8 @@ def signed_headers(
 ) -> dict[str, str]:
     """The headers of a signed request: those given, ``Host``, ``x-amz-date``, the body's hash and ``Authorization``.
 
-    Args:
-        method: HTTP method.
-        host: Host, with its port where it is not the scheme's own.
-        path: Path as :func:`encode_path` gives it; without query.
-        body: Everything that is sent.
-        headers: Others to sign.
-        access_key: Id of the signer's key.
-        secret_key: The key.
-        region: Of the service.
-        now_s: Unix seconds; a receiver accepts a difference of a quarter of an hour.
-        service: ``s3``.
+    ``host`` has a port where it is not the scheme's own; ``path`` is as :func:`encode_path` gives it, without query;
+    ``now_s`` is in Unix seconds, and a receiver accepts a difference of a quarter of an hour.
     """
     moment = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     digest = sha256(body).hexdigest()

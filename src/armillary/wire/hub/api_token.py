@@ -15,13 +15,9 @@ SCHEME: Final = "SharedAccessSignature"
 
 
 def encode_api_token(secret: str, *, application: str, name: str, expires_at: int | None) -> str:
-    """The text that is shown once.
+    """The text of a token that its owner sees once; ``expires_at`` in Unix seconds, None for never.
 
-    Args:
-        secret: Of the operator token.
-        application: What it is for, for people: the catalog.
-        name: Of the token.
-        expires_at: Unix seconds; None for never (the field is left out).
+    ``application`` says for people what it is for: the catalog.
     """
     text = f"{SCHEME} sr={quote(application, safe='')}&sig={quote(secret, safe='')}&skn={quote(name, safe='')}"
     return text if expires_at is None else f"{text}&se={expires_at * 1000}"

@@ -41,33 +41,19 @@ _REMEDY: Final = "Correct the message; nothing was sent."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudMessage:
-    """A message to one device or module.
+    """A message to one device or module."""
 
-    Attributes:
-        message_id: Identifies it in lists and feedback.
-        body: Content for the application.
-        properties: The application's own.
-        correlation_id: Empty for none; so are the next three.
-        user_id: Who sent it.
-        content_type: Such as ``application/json``.
-        content_encoding: Such as ``utf-8``.
-        ack: Which outcomes are kept for the sender to read.
-        lifetime_s: Seconds after which it expires.
-        max_deliveries: Most attempts of delivery.
-        input: For a module: the input it goes to.
-    """
-
-    message_id: str
+    message_id: str  # identifies it in lists and feedback
     body: bytes
-    properties: Mapping[str, str] = field(default_factory=dict)
-    correlation_id: str = ""
-    user_id: str = ""
-    content_type: str = ""
-    content_encoding: str = ""
-    ack: Ack = "none"
-    lifetime_s: int = DEFAULT_LIFETIME_S
-    max_deliveries: int = DEFAULT_DELIVERIES
-    input: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)  # the application's own
+    correlation_id: str = ""  # empty for none; so are the next three
+    user_id: str = ""  # who sent it
+    content_type: str = ""  # such as ``application/json``
+    content_encoding: str = ""  # such as ``utf-8``
+    ack: Ack = "none"  # which outcomes are kept for the sender to read
+    lifetime_s: int = DEFAULT_LIFETIME_S  # after which it expires
+    max_deliveries: int = DEFAULT_DELIVERIES  # attempts
+    input: str = ""  # of a module, to which it goes
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.message_id):
@@ -104,13 +90,7 @@ def keeps_feedback(ack: str, outcome: MessageOutcome) -> bool:
 
 
 def topic_of(identity: str, message: CloudMessage, expires_ms: int) -> str:
-    """The topic a message travels on.
-
-    Args:
-        identity: Device id, or ``device/module``.
-        message: The message.
-        expires_ms: When it expires, Unix milliseconds.
-    """
+    """The topic of a message to a device id or ``device/module``; it expires at ``expires_ms``, Unix milliseconds."""
     prefix = f"{device_address(identity)}/messages/devicebound"
     if message.input:
         prefix = f"{device_address(identity)}/inputs/{message.input}"

@@ -33,32 +33,20 @@ UNATTESTED: Final = "unattested"
 
 @dataclass(frozen=True, slots=True)
 class HubCredentials:
-    """The credentials in a CONNECT packet or an https request.
+    """The credentials in a CONNECT packet or an https request."""
 
-    Attributes:
-        certificate: DER, verified by TLS against some authority of the hub's; None without one.
-        client_id: Claimed identity.
-        password: A shared access signature, or None.
-    """
-
-    certificate: bytes | None
-    client_id: str
-    password: str | None = field(default=None, repr=False)
+    certificate: bytes | None  # DER, verified by TLS against an authority of the hub
+    client_id: str  # claimed identity
+    password: str | None = field(default=None, repr=False)  # a shared access signature
 
 
 @dataclass(frozen=True, slots=True)
 class HubPeer:
-    """The authenticated identity of a client.
+    """The authenticated identity of a client."""
 
-    Attributes:
-        identity: As in the table above.
-        expires: End of its credentials, Unix seconds; None where only the certificate's own end counts.
-        catalog: Its catalog: clients of different catalogs never see each other. Empty where there are none.
-    """
-
-    identity: str
-    expires: float | None = None
-    catalog: str = ""
+    identity: str  # as in the table above
+    expires: float | None = None  # end of its credentials, Unix seconds; None: the certificate's own end
+    catalog: str = ""  # clients of different catalogs never see each other; empty where there are none
 
 
 def is_attested_id(identity: str) -> bool:
@@ -67,11 +55,7 @@ def is_attested_id(identity: str) -> bool:
 
 
 def canonical_device_id(text: str) -> str:
-    """The id of a device of either kind in its stored form, from what people and programs write.
-
-    Raises:
-        InvalidArgumentError: no device has such an id.
-    """
+    """The stored form of a device id of either kind; raises InvalidArgumentError if no device has such an id."""
     if is_attested_id(text) and "/" not in text:
         return text.lower()
     if _NAME.fullmatch(text) is None:
@@ -89,11 +73,7 @@ def device_of(identity: str) -> str:
 
 
 def check_device_name(name: str) -> str:
-    """A name for a new hub device.
-
-    Raises:
-        InvalidArgumentError: not allowed, or one that a device that attests could have.
-    """
+    """``name``, if a new hub device may have it, else raise InvalidArgumentError; no id of an attesting device."""
     if _NAME.fullmatch(name) is None or _ATTESTED.fullmatch(name):
         raise InvalidArgumentError(
             f"device id: expected 1 to 128 letters, digits and ._:@=- (not 128 hex digits), got {name!a:.60}",
@@ -103,11 +83,7 @@ def check_device_name(name: str) -> str:
 
 
 def check_module_name(name: str) -> str:
-    """A name for a new module.
-
-    Raises:
-        InvalidArgumentError: not allowed.
-    """
+    """``name``, if a new module may have it, else raise InvalidArgumentError."""
     if _MODULE.fullmatch(name) is None:
         raise InvalidArgumentError(
             f"module id: expected 1 to 64 letters, digits and ._:@=-, got {name!a:.60}", remedy="Rename the module."

@@ -56,42 +56,27 @@ class PollTopic:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRequest:
-    """The registration request of a device.
+    """The registration request of a device."""
 
-    Attributes:
-        registration_id: Claimed identity.
-        payload: JSON of its own, such as ``{"modelId": ..}``; None for none.
-    """
-
-    registration_id: str
-    payload: Any = None
+    registration_id: str  # claimed identity
+    payload: Any = None  # JSON of the device's own, such as ``{"modelId": ..}``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationResult:
-    """The result of a registration.
-
-    Attributes:
-        status: ``assigned``, ``failed`` or ``disabled``.
-        hub: Host that the device belongs to.
-        payload: JSON that the enrolment gives to its devices; None for none.
-        is_new: Whether the device was made by this registration.
-        initial_twin: For a new device: ``{"tags": .., "desired": ..}``.
-        error_code: Of ``failed`` and ``disabled``.
-        message: Its reason, for people.
-    """
+    """The result of a registration."""
 
     registration_id: str
     status: Literal["assigned", "failed", "disabled"]
     device_id: str = ""
-    hub: str = ""
-    payload: Any = None
-    is_new: bool = False
-    initial_twin: Any = None
+    hub: str = ""  # host that the device belongs to
+    payload: Any = None  # JSON that the enrolment gives to its devices
+    is_new: bool = False  # the device was created by this registration
+    initial_twin: Any = None  # of a new device: ``{"tags": .., "desired": ..}``
     registered_at: int = 0
     changed_at: int = 0
-    error_code: int = 0
-    message: str = ""
+    error_code: int = 0  # of ``failed`` and ``disabled``
+    message: str = ""  # its reason, for people
 
 
 def parse_username(username: str | None) -> tuple[str, str] | None:
@@ -101,22 +86,14 @@ def parse_username(username: str | None) -> tuple[str, str] | None:
 
 
 def check_registration_id(text: str) -> str:
-    """A registration id.
-
-    Raises:
-        WireError: not one.
-    """
+    """``text``, if it is a registration id, else raise WireError."""
     if _ID.fullmatch(text) is None:
         raise _fault("a registration id of 1 to 128 letters, digits and ._:-", ascii(text[:60]))
     return text
 
 
 def parse_topic(topic: str) -> RegisterTopic | PollTopic:
-    """Read a topic that a device publishes to.
-
-    Raises:
-        WireError: none of the two.
-    """
+    """Read a topic that a device publishes to; raises WireError if it is none of the two."""
     for prefix in (_REGISTER, _POLL):
         if topic.startswith(prefix):
             fields = dict(pair.partition("=")[::2] for pair in topic[len(prefix) :].split("&"))
@@ -128,11 +105,7 @@ def parse_topic(topic: str) -> RegisterTopic | PollTopic:
 
 
 def parse_request(body: bytes) -> RegistrationRequest:
-    """Read a registration request.
-
-    Raises:
-        WireError: not JSON of this form, or too large.
-    """
+    """Read a registration request; raises WireError if it is not JSON of this form, or too large."""
     if len(body) > MAX_REQUEST_BYTES:
         raise _fault(f"at most {MAX_REQUEST_BYTES} bytes", f"{len(body)}")
     try:

@@ -50,19 +50,12 @@ METHODS: Final[Mapping[CallKind, str]] = {CallKind.REGISTER: "PUT", CallKind.POL
 
 @dataclass(frozen=True, slots=True)
 class ProvisioningCall:
-    """A parsed request to the provisioning service; not authenticated.
-
-    Attributes:
-        kind: Kind of request.
-        scope: Id scope.
-        registration_id: Claimed identity.
-        operation_id: Of a poll; else empty.
-    """
+    """A parsed request to the provisioning service; not authenticated."""
 
     kind: CallKind
-    scope: str
-    registration_id: str
-    operation_id: str = ""
+    scope: str  # id scope
+    registration_id: str  # claimed identity
+    operation_id: str = ""  # of a poll
 
 
 def is_provisioning(target: str) -> bool:
@@ -73,8 +66,7 @@ def is_provisioning(target: str) -> bool:
 def parse_target(target: str) -> ProvisioningCall:
     """Read a request target, path and query.
 
-    Raises:
-        WireError: not one of this service, no registration id, or another api-version.
+    Raises WireError if it is not of this service, has no registration id, or another api-version.
     """
     path, _, query = target.partition("?")
     found = _PATH.fullmatch(path)

@@ -36,29 +36,17 @@ _REMEDY: Final = "Make a new token with the device's key; the SDKs do it by them
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedSasToken:
-    """A parsed token; not verified.
+    """A parsed token; not verified."""
 
-    Attributes:
-        signed: The bytes that its signature is over.
-        resource: The decoded resource, such as ``hub.example/devices/cable-7``.
-        signature: 32 bytes.
-        expires: Unix seconds.
-        policy: Claimed name of the key; empty for none.
-    """
-
-    signed: bytes
-    resource: str
-    signature: bytes
-    expires: int
-    policy: str
+    signed: bytes  # the bytes that the signature is over
+    resource: str  # decoded, such as ``hub.example/devices/cable-7``
+    signature: bytes  # 32 bytes
+    expires: int  # Unix seconds
+    policy: str  # claimed name of the key; empty for none
 
 
 def parse_sas_token(text: str) -> UnverifiedSasToken:
-    """Read a token.
-
-    Raises:
-        WireError: not of this form.
-    """
+    """Read a token; raises WireError if it is not of this form."""
     scheme, _, rest = text.partition(" ")
     if scheme != SCHEME or len(text) > MAX_TOKEN_CHARS or not text.isascii():
         raise _fault(f"{SCHEME} sr=...&sig=...&se=...", "something else")
@@ -88,14 +76,10 @@ def parse_sas_token(text: str) -> UnverifiedSasToken:
 
 
 def verify_sas_token(token: UnverifiedSasToken, *, resource: str, keys: Iterable[bytes], now: int) -> int:
-    """Check a token, and return its expiry, Unix seconds.
+    """Check a token that any of ``keys`` may have signed, and return its expiry; times in Unix seconds.
 
-    Args:
-        token: As parsed.
-        resource: Path that it must be for: ``devices/cable-7``. A host before it is the client's name for this
-            service, which may have several; the key is what binds a token to it.
-        keys: Any of these may have signed it.
-        now: Unix seconds.
+    ``resource`` is the path that it must be for, such as ``devices/cable-7``. A host before it is the client's name for
+    this service, which may have several; the key is what binds a token to it.
 
     Raises:
         SignatureError: another resource, another key, over already, or longer than a year.
@@ -117,14 +101,7 @@ def verify_sas_token(token: UnverifiedSasToken, *, resource: str, keys: Iterable
 
 
 def sign_sas_token(resource: str, key: bytes, expires: int, policy: str = "") -> str:
-    """Make a token.
-
-    Args:
-        resource: Host and path.
-        key: Symmetric key.
-        expires: Unix seconds.
-        policy: Name of the key, for services.
-    """
+    """A token for a resource (host and path) until ``expires``, Unix seconds; ``policy`` names the key of a service."""
     encoded = quote(resource, safe="")
     signature = base64.b64encode(hmac.digest(key, f"{encoded}\n{expires}".encode(), "sha256")).decode()
     text = f"{SCHEME} sr={encoded}&sig={quote(signature, safe='')}&se={expires}"
@@ -137,11 +114,7 @@ def derive_device_key(group_key: bytes, registration_id: str) -> bytes:
 
 
 def decode_key(text: str) -> bytes:
-    """A key from base64.
-
-    Raises:
-        WireError: not base64, or not MIN_KEY_BYTES to MAX_KEY_BYTES long.
-    """
+    """A key from base64; raises WireError unless it is MIN_KEY_BYTES to MAX_KEY_BYTES long."""
     try:
         key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

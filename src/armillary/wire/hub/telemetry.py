@@ -51,15 +51,10 @@ Value = float | bool | str
 
 
 class Telemetry(NamedTuple):
-    """The values of one message.
+    """The values of one message."""
 
-    Attributes:
-        at_ms: Time of measurement, Unix milliseconds UTC.
-        values: Flattened name -> number (always a float), truth value or text.
-    """
-
-    at_ms: int
-    values: Mapping[str, Value]
+    at_ms: int  # time of measurement, Unix milliseconds UTC
+    values: Mapping[str, Value]  # flattened name -> number (always a float), truth value or text
 
 
 def _refuse_constant(text: str) -> float:
@@ -92,15 +87,9 @@ def is_json(properties: Mapping[str, str]) -> bool:
 
 
 def decode(payload: bytes, properties: Mapping[str, str], received_ms: int) -> Telemetry:
-    """Read one JSON message.
+    """Read one JSON message, received at ``received_ms``: its time of measurement unless its properties state another.
 
-    Args:
-        payload: The message body.
-        properties: The message's properties.
-        received_ms: When the hub received it; the time of measurement unless the message says otherwise.
-
-    Raises:
-        WireError: names what is wrong; the message has no values then.
+    Raises WireError with what is wrong; the message has no values then.
     """
     if len(payload) > MAX_MESSAGE_BYTES:
         raise _fault(f"at most {MAX_MESSAGE_BYTES} bytes", f"{len(payload)} bytes")
@@ -144,11 +133,7 @@ def _document(payload: bytes) -> dict[str, object]:
 
 
 def encode(values: Mapping[str, Value]) -> bytes:
-    """A message body with these values; names keep their dots.
-
-    Raises:
-        WireError: a number is not finite.
-    """
+    """A message body with these values; names keep their dots. Raises WireError for a number that is not finite."""
     try:
         return json.dumps(dict(values), allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except ValueError as error:

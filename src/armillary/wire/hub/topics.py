@@ -119,8 +119,7 @@ def telemetry_prefix(device_id: str) -> str:
 def parse_topic(topic: str, device_id: str) -> DeviceTopic:
     """Read a topic that the device ``device_id`` publishes to.
 
-    Raises:
-        WireError: no topic a device may publish to; code ``wire.hub-topic-foreign`` when it is another device's.
+    Raises WireError for a topic that it may not publish to, with code ``wire.hub-topic-foreign`` for another device's.
     """
     prefix = telemetry_prefix(device_id)
     if topic.startswith(prefix):
@@ -146,8 +145,7 @@ def parse_topic(topic: str, device_id: str) -> DeviceTopic:
 def parse_filter(topic_filter: str, device_id: str) -> Inbox:
     """Read a topic filter that the device ``device_id`` subscribes to.
 
-    Raises:
-        WireError: no filter of IoT Hub's; code ``wire.hub-topic-foreign`` when it is another device's.
+    Raises WireError if it is none of IoT Hub's, with code ``wire.hub-topic-foreign`` for another device's.
     """
     inbox = _INBOXES.get(topic_filter)
     if inbox is not None:
@@ -167,13 +165,9 @@ def parse_filter(topic_filter: str, device_id: str) -> Inbox:
 
 
 def check_username(username: str | None, device_id: str) -> str | None:
-    """Check a user name of the form ``{host}/{device id}/?api-version=...`` and return its model id, if any.
+    """The model id, if any, in a user name of the form ``{host}/{device id}/?api-version=...``.
 
-    Read leniently: it may be absent or end early (the certificate is the identity), but a device it names must
-    be this one.
-
-    Raises:
-        WireError: it names another device.
+    The name may be absent or end early (the certificate is the identity); raises WireError if it names another device.
     """
     if not username:
         return None
@@ -193,8 +187,7 @@ def check_username(username: str | None, device_id: str) -> str | None:
 def parse_bag(text: str) -> Bag:
     """Read a property bag; a slash at its end is ignored, a key without ``=`` has an empty value.
 
-    Raises:
-        WireError: a broken percent escape, bytes that are no UTF-8, an empty or repeated key, or too many keys.
+    Raises WireError for a broken percent escape, bytes that are no UTF-8, an empty or repeated key, or too many keys.
     """
     text = text.removesuffix("/")
     if not text:
@@ -246,11 +239,7 @@ def twin_desired_topic(version: int) -> str:
 
 
 def method_topic(name: str, request_id: str) -> str:
-    """Topic of a direct method call.
-
-    Raises:
-        WireError: the name has characters that method names may not have.
-    """
+    """Topic of a direct method call; raises WireError for characters that method names may not have."""
     if not METHOD_NAME.fullmatch(name) or set(name) & set("+#"):
         raise WireError(
             FORMAT,

@@ -51,41 +51,23 @@ MUTABLE_STORAGE_LIMIT_KB = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an application asks for. Everything defaults to nothing.
+    """What an application asks for. Everything defaults to nothing."""
 
-    Attributes:
-        allowed_connections: Host names (lower case) and addresses it may dial.
-        allowed_tcp_server_ports: TCP ports it may listen on, 1 to 65535.
-        allowed_udp_server_ports: UDP ports it may bind, 1 to 65535.
-        allowed_application_connections: Component ids of applications it may talk to on the device.
-        gpio: Pin numbers; ``$NAME`` strings only in a source manifest.
-        uart: Controllers, e.g. ``ISU0``; ``$NAME`` only in a source manifest. So for the following five.
-        i2c_master: I2C controllers.
-        spi_master: SPI controllers.
-        pwm: e.g. ``PWM-CONTROLLER-0``.
-        adc: e.g. ``ADC-CONTROLLER-0``.
-        i2s_subordinate: e.g. ``I2S0``.
-        mutable_storage_kb: Size of the storage that survives restarts, KiB; 0 means none.
-        power_controls: Subset of :data:`POWER_CONTROLS`.
-        device_authentication: Catalog whose client certificate the application may use, or None.
-        cert_store: May change the certificate store. The booleans below are named as their keys.
-    """
-
-    allowed_connections: tuple[str, ...] = ()
-    allowed_tcp_server_ports: tuple[int, ...] = ()
-    allowed_udp_server_ports: tuple[int, ...] = ()
-    allowed_application_connections: tuple[UUID, ...] = ()
-    gpio: tuple[int | str, ...] = ()
-    uart: tuple[str, ...] = ()
+    allowed_connections: tuple[str, ...] = ()  # host names (lower case) and addresses to dial
+    allowed_tcp_server_ports: tuple[int, ...] = ()  # to listen on, 1 to 65535
+    allowed_udp_server_ports: tuple[int, ...] = ()  # to bind, 1 to 65535
+    allowed_application_connections: tuple[UUID, ...] = ()  # component ids of applications on the device to talk to
+    gpio: tuple[int | str, ...] = ()  # pin numbers; ``$NAME`` only in a source manifest, here and in the next six
+    uart: tuple[str, ...] = ()  # such as ``ISU0``
     i2c_master: tuple[str, ...] = ()
     spi_master: tuple[str, ...] = ()
-    pwm: tuple[str, ...] = ()
-    adc: tuple[str, ...] = ()
-    i2s_subordinate: tuple[str, ...] = ()
-    mutable_storage_kb: int = 0
-    power_controls: tuple[str, ...] = ()
-    device_authentication: UUID | None = None
-    cert_store: bool = False
+    pwm: tuple[str, ...] = ()  # such as ``PWM-CONTROLLER-0``
+    adc: tuple[str, ...] = ()  # such as ``ADC-CONTROLLER-0``
+    i2s_subordinate: tuple[str, ...] = ()  # such as ``I2S0``
+    mutable_storage_kb: int = 0  # storage that survives restarts, KiB; 0 means none
+    power_controls: tuple[str, ...] = ()  # some of POWER_CONTROLS
+    device_authentication: UUID | None = None  # catalog whose client certificate it may use
+    cert_store: bool = False  # may change the certificate store; the booleans below are named as their keys
     wifi_config: bool = False
     enterprise_wifi_config: bool = False
     network_config: bool = False
@@ -103,28 +85,16 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppManifest:
-    """One application.
+    """One application."""
 
-    Attributes:
-        name: Shown to people.
-        component_id: What stays the same from build to build.
-        entry_point: Absolute path of the executable inside the image.
-        cmd_args: Arguments after the executable's name.
-        application_type: ``Default`` (high level) or ``RealTimeCapable``.
-        capabilities: What it asks for.
-        malloc_version: C library allocator the application was built with, or None.
-        target_application_runtime_version: ABI version it needs, or None before packing.
-        target_beta_apis: Beta API set, or None.
-    """
-
-    name: str
-    component_id: UUID
-    entry_point: str
-    cmd_args: tuple[str, ...] = ()
-    application_type: str = "Default"
+    name: str  # shown to people
+    component_id: UUID  # the same from build to build
+    entry_point: str  # absolute path of the executable in the image
+    cmd_args: tuple[str, ...] = ()  # after the executable's name
+    application_type: str = "Default"  # ``Default`` (high level) or ``RealTimeCapable``
     capabilities: Capabilities = Capabilities()
-    malloc_version: int | None = None
-    target_application_runtime_version: int | None = None
+    malloc_version: int | None = None  # of the C library's allocator that it was built with
+    target_application_runtime_version: int | None = None  # ABI version it needs; None before packing
     target_beta_apis: str | None = None
 
 
@@ -183,10 +153,10 @@ _TOP_KEYS = (
 def parse(
     data: bytes | Mapping[str, Any], *, resolved: bool = True, mutable_storage_limit_kb: int = MUTABLE_STORAGE_LIMIT_KB
 ) -> AppManifest:
-    """Read a manifest.
+    """Read a manifest from its bytes or its decoded JSON object.
 
     Args:
-        data: The file's bytes, or its decoded JSON object.
+        data: The manifest.
         resolved: False to accept ``$NAME`` peripherals, as in a source manifest.
         mutable_storage_limit_kb: Largest ``MutableStorage.SizeKB`` of the chip, KiB.
 
@@ -251,14 +221,8 @@ def unresolved_names(capabilities: Capabilities) -> tuple[str, ...]:
 def decode_json(data: bytes, *, what: str, limit: int, error_id: int | None = None) -> Mapping[str, Any]:
     """Decode one JSON object strictly: UTF-8, no duplicate keys, no NaN or infinity, no lone surrogates.
 
-    Args:
-        data: The document; a leading byte order mark is ignored (RFC 8259 §8.1 allows it, Visual Studio writes it).
-        what: Name of the document for errors.
-        limit: Largest size accepted, bytes.
-        error_id: Azure Sphere's id for a document that is not JSON, if it has one.
-
-    Raises:
-        ManifestError: not such a document.
+    A byte order mark is ignored (RFC 8259 §8.1 allows it, Visual Studio writes it). Raises ManifestError, with Azure
+    Sphere's ``error_id`` if it has one, for other documents and for more than ``limit`` bytes.
     """
 
     def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -53,17 +53,11 @@ MUTABLE_STORAGE_CEILING_KB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What a verified package holds.
-
-    Attributes:
-        package: The package.
-        manifest: Its manifest, values only.
-        filesystem: All files, the manifest among them.
-    """
+    """What a verified package holds."""
 
     package: ImagePackage
-    manifest: AppManifest
-    filesystem: Filesystem
+    manifest: AppManifest  # values only, no names
+    filesystem: Filesystem  # all files, the manifest among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +139,7 @@ def pack(
 
 
 def open_application(package: ImagePackage) -> Application:
-    """Look inside a verified package.
+    """Read what a verified package holds.
 
     Raises:
         WireError: not an application, compressed, a file system that is not valid, or a manifest that names another

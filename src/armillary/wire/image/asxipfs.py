@@ -69,12 +69,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One regular file.
-
-    Attributes:
-        content: Its bytes.
-        executable: Whether it may be run.
-    """
+    """One regular file."""
 
     content: bytes = field(repr=False)
     executable: bool
@@ -82,13 +77,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What an image holds.
+    """What an image holds."""
 
-    Attributes:
-        files: Path without a leading slash (``bin/app``) -> file, sorted by path.
-    """
-
-    files: Mapping[str, File]
+    files: Mapping[str, File]  # path without a leading slash (``bin/app``) -> file, sorted by path
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +93,10 @@ class _Inode:
 
 
 def build(files: Mapping[str, bytes], executables: Collection[str] = ()) -> bytes:
-    """Write a file system. The same files give the same bytes.
+    """Write a file system; the same files give the same bytes.
 
-    Args:
-        files: Path without a leading slash -> content; directories come from the paths.
-        executables: The paths that may be run.
+    ``files`` are path without a leading slash -> content, and directories come from the paths; ``executables`` are the
+    paths that may be run.
 
     Raises:
         WireError: a path that the format or this reader refuses, a file and a directory of one name, an
@@ -144,8 +134,7 @@ def build(files: Mapping[str, bytes], executables: Collection[str] = ()) -> byte
 def read(data: bytes) -> Filesystem:
     """Read a file system strictly.
 
-    Raises:
-        WireError: whatever the module's header lists as refused, a wrong checksum, or a limit.
+    Raises WireError for whatever the module's header lists as refused, a wrong checksum, or a limit.
     """
     inode_count = _check_superblock(data)
     root = _read_inode(data, SUPERBLOCK_BYTES, len(data))

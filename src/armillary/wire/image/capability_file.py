@@ -70,31 +70,19 @@ _PAYLOAD = struct.Struct(f"<III64s{SLOTS}I")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedCapabilityFile:
-    """A file that parses. Nobody has checked who signed it or for which device it is.
+    """A file that parses. Nobody has checked who signed it or for which device it is."""
 
-    Attributes:
-        device_id: The device it names, 128 lower-case hex digits.
-        capabilities: Keys of :data:`CAPABILITIES`, in the order of the file.
-        package: The image package around it.
-    """
-
-    device_id: str
-    capabilities: tuple[int, ...]
+    device_id: str  # that it names, 128 lower-case hex digits
+    capabilities: tuple[int, ...]  # keys of CAPABILITIES, in the order of the file
     package: UnverifiedImagePackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilityFile:
-    """A file that a trusted key signed for the device that asked.
+    """A file that a trusted key signed for the device that asked."""
 
-    Attributes:
-        device_id: The device, 128 lower-case hex digits.
-        capabilities: Keys of :data:`CAPABILITIES`.
-        package: The image package around it.
-    """
-
-    device_id: str
-    capabilities: tuple[int, ...]
+    device_id: str  # 128 lower-case hex digits
+    capabilities: tuple[int, ...]  # keys of CAPABILITIES
     package: ImagePackage
 
 
@@ -109,13 +97,8 @@ def build(
 ) -> bytes:
     """Write and sign a file, 392 bytes.
 
-    Args:
-        device_id: 128 hex digits.
-        capabilities: Keys of :data:`CAPABILITIES`, each once.
-        image_id: New for each file.
-        built: Unix seconds.
-        key: P-256; on devices it is a key of the service, never of a developer.
-        certificate: Of ``key``.
+    ``device_id`` is 128 hex digits, ``capabilities`` are keys of :data:`CAPABILITIES`, each once; ``built`` is in Unix
+    seconds. ``key`` is on P-256; on devices it is a key of the service, never of a developer.
 
     Raises:
         WireError: a device id or capability that the format does not allow.
@@ -138,11 +121,7 @@ def build(
 
 
 def parse(data: bytes) -> UnverifiedCapabilityFile:
-    """Read a file strictly.
-
-    Raises:
-        WireError: any byte that is not as the module's header says.
-    """
+    """Read a file; raises WireError for any byte that is not as the module's header says."""
     if len(data) != FILE_BYTES:
         raise WireError(FORMAT, expected=f"{FILE_BYTES} bytes", got=f"{len(data)} bytes")
     package = image_package.parse(data)
@@ -167,8 +146,7 @@ def parse(data: bytes) -> UnverifiedCapabilityFile:
 def verify(file: UnverifiedCapabilityFile, trusted: Sequence[x509.Certificate], *, device_id: str) -> CapabilityFile:
     """Check who signed a file and that it is for this device.
 
-    Raises:
-        SignatureError: no trusted key signed it, or it names another device.
+    Raises SignatureError if no trusted key signed it, or it names another device.
     """
     package = image_package.verify(file.package, trusted)
     if file.device_id != device_id.lower():

@@ -56,65 +56,38 @@ _DIRECTIVE = re.compile(r"#\s*(include|define)\b.*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peripheral:
-    """One name.
+    """One name."""
 
-    Attributes:
-        name: C identifier.
-        type: Member of :data:`TYPES`.
-        mapping: Name of the peripheral it stands for, or None when it has values of its own.
-        header_value: What the C header defines it as, or None.
-        manifest_value: What a packed manifest holds, or None for an ``int``.
-        comment: One line for people, or an empty string.
-    """
-
-    name: str
-    type: str
-    mapping: str | None = None
-    header_value: str | None = None
-    manifest_value: int | str | None = None
-    comment: str = ""
+    name: str  # C identifier
+    type: str  # one of TYPES
+    mapping: str | None = None  # name of the peripheral it stands for; None if it has values of its own
+    header_value: str | None = None  # what the C header defines it as
+    manifest_value: int | str | None = None  # what a packed manifest holds; None for an ``int``
+    comment: str = ""  # one line for people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardwareDefinition:
-    """One file.
+    """One file."""
 
-    Attributes:
-        path: Its key in the mapping of files.
-        name: ``Description.Name``, or an empty string.
-        header_top: First lines of the generated header.
-        imports: Paths as written.
-        peripherals: In the order of the file.
-    """
-
-    path: str
-    name: str
-    header_top: tuple[str, ...]
-    imports: tuple[str, ...]
-    peripherals: tuple[Peripheral, ...]
+    path: str  # its key in the mapping of files
+    name: str  # ``Description.Name``
+    header_top: tuple[str, ...]  # first lines of the generated header
+    imports: tuple[str, ...]  # paths as written
+    peripherals: tuple[Peripheral, ...]  # in the order of the file
 
 
 @dataclass(frozen=True, slots=True)
 class DefinitionSet:
-    """A file with everything it imports.
+    """A file with everything it imports."""
 
-    Attributes:
-        root: The file that was asked for.
-        peripherals: Every name in the set -> the peripheral.
-    """
-
-    root: HardwareDefinition
-    peripherals: Mapping[str, Peripheral]
+    root: HardwareDefinition  # the file that was asked for
+    peripherals: Mapping[str, Peripheral]  # of all files, by name
 
     def resolve(self, name: str, kind: str) -> int | str:
-        """The manifest value of a name.
+        """The manifest value of a name (without the dollar sign) under a manifest key, such as ``Gpio``.
 
-        Args:
-            name: Without the dollar sign.
-            kind: The manifest key it stands under, e.g. ``Gpio``.
-
-        Raises:
-            ManifestError: unknown name, another type, mappings that do not end, or no manifest value at the end.
+        Raises ManifestError as :meth:`follow`, for another type, and where there is no manifest value at the end.
         """
         peripheral = self.follow(name)
         if peripheral.type != kind:
@@ -126,8 +99,7 @@ class DefinitionSet:
     def follow(self, name: str) -> Peripheral:
         """The peripheral with values at the end of a name's mappings, all of one type.
 
-        Raises:
-            ManifestError: unknown name, a change of type, or mappings that do not end within DEPTH_LIMIT steps.
+        Raises ManifestError for an unknown name, a change of type, or mappings that do not end in DEPTH_LIMIT steps.
         """
         trail = [name]
         while len(trail) <= DEPTH_LIMIT:
@@ -148,14 +120,9 @@ class DefinitionSet:
 
 
 def parse(data: bytes, *, path: str) -> HardwareDefinition:
-    """Read one file; imports are not followed.
+    """Read one file, without its imports; they are relative to ``path``, its name.
 
-    Args:
-        data: Its bytes.
-        path: Its name, for errors and for imports relative to it.
-
-    Raises:
-        ManifestError: not JSON, unknown key, or a value that is not allowed.
+    Raises ManifestError if it is not JSON, has an unknown key, or a value that is not allowed.
     """
     document = app_manifest.decode_json(data, what=path, limit=DEFINITION_LIMIT_BYTES)
     field.known_keys(document, ("Metadata", "Description", "Imports", "Peripherals"), path)
@@ -177,12 +144,9 @@ def parse(data: bytes, *, path: str) -> HardwareDefinition:
 
 
 def load(path: str, files: Mapping[str, bytes], *, search: Sequence[str] = ()) -> DefinitionSet:
-    """Read a file and everything it imports.
+    """Read a file and everything it imports, from ``files``: path with forward slashes -> bytes.
 
-    Args:
-        path: Key of the file in ``files``.
-        files: Path with forward slashes -> bytes.
-        search: Folders, as they occur in the keys, in which imports are looked up after the importing file's own.
+    ``search`` are folders, as they occur in the paths, in which imports are looked up after the importing file's own.
 
     Raises:
         ManifestError: a file is missing or not valid, imports form a loop or go too deep, two files define one
@@ -229,12 +193,7 @@ def resolve(
     *,
     mutable_storage_limit_kb: int = app_manifest.MUTABLE_STORAGE_LIMIT_KB,
 ) -> AppManifest:
-    """Replace every ``$NAME`` of a source manifest with its value.
-
-    Args:
-        manifest: As ``app_manifest.parse(..., resolved=False)`` gives it.
-        definitions: Looked up in order; the first that knows a name decides.
-        mutable_storage_limit_kb: For ``app_manifest.parse``, which checks the result.
+    """Replace every ``$NAME`` of a source manifest with its value; the first definition that knows a name decides.
 
     Raises:
         ManifestError: a name that no definition knows or that is of another type; or, as Azure Sphere reports
@@ -289,12 +248,9 @@ def _header_of(written: str) -> str:
 
 
 def check_header(definition: HardwareDefinition, text: str) -> None:
-    """Check that a header says what the definition says: the same includes and defines in the same order.
+    """Check that a header has the includes and defines of the definition, in the same order; comments may differ.
 
-    Comments may differ, so headers that the Azure Sphere tools generated pass as well.
-
-    Raises:
-        ManifestError: names the first line that differs.
+    Headers that the Azure Sphere tools generated pass as well. Raises ManifestError with the first line that differs.
     """
     expected = _directives(header(definition))
     got = _directives(text)

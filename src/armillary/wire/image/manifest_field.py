@@ -44,15 +44,10 @@ _PATH_PART = re.compile(r"[A-Za-z0-9._+-]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the caller of the parser allows.
+    """What the caller of the parser allows."""
 
-    Attributes:
-        names_allowed: ``$NAME`` peripherals may stand in the manifest.
-        storage_limit_kb: Largest mutable storage, KiB.
-    """
-
-    names_allowed: bool
-    storage_limit_kb: int
+    names_allowed: bool  # ``$NAME`` peripherals may stand in the manifest
+    storage_limit_kb: int  # largest mutable storage, KiB
 
 
 Reader = Callable[[Any, str, int, Context], Any]

@@ -28,19 +28,12 @@ _SECTION_HEADER = struct.Struct("<HH")  # id, data_len
 
 @dataclass(frozen=True, slots=True)
 class OneBlBlock:
-    """The 32 bytes behind a first-stage boot loader's metadata. Not covered by the signature.
+    """The 32 bytes behind a first-stage boot loader's metadata. Not covered by the signature."""
 
-    Attributes:
-        info: Three words of unknown meaning.
-        chip_id: Chip family.
-        version: Major, minor, patch.
-        security_version: Repeats the RV section.
-    """
-
-    info: tuple[int, int, int]
-    chip_id: int
-    version: tuple[int, int, int]
-    security_version: int
+    info: tuple[int, int, int]  # of unknown meaning
+    chip_id: int  # chip family
+    version: tuple[int, int, int]  # major, minor, patch
+    security_version: int  # repeats the RV section
 
     def pack(self) -> bytes:
         """32 bytes."""
@@ -58,10 +51,7 @@ def find(data: bytes) -> tuple[int, int]:
 
     Behind the metadata stand 64 bytes (a P-256 signature), 96 (a P-384 signature, or a 1BL block and a P-256
     signature) or 128 (block and P-384 signature); which of them only the metadata says. So each possible place of
-    total_len is tried, and exactly one must lead to the magic number.
-
-    Raises:
-        WireError: no such place, more than one, or metadata that is not aligned.
+    total_len is tried, and exactly one must lead to the magic number, at a multiple of 4; else it raises WireError.
     """
     found: list[tuple[int, int]] = []
     for tail in TAIL_BYTES:
@@ -102,8 +92,7 @@ def _refuse(data: bytes, candidates: int) -> NoReturn:
 def parse_sections(data: bytes, start: int, end: int, count: int) -> tuple[Section, ...]:
     """Read ``count`` sections that fill the bytes from ``start`` to ``end``.
 
-    Raises:
-        WireError: overlapping, duplicate, unknown or missing bytes of a section.
+    Raises WireError for overlapping, duplicate, unknown or missing bytes of a section.
     """
     if not 0 < count <= SECTION_LIMIT:
         raise WireError(FORMAT, offset=start - 4, expected=f"1 to {SECTION_LIMIT} sections", got=str(count))
@@ -129,11 +118,7 @@ def parse_sections(data: bytes, start: int, end: int, count: int) -> tuple[Secti
 
 
 def pack(sections: Sequence[Section]) -> bytes:
-    """Write the metadata: header, sections in the given order, length.
-
-    Raises:
-        WireError: a value does not fit its field.
-    """
+    """The metadata: header, sections in the given order, length. Raises WireError if a value does not fit its field."""
     packed = struct.pack("<II", MAGIC, len(sections))
     try:
         for section in sections:

@@ -68,23 +68,14 @@ _SectionType = TypeVar("_SectionType", bound=Section)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    """What a package says; shared by the verified and the unverified value, which are unrelated types.
+    """What a package says; shared by the verified and the unverified value, which are unrelated types."""
 
-    Attributes:
-        data: The whole package.
-        payload_bytes: Length of payload and padding.
-        signed_length: Number of leading bytes that the signature covers.
-        sections: In the order in which they stand.
-        signature: r || s, 64 or 96 bytes.
-        unsigned_one_bl: The block of a first-stage boot loader, or None. Never decide on it.
-    """
-
-    data: bytes = field(repr=False)
-    payload_bytes: int
-    signed_length: int
-    sections: tuple[Section, ...]
-    signature: bytes = field(repr=False)
-    unsigned_one_bl: OneBlBlock | None
+    data: bytes = field(repr=False)  # the whole package
+    payload_bytes: int  # length of payload and padding
+    signed_length: int  # number of leading bytes that the signature covers
+    sections: tuple[Section, ...]  # in the order in which they stand
+    signature: bytes = field(repr=False)  # r || s, 64 or 96 bytes
+    unsigned_one_bl: OneBlBlock | None  # of a first-stage boot loader; never decide on it
 
     @property
     def payload(self) -> bytes:
@@ -238,15 +229,8 @@ def standard_sections(
 ) -> tuple[Section, ...]:
     """Sections in the SDK's order (ID, then SG which :func:`build` inserts, DB, TP, ND), then RV.
 
-    Args:
-        image_type: Key of ``IMAGE_TYPES`` of ``section.py``.
-        component_id: What stays the same from build to build.
-        image_id: New for each build.
-        name: Shortened to 31 bytes of UTF-8, as the SDK does.
-        built: Unix seconds.
-        temporary_flags: Sum of ``TEMPORARY_FLAGS``; None leaves the section out.
-        abi_depends: Interfaces needed; None leaves the section out, an empty list writes a count of 0.
-        security_version: 0 to 31; None leaves the section out.
+    ``name`` is shortened to 31 bytes of UTF-8, as the SDK does; ``built`` is in Unix seconds. Of the last three
+    arguments None leaves the section out; an empty list of interfaces writes a count of 0.
     """
     short = name.encode("utf-8")[: image_section.NAME_LIMIT_BYTES].decode("utf-8", "ignore")
     sections: list[Section] = [Identity(image_type, component_id, image_id), Debug(built, short)]

@@ -86,18 +86,12 @@ _IDENTITY = struct.Struct("<HH16s16s")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """ID: which image this is.
-
-    Attributes:
-        image_type: Key of :data:`IMAGE_TYPES`.
-        component_id: What stays the same from build to build.
-        image_id: New with each build.
-    """
+    """ID: which image this is."""
 
     ID: ClassVar[int] = 0x4449
-    image_type: int
-    component_id: UUID
-    image_id: UUID
+    image_type: int  # key of IMAGE_TYPES
+    component_id: UUID  # the same from build to build
+    image_id: UUID  # new with each build
 
     def pack(self) -> bytes:
         """36 bytes."""
@@ -116,16 +110,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """SG: which certificate's key made the signature.
-
-    Attributes:
-        thumbprint: SHA-1 over the certificate's DER, 20 bytes.
-        algorithm: Key of :data:`SIGNATURE_ALGORITHMS`.
-    """
+    """SG: which certificate's key made the signature."""
 
     ID: ClassVar[int] = 0x4753
-    thumbprint: bytes
-    algorithm: int
+    thumbprint: bytes  # SHA-1 over the certificate's DER, 20 bytes
+    algorithm: int  # key of SIGNATURE_ALGORITHMS
 
     def pack(self) -> bytes:
         """24 bytes."""
@@ -142,16 +131,11 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Debug:
-    """DB: for people.
-
-    Attributes:
-        built: Unix seconds; 0 when the builder did not say.
-        name: At most 31 bytes of UTF-8.
-    """
+    """DB: for people."""
 
     ID: ClassVar[int] = 0x4244
-    built: int
-    name: str
+    built: int  # Unix seconds; 0 when the builder did not say
+    name: str  # at most 31 bytes of UTF-8
 
     def pack(self) -> bytes:
         """40 bytes."""
@@ -247,16 +231,11 @@ class AbiProvides(_AbiList):
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """CM: the payload is a whole inner image package, compressed. It is kept as data and not unpacked here.
-
-    Attributes:
-        uncompressed_bytes: Size of the inner package.
-        algorithm: Key of :data:`COMPRESSION_ALGORITHMS`.
-    """
+    """CM: the payload is a whole inner image package, compressed. It is kept as data and not unpacked here."""
 
     ID: ClassVar[int] = 0x4D43
-    uncompressed_bytes: int
-    algorithm: int
+    uncompressed_bytes: int  # size of the inner package
+    algorithm: int  # key of COMPRESSION_ALGORITHMS
 
     def pack(self) -> bytes:
         """8 bytes."""
@@ -314,14 +293,9 @@ class ImagePolicy(_Word):
 
 @dataclass(frozen=True, slots=True)
 class LegacySection:
-    """AD, AP or LG: kept byte for byte, not interpreted.
+    """AD, AP or LG: kept byte for byte, not interpreted."""
 
-    Attributes:
-        id: Key of :data:`LEGACY_SECTIONS`.
-        data: Its bytes.
-    """
-
-    id: int
+    id: int  # key of LEGACY_SECTIONS
     data: bytes
 
     @property
@@ -368,15 +342,9 @@ _READERS = {
 
 
 def unpack(section_id: int, data: bytes, offset: int) -> Section:
-    """Read one section.
+    """Read one section from its data, which begins at ``offset`` in the package.
 
-    Args:
-        section_id: Its id.
-        data: Its data, without the four bytes of the header.
-        offset: Where ``data`` begins in the package, for errors.
-
-    Raises:
-        WireError: unknown id, wrong length or a value that the section does not allow.
+    Raises WireError for an unknown id, a wrong length or a value that the section does not allow.
     """
     reader = _READERS.get(section_id)
     if reader is not None:

@@ -63,17 +63,9 @@ _FIXED_FLAGS: dict[PacketType, int] = dict.fromkeys(PacketType, 0) | {
 
 
 def decode_packet(data: bytes, start: int, body: int, end: int, *, level: int) -> Packet:
-    """Decode one whole packet.
+    """Decode the packet at ``start`` of ``data``; its body begins at ``body`` and ends before ``end``.
 
-    Args:
-        data: Bytes that hold it.
-        start: Offset of its first byte.
-        body: Offset of the byte after the remaining length.
-        end: Offset of the byte after the packet.
-        level: 4 or 5, as the connection's CONNECT said.
-
-    Raises:
-        WireError: names the offset, what was expected and what was found.
+    ``level`` is 4 or 5, as the connection's CONNECT said. Raises WireError with the offset.
     """
     first = data[start]
     reader = FieldReader(data, start, end)
@@ -300,11 +292,7 @@ _DECODE: dict[PacketType, Callable[[FieldReader, PacketType, int, int], Packet]]
 
 
 def encode_packet(packet: Packet, *, level: int = LEVEL_3_1_1) -> bytes:
-    """Encode one packet for a connection of ``level`` (a CONNECT uses its own).
-
-    Raises:
-        WireError: a value that the format cannot carry.
-    """
+    """Encode a packet for a connection of ``level`` (CONNECT has its own); raises WireError if a value does not fit."""
     kind, flags, body = _encode_body(packet, level)
     if len(body) > MAX_REMAINING_LENGTH:
         raise WireError(FORMAT, expected=f"at most {MAX_REMAINING_LENGTH} bytes", got=f"{len(body)} bytes")

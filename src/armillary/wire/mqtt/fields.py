@@ -128,13 +128,7 @@ PROPERTY_RULES: dict[Property, PropertyRule] = {
 
 
 class FieldReader:
-    """Reads fields from one packet's bytes, in order; every read checks the bounds.
-
-    Args:
-        data: The bytes.
-        start: Where to begin.
-        end: One past the last byte that belongs to the packet.
-    """
+    """Reads the fields of one packet, ``data`` from ``start`` to ``end``, in order; every read checks the bounds."""
 
     __slots__ = ("at", "data", "end")
 
@@ -271,11 +265,7 @@ _READ: dict[Kind, Callable[[FieldReader, str], PropertyValue]] = {
 
 
 def encode_varint(value: int) -> bytes:
-    """A variable byte integer in its shortest form.
-
-    Raises:
-        WireError: the value is negative or above MAX_REMAINING_LENGTH.
-    """
+    """A variable byte integer in its shortest form; raises WireError unless it is 0 to MAX_REMAINING_LENGTH."""
     if not 0 <= value <= MAX_REMAINING_LENGTH:
         raise WireError(FORMAT, expected=f"a length of 0 to {MAX_REMAINING_LENGTH}", got=str(value))
     out = bytearray()
@@ -288,22 +278,14 @@ def encode_varint(value: int) -> bytes:
 
 
 def encode_binary(value: bytes) -> bytes:
-    """Bytes with their two-byte length.
-
-    Raises:
-        WireError: longer than MAX_STRING_BYTES.
-    """
+    """Bytes with their two-byte length; raises WireError above MAX_STRING_BYTES."""
     if len(value) > MAX_STRING_BYTES:
         raise WireError(FORMAT, expected=f"at most {MAX_STRING_BYTES} bytes", got=f"{len(value)} bytes")
     return len(value).to_bytes(2, "big") + value
 
 
 def encode_string(value: str) -> bytes:
-    """A UTF-8 string with its two-byte length.
-
-    Raises:
-        WireError: holds U+0000 or a surrogate, or is longer than MAX_STRING_BYTES in UTF-8.
-    """
+    """A UTF-8 string with its two-byte length; raises WireError for U+0000, surrogates and above MAX_STRING_BYTES."""
     try:
         raw = value.encode("utf-8")
     except UnicodeEncodeError:

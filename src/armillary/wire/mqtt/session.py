@@ -84,8 +84,7 @@ EVENT_OF_PACKET: dict[PacketType, Event] = {kind: Event[kind.name] for kind in P
 def step(state: State, event: Event, table: dict[State, dict[Event, State]] = TRANSITIONS) -> State:
     """The state after ``event`` in one of the tables above.
 
-    Raises:
-        WireError: the event may not happen in this state; the connection must be closed.
+    Raises WireError if the event may not happen in this state; the connection must be closed then.
     """
     following = table[state].get(event)
     if following is None:

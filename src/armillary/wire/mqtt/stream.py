@@ -31,25 +31,15 @@ _PUBACK_HEAD = b"\x40\x02"
 
 @dataclass(frozen=True, slots=True)
 class PublishRun:
-    """Consecutive PUBLISH packets, each checked, kept as they arrived.
+    """Consecutive PUBLISH packets, each checked, kept as they arrived."""
 
-    Attributes:
-        data: The packets' bytes.
-        count: How many packets.
-        acknowledgements: Their PUBACK packets, ready to send once the run is durable.
-    """
-
-    data: bytes
-    count: int
-    acknowledgements: bytes
+    data: bytes  # the packets' bytes
+    count: int  # of packets
+    acknowledgements: bytes  # their PUBACK packets, to be sent once the run is durable
 
 
 class PacketDecoder:
-    """An incremental decoder for one direction of one connection.
-
-    Args:
-        level: Protocol level, or None to learn it from CONNECT (a server).
-        max_packet_bytes: Longest packet accepted, fixed header included.
+    """An incremental decoder for one direction of one connection; without ``level`` it learns that from CONNECT.
 
     After a WireError the connection must be closed.
     """
@@ -85,11 +75,7 @@ class PacketDecoder:
             self._buffer, self._at = self._buffer[self._at :] + data, 0
 
     def next(self) -> Packet | None:
-        """The next packet, or None until more bytes are fed.
-
-        Raises:
-            WireError: the bytes are no MQTT, or a packet is longer than allowed.
-        """
+        """The next packet, or None until more bytes are fed; raises WireError for no MQTT or a packet too long."""
         if self._pending is not None or self._at == len(self._buffer):
             return None
         body, end = self._frame()
@@ -107,13 +93,9 @@ class PacketDecoder:
     def take_run(  # noqa: C901, PLR0912 - the hot loop: a call a packet would cost more than its checks
         self, accepts: Callable[[str], bool]
     ) -> PublishRun | None:
-        """The PUBLISH packets (QoS 0 and 1) at the front of the buffer, as long as their topics are accepted.
+        """The PUBLISH packets (QoS 0 and 1) at the front of the buffer, as long as ``accepts`` takes their topics.
 
-        Args:
-            accepts: Says of a topic name, already checked as MQTT, whether it belongs into a run.
-
-        Returns:
-            The run, or None when the next packet is something else, incomplete or refused.
+        None when the next packet is something else, incomplete or refused.
         """
         if self._pending is not None:
             return None
@@ -215,16 +197,9 @@ class PacketDecoder:
 
 
 def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tuple[str, bytes, Properties]]:
-    """Topic, payload and properties of each packet of a stored run.
+    """Topic, payload and properties of each packet of a stored run, ``data`` from ``start`` to ``end``.
 
-    Args:
-        data: Bytes that hold the run.
-        start: Offset of its first packet.
-        end: Offset of the byte after its last.
-        level: Protocol level the run was sent with.
-
-    Raises:
-        WireError: the bytes are no run; storage is damaged.
+    Raises WireError if the bytes are no run: storage is damaged.
     """
     at = start
     known, topic = b"", ""

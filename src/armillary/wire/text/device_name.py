@@ -36,8 +36,7 @@ _DEFAULT: Final = re.compile(rf"(?:.* )?([0-9A-Fa-f]{{{ID_DIGITS}}})")
 def check_name(given: str) -> str:
     """The name to store for a given one, in normal form C without spaces around it; ``""`` deletes the name.
 
-    Raises:
-        InvalidArgumentError: too long, or with characters that cannot be seen.
+    Raises InvalidArgumentError if it is too long or has characters that cannot be seen.
     """
     name = unicodedata.normalize("NFC", given).strip(" ")
     hidden = unseen(name)

@@ -24,9 +24,7 @@ _LISTS: Final = ("actions", "cloud_properties", "tiles", "views")
 def unseen(text: str, *, lines: bool = False) -> str:
     """The first invisible character, as ``U+202E``; ``""`` where there is none.
 
-    Args:
-        text: A name or description.
-        lines: Whether it is a description, which may have line ends, tabs and spaces of any width.
+    ``lines`` is for descriptions, which may have line ends, tabs and spaces of any width.
     """
     for each in text:
         if each.isprintable() or (lines and (each in _LINES or unicodedata.category(each) == "Zs")):
@@ -36,15 +34,7 @@ def unseen(text: str, *, lines: bool = False) -> str:
 
 
 def check_given_name(text: str, what: str) -> str:
-    """``text``, if it is a valid name.
-
-    Args:
-        text: The name.
-        what: Field of the name, for the message.
-
-    Raises:
-        InvalidArgumentError: blank, or with an invisible character.
-    """
+    """``text``, if it is a valid name, else raise InvalidArgumentError; ``what`` is the field, for the message."""
     hidden = unseen(text)
     if hidden or not text.strip():
         raise InvalidArgumentError(
@@ -56,11 +46,7 @@ def check_given_name(text: str, what: str) -> str:
 
 
 def check_given_text(text: str, what: str) -> str:
-    """``text``, if it is a valid description; it may be empty.
-
-    Raises:
-        InvalidArgumentError: with an invisible character.
-    """
+    """``text``, if it is a valid description, else raise InvalidArgumentError; it may be empty."""
     hidden = unseen(text, lines=True)
     if hidden:
         raise InvalidArgumentError(
@@ -71,15 +57,9 @@ def check_given_text(text: str, what: str) -> str:
 
 
 def check_given(body: Mapping[str, object], what: str, kept: Mapping[str, object] | None = None) -> None:
-    """Check the names and the description of a document.
+    """Check the names and the description of a document, a ``what``; texts that ``kept``, the stored one, has are not.
 
-    Args:
-        body: The document; its other fields are not checked.
-        what: Kind of document, for messages.
-        kept: The stored document before: texts that it already has are not checked again.
-
-    Raises:
-        InvalidArgumentError: as :func:`check_given_name` and :func:`check_given_text`.
+    Raises InvalidArgumentError as :func:`check_given_name` and :func:`check_given_text`.
     """
     before = {} if kept is None else dict(_given(kept, what))
     for place, text in _given(body, what):

@@ -12,8 +12,7 @@ SCHEMES: Final = ("http", "https")
 def split_web_address(text: str) -> SplitResult:
     """The parts of an ``http`` or ``https`` URL with a host; its ``port`` can be read.
 
-    Raises:
-        ValueError: not such a URL, or not printable ASCII without spaces.
+    Raises ValueError if it is not such a URL, or not printable ASCII without spaces.
     """
     parts = urlsplit(text)
     if parts.scheme not in SCHEMES or not parts.hostname or parts.port == 0:

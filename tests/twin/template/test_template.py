@@ -15,7 +15,7 @@ from armillary.twin.template import json_form as template_json
 from armillary.twin.template.change import differences, migrate
 from armillary.twin.template.json_form import body_of_documents, parse_template
 from armillary.twin.template.name import check_name, published_id, split_id
-from armillary.twin.template.template import changed_cloud, initial_cloud, method_name
+from armillary.twin.template.template import changed_cloud, initial_cloud
 
 ROOT = "dtmi:com:example:Controller;1"
 THERMOSTAT = {
@@ -73,8 +73,6 @@ def test_a_template_has_capabilities_of_its_root_and_its_components() -> None:
     ]  # fmt: skip
     assert template.capabilities["thermostat1.temperature"].display_name == "Inside"
     assert template.capabilities["load"].kind == "telemetry"
-    assert method_name(template.capabilities["thermostat1.report"]) == "thermostat1*report"
-    assert method_name(template.capabilities["reboot"]) == "reboot"
     assert template.components == {"thermostat1": "dtmi:com:example:Thermostat;1"}
     assert initial_cloud(template) == {"Limit": 40}
     assert parse_template(json.loads(json.dumps(BODY))) == template

@@ -24,7 +24,6 @@ def test_property_bags_encoded_and_raw(bag: str) -> None:
 
 def test_bags_are_written_as_the_sdk_does() -> None:
     assert hub_topics.encode_bag(BAG) == ENCODED_BAG
-    assert hub_topics.devicebound_topic(DEVICE, (("$.mid", "1"),)) == f"devices/{DEVICE}/messages/devicebound/%24.mid=1"
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,7 @@ def test_written_form_is_the_packers():
 def test_names_only_in_a_source_manifest():
     source = capabilities(Gpio=["$LED", 8], Uart=["$HEADER_UART"])
     found = app_manifest.parse(source, resolved=False).capabilities
-    assert found.gpio == ("$LED", 8)
-    assert app_manifest.unresolved_names(found) == ("LED", "HEADER_UART")
+    assert (found.gpio, found.uart) == (("$LED", 8), ("$HEADER_UART",))
     with pytest.raises(ManifestError, match="resolved with a hardware definition") as caught:
         app_manifest.parse(source)
     assert caught.value.path == "Capabilities.Gpio[0]"

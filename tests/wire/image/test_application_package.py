@@ -12,7 +12,6 @@ from tests.wire.image_samples import COMPONENT, IMAGE, P256
 
 from armillary.errors import ManifestError, WireError
 from armillary.wire.image import (
-    app_manifest,
     application as application_package,
     asxipfs,
     hardware_definition,
@@ -159,4 +158,3 @@ def test_open_refuses(data: bytes, reason: str):
 def test_unverified_package_opens_as_an_unverified_value():
     found = application_package.open_unverified(image_package.parse(pack()))
     assert isinstance(found, application_package.UnverifiedApplication)
-    assert app_manifest.unresolved_names(found.manifest.capabilities) == ()

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from armillary.twin.template.schema import KEPT_CHECKS, Mismatch, enum_words, is_enum_value, mismatches, shown
-from armillary.twin.template.template import RESERVED_NAMES, Template
+from armillary.twin.template.schema import KEPT_CHECKS, Mismatch, enum_words, is_enum_value, shown
+from armillary.twin.template.template import Template
 from armillary.wire.dtdl import model as dtdl
 from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 from armillary.wire.hub.telemetry import Value
@@ -84,29 +84,6 @@ class PayloadTable:
                 broken.append(Mismatch(name, leaf.expected, shown(value)))
         return Judgement(tuple(modelled), tuple(unmodelled), tuple(broken))
 
-    def judge_document(self, document: Mapping[str, object], component: str = "") -> Judgement:
-        """Judge one message's decoded JSON body: exact also where the flat names are not (empty arrays, missing parts).
-
-        Args:
-            document: The body.
-            component: The message's property ``$.sub``.
-        """
-        modelled: list[str] = []
-        unmodelled: list[str] = []
-        broken: list[Mismatch] = []
-        for key, value in document.items():
-            name = f"{component}.{key}" if component else key
-            schema = self._schemas.get(name)
-            if schema is None:
-                unmodelled.append(name)
-                continue
-            wrong = () if value is None else mismatches(schema, value, name)
-            if wrong:
-                broken += wrong
-            else:
-                modelled.append(name)
-        return Judgement(tuple(modelled), tuple(unmodelled), tuple(broken))
-
     def _search(self, name: str) -> Leaf | None:
         """The leaf of a name that has an index or a key in it."""
         for capability, schema in self._schemas.items():
@@ -115,23 +92,6 @@ class PayloadTable:
                 if found is not None:
                     return found
         return None
-
-
-def reserved_names(template: Template) -> tuple[str, ...]:
-    """Telemetry whose names IoT Central reserves: devices that also send to IoT Central lose it there."""
-    return tuple(
-        each.name
-        for each in template.capabilities.values()
-        if isinstance(each.content, dtdl.Telemetry) and each.content.name in RESERVED_NAMES
-    )
-
-
-def leaf_names(content: dtdl.Content, name: str) -> tuple[str, ...]:
-    """Flat names of a telemetry's values that follow from the model alone; ``name`` is the telemetry's."""
-    found: dict[str, Leaf | None] = {}
-    if isinstance(content, dtdl.Telemetry):
-        _collect(content.schema, name, name, found)
-    return tuple(found)
 
 
 def _collect(schema: dtdl.Schema, name: str, capability: str, leaves: dict[str, Leaf | None]) -> None:

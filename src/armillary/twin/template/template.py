@@ -32,12 +32,6 @@ MAX_SCHEMA_PARTS: Final = 30_000
 # IoT Central's type of a cloud property in a model.
 CLOUD_TYPE: Final = "Cloud"
 
-# IoT Central reserves these names and ignores values that devices send under them, so a model with them does not work
-# there; here it does.
-RESERVED_NAMES: Final = frozenset(
-    ("EventEnqueuedUtcTime", "EventProcessedUtcTime", "PartitionId", "EventHub", "User", "$metadata", "$version")
-)
-
 _REMEDY: Final = "armillary template show --template NAME lists what the template has."
 
 
@@ -268,11 +262,6 @@ def limit_mismatch(limits: Limits | CloudProperty, value: Any, name: str) -> Mis
 def initial_cloud(template: Template) -> dict[str, Any]:
     """Cloud properties of a new device of a template."""
     return {each.name: each.initial for each in template.cloud.values() if each.initial is not None}
-
-
-def method_name(capability: Capability) -> str:
-    """Name of the direct method that calls a command: ``component*command`` in a component."""
-    return f"{capability.component}*{capability.content.name}" if capability.component else capability.content.name
 
 
 _KINDS: Mapping[type[dtdl.Content], str] = {

@@ -176,7 +176,7 @@ class ModelCheck:
             self._sizes(element, contents)
 
     def _sizes(self, element: Element, contents: list[Element]) -> None:
-        extended = _extended_count(element)
+        extended = sum(len(each.links.get("extends", ())) for each in _lineage(element))
         if extended > tables.MAX_EXTENDED_INTERFACES_3:
             expected = f"at most {tables.MAX_EXTENDED_INTERFACES_3} extended interfaces"
             self._fault(element, element.node, "PropertiesExtendsMaxCount", expected, str(extended))
@@ -327,29 +327,19 @@ class ModelCheck:
 
 def contents_of(interface: Element) -> list[Element]:
     """Contents of an interface with those of the interfaces it extends, each once; its own first."""
-    found: dict[int, Element] = {}
+    return list({id(content): content for each in _lineage(interface) for content in each.linked("contents")}.values())
+
+
+def _lineage(interface: Element) -> Iterator[Element]:
+    """An interface and those it extends, the nearer ones first, each once."""
     pending, seen = deque([interface]), {id(interface)}
     while pending:
         each = pending.popleft()
-        for content in each.linked("contents"):
-            found.setdefault(id(content), content)
+        yield each
         for above in each.linked("extends"):
             if id(above) not in seen:
                 seen.add(id(above))
                 pending.append(above)
-    return list(found.values())
-
-
-def _extended_count(interface: Element) -> int:
-    count, pending, seen = 0, [interface], {id(interface)}
-    while pending:
-        each = pending.pop()
-        count += len(each.links.get("extends", ()))
-        for above in each.linked("extends"):
-            if id(above) not in seen:
-                seen.add(id(above))
-                pending.append(above)
-    return count
 
 
 def _links(element: Element) -> Iterator[Reference]:

@@ -255,11 +255,6 @@ def method_answer_topic(status: int, request_id: str) -> str:
     return f"$iothub/methods/res/{status}/?$rid={_request_id(request_id)}"
 
 
-def devicebound_topic(device_id: str, properties: Bag = ()) -> str:
-    """Topic of a message to the device."""
-    return f"{device_address(device_id)}/messages/devicebound/{encode_bag(properties)}"
-
-
 def _request_id(text: str) -> str:
     if not _REQUEST_ID.fullmatch(text):
         raise WireError(

@@ -210,14 +210,6 @@ def encode(manifest: AppManifest) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def unresolved_names(capabilities: Capabilities) -> tuple[str, ...]:
-    """The ``$NAME`` peripherals that a hardware definition must still resolve, without the dollar sign."""
-    values: list[int | str] = []
-    for key in PERIPHERAL_KEYS:
-        values.extend(getattr(capabilities, CAPABILITY_KEYS[key][0]))
-    return tuple(value[1:] for value in values if isinstance(value, str) and value.startswith("$"))
-
-
 def decode_json(data: bytes, *, what: str, limit: int, error_id: int | None = None) -> Mapping[str, Any]:
     """Decode one JSON object strictly: UTF-8, no duplicate keys, no NaN or infinity, no lone surrogates.
 

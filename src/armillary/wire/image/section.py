@@ -26,7 +26,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 from uuid import UUID
 
 from armillary.errors import WireError
@@ -324,21 +324,7 @@ Section = (
     | LegacySection
 )
 
-_READERS = {
-    kind.ID: kind.unpack
-    for kind in (
-        Identity,
-        SigningKey,
-        Debug,
-        TemporaryImage,
-        AbiDepends,
-        AbiProvides,
-        Compression,
-        Revocation,
-        RequiredFlashOffset,
-        ImagePolicy,
-    )
-}
+_READERS = {kind.ID: kind.unpack for kind in get_args(Section) if kind is not LegacySection}
 
 
 def unpack(section_id: int, data: bytes, offset: int) -> Section:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import get_args
 
 from armillary.wire.mqtt.fields import Properties
 
@@ -186,19 +187,7 @@ Packet = (
     | Auth
 )
 
-_TYPES: dict[type, PacketType] = {
-    Connect: PacketType.CONNECT,
-    Connack: PacketType.CONNACK,
-    Publish: PacketType.PUBLISH,
-    Subscribe: PacketType.SUBSCRIBE,
-    Suback: PacketType.SUBACK,
-    Unsubscribe: PacketType.UNSUBSCRIBE,
-    Unsuback: PacketType.UNSUBACK,
-    Pingreq: PacketType.PINGREQ,
-    Pingresp: PacketType.PINGRESP,
-    Disconnect: PacketType.DISCONNECT,
-    Auth: PacketType.AUTH,
-}
+_TYPES = {kind: PacketType[kind.__name__.upper()] for kind in get_args(Packet) if kind is not Acknowledgement}
 
 
 def type_of(packet: Packet) -> PacketType:

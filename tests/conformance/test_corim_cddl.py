@@ -40,7 +40,7 @@ def test_the_schema_accepts_what_we_write():
     data = corim.encode_corim(VALUE)
     schema("tagged-unsigned-corim-map").validate_cbor(data)
     schema("tagged-unsigned-corim-map").validate_cbor(_with_validity())
-    found = corim.parse_signed_corim(corim.sign_corim(VALUE, KEY, "Contoso", key_id=b"2026"))
+    found = corim.parse_signed_corim(corim.sign_corim(VALUE, KEY, "Contoso", key_id=b"2026")).envelope
     schema("protected-corim-header-map").validate_cbor(found.message.protected)
     schema("tagged-unsigned-corim-map").validate_cbor(found.message.payload)
 

@@ -27,7 +27,7 @@ from azuresphere_imagemetadata.signing.signer import Signer, SigningMap
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-from tests.wire.image_samples import COMPONENT, IMAGE, P256, pair
+from tests.wire.image_samples import COMPONENT, IMAGE, P256, SDK_SECTIONS, pair
 
 from armillary.errors import SignatureError
 from armillary.wire.image import capability_file, package as image_package, section as image_section
@@ -52,16 +52,7 @@ def sdk_pair() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
 
 
 def ours(**changes: object) -> bytes:
-    values = {
-        "image_type": 10,
-        "component_id": COMPONENT,
-        "image_id": IMAGE,
-        "name": "blink",
-        "built": 1_654_786_668,
-        "temporary_flags": 2,
-        "abi_depends": [image_section.Abi(12, 3)],
-    } | changes
-    sections = image_package.standard_sections(**values)
+    sections = image_package.standard_sections(**(SDK_SECTIONS | changes))
     return image_package.build(bytes(4096), sections=sections, key=KEY, certificate=CERTIFICATE)
 
 

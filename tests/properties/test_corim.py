@@ -65,7 +65,7 @@ def test_every_value_survives_both_forms(value: corim.Corim):
     assert corim.parse_corim(data) == value
     found = corim.parse_signed_corim(corim.sign_corim(value, KEY, "signer"))
     assert corim.verify_signed_corim(found, KEY.public_key(), now=0) == value
-    assert found.message.payload == data
+    assert found.envelope.message.payload == data
 
 
 @given(values(), st.data())

@@ -211,7 +211,11 @@ def test_a_signed_corim_is_verified():
     data = corim.sign_corim(VALUE, KEY, "Contoso releases", key_id=b"2026")
     assert corim.is_signed(data)
     found = corim.parse_signed_corim(data)
-    assert (found.signer, found.key_id, found.not_after) == ("Contoso releases", b"2026", None)
+    assert (found.envelope.signer, found.envelope.key_id, found.envelope.not_after) == (
+        "Contoso releases",
+        b"2026",
+        None,
+    )
     assert corim.verify_signed_corim(found, KEY.public_key(), now=NOW) == VALUE
     with pytest.raises(SignatureError):
         corim.verify_signed_corim(found, ec.generate_private_key(ec.SECP256R1()).public_key(), now=NOW)
@@ -279,7 +283,7 @@ def test_a_signed_corim_of_another_encoder_is_verified_over_its_bytes_as_they_st
     turned = pairs((8, META), (33, [b"chain"]), ("note", {1: [True]}), (3, corim_signed.MEDIA_TYPE), (1, -7))
     data = around(turned, pairs((4, b"hint"), (34, [1, b"t" * 32])))
     found = corim.parse_signed_corim(data)
-    assert (found.signer, found.key_id) == ("Contoso", b"hint")
+    assert (found.envelope.signer, found.envelope.key_id) == ("Contoso", b"hint")
     assert found.corim.passed_over == ("protected header 33", "protected header note", "unprotected header 34")
     assert verified(data) == VALUE
     for at in range(len(turned)):  # every byte of that header is under the signature
@@ -311,10 +315,11 @@ def test_the_narrower_of_two_stated_times_counts():
     meta = enc({0: {0: "Contoso"}, 1: {0: Tag(1, 10), 1: Tag(1, 40)}})
     data = around(pairs((1, -7), (3, corim_signed.MEDIA_TYPE), (8, meta), (15, {1: "c", 4: 30, 5: 20})))
     found = corim.parse_signed_corim(data)
-    assert (found.not_before, found.not_after) == (20, 30)
+    assert (found.envelope.not_before, found.envelope.not_after) == (20, 30)
     with pytest.raises(WireError, match="counts at"):
         corim.verify_signed_corim(found, KEY.public_key(), now=35)  # corim-meta alone would let it count
-    only = corim.parse_signed_corim(around(pairs((1, -7), (3, corim_signed.MEDIA_TYPE), (15, {1: "c", 4: 30}))))
+    claims = pairs((1, -7), (3, corim_signed.MEDIA_TYPE), (15, {1: "c", 4: 30}))
+    only = corim.parse_signed_corim(around(claims)).envelope
     assert (only.signer, only.not_before, only.not_after) == ("c", None, 30)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.wire.image_samples import COMPONENT, IMAGE, P256, P384, pair
+from tests.wire.image_samples import COMPONENT, IMAGE, P256, P384, SDK_SECTIONS, pair
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.image import metadata as image_metadata, package as image_package, section as image_section
@@ -23,16 +23,7 @@ def thumbprint(certificate: x509.Certificate) -> bytes:
 
 def sdk_package(payload: bytes = b"payload!", signer: tuple = P256, **changes: object) -> bytes:
     """A package with the sections of an SDK application."""
-    values = {
-        "image_type": 10,
-        "component_id": COMPONENT,
-        "image_id": IMAGE,
-        "name": "blink",
-        "built": 1_654_786_668,
-        "temporary_flags": 2,
-        "abi_depends": [image_section.Abi(12, 3)],
-    } | changes
-    sections = image_package.standard_sections(**values)
+    sections = image_package.standard_sections(**(SDK_SECTIONS | changes))
     return image_package.build(payload, sections=sections, key=signer[0], certificate=signer[1])
 
 

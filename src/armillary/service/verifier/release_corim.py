@@ -176,13 +176,14 @@ class ReleaseCorims:
                 )
             return _Believed(value)
         unverified = corim.parse_signed_corim(data, waived=waived)
+        envelope = unverified.envelope
         if key_pem is None:
             raise InvalidArgumentError(
-                f"the CoRIM says that {unverified.signer!r} has signed it; whose key that is has to come from you",
+                f"the CoRIM says that {envelope.signer!r} has signed it; whose key that is has to come from you",
                 remedy="Give the signer's public key or certificate: --key FILE.",
             )
         value = corim.verify_signed_corim(unverified, _public_key(key_pem), now=self._context.now())
-        return _Believed(value, unverified.signer, unverified.signer_uri or "", unverified.key_id.hex())
+        return _Believed(value, envelope.signer, envelope.signer_uri or "", envelope.key_id.hex())
 
 
 def _public_key(pem: str) -> ec.EllipticCurvePublicKey:

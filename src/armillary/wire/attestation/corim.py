@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -50,7 +50,7 @@ from armillary.wire.attestation.corim_fields import (
     Measured,
     ReferenceClaim,
 )
-from armillary.wire.attestation.corim_signed import MEDIA_TYPE, SIGN1_TAG, read_envelope
+from armillary.wire.attestation.corim_signed import MEDIA_TYPE, SIGN1_TAG, Envelope, read_envelope
 from armillary.wire.encoding import cbor, cose
 from armillary.wire.encoding.cbor_cursor import ARRAY, MAP, TAG, Cursor, head
 from armillary.wire.encoding.cbor_fields import MAX_TIME
@@ -71,17 +71,11 @@ class Corim:
     passed_over: tuple[str, ...] = field(default=(), compare=False)  # names of skipped fields
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnverifiedSignedCorim:
-    """A parsed signed CoRIM whose signature is not verified."""
+class UnverifiedSignedCorim(NamedTuple):
+    """A parsed signed CoRIM, with the CoRIM of its payload; the signature is not verified."""
 
-    message: cose.UnverifiedSign1  # the COSE_Sign1
-    corim: Corim  # its payload
-    signer: str  # claimed name of the signer
-    signer_uri: str | None = None  # claimed address of the signer, or None
-    key_id: bytes = b""  # claimed id of the key; empty for none
-    not_before: int | None = None  # beginning of the signature's validity, Unix seconds UTC, or None
-    not_after: int | None = None  # end of it, or None
+    envelope: Envelope
+    corim: Corim
 
 
 def is_signed(data: bytes) -> bool:
@@ -161,15 +155,7 @@ def parse_signed_corim(data: bytes, *, waived: frozenset[str] = frozenset()) -> 
     """
     envelope = read_envelope(data)
     value = parse_corim(envelope.message.payload, base=envelope.base, waived=waived)
-    return UnverifiedSignedCorim(
-        message=envelope.message,
-        corim=replace(value, passed_over=(*envelope.passed_over, *value.passed_over)),
-        signer=envelope.signer,
-        signer_uri=envelope.signer_uri,
-        key_id=envelope.key_id,
-        not_before=envelope.not_before,
-        not_after=envelope.not_after,
-    )
+    return UnverifiedSignedCorim(envelope, replace(value, passed_over=(*envelope.passed_over, *value.passed_over)))
 
 
 def verify_signed_corim(unverified: UnverifiedSignedCorim, key: ec.EllipticCurvePublicKey, *, now: int) -> Corim:
@@ -181,8 +167,9 @@ def verify_signed_corim(unverified: UnverifiedSignedCorim, key: ec.EllipticCurve
         SignatureError: ``key`` did not sign it.
         WireError: the signature is not valid at ``now``.
     """
-    cose.verify_sign1(unverified.message, key, what="signed CoRIM")
-    low, high = unverified.not_before or 0, MAX_TIME if unverified.not_after is None else unverified.not_after
+    envelope = unverified.envelope
+    cose.verify_sign1(envelope.message, key, what="signed CoRIM")
+    low, high = envelope.not_before or 0, MAX_TIME if envelope.not_after is None else envelope.not_after
     if not low <= now <= high:
         raise WireError("signed CoRIM", expected=f"a signature that counts at {now}", got=f"one from {low} to {high}")
     return unverified.corim

@@ -167,20 +167,18 @@ class _Parser(TokenCursor):
     def select(self) -> Select:
         self.expect("select")
         top = min(MAX_ROWS, self._integer()) if self.take("top") else MAX_ROWS
-        items = [self._item()]
-        while self.take(","):
-            items.append(self._item())
+        items = self.listed(self._item)
         if len(items) > MAX_ITEMS or len({each.alias for each in items}) < len(items):
             raise _fault(f"at most {MAX_ITEMS} items, each under a name of its own", f"{len(items)}")
         self.expect("from")
-        template = self._kind("model", "a device template's identifier")
+        template = self.take_kind("model", "a device template's identifier")
         condition: Condition = lambda _: True  # noqa: E731 - the empty condition
         if self.take("where"):
             condition = self._any(0)
         step_ms = 0
         if self.take("group"):
             self.expect("by", "window", "(")
-            step_ms = _duration_ms(self._kind("duration", "a duration"))
+            step_ms = _duration_ms(self.take_kind("duration", "a duration"))
             self.expect(")")
         order = self._order()
         if not self.is_end():
@@ -197,10 +195,10 @@ class _Parser(TokenCursor):
         return found
 
     def _item(self) -> Item:
-        name = self._kind("name", "a name")
+        name = self.take_kind("name", "a name")
         function = ""
         if name.lower() in FUNCTIONS and self.take("("):
-            function, name = name.lower(), self._kind("name", "a name")
+            function, name = name.lower(), self.take_kind("name", "a name")
             self.expect(")")
         if name.startswith("$") and (name.lower() not in META or (function and function != "count")):
             raise _fault(", ".join(META), name)
@@ -208,7 +206,7 @@ class _Parser(TokenCursor):
         self._note(name)
         alias = f"{function}_{name}" if function else name
         if self.take("as"):
-            alias = self._kind("name", "a name")
+            alias = self.take_kind("name", "a name")
             self._aliases[alias] = name
         return Item(name, alias, function)
 
@@ -216,7 +214,7 @@ class _Parser(TokenCursor):
         if not self.take("order"):
             return None
         self.expect("by")
-        name = self._kind("name", "a name")
+        name = self.take_kind("name", "a name")
         if name not in self._aliases:
             self._note(name)
         downwards = self.take("desc")
@@ -234,9 +232,7 @@ class _Parser(TokenCursor):
         return parts[0] if len(parts) == 1 else lambda row: any(part(row) for part in parts)
 
     def _all(self, depth: int) -> Condition:
-        parts = [self._one(depth)]
-        while self.take("and"):
-            parts.append(self._one(depth))
+        parts = self.listed(lambda: self._one(depth), "and")
         return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
 
     def _one(self, depth: int) -> Condition:
@@ -247,7 +243,7 @@ class _Parser(TokenCursor):
             inner = self._any(depth + 1)
             self.expect(")")
             return inner
-        name = self._kind("name", "a name")
+        name = self.take_kind("name", "a name")
         if name.lower() == "within_window":
             self._take_window(depth)
             return lambda _: True
@@ -255,12 +251,10 @@ class _Parser(TokenCursor):
         self._note(name)
         if self.take("in"):
             self.expect("[")
-            values = [self._literal()]
-            while self.take(","):
-                values.append(self._literal())
+            values = self.listed(self._literal)
             self.expect("]")
             return lambda row: any(_compare("=", row.get(name), each) for each in values)
-        mark = self._kind("mark", "a comparison")
+        mark = self.take_kind("mark", "a comparison")
         if mark not in ("=", "!=", "<>", "<", "<=", ">", ">="):
             raise _fault("a comparison", mark)
         literal = self._literal()
@@ -300,17 +294,10 @@ class _Parser(TokenCursor):
         raise _fault("text in quotes, a number, true or false", text)
 
     def _integer(self) -> int:
-        text = self._kind("number", "a number of rows")
+        text = self.take_kind("number", "a number of rows")
         if not text.isdecimal() or len(text) > 6 or text == "0":
             raise _fault("a number of rows", text)
         return int(text)
-
-    def _kind(self, kind: str, expected: str) -> str:
-        found, text = self.peek()
-        if found != kind:
-            raise _fault(expected, text)
-        self._at += 1
-        return text
 
 
 def _compare(mark: str, found: Any, literal: Any) -> bool:

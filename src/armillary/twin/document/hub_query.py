@@ -180,23 +180,17 @@ class _Parser(TokenCursor):
         return ".".join(self._path())
 
     def _group_paths(self) -> tuple[Path, ...]:
-        found = [self._path()]
-        while self.take(","):
-            found.append(self._path())
-            if len(found) > MAX_COLUMNS:
-                raise _fault(f"at most {MAX_COLUMNS} paths", "more")
-        return tuple(found)
+        found = tuple(self.listed(self._path))
+        if len(found) > MAX_COLUMNS:
+            raise _fault(f"at most {MAX_COLUMNS} paths", "more")
+        return found
 
     def _any(self, depth: int) -> Condition:
-        parts = [self._all(depth)]
-        while self.take("or"):
-            parts.append(self._all(depth))
+        parts = self.listed(lambda: self._all(depth), "or")
         return parts[0] if len(parts) == 1 else lambda document: any(part(document) for part in parts)
 
     def _all(self, depth: int) -> Condition:
-        parts = [self._one(depth)]
-        while self.take("and"):
-            parts.append(self._one(depth))
+        parts = self.listed(lambda: self._one(depth), "and")
         return parts[0] if len(parts) == 1 else lambda document: all(part(document) for part in parts)
 
     def _one(self, depth: int) -> Condition:
@@ -246,9 +240,7 @@ class _Parser(TokenCursor):
 
     def _literals(self) -> list[Any]:
         self.expect("[")
-        values = [self._literal()]
-        while self.take(","):
-            values.append(self._literal())
+        values = self.listed(self._literal)
         self.expect("]")
         return values
 
@@ -267,10 +259,7 @@ class _Parser(TokenCursor):
         return value
 
     def _path(self) -> Path:
-        kind, text = self.peek()
-        if kind != "name":
-            raise _fault("a property", self.shown())
-        self._at += 1
+        text = self.take_kind("name", "a property")
         names = tuple(escaped or plain for escaped, plain in _PARTS.findall(text))
         return names[1:] if len(names) > 1 and names[0] in self._aliases and not text.startswith("[[") else names
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
+
+_Read = TypeVar("_Read")
 
 # (name of the pattern's group, text)
 Token = tuple[str, str]
@@ -60,6 +62,21 @@ class TokenCursor:
             return False
         self._at += 1
         return True
+
+    def take_kind(self, kind: str, expected: str) -> str:
+        """Take a token of this kind, and return its text; raises the language's error where another stands."""
+        found, text = self.peek()
+        if found != kind:
+            raise self._fault(expected, self.shown())
+        self._at += 1
+        return text
+
+    def listed(self, read: Callable[[], _Read], sign: str = ",") -> list[_Read]:
+        """What ``read`` reads once, and again behind each ``sign``."""
+        found = [read()]
+        while self.take(sign):
+            found.append(read())
+        return found
 
     def expect(self, *words: str) -> None:
         """Take these words and signs; raises the language's error where another token stands."""

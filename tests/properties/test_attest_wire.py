@@ -116,7 +116,7 @@ def test_evidence_round_trip(found: evidence.Evidence):
 
 @FAST
 @given(claims, st.data())
-def test_remembered_claims_accept_and_give_what_the_strict_reader_does(found: evidence.Evidence, data: st.DataObject):
+def test_cached_claims_accept_and_give_what_the_strict_reader_does(found: evidence.Evidence, data: st.DataObject):
     payload = bytearray(cose.parse_sign1(evidence.encode_evidence(found, KEY)).payload)
     for _ in range(data.draw(st.integers(1, 3))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))

@@ -12,7 +12,7 @@ from tests.twin.template.test_template import BODY, CONTROLLER, ROOT, THERMOSTAT
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.document import Twin, patch_desired, report
 from armillary.twin.template.json_form import parse_template
-from armillary.twin.template.payload import MAX_REMEMBERED, PayloadTable
+from armillary.twin.template.payload import MAX_CACHED, PayloadTable
 from armillary.twin.template.property_state import PropertyState, desired_patch, judge_twin
 from armillary.twin.template.schema import MAX_FAULTS, mismatches
 from armillary.wire.dtdl.model import ArraySchema, Standard
@@ -118,12 +118,12 @@ def test_a_whole_value_is_judged_more_exactly_than_its_flat_parts() -> None:
     assert wrong("thermostat1.temperature", "x") == ["thermostat1.temperature"]
 
 
-def test_names_that_devices_choose_are_remembered_within_bounds() -> None:
+def test_names_that_devices_choose_are_cached_within_bounds() -> None:
     table = PayloadTable(TEMPLATE)
-    for number in range(3 * MAX_REMEMBERED):
+    for number in range(3 * MAX_CACHED):
         assert table.leaf(f"air.by.room{number}") is not None
         assert table.leaf(f"nothing{number}") is None
-        assert len(table.known) <= MAX_REMEMBERED + len(table._fixed) + 1
+        assert len(table.known) <= MAX_CACHED + len(table._fixed) + 1
     assert table.leaf("count") is not None
 
 

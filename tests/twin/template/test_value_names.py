@@ -14,7 +14,7 @@ from armillary.sim.templates.plans import template_body
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.template import Template
 from armillary.twin.template.value_names import (
-    MAX_REMEMBERED,
+    MAX_CACHED,
     Naming,
     ValueName,
     ValueNames,
@@ -130,10 +130,10 @@ def test_templates_that_disagree_about_a_unit_are_both_said():
     assert Naming().of("t") == unnamed("t") == ValueName("t", "t")
 
 
-def test_names_that_devices_make_up_are_not_remembered_for_ever(names: ValueNames):
-    for number in range(MAX_REMEMBERED + 10):
+def test_names_that_devices_make_up_are_not_cached_for_ever(names: ValueNames):
+    for number in range(MAX_CACHED + 10):
         names.of(f"lanes.{number}")
-    assert len(names._known) <= MAX_REMEMBERED
+    assert len(names._known) <= MAX_CACHED
 
 
 def test_every_capability_of_the_shipped_templates_has_a_name_for_people():

@@ -35,7 +35,7 @@ CNF = {1: {1: 2, -1: 1, -2: b"x" * 32, -3: b"y" * 32}}
 
 def test_evidence_round_trip():
     data = evidence.encode_evidence(CLAIMS, ALIAS)
-    for _ in range(2):  # the second time by way of the remembered claims
+    for _ in range(2):  # the second time from the cache of claims
         parsed = evidence.parse_evidence(data)
         assert parsed.claims == CLAIMS
         cose.verify_sign1(parsed.message, ALIAS.public_key())
@@ -46,7 +46,7 @@ def test_evidence_round_trip():
 
 @pytest.mark.parametrize("service", ["", "a", "x" * 22, "x" * 23, "x" * 24, "x" * 25, "x" * 253, "\u00fc" * 30])
 @pytest.mark.parametrize("challenge", [b"n" * 8, b"n" * 54, b"n" * 64])
-def test_remembered_claims_are_the_strict_ones(service: str, challenge: bytes):
+def test_cached_claims_are_the_strict_ones(service: str, challenge: bytes):
     for number in range(3):
         claims = CLAIMS._replace(
             service_name=service,

@@ -15,14 +15,14 @@ from armillary.wire.encoding import cbor
 
 def test_request_round_trip():
     data = ci.encode_request(REQUEST)
-    for _ in range(2):  # the second time from the remembered report
+    for _ in range(2):  # the second time from the cache
         parsed = ci.parse_request(data)
         assert parsed == REQUEST
         assert parsed.report_digest == sha256(ci.encode_report((IMAGE,), (OUTCOME,), (REPORT,))).digest()
     assert cbor.encode(cbor.decode(data, what="t", limit=10_000)) == data
 
 
-def test_remembered_and_long_reports_are_the_same():
+def test_cached_and_long_reports_are_the_same():
     many = dataclasses.replace(REQUEST, error_reports=(dataclasses.replace(REPORT, description="x" * 1024),) * 32)
     assert ci.parse_request(ci.encode_request(many)) == many
     nothing = ci.CheckinRequest(evidence=b"e", endorsement=b"n", event_log=b"l")

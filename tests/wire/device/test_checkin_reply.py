@@ -11,7 +11,7 @@ from tests.fixtures.effort import examples
 
 from armillary.errors import WireError
 from armillary.wire.device.checkin import AppraisalStep, CheckinReply, Offer, OfferedImage, encode_reply, parse_reply
-from armillary.wire.device.checkin_reply import MAX_REMEMBERED, ReplyEncoder
+from armillary.wire.device.checkin_reply import MAX_CACHED, ReplyEncoder
 
 uuids = st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number))
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
@@ -76,10 +76,10 @@ def encode(encoder: ReplyEncoder, leaf: bytes, authorities: tuple[bytes, bytes])
 
 def test_equal_looking_objects_are_not_mixed_up_and_the_memory_is_bounded() -> None:
     encoder = ReplyEncoder()
-    for number in range(MAX_REMEMBERED + 10):
+    for number in range(MAX_CACHED + 10):
         authorities = (b"issuer %d" % number, b"root")
         assert parse_reply(encode(encoder, b"leaf", authorities)).certificate_chain == (b"leaf", *authorities)
-    assert len(encoder._authorities._known) <= MAX_REMEMBERED
+    assert len(encoder._authorities._known) <= MAX_CACHED
 
 
 def test_a_reply_that_is_too_large_is_refused() -> None:

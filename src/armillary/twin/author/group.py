@@ -37,7 +37,7 @@ MAX_TEXT_CHARACTERS: Final = 1024
 
 # Where a filter looks: ``property`` is what the device reported, else what is desired.
 SOURCES: Final = ("property", "reported", "desired", "tag", "cloud", "telemetry", "device")
-# What ``device:`` knows: the service's own word, and whether the hub has a connection.
+# Names behind ``device:``: what the service states of a device, and whether the hub has a connection.
 DEVICE_FIELDS: Final = (
     "id", "health", "tier", "chip", "catalog", "product", "device_group", "os_version", "verdict",
     "manufacturing_state", "provisioned", "connected", "template", "template_version",

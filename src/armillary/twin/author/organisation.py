@@ -60,7 +60,8 @@ def check_tree(organisations: Mapping[str, Organisation]) -> None:
         while above is not None:
             depth += 1
             over = organisations.get(above)
-            if over is None or over.catalog.lower() != organisation.catalog.lower():  # another's is as good as none
+            # One of another catalog does not count.
+            if over is None or over.catalog.lower() != organisation.catalog.lower():
                 raise _refused(f"organisation {name!a:.80}: there is no organisation {above!a:.80} in its catalog")
             if depth > MAX_DEPTH:
                 raise _refused(f"organisation {name!a:.80}: expected at most {MAX_DEPTH} levels and no circle")

@@ -16,7 +16,7 @@ from armillary.twin.rule.rule import Value
 SLICES: Final = 50
 # Tumbling windows that may be open at a time; the oldest is closed when a device's times are scattered over more.
 MAX_OPEN_WINDOWS: Final = 8
-# Points with a stated time that are remembered to know a repeated one again: a client repeats what it had in flight.
+# Last points with a stated time, by which a repeated one is recognised: a client repeats what it had in flight.
 RECENT: Final = 32
 
 CLEAR: Final = "clear"

@@ -56,7 +56,9 @@ def differences(old: Template, new: Template) -> Difference:
     """The differences between two templates."""
     before: dict[str, Any] = {**old.capabilities, **old.cloud}
     after: dict[str, Any] = {**new.capabilities, **new.cloud}
-    changed = {name: how for name in before if name in after and (how := _how(before[name], after[name])) is not None}
+    changed = {
+        name: how for name in before if name in after and (how := _difference_of(before[name], after[name])) is not None
+    }
     return Difference(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -89,13 +91,13 @@ def migrate(new: Template, *, twin: Twin, cloud: Mapping[str, Any], metrics: Ite
     )
 
 
-def _how(before: Any, after: Any) -> str | None:
+def _difference_of(before: Any, after: Any) -> str | None:
     """How a capability or cloud property differs, in words; None when it does not."""
     if isinstance(before, Capability) != isinstance(after, Capability):
         return "it became a cloud property" if isinstance(before, Capability) else "it is no cloud property any more"
     if not isinstance(before, Capability):
         limits = ("minimum", "maximum", "minimum_length", "maximum_length")
-        return _first(before, after, limits)
+        return _first_difference(before, after, limits)
     if before.kind != after.kind:
         return f"it was {before.kind} and is {after.kind}"
     return _content(before.content, after.content)
@@ -107,9 +109,9 @@ def _content(before: Content, after: Content) -> str | None:
             return "request differs"
         return "response differs" if _payload(before, "response") != _payload(after, "response") else None
     if isinstance(before, Property) and isinstance(after, Property):
-        return _first(before, after, ("unit", "writable"))
+        return _first_difference(before, after, ("unit", "writable"))
     if isinstance(before, Telemetry) and isinstance(after, Telemetry):
-        return _first(before, after, ("unit",))
+        return _first_difference(before, after, ("unit",))
     return None
 
 
@@ -118,7 +120,7 @@ def _payload(command: Command, member: str) -> object:
     return None if payload is None else shape(payload.schema)
 
 
-def _first(before: Any, after: Any, members: tuple[str, ...]) -> str | None:
+def _first_difference(before: Any, after: Any, members: tuple[str, ...]) -> str | None:
     if shape(before.schema) != shape(after.schema):
         return "schema differs"
     return next((f"{name} differs" for name in members if getattr(before, name) != getattr(after, name)), None)

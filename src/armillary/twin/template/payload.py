@@ -19,7 +19,7 @@ from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 from armillary.wire.hub.telemetry import Value
 
 # Cached names with indexes or keys: devices choose the keys of maps.
-MAX_REMEMBERED: Final = 2000
+MAX_CACHED: Final = 2000
 
 _NUMBER = KEPT_CHECKS["double"]
 _TEXT = KEPT_CHECKS["string"]
@@ -64,7 +64,7 @@ class PayloadTable:
             return self.known[name]
         except KeyError:
             found = self._search(name)
-            if len(self.known) - len(self._fixed) >= MAX_REMEMBERED:
+            if len(self.known) - len(self._fixed) >= MAX_CACHED:
                 self.known = {each: self.known[each] for each in self._fixed}
             self.known[name] = found
             return found

@@ -138,7 +138,7 @@ def _state(
         return PropertyState.ACCEPTED if answered == desired else PropertyState.PENDING
     version, code = _integer(acknowledgement.get("av")), _integer(acknowledgement.get("ac"))
     if version is not None and wanted_version is not None and version < wanted_version:
-        return PropertyState.PENDING  # it answers an older wish
+        return PropertyState.PENDING  # it answers an older desired value
     if code is None or code in _IN_PROGRESS:
         return PropertyState.PENDING
     return PropertyState.FAILED if code >= _FIRST_FAILURE else PropertyState.ACCEPTED

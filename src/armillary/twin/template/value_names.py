@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from armillary.wire.dtdl.model import Schema
 
 # Cached names of one template: devices choose the keys of maps.
-MAX_REMEMBERED: Final = 2000
+MAX_CACHED: Final = 2000
 # Sections of a device's properties as rules write them.
 SECTIONS: Final = ("reported", "desired", "cloud")
 # Display names of the parts of a geopoint; other parts have their machine name.
@@ -109,7 +109,7 @@ class ValueNames:
         A part of one stands behind a dot; a property may also be ``reported.NAME``, ``cloud.NAME``.
         """
         if name not in self._known:
-            if len(self._known) >= MAX_REMEMBERED:
+            if len(self._known) >= MAX_CACHED:
                 self._known.clear()
             self._known[name] = self._find(name)
         return self._known[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CoRIM, the subset that a release of ours fits into: one CoMID with one reference triple per boot component.
+"""CoRIM, the subset for one release: one CoMID with a reference triple for each boot component.
 
 ::
 
@@ -13,11 +13,12 @@
 ``class-id`` is the component, ``model`` the chip profile, ``layer`` its place in the boot chain from 0, ``mkey`` the
 image type. All triples are of one chip and one version: they are one release.
 
-This form is written. Files of other makers may have less or more: of a claim only the SHA-256 is required, the rest is
-None and filled in by the importer (``service/verifier/corim_release.py``). Several CoMIDs, measurements and digest
-algorithms, and any order of keys and triples are read. Fields that do not concern reference values (profile, language,
-entities, linked tags, endorsed triples) are skipped and named in ``passed_over``. Fields that do and cannot be followed
-(a mask, flags, a minimum, an instance) are refused by their name in the draft, because they could limit the others.
+Armillary writes this form. Files of other makers may have less or more: of a claim only the SHA-256 is required, the
+rest is None and filled in by the importer (``service/verifier/corim_release.py``). Several CoMIDs, measurements and
+digest algorithms, and any order of keys and triples are read. Fields that do not concern reference values (profile,
+language, entities, linked tags, endorsed triples) are skipped and named in ``passed_over``. Fields that do and cannot
+be followed (a mask, flags, a minimum, an instance) are refused by their name in the draft, because they could limit the
+others.
 
 Specification: draft-ietf-rats-corim (CDDL of 2026-08); RFC 9052 §4.2 with ES256. It is written as deterministic CBOR
 (RFC 8949 §4.2.1).
@@ -94,7 +95,7 @@ def encode_corim(corim: Corim) -> bytes:
     if corim.not_after is not None or corim.not_before is not None:
         body[4] = _validity_fields(corim.not_before, corim.not_after)
     data = _encode(_Tagged(TAG_UNSIGNED, body))
-    parse_corim(data)  # better refused here than by who reads it
+    parse_corim(data)  # an error here, not at the reader
     return data
 
 
@@ -242,7 +243,7 @@ def _differ(known: str | None, said: str | None) -> bool:
 
 
 def _chain(cursor: Cursor, measured: list[Measured]) -> tuple[ReferenceClaim, ...]:
-    """The claims in boot order; those of one layer, and all where none says its layer, as they stand."""
+    """The claims in boot order; claims of one layer, and all claims without layers, stay in the order of the file."""
     seen: set[UUID] = set()
     for one in measured:
         if one.claim.component_id in seen:

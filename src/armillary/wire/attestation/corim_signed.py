@@ -21,7 +21,7 @@ MAX_KEY_ID_BYTES: Final = 64
 SIGN1_TAG: Final = 18
 _MAX_HEADERS: Final = 32
 _CONTENT_TYPE, _KEY_ID, _META, _CLAIMS = 3, 4, 8, 15
-# RFC 9054 and the draft on hash envelopes: the payload would be a digest, and not what it says it is.
+# RFC 9054 and the draft on hash envelopes: the payload would be a digest of the content, not the content.
 _CHANGES_THE_PAYLOAD: Final = (258, 259, 260)
 _ISSUER, _EXPIRES, _NOT_BEFORE = 1, 4, 5  # CWT claims (RFC 8392 §3.1)
 
@@ -78,7 +78,7 @@ def read_envelope(data: bytes) -> Envelope:
         signer=signer[0],
         signer_uri=signer.get(1),
         key_id=protected.get(_KEY_ID, unprotected.get(_KEY_ID, b"")),
-        # Whoever states a limit twice means the narrower one.
+        # Of two stated limits the narrower one holds.
         not_before=max((each for each in (validity.get(0), claims.get(_NOT_BEFORE)) if each is not None), default=None),
         not_after=min((each for each in (validity.get(1), claims.get(_EXPIRES)) if each is not None), default=None),
         passed_over=tuple(cursor.passed),
@@ -86,7 +86,7 @@ def read_envelope(data: bytes) -> Envelope:
 
 
 def _headers(cursor: Cursor, side: str) -> dict[Any, Any]:
-    """A header map: those that are understood, read; the others None and named."""
+    """A header map: the values of known headers, and None for others, which are named in ``Cursor.passed``."""
     found: dict[Any, Any] = {}
     for _ in range(cursor.pairs(f"the {side} header", limit=_MAX_HEADERS)):
         at = cursor.at

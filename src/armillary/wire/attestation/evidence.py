@@ -75,7 +75,7 @@ MAX_MECHANISM_BYTES: Final = 64
 MAX_ENFORCEMENT_BYTES: Final = 256  # a sentence why a mechanism is missing
 MAX_BOOT_COUNT: Final = 2**48  # at one boot per microsecond, nine years
 
-# Devices whose unchanging claims are remembered, 1.6 KB each. Where more check in again and again at the same time,
+# Devices whose unchanging claims are cached, 1.6 KB each. Where more check in again and again at the same time,
 # claims are read strictly each time: a check-in then costs a third more.
 CLAIMS_CACHE_ENTRIES: Final = 256
 
@@ -98,7 +98,7 @@ _P256: Final = 1
 
 
 class Evidence(NamedTuple):
-    """The claims of one proof."""
+    """The claims of evidence."""
 
     challenge: bytes  # of the service, 8 to 64 bytes
     device_id: str  # 128 lower-case hex digits
@@ -127,14 +127,14 @@ class Endorsement(NamedTuple):
 
 
 class UnverifiedEvidence(NamedTuple):
-    """Parsed evidence whose signature nobody has checked."""
+    """Parsed evidence whose signature is not verified."""
 
     message: UnverifiedSign1
     claims: Evidence
 
 
 class UnverifiedEndorsement(NamedTuple):
-    """A parsed endorsement whose signature nobody has checked."""
+    """A parsed endorsement whose signature is not verified."""
 
     message: UnverifiedSign1
     claims: Endorsement
@@ -211,11 +211,11 @@ def _parse_message(data: bytes, what: str) -> UnverifiedSign1:
 
 
 def _known_claims(payload: bytes) -> Evidence | None:
-    """The claims, by way of what this device said before; None for an unusual form.
+    """The claims, read with the cached claims of this device; None for an unusual form.
 
     From check-in to check-in of one boot only the challenge, the new key and the report digest change: byte
     strings of fixed size of which every content is well formed. So the payload with those contents zeroed has
-    the same structure and the same other claims, and those are read strictly once and remembered.
+    the same structure and the same other claims, and those are read strictly once and cached.
     """
     if len(payload) < _TO_X:
         return None
@@ -226,7 +226,7 @@ def _known_claims(payload: bytes) -> Evidence | None:
     y, digest = x + _X_TO_Y, len(payload) - DIGEST_BYTES
     if payload[x + 32 : y] != _Y_HEAD or payload[y + 32 : challenge] != _CHALLENGE_HEAD or after > digest:
         return None
-    known = _remembered_claims(
+    known = _cached_claims(
         b"".join((payload[:x], _ZERO, _Y_HEAD, _ZERO, _CHALLENGE_HEAD, _ZERO_CHALLENGE, payload[after:digest], _ZERO))
     )
     # In the order of Evidence's fields; by name it would take twice as long.
@@ -284,7 +284,7 @@ def _endorsement_claims(payload: bytes) -> Endorsement:
     )
 
 
-_remembered_claims = lru_cache(maxsize=CLAIMS_CACHE_ENTRIES)(_evidence_claims)
+_cached_claims = lru_cache(maxsize=CLAIMS_CACHE_ENTRIES)(_evidence_claims)
 
 
 def _subject(claims: dict[int, Any], profile: str, what: str) -> str:

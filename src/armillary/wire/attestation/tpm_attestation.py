@@ -163,7 +163,7 @@ def verify_certification(
 
 
 def quote_nonce(evidence: bytes) -> bytes:
-    """What the quote of a check-in answers: the digest of the signed evidence it travels with, 32 bytes.
+    """The nonce of a check-in's quote: the digest of the signed evidence that it is sent with, 32 bytes.
 
     The evidence holds the service's challenge, so the quote is fresh; and it fits no other evidence.
     """

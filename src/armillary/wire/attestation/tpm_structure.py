@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading and writing the TPM 2.0 structures' plain parts: big-endian integers and sized buffers.
+"""Reads and writes the simple parts of TPM 2.0 structures: big-endian integers and sized buffers.
 
 Specification: TCG TPM 2.0 Library, Part 2, §5 (base types) and §10.3 (TPM2B: a 16-bit size, then that many bytes).
 """
@@ -46,7 +46,7 @@ class Reader:
         if end <= len(self._data) and size <= limit:
             self._at = end
             return self._data[start:end]
-        self.uint(2)  # said by the one that finds it
+        self.uint(2)  # raises the error of a truncated size
         if size > limit:
             raise self.fault(f"a field of at most {limit} bytes", f"{size}")
         return self.take(size)

@@ -197,7 +197,7 @@ def build_device_certificate(
 ) -> x509.Certificate:
     """A device client certificate; :class:`DeviceCertificateTemplate` makes the same faster.
 
-    Raises WireError for a device id, key, purpose or tier that is none.
+    Raises WireError for an invalid device id, key, purpose or tier.
     """
     part.device_point(device_id)
     if purpose not in PURPOSES or tier not in TRUST_TIERS:
@@ -277,7 +277,7 @@ class DeviceCertificateTemplate:
         ``serial`` fresh and unpredictable.
 
         Raises:
-            WireError: a device id, key, purpose or tier that is none.
+            WireError: an invalid device id, key, purpose or tier.
             ValueError: a serial number that is not positive or has more than 159 bits.
         """
         part.device_point(device_id)

@@ -2,7 +2,7 @@
 """Certificate revocation lists (RFC 5280 §5): complete v2 lists of one authority, never indirect, never deltas.
 
 Extensions are ``CRLNumber`` and ``AuthorityKeyIdentifier``; each entry carries a reason. A device can be restored, so
-its certificates are on hold (``certificateHold``); what cannot come back has another reason.
+its certificates are on hold (``certificateHold``); a certificate that stays revoked has another reason.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ MAX_WAIT_S: Final = 31 * 24 * 3600
 
 # Most check-ins have the same report as the one before, or as other devices of the group: parsed short reports are
 # cached by their bytes.
-REMEMBERED_REPORT_BYTES: Final = 1024
+CACHED_REPORT_BYTES: Final = 1024
 REPORT_CACHE_ENTRIES: Final = 4096
 
 IMAGE_STATES: Final = frozenset({"running", "trial", "stopped", "failed"})
@@ -109,7 +109,7 @@ class UpdateOutcome:
 
 @dataclass(slots=True)  # frozen would cost 1.3 us a check-in
 class CheckinRequest:
-    """What a device sends. Nobody changes one."""
+    """What a device sends; never changed after :func:`parse_request` has made it."""
 
     evidence: bytes  # COSE_Sign1 by the alias key
     endorsement: bytes  # COSE_Sign1 by the device identity key
@@ -270,7 +270,7 @@ def parse_request(data: bytes) -> CheckinRequest:
 
 def _request(evidence: bytes, endorsement: bytes, event_log: bytes, report: bytes) -> CheckinRequest:
     """A request of version 1."""
-    contents = (_remembered_report if len(report) <= REMEMBERED_REPORT_BYTES else _report)(report)
+    contents = (_cached_report if len(report) <= CACHED_REPORT_BYTES else _report)(report)
     return CheckinRequest(evidence, endorsement, event_log, *contents, report_digest=sha256(report).digest())
 
 
@@ -370,7 +370,7 @@ def _report(data: bytes) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcom
     )
 
 
-_remembered_report = lru_cache(maxsize=REPORT_CACHE_ENTRIES)(_report)
+_cached_report = lru_cache(maxsize=REPORT_CACHE_ENTRIES)(_report)
 
 
 def _installed(value: Any) -> InstalledImage:

@@ -2,7 +2,7 @@
 """Encodes check-in replies fast: parts that rarely change are encoded once and joined.
 
 A reply is a CBOR array, and a CBOR array is its head and its items one after the other (RFC 8949 §3.2.1). Steps,
-authority certificates and offer are the same objects in thousands of replies; their encodings are kept by identity.
+authority certificates and offer are the same objects in thousands of replies; their encodings are cached by identity.
 ``tests/wire/device/test_checkin_reply.py`` holds that the result equals
 :func:`armillary.wire.device.checkin.encode_reply`.
 """
@@ -27,7 +27,7 @@ from armillary.wire.device.checkin import (
 from armillary.wire.encoding import cbor
 
 # Cached encodings of each kind; a full cache is emptied.
-MAX_REMEMBERED: Final = 1024
+MAX_CACHED: Final = 1024
 
 _ARRAY_OF_12: Final = b"\x8c"
 _CHAINS: Final = {size: cbor.encode_ordered([None] * size)[:1] for size in range(1, 8)}  # heads of arrays
@@ -35,7 +35,7 @@ _VERSION: Final = cbor.encode(PROTOCOL_VERSION)
 _TEXT: Final = {word: cbor.encode(word) for word in (*VERDICTS, *PURPOSES)}
 
 
-class _Remembered:
+class _EncodingCache:
     """Cache of encodings by identity of the object; it holds the objects, so that their identities stay unique."""
 
     __slots__ = ("_known", "_make")
@@ -49,7 +49,7 @@ class _Remembered:
         if found is not None and found[0] is part:
             return found[1]
         encoded = self._make(part)
-        if len(self._known) >= MAX_REMEMBERED:
+        if len(self._known) >= MAX_CACHED:
             self._known.clear()
         self._known[id(part)] = (part, encoded)
         return encoded
@@ -61,10 +61,10 @@ class ReplyEncoder:
     __slots__ = ("_authorities", "_heads", "_hubs", "_offers")
 
     def __init__(self) -> None:
-        self._heads = _Remembered(lambda steps: cbor.encode_ordered([step_fields(step) for step in steps]))
-        self._authorities = _Remembered(lambda chain: b"".join(cbor.encode_ordered(der) for der in chain))
-        self._offers = _Remembered(lambda offer: cbor.encode_ordered(offer_fields(offer)))
-        self._hubs = _Remembered(lambda hub: b"".join(cbor.encode_ordered(item) for item in hub))
+        self._heads = _EncodingCache(lambda steps: cbor.encode_ordered([step_fields(step) for step in steps]))
+        self._authorities = _EncodingCache(lambda chain: b"".join(cbor.encode_ordered(der) for der in chain))
+        self._offers = _EncodingCache(lambda offer: cbor.encode_ordered(offer_fields(offer)))
+        self._hubs = _EncodingCache(lambda hub: b"".join(cbor.encode_ordered(item) for item in hub))
 
     def encode(
         self,

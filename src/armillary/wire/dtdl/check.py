@@ -67,7 +67,7 @@ class ModelCheck:
                 self._fault(element, element.node, "PropertiesElementSchemaSchemaMaxDepth", expected, "more")
 
     def _measure(self) -> None:
-        """Depths, and what has an array inside, of every element: from the bottom up, so that nothing recurs."""
+        """Measure the depths of every element, and whether it contains an array: leaves first, without recursion."""
         for element in self._order:
             schemas = extends = 0
             for name, links in element.links.items():
@@ -115,7 +115,7 @@ class ModelCheck:
             self._fault(element, element.node, "MaxCount", expected, str(len(links)), member=name)
 
     def _has_cycle(self) -> bool:
-        """Whether an element has a path to itself; says where."""
+        """Whether an element has a path to itself; notes where."""
         done: set[int] = set()
         found = False
         for start in self._reader.elements:
@@ -204,7 +204,7 @@ class ModelCheck:
             self._text(element)
 
     def _text(self, element: Element) -> None:
-        """An interface's own text is limited; that of interfaces inside it does not count."""
+        """Check the size of an interface's own text; interfaces nested in it do not count."""
         own = element.node.end - element.node.start
         last = element.node.start
         for each in self._reader.elements:  # in the order of the text
@@ -227,7 +227,7 @@ class ModelCheck:
                 self._refuse(element, link.node, link.path, rule, "no component inside a component", got)
 
     def _inner_component(self, interface: Element) -> Element | None:
-        """The first component that an interface has; looked for once, however many components are of it."""
+        """The first component of an interface, cached."""
         if id(interface) not in self._inner_components:
             found = (each for each in contents_of(interface) if each.kind == "Component")
             self._inner_components[id(interface)] = next(found, None)
@@ -236,7 +236,7 @@ class ModelCheck:
     # Schemas ------------------------------------------------------------------------------------------------
 
     def _no_array(self, element: Element) -> None:
-        """A property of DTDL v2 has no array anywhere inside, and so no geospatial schema."""
+        """Check that a property of DTDL v2 contains no array, and so no geospatial schema."""
         if element.version > 2 or id(element) not in self._with_array:
             return
         pending, seen = [element], {id(element)}

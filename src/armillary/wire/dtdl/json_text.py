@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON text of a model, read so that every value knows where it stands.
+"""Reads the JSON text of a model, with the place of every value.
 
 RFC 8259 in UTF-8, with or without a byte order mark: published models have one. What is read is bounded in size,
 depth and length of numbers; a name may stand once in an object (DTDL §Terminology).
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 # A file may hold many interfaces; DTDL v3 allows 1 MiB for each.
 MAX_DOCUMENT_BYTES = 8 << 20
 
-# Interfaces inside of interfaces, ten levels of extends and six of schemas, two levels of JSON each, and then some.
+# Interfaces in interfaces, ten levels of extends and six of schemas, two levels of JSON each; rounded up.
 MAX_DEPTH = 100
 
 # A double has 17 digits that mean anything.

@@ -23,7 +23,7 @@ _INTEGERS = range(-(2**31), 2**31)
 
 
 def single(node: Node, *, is_required: bool) -> tuple[Node | None, bool]:
-    """The one value of a member, which may stand in an array; and whether there are not too many or too few."""
+    """The one value of a member, bare or in an array; and whether the number of values is allowed."""
     if not isinstance(node.value, list):
         return node, True
     items = node.value

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from armillary.errors import ModelError
 from armillary.wire.dtdl.check import ModelCheck
 from armillary.wire.dtdl.element import Element, Reference
-from armillary.wire.dtdl.fault import HABITS, Document, Faults
+from armillary.wire.dtdl.fault import HABITS, Document, Fault, Faults
 from armillary.wire.dtdl.json_text import BOM, UnreadableJsonError, decode_text, from_value, line_of, read_json
 from armillary.wire.dtdl.literal import DEFAULT_LANGUAGE
 from armillary.wire.dtdl.reader import ElementReader
@@ -228,18 +228,11 @@ def parse_model(
             root = read_json(document.text)
         except UnreadableJsonError as error:
             text = document.text or content.removeprefix(BOM).decode("utf-8", "replace")
-            line = line_of(text, error.at)
-            detail: dict[str, str | int] = {
-                "document": name,
-                "line": line,
-                "path": "",
-                "rule": "RFC 8259",
-                "version": 0,
-            }
-            detail["remedy"] = "Mend the JSON there: a comma, quotation mark or bracket is missing or too many."
+            fault = Fault(name, line_of(text, error.at), "", "RFC 8259", 0, error.expected, error.got)
+            remedy = "Mend the JSON there: a comma, quotation mark or bracket is missing or too many."
             raise ModelError(
-                [(f"{name}, line {line}", f"expected {error.expected}, got {error.got} (RFC 8259)")],
-                details=[{**detail, "expected": error.expected, "got": error.got}],
+                [(fault.place, f"expected {error.expected}, got {error.got} (RFC 8259)")],
+                details=[{**asdict(fault), "remedy": remedy}],
             ) from None
         reader.read(document, root)
     return _judged(reader, faults, allow_missing=allow_missing)
@@ -265,7 +258,9 @@ def _judged(reader: ElementReader, faults: Faults, *, allow_missing: bool) -> Mo
     check.run()
     faults.raise_any()
     build = _Builder()
-    interfaces = {element.identifier: build.interface(element) for element in reader.elements if _is_interface(element)}
+    interfaces = {
+        element.identifier: build.interface(element) for element in reader.elements if element.kind == "Interface"
+    }
     return Model(
         interfaces=interfaces,
         top_level=tuple(element.identifier for element in reader.top_level),
@@ -275,12 +270,8 @@ def _judged(reader: ElementReader, faults: Faults, *, allow_missing: bool) -> Mo
     )
 
 
-def _is_interface(element: Element) -> bool:
-    return element.kind == "Interface"
-
-
 class _Builder:
-    """Makes values of elements without faults. A schema that is named twice is one value."""
+    """Builds values from elements without faults; a schema that is named twice becomes one value."""
 
     def __init__(self) -> None:
         self._schemas: dict[int, Schema] = {}

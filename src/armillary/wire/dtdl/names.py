@@ -54,7 +54,7 @@ class Context:
         return (*RESERVED_PREFIXES, IOT_CENTRAL_PREFIX) if self.has(IOT_CENTRAL) else RESERVED_PREFIXES
 
     def extended(self, values: tuple[str, ...]) -> Context:
-        """The context of an element inside, whose own ``@context`` has ``values``: the last of a name counts."""
+        """The context of a nested element whose own ``@context`` has ``values``; the last of each name holds."""
         version, extensions = self.version, dict(self.extensions)
         for value in values:
             if value.startswith(CONTEXT_PREFIX):

@@ -62,7 +62,7 @@ def encode(value: Any) -> bytes:
 
 
 def encode_ordered(value: Any) -> bytes:
-    """Encode a value whose maps are already in deterministic order, without looking at it again.
+    """Encode a value whose maps are already in deterministic order, without checking it.
 
     For this package's own message builders, whose keys are literals in order; everyone else calls
     :func:`encode`. The tests compare both for every message.

@@ -25,7 +25,7 @@ _NEEDED: Final = object()
 
 
 class JsonFields:
-    """Reads the fields of one JSON object (RFC 8259 §4) that somebody wrote; ``path`` is its place in the document.
+    """Reads the fields of one JSON object (RFC 8259 §4) one by one; ``path`` is its place in the document.
 
     Each method raises InvalidArgumentError, with ``remedy``, for a field that is missing or not as the method says. The
     message has path, field, what was expected and what was found.

@@ -133,7 +133,7 @@ def _unpack(archive: zipfile.ZipFile) -> dict[str, bytes]:
             continue
         path = check_path(info.orig_filename)
         _check_member(info, path)
-        if path.casefold() in seen:  # two files on one place on some file systems
+        if path.casefold() in seen:  # one file where the file system ignores case
             raise _refused("each path once", ascii(path)[:100])
         seen.add(path.casefold())
         found[path] = _read(archive, info, min(MAX_FILE_BYTES, left))

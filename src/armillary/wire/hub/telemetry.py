@@ -105,7 +105,7 @@ def decode(payload: bytes, properties: Mapping[str, str], received_ms: int) -> T
 def _flat(payload: bytes, prefix: str) -> dict[str, Value] | None:
     """The values of a message that is one flat object without null, as nearly all are.
 
-    None of any other, and of one that is wrong: the long way says what about it. The two agree (a property test).
+    None for any other and for a faulty one, whose fault the full reader names. The two agree (a property test).
     """
     try:
         values: dict[str, Value] = _FLAT.decode(payload)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Application packages: an image package of type 10 whose payload is a file system with a manifest.
 
-The rule by which ``armillary image-package pack-application`` and the demo turn a folder into a package, and the
-rule by which a device and the service look inside one. ``wire/image/package.py`` has the outer format,
+Turns a folder into a package, for ``armillary image-package pack-application`` and the demo, and reads packages for
+devices and the service. ``wire/image/package.py`` has the outer format,
 ``wire/image/asxipfs.py`` the inner one, ``wire/image/app_manifest.py`` the manifest.
 
 As the Azure Sphere SDK packs: the manifest's ``$NAME`` peripherals become values, and a high-level application gets

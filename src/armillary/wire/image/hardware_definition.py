@@ -14,8 +14,8 @@ a number that only the header carries. ``Mapping`` names a peripheral of the sam
 imports, directly or not; the chain must end at a peripheral with values. An import's path is looked up beside the
 importing file, then in each search folder, as the SDK does with its own folder.
 
-This module is given the files as a mapping; reading them is the caller's. Names must be unique among all files
-of one definition: with two owners of a name, what a manifest gets would depend on the order of imports.
+The caller reads the files and passes them as a mapping. Names must be unique among all files of one definition: with
+two owners of a name, what a manifest gets would depend on the order of imports.
 
 Source: Azure/azure-sphere-samples (25.02) HardwareDefinitions/; Azure Sphere documentation, "Hardware definitions".
 """

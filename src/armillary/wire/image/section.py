@@ -24,7 +24,7 @@ Source: azuresphere_imagemetadata 0.2.2 and packages built by the Azure Sphere S
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from typing import ClassVar, Self, get_args
 from uuid import UUID
@@ -324,7 +324,9 @@ Section = (
     | LegacySection
 )
 
-_READERS = {kind.ID: kind.unpack for kind in get_args(Section) if kind is not LegacySection}
+_READERS: Mapping[int, Callable[[bytes, int], Section]] = {
+    kind.ID: kind.unpack for kind in get_args(Section) if kind is not LegacySection
+}
 
 
 def unpack(section_id: int, data: bytes, offset: int) -> Section:

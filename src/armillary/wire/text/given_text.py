@@ -57,7 +57,7 @@ def check_given_text(text: str, what: str) -> str:
 
 
 def check_given(body: Mapping[str, object], what: str, kept: Mapping[str, object] | None = None) -> None:
-    """Check the names and the description of a document, a ``what``; texts that ``kept``, the stored one, has are not.
+    """Check the names and the description of a document of kind ``what``, but no text that the stored ``kept`` has.
 
     Raises InvalidArgumentError as :func:`check_given_name` and :func:`check_given_text`.
     """

@@ -14,7 +14,6 @@ reply. CPU seconds of a process come from /proc (10 ms steps, all its threads). 
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
 import subprocess
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.checkin_load import RunningLoad
+from bench.result import result
+from bench.service_process import cpu_seconds
 
 # So many that the service always has the next request while a commit gathers; with few it waits, and waking costs.
 DEVICES = 192
@@ -52,12 +53,6 @@ def limits(speed: dict[str, float]) -> dict[str, float]:
     new = 2 / speed["sign"] + 3 / speed["verify"] + 2 / speed["x25519"]
     kept = 1 / speed["sign"] + 1 / speed["verify"]
     return {"new": 1 / new, "kept": 1 / kept}
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def started(*command: str, **options: Any) -> subprocess.Popen[str]:
@@ -122,14 +117,12 @@ def _result(mode: str, rounds: list[Round], limit: float) -> dict[str, object]:
     spread = [getattr(one, mode) / one.handshakes for one in rounds]
     of_primitives = statistics.median(getattr(one, mode) for one in rounds) / limit
     what = {"new": "a new TLS connection each", "kept": "kept connections"}[mode]
-    return {
-        "name": f"checkin-{mode}",
-        "value": getattr(middle, mode),
-        "unit": "check-ins/CPU-s",
-        "reference": "bare mutual TLS handshakes",
-        "reference_value": middle.handshakes,
-        "ratio": getattr(middle, mode) / middle.handshakes,
-        "conditions": f"{DEVICES} devices, {what}, {TOTAL[mode]} check-ins, SQLite FULL commit before the reply; "
+    return result(
+        f"checkin-{mode}",
+        getattr(middle, mode),
+        "check-ins/CPU-s",
+        ("bare mutual TLS handshakes", middle.handshakes),
+        f"{DEVICES} devices, {what}, {TOTAL[mode]} check-ins, SQLite FULL commit before the reply; "
         f"median of {len(rounds)} rounds (ratios {min(spread):.2f} to {max(spread):.2f}); {of_primitives:.2f} of what "
         f"OpenSSL's primitives alone allow; {middle.wall[mode]:.0f}/s wall with the load generator on the same machine",
-    }
+    )

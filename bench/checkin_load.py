@@ -42,11 +42,7 @@ _VERDICT, _CHALLENGE = 1, 8  # items of a reply
 
 
 class LoadDevice:
-    """A device with one prepared request.
-
-    Args:
-        device: Not connected.
-    """
+    """A device, not connected, with one prepared request."""
 
     def __init__(self, device: WireDevice) -> None:
         self.device, self.context = device, device.tls_context()
@@ -166,12 +162,7 @@ def all_at_once(devices: list[LoadDevice], times: int, act: Callable[[LoadDevice
 
 
 class RunningLoad:
-    """A load in a process of its own; ends with the block.
-
-    Args:
-        devices: File that ``bench/checkin_service.py`` wrote.
-        port: Of the service.
-    """
+    """A load in a process of its own, over the file that ``bench/checkin_service.py`` wrote; ends with the block."""
 
     def __init__(self, devices: Path, port: int) -> None:
         command = [sys.executable, "-m", "bench.checkin_load", str(devices), str(port)]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.checkin import DEVICES, measure, serving
 from bench.checkin_load import RunningLoad
+from bench.result import result
 
 REGISTERED = 1_000_000
 TOTAL = {"new": 1_152, "kept": 4_800}  # more than a CPU second each
@@ -47,12 +48,10 @@ def _service(stack: ExitStack, others: int) -> tuple[int, RunningLoad]:
 
 def _result(mode: str, small: list[float], large: list[float]) -> dict[str, object]:
     value, reference = statistics.median(large), statistics.median(small)
-    return {
-        "name": f"checkin-registry-{mode}",
-        "value": value,
-        "unit": "check-ins/CPU-s",
-        "reference": f"{DEVICES} devices",
-        "reference_value": reference,
-        "ratio": value / reference,
-        "conditions": f"{REGISTERED} claimed devices in the records; median of {ROUNDS} rounds by turns",
-    }
+    return result(
+        f"checkin-registry-{mode}",
+        value,
+        "check-ins/CPU-s",
+        (f"{DEVICES} devices", reference),
+        f"{REGISTERED} claimed devices in the records; median of {ROUNDS} rounds by turns",
+    )

@@ -13,6 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.checkin import serving
+from bench.result import result
+from bench.service_process import memory_mb
+
 DEVICES = 10_000
 LIMIT_MB = 1_000.0  # twice what the connections may cost by service/endpoint/endpoint.py: bounded, whatever comes
 
@@ -22,17 +26,9 @@ def run() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder:
         data = Path(folder, "data")
         print(f"  making {DEVICES} devices (a minute)", file=sys.stderr)
-        with subprocess.Popen(
-            [sys.executable, "-m", "bench.checkin_service", str(data), str(DEVICES)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as service:
-            assert service.stdin is not None
-            assert service.stdout is not None
-            port = int(service.stdout.readline())
-            idle = memory_mb(service.pid, "VmRSS")
+        command = ("bench.checkin_service", str(data), str(DEVICES))
+        with serving(*command, stderr=subprocess.DEVNULL) as (pid, port):
+            idle = memory_mb(pid)
             print("  the storm begins", file=sys.stderr)
             done = subprocess.run(
                 [sys.executable, "-m", "bench.checkin_storm_load", str(data / "devices.bin"), str(port)],
@@ -40,8 +36,7 @@ def run() -> list[dict[str, object]]:
                 text=True,
                 check=True,
             )
-            peak = memory_mb(service.pid, "VmHWM")
-            service.stdin.close()
+            peak = memory_mb(pid, "VmHWM")
     told = json.loads(done.stdout)
     conditions = (
         f"{DEVICES} connections at once; all served within {told['seconds']:.0f} s, half within {told['half']:.0f} s; "
@@ -49,30 +44,12 @@ def run() -> list[dict[str, object]]:
         f"{told['kinds'] or ''}"
     )
     return [
-        {
-            "name": "checkin-storm",
-            "value": float(told["served"]),
-            "unit": "devices served",
-            "reference": "devices",
-            "reference_value": float(DEVICES),
-            "ratio": told["served"] / DEVICES,
-            "conditions": conditions,
-        },
-        {
-            "name": "checkin-storm-memory",
-            "value": peak,
-            "unit": "MB at most",
-            "reference": "limit",
-            "reference_value": LIMIT_MB,
-            "ratio": peak / LIMIT_MB,
-            "conditions": f"{idle:.0f} MB before the storm (after making {DEVICES} devices)",
-        },
+        result("checkin-storm", float(told["served"]), "devices served", ("devices", float(DEVICES)), conditions),
+        result(
+            "checkin-storm-memory",
+            peak,
+            "MB at most",
+            ("limit", LIMIT_MB),
+            f"{idle:.0f} MB before the storm (after making {DEVICES} devices)",
+        ),
     ]
-
-
-def memory_mb(pid: int, name: str) -> float:
-    """A line of /proc/PID/status, in MB."""
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise RuntimeError(f"/proc/{pid}/status has no {name}")

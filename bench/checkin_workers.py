@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.checkin import serving
 from bench.checkin_load import RunningLoad
+from bench.result import result
 
 # Workers are processes of their own with the product's own allowances: a device that comes more often than 120 times at
 # once is refused, and each of these comes 38 times, once more to be ready, and once for its challenge.
@@ -58,16 +59,14 @@ def run() -> list[dict[str, object]]:
     """The rate of two workers beside that of one, on new and on kept connections."""
     one, two = (rates(workers) for workers in WORKERS)
     return [
-        {
-            "name": f"checkin-workers-{mode}",
-            "value": two[mode],
-            "unit": "check-ins/s",
-            "reference": "one device worker",
-            "reference_value": one[mode],
-            "ratio": two[mode] / one[mode],
-            "conditions": f"{DEVICES} devices, {mode} connections, {TOTAL[mode]} check-ins by {LOADS} load processes, "
+        result(
+            f"checkin-workers-{mode}",
+            two[mode],
+            "check-ins/s",
+            ("one device worker", one[mode]),
+            f"{DEVICES} devices, {mode} connections, {TOTAL[mode]} check-ins by {LOADS} load processes, "
             f"wall time; service, workers and load share {len(os.sched_getaffinity(0))} cores; one disk, SQLite FULL "
             "commit before the reply",
-        }
+        )
         for mode in TOTAL
     ]

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.result import result
 from bench.service_process import running_service
 
 LIMIT_MS = 1000.0
@@ -35,17 +36,8 @@ def run() -> list[dict[str, object]]:
         time.sleep(SETTLE_S)  # the history is written
         times = _paints(service.ready, f"/dashboards/{dashboard}")
     value = statistics.median(times)
-    return [
-        {
-            "name": "first-paint",
-            "value": value,
-            "unit": "ms",
-            "reference": "limit",
-            "reference_value": LIMIT_MS,
-            "ratio": value / LIMIT_MS,
-            "conditions": f"dashboard of {TEMPLATE} on loopback, Chromium, nothing cached, median of {ROUNDS}",
-        }
-    ]
+    conditions = f"dashboard of {TEMPLATE} on loopback, Chromium, nothing cached, median of {ROUNDS}"
+    return [result("first-paint", value, "ms", ("limit", LIMIT_MS), conditions)]
 
 
 def use(ready: Mapping[str, object], template: str) -> str:

@@ -24,6 +24,7 @@ from armillary.sim.templates.plans import shapes, wanted_devices
 from armillary.sim.templates.shape import Shape, parts_of
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.payload import PayloadTable
+from bench.result import result
 
 REVOCATION_LIMIT_S, REVOCATIONS = 1.0, 20
 LIVE_LIMIT_S = 10.0
@@ -72,7 +73,8 @@ def _revocation(whole: Whole) -> dict[str, object]:
                 while connection is not None and connection.recv(4096):
                     pass
             times.append(time.perf_counter() - begun)
-    return _row("revocation", statistics.median(times), "s", REVOCATION_LIMIT_S, f"median of {REVOCATIONS} devices")
+    median = statistics.median(times)
+    return result("revocation", median, "s", ("limit", REVOCATION_LIMIT_S), f"median of {REVOCATIONS} devices")
 
 
 def _template(whole: Whole) -> dict[str, object]:
@@ -91,7 +93,8 @@ def _template(whole: Whole) -> dict[str, object]:
         if time.perf_counter() - begun > 10 * LIVE_LIMIT_S:
             raise RuntimeError(f"{template.name}: not live")
     took = time.perf_counter() - begun
-    return _row("template-live", took, "s", LIVE_LIMIT_S, f"{template.name}, {len(devices)} simulated devices")
+    conditions = f"{template.name}, {len(devices)} simulated devices"
+    return result("template-live", took, "s", ("limit", LIVE_LIMIT_S), conditions)
 
 
 def _values(shape: Shape) -> set[str]:
@@ -110,16 +113,4 @@ def _check() -> dict[str, object]:
     for _ in range(CHECKS):
         table.judge(values)
     took = (time.perf_counter() - begun) / CHECKS * 1e6
-    return _row("message-check", took, "us", CHECK_LIMIT_US, f"{len(values)} values, mean of {CHECKS:,}")
-
-
-def _row(name: str, value: float, unit: str, limit: float, conditions: str) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "reference": "limit",
-        "reference_value": limit,
-        "ratio": value / limit,
-        "conditions": conditions,
-    }
+    return result("message-check", took, "us", ("limit", CHECK_LIMIT_US), f"{len(values)} values, mean of {CHECKS:,}")

@@ -38,6 +38,7 @@ from armillary.wire.attestation.tpm_attestation import (
 from armillary.wire.attestation.tpm_public import ALG_ECDSA, ALG_SHA256
 from armillary.wire.attestation.tpm_structure import sized
 from armillary.wire.encoding import cose
+from bench.result import result
 
 DEVICES = 64
 ROUNDS = 15
@@ -49,14 +50,7 @@ NOW = 1_790_000_000
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What one device sends, and who has to have signed it.
-
-    Attributes:
-        alias_key: X || Y of the key that signed the evidence.
-        attestation_key: X || Y of the key that signed the quote.
-        message_bytes: Length of what the evidence's signature covers.
-        quoted_bytes: Length of what the quote's signature covers.
-    """
+    """What one device sends, and who has to have signed it: keys as X || Y, lengths of what the signatures cover."""
 
     evidence: bytes
     quote: bytes
@@ -91,16 +85,14 @@ def _result(name: str, verify: Callable[[Proof], None], proofs: Sequence[Proof],
     rounds = [tuple(_rate(work) for work in works) for _ in range(ROUNDS)]
     value = statistics.median(own for own, _ in rounds)
     reference = statistics.median(other for _, other in rounds)
-    return {
-        "name": name,
-        "value": value,
-        "unit": "proofs/CPU-s",
-        "reference": "cryptography's P-256 verify",
-        "reference_value": reference,
-        "ratio": statistics.median(own / other for own, other in rounds),
-        "conditions": f"{DEVICES} devices, signed messages of {size} bytes, one thread, CPU time, "
-        f"median of {ROUNDS} rounds by turns",
-    }
+    return result(
+        name,
+        value,
+        "proofs/CPU-s",
+        ("cryptography's P-256 verify", reference),
+        f"{DEVICES} devices, signed messages of {size} bytes, one thread, CPU time, median of {ROUNDS} rounds by turns",
+        ratio=statistics.median(own / other for own, other in rounds),
+    )
 
 
 def _rate(works: Sequence[Callable[[], object]]) -> float:

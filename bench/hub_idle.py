@@ -26,6 +26,8 @@ from cryptography.x509.oid import NameOID
 from armillary.wire.mqtt import codec as mqtt
 from armillary.wire.mqtt.packet import Connect, PacketType, Publish
 from bench.memory import expect
+from bench.result import result
+from bench.service_process import memory_mb
 
 DEVICES = 1000
 WARM = 50  # devices before the growth is measured: what the first one costs, no other does
@@ -62,10 +64,11 @@ def run() -> list[dict[str, object]]:
         f"the hub alone in its process (bench/plain_hub.py), {DEVICES} devices by mutual TLS 1.3, idle; "
         f"{first:.0f} MB with {WARM} devices"
     )
+    growth = f"{conditions}; growth from {WARM} to {DEVICES}"
     each = (full - first) * 1000 / (DEVICES - WARM)
     return [
-        _row("hub-idle", full, "MB resident", LIMIT_MB, conditions),
-        _row("hub-idle-device", each, "kB a device", LIMIT_KB, f"{conditions}; growth from {WARM} to {DEVICES}"),
+        result("hub-idle", full, "MB resident", ("limit", LIMIT_MB), conditions),
+        result("hub-idle-device", each, "kB a device", ("limit", LIMIT_KB), growth),
     ]
 
 
@@ -78,10 +81,10 @@ def _measured(process: subprocess.Popen[str], port: int, issuing: Pair, folder: 
 
         connections = connected(range(WARM))
         time.sleep(SETTLE_S)
-        first = _resident_mb(process.pid)
+        first = memory_mb(process.pid)
         connections += connected(range(WARM, DEVICES))
     time.sleep(SETTLE_S)
-    full = _resident_mb(process.pid)
+    full = memory_mb(process.pid)
     for connection in connections:
         connection.close()
     return first, full
@@ -137,21 +140,3 @@ def _certificate(name: str, issuer: Pair | None) -> Pair:
 
 def _write(path: Path, *certificates: x509.Certificate) -> None:
     path.write_bytes(b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates))
-
-
-def _resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
-    return kib * 1024 / 1e6
-
-
-def _row(name: str, value: float, unit: str, limit: float, conditions: str) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "reference": "limit",
-        "reference_value": limit,
-        "ratio": value / limit,
-        "conditions": conditions,
-    }

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 
 from armillary.wire.image import application as application_package, package as image_package
+from bench.result import result
 
 CONTENT_BYTES = 64 * 1024  # a typical high-level application
 ROUNDS = 5
@@ -49,15 +50,7 @@ def _result(name: str, ours: Callable[[], object], theirs: Callable[[], object],
     rounds = [(_rate(ours), _rate(theirs)) for _ in range(ROUNDS)]
     value = statistics.median(own for own, _ in rounds)
     reference = statistics.median(peer for _, peer in rounds)
-    return {
-        "name": name,
-        "value": value,
-        "unit": "packages/s",
-        "reference": "azuresphere_imagemetadata",
-        "reference_value": reference,
-        "ratio": value / reference,
-        "conditions": conditions,
-    }
+    return result(name, value, "packages/s", ("azuresphere_imagemetadata", reference), conditions)
 
 
 def _rate(work: Callable[[], object]) -> float:

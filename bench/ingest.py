@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.result import result
+
 HERE = Path(__file__).resolve().parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
@@ -56,38 +58,22 @@ def run() -> list[dict[str, object]]:
         f"on the same cores, median of {ROUNDS} interleaved rounds of {ROUND_S:g} s; ours: committed to SQLite "
         "synchronous=FULL before each PUBACK"
     )
-    reference = "mosquitto, acknowledged and not stored"
     return [
-        _row("ingest", ours, reference, theirs, conditions),
+        _row("ingest", ours, theirs, conditions),
         _row(
             "ingest-sustained",
             sustained,
-            reference,
             theirs,
             "the same load at once behind such a burst, all of it decoded as it comes; "
             f"{statistics.median(decoded):.0%} of both was decoded when it ended",
         ),
-        _row(
-            "ingest-decode",
-            pipeline,
-            reference,
-            theirs,
-            "the log of such a round decoded to values, nothing else running",
-        ),
+        _row("ingest-decode", pipeline, theirs, "the log of such a round decoded to values, nothing else running"),
     ]
 
 
-def _row(name: str, values: list[float], reference: str, references: list[float], conditions: str) -> dict[str, object]:
-    value, peer = statistics.median(values), statistics.median(references)
-    return {
-        "name": name,
-        "value": value,
-        "unit": "messages/s",
-        "reference": reference,
-        "reference_value": peer,
-        "ratio": value / peer,
-        "conditions": conditions,
-    }
+def _row(name: str, values: list[float], theirs: list[float], conditions: str) -> dict[str, object]:
+    value, peer = statistics.median(values), statistics.median(theirs)
+    return result(name, value, "messages/s", ("mosquitto, acknowledged and not stored", peer), conditions)
 
 
 def _generator(scratch: Path) -> tuple[list[str], str]:
@@ -102,8 +88,8 @@ def _generator(scratch: Path) -> tuple[list[str], str]:
 
 def _rate(load: list[str], port: int) -> float:
     arguments = [*load, "127.0.0.1", str(port), str(CONNECTIONS), str(WINDOW), str(PAYLOAD_BYTES), str(ROUND_S)]
-    result = subprocess.run(arguments, check=True, capture_output=True, text=True, cwd=HERE.parent, timeout=60)
-    acknowledged, seconds = result.stdout.split()
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, cwd=HERE.parent, timeout=60)
+    acknowledged, seconds = done.stdout.split()
     return int(acknowledged) / float(seconds)
 
 

@@ -28,7 +28,8 @@ from armillary.service.factory.reply import FactoryReply
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.mqtt import codec as mqtt
 from armillary.wire.mqtt.packet import Connect, PacketType, Publish
-from bench.service_process import RunningService, running_service
+from bench.result import result
+from bench.service_process import RunningService, memory_mb, running_service
 
 DEVICES = 1000
 LIMIT_MB = 140.0
@@ -43,7 +44,7 @@ AT_ONCE = 4  # devices that connect
 def run() -> list[dict[str, object]]:
     """Idle memory, then memory with every device connected."""
     with running_service(check_in_interval_s=3600) as service:
-        idle = service.resident_mb()
+        idle = memory_mb(service.process.pid)
         pem = Path(str(service.ready["root_ca"])).read_text("ascii")
         with RemoteService(make_connection(str(service.ready["api"]), str(service.ready["token"]), pem)) as remote:
             devices = manufactured(remote, service, DEVICES)
@@ -55,20 +56,11 @@ def run() -> list[dict[str, object]]:
         if seen != DEVICES:
             raise RuntimeError(f"{seen} of {DEVICES} devices are connected")
         time.sleep(SETTLE_S)  # the measurement is of a settled process, not of the last handshake
-        value = service.resident_mb()
+        value = memory_mb(service.process.pid)
         for connection in connections:
             connection.close()
-    return [
-        {
-            "name": "memory",
-            "value": value,
-            "unit": "MB resident",
-            "reference": "limit",
-            "reference_value": LIMIT_MB,
-            "ratio": value / LIMIT_MB,
-            "conditions": f"{DEVICES} devices attested and connected by mutual TLS; {idle:.0f} MB before the first",
-        }
-    ]
+    conditions = f"{DEVICES} devices attested and connected by mutual TLS; {idle:.0f} MB before the first"
+    return [result("memory", value, "MB resident", ("limit", LIMIT_MB), conditions)]
 
 
 def manufactured(remote: RemoteService, service: RunningService, count: int) -> list[WireDevice]:

@@ -31,7 +31,8 @@ from armillary.cli.terminal.remote import RemoteService
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 from bench.memory import connected, manufactured
-from bench.service_process import RunningService, running_service
+from bench.result import result
+from bench.service_process import RunningService, cpu_seconds, running_service
 
 DEVICES = 80
 WINDOW = 10  # messages a device has under way
@@ -86,12 +87,7 @@ def run() -> list[dict[str, object]]:
 
 
 class Sender:
-    """One device: its connection and the messages it sends over and over.
-
-    Args:
-        connection: Connected and let in.
-        device_id: Of the device.
-    """
+    """One device: its accepted connection and the messages it sends over and over."""
 
     def __init__(self, connection: ssl.SSLSocket, device_id: str) -> None:
         self.connection = connection
@@ -130,13 +126,7 @@ class Sender:
 
 
 class Load:
-    """All devices sending for a time.
-
-    Args:
-        service: Who gets it.
-        pem: The certificate of its authority.
-        senders: The devices.
-    """
+    """All devices sending for a time; ``pem`` is the certificate of the service's authority."""
 
     def __init__(self, service: RunningService, pem: str, senders: list[Sender]) -> None:
         self._service = service
@@ -145,7 +135,7 @@ class Load:
 
     def run(self) -> dict[str, Any]:
         """What became of it: counters of the hub as differences, and the times."""
-        before, cpu, own = self._counters(), self._service.cpu_seconds(), time.process_time()
+        before, cpu, own = self._counters(), cpu_seconds(self._service.process.pid), time.process_time()
         begun = time.perf_counter()
         acknowledged = self._send(begun)
         loaded = time.perf_counter() - begun
@@ -166,7 +156,7 @@ class Load:
             "loaded": loaded,
             "seconds": seconds,
             "backlog": int(backlog),
-            "cpu": self._service.cpu_seconds() - cpu,
+            "cpu": cpu_seconds(self._service.process.pid) - cpu,
             "own": own,
         }
 
@@ -237,12 +227,7 @@ class Load:
 
 
 class Reader:
-    """Reads a live dashboard, server-sent events, until the block ends.
-
-    Attributes:
-        values: Values that came.
-        events: Events that came.
-    """
+    """Reads a live dashboard, server-sent events, until the block ends; counts values and events."""
 
     def __init__(self, service: RunningService, pem: str) -> None:
         self.values = self.events = 0
@@ -349,16 +334,14 @@ def _check(full: Mapping[str, Any], reader: Reader) -> None:
 
 def _row(name: str, found: Mapping[str, Any], extra: str) -> dict[str, object]:
     value = found["acknowledged"] / found["seconds"]
-    return {
-        "name": name,
-        "value": value,
-        "unit": "messages/s",
-        "reference": "limit",
-        "reference_value": FLOOR,
-        "ratio": value / FLOOR,
-        "conditions": f"{DEVICES} devices by mutual TLS, window {WINDOW}, QoS 1, {OFFERED:,}/s offered, each message "
+    return result(
+        name,
+        value,
+        "messages/s",
+        ("limit", FLOOR),
+        f"{DEVICES} devices by mutual TLS, window {WINDOW}, QoS 1, {OFFERED:,}/s offered, each message "
         f"committed with synchronous=FULL before it is acknowledged; {found['acknowledged']:,} messages in "
         f"{found['loaded']:.1f} s, {found['acknowledged'] / found['loaded']:,.0f}/s acknowledged, {found['backlog']:,} "
         f"not decoded when the load ended and {found['seconds'] - found['loaded']:.1f} s until they were (counted); "
         f"service {found['cpu']:.1f} CPU s, load on the same cores {found['own']:.1f}{extra}",
-    }
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 
+from bench.result import result
 from bench.service_process import running_service
 
 LIMIT_S = 3.0
@@ -18,14 +19,5 @@ def run() -> list[dict[str, object]]:
         with running_service() as service:
             times.append(service.seconds)
     value = statistics.median(times)
-    return [
-        {
-            "name": "ready",
-            "value": value,
-            "unit": "s",
-            "reference": "limit",
-            "reference_value": LIMIT_S,
-            "ratio": value / LIMIT_S,
-            "conditions": f"first start in an empty folder (keys, schema, OS release made), median of {ROUNDS}",
-        }
-    ]
+    conditions = f"first start in an empty folder (keys, schema, OS release made), median of {ROUNDS}"
+    return [result("ready", value, "s", ("limit", LIMIT_S), conditions)]

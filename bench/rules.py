@@ -25,6 +25,7 @@ from armillary.twin.rule.rule import Facts
 from armillary.twin.rule.table import Event
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
+from bench.result import result
 
 DEVICES = 1000
 SECONDS = 1.0  # of one measurement
@@ -76,16 +77,14 @@ def _evaluations(count: int) -> dict[str, object]:
             now += 1
         rates.append(done / (time.process_time() - begun))
     value = statistics.median(rates)
-    return {
-        "name": f"rules-{count}",
-        "value": value,
-        "unit": "evaluations/s",
-        "reference": "IoT Central's quota, 200 messages/s and 50 rules an application",
-        "reference_value": QUOTA,
-        "ratio": value / QUOTA,
-        "conditions": f"{count} rules, {DEVICES} devices, each message is about all rules, a second of one core's time,"
+    return result(
+        f"rules-{count}",
+        value,
+        "evaluations/s",
+        ("IoT Central's quota, 200 messages/s and 50 rules an application", QUOTA),
+        f"{count} rules, {DEVICES} devices, each message is about all rules, a second of one core's time,"
         f" median of {ROUNDS}",
-    }
+    )
 
 
 async def _delay() -> dict[str, object]:
@@ -116,13 +115,11 @@ async def _delay() -> dict[str, object]:
         await platform.close()
         await hub.close()
     value = statistics.median(delays)
-    return {
-        "name": "rules-delay",
-        "value": value,
-        "unit": "ms",
-        "reference": "the two seconds that a rule has",
-        "reference_value": DELAY_LIMIT_MS,
-        "ratio": value / DELAY_LIMIT_MS,
-        "conditions": f"message to committed alert, two synchronous commits, idle hub, median of {DELAY_ALERTS}"
+    return result(
+        "rules-delay",
+        value,
+        "ms",
+        ("the two seconds that a rule has", DELAY_LIMIT_MS),
+        f"message to committed alert, two synchronous commits, idle hub, median of {DELAY_ALERTS}"
         f" (slowest {max(delays):.1f} ms)",
-    }
+    )

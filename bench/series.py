@@ -24,6 +24,7 @@ from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.wire.hub.telemetry import Telemetry
+from bench.result import result
 
 DEVICES = 10_000
 POINTS_PER_DEVICE = 200
@@ -33,7 +34,7 @@ START = 1_795_478_400_000  # midnight
 FLUSH_POINTS = 50_000
 IN_TAIL = 500  # more than come in the 15 seconds between two flushes
 # ThingsBoard's largest published test of one node: 1,000,000 devices, 36 cores.
-PEER_POINTS = 33_333
+PEER = ("a peer's published rate of a node", 33_333.0)
 LIMIT_MS = 100.0
 ASKINGS = 7
 
@@ -46,34 +47,22 @@ def run() -> list[dict[str, object]]:
 def _embedded() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as scratch:
         store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None)
-        names = [f"{number:0128x}" for number in range(DEVICES)]
-        numbers = list(store.commits.submit(store.restoring.devices(names)).result().values())
-        spent = _filled(store, numbers, POINTS_PER_DEVICE, time.process_time)
-        size = sum(each.stat().st_size for each in Path(scratch, "hub").glob("hub.db"))
-        typical, parts = _dashboard(store, names, POINTS_PER_DEVICE, time.thread_time)
+        rate, typical, parts = _measured(store, POINTS_PER_DEVICE, time.process_time, time.thread_time)
+        size = Path(scratch, "hub", "hub.db").stat().st_size
         store.commits.close()
     points = DEVICES * POINTS_PER_DEVICE
     layout = f"{DEVICES:,} devices, {points:,} points over 24 h"
+    askings = f"{layout}, median of {ASKINGS} askings"
     return [
-        {
-            "name": "series-append",
-            "value": points / spent,
-            "unit": "points/CPU-s",
-            "reference": "a peer's published rate of a node",
-            "reference_value": float(PEER_POINTS),
-            "ratio": points / spent / PEER_POINTS,
-            "conditions": f"{layout}, in order of time: taken, flushed with synchronous=FULL, sealed and rolled up; "
+        result(
+            "series-append",
+            rate,
+            "points/CPU-s",
+            PEER,
+            f"{layout}, in order of time: taken, flushed with synchronous=FULL, sealed and rolled up; "
             f"{size / points:.1f} bytes a point with all roll-ups; in process, one core",
-        },
-        {
-            "name": "dashboard",
-            "value": typical,
-            "unit": "CPU ms",
-            "reference": "limit",
-            "reference_value": LIMIT_MS,
-            "ratio": typical / LIMIT_MS,
-            "conditions": f"{layout}, median of {ASKINGS} askings, in process: {parts}",
-        },
+        ),
+        result("dashboard", typical, "CPU ms", ("limit", LIMIT_MS), f"{askings}, in process: {parts}"),
     ]
 
 
@@ -87,37 +76,36 @@ def _on_postgresql() -> list[dict[str, object]]:
         with tempfile.TemporaryDirectory() as scratch:
             url = server.database("bench")
             store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None, database=url)
-            names = [f"{number:0128x}" for number in range(DEVICES)]
-            numbers = list(store.commits.submit(store.restoring.devices(names)).result().values())
-            spent = _filled(store, numbers, POINTS_ON_POSTGRESQL, time.perf_counter)
+            rate, typical, parts = _measured(store, POINTS_ON_POSTGRESQL, time.perf_counter, time.perf_counter)
             query = "SELECT pg_database_size(current_database())"
             size = store.read(lambda connection: connection.execute(query).fetchone()[0])
-            typical, parts = _dashboard(store, names, POINTS_ON_POSTGRESQL, time.perf_counter)
             store.close(START + DAY_MS)
     finally:
         server.close()
     points = DEVICES * POINTS_ON_POSTGRESQL
     layout = f"PostgreSQL on this machine, by the clock; {DEVICES:,} devices, {points:,} points over 24 h"
+    askings = f"{layout}, median of {ASKINGS} askings"
+    limit = ("limit of the embedded engine", LIMIT_MS)
     return [
-        {
-            "name": "series-append-postgresql",
-            "value": points / spent,
-            "unit": "points/s",
-            "reference": "a peer's published rate of a node",
-            "reference_value": float(PEER_POINTS),
-            "ratio": points / spent / PEER_POINTS,
-            "conditions": f"{layout}: taken, flushed, sealed and rolled up; {size / points:.0f} bytes a point",
-        },
-        {
-            "name": "dashboard-postgresql",
-            "value": typical,
-            "unit": "ms",
-            "reference": "limit of the embedded engine",
-            "reference_value": LIMIT_MS,
-            "ratio": typical / LIMIT_MS,
-            "conditions": f"{layout}, median of {ASKINGS} askings: {parts}",
-        },
+        result(
+            "series-append-postgresql",
+            rate,
+            "points/s",
+            PEER,
+            f"{layout}: taken, flushed, sealed and rolled up; {size / points:.0f} bytes a point",
+        ),
+        result("dashboard-postgresql", typical, "ms", limit, f"{askings}: {parts}"),
     ]
+
+
+def _measured(
+    store: SeriesStore, points: int, filling: Callable[[], float], asking: Callable[[], float]
+) -> tuple[float, float, str]:
+    """Points taken a second of one clock, milliseconds of a dashboard by another, and those of its parts."""
+    names = [f"{number:0128x}" for number in range(DEVICES)]
+    numbers = list(store.commits.submit(store.restoring.devices(names)).result().values())
+    spent = _filled(store, numbers, points, filling)
+    return DEVICES * points / spent, *_dashboard(store, names, points, asking)
 
 
 def _filled(store: SeriesStore, numbers: list[int], points: int, clock: Callable[[], float]) -> float:

@@ -17,13 +17,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that said it is ready.
+    """A service that said it is ready, ``seconds`` after its start.
 
-    Attributes:
-        process: The process; stopped by the context manager.
-        ready: The ready object ``armillary up --json`` printed (addresses, token, ca).
-        seconds: Wall time from start to ready.
-        data: Its data folder.
+    ``ready`` is the object that ``armillary up --json`` printed (addresses, token, ca); the context manager stops the
+    process.
     """
 
     process: subprocess.Popen[str]
@@ -31,16 +28,17 @@ class RunningService:
     seconds: float
     data: Path
 
-    def resident_mb(self) -> float:
-        """Resident memory now, MB (10^6 bytes)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
-        kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
-        return kib * 1024 / 1e6
 
-    def cpu_seconds(self) -> float:
-        """User and system time so far, seconds (10 ms steps)."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def memory_mb(pid: int, line: str = "VmRSS") -> float:
+    """Memory of a process in MB (10^6 bytes) by a line of its status: resident now, or ``VmHWM`` for the most ever."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return next(int(each.split()[1]) for each in status.splitlines() if each.startswith(f"{line}:")) * 1024 / 1e6
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far (10 ms steps)."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

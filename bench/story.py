@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+from bench.result import result
+
 LIMIT_S = 60.0
 
 
@@ -23,14 +25,5 @@ def run() -> list[dict[str, object]]:
     )
     value = time.perf_counter() - start
     summary = json.loads(done.stdout)
-    return [
-        {
-            "name": "demo",
-            "value": value,
-            "unit": "s",
-            "reference": "limit",
-            "reference_value": LIMIT_S,
-            "ratio": value / LIMIT_S,
-            "conditions": f"{len(summary['steps'])} steps, all ticked: {summary['ok']}; one run, installed already",
-        }
-    ]
+    conditions = f"{len(summary['steps'])} steps, all ticked: {summary['ok']}; one run, installed already"
+    return [result("demo", value, "s", ("limit", LIMIT_S), conditions)]

@@ -36,13 +36,9 @@ _CURSOR = re.compile(r"[A-Za-z0-9:-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class AzureCall:
-    """A call whose api-version and names are well-formed.
+    """A call whose api-version and names are well-formed; ``actor`` is the operator's name in the audit log.
 
-    Attributes:
-        request: The HTTP request.
-        service: The security service.
-        actor: Name of the operator, for the audit log.
-        parts: Names in the path: subscription, resource_group, catalog, product ...
+    ``parts`` are the names in the path: subscription, resource_group, catalog, product ...
     """
 
     request: Request
@@ -63,11 +59,7 @@ class AzureCall:
 class Paging:
     """``$top``, ``$skip``, ``$maxpagesize`` and the cursor of a ``nextLink``.
 
-    Attributes:
-        top: Most items in all pages together; None for no limit.
-        skip: Items left out before the first.
-        size: Items of one page.
-        after: Cursor, or None on the first page.
+    ``top`` is None for no limit, ``after`` is None on the first page.
     """
 
     top: int | None
@@ -147,10 +139,7 @@ def paged(call: AzureCall, read: Callable[[int, str | None], Page[T]], body: Cal
 def whole(call: AzureCall, items: list[Body], carried: Mapping[str, str] | None = None) -> Body:
     """A list that is short by nature (catalogs, products, groups, certificates): one page, unless pages are asked for.
 
-    Args:
-        call: The call.
-        items: All of it.
-        carried: Parameters that the next page's address has to carry, for a list that is asked for by a body.
+    ``carried`` are parameters that the next page's address has to carry, for a list that is asked for by a body.
 
     Raises:
         InvalidArgumentError: a paging parameter makes no sense.

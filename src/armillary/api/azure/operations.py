@@ -29,13 +29,10 @@ MAX_OPERATION_CHARS = 1400
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One finished operation.
+    """One finished operation, done ``at`` Unix seconds.
 
-    Attributes:
-        operation_id: Random id.
-        resource: Resource id it worked on; empty when its result is nothing (204).
-        at: Unix seconds when it was done.
-        has_result: Whether the resource exists afterwards and is the operation's result.
+    ``resource`` is the id of what it worked on, empty when its result is nothing (204); ``has_result`` says whether the
+    resource exists afterwards and is the result.
     """
 
     operation_id: uuid.UUID

@@ -36,14 +36,7 @@ _REFUSED_OPTIONS: Final = ("$filter", "filter", "$orderby", "orderby", "expand",
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, admitted and read.
-
-    Attributes:
-        request: Its head.
-        parameters: What stands in the places of the path.
-        body: Decoded JSON; None without one.
-        version: The api-version.
-    """
+    """One request, admitted and read: its head, the values in its path, its decoded JSON body (None without one)."""
 
     request: Request
     parameters: Mapping[str, str]

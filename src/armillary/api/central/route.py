@@ -69,11 +69,7 @@ _PATHS: Final = _by_path(OPERATIONS)
 
 
 class CentralRoute(BaseRoute):
-    """All of the table as one route. Guards as :class:`armillary.api.http.routes.GuardedRoute` does.
-
-    Args:
-        shape: IoT Central's.
-    """
+    """All of the table as one route. Guards as :class:`armillary.api.http.routes.GuardedRoute` does."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape

@@ -70,12 +70,7 @@ ROOT: Final = "/api"
 
 @dataclass(frozen=True, slots=True)
 class Operation(Route):
-    """One operation.
-
-    Attributes:
-        endpoint: The function; a :class:`Later` when it runs.
-        preview: Whether only preview versions have it.
-    """
+    """One operation; its endpoint is a :class:`Later` when it runs. ``preview``: only preview versions have it."""
 
     endpoint: Callable[[Call], Any]
     preview: bool = False

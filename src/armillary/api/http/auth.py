@@ -32,9 +32,8 @@ MAX_HEADER_CHARS = 512
 async def admit(request: Request, row: Route, shape: Shape) -> Token | EnrolmentToken | None:
     """Authenticate the caller of a request and check that it may use the route; reads no body.
 
-    Returns:
-        The operator's token, or on the factory's routes an enrolment token; None for public routes and scrapes from
-        this host.
+    Returns the operator's token, or on the factory's routes an enrolment token; None for public routes and scrapes from
+    this host.
 
     Raises:
         UnauthenticatedError: no token, or one that is unknown, expired or revoked.

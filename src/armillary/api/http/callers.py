@@ -66,9 +66,8 @@ CONNECTION: Final = "armillary.connection"
 class Link:
     """What a request can ask of its connection.
 
-    Attributes:
-        admitted: Call it when the request's caller is known.
-        taken: Returns when the peer has read nearly all that was written to it, or has disconnected.
+    ``admitted`` is called when the caller is known; ``taken`` returns when the peer has read nearly all that was
+    written to it, or has disconnected.
     """
 
     admitted: Callable[[], None]
@@ -147,15 +146,9 @@ class Budgets:
 
 
 class Caller:
-    """The caller of one request.
+    """The caller of one request; ``admitted`` is called once, when it becomes known.
 
-    Args:
-        budgets: The service's limits.
-        admitted: Called once when the caller becomes known.
-
-    Attributes:
-        owner: Name of the caller; empty while it is unknown.
-        catalog: The owner's catalog; empty for none.
+    ``owner`` is its name, empty until then; ``catalog`` the owner's catalog, empty for none.
     """
 
     def __init__(self, budgets: Budgets, admitted: Callable[[], None] | None = None) -> None:
@@ -165,11 +158,7 @@ class Caller:
         self._held: list[Places] = []
 
     def admit(self, owner: str, catalog: str = "") -> None:
-        """Set the caller, once; further calls change nothing.
-
-        Args:
-            owner: Name of the caller.
-            catalog: Its catalog, as :func:`catalog_of` returns it; empty for none.
+        """Set the caller, once; further calls change nothing. ``catalog`` is as :func:`catalog_of` returns it.
 
         Raises:
             NoPlaceError: the owner or its catalog has reached its limit of requests.

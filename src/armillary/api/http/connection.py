@@ -72,15 +72,7 @@ class Crowd:
 
 
 class ApiConnection(HttpToolsProtocol):
-    """A connection with limits.
-
-    Args:
-        config: uvicorn's settings, with the application.
-        server_state: What all connections of a server share.
-        waiting: Connections of this server that have no request under way, oldest first.
-        crowd: Slow requests that are not admitted yet.
-        form: How errors look below a path.
-    """
+    """A connection with limits. ``waiting`` are the server's connections without a request under way, oldest first."""
 
     def __init__(
         self,

@@ -17,14 +17,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class FleetCollector(Collector):
-    """Gauges at the time of a scrape.
+    """Gauges at the time of a scrape, of what the fleet, the hub, the roll-outs and the device workers count.
 
-    Args:
-        fleet: The whole fleet in numbers.
-        hub: What the hub counts, by name; names that end in ``_now`` go up and down.
-        rollouts: Unfinished roll-outs per state.
-        workers: Device workers, as the service describes them.
-        refused: Requests of the API that were refused, by the limit that was reached.
+    The hub's names that end in ``_now`` go up and down; ``refused`` are the API's refused requests, by the limit that
+    was reached.
     """
 
     def __init__(

@@ -79,17 +79,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What was wrong with a request.
+    """What was wrong with a request: HTTP status, the error's stable code, message and remedy, headers of the answer.
 
-    Attributes:
-        path: The request's.
-        status: HTTP status.
-        code: Stable code of the error.
-        message: What was wrong.
-        remedy: What to do.
-        headers: Of the answer.
-        invalid: ``name`` and ``reason`` of each wrong value of a body.
-        error: The error itself; None where the web framework or the server refuses.
+    ``invalid`` has ``name`` and ``reason`` of each wrong value of a body; ``error`` is None where the web framework or
+    the server refuses.
     """
 
     path: str

@@ -41,9 +41,7 @@ CheckedCatalog = NewType("CheckedCatalog", str)
 class Scope:
     """What a request may be about, decided before its endpoint runs.
 
-    Attributes:
-        name: The catalog that the request named; None where it named none.
-        is_of_one: Whether its token is of one catalog.
+    ``name`` is the catalog that the request named, or None; ``is_of_one`` says whether its token is of one catalog.
     """
 
     name: CheckedCatalog | None

@@ -34,12 +34,7 @@ BACKLOG = 256
 
 
 def server_context(certificate_chain: Path, key: Path) -> ssl.SSLContext:
-    """TLS settings of the operator API.
-
-    Args:
-        certificate_chain: PEM file, leaf first.
-        key: PEM file with the leaf's private key.
-    """
+    """TLS settings of the operator API; both files are PEM, the chain has the leaf first."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -48,12 +43,7 @@ def server_context(certificate_chain: Path, key: Path) -> ssl.SSLContext:
 
 
 class ApiServer:
-    """One listening operator API.
-
-    Args:
-        app: What :func:`armillary.api.app.create_app` built.
-        context: Server TLS context; None serves plain HTTP (tests and TLS-terminating proxies on loopback).
-    """
+    """One listening operator API; without a TLS context plain HTTP, for tests and proxies on loopback that end TLS."""
 
     def __init__(self, app: FastAPI, context: ssl.SSLContext | None) -> None:
         self._app = app
@@ -68,10 +58,7 @@ class ApiServer:
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen on ``host``:``port`` (0 picks a free port).
-
-        Returns:
-            The port that is really used.
+        """Listen on ``host``:``port`` (0 picks a free port); the port that is really used.
 
         Raises:
             PortInUseError: another process listens there.
@@ -99,10 +86,8 @@ class ApiServer:
     def connection_of_hub(self, certificate: bytes | None) -> ApiConnection | None:
         """The protocol for a connection to a port of the hub, for IoT Hub's service API and devices' requests.
 
-        It counts as one of this server's, with the same limits. None when the server does not run.
-
-        Args:
-            certificate: The client's, DER.
+        ``certificate`` is the client's, DER. The connection counts as one of this server's, with the same limits. None
+        when the server does not run.
         """
         if self._server is None:
             return None

@@ -52,13 +52,9 @@ class Shape:
 
 
 class Shapes:
-    """Several shapes as one API.
+    """Several shapes as one API: a path that two of them have belongs to the first.
 
-    Args:
-        shapes: A path that two of them have belongs to the first.
-
-    Attributes:
-        routes: Every row by ``METHOD path``.
+    ``routes`` has every row by ``METHOD path``.
 
     Raises:
         ValueError: two rows have the same method and path.

@@ -27,16 +27,9 @@ MAX_SHOWN_OF_OWNER: Final = 128
 
 
 class Strangers:
-    """Slow requests by address. Belongs to one event loop.
+    """Slow requests by address, or by owner of the token that they sent. Belongs to one event loop.
 
-    Args:
-        shed: Called for each that is dropped.
-        each: The limit of one address, or of one owner of tokens.
-        total: The limit of all.
-
-    Attributes:
-        total: The limit of all.
-        each: The limit of one address.
+    ``shed`` is called for each that is dropped.
     """
 
     def __init__(
@@ -55,10 +48,7 @@ class Strangers:
     def enter(self, stranger: object, address: str, leave: Callable[[], None]) -> None:
         """Count a request, and drop the oldest one beyond a limit; counting one twice changes nothing.
 
-        Args:
-            stranger: Identifies the request's connection.
-            address: Of the peer; or the owner of the token that it sent.
-            leave: Drops it at once.
+        ``stranger`` identifies the request's connection; ``leave`` drops it at once.
         """
         if stranger in self._address:
             return

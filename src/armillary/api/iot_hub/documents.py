@@ -22,11 +22,7 @@ NEVER: Final = "0001-01-01T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the hub knows of a connection.
-
-    Attributes:
-        messages: Messages that wait for the device.
-    """
+    """What the hub knows of a connection; ``messages`` is how many wait for the device."""
 
     connected: bool
     last_seen_ms: int | None

@@ -94,10 +94,7 @@ def _still_of(directory: Directory, items: list[Item], catalog: str) -> list[Ite
 class PromptResponse(StreamingResponse):
     """An answer in parts, to a reader that has to take each of them within SHED_S.
 
-    Args:
-        shed: Called for a reader that did not; its connection ends.
-        parts: The parts.
-        named: As of any streaming response.
+    ``shed`` is called for a reader that did not; its connection ends. ``named`` as of any streaming response.
     """
 
     def __init__(
@@ -124,12 +121,7 @@ class PromptResponse(StreamingResponse):
 
 
 class LiveResponse(PromptResponse):
-    """Server-sent events.
-
-    Args:
-        shed: As of :class:`PromptResponse`.
-        events: The events.
-    """
+    """Server-sent events."""
 
     def __init__(self, shed: Callable[[], None], events: AsyncIterator[bytes] | AsyncIterator[str]) -> None:
         super().__init__(shed, events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

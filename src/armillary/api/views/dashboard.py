@@ -45,15 +45,11 @@ WHOLE_POINTS: Final = 48
 
 @dataclass(slots=True)
 class Question:
-    """One request for a dashboard's data.
+    """One request for a dashboard's data; ``end_ms`` is the present, Unix milliseconds.
 
-    Attributes:
-        hub: Asked.
-        devices: Finds the devices of a source.
-        end_ms: The present, Unix milliseconds.
-        range_s: Seconds that every tile over time looks back; None: what each tile says itself.
-        points: Most buckets of a line.
-        since: When devices that had an earlier owner came to the asker's catalog (``api/http/tenure.py``).
+    ``range_s``: seconds that every tile over time looks back; None: what each tile says itself. ``points``: most
+    buckets of a line. ``since``: when devices that had an earlier owner came to the asker's catalog
+    (``api/http/tenure.py``).
     """
 
     hub: Hub

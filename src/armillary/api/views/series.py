@@ -91,11 +91,7 @@ def export(
 def restore(hub: Hub, body: bytes, check: Callable[[str], None], now_ms: int) -> tuple[int, int]:
     """Put the points of a CSV file back; how many there were, and of how many devices.
 
-    Args:
-        hub: Where to.
-        body: The file.
-        check: Raises for a device that does not exist.
-        now_ms: Unix time, milliseconds.
+    ``check`` raises for a device that does not exist; ``now_ms`` is Unix time, milliseconds.
 
     Raises:
         InvalidArgumentError: names the line; nothing was put back.

@@ -70,9 +70,8 @@ def enrolment_tokens(service: SecurityService, catalog: str) -> Document:
 def device_deployment(service: SecurityService, device_id: str) -> Document:
     """What a device should run and what it says it runs.
 
-    Returns:
-        ``status`` (``up-to-date``, ``waiting``, ``failed``, ``none`` or ``unknown``), ``reason`` in words,
-        ``deployment_id`` and ``images``: name, image_id, wanted, installed, state.
+    ``status`` (``up-to-date``, ``waiting``, ``failed``, ``none`` or ``unknown``), ``reason`` in words,
+    ``deployment_id`` and ``images``: name, image_id, wanted, installed, state.
     """
     found = service.registry.devices.get(device_id)
     if found.group_id is None:

@@ -40,9 +40,8 @@ ORDER = ("ok", "degraded", "failed")
 def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at: float) -> Document:
     """Health, version and the fleet in short.
 
-    Returns:
-        ``status`` (the worst of the checks: ``ok``, ``degraded``, ``failed``), ``version``, ``uptime_s``, ``devices``,
-        ``open_findings``, ``connected_devices``, ``device_endpoint``, ``hub`` and ``checks``: name, status, detail.
+    ``status`` (the worst of the checks: ``ok``, ``degraded``, ``failed``), ``version``, ``uptime_s``, ``devices``,
+    ``open_findings``, ``connected_devices``, ``device_endpoint``, ``hub`` and ``checks``: name, status, detail.
     """
     fleet: list[FleetSummary] = []
     checks = [

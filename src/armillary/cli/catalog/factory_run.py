@@ -45,11 +45,8 @@ MODULE_PX: Final = 4
 class RunOptions:
     """What all devices of a run have in common.
 
-    Attributes:
-        chip: Chip profile.
-        sandbox: Engine that applications will run in.
-        state: Manufacturing state, Azure Sphere's name.
-        service: Address of the operator API.
+    ``sandbox`` is the engine of their applications, ``state`` Azure Sphere's name of the manufacturing state,
+    ``service`` the address of the operator API.
     """
 
     chip: str
@@ -60,12 +57,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeDevice:
-    """A line of the journal.
-
-    Attributes:
-        number: 1 for the first of the run.
-        made_at: Unix seconds.
-    """
+    """A line of the journal; ``number`` is 1 for the first device of the run, ``made_at`` Unix seconds."""
 
     number: int
     device_id: str

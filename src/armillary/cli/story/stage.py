@@ -46,13 +46,8 @@ class DeviceOnStage:
 class Stage:
     """Everything the demo started; :meth:`close` ends it all.
 
-    Attributes:
-        folder: Temporary folder of this play.
-        service: The ``armillary up`` process.
-        ready: What it printed when it was ready: addresses, token, root certificate file.
-        remote: Client of its operator API.
-        devices: By name.
-        notes: Facts one scene leaves for a later one.
+    ``ready`` is what the ``armillary up`` process printed when it was ready: addresses, token, root certificate file.
+    ``notes`` are facts that one scene leaves for a later one.
     """
 
     folder: Path

@@ -64,11 +64,8 @@ def row_of(document: dict[str, Any]) -> dict[str, Any]:
 class Documents:
     """The documents of one kind in the service, and the verbs that are alike for every kind.
 
-    Args:
-        app: The kind's noun.
-        path: Its native path, such as ``/groups``.
-        option: Option that names one document.
-        name: What people read where it is more than the path's word.
+    ``path`` is its native path, such as ``/groups``; ``option`` names one document; ``name`` is what people read where
+    it is more than the path's word.
     """
 
     def __init__(self, app: typer.Typer, path: str, option: object, *, name: str = "") -> None:

@@ -25,15 +25,10 @@ _LOGIN_REMEDY = "Log in: armillary login --service URL --token TOKEN --ca FILE."
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the service is and how to prove who we are.
+    """Where the service is (``https://host:port``, no path) and how to prove who we are: an operator token.
 
-    Attributes:
-        service: ``https://host:port``, no path.
-        token: Operator token.
-        ca_pem: Certificates that the server's certificate must chain to; "" means the system's.
-        host: Host of ``service``.
-        port: Port of ``service``.
-        catalog: Catalog of commands that name none; "" when none is remembered.
+    ``ca_pem`` are the certificates that the server's must chain to, "" the system's; ``catalog`` is the one of commands
+    that name none, "" when none is remembered.
     """
 
     service: str

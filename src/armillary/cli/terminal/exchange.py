@@ -48,9 +48,6 @@ class Exchange:
 
     Every method raises :class:`ServiceUnreachableError` when there is no answer, and an error of the operator tree
     with the service's own code, message and remedy when there is one that says no.
-
-    Attributes:
-        address: The service's address, for people.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -24,12 +24,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def noun(text: str = "", *, within: typer.Typer | None = None, name: str | None = None) -> typer.Typer:
-    """A new group of verbs.
+    """A new group of verbs, part of ``within`` under ``name``.
 
-    Args:
-        text: Its help; none for verbs that another noun takes over with :func:`adopt`.
-        within: The noun that it is part of, under ``name``.
-        name: Its name there.
+    ``text`` is its help, none for verbs that another noun takes over with :func:`adopt`.
     """
     made = typer.Typer(no_args_is_help=True, help=text or None, rich_markup_mode=None, add_completion=False)
     if within is not None:
@@ -111,12 +108,7 @@ def print_table(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a verb shows.
-
-    Attributes:
-        found: With ``--json``.
-        tell: Prints it for people.
-    """
+    """What a verb shows: ``found`` with ``--json``, what ``tell`` prints for people without."""
 
     found: object
     tell: Callable[[], None]

@@ -39,12 +39,9 @@ _CONNECTION = {"service": ServiceOption, "token": TokenOption, "ca": CaOption}
 class RemoteService:
     """One connection to the operator API's native routes; a context manager. Raises as :class:`Exchange`.
 
-    Paths start after ``/api/v1``; query values that are None are left out.
-
-    Attributes:
-        address: The service's address, for people.
-        catalog: The catalog that commands mean that name none; "" when none is remembered.
-        management: The routes in the shape of Azure Sphere's, over the same connection.
+    Paths start after ``/api/v1``; query values that are None are left out. ``catalog`` is the one of commands that name
+    none, "" when none is remembered; ``management`` has the routes in the shape of Azure Sphere's, over the same
+    connection.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -112,9 +109,7 @@ def _target(path: str, query: dict[str, object]) -> str:
 class Together:
     """Marks a parameter that stands for several options; the command gets what ``resolve`` makes of them.
 
-    Attributes:
-        options: Name of an option -> its annotation and its default.
-        resolve: Called with the service and the options by name.
+    ``options``: name of an option -> its annotation and its default.
     """
 
     options: Mapping[str, tuple[Any, object]]

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Body, Depends, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from armillary.api.http.scope import CheckedCatalog, checked_catalog, checked_filter
+from armillary.api.views.service import PAGE_ROWS
 from armillary.engines.documents.document import ID_PATTERN, none_there
 from armillary.service.context.paging import NUMBER_PATTERN
 from armillary.service.registry.names import CATALOG_PATTERN
@@ -71,6 +72,48 @@ def precondition(
 
 
 IfMatch = Annotated[str | None, Depends(precondition)]
+
+
+class NumberPage(NamedTuple):
+    """A part of a list that is newest first: so many rows after a cursor."""
+
+    limit: int
+    after: str | None
+
+
+async def number_page(limit: Limit = PAGE_ROWS, after: NumberAfter = None) -> NumberPage:
+    """The parameters of such a list (a FastAPI dependency)."""
+    return NumberPage(limit, after)
+
+
+class Page(NamedTuple):
+    """A part of a list of a catalog's documents, or of everybody's: so many rows after a cursor."""
+
+    catalog: CheckedCatalog | None
+    limit: int
+    after: str | None
+
+
+async def page(catalog: CatalogQuery = None, limit: Limit = PAGE_ROWS, after: After = None) -> Page:
+    """The parameters of such a list (a FastAPI dependency)."""
+    return Page(catalog, limit, after)
+
+
+class DocumentChange(NamedTuple):
+    """Of which catalog a document is that is to be changed, and which version of it the caller has seen."""
+
+    catalog: CheckedCatalog | None
+    if_match: str | None
+
+
+async def document_change(catalog: CatalogQuery = None, if_match: IfMatch = None) -> DocumentChange:
+    """The parameters of a change besides the document (a FastAPI dependency)."""
+    return DocumentChange(catalog, if_match)
+
+
+NewestPage = Annotated[NumberPage, Depends(number_page)]
+CatalogPage = Annotated[Page, Depends(page)]
+Change = Annotated[DocumentChange, Depends(document_change)]
 
 # -- values over time -------------------------------------------------------------------------------------------------
 

@@ -23,14 +23,13 @@ from armillary.api.native.dashboard_live import INTERVAL_S, LiveResponse, batche
 from armillary.api.native.parameters import (
     HEARTBEAT_S,
     V1,
-    After,
+    CatalogPage,
     CatalogQuery,
+    Change,
     DocumentBody,
     DocumentPath,
-    IfMatch,
-    Limit,
 )
-from armillary.api.views import dashboard as views_dashboard, service as views
+from armillary.api.views import dashboard as views_dashboard
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.documents import document_of
 from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
@@ -45,11 +44,9 @@ PointsQuery = Annotated[
 ]
 
 
-def list_dashboards(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_dashboards(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Dashboards by id."""
-    return platform_of(request).authored.listed(KIND, catalog, limit, after)
+    return platform_of(request).authored.listed(KIND, *page)
 
 
 def show_dashboard(request: Request, dashboard_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -57,22 +54,14 @@ def show_dashboard(request: Request, dashboard_id: DocumentPath, catalog: Catalo
     return document_of(platform_of(request).authored.visible(KIND, dashboard_id, catalog))
 
 
-def put_dashboard(
-    request: Request,
-    dashboard_id: DocumentPath,
-    body: DocumentBody,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
+def put_dashboard(request: Request, dashboard_id: DocumentPath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a dashboard; with `If-Match` only the version that the caller has seen."""
-    return platform_of(request).authored.put(actor_of(request), KIND, dashboard_id, body, catalog, if_match)
+    return platform_of(request).authored.put(actor_of(request), KIND, dashboard_id, body, *change)
 
 
-def delete_dashboard(
-    request: Request, dashboard_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def delete_dashboard(request: Request, dashboard_id: DocumentPath, change: Change) -> dict[str, Any]:
     """Delete a dashboard; no device changes."""
-    return platform_of(request).authored.delete(actor_of(request), KIND, dashboard_id, catalog, if_match)
+    return platform_of(request).authored.delete(actor_of(request), KIND, dashboard_id, *change)
 
 
 def dashboard_data(

@@ -15,11 +15,11 @@ from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.parameters import (
     V1,
-    After,
+    CatalogPage,
     CatalogQuery,
+    Change,
     DocumentBody,
     DocumentPath,
-    IfMatch,
     Limit,
     NumberAfter,
 )
@@ -27,11 +27,9 @@ from armillary.api.views import authored as views_authored, service as views
 from armillary.platform.exports.operations import ExportOperations
 
 
-def list_exports(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_exports(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Data exports by id, each with how it is doing as `status`."""
-    return _plain(_exports(request).listed(catalog, limit, after))
+    return _plain(_exports(request).listed(*page))
 
 
 def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -43,22 +41,14 @@ def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery
     return _plain(_exports(request).show(export_id, catalog))
 
 
-def put_export(
-    request: Request,
-    export_id: DocumentPath,
-    body: DocumentBody,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
+def put_export(request: Request, export_id: DocumentPath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a data export. A destination's `secret` is kept apart; without one the present secret stays."""
-    return _plain(_exports(request).put(actor_of(request), export_id, body, catalog, if_match))
+    return _plain(_exports(request).put(actor_of(request), export_id, body, *change))
 
 
-def delete_export(
-    request: Request, export_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def delete_export(request: Request, export_id: DocumentPath, change: Change) -> dict[str, Any]:
     """Delete a data export with its dead letters; files that it wrote stay."""
-    return _exports(request).delete(actor_of(request), export_id, catalog, if_match)
+    return _exports(request).delete(actor_of(request), export_id, *change)
 
 
 def list_dead_letters(

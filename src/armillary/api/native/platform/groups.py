@@ -11,19 +11,25 @@ from starlette.requests import Request
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import V1, After, CatalogQuery, DocumentBody, DocumentPath, Force, IfMatch, Limit
-from armillary.api.views import authored as views_authored, service as views
+from armillary.api.native.parameters import (
+    V1,
+    CatalogPage,
+    CatalogQuery,
+    Change,
+    DocumentBody,
+    DocumentPath,
+    Force,
+)
+from armillary.api.views import authored as views_authored
 from armillary.platform.authored.documents import document_of
 from armillary.twin.author.group import parse_group
 
 KIND = "group"
 
 
-def list_groups(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_groups(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Device groups by id."""
-    return platform_of(request).authored.listed(KIND, catalog, limit, after)
+    return platform_of(request).authored.listed(KIND, *page)
 
 
 def show_group(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -31,23 +37,14 @@ def show_group(request: Request, group_id: DocumentPath, catalog: CatalogQuery =
     return document_of(platform_of(request).authored.visible(KIND, group_id, catalog))
 
 
-def put_group(
-    request: Request, group_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def put_group(request: Request, group_id: DocumentPath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a device group; with `If-Match` only the version that the caller has seen."""
-    return platform_of(request).authored.put(actor_of(request), KIND, group_id, body, catalog, if_match)
+    return platform_of(request).authored.put(actor_of(request), KIND, group_id, body, *change)
 
 
-def delete_group(
-    request: Request,
-    group_id: DocumentPath,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
-    *,
-    force: Force = False,
-) -> dict[str, Any]:
+def delete_group(request: Request, group_id: DocumentPath, change: Change, *, force: Force = False) -> dict[str, Any]:
     """Delete a device group; no device changes. One that something uses is refused, unless `force`."""
-    return platform_of(request).authored.delete(actor_of(request), KIND, group_id, catalog, if_match, force=force)
+    return platform_of(request).authored.delete(actor_of(request), KIND, group_id, *change, force=force)
 
 
 def group_uses(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -55,28 +52,15 @@ def group_uses(request: Request, group_id: DocumentPath, catalog: CatalogQuery =
     return views_authored.uses_of(platform_of(request), KIND, group_id, catalog)
 
 
-def group_members(
-    request: Request,
-    group_id: DocumentPath,
-    catalog: CatalogQuery = None,
-    limit: Limit = views.PAGE_ROWS,
-    after: After = None,
-) -> dict[str, Any]:
+def group_members(request: Request, group_id: DocumentPath, page: CatalogPage) -> dict[str, Any]:
     """Devices that are in a group now, by id, each with the values that the group's filters look at."""
-    group = parse_group(platform_of(request).authored.visible(KIND, group_id, catalog).content)
-    return with_names(request, views_authored.members(platform_of(request), group, catalog, limit, after))
+    group = parse_group(platform_of(request).authored.visible(KIND, group_id, page.catalog).content)
+    return with_names(request, views_authored.members(platform_of(request), group, *page))
 
 
-def preview_group(
-    request: Request,
-    body: DocumentBody,
-    catalog: CatalogQuery = None,
-    limit: Limit = views.PAGE_ROWS,
-    after: After = None,
-) -> dict[str, Any]:
+def preview_group(request: Request, body: DocumentBody, page: CatalogPage) -> dict[str, Any]:
     """Devices that would be in a group; nothing is kept."""
-    found = views_authored.members(platform_of(request), parse_group(body), catalog, limit, after)
-    return with_names(request, found)
+    return with_names(request, views_authored.members(platform_of(request), parse_group(body), *page))
 
 
 _row = partial(Route, tag="device groups", narrowed=True)

@@ -17,12 +17,12 @@ from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import (
     V1,
-    After,
+    CatalogPage,
     CatalogQuery,
+    Change,
     DocumentBody,
     DocumentPath,
     Force,
-    IfMatch,
     Limit,
     StrictBody,
 )
@@ -49,11 +49,9 @@ class RunBody(StrictBody):
     only: Literal["all", "failed"] = "all"
 
 
-def list_jobs(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_jobs(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Jobs by id, each with its newest run as `run` (null before the first)."""
-    return views_authored.jobs(platform_of(request), catalog, limit, after)
+    return views_authored.jobs(platform_of(request), *page)
 
 
 def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -61,23 +59,14 @@ def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = Non
     return views_authored.job(platform_of(request), job_id, catalog)
 
 
-def put_job(
-    request: Request, job_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def put_job(request: Request, job_id: DocumentPath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a job; runs under way go on as they began. With `If-Match` only the version that was seen."""
-    return _jobs(request).put(actor_of(request), job_id, body, catalog, if_match)
+    return _jobs(request).put(actor_of(request), job_id, body, *change)
 
 
-def delete_job(
-    request: Request,
-    job_id: DocumentPath,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
-    *,
-    force: Force = False,
-) -> dict[str, Any]:
+def delete_job(request: Request, job_id: DocumentPath, change: Change, *, force: Force = False) -> dict[str, Any]:
     """Delete a job with its runs, when none is under way. One that a rule begins is refused, unless `force`."""
-    return _jobs(request).delete(actor_of(request), job_id, catalog, if_match, force=force)
+    return _jobs(request).delete(actor_of(request), job_id, *change, force=force)
 
 
 def job_uses(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -118,29 +107,20 @@ def cancel_run(
 
 
 def list_results(
-    request: Request,
-    job_id: DocumentPath,
-    number: NumberPath,
-    catalog: CatalogQuery = None,
-    state: StateQuery = None,
-    limit: Limit = views.PAGE_ROWS,
-    after: After = None,
+    request: Request, job_id: DocumentPath, number: NumberPath, page: CatalogPage, state: StateQuery = None
 ) -> dict[str, Any]:
     """Devices of a run by id, with the last attempt's status and answer.
 
     `repeated` says that the device may have been reached twice: the service stopped while an attempt was under way.
     """
+    catalog, limit, after = page
     platform = platform_of(request)
-    page = views_authored.results(platform, job_id, number, catalog, limit=limit, state=state, after=after)
-    return with_names(request, page)
+    found = views_authored.results(platform, job_id, number, catalog, limit=limit, state=state, after=after)
+    return with_names(request, found)
 
 
 def results_csv(
-    request: Request,
-    job_id: DocumentPath,
-    number: NumberPath,
-    catalog: CatalogQuery = None,
-    state: StateQuery = None,
+    request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None, state: StateQuery = None
 ) -> StreamingResponse:
     """All devices of a run as CSV (RFC 4180); a cell that a spreadsheet would compute begins with an apostrophe."""
     run = _jobs(request).run(job_id, number, catalog)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Path
 from pydantic import Field
 from starlette.requests import Request
 
@@ -14,14 +13,17 @@ from armillary.api.http.route import ADMINISTRATOR, READER, OfOrganisation, Rout
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import DEVICE, V1, After, CatalogQuery, DocumentBody, IfMatch, Limit, StrictBody
-from armillary.api.views import service as views
-from armillary.engines.documents.document import ID_PATTERN
+from armillary.api.native.parameters import (
+    DEVICE,
+    V1,
+    CatalogPage,
+    CatalogQuery,
+    Change,
+    DocumentBody,
+    DocumentPath,
+    StrictBody,
+)
 from armillary.platform.authored.organisations import KIND
-
-OrganisationPath = Annotated[
-    str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
-]
 
 
 class AssignBody(StrictBody):
@@ -30,47 +32,33 @@ class AssignBody(StrictBody):
     organisation: Annotated[str, Field(min_length=1, max_length=128)] | None
 
 
-def list_organisations(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_organisations(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Organisations by id."""
-    return platform_of(request).authored.listed(KIND, catalog, limit, after)
+    return platform_of(request).authored.listed(KIND, *page)
 
 
-def show_organisation(request: Request, organisation: OrganisationPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+def show_organisation(request: Request, organisation: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """An organisation, with the ids of those below it as `below`."""
     return platform_of(request).organisation_operations.show(organisation, catalog)
 
 
 def put_organisation(
-    request: Request,
-    organisation: OrganisationPath,
-    body: DocumentBody,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
+    request: Request, organisation: DocumentPath, body: DocumentBody, change: Change
 ) -> dict[str, Any]:
     """Make or change an organisation; its catalog never changes, and the tree has at most five levels."""
     operations = platform_of(request).organisation_operations
-    return operations.put(actor_of(request), organisation, body, catalog, if_match)
+    return operations.put(actor_of(request), organisation, body, *change)
 
 
-def delete_organisation(
-    request: Request, organisation: OrganisationPath, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def delete_organisation(request: Request, organisation: DocumentPath, change: Change) -> dict[str, Any]:
     """Delete an organisation that has nothing below it, no devices and no token that is still good."""
-    return platform_of(request).organisation_operations.delete(actor_of(request), organisation, catalog, if_match)
+    return platform_of(request).organisation_operations.delete(actor_of(request), organisation, *change)
 
 
-def organisation_devices(
-    request: Request,
-    organisation: OrganisationPath,
-    catalog: CatalogQuery = None,
-    limit: Limit = views.PAGE_ROWS,
-    after: After = None,
-) -> dict[str, Any]:
+def organisation_devices(request: Request, organisation: DocumentPath, page: CatalogPage) -> dict[str, Any]:
     """Devices of an organisation and of those below it, by id."""
     operations = platform_of(request).organisation_operations
-    items, following = operations.devices(organisation, catalog, limit=limit, after=after)
+    items, following = operations.devices(organisation, page.catalog, limit=page.limit, after=page.after)
     return with_names(request, {"items": items, "next": following})
 
 

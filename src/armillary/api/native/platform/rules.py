@@ -19,11 +19,11 @@ from armillary.api.native.device_ids import DevicePath, known_device
 from armillary.api.native.device_labels import with_name, with_names
 from armillary.api.native.parameters import (
     V1,
-    After,
+    CatalogPage,
     CatalogQuery,
+    Change,
     DocumentBody,
     DocumentPath,
-    IfMatch,
     Limit,
     StrictBody,
 )
@@ -68,11 +68,9 @@ class ReplayBody(StrictBody):
 # Rules ----------------------------------------------------------------------------------------------------------------
 
 
-def list_rules(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_rules(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Rules by id; `conditions` says each in the names and units of the rule's device template."""
-    return platform_of(request).rule_operations.listed(catalog, limit, after)
+    return platform_of(request).rule_operations.listed(*page)
 
 
 def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -80,22 +78,18 @@ def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = N
     return platform_of(request).rule_operations.show(rule_id, catalog)
 
 
-def put_rule(
-    request: Request, rule_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def put_rule(request: Request, rule_id: DocumentPath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a rule. `warnings` says what its device template does not have.
 
     A webhook action may have a `secret`, which signs what it sends; it is kept apart and never given back. A rule that
     is put again without it keeps the one that its action has.
     """
-    return platform_of(request).rule_operations.put(actor_of(request), rule_id, body, catalog, if_match)
+    return platform_of(request).rule_operations.put(actor_of(request), rule_id, body, *change)
 
 
-def delete_rule(
-    request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
-) -> dict[str, Any]:
+def delete_rule(request: Request, rule_id: DocumentPath, change: Change) -> dict[str, Any]:
     """Delete a rule and its secrets; its alerts stay."""
-    return platform_of(request).rule_operations.delete(actor_of(request), rule_id, catalog, if_match)
+    return platform_of(request).rule_operations.delete(actor_of(request), rule_id, *change)
 
 
 def enable_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

@@ -25,17 +25,15 @@ from armillary.api.native.parameters import (
     TEMPLATE_BODY_LIMIT_BYTES,
     TEMPLATE_VALUES,
     V1,
-    After,
+    CatalogPage,
     CatalogQuery,
+    Change,
     DocumentBody,
     IfMatch,
-    Limit,
     StrictBody,
 )
 from armillary.api.views import authored as views_authored, template as views_template
 from armillary.twin.template.name import NAME_PATTERN
-
-PAGE_ROWS = 100
 
 NamePath = Annotated[
     str,
@@ -70,11 +68,9 @@ class MigrateBody(StrictBody):
 # Templates ---------------------------------------------------------------------------------------------------
 
 
-def list_templates(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = PAGE_ROWS, after: After = None
-) -> dict[str, Any]:
+def list_templates(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Device templates by name, each with its published versions."""
-    return views_template.listed(platform_of(request), catalog, limit, after)
+    return views_template.listed(platform_of(request), *page)
 
 
 def show_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -89,25 +85,13 @@ def show_template_version(
     return _shown(request, template_name, version, catalog)
 
 
-def put_template(
-    request: Request,
-    template_name: NamePath,
-    body: DocumentBody,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
+def put_template(request: Request, template_name: NamePath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a template's draft; with `If-Match` only the version that the caller has seen."""
-    platform_of(request).template_operations.put(actor_of(request), template_name, body, catalog, if_match)
-    return _shown(request, template_name, 0, catalog)
+    platform_of(request).template_operations.put(actor_of(request), template_name, body, *change)
+    return _shown(request, template_name, 0, change.catalog)
 
 
-def import_template(
-    request: Request,
-    template_name: NamePath,
-    body: ImportBody,
-    catalog: CatalogQuery = None,
-    if_match: IfMatch = None,
-) -> dict[str, Any]:
+def import_template(request: Request, template_name: NamePath, body: ImportBody, change: Change) -> dict[str, Any]:
     """Make a template's draft of models in DTDL, of IoT Central's form, or of a whole template document.
 
     Cloud properties, views and labels of a draft that is there stay, where the files say nothing of them, as far as
@@ -117,12 +101,11 @@ def import_template(
         actor_of(request),
         template_name,
         body.files(),
-        catalog,
-        if_match,
+        *change,
         root=body.root,
         display_name=body.display_name,
     )
-    return {**_shown(request, template_name, 0, catalog), "dropped": list(dropped)}
+    return {**_shown(request, template_name, 0, change.catalog), "dropped": list(dropped)}
 
 
 def check_template(request: Request, body: ImportBody) -> dict[str, Any]:  # noqa: ARG001 - routes take it
@@ -180,15 +163,9 @@ def template_uses(
     return views_authored.uses(platform_of(request).template_operations.uses(template_name, catalog, value))
 
 
-def template_devices(
-    request: Request,
-    template_name: NamePath,
-    catalog: CatalogQuery = None,
-    limit: Limit = PAGE_ROWS,
-    after: After = None,
-) -> dict[str, Any]:
+def template_devices(request: Request, template_name: NamePath, page: CatalogPage) -> dict[str, Any]:
     """Devices that have a template, by id."""
-    return with_names(request, platform_of(request).template_operations.devices(template_name, catalog, limit, after))
+    return with_names(request, platform_of(request).template_operations.devices(template_name, *page))
 
 
 def migrate_template(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,7 +19,16 @@ from armillary.api.http.route import CONTRIBUTOR, FACTORY, READER, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
 from armillary.api.http.tenure import own_page, since_ms
 from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.parameters import DEVICE, V1, After, CatalogFilter, Limit, NumberAfter, Text
+from armillary.api.native.parameters import (
+    DEVICE,
+    V1,
+    After,
+    CatalogFilter,
+    Limit,
+    NewestPage,
+    NumberPage,
+    Text,
+)
 from armillary.api.native.service.requests import FactoryBody, ReasonBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
@@ -119,40 +129,33 @@ def device_deployment(request: Request, device_id: DevicePath) -> dict[str, Any]
     return views.device_deployment(service_of(request), attesting_device(request, device_id))
 
 
-def device_check_ins(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
-) -> dict[str, Any]:
+def device_check_ins(request: Request, device_id: DevicePath, page: NewestPage) -> dict[str, Any]:
     """Accepted check-ins, newest first."""
-    known = attesting_device(request, device_id)
-    found = views.check_ins(service_of(request), known, limit=limit, after=after)
-    return own_page(found, since_ms(request, known) / 1000, "at")
+    return _history(request, device_id, page, views.check_ins, "at")
 
 
-def device_refusals(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
-) -> dict[str, Any]:
+def device_refusals(request: Request, device_id: DevicePath, page: NewestPage) -> dict[str, Any]:
     """Refused requests under this device's identity, newest first."""
-    known = attesting_device(request, device_id)
-    found = views.refusals(service_of(request), known, limit=limit, after=after)
-    return own_page(found, since_ms(request, known) / 1000, "at")
+    return _history(request, device_id, page, views.refusals, "at")
 
 
-def device_outcomes(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
-) -> dict[str, Any]:
+def device_outcomes(request: Request, device_id: DevicePath, page: NewestPage) -> dict[str, Any]:
     """What became of the images that the device was offered, newest first."""
-    known = attesting_device(request, device_id)
-    found = views.outcomes(service_of(request), known, limit=limit, after=after)
-    return own_page(found, since_ms(request, known) / 1000, "received_at")
+    return _history(request, device_id, page, views.outcomes, "received_at")
 
 
-def device_error_reports(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
-) -> dict[str, Any]:
+def device_error_reports(request: Request, device_id: DevicePath, page: NewestPage) -> dict[str, Any]:
     """Error reports, newest first."""
+    return _history(request, device_id, page, views.error_reports, "received_at")
+
+
+def _history(
+    request: Request, device_id: str, page: NumberPage, listed: Callable[..., dict[str, Any]], at: str
+) -> dict[str, Any]:
+    """A page of a device's records, of the caller's tenure; ``at`` names their time."""
     known = attesting_device(request, device_id)
-    found = views.error_reports(service_of(request), device_id=known, limit=limit, after=after)
-    return own_page(found, since_ms(request, known) / 1000, "received_at")
+    found = listed(service_of(request), device_id=known, limit=page.limit, after=page.after)
+    return own_page(found, since_ms(request, known) / 1000, at)
 
 
 def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:

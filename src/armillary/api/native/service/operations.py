@@ -17,7 +17,7 @@ from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, platform_of, service_of
 from armillary.api.native.device_labels import names_of, with_names
-from armillary.api.native.parameters import V1, After, CatalogFilter, Limit, NumberAfter, Text
+from armillary.api.native.parameters import V1, After, CatalogFilter, Limit, NewestPage, NumberAfter, Text
 from armillary.api.native.service.requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
 from armillary.api.views import service as views
 from armillary.errors import NotFoundError
@@ -28,14 +28,10 @@ from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_i
 
 
 def list_rollouts(
-    request: Request,
-    catalog: CatalogFilter = None,
-    state: Text = None,
-    limit: Limit = views.PAGE_ROWS,
-    after: NumberAfter = None,
+    request: Request, page: NewestPage, catalog: CatalogFilter = None, state: Text = None
 ) -> dict[str, Any]:
     """Roll-outs, newest first."""
-    return views.rollouts(service_of(request), catalog=catalog, state=state, limit=limit, after=after)
+    return views.rollouts(service_of(request), catalog=catalog, state=state, limit=page.limit, after=page.after)
 
 
 def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from armillary.api.http.route import PUBLIC, READER, SCRAPE, Reach, Route
 from armillary.api.http.routes import hub_of, operator_of, platform_of, service_of
 from armillary.api.http.tenure import tenures
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import V1, CatalogFilter, Limit, NumberAfter
+from armillary.api.native.parameters import V1, CatalogFilter, NewestPage
 from armillary.api.views import service as views, status as views_status
 from armillary.service.context.paging import MAX_LIMIT
 
@@ -68,11 +68,10 @@ def fleet(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
     return views.fleet(service_of(request), catalog=catalog)
 
 
-def list_error_reports(
-    request: Request, catalog: CatalogFilter = None, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
-) -> dict[str, Any]:
+def list_error_reports(request: Request, page: NewestPage, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Error reports of all devices or of a catalog's, newest first."""
-    found, since = views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after), tenures(request)
+    found = views.error_reports(service_of(request), catalog=catalog, limit=page.limit, after=page.after)
+    since = tenures(request)
     kept = [each for each in found["items"] if each["received_at"] * 1000 >= since.get(each["device_id"], 0)]
     return with_names(request, {**found, "items": kept})
 

@@ -6,14 +6,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from armillary.api.central.call import Call, body_object, cursor, field, paged, paged_list, wrong
+from armillary.api.central.call import (
+    Call,
+    body_object,
+    check_fields,
+    check_id,
+    cursor,
+    field,
+    paged,
+    paged_list,
+)
 from armillary.api.central.documents import documents
 from armillary.engines.documents.document import Document
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import NotFoundError
 from armillary.platform.authored.documents import is_visible
 
 KIND: Final = "organisation"
-FIELDS: Final = frozenset(("id", "displayName", "parent"))
+FIELDS: Final = ("displayName", "id", "parent")
 # Public identifiers of IoT Central's roles -> (their name there, ours). Of several, the first is shown.
 ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "ca310b8d-2f4a-44e0-a36e-957c202cd8d4": ("Administrator", "Administrator"),
@@ -79,9 +88,6 @@ def document(found: Document) -> dict[str, Any]:
     return shown if parent is None else {**shown, "parent": parent}
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _given(call: Call) -> str:
     return call.parameters["organisation"]
 
@@ -99,14 +105,8 @@ def _seen(call: Call, after: str) -> Iterator[Document]:
 
 
 def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[str, Any]:
-    unknown = sorted(set(body) - FIELDS)
-    if unknown:
-        raise InvalidArgumentError(
-            f"organization: expected only {', '.join(sorted(FIELDS))}, got {', '.join(unknown)[:80]}",
-            remedy="Correct it.",
-        )
-    if body.get("id") not in (None, _given(call)):
-        raise wrong("id", "that of the address", body["id"])
+    check_fields("organization", body, FIELDS)
+    check_id(body, _given(call))
     kept = "" if before is None else str(before.content.get("description", ""))
     made = {
         "name": field(body, "displayName", str, default=_given(call)),

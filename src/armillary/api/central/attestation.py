@@ -81,9 +81,6 @@ def delete_attestation(call: Call) -> None:
     _put(call, found, form)
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _hub_device(call: Call) -> HubIdentity:
     found = find(call)
     if not isinstance(found, HubIdentity):
@@ -104,12 +101,7 @@ def _form(found: HubIdentity, body: Mapping[str, Any]) -> IdentityForm:
     stays: dict[str, Any] = {"is_enabled": found.is_enabled, "status_reason": found.status_reason}
     if kind == "symmetricKey":
         given = field(body, "symmetricKey", dict) or {}
-        primary, secondary = given.get("primaryKey"), given.get("secondaryKey")
-        if not primary and not secondary:
-            return IdentityForm(authentication="sas", keys=Keys.random(), **stays)
-        if not (isinstance(primary, str) and isinstance(secondary, str)):
-            raise wrong("symmetricKey", "both keys, or none to have them made", "one")
-        return IdentityForm(authentication="sas", keys=Keys(decode_key(primary), decode_key(secondary)), **stays)
+        return IdentityForm(authentication="sas", keys=given_keys(given, "symmetricKey") or Keys.random(), **stays)
     if kind == "x509":
         certificates = (
             field(field(body, "x509", dict, needed=True) or {}, "clientCertificates", dict, needed=True) or {}
@@ -130,6 +122,21 @@ def _certificate(given: Any, name: str) -> str | None:
     if not isinstance(text, str):
         raise wrong(f"{name}.certificate", "text", text)
     return pem_of(text, name)
+
+
+def given_keys(given: Mapping[str, Any], name: str) -> Keys | None:
+    """The pair of symmetric keys in a body; None where it has none, to have them made.
+
+    Raises:
+        InvalidArgumentError: only one of them, or no text.
+        WireError: one is malformed.
+    """
+    primary, secondary = given.get("primaryKey"), given.get("secondaryKey")
+    if not primary and not secondary:
+        return None
+    if not (isinstance(primary, str) and isinstance(secondary, str)):
+        raise wrong(name, "both keys, or none to have them made", "one")
+    return Keys(decode_key(primary), decode_key(secondary))
 
 
 def pem_of(text: str, name: str) -> str:

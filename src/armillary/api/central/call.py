@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -200,6 +200,21 @@ def field(
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise wrong(name, _WORDS.get(kind, kind.__name__), value)
     return value
+
+
+def check_fields(what: str, body: Mapping[str, Any], fields: Sequence[str], further: Collection[str] = ()) -> None:
+    """Raise InvalidArgumentError where a body has other fields; ``further`` are taken, but the error names none."""
+    unknown = sorted(set(body) - {*fields, *further})
+    if unknown:
+        raise InvalidArgumentError(
+            f"{what}: expected only {', '.join(fields)}, got {', '.join(unknown)[:80]}", remedy="Correct it."
+        )
+
+
+def check_id(body: Mapping[str, Any], given: str) -> None:
+    """Raise InvalidArgumentError where a body has another ``id`` than the path."""
+    if body.get("id") not in (None, given):
+        raise wrong("id", "that of the address", body["id"])
 
 
 def wrong(name: str, expected: str, got: object) -> InvalidArgumentError:

@@ -17,8 +17,7 @@ from uuid import UUID, uuid4
 from starlette.concurrency import run_in_threadpool
 
 from armillary.api.central.call import Call, body_object, wrong
-from armillary.api.central.devices import find
-from armillary.api.iot_hub import call as iot_hub_call
+from armillary.api.central.devices import find_identity
 from armillary.errors import NotFoundError
 
 # IoT Central's limits (seconds).
@@ -83,11 +82,7 @@ async def run(call: Call) -> dict[str, Any]:
 
 
 def _about(call: Call) -> tuple[str, str, UUID]:
-    found = find(call)
-    module = call.parameters.get("module")
-    if module is not None:
-        found = iot_hub_call.find(call.request, call.parameters["device_id"], module)
-    identity, owner = iot_hub_call.identity_of(found), call.catalog.catalog_id
+    identity, owner = find_identity(call), call.catalog.catalog_id
     component, name = call.parameters.get("component"), call.parameters["command"]
     kept = call.platform.device_templates.get(identity)
     if kept.ready is not None:

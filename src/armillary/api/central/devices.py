@@ -12,13 +12,24 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.api.central.call import Call, body_object, cursor, field, match, paged, quoted, wrong
+from armillary.api.central.call import (
+    Call,
+    body_object,
+    check_fields,
+    check_id,
+    cursor,
+    field,
+    match,
+    paged,
+    quoted,
+    wrong,
+)
 from armillary.api.central.template_id import Resolved, check_reach, resolve, template_id_of
 from armillary.api.http.route import ADMINISTRATOR, allows
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.engines.records.queries.hub import HubIdentity
 from armillary.engines.records.schema.rows import Device
-from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
+from armillary.errors import ArmillaryError, ConflictError, NotFoundError, PermissionDeniedError
 from armillary.service.hub_access.identities import IdentityForm, awaits_keys, etag_of
 from armillary.wire.hub.credentials import check_device_name
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name
@@ -26,8 +37,16 @@ from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name
 if TYPE_CHECKING:
     from armillary.engines.documents.document import Document
 
-FIELDS: Final = frozenset(
-    ("id", "etag", "displayName", "template", "enabled", "provisioned", "simulated", "organizations", "type")
+FIELDS: Final = (
+    "displayName",
+    "enabled",
+    "etag",
+    "id",
+    "organizations",
+    "provisioned",
+    "simulated",
+    "template",
+    "type",
 )
 AnyDevice = HubIdentity | Device
 
@@ -84,6 +103,19 @@ def find(call: Call) -> HubIdentity | Device:
     return iot_hub_call.find(call.request, call.parameters["device_id"])
 
 
+def find_identity(call: Call) -> str:
+    """The hub's id of the device or module that the path names.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = find(call)
+    module = call.parameters.get("module")
+    if module is not None:
+        found = iot_hub_call.find(call.request, call.parameters["device_id"], module)
+    return iot_hub_call.identity_of(found)
+
+
 def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | None = None) -> dict[str, Any]:
     """A device in IoT Central's form; ``names`` remembers the identifiers of templates over a list."""
     identity = iot_hub_call.identity_of(found)
@@ -94,7 +126,7 @@ def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | N
         "etag": quoted(etag(call, found, kept)),
         "displayName": _display_name(call, found),
         "enabled": found.is_enabled if isinstance(found, HubIdentity) else found.revoked_at is None,
-        "provisioned": _provisioned(found),
+        "provisioned": found.last_check_in_at is not None if isinstance(found, Device) else not awaits_keys(found),
         "simulated": isinstance(found, Device) and found.trust_tier == "simulated",
         "organizations": _organisations(call, body),
     }
@@ -115,9 +147,6 @@ def etag(call: Call, found: AnyDevice, kept: Document | None = None) -> str:
     return f"{first}.{'' if kept is None else kept.etag}.{name}"
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 class _Wanted:
     """The changes in a body, checked against the device; None changes nothing."""
 
@@ -136,13 +165,8 @@ def _present(call: Call) -> AnyDevice | None:
 
 def _checked(call: Call) -> dict[str, Any]:
     body = body_object(call)
-    unknown = sorted(set(body) - FIELDS)
-    if unknown:
-        raise InvalidArgumentError(
-            f"device: expected only {', '.join(sorted(FIELDS))}, got {', '.join(unknown)[:80]}", remedy="Correct it."
-        )
-    if body.get("id") not in (None, call.parameters["device_id"]):
-        raise wrong("id", "that of the address", body["id"])
+    check_fields("device", body, FIELDS)
+    check_id(body, call.parameters["device_id"])
     if body.get("type") not in (None, [], ["iot"], "iot"):
         raise wrong("type", "no gateway and no Edge device: there are none here", body["type"])
     return body
@@ -255,12 +279,6 @@ def _behind(call: Call, after: str) -> Iterator[AnyDevice]:
             yield iot_hub_call.find(call.request, each["device_id"])
         if at is None:
             return
-
-
-def _provisioned(found: AnyDevice) -> bool:
-    if isinstance(found, Device):
-        return found.last_check_in_at is not None
-    return not awaits_keys(found)
 
 
 def _kept(call: Call, identity: str) -> Document | None:

@@ -11,16 +11,26 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from armillary.api.central.attestation import certificate_shown, pem_of
-from armillary.api.central.call import Call, body_object, field, match, paged_list, quoted, wrong
+from armillary.api.central.attestation import certificate_shown, given_keys, pem_of
+from armillary.api.central.call import (
+    Call,
+    body_object,
+    check_fields,
+    check_id,
+    field,
+    match,
+    paged_list,
+    quoted,
+    wrong,
+)
 from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.enrolments import scope_of
 from armillary.service.hub_access.identities import Keys
-from armillary.wire.hub.sas_token import decode_key, encode_key
+from armillary.wire.hub.sas_token import encode_key
 
-FIELDS: Final = frozenset(("id", "displayName", "enabled", "type", "attestation", "etag", "idScope"))
+FIELDS: Final = ("attestation", "displayName", "enabled", "etag", "id", "idScope", "type")
 
 
 def list_enrollments(call: Call) -> dict[str, Any]:
@@ -43,7 +53,7 @@ def put_enrollment(call: Call) -> dict[str, Any]:
         is_group=True,
         attestation="x509" if kind == "x509" else "symmetricKey",
         certificate=_primary(inner) if kind == "x509" else "",
-        keys=_given_keys(inner) if kind == "symmetricKey" else None,
+        keys=given_keys(inner, "attestation.symmetricKey") if kind == "symmetricKey" else None,
         is_enabled=field(body, "enabled", bool, default=True) is not False,
     )
     match("enrollment group", call.if_match, None)
@@ -135,9 +145,6 @@ def etag(found: HubEnrolment) -> str:
     return f"en-{sha256(state.encode() + (found.certificate or b'')).hexdigest()[:16]}"
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _found(call: Call) -> HubEnrolment:
     name = call.parameters["enrollment"]
     for each in call.service.hub_access.enrolments.list(call.catalog.name):
@@ -178,14 +185,8 @@ def _signer(found: HubEnrolment) -> dict[str, Any]:
 
 def _checked(call: Call) -> dict[str, Any]:
     body = body_object(call)
-    unknown = sorted(set(body) - FIELDS)
-    if unknown:
-        raise InvalidArgumentError(
-            f"enrollment group: expected only {', '.join(sorted(FIELDS))}, got {', '.join(unknown)[:80]}",
-            remedy="Correct it.",
-        )
-    if body.get("id") not in (None, call.parameters["enrollment"]):
-        raise wrong("id", "that of the address", body["id"])
+    check_fields("enrollment group", body, FIELDS)
+    check_id(body, call.parameters["enrollment"])
     if body.get("type") not in (None, "iot"):
         raise wrong("type", "iot: there are no Edge devices here", body["type"])
     return body
@@ -212,12 +213,3 @@ def _primary(inner: Mapping[str, Any]) -> str:
     if not isinstance(text, str):
         raise wrong("attestation.x509.signingCertificates.primary.certificate", "text", text)
     return pem_of(text, "attestation.x509.signingCertificates.primary")
-
-
-def _given_keys(inner: Mapping[str, Any]) -> Keys | None:
-    primary, secondary = inner.get("primaryKey"), inner.get("secondaryKey")
-    if not primary and not secondary:
-        return None
-    if not (isinstance(primary, str) and isinstance(secondary, str)):
-        raise wrong("attestation.symmetricKey", "both keys, or none to have them made", "one")
-    return Keys(decode_key(primary), decode_key(secondary))

@@ -6,18 +6,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from armillary.api.central.call import Call, body_object, cursor, field, paged, quoted, wrong
+from armillary.api.central.call import Call, body_object, check_fields, check_id, cursor, field, paged, quoted
 from armillary.api.central.devices import document as device_document
 from armillary.api.central.documents import documents, keep, narrowed, no_organisations, present, visible
 from armillary.api.central.template_id import Resolved, check_reach, resolve, template_id_of
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.engines.documents.document import Document
-from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.errors import ArmillaryError
 from armillary.twin.author.group import Group, parse_group
 from armillary.twin.central.id import central_id, document_id
 
 KIND: Final = "group"
-FIELDS: Final = frozenset(("id", "displayName", "description", "filter", "etag", "organizations"))
+FIELDS: Final = ("description", "displayName", "etag", "filter", "id", "organizations")
 
 
 def list_groups(call: Call) -> dict[str, Any]:
@@ -95,15 +95,8 @@ def group_of(call: Call, given: str) -> tuple[str, Group]:
     return document_id(given), parse_group(found.content)
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _checked(body: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(body) - FIELDS)
-    if unknown:
-        raise InvalidArgumentError(
-            f"group: expected only {', '.join(sorted(FIELDS))}, got {', '.join(unknown)[:80]}", remedy="Correct it."
-        )
+    check_fields("group", body, FIELDS)
     no_organisations(dict(body))
     return dict(body)
 
@@ -111,8 +104,7 @@ def _checked(body: Mapping[str, Any]) -> dict[str, Any]:
 def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[str, Any]:
     from armillary.twin.central.query import parse_query, with_clouds  # noqa: PLC0415 - as above
 
-    if body.get("id") not in (None, call.parameters["group"]):
-        raise wrong("id", "that of the address", body["id"])
+    check_id(body, call.parameters["group"])
     query = parse_query(field(body, "filter", str, needed=True) or "")
     template: Resolved | None = None
     if query.template is not None:

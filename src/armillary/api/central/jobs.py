@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.api.central.call import Call, body_object, cursor, paged, wrong
+from armillary.api.central.call import Call, body_object, check_fields, check_id, cursor, paged, wrong
 from armillary.api.central.documents import documents, keep, narrowed, no_organisations, present, visible
 from armillary.api.central.groups import group_of, group_template_id
 from armillary.api.central.template_id import check_reach, resolve
@@ -136,13 +136,8 @@ def made_of(call: Call, body: Mapping[str, Any], fields: tuple[str, ...]) -> dic
     """
     from armillary.twin.central import job as form  # noqa: PLC0415 - as above
 
-    unknown = sorted(set(body) - {*fields, *SHOWN, "etag"})
-    if unknown:
-        raise InvalidArgumentError(
-            f"job: expected only {', '.join(fields)}, got {', '.join(unknown)[:80]}", remedy="Correct it."
-        )
-    if body.get("id") not in (None, call.parameters["job"]):
-        raise wrong("id", "that of the address", body["id"])
+    check_fields("job", body, fields, (*SHOWN, "etag"))
+    check_id(body, call.parameters["job"])
     no_organisations(dict(body))
     if not isinstance(body.get("group"), str):
         raise wrong("group", "the id of a device group", body.get("group"))
@@ -184,9 +179,6 @@ def run_id(found: Document, run: JobRun) -> str:
 def store(call: Call) -> JobStore:
     """The file of runs."""
     return call.platform.jobs.store
-
-
-# -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _job(call: Call) -> tuple[Document, JobRun | None]:

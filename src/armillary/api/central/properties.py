@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from armillary.api.central.call import Call, body_object
-from armillary.api.central.devices import find
+from armillary.api.central.devices import find, find_identity
 from armillary.api.http.tenure import since_ms
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.errors import NotFoundError
@@ -98,16 +98,9 @@ def telemetry(call: Call) -> dict[str, Any]:
     return {}
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _about(call: Call) -> tuple[str, DeviceTemplate]:
     """The identity that a path names, with its template and cloud properties (a module has none)."""
-    found = find(call)
-    module = call.parameters.get("module")
-    if module is not None:
-        found = iot_hub_call.find(call.request, call.parameters["device_id"], module)
-    identity = iot_hub_call.identity_of(found)
+    identity = find_identity(call)
     return identity, call.platform.device_templates.get(identity)
 
 

@@ -83,9 +83,6 @@ def scheduled(call: Call, found: Document) -> dict[str, Any]:
     }
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _visible(call: Call) -> Document:
     found = visible(call, KIND, call.parameters["job"])
     if found.content.get("start") is None:

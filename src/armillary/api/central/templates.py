@@ -80,9 +80,6 @@ def delete_device_template(call: Call) -> None:
     )
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _visible(call: Call) -> tuple[str, Ready]:
     template_id = call.parameters["template_id"]
     found: Resolved = resolve(call, template_id)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from armillary.api.central.access import ORGANISATION_ROLES, ROLES
-from armillary.api.central.call import Call, body_object, field, paged_list, wrong
+from armillary.api.central.call import Call, body_object, check_fields, field, paged_list, wrong
 from armillary.engines.records.schema.rows import Token
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, NotFoundError
 from armillary.twin.central.job import iso, moment
 from armillary.wire.hub.api_token import encode_api_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FIELDS: Final = frozenset(("id", "roles", "expiry", "token"))
+FIELDS: Final = ("expiry", "id", "roles", "token")
 # Of one for which nobody says otherwise, as there (seconds).
 LIFETIME_S: Final = 365 * 86_400
 
@@ -38,11 +38,7 @@ def get_token(call: Call) -> dict[str, Any]:
 def put_token(call: Call) -> dict[str, Any]:
     """Make a token of this catalog, or of an organisation of it; the token is in this answer and nowhere else."""
     body, name = body_object(call), call.parameters["token"]
-    unknown = sorted(set(body) - FIELDS)
-    if unknown:
-        raise InvalidArgumentError(
-            f"token: expected only {', '.join(sorted(FIELDS))}, got {', '.join(unknown)[:80]}", remedy="Correct it."
-        )
+    check_fields("token", body, FIELDS)
     if _ID.fullmatch(name) is None:
         raise wrong("id", "1 to 64 letters, digits, _ and -", name)
     if any(each.name == name for each in _mine(call)):
@@ -80,9 +76,6 @@ def document(token: Token) -> dict[str, Any]:
     assignment = {"role": role, **({"organization": token.organisation} if in_organisation else {})}
     shown: dict[str, Any] = {"id": _id(token), "roles": [assignment]}
     return shown if token.expires_at is None else {**shown, "expiry": iso(token.expires_at)}
-
-
-# -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _id(token: Token) -> str:

@@ -212,8 +212,6 @@ class ApiConnection(HttpToolsProtocol):
             status, msg, remedy = 400, "expected an HTTP/1.1 request", "Use an HTTP client."
         self._refuse(status, msg, remedy)
 
-    # -- inside ---------------------------------------------------------------------------------------------------
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         busy: Any = self._busy
         super()._start_asgi_task(cycle, busy if len(self.tasks) >= MAX_REQUESTS else app)

@@ -37,7 +37,7 @@ def device_document(found: HubIdentity | Device, seen: Seen, keys: Keys | None =
         return {
             "deviceId": found.device_id,
             "generationId": str(found.enrolled_at),
-            "etag": _etag(f"d-{found.enrolled_at}-{found.claimed_at}-{int(enabled)}"),
+            "etag": encoded_etag(f"d-{found.enrolled_at}-{found.claimed_at}-{int(enabled)}"),
             **_state(seen, enabled=enabled, reason=found.revoked_reason, changed=found.claimed_at),
             "authentication": _authentication("certificateAuthority", ("", ""), None),
             "capabilities": {"iotEdge": False},
@@ -46,7 +46,7 @@ def device_document(found: HubIdentity | Device, seen: Seen, keys: Keys | None =
     document: dict[str, Any] = {
         "deviceId": device,
         "generationId": found.generation_id,
-        "etag": _etag(etag_of(found)),
+        "etag": encoded_etag(etag_of(found)),
         **_state(seen, enabled=found.is_enabled, reason=found.status_reason, changed=found.changed_at),
         "authentication": _authentication(
             "certificateAuthority" if found.authentication == "device" else found.authentication,
@@ -66,7 +66,7 @@ def twin_document(found: HubIdentity | Device, twin: Twin, seen: Seen) -> dict[s
     tier = found.trust_tier if isinstance(found, Device) else UNATTESTED
     document = {
         "deviceId": device["deviceId"],
-        "etag": _etag(twin.etag),
+        "etag": encoded_etag(twin.etag),
         "deviceEtag": device["etag"],
         "status": device["status"],
         "statusReason": device["statusReason"],
@@ -135,7 +135,7 @@ def etag_header(document: Mapping[str, Any]) -> dict[str, str]:
 
 def encoded_etag(text: str) -> str:
     """An ETag in IoT Hub's form."""
-    return _etag(text)
+    return base64.b64encode(text.encode("ascii")).decode("ascii")
 
 
 def _state(seen: Seen, *, enabled: bool, reason: str, changed: int | None) -> dict[str, Any]:
@@ -175,10 +175,6 @@ def _keys(given: Mapping[str, Any], kind: str) -> Keys | None:
 
 def _time_ms(at_ms: int | None) -> str:
     return NEVER if at_ms is None else timestamp(at_ms)
-
-
-def _etag(text: str) -> str:
-    return base64.b64encode(text.encode("ascii")).decode("ascii")
 
 
 def _object(value: object, name: str) -> Mapping[str, Any]:

@@ -160,9 +160,6 @@ def test_configuration_queries(request: Request, body: Document) -> Response:  #
     return JSONResponse({"targetConditionError": condition_error, "customMetricQueryErrors": errors})
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 def _documents(request: Request, source: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
     hub = hub_of(request)
     connected = hub.connected()

@@ -177,9 +177,6 @@ def replay_dead_letters(request: Request, body: ReplayBody, catalog: CatalogQuer
     return {"replayed": count}
 
 
-# Inside ---------------------------------------------------------------------------------------------------------------
-
-
 def _devices(request: Request, body: TrialBody, catalog: CheckedCatalog | None) -> Callable[[], Sequence[str]]:
     """Finds the devices of a test; another catalog's is as good as none."""
 

@@ -233,9 +233,6 @@ def set_device_properties(
     return views_template.device(hub, platform_of(request), known, since_ms(request, known))
 
 
-# Inside ------------------------------------------------------------------------------------------------------
-
-
 def _shown(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
     return views_template.shown(platform_of(request), name, version, catalog)
 

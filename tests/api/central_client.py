@@ -9,14 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.api.running_service import Reply, RunningService
+from tests.api.running_service import Reply, RunningService, fresh
 
 VERSION = "2022-07-31"
 TIME = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
-
-
-def fresh(word: str) -> str:
-    return f"{word}-{uuid.uuid4().hex[:8]}"
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,11 @@ class Central:
     def of(cls, service: RunningService, catalog: str, role: str = "Administrator", **more: Any) -> Central:
         made = service.service.tokens.create(fresh("central"), role, actor="test", catalog=catalog, **more)
         return cls(service, catalog, made.secret)
+
+    @classmethod
+    def new(cls, service: RunningService, word: str, **admits: bool) -> Central:
+        """Of a catalog of its own, which admits hub devices in these ways."""
+        return cls.of(service, service.make_catalog(fresh(word), **admits))
 
     def call(
         self,

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, fresh, running_service
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +18,4 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 @pytest.fixture
 def catalog(service: RunningService) -> str:
     """Name of a new catalog with a product Coffee and the default device groups."""
-    name = f"C-{uuid.uuid4().hex[:12]}"
-    service.service.registry.catalogs.create(name, actor="test", resource_group="rg")
-    service.service.registry.products.create(name, "Coffee", actor="test")
-    service.service.registry.groups.create_defaults(name, "Coffee", actor="test")
-    return name
+    return service.make_catalog(fresh("C"), product="Coffee")

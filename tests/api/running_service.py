@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -51,6 +52,11 @@ class Reply:
     @property
     def body(self) -> Any:
         return json.loads(self.raw) if self.raw else None
+
+
+def fresh(word: str) -> str:
+    """A name that no other test has."""
+    return f"{word}-{uuid.uuid4().hex[:8]}"
 
 
 _NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -160,6 +166,41 @@ class RunningService:
             lambda request: self.service.factory.enrol(request, "mt3620", "test", trust_tier=tier),
             port=self.service.device_address.port,
         )
+
+    def claimed(self, catalog: str, group: str = "Production", *, tier: str = "software") -> WireDevice:
+        """Such a device, claimed into a device group of the product Coffee."""
+        device = self.make_device(tier=tier)
+        claim = self.service.registry.devices.claim
+        claim(catalog, [device.device_id], actor="test", product="Coffee", group=group)
+        return device
+
+    def make_catalog(self, name: str, *, product: str = "", **admits: bool) -> str:
+        """A catalog, with a product and its default groups where one is named, that admits hub devices as said."""
+        registry = self.service.registry
+        registry.catalogs.create(name, actor="test", resource_group="rg")
+        if product:
+            registry.products.create(name, product, actor="test")
+            registry.groups.create_defaults(name, product, actor="test")
+        if admits:
+            self.service.hub_access.identities.set_admission(name, actor="test", **admits)
+        return name
+
+    def token_for(self, catalog: str, role: str = "Contributor") -> str:
+        """A new token of one catalog."""
+        return self.service.tokens.create(fresh("of-one"), role, actor="test", catalog=catalog).secret
+
+
+def own_service(*catalogs: str, symmetric_keys: bool = False, **settings: Any) -> Any:
+    """A fixture: a service of a module's own, with these catalogs; hub devices may have symmetric keys."""
+
+    @pytest.fixture(scope="module")
+    def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+        with running_service(tmp_path_factory.mktemp("service"), **settings) as running:
+            for name in catalogs:
+                running.make_catalog(name, **({"symmetric_keys": True} if symmetric_keys else {}))
+            yield running
+
+    return service
 
 
 def application(name: str = "Blink", *, component: uuid.UUID | None = None, size: int = 64) -> tuple[uuid.UUID, bytes]:

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 from tests.api.central.test_central_devices import connect
-from tests.api.central_client import VERSION, Central, fresh, make_template
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.central_client import VERSION, Central, make_template
+from tests.api.running_service import RunningService, fresh, running_service, wait_until
 from tests.hub.own_certificates import self_signed
 
 from armillary.api.central import access as central_access, files as central_files

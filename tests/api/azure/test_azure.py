@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
-from tests.api.running_service import CATALOGS, VERSION, RunningService, application
+from tests.api.running_service import CATALOGS, VERSION, Reply, RunningService, application
 
 from armillary.wire.image import capability_file, package as image_package
 
@@ -194,8 +195,7 @@ def test_a_claim_is_all_or_nothing(service: RunningService, catalog: str) -> Non
 
 
 def test_lists_go_on_by_get_on_next_link(service: RunningService, catalog: str) -> None:
-    ids = [service.make_device().device_id for _ in range(5)]
-    service.service.registry.devices.claim(catalog, ids, actor="test", product="Coffee", group="Production")
+    ids = [service.claimed(catalog).device_id for _ in range(5)]
     found: list[str] = []
     reply = service.azure("POST", f"/{catalog}/listDevices", query="&$maxpagesize=2")
     pages = 0
@@ -243,10 +243,7 @@ def test_a_capability_file_is_for_one_device(service: RunningService, catalog: s
 def test_check_ins_and_error_reports_show(service: RunningService, catalog: str) -> None:
     from armillary.wire.device.error_report import ErrorReport  # noqa: PLC0415 - one test's
 
-    device = service.make_device()
-    service.service.registry.devices.claim(
-        catalog, [device.device_id], actor="test", product="Coffee", group="Production"
-    )
+    device = service.claimed(catalog)
     report = ErrorReport(
         sequence=1, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
         description="AppCrash (exit_status=11)", component_id=uuid.uuid4(), image_id=uuid.uuid4(), count=2,
@@ -455,18 +452,14 @@ def test_the_operations_of_the_provider(service: RunningService) -> None:
 
 
 def test_two_puts_at_once_make_one(service: RunningService, catalog: str) -> None:
-    replies: list[Any] = []
     barrier = threading.Barrier(4)
 
-    def put() -> None:
+    def put(_: int) -> Reply:
         barrier.wait()
-        replies.append(service.azure("PUT", f"/{catalog}/products/Race", {"properties": {"description": "r"}}))
+        return service.azure("PUT", f"/{catalog}/products/Race", {"properties": {"description": "r"}})
 
-    threads = [threading.Thread(target=put) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(put, range(4)))
     assert [reply.status for reply in replies] == [200] * 4
     assert len({reply.raw for reply in replies}) == 1
     names = [item["name"] for item in service.azure("GET", f"/{catalog}/products").body["value"]]
@@ -476,22 +469,12 @@ def test_two_puts_at_once_make_one(service: RunningService, catalog: str) -> Non
 def test_two_uploads_of_one_image_at_once(service: RunningService, catalog: str) -> None:
     image_id, package = application()
     body = {"properties": {"image": base64.b64encode(package).decode()}}
-    statuses: list[int] = []
-    threads = [
-        threading.Thread(
-            target=lambda: statuses.append(service.azure("PUT", f"/{catalog}/images/{image_id}", body).status)
-        )
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    path = f"/{catalog}/images/{image_id}"
+    with ThreadPoolExecutor(2) as pool:
+        statuses = list(pool.map(lambda _: service.azure("PUT", path, body).status, range(2)))
     assert sorted(statuses) == [201, 409]
-    stored = service.azure("GET", f"/{catalog}/images/{image_id}").body["properties"]["uri"]
-    assert (
-        service.call("GET", urlsplit(stored)._replace(scheme="", netloc="").geturl()).status == 200
-    )  # the refused one did not take the file with it
+    stored = service.azure("GET", path).body["properties"]["uri"]
+    assert _follow(service, stored).status == 200  # the refused one did not take the file with it
 
 
 def test_a_catalog_with_devices_stays(service: RunningService, catalog: str) -> None:

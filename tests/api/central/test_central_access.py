@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.api.central_client import VERSION, Central, fresh
-from tests.api.running_service import RunningService
+from tests.api.central_client import VERSION, Central
+from tests.api.running_service import RunningService, fresh
 from tests.hub.own_certificates import self_signed
 
 from armillary.errors import ArmillaryError
@@ -25,10 +25,7 @@ ORG_VIEWER = "84cc62c1-dabe-49d3-b16e-8b291232b285"
 
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
-    catalog = fresh("Access")
-    service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_access.identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
-    return Central.of(service, catalog)
+    return Central.new(service, "Access", certificates=True, symmetric_keys=True)
 
 
 def test_organisations(central: Central) -> None:
@@ -108,9 +105,7 @@ def test_api_tokens_of_an_organisation_and_what_none_can_be(central: Central) ->
         reply = central.call("PUT", f"/apiTokens/{fresh('t')}", wrong)
         assert reply.status in (400, 404), (wrong, reply.raw)
     names = {each["id"] for each in central.good("GET", "/apiTokens?maxpagesize=100")["value"]}
-    other = fresh("Other")
-    central.service.service.registry.catalogs.create(other, actor="test")
-    stranger = Central.of(central.service, other)
+    stranger = Central.new(central.service, "Other")
     assert not names & {each["id"] for each in stranger.good("GET", "/apiTokens")["value"]}
     for method in ("GET", "DELETE"):
         stranger.refused(method, f"/apiTokens/{name}", status=404)
@@ -138,10 +133,8 @@ def test_a_token_of_one_catalog_makes_none_that_outlives_it_or_passes_for_anothe
     tokens.create(boss, "Administrator", actor="test")
     for name in (boss, boss.upper(), "service", "planner"):
         central.refused("PUT", f"/apiTokens/{name}", body, status=409)
-    other = fresh("Other")
-    central.service.service.registry.catalogs.create(other, actor="test")
     free = fresh("free")
-    Central.of(central.service, other).good("PUT", f"/apiTokens/{free}", body)
+    Central.new(central.service, "Other").good("PUT", f"/apiTokens/{free}", body)
     central.good("PUT", f"/apiTokens/{free}", body)  # of another catalog nobody learns anything
     monkeypatch.setattr("armillary.service.registry.tokens._check_name", lambda *_: None)
     central.good("PUT", f"/apiTokens/{boss}", body)  # the control: the audit log would take it for the other

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 import pytest
-from tests.api.central_client import Central, fresh, make_template
-from tests.api.running_service import RunningService, wait_until
+from tests.api.central_client import Central, make_template
+from tests.api.running_service import RunningService, fresh, wait_until
 from tests.hub.own_certificates import self_signed
 
 from armillary.api.central import commands as central_commands
@@ -26,10 +26,7 @@ from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_k
 
 @pytest.fixture
 def central(service: RunningService) -> Central:
-    catalog = fresh("Central")
-    service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_access.identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
-    return Central.of(service, catalog)
+    return Central.new(service, "Central", certificates=True, symmetric_keys=True)
 
 
 @pytest.fixture
@@ -395,10 +392,7 @@ def test_modules(central: Central, name: str) -> None:
 def test_a_device_that_attests(central: Central, service: RunningService) -> None:
     service.service.registry.products.create(central.catalog, "Coffee", actor="test")
     service.service.registry.groups.create_defaults(central.catalog, "Coffee", actor="test")
-    made = service.make_device(tier="simulated")
-    service.service.registry.devices.claim(
-        central.catalog, [made.device_id], product="Coffee", group="Production", actor="test"
-    )
+    made = service.claimed(central.catalog, tier="simulated")
     place = f"/devices/{made.device_id}"
     shown = central.good("PATCH", place, {"displayName": "Machine 1", "simulated": True})
     assert (shown["displayName"], shown["simulated"], shown["enabled"]) == ("Machine 1", True, True)
@@ -441,9 +435,8 @@ def test_a_device_that_was_made_ahead_registers_by_its_group(central: Central, n
 @pytest.fixture(scope="module")
 def tree(service: RunningService) -> dict[str, Any]:
     """Two organisations of one catalog, a device in each, a token of the first."""
-    catalog = fresh("Tree")
-    service.service.registry.catalogs.create(catalog, actor="test")
-    boss = Central.of(service, catalog)
+    boss = Central.new(service, "Tree")
+    catalog = boss.catalog
     ids = {word: fresh(word) for word in ("north", "south")}
     for word, each in ids.items():
         body = {"name": word, "catalog": catalog, "parent": None}
@@ -468,9 +461,8 @@ def test_a_token_of_an_organisation_reaches_its_own_devices(tree: dict[str, Any]
     plain = Central.of(boss.service, boss.catalog, "Contributor")
     plain.refused("PATCH", mine, {"organizations": []}, status=403)
     assert boss.good("PATCH", theirs, {"organizations": []})["organizations"] == []
-    foreign, other = fresh("foreign"), fresh("Other")
-    boss.service.service.registry.catalogs.create(other, actor="test")
-    body = {"name": "x", "catalog": other, "parent": None}
+    foreign = fresh("foreign")
+    body = {"name": "x", "catalog": boss.service.make_catalog(fresh("Other")), "parent": None}
     assert boss.service.call("PUT", f"/api/v1/organisations/{foreign}", body).status == 200
     boss.refused("PATCH", theirs, {"organizations": [foreign]}, status=404)
     boss.service.platform.organisations.assign(f"dev-{ids['south']}", foreign, by="an earlier owner")

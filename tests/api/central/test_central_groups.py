@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import pytest
-from tests.api.central_client import Central, fresh, make_template
-from tests.api.running_service import RunningService
+from tests.api.central_client import Central, make_template
+from tests.api.running_service import RunningService, fresh
 
 WHERE = "SELECT * FROM devices WHERE "
 
 
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
-    catalog = fresh("Groups")
-    service.service.registry.catalogs.create(catalog, actor="test")
-    return Central.of(service, catalog)
+    return Central.new(service, "Groups")
 
 
 def test_a_group_is_made_changed_listed_and_has_its_devices(central: Central) -> None:
@@ -73,9 +71,7 @@ def test_what_a_group_cannot_say_is_refused_and_nothing_is_kept(central: Central
 def test_groups_of_others_and_of_all(central: Central) -> None:
     service = central.service
     theirs, everyones = fresh("theirs"), fresh("all")
-    other = fresh("Other")
-    service.service.registry.catalogs.create(other, actor="test")
-    boss = Central.of(service, other)
+    boss = Central.new(service, "Other")
     body = {
         "displayName": "x",
         "filter": 'SELECT * FROM devices WHERE $device.health = "attested" AND $tag.a CONTAINS "b"',

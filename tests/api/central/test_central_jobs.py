@@ -8,18 +8,15 @@ from typing import Any
 
 import pytest
 from tests.api.central.test_central_devices import connect
-from tests.api.central_client import Central, fresh, make_template
-from tests.api.running_service import RunningService, wait_until
+from tests.api.central_client import Central, make_template
+from tests.api.running_service import RunningService, fresh, wait_until
 
 WHERE = "SELECT * FROM devices WHERE "
 
 
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
-    catalog = fresh("Jobs")
-    service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_access.identities.set_admission(catalog, actor="test", symmetric_keys=True)
-    return Central.of(service, catalog)
+    return Central.new(service, "Jobs", symmetric_keys=True)
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +170,7 @@ def test_a_scheduled_job_is_made_changed_runs_and_is_deleted(central: Central, f
 
 def test_jobs_of_others_are_out_of_reach(central: Central, fleet: dict[str, Any]) -> None:
     service = central.service
-    other = fresh("Other")
-    service.service.registry.catalogs.create(other, actor="test")
-    stranger = Central.of(service, other)
+    stranger = Central.new(service, "Other")
     name = fresh("mine")
     central.good("PUT", f"/jobs/{name}", body(fleet, "property", "fanSpeed", 1.5))
     ended(central, name)

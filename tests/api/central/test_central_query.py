@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from tests.api.central.test_central_devices import connect
-from tests.api.central_client import Central, fresh, make_template
-from tests.api.running_service import RunningService, wait_until
+from tests.api.central_client import Central, make_template
+from tests.api.running_service import RunningService, fresh, wait_until
 
 from armillary.api.central import query as central_query
 
@@ -18,10 +18,7 @@ PREVIEW = "2022-10-31-preview"
 
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
-    catalog = fresh("Query")
-    service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_access.identities.set_admission(catalog, actor="test", symmetric_keys=True)
-    return Central.of(service, catalog)
+    return Central.new(service, "Query", symmetric_keys=True)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +86,7 @@ def test_what_is_no_query_and_what_is_too_much(
     central.refused("POST", "/query", {"query": "SELECT $id FROM dtmi:no:such;1"}, status=404, version=PREVIEW)
     central.refused("POST", "/query", {}, status=400, version=PREVIEW)
     assert "preview" in central.refused("POST", "/query", {"query": "SELECT $id" + place}, status=400)
-    other = fresh("Other")
-    central.service.service.registry.catalogs.create(other, actor="test")
-    stranger = Central.of(central.service, other)
+    stranger = Central.new(central.service, "Other")
     stranger.refused("POST", "/query", {"query": "SELECT $id" + place}, status=404, version=PREVIEW)
     monkeypatch.setattr(central_query, "MAX_POINTS", 2)
     text = "SELECT temperature" + place + " WHERE " + WINDOW

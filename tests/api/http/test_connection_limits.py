@@ -7,13 +7,13 @@ import contextlib
 import json
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service, running_service
 
 from armillary.api.http import connection
 
@@ -25,10 +25,7 @@ DRIPS = 150
 WHOLE = b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("limits")) as running:
-        yield running
+own = own_service()
 
 
 @pytest.fixture
@@ -206,17 +203,9 @@ def test_a_caller_that_takes_nothing_is_cut_off(own: RunningService, monkeypatch
 
 
 def test_two_hundred_callers_at_once_are_all_answered(own: RunningService) -> None:
-    statuses: list[int] = []
-
-    def ask() -> None:
-        statuses.append(own.call("GET", "/api/v1/fleet", fresh=True).status)
-
-    threads = [threading.Thread(target=ask) for _ in range(200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert statuses == [200] * 200
+    with ThreadPoolExecutor(200) as pool:
+        statuses = pool.map(lambda _: own.call("GET", "/api/v1/fleet", fresh=True).status, range(200))
+    assert list(statuses) == [200] * 200
 
 
 def test_a_connection_that_never_begins_tls_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

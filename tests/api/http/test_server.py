@@ -8,14 +8,14 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service, running_service
 
 from armillary.api.http.server import ApiServer
 from armillary.errors import PortInUseError
@@ -88,10 +88,7 @@ def test_an_address_of_another_host_is_explained() -> None:
         asyncio.run(ApiServer(_app(), None).start("192.0.2.1", 0))
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("server")) as running:
-        yield running
+own = own_service()
 
 
 def _handshake(service: RunningService, version: ssl.TLSVersion) -> str | None:

@@ -9,12 +9,11 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import paho.mqtt.client as mqtt
-import pytest
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, own_service, wait_until
 
 from armillary.hub.link import http_opening
 from armillary.wire.hub.sas_token import decode_key, sign_sas_token
@@ -22,12 +21,7 @@ from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 VERSION = "api-version=2021-04-12"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """No catalog admits anybody but devices that attest."""
-    with running_service(tmp_path_factory.mktemp("service-on-hub")) as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        yield running
+service = own_service("Contoso")  # no catalog admits anybody but devices that attest
 
 
 def trust(service: RunningService) -> ssl.SSLContext:

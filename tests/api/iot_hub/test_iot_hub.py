@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.api.running_service import Reply, RunningService, running_service
+from tests.api.running_service import Reply, RunningService, fresh, own_service
 
 from armillary.api.iot_hub import fleet as iot_hub_fleet
 from armillary.wire.hub.sas_token import decode_key, encode_key, sign_sas_token
@@ -18,17 +16,11 @@ from armillary.wire.hub.sas_token import decode_key, encode_key, sign_sas_token
 VERSION = "api-version=2021-04-12"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("iot-hub")) as running:
-        for name in ("Contoso", "Fabrikam"):
-            running.service.registry.catalogs.create(name, actor="test")
-            running.service.hub_access.identities.set_admission(name, actor="test", symmetric_keys=True)
-        yield running
+service = own_service("Contoso", "Fabrikam", symmetric_keys=True)
 
 
 def make_key(service: RunningService, catalog: str, role: str) -> tuple[str, bytes]:
-    body = {"name": f"k-{uuid.uuid4().hex[:8]}", "role": role}
+    body = {"name": fresh("k"), "role": role}
     made = service.call("POST", f"/api/v1/catalogs/{catalog}/hub-service-keys", body)
     assert made.status == 200, made.body
     return body["name"], decode_key(made.body["key"])
@@ -49,6 +41,17 @@ class Tool:
         mark = "&" if "?" in path else "?"
         return self.service.call(method, f"{path}{mark}{VERSION}", body, token=None, headers=sent)
 
+    def pages(self, query: str, size: int) -> list[list[dict[str, Any]]]:
+        """What a query finds, page after page."""
+        found, token = [], ""
+        while not found or token:
+            page = self.call(
+                "POST", "/devices/query", {"query": query}, x_ms_max_item_count=str(size), x_ms_continuation=token
+            )
+            found.append(page.body)
+            token = page.headers.get("x-ms-continuation", "")
+        return found
+
 
 @pytest.fixture(scope="module")
 def tool(service: RunningService) -> Tool:
@@ -57,7 +60,7 @@ def tool(service: RunningService) -> Tool:
 
 @pytest.fixture
 def name() -> str:
-    return f"d-{uuid.uuid4().hex[:8]}"
+    return fresh("d")
 
 
 def test_a_device_is_made_read_changed_and_deleted(tool: Tool, name: str) -> None:
@@ -193,41 +196,22 @@ def test_queries_go_on_where_they_ended(service: RunningService, tool: Tool, nam
     for number in range(7):
         tool.call("PUT", f"/devices/{name}-{number}", {})
         tool.call("PATCH", f"/twins/{name}-{number}", {"tags": {"set": name}})
-    query = {"query": f"SELECT deviceId FROM devices WHERE tags.set = '{name}'"}  # noqa: S608 - no SQL
-    found, token = [], ""
-    for _ in range(10):
-        page = tool.call("POST", "/devices/query", query, x_ms_max_item_count="3", x_ms_continuation=token)
-        found += [each["deviceId"] for each in page.body]
-        token = page.headers.get("x-ms-continuation", "")
-        if not token:
-            break
+    query = f"SELECT deviceId FROM devices WHERE tags.set = '{name}'"  # noqa: S608 - no SQL
+    found = [each["deviceId"] for page in tool.pages(query, 3) for each in page]
     assert found == [f"{name}-{number}" for number in range(7)]
-    count = tool.call("POST", "/devices/query", {"query": query["query"].replace("deviceId", "COUNT() AS n")})
+    count = tool.call("POST", "/devices/query", {"query": query.replace("deviceId", "COUNT() AS n")})
     assert count.body == [{"n": 7}]
-    shown = tool.call("POST", "/devices/query", {"query": query["query"].replace("SELECT", "SELECT TOP 4")})
+    top = query.replace("SELECT", "SELECT TOP 4")
+    shown = tool.call("POST", "/devices/query", {"query": top})
     assert [each["deviceId"] for each in shown.body] == found[:4]
-    top = {"query": query["query"].replace("SELECT", "SELECT TOP 4")}
-    pages, token = [], ""
-    for _ in range(4):
-        page = tool.call("POST", "/devices/query", top, x_ms_max_item_count="3", x_ms_continuation=token)
-        pages.append(len(page.body))
-        token = page.headers.get("x-ms-continuation", "")
-        if not token:
-            break
-    assert pages == [3, 1]
+    assert [len(page) for page in tool.pages(top, 3)] == [3, 1]
     for device in found[:3]:
         for module in ("camera", "lamp"):
             assert tool.call("PUT", f"/devices/{device}/modules/{module}", {}).status == 200
     tool.call("PATCH", f"/twins/{found[0]}/modules/lamp", {"properties": {"desired": {"on": True}}})
     of = f"startswith(deviceId, '{name}')"
-    modules, token = [], ""
-    for _ in range(10):
-        ask = {"query": f"SELECT m.deviceId, m.moduleId FROM devices.modules m WHERE {of}"}  # noqa: S608 - no SQL
-        page = tool.call("POST", "/devices/query", ask, x_ms_max_item_count="4", x_ms_continuation=token)
-        modules += [(each["deviceId"], each["moduleId"]) for each in page.body]
-        token = page.headers.get("x-ms-continuation", "")
-        if not token:
-            break
+    both = f"SELECT m.deviceId, m.moduleId FROM devices.modules m WHERE {of}"  # noqa: S608 - no SQL
+    modules = [(each["deviceId"], each["moduleId"]) for page in tool.pages(both, 4) for each in page]
     assert modules == [(device, module) for device in found[:3] for module in ("camera", "lamp")]
     grouped = f"SELECT moduleId, COUNT() AS n FROM devices.modules WHERE {of} GROUP BY moduleId"  # noqa: S608 - as above
     assert tool.call("POST", "/devices/query", {"query": grouped}).body == [
@@ -241,7 +225,7 @@ def test_queries_go_on_where_they_ended(service: RunningService, tool: Tool, nam
         Tool(service, "Fabrikam").call("POST", "/devices/query", {"query": "SELECT * FROM devices.modules"}).body == []
     )
     for headers in ({"x_ms_max_item_count": "0"}, {"x_ms_max_item_count": "x"}, {"x_ms_continuation": "e30="}):
-        assert tool.call("POST", "/devices/query", query, **headers).status == 400
+        assert tool.call("POST", "/devices/query", {"query": query}, **headers).status == 400
 
 
 def test_a_twin_is_changed_as_a_whole_or_not_at_all(tool: Tool, name: str) -> None:

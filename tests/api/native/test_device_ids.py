@@ -45,10 +45,7 @@ LACKS = re.compile(r"no such file|has sent no|no template|no published version|n
 
 @pytest.fixture(scope="module")
 def owner(service: RunningService) -> str:
-    registry = service.service.registry
-    registry.catalogs.create("Ids", actor="test", resource_group="rg")
-    registry.products.create("Ids", "Coffee", actor="test")
-    registry.groups.create_defaults("Ids", "Coffee", actor="test")
+    service.make_catalog("Ids", product="Coffee")
     assert service.call("PATCH", "/api/v1/catalogs/Ids/hub-admission", {"symmetric_keys": True}).status == 200
     made = service.call(
         "POST", "/api/v1/catalogs/Ids/hub-devices", {"device_id": HUB_DEVICE, "authentication": "sas", "name": "Pump 2"}
@@ -131,8 +128,7 @@ def test_the_first_digits_of_an_id_are_told_from_a_hub_device(service: RunningSe
 
 
 def test_a_name_is_given_to_either_kind_and_finds_it(service: RunningService, owner: str) -> None:
-    device = service.make_device().device_id
-    service.service.registry.devices.claim(owner, [device], product="Coffee", group="Field Test", actor="test")
+    device = service.claimed(owner, "Field Test").device_id
     for device_id in (device, HUB_DEVICE):
         named = service.call("PUT", f"/api/v1/devices/{quote(device_id)}/name", {"name": " Kühlraum 9 "})
         assert (named.status, named.body["name"], named.body["is_named"]) == (200, "Kühlraum 9", True)
@@ -149,22 +145,14 @@ def test_a_name_is_given_to_either_kind_and_finds_it(service: RunningService, ow
         assert found == ([] if text == "kuhl" else ["Kühlraum 9"]), text
     assert service.call("GET", f"/api/v1/hub-devices/{quote(HUB_DEVICE)}").body["name"] == "Kühlraum 9"
     # A token of one catalog finds its own only.
-    token = service.service.tokens.create("of-ids", "Reader", actor="test", catalog=owner).secret
-    assert (
-        len(
-            service.call("GET", f"/api/v1/device-names?catalog={owner}&text={quote('Kühlraum 9')}", token=token).body[
-                "items"
-            ]
-        )
-        == 2
-    )
+    token = service.token_for(owner, "Reader")
+    theirs = service.call("GET", f"/api/v1/device-names?catalog={owner}&text={quote('Kühlraum 9')}", token=token)
+    assert len(theirs.body["items"]) == 2
     assert service.call("GET", "/api/v1/device-names?text=Plant", token=token).status == 403
     for body in ({"name": "a\nb"}, {"name": "x" * 129}, {"name": "f" * 128}, {}, {"name": 3}):
         assert service.call("PUT", f"/api/v1/devices/{device}/name", body).status == 400
-    assert (
-        service.call("PUT", f"/api/v1/devices/{device}/name", {"name": "x"}, token=service.token_of("Reader")).status
-        == 403
-    )
+    reader = service.token_of("Reader")
+    assert service.call("PUT", f"/api/v1/devices/{device}/name", {"name": "x"}, token=reader).status == 403
     again = service.call("PUT", f"/api/v1/devices/{device}/name", {"name": ""}).body
     assert (again["name"], again["is_named"]) == (f"Coffee {device[:8]}", False)
 

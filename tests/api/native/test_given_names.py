@@ -4,21 +4,16 @@
 from __future__ import annotations
 
 import json
-import uuid
 
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh
 
 NAMES = {"   ": "blank", "a\u202eb": "U+202E", "a\u200bb": "U+200B", "a\u2028b": "U+2028", "\ufeffa": "U+FEFF"}
 AZURE = "?api-version=2024-04-01"
 
 
-def _fresh() -> str:
-    return f"named-{uuid.uuid4().hex[:8]}"
-
-
 def test_a_name_that_cannot_be_seen_is_refused_wherever_people_give_one(service: RunningService, catalog: str) -> None:
     where = {"kind": "webhook", "url": "https://example.com/"}
-    group = _fresh()
+    group = fresh("named")
     assert (
         service.call("PUT", f"/api/v1/groups/{group}", {"name": "g", "catalog": catalog, "filters": []}).status == 200
     )
@@ -31,7 +26,7 @@ def test_a_name_that_cannot_be_seen_is_refused_wherever_people_give_one(service:
         "organisations": {"catalog": catalog},
     }
     for place, body in bodies.items():
-        path = f"/api/v1/{place}/{_fresh()}"
+        path = f"/api/v1/{place}/{fresh('named')}"
         for name, said in NAMES.items():
             reply = service.call("PUT", path, {**body, "name": name})
             assert (reply.status, said in reply.body["detail"]) == (400, True), (place, name, reply.body)
@@ -46,7 +41,7 @@ def test_a_name_that_cannot_be_seen_is_refused_wherever_people_give_one(service:
 
 
 def test_several_lines_are_a_description_and_an_old_name_may_stay(service: RunningService, catalog: str) -> None:
-    path = f"/api/v1/groups/{_fresh()}"
+    path = f"/api/v1/groups/{fresh('named')}"
     body = {"name": "fine", "description": "one\ntwo", "catalog": catalog, "filters": []}
     assert service.call("PUT", path, body).body["body"]["description"] == "one\ntwo"
     old = {**body, "name": "   "}

@@ -42,20 +42,8 @@ def test_what_is_imported_is_exported(
     assert done.code == 0, done.err
     assert out.read_bytes() == file.read_bytes()
     assert "bytes" in done.err
-    some = armillary(
-        "telemetry",
-        "export",
-        "-d",
-        device,
-        "-m",
-        "t",
-        "--from",
-        "2026-11-24T15:00:00Z",
-        "--to",
-        "2027-01-01",
-        "-o",
-        str(out),
-    )
+    span = ("--from", "2026-11-24T15:00:00Z", "--to", "2027-01-01")
+    some = armillary("telemetry", "export", "-d", device, "-m", "t", *span, "-o", str(out))
     assert some.code == 0, some.err
     parquet = armillary("telemetry", "export", "-d", device, "--format", "parquet", "-o", str(out))
     assert parquet.code == 0, parquet.err

@@ -7,22 +7,16 @@ import io
 import json
 import uuid
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service
 from tests.cli.conftest import Command
 
 from armillary.wire.export.application_archive import MANIFEST, pack_zip, unpack_zip
 
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service whose application is this module's alone."""
-    with running_service(tmp_path_factory.mktemp("application")) as running:
-        yield running
+service = own_service()  # its application is this module's alone
 
 
 @pytest.fixture

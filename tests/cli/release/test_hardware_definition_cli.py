@@ -48,15 +48,8 @@ def test_search_follows_imports(board: Path, capsys: pytest.CaptureFixture[str])
     exits(0, HEADERS, "generate-header", "--hardware-definition-file", str(board))
     exits(1, HEADERS, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
     assert "LED -> C7" in capsys.readouterr().err
-    exits(
-        1,
-        HEADERS,
-        "generate-header",
-        "--hardware-definition-file",
-        str(board),
-        "--search",
-        str(board.parent / "nothing"),
-    )
+    nothing = str(board.parent / "nothing")
+    exits(1, HEADERS, "generate-header", "--hardware-definition-file", str(board), "--search", nothing)
     assert "got nothing" in capsys.readouterr().err
 
 

@@ -50,6 +50,14 @@ def pack(place: Path, *more: str, output: str = "out.imagepackage") -> Path:
     return target
 
 
+def show(capsys: pytest.CaptureFixture[str], file: Path, *more: str, code: int = 0) -> str:
+    """What ``show`` prints of a package, or says of an error."""
+    capsys.readouterr()
+    exits(code, "image-package", "show", "--image-package", str(file), *more)
+    printed = capsys.readouterr()
+    return printed.err if code else printed.out
+
+
 def write_signer(place: Path, number: int = 9) -> list[str]:
     """A key and certificate as PEM files; returns the options that name them."""
     key = ec.derive_private_key(number, ec.SECP256R1())
@@ -68,8 +76,7 @@ def test_packs_and_shows(place: Path, capsys: pytest.CaptureFixture[str]):
     packed = json.loads(capsys.readouterr().out)
     assert packed["component_id"] == COMPONENT
     assert packed["bytes"] == target.stat().st_size
-    exits(0, "image-package", "show", "--image-package", str(target), "--json")
-    shown = json.loads(capsys.readouterr().out)
+    shown = json.loads(show(capsys, target, "--json"))
     assert shown["image_type"] == "Applications"
     assert shown["image_id"] == packed["image_id"]
     assert shown["flags"] == ["UnderDevelopment"]
@@ -95,8 +102,7 @@ def test_development_key_is_made_once_and_is_private(place: Path, capsys: pytest
 
 
 def test_text_output_names_every_field(place: Path, capsys: pytest.CaptureFixture[str]):
-    exits(0, "image-package", "show", "--image-package", str(pack(place)))
-    out = capsys.readouterr().out
+    out = show(capsys, pack(place))
     assert "component_id" in out
     assert COMPONENT in out
 
@@ -105,20 +111,16 @@ def test_own_signing_key(place: Path, capsys: pytest.CaptureFixture[str]):
     signer = write_signer(place)
     target = pack(place, *signer)
     assert not development_key.development_folder().exists(), "no development key is made when it is not needed"
-    exits(0, "image-package", "show", "--image-package", str(target), *signer[2:], "--json")
-    assert "verified with" in capsys.readouterr().out
-    exits(0, "image-package", "show", "--image-package", str(target), "--json")
-    assert "not checked" in capsys.readouterr().out
+    assert "verified with" in show(capsys, target, *signer[2:], "--json")
+    assert "not checked" in show(capsys, target, "--json")
     pack(place, output="other.imagepackage")
-    exits(0, "image-package", "show", "--image-package", str(target), "--json")
-    assert "made by another key" in capsys.readouterr().out
+    assert "made by another key" in show(capsys, target, "--json")
 
 
 def test_show_fails_when_the_named_certificate_did_not_sign(place: Path, capsys: pytest.CaptureFixture[str]):
     target = pack(place)
     signer = write_signer(place)
-    exits(1, "image-package", "show", "--image-package", str(target), *signer[2:])
-    error = capsys.readouterr().err
+    error = show(capsys, target, *signer[2:], code=1)
     assert "[wire.signature]" in error
     assert "hint:" in error
 
@@ -223,23 +225,19 @@ def test_usage_errors_exit_with_2(place: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_show_refuses_what_is_no_package(place: Path, capsys: pytest.CaptureFixture[str]):
-    exits(1, "image-package", "show", "--image-package", str(place / "app" / "bin" / "app"))
-    assert "image-package: expected at least" in capsys.readouterr().err
-    exits(1, "image-package", "show", "--image-package", str(place / "nothing"))
-    assert "a readable file" in capsys.readouterr().err
+    assert "image-package: expected at least" in show(capsys, place / "app" / "bin" / "app", code=1)
+    assert "a readable file" in show(capsys, place / "nothing", code=1)
 
 
 def test_what_was_changed_after_signing_is_not_called_somebody_elses(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = pack(place)
-    exits(0, "image-package", "show", "--image-package", str(file))
-    assert "verified with this user's development key" in capsys.readouterr().out
+    assert "verified with this user's development key" in show(capsys, file)
     damaged = bytearray(file.read_bytes())
     damaged[-1] ^= 1
     file.write_bytes(damaged)
-    exits(1, "image-package", "show", "--image-package", str(file))
-    assert "[wire.signature]" in capsys.readouterr().err
+    assert "[wire.signature]" in show(capsys, file, code=1)
 
 
 def test_what_was_changed_after_signing_is_not_uploaded(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,7 @@ class Service:
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     made = Service()
     monkeypatch.setattr(remote, "connect", lambda *_, **__: made)
+    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
     return made
 
 
@@ -56,22 +57,19 @@ def _policy(service: Service, *options: str) -> RolloutPolicy:
     return from_json(service.body["policy"])
 
 
-def test_what_is_not_given_keeps_its_default(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
+def test_what_is_not_given_keeps_its_default(service: Service) -> None:
     assert _policy(service) == RolloutPolicy()
 
 
 @pytest.mark.parametrize("option", GIVEN)
-def test_an_option_reaches_the_service(option: str, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
+def test_an_option_reaches_the_service(option: str, service: Service) -> None:
     text, field, value = GIVEN[option]
     policy = _policy(service, option, *([text] if text is not None else []))
     assert getattr(policy, field) == value
     assert getattr(RolloutPolicy(), field) != value
 
 
-def test_no_finding_holds_when_the_word_is_none(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
+def test_no_finding_holds_when_the_word_is_none(service: Service) -> None:
     assert _policy(service, "--hold-on-severity", "none").hold_on_severity == ""
 
 

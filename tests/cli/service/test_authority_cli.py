@@ -4,20 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from cryptography import x509
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service
 from tests.cli.conftest import Command
 
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One of its own: other tests count authorities."""
-    with running_service(tmp_path_factory.mktemp("authorities")) as running:
-        yield running
+service = own_service()  # other tests count authorities
 
 
 def test_authorities_are_listed_renewed_and_their_roots_written(

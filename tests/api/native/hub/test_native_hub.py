@@ -66,11 +66,7 @@ class Connected:
 
 @pytest.fixture
 def device(service: RunningService, catalog: str) -> Iterator[Connected]:
-    made = service.make_device()
-    service.service.registry.devices.claim(
-        catalog, [made.device_id], actor="test", product="Coffee", group="Production"
-    )
-    connected = Connected(service, made)
+    connected = Connected(service, service.claimed(catalog))
     yield connected
     connected.close()
 

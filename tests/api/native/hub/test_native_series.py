@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import io
-import uuid
 from dataclasses import dataclass
 
 import pyarrow.parquet
 import pytest
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh
 
 from armillary.engines.series.export import COLUMNS, ParquetMissingError, time_text
 from armillary.engines.series.values.chunks import HOUR_MS
@@ -38,11 +37,8 @@ class Given:
 
 @pytest.fixture
 def given(service: RunningService) -> Given:
-    name = f"S-{uuid.uuid4().hex[:8]}"
-    registry = service.service.registry
-    registry.catalogs.create(name, actor="test")
-    devices = tuple(sorted(service.make_device().device_id for _ in range(2)))
-    registry.devices.claim(name, list(devices), actor="test")
+    name = service.make_catalog(fresh("S"), product="Coffee")
+    devices = tuple(sorted(service.claimed(name).device_id for _ in range(2)))
     group = name.lower()
     body = {"name": name, "catalog": name, "filters": []}
     assert service.call("PUT", f"/api/v1/groups/{group}?catalog={name}", body).status == 200
@@ -80,10 +76,7 @@ def test_a_group_is_added_up(service: RunningService, given: Given) -> None:
 
 
 def test_a_token_of_a_catalog_sees_its_groups_and_devices_only(service: RunningService, given: Given) -> None:
-    mine, other = (
-        service.service.tokens.create(uuid.uuid4().hex[:8], "Reader", actor="test", catalog=name).secret
-        for name in (given.catalog, _other_catalog(service))
-    )
+    mine, other = (service.token_for(name, "Reader") for name in (given.catalog, service.make_catalog(fresh("Other"))))
     for what in ("aggregate", "latest", "export"):
         assert service.call("GET", group_path(given, what), token=mine).status == 200
         assert service.call("GET", group_path(given, what), token=other).status == 404
@@ -91,12 +84,6 @@ def test_a_token_of_a_catalog_sees_its_groups_and_devices_only(service: RunningS
     assert service.call("GET", own, token=mine).status == 200
     assert service.call("GET", own, token=other).status == 404
     assert service.call("GET", "/api/v1/telemetry/retention", token=mine).status == 403
-
-
-def _other_catalog(service: RunningService) -> str:
-    name = f"O-{uuid.uuid4().hex[:8]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    return name
 
 
 def test_export_gives_back_what_was_imported(service: RunningService, given: Given) -> None:

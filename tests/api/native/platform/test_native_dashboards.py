@@ -20,11 +20,7 @@ AT = "/api/v1/dashboards"
 
 @pytest.fixture
 def device(service: RunningService, catalog: str) -> Iterator[Connected]:
-    made = service.make_device()
-    service.service.registry.devices.claim(
-        catalog, [made.device_id], actor="test", product="Coffee", group="Production"
-    )
-    connected = Connected(service, made)
+    connected = Connected(service, service.claimed(catalog))
     yield connected
     connected.close()
 
@@ -180,15 +176,14 @@ def test_readers_look_and_contributors_change(service: RunningService, device: C
 def test_a_token_of_one_catalog_sees_its_own_devices_only(
     service: RunningService, device: Connected, catalog: str
 ) -> None:
-    service.service.registry.catalogs.create("elsewhere", actor="test")
-    other = service.service.tokens.create("other", "Contributor", actor="test", catalog="elsewhere").secret
+    other = service.token_for(service.make_catalog("elsewhere"))
     put(service, "shared-one", body_of(device.device_id))
     assert service.call("GET", f"{AT}/shared-one/data", token=other).status == 403  # it must name its catalog
     assert service.call("GET", f"{AT}/shared-one/data?catalog={catalog}", token=other).status == 404
     tiles = service.call("GET", f"{AT}/shared-one/data?catalog=elsewhere", token=other).body["tiles"]
     assert {each["error"]["code"] for each in tiles.values()} == {"request.not-found"}
     assert "10.5" not in json.dumps(tiles)
-    own = service.service.tokens.create("own", "Reader", actor="test", catalog=catalog).secret
+    own = service.token_for(catalog, "Reader")
     tiles = service.call("GET", f"{AT}/shared-one/data?catalog={catalog}", token=own).body["tiles"]
     assert not [each for each in tiles.values() if "error" in each]
     # A dashboard of all catalogs is not changed by who speaks for one; its own is.

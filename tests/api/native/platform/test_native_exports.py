@@ -61,10 +61,8 @@ def test_telemetry_of_one_catalog_leaves_and_nothing_of_another(service: Running
 
 def test_what_befalls_devices_goes_out(service: RunningService, catalog: str) -> None:
     name = made(service, source="lifecycle", catalog=catalog)
-    device = service.make_device().device_id
-    registry = service.service.registry
-    registry.devices.claim(catalog, [device], actor="test", product="Coffee", group="Production")
-    registry.lifecycle.revoke(device, actor="test", reason="test")
+    device = service.claimed(catalog).device_id
+    service.service.registry.lifecycle.revoke(device, actor="test", reason="test")
     service.call("PATCH", f"/api/v1/devices/{device}/twin", {"desired": {"a": 1}})
     wait_until(lambda: "device.revoke" in {each["event"] for each in written(service, name)}, "the events")
     events = [each["event"] for each in written(service, name)]

@@ -8,20 +8,14 @@ from typing import Any
 
 import pytest
 from tests.api.native.platform.test_native_rules import hot
-from tests.api.running_service import RunningService
+from tests.api.running_service import RunningService, fresh
 from tests.twin.template.test_template import BODY
 
 GROUPS = "/api/v1/groups"
 
 
 def devices(service: RunningService, catalog: str, count: int) -> list[str]:
-    made = sorted(service.make_device().device_id for _ in range(count))
-    service.service.registry.devices.claim(catalog, made, actor="test", product="Coffee", group="Production")
-    return made
-
-
-def fresh(name: str) -> str:
-    return f"{name}-{uuid.uuid4().hex[:8]}"
+    return sorted(service.claimed(catalog).device_id for _ in range(count))
 
 
 def members(service: RunningService, group: str, query: str = "", **options: Any) -> list[str]:
@@ -156,8 +150,7 @@ def test_a_device_that_nobody_owns_is_in_no_group_and_one_only_the_hub_knows_is(
 
 
 def test_a_group_that_something_uses_is_deleted_by_force_only(service: RunningService, catalog: str) -> None:
-    group, job, other = fresh("used"), fresh("job"), fresh("other")
-    service.service.registry.catalogs.create(other, actor="test")
+    group, job, other = fresh("used"), fresh("job"), service.make_catalog(fresh("other"))
     path = f"{GROUPS}/{group}"
     service.call("PUT", path, {"name": "Used", "catalog": catalog})
     tile = {"id": "now", "kind": "kpi", "title": "Flow", "value": "flow", "x": 0, "y": 0, "w": 4, "h": 3}

@@ -31,9 +31,8 @@ def finished(service: RunningService, path: str, run: int) -> dict[str, Any]:
 
 
 def test_a_job_from_begin_to_results(service: RunningService, catalog: str) -> None:
-    made = [service.make_device() for _ in range(3)]
+    made = [service.claimed(catalog) for _ in range(3)]
     ids = sorted(each.device_id for each in made)
-    service.service.registry.devices.claim(catalog, ids, actor="test", product="Coffee", group="Production")
     device = Connected(service, made[0])
     path = a_job(service, catalog, {"kind": "command", "command": "clean", "payload": {"=": 1}})
     assert service.call("GET", path).body["run"] is None
@@ -68,8 +67,8 @@ def test_a_job_from_begin_to_results(service: RunningService, catalog: str) -> N
 
 
 def test_a_run_is_cancelled_and_a_job_deleted(service: RunningService, catalog: str) -> None:
-    ids = [service.make_device().device_id for _ in range(2)]
-    service.service.registry.devices.claim(catalog, ids, actor="test", product="Coffee", group="Production")
+    for _ in range(2):
+        service.claimed(catalog)
     waits = {"batch": {"size": 1, "pause_s": 3600}}
     path = a_job(service, catalog, {"kind": "set-property", "properties": {"a": 1}}, **waits)
     run = service.call("POST", f"{path}/runs", {}).body

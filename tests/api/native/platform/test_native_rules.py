@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, wait_until
+from tests.api.running_service import RunningService, fresh, wait_until
 from tests.twin.template.test_template import BODY
 
 from armillary.engines.series.log.blocks import PacketRun
@@ -20,16 +19,6 @@ from armillary.wire.mqtt.packet import Publish
 RULES = "/api/v1/rules"
 SECRET = "correct horse battery"
 DAY_MS = 86_400_000
-
-
-def device_of(service: RunningService, catalog: str) -> str:
-    made = service.make_device().device_id
-    service.service.registry.devices.claim(catalog, [made], actor="test", product="Coffee", group="Production")
-    return made
-
-
-def fresh(name: str) -> str:
-    return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
 def hot(catalog: str | None, **fields: Any) -> dict[str, Any]:
@@ -80,7 +69,7 @@ def alerts(service: RunningService, query: str, **options: Any) -> list[dict[str
 
 @pytest.fixture
 def device(service: RunningService, catalog: str) -> str:
-    return device_of(service, catalog)
+    return service.claimed(catalog).device_id
 
 
 def test_a_rule_is_made_shown_switched_fired_acknowledged_and_deleted(
@@ -240,18 +229,13 @@ def test_a_trace_says_why_a_rule_does_not_look_at_a_device(service: RunningServi
 def test_a_token_of_one_catalog_sees_and_changes_only_its_own(
     service: RunningService, catalog: str, device: str
 ) -> None:
-    other = f"O-{uuid.uuid4().hex[:12]}"
-    registry = service.service.registry
-    registry.catalogs.create(other, actor="test", resource_group="rg")
-    registry.products.create(other, "Coffee", actor="test")
-    registry.groups.create_defaults(other, "Coffee", actor="test")
-    theirs = device_of(service, other)
+    other = service.make_catalog(fresh("O"), product="Coffee")
+    theirs = service.claimed(other).device_id
     mine, foreign, common = fresh("mine"), fresh("foreign"), fresh("common")
     put(service, mine, hot(catalog))
     put(service, foreign, hot(other))
     put(service, common, hot(None))
-    token = service.service.tokens.create(fresh("t"), "Contributor", actor="test", catalog=catalog).secret
-    own = {"token": token}
+    own = {"token": service.token_for(catalog)}
     for each in (device, theirs):
         say(service, each, {"t": 50})
     wait_until(lambda: len(alerts(service, f"rule={common}")) == 2, "the rule of all fires for both")

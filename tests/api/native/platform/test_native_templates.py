@@ -8,15 +8,11 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, wait_until
+from tests.api.running_service import RunningService, fresh, wait_until
 from tests.twin.template.test_template import BODY, CENTRAL, CONTROLLER, ROOT, THERMOSTAT
 
 TEMPLATES = "/api/v1/templates"
 CENTRAL_PATH = "/api/deviceTemplates"
-
-
-def fresh(name: str) -> str:
-    return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
 def called(service: RunningService, method: str, path: str, body: object = None, **options: Any) -> Any:
@@ -33,9 +29,7 @@ def problem(service: RunningService, method: str, path: str, body: object = None
 
 @pytest.fixture
 def device(service: RunningService, catalog: str) -> str:
-    made = service.make_device().device_id
-    service.service.registry.devices.claim(catalog, [made], actor="test", product="Coffee", group="Production")
-    return made
+    return service.claimed(catalog).device_id
 
 
 @pytest.fixture
@@ -245,9 +239,7 @@ def test_readers_see_and_change_nothing(service: RunningService, template: str, 
 
 def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, catalog: str, device: str) -> None:
     mine, theirs, everyones = fresh("mine"), fresh("theirs"), fresh("all")
-    token = service.service.tokens.create(fresh("t"), "Contributor", actor="test", catalog=catalog).secret
-    other = fresh("Other")
-    service.service.registry.catalogs.create(other, actor="test")
+    token, other = service.token_for(catalog), service.make_catalog(fresh("Other"))
     called(service, "PUT", f"{TEMPLATES}/{theirs}", {**BODY, "catalog": other})
     called(service, "POST", f"{TEMPLATES}/{theirs}/publish")
     called(service, "PUT", f"{TEMPLATES}/{everyones}", BODY)

@@ -30,12 +30,6 @@ def deployed(service: RunningService, catalog: str, group: str = "Field Test") -
     return image
 
 
-def device_of(service: RunningService, catalog: str) -> WireDevice:
-    device = service.make_device()
-    service.service.registry.devices.claim(catalog, [device.device_id], product="Coffee", group="Production", actor="t")
-    return device
-
-
 def begun(service: RunningService, catalog: str, group: str = GROUP) -> tuple[str, int]:
     """A job over all devices of a catalog; its id and its run."""
     name = f"u-{uuid.uuid4().hex[:8]}"
@@ -68,7 +62,7 @@ def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
     service: RunningService, catalog: str
 ) -> None:
     image = deployed(service, catalog)
-    good, bad, silent = (device_of(service, catalog) for _ in range(3))
+    good, bad, silent = (service.claimed(catalog) for _ in range(3))
     for each in (good, bad, silent):
         each.check_in()
     name, number = begun(service, catalog)
@@ -125,14 +119,14 @@ def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
 def test_a_device_group_that_gives_nothing_is_said_at_once(
     service: RunningService, catalog: str, group: str, words: str
 ) -> None:
-    device = device_of(service, catalog)
+    device = service.claimed(catalog)
     _, number = begun(service, catalog, group)
     assert words in came(service, number, device, DeviceState.FAILED).answer
 
 
 def test_a_device_that_changes_hands_while_it_is_waited_for_is_skipped(service: RunningService, catalog: str) -> None:
     deployed(service, catalog)
-    device = device_of(service, catalog)
+    device = service.claimed(catalog)
     _, number = begun(service, catalog)
     came(service, number, device, DeviceState.WAITING)
     service.service.registry.lifecycle.decommission(device.device_id, reason="sold", actor="t")

@@ -12,13 +12,8 @@ from armillary.wire.device.checkin import UpdateOutcome
 
 
 def test_a_device_that_took_images_back_says_why(service: RunningService, catalog: str) -> None:
-    device = service.make_device()
-    registry, images, deployments = (
-        service.service.registry,
-        service.service.updates.images,
-        service.service.updates.deployments,
-    )
-    registry.devices.claim(catalog, [device.device_id], actor="test", product="Coffee", group="Production")
+    device = service.claimed(catalog)
+    images, deployments = service.service.updates.images, service.service.updates.deployments
     component = uuid.uuid4()
     image = images.upload(catalog, application(component=component)[1], actor="test")
     made = deployments.create(catalog, "Coffee", "Production", [image.image_id], actor="test")

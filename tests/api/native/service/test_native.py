@@ -25,12 +25,6 @@ from armillary.wire.image import package as image_package
 PROTOCOL = Path(__file__).parents[4] / "docs" / "reference" / "device-protocol.md"
 
 
-def _claimed(service: RunningService, catalog: str, group: str = "Production") -> Any:
-    device = service.make_device()
-    service.service.registry.devices.claim(catalog, [device.device_id], actor="test", product="Coffee", group=group)
-    return device
-
-
 def _uploaded(service: RunningService, catalog: str) -> str:
     _, package = application()
     return str(service.service.updates.images.upload(catalog, package, actor="test").image_id)
@@ -94,20 +88,17 @@ def test_the_factory_says_the_tier_and_cannot_say_silicon(service: RunningServic
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    "body",
     [
-        ({}, 400),
-        ({"csr": "nothing", "chip": "mt3620"}, 400),
-        (
-            {"csr": "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "chip": "mt3620"},
-            400,
-        ),
-        ({"csr": "x" * 9000, "chip": "mt3620"}, 400),
-        ({"csr": 1, "chip": "mt3620"}, 400),
+        {},
+        {"csr": "nothing", "chip": "mt3620"},
+        {"csr": "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "chip": "mt3620"},
+        {"csr": "x" * 9000, "chip": "mt3620"},
+        {"csr": 1, "chip": "mt3620"},
     ],
 )
-def test_manufacture_of_nonsense(service: RunningService, body: dict[str, Any], status: int) -> None:
-    assert service.call("POST", "/api/v1/factory/devices", body).status == status
+def test_manufacture_of_nonsense(service: RunningService, body: dict[str, Any]) -> None:
+    assert service.call("POST", "/api/v1/factory/devices", body).status == 400
 
 
 def test_manufacture_of_an_unknown_chip(service: RunningService) -> None:
@@ -125,7 +116,7 @@ def test_the_same_key_is_the_same_device(service: RunningService) -> None:
 
 
 def test_a_device_shows_why_it_is_trusted(service: RunningService, catalog: str) -> None:
-    device = _claimed(service, catalog)
+    device = service.claimed(catalog)
     path = f"/api/v1/devices/{device.device_id}"
     with device:
         device.check_in()
@@ -149,7 +140,7 @@ def test_a_device_shows_why_it_is_trusted(service: RunningService, catalog: str)
 
 
 def test_a_held_device_is_shown_and_released(service: RunningService, catalog: str) -> None:
-    device = replace(_claimed(service, catalog), lineage=b"")
+    device = replace(service.claimed(catalog), lineage=b"")
     path = f"/api/v1/devices/{device.device_id}"
     with device:
         assert device.check_in().verdict == "attested"
@@ -170,7 +161,7 @@ def test_a_held_device_is_shown_and_released(service: RunningService, catalog: s
 
 
 def test_revoking_shuts_a_device_out_and_restoring_lets_it_in(service: RunningService, catalog: str) -> None:
-    device = _claimed(service, catalog)
+    device = service.claimed(catalog)
     path = f"/api/v1/devices/{device.device_id}"
     assert service.call("POST", f"{path}/revoke", {}).status == 400
     revoked = service.call("POST", f"{path}/revoke", {"reason": "stolen"})
@@ -189,8 +180,8 @@ def test_revoking_shuts_a_device_out_and_restoring_lets_it_in(service: RunningSe
 
 
 def test_devices_are_filtered_and_paged(service: RunningService, catalog: str) -> None:
-    devices = [_claimed(service, catalog) for _ in range(3)]
-    lone = _claimed(service, catalog, "Development")
+    devices = [service.claimed(catalog) for _ in range(3)]
+    lone = service.claimed(catalog, "Development")
     with devices[0] as device:
         device.check_in()
     found: list[str] = []
@@ -256,10 +247,10 @@ def test_devices_that_do_not_exist(service: RunningService) -> None:
 
 
 def test_the_fleet_in_numbers(service: RunningService, catalog: str) -> None:
-    device = _claimed(service, catalog)
+    device = service.claimed(catalog)
     with device:
         device.check_in()
-    _claimed(service, catalog)
+    service.claimed(catalog)
     fleet = service.call("GET", f"/api/v1/fleet?catalog={catalog}").body
     assert fleet["devices"] == 2
     assert {word: count for word, count in fleet["health"].items() if count} == {"attested": 1, "never": 1}
@@ -272,7 +263,7 @@ def test_the_fleet_in_numbers(service: RunningService, catalog: str) -> None:
 
 
 def test_why_a_device_does_not_run_its_deployment(service: RunningService, catalog: str) -> None:
-    device = _claimed(service, catalog)
+    device = service.claimed(catalog)
     path = f"/api/v1/devices/{device.device_id}/deployment"
     assert service.call("GET", path).body["status"] == "none"
     image = uuid.UUID(_uploaded(service, catalog))
@@ -291,7 +282,7 @@ def test_why_a_device_does_not_run_its_deployment(service: RunningService, catal
 
 
 def test_a_rollout_is_started_halted_resumed_and_rolled_back(service: RunningService, catalog: str) -> None:
-    device = _claimed(service, catalog)
+    device = service.claimed(catalog)
     body = {
         "catalog": catalog,
         "product": "Coffee",
@@ -325,7 +316,7 @@ def test_a_rollout_is_started_halted_resumed_and_rolled_back(service: RunningSer
 
 def test_a_rollout_is_cancelled(service: RunningService, catalog: str) -> None:
     body = {"catalog": catalog, "product": "Coffee", "group": "Production", "image_ids": [_uploaded(service, catalog)]}
-    _claimed(service, catalog)  # it never checks in: without it the planner would be done at once
+    service.claimed(catalog)  # it never checks in: without it the planner would be done at once
     made = service.call("POST", "/api/v1/rollouts", body).body
     path = f"/api/v1/rollouts/{made['rollout_id']}"
     service.call("POST", f"{path}/halt", {"reason": "wait"})
@@ -360,7 +351,7 @@ def test_rollouts_that_do_not_exist(service: RunningService) -> None:
 
 
 def test_a_finding_is_acknowledged_and_closed(service: RunningService, catalog: str) -> None:
-    device = _claimed(service, catalog)
+    device = service.claimed(catalog)
     with device:
         body = device.request_body()
         assert device.exchange("POST", "/v1/check-in", body).status == 200
@@ -454,7 +445,7 @@ def test_status_says_how_each_part_is(service: RunningService) -> None:
 
 
 def test_metrics_are_the_fleets_own_numbers(service: RunningService, catalog: str) -> None:
-    _claimed(service, catalog)
+    service.claimed(catalog)
     reply = service.call("GET", "/metrics")
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = dict(line.rsplit(" ", 1) for line in reply.raw.decode().splitlines() if line and not line.startswith("#"))

@@ -16,6 +16,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.attest.tpm_maker import Maker, SoftTpm
 
 from armillary.attest.tpm_credential import Credential
+from armillary.attest.tpm_enrolment import UnverifiedTpmClaim
 from armillary.identity.device_id import device_id_of_key
 
 ASK, MAKE = "/api/v1/factory/tpm-challenges", "/api/v1/factory/tpm-devices"
@@ -37,8 +38,7 @@ def text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def shown(**changes: object) -> dict[str, object]:
-    claim = CLAIM
+def shown(claim: UnverifiedTpmClaim = CLAIM, **changes: object) -> dict[str, object]:
     return {
         "chip": "imx8mp",
         "endorsement_certificate": text(claim.endorsement_certificate),
@@ -49,15 +49,24 @@ def shown(**changes: object) -> dict[str, object]:
     }
 
 
-def test_a_tpm_is_asked_and_its_device_made(trusting: RunningService):
-    question = trusting.call("POST", ASK, shown())
+def asked(
+    service: RunningService, tpm: SoftTpm, told: dict[str, object], token: str = ""
+) -> tuple[dict[str, object], Credential]:
+    """What a TPM answers to the question about it but for the secret, without which no device is made; the credential."""
+    question = service.call("POST", ASK, told, token=token)
     assert question.status == 200, question.body
     blob, seed = (base64.b64decode(question.body[name]) for name in ("credential_blob", "encrypted_seed"))
-    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(TPM.identity, hashes.SHA256())
-    answer = {"expires_at": question.body["expires_at"], "csr": csr.public_bytes(Encoding.PEM).decode()}
-    forged = trusting.call("POST", MAKE, shown(**answer, secret=text(bytes(32))))
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(tpm.identity, hashes.SHA256())
+    pem = csr.public_bytes(Encoding.PEM).decode()
+    answer = {**told, "expires_at": question.body["expires_at"], "csr": pem}
+    forged = service.call("POST", MAKE, {**answer, "secret": text(bytes(32))}, token=token)
     assert (forged.status, forged.body["code"]) == (409, "device.appraisal")
-    made = trusting.call("POST", MAKE, shown(**answer, secret=text(TPM.activate(Credential(blob, seed)))))
+    return answer, Credential(blob, seed)
+
+
+def test_a_tpm_is_asked_and_its_device_made(trusting: RunningService):
+    answer, credential = asked(trusting, TPM, shown())
+    made = trusting.call("POST", MAKE, {**answer, "secret": text(TPM.activate(credential))})
     assert made.status == 201, made.body
     assert made.body["device_id"] == device_id_of_key(TPM.identity.public_key())
     assert trusting.call("GET", f"/api/v1/devices/{made.body['device_id']}").body["trust_tier"] == "tpm"
@@ -67,23 +76,10 @@ def test_a_token_does_instead_of_a_login_and_the_tpm_still_has_to_prove_itself(t
     trusting.service.registry.catalogs.create("Gateways", actor="test")
     token = trusting.service.enrolments.create("Gateways", actor="test", chip="imx8mp")
     tpm = SoftTpm(TPM.maker)
-    claim = tpm.claim()
-    told = shown(
-        endorsement_certificate=text(claim.endorsement_certificate),
-        attestation_key=text(claim.attestation_key),
-        identity_key=text(claim.identity_key),
-        certification=text(claim.certification),
-    )
-    question = trusting.call("POST", ASK, told, token=token.secret)
-    assert question.status == 200, question.body
-    blob, seed = (base64.b64decode(question.body[name]) for name in ("credential_blob", "encrypted_seed"))
-    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(tpm.identity, hashes.SHA256())
-    told |= {"expires_at": question.body["expires_at"], "csr": csr.public_bytes(Encoding.PEM).decode()}
-    forged = trusting.call("POST", MAKE, {**told, "secret": text(bytes(32))}, token=token.secret)
-    assert (forged.status, forged.body["code"]) == (409, "device.appraisal")
+    answer, credential = asked(trusting, tpm, shown(tpm.claim()), token.secret)
     for _ in range(2):  # the second time the reply was lost
-        secret = text(tpm.activate(Credential(blob, seed)))
-        made = trusting.call("POST", MAKE, {**told, "secret": secret}, token=token.secret)
+        secret = text(tpm.activate(credential))
+        made = trusting.call("POST", MAKE, {**answer, "secret": secret}, token=token.secret)
         assert made.status == 201, made.body
     device = trusting.call("GET", f"/api/v1/devices/{made.body['device_id']}").body
     assert (device["trust_tier"], device["catalog"]) == ("tpm", "Gateways")

@@ -4,21 +4,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
-import pytest
 from cryptography import x509
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service
 
 LIST = "/api/v1/service-authorities"
 RENEW = LIST + "/renew"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One of its own: other tests count authorities."""
-    with running_service(tmp_path_factory.mktemp("authorities")) as running:
-        yield running
+service = own_service()  # other tests count authorities
 
 
 def test_operators_see_what_signs_and_what_takes_over(service: RunningService) -> None:

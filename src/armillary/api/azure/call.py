@@ -46,9 +46,15 @@ class AzureCall:
     actor: str
     parts: Mapping[str, str]
 
-    def part(self, name: str) -> str:
-        """A name in the path."""
-        return self.parts[name]
+    @property
+    def catalog(self) -> str:
+        """The catalog's name in the path."""
+        return self.parts["catalog"]
+
+    @property
+    def group(self) -> tuple[str, str, str]:
+        """The names of the path's catalog, product and device group."""
+        return self.parts["catalog"], self.parts["product"], self.parts["device_group"]
 
     def now(self) -> int:
         """Unix seconds: when what this call did was done."""
@@ -206,7 +212,7 @@ def _addresses(call: AzureCall, operation: operations.Operation) -> tuple[str, s
     return operations.addresses(
         operation,
         base_url=base_url(call.request),
-        subscription=call.part("subscription"),
+        subscription=call.parts["subscription"],
         api_version=call.request.query_params["api-version"],
     )
 

@@ -17,7 +17,7 @@ from armillary.api.azure import bodies, names
 from armillary.api.azure.call import AzureCall, Call, deleted, get_or_create, whole
 from armillary.api.azure.requests import CatalogBody, DeviceGroupBody, ListDeviceGroupsBody, ProductBody
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
-from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup, Product
+from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup
 
 Body = bodies.Body
 
@@ -30,31 +30,30 @@ def list_subscription_catalogs(call: Call) -> Body:
 
 def list_catalogs(call: Call) -> Body:
     """Catalogs of a resource group."""
-    rows = call.service.registry.catalogs.list(resource_group=call.part("resource_group"))
+    rows = call.service.registry.catalogs.list(resource_group=call.parts["resource_group"])
     return whole(call, [bodies.catalog(row, call.parts) for row in rows])
 
 
 def get_catalog(call: Call) -> Body:
     """A catalog."""
-    return bodies.catalog(call.service.registry.catalogs.get(call.part("catalog")), call.parts)
+    return bodies.catalog(call.service.registry.catalogs.get(call.catalog), call.parts)
 
 
 def put_catalog(call: Call, body: CatalogBody) -> Body:
     """Make a catalog, or replace its tags."""
-    name, registry = call.part("catalog"), call.service.registry
-    group = call.part("resource_group")
+    name, catalogs, group = call.catalog, call.service.registry.catalogs, call.parts["resource_group"]
     row, made = get_or_create(
-        lambda: registry.catalogs.get(name),
-        lambda: registry.catalogs.create(name, actor=call.actor, tags=body.tags, resource_group=group),
+        lambda: catalogs.get(name),
+        lambda: catalogs.create(name, actor=call.actor, tags=body.tags, resource_group=group),
     )
     if not made and body.tags is not None:
-        row = registry.catalogs.update(name, tags=body.tags, actor=call.actor)
+        row = catalogs.update(name, tags=body.tags, actor=call.actor)
     return bodies.as_put(bodies.catalog(row, call.parts))
 
 
 def patch_catalog(call: Call, body: CatalogBody) -> Body:
     """Replace a catalog's tags."""
-    name, registry = call.part("catalog"), call.service.registry
+    name, registry = call.catalog, call.service.registry
     if body.tags is None:
         return bodies.catalog(registry.catalogs.get(name), call.parts)
     return bodies.catalog(registry.catalogs.update(name, tags=body.tags, actor=call.actor), call.parts)
@@ -62,7 +61,7 @@ def patch_catalog(call: Call, body: CatalogBody) -> Body:
 
 def delete_catalog(call: Call) -> Response:
     """Delete a catalog without devices and images."""
-    return deleted(lambda: call.service.registry.catalogs.delete(call.part("catalog"), actor=call.actor))
+    return deleted(lambda: call.service.registry.catalogs.delete(call.catalog, actor=call.actor))
 
 
 def count_devices(call: Call) -> Body:
@@ -70,29 +69,29 @@ def count_devices(call: Call) -> Body:
     product, group = call.parts.get("product"), call.parts.get("device_group")
     registry = call.service.registry
     if group is not None:
-        registry.groups.get(call.part("catalog"), call.part("product"), group)
+        registry.groups.get(call.catalog, call.parts["product"], group)
     elif product is not None:
-        registry.products.get(call.part("catalog"), product)
+        registry.products.get(call.catalog, product)
     else:
-        registry.catalogs.get(call.part("catalog"))
-    chosen = DeviceFilter(catalog=call.part("catalog"), product=product, group=group)
+        registry.catalogs.get(call.catalog)
+    chosen = DeviceFilter(catalog=call.catalog, product=product, group=group)
     return {"value": registry.devices.count(chosen)}
 
 
 def list_products(call: Call) -> Body:
     """Products of a catalog."""
-    rows = call.service.registry.products.list(call.part("catalog"))
+    rows = call.service.registry.products.list(call.catalog)
     return whole(call, [bodies.product(row, call.parts) for row in rows])
 
 
 def get_product(call: Call) -> Body:
     """A product."""
-    return bodies.product(_product(call), call.parts)
+    return bodies.product(call.service.registry.products.get(call.catalog, call.parts["product"]), call.parts)
 
 
 def put_product(call: Call, body: ProductBody) -> Body:
     """Make a product, or change its description."""
-    catalog, name, registry = call.part("catalog"), call.part("product"), call.service.registry
+    catalog, name, registry = call.catalog, call.parts["product"], call.service.registry
     description = body.properties.description if body.properties else None
     row, made = get_or_create(
         lambda: registry.products.get(catalog, name),
@@ -109,7 +108,7 @@ def patch_product(call: Call, body: ProductBody) -> Body:
     if description is None:
         return get_product(call)
     row = call.service.registry.products.update(
-        call.part("catalog"), call.part("product"), description=description, actor=call.actor
+        call.catalog, call.parts["product"], description=description, actor=call.actor
     )
     return bodies.product(row, call.parts)
 
@@ -117,19 +116,19 @@ def patch_product(call: Call, body: ProductBody) -> Body:
 def delete_product(call: Call) -> Response:
     """Delete a product whose groups have no devices."""
     registry = call.service.registry
-    registry.catalogs.get(call.part("catalog"))
-    return deleted(lambda: registry.products.delete(call.part("catalog"), call.part("product"), actor=call.actor))
+    registry.catalogs.get(call.catalog)
+    return deleted(lambda: registry.products.delete(call.catalog, call.parts["product"], actor=call.actor))
 
 
 def generate_default_device_groups(call: Call) -> Body:
     """Make the five usual device groups of a product."""
-    rows = call.service.registry.groups.create_defaults(call.part("catalog"), call.part("product"), actor=call.actor)
+    rows = call.service.registry.groups.create_defaults(call.catalog, call.parts["product"], actor=call.actor)
     return whole(call, [_listed_group(row, call) for row in rows])
 
 
 def list_device_groups(call: Call) -> Body:
     """Device groups of a product."""
-    rows = call.service.registry.groups.list(call.part("catalog"), call.part("product"))
+    rows = call.service.registry.groups.list(call.catalog, call.parts["product"])
     return whole(call, [_listed_group(row, call) for row in rows])
 
 
@@ -147,44 +146,37 @@ def next_catalog_device_groups(
 
 def get_device_group(call: Call) -> Body:
     """A device group."""
-    row = call.service.registry.groups.get(call.part("catalog"), call.part("product"), call.part("device_group"))
+    row = call.service.registry.groups.get(*call.group)
     return bodies.device_group(row, call.parts, in_list=False)
 
 
 def put_device_group(call: Call, body: DeviceGroupBody) -> Body:
     """Make a device group, or change the named properties of one."""
-    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
-    registry, values = call.service.registry, _group_values(body)
+    groups, values = call.service.registry.groups, _group_values(body)
     row, made = get_or_create(
-        lambda: registry.groups.get(*place), lambda: registry.groups.create(*place, actor=call.actor, **values)
+        lambda: groups.get(*call.group), lambda: groups.create(*call.group, actor=call.actor, **values)
     )
     if not made and values:
-        row = registry.groups.update(*place, actor=call.actor, **values)
+        row = groups.update(*call.group, actor=call.actor, **values)
     return bodies.as_put(bodies.device_group(row, call.parts, in_list=False))
 
 
 def patch_device_group(call: Call, body: DeviceGroupBody) -> Body:
     """Change the named properties of a device group."""
-    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
-    registry, values = call.service.registry, _group_values(body)
-    row = registry.groups.update(*place, actor=call.actor, **values) if values else registry.groups.get(*place)
+    groups, values = call.service.registry.groups, _group_values(body)
+    row = groups.update(*call.group, actor=call.actor, **values) if values else groups.get(*call.group)
     return bodies.device_group(row, call.parts, in_list=False)
 
 
 def delete_device_group(call: Call) -> Response:
     """Delete a device group without devices."""
-    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
     registry = call.service.registry
-    registry.products.get(*place[:2])
-    return deleted(lambda: registry.groups.delete(*place, actor=call.actor))
-
-
-def _product(call: AzureCall) -> Product:
-    return call.service.registry.products.get(call.part("catalog"), call.part("product"))
+    registry.products.get(*call.group[:2])
+    return deleted(lambda: registry.groups.delete(*call.group, actor=call.actor))
 
 
 def _catalog_groups(call: AzureCall, name: str | None) -> Body:
-    rows = call.service.registry.groups.list(call.part("catalog"), name=name)
+    rows = call.service.registry.groups.list(call.catalog, name=name)
     carried = {} if name is None else {"deviceGroupName": name}
     return whole(call, [_listed_group(row, call) for row in rows], carried)
 

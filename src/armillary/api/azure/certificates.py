@@ -20,13 +20,13 @@ Body = bodies.Body
 
 def list_certificates(call: Call) -> Body:
     """Certificates of a catalog, newest first."""
-    rows = call.service.authority.catalogs.list(call.part("catalog"))
+    rows = call.service.authority.catalogs.list(call.catalog)
     return whole(call, [bodies.certificate(row, call.parts) for row in rows])
 
 
 def get_certificate(call: Call) -> Body:
     """A certificate by serial number; ``.default`` is the active one."""
-    row = call.service.authority.catalogs.get(call.part("catalog"), call.part("serial"))
+    row = call.service.authority.catalogs.get(call.catalog, call.parts["serial"])
     return bodies.certificate(row, call.parts)
 
 
@@ -34,7 +34,7 @@ def retrieve_cert_chain(call: Call) -> Body:
     """The chain up to the root, as a degenerate PKCS #7 (RFC 5652 §5.2) in base64."""
     from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415 - 1 MB with email; rarely asked for
 
-    chain = call.service.authority.catalogs.chain(call.part("catalog"), call.part("serial"))
+    chain = call.service.authority.catalogs.chain(call.catalog, call.parts["serial"])
     certificates = [x509.load_der_x509_certificate(der) for der in reversed(chain)]
     return {"certificateChain": base64.b64encode(pkcs7.serialize_certificates(certificates, Encoding.DER)).decode()}
 
@@ -42,7 +42,7 @@ def retrieve_cert_chain(call: Call) -> Body:
 def retrieve_proof_of_possession(call: Call, body: NonceBody) -> Body:
     """A certificate over the caller's nonce, signed by the certificate authority's key."""
     der = call.service.authority.catalogs.prove_possession(
-        call.part("catalog"), call.part("serial"), body.proofOfPossessionNonce
+        call.catalog, call.parts["serial"], body.proofOfPossessionNonce
     )
     proof = x509.load_der_x509_certificate(der)
     return {

@@ -38,14 +38,14 @@ Body = bodies.Body
 def list_group_devices(call: Call) -> Body:
     """Devices of a device group."""
     product, group = _place(call)
-    call.service.registry.groups.get(call.part("catalog"), product, group)
-    return _listed(call, DeviceFilter(catalog=call.part("catalog"), product=product, group=group))
+    call.service.registry.groups.get(call.catalog, product, group)
+    return _listed(call, DeviceFilter(catalog=call.catalog, product=product, group=group))
 
 
 def list_catalog_devices(call: Call) -> Body:
     """Devices of a catalog."""
-    call.service.registry.catalogs.get(call.part("catalog"))
-    return _listed(call, DeviceFilter(catalog=call.part("catalog")))
+    call.service.registry.catalogs.get(call.catalog)
+    return _listed(call, DeviceFilter(catalog=call.catalog))
 
 
 def get_device(call: Call) -> Body:
@@ -56,16 +56,16 @@ def get_device(call: Call) -> Body:
 def put_device(call: Call, body: DeviceBody | None = None) -> Response:
     """Claim a device into a device group; a device of this catalog is moved there."""
     product, group = _place(call)
-    device_id = call.part("device")
+    device_id = call.parts["device"]
     stated = body.properties.deviceId if body is not None and body.properties is not None else None
     if stated is not None and stated.lower() != device_id:
         raise InvalidArgumentError(
             "properties.deviceId: expected the device id in the path, got another", remedy="Leave it out."
         )
     registry = call.service.registry
-    (row,) = registry.devices.claim(call.part("catalog"), [device_id], actor=call.actor, product=product, group=group)
+    (row,) = registry.devices.claim(call.catalog, [device_id], actor=call.actor, product=product, group=group)
     if not _is_at(row, product, group):
-        row = registry.devices.move(call.part("catalog"), device_id, product=product, group=group, actor=call.actor)
+        row = registry.devices.move(call.catalog, device_id, product=product, group=group, actor=call.actor)
     return created(call, bodies.as_put(_body(call.service, row, call.parts)), at=call.now())
 
 
@@ -76,16 +76,15 @@ def patch_device(call: Call, body: DeviceBody) -> Response:
         place = _body(call.service, _device(call), call.parts)["id"]
         return accepted(call, place, at=call.now(), has_result=True, with_status=True)
     target = names.parse_device_group_id(target_id)
-    if target.catalog.lower() != call.part("catalog").lower():
+    if target.catalog.lower() != call.catalog.lower():
         raise InvalidArgumentError(
-            f"properties.deviceGroupId: expected a device group of catalog {call.part('catalog')}, "
-            f"got one of {target.catalog}",
+            f"properties.deviceGroupId: expected a device group of catalog {call.catalog}, got one of {target.catalog}",
             remedy="A device stays in the catalog that claimed it.",
         )
     _device(call)
     product, group = _normal(target.product, target.device_group)
     row = call.service.registry.devices.move(
-        call.part("catalog"), call.part("device"), product=product, group=group, actor=call.actor
+        call.catalog, call.parts["device"], product=product, group=group, actor=call.actor
     )
     moved = _body(call.service, row, call.parts)
     return accepted(call, moved["id"], at=call.now(), has_result=True, with_status=True)
@@ -98,11 +97,7 @@ def delete_device(call: Call) -> Response:
     except NotFoundError:
         return Response(status_code=204)
     call.service.registry.devices.move(
-        call.part("catalog"),
-        call.part("device"),
-        product=DEFAULT_PRODUCT,
-        group=UNASSIGNED_GROUP,
-        actor=call.actor,
+        call.catalog, call.parts["device"], product=DEFAULT_PRODUCT, group=UNASSIGNED_GROUP, actor=call.actor
     )
     return Response(status_code=200)
 
@@ -111,7 +106,7 @@ def claim_devices(call: Call, body: ClaimBody) -> Response:
     """Claim devices into a device group: all of them or none."""
     product, group = _place(call)
     ids = [names.checked("device", device_id) for device_id in body.deviceIdentifiers]
-    call.service.registry.devices.claim(call.part("catalog"), ids, actor=call.actor, product=product, group=group)
+    call.service.registry.devices.claim(call.catalog, ids, actor=call.actor, product=product, group=group)
     place = names.resource_id(names.DEVICE_GROUP, **call.parts)
     return accepted(call, place, at=call.now(), has_result=False)
 
@@ -120,14 +115,14 @@ def generate_capability_image(call: Call, body: CapabilityBody) -> Response:
     """Sign a capability file for a device; answers 200 at once, as the public service did."""
     _device(call)
     made = call.service.registry.devices.make_capability_file(
-        call.part("catalog"), call.part("device"), body.capabilities, actor=call.actor
+        call.catalog, call.parts["device"], body.capabilities, actor=call.actor
     )
     return JSONResponse({"image": base64.b64encode(made).decode()})
 
 
 def list_device_insights(call: Call) -> Body:
     """Error reports of a catalog's devices, newest first; none of the time before a device was its owner's."""
-    catalog, history, since = call.part("catalog"), call.service.registry.history, tenures(call.request)
+    catalog, history, since = call.catalog, call.service.registry.history, tenures(call.request)
 
     def own(limit: int, after: str | None) -> Page[ErrorReportRow]:
         page = history.error_reports(catalog=catalog, limit=limit, after=after)
@@ -154,7 +149,7 @@ def device_resource(service: SecurityService, device_id: str, parts: Mapping[str
 
 
 def _listed(call: AzureCall, chosen: DeviceFilter) -> Body:
-    available = _available_os(call.service, call.part("catalog"))
+    available = _available_os(call.service, call.catalog)
     registry = call.service.registry
     return paged(
         call,
@@ -188,20 +183,20 @@ def _device(call: AzureCall) -> Device:
     """The device in the path, if it is at the place in the path."""
     product, group = _place(call)
     absent = NotFoundError(
-        f"device {call.part('device')[:16]}... is not in device group {product}/{group} of {call.part('catalog')}",
+        f"device {call.parts['device'][:16]}... is not in device group {product}/{group} of {call.catalog}",
         remedy="Look where it is: armillary device show.",
     )
     try:
-        row = call.service.registry.devices.get(call.part("device"))
+        row = call.service.registry.devices.get(call.parts["device"])
     except NotFoundError as error:
         raise absent from error
-    if (row.catalog or "").lower() != call.part("catalog").lower() or not _is_at(row, product, group):
+    if (row.catalog or "").lower() != call.catalog.lower() or not _is_at(row, product, group):
         raise absent
     return row
 
 
 def _place(call: AzureCall) -> tuple[str, str]:
-    return _normal(call.part("product"), call.part("device_group"))
+    return _normal(call.parts["product"], call.parts["device_group"])
 
 
 def _normal(product: str, group: str) -> tuple[str, str]:

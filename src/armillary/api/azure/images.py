@@ -30,7 +30,7 @@ Body = bodies.Body
 
 def list_images(call: Call) -> Body:
     """Images of a catalog, newest first."""
-    catalog, images = call.part("catalog"), call.service.updates.images
+    catalog, images = call.catalog, call.service.updates.images
     return paged(
         call,
         lambda limit, after: images.list(catalog, limit=limit, after=after),
@@ -40,13 +40,13 @@ def list_images(call: Call) -> Body:
 
 def get_image(call: Call) -> Body:
     """An image; ``image`` holds its name, ``uri`` its package (a token is needed there)."""
-    row = call.service.updates.images.get(call.part("catalog"), names.checked_uuid("image", call.part("image")))
+    row = call.service.updates.images.get(call.catalog, names.checked_uuid("image", call.parts["image"]))
     return image_resource(row, call.parts, base_url(call.request))
 
 
 def put_image(call: Call, body: ImageBody) -> Response:
     """Upload an image package under its image id; ``.default`` stands for whichever that is."""
-    name = call.part("image")
+    name = call.parts["image"]
     wanted = None if name == names.DEFAULT else names.checked_uuid("image", name)
     package = _package(body)
     found = image_package.parse(package).image_id
@@ -68,25 +68,24 @@ def upload_image(call: Call, body: ImageBody) -> Response:
 
 def delete_image(call: Call) -> Response:
     """Delete an image that no deployment names."""
-    image_id = names.checked_uuid("image", call.part("image"))
-    call.service.registry.catalogs.get(call.part("catalog"))
-    return deleted(lambda: call.service.updates.images.delete(call.part("catalog"), image_id, actor=call.actor))
+    image_id = names.checked_uuid("image", call.parts["image"])
+    call.service.registry.catalogs.get(call.catalog)
+    return deleted(lambda: call.service.updates.images.delete(call.catalog, image_id, actor=call.actor))
 
 
 def list_group_deployments(call: Call) -> Body:
     """Deployments of a device group, newest first."""
-    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
     deployments = call.service.updates.deployments
     return paged(
         call,
-        lambda limit, after: deployments.list(*place, limit=limit, after=after),
+        lambda limit, after: deployments.list(*call.group, limit=limit, after=after),
         lambda row: bodies.deployment(row, call.parts),
     )
 
 
 def list_catalog_deployments(call: Call) -> Body:
     """Deployments of a catalog, newest first."""
-    catalog, deployments = call.part("catalog"), call.service.updates.deployments
+    catalog, deployments = call.catalog, call.service.updates.deployments
     groups = {row.group_id: row for row in call.service.registry.groups.list(catalog, hidden=True)}
     return paged(
         call,
@@ -111,12 +110,10 @@ def put_deployment(call: Call, body: DeploymentBody) -> Response:
             remedy="Name the images to deploy.",
         )
     stated = properties.deploymentId if properties is not None else None
-    name = call.part("deployment")
+    name = call.parts["deployment"]
     given = stated if name == names.DEFAULT else name
     row = call.service.updates.deployments.create(
-        call.part("catalog"),
-        call.part("product"),
-        call.part("device_group"),
+        *call.group,
         [_image_id(image) for image in listed],
         actor=call.actor,
         deployment_id=names.checked_uuid("deployment", given) if given is not None else None,
@@ -130,9 +127,7 @@ def delete_deployment(call: Call) -> Response:
         row = _deployment(call)
     except NotFoundError:
         return Response(status_code=204)
-    return deleted(
-        lambda: call.service.updates.deployments.delete(call.part("catalog"), row.deployment_id, actor=call.actor)
-    )
+    return deleted(lambda: call.service.updates.deployments.delete(call.catalog, row.deployment_id, actor=call.actor))
 
 
 def image_resource(row: Image, parts: Mapping[str, str], base: str) -> Body:
@@ -157,9 +152,7 @@ def _package(body: ImageBody) -> bytes:
 
 def _upload(call: AzureCall, body: ImageBody, package: bytes) -> Image:
     boundary = (body.properties.regionalDataBoundary if body.properties is not None else None) or "None"
-    return call.service.updates.images.upload(
-        call.part("catalog"), package, actor=call.actor, regional_data_boundary=boundary
-    )
+    return call.service.updates.images.upload(call.catalog, package, actor=call.actor, regional_data_boundary=boundary)
 
 
 def _image_id(image: DeployedImage) -> UUID:
@@ -169,17 +162,16 @@ def _image_id(image: DeployedImage) -> UUID:
 
 
 def _deployment(call: AzureCall) -> Deployment:
-    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
-    name = call.part("deployment")
+    name = call.parts["deployment"]
     if name == names.DEFAULT:
-        current = call.service.updates.deployments.current(*place)
+        current = call.service.updates.deployments.current(*call.group)
         if current is None:
             raise NotFoundError(
-                f"device group {place[2]!r} has no deployment", remedy="Make one: armillary deployment create."
+                f"device group {call.group[2]!r} has no deployment", remedy="Make one: armillary deployment create."
             )
         return current
-    group = call.service.registry.groups.get(*place)
-    row = call.service.updates.deployments.get(place[0], names.checked_uuid("deployment", name))
+    group = call.service.registry.groups.get(*call.group)
+    row = call.service.updates.deployments.get(call.catalog, names.checked_uuid("deployment", name))
     if row.group_id != group.group_id:
         raise NotFoundError(
             f"device group {group.name!r} has no deployment {name[:40]}", remedy="List them: deployment list."

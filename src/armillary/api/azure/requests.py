@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,15 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+P = TypeVar("P", bound=_Body)
+
+
+class Resource(_Body, Generic[P]):
+    """PUT and PATCH of a resource: the properties that the caller may write."""
+
+    properties: P | None = None
+
+
 class CatalogBody(_Body):
     """PUT and PATCH of a catalog."""
 
@@ -37,12 +46,6 @@ class ProductProperties(_Body):
     description: Text | None = None
 
 
-class ProductBody(_Body):
-    """PUT and PATCH of a product."""
-
-    properties: ProductProperties | None = None
-
-
 class DeviceGroupProperties(_Body):
     """Writable properties of a device group."""
 
@@ -51,12 +54,6 @@ class DeviceGroupProperties(_Body):
     updatePolicy: Policy | None = None  # noqa: N815
     allowCrashDumpsCollection: Dumps | None = None  # noqa: N815
     regionalDataBoundary: Boundary | None = None  # noqa: N815
-
-
-class DeviceGroupBody(_Body):
-    """PUT and PATCH of a device group."""
-
-    properties: DeviceGroupProperties | None = None
 
 
 class ListDeviceGroupsBody(_Body):
@@ -78,24 +75,12 @@ class DeviceProperties(_Body):
     deviceGroupId: Text | None = None  # noqa: N815
 
 
-class DeviceBody(_Body):
-    """PUT and PATCH of a device."""
-
-    properties: DeviceProperties | None = None
-
-
 class ImageProperties(_Body):
     """Writable properties of an image; ``image`` is the package in base64."""
 
     image: str | None = None
     imageId: Text | None = None  # noqa: N815
     regionalDataBoundary: Boundary | None = None  # noqa: N815
-
-
-class ImageBody(_Body):
-    """PUT of an image and POST uploadImage."""
-
-    properties: ImageProperties | None = None
 
 
 class DeployedImage(_Body):
@@ -113,12 +98,6 @@ class DeploymentProperties(_Body):
     deployedImages: Annotated[list[DeployedImage], Field(max_length=MAX_DEPLOYED)] | None = None  # noqa: N815
 
 
-class DeploymentBody(_Body):
-    """PUT of a deployment."""
-
-    properties: DeploymentProperties | None = None
-
-
 class CapabilityBody(_Body):
     """POST generateCapabilityImage."""
 
@@ -131,3 +110,10 @@ class NonceBody(_Body):
     """POST retrieveProofOfPossessionNonce."""
 
     proofOfPossessionNonce: Annotated[str, Field(min_length=1, max_length=64)]  # noqa: N815
+
+
+ProductBody = Resource[ProductProperties]
+DeviceGroupBody = Resource[DeviceGroupProperties]
+DeviceBody = Resource[DeviceProperties]
+ImageBody = Resource[ImageProperties]
+DeploymentBody = Resource[DeploymentProperties]

@@ -50,13 +50,13 @@ def list_operations(_call: Call) -> Body:
 
 def operation_status(call: Call) -> Response:
     """The state of a long-running operation."""
-    operation = operations.decode(call.part("operation"))
+    operation = operations.decode(call.parts["operation"])
     return JSONResponse(operations.status_body(operation, call.request.url.path), headers={"Retry-After": "0"})
 
 
 def operation_result(call: Call) -> Response:
     """The result of a long-running operation: the resource it worked on, as it is now."""
-    operation = operations.decode(call.part("operation"))
+    operation = operations.decode(call.parts["operation"])
     if not operation.has_result:
         return Response(status_code=204)
     parts = operation.resource.strip("/").split("/")

@@ -52,16 +52,6 @@ from armillary.platform.templates.value_names import DeviceNaming
 class Platform:
     """What authors make of devices' data.
 
-    Args:
-        folder: The hub's folder: documents, rules, runs, cursors and exported files are kept beside its series.
-        series: Values, messages and twins of devices.
-        devices: The data plane.
-        directory: Whose devices are and how they are doing.
-        updates: Moves devices between the security service's device groups.
-        registry: Catalogs and tokens.
-        settings: How actions of rules and data exports reach the world.
-        clock: Unix time, seconds.
-
     Attributes:
         documents: Every document that an author makes, and what operators keep of devices.
         authored: Operations on authors' documents, each by who acts.
@@ -81,7 +71,7 @@ class Platform:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path,  # The hub's folder: documents, rules, runs, cursors and exported files are kept beside its series
         series: SeriesStore,
         devices: Devices,
         *,
@@ -89,7 +79,7 @@ class Platform:
         updates: Updates | None = None,
         registry: Registry | None = None,
         settings: ActionSettings | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time,  # Unix time, seconds
     ) -> None:
         """See the class.
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from armillary.errors import InvalidArgumentError
@@ -37,15 +38,11 @@ def action_settings(service: SecurityService, settings: Settings) -> ActionSetti
     )
 
 
+@dataclass(eq=False)
 class PlatformRegistry:
-    """Catalogs and tokens, as the platform asks for them.
+    """Catalogs and tokens, as the platform asks for them."""
 
-    Args:
-        service: Has them.
-    """
-
-    def __init__(self, service: SecurityService) -> None:
-        self._service = service
+    _service: SecurityService
 
     def catalog_name(self, given: str) -> str:
         """The name of a catalog as its owner writes it; raises NotFoundError."""

@@ -41,38 +41,26 @@ class Parts:
     """What runs beside security service, hub and operator API, which always do.
 
     Attributes:
-        console: Pages at the root of the operator API.
-        applications: Application templates in use, with their simulated devices.
         announces_token: The caller shows ``service.first_token`` to a person and then calls
             ``service.token_announced()``; until then a first start counts as cut short.
     """
 
-    console: bool = True
-    applications: bool = True
+    console: bool = True  # Pages at the root of the operator API
+    applications: bool = True  # Application templates in use, with their simulated devices
     announces_token: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """A service that listens.
+    """A service that listens."""
 
-    Attributes:
-        service: The security service, with the device endpoint.
-        hub: The hub.
-        platform: The application platform.
-        api: The operator API's application.
-        api_port: Port of the operator API and the console.
-        ports: ``hub_port`` and, where they are on, ``websocket_port`` and ``broker_port``.
-        root_ca: PEM file of the root that clients trust.
-    """
-
-    service: SecurityService
+    service: SecurityService  # The security service, with the device endpoint
     hub: Hub
     platform: Platform
     api: FastAPI
-    api_port: int
-    ports: dict[str, int]
-    root_ca: Path
+    api_port: int  # Port of the operator API and the console
+    ports: dict[str, int]  # ``hub_port`` and, where they are on, ``websocket_port`` and ``broker_port``
+    root_ca: Path  # PEM file of the root that clients trust
 
 
 @contextlib.asynccontextmanager

@@ -55,24 +55,17 @@ _RESERVED = ("$SYS/", "$share/")
 class MqttBroker:
     """A general MQTT broker. Belongs to the event loop it is made in.
 
-    Args:
-        identify: Says who a client is; must not block.
-        counters: What is counted.
-        store: Where kept sessions are; None keeps everything in memory.
-        clock: Unix time, seconds.
-        forbidden_filters: Topic filters that clients may not subscribe to.
-
     Raises:
         DataFolderError: what is kept cannot be read.
     """
 
     def __init__(
         self,
-        identify: Identify,
+        identify: Identify,  # Says who a client is; must not block
         counters: Counters,
         *,
-        store: BrokerStore | None = None,
-        clock: Callable[[], float] = time.time,
+        store: BrokerStore | None = None,  # Where kept sessions are; None keeps everything in memory
+        clock: Callable[[], float] = time.time,  # Unix time, seconds
         forbidden_filters: frozenset[str] = frozenset(),
     ) -> None:
         self.counters = counters

@@ -26,7 +26,6 @@ class Journal:
 
     Args:
         store: Where facts go; None keeps nothing: everything runs at once.
-        loop: The broker's.
         failed: Called when the disk refused: nothing noted since the last commit is kept or was acknowledged.
     """
 

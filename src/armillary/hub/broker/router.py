@@ -39,8 +39,6 @@ class Router:
     """All subscriptions and retained messages of one broker, those of each catalog apart.
 
     Args:
-        journal: Where what is to outlive a crash is noted.
-        counters: What is counted.
         clock: Unix time, seconds.
     """
 

@@ -80,27 +80,16 @@ DELIVERIES: dict[DeliveryState, dict[Move, DeliveryState]] = {
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """A published message, shared by all who get it.
-
-    Attributes:
-        topic: Topic name.
-        payload: Payload.
-        qos: As published.
-        retain: As published.
-        properties: Those that are passed on: neither alias nor expiry.
-        expires_at: Unix time, seconds; None when never.
-        number: Its row in the journal; 0 when it has none.
-        holders: How many kept sessions and retained places hold it; the row goes with the last.
-    """
+    """A published message, shared by all who get it."""
 
     topic: str
     payload: bytes
-    qos: int
-    retain: bool
-    properties: Properties = ()
-    expires_at: float | None = None
-    number: int = 0
-    holders: int = 0
+    qos: int  # As published
+    retain: bool  # As published
+    properties: Properties = ()  # Those that are passed on: neither alias nor expiry
+    expires_at: float | None = None  # Unix time, seconds; None when never
+    number: int = 0  # Its row in the journal; 0 when it has none
+    holders: int = 0  # How many kept sessions and retained places hold it; the row goes with the last
 
     @property
     def size(self) -> int:
@@ -206,23 +195,16 @@ class Session:
 
     Attributes:
         key: The client's catalog, who it is, and its client id: no other client reaches this session.
-        expiry_s: How long it is kept after its connection, seconds; 0 for not at all.
-        ends_at: When it ends, Unix seconds; None while it is connected.
-        number: Its row in the journal; 0 when it is not kept.
-        subscriptions: By filter, as the client wrote it.
-        outgoing: By packet identifier, in the order of delivery.
-        incoming: Packet identifiers of QoS 2 that were received and not released.
-        connection: None while it is not connected.
     """
 
     key: tuple[str, str, str]
-    expiry_s: int = ENDS_WITH_CONNECTION
-    ends_at: float | None = None
-    number: int = 0
-    subscriptions: dict[str, Subscribed] = field(default_factory=dict)
-    outgoing: dict[int, OutgoingMessage] = field(default_factory=dict)
-    incoming: set[int] = field(default_factory=set)
-    connection: SessionConnection | None = None
+    expiry_s: int = ENDS_WITH_CONNECTION  # How long it is kept after its connection, seconds; 0 for not at all
+    ends_at: float | None = None  # When it ends, Unix seconds; None while it is connected
+    number: int = 0  # Its row in the journal; 0 when it is not kept
+    subscriptions: dict[str, Subscribed] = field(default_factory=dict)  # By filter, as the client wrote it
+    outgoing: dict[int, OutgoingMessage] = field(default_factory=dict)  # By packet identifier, in the order of delivery
+    incoming: set[int] = field(default_factory=set)  # Packet identifiers of QoS 2 that were received and not released
+    connection: SessionConnection | None = None  # None while it is not connected
     queued_bytes: int = 0
     _last_id: int = 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from armillary.engines.database.group_commit import LoopSink
@@ -20,31 +21,16 @@ from armillary.hub.front.notices import HubNotices
 from armillary.hub.link.counters import Counters
 
 
+@dataclass(eq=False)
 class Connectivity:
-    """The journal of one hub.
+    """The journal of one hub."""
 
-    Args:
-        series: Keeps it.
-        notices: Tell who connects and leaves.
-        counters: What is counted.
-        now_ms: Unix time, milliseconds.
-        soon: Runs something in the hub's loop soon, from any thread.
-    """
-
-    def __init__(
-        self,
-        series: SeriesStore,
-        notices: HubNotices,
-        counters: Counters,
-        now_ms: Callable[[], int],
-        soon: Callable[[Callable[[], object]], None],
-    ) -> None:
-        self._series = series
-        self._notices = notices
-        self._counters = counters
-        self._now_ms = now_ms
-        self._soon = soon
-        self._sink: LoopSink[Any, Any] | None = None
+    _series: SeriesStore
+    _notices: HubNotices
+    _counters: Counters
+    _now_ms: Callable[[], int]  # Unix time, milliseconds
+    _soon: Callable[[Callable[[], object]], None]  # Runs something in the hub's loop soon, from any thread
+    _sink: LoopSink[Any, Any] | None = field(default=None, init=False)
 
     # For any thread but the loop's; they wait for the disk ---------------------------------------------------
 

@@ -111,7 +111,6 @@ class FileUploads:
     """Files of devices. Methods block unless they are coroutines: call them from threads, :attr:`threads` for bytes.
 
     Args:
-        series: Keeps what is known of them.
         now_ms: Unix time, milliseconds.
         folder: Where the bytes are.
 

@@ -17,17 +17,11 @@ from armillary.wire.hub.telemetry import Telemetry, Value
 
 @dataclass(frozen=True, slots=True)
 class LiveValues:
-    """What one message measured, as it arrives.
-
-    Attributes:
-        device_id: Who sent it.
-        at_ms: Time of measurement, Unix milliseconds.
-        values: Name -> value.
-    """
+    """What one message measured, as it arrives."""
 
     device_id: str
-    at_ms: int
-    values: Mapping[str, Value]
+    at_ms: int  # Time of measurement, Unix milliseconds
+    values: Mapping[str, Value]  # Name -> value
 
 
 class LiveListener(AsyncIterator[LiveValues]):
@@ -88,9 +82,7 @@ class LiveGathering(LiveListener):
     """Newest values of many devices, for who looks once a second: at most one for each name that is wanted.
 
     Args:
-        owner: All listeners.
         wanted: Device id -> names of values.
-        loop: The event loop it belongs to.
     """
 
     def __init__(
@@ -112,11 +104,7 @@ class LiveGathering(LiveListener):
 
 
 class LiveListeners:
-    """All listeners, by the device they watch (None: every device).
-
-    Args:
-        counters: Where dropped values are counted.
-    """
+    """All listeners, by the device they watch (None: every device)."""
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters

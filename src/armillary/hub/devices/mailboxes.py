@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from armillary.engines.hub import cloud_messages as queue
 from armillary.engines.hub.cloud_messages import QueuedMessage
@@ -11,19 +12,13 @@ from armillary.engines.series.store import SeriesStore
 from armillary.wire.hub.cloud_message import CloudMessage
 
 
+@dataclass(eq=False)
 class Mailboxes:
-    """Messages to devices. Methods block for the commit: call them from threads.
+    """Messages to devices. Methods block for the commit: call them from threads."""
 
-    Args:
-        series: Keeps them.
-        now_ms: Unix time, milliseconds.
-        wake: Has a connected device be sent what waits for it; from any thread.
-    """
-
-    def __init__(self, series: SeriesStore, now_ms: Callable[[], int], wake: Callable[[str], None]) -> None:
-        self._series = series
-        self._now_ms = now_ms
-        self._wake = wake
+    _series: SeriesStore
+    _now_ms: Callable[[], int]  # Unix time, milliseconds
+    _wake: Callable[[str], None]  # Has a connected device be sent what waits for it; from any thread
 
     def send(self, device_id: str, message: CloudMessage) -> QueuedMessage:
         """Queue a message durably, and send it at once when the device is connected.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Set as AbstractSet
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from armillary.engines.database.group_commit import COMMIT_TIMEOUT_S, LoopSink, Rejected
@@ -29,27 +30,14 @@ class Connections(Protocol):
         """Tell a connected device of new desired properties. In the loop."""
 
 
+@dataclass(eq=False)
 class Twins:
-    """Twins of one hub.
+    """Twins of one hub."""
 
-    Args:
-        series: Keeps them.
-        notices: Told of each change.
-        now_ms: Unix time, milliseconds.
-        connections: Devices' connections; None before the hub has started.
-    """
-
-    def __init__(
-        self,
-        series: SeriesStore,
-        notices: HubNotices,
-        now_ms: Callable[[], int],
-        connections: Callable[[], Connections | None],
-    ) -> None:
-        self._series = series
-        self._notices = notices
-        self._now_ms = now_ms
-        self._connections = connections
+    _series: SeriesStore
+    _notices: HubNotices
+    _now_ms: Callable[[], int]  # Unix time, milliseconds
+    _connections: Callable[[], Connections | None]  # Devices' connections; None before the hub has started
 
     def get(self, device_id: str) -> Twin:
         """A device's twin; an empty one when nobody has written it yet."""

@@ -41,15 +41,10 @@ _PART: Final = re.compile("block-[0-9a-f]{64}")
 
 @dataclass(slots=True, eq=False)
 class Writing:
-    """A part that is being written.
+    """A part that is being written."""
 
-    Attributes:
-        name: Of the file that it becomes.
-        size: Bytes so far.
-    """
-
-    name: str
-    size: int = 0
+    name: str  # Of the file that it becomes
+    size: int = 0  # Bytes so far
 
 
 @dataclass(slots=True)
@@ -92,7 +87,6 @@ class UploadRoom:
 
     Args:
         folder: Where the bytes are.
-        files_of: The uploads that are known of a device.
 
     Attributes:
         of_device: Places for requests of each device.

@@ -50,31 +50,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Window:
-    """What is under way on one connection.
+    """What is under way on one connection."""
 
-    Attributes:
-        unacknowledged: Packet id -> sequence.
-        packet_id: The last one used.
-        sent: Sequence of the last message sent.
-        fetching: Whether the writer was asked for more.
-        again: Whether something came meanwhile.
-    """
-
-    unacknowledged: dict[int, int] = field(default_factory=dict)
-    packet_id: int = 0
-    sent: int = 0
-    fetching: bool = False
-    again: bool = False
+    unacknowledged: dict[int, int] = field(default_factory=dict)  # Packet id -> sequence
+    packet_id: int = 0  # The last one used
+    sent: int = 0  # Sequence of the last message sent
+    fetching: bool = False  # Whether the writer was asked for more
+    again: bool = False  # Whether something came meanwhile
 
 
 class CloudMessages:
-    """Delivers to connected devices.
-
-    Args:
-        intake: The way to the disk.
-        sessions: Connections of devices by their ids.
-        counters: What is counted.
-    """
+    """Delivers to connected devices."""
 
     def __init__(self, intake: Intake, sessions: Mapping[str, HubConnection], counters: Counters) -> None:
         self._intake = intake

@@ -59,30 +59,15 @@ _REFUSED = int(ReasonCode.UNSPECIFIED_ERROR)
 _NO_SUBSCRIPTION = int(ReasonCode.NO_SUBSCRIPTION_EXISTED)
 
 
+@dataclass(eq=False)
 class Conversation:
-    """Acts on what devices' packets mean. Lives in the hub's loop.
+    """Acts on what devices' packets mean. Lives in the hub's loop."""
 
-    Args:
-        intake: The way to the disk.
-        methods: Calls that wait for answers.
-        cloud_messages: Told what devices acknowledge and subscribe to.
-        notices: Told when a device changed its twin.
-        counters: What is counted.
-    """
-
-    def __init__(
-        self,
-        intake: Intake,
-        methods: DirectMethods,
-        cloud_messages: CloudMessages,
-        notices: HubNotices,
-        counters: Counters,
-    ) -> None:
-        self._intake = intake
-        self._methods = methods
-        self._cloud_messages = cloud_messages
-        self._notices = notices
-        self._counters = counters
+    _intake: Intake
+    _methods: DirectMethods
+    _cloud_messages: CloudMessages
+    _notices: HubNotices
+    _counters: Counters
 
     def converse(self, connection: HubConnection, packet: Packet) -> None:
         """Act on a packet of a connected device.

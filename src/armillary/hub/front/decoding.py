@@ -33,9 +33,6 @@ class Decoding:
     """The decoder of one hub at work.
 
     Args:
-        store: Whose log.
-        loop: The hub's event loop.
-        notices: Told when a slice is over.
         clock: Unix time, seconds.
     """
 

@@ -45,13 +45,6 @@ class Front:
     """All connections of one hub. Belongs to the event loop it is made in.
 
     Args:
-        store: Where messages go.
-        identify: Says who a client is; must not block.
-        counters: What is counted.
-        notices: Told what devices do.
-        clock: Unix time, seconds.
-        services: Where connections of services go.
-        https: Answers devices over HTTP; None where nothing does.
         provisioning: Registers devices over MQTT; None where none may register.
 
     Attributes:
@@ -64,13 +57,13 @@ class Front:
     def __init__(
         self,
         store: SeriesStore,
-        identify: Identify,
+        identify: Identify,  # Says who a client is; must not block
         counters: Counters,
         notices: HubNotices,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time,  # Unix time, seconds
         *,
         services: ServiceConnections | None = None,
-        https: DeviceRequests | None = None,
+        https: DeviceRequests | None = None,  # Answers devices over HTTP; None where nothing does
         provisioning: RegistrationConversation | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()

@@ -22,8 +22,6 @@ class InsideChannel:
     """The device's end of a connection, and the transport under the hub's. Lives in the hub's loop.
 
     Args:
-        front: The hub's connections.
-        identity: Device id.
         receive: Called with bytes from the hub, soon after it sent them.
         closed: Called once when the connection is over.
     """

@@ -37,13 +37,6 @@ _log = structlog.get_logger(__name__)
 class Intake:
     """What devices send, on its way to the disk.
 
-    Args:
-        store: Where it goes.
-        loop: The hub's event loop.
-        counters: What is counted.
-        clock: Unix time, seconds.
-        decode_soon: Called when there is something to decode.
-
     Attributes:
         runs_under_way: Runs of messages that were received and are not with the decoder yet.
     """
@@ -53,7 +46,7 @@ class Intake:
         store: SeriesStore,
         loop: asyncio.AbstractEventLoop,
         counters: Counters,
-        clock: Callable[[], float],
+        clock: Callable[[], float],  # Unix time, seconds
         decode_soon: Callable[[], None],
     ) -> None:
         self.loop = loop

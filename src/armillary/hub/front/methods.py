@@ -29,21 +29,15 @@ class MethodResult:
     """A device's answer.
 
     Attributes:
-        status: The application's own number; 200 by convention when it went well.
         payload: Decoded JSON; None when the answer was empty; text when it was no JSON.
     """
 
-    status: int
+    status: int  # The application's own number; 200 by convention when it went well
     payload: Any
 
 
 class DirectMethods:
-    """Calls of connected devices' direct methods. Lives in the hub's loop.
-
-    Args:
-        sessions: Connections of devices by their ids.
-        counters: What is counted.
-    """
+    """Calls of connected devices' direct methods. Lives in the hub's loop."""
 
     def __init__(self, sessions: Mapping[str, HubConnection], counters: Counters) -> None:
         self._sessions = sessions

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 from cryptography import x509
@@ -18,17 +19,12 @@ _log = structlog.get_logger(__name__)
 Identify = Callable[[HubCredentials], HubPeer]
 
 
+@dataclass(eq=False)
 class Admission:
-    """Identifies clients.
+    """Identifies clients."""
 
-    Args:
-        identify: Says who a client is; called in the hub's loop, so it must not block.
-        clock: Unix time, seconds.
-    """
-
-    def __init__(self, identify: Identify, clock: Callable[[], float]) -> None:
-        self._identify = identify
-        self._clock = clock
+    _identify: Identify  # Says who a client is; called in the hub's loop, so it must not block
+    _clock: Callable[[], float]  # Unix time, seconds
 
     def identify(self, credentials: HubCredentials) -> HubPeer:
         """Who a client is, and when what it shows ends: certificate or token, whichever is first.

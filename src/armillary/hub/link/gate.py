@@ -25,12 +25,7 @@ Kind = TypeVar("Kind", bound=Link)
 
 
 class Gate(Generic[Kind]):
-    """Listening sockets of one server, and all connections it accepted. Belongs to one event loop.
-
-    Args:
-        name: Who listens, for messages.
-        counters: What is counted.
-    """
+    """Listening sockets of one server, and all connections it accepted. Belongs to one event loop."""
 
     def __init__(self, name: str, counters: Counters) -> None:
         self._name = name

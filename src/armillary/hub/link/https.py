@@ -60,10 +60,6 @@ class HttpChannel(asyncio.Protocol):
     """HTTP/1.1 on a transport, server side.
 
     Args:
-        transport: A TLS channel, open.
-        certificate: The client's certificate, or None.
-        answer: Answers a request; may raise nothing.
-        closed: Called once when the connection is gone or was passed on.
         passed_on: Called between two requests with the beginning of the next; True when it gave the connection to
             another protocol, which answers that request.
     """
@@ -71,9 +67,9 @@ class HttpChannel(asyncio.Protocol):
     def __init__(
         self,
         transport: Transport,
-        certificate: bytes | None,
-        answer: Callable[[HttpRequest], Awaitable[HttpReply]],
-        closed: Callable[[HttpChannel], None],
+        certificate: bytes | None,  # The client's certificate, or None
+        answer: Callable[[HttpRequest], Awaitable[HttpReply]],  # Answers a request; may raise nothing
+        closed: Callable[[HttpChannel], None],  # Called once when the connection is gone or was passed on
         passed_on: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._transport = transport

@@ -115,9 +115,6 @@ class AdmittedTrust:
     """Adds the certificates that catalogs admit to the TLS trust store; identity is checked after the handshake.
 
     A certificate that is not admitted any more stays in the trust store until the next start, and opens nothing.
-
-    Args:
-        context: See :func:`hub_context`.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -141,13 +138,7 @@ class AdmittedTrust:
 
 
 class TlsChannel(asyncio.Protocol):
-    """TLS between a plain transport and a receiver, server side.
-
-    Args:
-        context: See :func:`hub_context`.
-        receiver: What runs inside.
-        failed: Called when a handshake failed.
-    """
+    """TLS between a plain transport and a receiver, server side."""
 
     __slots__ = ("_closing", "_failed", "_incoming", "_open", "_outgoing", "_receiver", "_tls", "_transport")
 

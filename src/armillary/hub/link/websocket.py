@@ -54,7 +54,6 @@ class WebSocketChannel(asyncio.Protocol):
 
     Args:
         transport: A plain transport or a TLS channel, open.
-        inner: What runs inside; it has this channel as its transport.
     """
 
     def __init__(self, transport: Transport, inner: Inner) -> None:

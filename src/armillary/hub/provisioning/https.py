@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -36,21 +37,17 @@ _FAULT: Final = 500001
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False)
 class ProvisioningHttp:
     """Answers requests to addresses of the provisioning service. Lives in the hub's loop.
 
     Args:
-        registrations: Registrations under way.
         check_certificate: Raises ArmillaryError for a client certificate that is not valid now.
-        counters: What is counted.
     """
 
-    def __init__(
-        self, registrations: Registrations, check_certificate: Callable[[bytes | None], object], counters: Counters
-    ) -> None:
-        self._registrations = registrations
-        self._check_certificate = check_certificate
-        self._counters = counters
+    _registrations: Registrations
+    _check_certificate: Callable[[bytes | None], object]
+    _counters: Counters
 
     async def answer(self, request: HttpRequest) -> HttpReply:
         """The answer to a request; raises nothing."""

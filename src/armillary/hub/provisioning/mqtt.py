@@ -8,6 +8,7 @@ checked at CONNECT. ``registrations.py`` makes the registrations; ``https.py`` i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.hub.devices import DeviceRow
@@ -56,28 +57,19 @@ def owner_of(scope: str, registration_id: str) -> str:
     return f"{MARK}{scope}/{registration_id}"
 
 
+@dataclass(eq=False)
 class Provisioning:
     """Connections that register. Lives in the hub's loop.
 
     Args:
-        registrations: Registrations under way.
         check_certificate: Raises ArmillaryError for a client certificate that is not valid now.
-        counters: What is counted.
-        clock: Unix time, seconds.
     """
 
-    def __init__(
-        self,
-        registrations: Registrations,
-        check_certificate: Callable[[bytes | None], object],
-        counters: Counters,
-        clock: Callable[[], float],
-    ) -> None:
-        self._registrations = registrations
-        self._check_certificate = check_certificate
-        self._counters = counters
-        self._clock = clock
-        self._applicants: dict[HubConnection, Any] = {}
+    _registrations: Registrations
+    _check_certificate: Callable[[bytes | None], object]
+    _counters: Counters
+    _clock: Callable[[], float]  # Unix time, seconds
+    _applicants: dict[HubConnection, Any] = field(default_factory=dict, init=False)
 
     def close(self) -> None:
         """Begin no more registrations."""

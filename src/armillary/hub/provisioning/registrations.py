@@ -68,22 +68,14 @@ def announced_model(request: RegistrationRequest) -> str | None:
 
 
 class Registrations:
-    """Registrations of one hub. Lives in the hub's loop.
-
-    Args:
-        authority: Decides.
-        loop: The hub's event loop.
-        counters: What is counted.
-        first_twin: Gives a new device its first twin; called in the hub's loop.
-        notices: Told which model a registered device announced.
-    """
+    """Registrations of one hub. Lives in the hub's loop."""
 
     def __init__(
         self,
         authority: RegistrationAuthority,
         loop: asyncio.AbstractEventLoop,
         counters: Counters,
-        first_twin: Callable[[str, Any], None],
+        first_twin: Callable[[str, Any], None],  # Gives a new device its first twin; called in the hub's loop
         notices: HubNotices,
     ) -> None:
         self.authority = authority

@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -44,34 +45,17 @@ _STATUS: Final[tuple[tuple[type[ArmillaryError], int], ...]] = (
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False)
 class DeviceHttps:
-    """HTTP connections of devices. Lives in the hub's loop.
+    """HTTP connections of devices. Lives in the hub's loop."""
 
-    Args:
-        identify: Says who a client is; raises ArmillaryError for one that is not let in.
-        counters: What is counted.
-        files: Where files go.
-        storage_host: ``host:port`` that the signed addresses name; asked with each request.
-        services: Takes connections that go on with a request of a service.
-        provisioning: Answers requests of devices that register; None where none may.
-    """
-
-    def __init__(
-        self,
-        identify: Identify,
-        counters: Counters,
-        files: FileUploads,
-        storage_host: Callable[[], str],
-        services: ServiceConnections,
-        provisioning: ProvisioningHttp | None,
-    ) -> None:
-        self._identify = identify
-        self._counters = counters
-        self._files = files
-        self._storage_host = storage_host
-        self._services = services
-        self._provisioning = provisioning
-        self._channels: dict[HttpChannel, None] = {}  # in the order in which they came
+    _identify: Identify  # Says who a client is; raises ArmillaryError for one that is not let in
+    _counters: Counters
+    _files: FileUploads
+    _storage_host: Callable[[], str]  # ``host:port`` that the signed addresses name; asked with each request
+    _services: ServiceConnections
+    _provisioning: ProvisioningHttp | None  # Answers requests of devices that register; None where none may
+    _channels: dict[HttpChannel, None] = field(default_factory=dict, init=False)  # in the order in which they came
 
     @property
     def registers(self) -> bool:

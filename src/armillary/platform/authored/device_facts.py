@@ -9,6 +9,7 @@ owner. A device that the directory knows and nobody owns is nobody's member.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -26,21 +27,14 @@ CHUNK: Final = 500
 MAX_LATEST: Final = 1_000_000
 
 
+@dataclass(eq=False)
 class FactsReader:
-    """Reads facts. Methods block: call them from threads.
+    """Reads facts. Methods block: call them from threads."""
 
-    Args:
-        series: Values and twins.
-        documents: What operators keep of devices.
-        directory: Whose devices are.
-        devices: Which are connected.
-    """
-
-    def __init__(self, series: SeriesStore, documents: DocumentStore, directory: Directory, devices: Devices) -> None:
-        self._series = series
-        self._kept = documents
-        self._directory = directory
-        self._devices = devices
+    _series: SeriesStore
+    _kept: DocumentStore
+    _directory: Directory
+    _devices: Devices
 
     def scan(
         self, needs: Needs, *, catalog: str | None = None, template: str | None = None, after: str = ""

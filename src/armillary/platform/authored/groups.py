@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -35,20 +35,16 @@ class MemberPage:
     next_after: str | None
 
 
+@dataclass(eq=False)
 class Groups:
-    """Device groups. Methods block: call them from threads.
+    """Device groups. Methods block: call them from threads."""
 
-    Args:
-        documents: Has them.
-        facts: What is known of devices.
-        directory: Whose devices are.
-    """
-
-    def __init__(self, documents: DocumentStore, facts: FactsReader, directory: Directory) -> None:
-        self._documents = documents
-        self._reader = facts
-        self._directory = directory
-        self._remembered: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = {}
+    _documents: DocumentStore
+    _reader: FactsReader
+    _directory: Directory
+    _remembered: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = field(
+        default_factory=dict, init=False
+    )
 
     def get(self, group_id: str) -> Group:
         """A kept group.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from armillary.engines.documents.document import Document, is_device_id
@@ -22,19 +23,14 @@ KIND: Final = "organisation"
 TRIES: Final = 5
 
 
+@dataclass(eq=False)
 class Organisations:
-    """Who sees which devices of a catalog.
+    """Who sees which devices of a catalog."""
 
-    Args:
-        documents: Has the tree, and the organisation of each device.
-        directory: Whose devices are.
-    """
-
-    def __init__(self, documents: DocumentStore, directory: Directory) -> None:
-        self._documents = documents
-        self._directory = directory
-        self._lock = threading.Lock()
-        self._known: tuple[int, Mapping[str, Organisation]] | None = None
+    _documents: DocumentStore
+    _directory: Directory
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _known: tuple[int, Mapping[str, Organisation]] | None = field(default=None, init=False)
 
     def all(self) -> Mapping[str, Organisation]:
         """Every organisation by id; one that cannot be read is not there."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from armillary.engines.documents.store import DocumentStore
@@ -22,37 +23,20 @@ LONGEST_LABEL: Final = 48
 _NEEDS: Final = Needs(twin=True, cloud=True)
 
 
+@dataclass(eq=False)
 class DashboardDevices:
-    """Devices of sources, as one request sees them.
+    """Devices of sources, as one request sees them."""
 
-    Args:
-        documents: What operators keep of devices.
-        groups: Device groups.
-        directory: What devices are called.
-        naming: What values are called.
-        twins: For what devices call themselves.
-        catalog: Only devices of this catalog; None for all.
-    """
-
-    def __init__(
-        self,
-        documents: DocumentStore,
-        groups: Groups,
-        directory: Directory,
-        naming: DeviceNaming,
-        twins: Twins,
-        catalog: str | None = None,
-    ) -> None:
-        self._documents = documents
-        self._groups = groups
-        self._directory = directory
-        self._value_names = naming
-        self._twins = twins
-        self._catalog = catalog
-        self._ids: dict[TileSource, tuple[str, ...]] = {}
-        self._facts: dict[str, DeviceFacts] = {}
-        self._names: dict[str, str] = {}
-        self._naming: dict[TileSource, Naming] = {}
+    _documents: DocumentStore
+    _groups: Groups
+    _directory: Directory
+    _value_names: DeviceNaming
+    _twins: Twins
+    _catalog: str | None = None  # Only devices of this catalog; None for all
+    _ids: dict[TileSource, tuple[str, ...]] = field(default_factory=dict, init=False)
+    _facts: dict[str, DeviceFacts] = field(default_factory=dict, init=False)
+    _names: dict[str, str] = field(default_factory=dict, init=False)
+    _naming: dict[TileSource, Naming] = field(default_factory=dict, init=False)
 
     def of(self, source: TileSource | None) -> tuple[str, ...]:
         """Ids of a source's devices, sorted.

@@ -85,7 +85,6 @@ class Kafka:
     Args:
         options: Of the destination (``twin/author/export_destination.py``).
         secret: Password of the user name; None where there is none.
-        allowed: Hosts that may be called.
 
     Raises:
         InvalidArgumentError: the extra is not installed.

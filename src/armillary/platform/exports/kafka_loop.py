@@ -45,7 +45,6 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     """An event loop that connects to allowed hosts only, and reads and does no more for them than is reasonable.
 
     Args:
-        allowed: Hosts that may be called.
         tls: Whether connections are secured; without, only to hosts that are allowed by name.
 
     Attributes:
@@ -95,10 +94,6 @@ class _Measured(asyncio.Protocol):
     """Hands on what a broker sends, and ends the connection before an answer that is too large.
 
     An answer is its length in four bytes, then so many (Apache Kafka protocol, "Protocol Primitives").
-
-    Args:
-        loop: Knows what else is coming.
-        inner: The client's.
     """
 
     def __init__(self, loop: GuardedLoop, inner: asyncio.Protocol) -> None:

@@ -13,11 +13,10 @@ class Outgoing:
     """A record on its way out.
 
     Attributes:
-        line: As it is sent: JSON.
         device_id: Whose it is; ``record_id`` is the record's. A transform may have left both out of the line.
     """
 
-    line: bytes
+    line: bytes  # As it is sent: JSON
     device_id: str
     record_id: str
 

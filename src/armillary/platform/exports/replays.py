@@ -81,11 +81,7 @@ class Letters(Protocol):
 
 
 class Replays:
-    """Replays of one hub.
-
-    Args:
-        exports: Opens destinations, and has the store of dead letters.
-    """
+    """Replays of one hub."""
 
     def __init__(self, exports: Letters) -> None:
         self._exports = exports

@@ -48,31 +48,17 @@ ALERT_FIELDS: Final = ("rule_id", "rule_name", "severity", "fired_ms", "trace")
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Some records of a source.
+    """Some records of a source."""
 
-    Attributes:
-        records: In order.
-        seq: Where the source is after them; ``place`` likewise.
-        read: How many entries were looked at; records of messages that cannot be read are left out.
-        missed: Entries that were deleted before their turn.
-    """
-
-    records: Sequence[ExportRecord]
-    seq: int
+    records: Sequence[ExportRecord]  # In order
+    seq: int  # Where the source is after them; ``place`` likewise
     place: int
-    read: int
-    missed: int = 0
+    read: int  # How many entries were looked at; records of messages that cannot be read are left out
+    missed: int = 0  # Entries that were deleted before their turn
 
 
 class Sources:
-    """The orders.
-
-    Args:
-        series: Messages, twins and connections.
-        rule_store: Firings of rules.
-        directory: Lines of the audit log about devices.
-        begin_connectivity: Has connections written down from now on.
-    """
+    """The orders."""
 
     def __init__(
         self,

@@ -76,18 +76,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Jobs:
-    """Jobs at work.
-
-    Args:
-        store: Runs and their results.
-        documents: Has the jobs.
-        groups: Which devices a job is for.
-        directory: Whose devices are.
-        devices: For commands and properties.
-        templates: For cloud properties.
-        updates: Moves devices between device groups.
-        clock: Unix time, seconds.
-    """
+    """Jobs at work."""
 
     def __init__(
         self,
@@ -98,7 +87,7 @@ class Jobs:
         devices: Devices,
         templates: DeviceTemplates,
         updates: Updates,
-        clock: Callable[[], float],
+        clock: Callable[[], float],  # Unix time, seconds
     ) -> None:
         self._store = store
         self._documents = documents

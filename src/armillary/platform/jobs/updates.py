@@ -39,21 +39,14 @@ class _Told:
     desired_version: int = 0
 
 
+@dataclass(eq=False)
 class JobUpdates:
-    """Tells devices and looks at them.
+    """Tells devices and looks at them."""
 
-    Args:
-        twins: Where a package is wished for.
-        directory: Whose devices are.
-        updates: Moves devices between device groups.
-        now_ms: Unix time, milliseconds.
-    """
-
-    def __init__(self, twins: Twins, directory: Directory, updates: Updates, now_ms: Callable[[], int]) -> None:
-        self._twins = twins
-        self._directory = directory
-        self._updates = updates
-        self._now_ms = now_ms
+    _twins: Twins
+    _directory: Directory
+    _updates: Updates
+    _now_ms: Callable[[], int]  # Unix time, milliseconds
 
     def begin(self, job: Job, device_id: str, catalog: str | None) -> DeviceOutcome:
         """Tell a device to update itself.

@@ -16,25 +16,15 @@ SECURITIES: Final = ("starttls", "tls", "none")
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where e-mails go.
+    """Where e-mails go."""
 
-    Attributes:
-        host: Of the server; "" when there is none: e-mail actions wait until there is.
-        port: Of it.
-        security: ``starttls``, ``tls`` (from the first byte) or ``none``.
-        user: To log in as; "" without.
-        password: Of the user.
-        sender: Address that e-mails are from.
-        ca_file: PEM file that the server's certificate is checked with; "" for the system's.
-    """
-
-    host: str = ""
-    port: int = 587
-    security: str = "starttls"
-    user: str = ""
-    password: str = field(default="", repr=False)
-    sender: str = ""
-    ca_file: str = ""
+    host: str = ""  # Of the server; "" when there is none: e-mail actions wait until there is
+    port: int = 587  # Of it
+    security: str = "starttls"  # ``starttls``, ``tls`` (from the first byte) or ``none``
+    user: str = ""  # To log in as; "" without
+    password: str = field(default="", repr=False)  # Of the user
+    sender: str = ""  # Address that e-mails are from
+    ca_file: str = ""  # PEM file that the server's certificate is checked with; "" for the system's
 
     def __post_init__(self) -> None:
         if self.security not in SECURITIES:

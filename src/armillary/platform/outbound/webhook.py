@@ -47,15 +47,10 @@ CONTENT_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """Where webhooks may go.
+    """Where webhooks may go."""
 
-    Attributes:
-        public: Whether to every public address, over HTTPS.
-        named: Hosts, and ``host:port`` pairs, that may be called whatever their address; also over HTTP.
-    """
-
-    public: bool
-    named: frozenset[str]
+    public: bool  # Whether to every public address, over HTTPS
+    named: frozenset[str]  # Hosts, and ``host:port`` pairs, that may be called whatever their address; also over HTTP
 
     @classmethod
     def parse(cls, setting: str) -> AllowedHosts:

@@ -69,17 +69,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class ActionCounters:
-    """What actions count since the start.
+    """What actions count since the start."""
 
-    Attributes:
-        rule_actions_done: Deliveries made.
-        rule_actions_retried: Attempts that failed and are made again.
-        rule_actions_dead: Deliveries given up.
-    """
-
-    rule_actions_done: int = 0
-    rule_actions_retried: int = 0
-    rule_actions_dead: int = 0
+    rule_actions_done: int = 0  # Deliveries made
+    rule_actions_retried: int = 0  # Attempts that failed and are made again
+    rule_actions_dead: int = 0  # Deliveries given up
 
 
 @dataclass(slots=True)
@@ -87,16 +81,13 @@ class ActionSettings:
     """How actions reach the world.
 
     Attributes:
-        mail: The mail server.
         hosts: Where webhooks may go.
-        quarantine: Who is told of a quarantine request; None when nobody is there to be told.
-        audit: The audit log; None without one.
     """
 
-    mail: MailServer = field(default_factory=MailServer)
+    mail: MailServer = field(default_factory=MailServer)  # The mail server
     hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts(public=True, named=frozenset()))
-    quarantine: Quarantine | None = None
-    audit: Audit | None = None
+    quarantine: Quarantine | None = None  # Who is told of a quarantine request; None when nobody is there to be told
+    audit: Audit | None = None  # The audit log; None without one
 
 
 def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[RuleDelivery]:
@@ -133,17 +124,7 @@ def _target(kind: str, options: Mapping[str, Any], device_id: str) -> str:
 
 
 class RuleActions:
-    """Makes deliveries. Everything runs in the hub's loop, what blocks in a few threads of its own.
-
-    Args:
-        store: Has the list.
-        devices: For commands.
-        directory: Whose devices are, and what they are called.
-        naming: What values are called.
-        jobs: Begins a job's run.
-        settings: How actions reach the world.
-        clock: Unix time, seconds.
-    """
+    """Makes deliveries. Everything runs in the hub's loop, what blocks in a few threads of its own."""
 
     def __init__(
         self,
@@ -153,7 +134,7 @@ class RuleActions:
         naming: DeviceNaming,
         jobs: Jobs,
         settings: ActionSettings,
-        clock: Callable[[], float],
+        clock: Callable[[], float],  # Unix time, seconds
     ) -> None:
         self.settings = settings
         self.counters = ActionCounters()

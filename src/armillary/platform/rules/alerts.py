@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.database.on_demand import OnDemand
@@ -26,33 +27,16 @@ CURSOR_PATTERN = "^[0-9]{1,16}$"
 _INSIDE = ("options", "owner", "rule_id")
 
 
+@dataclass(eq=False)
 class AlertOperations:
-    """Operations on alerts and deliveries. Methods block for the disk: call them from threads.
+    """Operations on alerts and deliveries. Methods block for the disk: call them from threads."""
 
-    Args:
-        store: Alerts and deliveries.
-        documents: Which rules there are.
-        naming: What values are called.
-        actions: Does what deliveries say.
-        audit: Gets a line of each change.
-        clock: Unix time, seconds.
-    """
-
-    def __init__(
-        self,
-        store: OnDemand[RuleStore],
-        documents: DocumentStore,
-        naming: DeviceNaming,
-        actions: RuleActions,
-        audit: Audit,
-        clock: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._documents = documents
-        self._naming = naming
-        self._actions = actions
-        self._audit = audit
-        self._clock = clock
+    _store: OnDemand[RuleStore]
+    _documents: DocumentStore
+    _naming: DeviceNaming
+    _actions: RuleActions
+    _audit: Audit
+    _clock: Callable[[], float]  # Unix time, seconds
 
     def listed(
         self,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from armillary.engines.documents.store import DocumentStore
@@ -20,19 +21,14 @@ def groups_of(rule: Rule) -> frozenset[str]:
     return frozenset([rule.target.group] if rule.target.group else [])
 
 
+@dataclass(eq=False)
 class KnownDevices:
-    """Devices that rules know, by their numbers. In the hub's loop.
+    """Devices that rules know, by their numbers. In the hub's loop."""
 
-    Args:
-        devices: Those that have connected in this life of the hub.
-        series: Those of earlier lives.
-    """
-
-    def __init__(self, devices: Devices, series: SeriesStore) -> None:
-        self._devices = devices
-        self._series = series
-        self._earlier: dict[int, str] = {}
-        self._met = 0
+    _devices: Devices
+    _series: SeriesStore
+    _earlier: dict[int, str] = field(default_factory=dict, init=False)
+    _met: int = field(default=0, init=False)
 
     def name_of(self, number: int) -> str | None:
         """Id of the device with this number."""
@@ -53,21 +49,14 @@ class KnownDevices:
         return names
 
 
+@dataclass(eq=False)
 class RuleFacts:
-    """Reads facts of one device. Methods block for a few reads.
+    """Reads facts of one device. Methods block for a few reads."""
 
-    Args:
-        series: Has its twin.
-        documents: What operators keep of it.
-        directory: Whose it is.
-        groups: Which device groups it is in.
-    """
-
-    def __init__(self, series: SeriesStore, documents: DocumentStore, directory: Directory, groups: Groups) -> None:
-        self._series = series
-        self._documents = documents
-        self._directory = directory
-        self._groups = groups
+    _series: SeriesStore
+    _documents: DocumentStore
+    _directory: Directory
+    _groups: Groups
 
     def read(
         self,

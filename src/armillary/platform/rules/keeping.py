@@ -38,33 +38,21 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class RuleCounters:
-    """What rules count since the start.
+    """What rules count since the start."""
 
-    Attributes:
-        rule_evaluations: Evaluations of a rule for a device.
-        rule_firings: Firings kept.
-        rule_firings_counted: Firings counted on an earlier alert: the rule fired too often for the device.
-        rule_faults: Evaluations that ended in a fault of this program; the rule goes on with the next message.
-        rules_unreadable: Rule documents that say no rule.
-        rule_commits_failed: Commits of firings that the disk refused; they are tried again.
-        rule_deliveries_refused: Deliveries that became dead letters at once, because too many waited.
-    """
-
-    rule_evaluations: int = 0
-    rule_firings: int = 0
-    rule_firings_counted: int = 0
-    rule_faults: int = 0
-    rules_unreadable: int = 0
-    rule_commits_failed: int = 0
-    rule_deliveries_refused: int = 0
+    rule_evaluations: int = 0  # Evaluations of a rule for a device
+    rule_firings: int = 0  # Firings kept
+    rule_firings_counted: int = 0  # Firings counted on an earlier alert: the rule fired too often for the device
+    rule_faults: int = 0  # Evaluations that ended in a fault of this program; the rule goes on with the next message
+    rules_unreadable: int = 0  # Rule documents that say no rule
+    rule_commits_failed: int = 0  # Commits of firings that the disk refused; they are tried again
+    rule_deliveries_refused: int = 0  # Deliveries that became dead letters at once, because too many waited
 
 
 class RuleKeeping:
     """Firings that wait for their commit, and the database. Runs in the hub's loop unless it says otherwise.
 
     Args:
-        store: States, alerts and deliveries.
-        counters: What is counted.
         fired: Called when firings with actions were kept.
     """
 

@@ -7,6 +7,7 @@ data that is in no device template is kept like any other, and rules may look at
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from armillary.engines.series.store import SeriesStore
@@ -27,30 +28,15 @@ if TYPE_CHECKING:
     from armillary.twin.template.template import Template
 
 
+@dataclass(eq=False)
 class RuleNames:
-    """Looks for what a rule names. Methods block for a read or two.
+    """Looks for what a rule names. Methods block for a read or two."""
 
-    Args:
-        series: What devices have sent.
-        authored: Device groups and templates, and whose they are.
-        templates: Device templates.
-        directory: Whose devices are.
-        naming: What values are called.
-    """
-
-    def __init__(
-        self,
-        series: SeriesStore,
-        authored: AuthoredDocuments,
-        templates: Templates,
-        directory: Directory,
-        naming: DeviceNaming,
-    ) -> None:
-        self._series = series
-        self._authored = authored
-        self._templates = templates
-        self._directory = directory
-        self._naming = naming
+    _series: SeriesStore
+    _authored: AuthoredDocuments
+    _templates: Templates
+    _directory: Directory
+    _naming: DeviceNaming
 
     def warnings_of(self, rule: Rule, catalog: str | None = None) -> list[str]:
         """What the rule names and its device template does not have, or no device has sent, as sentences.

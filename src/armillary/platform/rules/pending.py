@@ -17,17 +17,11 @@ from armillary.platform.rules.plans import Plan
 
 @dataclass(slots=True)
 class Pending:
-    """What rules said of one device.
+    """What rules said of one device."""
 
-    Attributes:
-        plan: The device's.
-        owner: Its catalog when the first of it was said.
-        since: When that was, monotonic seconds.
-    """
-
-    plan: Plan
-    owner: str
-    since: float
+    plan: Plan  # The device's
+    owner: str  # Its catalog when the first of it was said
+    since: float  # When that was, monotonic seconds
     _said: list[News] = field(default_factory=list)
     _more: dict[str, More] = field(default_factory=dict)
 

@@ -31,29 +31,18 @@ _NOTHING: Final[tuple[Running, ...]] = ()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A rule of the application, ready.
+    """A rule of the application, ready."""
 
-    Attributes:
-        id: Of its document; ``version`` likewise.
-        catalog: Name of the catalog whose devices it is for, in lower case; None for all.
-        since_ms: When it was last changed: it looks at nothing that arrived before.
-        program: What to evaluate.
-        fast_path: Evaluates messages that change nothing.
-        names: Telemetry it looks at; ``any_message`` when any at all counts.
-        sections: Sections of properties it looks at.
-        by_clock: Whether it has something to say of a device that never sends anything.
-    """
-
-    id: str
+    id: str  # Of its document; ``version`` likewise
     version: int
-    catalog: str | None
-    since_ms: int
-    program: Program
-    fast_path: FastPath
-    names: frozenset[str]
+    catalog: str | None  # Name of the catalog whose devices it is for, in lower case; None for all
+    since_ms: int  # When it was last changed: it looks at nothing that arrived before
+    program: Program  # What to evaluate
+    fast_path: FastPath  # Evaluates messages that change nothing
+    names: frozenset[str]  # Telemetry it looks at; ``any_message`` when any at all counts
     any_message: bool
-    sections: frozenset[str]
-    by_clock: bool
+    sections: frozenset[str]  # Sections of properties it looks at
+    by_clock: bool  # Whether it has something to say of a device that never sends anything
 
     @property
     def rule(self) -> Rule:
@@ -145,19 +134,12 @@ class Running:
 
 @dataclass(slots=True)
 class Allowance:
-    """How many alerts of one rule for one device there were in a minute.
+    """How many alerts of one rule for one device there were in a minute."""
 
-    Attributes:
-        since_ms: When the minute began, Unix milliseconds.
-        kept: Alerts in it.
-        alert_id: The last of them: where the firings beyond are counted.
-        is_counting: Whether the last firing was one of those.
-    """
-
-    since_ms: int = 0
-    kept: int = 0
-    alert_id: str = ""
-    is_counting: bool = False
+    since_ms: int = 0  # When the minute began, Unix milliseconds
+    kept: int = 0  # Alerts in it
+    alert_id: str = ""  # The last of them: where the firings beyond are counted
+    is_counting: bool = False  # Whether the last firing was one of those
 
     def take(self, now_ms: int) -> bool:
         """Whether a firing now has an alert of its own."""

@@ -68,15 +68,6 @@ _log = structlog.get_logger(__name__)
 class Rules:
     """All rules.
 
-    Args:
-        series: Messages as they are decoded.
-        documents: Has the rules.
-        facts: What is known of a device.
-        devices: What devices are called by their numbers.
-        store: States, alerts and deliveries.
-        actions: What is done about firings.
-        clock: Unix time, seconds.
-
     Attributes:
         is_active: Whether any rule is enabled.
         loaded: The rules, ready.
@@ -90,7 +81,7 @@ class Rules:
         devices: Devices,
         store: OnDemand[RuleStore],
         actions: RuleActions,
-        clock: Callable[[], float],
+        clock: Callable[[], float],  # Unix time, seconds
     ) -> None:
         self.is_active = False
         self.counters = RuleCounters()

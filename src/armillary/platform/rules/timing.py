@@ -21,8 +21,6 @@ class RuleTime:
 
     Args:
         clock: Unix time, seconds.
-        series: Has the decoder whose messages rules see.
-        devices: Whether more are on their way to it.
 
     Attributes:
         reached_ms: Arrival of the last message that was evaluated, Unix milliseconds.

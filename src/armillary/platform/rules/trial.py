@@ -43,24 +43,15 @@ PAUSE_EVERY: Final = 50
 
 @dataclass(slots=True)
 class Tried:
-    """What a rule would have done for one device.
+    """What a rule would have done for one device."""
 
-    Attributes:
-        device_id: Which device.
-        messages: Messages that the rule would have looked at.
-        evaluations: How often it would have been evaluated.
-        firings: How often it would have fired; ``fired`` has the first of them in words.
-        last: The last evaluations in words, newest first.
-        unconcerned: Why the rule does not look at the device; None when it does.
-    """
-
-    device_id: str
-    messages: int = 0
-    evaluations: int = 0
-    firings: int = 0
+    device_id: str  # Which device
+    messages: int = 0  # Messages that the rule would have looked at
+    evaluations: int = 0  # How often it would have been evaluated
+    firings: int = 0  # How often it would have fired; ``fired`` has the first of them in words
     fired: list[dict[str, Any]] = field(default_factory=list)
-    last: list[dict[str, Any]] = field(default_factory=list)
-    unconcerned: str | None = None
+    last: list[dict[str, Any]] = field(default_factory=list)  # The last evaluations in words, newest first
+    unconcerned: str | None = None  # Why the rule does not look at the device; None when it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +66,14 @@ class _OutOfTimeError(Exception):
     """A trial has had its time."""
 
 
+@dataclass(eq=False)
 class RuleTrial:
-    """Tries rules on stored values.
+    """Tries rules on stored values."""
 
-    Args:
-        series: Has the values.
-        directory: Whose devices are, and since when.
-        reader: Which devices there are.
-        facts: What is known of one.
-    """
-
-    def __init__(self, series: SeriesStore, directory: Directory, reader: FactsReader, facts: RuleFacts) -> None:
-        self._series = series
-        self._directory = directory
-        self._reader = reader
-        self._facts = facts
+    _series: SeriesStore
+    _directory: Directory
+    _reader: FactsReader
+    _facts: RuleFacts
 
     def run(self, catalog: str | None, rule: Rule, device_ids: Sequence[str], start_ms: int, end_ms: int) -> Trial:
         """Try a rule. Blocks for a while: call it from a thread.

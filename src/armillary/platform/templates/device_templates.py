@@ -44,23 +44,14 @@ BY_OPERATOR: Final = "operator"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTemplate:
-    """What operators keep of a device.
+    """What operators keep of a device."""
 
-    Attributes:
-        etag: Of its document; empty where there is none.
-        name: Of its template; empty: it has none.
-        version: Published version of it.
-        by: ``operator`` or ``device``: who said so.
-        cloud: Cloud properties.
-        ready: The template; None where the device has none, or the template is gone.
-    """
-
-    etag: str = ""
-    name: str = ""
-    version: int = 0
-    by: str = ""
-    cloud: Mapping[str, Any]
-    ready: Ready | None = None
+    etag: str = ""  # Of its document; empty where there is none
+    name: str = ""  # Of its template; empty: it has none
+    version: int = 0  # Published version of it
+    by: str = ""  # ``operator`` or ``device``: who said so
+    cloud: Mapping[str, Any]  # Cloud properties
+    ready: Ready | None = None  # The template; None where the device has none, or the template is gone
 
 
 @dataclass(slots=True)
@@ -68,13 +59,11 @@ class MigrationSummary:
     """What became, or would become, of all devices of a template.
 
     Attributes:
-        devices: How many have the template in another version.
-        losing: How many of them have something that the new version has no place for.
         named: The first of those: device id and what becomes of it.
     """
 
-    devices: int = 0
-    losing: int = 0
+    devices: int = 0  # How many have the template in another version
+    losing: int = 0  # How many of them have something that the new version has no place for
     named: list[tuple[str, Migration]] = field(default_factory=list)
 
     def add(self, device_id: str, migration: Migration) -> None:
@@ -86,23 +75,14 @@ class MigrationSummary:
                 self.named.append((device_id, migration))
 
 
+@dataclass(eq=False)
 class DeviceTemplates:
-    """Which template devices have, and their cloud properties.
+    """Which template devices have, and their cloud properties."""
 
-    Args:
-        documents: Has what operators keep of devices.
-        templates: Device templates.
-        directory: Whose devices are.
-        series: What devices have sent, and their twins.
-    """
-
-    def __init__(
-        self, documents: DocumentStore, templates: Templates, directory: Directory, series: SeriesStore
-    ) -> None:
-        self._kept = documents
-        self._templates = templates
-        self._directory = directory
-        self._series = series
+    _kept: DocumentStore
+    _templates: Templates
+    _directory: Directory
+    _series: SeriesStore
 
     def get(self, device_id: str) -> DeviceTemplate:
         """What operators keep of a device; nothing for one that nobody kept anything of."""

@@ -31,29 +31,17 @@ MAX_MISFITS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """The last value of a device that was not as its template says.
+    """The last value of a device that was not as its template says."""
 
-    Attributes:
-        at_ms: When it was measured.
-        name: Of the value.
-        expected: What the template says, in words.
-        got: The value.
-        count: Values so far that did not fit, since the service began.
-    """
-
-    at_ms: int
-    name: str
-    expected: str
-    got: float | bool | str
-    count: int
+    at_ms: int  # When it was measured
+    name: str  # Of the value
+    expected: str  # What the template says, in words
+    got: float | bool | str  # The value
+    count: int  # Values so far that did not fit, since the service began
 
 
 class ModelCheck:
     """Judges messages.
-
-    Args:
-        templates: Which device has which.
-        devices: What devices are called by their numbers, and the hub's loop.
 
     Attributes:
         values_checked: Values of devices that have a template.

@@ -43,11 +43,7 @@ class Ready:
 
 
 class Templates:
-    """Device templates.
-
-    Args:
-        documents: Has them, and says which devices have one.
-    """
+    """Device templates."""
 
     def __init__(self, documents: DocumentStore) -> None:
         self._kept = documents

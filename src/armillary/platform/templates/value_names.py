@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.documents.store import DocumentStore
@@ -17,17 +18,12 @@ from armillary.twin.template.value_names import Naming, ValueNames
 MAX_TEMPLATES: Final = 8
 
 
+@dataclass(eq=False)
 class DeviceNaming:
-    """Names and units of devices' values. Methods block for a read or two: call them from threads.
+    """Names and units of devices' values. Methods block for a read or two: call them from threads."""
 
-    Args:
-        documents: Says which device has which template.
-        templates: The templates.
-    """
-
-    def __init__(self, documents: DocumentStore, templates: Templates) -> None:
-        self._documents = documents
-        self._templates = templates
+    _documents: DocumentStore
+    _templates: Templates
 
     def of_devices(self, device_ids: Sequence[str]) -> Naming:
         """Names for values of devices; machine names for those of devices without a template.

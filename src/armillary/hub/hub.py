@@ -326,8 +326,6 @@ class Hub:
             **({} if self._broker is None else self._broker.gauges()),
         }
 
-    # Inside -------------------------------------------------------------------------------------------------
-
     def _close_stores(self) -> None:
         try:
             self.series.close(int(self._clock() * 1000), self.notices.ended)  # it holds the folder

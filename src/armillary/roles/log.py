@@ -20,12 +20,9 @@ class StderrLogger:
 
 
 def log_to_stderr(level: str = "info") -> None:
-    """Send the logs of this process to stderr.
+    """Send the logs of this process to stderr, from ``level`` on: ``debug``, ``info``, ``warning`` or ``error``.
 
     Secrets never get there because no caller logs them.
-
-    Args:
-        level: ``debug``, ``info``, ``warning`` or ``error``.
     """
     structlog.configure(
         processors=[

@@ -71,11 +71,8 @@ async def give_back_memory() -> None:
 def trim_is_due(elapsed_s: float, worked_s: float, lately_s: float, back_bytes: int = 0) -> bool:
     """Whether memory is to be given back now.
 
-    Args:
-        elapsed_s: Time since it last was.
-        worked_s: CPU time of the process since then.
-        lately_s: The part of it since the last asking.
-        back_bytes: Pages of programs that came back since then.
+    Since it last was: ``elapsed_s`` of time, ``worked_s`` of the process's CPU time (``lately_s`` of it since the last
+    call), and ``back_bytes`` of program pages that were loaded again.
     """
     is_quiet = lately_s < QUIET_S
     if is_quiet and elapsed_s >= BACK_INTERVAL_S and back_bytes >= BACK_BYTES:
@@ -94,13 +91,10 @@ def _program_bytes() -> int:
 
 
 def unmap_program_pages() -> int:
-    """Let go of the pages of programs and libraries; those that are used again come back from the system's cache.
+    """Release the pages of programs and libraries; how many bytes of them were resident.
 
-    Most of what a start touches (building models, creating types) is never run again: 9 MB. A device's enrolment or a
-    handshake runs rarely as well.
-
-    Returns:
-        Bytes that were resident in the mappings let go of.
+    Pages that are used again come back from the system's cache. Most of what a start touches (building models, creating
+    types) is never run again: 9 MB. A device's enrolment or a handshake runs rarely as well.
     """
     madvise = getattr(ctypes.CDLL(None), "madvise", None)
     if madvise is None or not _SMAPS.exists():
@@ -125,8 +119,7 @@ def _settled(before: str, now: str) -> list[_Mapping]:
 def _clean_program_mappings(smaps: str) -> Iterator[_Mapping]:
     """Mappings of files that cannot be written and hold no page of their own: relocated ones would lose their content.
 
-    Args:
-        smaps: As in proc_pid_smaps(5).
+    ``smaps`` is as in proc_pid_smaps(5).
     """
     start = end = resident = 0
     is_program = False

@@ -23,10 +23,8 @@ MAX_DESCRIPTORS = 65_536
 def serve(settings: Settings, on_ready: Callable[[Whole], None], on_stop: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM.
 
-    Args:
-        settings: This process's settings.
-        on_ready: Told once everything listens; shows the first token, which counts as announced afterwards.
-        on_stop: Told when the end begins.
+    ``on_ready`` is called once everything listens, and shows the first token, which counts as announced afterwards;
+    ``on_stop`` when the process begins to stop.
 
     Raises:
         ArmillaryError: it cannot start.

@@ -65,11 +65,7 @@ class Whole:
 
 @contextlib.asynccontextmanager
 async def running_whole(settings: Settings, parts: Parts | None = None) -> AsyncIterator[Whole]:
-    """Open everything in dependency order, join it, start it; close it in the other order.
-
-    Args:
-        settings: This process's settings.
-        parts: What runs beside; everything unless told otherwise.
+    """Open everything in dependency order, connect it, start it; close it in the other order.
 
     Raises:
         ArmillaryError: it cannot start; what had started is closed again.
@@ -139,16 +135,8 @@ def platform_of(
 ) -> Platform:
     """The application platform of a hub that has not started: it hears of the first message that the hub takes.
 
-    Closing the hub closes the platform's stores, between the last message and the hub's own.
-
-    Args:
-        hub: The data plane.
-        folder: The hub's folder.
-        directory: Whose devices are; nobody's by default.
-        updates: Moves devices between device groups; nobody does by default.
-        registry: Catalogs and tokens; none by default.
-        settings: How actions of rules and data exports reach the world.
-        clock: Unix time, seconds.
+    Closing the hub closes the platform's stores, between the last message and the hub's own. Arguments are as of
+    :class:`Platform`.
 
     Raises:
         DataFolderError: the documents cannot be opened.
@@ -202,11 +190,7 @@ def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
 
 
 async def _start_hub(hub: Hub, tls: ssl.SSLContext, settings: Settings) -> dict[str, int]:
-    """Open the hub's ports.
-
-    Returns:
-        The ports that are really used, by the name of their setting.
-    """
+    """Open the hub's ports; the ports that are really used, by the name of their setting."""
     ports = {"hub_port": await hub.start(tls, settings.host, settings.hub_port)}
     if settings.websocket_port != "off":
         ports["websocket_port"] = await hub.start(tls, settings.host, int(settings.websocket_port))

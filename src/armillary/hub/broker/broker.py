@@ -99,16 +99,7 @@ class MqttBroker:
     # Listening --------------------------------------------------------------------------------------------------
 
     async def listen(self, context: ssl.SSLContext | None, host: str, port: int) -> int:
-        """Accept clients; returns the port.
-
-        Args:
-            context: TLS settings. None listens without TLS, where clients have no certificate: ``identify`` decides.
-            host: Address.
-            port: Port; 0 picks a free one.
-
-        Raises:
-            PortInUseError: another process listens there.
-        """
+        """Accept clients; as :meth:`Gate.listen`. Without TLS clients have no certificate: ``identify`` decides."""
         return await self._gate.listen(context, lambda: BrokerConnection(self), host, port)
 
     async def close(self) -> None:
@@ -136,7 +127,7 @@ class MqttBroker:
     # From connections -------------------------------------------------------------------------------------------
 
     def entered(self, link: BrokerConnection) -> None:
-        """A connection is there; it is cut off at once when too many wait to say who they are."""
+        """A connection is open; it is closed at once if too many are not authenticated."""
         self._gate.entered(link)
 
     def left(self, link: BrokerConnection) -> None:
@@ -162,7 +153,7 @@ class MqttBroker:
             self._look_at(session, until)
 
     def connect(self, link: BrokerConnection, peer: HubPeer, packet: Connect) -> None:
-        """Find or make the session of a client that was let in, and accept its connection once that is kept."""
+        """Find or make the session of an authenticated client, and accept its connection once that is kept."""
         if self._recovering:
             link.refuse(Reason.UNAVAILABLE, "the broker's disk refused; it reads it again")
             return

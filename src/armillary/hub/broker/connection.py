@@ -75,10 +75,10 @@ class Sessions(Owner, Protocol):
         """Unix time, seconds."""
 
     def identify(self, credentials: HubCredentials, /) -> HubPeer:
-        """Who a client is. Raises ArmillaryError for one that is not let in."""
+        """Who a client is. Raises ArmillaryError to refuse it."""
 
     def connect(self, link: BrokerConnection, peer: HubPeer, packet: Connect, /) -> None:
-        """Give a client that was let in its session, and accept its connection once that is kept."""
+        """Give an authenticated client its session, and accept its connection once that is kept."""
 
     def change_expiry(self, session: Session, expiry_s: int, /) -> None:
         """Change how long a session is kept after its connection (seconds)."""
@@ -91,12 +91,7 @@ class Sessions(Owner, Protocol):
 
 
 class BrokerConnection(Link):
-    """A client's connection from accept to loss.
-
-    Attributes:
-        session: Its session, once CONNECT was accepted.
-        assigned: Whether the broker chose the client id.
-    """
+    """A client's connection from accept to loss; ``session`` is None until CONNECT is accepted."""
 
     __slots__ = (
         "_aliases_in",
@@ -128,7 +123,7 @@ class BrokerConnection(Link):
     # From the broker --------------------------------------------------------------------------------------------
 
     def accept(self, session: Session, *, resumed: bool, properties: Properties) -> None:
-        """The session is there, and kept if it is to be: say so and send what waits."""
+        """The session is there, and kept if it is to be: send CONNACK and what waits."""
         if self._state is not State.ESTABLISHING:
             return  # it went away meanwhile
         self._state = step(self._state, Event.ACCEPTED, self.table)
@@ -159,8 +154,6 @@ class BrokerConnection(Link):
         """The client takes what is sent again."""
         super().resume_writing()
         self._pump()
-
-    # Inside -----------------------------------------------------------------------------------------------------
 
     def _resend(self, session: Session) -> None:
         """Send what waits in the session, once the disk knows that it is sent: DUP is for what may have been sent."""

@@ -22,11 +22,9 @@ _RETRY_S = 0.02
 
 
 class Journal:
-    """Notes facts and runs what waits for them, in order.
+    """Notes facts and runs what waits for them, in order; without a store nothing is kept, and everything runs at once.
 
-    Args:
-        store: Where facts go; None keeps nothing: everything runs at once.
-        failed: Called when the disk refused: nothing noted since the last commit is kept or was acknowledged.
+    ``failed`` is called when the disk refused: nothing noted since the last commit is kept or was acknowledged.
     """
 
     def __init__(

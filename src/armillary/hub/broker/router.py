@@ -36,11 +36,7 @@ class _Realm:
 
 
 class Router:
-    """All subscriptions and retained messages of one broker, those of each catalog apart.
-
-    Args:
-        clock: Unix time, seconds.
-    """
+    """All subscriptions and retained messages of one broker, by catalog; ``clock`` is Unix time in seconds."""
 
     def __init__(self, journal: Journal, counters: Counters, clock: Callable[[], float]) -> None:
         self._journal = journal
@@ -76,10 +72,7 @@ class Router:
     # Subscriptions ----------------------------------------------------------------------------------------------
 
     def subscribe(self, session: Session, subscription: Subscription, identifier: int) -> list[Message]:
-        """Add or replace a subscription (§3.8.4).
-
-        Returns:
-            The retained messages that are to be sent now.
+        """Add or replace a subscription (§3.8.4); the retained messages that are to be sent now.
 
         Raises:
             WireError: the filter is no filter of this broker.
@@ -139,14 +132,9 @@ class Router:
     # Messages ---------------------------------------------------------------------------------------------------
 
     def publish(self, message: Message, origin: Session) -> int:
-        """Retain a message if it asks for that, and hand it to everybody who subscribed.
+        """Retain a message if it asks for that, and hand it to every matching subscription.
 
-        Args:
-            message: The message.
-            origin: Whose it is; only clients of the same catalog get it.
-
-        Returns:
-            How many sessions it was for.
+        Returns how many sessions it was for; only sessions of the catalog of ``origin`` get it.
 
         Raises:
             RateLimitedError: it is to be retained and there is no room; no session got it.
@@ -225,8 +213,6 @@ class Router:
         realm.retained[message.topic] = message
         realm.retained_bytes += message.size
         message.holders += 1
-
-    # Inside -----------------------------------------------------------------------------------------------------
 
     @staticmethod
     def _of_share(subscribers: list[Subscribed]) -> Subscribed:

@@ -60,11 +60,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
 class Part:
-    """A part of an upload that is being written. Made by :meth:`FileUploads.part`; methods block.
-
-    Attributes:
-        path: Where its bytes are so far.
-    """
+    """A part of an upload that is being written to ``path``. Made by :meth:`FileUploads.part`; methods block."""
 
     def __init__(self, room: UploadRoom, upload: Upload, counted: Writing, path: Path) -> None:
         self._room = room
@@ -110,13 +106,7 @@ class Part:
 class FileUploads:
     """Files of devices. Methods block unless they are coroutines: call them from threads, :attr:`threads` for bytes.
 
-    Args:
-        now_ms: Unix time, milliseconds.
-        folder: Where the bytes are.
-
-    Attributes:
-        room: What devices may have, and bring at once.
-        threads: What writes bytes that come slowly.
+    ``now_ms`` is Unix time in milliseconds; ``folder`` has the bytes.
     """
 
     def __init__(self, series: SeriesStore, now_ms: Callable[[], int], folder: Path) -> None:
@@ -169,9 +159,7 @@ class FileUploads:
     def permitted(self, path: str, query: dict[str, str]) -> Upload:
         """The upload that a signed URL is for; its bytes are not here yet.
 
-        Args:
-            path: ``device/name`` as requested, decoded.
-            query: Of the request, decoded.
+        ``path`` is ``device/name`` as requested; it and the query are decoded.
 
         Raises:
             PermissionDeniedError: the signature is not ours, or over.
@@ -313,8 +301,6 @@ class FileUploads:
                     shutil.rmtree(path, ignore_errors=True)
                 elif not is_parts and states.get(upload_id) not in ("stored", "confirmed"):
                     path.unlink(missing_ok=True)
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _permission(self, upload: Upload) -> str:
         """The query of a signed URL, in the names that blob clients keep."""

@@ -79,11 +79,7 @@ class LiveListener(AsyncIterator[LiveValues]):
 
 
 class LiveGathering(LiveListener):
-    """Newest values of many devices, for who looks once a second: at most one for each name that is wanted.
-
-    Args:
-        wanted: Device id -> names of values.
-    """
+    """Newest values of many devices, read about once a second: one for each name of ``wanted`` (device id -> names)."""
 
     def __init__(
         self, owner: LiveListeners, wanted: Mapping[str, AbstractSet[str]], loop: asyncio.AbstractEventLoop

@@ -57,12 +57,8 @@ class Twins:
         Blocks for the commit: call it from a thread, never in the hub's event loop; there, await
         ``asyncio.wrap_future(submit_desired(...))``.
 
-        Args:
-            device_id: Whose twin.
-            tags: A JSON object that is merged into the tags, or None to leave them.
-            desired: The same of the desired properties.
-            whole: Which of ``tags`` and ``desired`` are whole sections, not patches.
-            if_match: The ETag that somebody has seen; None or ``*`` for whatever it is.
+        ``tags`` and ``desired`` are JSON objects to merge, or None to leave a section; ``whole`` names those of them
+        that replace their section. ``if_match`` is the ETag expected; None or ``*`` for any.
 
         Raises:
             ConflictError: the twin's ETag is another one.

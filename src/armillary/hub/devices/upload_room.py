@@ -83,14 +83,7 @@ class _DeviceUse:
 
 
 class UploadRoom:
-    """Bytes and requests of all devices' uploads.
-
-    Args:
-        folder: Where the bytes are.
-
-    Attributes:
-        of_device: Places for requests of each device.
-    """
+    """Bytes and requests of all devices' uploads; ``folder`` has the bytes, ``of_device`` counts requests by device."""
 
     def __init__(self, folder: Path, files_of: Callable[[str], list[Upload]]) -> None:
         self._folder = folder
@@ -204,8 +197,6 @@ class UploadRoom:
         """Forget devices without a request under way; they are read again with the next."""
         with self._lock:
             self._devices = {name: each for name, each in self._devices.items() if self.of_device.of(name)}
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _device(self, upload: Upload) -> _DeviceUse:
         """The use of an upload's device; read anew when no request is under way: files may be deleted meanwhile."""

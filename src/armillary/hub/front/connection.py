@@ -228,8 +228,6 @@ class HubConnection(Link):
             return
         https.take(transport, self._give_up(), data)
 
-    # Inside -------------------------------------------------------------------------------------------------
-
     def _give_up(self) -> bytes | None:
         """Have nothing more to do with the connection; returns the client's certificate (DER)."""
         self._state = State.CLOSED

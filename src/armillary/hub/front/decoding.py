@@ -30,11 +30,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Decoding:
-    """The decoder of one hub at work.
-
-    Args:
-        clock: Unix time, seconds.
-    """
+    """The decoder of one hub at work; ``clock`` is Unix time in seconds."""
 
     def __init__(
         self, store: SeriesStore, loop: asyncio.AbstractEventLoop, notices: HubNotices, clock: Callable[[], float]
@@ -77,7 +73,7 @@ class Decoding:
             self._loop.call_soon(self._decode)
 
     def flush(self) -> None:
-        """Write decoded values down, if it is time to."""
+        """Write decoded values to the disk, if it is time to."""
         if not self._store.flush_due():
             return
 

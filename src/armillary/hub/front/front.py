@@ -44,14 +44,9 @@ _log = structlog.get_logger(__name__)
 class Front:
     """All connections of one hub. Belongs to the event loop it is made in.
 
-    Args:
-        provisioning: Registers devices over MQTT; None where none may register.
-
     Attributes:
         sessions: Connections by device id, or by what marks a client that registers.
-        names: Device ids of this life's connections by the devices' numbers.
-        methods: Direct methods.
-        intake: The way of messages to the disk.
+        names: Device ids by the devices' numbers, of devices that have connected since the start.
     """
 
     def __init__(
@@ -64,7 +59,7 @@ class Front:
         *,
         services: ServiceConnections | None = None,
         https: DeviceRequests | None = None,  # Answers devices over HTTP; None where nothing does
-        provisioning: RegistrationConversation | None = None,
+        provisioning: RegistrationConversation | None = None,  # Registers over MQTT; None where none may
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.monotonic = time.monotonic
@@ -91,16 +86,7 @@ class Front:
     # Listening ----------------------------------------------------------------------------------------------
 
     async def listen(self, context: ssl.SSLContext | None, host: str, port: int) -> int:
-        """Accept connections; returns the port.
-
-        Args:
-            context: TLS settings. None listens without TLS: for benchmarks only, a plain connection has no identity.
-            host: Address.
-            port: Port; 0 picks a free one.
-
-        Raises:
-            PortInUseError: another process listens there.
-        """
+        """Accept connections; as :meth:`Gate.listen`. Without TLS, for benchmarks, a connection has no identity."""
         return await self._gate.listen(context, lambda: HubConnection(self), host, port)
 
     async def close(self) -> None:
@@ -138,7 +124,7 @@ class Front:
         return self.intake.now_ms()
 
     def entered(self, connection: HubConnection) -> None:
-        """A connection is there; it is cut off at once when too many wait to say who they are."""
+        """A connection is open; it is closed at once if too many are not authenticated."""
         self._gate.entered(connection)
 
     def left(self, connection: HubConnection) -> None:

@@ -145,8 +145,6 @@ class Intake:
             connection.held = False
             connection.flow()
 
-    # Inside -------------------------------------------------------------------------------------------------
-
     def _kept(self, items: list[PacketRun], outcomes: list[Block | Rejected]) -> None:
         """A batch is in the log, or was refused by the disk: acknowledge, or close without."""
         self.runs_under_way -= len(items)

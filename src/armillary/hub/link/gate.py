@@ -43,13 +43,7 @@ class Gate(Generic[Kind]):
         return len(self._strangers) + len(self._entering) >= MAX_STRANGERS
 
     async def listen(self, context: ssl.SSLContext | None, make: Callable[[], Kind], host: str, port: int) -> int:
-        """Open a listening socket; returns its port.
-
-        Args:
-            context: TLS settings; None listens without TLS.
-            make: Makes what runs on each connection.
-            host: Address.
-            port: Port; 0 picks a free one.
+        """Open a listening socket; returns its port. Port 0 picks a free one; without a context there is no TLS.
 
         Raises:
             PortInUseError: another process listens there.

@@ -187,8 +187,6 @@ class HttpChannel(asyncio.Protocol):
         self._turns += 1
         self._in_head, self._bytes = True, 0
 
-    # Inside -------------------------------------------------------------------------------------------------
-
     def _leave(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

@@ -240,8 +240,7 @@ class Link(asyncio.Protocol):
     def send(self, packet: Packet) -> bool:
         """Send a packet; a client that takes nothing is cut off instead of buffered for.
 
-        Returns:
-            False when the packet is longer than the client takes: it was not sent.
+        Returns False if the packet is longer than the client takes: it was not sent.
         """
         if self._state is State.CLOSED or self._transport.is_closing():
             return True
@@ -265,13 +264,10 @@ class Link(asyncio.Protocol):
         self.abort()
 
     def close(self, reason: Reason | None = None, *, keep_will: bool = True, linger: bool = False) -> None:
-        """Close after what is buffered; MQTT 5 clients are told why.
+        """Close after what is buffered; MQTT 5 clients get the reason. ``keep_will``: whether the will is published.
 
-        Args:
-            reason: What to tell.
-            keep_will: Whether the will is published.
-            linger: The client may be sending still: what it sends is thrown away for a while, because the system would
-                answer it with a reset, and the client might never read why it was closed.
+        ``linger``: the client may still be sending; what it sends is discarded for a while, because the system would
+        answer it with a reset, and the client might never read the reason.
         """
         if not keep_will:
             self._will = None
@@ -326,8 +322,6 @@ class Link(asyncio.Protocol):
             self.close(Reason.NOT_AUTHORIZED)
         elif self._stalled and now - self._stalled > STALLED_SEND_S:
             self.shed()
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _proceed(self) -> None:
         """Take what is in the buffer, as far as the state allows."""
@@ -386,11 +380,8 @@ class Link(asyncio.Protocol):
 def topic_of(topic: str, alias: int, aliases: dict[int, str], maximum: int) -> str:
     """The topic of a message with an alias, which it may give a topic (MQTT 5 §3.3.2.3.4).
 
-    Args:
-        topic: As sent; empty for the one that the alias has.
-        alias: As sent.
-        aliases: Those of the connection, changed in place.
-        maximum: How many the client was offered.
+    ``topic`` is empty for the one that the alias has; ``aliases`` of the connection are changed in place; ``maximum``
+    is how many the client was offered.
 
     Raises:
         WireError: the alias is beyond what was offered, or has no topic.

@@ -90,12 +90,8 @@ class Receiver(Protocol):
 def hub_context(certificate: Path, key: Path, trusted_pem: str) -> ssl.SSLContext:
     """The context of the hub's listener: TLS 1.3, or 1.2 with ECDHE-ECDSA AEAD suites; client certificate required.
 
-    No tickets and no resumption: a resumed session would outlive the certificate it was opened with.
-
-    Args:
-        certificate: The server's certificate chain, PEM.
-        key: Its private key, PEM.
-        trusted_pem: The certificate authorities that devices' certificates must come from.
+    No tickets and no resumption: a resumed session would outlive the certificate it was opened with. Files are PEM;
+    devices' certificates must come from the authorities of ``trusted_pem``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -124,12 +120,7 @@ class AdmittedTrust:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def update(self, anybody: bool, certificates: Iterable[bytes]) -> None:  # noqa: FBT001 - as the service says it
-        """Trust what is admitted now.
-
-        Args:
-            anybody: Whether clients may connect without a certificate, to show a token.
-            certificates: DER of certificates and authorities.
-        """
+        """Trust these certificates and authorities (DER); ``anybody``: clients may also connect with a token only."""
         for der in certificates:
             if der not in self._known:
                 self._context.load_verify_locations(cadata=der)
@@ -247,8 +238,6 @@ class TlsChannel(asyncio.Protocol):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Deliver what comes to another protocol from now on."""
         self._receiver = cast("Receiver", protocol)
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _decrypt(self) -> None:
         if not self._open:

@@ -50,11 +50,7 @@ class Inner(Receiver, Protocol):
 
 
 class WebSocketChannel(asyncio.Protocol):
-    """WebSocket between a transport and an MQTT connection, server side.
-
-    Args:
-        transport: A plain transport or a TLS channel, open.
-    """
+    """WebSocket between an open transport and an MQTT connection, server side."""
 
     def __init__(self, transport: Transport, inner: Inner) -> None:
         self._transport = transport
@@ -107,7 +103,7 @@ class WebSocketChannel(asyncio.Protocol):
         """The send buffer has room again."""
         self._inner.resume_writing()
 
-    # From inside -------------------------------------------------------------------------------------------
+    # From the MQTT connection ------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Send bytes as a binary message."""
@@ -144,8 +140,6 @@ class WebSocketChannel(asyncio.Protocol):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Deliver what comes to another MQTT connection from now on."""
         self._inner = cast("Inner", protocol)
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> Response:
         if request.path.partition("?")[0] not in PATHS:

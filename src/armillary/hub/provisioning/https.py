@@ -39,14 +39,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class ProvisioningHttp:
-    """Answers requests to addresses of the provisioning service. Lives in the hub's loop.
-
-    Args:
-        check_certificate: Raises ArmillaryError for a client certificate that is not valid now.
-    """
+    """Answers requests to addresses of the provisioning service. Lives in the hub's loop."""
 
     _registrations: Registrations
-    _check_certificate: Callable[[bytes | None], object]
+    _check_certificate: Callable[[bytes | None], object]  # Raises ArmillaryError if it is not valid now
     _counters: Counters
 
     async def answer(self, request: HttpRequest) -> HttpReply:

@@ -59,14 +59,10 @@ def owner_of(scope: str, registration_id: str) -> str:
 
 @dataclass(eq=False)
 class Provisioning:
-    """Connections that register. Lives in the hub's loop.
-
-    Args:
-        check_certificate: Raises ArmillaryError for a client certificate that is not valid now.
-    """
+    """Connections that register. Lives in the hub's loop."""
 
     _registrations: Registrations
-    _check_certificate: Callable[[bytes | None], object]
+    _check_certificate: Callable[[bytes | None], object]  # Raises ArmillaryError if it is not valid now
     _counters: Counters
     _clock: Callable[[], float]  # Unix time, seconds
     _applicants: dict[HubConnection, Any] = field(default_factory=dict, init=False)

@@ -95,10 +95,8 @@ class Registrations:
     def begin(self, owner: str, applicant: Any, request: RegistrationRequest) -> str:
         """Begin a registration; its operation id. The same request again, while it is under way, is the same operation.
 
-        Args:
-            owner: The client that may poll for it: scope and registration id.
-            applicant: What the authority's ``authenticate`` returned.
-            request: What is asked.
+        ``owner`` (scope and registration id) is the client that may poll for it; ``applicant`` is what the authority's
+        ``authenticate`` returned.
 
         Raises:
             RateLimitedError: too many are under way, or another one of this owner is.

@@ -39,14 +39,7 @@ class FactsReader:
     def scan(
         self, needs: Needs, *, catalog: str | None = None, template: str | None = None, after: str = ""
     ) -> Iterator[DeviceFacts]:
-        """Every device by id, read as the caller goes on.
-
-        Args:
-            needs: What to read besides the service's own word.
-            catalog: Devices of this catalog only.
-            template: Devices of this device template only.
-            after: Id to begin behind.
-        """
+        """Every device by id, of a catalog or template only where one is given; read lazily, from behind ``after``."""
         since = self._since(needs)
         latest = {name: _own(self._series.fleet.latest(None, name, MAX_LATEST), since) for name in needs.telemetry}
         while True:

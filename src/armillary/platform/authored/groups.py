@@ -57,13 +57,9 @@ class Groups:
     def members(
         self, group: Group, *, catalog: str | None = None, after: str | None = None, limit: int = MAX_LIMIT
     ) -> MemberPage:
-        """Members of a group by device id, with the facts that its filters look at.
+        """Members of a group by device id, with the facts that its filters look at; at most MAX_LIMIT of them.
 
-        Args:
-            group: The group.
-            catalog: Only its devices, besides what the group itself says.
-            after: ``next_after`` of the page before.
-            limit: Most of them; at most MAX_LIMIT are given.
+        ``catalog`` narrows them further than the group does; ``after`` is ``next_after`` of the page before.
         """
         if limit < 1:
             raise InvalidArgumentError(f"limit: expected 1 to {MAX_LIMIT}, got {limit}", remedy="Ask for at least one.")
@@ -75,13 +71,10 @@ class Groups:
     def scan(
         self, group: Group, *, catalog: str | None = None, after: str = "", needs: Needs | None = None
     ) -> Iterator[DeviceFacts]:
-        """Every member by device id, read as the caller goes on.
+        """Every member by device id, read lazily from behind ``after``.
 
-        Args:
-            group: The group.
-            catalog: Only its devices, besides what the group itself says.
-            after: Id to begin behind.
-            needs: Facts that the caller looks at besides the group.
+        ``catalog`` narrows them further than the group does; ``needs`` are facts that the caller uses besides the
+        group.
         """
         if catalog is not None and group.catalog is not None and catalog.lower() != group.catalog.lower():
             return iter(())

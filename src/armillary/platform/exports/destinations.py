@@ -2,7 +2,6 @@
 """Where data exports go: a webhook, files, an MQTT broker, S3-like storage, a Kafka cluster (``kafka.py``).
 
 ``deliver`` returns when the other side has everything.
-
 Methods block: call them from threads.
 """
 
@@ -40,11 +39,7 @@ def open_destination(
 ) -> DestinationPort:
     """The destination of an export.
 
-    Args:
-        destination: Its kind and options.
-        secret: Signs webhooks; password of a broker; secret access key.
-        allowed: Hosts that may be called.
-        folder: Where files go.
+    ``secret`` signs webhooks, or is a broker's password or a secret access key. Files go to ``folder``.
 
     Raises:
         InvalidArgumentError: an extra that it needs is not installed.

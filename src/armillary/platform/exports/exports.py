@@ -90,14 +90,7 @@ class ExportStatus:
 
 
 class _Outlet:
-    """Where one export goes out, with a thread of its own: one that hangs holds up no other.
-
-    Args:
-        export_id: Names the thread.
-
-    Attributes:
-        destination: Once it is open; ``transform`` likewise, where there is one.
-    """
+    """The open destination and transform of one export, with a thread of its own: one that hangs delays no other."""
 
     def __init__(self, export_id: str) -> None:
         self.thread = ThreadPoolExecutor(1, f"hub-export-{export_id[:32]}")

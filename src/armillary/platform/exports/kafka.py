@@ -82,9 +82,7 @@ _LOGGER: Final = "aiokafka"
 class Kafka:
     """A producer that is kept, in a thread and an event loop of its own.
 
-    Args:
-        options: Of the destination (``twin/author/export_destination.py``).
-        secret: Password of the user name; None where there is none.
+    Options are as in ``twin/author/export_destination.py``; ``secret`` is the password of the user name.
 
     Raises:
         InvalidArgumentError: the extra is not installed.

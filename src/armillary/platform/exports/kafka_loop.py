@@ -42,10 +42,9 @@ class NonsenseError(ConnectionAbortedError):
 
 
 class GuardedLoop(asyncio.SelectorEventLoop):
-    """An event loop that connects to allowed hosts only, and reads and does no more for them than is reasonable.
+    """An event loop that connects to allowed hosts only, and reads and computes no more for them than the limits above.
 
-    Args:
-        tls: Whether connections are secured; without, only to hosts that are allowed by name.
+    Without ``tls`` only hosts that are allowed by name are connected to.
 
     Attributes:
         refused: The address that was refused last.

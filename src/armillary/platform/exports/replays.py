@@ -94,11 +94,8 @@ class Replays:
     def begin(self, export_id: str, caller: str, told: Callable[[int], object], *, catalog: str = "") -> Replay:
         """Deliver dead letters again, oldest first, until one is refused.
 
-        Args:
-            export_id: Which export.
-            caller: Who asks; has so many under way and no more.
-            catalog: The one that the caller is of, whose callers together have so many; empty for none.
-            told: Called from the replay's thread at its end, with the records that were delivered.
+        Replays under way are limited for one ``caller`` and for all callers of one ``catalog`` (empty for none).
+        ``told`` is called from the replay's thread at its end, with how many records were delivered.
 
         Raises:
             NotFoundError: there is no such export.

@@ -121,15 +121,10 @@ class Jobs:
         only_skipped_of: int | None = None,
         within: str | None = None,
     ) -> JobRun:
-        """Begin a run of a job.
+        """Begin a run of a job, over its group or over the devices that an earlier run failed for or skipped.
 
-        Args:
-            job_id: The job.
-            by: Who begins it.
-            due: When a scheduled run was due, Unix seconds.
-            only_failed_of: Number of a run: only devices that failed in it, and are still in the group's catalog.
-            only_skipped_of: The same, of those that it ended before.
-            within: Only devices of this catalog, of which the job has to be, or of all.
+        ``due`` is when a scheduled run was due, Unix seconds. With ``within`` only devices of this catalog take part,
+        and the job has to be of it or of all catalogs.
 
         Raises:
             NotFoundError: no such job, group or run.

@@ -103,13 +103,9 @@ class JobUpdates:
 
 
 def acknowledged(package: Mapping[str, str], version: int, wish: Any, said: Any) -> UpdateStatus:
-    """How a device stands to an update by package.
+    """The status of an update by package, asked for in ``version`` of the desired properties.
 
-    Args:
-        package: What was asked for.
-        version: Of the desired properties when it was.
-        wish: The desired property now.
-        said: The reported one: ``{"value", "ac", "av", "ad"}``, or anything else.
+    ``wish`` is the desired property now, ``said`` the reported one: ``{"value", "ac", "av", "ad"}``, or anything else.
     """
     if not isinstance(wish, Mapping) or any(wish.get(name) != value for name, value in package.items()):
         return UpdateStatus("failed", "something else was asked for meanwhile")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with firings of rules: look at alerts, acknowledge them, try given-up deliveries again."""
+"""Operations on firings of rules: list and acknowledge alerts, replay dead letters."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from armillary.twin.template.value_names import Naming
 
 # A cursor of alerts and of what their rules could not deliver, newest first.
 CURSOR_PATTERN = "^[0-9]{1,16}$"
-# Of a delivery for the program itself: where it goes to is in the rule.
-_INSIDE = ("options", "owner", "rule_id")
+# Fields of a delivery that are not shown: where it goes to is in the rule.
+_INTERNAL = ("options", "owner", "rule_id")
 
 
 @dataclass(eq=False)
@@ -48,15 +48,10 @@ class AlertOperations:
         before: int | None,
         limit: int,
     ) -> dict[str, Any]:
-        """Alerts, newest first, each with ``summary`` and ``rule_is_deleted``.
+        """Alerts, newest first, each with ``summary`` and ``rule_is_deleted``; None leaves a filter out.
 
-        Args:
-            catalog: Of devices of this catalog; None for all.
-            rule_id: Of this rule only.
-            device_id: Of this device only.
-            is_open: Only those that nobody has acknowledged (True) or somebody has (False).
-            before: Only those with a lower number.
-            limit: Rows of the page.
+        ``is_open``: only alerts that nobody has acknowledged, or only acknowledged ones. ``before``: with lower
+        numbers.
         """
         found = self._store.get().alerts(
             catalog, rule_id=rule_id, device_id=device_id, is_open=is_open, before=before, limit=limit + 1
@@ -120,7 +115,7 @@ def _alert(alert: Alert, naming: Naming, *, is_kept: bool) -> dict[str, Any]:
 
 
 def _delivery(each: RuleDelivery) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(each).items() if name not in _INSIDE}
+    return {name: value for name, value in dataclasses.asdict(each).items() if name not in _INTERNAL}
 
 
 def _found(alert: Alert | None, number: int) -> Alert:

@@ -65,13 +65,9 @@ class RuleFacts:
         listening_since_ms: int,
         groups: frozenset[str] = frozenset(),
     ) -> tuple[Facts, str]:
-        """What is known of a device now, and its catalog's name.
+        """What is known of a device now, of these sections of properties and device groups; and its catalog's name.
 
-        Args:
-            device_id: Which device.
-            sections: Sections of properties to read.
-            listening_since_ms: Since when the hub hears devices.
-            groups: Device groups to look into.
+        ``listening_since_ms``: since when the hub receives messages, Unix milliseconds.
         """
         owner = device_id.partition("/")[0]  # a module is its device's
         fields = self._directory.of((owner,)).get(owner, {})

@@ -50,10 +50,9 @@ class RuleCounters:
 
 
 class RuleKeeping:
-    """Firings that wait for their commit, and the database. Runs in the hub's loop unless it says otherwise.
+    """Firings that wait for their commit, and the database; ``fired`` is called when firings with actions are kept.
 
-    Args:
-        fired: Called when firings with actions were kept.
+    Runs in the hub's loop unless it says otherwise.
     """
 
     def __init__(self, store: OnDemand[RuleStore], counters: RuleCounters, fired: Callable[[], None]) -> None:
@@ -102,11 +101,8 @@ class RuleKeeping:
     def last_change(self, plans: Iterable[Plan], decoded_seq: int) -> Change:
         """What is kept when the hub ends, about MAX_NEWS_AT_CLOSE of it: devices whose news are left begin before them.
 
-        So do devices whose news are being committed: nobody is told any more whether the disk takes them.
-
-        Args:
-            plans: Of all devices.
-            decoded_seq: Every block up to this one was evaluated.
+        So do devices whose news are being committed: whether the disk takes them is not known any more. ``plans`` are
+        of all devices; every block up to ``decoded_seq`` was evaluated.
         """
         taken = [
             each for each in self._queue.take(MAX_NEWS_AT_CLOSE) if each.plan.device_id not in self._under_way_devices
@@ -122,9 +118,7 @@ class RuleKeeping:
     def settle(self, plans: Iterable[Plan], decoded_seq: int) -> None:
         """Between two blocks of the log: commit what came of evaluations, or a checkpoint if it is time.
 
-        Args:
-            plans: Of all devices.
-            decoded_seq: Every block up to this one was evaluated.
+        ``plans`` are of all devices; every block up to ``decoded_seq`` was evaluated.
         """
         if time.monotonic() - self._pruned_at >= CHECKPOINT_S:
             self._prune()

@@ -18,13 +18,7 @@ _NEWS: Final = (RuleOutcome.FIRED, RuleOutcome.CLEARED)
 
 
 def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]:
-    """The news in evaluations of one rule for one device.
-
-    Args:
-        each: The rule and the device.
-        firings: How often it has fired, these included.
-        entries: The evaluations, in order.
-    """
+    """The news in evaluations of one rule for one device, in order; ``firings`` counts all so far, these included."""
     news: list[News] = []
     for entry in entries:
         if entry.outcome in _NEWS:

@@ -51,11 +51,7 @@ class Pending:
 
 
 class Queue:
-    """Devices of which something is to be committed.
-
-    Args:
-        clock: Monotonic seconds.
-    """
+    """Devices of which something is to be committed; ``clock`` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

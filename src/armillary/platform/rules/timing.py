@@ -17,10 +17,7 @@ from armillary.platform.rules.plans import Running
 
 
 class RuleTime:
-    """How far evaluation has come.
-
-    Args:
-        clock: Unix time, seconds.
+    """How far evaluation has come; ``clock`` is Unix time in seconds.
 
     Attributes:
         reached_ms: Arrival of the last message that was evaluated, Unix milliseconds.

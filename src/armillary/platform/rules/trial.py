@@ -76,14 +76,9 @@ class RuleTrial:
     _facts: RuleFacts
 
     def run(self, catalog: str | None, rule: Rule, device_ids: Sequence[str], start_ms: int, end_ms: int) -> Trial:
-        """Try a rule. Blocks for a while: call it from a thread.
+        """Try a rule on some devices, or on all that it concerns. Blocks for a while: call it from a thread.
 
-        Args:
-            catalog: Whose devices the rule is for; None for all.
-            rule: The rule.
-            device_ids: On which; empty for all that it concerns.
-            start_ms: First millisecond; its windows and silences begin there.
-            end_ms: One past the last.
+        Windows and silences begin at ``start_ms``; values before ``end_ms`` are read.
 
         Raises:
             InvalidArgumentError: the range makes no sense, or too many devices.
@@ -98,9 +93,8 @@ class RuleTrial:
                 f"devices: expected at most {MAX_DEVICES}, got {len(device_ids)}", remedy="Try some of them."
             )
         until = time.monotonic() + MAX_SECONDS
-        since = (
-            self._directory.second_hand(catalog) if catalog is not None else {}
-        )  # what was before is not the catalog's
+        # Values from before a device came to the catalog are its former owner's.
+        since = self._directory.second_hand(catalog) if catalog is not None else {}
         found: list[Tried] = []
         for device_id in device_ids or self._candidates(catalog, rule):
             if time.monotonic() > until or len(found) >= MAX_DEVICES:

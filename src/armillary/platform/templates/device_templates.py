@@ -108,14 +108,9 @@ class DeviceTemplates:
     def assign(
         self, device_id: str, name: str, version: int | None = None, *, by: str, dry_run: bool = False
     ) -> tuple[int, Migration]:
-        """Give a device a template; the version it has then, and what it lost.
+        """Give a device a published version of a template (None: the newest); that version, and what the device lost.
 
-        Args:
-            device_id: The device.
-            name: Of the template.
-            version: Published version; the newest by default.
-            by: Who says so.
-            dry_run: Only say what it would lose.
+        With ``dry_run`` nothing is changed.
 
         Raises:
             NotFoundError: there is no such published version.
@@ -187,8 +182,6 @@ class DeviceTemplates:
         for document, migration in self._migrations(name, self._templates.get(name)):
             summary.add(document.id, migration)
         return summary
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _migrations(self, name: str, chosen: Ready) -> Iterator[tuple[Document, Migration]]:
         """Documents of devices that have a template in another version than ``chosen``, and what becomes of each."""

@@ -301,7 +301,7 @@ def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
     service.platform.documents.put("export", first, {**on, "catalog": alice.name}, by="test")
     wait_until(lambda: states(service, first) == ["stopped"], "the one too many to be stopped")
     assert states(service, hers, ours) == ["running"] * 2
-    assert "which is all" in exports.status(exports.document(first)).why
+    assert "which is all" in exports.status(service.platform.documents.get("export", first)).why
     made = [each.id for each in service.platform.documents.oldest_first("export")]
     assert made.index(hers) < made.index(his[0]) < made.index(first)
     # The control: by their ids, the one that came last would run and one that runs would be stopped.

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.engines.hub.announcements import read_model_id
+from armillary.engines.hub.forget import forgotten
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore, no_template
 from armillary.engines.threads import in_thread
 from armillary.errors import DeviceStateError
 from armillary.hub.devices.connectivity import Connectivity
 from armillary.hub.devices.files import FileUploads
-from armillary.hub.devices.forgetting import forget_device
 from armillary.hub.devices.listeners import LiveListeners
 from armillary.hub.devices.mailboxes import Mailboxes
 from armillary.hub.devices.operations import DeviceOperations
@@ -51,18 +51,12 @@ class Hub:
     """One hub.
 
     Attributes:
-        notices: Who is told of what devices do.
-        series: Values over time, latest values, messages as they came: ``query``, ``last_values``, ``metrics``,
-            ``texts``, ``messages``.
-        twins: Device twins.
+        series: Values over time, latest values, messages as they came.
         mailboxes: Cloud-to-device messages.
-        files: Files that devices upload.
-        operations: What people do with devices, each operation by who acts.
-        live: Live values of devices.
-        connectivity: The journal of connects and disconnects, for exports.
-        services: Where connections of services on the hub's ports go.
-        storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
-        service_host: What connection strings of services name: ``host``, or ``host:port``; the owner sets it.
+        operations: What people do with devices: each operation takes who acts, and writes a line of the audit log.
+        services: Takes connections of services on the hub's ports.
+        storage_host: ``host:port`` of the operator API, where devices send the bytes of files; set by the process.
+        service_host: What connection strings of services name: ``host``, or ``host:port``; set by the process.
     """
 
     def __init__(
@@ -129,10 +123,10 @@ class Hub:
             settings: The process's settings.
             authenticate: Device id of a client certificate (DER) that TLS has verified; raises DeviceFault for a
                 device that may not connect. Called in the hub's event loop: it must not block.
-            provision: Decides about clients that ask to be registered; without it there is no such endpoint.
-            audit: Gets a line of each change that people make.
-            admit: Asked instead where it is given: it also knows modules, and clients that do not attest.
-            template_of: Says the device template of a device id, empty for none; first asked after the start.
+            admit: Called instead where it is given: it also knows modules, and clients that do not attest.
+            provision: Decides about clients that register; without it there is no such endpoint.
+            template_of: The device template of a device id, empty for none; first called after the start.
+            audit: Gets a line for each change that people make.
             clock: Unix time, seconds.
 
         Raises:
@@ -160,12 +154,7 @@ class Hub:
         )
 
     async def start(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
-        """Accept devices in the running event loop, which becomes the hub's; returns the port.
-
-        Args:
-            ssl_context: See ``hub.tls.hub_context``.
-            host: Address to listen on.
-            port: Port; 0 picks a free one.
+        """Accept devices in the running event loop, which becomes the hub's; returns the port (0 picks a free one).
 
         Raises:
             PortInUseError: another process listens there.
@@ -267,8 +256,13 @@ class Hub:
         self.connectivity.begin()
 
     def forget(self, identity: str) -> None:
-        """Forget a device with its modules, or a module (``device/module``). Blocks: call it from a thread."""
-        forget_device(self.series, self.files, self.notices, identity)
+        """Forget a device with its modules, or a module (``device/module``); its name may be given to another owner.
+
+        ``engines/hub/forget.py`` says what stays. Blocks: call it from a thread.
+        """
+        for upload_id in self.series.commits.commit(forgotten(identity)):
+            self.files.remove(upload_id)
+        self.notices.twin_changed(identity)
 
     def disconnect(self, device_id: str) -> None:
         """Close the connections of a device and its modules: call it when the device is revoked."""
@@ -288,12 +282,8 @@ class Hub:
     ) -> MethodResult:
         """Call a direct method of a connected device and wait for its answer.
 
-        Args:
-            device_id: The device.
-            name: Method name.
-            payload: Anything that JSON can say; None sends an empty body.
-            timeout_s: How long to wait for the answer, seconds.
-            connect_timeout_s: How long to wait for the device to connect before, seconds.
+        ``payload`` is anything that JSON has; None sends ``null``. The call waits ``connect_timeout_s`` for the device
+        to connect, then ``timeout_s`` for its answer.
 
         Raises:
             DeviceOfflineError: not connected, takes no methods, or went away.

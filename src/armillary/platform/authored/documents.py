@@ -7,12 +7,13 @@ catalog's documents and those of all, and changes only that catalog's. ``catalog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from armillary.engines.documents.document import Document, check_match, not_found
-from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
+from armillary.engines.documents.store import MAX_LIMIT, DocumentPage, DocumentStore
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.identity.operator import Audit, Operator
 from armillary.twin.author.dashboard import parse as parse_dashboard
@@ -47,13 +48,8 @@ class AuthoredDocuments:
 
     def listed(self, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
         """Documents of a kind by id."""
-        store, found, at = self._store, list[Document](), after
-        while len(found) <= limit:
-            page = store.list(kind, limit=MAX_LIMIT, after=at)
-            found += [each for each in page.items if is_visible(each, catalog)]
-            at = page.next_after
-            if at is None:
-                break
+        kept = every(lambda at: self._store.list(kind, limit=MAX_LIMIT, after=at), after)
+        found = list(islice((each for each in kept if is_visible(each, catalog)), limit + 1))
         return {
             "items": [document_of(each) for each in found[:limit]],
             "next": found[limit - 1].id if len(found) > limit else None,
@@ -202,6 +198,16 @@ class AuthoredDocuments:
         found = self.check_owned(kind, document_id, catalog)
         check_match(kind, document_id, if_match, None if found is None else found.etag)
         return "" if found is None else found.etag
+
+
+def every(pages: Callable[[str | None], DocumentPage], after: str | None = None) -> Iterator[Document]:
+    """Every document of a list that is read in pages; ``pages`` gets the id that a page begins behind."""
+    while True:
+        page = pages(after)
+        yield from page.items
+        after = page.next_after
+        if after is None:
+            return
 
 
 def check_catalog(kind: str, given: object, catalog: str | None) -> None:

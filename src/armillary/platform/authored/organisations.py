@@ -15,6 +15,7 @@ from typing import Any, Final
 from armillary.engines.documents.document import Document, is_device_id
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.errors import ArmillaryError, ConflictError, RateLimitedError
+from armillary.platform.authored.documents import every
 from armillary.platform.ports import Directory
 from armillary.twin.author.organisation import Organisation, check_tree, parse_organisation, subtree
 
@@ -111,14 +112,8 @@ class Organisations:
 
     def has_devices(self, organisation_id: str) -> bool:
         """Whether a device is in this very organisation."""
-        after: str | None = None
-        while True:
-            page = self._documents.list("device", after=after, limit=MAX_LIMIT)
-            if any(_of(each) == organisation_id for each in page.items):
-                return True
-            after = page.next_after
-            if after is None:
-                return False
+        devices = every(lambda after: self._documents.list("device", after=after, limit=MAX_LIMIT))
+        return any(_of(each) == organisation_id for each in devices)
 
     def _owned(self, inside: Mapping[str, str], catalog: str) -> list[dict[str, Any]]:
         ids: Sequence[str] = list(inside)

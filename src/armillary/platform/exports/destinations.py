@@ -56,6 +56,23 @@ def open_destination(
     return _Mqtt(options, secret, allowed)
 
 
+def _present(secret: str | None) -> str:
+    if secret is None:
+        raise NotNowError("its secret is not here: give the destination its secret again")
+    return secret
+
+
+def _send(method: str, url: str, body: bytes, headers: dict[str, str], allowed: AllowedHosts) -> None:
+    import http.client  # noqa: PLC0415 - only with webhooks and such storage
+
+    try:
+        check_status(*rule_webhook.post(url, body, headers, allowed, content_type=JSON_LINES, method=method))
+    except PermissionDeniedError as error:
+        raise NotNowError(error.message) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise NotNowError(f"no answer ({brief(error)})") from error
+
+
 def _json_lines(records: Sequence[Outgoing]) -> bytes:
     return b"".join(each.line + b"\n" for each in records)
 
@@ -82,21 +99,13 @@ class _Webhook:
         self._allowed = allowed
 
     def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
-        import http.client  # noqa: PLC0415 - only with webhooks
-
         body = _json_lines(records)
         headers = {"User-Agent": "armillary", "Armillary-Batch": batch_id, "Armillary-Records": str(len(records))}
         if self._signed:
-            if self._secret is None:
-                raise NotNowError("its secret is not here: give the destination its secret again")
-            headers[rule_webhook.SIGNATURE_HEADER] = rule_webhook.sign(self._secret, body, int(time.time()))
+            signature = rule_webhook.sign(_present(self._secret), body, int(time.time()))
+            headers[rule_webhook.SIGNATURE_HEADER] = signature
         try:
-            status, retry_after = rule_webhook.post(self._url, body, headers, self._allowed, content_type=JSON_LINES)
-            check_status(status, retry_after)
-        except PermissionDeniedError as error:
-            raise NotNowError(error.message) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise NotNowError(f"no answer ({brief(error)})") from error
+            _send("POST", self._url, body, headers, self._allowed)
         except NeverError as error:
             if error.status in BATCH_STATUSES:
                 raise
@@ -115,13 +124,9 @@ class _S3:
     _allowed: AllowedHosts
 
     def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
-        import http.client  # noqa: PLC0415 - only with such storage
+        from armillary.wire.export.sigv4 import encode_path, signed_headers  # noqa: PLC0415 - only with such storage
 
-        from armillary.wire.export.sigv4 import encode_path, signed_headers  # noqa: PLC0415 - as above
-
-        if self._secret is None:
-            raise NotNowError("its secret is not here: give the destination its secret again")
-        options = self._options
+        secret, options = _present(self._secret), self._options
         body = _json_lines(records)
         parts = [options["bucket"], *options["prefix"].split("/"), f"{batch_id}.jsonl"]
         path = encode_path("/" + "/".join(part for part in parts if part))
@@ -133,20 +138,14 @@ class _S3:
             body,
             {},
             access_key=options["access_key"],
-            secret_key=self._secret,
+            secret_key=secret,
             region=options["region"],
             now_s=int(time.time()),
         )
-        url = options["endpoint"] + path
         try:
-            status, retry_after = rule_webhook.post(
-                url, body, headers, self._allowed, content_type=JSON_LINES, method="PUT"
-            )
-            check_status(status, retry_after)
-        except (PermissionDeniedError, NeverError) as error:  # about the storage, never about the records
+            _send("PUT", options["endpoint"] + path, body, headers, self._allowed)
+        except NeverError as error:  # about the storage, never about the records
             raise NotNowError(str(error)) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise NotNowError(f"no answer ({brief(error)})") from error
 
     def close(self) -> None:
         pass

@@ -157,7 +157,7 @@ class Exports:
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._stopped: dict[str, str] = {}
-        self.replays = Replays(self)
+        self.replays = Replays(store, documents, self.open_destination)
         self._counters = ExportCounters()
         self._woken = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -363,19 +363,11 @@ class Exports:
                 found.append(Outgoing(line, record.device_id, record.id))
         return found, of_owner
 
-    def document(self, export_id: str) -> Document:
-        """An export as it was written.
-
-        Raises:
-            NotFoundError: there is no such export.
-        """
-        return self._documents.get("export", export_id)
-
     def open_destination(self, export_id: str, export: DataExport) -> DestinationPort:
         """Where an export goes, with its secret; whoever opens it closes it."""
         return open_destination(
             export.destination,
-            # One that was there before goes to no place that was given without it (``native_exports.py``).
+            # One that was there before goes to no place that was given without it (``operations.py``).
             secret=self.store.secret(export_id) if export.destination.options.get("signed") else None,
             allowed=self.hosts,
             folder=self.folder_of(export_id),

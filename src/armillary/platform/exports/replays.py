@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from armillary.engines.documents.document import Document
+from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadLetter, ExportStore
 from armillary.engines.places import Places
 from armillary.errors import ArmillaryError, ConflictError, NoPlaceError
@@ -66,25 +67,18 @@ class Replay:
         return True
 
 
-class Letters(Protocol):
-    """Exports, as far as their dead letters go."""
-
-    @property
-    def store(self) -> ExportStore:
-        """Has the dead letters."""
-
-    def document(self, export_id: str) -> Document:
-        """An export as it was written."""
-
-    def open_destination(self, export_id: str, export: DataExport) -> DestinationPort:
-        """Where an export goes; whoever opens it closes it."""
-
-
 class Replays:
-    """Replays of one hub."""
+    """Replays of one hub; whoever calls ``open_destination`` closes what it returns."""
 
-    def __init__(self, exports: Letters) -> None:
-        self._exports = exports
+    def __init__(
+        self,
+        store: OnDemand[ExportStore],
+        documents: DocumentStore,
+        open_destination: Callable[[str, DataExport], DestinationPort],
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._open_destination = open_destination
         self._of_caller = Places(
             "replays under way", each=MAX_REPLAYS_OF_CALLER, total=MAX_REPLAYS, retry_after_s=_RETRY_S
         )
@@ -102,7 +96,7 @@ class Replays:
             NoPlaceError: a replay of this export is under way, or the caller or all together have as many as there
                 may be.
         """
-        export = parse_export(self._exports.document(export_id).content)
+        export = parse_export(self._documents.get("export", export_id).content)
         of_export = f"the export {export_id}"
         self._of_export.take(of_export)
         try:
@@ -131,8 +125,8 @@ class Replays:
         self._is_closing = True
 
     def _deliver(self, export_id: str, export: DataExport, replay: Replay) -> None:
-        ends, after, store = time.monotonic() + REPLAY_S, 0, self._exports.store
-        destination = self._exports.open_destination(export_id, export)
+        ends, after, store = time.monotonic() + REPLAY_S, 0, self._store.get()
+        destination = self._open_destination(export_id, export)
         try:
             while letters := store.dead_letters(export_id, after=after):
                 for letter in letters:

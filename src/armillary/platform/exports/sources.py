@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.database.on_demand import OnDemand
-from armillary.engines.hub.connectivity import read_events
+from armillary.engines.hub.connectivity import ConnectivityEvent, read_events
 from armillary.engines.hub.devices import read_ids_of_numbers
 from armillary.engines.hub.journals import Journal, newest_number, number_before_oldest, read_blocks
-from armillary.engines.hub.twins import journal_wanted, read_changes
+from armillary.engines.hub.twins import TwinChange, journal_wanted, read_changes
+from armillary.engines.rules.rows import Alert
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.log.blocks import Message, iterate_block
 from armillary.engines.series.store import SeriesStore
@@ -140,41 +141,19 @@ class Sources:
     def _properties(self, seq: int, _place: int, limit: int) -> Portion:
         rows = self._series.read(lambda connection: read_changes(connection, seq, limit))
         records = [
-            ExportRecord(
-                id=f"p-{row.number}",
-                source=ExportSource.PROPERTIES,
-                device_id=row.device_id.partition("/")[0],
-                at_ms=row.at_ms,
-                accepted_ms=row.at_ms,
-                content={"section": row.section, "properties": row.properties, **_module(row.device_id)},
-                values={},
-            )
+            _journal_record("p", ExportSource.PROPERTIES, row, {"section": row.section, "properties": row.properties})
             for row in rows
         ]
-        missed = max(0, rows[0].number - seq - 1) if rows else 0
-        return Portion(records, rows[-1].number if rows else seq, 0, len(rows), missed)
+        return _portion_of(seq, rows, records)
 
     def _connectivity(self, seq: int, _place: int, limit: int) -> Portion:
         rows = self._series.read(lambda connection: read_events(connection, seq, limit))
-        records = [
-            ExportRecord(
-                id=f"c-{row.number}",
-                source=ExportSource.CONNECTIVITY,
-                device_id=row.device_id.partition("/")[0],
-                at_ms=row.at_ms,
-                accepted_ms=row.at_ms,
-                content={
-                    "event": row.event,
-                    "sequence": row.number,
-                    **({"reason": row.reason} if row.reason else {}),
-                    **_module(row.device_id),
-                },
-                values={},
-            )
-            for row in rows
-        ]
-        missed = max(0, rows[0].number - seq - 1) if rows else 0
-        return Portion(records, rows[-1].number if rows else seq, 0, len(rows), missed)
+        records = []
+        for row in rows:
+            reason = {"reason": row.reason} if row.reason else {}
+            content = {"event": row.event, "sequence": row.number, **reason}
+            records.append(_journal_record("c", ExportSource.CONNECTIVITY, row, content))
+        return _portion_of(seq, rows, records)
 
     def _alerts(self, seq: int, _place: int, limit: int) -> Portion:
         alerts = self._rule_store.get().alerts_after(seq, limit)
@@ -190,8 +169,7 @@ class Sources:
             )
             for alert in alerts
         ]
-        missed = max(0, alerts[0].number - seq - 1) if alerts else 0
-        return Portion(records, alerts[-1].number if alerts else seq, 0, len(alerts), missed)
+        return _portion_of(seq, alerts, records)
 
     def _lifecycle(self, seq: int, _place: int, limit: int) -> Portion:
         newest = self._directory.last_event()
@@ -210,6 +188,29 @@ class Sources:
         ]
         done = events[-1].number if len(events) == limit else max(newest, seq)  # lines about something else
         return Portion(records, max(done, events[-1].number) if events else done, 0, len(events))
+
+
+def _portion_of(
+    seq: int, rows: Sequence[TwinChange | ConnectivityEvent | Alert], records: Sequence[ExportRecord]
+) -> Portion:
+    """The portion that begins behind ``seq``, of a source whose entries are rows with rising numbers."""
+    if not rows:
+        return Portion(records, seq, 0, 0)
+    return Portion(records, rows[-1].number, 0, len(rows), max(0, rows[0].number - seq - 1))
+
+
+def _journal_record(
+    letter: str, source: ExportSource, row: TwinChange | ConnectivityEvent, content: Mapping[str, Any]
+) -> ExportRecord:
+    return ExportRecord(
+        id=f"{letter}-{row.number}",
+        source=source,
+        device_id=row.device_id.partition("/")[0],
+        at_ms=row.at_ms,
+        accepted_ms=row.at_ms,
+        content={**content, **_module(row.device_id)},
+        values={},
+    )
 
 
 def _message_record(record_id: str, message: Message, names: Mapping[int, str]) -> ExportRecord | None:

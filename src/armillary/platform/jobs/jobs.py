@@ -40,6 +40,7 @@ from armillary.errors import (
     NotFoundError,
     RateLimitedError,
 )
+from armillary.platform.authored.documents import every
 from armillary.platform.authored.groups import Groups
 from armillary.platform.jobs.updates import JobUpdates
 from armillary.platform.ports import Devices, Directory, Updates
@@ -256,15 +257,11 @@ class Jobs:
 
     def _begin_due(self) -> float:
         """Begin what is due; seconds until the next."""
-        now, pause, after = self._now_ms() // 1000, LOOK_EVERY_S, None
-        while True:
-            page = self._documents.list("job", limit=MAX_LIMIT, after=after)
-            for document in page.items:
-                if document.content.get("start") is not None:
-                    pause = min(pause, self._begin_if_due(document, now))
-            after = page.next_after
-            if after is None:
-                return pause
+        now, pause = self._now_ms() // 1000, LOOK_EVERY_S
+        for document in every(lambda after: self._documents.list("job", limit=MAX_LIMIT, after=after)):
+            if document.content.get("start") is not None:
+                pause = min(pause, self._begin_if_due(document, now))
+        return pause
 
     def _begin_if_due(self, document: Document, now: int) -> float:
         try:

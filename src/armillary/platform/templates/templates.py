@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.engines.documents.document import Document, not_found
 from armillary.engines.documents.store import MAX_LIMIT, Delete, DocumentStore
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.platform.authored.documents import every
 from armillary.twin.template.name import check_name, not_published, published_id, split_id
 from armillary.twin.template.value_names import ValueNames
 from armillary.wire.text.given_text import check_given
@@ -204,21 +205,9 @@ class Templates:
 
     def _documents(self) -> Iterator[Document]:
         """Every document of a template, by id."""
-        after: str | None = None
-        while True:
-            page = self._kept.list(KIND, limit=PAGE, after=after)
-            yield from page.items
-            after = page.next_after
-            if after is None:
-                return
+        return every(lambda after: self._kept.list(KIND, limit=PAGE, after=after))
 
 
 def devices_having(documents: DocumentStore, name: str) -> Iterator[Document]:
     """Documents of the devices that have a template, by device id."""
-    after: str | None = None
-    while True:
-        page = documents.devices.of_template(name, after=after)
-        yield from page.items
-        after = page.next_after
-        if after is None:
-            return
+    return every(lambda after: documents.devices.of_template(name, after=after))

@@ -69,7 +69,7 @@ def test_an_address_that_begins_handshakes_keeps_no_other_out(
     own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch, at_hub: bool
 ) -> None:
     monkeypatch.setattr(listener, "MAX_ENTERING", 12)  # of the 1,000 that there are
-    monkeypatch.setattr(gate, "MAX_STRANGERS", 12)
+    monkeypatch.setattr(gate, "MAX_UNAUTHENTICATED", 12)
     monkeypatch.setattr(door, "MAX_OF_ADDRESS", 6)
     port = own.hub_port if at_hub else own.service.device_address.port
     served = hub_says_hello if at_hub else device_is_served
@@ -211,6 +211,6 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         (open_connections.MAX_CONNECTIONS_OF_DEVICE, open_connections.MAX_CONNECTIONS),
     )
     assert told == [tuple(f"{each:,}" for each in row) for row in hold]
-    assert gate.MAX_STRANGERS == listener.MAX_ENTERING
+    assert gate.MAX_UNAUTHENTICATED == listener.MAX_ENTERING
     for each, *rest in (row for row in hold if len(row) > 1):
         assert 2 * each <= max(rest), "one leaves half to the others"

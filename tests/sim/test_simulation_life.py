@@ -15,7 +15,7 @@ from tests.sim.playing import Playing, playing
 
 from armillary.engines.documents.store import DocumentStore
 from armillary.errors import DeviceOfflineError, InvalidArgumentError
-from armillary.hub.front.inside import InsideChannel
+from armillary.hub.front.in_process import InProcessChannel
 from armillary.sim.device.wire_device import certificate_request
 from armillary.sim.templates.applications import Applications
 from armillary.wire.mqtt.codec import encode_packet
@@ -139,7 +139,7 @@ def test_a_channel_is_for_the_identity_that_it_was_opened_for(found: Playing):
     answers: list[bytes] = []
 
     def attack() -> None:
-        channel = InsideChannel(front, "a" * 128, answers.append, closed.set)
+        channel = InProcessChannel(front, "a" * 128, answers.append, closed.set)
         channel.send(encode_packet(Connect(client_id="b" * 128)))
 
     found.running.hub.soon(attack)
@@ -148,7 +148,7 @@ def test_a_channel_is_for_the_identity_that_it_was_opened_for(found: Playing):
     opened = threading.Event()
 
     def honest() -> None:
-        channel = InsideChannel(front, "a" * 128, lambda _: opened.set(), lambda: None)
+        channel = InProcessChannel(front, "a" * 128, lambda _: opened.set(), lambda: None)
         channel.send(encode_packet(Connect(client_id="a" * 128)))
 
     found.running.hub.soon(honest)

@@ -25,6 +25,12 @@ def folder(kind: str) -> Traversable:
     return resources.files(__name__) / kind
 
 
+def folder_names(kind: str) -> tuple[str, ...]:
+    """Names of the folders of one kind of content, sorted; ``_library`` and hidden ones left out."""
+    found = (entry.name for entry in folder(kind).iterdir() if entry.is_dir())
+    return tuple(sorted(name for name in found if not name.startswith((".", "_"))))
+
+
 def chip_names() -> tuple[str, ...]:
     """Names of all chip profiles, sorted."""
     names = (entry.name for entry in folder("chips").iterdir())

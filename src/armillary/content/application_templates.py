@@ -56,18 +56,11 @@ class ApplicationTemplate:
 
 def names() -> tuple[str, ...]:
     """All application templates, sorted."""
-    root = content.folder("templates")
-    if not root.is_dir():
-        return ()
-    return tuple(sorted(each.name for each in root.iterdir() if each.is_dir() and not each.name.startswith((".", "_"))))
+    return content.folder_names("templates")
 
 
 def head(name: str) -> Mapping[str, Any]:
-    """``template.toml`` of one template: its title and description.
-
-    Raises:
-        NotFoundError: there is none of this name.
-    """
+    """``template.toml`` of one template: its title and description. Raises NotFoundError if there is none."""
     return tomllib.loads((_folder(name) / "template.toml").read_text("utf-8"))
 
 

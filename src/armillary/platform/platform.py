@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The application platform as the rest of the process uses it: builds its parts in one order, starts and closes them.
+"""The application platform as the rest of the process uses it: builds its parts in order, starts and closes them.
 
-Each part is handed what it uses and nothing else. Everything here may be called from any thread unless it says
-otherwise; coroutines from the hub's event loop.
+Each part gets what it uses and nothing else. Everything here may be called from any thread unless it says otherwise;
+coroutines from the hub's event loop.
 """
 
 from __future__ import annotations
@@ -50,22 +50,16 @@ from armillary.platform.templates.value_names import DeviceNaming
 
 
 class Platform:
-    """What authors make of devices' data.
+    """The parts of the application platform.
 
     Attributes:
-        documents: Every document that an author makes, and what operators keep of devices.
-        authored: Operations on authors' documents, each by who acts.
-        templates: Device templates.
-        device_templates: Which device has which, and cloud properties.
+        documents: All documents of authors, and what operators keep of devices.
+        authored: Operations on authors' documents of any kind.
+        device_templates: Which device has which template, and its cloud properties.
         naming: Names and units of devices' values.
-        models: Messages against templates as they come in: ``last_misfit``.
-        groups: Members of device groups.
-        organisations: Who sees which devices of a catalog.
-        jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
-        rules: Evaluates rules and acts on their firings.
-        exports: Data exports: ``status``, ``replays``, ``store``.
+        models: Checks messages against templates.
         template_operations, device_template_operations, rule_operations, alert_operations, job_operations,
-            export_operations, organisation_operations, application_operations: What people do, each operation by who
+            export_operations, organisation_operations, application_operations: What people do; each operation takes who
             acts.
     """
 
@@ -81,15 +75,11 @@ class Platform:
         settings: ActionSettings | None = None,
         clock: Callable[[], float] = time.time,  # Unix time, seconds
     ) -> None:
-        """See the class.
-
-        Raises:
-            DataFolderError: the documents cannot be opened.
-        """
+        """See the class; raises DataFolderError if the documents cannot be opened."""
         settings = settings or ActionSettings()
         audit = settings.audit or no_audit
         self.directory = directory = directory or NoDirectory()
-        # Held from looking at a document with secrets until both are changed: they are kept apart.
+        # Secrets are kept apart from their documents: held while both are changed.
         changing_secrets = threading.Lock()
         self._devices = devices
         self.documents = documents = DocumentStore(folder, clock=clock)
@@ -148,19 +138,19 @@ class Platform:
         documents.on_change += [self.models.forget, self.templates.forget]
 
     async def start(self) -> None:
-        """Take up what an earlier life left. Before the hub takes its first message."""
+        """Continue what an earlier process left. Call it before the hub takes its first message."""
         await self.rules.start()
         await self.jobs.start()
         await self.exports.start()
 
     async def close(self) -> None:
-        """Stop acting; what is under way is done again by the next start. Stores stay open: :meth:`close_stores`."""
+        """Stop acting; work under way is repeated after the next start. Stores stay open: :meth:`close_stores`."""
         await self.jobs.close()
         await self.exports.close()
         await self.rules.close()
 
     def close_stores(self) -> None:
-        """Keep the states of rules and close every store; the hub has decoded its last message. Blocks."""
+        """Keep the states of rules and close every store, after the hub has decoded its last message. Blocks."""
         self.rules.close_store()
         for store in self._stores:
             store.close()
@@ -190,7 +180,7 @@ class Platform:
             self.rule_operations.forget_secrets(document_id)
 
     def forget_device(self, device_id: str, *, by: str) -> None:
-        """Forget what operators kept of a device, on behalf of ``by``; most have nothing, and modules never have."""
+        """Delete what operators keep of a device, on behalf of ``by``; modules have nothing of it."""
         if "/" not in device_id:
             with contextlib.suppress(NotFoundError):
                 self.documents.delete("device", device_id, by=by)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the platform needs of others: the data plane, the directory of devices, whoever updates them, the audit log.
-
-Each is a protocol: the hub and the security service have what it asks for, and neither knows the platform.
-"""
+"""What the platform needs of the hub and the security service, as protocols: neither of them knows the platform."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from armillary.errors import InvalidArgumentError
+from armillary.twin.author.data_export import DeviceEvent
 from armillary.twin.author.group import Value
 from armillary.twin.author.job import UpdateStatus
 from armillary.twin.document.document import Twin
@@ -19,52 +17,32 @@ Fields = Mapping[str, Value | None]
 
 
 class Directory(Protocol):
-    """What the security service says of devices; may be asked from any thread."""
+    """What the security service knows of devices. From any thread."""
 
     def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
         """Devices by id, those of a catalog or all; ``fields`` as in ``twin/author/group.py``."""
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
-        """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""
+        """Fields of those of some devices that it knows; also ``claimed_at``, since when they have their owner."""
 
     def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What those of some devices are called that it knows."""
+        """Names of those of some devices that it knows."""
 
     def second_hand(self, catalog: str | None) -> Mapping[str, int]:
-        """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
+        """Devices of a catalog, or of all, that had an earlier owner: id -> claimed when (Unix milliseconds)."""
 
     def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
-        """What befell devices, with higher numbers than ``after``, in order."""
+        """Events of devices with higher numbers than ``after``, in order."""
 
     def last_event(self) -> int:
         """The newest number; 0 before the first."""
 
 
-class DeviceEvent(Protocol):
-    """Something that befell a device: made, claimed, revoked and the like; ``number`` rises."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the order."""
-
-    @property
-    def at_ms(self) -> int:
-        """When, Unix milliseconds."""
-
-    @property
-    def name(self) -> str:
-        """What, as the audit log names it."""
-
-    @property
-    def device_id(self) -> str:
-        """Which device."""
-
-
 class NoDirectory:
-    """The directory of a hub that runs alone: it knows nobody."""
+    """The directory of a hub without a security service: it knows no device."""
 
     def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:  # noqa: ARG002
-        """Nobody."""
+        """None."""
         return ()
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
@@ -107,7 +85,7 @@ class Twins(Protocol):
         """A device's twin; an empty one when nobody has written it yet."""
 
     def change(self, device_id: str, *, desired: object, if_match: str | None = None) -> Twin:
-        """Merge a patch into the desired properties, and tell the device if it is connected. Blocks for the commit.
+        """Merge a patch into the desired properties and send it to the device if connected. Blocks for the commit.
 
         Raises:
             ConflictError: the twin's ETag is another one than ``if_match``.
@@ -129,10 +107,10 @@ class Devices(Protocol):
         """Ids of the devices that are connected."""
 
     def name_of(self, number: int) -> str | None:
-        """Id of the device with this number, if it has connected in this life of the hub. In the hub's loop."""
+        """Id of the device with this number, if it has connected since the hub's start. In the hub's loop."""
 
     def names(self) -> Collection[str]:
-        """Ids of all devices that have connected in this life of the hub. In the hub's loop."""
+        """Ids of all devices that have connected since the hub's start. In the hub's loop."""
 
     def has_undecoded(self) -> bool:
         """Whether messages are on their way from connections to the decoder. In the hub's loop."""
@@ -141,7 +119,7 @@ class Devices(Protocol):
         """Run something in the hub's loop soon; nothing when the hub has not started."""
 
     def begin_connectivity(self) -> None:
-        """Have connects and disconnects written down from now on. Blocks."""
+        """Record connects and disconnects from now on. Blocks."""
 
     async def invoke_method(
         self, device_id: str, name: str, payload: object = None, timeout_s: float = 30.0
@@ -150,24 +128,21 @@ class Devices(Protocol):
 
 
 class Updates(Protocol):
-    """Whoever moves devices between device groups and knows what they run."""
+    """Moves devices between device groups, and knows what they run."""
 
     def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:
-        """Put a device of a catalog into a device group (``PRODUCT/GROUP``), whose deployment it then takes.
-
-        Returns:
-            Unix seconds of it.
+        """Move a device to a device group (``PRODUCT/GROUP``) to take its deployment; when that was, Unix seconds.
 
         Raises:
             ArmillaryError: no such device or group, nothing is deployed there, or it takes no updates.
         """
 
     def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
-        """How devices stand to the deployment of the group; ``moved``: device id -> catalog, and when it was moved."""
+        """The update status of devices in a group; ``moved``: device id -> catalog, and when it was moved."""
 
 
 class NoUpdates:
-    """Refuses: the hub runs without a security service."""
+    """Refuses updates by device group: there is no security service."""
 
     def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:  # noqa: ARG002
         """Refuse."""
@@ -184,14 +159,10 @@ class Registry(Protocol):
     """Catalogs and tokens of the security service."""
 
     def catalog_name(self, given: str) -> str:
-        """The name of a catalog as its owner writes it.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """The name of a catalog as its owner writes it; raises NotFoundError if there is none."""
 
     def has_tokens_of(self, organisation: str) -> bool:
-        """Whether a token of an organisation is still good."""
+        """Whether an organisation has a token that is not revoked."""
 
 
 class NoRegistry:

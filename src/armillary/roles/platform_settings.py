@@ -16,11 +16,7 @@ from armillary.settings import Settings
 
 
 def action_settings(service: SecurityService, settings: Settings) -> ActionSettings:
-    """What actions need.
-
-    Raises:
-        InvalidArgumentError: a setting makes no sense.
-    """
+    """Settings of actions and exports; raises InvalidArgumentError for a setting that is not valid."""
     quarantine = QuarantineRequests(service.context, service.watch)
     return ActionSettings(
         mail=MailServer(

@@ -221,7 +221,7 @@ def test_reading_is_held_when_the_decoder_is_behind(running: RunningHub, client:
 def test_while_too_many_strangers_enter_the_others_wait_and_are_served(
     running: RunningHub, client: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(gate_module, "MAX_STRANGERS", 2)
+    monkeypatch.setattr(gate_module, "MAX_UNAUTHENTICATED", 2)
     strangers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(3)]
     for stranger in strangers:
         stranger.sendall(b"\x16")  # the first byte of a handshake, and no more
@@ -242,7 +242,7 @@ def test_while_too_many_strangers_enter_the_others_wait_and_are_served(
 def test_a_fleet_that_comes_at_once_is_served_whole(
     running: RunningHub, authority: Authority, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(gate_module, "MAX_STRANGERS", 5)
+    monkeypatch.setattr(gate_module, "MAX_UNAUTHENTICATED", 5)
     served: list[int] = []
     fleet = [f"00{number:06x}{0:0120x}" for number in range(60)]
 
@@ -264,7 +264,7 @@ def test_a_fleet_that_comes_at_once_is_served_whole(
 
 
 def test_who_says_nothing_keeps_nobody_out(running: RunningHub, monkeypatch: Any) -> None:
-    monkeypatch.setattr(gate_module, "MAX_STRANGERS", 2)
+    monkeypatch.setattr(gate_module, "MAX_UNAUTHENTICATED", 2)
     strangers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(20)]
     running.client(OTHER).ready().close()
     for stranger in strangers:

@@ -30,22 +30,14 @@ LIBRARY_FOLDER = "_library"
 
 def names() -> tuple[str, ...]:
     """All applications, sorted."""
-    root = content.folder("applications")
-    return tuple(
-        sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(("_", ".")))
-    )
+    return content.folder_names("applications")
 
 
 def load(name: str, *, allowed_host: str, catalog_id: UUID | str) -> dict[str, bytes]:
     """The files of one application's image.
 
-    Args:
-        name: Folder name, e.g. ``smart_cable``.
-        allowed_host: Host name or address of the hub; becomes AllowedConnections where the manifest asks for one.
-        catalog_id: Becomes DeviceAuthentication where the manifest asks for it.
-
-    Returns:
-        Path in the image to content; ``bin/app`` is the program.
+    Where the manifest asks for them, ``allowed_host`` (name or address of the hub) becomes AllowedConnections and
+    ``catalog_id`` DeviceAuthentication. Returns path in the image -> content; ``bin/app`` is the program.
 
     Raises:
         NotFoundError: no such application; lists those there are.

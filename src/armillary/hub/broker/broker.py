@@ -183,7 +183,7 @@ class MqttBroker:
         self._ends(session, None, expiry)
         session.connection = link
         link.session = session
-        self._gate.identified(link)
+        self._gate.authenticated(link)
         self.counters.connections_accepted += 1
         properties = link.offered(packet) + answered + assigned
         found = session
@@ -194,11 +194,7 @@ class MqttBroker:
         session.expiry_s = min(expiry_s, MAX_SESSION_EXPIRY_S)
 
     def check_publish(self, topic: str) -> None:
-        """Whether clients may publish to a topic.
-
-        Raises:
-            WireError: they may not, or it is too long.
-        """
+        """Raise WireError if clients may not publish to a topic, or it is too long."""
         check_extent(topic)
         if topic.startswith(_RESERVED):
             raise WireError(

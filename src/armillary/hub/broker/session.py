@@ -135,11 +135,7 @@ class OutgoingMessage:
         return Move.SENT_QOS_1 if self.qos == 1 else Move.SENT_QOS_2
 
     def move(self, move: Move) -> DeliveryState:
-        """Go on to the next state.
-
-        Raises:
-            WireError: an acknowledgement that does not belong to this state.
-        """
+        """Go on to the next state; raises WireError if the acknowledgement does not belong to this one."""
         following = DELIVERIES[self.state].get(move)
         if following is None:
             raise WireError(

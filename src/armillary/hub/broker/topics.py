@@ -21,11 +21,7 @@ Subscriber = TypeVar("Subscriber")
 
 
 def check_extent(text: str) -> str:
-    """A topic or filter within the broker's limits.
-
-    Raises:
-        WireError: too many levels or bytes.
-    """
+    """The topic or filter; raises WireError if it has more levels or bytes than the limits."""
     levels, size = text.count("/") + 1, len(text.encode())
     if levels > MAX_TOPIC_LEVELS or size > MAX_TOPIC_BYTES:
         raise WireError(

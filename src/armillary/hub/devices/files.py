@@ -70,11 +70,7 @@ class Part:
         self._file: BinaryIO = path.open("xb")
 
     def write(self, data: bytes) -> None:
-        """Add bytes.
-
-        Raises:
-            InvalidArgumentError: they would be too many.
-        """
+        """Add bytes; raises InvalidArgumentError if a limit is exceeded."""
         self._room.take(self._upload, self._counted, len(data))
         self._file.write(data)
 
@@ -85,11 +81,7 @@ class Part:
         self._file.close()
 
     def keep(self) -> None:
-        """Make it the upload's block of its name.
-
-        Raises:
-            ConflictError: the upload is over meanwhile.
-        """
+        """Make it the upload's block of its name; raises ConflictError if the upload has ended."""
         self.sync()
         try:
             self.path.replace(self.path.with_name(self._counted.name))
@@ -229,11 +221,7 @@ class FileUploads:
         return self.find(upload.upload_id) or upload
 
     def settle(self, device_id: str, upload_id: str, *, good: bool, status: str) -> Upload:
-        """Note how a device says that its upload went.
-
-        Raises:
-            NotFoundError: it has no such upload.
-        """
+        """Note how a device says that its upload went. Raises NotFoundError if it has no such upload."""
         change = uploads.settled(upload_id, device_id, good=good, status=status, now_ms=self._now_ms())
         found: Upload = self._write(change)
         if found.state == "failed":
@@ -263,11 +251,7 @@ class FileUploads:
         return found, path
 
     def delete(self, device_id: str, upload_id: str) -> Upload:
-        """Delete a file.
-
-        Raises:
-            NotFoundError: the device has no such file.
-        """
+        """Delete a file; raises NotFoundError if the device has none of this id."""
         found = self.find(upload_id)
         if found is None or found.device_id != device_id:
             raise NotFoundError("the device has no such file", remedy="List them: armillary device file list.")

@@ -163,11 +163,7 @@ class UploadRoom:
             return self._use(upload).joining
 
     def check_copy(self, size: int) -> None:
-        """Refuse to join parts to more bytes than a file may have, or than the disk has to spare.
-
-        Raises:
-            InvalidArgumentError: they are too many.
-        """
+        """Raise InvalidArgumentError if a file may not have so many bytes, or the disk has no room for them."""
         if size > MAX_FILE_BYTES:
             raise _too_large()
         self._check_disk(size)

@@ -160,7 +160,7 @@ class Front:
 
     def accepted(self, connection: HubConnection) -> None:
         """A device is connected; its older connection, if any, ends."""
-        self._gate.identified(connection)
+        self._gate.authenticated(connection)
         older = self.sessions.get(connection.device_id)
         if older is not None:
             self.counters.connections_taken_over += 1

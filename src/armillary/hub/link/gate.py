@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds how many connections of a server are unidentified: between their first byte and their CONNECT.
+"""Limits how many connections of a server are not authenticated: between their first byte and their CONNECT.
 
 Further connections wait in the kernel's queue, where they cost this process nothing (``engines/door.py``).
 """
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from armillary.engines.door import Door
 from armillary.hub.link.counters import Counters
-from armillary.hub.link.limits import MAX_STRANGERS
+from armillary.hub.link.limits import MAX_UNAUTHENTICATED
 from armillary.hub.link.link import Link
 from armillary.hub.link.reasons import Reason
 from armillary.hub.link.tls import TlsChannel
@@ -34,13 +34,13 @@ class Gate(Generic[Kind]):
         self._doors: list[Door] = []
         self._entering: set[asyncio.Task[None]] = set()
         self._links: set[Kind] = set()
-        self._strangers: set[Kind] = set()
-        self._ways: dict[Kind, tuple[Door, str]] = {}  # of unidentified connections
+        self._unauthenticated: set[Kind] = set()
+        self._ways: dict[Kind, tuple[Door, str]] = {}  # of connections that are not authenticated
 
     @property
     def is_full(self) -> bool:
-        """Whether as many connections as may are unidentified."""
-        return len(self._strangers) + len(self._entering) >= MAX_STRANGERS
+        """Whether no further connection is accepted until another one is authenticated or closed."""
+        return len(self._unauthenticated) + len(self._entering) >= MAX_UNAUTHENTICATED
 
     async def listen(self, context: ssl.SSLContext | None, make: Callable[[], Kind], host: str, port: int) -> int:
         """Open a listening socket; returns its port. Port 0 picks a free one; without a context there is no TLS.
@@ -50,7 +50,7 @@ class Gate(Generic[Kind]):
         """
         failed = self._handshake_failed  # one for all: a bound method of its own would stay with each connection
 
-        def let_in(accepted: socket.socket, owner: str) -> None:
+        def accept(accepted: socket.socket, owner: str) -> None:
             link = make()
             self._ways[link] = (door, owner)
             protocol = link if context is None else TlsChannel(context, link, failed)
@@ -58,7 +58,7 @@ class Gate(Generic[Kind]):
             self._entering.add(task)
             task.add_done_callback(partial(self._in, link))
 
-        door = Door(self._name, let_in, lambda: self.is_full)
+        door = Door(self._name, accept, lambda: self.is_full)
         self._doors.append(door)
         return await door.open(host, port)
 
@@ -77,25 +77,25 @@ class Gate(Generic[Kind]):
         return list(self._links)
 
     def entered(self, link: Kind) -> None:
-        """A connection is open; aborted if it did not come through :meth:`listen` and there is no room for it."""
+        """A connection is open; aborted if it did not come through :meth:`listen` and the limit is reached."""
         self._links.add(link)
-        full = len(self._strangers) >= MAX_STRANGERS
-        self._strangers.add(link)
+        full = len(self._unauthenticated) >= MAX_UNAUTHENTICATED
+        self._unauthenticated.add(link)
         if full:
             self._counters.connections_refused += 1
             link.abort()
 
-    def identified(self, link: Kind) -> None:
-        """A client was identified; may be called more than once."""
-        if link in self._strangers:
-            self._strangers.discard(link)
+    def authenticated(self, link: Kind) -> None:
+        """A client was authenticated; may be called more than once."""
+        if link in self._unauthenticated:
+            self._unauthenticated.discard(link)
             self._through(link)
             self._make_room()
 
     def left(self, link: Kind) -> None:
         """A connection is closed or closing; may be called more than once."""
         self._links.discard(link)
-        self.identified(link)
+        self.authenticated(link)
 
     async def _enter(self, protocol: asyncio.Protocol, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it is gone already; the transport has closed the socket then
@@ -103,7 +103,7 @@ class Gate(Generic[Kind]):
 
     def _in(self, link: Kind, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
-        if link not in self._strangers:  # it was gone before it came, or is no stranger any more
+        if link not in self._unauthenticated:  # it was gone before it came, or is authenticated by now
             self._through(link)
         self._make_room()
 

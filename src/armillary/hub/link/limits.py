@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 # From accepting a connection to its CONNECT, TLS handshake included (seconds): devices on slow radio links need
-# some, an idle stranger must not hold a place longer.
+# some, and an idle client must not hold one of the following longer.
 CONNECT_TIMEOUT_S = 20.0
 
-# Connections that have not said who they are yet; the others wait with the system. A handshake takes 2 ms of work, so
-# that the last of these is done in a tenth of its time.
-MAX_STRANGERS = 1000
+# Connections whose CONNECT has not come yet; others wait with the system. A handshake takes 2 ms of work, so the last
+# of these is done in a tenth of its time.
+MAX_UNAUTHENTICATED = 1000
 
 # A packet, once begun, must be complete within this time (seconds): a client that drips bytes holds memory.
 PACKET_TIMEOUT_S = 60.0
@@ -23,14 +23,14 @@ SWEEP_INTERVAL_S = 1.0
 # Connections looked at in one go, so that the sweep never delays packets for long.
 SWEEP_SLICE = 2000
 
-# A client that broke the protocol may be sending still: so long what it sends is thrown away before it is cut off
-# (seconds), so that it can read why.
+# A client that broke the protocol may still be sending: for so long its bytes are discarded before the connection is
+# aborted (seconds), so that it can read the reason.
 LINGER_S = 2.0
 
 # Bytes waiting to be sent to one device before it counts as slow. Answers and notices are small: a twin is 100 KB.
 MAX_SEND_BUFFER_BYTES = 256 * 1024
 
-# A device that takes nothing for this long while bytes wait for it is cut off (seconds).
+# The connection of a device that takes nothing for this long while bytes wait for it is aborted (seconds).
 STALLED_SEND_S = 30.0
 
 # Runs and requests of one connection that are received and not answered yet; beyond, it is not read from.

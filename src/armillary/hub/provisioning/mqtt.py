@@ -99,11 +99,7 @@ class Provisioning:
         self._applicants.pop(connection, None)
 
     def converse(self, connection: HubConnection, packet: Packet) -> None:
-        """Act on a packet.
-
-        Raises:
-            WireError: nothing that registers sends this.
-        """
+        """Act on a packet; raises WireError for one that no registering client sends."""
         if isinstance(packet, Publish):
             self._publish(connection, packet)
         elif isinstance(packet, Subscribe):

@@ -36,11 +36,7 @@ def body_check(store: DocumentStore) -> Callable[[str, str, Mapping[str, Any]], 
 
 
 def check_organisations(store: DocumentStore, puts: Sequence[Put], replace: Sequence[str]) -> None:
-    """Refuse documents that would leave no tree of organisations, or move one to another catalog.
-
-    Raises:
-        ConflictError: they would.
-    """
+    """Raise ConflictError if documents would break the tree of organisations or move one to another catalog."""
     given = {put.id: parse_organisation(put.body) for put in puts if put.kind == "organisation"}
     if not given and "organisation" not in replace:
         return

@@ -47,11 +47,7 @@ class Groups:
     )
 
     def get(self, group_id: str) -> Group:
-        """A kept group.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A group; raises NotFoundError if there is none of this id."""
         return parse_group(self._documents.get("group", group_id).content)
 
     def members(
@@ -88,11 +84,7 @@ class Groups:
         return self._reader.of(device_ids, needs)
 
     def ids(self, group_id: str, *, catalog: str | None = None) -> tuple[str, ...]:
-        """Ids of all members, at most REMEMBER_S old: for who asks often.
-
-        Raises:
-            NotFoundError: there is no such group.
-        """
+        """Ids of all members, cached for REMEMBER_S. Raises NotFoundError if there is no such group."""
         document = self._documents.get("group", group_id)
         whose, owner = None if catalog is None else catalog.lower(), document.content.get("catalog")
         if None not in (whose, owner) and str(owner).lower() != whose:  # another catalog's is as good as none

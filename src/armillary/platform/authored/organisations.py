@@ -54,11 +54,7 @@ class Organisations:
         return subtree(self.all(), root)
 
     def check(self, organisation_id: str, changed: Organisation | None) -> None:
-        """Refuse a change (None: a deletion) that would leave no tree.
-
-        Raises:
-            ConflictError: it would, or the organisation's catalog would change.
-        """
+        """Raise ConflictError if a change (None: a deletion) would break the tree or move the organisation."""
         present = dict(self.all())
         before = present.pop(organisation_id, None)
         if changed is not None:
@@ -77,11 +73,7 @@ class Organisations:
         return found if isinstance(found, str) else None
 
     def assign(self, device_id: str, organisation_id: str | None, *, by: str) -> Document:
-        """Put a device into an organisation, or into none.
-
-        Raises:
-            RateLimitedError: others change the device's document all the time.
-        """
+        """Put a device into an organisation, or into none. Raises RateLimitedError after TRIES conflicts."""
         store = self._documents
         for _ in range(TRIES):
             present = store.find("device", device_id)

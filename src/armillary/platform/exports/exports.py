@@ -375,11 +375,7 @@ class Exports:
 
 
 def check_destination(allowed: AllowedHosts, export: DataExport) -> None:
-    """Refuse a destination that the setting of allowed hosts forbids by its looks.
-
-    Raises:
-        InvalidArgumentError: it is not allowed.
-    """
+    """Raise InvalidArgumentError if the setting of allowed hosts forbids a destination by its name."""
     from armillary.platform.outbound import webhook as rule_webhook  # noqa: PLC0415 - only with exports
 
     options = export.destination.options

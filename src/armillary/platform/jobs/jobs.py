@@ -189,11 +189,7 @@ class Jobs:
             self.store.forget(job_id)
 
     def check_idle(self, job_id: str) -> None:
-        """Raise unless no run of a job is under way.
-
-        Raises:
-            ConflictError: one is.
-        """
+        """Raise ConflictError if a run of a job is under way."""
         if self._store.exists and self.store.is_under_way(job_id):
             raise ConflictError(f"job {job_id[:64]!a}: a run is under way", remedy="Cancel it first.")
 

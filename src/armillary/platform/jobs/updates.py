@@ -49,11 +49,7 @@ class JobUpdates:
     _now_ms: Callable[[], int]  # Unix time, milliseconds
 
     def begin(self, job: Job, device_id: str, catalog: str | None) -> DeviceOutcome:
-        """Tell a device to update itself.
-
-        Raises:
-            ArmillaryError: it cannot be told.
-        """
+        """Ask a device to update itself; raises ArmillaryError if that is not possible."""
         action = job.action
         if action.device_group:
             if not catalog:

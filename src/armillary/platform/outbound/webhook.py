@@ -64,11 +64,7 @@ class AllowedHosts:
 
 
 def place_of(url: str) -> tuple[str, str, int, str]:
-    """Scheme, host, port and request target of a URL.
-
-    Raises:
-        InvalidArgumentError: it is no web address.
-    """
+    """Scheme, host, port and request target of a URL; raises InvalidArgumentError if it is none."""
     try:
         parts = split_web_address(url)
     except ValueError as error:

@@ -51,11 +51,7 @@ class Loaded:
 
 
 def load(document: Document) -> Loaded:
-    """The rule in a document.
-
-    Raises:
-        InvalidArgumentError: there is none in it.
-    """
+    """The rule in a document; raises InvalidArgumentError if it is not readable."""
     catalog, rule = rule_json.parse_document(document.content)
     program = Program(rule)
     return Loaded(

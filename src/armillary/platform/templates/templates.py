@@ -53,11 +53,7 @@ class Templates:
         self._roots: dict[str, list[tuple[str, int, str | None]]] | None = None
 
     def get(self, name: str, version: int = 0) -> Ready:
-        """A template: the draft, or a published version.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A template: the draft, or a published version; raises NotFoundError if there is none."""
         check_name(name)
         return self._parsed(self._kept.get(KIND, published_id(name, version) if version else name))
 
@@ -149,11 +145,7 @@ class Templates:
         return len(ids)
 
     def published(self, name: str, version: int | None) -> Ready:
-        """A published version; the newest where none is named.
-
-        Raises:
-            NotFoundError: there is no such one.
-        """
+        """A published version, the newest if none is named; raises NotFoundError if there is none."""
         if version:
             try:
                 return self.get(name, version)

@@ -8,7 +8,6 @@ Both kinds of devices are here: those that attest, and the hub devices that a ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -26,6 +25,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded
 from armillary.service.hub_access.identities import awaits_keys
 from armillary.service.registry.device_names import DeviceNames
+from armillary.twin.author.data_export import DeviceEvent
 from armillary.wire.hub.credentials import UNATTESTED
 
 Fields = Mapping[str, str | bool | int | float | None]
@@ -36,16 +36,6 @@ EVENTS = (
     "device.restore", "device.release", "device.decommission", "device.reprovision", "device.transfer-in",
     "device.transfer-out", "hub-device.create", "hub-device.register", "hub-device.delete",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceEvent:
-    """An event in the life of a device, from the audit log; ``number`` rises."""
-
-    number: int
-    at_ms: int
-    name: str
-    device_id: str
 
 
 class HubDirectory:

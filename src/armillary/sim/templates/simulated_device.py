@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One running simulated device: connects to the hub in this process, sends telemetry, answers commands.
 
-What it is: the device's end of an ordinary MQTT conversation (``hub/front/inside.py``), driven by a behaviour. Every
-message carries the property ``simulated``, so what it measured is never taken for a real device's. What it is not: an
-identity; its tier is *simulated*, and its private key was thrown away when it was made.
+What it is: the device's end of an ordinary MQTT conversation (``hub/front/in_process.py``), driven by a behaviour.
+Every message carries the property ``simulated``, so what it measured is never taken for a real device's. What it is
+not: an identity; its tier is *simulated*, and its private key was thrown away when it was made.
 
 Everything here runs in the hub's event loop.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.errors import InvalidArgumentError
-from armillary.hub.front.inside import InsideChannel
+from armillary.hub.front.in_process import InProcessChannel
 from armillary.sim.templates.behaviour import accept, answer
 from armillary.wire.hub.telemetry import CREATION_TIME_PROPERTY
 from armillary.wire.hub.topics import method_answer_topic, telemetry_topic, twin_get_topic, twin_report_topic
@@ -78,7 +78,7 @@ class SimulatedDevice:
         self.settings: dict[str, Any] = {}
         self.incidents: tuple[str, ...] = ()
         self._front = front
-        self._channel: InsideChannel | None = None
+        self._channel: InProcessChannel | None = None
         self._decoder = PacketDecoder(level=LEVEL_3_1_1)
         self._ready = False
         self._last_id = 0
@@ -103,7 +103,7 @@ class SimulatedDevice:
         self._unacked.clear()
         self._reporting = False
         self._room.set()
-        self._channel = InsideChannel(self._front, self.plan.device_id, self._received, self._closed)
+        self._channel = InProcessChannel(self._front, self.plan.device_id, self._received, self._closed)
         self._send(Connect(client_id=self.plan.device_id))
 
     def disconnect(self) -> None:

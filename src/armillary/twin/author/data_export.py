@@ -45,6 +45,16 @@ REMEDY: Final = "docs/concepts/data-export.md lists every field; nothing was kep
 _FORBIDDEN_JQ: Final = re.compile(r"\b(import|include|input|inputs|env|debug|stderr|input_filename|halt)\b|\$ENV|\$__")
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    """An event in the life of a device, from the audit log: a record of the source ``lifecycle``."""
+
+    number: int  # Rises
+    at_ms: int  # Unix milliseconds
+    name: str  # As the audit log names it
+    device_id: str
+
+
 class ExportSource(StrEnum):
     """The kind of records that are exported.
 

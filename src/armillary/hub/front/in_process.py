@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from armillary.wire.mqtt.packet import Connect
 
 
-class InsideChannel:
+class InProcessChannel:
     """The device's end of a connection, and the transport under the hub's. Lives in the hub's loop.
 
     Args:
@@ -35,7 +35,7 @@ class InsideChannel:
         self._is_closing = False
         self._is_paused = False
         self._waiting = bytearray()
-        self._connection = InsideConnection(front, identity)
+        self._connection = InProcessConnection(front, identity)
         self._connection.attached(self)
 
     def send(self, data: bytes) -> None:
@@ -90,7 +90,7 @@ class InsideChannel:
         self._closed()
 
 
-class InsideConnection(HubConnection):
+class InProcessConnection(HubConnection):
     """The hub's end: a device whose identity was vouched for when the channel was opened."""
 
     __slots__ = ("_vouched_for",)

@@ -33,25 +33,15 @@ DOCUMENT_FOLDERS: Final = {"dashboards": "dashboard", "groups": "group", "jobs":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationTemplate:
-    """One application template.
+    """One application template."""
 
-    Attributes:
-        name: Its folder's name.
-        head: ``template.toml``: title, line, sector, operator, product, template.
-        models: Id of a device template -> DTDL document.
-        devices: The tables of ``devices.toml``.
-        documents: (kind, id) -> body, of dashboards, groups, jobs and rules.
-        images: File name -> content.
-        readme: Text.
-    """
-
-    name: str
-    head: Mapping[str, Any]
-    models: Mapping[str, bytes]
-    devices: tuple[Mapping[str, Any], ...]
-    documents: Mapping[tuple[str, str], Mapping[str, Any]]
-    images: Mapping[str, bytes]
-    readme: str
+    name: str  # Its folder's name
+    head: Mapping[str, Any]  # ``template.toml``: title, line, sector, operator, product, template
+    models: Mapping[str, bytes]  # Id of a device template -> DTDL document
+    devices: tuple[Mapping[str, Any], ...]  # The tables of ``devices.toml``
+    documents: Mapping[tuple[str, str], Mapping[str, Any]]  # (kind, id) -> body, of dashboards, groups, jobs and rules
+    images: Mapping[str, bytes]  # File name -> content
+    readme: str  # Text
 
 
 def names() -> tuple[str, ...]:

@@ -40,9 +40,8 @@ HTTPS_PORT = 443
 class Parts:
     """What runs beside security service, hub and operator API, which always do.
 
-    Attributes:
-        announces_token: The caller shows ``service.first_token`` to a person and then calls
-            ``service.token_announced()``; until then a first start counts as cut short.
+    With ``announces_token`` the caller shows ``service.first_token`` to a person and then calls
+    ``service.token_announced()``; until then a first start counts as cut short.
     """
 
     console: bool = True  # Pages at the root of the operator API

@@ -187,13 +187,9 @@ class SessionConnection(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What outlives a connection, when it is to.
+    """What outlives a connection, if its expiry says so."""
 
-    Attributes:
-        key: The client's catalog, who it is, and its client id: no other client reaches this session.
-    """
-
-    key: tuple[str, str, str]
+    key: tuple[str, str, str]  # Catalog, identity, client id: no other client reaches this session
     expiry_s: int = ENDS_WITH_CONNECTION  # How long it is kept after its connection, seconds; 0 for not at all
     ends_at: float | None = None  # When it ends, Unix seconds; None while it is connected
     number: int = 0  # Its row in the journal; 0 when it is not kept
@@ -240,10 +236,7 @@ class Session:
         self._last_id = item.packet_id
 
     def acknowledged(self, packet_id: int, move: Move) -> OutgoingMessage | None:
-        """The client acknowledged a message; it is dropped here when that was the last step.
-
-        Returns:
-            The message; None when no such message is under way.
+        """The client acknowledged a message (None if no such one is under way), dropped here with the last step.
 
         Raises:
             WireError: an acknowledgement of the wrong kind.

@@ -68,14 +68,10 @@ def matches(topic_filter: str, topic: str) -> bool:
 
 @dataclass(slots=True)
 class _Node(Generic[Subscriber]):
-    """One level: what is subscribed here, and the levels below by name (``+`` and ``#`` among them).
-
-    Attributes:
-        shares: By share name; the empty name holds what is not shared.
-    """
+    """One level: what is subscribed here, and the levels below by name (``+`` and ``#`` among them)."""
 
     below: dict[str, _Node[Subscriber]] = field(default_factory=dict)
-    shares: dict[str, list[Subscriber]] = field(default_factory=dict)
+    shares: dict[str, list[Subscriber]] = field(default_factory=dict)  # By share name; "" holds what is not shared
 
 
 class FilterTree(Generic[Subscriber]):

@@ -145,18 +145,7 @@ class Listening(Owner, Protocol):
 
 
 class HubConnection(Link):
-    """A device's connection from accept to loss.
-
-    Attributes:
-        device_id: The device, once connected; empty before.
-        number: Its number in the store.
-        inboxes: What it has subscribed to.
-        persistent: Whether its subscriptions outlive the connection.
-        assigned: Whether the client left its id to the hub (MQTT 5 §3.1.3.1).
-        model_id: The model it says it follows, or None.
-        receive_maximum: Messages with QoS 1 that it takes before it acknowledges one (MQTT 5 §3.1.2.11.3).
-        registers: Whether it is no device but a client that asks to be registered.
-    """
+    """A device's connection from accept to loss."""
 
     __slots__ = (
         "_aliases",
@@ -175,13 +164,13 @@ class HubConnection(Link):
     def __init__(self, owner: Listening) -> None:
         super().__init__(owner)
         self._aliases: dict[int, str] | None = None
-        self.number = 0
-        self.inboxes = Inbox(0)
-        self.persistent = False
-        self.assigned = False
-        self.model_id: str | None = None
-        self.receive_maximum = _NO_RECEIVE_MAXIMUM
-        self.registers = False
+        self.number = 0  # Its number in the store
+        self.inboxes = Inbox(0)  # What it has subscribed to
+        self.persistent = False  # Whether its subscriptions outlive the connection
+        self.assigned = False  # Whether the client left its id to the hub (MQTT 5 §3.1.3.1)
+        self.model_id: str | None = None  # The model it says it follows, or None
+        self.receive_maximum = _NO_RECEIVE_MAXIMUM  # Unacknowledged messages with QoS 1 (MQTT 5 §3.1.2.11.3)
+        self.registers = False  # Whether it is no device but a client that asks to be registered
 
     # From the owner -----------------------------------------------------------------------------------------
 

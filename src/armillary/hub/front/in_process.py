@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections of simulated devices inside this process: MQTT over calls instead of a socket.
+"""Connections of simulated devices in this process: MQTT over calls instead of a socket.
 
 Decoder, limits, group commit, log, twin and methods are those of any device. No client outside the process can open
 one; the code that opens it vouches for the identity, as a certificate does elsewhere.
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 class InProcessChannel:
     """The device's end of a connection, and the transport under the hub's. Lives in the hub's loop.
 
-    Args:
-        receive: Called with bytes from the hub, soon after it sent them.
-        closed: Called once when the connection is over.
+    ``receive`` is called with bytes from the hub, soon after it sent them; ``closed`` once, when the connection is
+    over.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class InProcessChannel:
         self._loop.call_soon(self._receive, bytes(data))
 
     def write_eof(self) -> None:
-        """Nothing more comes: a device inside closes its end at once."""
+        """Nothing more comes: a simulated device closes its end at once."""
         self.close()
 
     def close(self) -> None:
@@ -83,7 +82,7 @@ class InProcessChannel:
             self._loop.call_soon(self.send, data)
 
     def set_protocol(self, protocol: BaseProtocol) -> None:
-        """For WebSocket, which is not used inside."""
+        """For WebSocket, which simulated devices do not use."""
 
     def _lost(self) -> None:
         self._connection.connection_lost(None)

@@ -35,11 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """What devices send, on its way to the disk.
-
-    Attributes:
-        runs_under_way: Runs of messages that were received and are not with the decoder yet.
-    """
+    """What devices send, on its way to the disk."""
 
     def __init__(
         self,
@@ -50,7 +46,7 @@ class Intake:
         decode_soon: Callable[[], None],
     ) -> None:
         self.loop = loop
-        self.runs_under_way = 0
+        self.runs_under_way = 0  # Runs of messages that were received and are not with the decoder yet
         self._store = store
         self._counters = counters
         self._clock = clock

@@ -26,14 +26,10 @@ LOOK_EVERY_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """A device's answer.
-
-    Attributes:
-        payload: Decoded JSON; None when the answer was empty; text when it was no JSON.
-    """
+    """A device's answer."""
 
     status: int  # The application's own number; 200 by convention when it went well
-    payload: Any
+    payload: Any  # Decoded JSON; None when the answer was empty; text when it was no JSON
 
 
 class DirectMethods:

@@ -59,9 +59,8 @@ class HttpReply:
 class HttpChannel(asyncio.Protocol):
     """HTTP/1.1 on a transport, server side.
 
-    Args:
-        passed_on: Called between two requests with the beginning of the next; True when it gave the connection to
-            another protocol, which answers that request.
+    ``passed_on`` is called between two requests with the beginning of the next; True when it gave the connection to
+    another protocol, which answers that request.
     """
 
     def __init__(

@@ -72,16 +72,7 @@ class Owner(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """A connection from accept to loss.
-
-    Attributes:
-        device_id: Who the client is, for the log; empty before it is known.
-        ended: Why it ended, once it has, in a word; empty where that is unknown.
-        in_flight: Things received and not acknowledged.
-        held: Whether the owner asked it not to read.
-        heard: Monotonic time of the last bytes.
-        expires: End of its certificate's validity, Unix seconds; None without certificate.
-    """
+    """A connection from accept to loss."""
 
     __slots__ = (
         "_begun",
@@ -120,12 +111,12 @@ class Link(asyncio.Protocol):
         self._stalled = 0.0
         self._will: Will | None = None
         self._begun = owner.monotonic()  # of the packet under way; at first, of the wait for CONNECT
-        self.device_id = ""
-        self.ended = ""
-        self.in_flight = 0
-        self.held = False
-        self.heard = self._begun
-        self.expires: float | None = None
+        self.device_id = ""  # Who the client is, for the log; empty before it is known
+        self.ended = ""  # Why it ended, once it has, in a word; empty where that is unknown
+        self.in_flight = 0  # Things received and not acknowledged
+        self.held = False  # Whether the owner asked it not to read
+        self.heard = self._begun  # Monotonic time of the last bytes
+        self.expires: float | None = None  # End of its certificate's validity, Unix seconds; None without certificate
 
     @property
     def level(self) -> int:

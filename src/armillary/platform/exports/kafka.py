@@ -141,11 +141,10 @@ class Kafka:
             raise NeverError(f"the broker refuses it ({', '.join(sorted(set(failed.values())))})", which=[*failed])
 
     async def _send(self, records: Sequence[Outgoing], which: Sequence[int], *, alone: bool) -> dict[int, str]:
-        """Send those of some positions, and wait for the broker.
+        """Send the records at some positions, and wait for the broker.
 
-        Returns:
-            Positions of those that failed, with names of errors, if one of these is about the records; of those that
-            go alone only these.
+        Returns position -> name of its error for those that failed, if one of the errors is about the records; for
+        records that go alone only such errors.
 
         Raises:
             KafkaError: none of the errors is about the records.

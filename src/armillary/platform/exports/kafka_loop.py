@@ -45,20 +45,15 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     """An event loop that connects to allowed hosts only, and reads and computes no more for them than the limits above.
 
     Without ``tls`` only hosts that are allowed by name are connected to.
-
-    Attributes:
-        refused: The address that was refused last.
-        heard: An error that the library told its log and nobody else: the last one, or the first that says why.
-        coming: Bytes of the answers that have begun to arrive.
     """
 
     def __init__(self, allowed: AllowedHosts, *, tls: bool) -> None:
         super().__init__()
         self._allowed = allowed
         self._scheme = "https" if tls else "http"
-        self.refused: str | None = None
-        self.heard: BaseException | None = None
-        self.coming = 0
+        self.refused: str | None = None  # The address that was refused last
+        self.heard: BaseException | None = None  # In the library's log: the last error, or the first that says why
+        self.coming = 0  # Bytes of the answers that have begun to arrive
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """As asyncio's, to an allowed host, with its answers measured; ConnectionRefusedError to another one."""

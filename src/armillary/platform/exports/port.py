@@ -10,14 +10,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record on its way out.
-
-    Attributes:
-        device_id: Whose it is; ``record_id`` is the record's. A transform may have left both out of the line.
-    """
+    """A record on its way out."""
 
     line: bytes  # As it is sent: JSON
-    device_id: str
+    device_id: str  # Whose it is; ``record_id`` is the record's. A transform may have left both out of the line
     record_id: str
 
 

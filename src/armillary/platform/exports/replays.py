@@ -40,12 +40,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Replay:
-    """One that was begun.
-
-    Attributes:
-        delivered: Records so far.
-        outcome: Done when it is over: with the records that were delivered, or with why it ended.
-    """
+    """A replay that was begun; ``outcome`` is done when it is over, with the records delivered or with why it ended."""
 
     def __init__(self) -> None:
         self.delivered = 0

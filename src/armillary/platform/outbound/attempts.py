@@ -27,17 +27,12 @@ class NotNowError(Exception):
 
 
 class NeverError(Exception):
-    """An attempt failed and the next would fail as well.
-
-    Attributes:
-        status: What the target answered, where it did.
-        which: Positions of what was refused, where the target has taken the rest; None means everything.
-    """
+    """An attempt failed and the next would fail as well."""
 
     def __init__(self, why: str, status: int | None = None, *, which: Sequence[int] | None = None) -> None:
         super().__init__(why)
-        self.status = status
-        self.which = which
+        self.status = status  # What the target answered, where it did
+        self.which = which  # Positions of what was refused, where the target has taken the rest; None means everything
 
 
 def check_status(status: int, retry_after: str) -> None:

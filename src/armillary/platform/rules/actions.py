@@ -78,11 +78,7 @@ class ActionCounters:
 
 @dataclass(slots=True)
 class ActionSettings:
-    """How actions reach the world.
-
-    Attributes:
-        hosts: Where webhooks may go.
-    """
+    """How actions of rules and data exports reach the world; ``hosts`` are those that may be called."""
 
     mail: MailServer = field(default_factory=MailServer)  # The mail server
     hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts(public=True, named=frozenset()))

@@ -69,18 +69,12 @@ def load(document: Document) -> Loaded:
 
 
 class RuleSet:
-    """The application's rules, ready, and what has to be read of devices for the enabled ones.
-
-    Attributes:
-        number: Rises with each change: plans made for a lower one have to be made again.
-        sections: Sections of properties that enabled rules look at.
-        groups: Device groups that they are for.
-    """
+    """The application's rules, ready, and what has to be read of devices for the enabled ones."""
 
     def __init__(self) -> None:
-        self.number = 0
-        self.sections: frozenset[str] = frozenset()
-        self.groups: frozenset[str] = frozenset()
+        self.number = 0  # Rises with each change: plans made for a lower one have to be made again
+        self.sections: frozenset[str] = frozenset()  # Sections of properties that enabled rules look at
+        self.groups: frozenset[str] = frozenset()  # Device groups that they are for
         self._rules: dict[str, Loaded] = {}
 
     def get(self, rule_id: str) -> Loaded | None:
@@ -111,12 +105,7 @@ class RuleSet:
 
 
 class Running:
-    """One rule for one device.
-
-    Attributes:
-        queued_ms: The deadline that stands in the queue of deadlines for it; 0 none.
-        gone: Whether the plan no longer has it: what stands in the queue means nothing.
-    """
+    """One rule for one device."""
 
     __slots__ = ("gone", "loaded", "plan", "queued_ms", "state")
 
@@ -124,8 +113,8 @@ class Running:
         self.loaded = loaded
         self.plan = plan
         self.state = state
-        self.queued_ms = 0
-        self.gone = False
+        self.queued_ms = 0  # The deadline that stands in the queue of deadlines for it; 0 none
+        self.gone = False  # Whether the plan no longer has it: what stands in the queue means nothing
 
 
 @dataclass(slots=True)
@@ -147,17 +136,7 @@ class Allowance:
 
 
 class Plan:
-    """The rules of one device.
-
-    Attributes:
-        catalog: Of the device.
-        facts: What is known of it; None when it has to be read again.
-        read_at: When that was read, monotonic seconds.
-        made: Number of the set of rules it was made of; -1 when it has to be made again.
-        running: Its rules.
-        open_seq: The block of the log that its last message was in; ``done_seq`` the last one before that is complete.
-        now_ms: Latest arrival seen: time never goes back for a device.
-    """
+    """The rules of one device."""
 
     __slots__ = (
         "_allowances", "_by_names", "catalog", "device_id", "done_seq", "facts", "is_dirty", "made", "now_ms",
@@ -166,15 +145,15 @@ class Plan:
 
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
-        self.catalog = ""
-        self.facts: Facts | None = None
-        self.made = -1
-        self.read_at = 0.0
-        self.running: tuple[Running, ...] = ()
+        self.catalog = ""  # Of the device
+        self.facts: Facts | None = None  # What is known of it; None when it has to be read again
+        self.made = -1  # Number of the set of rules it was made of; -1 when it has to be made again
+        self.read_at = 0.0  # When that was read, monotonic seconds
+        self.running: tuple[Running, ...] = ()  # Its rules
         self.restored: dict[tuple[str, int], State] = {}
-        self.open_seq = -1
-        self.done_seq = -1
-        self.now_ms = 0
+        self.open_seq = -1  # The block of the log that its last message was in
+        self.done_seq = -1  # The last block before that is complete
+        self.now_ms = 0  # Latest arrival seen: time never goes back for a device
         self.is_dirty = False
         self._by_names: dict[tuple[str, ...], tuple[Running, ...]] = {}
         self._allowances: dict[tuple[str, int], Allowance] = {}

@@ -66,12 +66,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Rules:
-    """All rules.
-
-    Attributes:
-        is_active: Whether any rule is enabled.
-        loaded: The rules, ready.
-    """
+    """All rules."""
 
     def __init__(
         self,
@@ -83,11 +78,11 @@ class Rules:
         actions: RuleActions,
         clock: Callable[[], float],  # Unix time, seconds
     ) -> None:
-        self.is_active = False
+        self.is_active = False  # Whether any rule is enabled
         self.counters = RuleCounters()
         self.traces = Traces()
         self.actions = actions
-        self.loaded = RuleSet()
+        self.loaded = RuleSet()  # The rules, ready
         self._series = series
         self._documents = documents
         self._facts = facts

@@ -17,18 +17,12 @@ from armillary.platform.rules.plans import Running
 
 
 class RuleTime:
-    """How far evaluation has come; ``clock`` is Unix time in seconds.
-
-    Attributes:
-        reached_ms: Arrival of the last message that was evaluated, Unix milliseconds.
-        listening_since_ms: When this life began.
-        is_replaying: Whether messages of the last life are evaluated.
-    """
+    """How far evaluation has come; ``clock`` is Unix time in seconds."""
 
     def __init__(self, clock: Callable[[], float], series: SeriesStore, devices: Devices) -> None:
-        self.reached_ms = 0
-        self.listening_since_ms = 0
-        self.is_replaying = False
+        self.reached_ms = 0  # Arrival of the last message that was evaluated, Unix milliseconds
+        self.listening_since_ms = 0  # When this life began
+        self.is_replaying = False  # Whether messages of the last life are evaluated
         self._clock = clock
         self._series = series
         self._devices = devices

@@ -56,11 +56,7 @@ class DeviceTemplate:
 
 @dataclass(slots=True)
 class MigrationSummary:
-    """What became, or would become, of all devices of a template.
-
-    Attributes:
-        named: The first of those: device id and what becomes of it.
-    """
+    """What became, or would become, of all devices of a template; ``named`` are the first that lose something."""
 
     devices: int = 0  # How many have the template in another version
     losing: int = 0  # How many of them have something that the new version has no place for

@@ -41,13 +41,7 @@ class Misfit:
 
 
 class ModelCheck:
-    """Judges messages.
-
-    Attributes:
-        values_checked: Values of devices that have a template.
-        values_unmodelled: Those of them that the template does not have.
-        values_misfit: Those of them that are not as the template says.
-    """
+    """Judges messages."""
 
     def __init__(self, templates: DeviceTemplates, devices: Devices) -> None:
         self._templates = templates
@@ -56,9 +50,9 @@ class ModelCheck:
         self._numbers: dict[str, int] = {}
         self._misfits: dict[str, Misfit] = {}
         self._changes = 0  # of documents; what was read before the last one may be over
-        self.values_checked = 0
-        self.values_unmodelled = 0
-        self.values_misfit = 0
+        self.values_checked = 0  # Values of devices that have a template
+        self.values_unmodelled = 0  # Those of them that the template does not have
+        self.values_misfit = 0  # Those of them that are not as the template says
 
     def measured(self, device: int, telemetry: Telemetry, *_: int) -> None:
         """A message was decoded; ``device`` is the number of its device."""

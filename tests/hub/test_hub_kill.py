@@ -122,20 +122,22 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
         first = max(acknowledged) + 10_000
     assert len(acknowledged) == len(set(acknowledged)) >= 800
 
-    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
-    while store.decoder.work(1.0):
-        pass
-    now = int(time.time() * 1000)
-    assert store.decoder.damaged_blocks == 0
-    messages = [int(message.payload[5:-1]) for message in store.messages(DEVICE, 10**6)]
-    values = [int(each) for each in _values(store, now)]
-    store.close(now)
+    messages, values = messages_and_values(folder)
     assert set(acknowledged) - set(messages) == set()
     assert sorted(values) == sorted(messages)  # each message's value exactly once, across four crashes
 
 
-def _values(store: SeriesStore, now: int) -> list[float]:
+def messages_and_values(folder: Path, database: str = "") -> tuple[list[int], list[int]]:
+    """The numbers in the log, and those among the values, once all of the log is decoded."""
+    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None, database=database)
+    while store.decoder.work(1.0):
+        pass
+    assert store.decoder.damaged_blocks == 0
+    messages = [int(message.payload[5:-1]) for message in store.messages(DEVICE, 10**6)]
+    now = int(time.time() * 1000)
     store.commits.submit(store.begin_flush(now)).result()
     store.end_flush(kept=True)
     (key,) = (key for _, _, key in store.fleet.series([DEVICE], None))
-    return [float(value) for points in store.stream(key, 0, now + 10**6) for value in points.values]
+    values = [int(value) for points in store.stream(key, 0, now + 10**6) for value in points.values]
+    store.close(now)
+    return messages, values

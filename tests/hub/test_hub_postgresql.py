@@ -15,11 +15,8 @@ from pathlib import Path
 import pytest
 from tests import postgresql
 from tests.fixtures.processes import OwnProcess
-from tests.hub.running_hub import DEVICE, Authority, wait_until
-from tests.hub.test_hub_kill import RUNNER, publish_until_killed
-
-from armillary.engines.series.retention import Retention
-from armillary.engines.series.store import SeriesStore
+from tests.hub.running_hub import Authority, wait_until
+from tests.hub.test_hub_kill import RUNNER, messages_and_values, publish_until_killed
 
 COMMAND = [str(Path(sys.executable).with_name("armillary"))]
 
@@ -83,19 +80,10 @@ def test_nothing_acknowledged_is_lost_when_hub_or_server_are_killed(
             load.wait_for(chance.randint(100, 1000))  # it goes on by itself
         finally:
             load.end()
-    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None, database=database)
-    while store.decoder.work(1.0):
-        pass
-    messages = [int(message.payload[5:-1]) for message in store.messages(DEVICE, 10**6)]
+    messages, values = messages_and_values(folder, database)
     assert set(acknowledged) - set(messages) == set()
     assert len(acknowledged) == len(set(acknowledged)) >= 400
-    now = int(time.time() * 1000)
-    store.commits.submit(store.begin_flush(now)).result()
-    store.end_flush(kept=True)
-    (key,) = (key for _, _, key in store.fleet.series([DEVICE], None))
-    values = [int(value) for points in store.stream(key, 0, now + 10**6) for value in points.values]
     assert sorted(values) == sorted(messages)  # each message's value once
-    store.close(now)
 
 
 def started(tmp_path: Path, *options: str) -> OwnProcess:

@@ -189,28 +189,26 @@ def test_malformed_packets_end_the_connection(make: Make, broker: RunningBroker,
 @pytest.mark.parametrize(
     ("packet", "code"),
     [
-        (Publish(topic="a", payload=b"", properties=((Property.SUBSCRIPTION_IDENTIFIER, 1),)), 0x82),
-        (Publish(topic="", payload=b"", properties=((Property.TOPIC_ALIAS, 3),)), 0x82),
-        (Publish(topic="a", payload=b"", properties=((Property.TOPIC_ALIAS, 17),)), 0x94),
-        (Publish(topic="a", payload=b"", properties=((Property.RESPONSE_TOPIC, "b/+"),)), 0x82),
-        (Publish(topic="a", payload=b"", properties=((Property.RESPONSE_TOPIC, "#"),)), 0x82),
-        (Publish(topic="/" * MAX_TOPIC_LEVELS, payload=b""), 0x90),
-        (Publish(topic="$SYS/a", payload=b""), 0x87),
-        (Auth(reason=0x18, properties=((Property.AUTHENTICATION_METHOD, "m"),)), 0x82),
-        (Subscribe(packet_id=1, subscriptions=(Subscription("$share/g/a", 4),)), 0x82),
-        (Disconnect(properties=(KEPT,)), None),
-    ],
-    ids=[
-        "identifier",
-        "unknown-alias",
-        "alias-maximum",
-        "response-plus",
-        "response-hash",
-        "levels",
-        "sys",
-        "auth",
-        "shared-no-local",
-        "late-expiry",
+        pytest.param(
+            Publish(topic="a", payload=b"", properties=((Property.SUBSCRIPTION_IDENTIFIER, 1),)), 0x82, id="identifier"
+        ),
+        pytest.param(Publish(topic="", payload=b"", properties=((Property.TOPIC_ALIAS, 3),)), 0x82, id="unknown-alias"),
+        pytest.param(
+            Publish(topic="a", payload=b"", properties=((Property.TOPIC_ALIAS, 17),)), 0x94, id="alias-maximum"
+        ),
+        pytest.param(
+            Publish(topic="a", payload=b"", properties=((Property.RESPONSE_TOPIC, "b/+"),)), 0x82, id="response-plus"
+        ),
+        pytest.param(
+            Publish(topic="a", payload=b"", properties=((Property.RESPONSE_TOPIC, "#"),)), 0x82, id="response-hash"
+        ),
+        pytest.param(Publish(topic="/" * MAX_TOPIC_LEVELS, payload=b""), 0x90, id="levels"),
+        pytest.param(Publish(topic="$SYS/a", payload=b""), 0x87, id="sys"),
+        pytest.param(Auth(reason=0x18, properties=((Property.AUTHENTICATION_METHOD, "m"),)), 0x82, id="auth"),
+        pytest.param(
+            Subscribe(packet_id=1, subscriptions=(Subscription("$share/g/a", 4),)), 0x82, id="shared-no-local"
+        ),
+        pytest.param(Disconnect(properties=(KEPT,)), None, id="late-expiry"),
     ],
 )
 def test_what_may_not_come_ends_the_connection_with_its_code(make: Make, packet: Packet, code: int | None) -> None:

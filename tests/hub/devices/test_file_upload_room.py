@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, wait_until
 from tests.attacks.test_hub_device_attacks import sas_device
-from tests.hub.devices.test_file_upload import Uploader, listed, put
+from tests.hub.devices.test_file_upload import Uploader, device, listed, put, service
 
 from armillary.api.native.hub import files as native_files
 from armillary.engines.hub import uploads
@@ -26,6 +26,7 @@ from armillary.hub.devices import upload_room
 from armillary.hub.devices.files import LIFETIME_S, FileUploads
 from armillary.hub.hub import Hub
 
+__all__ = ["device", "service"]
 ROUNDS = 25
 
 
@@ -218,24 +219,6 @@ def test_what_is_over_is_swept_away_and_what_a_process_left_at_the_next_start(tm
     asyncio.run(hub.close())
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("files")) as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=True)
-        yield running
-
-
-@pytest.fixture
-def device(service: RunningService) -> Uploader:
-    return Uploader(service, *sas_device_key(service))
-
-
-def sas_device_key(service: RunningService) -> tuple[str, bytes]:
-    name, keys = sas_device(service, "Contoso")
-    return name, keys.primary
-
-
 def slow_block(service: RunningService, place: dict[str, str], number: int) -> ssl.SSLSocket:
     """A request for a block whose body does not end."""
     context = ssl.create_default_context(cafile=str(service.root))
@@ -267,7 +250,8 @@ def test_a_device_takes_twenty_requests_however_slow_they_are(
         assert b"ServerBusy" in answer  # a header, too
         assert b"retry-after" in answer.lower()
         connection.close()
-    other = Uploader(service, *sas_device_key(service))
+    name, keys = sas_device(service, "Contoso")
+    other = Uploader(service, name, keys.primary)
     assert put(service, other.begin(), b"x").status == 201  # nobody else is kept out
     with monkeypatch.context() as without:  # the control: any number of places, as it was
         without.setattr(service.hub.files.room.of_device, "each", 1000)

@@ -12,7 +12,6 @@ import random
 import socket
 import ssl
 import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,12 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority, RunningHub, wait_until
 from tests.platform.exports.kafka_cluster import MESSAGE_TOO_LARGE, Cluster, cluster
-from tests.platform.exports.test_exports import RUNNER, put, quick, settled
+from tests.platform.exports.test_exports import (
+    RUNNER,
+    Acceptor,
+    assert_all_exported,
+    exported_over_kills,
+    put,
+    quick,
+    settled,
+)
 
-from armillary.engines.exports.store import ExportStore
 from armillary.errors import InvalidArgumentError
 from armillary.platform.exports import kafka as export_kafka
 from armillary.platform.exports.kafka import Kafka
@@ -146,7 +151,7 @@ def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "armillary[kafka]" in refused.value.remedy
 
 
-class Gate:
+class Gate(Acceptor):
     """Stands before a broker of the cluster and does what that one cannot: TLS, and SASL (PLAIN and SCRAM-SHA-256).
 
     Args:
@@ -159,29 +164,14 @@ class Gate:
         host, _, port = server.rpartition(":")
         self._to, self._context, self._password = (host, int(port)), context, password
         self.mechanisms: list[str] = []
-        self._open: list[socket.socket] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        for each in (self._server, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._server.accept()
-                threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         with contextlib.suppress(OSError, EOFError, ValueError):
             if self._context is not None:
                 near = self._context.wrap_socket(near, server_side=True)
             far = socket.create_connection(self._to)
-            self._open += [near, far]
+            self.open += [near, far]
             if self._password is None or self._prove(near, far):
                 back = threading.Thread(target=_copy, args=(far, near), daemon=True)
                 back.start()
@@ -326,28 +316,11 @@ def test_a_broker_whose_certificate_nobody_vouches_for_gets_nothing(
 @pytest.mark.e2e
 def test_an_export_to_kafka_goes_on_after_kill_9_without_a_gap(tmp_path: Path, cluster: Cluster) -> None:
     cluster.make("out")
-    messages, over, kills = 1000, False, 0
-    chance = random.Random(7)  # noqa: S311 - moments to kill at, the same in every run
-    for life in range(20):
-        command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(messages), ",".join(cluster.servers)]
-        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.readline().strip() == "began"
-            try:
-                process.wait(chance.uniform(0.03, 0.12) if life < 6 else 60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                kills += 1
-            over = "over" in process.stdout.read()
-        if over:
-            break
-    assert over
+    messages = 1000
+    command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(messages), ",".join(cluster.servers)]
+    kills = exported_over_kills(command, random.Random(7), (0.03, 0.12))  # noqa: S311 - the same moments in every run
     assert kills >= 3
     found = cluster.read("out", messages)
     numbers = {int(json.loads(each.value())["values"]["n"]) for each in found}
     assert numbers == set(range(messages))
-    store = ExportStore(tmp_path / "hub")
-    cursor = store.cursor("files")
-    store.close()
-    assert cursor is not None
-    assert (cursor.exported, cursor.missed, cursor.dead) == (messages, 0, 0)
+    assert_all_exported(tmp_path / "hub", messages)

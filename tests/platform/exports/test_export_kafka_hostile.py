@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.platform.exports.test_export_kafka import PASSWORD, _frame, _send, opened, plain, records
+from tests.platform.exports.test_exports import Acceptor
 
 from armillary.platform.exports import kafka as export_kafka, kafka_loop as export_kafka_loop
 from armillary.platform.outbound.attempts import NotNowError
@@ -20,32 +21,17 @@ VERSIONS = ((0, 0, 3), (3, 0, 1), (17, 0, 1), (18, 0, 1), (22, 0, 0), (36, 0, 0)
 Answer = Callable[[int, int, bytes], bytes | None]
 
 
-class Broker:
+class Broker(Acceptor):
     """Answers each request with what ``answer`` makes of key, correlation id and body; ``first`` of a SCRAM server."""
 
     def __init__(self, answer: Answer | None = None, first: str = "") -> None:
         self.answer, self.first = answer, first
         self.heard: list[int] = []
         self.proved = threading.Event()  # a second message of SCRAM came
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._open = [self._server]
-        self.servers = [f"127.0.0.1:{self._server.getsockname()[1]}"]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
+        self.servers = [f"127.0.0.1:{self.port}"]
 
-    def close(self) -> None:
-        for each in self._open:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._server.accept()
-                self._open.append(near)
-                threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 request = _frame(near)

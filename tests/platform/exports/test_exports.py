@@ -12,10 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,70 +42,46 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "POLL_S", 0.02)
 
 
-@dataclass
-class Storage:
-    """Takes objects by PUT, whatever it answers then."""
+class Acceptor:
+    """A server on loopback that serves each connection in a thread of its own."""
 
-    answers: list[int] = field(default_factory=list)
-    objects: dict[str, tuple[dict[str, str], bytes]] = field(default_factory=dict)
-    port: int = 0
-
-
-@pytest.fixture
-def storage() -> Iterator[Storage]:
-    found = Storage()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.objects[self.path] = (dict(self.headers), body)
-            self.send_response(found.answers.pop(0) if found.answers else 200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Broker:
-    """The smallest broker that acknowledges: CONNACK, PUBACK, and what was published."""
-
-    def __init__(self, _folder: Path) -> None:
-        self.got: list[bytes] = []
+    def __init__(self) -> None:
         self.port = 0
-        self.server: socket.socket | None = None
         self.open: list[socket.socket] = []
         self.start()
 
     def start(self) -> None:
-        self.server = socket.create_server(("127.0.0.1", self.port))
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self.server,), daemon=True).start()
+        server = socket.create_server(("127.0.0.1", self.port))
+        self.port = server.getsockname()[1]
+        self.open.append(server)
+        threading.Thread(target=self._accept, args=(server,), daemon=True).start()
 
-    def stop(self) -> None:
-        for each in (self.server, *self.open):
-            if each is not None:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
+    def close(self) -> None:
+        for each in self.open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
         self.open.clear()
+
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
 
     def _accept(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = server.accept()
                 self.open.append(connection)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+
+class Broker(Acceptor):
+    """The smallest broker that acknowledges: CONNACK, PUBACK, and what was published."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
         decoder = PacketDecoder()
         with contextlib.suppress(OSError, Exception):
             while data := connection.recv(65536):
@@ -369,15 +342,15 @@ def test_firings_of_rules_go_out(running: RunningHub, hook: Hook) -> None:
     assert (record["rule_id"], record["severity"], record["trace"]) == ("r", "high", {"why": "40 > 8"})
 
 
-def test_an_mqtt_broker_gets_records_and_a_lost_one_is_found_again(running: RunningHub, tmp_path: Path) -> None:
-    broker = Broker(tmp_path)
+def test_an_mqtt_broker_gets_records_and_a_lost_one_is_found_again(running: RunningHub) -> None:
+    broker = Broker()
     try:
         options = {"kind": "mqtt", "host": "127.0.0.1", "port": broker.port, "tls": False, "topic": "out/all"}
         client = running.client(DEVICE).ready()
         name = put(running, options)
         client.telemetry({"n": 1})
         settled(running, name, exported=1)
-        broker.stop()
+        broker.close()
         client.telemetry({"n": 2})
         wait_until(lambda: running.platform.exports.store.cursor(name).failures, "the broker to be missed")
         broker.start()
@@ -386,25 +359,26 @@ def test_an_mqtt_broker_gets_records_and_a_lost_one_is_found_again(running: Runn
         assert {json.loads(each)["values"]["n"] for each in broker.got} == {1, 2}
         client.close()
     finally:
-        broker.stop()
+        broker.close()
 
 
 def test_storage_that_speaks_like_s3_gets_signed_objects_and_one_that_is_sent_again_replaces_itself(
-    running: RunningHub, storage: Storage
+    running: RunningHub, hook: Hook
 ) -> None:
     client = running.client(DEVICE).ready()
     options = {
-        "kind": "s3", "endpoint": f"http://127.0.0.1:{storage.port}", "bucket": "lake", "prefix": "raw/north",
+        "kind": "s3", "endpoint": f"http://127.0.0.1:{hook.port}", "bucket": "lake", "prefix": "raw/north",
         "region": "eu-1", "access_key": "AK", "signed": True,
     }  # fmt: skip
     name = put(running, options, secret=SECRET)
-    storage.answers = [503, 403]  # the first attempt was taken, and its answer lost
+    hook.answers = [503, 403]  # the first attempt was taken, and its answer lost
     client.telemetry({"n": 1})
     settled(running, name, exported=1)
     client.telemetry({"n": 2})
     settled(running, name, exported=2)
-    assert len(storage.objects) == 2  # the one that was sent three times is one object
-    for path, (headers, body) in storage.objects.items():
+    objects = dict(zip(hook.paths, hook.got, strict=True))
+    assert len(objects) == 2  # the one that was sent three times is one object
+    for path, (headers, body) in objects.items():
         assert path.startswith(f"/lake/raw/north/{name}-")
         assert path.endswith(".jsonl")
         moment = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -415,7 +389,7 @@ def test_storage_that_speaks_like_s3_gets_signed_objects_and_one_that_is_sent_ag
         )  # fmt: skip
         assert headers["Authorization"] == again["Authorization"]
         assert abs(moment.timestamp() - time.time()) < 60
-    values = [json.loads(body)["values"]["n"] for _, (_, body) in sorted(storage.objects.items())]
+    values = [json.loads(body)["values"]["n"] for _, (_, body) in sorted(objects.items())]
     assert values == [1, 2]
     client.close()
 
@@ -462,23 +436,36 @@ def test_from_the_beginning_misses_nothing_that_was_deleted_before(running: Runn
     client.close()
 
 
-@pytest.mark.e2e
-def test_an_export_goes_on_after_kill_9_without_a_gap(tmp_path: Path) -> None:
-    messages, over = 400, False
-    chance = random.Random(5)  # noqa: S311 - moments to kill at, the same in every run
-    for _ in range(40):
-        command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(messages)]
+def exported_over_kills(command: list[str], chance: random.Random, span_s: tuple[float, float]) -> int:
+    """Run an export to its end, killed at a moment of its span in each of the first six lives; how often it was."""
+    kills = 0
+    for life in range(40):
         with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.readline().strip() == "began"
             try:
-                process.wait(chance.uniform(0.01, 0.25) if _ < 6 else 60)
+                process.wait(chance.uniform(*span_s) if life < 6 else 60)
             except subprocess.TimeoutExpired:
                 process.kill()
-            over = "over" in process.stdout.read()
-        if over:
-            break
-    assert over
+                kills += 1
+            if "over" in process.stdout.read():
+                return kills
+    raise AssertionError("it never ended")
+
+
+def assert_all_exported(folder: Path, messages: int) -> None:
+    store = ExportStore(folder)
+    cursor = store.cursor("files")
+    store.close()
+    assert cursor is not None
+    assert (cursor.exported, cursor.missed, cursor.dead) == (messages, 0, 0)
+
+
+@pytest.mark.e2e
+def test_an_export_goes_on_after_kill_9_without_a_gap(tmp_path: Path) -> None:
+    messages = 400
+    command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(messages)]
+    exported_over_kills(command, random.Random(5), (0.01, 0.25))  # noqa: S311 - the same moments in every run
     lines = [
         line
         for each in sorted((tmp_path / "hub" / "exports" / "files").iterdir())
@@ -490,8 +477,4 @@ def test_an_export_goes_on_after_kill_9_without_a_gap(tmp_path: Path) -> None:
         range(messages)
     )
     assert len(ids) >= len(set(ids)) == messages
-    store = ExportStore(tmp_path / "hub")
-    cursor = store.cursor("files")
-    store.close()
-    assert cursor is not None
-    assert (cursor.exported, cursor.missed, cursor.dead) == (messages, 0, 0)
+    assert_all_exported(tmp_path / "hub", messages)

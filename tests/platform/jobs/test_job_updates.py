@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
-from tests.platform.jobs.test_jobs import RUNNER, ended, make, names
+from tests.platform.jobs.test_jobs import RUNNER, begun_over_kills, ended, kept, make, names
 
 from armillary.engines.jobs.devices import NOT_WAITED_FOR, DeviceOutcome
 from armillary.engines.jobs.store import JobStore
@@ -130,29 +128,10 @@ def test_more_devices_are_waited_for_than_are_told_at_once_and_cancelling_waits_
 
 @pytest.mark.e2e
 def test_an_update_goes_on_after_kill_9_and_no_device_is_told_twice_unsaid(tmp_path: Path) -> None:
-    devices, begun, over = 60, list[str](), False
-    chance = random.Random(3)  # noqa: S311 - moments to kill at, the same in every run
-    for _ in range(20):
-        command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices), "update"]
-        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            wanted = chance.randint(10, 30)
-            for line in process.stdout:
-                word, _, name = line.strip().partition(" ")
-                over = over or word == "over"
-                if word == "begins":
-                    begun.append(name)
-                    wanted -= 1
-                    if wanted == 0:
-                        process.kill()
-            process.wait(30)
-        if over:
-            break
-    assert over
-    store = JobStore(tmp_path / "hub")
-    (run,) = store.runs("limit")
-    results = store.devices.results(run.number)
-    store.close()
+    devices = 60
+    command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices), "update"]
+    begun = begun_over_kills(command, random.Random(3), (10, 30))  # noqa: S311 - the same moments in every run
+    run, results = kept(tmp_path / "hub")
     assert run.counts == {DeviceState.SUCCEEDED: devices}
     assert len(begun) > devices  # the kills met some under way
     assert {each for each in begun if begun.count(each) > 1} <= {each.device_id for each in results if each.repeated}

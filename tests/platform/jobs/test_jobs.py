@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
-from armillary.engines.jobs.devices import RunDevices
-from armillary.engines.jobs.store import JobStore
+from armillary.engines.jobs.devices import DeviceResult, RunDevices
+from armillary.engines.jobs.store import JobRun, JobStore
 from armillary.errors import ConflictError, DataFolderError, NotFoundError
 from armillary.hub.hub import Hub
 from armillary.platform.ports import NoDirectory
@@ -238,35 +239,42 @@ def test_a_run_that_met_a_full_disk_or_a_fault_goes_on_and_says_what_was_done_tw
     assert 1 <= sum(each.repeated for each in results.values()) <= 4
 
 
-@pytest.mark.e2e
-def test_a_run_goes_on_after_kill_9_and_says_what_was_done_twice(tmp_path: Path) -> None:
-    devices, begun = 120, list[str]()
-    chance = random.Random(11)  # noqa: S311 - moments to kill at, the same in every run
-    over = False
+def begun_over_kills(command: list[str], chance: random.Random, span: tuple[int, int]) -> list[str]:
+    """Run a job to its end, killed whenever a number of actions of the span has begun; devices of all actions."""
+    begun: list[str] = []
     for _ in range(20):
-        command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices)]
         with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            wanted = chance.randint(10, 40)
+            wanted = chance.randint(*span)
             for line in process.stdout:
                 word, _, name = line.strip().partition(" ")
                 if word == "over":
-                    over = True
-                    break
-                if word != "begins":  # a line of the log
-                    continue
-                begun.append(name)
-                wanted -= 1
-                if wanted == 0:
-                    process.kill()
+                    process.wait(30)
+                    return begun
+                if word == "begins":  # other lines are of the log
+                    begun.append(name)
+                    wanted -= 1
+                    if wanted == 0:
+                        process.kill()
             process.wait(30)
-        if over:
-            break
-    assert over
-    store = JobStore(tmp_path / "hub")
+    raise AssertionError("it never ended")
+
+
+def kept(folder: Path) -> tuple[JobRun, Sequence[DeviceResult]]:
+    """The one run of the job, and its results."""
+    store = JobStore(folder)
     (run,) = store.runs("limit")
     results = store.devices.results(run.number)
     store.close()
+    return run, results
+
+
+@pytest.mark.e2e
+def test_a_run_goes_on_after_kill_9_and_says_what_was_done_twice(tmp_path: Path) -> None:
+    devices = 120
+    command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices)]
+    begun = begun_over_kills(command, random.Random(11), (10, 40))  # noqa: S311 - the same moments in every run
+    run, results = kept(tmp_path / "hub")
     assert run.counts == {DeviceState.SUCCEEDED: devices}
     twice = {each for each in begun if begun.count(each) > 1}
     assert twice  # the kills met some under way

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +22,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from tests.fixtures.directories import Owners
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
-from tests.platform.rules.test_rules import Lives, alerts, put
+from tests.platform.rules.test_rules import Lives, alerts, lives, put
 
 from armillary.engines.rules import rows, shares
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
@@ -33,14 +32,16 @@ from armillary.platform.outbound.webhook import AllowedHosts, verify
 from armillary.platform.rules import actions as rule_actions
 from armillary.platform.rules.actions import ActionSettings
 
+__all__ = ["lives"]
 SECRET = "correct horse battery staple"
 
 
 @dataclass
 class Hook:
-    """A webhook's receiver; answers with ``answers`` in turn, then 204."""
+    """A receiver of webhooks and objects; answers with ``answers`` in turn, then 204."""
 
     answers: list[int] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     port: int = 0
@@ -57,11 +58,14 @@ def hook() -> Iterator[Hook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.paths.append(self.path)
             receiver.got.append((dict(self.headers), body))
             self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
             self.end_headers()
+
+        do_PUT = do_POST  # noqa: N815 - http.server's name
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -480,10 +484,3 @@ def test_old_alerts_go_with_their_deliveries(
     wait_until(lambda: len(alerts(running)) == 4, "four alerts")
     assert running.platform.rules.store().commits.submit(rows.pruned).result() == 2
     assert [each.number for each in alerts(running)] == [4, 3]
-
-
-@pytest.fixture
-def lives(tmp_path: Path, authority: Authority) -> Iterator[Lives]:
-    made = Lives(tmp_path / "hub", authority)
-    yield made
-    made.end()

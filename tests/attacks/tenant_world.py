@@ -23,7 +23,7 @@ from tests.api.running_service import CATALOGS, VERSION, RunningService, applica
 
 from armillary.api.azure import names, operations
 from armillary.hub.devices.files import CONTAINER
-from armillary.service.watch.rules import Observation
+from armillary.service.watch.detections import Observation
 
 # An answer that takes longer than this is a fault of its own (seconds).
 DEADLINE_S = 30.0

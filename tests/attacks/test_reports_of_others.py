@@ -20,7 +20,7 @@ from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Image
 from armillary.rollout.policy import RolloutPolicy
-from armillary.service.watch import rules as watch_rules
+from armillary.service.watch import detections
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates import certificate
@@ -204,7 +204,7 @@ def test_one_device_that_repeats_itself_stops_no_rollout(scene: Scene) -> None:
 def test_mutation_of_the_catalog_in_the_fingerprint(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, and with every word believed, Alpha's crash disappears in Beta's finding, which names its device."""
     monkeypatch.setattr(report_rows, "image_was_offered", lambda *_: True)
-    monkeypatch.setattr(watch_rules, "in_catalog", lambda _, seen: seen)
+    monkeypatch.setattr(detections, "in_catalog", lambda _, seen: seen)
     scene.crash(scene.beta)
     scene.crash(scene.started[0])
     assert scene.findings("Alpha") == ()

@@ -14,7 +14,7 @@ from tests.fixtures.waiting import wait_until
 from armillary.errors import DataFolderError
 from armillary.service.endpoint import endpoint
 from armillary.service.watch import heartbeat
-from armillary.service.watch.rules import Observation
+from armillary.service.watch.detections import Observation
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.device.finding import Finding
 

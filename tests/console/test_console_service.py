@@ -20,7 +20,7 @@ from armillary.api.app import SHAPES
 from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
 from armillary.identity.operator import Operator
-from armillary.service.watch.rules import Observation
+from armillary.service.watch.detections import Observation
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import Finding

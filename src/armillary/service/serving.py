@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.address import DeviceAddress
 from armillary.service.endpoint.device_server import DeviceServer, ServingParts
+from armillary.service.watch.detections import Observation
 from armillary.service.watch.heartbeat import VerifierMonitor
-from armillary.service.watch.rules import Observation
 
 if TYPE_CHECKING:
     from armillary.service.workers.device_workers import DeviceWorkers
@@ -21,13 +21,11 @@ class DeviceServing:
     """Starts it, joins it to the notices of the service, ends it.
 
     Args:
-        parts: What serving devices takes.
         observe: Takes findings about the verifier.
         address: Is given the port that was opened.
 
     Attributes:
         server: What serves devices in this process; None before the start, and where device workers do.
-        workers: The device workers, where there are any.
         monitor: The thread that detects a stopped verifier; None before the start.
     """
 
@@ -45,10 +43,9 @@ class DeviceServing:
         return self.server or self.workers
 
     async def start(self, hub: tuple[str, int]) -> int:
-        """Let devices in; returns since when they could check in, Unix seconds, 0 for always.
+        """Let devices in, who are given ``hub`` (host, port); returns since when they could check in.
 
-        Args:
-            hub: Host and port of the hub as devices are given them.
+        That is in Unix seconds; 0 for always.
 
         Raises:
             PortInUseError: another process has the device port.

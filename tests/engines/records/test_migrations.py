@@ -19,7 +19,7 @@ from armillary.engines.records.migrate import known_revisions, migrate, upgrade
 from armillary.engines.records.schema import schema
 from armillary.engines.records.store import Records
 from armillary.errors import DataFolderError
-from armillary.service.watch.rules import in_catalog
+from armillary.service.watch.detections import in_catalog
 
 
 def tables(database: Path) -> list[tuple[str, str, str]]:

@@ -13,8 +13,8 @@ import pytest
 
 from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.service.watch import rules as watch_rules, watch as watch_module
-from armillary.service.watch.rules import Observation
+from armillary.service.watch import detections, watch as watch_module
+from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import Watch
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
@@ -206,7 +206,7 @@ def test_where_the_watch_has_looked_survives_a_restart(host: ServiceHost) -> Non
 
 
 def test_ordinary_refusals_are_no_findings() -> None:
-    known = set(watch_rules._REFUSALS)
+    known = set(detections._REFUSALS)
     assert "device.challenge" not in known
     assert "device.unclaimed" not in known
     assert {"device.challenge.replayed", "device.unknown", "device.revoked", "wire.signature"} <= known

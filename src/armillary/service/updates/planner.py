@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The planner: looks at every living roll-out, asks ``rollout/plan.py`` what to do, and does it.
+"""The planner: reads every running roll-out, asks ``rollout/plan.py`` what to do, and does it.
 
 It reconciles: each run starts from what the records say, so a crash between seeing and doing loses nothing. It plans
 on a snapshot and, when it writes, does so only if the roll-out still stands where the plan found it; a person's
@@ -19,8 +19,9 @@ from armillary.rollout.plan import FAILED, DeviceMove, RolloutMember, RolloutPla
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.deployments import Deployments
+from armillary.service.updates.offers import has
 from armillary.service.updates.rollouts import apply_event
-from armillary.service.watch.rules import Observation
+from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
 from armillary.wire.device.checkin import InstalledImage
 
@@ -161,7 +162,7 @@ def _member(
 
 
 def _runs(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:
-    return {one.image_id for one in installed} == image_ids and all(one.state in SETTLED for one in installed)
+    return has(installed, image_ids) and all(one.state in SETTLED for one in installed)
 
 
 def _image_ids(connection: Connection, deployment_id: UUID | None) -> frozenset[UUID]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes in becomes findings: failed check-ins, error reports; and a stopped or slow verifier is noticed.
+"""The watch: turns failed check-ins, refusals, error reports and a stopped or slow verifier into findings.
 
-Not here: what is done about it (``armillary.rollout``).
+Not here: what is done about a finding (``armillary.rollout`` holds roll-outs), nor the rules that operators write for
+telemetry (``armillary.platform.rules``).
 """

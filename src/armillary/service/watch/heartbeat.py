@@ -29,8 +29,8 @@ import structlog
 from armillary.engines.records.queries import findings as finding_rows
 from armillary.errors import ArmillaryError
 from armillary.service.context.context import Context
-from armillary.service.watch import rules as watch_rules
-from armillary.service.watch.rules import Observation
+from armillary.service.watch import detections
+from armillary.service.watch.detections import Observation
 
 # The endpoint notes a heartbeat every second; a batch of 5,000 check-ins keeps the loop busy for less than one.
 STOPPED_AFTER_S: Final = 10.0
@@ -113,7 +113,7 @@ class VerifierMonitor:
             _log.warning("the verifier's pulse changed", before=before, now=state, seconds=seconds)
         if state != self._reported:
             if state == "stopped" or (state, self._reported) == ("behind", "ok"):
-                self._observe(watch_rules.of_verifier(state, seconds, self._context.now()))
+                self._observe(detections.of_verifier(state, seconds, self._context.now()))
             self._reported = state
         if state != "stopped" and self._monotonic() - self._kept_at >= KEEP_EVERY_S:
             self._keep()
@@ -138,7 +138,7 @@ class VerifierMonitor:
         if not last or gap < DOWN_AFTER_S:
             return since
         if last > 0:
-            self._observe(watch_rules.of_verifier("down", gap, now))
+            self._observe(detections.of_verifier("down", gap, now))
         self._note(OPEN_SINCE, now)
         return now
 

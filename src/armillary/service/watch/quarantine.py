@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.service.context.context import Context
-from armillary.service.watch.rules import Observation
+from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import Watch
 from armillary.wire.device.finding import SEVERITIES
 
@@ -27,11 +27,9 @@ class QuarantineRequests:
         self._watch = watch
 
     def request(self, device_id: str, said: Mapping[str, str]) -> None:
-        """Note a request as a finding; while it is open, another of the same rule and device only counts.
+        """Record a request as a finding; while it is open, another of the same rule and device only counts.
 
-        Args:
-            device_id: Which device.
-            said: ``rule``, ``rule_id``, ``severity``, ``why`` and ``reason``, as texts.
+        ``said`` has the texts ``rule``, ``rule_id``, ``severity``, ``why`` and ``reason``.
         """
         found = self._context.records.read(lambda c: device_rows.enrolled(c, device_id))
         severity = said.get("severity", "")

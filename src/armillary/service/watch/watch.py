@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch: reads what came in since it last looked and turns it into findings.
+"""The watch: runs the detections over the records that came in since its last run, and keeps the findings.
 
-How far it has looked is recorded in the transaction that records what it saw, so that a crash repeats nothing and loses
+How far it has read is recorded in the transaction that records what it found, so that a crash repeats nothing and loses
 nothing. It calls nobody: the planner reads findings as one of its inputs.
 """
 
@@ -27,8 +27,8 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.watch import rules as watch_rules
-from armillary.service.watch.rules import Observation
+from armillary.service.watch import detections
+from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
 
 # Rows looked at in one transaction, so that check-ins wait no longer than this takes to write.
@@ -51,7 +51,7 @@ Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, UpdateOutcome)
 
 
 class Watch:
-    """Findings: makes them, lists them, lets people deal with them."""
+    """Makes findings, lists them, and lets people acknowledge and close them."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -131,15 +131,15 @@ class Watch:
     # -- for other parts ------------------------------------------------------------------------------------------
 
     def observe(self, seen: Observation) -> Finding:
-        """Record an observation of another part, e.g. the hub."""
+        """Record an observation that another part made, e.g. a rule of the hub."""
         return self._context.records.write(lambda c: record(c, seen, self._context.now()))
 
-    # -- the look -------------------------------------------------------------------------------------------------
+    # -- the run --------------------------------------------------------------------------------------------------
 
     def run_once(self) -> int:
-        """Look at everything new; returns how many observations were recorded.
+        """Read everything new; returns how many observations were recorded.
 
-        One look at a time: who asks while another is under way waits for it and then looks at what is new since.
+        One run at a time: a caller that comes during another waits for it, and then reads what is new since.
         """
         with self._looking:
             seen = 0
@@ -150,7 +150,10 @@ class Watch:
             return seen + self._look_for_silence() + self._look_for_ends()
 
     def _follow(
-        self, source: str, read: Callable[..., Sequence[Row]], judge: Callable[[Connection, Row], Sequence[Observation]]
+        self,
+        source: str,
+        read: Callable[..., Sequence[Row]],
+        judge: Callable[[Connection, Row], Sequence[Observation | None]],
     ) -> int:
         """Judge the rows of a source after the noted position, a step at a time."""
         seen = 0
@@ -159,7 +162,7 @@ class Watch:
             def look(connection: Connection) -> tuple[int, int, Sequence[Observation]]:
                 seen_before = finding_rows.position(connection, source)
                 rows = read(connection, seen_before, limit=STEP)
-                found = [one for row in rows for one in judge(connection, row)]
+                found = [one for row in rows for one in judge(connection, row) if one is not None]
                 newest = rows[-1].number if len(rows) == STEP else report_rows.newest_number(connection, source)
                 return seen_before, newest, found
 
@@ -172,7 +175,7 @@ class Watch:
     def _keep(
         self, source: str, seen_before: int, last: int, found: Sequence[Observation], connection: Connection
     ) -> bool:
-        """Record what a look found; False if another process has looked there meanwhile: nothing is counted twice."""
+        """Record what was found; False if another process has read these rows meanwhile: nothing is counted twice."""
         if finding_rows.position(connection, source) != seen_before:
             return False
         for one in found:
@@ -187,37 +190,34 @@ class Watch:
         device = self._device(connection, device_id)
         return None if device is None else device.catalog_id
 
-    def _of_check_in(self, connection: Connection, row: CheckIn) -> Sequence[Observation]:
-        if row.verdict != "attested":
-            seen = watch_rules.of_check_in(row, self._catalog_of(connection, row.device_id))
-            return [] if seen is None else [seen]
-        return []
+    def _of_check_in(self, connection: Connection, row: CheckIn) -> Sequence[Observation | None]:
+        if row.verdict == "attested":
+            return []
+        return [detections.of_check_in(row, self._catalog_of(connection, row.device_id))]
 
-    def _of_refusal(self, connection: Connection, row: Refusal) -> Sequence[Observation]:
-        seen = watch_rules.of_refusal(row, self._catalog_of(connection, row.device_id))
-        return [] if seen is None else [seen]
+    def _of_refusal(self, connection: Connection, row: Refusal) -> Sequence[Observation | None]:
+        return [detections.of_refusal(row, self._catalog_of(connection, row.device_id))]
 
-    def _of_report(self, connection: Connection, row: ErrorReportRow) -> Sequence[Observation]:
+    def _of_report(self, connection: Connection, row: ErrorReportRow) -> Sequence[Observation | None]:
         was_offered = (
             row.catalog_id is not None
             and row.image_id is not None
             and report_rows.image_was_offered(connection, row.device_id, row.catalog_id, row.image_id)
         )
-        found = [watch_rules.of_error_report(row, was_offered=was_offered)]
+        found = [detections.of_error_report(row, was_offered=was_offered)]
         if row.event_type == "SandboxWeakened":
             device = self._device(connection, row.device_id)
-            found.append(None if device is None else watch_rules.of_containment(device))
-        return [one for one in found if one is not None]
+            found.append(None if device is None else detections.of_containment(device))
+        return found
 
-    def _of_outcome(self, connection: Connection, row: UpdateOutcome) -> Sequence[Observation]:
+    def _of_outcome(self, connection: Connection, row: UpdateOutcome) -> Sequence[Observation | None]:
         catalog_id = self._catalog_of(connection, row.device_id)
         was_offered = (
             catalog_id is not None
             and row.deployment_id is not None
             and report_rows.deployment_was_offered(connection, row.device_id, catalog_id, row.deployment_id)
         )
-        seen = watch_rules.of_outcome(row, catalog_id, was_offered=was_offered)
-        return [] if seen is None else [seen]
+        return [detections.of_outcome(row, catalog_id, was_offered=was_offered)]
 
     def _look_for_silence(self) -> int:
         """Devices that fell silent since the last look; one that stays silent is not observed again and again."""
@@ -233,7 +233,7 @@ class Watch:
         )
         fresh = [device for device in silent if device.device_id not in self._silence_noted]
         self._silence_noted = frozenset(device.device_id for device in silent)
-        found = watch_rules.of_silence(fresh, now)
+        found = detections.of_silence(fresh, now)
         for one in found:
             self.observe(one)
         return len(found)
@@ -245,12 +245,12 @@ class Watch:
             return 0
         self._ends_looked_at = now
         ending = self._context.records.read(
-            lambda c: certificate_rows.without_successor(c, ends_before=now + watch_rules.CA_WARNING_S)
+            lambda c: certificate_rows.without_successor(c, ends_before=now + detections.CA_WARNING_S)
         )
         fresh = [one for one in ending if one.serial not in self._ending_noted]
         self._ending_noted = frozenset(one.serial for one in ending)
         for one in fresh:
-            self.observe(watch_rules.of_certificate(one.kind, one.subject, one.not_after, now, one.catalog_id))
+            self.observe(detections.of_certificate(one.kind, one.subject, one.not_after, now, one.catalog_id))
         return len(fresh)
 
 
@@ -298,7 +298,7 @@ def _within_share(connection: Connection, seen: Observation, now: int) -> Observ
         return seen
     if finding_rows.named_in(connection, seen.reported_by, since=now - DAY_S) < MAX_FINDINGS_OF_DEVICE:
         return seen
-    return watch_rules.of_overflow(seen.reported_by, seen.catalog_id, seen.count, seen.at)
+    return detections.of_overflow(seen.reported_by, seen.catalog_id, seen.count, seen.at)
 
 
 def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:

@@ -86,9 +86,7 @@ def end_with_service() -> None:
 async def serve(descriptor: int, set_log_level: Callable[[str], object] = lambda _: None) -> int:
     """Serve devices until the service says stop; returns the exit status.
 
-    Args:
-        descriptor: The inherited end of the socket pair.
-        set_log_level: Called with the service's level once it is known.
+    ``descriptor`` is the inherited end of the socket pair; ``set_log_level`` is called with the service's level.
     """
     channel = Channel(socket.socket(fileno=descriptor))
     try:

@@ -38,9 +38,9 @@ from armillary.errors import ArmillaryError, HostError, WireError
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.watch import rules as watch_rules
+from armillary.service.watch import detections
+from armillary.service.watch.detections import Observation
 from armillary.service.watch.heartbeat import Liveness
-from armillary.service.watch.rules import Observation
 from armillary.service.workers.channel import Channel
 from armillary.service.workers.device_worker import settings_to_text
 from armillary.service.workers.process import WorkerProcess
@@ -73,7 +73,6 @@ class DeviceWorkers:
     """The pool. To the assembly it is what ``DeviceServer`` is in the one-process form.
 
     Args:
-        context: Of the service, which holds the data folder.
         notices: Of the service: what workers report goes there.
         observe: Takes a finding when a worker died.
         hub: Host and port of the hub as devices are given them.
@@ -327,4 +326,4 @@ class DeviceWorkers:
         for device_id in self._context.records.read(device_rows.held):
             self._notices.device_held(device_id)
         self._notices.news()
-        self._observe(watch_rules.of_verifier("worker", seconds, self._context.now()))
+        self._observe(detections.of_verifier("worker", seconds, self._context.now()))

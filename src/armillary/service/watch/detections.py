@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the records say, as observations: one pure function per source, no clock, no records.
+"""Detections: what a recorded event says is wrong, as an observation; one pure function per source, no clock, no SQL.
 
-Deterministic rules only: each names a fact, so a false alarm is a fault in the record and not in a threshold. The
-numbers that are thresholds stand at the top.
+They are fixed in code and deterministic: each names a fact, so that a false alarm is a fault in the record and not in a
+threshold. The few thresholds stand at the top. Not here: the rules that operators write for telemetry
+(``armillary.twin.rule``, ``armillary.platform.rules``).
 
 A device is believed about an image or a deployment only where the service offered it to that device in the catalog that
 the device is in: otherwise one device could speak about what others run. What it says of anything else is a finding
-about the device alone (:func:`of_hearsay`), which names no image and no deployment and holds no roll-out by itself.
+about the device alone (:func:`_of_hearsay`), which names no image and no deployment and holds no roll-out by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from armillary.attest.appraise import FORK_STEPS
@@ -31,14 +32,14 @@ CA_CRITICAL_S: Final = 7 * 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Something seen. Equal catalog, ``kind`` and ``key`` are the same finding while it is not closed.
+    """One thing that was detected. Equal catalog, ``kind`` and ``key`` count into one finding until it is closed.
 
     Attributes:
         kind: A key of :data:`armillary.wire.device.finding.KINDS`.
         key: What makes two observations of a catalog the same, beside the kind.
-        reported_by: The device of whose word alone this is made, which counts against what one device may open; "" for
-            what the service has seen itself.
-        escalate_at: Count of the finding from which it is ``escalated`` instead of ``severity``; 0 never.
+        reported_by: The device that alone reported this; it counts against how many findings one device may open. ""
+            for what the service has seen itself.
+        escalate_at: Count of the finding from which its severity is ``escalated`` instead of ``severity``; 0 never.
     """
 
     kind: str
@@ -62,12 +63,15 @@ class Observation:
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the finding this belongs to: what two catalogs see alike are two findings."""
+        """Identifies the finding that this belongs to; the same observation in two catalogs is two findings."""
         return in_catalog(self.catalog_id, sha256("\0".join((self.kind, *self.key)).encode()).hexdigest()[:32])
 
 
 def in_catalog(catalog_id: UUID | None, seen: str) -> str:
-    """The fingerprint in a catalog of what has the fingerprint ``seen`` without one; migration 0016 does the same."""
+    """The fingerprint within a catalog of an observation whose kind and key have the digest ``seen``.
+
+    Migration 0016 computes the same.
+    """
     return sha256(f"{catalog_id or ''}\0{seen}".encode()).hexdigest()[:32]
 
 
@@ -78,20 +82,7 @@ def of_check_in(check_in: CheckIn, catalog_id: UUID | None) -> Observation | Non
     if failed is None:
         return None
     short = check_in.device_id[:16]
-    if failed.number in FORK_STEPS:
-        return Observation(
-            kind="identity-forked",
-            key=(check_in.device_id,),
-            severity="critical",
-            title=f"Two machines may hold the identity of device {short}",
-            cause=failed.detail,
-            proposed_action="Neither gets a client certificate. Find out which is the original (or whether an old "
-            "backup was put back), take the other away, then: armillary device release.",
-            device_ids=(check_in.device_id,),
-            at=check_in.at,
-            catalog_id=catalog_id,
-        )
-    return Observation(
+    seen = Observation(
         kind="attestation-failed",
         key=(str(catalog_id), str(failed.number)),
         severity="high",
@@ -102,6 +93,18 @@ def of_check_in(check_in: CheckIn, catalog_id: UUID | None) -> Observation | Non
         device_ids=(check_in.device_id,),
         at=check_in.at,
         catalog_id=catalog_id,
+    )
+    if failed.number not in FORK_STEPS:
+        return seen
+    return replace(
+        seen,
+        kind="identity-forked",
+        key=(check_in.device_id,),
+        severity="critical",
+        title=f"Two machines may hold the identity of device {short}",
+        cause=failed.detail,
+        proposed_action="Neither gets a client certificate. Find out which is the original (or whether an old "
+        "backup was put back), take the other away, then: armillary device release.",
     )
 
 
@@ -170,14 +173,12 @@ def of_refusal(refusal: Refusal, catalog_id: UUID | None) -> Observation | None:
 def of_error_report(report: ErrorReportRow, *, was_offered: bool) -> Observation | None:
     """An error report that says something is wrong; planned events do not.
 
-    Args:
-        report: As recorded.
-        was_offered: Whether the service offered the report's image to this device, in the catalog that it is in.
+    ``was_offered``: the service offered the report's image to this device, in the catalog that it is in.
     """
     if report.event_category != "Unplanned":
         return None
     if report.event_type in ("AppCrash", "AppExit", "ConnectionBlocked"):
-        return _of_image(report) if was_offered else of_hearsay(report)
+        return _of_image(report) if was_offered else _of_hearsay(report)
     if report.event_type == SUPPRESSED and report.boot_count == SUPPRESSED_BOOT:
         return of_overflow(report.device_id, report.catalog_id, report.count, report.received_at)
     # InstallReverted: the same fact comes as an update outcome, with its deployment
@@ -189,13 +190,20 @@ def of_error_report(report: ErrorReportRow, *, was_offered: bool) -> Observation
             title=f"Device {report.device_id[:16]} refused to boot a component",
             cause=report.description,
             proposed_action="Recover the component from a release; find out who changed it.",
-            device_ids=(report.device_id,),
-            reported_by=report.device_id,
-            count=report.count,
-            at=report.received_at,
-            catalog_id=report.catalog_id,
+            **_reported(report),
         )
     return None
+
+
+def _reported(report: ErrorReportRow) -> dict[str, Any]:
+    """The fields of an observation that rests on one device's error report."""
+    return {
+        "device_ids": (report.device_id,),
+        "reported_by": report.device_id,
+        "count": report.count,
+        "at": report.received_at,
+        "catalog_id": report.catalog_id,
+    }
 
 
 def _of_image(report: ErrorReportRow) -> Observation:
@@ -214,17 +222,13 @@ def _of_image(report: ErrorReportRow) -> Observation:
         proposed_action="Hold or roll back the roll-out that brought this image; fix and build a new one."
         if is_crash
         else "Nothing got through. Ask the image's author: a forgotten host, or code that should not be there?",
-        device_ids=(report.device_id,),
-        reported_by=report.device_id,
-        count=report.count,
-        at=report.received_at,
-        catalog_id=report.catalog_id,
         image_id=report.image_id,
         component_id=report.component_id,
+        **_reported(report),
     )
 
 
-def of_hearsay(report: ErrorReportRow) -> Observation:
+def _of_hearsay(report: ErrorReportRow) -> Observation:
     """What a device says of an image that this service never offered it: about the device, not about the image."""
     short = report.device_id[:16]
     return Observation(
@@ -235,49 +239,38 @@ def of_hearsay(report: ErrorReportRow) -> Observation:
         cause=f"Device {short}: {report.description}",
         proposed_action="It was sideloaded for development, its deployment was deleted, or the device makes it up. It "
         "says nothing about the images of others.",
-        device_ids=(report.device_id,),
-        reported_by=report.device_id,
-        count=report.count,
-        at=report.received_at,
-        catalog_id=report.catalog_id,
+        **_reported(report),
     )
 
 
 def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: bool) -> Observation | None:
-    """An update that a device took back or could not make.
+    """An update that a device of a catalog took back or could not make.
 
-    Args:
-        outcome: As recorded.
-        catalog_id: The device's.
-        was_offered: Whether the service offered the outcome's deployment to this device, in that catalog.
+    ``was_offered``: the service offered the outcome's deployment to this device, in that catalog.
     """
     if outcome.outcome == "confirmed":
         return None
     short = outcome.device_id[:16]
-    if not was_offered:
-        return Observation(
-            kind="install-reverted",
-            key=("not offered", outcome.device_id),
-            severity="low",
-            title=f"Device {short} reports on an update that it was not offered",
-            cause=f"Device {short}: {outcome.reason}",
-            proposed_action="Its deployment was deleted, or the device makes it up. It says nothing of other updates.",
-            device_ids=(outcome.device_id,),
-            reported_by=outcome.device_id,
-            at=outcome.received_at,
-            catalog_id=catalog_id,
-        )
-    return Observation(
+    seen = Observation(
         kind="install-reverted",
-        key=(str(outcome.deployment_id), str(outcome.image_id)),
-        severity="medium",
-        title=f"Devices take back image {str(outcome.image_id)[:8]}",
+        key=("not offered", outcome.device_id),
+        severity="low",
+        title=f"Device {short} reports on an update that it was not offered",
         cause=f"Device {short}: {outcome.reason}",
-        proposed_action="The devices run what they ran before. Do not deploy this image further.",
+        proposed_action="Its deployment was deleted, or the device makes it up. It says nothing of other updates.",
         device_ids=(outcome.device_id,),
         reported_by=outcome.device_id,
         at=outcome.received_at,
         catalog_id=catalog_id,
+    )
+    if not was_offered:
+        return seen
+    return replace(
+        seen,
+        key=(str(outcome.deployment_id), str(outcome.image_id)),
+        severity="medium",
+        title=f"Devices take back image {str(outcome.image_id)[:8]}",
+        proposed_action="The devices run what they ran before. Do not deploy this image further.",
         deployment_id=outcome.deployment_id,
         image_id=outcome.image_id,
         component_id=outcome.component_id,

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from armillary.attest import policy
-from armillary.attest.appraise import FIRST_BOOT_STEP, STEPS
+from armillary.attest.appraise import STEPS
+from armillary.identity.issue import TRUST_TIERS
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "concepts" / "appraisal.md").read_text("utf-8")
 
@@ -31,11 +33,11 @@ def test_every_step_is_explained_once():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Steps 1 to {FIRST_BOOT_STEP - 1} ask *who and when*",
-        f"Steps {FIRST_BOOT_STEP} to {len(STEPS)} ask *what\nbooted*",
-        ", ".join(policy.TIERS),
+        "Steps 1 to 8 ask *who and when*",
+        f"Steps 9 to {len(STEPS)} ask *what\nbooted*",
+        ", ".join(TRUST_TIERS),
         f"up to {policy.MAX_CHIPS} chip profiles",
-        f"0 to {policy.MAX_SECURITY_VERSION}; never falls again",
+        f"0 to {SECURITY_VERSION_LIMIT}; never falls again",
         f"1 to {policy.MAX_AGE_DAYS} days",
     ],
 )

@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from armillary.attest import challenge as ch
-from armillary.attest.appraise import STEPS, Enrolment, appraise, steps_of_refusal
+from armillary.attest.appraise import STEPS, Enrolment, appraise
 from armillary.attest.judgement import MAX_ENDORSEMENTS, AppraisalMemory, judge_log, verified_endorsement
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.attest.reference import ReferenceValues, ReleaseStanding
-from armillary.errors import AppraisalError, ChallengeError, SignatureError, UnknownDeviceError, WireError
+from armillary.errors import AppraisalError, ChallengeError, SignatureError, WireError
 from armillary.identity import dice
 from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation.evidence import Endorsement, encode_endorsement
@@ -87,15 +87,13 @@ def test_step_1_connection_of_another_device():
     request = device.request(challenge(other.peer_key), CLIENT_KEY)
     with pytest.raises(AppraisalError, match="step 1") as caught:
         judge(device, request, peer_key=other.peer_key)
-    steps = steps_of_refusal(caught.value)
-    assert (steps[0].result, steps[1].result) == ("fail", "not-run")
+    assert caught.value.step == 1
 
 
 @pytest.mark.parametrize("now", [NOW + 60, NOW + 10_000])
 def test_step_2_stale_challenge(now: int):
-    with pytest.raises(ChallengeError, match="before") as caught:
+    with pytest.raises(ChallengeError, match="before"):
         judge(prover(), now=now)
-    assert [s.result for s in steps_of_refusal(caught.value)] == ["pass", "fail"] + ["not-run"] * (len(STEPS) - 2)
 
 
 def test_step_2_foreign_challenge():
@@ -114,18 +112,15 @@ def test_step_3_endorsement_by_another_key():
         boot_count=1,
     )
     device.endorsement = encode_endorsement(claims, device.alias)
-    with pytest.raises(SignatureError, match="endorsement") as caught:
+    with pytest.raises(SignatureError, match="endorsement"):
         judge(device)
-    assert steps_of_refusal(caught.value)[2].result == "fail"
 
 
 def test_step_4_evidence_by_another_key():
     device = prover()
     device.alias = dice.alias_key(b"z" * 32)
-    with pytest.raises(SignatureError, match="evidence") as caught:
+    with pytest.raises(SignatureError, match="evidence"):
         judge(device)
-    steps = steps_of_refusal(caught.value)
-    assert [s.result for s in steps[:5]] == ["pass", "pass", "pass", "fail", "not-run"]
 
 
 def test_step_5_another_device_in_the_evidence():
@@ -320,13 +315,8 @@ def test_steps_18_and_19_wait_for_a_known_release():
 def test_malformed_log_is_refused():
     device = prover()
     device.event_log = b"\x80"
-    with pytest.raises(WireError, match="event log") as caught:
+    with pytest.raises(WireError, match="event log"):
         judge(device)
-    assert steps_of_refusal(caught.value)[10].result == "fail"
-
-
-def test_other_errors_stop_at_the_door():
-    assert steps_of_refusal(UnknownDeviceError("x"))[0].result == "fail"
 
 
 def test_memory_changes_no_verdict_and_forgets_with_the_references():

@@ -12,9 +12,11 @@ from tests.fixtures.effort import examples
 
 from armillary.attest import policy as rules
 from armillary.attest.judgement import Judgement
-from armillary.attest.policy import DAY_S, AttestationPolicy, PolicyInForce, from_json, revised, stand, to_json
-from armillary.attest.reference import FOREVER, ReferenceValues, ReleaseStanding
+from armillary.attest.policy import DAY_S, AttestationPolicy, PolicyInForce, from_json, judge, revised, to_json
+from armillary.attest.reference import FOREVER, ReferenceValues, ReleaseStanding, Verdict
 from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.identity.issue import TRUST_TIERS
+from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 DAY = 1_790_000_000
 REFERENCE = ReferenceValues(
@@ -124,11 +126,11 @@ REFERENCE_STANDINGS = [
 def test_what_was_worked_out_is_not_worked_out_again_and_is_bounded(monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
 
-    def counted(*arguments: Any) -> rules.PolicyVerdict:
+    def counted(*arguments: Any) -> Verdict:
         asked.append(arguments[2])
-        return stand(*arguments)
+        return judge(*arguments)
 
-    monkeypatch.setattr(rules, "stand", counted)
+    monkeypatch.setattr(rules, "judge", counted)
     force = PolicyInForce(AttestationPolicy(minimum_tier="tpm"))
     for _ in range(3):
         force.fault("software", "mt3620", boot("26.11"), REFERENCE, DAY)
@@ -141,10 +143,10 @@ def test_what_was_worked_out_is_not_worked_out_again_and_is_bounded(monkeypatch:
 versions = st.dictionaries(st.integers(0, 0xFFFF), st.integers(0, 31), max_size=6)
 policies = st.builds(
     AttestationPolicy,
-    minimum_tier=st.sampled_from(rules.TIERS),
+    minimum_tier=st.sampled_from(TRUST_TIERS),
     chips=st.sets(st.sampled_from(("a", "b", "c"))).map(lambda chips: tuple(sorted(chips))),
     minimum_security_versions=versions,
-    older_releases_until=st.none() | st.integers(0, rules.MAX_TIME),
+    older_releases_until=st.none() | st.integers(0, MAX_TIME),
     maximum_release_age_days=st.none() | st.integers(1, rules.MAX_AGE_DAYS),
     firmware_log=st.booleans(),
 )

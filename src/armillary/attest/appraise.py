@@ -31,10 +31,10 @@ from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_faul
 from armillary.attest.policy import PolicyInForce
 from armillary.attest.reference import ReferenceValues, utc
 from armillary.attest.tpm_quote import firmware_fault, quote_fault
-from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
+from armillary.errors import AppraisalError, WireError
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.attestation.evidence import Endorsement, Evidence, parse_evidence
-from armillary.wire.device.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report, signed_digest
+from armillary.wire.device.checkin import AppraisalStep, CheckinRequest, encode_report, signed_digest
 from armillary.wire.encoding import cose
 
 ATTESTED: Final = "attested"
@@ -87,8 +87,6 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
         "A machine started by firmware or a boot loader that nobody knows, or a log that was edited to hide it.",
     ),
 )
-# The first step whose failure leaves the device an update certificate.
-FIRST_BOOT_STEP: Final = 9
 # Two machines hold one identity when one of these fails: neither is let in until an operator has looked.
 FORK_STEPS: Final = frozenset({10, 17})
 
@@ -119,7 +117,7 @@ _PASSED_WITHOUT_TPM: Final = (
     _NO_TPM,
     *_PASSED_WITHOUT_FIRMWARE[_QUOTE_STEP:],
 )
-# What a value that this service never gave counts as: it equals no id.
+# Stands for a value that this service never issued: it equals no id.
 _NEVER_GIVEN: Final = b"never given"
 # The tiers that promise a TPM; their devices quote, or fail step 16.
 _QUOTING_TIERS: Final = frozenset({"tpm", "silicon"})
@@ -137,7 +135,6 @@ class Enrolment:
         last_boot_count: Boot count of the last attested check-in, 0 before the first.
         last_endorsement: SHA-256 of the endorsement of that check-in, empty before the first.
         minimum_security_versions: Image type to the highest version this device was ever attested with.
-        attestation_key: X || Y of the attestation key that its TPM has proven at enrolment, 64 bytes; empty without.
         attestation_key: X || Y of the TPM's attestation key, 64 bytes, proven at enrolment; empty without a TPM.
     """
 
@@ -162,7 +159,6 @@ class Appraisal(NamedTuple):
         challenge_id: For the caller to spend.
         endorsement_digest: SHA-256 of the endorsement's bytes.
         security_versions: Image type to lowest security version in this boot; empty where the log does not replay.
-        trust_tier: The enrolment's.
     """
 
     verdict: str
@@ -409,7 +405,7 @@ def _waits_for(number: int, faults: Mapping[int, str], judgement: Judgement) -> 
 
 
 def shown_id(request: CheckinRequest, challenge_key: bytes, peer_key: bytes) -> bytes | None:
-    """The id of the value a request shows beside its report, as ``attest/lineage.py`` takes it."""
+    """The id of the lineage value that a request carries beside its report, as ``attest/lineage.py`` takes it."""
     if not request.lineage:
         return None if request.lineage is None else NONE_YET
     kept = kept_challenge(challenge_key, request.lineage, peer_key=peer_key)
@@ -427,39 +423,8 @@ def quoted(steps: tuple[AppraisalStep, ...]) -> bool:
 
 
 def fork_found(steps: tuple[AppraisalStep, ...]) -> str:
-    """What says that two machines hold one identity; empty if nothing does."""
+    """Why two machines seem to hold one identity; empty if nothing says so."""
     return next((step.detail for step in steps if step.number in FORK_STEPS and step.result == "fail"), "")
-
-
-def steps_of_refusal(error: ArmillaryError) -> tuple[AppraisalStep, ...]:
-    """The steps of an appraisal that :func:`appraise` ended with ``error``, for the device page.
-
-    The step that raised is "fail"; those before it passed, those after it were not run. Bytes that do not parse
-    end the appraisal before any other step.
-    """
-    stopped = _step_of(error)
-    malformed = isinstance(error, WireError) and not isinstance(error, SignatureError)
-    return tuple(
-        AppraisalStep(number, name, prevents, "fail", error.message[:MAX_TEXT_BYTES])
-        if number == stopped
-        else AppraisalStep(number, name, prevents, "pass" if number < stopped and not malformed else "not-run", "")
-        for number, name, prevents in STEPS
-    )
-
-
-def _step_of(error: ArmillaryError) -> int:
-    """The step an exception belongs to; bytes that do not parse count as the step that needs them."""
-    if isinstance(error, AppraisalError) and error.step is not None:
-        return error.step
-    if isinstance(error, ChallengeError):
-        return 2
-    if isinstance(error, WireError):
-        if error.format.startswith("endorsement"):
-            return 3
-        if error.format.startswith(("event log", "boot event")):
-            return 11
-        return 4
-    return 1
 
 
 def _report_digest(request: CheckinRequest) -> bytes:

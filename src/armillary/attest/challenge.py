@@ -75,9 +75,6 @@ def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -
         now: Unix seconds UTC.
         peer_key: DER SubjectPublicKeyInfo of the TLS client certificate of this connection.
 
-    Returns:
-        The id to spend.
-
     Raises:
         ChallengeError: not made by this service for this peer, or too old.
     """

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from armillary.attest.reference import FOREVER, utc
+from armillary.attest.reference import FOREVER, Verdict, utc
+from armillary.attest.tpm_quote import replayed, sentence
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.wire.attestation.firmware_log import FirmwareLog
-from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS, PCR_VALUE_BYTES
 
 # The PCRs that hold *code* and the rules it was started by, equal on machines of a model (PC Client profile §3.3.4).
 # Not judged: 1 and 3 (settings, the boot order), 5 (the partition table, each boot attempt) and 6 (the maker's own, and
@@ -35,7 +35,7 @@ EVENT: Final = "measurement"
 FINAL: Final = "final-value"
 # A machine measures 30 to 200 events, and a list may hold some releases of its firmware.
 MAX_VALUES: Final = 1024
-# Machines remembered by chip and PCR values, 0.5 KiB each; equal machines share one.
+# Machines cached by chip and PCR values, 0.5 KiB each; equal machines share one.
 MAX_KNOWN: Final = 1024
 # What fits a step's detail (1024 bytes, wire/device/checkin.py).
 MAX_FAULT_BYTES: Final = 1000
@@ -106,7 +106,6 @@ class FirmwareStatement(NamedTuple):
 
     Attributes:
         chip: Chip profile whose machines they are for.
-        values: What is good.
         expires_at: Unix seconds UTC until which; None for no end.
     """
 
@@ -125,20 +124,12 @@ def type_name(event_type: int | None) -> str:
 def measured(firmware: FirmwareLog) -> tuple[FirmwareValue, ...]:
     """What a machine measured into the judged PCRs: each final value after the measurements it is made of.
 
-    Args:
-        firmware: As sent.
-
     Raises:
         WireError: the log is malformed or does not replay to the values beside it.
     """
-    from armillary.wire.attestation.tcg_event_log import EV_NO_ACTION, parse_log, verify_log  # noqa: PLC0415 - few devices send one
+    from armillary.wire.attestation.tcg_event_log import EV_NO_ACTION  # noqa: PLC0415 - few devices send a log
 
-    log = parse_log(firmware.log)
-    values = {
-        pcr: firmware.pcr_values[number * PCR_VALUE_BYTES : (number + 1) * PCR_VALUE_BYTES]
-        for number, pcr in enumerate(FIRMWARE_PCRS)
-    }
-    verify_log(log, values)
+    log, values = replayed(firmware)
     found: list[FirmwareValue] = []
     for pcr in JUDGED_PCRS:
         found += (
@@ -151,11 +142,9 @@ def measured(firmware: FirmwareLog) -> tuple[FirmwareValue, ...]:
 
 
 def statable(values: Iterable[FirmwareValue], *, final: bool) -> tuple[FirmwareValue, ...]:
-    """The reference values that make a machine with these measurements good, each once.
+    """The reference values that make a machine with these measurements (of :func:`measured`) good, each once.
 
-    Args:
-        values: As :func:`measured` gives them.
-        final: Whether to state final values, instead of measurements; a PCR without any has its final value stated.
+    With ``final`` they are final values, else measurements; of a PCR without any it is the final value.
     """
     values = tuple(values)
     with_events = {value.pcr for value in values if value.kind == EVENT}
@@ -164,14 +153,6 @@ def statable(values: Iterable[FirmwareValue], *, final: bool) -> tuple[FirmwareV
         if value.kind == (FINAL if final or value.pcr not in with_events else EVENT):
             chosen.setdefault((value.kind, value.pcr, value.digest), value)
     return tuple(chosen.values())
-
-
-class _Standing(NamedTuple):
-    """What is said of a machine: ``fault`` at any time, ``late`` from ``deadline`` on; empty for nothing."""
-
-    fault: str
-    deadline: int
-    late: str
 
 
 class FirmwareReference:
@@ -193,7 +174,7 @@ class FirmwareReference:
                 key = (value.kind, value.pcr, value.digest)
                 good[key] = max(until, good.get(key, 0))
                 self._types[key] = value.event_type
-        self._known: dict[tuple[str, bytes], _Standing] = {}
+        self._known: dict[tuple[str, bytes], Verdict] = {}
 
     def __repr__(self) -> str:
         return f"FirmwareReference({', '.join(sorted(self._good))})"
@@ -215,20 +196,20 @@ class FirmwareReference:
                 "that replays and fits a check-in."
             )
         key = (chip, firmware.pcr_values)
-        standing = self._known.get(key)
-        if standing is None:
+        verdict = self._known.get(key)
+        if verdict is None:
             try:
-                standing = self._stand(chip, good, measured(firmware))
-            except WireError as error:  # not remembered: another log may fit the same values
-                return f"{error.message[:1].upper()}{error.message[1:]}."
+                verdict = self._judge(chip, good, measured(firmware))
+            except WireError as error:  # not cached: another log may fit the same values
+                return sentence(error)
             if len(self._known) >= MAX_KNOWN:
                 self._known.pop(next(iter(self._known)))
-            self._known[key] = standing
-        return standing.fault if now < standing.deadline else standing.fault or standing.late
+            self._known[key] = verdict
+        return verdict.at(now)
 
-    def _stand(
+    def _judge(
         self, chip: str, good: Mapping[tuple[str, int, bytes], int], found: tuple[FirmwareValue, ...]
-    ) -> _Standing:
+    ) -> Verdict:
         faults: list[str] = []
         deadline, late = FOREVER, ""
         for pcr in JUDGED_PCRS:
@@ -247,7 +228,7 @@ class FirmwareReference:
         text = " ".join(faults).encode()
         if len(text) > MAX_FAULT_BYTES:
             text = text[: MAX_FAULT_BYTES - 3] + b"..."
-        return _Standing(text.decode(errors="ignore"), deadline, late)
+        return Verdict(text.decode(errors="ignore"), deadline, late)
 
     def _words(
         self,

@@ -13,24 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from armillary.attest.judgement import Judgement
-from armillary.attest.reference import FOREVER, ReferenceValues, utc
+from armillary.attest.reference import FOREVER, ReferenceValues, Verdict, utc
 from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.identity.issue import TRUST_TIERS
+from armillary.wire.encoding.cbor_fields import MAX_TIME
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 if TYPE_CHECKING:
     from armillary.attest.firmware_reference import FirmwareReference
 
-TIERS: Final = ("simulated", "software", "tpm", "silicon")  # rising
 MAX_CHIPS: Final = 64  # more than there are profiles
 MAX_SECURITY_VERSIONS: Final = 64  # image types; a chain has ten
-MAX_SECURITY_VERSION: Final = 31  # a 32-bit fuse word (wire/image/section.py)
 MAX_IMAGE_TYPE: Final = 0xFFFF
 MAX_AGE_DAYS: Final = 3660
-MAX_TIME: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 DAY_S: Final = 86_400
-# Combinations of tier, chip and release remembered per catalog; a catalog with more works the oldest out again.
+# Combinations of tier, chip and release cached per catalog; a catalog with more works the oldest out again.
 MAX_KNOWN: Final = 256
 
 _REMEDY: Final = "docs/concepts/appraisal.md explains each demand and its allowed range."
@@ -41,7 +41,7 @@ class AttestationPolicy:
     """What the owner of a catalog demands of its devices. The default demands nothing.
 
     Attributes:
-        minimum_tier: Lowest trust tier, one of :data:`TIERS`.
+        minimum_tier: Lowest trust tier, one of :data:`TRUST_TIERS`.
         chips: Accepted chip profiles; empty accepts all.
         minimum_security_versions: Image type to the lowest accepted security version of this kind of component.
         older_releases_until: Unix seconds UTC until which a release is good although its chip has a newer one;
@@ -50,7 +50,7 @@ class AttestationPolicy:
         firmware_log: Whether the log of the machine's firmware has to be sent; without the demand it may be.
     """
 
-    minimum_tier: str = TIERS[0]
+    minimum_tier: str = TRUST_TIERS[0]
     chips: tuple[str, ...] = ()
     minimum_security_versions: Mapping[int, int] = field(default_factory=dict)
     older_releases_until: int | None = None
@@ -58,15 +58,15 @@ class AttestationPolicy:
     firmware_log: bool = False
 
     def __post_init__(self) -> None:
-        if self.minimum_tier not in TIERS:
-            raise _invalid("minimum_tier", f"one of {', '.join(TIERS)}", self.minimum_tier)
+        if self.minimum_tier not in TRUST_TIERS:
+            raise _invalid("minimum_tier", f"one of {', '.join(TRUST_TIERS)}", self.minimum_tier)
         if len(self.chips) > MAX_CHIPS or list(self.chips) != sorted(set(self.chips)):
             raise _invalid("chips", f"at most {MAX_CHIPS} names, sorted, each once", list(self.chips))
         if len(self.minimum_security_versions) > MAX_SECURITY_VERSIONS:
             raise _invalid("minimum_security_versions", f"at most {MAX_SECURITY_VERSIONS}", "more")
         for image_type, version in self.minimum_security_versions.items():
             _check_number("image type", image_type, 0, MAX_IMAGE_TYPE)
-            _check_number(f"minimum security version of image type {image_type}", version, 0, MAX_SECURITY_VERSION)
+            _check_number(f"minimum security version of image type {image_type}", version, 0, SECURITY_VERSION_LIMIT)
         if self.older_releases_until is not None:
             _check_number("older_releases_until", self.older_releases_until, 0, MAX_TIME)
         if self.maximum_release_age_days is not None:
@@ -122,20 +122,6 @@ def revised(policy: AttestationPolicy, change: Mapping[str, Any]) -> Attestation
     return replace(made, minimum_security_versions=versions)
 
 
-class PolicyVerdict(NamedTuple):
-    """What a policy says of one tier, chip and set of releases.
-
-    Attributes:
-        fault: What it demands in vain at any time; empty if nothing.
-        deadline: Unix seconds from which ``late`` holds too.
-        late: What it demands in vain from then on.
-    """
-
-    fault: str
-    deadline: int
-    late: str
-
-
 class PolicyInForce:
     """A policy with what it says of the boots seen so far. Belongs to one event loop or thread: it takes no lock.
 
@@ -148,7 +134,7 @@ class PolicyInForce:
     def __init__(self, policy: AttestationPolicy, firmware: FirmwareReference | None = None) -> None:
         self.policy = policy
         self.firmware = firmware
-        self._known: dict[tuple[str, str, tuple[str, ...]], PolicyVerdict] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...]], Verdict] = {}
         self._reference: ReferenceValues | None = None
 
     def fault(self, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues, now: int) -> str:
@@ -165,29 +151,27 @@ class PolicyInForce:
             self._known.clear()
             self._reference = reference
         key = (tier, chip, judgement.releases)
-        standing = self._known.get(key)
-        if standing is None:
-            standing = stand(self.policy, tier, chip, judgement, reference)
+        verdict = self._known.get(key)
+        if verdict is None:
+            verdict = judge(self.policy, tier, chip, judgement, reference)
             if len(self._known) >= MAX_KNOWN:
                 self._known.pop(next(iter(self._known)))
-            self._known[key] = standing
-        return standing.fault if now < standing.deadline else standing.fault or standing.late
+            self._known[key] = verdict
+        return verdict.at(now)
 
 
-def stand(
-    policy: AttestationPolicy, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues
-) -> PolicyVerdict:
+def judge(policy: AttestationPolicy, tier: str, chip: str, judgement: Judgement, reference: ReferenceValues) -> Verdict:
     """What ``policy`` says of a boot, for all times."""
     faults = [_tier_fault(policy, tier), _chip_fault(policy, chip)]
     if not judgement.releases:
-        return PolicyVerdict(" ".join(filter(None, faults)), FOREVER, "")
+        return Verdict(" ".join(filter(None, faults)), FOREVER, "")
     faults.append(_version_fault(policy, judgement.security_versions))
     deadline, late = min(_deadlines(policy, chip, judgement.releases, reference), default=(FOREVER, ""))
-    return PolicyVerdict(" ".join(filter(None, faults)), deadline, late)
+    return Verdict(" ".join(filter(None, faults)), deadline, late)
 
 
 def _tier_fault(policy: AttestationPolicy, tier: str) -> str:
-    if TIERS.index(tier) >= TIERS.index(policy.minimum_tier):
+    if TRUST_TIERS.index(tier) >= TRUST_TIERS.index(policy.minimum_tier):
         return ""
     return f"This catalog demands tier {policy.minimum_tier}; this device proves tier {tier} (its enrolment record)."
 
@@ -237,7 +221,7 @@ def _changed(policy: AttestationPolicy, document: Mapping[str, Any]) -> Attestat
             values[name] = _versions(value)
         elif name == "minimum_tier":
             if not isinstance(value, str):
-                raise _invalid(name, f"one of {', '.join(TIERS)}", value)
+                raise _invalid(name, f"one of {', '.join(TRUST_TIERS)}", value)
             values[name] = value
         elif name in ("older_releases_until", "maximum_release_age_days", "firmware_log"):
             values[name] = value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 # A time that no clock reaches: what has no end ends then.
@@ -22,11 +22,8 @@ class ReferenceValue:
     """One known good boot component.
 
     Attributes:
-        component_id: Component UUID.
-        image_type: Image type number.
         digest: SHA-256 of the whole image package, 32 bytes.
         security_version: Anti-rollback version of the package.
-        chip: Chip profile it is made for.
         os_version: OS release it is part of. A component that did not change is listed once per release.
     """
 
@@ -109,6 +106,24 @@ class ReferenceValues:
     def minimum_security_version(self, chip: str, image_type: int) -> int:
         """The lowest accepted security version of this kind of component, 0 where none is set."""
         return self._minimum.get((chip, image_type), 0)
+
+
+class Verdict(NamedTuple):
+    """What is wrong with something, as a function of time: it can become too old.
+
+    Attributes:
+        fault: What is wrong at any time; empty if nothing.
+        deadline: Unix seconds UTC from which ``late`` is wrong too.
+        late: What is wrong from then on.
+    """
+
+    fault: str
+    deadline: int
+    late: str
+
+    def at(self, now: int) -> str:
+        """What is wrong at a time, Unix seconds UTC; empty if nothing."""
+        return self.fault if now < self.deadline else self.fault or self.late
 
 
 def utc(moment: int) -> str:

@@ -43,7 +43,6 @@ class EndorsementCertificate:
     Attributes:
         key: The endorsement key, RSA-2048 or P-256.
         manufacturer: As the maker wrote it, such as ``id:00001014``.
-        model: The maker's model.
     """
 
     key: PublicKey = field(compare=False, repr=False)

@@ -62,9 +62,7 @@ class TpmClaim:
     """A claim of which links 1 and 3 hold; link 2 needs the TPM's answer.
 
     Attributes:
-        endorsement: The checked EK certificate.
         certificate_digest: SHA-256 of the EK certificate: names the TPM.
-        attestation_key: The AK.
         identity_key: The device identity key; its point is the device id.
     """
 

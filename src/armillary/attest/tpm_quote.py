@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Appraisal steps 16 and 20: did the device's TPM measure this boot, and what the firmware's log says?"""
+"""Appraisal steps 16 and 20: did the device's TPM measure this boot, and does the firmware's log agree with it?"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from armillary.errors import WireError
 from armillary.wire.attestation.firmware_log import FirmwareLog
@@ -18,7 +19,10 @@ from armillary.wire.attestation.tpm_attestation import (
 )
 from armillary.wire.encoding import cose
 
-# Firmware logs remembered: a machine's stays until it restarts, and machines of a kind may share one. At 33 KiB each,
+if TYPE_CHECKING:
+    from armillary.wire.attestation.tcg_event_log import UnverifiedTcgLog
+
+# Firmware logs cached: a machine's stays until it restarts, and machines of a kind may share one. At 33 KiB each,
 # 4 MiB at most.
 MAX_FIRMWARE_LOGS: Final = 128
 
@@ -51,32 +55,21 @@ def quote_fault(
             pcr_digest=pcr_digest([log_head] if firmware is None else [firmware.pcr_values, log_head]),
         )
     except WireError as error:
-        return _sentence(error)
+        return sentence(error)
     return ""
 
 
 def firmware_fault(firmware: FirmwareLog, known: dict[FirmwareLog, None] | None = None) -> str:
     """What is wrong with the log of the machine's firmware; empty if it replays to the values beside it.
 
-    Those are worth something only where the quote covers them (step 16). Of a log that replays the digests are known to
-    be what was measured; neither the types nor the data of its events are (``wire/attestation/tcg_event_log.py``).
-
-    Args:
-        firmware: As sent.
-        known: Logs that replayed before; looked up and added to, the oldest goes first.
+    ``known`` holds logs that replayed before; this one is added, and the oldest goes first.
     """
-    from armillary.wire.attestation.tcg_event_log import parse_log, verify_log  # noqa: PLC0415 - few devices send one
-
     if known is not None and firmware in known:
         return ""
-    values = {
-        pcr: firmware.pcr_values[number * PCR_VALUE_BYTES : (number + 1) * PCR_VALUE_BYTES]
-        for number, pcr in enumerate(FIRMWARE_PCRS)
-    }
     try:
-        verify_log(parse_log(firmware.log), values)
+        replayed(firmware)
     except WireError as error:
-        return _sentence(error)
+        return sentence(error)
     if known is not None:
         if len(known) >= MAX_FIRMWARE_LOGS:
             known.pop(next(iter(known)))
@@ -84,5 +77,27 @@ def firmware_fault(firmware: FirmwareLog, known: dict[FirmwareLog, None] | None 
     return ""
 
 
-def _sentence(error: WireError) -> str:
+def replayed(firmware: FirmwareLog) -> tuple[UnverifiedTcgLog, Mapping[int, bytes]]:
+    """The parsed log of a machine's firmware, and by PCR the values beside it, to which it replays.
+
+    The values are worth something only where the quote covers them (step 16). Of a log that replays the digests are
+    known to be what was measured; neither the types nor the data of its events are
+    (``wire/attestation/tcg_event_log.py``).
+
+    Raises:
+        WireError: the log is malformed or does not replay to the values.
+    """
+    from armillary.wire.attestation.tcg_event_log import parse_log, verify_log  # noqa: PLC0415 - few devices send one
+
+    values = {
+        pcr: firmware.pcr_values[number * PCR_VALUE_BYTES : (number + 1) * PCR_VALUE_BYTES]
+        for number, pcr in enumerate(FIRMWARE_PCRS)
+    }
+    log = parse_log(firmware.log)
+    verify_log(log, values)
+    return log, values
+
+
+def sentence(error: WireError) -> str:
+    """An error's message as a sentence, for the detail of a step."""
     return f"{error.message[:1].upper()}{error.message[1:]}."

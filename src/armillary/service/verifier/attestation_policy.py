@@ -34,7 +34,7 @@ MAX_HISTORY = 1000
 
 
 class AttestationPolicies:
-    """Stores the policies and gives the verifier the present book."""
+    """Stores the policies and gives the verifier the present book. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, chips: Chips, releases: Releases) -> None:
         self._context = context
@@ -68,21 +68,13 @@ class AttestationPolicies:
             call()
 
     def get(self, catalog: str) -> CatalogPolicy:
-        """The policy that holds in a catalog; version 0, which demands nothing, where none was set.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """The policy that holds in a catalog; version 0, which demands nothing, where none was set."""
         return self._context.records.read(
             lambda connection: policy_rows.newest(connection, catalog_or_raise(connection, catalog).catalog_id)
         )
 
     def history(self, catalog: str, *, limit: int = MAX_HISTORY) -> tuple[CatalogPolicy, ...]:
-        """The versions of a catalog's policy, newest first.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """The versions of a catalog's policy, newest first."""
         return self._context.records.read(
             lambda connection: policy_rows.history(
                 connection, catalog_or_raise(connection, catalog).catalog_id, limit=limit

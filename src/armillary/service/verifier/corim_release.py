@@ -29,8 +29,6 @@ class Completed(NamedTuple):
     """The reference values of a release.
 
     Attributes:
-        chip: Of whom.
-        version: Of the OS.
         components: In boot order.
         passed_over: What the file says and a release does not keep.
         derived: What the file does not say, and where it was taken from.

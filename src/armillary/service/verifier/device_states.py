@@ -109,8 +109,6 @@ class DeviceState:
     Attributes:
         stale: The records have to be read again before the next use.
         busy: A check-in is being recorded.
-        spent: Its used challenges.
-        last: What was worked out for it last time.
         installed_digest: Of the report that ``installed`` is the stored form of.
         firmware_values: PCR values whose log was recorded or is no log.
     """

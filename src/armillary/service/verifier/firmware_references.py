@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from armillary.attest import firmware_reference as rules
-from armillary.attest.policy import MAX_TIME
 from armillary.engines.records.queries import firmware as firmware_rows
 from armillary.engines.records.queries.firmware import DeviceFirmware, StoredStatement
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -21,6 +20,7 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 # Each may hold the firmware of a model; all of them are in memory.
 MAX_STATEMENTS: Final = 64
@@ -30,7 +30,7 @@ _LIST: Final = "List them: armillary attestation-policy firmware list."
 
 
 class FirmwareReferences:
-    """Stores the statements."""
+    """Stores the statements. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, chips: Chips, policies: AttestationPolicies) -> None:
         self._context = context
@@ -38,11 +38,7 @@ class FirmwareReferences:
         self._policies = policies
 
     def list(self, catalog: str) -> tuple[StoredStatement, ...]:
-        """A catalog's statements, oldest first.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """A catalog's statements, oldest first."""
         return self._context.records.read(
             lambda connection: firmware_rows.of_catalog(connection, catalog_or_raise(connection, catalog).catalog_id)
         )

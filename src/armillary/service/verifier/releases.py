@@ -25,17 +25,17 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 from armillary.wire.image import package as image_package
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 # The first release of a new service; its packages are the same in every service with the same signing key and day.
 FIRST_VERSION = "26.11"
 FIRST_SECURITY_VERSION = 1
-MAX_SECURITY_VERSION = 31  # a 32-bit fuse word (wire/image/section.py)
 NO_REASON = "no reason was given."
 MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/device/checkin.py
 
 
 class Releases:
-    """Operations on OS releases."""
+    """Operations on OS releases. An unknown release id raises NotFoundError."""
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
         self._context = context
@@ -110,9 +110,9 @@ class Releases:
         """
         profile = self._chips.get(chip)
         _check_version(version)
-        if not 0 <= security_version <= MAX_SECURITY_VERSION:
+        if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
             raise InvalidArgumentError(
-                f"security version: expected 0 to {MAX_SECURITY_VERSION}, got {security_version}",
+                f"security version: expected 0 to {SECURITY_VERSION_LIMIT}, got {security_version}",
                 remedy="Raise it by one when a release fixes what must not come back.",
             )
         _check_feed(feed)
@@ -138,13 +138,9 @@ class Releases:
         return self.add(release, "release.publish", {"security_version": security_version}, actor=actor)
 
     def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
-        """Record a release; its components become reference values.
+        """Record a release of an existing chip; its components become reference values.
 
-        Args:
-            release: Of an existing chip.
-            operation: What the audit line calls it.
-            detail: What the audit line says beside chip, version and feed.
-            actor: Who asks.
+        ``operation`` and ``detail`` go into the audit line, which also names chip, version and feed.
 
         Raises:
             InvalidArgumentError: version or feed.
@@ -174,11 +170,7 @@ class Releases:
         return tuple(release for release in found if chip is None or release.chip == chip)
 
     def get(self, release_id: UUID) -> OsRelease:
-        """A release.
-
-        Raises:
-            NotFoundError: there is none of this id.
-        """
+        """A release."""
         for release in self.list():
             if release.release_id == release_id:
                 return release
@@ -216,15 +208,11 @@ class Releases:
         )
 
     def set_expiry(self, release_id: UUID, expires_at: int | None, *, actor: str) -> OsRelease:
-        """Say until when a release is good: a device that still boots it then gets update-only certificates.
+        """Say until when a release is good (Unix seconds UTC; None: without end).
 
-        Args:
-            release_id: Its id.
-            expires_at: Unix seconds UTC; None takes the end away.
-            actor: Who asks, for the audit log.
+        A device that still boots it then gets update-only certificates.
 
         Raises:
-            NotFoundError: there is none of this id.
             InvalidArgumentError: no time between 1970 and 9999.
         """
         if expires_at is not None and not 0 <= expires_at <= MAX_TIME:
@@ -245,7 +233,6 @@ class Releases:
         """Take a release back for good: no device that boots it is let in from its next check-in on.
 
         Raises:
-            NotFoundError: there is none of this id.
             InvalidArgumentError: the reason is empty or too long for a step's words.
             ConflictError: it was withdrawn before.
         """

@@ -51,7 +51,6 @@ class Accepted(NamedTuple):
     """A check-in that is decided and not yet recorded.
 
     Attributes:
-        write: What to record.
         reply: The encoded reply; nobody may see it before the record is durable.
         details: What is kept of the boot afterwards, None for an update-only verdict.
         lineage: What the next proof has to continue.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated device that only proves itself: measures given boot components and answers challenges.
 
-For tests, fuzzing and load: the keys, events and messages are the real ones (``identity/dice``,
-``wire/event_log``, ``attest/attester``), only flash, network and sandbox are missing.
+For tests, fuzzing and load: the keys, events and messages are the real ones (``identity/dice``, ``wire/attestation``),
+only flash, network and sandbox are missing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.attest.appraise import Enrolment
-from armillary.attest.attester import prove
 from armillary.attest.reference import ReferenceValue
 from armillary.identity import device_id, dice
 from armillary.wire.attestation.event_log import BootEvent, encode_log, log_head
-from armillary.wire.attestation.evidence import Endorsement, encode_endorsement
-from armillary.wire.device.checkin import CheckinRequest, InstalledImage, UpdateOutcome, encode_report
+from armillary.wire.attestation.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
+from armillary.wire.device.checkin import CheckinRequest, InstalledImage, UpdateOutcome, encode_report, signed_digest
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.encoding import cose
 
@@ -82,7 +81,6 @@ class Prover:
 
     Attributes:
         uds: Unique device secret, 32 bytes: the same secret is the same device.
-        components: What it boots.
         boot_count: Boots since manufacture; :meth:`boot` counts on.
     """
 
@@ -142,8 +140,8 @@ class Prover:
         lineage: bytes | None = None,
     ) -> CheckinRequest:
         """A check-in request that answers ``challenge`` and asks for a certificate over ``certificate_key``."""
-        evidence = prove(
-            alias_key=self.alias,
+        report = encode_report(installed, outcomes, error_reports)
+        evidence = Evidence(
             challenge=challenge,
             device_id=self.device_id,
             boot_count=self.boot_count,
@@ -155,11 +153,10 @@ class Prover:
             enforcement=self.enforcement,
             sandbox="linux",
             os_version=self.os_version,
-            report=encode_report(installed, outcomes, error_reports),
-            lineage=lineage,
+            report_digest=signed_digest(sha256(report).digest(), lineage),
         )
         return CheckinRequest(
-            evidence=evidence,
+            evidence=encode_evidence(evidence, self.alias),
             endorsement=self.endorsement,
             event_log=self.event_log,
             installed=installed,

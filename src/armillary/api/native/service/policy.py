@@ -20,13 +20,15 @@ from armillary.api.native.service.requests import BASE64, ReasonBody
 from armillary.api.views import policy as views_policy
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
+from armillary.wire.encoding.cbor_fields import MAX_TIME
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 POLICY = V1 + "/catalogs/{catalog}/attestation-policy"
 
-Time = Annotated[int, Field(ge=0, le=rules.MAX_TIME)]
+Time = Annotated[int, Field(ge=0, le=MAX_TIME)]
 # An image type as JSON has it, and a security version: a fuse word has 32 bits.
 ImageType = Annotated[str, Field(pattern=r"^[0-9]{1,5}$")]
-SecurityVersion = Annotated[int, Field(ge=0, le=rules.MAX_SECURITY_VERSION, strict=True)]
+SecurityVersion = Annotated[int, Field(ge=0, le=SECURITY_VERSION_LIMIT, strict=True)]
 
 
 class PolicyBody(StrictBody):

@@ -5,193 +5,127 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
+from tests.device.rig import FAST, Rig
 from tests.fixtures.waiting import until
 
 from armillary.boot import chain
 from armillary.device.boot.provision import boot_region, recover
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.process import Device
-from armillary.device.running import DeviceSettings
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import remove_capability, select_capability
-from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
-from armillary.update.trial import TrialRules
 from armillary.wire.certificates.certificate import parse_device_certificate
 from armillary.wire.device.checkin import Problem
 from armillary.wire.image import capability_file
 
-FAST = DeviceSettings(
-    trial=TrialRules(healthy_s=0.05, exits_allowed=2, deadline_s=5.0), retry_first_s=0.05, retry_limit_s=0.2
-)
+pytestmark = pytest.mark.anyio
 
 
-class Rig:
-    """One device and its service in one event loop."""
-
-    def __init__(self, service: Any, sandbox: Any, folder: Path) -> None:
-        self.service = service
-        self.sandbox = sandbox
-        self.folder = folder
-        self.device: Device | None = None
-        self.task: asyncio.Task[None] | None = None
-
-    async def start(self, settings: DeviceSettings = FAST, **options: Any) -> Device:
-        self.device = Device(self.folder, settings=settings, sandbox=self.sandbox, **options)
-        self.task = asyncio.create_task(self.device.run())
-        return self.device
-
-    async def stop(self) -> None:
-        if self.device is not None and self.task is not None:
-            self.device.stop()
-            await self.task
-            self.task = None
-
-    def status(self) -> dict[str, Any]:
-        return read_status(self.folder / "status.json") or {}
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        lines = (self.folder / "log" / "device.jsonl").read_bytes().splitlines()
-        return [e for e in map(json.loads, lines) if e["event"] == kind]
+async def test_first_check_in_gives_a_certificate_for_a_new_key(rig: Rig) -> None:
+    await rig.start()
+    daa = rig.folder / "daa"
+    await until((daa / "certificate.pem").exists, "certificate")
+    await until(lambda: rig.status().get("last_check_in"), "status")
+    status = rig.status()
+    assert status["last_check_in"]["verdict"] == "attested"
+    assert status["trust_tier"] == "software"
+    assert status["sandbox"]["weaker"] == ["Applications are not contained."]
+    assert {step["name"] for step in status["last_check_in"]["steps"] if step["result"] != "pass"} == {
+        "tpm quote",
+        "firmware log",
+    }
+    first = load_pem_x509_certificate((daa / "certificate.pem").read_bytes())
+    assert parse_device_certificate(der(first)).purpose == "client"
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) == 2, "second check-in")
+    await until(
+        lambda: load_pem_x509_certificate((daa / "certificate.pem").read_bytes()) != first, "second certificate"
+    )
+    second = load_pem_x509_certificate((daa / "certificate.pem").read_bytes())
+    assert second.public_key().public_numbers() != first.public_key().public_numbers()
+    request = rig.service.checks[1][1].evidence
+    assert ("seccomp", "missing: nothing is enforced here") in request.enforcement
 
 
-def run(service: Any, sandbox: Any, folder: Path, story: Callable[[Rig], Awaitable[None]]) -> None:
-    async def play() -> None:
-        await service.start()
-        rig = Rig(service, sandbox, folder)
-        try:
-            service.provision(folder)
-            await story(rig)
-        finally:
-            await rig.stop()
-            await service.close()
-
-    asyncio.run(play())
-
-
-def test_first_check_in_gives_a_certificate_for_a_new_key(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        await rig.start()
-        daa = tmp_path / "d" / "daa"
-        await until((daa / "certificate.pem").exists, "certificate")
-        await until(lambda: rig.status().get("last_check_in"), "status")
-        status = rig.status()
-        assert status["last_check_in"]["verdict"] == "attested"
-        assert status["trust_tier"] == "software"
-        assert status["sandbox"]["weaker"] == ["Applications are not contained."]
-        assert {step["name"] for step in status["last_check_in"]["steps"] if step["result"] != "pass"} == {
-            "tpm quote",
-            "firmware log",
-        }
-        first = load_pem_x509_certificate((daa / "certificate.pem").read_bytes())
-        assert parse_device_certificate(der(first)).purpose == "client"
-        rig.device.check_in_now()
-        await until(lambda: len(rig.service.checks) == 2, "second check-in")
-        await until(
-            lambda: load_pem_x509_certificate((daa / "certificate.pem").read_bytes()) != first, "second certificate"
-        )
-        second = load_pem_x509_certificate((daa / "certificate.pem").read_bytes())
-        assert second.public_key().public_numbers() != first.public_key().public_numbers()
-        request = rig.service.checks[1][1].evidence
-        assert ("seccomp", "missing: nothing is enforced here") in request.enforcement
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_deployments_wait_while_the_device_is_used_for_development(rig: Rig) -> None:
+    flash = FileFlash(rig.folder / "flash")
+    configuration = load_configuration(flash)
+    signed = capability_file.build(
+        configuration.device_id,
+        [capability_file.APP_DEVELOPMENT],
+        image_id=uuid.uuid4(),
+        built=int(time.time()),
+        key=rig.service.os_key,
+        certificate=rig.service.os_certificate,
+    )
+    select_capability(flash, configuration, signed, now=int(time.time()))
+    image = rig.service.application()
+    rig.service.deploy(image)
+    await rig.start()
+    await until(lambda: rig.status().get("last_check_in"), "check-in")
+    await until(lambda: rig.events("update-held-back"), "held back")
+    assert rig.sandbox.alive == []
+    assert rig.status()["capabilities"] == ["EnableCustomerAppDevelopment"]
+    remove_capability(flash)
+    rig.device.check_in_now()
+    await until(rig.outcomes, "outcome")
+    assert rig.outcomes() == [(image.image_id, "confirmed")]
+    await until(lambda: rig.status().get("capabilities") == [], "status")
 
 
-def test_deployments_wait_while_the_device_is_used_for_development(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
-) -> None:
-    async def story(rig: Rig) -> None:
-        flash = FileFlash(tmp_path / "d" / "flash")
-        configuration = load_configuration(flash)
-        signed = capability_file.build(
-            configuration.device_id,
-            [capability_file.APP_DEVELOPMENT],
-            image_id=uuid.uuid4(),
-            built=int(time.time()),
-            key=rig.service.os_key,
-            certificate=rig.service.os_certificate,
-        )
-        select_capability(flash, configuration, signed, now=int(time.time()))
-        image = rig.service.application()
-        rig.service.deploy(image)
-        await rig.start()
-        await until(lambda: rig.status().get("last_check_in"), "check-in")
-        await until(lambda: rig.events("update-held-back"), "held back")
-        assert rig.sandbox.alive == []
-        assert rig.status()["capabilities"] == ["EnableCustomerAppDevelopment"]
-        remove_capability(flash)
-        rig.device.check_in_now()
-        await until(lambda: outcomes(rig.service), "outcome")
-        assert outcomes(rig.service) == [(image.image_id, "confirmed")]
-        await until(lambda: rig.status().get("capabilities") == [], "status")
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_update_is_tried_confirmed_and_reported(rig: Rig) -> None:
+    image = rig.service.application()
+    rig.service.deploy(image)
+    await rig.start()
+    await until(rig.outcomes, "outcome")
+    assert rig.outcomes() == [(image.image_id, "confirmed")]
+    assert rig.sandbox.alive == ["app1"]
+    states = [i.state for request, _ in rig.service.checks for i in request.installed]
+    assert states[0] == "trial"
+    assert states[-1] == "running"
+    await until(lambda: rig.status()["installation"] == "idle", "idle")
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks, "another check-in")
+    assert rig.outcomes() == [(image.image_id, "confirmed")], "an outcome is reported once"
 
 
-def test_update_is_tried_confirmed_and_reported(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        image = rig.service.application()
-        rig.service.deploy(image)
-        await rig.start()
-        await until(lambda: outcomes(rig.service), "outcome")
-        assert outcomes(rig.service) == [(image.image_id, "confirmed")]
-        assert rig.sandbox.alive == ["app1"]
-        states = [i.state for request, _ in rig.service.checks for i in request.installed]
-        assert states[0] == "trial"
-        assert states[-1] == "running"
-        await until(lambda: rig.status()["installation"] == "idle", "idle")
-        checks = len(rig.service.checks)
-        rig.device.check_in_now()
-        await until(lambda: len(rig.service.checks) > checks, "another check-in")
-        assert outcomes(rig.service) == [(image.image_id, "confirmed")], "an outcome is reported once"
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
-
-
-def test_crashing_update_is_taken_back_and_the_old_version_runs(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
-) -> None:
-    async def story(rig: Rig) -> None:
-        good = rig.service.application()
-        rig.service.deploy(good)
-        await rig.start()
-        await until(lambda: outcomes(rig.service) == [(good.image_id, "confirmed")], "first version")
-        bad = rig.service.application(b"#!/bin/sh\nexit 11\n")
-        root = str(bad.image_id)
-        rig.sandbox.behaviour = lambda r: r.end(ExitStatus(11, None)) if root in str(r.launch.image_root) else None
-        rig.service.deploy(bad)
-        rig.device.check_in_now()
-        await until(lambda: (bad.image_id, "reverted") in outcomes(rig.service), "revert")
-        await until(lambda: rig.sandbox.alive == ["app1"], "old version")
-        assert str(good.image_id) in str(rig.sandbox.runs[-1].launch.image_root)
-        reports = {r.event_type: r for r in rig.service.reports_seen.values()}
-        assert f"AppExit (exit_code=11; component_id={good.component_id}; image_id={bad.image_id})" == (
-            reports["AppExit"].description
-        )
-        assert "InstallReverted" in reports
-        checks = len(rig.service.checks)
-        rig.device.check_in_now()
-        await until(lambda: len(rig.service.checks) > checks, "another check-in")
-        assert len(rig.events("update-started")) == 2, "the same deployment is not tried again"
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_crashing_update_is_taken_back_and_the_old_version_runs(rig: Rig) -> None:
+    good = rig.service.application()
+    rig.service.deploy(good)
+    await rig.start()
+    await until(lambda: rig.outcomes() == [(good.image_id, "confirmed")], "first version")
+    bad = rig.service.application(b"#!/bin/sh\nexit 11\n")
+    root = str(bad.image_id)
+    rig.sandbox.behaviour = lambda r: r.end(ExitStatus(11, None)) if root in str(r.launch.image_root) else None
+    rig.service.deploy(bad)
+    rig.device.check_in_now()
+    await until(lambda: (bad.image_id, "reverted") in rig.outcomes(), "revert")
+    await until(lambda: rig.sandbox.alive == ["app1"], "old version")
+    assert str(good.image_id) in str(rig.sandbox.runs[-1].launch.image_root)
+    reports = {r.event_type: r for r in rig.service.reports_seen.values()}
+    assert f"AppExit (exit_code=11; component_id={good.component_id}; image_id={bad.image_id})" == (
+        reports["AppExit"].description
+    )
+    assert "InstallReverted" in reports
+    checks = len(rig.service.checks)
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) > checks, "another check-in")
+    assert len(rig.events("update-started")) == 2, "the same deployment is not tried again"
 
 
 @pytest.mark.parametrize(
@@ -203,245 +137,197 @@ def test_crashing_update_is_taken_back_and_the_old_version_runs(
         ("size", "expected at most"),
     ],
 )
-def test_bad_images_are_refused_and_nothing_changes(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path, spoil: str, reason: str
-) -> None:
-    async def story(rig: Rig) -> None:
-        service = rig.service
-        if spoil == "signature":
-            image = service.application(key=ec.generate_private_key(ec.SECP256R1()))
-        elif spoil == "capability":
-            image = service.application(MutableStorage={"SizeKB": 65})
-        elif spoil == "size":
-            image = service.application(b"#!/bin/sh\n" + b"x" * (1024 * 1024))
-        else:
-            image = service.application()
-            data = service.images[str(image.image_id)]
-            service.images[str(image.image_id)] = data[:100] + bytes([data[100] ^ 1]) + data[101:]
-        service.deploy(image)
-        await rig.start()
-        await until(lambda: outcomes(service), "outcome")
-        assert outcomes(service) == [(image.image_id, "failed")]
-        [refused] = rig.events("update-refused")
-        assert re.search(reason, refused["reason"]), refused["reason"]
-        assert rig.sandbox.runs == []
-        assert FileFlash(tmp_path / "d" / "flash").regions("applications/") == ()
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_bad_images_are_refused_and_nothing_changes(rig: Rig, spoil: str, reason: str) -> None:
+    service = rig.service
+    if spoil == "signature":
+        image = service.application(key=ec.generate_private_key(ec.SECP256R1()))
+    elif spoil == "capability":
+        image = service.application(MutableStorage={"SizeKB": 65})
+    elif spoil == "size":
+        image = service.application(b"#!/bin/sh\n" + b"x" * (1024 * 1024))
+    else:
+        image = service.application()
+        data = service.images[str(image.image_id)]
+        service.images[str(image.image_id)] = data[:100] + bytes([data[100] ^ 1]) + data[101:]
+    service.deploy(image)
+    await rig.start()
+    await until(rig.outcomes, "outcome")
+    assert rig.outcomes() == [(image.image_id, "failed")]
+    [refused] = rig.events("update-refused")
+    assert re.search(reason, refused["reason"]), refused["reason"]
+    assert rig.sandbox.runs == []
+    assert FileFlash(rig.folder / "flash").regions("applications/") == ()
 
 
-def test_tampered_boot_component_is_refused_reported_and_recovered(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
-) -> None:
-    async def story(rig: Rig) -> None:
-        flash = FileFlash(tmp_path / "d" / "flash")
-        region = boot_region("security-monitor")
-        good = flash.read(region)
-        flash.write(region, good[:500] + bytes([good[500] ^ 1]) + good[501:])
-        device = Device(rig.folder, settings=FAST, sandbox=rig.sandbox)
-        with pytest.raises(BootRefusedError, match="security-monitor"):
-            await device.run()
-        assert rig.status()["state"] == "boot-refused"
-        assert "recover" in rig.status()["remedy"]
-        assert recover(DeviceFolder(rig.folder), rig.service.factory) == ("security-monitor",)
-        await rig.start()
-        await until(lambda: rig.service.checks, "check-in after recovery")
-        assert [r.event_type for r in rig.service.checks[0][0].error_reports] == ["BootFailure"]
-        assert rig.service.checks[0][1].verdict == "attested"
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_tampered_boot_component_is_refused_reported_and_recovered(rig: Rig) -> None:
+    flash = FileFlash(rig.folder / "flash")
+    region = boot_region("security-monitor")
+    good = flash.read(region)
+    flash.write(region, good[:500] + bytes([good[500] ^ 1]) + good[501:])
+    device = Device(rig.folder, settings=FAST, sandbox=rig.sandbox)
+    with pytest.raises(BootRefusedError, match="security-monitor"):
+        await device.run()
+    assert rig.status()["state"] == "boot-refused"
+    assert "recover" in rig.status()["remedy"]
+    assert recover(DeviceFolder(rig.folder), rig.service.factory) == ("security-monitor",)
+    await rig.start()
+    await until(lambda: rig.service.checks, "check-in after recovery")
+    assert [r.event_type for r in rig.service.checks[0][0].error_reports] == ["BootFailure"]
+    assert rig.service.checks[0][1].verdict == "attested"
 
 
-def test_attacker_without_verification_gets_no_certificate_for_applications(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
-) -> None:
-    async def story(rig: Rig) -> None:
-        image = rig.service.application(DeviceAuthentication=str(uuid.uuid4()))
-        rig.service.deploy(image)
-        await rig.start()
-        await until(lambda: outcomes(rig.service), "positive control: the genuine device runs the application")
-        daa = tmp_path / "d" / "daa"
-        assert (daa / "certificate.pem").exists()
-        assert rig.sandbox.runs[-1].launch.device_authentication == daa
-        await rig.stop()
-        flash = FileFlash(tmp_path / "d" / "flash")
-        region = boot_region("security-monitor")
-        good = flash.read(region)
-        flash.write(region, good[:500] + bytes([good[500] ^ 1]) + good[501:])
-        checks = len(rig.service.checks)
-        await rig.start(boot_rom=functools.partial(chain.boot, enforce=False))
-        await until(lambda: len(rig.service.checks) > checks, "check-in of the attacker")
-        assert rig.service.checks[-1][1].verdict == "update-only"
-        await until(lambda: rig.status().get("last_check_in"), "status")
-        assert rig.status()["last_check_in"]["purpose"] == "update"
-        assert not (daa / "certificate.pem").exists()
-        assert not (daa / "key.pem").exists()
-        assert list(daa.glob("generation-*")) == []
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_attacker_without_verification_gets_no_certificate_for_applications(rig: Rig) -> None:
+    image = rig.service.application(DeviceAuthentication=str(uuid.uuid4()))
+    rig.service.deploy(image)
+    await rig.start()
+    await until(rig.outcomes, "positive control: the genuine device runs the application")
+    daa = rig.folder / "daa"
+    assert (daa / "certificate.pem").exists()
+    assert rig.sandbox.runs[-1].launch.device_authentication == daa
+    await rig.stop()
+    flash = FileFlash(rig.folder / "flash")
+    region = boot_region("security-monitor")
+    good = flash.read(region)
+    flash.write(region, good[:500] + bytes([good[500] ^ 1]) + good[501:])
+    checks = len(rig.service.checks)
+    await rig.start(boot_rom=functools.partial(chain.boot, enforce=False))
+    await until(lambda: len(rig.service.checks) > checks, "check-in of the attacker")
+    assert rig.service.checks[-1][1].verdict == "update-only"
+    await until(lambda: rig.status().get("last_check_in"), "status")
+    assert rig.status()["last_check_in"]["purpose"] == "update"
+    assert not (daa / "certificate.pem").exists()
+    assert not (daa / "key.pem").exists()
+    assert list(daa.glob("generation-*")) == []
 
 
-def test_blocked_connections_and_crashes_become_error_reports(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
-) -> None:
-    async def story(rig: Rig) -> None:
-        image = rig.service.application()
-        rig.service.deploy(image)
-        await rig.start()
-        await until(lambda: outcomes(rig.service), "installed")
-        attempt = ConnectionAttempt("evil.example", 443, allowed=False, at=time.time(), count=3)
-        rig.sandbox.events[-1](attempt)
-        rig.sandbox.events[-1](attempt)
-        rig.sandbox.runs[-1].end(ExitStatus(None, 11))
-        await until(lambda: len(rig.sandbox.runs) == 2, "restart after the crash")
-        rig.device.check_in_now()
-        await until(lambda: len(rig.service.reports_seen) == 2, "reports")
-        reports = {r.event_type: r for r in rig.service.reports_seen.values()}
-        assert reports["ConnectionBlocked"].count == 6
-        assert "evil.example:443" in reports["ConnectionBlocked"].description
-        assert reports["AppCrash"].description == (
-            f"AppCrash (exit_status=11; signal_status=11; signal_code=0; "
-            f"component_id={image.component_id}; image_id={image.image_id})"
-        )
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_blocked_connections_and_crashes_become_error_reports(rig: Rig) -> None:
+    image = rig.service.application()
+    rig.service.deploy(image)
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    attempt = ConnectionAttempt("evil.example", 443, allowed=False, at=time.time(), count=3)
+    rig.sandbox.events[-1](attempt)
+    rig.sandbox.events[-1](attempt)
+    rig.sandbox.runs[-1].end(ExitStatus(None, 11))
+    await until(lambda: len(rig.sandbox.runs) == 2, "restart after the crash")
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.reports_seen) == 2, "reports")
+    reports = {r.event_type: r for r in rig.service.reports_seen.values()}
+    assert reports["ConnectionBlocked"].count == 6
+    assert "evil.example:443" in reports["ConnectionBlocked"].description
+    assert reports["AppCrash"].description == (
+        f"AppCrash (exit_status=11; signal_status=11; signal_code=0; "
+        f"component_id={image.component_id}; image_id={image.image_id})"
+    )
 
 
-def test_lost_reply_sends_the_same_reports_again(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        image = rig.service.application()
-        rig.service.deploy(image)
-        await rig.start()
-        await until(lambda: outcomes(rig.service), "installed")
-        rig.service.lose_replies = 2
-        rig.sandbox.events[-1](ConnectionAttempt("evil.example", 443, allowed=False, at=time.time()))
-        rig.device.check_in_now()
-        await until(lambda: rig.service.duplicate_reports >= 2, "sent again")
-        await until(lambda: rig.status()["error_reports_waiting"] == 0, "dropped after the reply")
-        assert len(rig.service.reports_seen) == 1
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_lost_reply_sends_the_same_reports_again(rig: Rig) -> None:
+    image = rig.service.application()
+    rig.service.deploy(image)
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    rig.service.lose_replies = 2
+    rig.sandbox.events[-1](ConnectionAttempt("evil.example", 443, allowed=False, at=time.time()))
+    rig.device.check_in_now()
+    await until(lambda: rig.service.duplicate_reports >= 2, "sent again")
+    await until(lambda: rig.status()["error_reports_waiting"] == 0, "dropped after the reply")
+    assert len(rig.service.reports_seen) == 1
 
 
 @pytest.mark.parametrize("status", [403, 429, 503, 500])
-def test_refusals_are_shown_and_tried_again(tiny_service: Any, fake_sandbox: Any, tmp_path: Path, status: int) -> None:
-    async def story(rig: Rig) -> None:
-        rig.service.refuse = (status, Problem("device.unclaimed", "belongs to no catalog", "Claim it.", 1))
-        await rig.start()
-        await until(lambda: rig.status().get("last_check_in"), "first answer")
-        last = rig.status()["last_check_in"]
-        assert last["accepted"] is False
-        expected = {403: "device.unclaimed", 429: "device.try-later", 503: "device.try-later"}
-        assert last["code"] == expected.get(status, "host.service-unreachable")
-        assert "belongs to no catalog" in last["message"]
-        if status in (429, 503):
-            assert rig.events("check-in-failed")[0]["retry_s"] >= 1
-        rig.service.refuse = None
-        await until(lambda: rig.service.checks, "accepted later")
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_refusals_are_shown_and_tried_again(rig: Rig, status: int) -> None:
+    rig.service.refuse = (status, Problem("device.unclaimed", "belongs to no catalog", "Claim it.", 1))
+    await rig.start()
+    await until(lambda: rig.status().get("last_check_in"), "first answer")
+    last = rig.status()["last_check_in"]
+    assert last["accepted"] is False
+    expected = {403: "device.unclaimed", 429: "device.try-later", 503: "device.try-later"}
+    assert last["code"] == expected.get(status, "host.service-unreachable")
+    assert "belongs to no catalog" in last["message"]
+    if status in (429, 503):
+        assert rig.events("check-in-failed")[0]["retry_s"] >= 1
+    rig.service.refuse = None
+    await until(lambda: rig.service.checks, "accepted later")
 
 
-def test_stale_challenge_is_replaced_at_once(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        await rig.start()
-        await until(lambda: rig.status().get("check_ins") == 1, "first")
-        rig.service.challenge_key = bytes(32)  # as after a restart of the service with another key
-        rig.device.check_in_now()
-        await until(lambda: len(rig.service.checks) == 2, "second")
-        assert rig.events("check-in-failed") == []
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_stale_challenge_is_replaced_at_once(rig: Rig) -> None:
+    await rig.start()
+    await until(lambda: rig.status().get("check_ins") == 1, "first")
+    rig.service.challenge_key = bytes(32)  # as after a restart of the service with another key
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) == 2, "second")
+    assert rig.events("check-in-failed") == []
 
 
-def test_service_with_another_root_is_not_spoken_to(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        impostor = type(rig.service)()
-        await impostor.start()
-        try:
-            device = Device(rig.folder, settings=FAST, sandbox=rig.sandbox)
-            device.configuration = replace(device.configuration, device_endpoint=impostor.url)
-            rig.device, rig.task = device, asyncio.create_task(device.run())
-            await until(lambda: rig.status().get("last_check_in"), "attempt")
-            assert "does not lead to this device's service root" in rig.status()["last_check_in"]["message"]
-            assert impostor.checks == []
-        finally:
-            await rig.stop()
-            await impostor.close()
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
-
-
-def test_two_processes_cannot_be_one_device(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        await rig.start()
-        await until(lambda: rig.service.checks, "check-in")
-        second = Device(rig.folder, settings=FAST, sandbox=rig.sandbox)
-        with pytest.raises(DataFolderInUseError):
-            await second.run()
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
-
-
-def test_applications_start_before_the_first_check_in_of_a_later_boot(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
-) -> None:
-    async def story(rig: Rig) -> None:
-        rig.service.deploy(rig.service.application(DeviceAuthentication=str(uuid.uuid4())))
-        await rig.start()
-        await until(lambda: outcomes(rig.service), "installed")
+async def test_service_with_another_root_is_not_spoken_to(rig: Rig) -> None:
+    impostor = type(rig.service)()
+    await impostor.start()
+    try:
+        device = Device(rig.folder, settings=FAST, sandbox=rig.sandbox)
+        device.configuration = replace(device.configuration, device_endpoint=impostor.url)
+        rig.device, rig.task = device, asyncio.create_task(device.run())
+        await until(lambda: rig.status().get("last_check_in"), "attempt")
+        assert "does not lead to this device's service root" in rig.status()["last_check_in"]["message"]
+        assert impostor.checks == []
+    finally:
         await rig.stop()
-        rig.service.refuse = (503, Problem("device.try-later", "down", "Wait.", 600))
-        await rig.start()
-        await until(lambda: len(rig.sandbox.runs) == 2, "started from what the device has")
-        environment = rig.sandbox.runs[-1].launch.environment
-        assert environment["ARMILLARY_HUB_HOST"] == "hub.test"
-        assert environment["ARMILLARY_HUB_PORT"] == "8883"
-        assert environment["ARMILLARY_DEVICE_ID"] == rig.device.device_id
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+        await impostor.close()
 
 
-def test_a_hub_that_moved_restarts_who_speaks_to_it(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        speaking = rig.service.application(DeviceAuthentication=str(uuid.uuid4()))
-        rig.service.deploy(speaking, rig.service.application(component=2))
-        await rig.start()
-        await until(lambda: len(outcomes(rig.service)) == 2, "installed")
-        rig.service.hub_port = 9999
-        rig.device.check_in_now()
-        await until(lambda: len(rig.sandbox.runs) == 3, "restart")
-        assert rig.sandbox.runs[-1].launch.manifest.name == "app1"
-        assert rig.sandbox.runs[-1].launch.environment["ARMILLARY_HUB_PORT"] == "9999"
-        assert len(rig.events("hub-moved")) == 1
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+async def test_two_processes_cannot_be_one_device(rig: Rig) -> None:
+    await rig.start()
+    await until(lambda: rig.service.checks, "check-in")
+    second = Device(rig.folder, settings=FAST, sandbox=rig.sandbox)
+    with pytest.raises(DataFolderInUseError):
+        await second.run()
 
 
-def test_a_check_in_that_is_asked_for_while_one_is_under_way_is_made(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_applications_start_before_the_first_check_in_of_a_later_boot(rig: Rig) -> None:
+    rig.service.deploy(rig.service.application(DeviceAuthentication=str(uuid.uuid4())))
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    await rig.stop()
+    rig.service.refuse = (503, Problem("device.try-later", "down", "Wait.", 600))
+    await rig.start()
+    await until(lambda: len(rig.sandbox.runs) == 2, "started from what the device has")
+    environment = rig.sandbox.runs[-1].launch.environment
+    assert environment["ARMILLARY_HUB_HOST"] == "hub.test"
+    assert environment["ARMILLARY_HUB_PORT"] == "8883"
+    assert environment["ARMILLARY_DEVICE_ID"] == rig.device.device_id
+
+
+async def test_a_hub_that_moved_restarts_who_speaks_to_it(rig: Rig) -> None:
+    speaking = rig.service.application(DeviceAuthentication=str(uuid.uuid4()))
+    rig.service.deploy(speaking, rig.service.application(component=2))
+    await rig.start()
+    await until(lambda: len(rig.outcomes()) == 2, "installed")
+    rig.service.hub_port = 9999
+    rig.device.check_in_now()
+    await until(lambda: len(rig.sandbox.runs) == 3, "restart")
+    assert rig.sandbox.runs[-1].launch.manifest.name == "app1"
+    assert rig.sandbox.runs[-1].launch.environment["ARMILLARY_HUB_PORT"] == "9999"
+    assert len(rig.events("hub-moved")) == 1
+
+
+async def test_a_check_in_that_is_asked_for_while_one_is_under_way_is_made(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def story(rig: Rig) -> None:
-        real = CheckIns.check_in
+    real = CheckIns.check_in
 
-        async def check_in(self: CheckIns, **given: Any) -> Any:
-            reply = await real(self, **given)
-            if len(rig.service.checks) == 2:
-                rig.device.check_in_now()
-            return reply
+    async def check_in(self: CheckIns, **given: Any) -> Any:
+        reply = await real(self, **given)
+        if len(rig.service.checks) == 2:
+            rig.device.check_in_now()
+        return reply
 
-        monkeypatch.setattr(CheckIns, "check_in", check_in)
-        await rig.start()
-        await until(lambda: rig.service.checks, "first check-in")
-        rig.device.check_in_now()
-        await until(lambda: len(rig.service.checks) == 3, "the one that was asked for meanwhile")
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+    monkeypatch.setattr(CheckIns, "check_in", check_in)
+    await rig.start()
+    await until(lambda: rig.service.checks, "first check-in")
+    rig.device.check_in_now()
+    await until(lambda: len(rig.service.checks) == 3, "the one that was asked for meanwhile")
 
 
-def test_a_full_disk_stops_nothing_and_is_survived(
-    tiny_service: Any, fake_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_stops_nothing_and_is_survived(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every write fails for a while, in the middle of an update; afterwards all is as it should be."""
     failing = {"left": 0, "seen": 0}
     real = FileFlash.write
@@ -453,38 +339,28 @@ def test_a_full_disk_stops_nothing_and_is_survived(
             raise DataFolderError("No space left on device")
         real(self, region, data)
 
-    async def story(rig: Rig) -> None:
-        first = rig.service.application()
-        rig.service.deploy(first)
-        await rig.start()
-        await until(lambda: outcomes(rig.service) == [(first.image_id, "confirmed")], "first version")
-        for failures in (1, 2, 3, 4, 6, 9):
-            image = rig.service.application()
-            rig.service.deploy(image)
-            failing["left"] = failures
-            rig.device.check_in_now()
-            rig.sandbox.runs[-1].end(ExitStatus(3, None))
-            await until(lambda i=image: (i.image_id, "confirmed") in outcomes(rig.service), f"{failures} failures", 20)
-            assert not rig.task.done()
-        await until(lambda: rig.sandbox.alive == ["app1"], "still running")
-        assert failing["seen"] == 25
-
     monkeypatch.setattr(FileFlash, "write", write)
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+    first = rig.service.application()
+    rig.service.deploy(first)
+    await rig.start()
+    await until(lambda: rig.outcomes() == [(first.image_id, "confirmed")], "first version")
+    for failures in (1, 2, 3, 4, 6, 9):
+        image = rig.service.application()
+        rig.service.deploy(image)
+        failing["left"] = failures
+        rig.device.check_in_now()
+        rig.sandbox.runs[-1].end(ExitStatus(3, None))
+        await until(lambda i=image: (i.image_id, "confirmed") in rig.outcomes(), f"{failures} failures", 20)
+        assert not rig.task.done()
+    await until(lambda: rig.sandbox.alive == ["app1"], "still running")
+    assert failing["seen"] == 25
 
 
-def test_prove_once_needs_no_applications(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        rig.service.deploy(rig.service.application())
-        reply = await Device(rig.folder, sandbox=rig.sandbox).prove_once()
-        assert reply.verdict == "attested"
-        assert rig.sandbox.runs == []
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
-
-
-def outcomes(service: Any) -> list[tuple[uuid.UUID, str]]:
-    return [(o.image_id, o.outcome) for request, _ in service.checks for o in request.outcomes]
+async def test_prove_once_needs_no_applications(rig: Rig) -> None:
+    rig.service.deploy(rig.service.application())
+    reply = await Device(rig.folder, sandbox=rig.sandbox).prove_once()
+    assert reply.verdict == "attested"
+    assert rig.sandbox.runs == []
 
 
 def der(certificate: Any) -> bytes:

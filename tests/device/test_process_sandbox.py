@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.device.test_process import Rig, outcomes, run, until
+from tests.device.rig import Rig, provisioned
+from tests.fixtures.waiting import until
 
 from armillary.device.running import DeviceSettings
 from armillary.engines.sandbox.port import Sandbox
@@ -34,22 +35,21 @@ def sandbox() -> Sandbox:
         )
 
 
-def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
+@pytest.mark.anyio
+async def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
         good = rig.service.application(b"#!/usr/bin/env sh\nexec sleep 600\n")
         rig.service.deploy(good)
         await rig.start(SETTINGS)
-        await until(lambda: outcomes(rig.service) == [(good.image_id, "confirmed")], "first version", WAIT_S)
+        await until(lambda: rig.outcomes() == [(good.image_id, "confirmed")], "first version", WAIT_S)
         bad = rig.service.application(b"#!/usr/bin/env sh\nexit 11\n")
         rig.service.deploy(bad)
         rig.device.check_in_now()
-        await until(lambda: (bad.image_id, "reverted") in outcomes(rig.service), "revert", WAIT_S)
+        await until(lambda: (bad.image_id, "reverted") in rig.outcomes(), "revert", WAIT_S)
         reports = {each.event_type: each for each in rig.service.reports_seen.values()}
         said = f"AppExit (exit_code=11; component_id={good.component_id}; image_id={bad.image_id})"
         assert reports["AppExit"].description == said
         await until(lambda: running(rig) == [str(good.image_id)], "old version", WAIT_S)
-
-    run(tiny_service, sandbox, tmp_path / "d", story)
 
 
 def running(rig: Rig) -> list[str]:

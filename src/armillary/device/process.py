@@ -9,11 +9,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from armillary.boot import chain
 from armillary.capability.grant import platform_limits
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.installer import Installer
 from armillary.device.applications.sideload import signers
-from armillary.device.boot.startup import BootRom, Startup, enforcing_boot_rom, start_up
+from armillary.device.boot.startup import BootRom, Startup, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
@@ -40,10 +41,9 @@ class Device:
 
     Args:
         data: The data folder, made by ``provision``.
-        settings: Times.
         sandbox: Sandbox engine to use instead of the one the device was made with (tests, simulators).
         boot_rom: The verifying stage. The product always uses the default. Only the simulator's attacker passes
-            another one: a boot ROM that measures and does not verify, to show that the service notices.
+            another one, which measures and does not verify, to show that the service notices.
 
     Raises:
         DataFolderError: no device lives there.
@@ -56,7 +56,7 @@ class Device:
         *,
         settings: DeviceSettings | None = None,
         sandbox: Sandbox | None = None,
-        boot_rom: BootRom = enforcing_boot_rom,
+        boot_rom: BootRom = chain.boot,
     ) -> None:
         self.folder = DeviceFolder(data)
         self.folder.check()
@@ -116,7 +116,7 @@ class Device:
                     settings=self._settings,
                     check_ins=check_ins,
                     store=ApplicationStore(
-                        self.folder,
+                        folder=self.folder,
                         installer=check_ins.installer,
                         trusted=signers(self._flash, self.configuration, now=self.clock.now()),
                         platform=platform_limits(startup.profile),

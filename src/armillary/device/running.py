@@ -53,11 +53,6 @@ class RunningDevice:
     """The loop of a booted device.
 
     Args:
-        settings: Times.
-        check_ins: The check-ins of this boot.
-        store: Verified applications out of flash.
-        sandbox: Where applications run.
-        journal: The device's log.
         publish: Called with the changing part of the status after every change.
         takes_deployments: Asked at every offer: not while a capability file opens the device for development.
         after_check_in: What else is asked of the service once it has answered; raises nothing.

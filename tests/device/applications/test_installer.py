@@ -21,6 +21,12 @@ OLD = offer(1, (0, 1), (1, 1))
 NEW = offer(2, (0, 2), (2, 1))  # changes one, removes one, adds one
 
 
+def started(flash: CutFlash) -> Installer:
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    return installer
+
+
 def install(installer: Installer, wanted: Offer) -> None:
     """One round of what the device process does with an offer."""
     if installer.state in (InstallState.CONFIRMED, InstallState.REVERTED):
@@ -42,8 +48,7 @@ def expected(wanted: Offer) -> frozenset[tuple[uuid.UUID, bytes]]:
 
 def with_old_set() -> dict[str, bytes]:
     flash = CutFlash()
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     install(installer, OLD)
     installer.confirm()
     installer.acknowledge(installer.record.outcomes)
@@ -62,8 +67,7 @@ def test_power_cut_at_every_operation_leaves_old_or_new_and_converges(healthy: b
     start = with_old_set()
 
     def update(flash: Any) -> Installer:
-        installer = Installer(flash, lambda: NOW)
-        installer.start()
+        installer = started(flash)
         install(installer, NEW)
         settle(installer, healthy=healthy)
         return installer
@@ -94,8 +98,7 @@ def test_second_cut_during_recovery_changes_nothing() -> None:
     start = with_old_set()
 
     def update(flash: Any) -> None:
-        installer = Installer(flash, lambda: NOW)
-        installer.start()
+        installer = started(flash)
         install(installer, NEW)
         settle(installer, healthy=True)
 
@@ -123,8 +126,7 @@ def test_second_cut_during_recovery_changes_nothing() -> None:
 def test_trial_is_taken_back_after_too_many_starts() -> None:
     durable = with_old_set()
     flash = CutFlash(durable)
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     install(installer, NEW)
     for _ in range(TRIAL_STARTS):
         installer = Installer(CutFlash(flash.durable), lambda: NOW)
@@ -132,8 +134,7 @@ def test_trial_is_taken_back_after_too_many_starts() -> None:
         installer.start()
         assert installer.state is InstallState.TRIAL
         assert running(installer) == expected(NEW)
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     assert installer.state is InstallState.REVERTED
     assert running(installer) == expected(OLD)
     assert {o.outcome for o in installer.record.outcomes} == {"reverted"}
@@ -143,8 +144,7 @@ def test_trial_is_taken_back_after_too_many_starts() -> None:
 
 def test_wrong_bytes_are_not_staged() -> None:
     flash = CutFlash(with_old_set())
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     plan = plan_install(installer.record, NEW)
     with pytest.raises(InstallError, match="not the package that was offered"):
         installer.stage(plan, dict.fromkeys(STORE, b"other"))
@@ -158,8 +158,7 @@ def test_flash_that_lies_is_found_by_reading_back() -> None:
             super().write(region, data[:-1] + b"?" if region.startswith("applications/") else data)
 
     flash = Lying(with_old_set())
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     plan = plan_install(installer.record, NEW)
     with pytest.raises(InstallError, match="no longer holds"):
         installer.stage(plan, STORE)
@@ -181,13 +180,11 @@ def test_damaged_active_image_is_dropped_and_fetched_again() -> None:
 
 def test_damaged_trial_image_takes_the_whole_set_back() -> None:
     flash = CutFlash(with_old_set())
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     install(installer, NEW)
     new_image = installer.record.image_of(COMPONENTS[2])
     flash.durable[new_image.region] = b"rot"
-    restarted = Installer(flash, lambda: NOW)
-    restarted.start()
+    restarted = started(flash)
     assert running(restarted) == expected(OLD)
     assert "damaged in flash" in restarted.record.outcomes[-1].reason
 
@@ -202,8 +199,7 @@ def test_both_record_copies_damaged_is_an_error_not_an_empty_device() -> None:
 
 def test_removing_everything_needs_no_trial() -> None:
     flash = CutFlash(with_old_set())
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     install(installer, offer(3))
     assert installer.state is InstallState.CONFIRMED
     assert running(installer) == frozenset()
@@ -213,13 +209,11 @@ def test_removing_everything_needs_no_trial() -> None:
 
 def test_refused_offer_is_reported_once_and_not_tried_again() -> None:
     flash = CutFlash(with_old_set())
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     installer.refuse(plan_install(installer.record, NEW), "not signed by a trusted key")
     assert installer.state is InstallState.IDLE
     assert plan_install(installer.record, NEW) is None
-    restarted = Installer(flash, lambda: NOW)
-    restarted.start()
+    restarted = started(flash)
     sent = restarted.record.outcomes
     assert {o.outcome for o in sent} == {"failed"}
     restarted.acknowledge(sent)
@@ -233,8 +227,7 @@ def chain(versions: int) -> Iterator[Offer]:
 
 def test_many_updates_in_a_row_alternate_slots() -> None:
     flash = CutFlash()
-    installer = Installer(flash, lambda: NOW)
-    installer.start()
+    installer = started(flash)
     slots = []
     for wanted in chain(5):
         install(installer, wanted)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.device.test_process import Rig, run, until
+from tests.device.rig import Rig
+from tests.fixtures.waiting import until
 
 from armillary.device.applications import sideload
 from armillary.device.state import permission
@@ -133,17 +134,15 @@ def test_a_running_device_is_left_alone(bench: Bench) -> None:
         sideload.deploy(bench.folder, bench.package(), bench.certificate, now=NOW)
 
 
-def test_it_runs_and_runs_no_more_without_the_file(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
-    async def story(rig: Rig) -> None:
-        bench = Bench(rig.service, rig.folder)
-        bench.open(capability_file.APP_DEVELOPMENT)
-        sideload.deploy(bench.folder, bench.package(), bench.certificate, now=NOW)
-        await rig.start()
-        await until(lambda: rig.sandbox.alive == ["Mine"], "the application runs")
-        await rig.stop()
-        permission.remove_capability(bench.flash)
-        await rig.start()
-        await until(lambda: rig.events("application-refused"), "it is refused")
-        assert rig.sandbox.alive == []
-
-    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+@pytest.mark.anyio
+async def test_it_runs_and_runs_no_more_without_the_file(rig: Rig) -> None:
+    bench = Bench(rig.service, rig.folder)
+    bench.open(capability_file.APP_DEVELOPMENT)
+    sideload.deploy(bench.folder, bench.package(), bench.certificate, now=NOW)
+    await rig.start()
+    await until(lambda: rig.sandbox.alive == ["Mine"], "the application runs")
+    await rig.stop()
+    permission.remove_capability(bench.flash)
+    await rig.start()
+    await until(lambda: rig.events("application-refused"), "it is refused")
+    assert rig.sandbox.alive == []

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,8 @@ from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus, Launch
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image import app_manifest
 from armillary.wire.image.asxipfs import Filesystem
+
+pytestmark = pytest.mark.anyio
 
 
 def application(number: int, version: int = 1) -> Application:
@@ -66,42 +69,31 @@ class Rig:
             monotonic=lambda: self.now,
         )
 
-    async def until(self, condition: Callable[[], Any]) -> None:
-        await until(condition, "what the supervisor is to do")
+
+@pytest.fixture
+async def rig(fake_sandbox: Any, tmp_path: Path) -> AsyncIterator[Rig]:
+    found = Rig(fake_sandbox, tmp_path)
+    yield found
+    await found.supervisor.stop()
 
 
-def play(sandbox: Any, tmp_path: Any, story: Callable[[Rig], Awaitable[None]]) -> Rig:
-    rig = Rig(sandbox, tmp_path)
-
-    async def whole() -> None:
-        try:
-            await story(rig)
-        finally:
-            await rig.supervisor.stop()
-
-    asyncio.run(whole())
-    return rig
-
-
-def test_only_what_changed_is_restarted(fake_sandbox: Any, tmp_path: Any) -> None:
-    async def story(rig: Rig) -> None:
-        await rig.supervisor.run_set([application(1), application(2)])
-        await rig.until(lambda: len(fake_sandbox.alive) == 2)
-        await rig.supervisor.run_set([application(1), application(2, version=2)])
-        await rig.until(lambda: len(fake_sandbox.runs) == 3)
-        assert [run.stopped for run in fake_sandbox.runs] == [False, True, False] or [
-            run.stopped for run in fake_sandbox.runs
-        ] == [True, False, False]
-        stopped = next(run for run in fake_sandbox.runs if run.stopped)
-        assert stopped.launch.image_root.name == str(application(2).image_id)
-
-    rig = play(fake_sandbox, tmp_path, story)
+async def test_only_what_changed_is_restarted(rig: Rig, fake_sandbox: Any) -> None:
+    await rig.supervisor.run_set([application(1), application(2)])
+    await until(lambda: len(fake_sandbox.alive) == 2, "what the supervisor is to do")
+    await rig.supervisor.run_set([application(1), application(2, version=2)])
+    await until(lambda: len(fake_sandbox.runs) == 3, "what the supervisor is to do")
+    assert [run.stopped for run in fake_sandbox.runs] == [False, True, False] or [
+        run.stopped for run in fake_sandbox.runs
+    ] == [True, False, False]
+    stopped = next(run for run in fake_sandbox.runs if run.stopped)
+    assert stopped.launch.image_root.name == str(application(2).image_id)
+    await rig.supervisor.stop()
     assert fake_sandbox.alive == []
     assert rig.reports == [], "a stop that was asked for is no incident"
 
 
-def test_restarts_back_off_and_start_over_after_a_stable_run(
-    fake_sandbox: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+async def test_restarts_back_off_and_start_over_after_a_stable_run(
+    rig: Rig, fake_sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
     real_sleep = asyncio.sleep
@@ -115,19 +107,16 @@ def test_restarts_back_off_and_start_over_after_a_stable_run(
     monkeypatch.setattr(supervisors, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
     fake_sandbox.behaviour = lambda run: run.end(ExitStatus(1, None)) if len(fake_sandbox.runs) != 5 else None
 
-    async def story(rig: Rig) -> None:
-        await rig.supervisor.run_set([application(1)])
-        await rig.until(lambda: len(fake_sandbox.runs) == 5)
-        rig.now += supervisors.STABLE_S
-        fake_sandbox.runs[-1].end(ExitStatus(1, None))
-        await rig.until(lambda: len(waits) >= 5)
-        assert waits[:5] == [1, 2, 4, 8, 1]
-
-    play(fake_sandbox, tmp_path, story)
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: len(fake_sandbox.runs) == 5, "what the supervisor is to do")
+    rig.now += supervisors.STABLE_S
+    fake_sandbox.runs[-1].end(ExitStatus(1, None))
+    await until(lambda: len(waits) >= 5, "what the supervisor is to do")
+    assert waits[:5] == [1, 2, 4, 8, 1]
 
 
-def test_a_start_that_fails_is_reported_once_and_tried_again(
-    fake_sandbox: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_start_that_fails_is_reported_once_and_tried_again(
+    rig: Rig, fake_sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisors, "RESTART_FIRST_S", 0.01)
 
@@ -137,19 +126,17 @@ def test_a_start_that_fails_is_reported_once_and_tried_again(
 
     fake_sandbox.behaviour = refuse
 
-    async def story(rig: Rig) -> None:
-        await rig.supervisor.run_set([application(1)])
-        await rig.until(lambda: rig.supervisor.runs[0].state == "failed")
-        [health] = rig.supervisor.health([application(1).image_id])
-        assert health.start_failure == "no namespaces here"
-        await rig.until(lambda: rig.supervisor.runs[0].state == "running")
-        assert rig.supervisor.runs[0].start_failure is None
-
-    rig = play(fake_sandbox, tmp_path, story)
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: rig.supervisor.runs[0].state == "failed", "what the supervisor is to do")
+    [health] = rig.supervisor.health([application(1).image_id])
+    assert health.start_failure == "no namespaces here"
+    await until(lambda: rig.supervisor.runs[0].state == "running", "what the supervisor is to do")
+    assert rig.supervisor.runs[0].start_failure is None
+    await rig.supervisor.stop()
     assert [report.event_type for report in rig.reports] == ["AppStartFailure"]
 
 
-def test_stopping_while_it_starts_leaves_nothing_behind(fake_sandbox: Any, tmp_path: Any) -> None:
+async def test_stopping_while_it_starts_leaves_nothing_behind(rig: Rig, fake_sandbox: Any) -> None:
     gate = asyncio.Event()
     real_start = fake_sandbox.start
 
@@ -159,27 +146,22 @@ def test_stopping_while_it_starts_leaves_nothing_behind(fake_sandbox: Any, tmp_p
 
     fake_sandbox.start = slow_start
 
-    async def story(rig: Rig) -> None:
-        await rig.supervisor.run_set([application(1)])
-        await asyncio.sleep(0.05)
-        stopping = asyncio.create_task(rig.supervisor.stop())
-        await asyncio.sleep(0.05)
-        gate.set()
-        await stopping
-        assert [run.stopped for run in fake_sandbox.runs] == [True]
-
-    play(fake_sandbox, tmp_path, story)
+    await rig.supervisor.run_set([application(1)])
+    await asyncio.sleep(0.05)
+    stopping = asyncio.create_task(rig.supervisor.stop())
+    await asyncio.sleep(0.05)
+    gate.set()
+    await stopping
+    assert [run.stopped for run in fake_sandbox.runs] == [True]
 
 
-def test_output_and_allowed_connections_are_no_incidents(fake_sandbox: Any, tmp_path: Any) -> None:
-    async def story(rig: Rig) -> None:
-        await rig.supervisor.run_set([application(1)])
-        await rig.until(lambda: fake_sandbox.events)
-        fake_sandbox.events[0](OutputLine("stdout", "hello", 0.0))
-        fake_sandbox.events[0](ConnectionAttempt("hub.test", 8883, allowed=True, at=0.0))
-        fake_sandbox.events[0](ConnectionAttempt("evil.test", 0, allowed=False, at=0.0, protocol="lookup", count=4))
-
-    rig = play(fake_sandbox, tmp_path, story)
+async def test_output_and_allowed_connections_are_no_incidents(rig: Rig, fake_sandbox: Any) -> None:
+    await rig.supervisor.run_set([application(1)])
+    await until(lambda: fake_sandbox.events, "what the supervisor is to do")
+    fake_sandbox.events[0](OutputLine("stdout", "hello", 0.0))
+    fake_sandbox.events[0](ConnectionAttempt("hub.test", 8883, allowed=True, at=0.0))
+    fake_sandbox.events[0](ConnectionAttempt("evil.test", 0, allowed=False, at=0.0, protocol="lookup", count=4))
+    await rig.supervisor.stop()
     assert [(e["event"], e.get("text")) for e in rig.entries if e["event"] == "output"] == [("output", "hello")]
     [report] = rig.reports
     assert (report.event_type, report.count) == ("ConnectionBlocked", 4)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.device.test_process import FAST, Rig, run, until
+from tests.device.rig import FAST, Rig, provisioned
+from tests.fixtures.waiting import until
 
 from armillary.device.boot.provision import boot_region
 from armillary.device.process import Device
@@ -16,7 +17,8 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import BootRefusedError
 
 
-def test_once_attested_a_device_boots_no_older_security_version(
+@pytest.mark.anyio
+async def test_once_attested_a_device_boots_no_older_security_version(
     tiny_service: Any, fake_sandbox: Any, tmp_path: Path
 ) -> None:
     """The old packages are genuine and signed: until version 2 was attested they boot, afterwards not one of them."""
@@ -33,7 +35,7 @@ def test_once_attested_a_device_boots_no_older_security_version(
         reply = await Device(rig.folder, settings=FAST, sandbox=rig.sandbox).prove_once()
         return str(reply.verdict)
 
-    async def story(rig: Rig) -> None:
+    async with provisioned(tiny_service, fake_sandbox, folder) as rig:
         put(old)
         assert await verdict(rig) == "update-only", "it boots, and the service does not know this release"
         put(new)
@@ -49,5 +51,3 @@ def test_once_attested_a_device_boots_no_older_security_version(
             assert rig.status()["state"] == "boot-refused"
         put(new)
         assert await verdict(rig) == "attested"
-
-    run(tiny_service, fake_sandbox, folder, story)

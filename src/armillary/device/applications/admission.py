@@ -31,16 +31,7 @@ _INSTALLABLE = (APPLICATION, BOARD_CONFIGURATION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A verified application that this device may run.
-
-    Attributes:
-        component_id: The component.
-        image_id: This build.
-        name: Name in the manifest.
-        manifest: What it asks for.
-        grant: What it got.
-        filesystem: Its files.
-    """
+    """A verified application that this device may run."""
 
     component_id: UUID
     image_id: UUID
@@ -59,18 +50,9 @@ def admit(
     platform: PlatformLimits,
     others: Iterable[Grant] = (),
 ) -> Application | None:
-    """Check a package; see the module docstring for the steps.
+    """Check the package of an offered image by the steps above, beside the grants of the ``others``.
 
-    Args:
-        data: The whole package.
-        component_id: What was offered.
-        image_id: What was offered.
-        trusted: Certificates whose keys may sign application packages.
-        platform: What the chip and board have.
-        others: Grants of the other applications of the set.
-
-    Returns:
-        The application, or None for an image that is installed and not run (board configuration).
+    Returns the application, or None for an image that is installed and not run (board configuration).
 
     Raises:
         InstallError: a step failed; the message says which.

@@ -36,34 +36,21 @@ class LoadedSet:
     failures: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationStore:
     """Loads the applications of installed images.
 
-    Args:
-        folder: The device's data folder.
-        installer: Where the packages are.
+    Attributes:
         trusted: Certificates whose keys may sign application packages.
-        platform: What the chip has.
         flash_limit_bytes: For all application packages together.
-        device_id: Given to applications.
     """
 
-    def __init__(
-        self,
-        folder: DeviceFolder,
-        *,
-        installer: Installer,
-        trusted: Sequence[Certificate],
-        platform: PlatformLimits,
-        flash_limit_bytes: int,
-        device_id: str,
-    ) -> None:
-        self._folder = folder
-        self._installer = installer
-        self._trusted = trusted
-        self._platform = platform
-        self._flash_limit_bytes = flash_limit_bytes
-        self._device_id = device_id
+    folder: DeviceFolder
+    installer: Installer
+    trusted: Sequence[Certificate]
+    platform: PlatformLimits
+    flash_limit_bytes: int
+    device_id: str
 
     def load(self, record: InstallRecord) -> LoadedSet:
         """Verify every active image and say which may run."""
@@ -71,7 +58,7 @@ class ApplicationStore:
         failures: list[tuple[str, str]] = []
         for image in record.active:
             try:
-                application = self._admit(image, self._installer.package(image), [a.grant for a in applications])
+                application = self._admit(image, self.installer.package(image), [a.grant for a in applications])
             except InstallError as error:
                 failures.append((image.name, error.message))
                 continue
@@ -86,9 +73,9 @@ class ApplicationStore:
             InstallError: too large together.
         """
         size = sum(image.size for image in plan.result)
-        if size > self._flash_limit_bytes:
+        if size > self.flash_limit_bytes:
             raise InstallError(
-                f"the set has {size} bytes: expected at most {self._flash_limit_bytes} on {self._platform.name}",
+                f"the set has {size} bytes: expected at most {self.flash_limit_bytes} on {self.platform.name}",
                 remedy="Deploy fewer or smaller applications.",
             )
 
@@ -101,7 +88,7 @@ class ApplicationStore:
         grants: list[Grant] = []
         for image in plan.result:
             fetched = packages.get(image.image_id)
-            data = self._installer.package(image) if fetched is None else fetched
+            data = self.installer.package(image) if fetched is None else fetched
             application = self._admit(image, data, grants)
             if application is not None:
                 grants.append(application.grant)
@@ -113,7 +100,7 @@ class ApplicationStore:
             InstallError: the image cannot be extracted.
             OSError: the disk refuses.
         """
-        root = self._folder.run / "images" / str(application.image_id)
+        root = self.folder.run / "images" / str(application.image_id)
         root.parent.mkdir(parents=True, exist_ok=True)
         if root.exists():
             shutil.rmtree(root)
@@ -123,7 +110,7 @@ class ApplicationStore:
             [name for name, file in files.items() if file.executable],
             root,
         )
-        environment = {"ARMILLARY_DEVICE_ID": self._device_id}
+        environment = {"ARMILLARY_DEVICE_ID": self.device_id}
         if hub is not None:
             environment |= {"ARMILLARY_HUB_HOST": hub[0], "ARMILLARY_HUB_PORT": str(hub[1])}
         return Launch(
@@ -139,7 +126,7 @@ class ApplicationStore:
         """Folder of an application's mutable storage, made when missing; None when it has none."""
         if application.grant.mutable_storage_kb == 0:
             return None
-        path = self._folder.mutable / str(application.component_id)
+        path = self.folder.mutable / str(application.component_id)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
@@ -148,7 +135,7 @@ class ApplicationStore:
             data,
             component_id=image.component_id,
             image_id=image.image_id,
-            trusted=self._trusted,
-            platform=self._platform,
+            trusted=self.trusted,
+            platform=self.platform,
             others=others,
         )

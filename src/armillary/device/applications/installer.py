@@ -29,7 +29,6 @@ class Installer:
     """Stages, switches, confirms and reverts the images of one device.
 
     Args:
-        flash: Where records and packages are.
         now: Unix seconds, for outcomes.
 
     Raises:
@@ -53,8 +52,7 @@ class Installer:
     def start(self) -> tuple[SlotImage, ...]:
         """Call once per start of the device: counts the start against a trial, checks every active image.
 
-        Returns:
-            Images that were dropped because flash no longer holds them; the next offer brings them back.
+        Returns images that were dropped because flash no longer holds them; the next offer brings them back.
         """
         self.state = advance(self.state, InstallEvent.RESTARTED)
         self._write(rules.start_device(self._record, now=self._now()))

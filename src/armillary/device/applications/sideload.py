@@ -47,13 +47,9 @@ def signers(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> tu
 
 
 def deploy(folder: DeviceFolder, data: bytes, developer: Certificate | None, *, now: int) -> SlotImage:
-    """Install a package beside what is there; an earlier one of the same component is replaced.
+    """Install a package on a stopped device; an earlier one of the same component is replaced.
 
-    Args:
-        folder: The device; nobody may be running it.
-        data: The package.
-        developer: A developer's certificate, to be trusted from now on; None to take service-signed packages only.
-        now: Unix seconds.
+    The certificate of a ``developer`` is trusted from now on; with None only service-signed packages are taken.
 
     Raises:
         DeviceStateError: the device's state and capability file do not allow it.
@@ -158,7 +154,7 @@ def _store(
 ) -> ApplicationStore:
     chip = profile.parse(content.chip_document(configuration.chip))
     return ApplicationStore(
-        folder,
+        folder=folder,
         installer=installer,
         trusted=trusted,
         platform=platform_limits(chip),

@@ -51,10 +51,8 @@ class Supervisor:
     """Runs a set of applications.
 
     Args:
-        sandbox: Where they run.
         launch: Makes the launch of an application: extracts its image, finds its folders.
         journal: Gets starts, exits, output and blocked connections.
-        report: Queues an incident.
         changed: Called after every start and exit, so that a trial can be judged.
         monotonic: Seconds that are never set.
     """

@@ -38,15 +38,10 @@ TpmFactory = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactoryReply:
-    """A checked answer of the factory.
+    """A checked answer of the factory; all certificates are PEM.
 
     Attributes:
-        device_id: 128 hex digits.
-        identity_certificate: PEM, leaf first.
-        service_root: PEM.
-        trusted_os_certificates: PEM.
-        trusted_image_certificates: PEM.
-        os_version: Version of the boot components.
+        identity_certificate: The chain, leaf first.
         boot_components: Component name and its package.
         device_endpoint: ``https://host:port``.
         service_name: Audience of evidence.
@@ -77,16 +72,9 @@ def provision(
 ) -> DeviceConfiguration:
     """Make a device in an empty folder, or continue a creation that was cut short there.
 
-    Args:
-        folder: Where it will live.
-        chip: Chip profile.
-        root_of_trust: Engine that keeps the secret.
-        sandbox: Engine that applications will run in.
-        operator_api: Address of the operator API, for ``recover``.
-        factory: Answers the certificate request.
-        tpm: How to reach the TPM, for the root of trust ``tpm2``; the kernel's by default.
-        tpm_factory: Answers a TPM's proof; without one a device with a TPM is enrolled as if it had none.
-        state: Manufacturing state it is made in; the factory is told the same.
+    ``root_of_trust`` and ``sandbox`` name engines. For the root of trust ``tpm2``, ``tpm`` says how to reach the TPM
+    (the kernel's by default), and ``tpm_factory`` answers its proof: without one the device is enrolled as without TPM.
+    ``operator_api`` is kept for :func:`recover`; ``state`` has to be what the factory records.
 
     Raises:
         DataFolderError: the folder is not empty or not writable, or a creation with other options began there.
@@ -179,8 +167,7 @@ def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
     The identity certificate and the service's roots are replaced: a device that was switched off for longer than the
     service waits for it gets in again. Keys, boot counter, owner and applications stay as they are.
 
-    Returns:
-        Names of the components that were different and are restored.
+    Returns the names of the components that were different and are restored.
 
     Raises:
         DataFolderError: no device lives here, or the factory knows another one.

@@ -8,14 +8,12 @@ service's own minimums are what holds (``attest.appraise``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from cryptography.x509 import Certificate
+from typing import Any
 
 from armillary import content
-from armillary.boot import chain, counter, profile
+from armillary.boot import counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
 from armillary.boot.slots import SlotTable
@@ -33,35 +31,8 @@ _MAX_MINIMUMS_BYTES = 4096  # 29 image types
 _ONLY_SLOT = "a"
 
 
-class BootRom(Protocol):
-    """The first code that runs: decides whether the chain may start, and measures it."""
-
-    def __call__(
-        self,
-        profile: ChipProfile,
-        packages: Mapping[str, bytes],
-        *,
-        trusted: Sequence[Certificate],
-        minimum_security_versions: Mapping[int, int],
-    ) -> BootRecord:
-        """Boot the chain.
-
-        Raises:
-            BootRefusedError: a stage may not start.
-        """
-
-
-def enforcing_boot_rom(
-    profile: ChipProfile,
-    packages: Mapping[str, bytes],
-    *,
-    trusted: Sequence[Certificate],
-    minimum_security_versions: Mapping[int, int],
-) -> BootRecord:
-    """The boot ROM of the product: refuses what it cannot verify."""
-    return chain.boot(
-        profile, packages, trusted=trusted, minimum_security_versions=minimum_security_versions, enforce=True
-    )
+# The first code that runs: decides whether the chain may start, and measures it; called as ``boot.chain.boot`` is.
+BootRom = Callable[..., BootRecord]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +40,6 @@ class Startup:
     """The result of a boot.
 
     Attributes:
-        profile: The chip.
         events: What was measured, in order.
         event_log: The events encoded, for check-ins.
         session: What this boot can prove.

@@ -38,16 +38,8 @@ class CheckIns:
     """The check-ins of one boot.
 
     Attributes:
-        configuration: Who the device is.
         root_of_trust: Kind of its root of trust.
-        startup: What this boot measured and can prove.
-        sandbox: What the sandbox's self-test found.
-        endpoint: The service.
         flash: Keeps the minimum security versions and the lineage.
-        clock: Follows the service's time.
-        reports: Error reports to deliver.
-        installer: Outcomes to deliver.
-        daa: Gets the certificate.
         challenge: For the next check-in, from the last reply; None asks for one.
         hub: Host and port of the hub, from the last reply, also of an earlier boot.
     """

@@ -38,10 +38,7 @@ class TrustRenewal:
     """Keeps the pinned roots and the identity certificate up to date. One for each start of a device.
 
     Args:
-        check_ins: Whose configuration, flash and connection it is.
         context: Of that connection.
-        root_of_trust: Presents the identity certificate in it.
-        journal: The device's log.
     """
 
     def __init__(

@@ -73,12 +73,7 @@ class DeviceClock:
         return base + int(self.monotonic() - at)
 
     def met_service(self, not_before: int, not_after: int) -> str:
-        """A TLS handshake showed a certificate of the service: why it is refused, empty if it is not.
-
-        Args:
-            not_before: First second of the certificate, Unix seconds UTC.
-            not_after: Its last.
-        """
+        """Why a certificate of the service in a TLS handshake is refused; empty if it is not. Unix seconds UTC."""
         if self._base is None:
             if not_after < self._floor:
                 return f"the certificate ended at {not_after}, before the time this device last heard, {self._floor}"

@@ -28,9 +28,6 @@ class DeviceConfiguration:
 
     Attributes:
         device_id: 128 lower-case hex digits.
-        chip: Name of the chip profile.
-        root_of_trust: Name of the root of trust engine.
-        sandbox: Name of the sandbox engine applications run in.
         os_version: Version of the device OS whose boot components were installed.
         identity_certificate: PEM chain of the device identity certificate, leaf first.
         service_root: PEM of the roots, mostly one, that the device endpoint's certificate may come from.

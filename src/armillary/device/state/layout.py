@@ -34,53 +34,30 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 LAYOUT = 1  # 1: 2026-11-24, first
 CREATION = "creation.json"
-_PLACES = {
-    "root_of_trust": "root-of-trust",
-    "status": "status.json",
-    **{name: name for name in ("flash", "daa", "mutable", "run", "log", "lock")},
-}
 
 
-@dataclass(frozen=True, slots=True)
 class DeviceFolder:
     """Paths of a device's data folder; see the module docstring.
 
     They are absolute: what starts an application works in another folder than this process.
-
-    Attributes:
-        root: The data folder itself.
-        root_of_trust: Folder of the root of trust.
-        flash: Folder of the file flash.
-        daa: Folder with the certificate for applications.
-        mutable: Folder of the applications' mutable storage.
-        run: Folder that is emptied at every start.
-        log: Folder of the log.
-        status: The status file.
-        lock: The lock file.
     """
 
-    root: Path
-    root_of_trust: Path = field(init=False)
-    flash: Path = field(init=False)
-    daa: Path = field(init=False)
-    mutable: Path = field(init=False)
-    run: Path = field(init=False)
-    log: Path = field(init=False)
-    status: Path = field(init=False)
-    lock: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        root = self.root.absolute()
-        object.__setattr__(self, "root", root)
-        for name, place in _PLACES.items():
-            object.__setattr__(self, name, root / place)
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.root_of_trust = self.root / "root-of-trust"
+        self.flash = self.root / "flash"
+        self.daa = self.root / "daa"
+        self.mutable = self.root / "mutable"
+        self.run = self.root / "run"
+        self.log = self.root / "log"
+        self.status = self.root / "status.json"
+        self.lock = self.root / "lock"
 
     def create(self) -> None:
         """Make an empty device folder.

@@ -34,11 +34,9 @@ class AllowedState:
     """What a device may do now.
 
     Attributes:
-        state: Manufacturing state.
         capabilities: Names of what its capability file allows; empty without a valid one.
         expires_at: When the file ends, Unix seconds; None without a valid one.
         refused: Why the selected file counts for nothing, "" where it counts or there is none.
-        permissions: What follows.
     """
 
     state: ManufacturingState

@@ -45,9 +45,7 @@ class ReportQueue:
     """Error reports on flash.
 
     Args:
-        flash: Keeps the queue.
         now: Unix seconds.
-        boot_count: Number of this boot.
     """
 
     def __init__(self, flash: Flash, now: Callable[[], int], boot_count: int) -> None:

@@ -11,17 +11,14 @@ Three attacks, on the real protocol:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from cryptography.x509 import Certificate
-
-from armillary.boot.chain import BootRecord, boot as boot_chain
-from armillary.boot.profile import ChipProfile
+from armillary.boot import chain
 from armillary.device.applications.installer import Installer
 from armillary.device.boot.provision import boot_region
-from armillary.device.boot.startup import enforcing_boot_rom, start_up
+from armillary.device.boot.startup import start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
@@ -58,10 +55,7 @@ class ReplayResult:
 
 
 def tamper(data: Path, component: str) -> int:
-    """Flip one bit in the middle of a boot component of the device in ``data``.
-
-    Returns:
-        Offset of the changed byte.
+    """Flip one bit in the middle of a boot component of the device in ``data``; returns the offset of its byte.
 
     Raises:
         DataFolderError: the device has no such component.
@@ -77,22 +71,9 @@ def tamper(data: Path, component: str) -> int:
     return offset
 
 
-def unverifying_boot_rom(
-    profile: ChipProfile,
-    packages: Mapping[str, bytes],
-    *,
-    trusted: Sequence[Certificate],
-    minimum_security_versions: Mapping[int, int],
-) -> BootRecord:
-    """A boot ROM that measures truthfully and starts everything."""
-    return boot_chain(
-        profile, packages, trusted=trusted, minimum_security_versions=minimum_security_versions, enforce=False
-    )
-
-
 async def check_in_unverified(data: Path) -> CheckinReply:
-    """Check in once as a device whose boot ROM does not verify."""
-    return await Device(data, boot_rom=unverifying_boot_rom).prove_once()
+    """Check in once as a device whose boot ROM measures truthfully and verifies nothing."""
+    return await Device(data, boot_rom=partial(chain.boot, enforce=False)).prove_once()
 
 
 async def replay(data: Path) -> ReplayResult:
@@ -104,7 +85,7 @@ async def replay(data: Path) -> ReplayResult:
         configuration = load_configuration(flash)
         root = open_root_of_trust(configuration.root_of_trust, folder.root_of_trust)
         device = Device(data)
-        startup = start_up(flash, configuration, root, enforcing_boot_rom)
+        startup = start_up(flash, configuration, root, chain.boot)
         context = tls_context(configuration.service_root, device.clock)
         root.authenticate(context, "".join(configuration.identity_certificate).encode())
         async with _Recorder(configuration.device_endpoint, context) as endpoint:

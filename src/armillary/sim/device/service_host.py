@@ -23,7 +23,6 @@ class ServiceHost:
     """Opens a service, starts it on a free loopback port, closes it at the end of the block.
 
     Args:
-        data: Data folder.
         clock: Seconds since 1970; the real clock when None.
         hub: Host and port of the hub that devices are given; those of the settings when None.
         settings: Changes to the default settings.

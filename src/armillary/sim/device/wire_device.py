@@ -138,11 +138,7 @@ class WireDevice:
         return context
 
     def connect(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
-        """Open a connection, closing the one before.
-
-        Raises:
-            OSError: refused, also by TLS.
-        """
+        """Open a connection, closing the one before; OSError if it is refused, also by TLS."""
         self.disconnect()
         plain = socket.create_connection((self.host, self.port), timeout=TIMEOUT_S)
         try:
@@ -178,11 +174,7 @@ class WireDevice:
         return read_answer(connection)
 
     def fetch_challenge(self) -> bytes:
-        """A fresh challenge.
-
-        Raises:
-            ServiceUnreachableError: refused.
-        """
+        """A fresh challenge; ServiceUnreachableError if it is refused."""
         answer = self.exchange("GET", "/v1/challenge")
         if answer.status != 200:
             raise ServiceUnreachableError(f"challenge: status {answer.status}, {answer.body!r}")
@@ -211,11 +203,7 @@ class WireDevice:
     def check_in(
         self, *, outcomes: tuple[UpdateOutcome, ...] = (), error_reports: tuple[ErrorReport, ...] = ()
     ) -> CheckinReply:
-        """Check in as an honest device does.
-
-        Raises:
-            ServiceUnreachableError: refused.
-        """
+        """Check in as an honest device does; ServiceUnreachableError if that is refused."""
         answer = self.exchange(
             "POST", "/v1/check-in", self.request_body(outcomes=outcomes, error_reports=error_reports)
         )

@@ -64,9 +64,7 @@ class Applications:
     """The application templates that are in use, and the simulated devices of all of them.
 
     Args:
-        service: Makes and knows devices.
         hub: Where they connect; must have started.
-        platform: Keeps documents.
     """
 
     def __init__(self, service: SecurityService, hub: Hub, platform: Platform) -> None:
@@ -118,11 +116,7 @@ class Applications:
         return [self.describe(name) for name in shipped.names()]
 
     def describe(self, name: str) -> dict[str, Any]:
-        """One application template and what was made from it.
-
-        Raises:
-            NotFoundError: there is none of this name.
-        """
+        """One application template and what was made from it; NotFoundError if there is none of this name."""
         head = shipped.head(name)
         found = self._platform.documents.find(KIND, name)
         described: dict[str, Any] = {key: head[key] for key in ("title", "line", "sector", "operator")}
@@ -151,14 +145,9 @@ class Applications:
     def use(self, name: str, *, actor: str, catalog: str | None = None, devices: int | None = None) -> dict[str, Any]:
         """Make an application of a template, or complete the one there is; returns when its devices are connected.
 
-        What its author has changed since stays as it is. With another number of devices some are made, or taken out
-        of service.
-
-        Args:
-            name: The template.
-            actor: For the audit log.
-            catalog: Who owns the devices; made where there is none of this name.
-            devices: How many simulated devices, over all kinds; as the template says by default.
+        What its author has changed since stays as it is. The catalog is made where there is none of this name. With
+        another number of ``devices`` (over all kinds; by default as the template says) some are made, or taken out of
+        service.
 
         Raises:
             NotFoundError: there is no such template.

@@ -48,7 +48,6 @@ class Incident:
         devices: Numbers of the devices it befalls; empty all.
         stagger_s: How much later it befalls each further device.
         silent: Whether the device says nothing meanwhile.
-        changes: Of signals.
     """
 
     name: str
@@ -113,8 +112,6 @@ class Observation:
 
     Attributes:
         values: Shown signal -> value.
-        incidents: Names of the incidents under way.
-        silent: Whether it says nothing.
     """
 
     values: Mapping[str, Value]
@@ -123,11 +120,7 @@ class Observation:
 
 
 def parse(table: Mapping[str, Any]) -> Behaviour:
-    """Read a description: ``signals``, ``incidents`` and ``commands``.
-
-    Raises:
-        InvalidArgumentError: names what makes no sense.
-    """
+    """Read ``signals``, ``incidents`` and ``commands``; InvalidArgumentError names what makes no sense."""
     signals = {name: parse_signal(name, each) for name, each in table.get("signals", {}).items()}
     for name, signal in signals.items():
         _check_reads(signals, name, signal, ())
@@ -198,15 +191,10 @@ def observe(
     at_s: float,
     settings: Mapping[str, Value],
 ) -> Observation:
-    """What a device measures and has, at a moment.
+    """What a device measures and has at a moment, which may be before the simulation began (``origin_s``).
 
-    Args:
-        behaviour: Its kind.
-        seed: Of :func:`device_seed`.
-        number: Its number among those of its kind, from 1.
-        origin_s: When the simulation began, Unix seconds.
-        at_s: The moment; may be before the origin.
-        settings: What was changed from outside.
+    ``seed`` is from :func:`device_seed`; ``number`` counts the devices of this kind from 1; ``settings`` are what was
+    changed from outside. Times are Unix seconds.
     """
     strengths = [
         (incident, strength)
@@ -270,11 +258,7 @@ def _changed(value: Value, change: Change, strength: float) -> Value:
 
 
 def answer(command: Command, payload: object, *, now_s: float) -> Mapping[str, Value]:
-    """What a command changes: setting -> its new value.
-
-    Raises:
-        InvalidArgumentError: the request lacks what the command needs, or asks for too much.
-    """
+    """What a command changes: setting -> new value; InvalidArgumentError for a wrong or excessive request."""
     given = dict(command.set)
     if command.cases:
         word = _requested(payload, command.case_field)

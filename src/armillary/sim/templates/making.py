@@ -32,16 +32,7 @@ TIER: Final = "simulated"
 
 
 class Making:
-    """Makes and removes the parts of an application of simulated devices.
-
-    Args:
-        service: Makes devices.
-        hub: Keeps twins.
-        platform: Keeps documents.
-        catalog: Whose they are.
-        product: Product of the catalog.
-        actor: For the audit log.
-    """
+    """Makes and removes the parts of an application of simulated devices."""
 
     def __init__(
         self, service: SecurityService, hub: Hub, platform: Platform, catalog: str, product: str, actor: str

@@ -25,11 +25,7 @@ class DevicePlan:
     """Everything that decides what one simulated device sends.
 
     Attributes:
-        device_id: Its id in the registry.
-        role: Kind of device within its application.
         number: Its number among its kind, from 1.
-        behaviour: What it does.
-        shape: What its model lets it say.
         seed: Of ``behaviour.device_seed``.
         origin_s: When the simulation began, Unix seconds.
         every_s: Seconds between messages.
@@ -57,11 +53,7 @@ class DevicePlan:
 
 
 def shapes(template: ApplicationTemplate) -> Mapping[str, Shape]:
-    """Id of a device template -> what its devices may say.
-
-    Raises:
-        ModelError: a model is none.
-    """
+    """Id of a device template -> what its devices may send; ModelError if its model is none."""
     return {
         head["id"]: shape_of(parse_model([(head["id"], template.models[head["id"]])]), head["interface"])
         for head in template.head["template"]

@@ -33,11 +33,7 @@ class Shape:
 
 
 def shape_of(model: dtdl.Model, interface_id: str) -> Shape:
-    """The shape of an interface of a model.
-
-    Raises:
-        KeyError: the model has no such interface.
-    """
+    """The shape of an interface of a model; KeyError if the model has no such interface."""
     contents = dict(_contents(model, interface_id, ""))
     return Shape(
         {name: each for name, each in contents.items() if isinstance(each, dtdl.Telemetry)},

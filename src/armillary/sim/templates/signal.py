@@ -112,7 +112,6 @@ class Signal:
     """One signal.
 
     Attributes:
-        kind: Its kind.
         options: The kind's own, complete.
         least: Lower bound of numbers.
         most: Upper bound of numbers.
@@ -140,11 +139,7 @@ class Signal:
 
 
 def parse_signal(name: str, table: object) -> Signal:
-    """Read a signal's description.
-
-    Raises:
-        InvalidArgumentError: an unknown kind or field, or a field that is missing or makes no sense.
-    """
+    """Read a signal's description; InvalidArgumentError names the kind or field that makes no sense."""
     if not isinstance(table, Mapping) or table.get("kind") not in KINDS:
         got = table.get("kind") if isinstance(table, Mapping) else table
         raise refused(f"signal {name}", f"a kind of {', '.join(sorted(KINDS))}", repr(got))

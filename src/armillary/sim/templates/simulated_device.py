@@ -60,10 +60,6 @@ _COMPONENT: Final = {"__t": "c"}
 class SimulatedDevice:
     """A simulated device that is connected to the hub.
 
-    Args:
-        plan: What it is.
-        front: The hub's connections.
-
     Attributes:
         due_s: When it wants its next :meth:`tick`, Unix seconds.
         sent: Messages that the hub has acknowledged.

@@ -110,11 +110,7 @@ def verify_component(
     trusted: Sequence[x509.Certificate],
     minimum_security_version: int,
 ) -> ImagePackage:
-    """Checks (1) to (5) of the module's header for one component.
-
-    Raises:
-        BootRefusedError: names the component and the check.
-    """
+    """Checks (1) to (5) of the module's header; BootRefusedError names the component and the check."""
     # (1): there, and fits its place
     if not data:
         raise _refused(component, 1, "a package", "nothing in its place")

@@ -45,9 +45,7 @@ class BootComponent:
     Attributes:
         name: Lower-case words with hyphens; used as file name and in the event log.
         image_type: Key of ``image_section.IMAGE_TYPES``.
-        component_id: Fixed by the profile.
         size_limit_bytes: Largest package, bytes.
-        about: One line for people.
     """
 
     name: str
@@ -91,13 +89,9 @@ class ChipProfile:
 
     Attributes:
         name: E.g. ``mt3620``.
-        title: For people.
-        maker: Chip maker.
         sku: What devices report as chip SKU, e.g. ``MT3620AN``.
         architecture: Instruction set of high-level applications, e.g. ``armv7``.
         boot_components: In boot order.
-        limits: How much there is.
-        cores: Processors that run applications.
         peripherals: Manifest key -> names; ``Gpio`` -> decimal pin numbers. Empty when the profile does not say.
         pins: Peripheral name -> pin numbers it occupies.
     """

@@ -86,7 +86,6 @@ class SlotTable:
 
     Attributes:
         active: Member of :data:`SLOTS`; the last slot that was confirmed.
-        state: What is known about the other slot.
         tries_left: Boots that the candidate may still use; 0 in STEADY.
     """
 
@@ -144,10 +143,6 @@ class SlotTable:
 
 
 def select(table: SlotTable) -> tuple[SlotTable, str]:
-    """Decide what to boot.
-
-    Returns:
-        The table to make durable **before** the jump, and the slot to jump to.
-    """
+    """Decide what to boot: the table to make durable **before** the jump, and the slot to jump to."""
     following = table.after(SlotEvent.BOOT)
     return following, following.running

@@ -51,18 +51,10 @@ def build(
     key: ec.EllipticCurvePrivateKey,
     certificate: x509.Certificate,
 ) -> Mapping[str, bytes]:
-    """Package and sign the chain of an OS version.
+    """Package and sign the chain of an OS version; returns component name -> package, in boot order.
 
-    Args:
-        profile: The chip.
-        os_version: E.g. ``26.11``; part of every payload, so versions measure differently.
-        built: Unix seconds, written into every package.
-        security_version: 0 to 31, of every component.
-        key: The OS signing key.
-        certificate: Of ``key``.
-
-    Returns:
-        Component name -> package, in boot order.
+    Every package carries ``built`` (Unix seconds) and the ``security_version`` (0 to 31). The version is part of every
+    payload, so that versions measure differently.
 
     Raises:
         WireError: a security version out of range.

@@ -56,9 +56,7 @@ class Check:
 
     Attributes:
         argument: Index of the system call's argument, 0 to 5.
-        value: What the masked half must be.
         mask: Bits that count.
-        half: The half that is compared.
     """
 
     argument: int
@@ -73,7 +71,6 @@ class Case:
 
     Attributes:
         action: A ``RET_`` value.
-        checks: All must hold.
     """
 
     action: int
@@ -86,7 +83,6 @@ class Rule:
 
     Attributes:
         number: System-call number on the filter's architecture.
-        cases: Tried in order.
     """
 
     number: int

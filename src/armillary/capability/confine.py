@@ -152,10 +152,8 @@ class Folders:
 def filter_policy(grant: Grant, *, namespaces: bool) -> Policy:
     """The system-call policy for a grant.
 
-    Args:
-        grant: What was granted.
-        namespaces: The application has networks and processes of its own. Without them it may listen only with a
-            declared port, and must stay in its session, by which the supervisor ends it.
+    With ``namespaces`` the application has networks and processes of its own. Without them it may listen only with a
+    declared port, and must stay in its session, by which the supervisor ends it.
     """
     return Policy(listen=namespaces or bool(grant.tcp_server_ports), sessions=namespaces)
 
@@ -238,13 +236,9 @@ def bubblewrap_arguments(
 ) -> tuple[str, ...]:
     """Arguments of bwrap up to the command.
 
-    Args:
-        runtime: The host's read-only part.
-        image: The application's image.
-        folders: What else it is given.
-        generated: Path inside to the descriptor its content is read from.
-        user_namespace: Make a user namespace and be this user in it (unprivileged supervisor). None (started by
-            root): the launcher also keeps two capabilities until it has changed the user.
+    ``generated`` maps paths inside to the descriptors that their content is read from. With ``user_namespace`` bwrap
+    makes one and is this user in it (unprivileged supervisor); with None (started by root) the launcher keeps two more
+    capabilities until it has changed the user.
     """
     given = (DATA_FOLDER, DEVICE_AUTHENTICATION_FOLDER, "/dev/null")
     arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]

@@ -58,11 +58,9 @@ class PlatformLimits:
 
     Attributes:
         name: Of the chip profile, for errors.
-        peripherals: Everything that exists.
         pins: Peripheral name to the pins it occupies. A GPIO occupies the pin of its number.
         mutable_storage_limit_kb: Largest mutable storage of one application, KiB.
         real_time_cores: How many real-time capable applications it can run.
-        image_limit_bytes: Largest image package.
     """
 
     name: str
@@ -78,16 +76,11 @@ class Grant:
     """What one application got.
 
     Attributes:
-        component_id: The application.
-        hosts: Hosts it may reach.
-        tcp_server_ports: TCP ports it may listen on.
         udp_server_ports: UDP ports it may bind for others.
         partners: Component ids it may talk to on the device.
-        peripherals: What it owns.
         mutable_storage_kb: Storage that survives restarts, KiB; 0 for none.
         device_authentication: Catalog whose client certificate it may use, or None.
         privileges: Keys of the boolean capabilities and ``PowerControls.X`` it was given.
-        real_time: Runs on a real-time core.
     """
 
     component_id: UUID

@@ -37,9 +37,7 @@ class Decision:
     """What becomes of one attempt.
 
     Attributes:
-        allowed: The connection may be made.
         host: The declared name or address when allowed; otherwise what the application asked for.
-        port: Destination port.
         reason: One clause for logs.
     """
 
@@ -55,7 +53,6 @@ class AllowedHosts:
 
     Attributes:
         names: Declared host names, lower case, without a final dot.
-        addresses: Declared addresses.
         stand_ins: Declared name to the address that stands for it inside the sandbox.
     """
 
@@ -80,11 +77,7 @@ class AllowedHosts:
 
 
 def allowed_hosts(declared: Iterable[str]) -> AllowedHosts:
-    """The decision table for a manifest's ``AllowedConnections``.
-
-    Raises:
-        ValueError: more names than stand-ins; the manifest's own limit is far below.
-    """
+    """The decision table of a manifest's ``AllowedConnections``; ValueError if it names more hosts than stand-ins."""
     names: list[str] = []
     addresses: set[Address] = set()
     for entry in declared:

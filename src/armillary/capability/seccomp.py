@@ -127,9 +127,6 @@ ALLOWED_PRCTLS: Mapping[str, int] = {
     "PR_SET_VMA": 0x53564D41,  # names for anonymous memory, used by C libraries
 }
 
-# Calls that the supervisor answers.
-NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -154,14 +151,9 @@ class Policy:
 
 
 def compile_filter(architecture: str, policy: Policy | None = None) -> bytes:
-    """Compile the policy.
+    """Compile the policy (the strictest when None) to an array of ``struct sock_filter``.
 
-    Args:
-        architecture: ``x86_64`` or ``aarch64``, as ``uname -m`` prints it.
-        policy: What varies; the strictest when None.
-
-    Returns:
-        The program as an array of ``struct sock_filter``.
+    ``architecture`` is ``x86_64`` or ``aarch64``, as ``uname -m`` prints it.
 
     Raises:
         ValueError: the architecture has no table of numbers.

@@ -20,20 +20,12 @@ DEVICE_ID_DIGITS = 128
 
 
 def device_id_of_key(key: ec.EllipticCurvePublicKey) -> DeviceId:
-    """The device id of an identity key.
-
-    Raises:
-        WireError: not a P-256 key.
-    """
+    """The device id of an identity key; WireError unless it is a P-256 key."""
     return cose.point_of(key).hex()
 
 
 def key_of_device_id(device_id: DeviceId) -> ec.EllipticCurvePublicKey:
-    """The identity key a device id stands for (parsed once and kept).
-
-    Raises:
-        WireError: not 128 lower-case hex digits, or not a point of the curve.
-    """
+    """The identity key a device id stands for (parsed once and kept); WireError unless it is one."""
     return cose.public_key(device_id_bytes(device_id))
 
 
@@ -43,20 +35,12 @@ def spki_of_device_id(device_id: DeviceId) -> bytes:
 
 
 def device_id_bytes(device_id: DeviceId) -> bytes:
-    """The 64 bytes of a device id.
-
-    Raises:
-        WireError: not 128 lower-case hex digits.
-    """
+    """The 64 bytes of a device id; WireError unless it is 128 lower-case hex digits."""
     return bytes.fromhex(parse_device_id(device_id))
 
 
 def parse_device_id(text: str) -> DeviceId:
-    """``text`` if it is a device id in its one spelling.
-
-    Raises:
-        WireError: not 128 lower-case hex digits.
-    """
+    """``text`` if it is a device id in its one spelling; WireError unless it is 128 lower-case hex digits."""
     if len(text) != DEVICE_ID_DIGITS or not set(text) <= set("0123456789abcdef"):
         raise WireError("device id", expected="128 lower-case hex digits", got=f"{text!r:.24} ({len(text)} characters)")
     return text

@@ -36,15 +36,12 @@ _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC6325
 
 
 def derive_cdi(parent: bytes, *, measurement: bytes, security_version: int) -> bytes:
-    """The next layer's compound device identifier.
+    """The next layer's compound device identifier, 32 secret bytes.
 
     Args:
         parent: The UDS or the layer's own CDI, 32 bytes.
         measurement: SHA-256 of the next component's image package, 32 bytes.
         security_version: Its anti-rollback version.
-
-    Returns:
-        32 secret bytes.
 
     Raises:
         ValueError: an argument of the wrong size.
@@ -57,22 +54,14 @@ def derive_cdi(parent: bytes, *, measurement: bytes, security_version: int) -> b
 
 
 def identity_key(uds: bytes) -> ec.EllipticCurvePrivateKey:
-    """The device identity key (DeviceID), the same for the life of the device.
-
-    Raises:
-        ValueError: the UDS has not 32 bytes.
-    """
+    """The device identity key (DeviceID), for the life of the device; ValueError unless the UDS has 32 bytes."""
     if len(uds) != UDS_BYTES:
         raise ValueError("DICE: a unique device secret has 32 bytes")
     return _key(uds, _IDENTITY_LABEL)
 
 
 def alias_key(cdi: bytes) -> ec.EllipticCurvePrivateKey:
-    """The alias key of the boot state that ``cdi`` stands for.
-
-    Raises:
-        ValueError: the CDI has not 32 bytes.
-    """
+    """The alias key of the boot state that ``cdi`` stands for; ValueError unless it has 32 bytes."""
     if len(cdi) != CDI_BYTES:
         raise ValueError("DICE: a compound device identifier has 32 bytes")
     return _key(cdi, _ALIAS_LABEL)

@@ -86,11 +86,7 @@ def permissions_of(
 
 
 def advance(current: ManufacturingState, wanted: ManufacturingState) -> ManufacturingState:
-    """The new state.
-
-    Raises:
-        DeviceStateError: states never move back, nor to themselves.
-    """
+    """The new state; DeviceStateError, since states never move back nor to themselves."""
     if not TRANSITIONS[current, wanted]:
         raise DeviceStateError(
             f"manufacturing state: expected one after {current.value}, got {wanted.value}",
@@ -100,11 +96,7 @@ def advance(current: ManufacturingState, wanted: ManufacturingState) -> Manufact
 
 
 def state_named(name: str) -> ManufacturingState:
-    """The state of Azure Sphere's name.
-
-    Raises:
-        InvalidArgumentError: no such state.
-    """
+    """The state of Azure Sphere's name; InvalidArgumentError if there is none."""
     try:
         return ManufacturingState(name)
     except ValueError as error:

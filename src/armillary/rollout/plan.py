@@ -40,7 +40,6 @@ class RolloutProgress:
     Attributes:
         since: When it began to run, or was last resumed.
         cohort: Index of the newest started cohort, -1 before the first.
-        catalog_id: Whose it is.
     """
 
     rollout_id: UUID
@@ -99,8 +98,6 @@ class RolloutPlan:
         start: Devices to start, with ``cohort``.
         cohort: Index of the newest cohort after this plan.
         event: Event for the roll-out's state table, or "".
-        reason: Why, in words for a person.
-        finding_id: The finding that is the reason.
     """
 
     moves: tuple[DeviceMove, ...]

@@ -33,11 +33,7 @@ TRANSITIONS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 
 
 def after(state: str, event: str) -> str:
-    """The state after an event.
-
-    Raises:
-        ConflictError: the event is not possible in this state; says which are.
-    """
+    """The state after an event; ConflictError, which says what is possible, if it is not possible now."""
     possible = TRANSITIONS[state]
     if event not in possible:
         raise ConflictError(

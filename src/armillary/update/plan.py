@@ -33,7 +33,6 @@ class InstallPlan:
     """How to get from the active set to the wanted one.
 
     Attributes:
-        offer_id: The offer this plan carries out.
         rejection_key: The deployment, or the offer if it names none.
         fetch: Images that are not here yet.
         removed: Active images that the wanted set has no more.
@@ -112,11 +111,7 @@ def start_device(record: InstallRecord, *, now: int) -> InstallRecord:
 
 
 def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
-    """The record that keeps the trial's set.
-
-    Raises:
-        InstallError: there is no trial.
-    """
+    """The record that keeps the trial's set; InstallError if there is no trial."""
     trial = _trial(record)
     outcomes = tuple(
         _outcome(trial.offer_id, image, "confirmed", "", now) for image in record.active if image not in trial.previous
@@ -125,11 +120,7 @@ def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
 
 
 def revert(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
-    """The record that goes back to the previous set and remembers not to try this deployment again.
-
-    Raises:
-        InstallError: there is no trial.
-    """
+    """Go back to the previous set and record not to try this deployment again; InstallError without a trial."""
     trial = _trial(record)
     outcomes = tuple(
         _outcome(trial.offer_id, image, "reverted", reason, now)

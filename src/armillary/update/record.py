@@ -41,8 +41,6 @@ class SlotImage:
     """An image in one of its component's two slots.
 
     Attributes:
-        component_id: The component.
-        image_id: This build of it.
         image_type: As in image packages (10 application, 21 board configuration).
         name: Name in the package, for people.
         slot: ``a`` or ``b``.
@@ -69,7 +67,6 @@ class Trial:
     """A set of images that has to prove itself.
 
     Attributes:
-        offer_id: The offer that brought it.
         rejection_key: What is remembered when the trial fails: the deployment, or the offer if it names none.
         previous: The set to go back to.
         starts_left: How many more times the device may start with the trial unsettled before it is taken back.
@@ -87,7 +84,6 @@ class InstallRecord:
 
     Attributes:
         active: The images that run now: the trial's new set while ``trial`` is there.
-        trial: The trial under way, or None.
         outcomes: Outcomes that no check-in reply has acknowledged yet.
         rejected: Keys of deployments that failed here; see :class:`Trial`.
     """
@@ -139,10 +135,7 @@ def slot_region(component_id: UUID, slot: str) -> str:
 
 
 def choose(copies: Sequence[bytes | None]) -> ChosenRecord:
-    """Pick the record in force out of the two copies.
-
-    Args:
-        copies: The two regions' bytes, None where the region does not exist.
+    """Pick the record in force out of the two copies; None for a region that does not exist.
 
     Raises:
         WireError: both copies are there and neither is readable, or the only one there is not. One power cut
@@ -182,11 +175,7 @@ def encode(record: InstallRecord, sequence: int) -> bytes:
 
 
 def decode(data: bytes) -> RecordCopy:
-    """Read one copy.
-
-    Raises:
-        WireError: torn, of another version, or not a record.
-    """
+    """Read one copy; WireError if it is torn, of another version, or no record."""
     if len(data) < _HEADER.size:
         raise WireError(_FORMAT, offset=0, expected=f"a header of {_HEADER.size} bytes", got=f"{len(data)} bytes")
     magic, version, sequence, length, crc = _HEADER.unpack_from(data)

@@ -70,11 +70,7 @@ TRANSITIONS: dict[tuple[InstallState, InstallEvent], InstallState] = {
 
 
 def advance(state: InstallState, event: InstallEvent) -> InstallState:
-    """The state after ``event``.
-
-    Raises:
-        InstallError: the event cannot happen in this state.
-    """
+    """The state after ``event``; InstallError if it cannot happen in this state."""
     try:
         return TRANSITIONS[state, event]
     except KeyError:

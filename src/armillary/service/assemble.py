@@ -90,11 +90,8 @@ class SecurityService:
     ) -> SecurityService:
         """Open the data folder (making it the first time) and everything in it. No sockets yet.
 
-        Args:
-            settings: This process's settings.
-            clock: Unix seconds.
-            announces_token: The caller shows ``first_token`` to a person and then calls :meth:`token_announced`.
-                Until then a first start counts as cut short: a token that nobody saw must not be the only one.
+        With ``announces_token`` the caller shows ``first_token`` to a person and then calls :meth:`token_announced`.
+        Until then a first start counts as cut short: a token that nobody saw must not be the only one.
 
         Raises:
             DataFolderInUseError: another service holds the folder.
@@ -141,8 +138,7 @@ class SecurityService:
     async def start(self, hub: tuple[str, int] | None = None) -> None:
         """Open the device endpoint and start the planner and the watch.
 
-        Args:
-            hub: Host and port of the hub as devices are given them; those of the settings when None.
+        ``hub`` is the host and port of the hub as devices are given them; those of the settings when None.
 
         Raises:
             PortInUseError: another process has the device port.

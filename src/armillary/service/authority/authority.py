@@ -62,10 +62,7 @@ class Authority:
     """Keys and certificates, by kind. Thread-safe.
 
     Attributes:
-        keys: The private keys.
-        issued: The records of certificates.
         roots, silicon, policy, catalogs: The authorities.
-        server: The TLS server certificate.
         revocation_lists: For relying parties outside.
         os_signer, image_signer: Set by :meth:`open`.
         challenge_key: Seals challenges to devices; set by :meth:`open` and :meth:`open_to_issue`.
@@ -160,10 +157,8 @@ class Authority:
     def renew_by_hand(self, kind: str, name: str = "", *, actor: str) -> CertificateRecord:
         """Renew an authority now, whatever is left of its time; the old one stays in force until its end.
 
-        Args:
-            kind: ``root``, ``policy``, ``silicon``, ``catalog`` or ``issuing``.
-            name: The chip maker of a silicon authority, the catalog of a catalog's or issuing authority.
-            actor: For the audit log.
+        ``kind`` is one of :data:`RENEWED`; ``name`` the chip maker of a silicon authority, or the catalog of a catalog
+        or issuing authority.
 
         Raises:
             InvalidArgumentError: no such kind, or a name where there is none to give, or none where there is.

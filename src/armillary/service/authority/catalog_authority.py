@@ -60,7 +60,6 @@ class Issuer:
     """What signs the client certificates of a catalog.
 
     Attributes:
-        template: Issues certificates fast.
         chain: DER of the issuing authority, the catalog authority and what is between it and the root.
         not_after: End of the issuing authority, Unix seconds UTC.
         replaced: Set when a renewal has made another; caches of this one ask again.
@@ -73,7 +72,7 @@ class Issuer:
 
 
 class CatalogAuthorities:
-    """Makes, renews and lists the authorities of catalogs. Thread-safe."""
+    """Makes, renews and lists the authorities of catalogs. Thread-safe. An unknown catalog raises NotFoundError."""
 
     def __init__(
         self, context: Context, keys: KeyStore, issued: IssuedCertificates, policies: PolicyAuthorities
@@ -91,12 +90,7 @@ class CatalogAuthorities:
         return catalog, self._make_issuing(catalog_id, catalog)
 
     def issuer(self, catalog_id: UUID) -> Issuer:
-        """What signs the client certificates of a catalog.
-
-        Raises:
-            NotFoundError: no such catalog.
-            SignerError: its issuing authority has ended: renewals have failed for weeks.
-        """
+        """What signs a catalog's client certificates; SignerError when its issuing authority has ended unrenewed."""
         found = self._issuers.get(catalog_id)
         if found is not None and found.not_after > self._context.now():
             return found
@@ -133,11 +127,7 @@ class CatalogAuthorities:
         )
 
     def living(self, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
-        """The authorities whose certificates a relying party of a catalog may meet, and all above them; leaves first.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """The authorities whose certificates a catalog's relying parties may meet, and all above them; leaves first."""
         now = self._context.now()
 
         def query(connection: Connection) -> tuple[tuple[CertificateRecord, ...], tuple[CertificateRecord, ...]]:
@@ -157,11 +147,7 @@ class CatalogAuthorities:
         return tuple(reversed(self._with_status(self._catalog_records(catalog))))
 
     def get(self, catalog: str, serial: str) -> CaCertificate:
-        """A catalog's authority certificate by serial; ``.default`` is the active one.
-
-        Raises:
-            NotFoundError: there is none of this serial.
-        """
+        """A catalog's authority certificate by serial, or ``.default`` (the active one); NotFoundError if none."""
         for one in self._with_status(self._catalog_records(catalog)):
             if one.serial == serial.upper() or (serial == ".default" and one.status == "Active"):
                 return one
@@ -198,12 +184,7 @@ class CatalogAuthorities:
         return proof.public_bytes(serialization.Encoding.DER)
 
     def renew(self, catalog: str, *, actor: str) -> CertificateRecord:
-        """Make a new authority of a catalog now; it takes over 45 days later.
-
-        Raises:
-            NotFoundError: no such catalog.
-            ConflictError: the newest of several has not taken over yet.
-        """
+        """Make a catalog's next authority, active in 45 days; ConflictError while an earlier next one waits."""
         now, records = self._context.now(), self._catalog_records(catalog)
         check_settled([one for one in records if one.not_after > now], now=now)
         made = self._make_catalog(_catalog_of(records[0]))
@@ -212,12 +193,7 @@ class CatalogAuthorities:
         return made
 
     def renew_issuing(self, catalog: str, *, actor: str) -> CertificateRecord:
-        """Make a new issuing authority of a catalog now; it takes over at once.
-
-        Raises:
-            NotFoundError: no such catalog.
-            ConflictError: the newest of several was made within a day.
-        """
+        """Make and use a catalog's next issuing authority; ConflictError within a day of the last one."""
         now, catalogs = self._context.now(), self._catalog_records(catalog)
         catalog_id = _catalog_of(catalogs[0])
         issuing = self._context.records.read(lambda c: certificate_rows.of_catalog(c, catalog_id, kinds=("issuing",)))

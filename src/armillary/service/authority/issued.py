@@ -109,11 +109,7 @@ class IssuedCertificates:
         return tuple(one.der for kind in TRUSTED_KINDS for one in self.of_kind(kind) if one.not_after > now)
 
     def authority(self, serial: str) -> CertificateRecord:
-        """A living authority that signs revocation lists, by serial number in hex, either case.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A living authority that signs revocation lists, by its serial in hex; NotFoundError if there is none."""
         found = self._context.records.read(lambda c: certificate_rows.by_serial(c, serial.upper()))
         if found is None or found.kind not in (*ROOT_KINDS, *AUTHORITY_KINDS) or found.not_after <= self._context.now():
             raise NotFoundError(f"there is no living authority {serial!r:.60}", remedy="Take it from the chain.")

@@ -41,7 +41,6 @@ class KeyStore:
     """The keys of a service.
 
     Args:
-        folder: The keys folder of the data folder.
         settings: Where the passphrase is, and which token there is.
 
     Raises:
@@ -100,11 +99,7 @@ class KeyStore:
         return self._files.load(name)
 
     def load_authority(self, kind: str, serial: str) -> ec.EllipticCurvePrivateKey:
-        """The key of an authority; that of the first root is named by its kind alone.
-
-        Raises:
-            DataFolderError, SignerError: as :meth:`load`.
-        """
+        """The key of an authority (the first root's is named by its kind alone); raises what :meth:`load` does."""
         named = f"{kind}-{serial.lower()}"
         return self.load("root" if kind == "root" and not self.has(named) else named)
 
@@ -122,11 +117,7 @@ class KeyStore:
         return (self._folder / f"{name}.bin").exists()
 
     def secret(self, name: str, size: int) -> bytes:
-        """A symmetric secret of ``size`` bytes.
-
-        Raises:
-            DataFolderError: missing or of another size.
-        """
+        """A symmetric secret of ``size`` bytes; DataFolderError if it is missing or has another size."""
         path = self._folder / f"{name}.bin"
         try:
             found = path.read_bytes()

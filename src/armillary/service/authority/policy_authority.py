@@ -31,11 +31,7 @@ class PolicyAuthorities:
         self._roots = roots
 
     def active(self) -> CertificateRecord:
-        """The one that signs catalog authorities.
-
-        Raises:
-            SignerError: none lives.
-        """
+        """The one that signs catalog authorities; SignerError if none lives."""
         policy = active_of(self._issued.of_kind("policy"), self._context.now())
         if policy is None:  # made at the first start and by every renewal
             raise SignerError("there is no living policy authority", remedy="Restart the service: it makes one.")
@@ -56,11 +52,7 @@ class PolicyAuthorities:
         return self._issued.as_record("policy", certificate)
 
     def renew(self, *, actor: str) -> CertificateRecord:
-        """Make a new policy authority now; it takes over 45 days later.
-
-        Raises:
-            ConflictError: the newest of several has not taken over yet.
-        """
+        """Make the next policy authority, active in 45 days; ConflictError while an earlier next one waits."""
         now = self._context.now()
         check_settled([one for one in self._issued.of_kind("policy") if one.not_after > now], now=now)
         made = self.make(self._root())

@@ -44,7 +44,7 @@ class _Known(NamedTuple):
 
 
 class RevocationLists:
-    """Makes and caches the lists. Thread-safe."""
+    """Makes and caches the lists. Thread-safe. An unknown catalog raises NotFoundError."""
 
     def __init__(
         self,
@@ -65,10 +65,7 @@ class RevocationLists:
         notices.on_held.append(self._changed)
 
     def current(self, serial: str) -> bytes:
-        """The list of an authority, DER.
-
-        Args:
-            serial: Of the authority's certificate, hex.
+        """The list of the authority whose certificate has this serial (hex), DER.
 
         Raises:
             NotFoundError: no living authority has it.
@@ -83,20 +80,11 @@ class RevocationLists:
         return known.stored.der
 
     def of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
-        """The lists of every authority a relying party of a catalog may meet, DER.
-
-        Raises:
-            NotFoundError: no such catalog.
-            DataFolderError: a new list could not be recorded.
-        """
+        """DER lists of a catalog's authorities; DataFolderError if a new one could not be recorded."""
         return tuple(self.current(one.serial) for one in self._catalogs.living(catalog_id))
 
     def chain_of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
-        """Those authorities themselves, DER, leaves first.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """Those authorities themselves, DER, leaves first."""
         return tuple(one.der for one in self._catalogs.living(catalog_id))
 
     def _trusted(self, serial: str, now: int) -> _Known | None:

@@ -35,11 +35,7 @@ ANCHORS_TRUSTED_S: Final = 60  # the message of anchors is read from the records
 
 
 class RootAuthorities:
-    """Makes, renews and lists roots. Thread-safe.
-
-    Attributes:
-        vouchers: Certificates of new roots by old ones.
-    """
+    """Makes, renews and lists roots. Thread-safe."""
 
     def __init__(self, context: Context, keys: KeyStore, issued: IssuedCertificates) -> None:
         self._context = context

@@ -18,8 +18,6 @@ class Vouchers:
     """The vouchers of one kind of authority.
 
     Args:
-        context: The service's.
-        issued: Records them.
         kind: Of their records, whose subject is the serial of the authority that is vouched for.
     """
 

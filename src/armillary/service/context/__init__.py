@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every part of the service is handed: records, settings, clock, notices, chips, blobs, a cache of answers.
+"""What every part of the service is given: records, settings, clock, notices, chip profiles, blobs, cached answers.
 
-Not here: any noun of the service.
+Not here: anything that has operations of its own.
 """

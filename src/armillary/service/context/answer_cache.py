@@ -33,11 +33,7 @@ class AnswerCache(Generic[Value]):
         self._answers: dict[Hashable, tuple[float, Value]] = {}
 
     def get(self, question: Hashable, find_out: Callable[[], Value]) -> Value:
-        """The answer: the kept one while it is good, else what ``find_out`` returns.
-
-        Raises:
-            Exception: what ``find_out`` raises; nothing is kept then.
-        """
+        """The kept answer while it is good, else ``find_out()``; when that raises, nothing is kept."""
         with self._lock:
             asking = self._asking.setdefault(question, threading.Lock())
         with asking:

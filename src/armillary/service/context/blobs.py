@@ -63,11 +63,7 @@ class Blobs:
         return digest
 
     def read(self, digest: bytes) -> bytes:
-        """The content.
-
-        Raises:
-            DataFolderError: missing, or not what was written.
-        """
+        """The content; DataFolderError if it is missing or not what was written."""
         path = self.path(digest)
         try:
             content = path.read_bytes()

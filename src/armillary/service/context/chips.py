@@ -33,11 +33,7 @@ class Chips:
         return tuple(sorted({profile.maker for profile in self._profiles.values()}))
 
     def get(self, name: str) -> ChipProfile:
-        """A profile.
-
-        Raises:
-            NotFoundError: no such chip; lists those there are.
-        """
+        """A profile by name; NotFoundError, which lists those there are."""
         found = self._profiles.get(name)
         if found is None:
             raise NotFoundError(f"no chip {name!r:.60}", remedy=f"Use one of: {', '.join(self.names)}.")

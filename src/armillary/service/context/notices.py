@@ -12,9 +12,9 @@ class Notices:
     Attributes:
         on_device: A device changed; with its id.
         on_revoked: A device may not stay connected anywhere; with its id.
-        on_held: What a device opened with its client certificate is closed; with its id.
+        on_held: Connections that a device made with its client certificate must close; with its id.
         on_cut: A client may not stay connected to the hub, for any reason; with its identity.
-        on_hub_trust: TLS of the hub has to let in more, or less.
+        on_hub_trust: TLS of the hub has to trust more certificates, or fewer.
         on_groups: What devices are offered has to be worked out again.
         on_news: Devices reported something for the watch and the planner.
 
@@ -37,13 +37,13 @@ class Notices:
             call(device_id)
 
     def device_revoked(self, device_id: str) -> None:
-        """A device was revoked: caches of it are read again, then its connections are closed."""
+        """A device was revoked, or has another owner: caches of it are read again, then its connections are closed."""
         self.device_changed(device_id)
         for call in (*self.on_revoked, *self.on_cut):
             call(device_id)
 
     def device_held(self, device_id: str) -> None:
-        """Two machines seem to hold a device's identity: what it opened with its client certificate is closed."""
+        """Two machines seem to hold a device's identity: connections by its client certificate are closed."""
         self.device_changed(device_id)
         for call in (*self.on_held, *self.on_cut):
             call(device_id)
@@ -54,22 +54,14 @@ class Notices:
             call(identity)
 
     def hub_trust_changed(self) -> None:
-        """Catalogs admit other hub devices or services than before."""
+        """Catalogs admit other hub devices or services than before; a deleted catalog admits none."""
         for call in self.on_hub_trust:
             call()
-
-    def owner_changed(self, device_id: str) -> None:
-        """A device has another owner: what it opened under the old one is closed."""
-        self.device_revoked(device_id)
 
     def groups_changed(self) -> None:
         """A deployment, roll-out, policy or group changed: what devices are offered is worked out again."""
         for call in self.on_groups:
             call()
-
-    def catalog_deleted(self) -> None:
-        """A catalog is gone, and with it what it admitted: its service keys, authorities and hub admission."""
-        self.hub_trust_changed()
 
     def news(self) -> None:
         """Devices reported something that the watch and the planner should look at soon."""

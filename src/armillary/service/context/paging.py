@@ -14,22 +14,14 @@ _NUMBER = re.compile(NUMBER_PATTERN, re.ASCII)
 
 
 def bounded(limit: int) -> int:
-    """``limit`` between 1 and :data:`MAX_LIMIT`.
-
-    Raises:
-        InvalidArgumentError: less than 1.
-    """
+    """``limit``, at most :data:`MAX_LIMIT`; InvalidArgumentError if it is less than 1."""
     if limit < 1:
         raise InvalidArgumentError(f"limit: expected 1 to {MAX_LIMIT}, got {limit}", remedy="Ask for at least one row.")
     return min(limit, MAX_LIMIT)
 
 
 def number_after(cursor: str | None) -> int | None:
-    """The row number in a cursor of a list that is newest first.
-
-    Raises:
-        InvalidArgumentError: not a cursor that such a list gave.
-    """
+    """The row number in a cursor of a list, newest first; InvalidArgumentError if no list gave it."""
     if cursor is None:
         return None
     if _NUMBER.fullmatch(cursor) is None:

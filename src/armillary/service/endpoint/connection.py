@@ -41,7 +41,6 @@ class Endpoint(Protocol):
     """What a connection needs of the endpoint that it belongs to.
 
     Attributes:
-        peers: Says whose a certificate is.
         monotonic: Seconds that never go back.
     """
 
@@ -58,11 +57,7 @@ class Endpoint(Protocol):
         """A request was refused."""
 
     def handle(self, connection: DeviceConnection, method: bytes, target: bytes, body: bytes) -> None:
-        """Answer a request, now or later.
-
-        Raises:
-            ArmillaryError: it is refused.
-        """
+        """Answer a request, now or later; ArmillaryError if it is refused."""
 
 
 class DeviceConnection(asyncio.Protocol):
@@ -217,10 +212,10 @@ class DeviceConnection(asyncio.Protocol):
         if transport is None:
             return
         transport.write(b"%b%d\r\n\r\n%b" % (_OK_HEAD, len(body), body))
-        self._finish()
+        self.end_reply()
 
     def start_reply(self, status: int, length: int, *, content: bytes = CBOR, extra: bytes = b"") -> None:
-        """Write the head of a reply; the body follows with :meth:`write`, then :meth:`_finish`."""
+        """Write the head of a reply; the body follows with :meth:`write`, then :meth:`end_reply`."""
         if self.transport is not None:
             self.transport.write(
                 b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n"
@@ -245,8 +240,11 @@ class DeviceConnection(asyncio.Protocol):
         return self.transport is not None
 
     def end_reply(self) -> None:
-        """The body is written."""
-        self._finish()
+        """The body is written: the next request may come."""
+        self.busy = False
+        self.deadline = self._endpoint.monotonic() + IDLE_TIMEOUT_S
+        if not self._keep_alive:
+            self.close()
 
     def fail(self, error: ArmillaryError, *, close: bool = False) -> None:
         """Answer with an error."""
@@ -258,7 +256,7 @@ class DeviceConnection(asyncio.Protocol):
         self.start_reply(status, len(body), extra=extra)
         if self.transport is not None:
             self.transport.write(body)
-        self._finish()
+        self.end_reply()
 
     def close(self) -> None:
         """Close after what was written has been sent."""
@@ -269,9 +267,3 @@ class DeviceConnection(asyncio.Protocol):
         """Close at once."""
         if self.transport is not None:
             self.transport.abort()
-
-    def _finish(self) -> None:
-        self.busy = False
-        self.deadline = self._endpoint.monotonic() + IDLE_TIMEOUT_S
-        if not self._keep_alive:
-            self.close()

@@ -40,7 +40,6 @@ class DeviceServer:
     """Serves devices. Belongs to one event loop.
 
     Args:
-        parts: What it takes.
         hub: Host and port of the hub as devices are given them.
         has_siblings: Other processes serve the same devices.
     """
@@ -75,11 +74,7 @@ class DeviceServer:
         parts.notices.on_device.append(self.states.mark_stale)
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> int:
-        """Listen; returns the port. ``shared``: see :meth:`Listener.open`.
-
-        Raises:
-            PortInUseError: somebody else has it.
-        """
+        """Listen and return the port (``shared``: see :meth:`Listener.open`); PortInUseError if it is taken."""
         files = self._authority.server.files()
         self._tls = server_context(files.certificate, files.key, self._authority.silicon.certificates())
         return await self.endpoint.start(self._tls, host, port, shared=shared)

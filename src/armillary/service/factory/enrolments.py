@@ -64,7 +64,7 @@ class NewEnrolmentToken:
 
 
 class Enrolments:
-    """Makes, lists, revokes and honours enrolment tokens."""
+    """Makes, lists, revokes and honours enrolment tokens. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, factory: Factory, tpms: TpmEnrolments, chips: Chips, notices: Notices) -> None:
         self._context = context
@@ -125,21 +125,13 @@ class Enrolments:
         return NewEnrolmentToken(self._context.records.write(change), secret)
 
     def list(self, catalog: str) -> tuple[EnrolmentToken, ...]:
-        """A catalog's tokens, oldest first.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """A catalog's tokens, oldest first."""
         return self._context.records.read(
             lambda c: enrolment_rows.of_catalog(c, catalog_or_raise(c, catalog).catalog_id)
         )
 
     def revoke(self, catalog: str, token_id: UUID, *, actor: str) -> EnrolmentToken:
-        """Make a token of this catalog useless; the devices it enrolled stay.
-
-        Raises:
-            NotFoundError: this catalog has no such token.
-        """
+        """Make a token of this catalog useless (its devices stay); NotFoundError if the catalog has no such token."""
 
         def change(connection: Connection) -> EnrolmentToken:
             owner = catalog_or_raise(connection, catalog)
@@ -183,11 +175,7 @@ class Enrolments:
         return reply
 
     def enrol_tpm(self, token: EnrolmentToken, answer: TpmAnswer, request_pem: str) -> FactoryReply:
-        """The same for a device whose TPM opened its credential: it is tier ``tpm``.
-
-        Raises:
-            ChallengeError, AppraisalError: as :meth:`armillary.service.factory.tpm_enrolment.TpmEnrolments.enrol`.
-        """
+        """The same for a device whose TPM opened its credential (tier ``tpm``); raises as ``TpmEnrolments.enrol``."""
         reply = self._tpms.enrol(
             answer, request_pem, actor=actor_name(token), admission=self._admission(token, answer.chip)
         )

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import devices as device_rows
+from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
 from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
@@ -44,8 +45,6 @@ class ProvenTpm:
         identity_key: X || Y of the key that lives in it, 64 bytes.
         attestation_key: X || Y of the key that quotes, 64 bytes.
         endorsement_certificate: DER.
-        manufacturer: From the certificate.
-        model: From the certificate.
     """
 
     identity_key: bytes
@@ -84,6 +83,7 @@ class Factory:
         actor: str,
         *,
         trust_tier: str = "software",
+        tpm: ProvenTpm | None = None,
         admission: Admission | None = None,
         manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
     ) -> FactoryReply:
@@ -98,60 +98,19 @@ class Factory:
             chip: Chip profile.
             actor: For the audit log.
             trust_tier: What the factory knows the root of trust to be; never the device's own word.
+            tpm: The device's TPM, where one was proven: then its tier is ``tpm``.
             admission: A further check, in the same transaction.
-            manufacturing_state: Azure Sphere's name of the state a new device is in. ``Blank`` checks in only after
-                its state was moved forward.
+            manufacturing_state: Of a new device, Azure Sphere's name; a ``Blank`` one may not check in.
 
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
             NotFoundError: no such chip.
-            ConflictError: the device of this key was made with another chip.
+            ConflictError: the device of this key was made with another chip; or ``tpm`` is given and it was made
+                without a TPM, or with another attestation key.
             RevokedDeviceError: the device of this key was revoked, or decommissioned and may not come back.
         """
-        if trust_tier not in ENROLLABLE_TIERS:
-            raise InvalidArgumentError(
-                f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
-                remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
-            )
-        return self._enrol(
-            request_pem,
-            chip,
-            actor=actor,
-            trust_tier=trust_tier,
-            tpm=None,
-            admission=admission,
-            state=state_named(manufacturing_state),
-        )
-
-    def enrol_tpm(
-        self, request_pem: str, chip: str, *, actor: str, tpm: ProvenTpm, admission: Admission | None = None
-    ) -> FactoryReply:
-        """Like :meth:`enrol`, for a device whose TPM was proven: its tier is ``tpm``.
-
-        Raises:
-            ConflictError: the device of this key was made without a TPM, or with another attestation key.
-        """
-        return self._enrol(
-            request_pem,
-            chip,
-            actor=actor,
-            trust_tier=TPM_TIER,
-            tpm=tpm,
-            admission=admission,
-            state=ManufacturingState.DEVICE_COMPLETE,
-        )
-
-    def _enrol(
-        self,
-        request_pem: str,
-        chip: str,
-        *,
-        actor: str,
-        trust_tier: str,
-        tpm: ProvenTpm | None,
-        admission: Admission | None,
-        state: ManufacturingState,
-    ) -> FactoryReply:
+        trust_tier = _checked_tier(trust_tier) if tpm is None else TPM_TIER
+        state = state_named(manufacturing_state)
         profile = self._chips.get(chip)
         device_id = device_id_of_key(_proven_key(request_pem))
         if tpm is not None and tpm.identity_key != device_id_bytes(device_id):
@@ -178,15 +137,7 @@ class Factory:
                     manufacturing_state=state.value,
                     now=now,
                 )
-                if tpm is not None:
-                    device_rows.keep_tpm_key(
-                        connection,
-                        number,
-                        attestation_key=tpm.attestation_key,
-                        endorsement_certificate=tpm.endorsement_certificate,
-                        manufacturer=tpm.manufacturer,
-                        model=tpm.model,
-                    )
+                _keep_tpm(connection, number, tpm)
             else:
                 number = known.number
                 operation = _recovery(known, chip, now)
@@ -203,6 +154,9 @@ class Factory:
             self._context.audit(connection, actor, operation, device_id, detail)
 
         self._context.records.write(change)
+        return self._reply(device_id, chain, release)
+
+    def _reply(self, device_id: str, chain: tuple[bytes, ...], release: OsRelease) -> FactoryReply:
         der = serialization.Encoding.DER
         root = self._authority.roots.certificate
         return FactoryReply(
@@ -216,6 +170,27 @@ class Factory:
             boot_packages=self._releases.packages(release),
             endpoint=self._address.url,
             service_name=self._context.settings.public_host,
+        )
+
+
+def _checked_tier(trust_tier: str) -> str:
+    if trust_tier not in ENROLLABLE_TIERS:
+        raise InvalidArgumentError(
+            f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
+            remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
+        )
+    return trust_tier
+
+
+def _keep_tpm(connection: Connection, number: int, tpm: ProvenTpm | None) -> None:
+    if tpm is not None:
+        device_rows.keep_tpm_key(
+            connection,
+            number,
+            attestation_key=tpm.attestation_key,
+            endorsement_certificate=tpm.endorsement_certificate,
+            manufacturer=tpm.manufacturer,
+            model=tpm.model,
         )
 
 

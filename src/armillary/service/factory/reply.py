@@ -19,7 +19,6 @@ class FactoryReply:
         further_roots: Other living roots it pins, DER: a successor that takes over later.
         trusted_os_certificates: Signers of boot components, DER.
         trusted_image_certificates: Signers of application packages, DER (both: the trusted keystore).
-        os_version: Version of ``boot_packages``.
         boot_packages: Component name to signed image package.
         endpoint: ``https://host:port`` of the device endpoint.
         service_name: Name that evidence must carry.

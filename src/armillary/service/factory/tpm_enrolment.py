@@ -78,7 +78,7 @@ class TpmEnrolments:
     def enrol(
         self, answer: TpmAnswer, request_pem: str, actor: str, *, admission: Admission | None = None
     ) -> FactoryReply:
-        """Manufacture the device whose TPM gave the answer; see ``Factory.enrol_tpm`` in ``factory.py``.
+        """Manufacture the device whose TPM gave the answer; see ``Factory.enrol``.
 
         Raises:
             ChallengeError: the answer is too late.
@@ -101,7 +101,7 @@ class TpmEnrolments:
             manufacturer=claim.endorsement.manufacturer,
             model=claim.endorsement.model,
         )
-        return self._factory.enrol_tpm(request_pem, answer.chip, actor=actor, tpm=proven, admission=admission)
+        return self._factory.enrol(request_pem, answer.chip, actor, tpm=proven, admission=admission)
 
     def _roots(self) -> list[x509.Certificate]:
         roots: list[x509.Certificate] = []

@@ -24,11 +24,7 @@ _ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME
 
 
 def load_certificate(pem: str) -> x509.Certificate:
-    """Parse a certificate given as PEM.
-
-    Raises:
-        InvalidArgumentError: not one.
-    """
+    """A certificate given as PEM; InvalidArgumentError if it is none."""
     try:
         if len(pem) > MAX_CERTIFICATE_CHARS:
             raise ValueError(f"{len(pem)} characters")  # noqa: TRY301 - the same answer

@@ -26,15 +26,12 @@ class EnrolmentForm:
 
     Attributes:
         name: Registration id, or the group's name.
-        is_group: Whether it is for many devices.
-        attestation: Certificates, or symmetric keys.
         certificate: PEM: the device's own, or the group's authority. A group may get its authority later: until then it
             lets nobody register.
         keys: For symmetric keys: those; None makes new ones.
         device_id: What its device will be called; empty for its registration id. Not for groups.
         initial_twin: Tags and desired properties of new devices; None for none.
         returned_payload: What devices get with their registration; None for nothing.
-        is_enabled: Whether it lets devices register from the beginning.
     """
 
     name: str
@@ -72,11 +69,7 @@ def check_form(form: EnrolmentForm) -> bytes | None:
 
 
 def check_certificate(pem: str, *, is_group: bool) -> bytes:
-    """An enrolment's certificate (DER): the device's own, or for a group an authority's.
-
-    Raises:
-        InvalidArgumentError: it is none.
-    """
+    """An enrolment's certificate (DER), an authority's for a group; InvalidArgumentError if none."""
     certificate = load_certificate(pem)
     if is_group and not _is_authority(certificate):
         raise InvalidArgumentError(

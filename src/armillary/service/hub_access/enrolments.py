@@ -69,7 +69,10 @@ class Applicant:
 
 
 class HubEnrolments:
-    """Stores enrolments and registers devices by them: the registration authority of the hub's provisioning service."""
+    """Stores enrolments and registers devices by them: the registration authority of the hub's provisioning service.
+
+    Those that take a catalog raise NotFoundError if there is none of the name, or it has no such enrolment.
+    """
 
     def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context
@@ -80,7 +83,6 @@ class HubEnrolments:
         """Make an enrolment; its keys come back this once.
 
         Raises:
-            NotFoundError: no such catalog.
             ConflictError: there is one of this name, or as many as there may be.
             InvalidArgumentError: a name, certificate or document is not as it must be.
         """
@@ -126,19 +128,11 @@ class HubEnrolments:
         return made, keys
 
     def list(self, catalog: str) -> tuple[HubEnrolment, ...]:
-        """A catalog's enrolments by name.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """A catalog's enrolments by name."""
         return self._context.records.read(lambda c: hub_rows.enrolments(c, catalog_or_raise(c, catalog).catalog_id))
 
     def registrations(self, catalog: str, enrolment_id: UUID) -> tuple[HubRegistration, ...]:
-        """What registered by an enrolment, newest first, 1,000 at most.
-
-        Raises:
-            NotFoundError: no such catalog, or it has no such enrolment.
-        """
+        """What registered by an enrolment, newest first, 1,000 at most."""
 
         def query(connection: Connection) -> tuple[HubRegistration, ...]:
             self._mine(connection, catalog, enrolment_id)
@@ -149,14 +143,9 @@ class HubEnrolments:
     def verify(self, catalog: str, enrolment_id: UUID, proof: str, *, actor: str) -> HubEnrolment:
         """Verify that whoever named a group's authority possesses its key.
 
-        Args:
-            catalog: Its name.
-            enrolment_id: The group.
-            proof: PEM of a certificate that the authority signed, whose common name is the group's nonce.
-            actor: For the audit log.
+        ``proof`` is a certificate (PEM) that the authority signed, whose common name is the group's nonce.
 
         Raises:
-            NotFoundError: no such catalog, or it has no such enrolment.
             SignatureError: the authority did not sign it, or it has another name.
         """
         leaf = load_certificate(proof).public_bytes(Encoding.DER)
@@ -177,7 +166,6 @@ class HubEnrolments:
         """Give a group another authority, or none: nobody registers by it before possession was proven again.
 
         Raises:
-            NotFoundError: no such catalog, or it has no such enrolment.
             ConflictError: it is no group of certificates, or another's authority has this name.
             InvalidArgumentError: not an authority's certificate.
         """
@@ -200,11 +188,7 @@ class HubEnrolments:
         return made
 
     def set_enabled(self, catalog: str, enrolment_id: UUID, *, enabled: bool, actor: str) -> HubEnrolment:
-        """Let devices register by it, or not; a disabled group's devices can no longer connect.
-
-        Raises:
-            NotFoundError: no such catalog, or it has no such enrolment.
-        """
+        """Let devices register by it, or not; a disabled group's devices can no longer connect."""
 
         def change(connection: Connection) -> HubEnrolment:
             made = replace(self._mine(connection, catalog, enrolment_id), is_enabled=enabled)
@@ -217,11 +201,7 @@ class HubEnrolments:
         return made
 
     def remove(self, catalog: str, enrolment_id: UUID, *, actor: str) -> HubEnrolment:
-        """Delete an enrolment. Its devices stay; those of a group with an authority can no longer connect.
-
-        Raises:
-            NotFoundError: no such catalog, or it has no such enrolment.
-        """
+        """Delete an enrolment. Its devices stay; those of a group with an authority can no longer connect."""
 
         def change(connection: Connection) -> HubEnrolment:
             found = self._mine(connection, catalog, enrolment_id)
@@ -282,11 +262,7 @@ class HubEnrolments:
             )
 
     def look_up(self, applicant: Applicant) -> RegistrationResult:
-        """What an applicant is registered as.
-
-        Raises:
-            NotFoundError: it never registered, or its device is gone since.
-        """
+        """What an applicant is registered as; NotFoundError if it never registered or its device is gone."""
 
         def query(connection: Connection) -> tuple[HubRegistration | None, HubIdentity | None]:
             owner = applicant.enrolment.catalog_id

@@ -36,11 +36,7 @@ class HubAccess:
         self.clients = HubClients(context, self._peers, self.identities)
 
     def authenticate(self, certificate_der: bytes) -> str:
-        """The device id of a client certificate that may use the hub.
-
-        Raises:
-            DeviceFault: it may not.
-        """
+        """The device id of a client certificate that may use the hub; DeviceFault if it may not."""
         return self._peers.authenticate(certificate_der).identity
 
     def known(self, device_id: str) -> str:

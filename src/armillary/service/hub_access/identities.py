@@ -61,8 +61,6 @@ class IdentityForm:
             group registers the device.
         certificates: For ``selfSigned``: PEM of the primary and secondary certificate; empty for none.
         thumbprints: The same as thumbprints only, which TLS cannot let in before it has the certificate.
-        is_enabled: Whether it may connect.
-        status_reason: Why (not).
     """
 
     authentication: Authentication
@@ -75,7 +73,7 @@ class IdentityForm:
 
 
 class HubIdentities:
-    """Stores hub devices and modules, and what catalogs admit."""
+    """Stores hub devices and modules, and what catalogs admit. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
         self._context = context
@@ -90,21 +88,13 @@ class HubIdentities:
     # -- what catalogs admit --------------------------------------------------------------------------------------
 
     def admission(self, catalog: str) -> Admission:
-        """What a catalog admits.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """What a catalog admits."""
         return self._context.records.read(lambda c: hub_rows.admission(c, catalog_or_raise(c, catalog).catalog_id))
 
     def set_admission(
         self, catalog: str, *, actor: str, certificates: bool | None = None, symmetric_keys: bool | None = None
     ) -> Admission:
-        """Say what a catalog admits; None leaves it. What is not admitted any more is disconnected.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """Say what a catalog admits; None leaves it. What is not admitted any more is disconnected."""
 
         def change(connection: Connection) -> Admission:
             found = catalog_or_raise(connection, catalog)
@@ -142,11 +132,7 @@ class HubIdentities:
     # -- identities -----------------------------------------------------------------------------------------------
 
     def get(self, identity: str) -> HubIdentity:
-        """A hub device or module.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A hub device or module; NotFoundError if there is none."""
         found = self._context.records.read(lambda c: _current(c, hub_rows.identity(c, identity)))
         if found is None:
             raise no_such_identity(identity)
@@ -155,11 +141,7 @@ class HubIdentities:
     def list(
         self, catalog: str | None, *, after: str = "", limit: int, prefix: str = "", search: str = ""
     ) -> tuple[HubIdentity, ...]:
-        """Hub devices by id; with ``prefix`` those whose ids begin so, with ``search`` also those that are called so.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """Hub devices by id; with ``prefix`` those whose ids begin so, with ``search`` also those whose names do."""
 
         def query(connection: Connection) -> tuple[HubIdentity, ...]:
             owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
@@ -179,11 +161,7 @@ class HubIdentities:
         return self._context.records.read(query)
 
     def list_modules(self, catalog: str, *, after: str = "", limit: int) -> Page[HubIdentity]:
-        """Modules of a catalog's devices by ``device/module``; the cursor is the last that was looked at.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """Modules of a catalog's devices by ``device/module``; the cursor is the last that was looked at."""
 
         def query(connection: Connection) -> Page[HubIdentity]:
             owner = catalog_or_raise(connection, catalog).catalog_id
@@ -297,22 +275,12 @@ class HubIdentities:
         return found
 
     def keys_of(self, found: HubIdentity) -> tuple[bytes, ...]:
-        """The keys that a token of this identity may be signed with.
-
-        Raises:
-            DataFolderError: they do not open.
-        """
+        """The keys that sign this identity's tokens; DataFolderError if they do not open."""
         sealed = ((found.primary_key, "primary"), (found.secondary_key, "secondary"))
         return tuple(self.sealer.open(key, _purpose(found.identity, which)) for key, which in sealed if key is not None)
 
     def note_shown(self, actor: str, target: str, identities: int) -> None:
-        """Write down that keys were shown to somebody.
-
-        Args:
-            actor: To whom.
-            target: The identity, or ``several``.
-            identities: Of how many.
-        """
+        """Append to the audit log that ``actor`` saw keys: of ``target`` (an identity, or ``several``), of how many."""
         self._context.records.write(
             lambda c: self._context.audit(c, actor, "hub-device.show-keys", target, {"identities": identities})
         )
@@ -419,11 +387,7 @@ def awaits_keys(found: HubIdentity) -> bool:
 
 
 def match_etag(found: HubIdentity, if_match: str | None) -> None:
-    """Check an If-Match.
-
-    Raises:
-        ConflictError: the identity was changed since.
-    """
+    """Check an If-Match; ConflictError if the identity has changed since."""
     if if_match is None or if_match.strip('"') in ("*", etag_of(found)):
         return
     raise ConflictError(

@@ -18,8 +18,6 @@ class IdentityChange:
     """A change of a hub device or module; what is None or empty stays.
 
     Attributes:
-        is_enabled: Whether it is let in.
-        status_reason: Why it is not.
         new_keys: Whether it gets two new symmetric keys.
         certificates: PEM, primary and secondary, for one that shows a certificate of its own.
     """
@@ -31,12 +29,7 @@ class IdentityChange:
 
 
 class HubDeviceOperations:
-    """Operations on hub devices and modules; the audit log says who did what.
-
-    Args:
-        identities: Keeps them.
-        registry: Catalogs, and names of devices.
-    """
+    """Operations on hub devices and modules; the audit log says who did what."""
 
     def __init__(self, identities: HubIdentities, registry: Registry) -> None:
         self._identities = identities

@@ -40,11 +40,7 @@ class HubPeers:
         self._authority = authority
 
     def authenticate(self, certificate_der: bytes) -> HubPeer:
-        """The device of a client certificate.
-
-        Raises:
-            DeviceFault: it opens nothing; the leaf says why.
-        """
+        """The device of a client certificate; DeviceFault, whose leaf says why, if there is none."""
         try:
             claimed = parse_device_certificate(certificate_der)
         except WireError as error:

@@ -51,7 +51,7 @@ class RevealingToken(Token):
 
 
 class HubServiceKeys:
-    """Makes, lists, removes and checks them."""
+    """Makes, lists, removes and checks them. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context
@@ -61,19 +61,14 @@ class HubServiceKeys:
     def create(
         self, catalog: str, name: str, role: str, *, actor: str, reveals_keys: bool = False
     ) -> tuple[HubServiceKey, bytes]:
-        """Make a key; it comes back this once.
+        """Make a key with an operator token's role; it comes back this once.
 
-        Args:
-            catalog: Whose devices it is for.
-            name: 1 to 64 letters, digits and ``._-``.
-            role: An operator token's.
-            actor: For the audit log.
-            reveals_keys: Whether its bearer sees the symmetric keys of devices.
+        The name has 1 to 64 letters, digits and ``._-``. With ``reveals_keys`` its bearer sees the symmetric keys of
+        devices.
 
         Raises:
             InvalidArgumentError: name or role, or a role that may not see keys.
             ConflictError: there is one of this name, or as many as there may be.
-            NotFoundError: no such catalog.
         """
         if _NAME.fullmatch(name) is None or role not in ROLES:
             raise InvalidArgumentError(
@@ -114,19 +109,11 @@ class HubServiceKeys:
         return made, key
 
     def list(self, catalog: str) -> tuple[HubServiceKey, ...]:
-        """A catalog's keys by name.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """A catalog's keys by name."""
         return self._context.records.read(lambda c: hub_rows.service_keys(c, catalog_or_raise(c, catalog).catalog_id))
 
     def remove(self, catalog: str, name: str, *, actor: str) -> None:
-        """Make a key useless at once.
-
-        Raises:
-            NotFoundError: no such catalog, or it has no such key.
-        """
+        """Make a key useless at once; NotFoundError if the catalog or the key does not exist."""
 
         def change(connection: Connection) -> None:
             owner = catalog_or_raise(connection, catalog)
@@ -159,11 +146,7 @@ class HubServiceKeys:
         raise UnauthenticatedError("the shared access signature is not valid")
 
     def _check_whole(self, resource: str) -> None:
-        """Raise unless a signature is for the whole of this hub; one for a part or another host is refused.
-
-        Raises:
-            UnauthenticatedError: it is for a part of a hub, or for another host.
-        """
+        """Raise UnauthenticatedError for a signature that is for a part of a hub, or for another host."""
         place = resource.rpartition("://")[2].rstrip("/")
         try:
             host = split_web_address(f"https://{place}").hostname or ""

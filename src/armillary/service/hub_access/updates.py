@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates by jobs: devices are moved between device groups, and how far each has got is read from its reports.
+"""Updates by jobs of the application platform: moves devices between device groups and reads how far each has got.
+
+Not here: deployments themselves (``service/updates``).
 
 A device has its group's deployment when its last check-in said that it runs exactly these images, none on trial and
 none failed. It has failed when it reported of one of these images, after it was moved, that it was taken back or could
@@ -34,12 +36,7 @@ TAKES_UPDATES = "UpdateAll"
 
 
 class HubUpdates:
-    """Moves devices for jobs; from any thread.
-
-    Args:
-        context: The service's.
-        devices: Move them.
-    """
+    """Moves devices for jobs; from any thread."""
 
     def __init__(self, context: Context, devices: Devices) -> None:
         self._context = context
@@ -77,11 +74,9 @@ class HubUpdates:
         return now
 
     def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
-        """How devices stand to the deployment of the group that they were moved to.
+        """How far each device has got with the deployment of the group (``PRODUCT/GROUP``) that it was moved to.
 
-        Args:
-            device_group: ``PRODUCT/GROUP``.
-            moved: Device id -> catalog, and Unix seconds when it was moved.
+        ``moved`` is device id -> (catalog, Unix seconds when it was moved).
         """
 
         def query(connection: Connection) -> dict[str, UpdateStatus]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who owns what, who may act, what was done: catalogs to devices, tokens, transfers, the audit log.
+"""Catalogs, products, device groups and devices; access tokens; transfers of devices; the audit log.
 
 Not here: what a device runs (``service/updates``).
 """

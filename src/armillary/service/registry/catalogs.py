@@ -66,19 +66,11 @@ class Catalogs:
         return catalog
 
     def get(self, name: str) -> Catalog:
-        """A catalog by name.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A catalog by name; NotFoundError if there is none."""
         return self._context.records.read(lambda c: catalog_or_raise(c, name))
 
     def get_by_id(self, catalog_id: UUID) -> Catalog:
-        """A catalog by id (Azure's tenant id).
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A catalog by id (Azure's tenant id); NotFoundError if there is none."""
         found = self._context.records.read(lambda c: catalog_rows.catalog_by_id(c, catalog_id))
         if found is None:
             raise NotFoundError(f"catalog {catalog_id} does not exist", remedy="List them: armillary catalog list.")
@@ -101,11 +93,7 @@ class Catalogs:
         return self._context.records.write(change)
 
     def delete(self, name: str, *, actor: str) -> None:
-        """Delete a catalog that has no devices, images or deployments.
-
-        Raises:
-            ConflictError: it has some.
-        """
+        """Delete a catalog; ConflictError if it has devices, images or deployments."""
 
         def change(connection: Connection) -> None:
             catalog = catalog_or_raise(connection, name)
@@ -121,4 +109,4 @@ class Catalogs:
 
         self._context.records.write(change)
         self._notices.groups_changed()
-        self._notices.catalog_deleted()
+        self._notices.hub_trust_changed()

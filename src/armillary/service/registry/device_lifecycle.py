@@ -11,6 +11,7 @@ enrolment (factory or token) that proves its key, and only while an operator's p
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from sqlalchemy import Connection
@@ -28,7 +29,7 @@ MAX_RETURN_S: Final = 30 * 86400  # a device on its way through a repair shop
 
 
 class DeviceLifecycle:
-    """Operations on the state of a device."""
+    """Operations on the state of a device. Each raises NotFoundError for a device that was never manufactured here."""
 
     def __init__(self, context: Context, devices: Devices, notices: Notices) -> None:
         self._context = context
@@ -36,36 +37,21 @@ class DeviceLifecycle:
         self._notices = notices
 
     def revoke(self, device_id: str, *, reason: str, actor: str) -> Device:
-        """Shut a device out: its next request is refused and its open connections are closed.
+        """Shut a device out and close its connections; ConflictError if it is revoked already."""
 
-        Raises:
-            NotFoundError: no such device.
-            ConflictError: it is revoked already.
-        """
-
-        def change(connection: Connection) -> Device:
-            device = self._devices.in_transaction(connection, device_id)
+        def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.revoked_at is not None:
                 raise ConflictError("the device is revoked already", remedy="Restore it with device restore.")
             values = {"revoked_at": self._context.now(), "revoked_reason": reason}
             device_rows.change(connection, device.device_id, values)
-            self._context.audit(connection, actor, "device.revoke", device.device_id, {"reason": reason})
-            return self._devices.in_transaction(connection, device_id)
+            return {"reason": reason}
 
-        device = self._context.records.write(change)
-        self._notices.device_revoked(device.device_id)
-        return device
+        return self._apply(device_id, "device.revoke", change, actor, notify=self._notices.device_revoked)
 
     def restore(self, device_id: str, *, actor: str) -> Device:
-        """Let a revoked device in again.
+        """Let a revoked device in again; ConflictError if it is not revoked."""
 
-        Raises:
-            NotFoundError: no such device.
-            ConflictError: it is not revoked.
-        """
-
-        def change(connection: Connection) -> Device:
-            device = self._devices.in_transaction(connection, device_id)
+        def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.revoked_at is None:
                 raise ConflictError("the device is not revoked", remedy="Nothing needs to be done.")
             if device.decommissioned_at is not None:
@@ -74,32 +60,24 @@ class DeviceLifecycle:
                     remedy="Allow it: armillary device allow-reprovision.",
                 )
             device_rows.change(connection, device.device_id, {"revoked_at": None, "revoked_reason": ""})
-            self._context.audit(connection, actor, "device.restore", device.device_id, {})
-            return self._devices.in_transaction(connection, device_id)
+            return {}
 
-        device = self._context.records.write(change)
-        self._notices.device_changed(device.device_id)
-        return device
+        return self._apply(device_id, "device.restore", change, actor)
 
     def release(self, device_id: str, *, actor: str) -> Device:
         """Let a held device begin anew: its next proof, of whichever machine, has no earlier one to continue.
 
         Raises:
-            NotFoundError: no such device.
             ConflictError: it is not held.
         """
 
-        def change(connection: Connection) -> Device:
-            device = self._devices.in_transaction(connection, device_id)
+        def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.held_at is None:
                 raise ConflictError("the device is not held", remedy="Nothing needs to be done.")
             device_rows.release(connection, device.device_id)
-            self._context.audit(connection, actor, "device.release", device.device_id, {"held_at": device.held_at})
-            return self._devices.in_transaction(connection, device_id)
+            return {"held_at": device.held_at}
 
-        device = self._context.records.write(change)
-        self._notices.device_changed(device.device_id)
-        return device
+        return self._apply(device_id, "device.release", change, actor)
 
     def decommission(self, device_id: str, *, reason: str, actor: str) -> Device:
         """Take a device out of service: it is revoked, its open connections are closed, and nobody owns it.
@@ -107,43 +85,33 @@ class DeviceLifecycle:
         Check-ins, reports, findings and audit lines stay. An offer to transfer it is over.
 
         Raises:
-            NotFoundError: no such device.
             ConflictError: it is out of service already.
         """
 
-        def change(connection: Connection) -> Device:
-            device = self._devices.in_transaction(connection, device_id)
+        def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.decommissioned_at is not None:
                 raise ConflictError("the device is decommissioned already", remedy="Nothing needs to be done.")
             now = self._context.now()
-            device_rows.change(
-                connection,
-                device.device_id,
-                {
-                    "catalog_id": None,
-                    "group_id": None,
-                    "claimed_at": None,
-                    "revoked_at": now,
-                    "revoked_reason": reason,
-                    "decommissioned_at": now,
-                    "reprovision_until": None,
-                },
-            )
+            values = {
+                "catalog_id": None,
+                "group_id": None,
+                "claimed_at": None,
+                "revoked_at": now,
+                "revoked_reason": reason,
+                "decommissioned_at": now,
+                "reprovision_until": None,
+            }
+            device_rows.change(connection, device.device_id, values)
             name_rows.remove(connection, device.device_id)
             transfer_rows.close_open(connection, device.device_id, state="cancelled", now=now, actor=actor)
-            detail = {"reason": reason, "catalog": device.catalog or ""}
-            self._context.audit(connection, actor, "device.decommission", device.device_id, detail)
-            return self._devices.in_transaction(connection, device_id)
+            return {"reason": reason, "catalog": device.catalog or ""}
 
-        device = self._context.records.write(change)
-        self._notices.device_revoked(device.device_id)
-        return device
+        return self._apply(device_id, "device.decommission", change, actor, notify=self._notices.device_revoked)
 
     def allow_reprovision(self, device_id: str, *, actor: str, lifetime_s: int = DEFAULT_RETURN_S) -> Device:
         """Let a decommissioned device enrol again with its old key until a time; it comes back as nobody's.
 
         Raises:
-            NotFoundError: no such device.
             ConflictError: it is not out of service.
             InvalidArgumentError: the lifetime.
         """
@@ -152,38 +120,50 @@ class DeviceLifecycle:
                 f"lifetime: expected 1 to {MAX_RETURN_S} s, got {lifetime_s}", remedy="Use such a number."
             )
 
-        def change(connection: Connection) -> Device:
-            device = self._devices.in_transaction(connection, device_id)
+        def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.decommissioned_at is None:
                 raise ConflictError(
                     "the device is not decommissioned", remedy="A device in service is recovered without permission."
                 )
             until = self._context.now() + lifetime_s
             device_rows.change(connection, device.device_id, {"reprovision_until": until})
-            detail = {"until": str(until)}
-            self._context.audit(connection, actor, "device.allow-reprovision", device.device_id, detail)
-            return self._devices.in_transaction(connection, device_id)
+            return {"until": str(until)}
 
-        return self._context.records.write(change)
+        return self._apply(device_id, "device.allow-reprovision", change, actor)
 
     def advance_manufacturing_state(self, device_id: str, state: str, *, actor: str) -> Device:
         """Move a device's manufacturing state forward; it never moves back.
 
         Raises:
-            NotFoundError: no such device.
             InvalidArgumentError: no such state.
             DeviceStateError: not a state after the present one.
         """
         wanted = state_named(state)
 
-        def change(connection: Connection) -> Device:
-            device = self._devices.in_transaction(connection, device_id)
+        def change(connection: Connection, device: Device) -> dict[str, object]:
             advance(ManufacturingState(device.manufacturing_state), wanted)
             device_rows.change(connection, device.device_id, {"manufacturing_state": wanted.value})
-            detail = {"from": device.manufacturing_state, "to": wanted.value}
-            self._context.audit(connection, actor, "device.manufacturing-state", device.device_id, detail)
+            return {"from": device.manufacturing_state, "to": wanted.value}
+
+        return self._apply(device_id, "device.manufacturing-state", change, actor)
+
+    def _apply(
+        self,
+        device_id: str,
+        operation: str,
+        change: Callable[[Connection, Device], Mapping[str, object]],
+        actor: str,
+        *,
+        notify: Callable[[str], None] | None = None,
+    ) -> Device:
+        """Change a device and append the audit line, whose details ``change`` returns; then notify."""
+
+        def write(connection: Connection) -> Device:
+            device = self._devices.in_transaction(connection, device_id)
+            detail = change(connection, device)
+            self._context.audit(connection, actor, operation, device.device_id, detail)
             return self._devices.in_transaction(connection, device_id)
 
-        device = self._context.records.write(change)
-        self._notices.device_changed(device.device_id)
+        device = self._context.records.write(write)
+        (notify or self._notices.device_changed)(device.device_id)
         return device

@@ -48,12 +48,7 @@ class NamedDevice:
 
 
 class DeviceNames:
-    """Names of devices. Methods block for the records: call them from threads.
-
-    Args:
-        context: The service's.
-        devices: Know the devices that attest.
-    """
+    """Names of devices. Methods block for the records: call them from threads."""
 
     def __init__(self, context: Context, devices: Devices) -> None:
         self._context = context
@@ -100,11 +95,7 @@ class DeviceNames:
 
         An id means that device. Else the text is compared with names, whatever the case, those that somebody gave and
         those that lists show for unnamed devices (``Cable 81f29fac``); else, from four digits on, with the first digits
-        of ids. A result of one device is unambiguous.
-
-        Args:
-            text: What was written.
-            catalog: Devices of this catalog only; None for all.
+        of ids. A result of one device is unambiguous. ``catalog`` None looks in all catalogs.
 
         Raises:
             NotFoundError: no such catalog.
@@ -132,11 +123,7 @@ class DeviceNames:
         return self._context.records.read(query)
 
     def owner_of(self, device_id: str) -> UUID | None:
-        """The catalog of a device of either kind; None for one that is in none.
-
-        Raises:
-            NotFoundError: there is no such device.
-        """
+        """The catalog of a device of either kind, None if it is in none; NotFoundError for an unknown device."""
         if is_attested_id(device_id):
             return self._devices.get(device_id).catalog_id
         found = self._context.records.read(lambda c: hub_rows.identity(c, device_id))

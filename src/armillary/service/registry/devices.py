@@ -45,11 +45,7 @@ class Devices:
         self._summaries: AnswerCache[FleetSummary] = AnswerCache(time.monotonic)
 
     def get(self, device_id: str) -> Device:
-        """A device.
-
-        Raises:
-            NotFoundError: never manufactured here.
-        """
+        """A device; NotFoundError if it was never manufactured here."""
         return self._context.records.read(lambda c: self.in_transaction(c, device_id))
 
     def list(self, chosen: DeviceFilter, *, limit: int = 100, after: str | None = None) -> Page[Device]:
@@ -190,11 +186,7 @@ class Devices:
         return self._context.records.read(lambda c: device_rows.second_hand(c, catalog_id, device_id))
 
     def in_transaction(self, connection: Connection, device_id: str) -> Device:
-        """A device, inside the caller's transaction.
-
-        Raises:
-            NotFoundError: never manufactured here.
-        """
+        """A device, in the caller's transaction; NotFoundError if it was never manufactured here."""
         found = device_rows.one(connection, device_id.lower(), **self._context.as_of)
         if found is None:
             raise no_such_device(device_id)

@@ -111,11 +111,7 @@ class Groups:
         return self._context.records.read(lambda c: group_or_raise(c, catalog, product, name))
 
     def get_by_id(self, group_id: UUID) -> DeviceGroup:
-        """A device group by id.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """A device group by id; NotFoundError if there is none."""
         found = self._context.records.read(lambda c: catalog_rows.group_by_id(c, group_id))
         if found is None:
             raise NotFoundError(f"device group {group_id} does not exist", remedy="List them: device-group list.")
@@ -162,11 +158,7 @@ class Groups:
         return group
 
     def delete(self, catalog: str, product: str, name: str, *, actor: str) -> None:
-        """Delete a device group without devices and deployments.
-
-        Raises:
-            ConflictError: it has some.
-        """
+        """Delete a device group; ConflictError if it has devices or deployments."""
 
         def change(connection: Connection) -> None:
             group = group_or_raise(connection, catalog, product, name)
@@ -186,11 +178,7 @@ def device_count(context: Context, connection: Connection, chosen: DeviceFilter)
 
 
 def refuse_used(context: Context, connection: Connection, group: DeviceGroup) -> None:
-    """Raise unless a device group can be deleted.
-
-    Raises:
-        ConflictError: it has devices, a roll-out or a deployment.
-    """
+    """Raise ConflictError for a device group that has devices, a roll-out or a deployment."""
     chosen = DeviceFilter(catalog=group.catalog, product=group.product, group=group.name)
     devices = device_count(context, connection, chosen)
     if devices:

@@ -61,11 +61,7 @@ def absent_device(device_id: str) -> NotFoundError:
 
 
 def catalog_or_raise(connection: Connection, name: str) -> Catalog:
-    """The catalog of a name.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The catalog of a name; NotFoundError if there is none."""
     found = catalog_rows.catalog_named(connection, name)
     if found is None:
         raise NotFoundError(f"catalog {name!r} does not exist", remedy="List them: armillary catalog list.")
@@ -73,11 +69,7 @@ def catalog_or_raise(connection: Connection, name: str) -> Catalog:
 
 
 def product_or_raise(connection: Connection, catalog: str, name: str) -> Product:
-    """The product of a name in a catalog.
-
-    Raises:
-        NotFoundError: the catalog or the product does not exist.
-    """
+    """The product of a name in a catalog; NotFoundError if either does not exist."""
     owner = catalog_or_raise(connection, catalog)
     found = catalog_rows.product_named(connection, owner.catalog_id, name)
     if found is None:
@@ -88,11 +80,7 @@ def product_or_raise(connection: Connection, catalog: str, name: str) -> Product
 
 
 def group_or_raise(connection: Connection, catalog: str, product: str, name: str) -> DeviceGroup:
-    """The device group of a name in a product.
-
-    Raises:
-        NotFoundError: the catalog, the product or the group does not exist.
-    """
+    """The device group of a name in a product; NotFoundError if one of the three does not exist."""
     owner = product_or_raise(connection, catalog, product)
     found = catalog_rows.group_named(connection, owner.product_id, name)
     if found is None:
@@ -104,22 +92,14 @@ def group_or_raise(connection: Connection, catalog: str, product: str, name: str
 
 
 def check_name(noun: str, name: str, pattern: re.Pattern[str], rule: str) -> None:
-    """Raise unless a name follows the rule.
-
-    Raises:
-        InvalidArgumentError: it does not.
-    """
+    """Raise InvalidArgumentError unless a name follows the rule."""
     check_given_name(name, f"{noun} name")
     if not pattern.fullmatch(name):
         raise InvalidArgumentError(f"{noun} name: expected {rule}, got {name!r:.80}", remedy="Choose such a name.")
 
 
 def check_description(text: str) -> None:
-    """Raise unless a description is short enough and of visible characters.
-
-    Raises:
-        InvalidArgumentError: it is not.
-    """
+    """Raise InvalidArgumentError unless a description is short enough and of visible characters."""
     if len(text) > MAX_DESCRIPTION_LENGTH:
         raise InvalidArgumentError(
             f"description: expected at most {MAX_DESCRIPTION_LENGTH} characters, got {len(text)}", remedy="Shorten it."
@@ -128,11 +108,7 @@ def check_description(text: str) -> None:
 
 
 def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags within Azure's limits.
-
-    Raises:
-        InvalidArgumentError: too many or too long.
-    """
+    """Tags within Azure's limits; InvalidArgumentError for too many or too long ones."""
     if len(tags) > MAX_TAGS or any(len(name) > 512 or len(value) > 256 for name, value in tags.items()):
         raise InvalidArgumentError(
             f"tags: expected at most {MAX_TAGS} with names up to 512 and values up to 256 characters",
@@ -142,10 +118,6 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def refuse_hidden(name: str) -> None:
-    """Raise for a product or group that the catalog itself made.
-
-    Raises:
-        ConflictError: the name starts with a dot.
-    """
+    """Raise ConflictError for a product or group that the catalog itself made: its name starts with a dot."""
     if name.startswith("."):
         raise ConflictError(f"{name!r} belongs to the catalog itself", remedy="It goes when the catalog goes.")

@@ -31,11 +31,7 @@ class Products:
         self._notices = notices
 
     def create(self, catalog: str, name: str, *, actor: str, description: str = "") -> Product:
-        """Make a product without device groups.
-
-        Raises:
-            ConflictError: the name is taken in this catalog.
-        """
+        """Make a product without device groups; ConflictError if the catalog has one of this name."""
         check_name("product", name, PRODUCT_NAME, "3 to 50 letters, digits, _ and spaces inside")
         check_description(description)
 
@@ -79,11 +75,7 @@ class Products:
         return self._context.records.write(change)
 
     def delete(self, catalog: str, name: str, *, actor: str) -> None:
-        """Delete a product and its groups, unless they have devices or deployments.
-
-        Raises:
-            ConflictError: they have.
-        """
+        """Delete a product and its groups; ConflictError if they have devices or deployments."""
 
         def change(connection: Connection) -> None:
             product = product_or_raise(connection, catalog, name)

@@ -183,9 +183,7 @@ class Tokens:
     def authenticate(self, secret: str, *, takes_restricted: bool = False) -> Token:
         """The token a secret belongs to.
 
-        Args:
-            secret: As it was shown once.
-            takes_restricted: The caller holds a token of one catalog to that catalog; without it there is none.
+        A token of one catalog counts only for a caller that ``takes_restricted``: it holds the token to that catalog.
 
         Raises:
             UnauthenticatedError: unknown, revoked or expired; the message does not say which.
@@ -219,11 +217,7 @@ class Tokens:
         return token if token is not None and _is_valid(token, self._context.now()) else None
 
     def require(self, token: Token, role: str) -> None:
-        """Raise unless the token has at least this role.
-
-        Raises:
-            PermissionDeniedError: it has not.
-        """
+        """Raise PermissionDeniedError unless the token has at least this role."""
         if _RANK[token.role] < _RANK[role]:
             raise PermissionDeniedError(f"this needs the role {role}, the token {token.name!r} has {token.role}")
 

@@ -34,7 +34,10 @@ MAX_LIFETIME_S: Final = 90 * 86400
 
 
 class Transfers:
-    """Offers, acceptances and their ends. ``catalog`` is always the one in whose name the caller speaks."""
+    """Offers, acceptances and their ends. ``catalog`` is always the one in whose name the caller speaks.
+
+    An unknown catalog raises NotFoundError.
+    """
 
     def __init__(self, context: Context, devices: Devices, notices: Notices) -> None:
         self._context = context
@@ -123,15 +126,11 @@ class Transfers:
             return transfer
 
         transfer = self._context.records.write(change)
-        self._notices.owner_changed(transfer.device_id)
+        self._notices.device_revoked(transfer.device_id)
         return transfer
 
     def decline(self, catalog: str, transfer_id: UUID, *, actor: str) -> Transfer:
-        """Refuse a device that was offered to ``catalog``.
-
-        Raises:
-            NotFoundError, ConflictError: as :meth:`accept`.
-        """
+        """Refuse a device that was offered to ``catalog``; raises what :meth:`accept` does."""
         return self._end(catalog, transfer_id, TransferEvent.DECLINE, actor)
 
     def cancel(self, catalog: str, transfer_id: UUID, *, actor: str) -> Transfer:
@@ -159,11 +158,7 @@ class Transfers:
     def list(
         self, catalog: str, *, limit: int = 100, after: str | None = None, pending: bool = False
     ) -> Page[Transfer]:
-        """Offers from and to a catalog, newest first; with ``pending`` only those that can still be accepted.
-
-        Raises:
-            NotFoundError: no such catalog.
-        """
+        """Offers from and to a catalog, newest first; with ``pending`` only those that can still be accepted."""
         before = number_after(after)
 
         def query(connection: Connection) -> Page[Transfer]:

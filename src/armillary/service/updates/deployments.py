@@ -7,6 +7,7 @@ decides for a group, plain deployments to it are refused: two plans for one devi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
@@ -59,13 +60,7 @@ class Deployments:
         """
 
         def change(connection: Connection) -> Deployment:
-            target = group_or_raise(connection, catalog, product, group)
-            running = rollout_rows.living_of_group(connection, target.group_id)
-            if running is not None:
-                raise ConflictError(
-                    f"roll-out {running.rollout_id} ({running.state}) decides for group {target.name}",
-                    remedy="Let it finish, roll it back or cancel it first.",
-                )
+            target = free_group_or_raise(connection, catalog, product, group)
             made = self.prepare(
                 connection, target, image_ids, actor=actor, deployment_id=deployment_id, rollout_id=None
             )
@@ -77,11 +72,7 @@ class Deployments:
         return made
 
     def get(self, catalog: str, deployment_id: UUID) -> Deployment:
-        """A deployment of a catalog.
-
-        Raises:
-            NotFoundError: the catalog has none of this id.
-        """
+        """A deployment of a catalog; NotFoundError if the catalog has none of this id."""
         return self._context.records.read(
             lambda c: deployment_or_raise(c, catalog_or_raise(c, catalog).catalog_id, deployment_id)
         )
@@ -213,22 +204,33 @@ class Deployments:
 
 
 def deployment_or_raise(connection: Connection, catalog_id: UUID, deployment_id: UUID) -> Deployment:
-    """The deployment of an id in a catalog.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The deployment of an id in a catalog; NotFoundError if there is none."""
     found = image_rows.deployment(connection, deployment_id)
     if found is None or found.catalog_id != catalog_id:
         raise NotFoundError(f"deployment {deployment_id} does not exist", remedy="List them: deployment list.")
     return found
 
 
+def free_group_or_raise(connection: Connection, catalog: str, product: str, group: str) -> DeviceGroup:
+    """The device group of a name that no roll-out decides for at present.
+
+    Raises:
+        NotFoundError: the catalog, the product or the group does not exist.
+        ConflictError: a roll-out decides for it.
+    """
+    found = group_or_raise(connection, catalog, product, group)
+    running = rollout_rows.living_of_group(connection, found.group_id)
+    if running is not None:
+        raise ConflictError(
+            f"roll-out {running.rollout_id} ({running.state}) decides for group {found.name}",
+            remedy="Let it finish, roll it back or cancel it first.",
+        )
+    return found
+
+
 def _check_components(images: Sequence[Image]) -> None:
-    seen: set[UUID] = set()
-    for image in images:
-        if image.component_id in seen:
+    for component_id, count in Counter(image.component_id for image in images).items():
+        if count > 1:
             raise InvalidArgumentError(
-                f"images: component {image.component_id} is there twice", remedy="Deploy one image per component."
+                f"images: component {component_id} is there twice", remedy="Deploy one image per component."
             )
-        seen.add(image.component_id)

@@ -97,11 +97,7 @@ class Images:
                 raise
 
     def get(self, catalog: str, image_id: UUID) -> Image:
-        """An image of a catalog.
-
-        Raises:
-            NotFoundError: the catalog has no such image.
-        """
+        """An image of a catalog; NotFoundError if the catalog has none of this id."""
 
         def query(connection: Connection) -> Image:
             return image_or_raise(connection, catalog_or_raise(connection, catalog).catalog_id, image_id)
@@ -119,11 +115,7 @@ class Images:
         return self._context.records.read(query)
 
     def read(self, image_id: UUID, catalog: str | None = None) -> bytes:
-        """The signed package of an image.
-
-        Args:
-            image_id: Its id.
-            catalog: Whose image is meant; None where only one catalog has it.
+        """The signed package of an image of ``catalog``; None where only one catalog has an image of this id.
 
         Raises:
             NotFoundError: no such image.
@@ -233,11 +225,7 @@ class Images:
 
 
 def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image:
-    """The image of an id in a catalog; another catalog's image counts as absent.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The image of an id in a catalog; NotFoundError, also for another catalog's image."""
     image = image_rows.one(connection, catalog_id, image_id)
     if image is None:
         raise NotFoundError(f"image {image_id} does not exist in this catalog", remedy="Upload it first: image add.")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations of people on roll-outs: start, hold, resume, roll back, cancel. The planner does the rest."""
+"""What operators do with roll-outs: start, hold, resume, roll back, cancel; ``planner.py`` does the rest by itself.
+
+Not here: when a roll-out advances or stops, and its state table (``armillary.rollout``, pure rules).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise, group_or_raise
-from armillary.service.updates.deployments import Deployments
+from armillary.service.updates.deployments import Deployments, free_group_or_raise
 
 MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native/service/requests.py)
 
@@ -51,13 +54,7 @@ class Rollouts:
         now, rollout_id = self._context.now(), uuid4()
 
         def change(connection: Connection) -> Rollout:
-            target = group_or_raise(connection, catalog, product, group)
-            running = rollout_rows.living_of_group(connection, target.group_id)
-            if running is not None:
-                raise ConflictError(
-                    f"roll-out {running.rollout_id} ({running.state}) decides for group {target.name}",
-                    remedy="Let it finish, roll it back or cancel it first.",
-                )
+            target = free_group_or_raise(connection, catalog, product, group)
             if target.update_policy != "UpdateAll":
                 raise ConflictError(
                     f"group {target.name} takes no application updates ({target.update_policy})",

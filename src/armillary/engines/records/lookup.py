@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a device for a check-in when the endpoint has it not cached: two statements, straight to the driver.
+"""Reads a device that the endpoint has not cached for its check-in: two statements, straight to the driver.
 
-After a restart every device is such a device, and in a large fleet most are. Through SQLAlchemy the two statements
-cost 300 us, more than the rest of the check-in; like this 30.
+After a restart no device is cached, and in a large fleet few are. Through SQLAlchemy the two statements cost 300 us,
+more than the rest of the check-in; this way they cost 30.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class DeviceLookup:
         self._connection: Connection = engine.connect()
 
     def device(self, device_id: str) -> Enrolled | None:
-        """What the verifier needs, or None for a device that was never manufactured here."""
+        """What the verifier needs; None for a device that was never manufactured here."""
         with self._lock:
             row = dialect.fetch(self._connection, self._device, (device_id,))
         if not row:
@@ -91,10 +91,10 @@ class DeviceLookup:
         return {bytes(challenge_id): expires_at for challenge_id, expires_at in rows}
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to its pool."""
         self._connection.close()
 
 
 def _uuid(value: Any) -> UUID | None:
-    """A UUID as drivers give it: text without dashes, or the value itself."""
+    """A UUID from a driver's value: text without dashes, or a UUID."""
     return value if value is None or isinstance(value, UUID) else UUID(hex=value)

@@ -5,42 +5,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from armillary.engines.records.queries import hub as hub_rows
+from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product, from_row
+from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product, from_row, to_row
 
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
+_as_product, _as_group = partial(from_row, Product), partial(from_row, DeviceGroup)
 
 
 def add_catalog(connection: Connection, catalog: Catalog) -> None:
     """Record a catalog."""
-    connection.execute(
-        insert(_catalog).values(
-            catalog_id=catalog.catalog_id,
-            name=catalog.name,
-            name_key=catalog.name.lower(),
-            resource_group=catalog.resource_group,
-            tags=json.dumps(dict(catalog.tags)),
-            created_at=catalog.created_at,
-        )
-    )
+    values = to_row(_catalog, catalog, name_key=catalog.name.lower(), tags=json.dumps(dict(catalog.tags)))
+    connection.execute(insert(_catalog).values(values))
 
 
 def catalog_named(connection: Connection, name: str) -> Catalog | None:
-    """The catalog of a name, any case."""
-    row = connection.execute(select(_catalog).where(_catalog.c.name_key == name.lower())).first()
-    return None if row is None else _as_catalog(row)
+    """The catalog of this name, in any case."""
+    return first(connection, select(_catalog).where(_catalog.c.name_key == name.lower()), _as_catalog)
 
 
 def catalog_by_id(connection: Connection, catalog_id: UUID) -> Catalog | None:
     """The catalog of an id."""
-    row = connection.execute(select(_catalog).where(_catalog.c.catalog_id == catalog_id)).first()
-    return None if row is None else _as_catalog(row)
+    return first(connection, select(_catalog).where(_catalog.c.catalog_id == catalog_id), _as_catalog)
 
 
 def catalogs(connection: Connection, resource_group: str | None = None) -> tuple[Catalog, ...]:
@@ -48,7 +41,7 @@ def catalogs(connection: Connection, resource_group: str | None = None) -> tuple
     query = select(_catalog).order_by(_catalog.c.name_key)
     if resource_group is not None:
         query = query.where(func.lower(_catalog.c.resource_group) == resource_group.lower())
-    return tuple(_as_catalog(row) for row in connection.execute(query))
+    return every(connection, query, _as_catalog)
 
 
 def set_tags(connection: Connection, catalog_id: UUID, tags: Mapping[str, str]) -> None:
@@ -73,30 +66,19 @@ def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
 
 def add_product(connection: Connection, product: Product) -> None:
     """Record a product."""
-    connection.execute(
-        insert(_product).values(
-            product_id=product.product_id,
-            catalog_id=product.catalog_id,
-            name=product.name,
-            name_key=product.name.lower(),
-            description=product.description,
-            created_at=product.created_at,
-        )
-    )
+    connection.execute(insert(_product).values(to_row(_product, product, name_key=product.name.lower())))
 
 
 def product_named(connection: Connection, catalog_id: UUID, name: str) -> Product | None:
-    """The product of a name in a catalog."""
-    row = connection.execute(
-        _products().where(_product.c.catalog_id == catalog_id, _product.c.name_key == name.lower())
-    ).first()
-    return None if row is None else _as_product(row)
+    """A catalog's product of this name, in any case."""
+    query = _products().where(_product.c.catalog_id == catalog_id, _product.c.name_key == name.lower())
+    return first(connection, query, _as_product)
 
 
 def products(connection: Connection, catalog_id: UUID) -> tuple[Product, ...]:
     """A catalog's products, by name."""
     query = _products().where(_product.c.catalog_id == catalog_id).order_by(_product.c.name_key)
-    return tuple(_as_product(row) for row in connection.execute(query))
+    return every(connection, query, _as_product)
 
 
 def set_product_description(connection: Connection, product_id: UUID, description: str) -> None:
@@ -112,35 +94,18 @@ def delete_product(connection: Connection, product_id: UUID) -> None:
 
 def add_group(connection: Connection, group: DeviceGroup) -> None:
     """Record a device group."""
-    connection.execute(
-        insert(_group).values(
-            group_id=group.group_id,
-            product_id=group.product_id,
-            name=group.name,
-            name_key=group.name.lower(),
-            description=group.description,
-            os_feed=group.os_feed,
-            update_policy=group.update_policy,
-            allow_crash_dumps=group.allow_crash_dumps,
-            regional_data_boundary=group.regional_data_boundary,
-            deployment_id=group.deployment_id,
-            created_at=group.created_at,
-        )
-    )
+    connection.execute(insert(_group).values(to_row(_group, group, name_key=group.name.lower())))
 
 
 def group_named(connection: Connection, product_id: UUID, name: str) -> DeviceGroup | None:
-    """The device group of a name in a product."""
-    row = connection.execute(
-        _groups().where(_group.c.product_id == product_id, _group.c.name_key == name.lower())
-    ).first()
-    return None if row is None else _as_group(row)
+    """A product's device group of this name, in any case."""
+    query = _groups().where(_group.c.product_id == product_id, _group.c.name_key == name.lower())
+    return first(connection, query, _as_group)
 
 
 def group_by_id(connection: Connection, group_id: UUID) -> DeviceGroup | None:
     """The device group of an id."""
-    row = connection.execute(_groups().where(_group.c.group_id == group_id)).first()
-    return None if row is None else _as_group(row)
+    return first(connection, _groups().where(_group.c.group_id == group_id), _as_group)
 
 
 def groups(
@@ -152,12 +117,12 @@ def groups(
         query = query.where(_group.c.product_id == product_id)
     if name is not None:
         query = query.where(_group.c.name_key == name.lower())
-    return tuple(_as_group(row) for row in connection.execute(query))
+    return every(connection, query, _as_group)
 
 
 def every_group(connection: Connection) -> tuple[DeviceGroup, ...]:
     """All device groups of all catalogs."""
-    return tuple(_as_group(row) for row in connection.execute(_groups()))
+    return every(connection, _groups(), _as_group)
 
 
 def change_group(connection: Connection, group_id: UUID, values: Mapping[str, object]) -> None:
@@ -192,11 +157,3 @@ def _groups() -> Select[Any]:
 
 def _as_catalog(row: Row[Any]) -> Catalog:
     return from_row(Catalog, row, tags=json.loads(row.tags))
-
-
-def _as_product(row: Row[Any]) -> Product:
-    return from_row(Product, row)
-
-
-def _as_group(row: Row[Any]) -> DeviceGroup:
-    return from_row(DeviceGroup, row)

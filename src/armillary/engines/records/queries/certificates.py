@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates the authority made, except the 24-hour ones, which are part of their check-in's row."""
+"""Certificates that the authority issued, except the 24-hour ones, which are part of their check-in's row."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select
 
+from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import from_row
+from armillary.engines.records.schema.rows import from_row, to_row
 
 _table = schema.certificate
 
@@ -24,7 +25,7 @@ class CertificateRecord:
 
     Attributes:
         serial: Upper-case hex.
-        kind: ``root``, ``root-voucher`` (a root under its predecessor's signature), ``silicon``, ``policy``,
+        kind: ``root``, ``root-voucher`` (a root signed by its predecessor), ``silicon``, ``policy``,
             ``catalog``, ``issuing``, ``os-signing``, ``image-signing``, ``server`` or ``identity``.
         subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker; for ``root-voucher`` the
             serial of that root.
@@ -45,42 +46,25 @@ class CertificateRecord:
 
 def add(connection: Connection, record: CertificateRecord) -> None:
     """Record a certificate before it is handed out."""
-    connection.execute(
-        insert(_table).values(
-            serial=record.serial,
-            kind=record.kind,
-            catalog_id=record.catalog_id,
-            subject=record.subject,
-            thumbprint=record.thumbprint,
-            not_before=record.not_before,
-            not_after=record.not_after,
-            revoked_at=record.revoked_at,
-            der=record.der,
-            issued_at=record.issued_at,
-        )
-    )
+    connection.execute(insert(_table).values(to_row(_table, record)))
 
 
 def of_kind(connection: Connection, kind: str) -> tuple[CertificateRecord, ...]:
     """All of a kind, oldest first."""
     query = select(_table).where(_table.c.kind == kind).order_by(_table.c.issued_at, dialect.inserted(_table))
-    return tuple(_record(row) for row in connection.execute(query))
+    return every(connection, query, _record)
 
 
 def of_catalog(connection: Connection, catalog_id: UUID, *, kinds: tuple[str, ...]) -> tuple[CertificateRecord, ...]:
     """A catalog's authorities of the given kinds (``catalog``, ``issuing``), oldest first."""
-    query = (
-        select(_table)
-        .where(_table.c.catalog_id == catalog_id, _table.c.kind.in_(kinds))
-        .order_by(_table.c.issued_at, dialect.inserted(_table))
-    )
-    return tuple(_record(row) for row in connection.execute(query))
+    query = select(_table).where(_table.c.catalog_id == catalog_id, _table.c.kind.in_(kinds))
+    return every(connection, query.order_by(_table.c.issued_at, dialect.inserted(_table)), _record)
 
 
 def without_successor(connection: Connection, *, ends_before: int) -> tuple[CertificateRecord, ...]:
-    """The service's own certificates, newest of their purpose, that end before a time (Unix seconds UTC).
+    """The service's own certificates that are the newest of their purpose and end before a time (Unix seconds UTC).
 
-    A purpose is a kind, and a catalog for its authorities, and a chip maker for silicon authorities.
+    A purpose is a kind, for a catalog's authorities with the catalog, for silicon authorities with the chip maker.
     """
     newest: dict[tuple[str, UUID | None, str], CertificateRecord] = {}
     query = select(_table).where(_table.c.kind.in_(SERVICE_KINDS), _table.c.revoked_at.is_(None))
@@ -91,14 +75,14 @@ def without_successor(connection: Connection, *, ends_before: int) -> tuple[Cert
 
 def by_serial(connection: Connection, serial: str) -> CertificateRecord | None:
     """The certificate of this serial (upper-case hex)."""
-    row = connection.execute(select(_table).where(_table.c.serial == serial)).first()
-    return None if row is None else _record(row)
+    return first(connection, select(_table).where(_table.c.serial == serial), _record)
 
 
 def revoked(connection: Connection, *, ends_after: int) -> tuple[CertificateRecord, ...]:
     """Every recorded certificate that was revoked and ends after a time (Unix seconds UTC)."""
-    query = select(_table).where(_table.c.revoked_at.is_not(None), _table.c.not_after > ends_after)
-    return tuple(_record(row) for row in connection.execute(query))
+    return every(
+        connection, select(_table).where(_table.c.revoked_at.is_not(None), _table.c.not_after > ends_after), _record
+    )
 
 
 def _record(row: Row[Any]) -> CertificateRecord:

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check-ins: the batch that is written before the devices get their certificates, and how they are read back.
+"""Check-ins: batches, which are written before the devices get their certificates, and lists.
 
-A batch is one INSERT and one UPDATE for many of its check-ins at once; what differs between two check-ins of a healthy
-device is little, so the long parts (appraisal steps, installed applications, enforcement) are written only when they
-changed.
+A batch is one INSERT and one UPDATE of many rows. Two check-ins of a healthy device differ little, so the long parts
+(appraisal steps, installed applications, enforcement) are written only when they have changed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from armillary.attest.firmware_reference import FirmwareValue
@@ -23,11 +22,11 @@ from armillary.engines.records.queries import audit as audit_rows, firmware as f
 from armillary.engines.records.queries.devices import BootDetails
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import CheckIn, Page, from_row
+from armillary.engines.records.schema.rows import CheckIn, Page, from_row, to_row
 from armillary.wire.device.checkin import AppraisalStep
 from armillary.wire.device.error_report import ErrorReport
 
-# Distinct lists of appraisal steps remembered; healthy devices share a handful.
+# Distinct lists of appraisal steps that are cached; healthy devices share a few.
 MAX_KNOWN_STEPS = 4096
 
 
@@ -45,20 +44,20 @@ class OutcomeWrite:
 
 
 class CheckInWrite(NamedTuple):
-    """Everything one accepted check-in leaves behind, in one transaction.
+    """Everything that is stored of one accepted check-in, in one transaction.
 
     Attributes:
         device_number: Row number of the device.
         steps: The appraisal steps; equal lists are stored once.
-        installed: JSON text of the installed images, or None when it is what the records hold already.
-        details: What is written once per boot, or None when unchanged.
+        installed: JSON text of the installed images; None when unchanged.
+        details: What is written once per boot; None when unchanged.
         challenge_id: Identity of the spent challenge; the database refuses it a second time.
         lineage: What the proof showed of an earlier reply, as stored (``engines/records/schema/lineage.py``).
-        held: Why the device is held from now on, empty if it is not or was before.
-        after: Serial of the certificate of the check-in before, as the verifier knows it: the database refuses this one
-            if another worker has recorded one meanwhile. None asks nothing.
-        firmware: What the machine's firmware measured, or None when the verifier has written it before.
-        suppressed: Error reports that are counted and not kept.
+        held: Why the device is held from now on; empty if it is not, or was held before.
+        after: Serial of the previous check-in's certificate as the verifier knows it: the database refuses this
+            check-in if another worker has recorded one since. None checks nothing.
+        firmware: What the machine's firmware measured; None when unchanged.
+        suppressed: Error reports that are counted but not stored.
 
     A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
     """
@@ -85,6 +84,16 @@ class CheckInWrite(NamedTuple):
     after: str | None = None
     firmware: tuple[FirmwareValue, ...] | None = None
     suppressed: tuple[ErrorReport, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it needs no more than a row and a status: the steady state."""
+        return (
+            self.installed is None
+            and self.details is None
+            and self.firmware is None
+            and not (self.outcomes or self.error_reports or self.suppressed or self.held)
+        )
 
 
 _CHECK_IN = (
@@ -115,34 +124,21 @@ _STATUS = (
 
 
 class CheckInStatements:
-    """The compiled statements of the check-in path and the step lists already stored; for the writer thread only."""
+    """The compiled statements of the check-in path and a cache of stored step lists; for the writer thread only."""
 
     def __init__(self) -> None:
         self._insert = dialect.insert_rows(schema.check_in, _CHECK_IN)
         self._update = dialect.update_rows(schema.device_status, _STATUS, "device_number", "certificate_serial")
-        # Step lists by identity: the same tuple object stands in thousands of check-ins, and hashing it costs more
-        # than the rest of the row. The object is held, so that its identity stays its own.
+        # Step lists by identity: thousands of check-ins share one tuple object, and hashing it costs more than the rest
+        # of the row. The object is kept, so that no other object gets its identity.
         self._steps: dict[int, tuple[tuple[AppraisalStep, ...], int]] = {}
 
     def plain(self, writes: Sequence[CheckInWrite]) -> dialect.Batch | None:
-        """The batch as driver text and rows, if none of its check-ins brings more than a row and a status.
-
-        That is the steady state, and then a commit needs no more than two statements.
-        """
+        """The batch as driver text and rows for two statements; None unless all its check-ins are plain."""
         rows = []
         for write in writes:
             known = self._steps.get(id(write.steps))
-            if (
-                known is None
-                or known[0] is not write.steps
-                or write.installed is not None
-                or write.details is not None
-                or write.outcomes
-                or write.error_reports
-                or write.suppressed
-                or write.held
-                or write.firmware is not None
-            ):
+            if known is None or known[0] is not write.steps or not write.is_plain:
                 return None
             rows.append(_row(write, known[1]))
         return (self._insert, rows), (self._update, list(map(_status, rows, writes)))
@@ -162,19 +158,11 @@ class CheckInStatements:
         if dialect.changes(connection) != due:
             raise IntegrityError(self._update(1), None, LookupError(dialect.MOVED_ON))
         for write in writes:
-            if (
-                write.installed is not None
-                or write.details is not None
-                or write.outcomes
-                or write.error_reports
-                or write.suppressed
-                or write.held
-                or write.firmware is not None
-            ):
+            if not write.is_plain:
                 _write_rest(connection, write)
 
     def forget(self) -> None:
-        """Forget which step lists are stored: the transaction that stored some was rolled back."""
+        """Empty the cache of step lists: the transaction that stored some was rolled back."""
         self._steps.clear()
 
     def _steps_id(self, connection: Connection, steps: tuple[AppraisalStep, ...]) -> int:
@@ -221,10 +209,7 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
     if write.installed is not None:
         status["installed"] = write.installed
     if write.details is not None:
-        status["sandbox"] = write.details.sandbox
-        status["enforcement"] = write.details.enforcement
-        status["endorsement"] = write.details.endorsement
-        status["security_versions"] = write.details.security_versions
+        status |= asdict(write.details)
     if write.outcomes:
         status["updated_at"] = write.at
     if write.held:
@@ -244,65 +229,43 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
         connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))
     if write.firmware is not None:
         firmware_rows.remember(connection, write.device_number, write.at, write.firmware)
-    dialect.insert_new(
-        connection,
-        schema.outcome,
-        [
-            {
-                "device_number": write.device_number,
-                "offer_id": one.offer_id,
-                "deployment_id": one.deployment_id,
-                "image_id": one.image_id,
-                "component_id": one.component_id,
-                "outcome": one.outcome,
-                "reason": one.reason,
-                "at": one.at,
-                "received_at": write.at,
-            }
-            for one in write.outcomes
-        ],
-    )
-    report_rows.add(connection, write.device_number, write.error_reports, write.suppressed, at=write.at)
+    number, table = write.device_number, schema.outcome
+    outcomes = [to_row(table, one, device_number=number, received_at=write.at) for one in write.outcomes]
+    dialect.insert_new(connection, table, outcomes)
+    report_rows.add(connection, number, write.error_reports, write.suppressed, at=write.at)
 
 
 def list_of_device(connection: Connection, device_id: str, *, limit: int, before: int | None) -> Page[CheckIn]:
     """A device's check-ins, newest first."""
-    table, steps = schema.check_in, schema.appraisal_steps
-    query = (
-        select(table, steps.c.document, schema.device.c.device_id)
-        .join(steps, steps.c.steps_id == table.c.steps_id)
-        .join(schema.device, schema.device.c.number == table.c.device_number)
-        .where(schema.device.c.device_id == device_id)
-    )
-    return newest_first(connection, query, table, _check_in, limit=limit, before=before)
+    query = _check_ins().where(schema.device.c.device_id == device_id)
+    return newest_first(connection, query, schema.check_in, _check_in, limit=limit, before=before)
 
 
 def refused_since(connection: Connection, number: int, *, limit: int) -> list[CheckIn]:
-    """Check-ins after row ``number`` whose verdict is not "attested", oldest first.
-
-    The others, nearly all, are looked at by the database alone.
-    """
-    table, steps = schema.check_in, schema.appraisal_steps
-    query = (
-        select(table, steps.c.document, schema.device.c.device_id)
-        .join(steps, steps.c.steps_id == table.c.steps_id)
-        .join(schema.device, schema.device.c.number == table.c.device_number)
-        .where(table.c.number > number, table.c.verdict != "attested")
-        .order_by(table.c.number)
-        .limit(limit)
-    )
-    return [_check_in(row) for row in connection.execute(query)]
+    """Check-ins after row ``number`` whose verdict is not "attested", oldest first."""
+    table = schema.check_in
+    query = _check_ins().where(table.c.number > number, table.c.verdict != "attested")
+    return [_check_in(row) for row in connection.execute(query.order_by(table.c.number).limit(limit))]
 
 
 def prune(connection: Connection, *, before: int, now: int, most: int) -> int:
     """Delete check-ins older than ``before`` and those of a device beyond its newest ``most``; returns how many.
 
-    Those stay whose challenge has not expired: the database refuses it a second time by them.
+    Check-ins whose challenge has not expired stay: the database needs them to refuse it a second time.
     """
     table = schema.check_in
     spent = table.c.challenge_expires_at < now
     removed = connection.execute(delete(table).where(table.c.at < before, spent)).rowcount
     return removed + dialect.keep_newest(connection, table, most, also=spent)
+
+
+def _check_ins() -> Select[Any]:
+    table, steps = schema.check_in, schema.appraisal_steps
+    return (
+        select(table, steps.c.document, schema.device.c.device_id)
+        .join(steps, steps.c.steps_id == table.c.steps_id)
+        .join(schema.device, schema.device.c.number == table.c.device_number)
+    )
 
 
 def _check_in(row: Row[Any]) -> CheckIn:
@@ -317,7 +280,7 @@ def has_certificate(connection: Connection, device_number: int, serial: str, *, 
 
 
 def is_beyond(connection: Connection, device_number: int, *, serial: str, expires_at: int) -> bool:
-    """Whether a value that expires at a time is of a reply later than everything recorded of a device."""
+    """Whether a lineage value that expires at ``expires_at`` is from a reply newer than all that is recorded."""
     status = schema.device_status
     seen = connection.execute(
         select(status.c.checked_in_at).where(status.c.device_number == device_number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of devices: a page and a count of those that a filter chooses, and a search by id or name."""
+"""Lists of devices: a page and a count of those that match a filter, and a search by id or name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
 def page(
     connection: Connection, chosen: DeviceFilter, *, limit: int, after: str | None, now: int, silent_after_s: int
 ) -> Page[Device]:
-    """Devices by id, after the id ``after``; a search reads an index of ids and one of names, and adds them up."""
+    """Devices by id, after the id ``after``; a search joins what it finds in the index of ids and in that of names."""
     query = devices_query(now, silent_after_s).where(*_conditions(chosen, now, silent_after_s))
     if after is not None:
         query = query.where(_device.c.device_id > after)
@@ -37,7 +37,7 @@ def page(
 
 
 def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int) -> int:
-    """How many devices a filter chooses; joins what it names only, so that an index alone answers for a catalog."""
+    """How many devices match a filter; joins only the tables it names, so that for a catalog an index is enough."""
     joined = _device.join(_status, _status.c.device_number == _device.c.number)
     if chosen.product is not None or chosen.group is not None:
         joined = joined.join(_group, _group.c.group_id == _device.c.group_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices: enrolment, ownership, and the status their check-ins left; lists and the fleet in numbers."""
+"""Devices: enrolment, ownership, and the status that their check-ins set; the fleet in numbers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 
 from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records.queries import names as name_rows
+from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.lineage import BEGINS, lineage_from
 from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary, from_row
@@ -27,7 +28,7 @@ _name = schema.device_name
 
 @dataclass(frozen=True, slots=True)
 class BootDetails:
-    """What differs between two boots of a device, and so is written once per boot.
+    """What is written once per boot, because it stays the same until the next.
 
     Attributes:
         enforcement: JSON text of (mechanism, state) pairs.
@@ -50,9 +51,9 @@ class Enrolled:
         details: As stored at the last attested check-in.
         attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
         lineage: What the next proof has to continue.
-        claimed_at: Since when it has its owner; this and the next two are not read by the check-in's look-up.
+        claimed_at: Since when it has its owner; the check-in's look-up does not read this and the next two.
         decommissioned_at: When it was taken out of service, None otherwise.
-        reprovision_until: Before this time it may come back; of one that is in service again: when it came.
+        reprovision_until: Until when it may come back; for a device that has come back: when it did.
     """
 
     number: int
@@ -140,32 +141,13 @@ def enrol(
 
 def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
     """What the verifier needs, or None for a device that was never manufactured here."""
-    row = connection.execute(
+    query = (
         select(_device, _status, _tpm_key.c.attestation_key)
         .join(_status, _status.c.device_number == _device.c.number)
         .join(_tpm_key, _tpm_key.c.device_number == _device.c.number, isouter=True)
         .where(_device.c.device_id == device_id)
-    ).first()
-    if row is None:
-        return None
-    return Enrolled(
-        number=row.number,
-        device_id=row.device_id,
-        chip=row.chip,
-        trust_tier=row.trust_tier,
-        manufacturing_state=row.manufacturing_state,
-        catalog_id=row.catalog_id,
-        group_id=row.group_id,
-        revoked=row.revoked_at is not None,
-        boot_count=row.boot_count,
-        installed=row.installed,
-        details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
-        attestation_key=bytes(row.attestation_key or b""),
-        lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
-        claimed_at=row.claimed_at,
-        decommissioned_at=row.decommissioned_at,
-        reprovision_until=row.reprovision_until,
     )
+    return first(connection, query, _as_enrolled)
 
 
 def keep_tpm_key(
@@ -190,27 +172,24 @@ def keep_tpm_key(
 
 
 def one(connection: Connection, device_id: str, *, now: int, silent_after_s: int) -> Device | None:
-    """A device."""
-    row = connection.execute(devices_query(now, silent_after_s).where(_device.c.device_id == device_id)).first()
-    return None if row is None else as_device(row)
+    """The device of an id."""
+    return first(connection, devices_query(now, silent_after_s).where(_device.c.device_id == device_id), as_device)
 
 
 def some(connection: Connection, device_ids: Sequence[str], *, now: int, silent_after_s: int) -> tuple[Device, ...]:
-    """Those of some devices that there are (a few hundred: each is a mark of one query)."""
-    query = devices_query(now, silent_after_s).where(_device.c.device_id.in_(device_ids))
-    return tuple(as_device(row) for row in connection.execute(query))
+    """The devices of a few hundred ids (one parameter of a query each); unknown ids are left out."""
+    return every(connection, devices_query(now, silent_after_s).where(_device.c.device_id.in_(device_ids)), as_device)
 
 
 def held(connection: Connection) -> tuple[str, ...]:
     """Ids of the devices that are held because two machines seem to have their identity."""
-    status = schema.device_status
-    joined = _device.join(status, status.c.device_number == _device.c.number)
-    rows = connection.execute(select(_device.c.device_id).select_from(joined).where(status.c.held_at.is_not(None)))
-    return tuple(row.device_id for row in rows)
+    joined = _device.join(_status, _status.c.device_number == _device.c.number)
+    query = select(_device.c.device_id).select_from(joined).where(_status.c.held_at.is_not(None))
+    return tuple(connection.execute(query).scalars())
 
 
 def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id: UUID, now: int) -> None:
-    """Give a device to a catalog; what an earlier owner called it goes."""
+    """Give a device to a catalog; a name that an earlier owner gave it is deleted."""
     name_rows.hand_over(connection, device_id, catalog_id)
     connection.execute(
         update(_device)
@@ -220,14 +199,9 @@ def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id:
 
 
 def second_hand(connection: Connection, catalog_id: UUID | None, device_id: str | None = None) -> dict[str, int]:
-    """Devices that had an earlier life: device id -> when they came to their owner, Unix seconds.
+    """Devices that were transferred, or came back into service: id -> when they came to their owner, Unix seconds.
 
-    Args:
-        connection: Reads.
-        catalog_id: Those of this catalog; None of all.
-        device_id: This one, if it is one; None of all.
-
-    They were transferred, or were out of service and came back.
+    Of one catalog or (None) of all; with ``device_id`` at most this device.
     """
     transfer = schema.transfer
     brought = select(transfer.c.device_number).where(transfer.c.state == "accepted")
@@ -248,9 +222,9 @@ def change(connection: Connection, device_id: str, values: Mapping[str, object])
 
 
 def let_back_in(connection: Connection, device_id: str, *, now: int) -> None:
-    """Put a decommissioned device into service again, as nobody's; its storage is new, so its lineage begins anew.
+    """Put a decommissioned device into service again, without an owner; its storage is new, so its lineage begins anew.
 
-    Its permission ends now, and stays: ``revocations.py`` asks until when its certificates are of before.
+    ``reprovision_until`` becomes now: ``revocations.py`` lists the certificates that were issued before.
     """
     values = {"revoked_at": None, "revoked_reason": "", "decommissioned_at": None, "reprovision_until": now}
     change(connection, device_id, values)
@@ -258,7 +232,7 @@ def let_back_in(connection: Connection, device_id: str, *, now: int) -> None:
 
 
 def release(connection: Connection, device_id: str) -> None:
-    """Let a held device begin anew: its next proof has no earlier one to continue. Security versions stay."""
+    """Release a held device: its lineage begins anew with its next proof. Security versions stay."""
     known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
     connection.execute(
         update(_status)
@@ -318,7 +292,7 @@ def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int)
 
 
 def health_word(now: int, silent_after_s: int) -> ColumnElement[str]:
-    """The word for how a device is doing; the order of the rows is the order of importance."""
+    """The health of a device (:data:`HEALTHS`), the most important first."""
     return case(
         (_device.c.revoked_at.is_not(None), literal("revoked")),
         (_status.c.held_at.is_not(None), literal("held")),
@@ -327,7 +301,7 @@ def health_word(now: int, silent_after_s: int) -> ColumnElement[str]:
 
 
 def _heard(now: int, silent_after_s: int) -> ColumnElement[str]:
-    """The word for what was heard of a device, whatever was decided about it: a held one can be silent too."""
+    """The health without regard to holds and revocations: a held device can be silent too."""
     seen, refusal = _status.c.checked_in_at, _status.c.refused_at
     return case(
         (and_(refusal.is_not(None), seen.is_(None)), literal("refused")),
@@ -339,7 +313,7 @@ def _heard(now: int, silent_after_s: int) -> ColumnElement[str]:
 
 
 def _attested_at() -> ColumnElement[int | None]:
-    """When the device was attested last; looked up among its check-ins only where the newest was not it."""
+    """When the device was attested last; searched among its check-ins only where the newest was not attested."""
     table = schema.check_in
     newest = (
         select(table.c.at)
@@ -353,20 +327,9 @@ def _attested_at() -> ColumnElement[int | None]:
     return case((seen.is_(None), seen), (_status.c.verdict == "attested", seen), else_=newest)
 
 
-def _joined(query: Select[Any]) -> Select[Any]:
-    return (
-        query.select_from(_device)
-        .join(_status, _status.c.device_number == _device.c.number)
-        .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
-        .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
-        .join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id, isouter=True)
-        .join(_name, _name.c.identity == _device.c.device_id, isouter=True)
-    )
-
-
 def devices_query(now: int, silent_after_s: int) -> Select[Any]:
-    """Everything that a :class:`Device` is made of, of all devices."""
-    return _joined(
+    """The query for all columns that a :class:`Device` is made of, of all devices."""
+    return (
         select(
             _device,
             _status,
@@ -377,6 +340,23 @@ def devices_query(now: int, silent_after_s: int) -> Select[Any]:
             _group.c.name.label("group"),
             _name.c.name.label("given_name"),
         )
+        .select_from(_device)
+        .join(_status, _status.c.device_number == _device.c.number)
+        .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
+        .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
+        .join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id, isouter=True)
+        .join(_name, _name.c.identity == _device.c.device_id, isouter=True)
+    )
+
+
+def _as_enrolled(row: Row[Any]) -> Enrolled:
+    return from_row(
+        Enrolled,
+        row,
+        revoked=row.revoked_at is not None,
+        details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
+        attestation_key=bytes(row.attestation_key or b""),
+        lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
     )
 
 
@@ -400,4 +380,4 @@ def as_device(row: Row[Any]) -> Device:
 def chips_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
     """Names of the chips of a group's devices."""
     query = select(_device.c.chip).where(_device.c.group_id == group_id).distinct().order_by(_device.c.chip)
-    return tuple(row.chip for row in connection.execute(query))
+    return tuple(connection.execute(query).scalars())

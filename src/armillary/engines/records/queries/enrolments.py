@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enrolment tokens: their SHA-256 only, how often they may be used, and which device used them."""
+"""Enrolment tokens (only their SHA-256 is stored), how often they may be used, and which devices used them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
+from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import from_row
+from armillary.engines.records.schema.rows import from_row, to_row
 
 _token, _enrolment = schema.enrolment_token, schema.enrolment
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
@@ -21,12 +23,10 @@ class EnrolmentToken:
     """A permission to enrol devices into one device group, as stored: never the secret itself.
 
     Attributes:
-        catalog: Name, None when the catalog was deleted since; so ``product`` and ``group``.
-        group_id: Where its devices go.
-        chip: The only chip it is good for, "" for any.
-        uses: How many devices it may enrol.
-        used: How many it has enrolled.
-        expires_at: It is good before this time, Unix seconds.
+        catalog: Name; None when the catalog was deleted since. So are ``product`` and ``group``.
+        chip: The only chip it may be used for; "" for any.
+        uses: How many devices it may enrol; ``used`` is how many it has enrolled.
+        expires_at: When it ends, Unix seconds.
     """
 
     token_id: UUID
@@ -44,41 +44,28 @@ class EnrolmentToken:
     revoked_at: int | None
 
 
+_as_token = partial(from_row, EnrolmentToken)
+
+
 def add(connection: Connection, token: EnrolmentToken, secret_hash: bytes) -> None:
     """Store a new token."""
-    connection.execute(
-        insert(_token).values(
-            token_id=token.token_id,
-            secret_hash=secret_hash,
-            catalog_id=token.catalog_id,
-            group_id=token.group_id,
-            chip=token.chip,
-            uses=token.uses,
-            used=token.used,
-            created_at=token.created_at,
-            created_by=token.created_by,
-            expires_at=token.expires_at,
-            revoked_at=token.revoked_at,
-        )
-    )
+    connection.execute(insert(_token).values(to_row(_token, token, secret_hash=secret_hash)))
 
 
 def by_hash(connection: Connection, secret_hash: bytes) -> EnrolmentToken | None:
     """The token whose secret has this hash."""
-    row = connection.execute(_tokens().where(_token.c.secret_hash == secret_hash)).first()
-    return None if row is None else _as_token(row)
+    return first(connection, _tokens().where(_token.c.secret_hash == secret_hash), _as_token)
 
 
 def by_id(connection: Connection, token_id: UUID) -> EnrolmentToken | None:
-    """A token."""
-    row = connection.execute(_tokens().where(_token.c.token_id == token_id)).first()
-    return None if row is None else _as_token(row)
+    """The token of an id."""
+    return first(connection, _tokens().where(_token.c.token_id == token_id), _as_token)
 
 
 def of_catalog(connection: Connection, catalog_id: UUID) -> tuple[EnrolmentToken, ...]:
-    """A catalog's tokens, oldest first; spent, expired and revoked ones too."""
+    """A catalog's tokens, oldest first; used up, expired and revoked ones too."""
     query = _tokens().where(_token.c.catalog_id == catalog_id).order_by(_token.c.created_at, _token.c.token_id)
-    return tuple(_as_token(row) for row in connection.execute(query))
+    return every(connection, query, _as_token)
 
 
 def revoke(connection: Connection, token_id: UUID, *, now: int) -> None:
@@ -95,7 +82,7 @@ def was_used_by(connection: Connection, token_id: UUID, device_number: int) -> b
 
 
 def spend(connection: Connection, token_id: UUID, device_number: int, *, now: int) -> bool:
-    """Spend one use of a token on a device; False when none is left, and then nothing is changed."""
+    """Use a token for a device; False, without a change, when it is used up."""
     here = (_token.c.token_id == token_id) & (_token.c.used < _token.c.uses)
     if connection.execute(update(_token).where(here).values(used=_token.c.used + 1)).rowcount != 1:
         return False
@@ -115,7 +102,3 @@ def _tokens() -> Select[Any]:
         .join(_group, _group.c.group_id == _token.c.group_id, isouter=True)
         .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
     )
-
-
-def _as_token(row: Row[Any]) -> EnrolmentToken:
-    return from_row(EnrolmentToken, row)

@@ -1,55 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings, deduplicated: one living row per fingerprint, with every device it concerns counted once."""
+"""Findings, deduplicated: at most one row per fingerprint that is not closed ("living"); each device counts once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from armillary.engines.records.queries.pages import newest_first
+from armillary.engines.records.queries.pages import first, newest_first
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import Page
+from armillary.engines.records.schema.rows import Page, from_row, to_row
 from armillary.wire.device.finding import SEVERITIES, Finding
 
-# Devices named inside a finding; the count covers all.
+# Devices that are listed in a finding; its count covers all.
 MAX_NAMED_DEVICES = 100
 
 _finding, _concerned, _position = schema.finding, schema.finding_device, schema.watch_position
 
 
 def observe(connection: Connection, seen: Finding) -> Finding:
-    """Record an observation: a new finding, or one more of a living one with the same fingerprint.
+    """Record an observation: a new finding, or one more of a living finding with the same fingerprint.
 
-    A repeated observation adds to the count and to the devices, moves ``last_seen``, takes the newer words and can
-    only raise the severity. A closed finding is not revived: seen again, it is a new one.
+    A repeated observation adds to the count and to the devices, moves ``last_seen``, replaces the texts and can only
+    raise the severity. A closed finding is not opened again: the next observation makes a new one.
     """
     row = connection.execute(select(_finding).where(_finding.c.open_key == seen.fingerprint)).first()
     if row is None:
-        connection.execute(
-            insert(_finding).values(
-                finding_id=seen.finding_id,
-                fingerprint=seen.fingerprint,
-                open_key=seen.fingerprint,
-                kind=seen.kind,
-                severity=seen.severity,
-                title=seen.title,
-                cause=seen.cause,
-                proposed_action=seen.proposed_action,
-                status="open",
-                count=seen.count,
-                first_seen=seen.first_seen,
-                last_seen=seen.last_seen,
-                catalog_id=seen.catalog_id,
-                group_id=seen.group_id,
-                deployment_id=seen.deployment_id,
-                rollout_id=seen.rollout_id,
-                image_id=seen.image_id,
-                component_id=seen.component_id,
-            )
-        )
+        values = to_row(_finding, seen, open_key=seen.fingerprint, status="open")
+        connection.execute(insert(_finding).values(values))
         finding_id = seen.finding_id
     else:
         finding_id = row.finding_id
@@ -76,9 +57,8 @@ def observe(connection: Connection, seen: Finding) -> Finding:
 
 
 def one(connection: Connection, finding_id: UUID) -> Finding | None:
-    """A finding."""
-    row = connection.execute(_findings().where(_finding.c.finding_id == finding_id)).first()
-    return None if row is None else _as_finding(connection, row)
+    """The finding of an id."""
+    return first(connection, _findings().where(_finding.c.finding_id == finding_id), partial(_as_finding, connection))
 
 
 def page(
@@ -99,13 +79,11 @@ def page(
     if device_id is not None:
         named = select(_concerned.c.finding_id).where(_concerned.c.device_id == device_id)
         query = query.where(_finding.c.finding_id.in_(named))
-    return newest_first(
-        connection, query, _finding, lambda row: _as_finding(connection, row), limit=limit, before=before
-    )
+    return newest_first(connection, query, _finding, partial(_as_finding, connection), limit=limit, before=before)
 
 
 def names(connection: Connection, fingerprint: str, device_id: str) -> bool:
-    """Whether the living finding of a fingerprint, if there is one, names the device."""
+    """Whether a living finding of this fingerprint names the device."""
     query = (
         select(_finding.c.number)
         .join(_concerned, _concerned.c.finding_id == _finding.c.finding_id)
@@ -141,13 +119,13 @@ def set_status(connection: Connection, finding_id: UUID, status: str) -> None:
 
 
 def position(connection: Connection, source: str) -> int:
-    """Up to which row of ``source`` the watch has looked; 0 before the first."""
+    """The last row of ``source`` that the watch has read; 0 before the first."""
     found = connection.execute(select(_position.c.number).where(_position.c.source == source)).scalar()
     return 0 if found is None else int(found)
 
 
 def set_position(connection: Connection, source: str, number: int) -> None:
-    """Note how far the watch has looked, in the transaction that records what it saw."""
+    """Store how far the watch has read, in the transaction that records its findings."""
     dialect.insert_new(connection, _position, [{"source": source, "number": number}])
     connection.execute(update(_position).where(_position.c.source == source).values(number=number))
 
@@ -162,33 +140,10 @@ def _findings() -> Select[Any]:
     return select(_finding, devices.label("device_count"))
 
 
-def _devices_of(connection: Connection, finding_id: UUID, named: int | None) -> Sequence[str]:
-    query = select(_concerned.c.device_id).where(_concerned.c.finding_id == finding_id).order_by(_concerned.c.device_id)
-    return [row.device_id for row in connection.execute(query if named is None else query.limit(named))]
-
-
 def _as_finding(connection: Connection, row: Row[Any], named: int | None = MAX_NAMED_DEVICES) -> Finding:
-    return Finding(
-        finding_id=row.finding_id,
-        fingerprint=row.fingerprint,
-        kind=row.kind,
-        severity=row.severity,
-        title=row.title,
-        cause=row.cause,
-        device_ids=tuple(_devices_of(connection, row.finding_id, named)),
-        device_count=row.device_count,
-        proposed_action=row.proposed_action,
-        status=row.status,
-        count=row._mapping["count"],  # noqa: SLF001 - a row is a tuple, and "count" a method of tuples
-        first_seen=row.first_seen,
-        last_seen=row.last_seen,
-        catalog_id=row.catalog_id,
-        group_id=row.group_id,
-        deployment_id=row.deployment_id,
-        rollout_id=row.rollout_id,
-        image_id=row.image_id,
-        component_id=row.component_id,
-    )
+    devices = select(_concerned.c.device_id).where(_concerned.c.finding_id == row.finding_id)
+    devices = devices.order_by(_concerned.c.device_id).limit(named)
+    return from_row(Finding, row, device_ids=tuple(connection.execute(devices).scalars()))
 
 
 def count_of(connection: Connection, fingerprint: str) -> int:

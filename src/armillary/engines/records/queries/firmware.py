@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine's firmware: what each device measured last, and which measurements a catalog's owner says are good."""
+"""Firmware of machines: what each device measured last, and the measurements that a catalog's owner states are good."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from armillary.attest.firmware_reference import FirmwareStatement, FirmwareValue
+from armillary.engines.records.queries import pages
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import from_row
+from armillary.engines.records.schema.rows import from_row, to_row
 
 _statement, _device_firmware = schema.firmware_statement, schema.device_firmware
 
@@ -22,8 +23,8 @@ class StoredStatement:
     """Reference values of a catalog that were stated together.
 
     Attributes:
-        note: Where they come from, in the words of who stated them.
-        expires_at: Unix seconds UTC until which they are good; None for no end.
+        note: Their source, as the person who stated them wrote it.
+        expires_at: Unix seconds UTC until which they hold; None for no end.
     """
 
     statement_id: UUID
@@ -38,11 +39,11 @@ class StoredStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFirmware:
-    """What a device's firmware measured into the judged PCRs, as its TPM vouched for.
+    """What a device's firmware measured into the appraised PCRs, as quoted by its TPM.
 
     Attributes:
-        at: When this was told first, Unix seconds UTC.
-        values: As ``attest/firmware_reference.measured`` gives them.
+        at: When these values were first reported, Unix seconds UTC.
+        values: As ``attest/firmware_reference.measured`` returns them.
     """
 
     device_id: str
@@ -53,32 +54,19 @@ class DeviceFirmware:
 
 def add(connection: Connection, stated: StoredStatement) -> None:
     """Record a statement."""
-    connection.execute(
-        insert(_statement).values(
-            statement_id=stated.statement_id,
-            catalog_id=stated.catalog_id,
-            chip=stated.chip,
-            note=stated.note,
-            document=_text(stated.values),
-            expires_at=stated.expires_at,
-            stated_at=stated.stated_at,
-            stated_by=stated.stated_by,
-        )
-    )
+    connection.execute(insert(_statement).values(to_row(_statement, stated, document=_text(stated.values))))
 
 
 def of_catalog(connection: Connection, catalog_id: UUID) -> tuple[StoredStatement, ...]:
     """A catalog's statements, oldest first."""
     query = select(_statement).where(_statement.c.catalog_id == catalog_id)
-    rows = connection.execute(query.order_by(_statement.c.stated_at, _statement.c.statement_id))
-    return tuple(_stored(row) for row in rows)
+    return pages.every(connection, query.order_by(_statement.c.stated_at, _statement.c.statement_id), _stored)
 
 
 def every(connection: Connection) -> dict[UUID, list[FirmwareStatement]]:
-    """The statements of all catalogs that have any."""
+    """The statements of all catalogs that have any, by catalog."""
     found: dict[UUID, list[FirmwareStatement]] = {}
-    for row in connection.execute(select(_statement)):
-        stated = _stored(row)
+    for stated in pages.every(connection, select(_statement), _stored):
         found.setdefault(stated.catalog_id, []).append(FirmwareStatement(stated.chip, stated.values, stated.expires_at))
     return found
 
@@ -89,7 +77,7 @@ def remove(connection: Connection, statement_id: UUID) -> None:
 
 
 def remember(connection: Connection, device_number: int, at: int, values: tuple[FirmwareValue, ...]) -> None:
-    """Record what a device measured, in place of what it measured before."""
+    """Store what a device measured, in place of what it measured before."""
     table = _device_firmware
     document = _text(values)
     known = connection.execute(
@@ -102,15 +90,14 @@ def remember(connection: Connection, device_number: int, at: int, values: tuple[
 
 
 def of_device(connection: Connection, device_id: str) -> DeviceFirmware | None:
-    """What a device measured last; None if it never told."""
+    """What a device measured last; None if it never reported."""
     device, table = schema.device, _device_firmware
-    query = select(device.c.device_id, device.c.chip, table.c.at, table.c.document).join(
-        table, table.c.device_number == device.c.number
+    query = (
+        select(device.c.device_id, device.c.chip, table.c.at, table.c.document)
+        .join(table, table.c.device_number == device.c.number)
+        .where(device.c.device_id == device_id)
     )
-    row = connection.execute(query.where(device.c.device_id == device_id)).first()
-    if row is None:
-        return None
-    return DeviceFirmware(device_id=row.device_id, chip=row.chip, at=row.at, values=_values(row.document))
+    return pages.first(connection, query, lambda row: from_row(DeviceFirmware, row, values=_values(row.document)))
 
 
 def _stored(row: Row[Any]) -> StoredStatement:
@@ -118,7 +105,7 @@ def _stored(row: Row[Any]) -> StoredStatement:
 
 
 def _text(values: tuple[FirmwareValue, ...]) -> str:
-    """JSON text of reference values; a row of four each, as a machine has two hundred."""
+    """JSON text of reference values: a list of four for each, because a machine has two hundred."""
     return json.dumps([[v.kind, v.pcr, v.digest.hex(), v.event_type] for v in values], separators=(",", ":"))
 
 

@@ -1,34 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hub devices and modules, what catalogs admit, enrolments, registrations, keys of services; keys stay sealed here."""
+"""Hub devices and modules, what catalogs admit, enrolments, registrations, keys of services; all keys are sealed."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from armillary.engines.records.queries import names as name_rows
+from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import from_row
 
 _admission, _identity, _enrolment = schema.hub_admission, schema.hub_identity, schema.hub_enrolment
 _certificate = schema.hub_certificate
 _registration, _service_key = schema.hub_registration, schema.hub_service_key
 
-# Identities that one query asks for: each is a mark of it.
+# Identities of one query: each is a parameter of it.
 MAX_SOME = 500
 
 # sas: a symmetric key. selfSigned: one certificate, by its thumbprint. certificateAuthority: any certificate with the
-# device's name that the authority of its enrolment group signed. device: a module that shows its device's certificate.
+# device's name that the authority of its enrolment group signed. device: a module that uses its device's certificate.
 Authentication = Literal["sas", "selfSigned", "certificateAuthority", "device"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What a catalog lets into the hub beside devices that attest; nothing by default.
+    """Which devices that do not attest a catalog admits to the hub; none by default.
 
     Attributes:
         certificates: Hub devices with certificates of their own.
@@ -49,11 +52,10 @@ class HubIdentity:
     Attributes:
         primary_key: Sealed; so is ``secondary_key``.
         primary_thumbprint: SHA-256 (64) or SHA-1 (40 digits) of a certificate, lower case; empty for none.
-        primary_certificate: The certificate itself (DER), which TLS needs to let it in; None when only its
-            thumbprint is known.
+        primary_certificate: DER, which TLS needs to accept it; None when only the thumbprint is known.
         etag: Number of changes, from 1.
-        generation_id: Another one when the identity was deleted and made again.
-        enrolment_id: The enrolment it came by; None when an operator made it.
+        generation_id: Differs after the identity was deleted and made again.
+        enrolment_id: The enrolment that registered it; None when an operator made it.
     """
 
     identity: str
@@ -76,16 +78,15 @@ class HubIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubEnrolment:
-    """Who may register: one registration id, or whoever shows what the group's key or authority made.
+    """Who may register: one registration id, or all devices with a key or certificate derived from the group's.
 
     Attributes:
         name: The registration id, or the group's name.
-        attestation: ``x509`` or ``symmetricKey``.
         primary_key: Sealed; so is ``secondary_key``.
         certificate: The device's certificate, or the group's authority (DER).
-        possession_nonce: What the common name of a proof of possession must be; empty where none is needed.
+        possession_nonce: Common name that a proof of possession must have; empty when none is needed.
         is_verified: Whether possession of the authority's key was proven.
-        device_id: What the device will be called; empty for its registration id.
+        device_id: Id that the device gets; empty for its registration id.
         initial_twin: JSON, ``{"tags": .., "desired": ..}``.
         returned_payload: JSON that the device gets with its registration; empty for none.
     """
@@ -110,11 +111,7 @@ class HubEnrolment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubRegistration:
-    """What was registered.
-
-    Attributes:
-        payload: JSON that the device sent with it; empty for none.
-    """
+    """A completed registration; ``payload`` is JSON that the device sent with it, empty for none."""
 
     catalog_id: UUID
     registration_id: str
@@ -127,12 +124,11 @@ class HubRegistration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubServiceKey:
-    """A key by which a service signs its requests.
+    """A key with which a service signs its requests.
 
     Attributes:
-        role: What it allows: an operator token's role.
-        sealed: The key.
-        reveals_keys: Whether its bearer sees the symmetric keys of devices when it reads them.
+        role: As of an operator token.
+        reveals_keys: Whether responses to its holder contain the symmetric keys of devices.
     """
 
     catalog_id: UUID
@@ -144,33 +140,35 @@ class HubServiceKey:
     created_by: str
 
 
+_as_admission, _as_identity = partial(from_row, Admission), partial(from_row, HubIdentity)
+_as_enrolment, _as_registration = partial(from_row, HubEnrolment), partial(from_row, HubRegistration)
+
 # -- admission --------------------------------------------------------------------------------------------------------
 
 
 def admission(connection: Connection, catalog_id: UUID) -> Admission:
     """What a catalog admits."""
-    row = connection.execute(select(_admission).where(_admission.c.catalog_id == catalog_id)).first()
-    return Admission(catalog_id=catalog_id) if row is None else Admission(**_values(row))
+    found = first(connection, select(_admission).where(_admission.c.catalog_id == catalog_id), _as_admission)
+    return found or Admission(catalog_id=catalog_id)
 
 
 def every_admission(connection: Connection) -> tuple[Admission, ...]:
-    """What each catalog admits that ever said so."""
-    return tuple(Admission(**_values(row)) for row in connection.execute(select(_admission)))
+    """The admissions of all catalogs that have ever set one."""
+    return every(connection, select(_admission), _as_admission)
 
 
-def set_admission(connection: Connection, made: Admission) -> None:
-    """Write what a catalog admits."""
-    connection.execute(delete(_admission).where(_admission.c.catalog_id == made.catalog_id))
-    connection.execute(insert(_admission).values(**dataclasses.asdict(made)))
+def set_admission(connection: Connection, admitted: Admission) -> None:
+    """Store what a catalog admits."""
+    connection.execute(delete(_admission).where(_admission.c.catalog_id == admitted.catalog_id))
+    connection.execute(insert(_admission).values(**dataclasses.asdict(admitted)))
 
 
 # -- identities -------------------------------------------------------------------------------------------------------
 
 
 def identity(connection: Connection, name: str) -> HubIdentity | None:
-    """A hub device or module."""
-    row = connection.execute(select(_identity).where(_identity.c.identity == name)).first()
-    return None if row is None else _as_identity(row)
+    """The hub device or module of a name."""
+    return first(connection, select(_identity).where(_identity.c.identity == name), _as_identity)
 
 
 def identities(
@@ -183,9 +181,9 @@ def identities(
     prefix: str = "",
     modules: bool = False,
 ) -> tuple[HubIdentity, ...]:
-    """Hub devices by name, without modules; with ``device`` its modules; with ``prefix`` those that begin so.
+    """Hub devices by name: with ``device`` its modules, with ``modules`` those of all devices, else without modules.
 
-    With ``modules`` the modules of all devices instead.
+    Only names after ``after`` that begin with ``prefix``.
     """
     query = select(_identity).where(_identity.c.identity > after).order_by(_identity.c.identity).limit(limit)
     if prefix:  # "~" is above every character that a name may have
@@ -197,26 +195,25 @@ def identities(
         query = query.where(is_module if modules else ~is_module)
     else:  # "0" is the character after "/"
         query = query.where(_identity.c.identity > f"{device}/", _identity.c.identity < f"{device}0")
-    return tuple(_as_identity(row) for row in connection.execute(query))
+    return every(connection, query, _as_identity)
 
 
 def some_identities(connection: Connection, names: Sequence[str]) -> tuple[HubIdentity, ...]:
-    """Those of at most :data:`MAX_SOME` identities that there are: each is a mark of one query."""
-    query = select(_identity).where(_identity.c.identity.in_(names))
-    return tuple(_as_identity(row) for row in connection.execute(query))
+    """The hub devices and modules of at most :data:`MAX_SOME` names; unknown names are left out."""
+    return every(connection, select(_identity).where(_identity.c.identity.in_(names)), _as_identity)
 
 
 def count_identities(connection: Connection, catalog_id: UUID) -> tuple[int, int]:
-    """How many hub devices a catalog has, modules left out, and how many of them are enabled."""
+    """How many hub devices a catalog has (without modules), and how many of them are enabled."""
     mine = (_identity.c.catalog_id == catalog_id) & ~_identity.c.identity.contains("/")
     total = connection.execute(select(func.count()).select_from(_identity).where(mine)).scalar_one()
     enabled = connection.execute(select(func.count()).select_from(_identity).where(mine, _identity.c.is_enabled))
     return total, enabled.scalar_one()
 
 
-def put_identity(connection: Connection, made: HubIdentity, *, is_new: bool) -> None:
-    """Write a hub device or module; the database refuses a second one of the same name."""
-    _put(connection, _identity, made, is_new=is_new, key="identity")
+def put_identity(connection: Connection, device: HubIdentity, *, is_new: bool) -> None:
+    """Store a hub device or module; the database refuses a second one of the same name."""
+    _put(connection, _identity, device, is_new=is_new, key="identity")
 
 
 def remove_identity(connection: Connection, name: str) -> None:
@@ -227,7 +224,7 @@ def remove_identity(connection: Connection, name: str) -> None:
 
 
 def certificates(connection: Connection) -> tuple[bytes, ...]:
-    """Every certificate of hub devices and enrolments, in catalogs that admit them: what TLS must not turn away."""
+    """Every certificate of hub devices and enrolments in catalogs that admit them: what TLS has to accept."""
     admits = select(_admission.c.catalog_id).where(_admission.c.certificates)
     own = select(_identity.c.primary_certificate, _identity.c.secondary_certificate).where(
         _identity.c.catalog_id.in_(admits), _identity.c.is_enabled
@@ -240,7 +237,7 @@ def certificates(connection: Connection) -> tuple[bytes, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TrustedName:
-    """A certificate by what OpenSSL looks for: the hash of its subject, and of its public key."""
+    """A certificate as OpenSSL identifies it: the hashes of its subject and of its public key."""
 
     fingerprint: bytes
     subject_hash: bytes
@@ -248,7 +245,7 @@ class TrustedName:
 
 
 def claim_names(connection: Connection, owner: str, names: tuple[TrustedName, ...]) -> bool:
-    """Have an identity or enrolment own these certificates and no other; False when another key has one's name."""
+    """Set the certificates of an identity or enrolment; False when another key already has one of their subjects."""
     connection.execute(delete(_certificate).where(_certificate.c.owner == owner))
     for each in names:
         other = (_certificate.c.subject_hash == each.subject_hash) & (_certificate.c.key_hash != each.key_hash)
@@ -259,7 +256,7 @@ def claim_names(connection: Connection, owner: str, names: tuple[TrustedName, ..
 
 
 def release_names(connection: Connection, owner: str) -> None:
-    """An identity, with its modules, or an enrolment is gone."""
+    """Delete the certificates of an identity with its modules, or of an enrolment."""
     modules = (_certificate.c.owner > f"{owner}/") & (_certificate.c.owner < f"{owner}0")
     connection.execute(delete(_certificate).where((_certificate.c.owner == owner) | modules))
 
@@ -268,60 +265,53 @@ def release_names(connection: Connection, owner: str) -> None:
 
 
 def enrolment(connection: Connection, enrolment_id: UUID) -> HubEnrolment | None:
-    """An enrolment."""
-    row = connection.execute(select(_enrolment).where(_enrolment.c.enrolment_id == enrolment_id)).first()
-    return None if row is None else HubEnrolment(**_values(row))
+    """The enrolment of an id."""
+    return first(connection, select(_enrolment).where(_enrolment.c.enrolment_id == enrolment_id), _as_enrolment)
 
 
 def enrolments(connection: Connection, catalog_id: UUID) -> tuple[HubEnrolment, ...]:
     """A catalog's enrolments by name."""
     query = select(_enrolment).where(_enrolment.c.catalog_id == catalog_id).order_by(_enrolment.c.name)
-    return tuple(HubEnrolment(**_values(row)) for row in connection.execute(query))
+    return every(connection, query, _as_enrolment)
 
 
 def enrolments_for(connection: Connection, catalog_id: UUID, registration_id: str) -> tuple[HubEnrolment, ...]:
-    """What may let a registration id register: its own enrolment, and the catalog's groups."""
+    """The enrolments that may admit a registration id: its own, and the catalog's groups."""
     mine = _enrolment.c.is_group | (_enrolment.c.name == registration_id)
     query = select(_enrolment).where(_enrolment.c.catalog_id == catalog_id, mine).order_by(_enrolment.c.name)
-    return tuple(HubEnrolment(**_values(row)) for row in connection.execute(query))
+    return every(connection, query, _as_enrolment)
 
 
-def put_enrolment(connection: Connection, made: HubEnrolment, *, is_new: bool) -> None:
-    """Write an enrolment; the database refuses a second one of the same name and kind in a catalog."""
-    _put(connection, _enrolment, made, is_new=is_new, key="enrolment_id")
+def put_enrolment(connection: Connection, enrolment: HubEnrolment, *, is_new: bool) -> None:
+    """Store an enrolment; the database refuses a second one of the same name and kind in a catalog."""
+    _put(connection, _enrolment, enrolment, is_new=is_new, key="enrolment_id")
 
 
 def remove_enrolment(connection: Connection, enrolment_id: UUID) -> None:
-    """Delete an enrolment; what registered by it stays."""
+    """Delete an enrolment; its registrations stay."""
     connection.execute(delete(_enrolment).where(_enrolment.c.enrolment_id == enrolment_id))
 
 
 def registration(connection: Connection, catalog_id: UUID, registration_id: str) -> HubRegistration | None:
-    """What a registration id became."""
+    """The registration of an id in a catalog."""
     here = (_registration.c.catalog_id == catalog_id) & (_registration.c.registration_id == registration_id)
-    row = connection.execute(select(_registration).where(here)).first()
-    return None if row is None else HubRegistration(**_values(row))
+    return first(connection, select(_registration).where(here), _as_registration)
 
 
 def registrations(connection: Connection, enrolment_id: UUID, *, limit: int) -> tuple[HubRegistration, ...]:
-    """What registered by an enrolment, newest first."""
-    query = (
-        select(_registration)
-        .where(_registration.c.enrolment_id == enrolment_id)
-        .order_by(_registration.c.changed_at.desc())
-        .limit(limit)
-    )
-    return tuple(HubRegistration(**_values(row)) for row in connection.execute(query))
+    """The registrations by an enrolment, newest first."""
+    query = select(_registration).where(_registration.c.enrolment_id == enrolment_id)
+    return every(connection, query.order_by(_registration.c.changed_at.desc()).limit(limit), _as_registration)
 
 
-def put_registration(connection: Connection, made: HubRegistration) -> None:
-    """Write a registration in place of an earlier one."""
-    remove_registration(connection, made.catalog_id, made.registration_id)
-    connection.execute(insert(_registration).values(**dataclasses.asdict(made)))
+def put_registration(connection: Connection, registered: HubRegistration) -> None:
+    """Store a registration in place of an earlier one."""
+    remove_registration(connection, registered.catalog_id, registered.registration_id)
+    connection.execute(insert(_registration).values(**dataclasses.asdict(registered)))
 
 
 def remove_registration(connection: Connection, catalog_id: UUID, registration_id: str) -> None:
-    """Forget a registration."""
+    """Delete a registration."""
     here = (_registration.c.catalog_id == catalog_id) & (_registration.c.registration_id == registration_id)
     connection.execute(delete(_registration).where(here))
 
@@ -330,18 +320,18 @@ def remove_registration(connection: Connection, catalog_id: UUID, registration_i
 
 
 def service_keys(connection: Connection, catalog_id: UUID | None, name: str | None = None) -> tuple[HubServiceKey, ...]:
-    """Keys of services, of one catalog or all, with one name or any."""
+    """Keys of services, of one catalog or (None) all, with this name or (None) any."""
     query = select(_service_key).order_by(_service_key.c.name)
     if catalog_id is not None:
         query = query.where(_service_key.c.catalog_id == catalog_id)
     if name is not None:
         query = query.where(_service_key.c.name == name)
-    return tuple(HubServiceKey(**_values(row)) for row in connection.execute(query))
+    return every(connection, query, partial(from_row, HubServiceKey))
 
 
-def add_service_key(connection: Connection, made: HubServiceKey) -> None:
+def add_service_key(connection: Connection, key: HubServiceKey) -> None:
     """Record a key; the database refuses a second one of the same name in a catalog."""
-    connection.execute(insert(_service_key).values(**dataclasses.asdict(made)))
+    connection.execute(insert(_service_key).values(**dataclasses.asdict(key)))
 
 
 def remove_service_key(connection: Connection, catalog_id: UUID, name: str) -> bool:
@@ -351,24 +341,16 @@ def remove_service_key(connection: Connection, catalog_id: UUID, name: str) -> b
 
 
 def remove_catalog(connection: Connection, catalog_id: UUID) -> None:
-    """Delete what a catalog admits, its enrolments, registrations and keys; hub devices keep it from going."""
+    """Delete a catalog's admission, enrolments, registrations and keys; not its hub devices, which must be gone."""
     for each in enrolments(connection, catalog_id):
         release_names(connection, str(each.enrolment_id))
     for table in (_admission, _enrolment, _registration, _service_key):
         connection.execute(delete(table).where(table.c.catalog_id == catalog_id))
 
 
-def _put(connection: Connection, table: Table, made: Any, *, is_new: bool, key: str) -> None:
-    values = dataclasses.asdict(made)
+def _put(connection: Connection, table: Table, value: Any, *, is_new: bool, key: str) -> None:
+    values = dataclasses.asdict(value)
     if is_new:
         connection.execute(insert(table).values(**values))
     else:
         connection.execute(update(table).where(table.c[key] == values.pop(key)).values(**values))
-
-
-def _values(row: Row[Any]) -> dict[str, Any]:
-    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name for it
-
-
-def _as_identity(row: Row[Any]) -> HubIdentity:
-    return HubIdentity(**_values(row))

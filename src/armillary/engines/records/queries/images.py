@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from armillary.engines.records.queries.pages import newest_first
+from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row
+from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row, to_row
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group = schema.product, schema.device_group
@@ -20,41 +20,24 @@ _product, _group = schema.product, schema.device_group
 
 def add(connection: Connection, image: Image) -> None:
     """Record an image."""
-    connection.execute(
-        insert(_image).values(
-            image_id=image.image_id,
-            catalog_id=image.catalog_id,
-            component_id=image.component_id,
-            image_type=image.image_type,
-            name=image.name,
-            size=image.size,
-            sha256=image.sha256,
-            built_at=image.built_at,
-            architecture=image.architecture,
-            allowed_connections=json.dumps(list(image.allowed_connections)),
-            regional_data_boundary=image.regional_data_boundary,
-            uploaded_at=image.uploaded_at,
-            uploaded_by=image.uploaded_by,
-        )
-    )
+    allowed = json.dumps(list(image.allowed_connections))
+    connection.execute(insert(_image).values(to_row(_image, image, allowed_connections=allowed)))
 
 
 def one(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image | None:
-    """A catalog's image."""
-    row = connection.execute(
-        select(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id)
-    ).first()
-    return None if row is None else _as_image(row)
+    """A catalog's image of an id."""
+    query = select(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id)
+    return first(connection, query, _as_image)
 
 
 def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
-    """The images of an id: one a catalog that has it."""
+    """The images of an id, one for each catalog that has it."""
     query = select(_image).where(_image.c.image_id == image_id).order_by(_image.c.catalog_id)
-    return tuple(_as_image(row) for row in connection.execute(query))
+    return every(connection, query, _as_image)
 
 
 def names_blob(connection: Connection, digest: bytes) -> bool:
-    """Whether an image of any catalog is the package with this SHA-256."""
+    """Whether an image of any catalog has the package with this SHA-256."""
     return connection.execute(select(_image.c.image_id).where(_image.c.sha256 == digest).limit(1)).first() is not None
 
 
@@ -85,26 +68,10 @@ def is_deployed(connection: Connection, catalog_id: UUID, image_id: UUID) -> boo
 
 def add_deployment(connection: Connection, deployment: Deployment) -> None:
     """Record a deployment and its images."""
-    connection.execute(
-        insert(_deployment).values(
-            deployment_id=deployment.deployment_id,
-            group_id=deployment.group_id,
-            created_at=deployment.created_at,
-            created_by=deployment.created_by,
-            in_force_at=deployment.in_force_at,
-            rollout_id=deployment.rollout_id,
-        )
-    )
+    connection.execute(insert(_deployment).values(to_row(_deployment, deployment)))
     for position, image in enumerate(deployment.images):
-        connection.execute(
-            insert(_part).values(
-                deployment_id=deployment.deployment_id,
-                position=position,
-                catalog_id=image.catalog_id,
-                image_id=image.image_id,
-                component_id=image.component_id,
-            )
-        )
+        part = to_row(_part, image, deployment_id=deployment.deployment_id, position=position)
+        connection.execute(insert(_part).values(part))
 
 
 def put_in_force(connection: Connection, deployment_id: UUID | None, group_id: UUID, *, now: int) -> None:
@@ -118,12 +85,7 @@ def put_in_force(connection: Connection, deployment_id: UUID | None, group_id: U
 
 def deployment(connection: Connection, deployment_id: UUID) -> Deployment | None:
     """A deployment with its images."""
-    row = connection.execute(
-        select(_deployment, _product.c.catalog_id)
-        .join(_group, _group.c.group_id == _deployment.c.group_id)
-        .join(_product, _product.c.product_id == _group.c.product_id)
-        .where(_deployment.c.deployment_id == deployment_id)
-    ).first()
+    row = connection.execute(_deployments().where(_deployment.c.deployment_id == deployment_id)).first()
     return None if row is None else _with_images(connection, [row])[0]
 
 
@@ -137,12 +99,7 @@ def deployments(
     before: int | None,
 ) -> Page[Deployment]:
     """Deployments, newest first."""
-    query = (
-        select(_deployment, _product.c.catalog_id)
-        .join(_group, _group.c.group_id == _deployment.c.group_id)
-        .join(_product, _product.c.product_id == _group.c.product_id)
-        .where(_product.c.catalog_id == catalog_id)
-    )
+    query = _deployments().where(_product.c.catalog_id == catalog_id)
     if product_id is not None:
         query = query.where(_product.c.product_id == product_id)
     if group_id is not None:
@@ -158,28 +115,28 @@ def remove_deployment(connection: Connection, deployment_id: UUID) -> None:
 
 
 def newest_in_force(connection: Connection, group_id: UUID, *, except_for: UUID) -> UUID | None:
-    """The newest deployment of a group that was in force, leaving one out."""
-    row = connection.execute(
-        select(_deployment.c.deployment_id)
-        .where(
-            _deployment.c.group_id == group_id,
-            _deployment.c.in_force_at.is_not(None),
-            _deployment.c.deployment_id != except_for,
-        )
-        .order_by(_deployment.c.number.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else row.deployment_id
+    """The newest deployment of a group that was in force, except one."""
+    query = select(_deployment.c.deployment_id).where(
+        _deployment.c.group_id == group_id,
+        _deployment.c.in_force_at.is_not(None),
+        _deployment.c.deployment_id != except_for,
+    )
+    return connection.execute(query.order_by(_deployment.c.number.desc()).limit(1)).scalar()
 
 
 def usage(connection: Connection, catalog_id: UUID) -> tuple[int, int]:
-    """(images, bytes) of a catalog."""
-    row = connection.execute(
-        select(func.count().label("images"), func.coalesce(func.sum(_image.c.size), 0).label("size")).where(
-            _image.c.catalog_id == catalog_id
-        )
-    ).one()
-    return int(row.images), int(row.size)
+    """How many images a catalog has, and their bytes."""
+    query = select(func.count(), func.coalesce(func.sum(_image.c.size), 0)).where(_image.c.catalog_id == catalog_id)
+    images, size = connection.execute(query).one()
+    return int(images), int(size)
+
+
+def _deployments() -> Select[Any]:
+    return (
+        select(_deployment, _product.c.catalog_id)
+        .join(_group, _group.c.group_id == _deployment.c.group_id)
+        .join(_product, _product.c.product_id == _group.c.product_id)
+    )
 
 
 def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Deployment]:

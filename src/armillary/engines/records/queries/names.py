@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of devices: one row for each named device, and a few rows to search it by."""
+"""Names of devices: one row for each named device, and a few rows for the search."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from armillary.wire.text.device_name import key_of, tails_of
 
 _name, _word = schema.device_name, schema.device_name_word
 
-# Names that a search looks through: ten pages' worth, in a few milliseconds.
+# Names that a search reads: ten pages, in a few milliseconds.
 MAX_MATCHES: Final = 1000
-# Marks of one query; SQLite takes 32,766.
+# Parameters of one query; SQLite takes 32,766.
 _AT_ONCE: Final = 900
-# Above every character that a key may have.
+# Sorts after every character that a key may have.
 _END: Final = "\U0010ffff"
 
 
 def named(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
-    """The names of those devices that somebody named."""
+    """The names of devices; devices that have none are left out."""
     found: dict[str, str] = {}
     for some in _portions(identities):
         rows = connection.execute(select(_name.c.identity, _name.c.name).where(_name.c.identity.in_(some)))
@@ -32,7 +32,7 @@ def named(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
 
 
 def put(connection: Connection, identity: str, catalog_id: UUID | None, name: str) -> None:
-    """Call a device by a name; ``""`` takes its name away."""
+    """Name a device; ``""`` removes its name."""
     remove(connection, identity)
     if not name:
         return
@@ -42,13 +42,13 @@ def put(connection: Connection, identity: str, catalog_id: UUID | None, name: st
 
 
 def remove(connection: Connection, identity: str) -> None:
-    """Nobody calls a device anything any more."""
+    """Remove a device's name."""
     for table in (_name, _word):
         connection.execute(delete(table).where(table.c.identity == identity))
 
 
 def hand_over(connection: Connection, identity: str, catalog_id: UUID) -> None:
-    """A device comes to a catalog: a name that an earlier owner gave it goes, one of its making stays."""
+    """A device comes to a catalog: remove the name that an earlier owner gave it, keep one from its manufacturing."""
     row = connection.execute(select(_name.c.catalog_id).where(_name.c.identity == identity)).first()
     if row is None:
         return
@@ -60,7 +60,7 @@ def hand_over(connection: Connection, identity: str, catalog_id: UUID) -> None:
 
 
 def matching(connection: Connection, text: str, *, catalog_id: UUID | None, limit: int) -> tuple[str, ...]:
-    """Devices with a name that has a word from which on it begins with ``text``: at most ``limit``, by that.
+    """Devices in whose name ``text`` stands at the beginning of a word: at most ``limit``, by the rest of the name.
 
     Reads at most ``limit`` entries of an index, however many devices and names there are.
     """
@@ -75,7 +75,7 @@ def matching(connection: Connection, text: str, *, catalog_id: UUID | None, limi
 
 
 def called(connection: Connection, name: str, *, catalog_id: UUID | None, limit: int) -> tuple[str, ...]:
-    """Devices with just this name, however it is written; at most ``limit``, by id."""
+    """Devices with exactly this name, in any case and spacing; at most ``limit``, by id."""
     key = key_of(name)
     query = select(_name.c.identity, _name.c.name).join(_word, _word.c.identity == _name.c.identity)
     query = query.where(_word.c.tail == key)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of lists that are read newest first."""
+"""Reads values from rows: the first one, all, or a page of a list that is read newest first."""
 
 from __future__ import annotations
 
@@ -13,17 +13,28 @@ from armillary.engines.records.schema.rows import Page
 T = TypeVar("T")
 
 
+def first(connection: Connection, query: Select[Any], as_value: Callable[[Row[Any]], T]) -> T | None:
+    """The value of the query's first row; None when it has none."""
+    row = connection.execute(query).first()
+    return None if row is None else as_value(row)
+
+
+def every(connection: Connection, query: Select[Any], as_value: Callable[[Row[Any]], T]) -> tuple[T, ...]:
+    """The values of all rows of a query."""
+    return tuple(as_value(row) for row in connection.execute(query))
+
+
 def newest_first(
     connection: Connection,
     query: Select[Any],
     table: Table,
-    made: Callable[[Row[Any]], T],
+    as_value: Callable[[Row[Any]], T],
     *,
     limit: int,
     before: int | None,
 ) -> Page[T]:
-    """One page of an unordered query by falling number of ``table``, below ``before``; ``made`` reads a row."""
+    """One page of an unordered query by falling number of ``table``, below ``before``."""
     if before is not None:
         query = query.where(table.c.number < before)
     rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
-    return Page(tuple(made(row) for row in rows[:limit]), str(rows[limit - 1].number) if len(rows) > limit else None)
+    return Page(tuple(map(as_value, rows[:limit])), str(rows[limit - 1].number) if len(rows) > limit else None)

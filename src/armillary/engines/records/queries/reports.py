@@ -4,25 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, delete, func, select, update
 
 from armillary.engines.records.queries import images as image_rows
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.queries.rollouts import LIVING
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row
+from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row, to_row
 from armillary.wire.device.error_report import ErrorReport
 
 _device, _check_in = schema.device, schema.check_in
+_as_outcome, _as_refusal = partial(from_row, UpdateOutcome), partial(from_row, Refusal)
 
-# The error report that this service writes itself: how many of a device's reports it did not keep, one row an hour. No
-# device can send its boot count.
+# The error report that this service writes itself, one row an hour: how many reports of a device it did not store. No
+# device can send this boot count.
 SUPPRESSED = "ReportsSuppressed"
 SUPPRESSED_BOOT = -1
-# Refused requests of one device that are kept apart in a day, by code and minute; and how many codes there are at most.
+# Rows for the refused requests of one device in a day, one for each code and minute; and the most codes there are.
 MAX_REFUSALS_A_DAY = 500
 REFUSAL_CODES = 24
 
@@ -51,8 +53,7 @@ def error_reports(
 def error_reports_since(connection: Connection, number: int, *, limit: int) -> list[ErrorReportRow]:
     """Error reports after row ``number``, oldest first."""
     table = schema.error_report
-    query = _with_device(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
-    return [_as_report(row) for row in connection.execute(query)]
+    return [_as_report(row) for row in connection.execute(_after(_with_device(table), table, number, limit))]
 
 
 def outcomes(
@@ -71,8 +72,7 @@ def outcomes(
 def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[UpdateOutcome]:
     """Update outcomes after row ``number``, oldest first."""
     table = schema.outcome
-    query = _with_device(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
-    return [_as_outcome(row) for row in connection.execute(query)]
+    return [_as_outcome(row) for row in connection.execute(_after(_with_device(table), table, number, limit))]
 
 
 def refusals(connection: Connection, *, device_id: str | None, limit: int, before: int | None) -> Page[Refusal]:
@@ -87,33 +87,32 @@ def refusals(connection: Connection, *, device_id: str | None, limit: int, befor
 def refusals_since(connection: Connection, number: int, *, limit: int) -> list[Refusal]:
     """Refused requests after row ``number``, oldest first."""
     table = schema.refusal
-    query = select(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
-    return [_as_refusal(row) for row in connection.execute(query)]
+    return [_as_refusal(row) for row in connection.execute(_after(select(table), table, number, limit))]
 
 
 def image_was_offered(connection: Connection, device_id: str, catalog_id: UUID, image_id: UUID) -> bool:
-    """Whether a check-in of the device was told a deployment of the catalog that names the image."""
+    """Whether a check-in offered the device a deployment of the catalog that names the image."""
     part = schema.deployment_image
     of_image = select(part.c.deployment_id).where(part.c.catalog_id == catalog_id, part.c.image_id == image_id)
-    return _was_told(connection, device_id, list(connection.execute(of_image).scalars()))
+    return _was_offered(connection, device_id, list(connection.execute(of_image).scalars()))
 
 
 def deployment_was_offered(connection: Connection, device_id: str, catalog_id: UUID, deployment_id: UUID) -> bool:
-    """Whether a check-in of the device was told the deployment, and it is one of the catalog."""
+    """Whether a check-in offered the device the deployment, and the catalog has it."""
     found = image_rows.deployment(connection, deployment_id)
     if found is None or found.catalog_id != catalog_id:
         return False
-    return _was_told(connection, device_id, [deployment_id])
+    return _was_offered(connection, device_id, [deployment_id])
 
 
-def _was_told(connection: Connection, device_id: str, deployments: Sequence[UUID]) -> bool:
+def _was_offered(connection: Connection, device_id: str, deployments: Sequence[UUID]) -> bool:
     if not deployments:
         return False
     number = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
-    told = select(_check_in.c.number).where(
+    offered = select(_check_in.c.number).where(
         _check_in.c.device_number == number, _check_in.c.deployment_id.in_(deployments)
     )
-    return connection.execute(told.limit(1)).first() is not None
+    return connection.execute(offered.limit(1)).first() is not None
 
 
 def add(
@@ -124,41 +123,28 @@ def add(
     *,
     at: int,
 ) -> None:
-    """Record a device's error reports, once each, and how many it told that are not kept."""
+    """Store a device's error reports, once each, and count those that are suppressed."""
+    table = schema.error_report
     rows = [
-        {
-            "device_number": device_number,
-            "boot_count": one.boot_count,
-            "sequence": one.sequence,
-            "event_category": one.event_category,
-            "event_class": one.event_class,
-            "event_type": one.event_type,
-            "description": one.description,
-            "component_id": one.component_id,
-            "image_id": one.image_id,
-            "count": one.count,
-            "start_at": one.start,
-            "end_at": one.end,
-            "received_at": at,
-        }
+        to_row(table, one, device_number=device_number, start_at=one.start, end_at=one.end, received_at=at)
         for one in kept
     ]
-    dialect.insert_new(connection, schema.error_report, rows)
+    dialect.insert_new(connection, table, rows)
     if suppressed:
         _count(connection, device_number, suppressed, at)
 
 
 def _count(connection: Connection, device_number: int, suppressed: Sequence[ErrorReport], at: int) -> None:
-    """Count reports that are not kept, those told again once: one row of this service's own an hour."""
+    """Count suppressed reports in one row an hour; a report that comes again is counted once."""
     table, status = schema.error_report, schema.device_status
     mine = status.c.device_number == device_number
     up_to = connection.execute(select(status.c.suppressed_up_to).where(mine)).scalar_one() or 0
-    told = [one for one in suppressed if one.sequence > up_to]
+    reported = [one for one in suppressed if one.sequence > up_to]
     stored = select(table.c.boot_count, table.c.sequence).where(
-        table.c.device_number == device_number, table.c.sequence.in_([one.sequence for one in told])
+        table.c.device_number == device_number, table.c.sequence.in_([one.sequence for one in reported])
     )
     known = {(row.boot_count, row.sequence) for row in connection.execute(stored)}
-    fresh = [one for one in told if (one.boot_count, one.sequence) not in known]
+    fresh = [one for one in reported if (one.boot_count, one.sequence) not in known]
     if not fresh:
         return
     connection.execute(update(status).where(mine).values(suppressed_up_to=max(one.sequence for one in fresh)))
@@ -175,22 +161,22 @@ def _count(connection: Connection, device_number: int, suppressed: Sequence[Erro
         "received_at": at,
     }
     if not dialect.insert_new(connection, table, [row]):
-        here = and_(*(table.c[name] == value for name, value in key.items()))
-        connection.execute(update(table).where(here).values(count=table.c.count + len(fresh), end_at=at))
+        same = _has(table, key)
+        connection.execute(update(table).where(same).values(count=table.c.count + len(fresh), end_at=at))
 
 
 def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
-    """Record a refused request: one row per device, code and minute, and the device's own status if it is known.
+    """Count a refused request in a row for its device, code and minute; also sets the status of a known device.
 
-    Beyond :data:`MAX_REFUSALS_A_DAY` rows of a device in a day those of a code are one row a day: all are counted.
+    Beyond :data:`MAX_REFUSALS_A_DAY` rows of a device in a day, a code has one row for the whole day.
     """
     table = schema.refusal
     key = {"device_id": device_id, "code": code, "minute": at // 60}
-    if _refusals_of_day(connection, device_id, at) >= MAX_REFUSALS_A_DAY and not _is_there(connection, table, key):
-        key["minute"] = at // 86_400 * 1440
+    if _refusals_of_day(connection, device_id, at) >= MAX_REFUSALS_A_DAY:
+        is_new = connection.execute(select(table.c.number).where(_has(table, key))).first() is None
+        key["minute"] = at // 86_400 * 1440 if is_new else at // 60
     if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": count}]):
-        here = and_(*(table.c[name] == value for name, value in key.items()))
-        connection.execute(update(table).where(here).values(count=table.c.count + count, at=at))
+        connection.execute(update(table).where(_has(table, key)).values(count=table.c.count + count, at=at))
     known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
     connection.execute(
         update(schema.device_status)
@@ -205,15 +191,10 @@ def _refusals_of_day(connection: Connection, device_id: str, at: int) -> int:
     return int(connection.execute(select(func.count()).select_from(table).where(today)).scalar_one())
 
 
-def _is_there(connection: Connection, table: Table, key: Mapping[str, object]) -> bool:
-    here = and_(*(table.c[name] == value for name, value in key.items()))
-    return connection.execute(select(table.c.number).where(here)).first() is not None
-
-
 def prune(connection: Connection, *, before: int, most: int) -> int:
-    """Delete what was received before a time, and of each device what is beyond its newest ``most``; returns how many.
+    """Delete error reports, refusals and update outcomes of before a time, and a device's beyond its newest ``most``.
 
-    Of error reports, refusals, and update outcomes. Those of a roll-out that still decides stay: it goes by them.
+    Returns how many. Outcomes of a roll-out under way stay: it decides by them.
     """
     report, refusal, outcome = schema.error_report, schema.refusal, schema.outcome
     living = select(schema.rollout.c.deployment_id).where(schema.rollout.c.state.in_(LIVING))
@@ -231,6 +212,14 @@ def newest_number(connection: Connection, table_name: str) -> int:
     return int(connection.execute(select(func.coalesce(func.max(table.c.number), 0))).scalar_one())
 
 
+def _has(table: Table, key: Mapping[str, object]) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == value for name, value in key.items()))
+
+
+def _after(query: Select[Any], table: Table, number: int, limit: int) -> Select[Any]:
+    return query.where(table.c.number > number).order_by(table.c.number).limit(limit)
+
+
 def _with_device(table: Table) -> Select[Any]:
     return select(table, _device.c.device_id, _device.c.catalog_id).join(
         _device, _device.c.number == table.c.device_number
@@ -239,11 +228,3 @@ def _with_device(table: Table) -> Select[Any]:
 
 def _as_report(row: Row[Any]) -> ErrorReportRow:
     return from_row(ErrorReportRow, row, start=row.start_at, end=row.end_at)
-
-
-def _as_outcome(row: Row[Any]) -> UpdateOutcome:
-    return from_row(UpdateOutcome, row)
-
-
-def _as_refusal(row: Row[Any]) -> Refusal:
-    return from_row(Refusal, row)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What revocation lists say and the newest list of each authority."""
+"""Revocation lists: which certificates have to be on them, and the newest list of each authority."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
+from armillary.engines.records.queries.pages import first
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rows import from_row
+from armillary.engines.records.schema.rows import from_row, to_row
 from armillary.identity.issue import MAX_LIFETIME_S
 
 _list = schema.revocation_list
@@ -29,13 +30,13 @@ class StoredList:
 
 
 class RevokedClient(NamedTuple):
-    """A client certificate that opens nothing any more.
+    """A client certificate that is no longer accepted.
 
     Attributes:
         serial: Upper-case hex.
-        issued_at: When its check-in was, Unix seconds UTC.
+        issued_at: Time of its check-in, Unix seconds UTC.
         revoked_at: When its device was revoked or held, or left the catalog.
-        decommissioned: The device was taken out of service for good.
+        decommissioned: The device was taken out of service.
         moved: The device belongs to another catalog now.
     """
 
@@ -48,35 +49,21 @@ class RevokedClient(NamedTuple):
 
 def newest(connection: Connection, issuer_serial: str) -> StoredList | None:
     """The newest list of an authority."""
-    row = connection.execute(select(_list).where(_list.c.issuer_serial == issuer_serial)).first()
-    if row is None:
-        return None
-    return from_row(StoredList, row, der=bytes(row.der))
+    query = select(_list).where(_list.c.issuer_serial == issuer_serial)
+    return first(connection, query, lambda row: from_row(StoredList, row, der=bytes(row.der)))
 
 
-def keep(connection: Connection, made: StoredList) -> None:
-    """Record a list before it is handed out; the one before it is forgotten."""
-    values = {
-        "number": made.number,
-        "this_update": made.this_update,
-        "next_update": made.next_update,
-        "der": made.der,
-    }
-    here = _list.c.issuer_serial == made.issuer_serial
-    if connection.execute(update(_list).where(here).values(values)).rowcount == 0:
-        connection.execute(insert(_list).values(issuer_serial=made.issuer_serial, **values))
+def keep(connection: Connection, issued: StoredList) -> None:
+    """Store a list before it is published, in place of the one before it."""
+    connection.execute(delete(_list).where(_list.c.issuer_serial == issued.issuer_serial))
+    connection.execute(insert(_list).values(to_row(_list, issued)))
 
 
 def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int) -> list[RevokedClient]:
-    """Client certificates of devices that are revoked, held or left the catalog, which end after a time.
+    """Client certificates that end after a time (Unix seconds UTC) of devices that are revoked, held or left a catalog.
 
-    A decommissioned device belongs to nobody: which catalog its last certificates were of is not asked, every catalog
-    lists them for their last day, also when the device was let back in meanwhile.
-
-    Args:
-        connection: Records.
-        catalog_id: The catalog.
-        ends_after: Unix seconds UTC; older certificates say nothing to anybody.
+    A decommissioned device has no owner, so every catalog lists its last certificates until they end, also when the
+    device has come back into service since.
     """
     columns = (_check_in.c.certificate_serial, _check_in.c.at)
     revoked = (
@@ -118,22 +105,15 @@ def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int
             _check_in.c.certificate_not_after > ends_after,
         )
     )
-    found = {  # since when is not kept: since it was made, at the latest
-        row.certificate_serial: RevokedClient(row.certificate_serial, row.at, row.at, decommissioned=True, moved=False)
-        for row in connection.execute(returned)
-    }
-    found |= {
-        row.certificate_serial: RevokedClient(
-            row.certificate_serial, row.at, row.settled_at, decommissioned=False, moved=True
-        )
-        for row in connection.execute(moved)
-    }
-    for row in connection.execute(revoked):
-        found[row.certificate_serial] = RevokedClient(
-            row.certificate_serial,
-            row.at,
-            row.revoked_at,
-            decommissioned=row.decommissioned_at is not None,
-            moved=False,
-        )
-    return list(found.values())
+    clients = [  # of a device that came back it is not stored when it was revoked: take when the certificate was issued
+        RevokedClient(serial, at, at, decommissioned=True, moved=False) for serial, at in connection.execute(returned)
+    ]
+    clients += [
+        RevokedClient(serial, at, left_at, decommissioned=False, moved=True)
+        for serial, at, left_at in connection.execute(moved)
+    ]
+    clients += [
+        RevokedClient(serial, at, revoked_at, decommissioned=decommissioned_at is not None, moved=False)
+        for serial, at, revoked_at, decommissioned_at in connection.execute(revoked)
+    ]
+    return list({client.serial: client for client in clients}.values())

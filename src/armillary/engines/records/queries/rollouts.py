@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-outs and where each device stands in one."""
+"""Roll-outs and the state of each device in them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records.queries.devices import installed_from
-from armillary.engines.records.queries.pages import newest_first
+from armillary.engines.records.queries.pages import first, newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
-from armillary.engines.records.schema.rows import Page, from_row
+from armillary.engines.records.schema.rows import Page, from_row, to_row
 from armillary.rollout.policy import from_json, to_json
 from armillary.wire.device.checkin import InstalledImage
 
@@ -23,15 +24,15 @@ _rollout, _part = schema.rollout, schema.rollout_device
 _device, _status, _outcome = schema.device, schema.device_status, schema.outcome
 _group, _product, _catalog = schema.device_group, schema.product, schema.catalog
 
-# States in which a roll-out still decides what devices get.
+# States of a roll-out that is under way.
 LIVING = ("running", "held", "rolling-back")
-# Events of a roll-out that are kept with it; the audit log has them all.
+# Events that are stored with a roll-out; the audit log has them all.
 MAX_HISTORY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One device of a roll-out's group, as the planner's inventory needs it.
+    """One device of a roll-out's group, for the planner's inventory.
 
     Attributes:
         state: Its state in the roll-out, or "" when it has not started.
@@ -52,41 +53,25 @@ class Member:
 
 def add(connection: Connection, rollout: Rollout) -> None:
     """Record a roll-out."""
-    connection.execute(
-        insert(_rollout).values(
-            rollout_id=rollout.rollout_id,
-            group_id=rollout.group_id,
-            deployment_id=rollout.deployment_id,
-            previous_deployment_id=rollout.previous_deployment_id,
-            policy=json.dumps(to_json(rollout.policy)),
-            state=rollout.state,
-            cohort=rollout.cohort,
-            cohort_started_at=rollout.cohort_started_at,
-            reason=rollout.reason,
-            created_at=rollout.created_at,
-            created_by=rollout.created_by,
-            changed_at=rollout.changed_at,
-        )
-    )
+    values = to_row(_rollout, rollout, policy=json.dumps(to_json(rollout.policy)), history=None)
+    connection.execute(insert(_rollout).values(values))
 
 
 def one(connection: Connection, rollout_id: UUID) -> Rollout | None:
-    """A roll-out with its counts."""
-    row = connection.execute(_rollouts().where(_rollout.c.rollout_id == rollout_id)).first()
-    return None if row is None else _as_rollout(connection, row)
+    """The roll-out of an id."""
+    return first(connection, _rollouts().where(_rollout.c.rollout_id == rollout_id), partial(_as_rollout, connection))
 
 
 def living(connection: Connection) -> tuple[Rollout, ...]:
-    """Roll-outs that still decide what devices get, oldest first."""
+    """Roll-outs under way, oldest first."""
     query = _rollouts().where(_rollout.c.state.in_(LIVING)).order_by(_rollout.c.number)
     return tuple(_as_rollout(connection, row) for row in connection.execute(query).all())
 
 
 def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:
-    """The roll-out that decides for a group, if there is one."""
+    """The roll-out under way in a group."""
     query = _rollouts().where(_rollout.c.group_id == group_id, _rollout.c.state.in_(LIVING))
-    row = connection.execute(query).first()
-    return None if row is None else _as_rollout(connection, row)
+    return first(connection, query, partial(_as_rollout, connection))
 
 
 def page(
@@ -98,9 +83,7 @@ def page(
         query = query.where(_catalog.c.catalog_id == catalog_id)
     if state is not None:
         query = query.where(_rollout.c.state == state)
-    return newest_first(
-        connection, query, _rollout, lambda row: _as_rollout(connection, row), limit=limit, before=before
-    )
+    return newest_first(connection, query, _rollout, partial(_as_rollout, connection), limit=limit, before=before)
 
 
 def change(connection: Connection, rollout_id: UUID, values: Mapping[str, object]) -> None:
@@ -109,11 +92,10 @@ def change(connection: Connection, rollout_id: UUID, values: Mapping[str, object
 
 
 def note(connection: Connection, rollout_id: UUID, event: RolloutEvent) -> None:
-    """Add what happened to a roll-out to its history; beyond :data:`MAX_HISTORY` the oldest goes."""
+    """Add an event to a roll-out's history; beyond :data:`MAX_HISTORY` the oldest are deleted."""
     row = connection.execute(select(_rollout.c.history).where(_rollout.c.rollout_id == rollout_id)).scalar_one()
-    told = {**asdict(event), "finding_id": None if event.finding_id is None else str(event.finding_id)}
-    history = [*json.loads(row or "[]"), told][-MAX_HISTORY:]
-    connection.execute(update(_rollout).where(_rollout.c.rollout_id == rollout_id).values(history=json.dumps(history)))
+    noted = {**asdict(event), "finding_id": None if event.finding_id is None else str(event.finding_id)}
+    change(connection, rollout_id, {"history": json.dumps([*json.loads(row or "[]"), noted][-MAX_HISTORY:])})
 
 
 def members(connection: Connection, rollout: Rollout) -> list[Member]:
@@ -154,29 +136,14 @@ def failures(connection: Connection, deployment_id: UUID) -> dict[int, tuple[str
         .where(_outcome.c.deployment_id == deployment_id)
         .order_by(_outcome.c.number)
     )
-    newest: dict[int, tuple[str, str]] = {}
-    for row in connection.execute(query):
-        newest[row.device_number] = (row.outcome, row.reason)
-    return {number: told for number, told in newest.items() if told[0] != "confirmed"}
+    newest = {number: (outcome, reason) for number, outcome, reason in connection.execute(query)}
+    return {number: failure for number, failure in newest.items() if failure[0] != "confirmed"}
 
 
 def start(connection: Connection, rollout_id: UUID, cohort: int, numbers: Sequence[int], *, now: int) -> None:
-    """Let devices start: from their next check-in they are offered the roll-out's deployment."""
-    dialect.insert_new(
-        connection,
-        _part,
-        [
-            {
-                "rollout_id": rollout_id,
-                "device_number": number,
-                "cohort": cohort,
-                "state": "started",
-                "started_at": now,
-                "reason": "",
-            }
-            for number in numbers
-        ],
-    )
+    """Start devices: from their next check-in on they are offered the roll-out's deployment."""
+    values = {"rollout_id": rollout_id, "cohort": cohort, "state": "started", "started_at": now, "reason": ""}
+    dialect.insert_new(connection, _part, [{**values, "device_number": number} for number in numbers])
 
 
 def move(connection: Connection, rollout_id: UUID, number: int, values: Mapping[str, object]) -> None:
@@ -189,7 +156,7 @@ def move(connection: Connection, rollout_id: UUID, number: int, values: Mapping[
 def started(connection: Connection, rollout_id: UUID) -> frozenset[int]:
     """Row numbers of the devices a roll-out has started."""
     query = select(_part.c.device_number).where(_part.c.rollout_id == rollout_id)
-    return frozenset(row.device_number for row in connection.execute(query))
+    return frozenset(connection.execute(query).scalars())
 
 
 def devices(connection: Connection, rollout_id: UUID, *, limit: int, after: str | None) -> Page[RolloutDevice]:
@@ -226,29 +193,24 @@ def _rollouts() -> Select[Any]:
 def _as_rollout(connection: Connection, row: Row[Any]) -> Rollout:
     counted = select(_part.c.state, func.count().label("devices")).where(_part.c.rollout_id == row.rollout_id)
     counts = {part.state: part.devices for part in connection.execute(counted.group_by(_part.c.state))}
-    everybody = connection.execute(
-        select(func.count())
-        .select_from(_device)
-        .where(_device.c.group_id == row.group_id, _device.c.revoked_at.is_(None))
-    ).scalar_one()
-    counts["waiting"] = max(0, everybody - sum(counts.values()))
-    failed = connection.execute(
-        select(func.count()).where(_part.c.rollout_id == row.rollout_id, _part.c.failure.is_not(None))
-    ).scalar_one()
+    in_group = (_device.c.group_id == row.group_id) & _device.c.revoked_at.is_(None)
+    total = connection.execute(select(func.count()).select_from(_device).where(in_group)).scalar_one()
+    counts["waiting"] = max(0, total - sum(counts.values()))
+    failed = select(func.count()).where(_part.c.rollout_id == row.rollout_id, _part.c.failure.is_not(None))
     return from_row(
         Rollout,
         row,
         policy=from_json(json.loads(row.policy)),
         counts=counts,
-        failed=int(failed),
+        failed=int(connection.execute(failed).scalar_one()),
         history=tuple(
-            RolloutEvent(**{**told, "finding_id": None if told["finding_id"] is None else UUID(told["finding_id"])})
-            for told in json.loads(row.history or "[]")
+            RolloutEvent(**{**noted, "finding_id": None if noted["finding_id"] is None else UUID(noted["finding_id"])})
+            for noted in json.loads(row.history or "[]")
         ),
     )
 
 
 def names(connection: Connection, deployment_id: UUID) -> bool:
-    """Whether a roll-out brings or would bring back the deployment."""
+    """Whether a roll-out distributes the deployment or would roll back to it."""
     either = (_rollout.c.deployment_id == deployment_id) | (_rollout.c.previous_deployment_id == deployment_id)
     return connection.execute(select(_rollout.c.number).where(either).limit(1)).first() is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Offers of devices from one catalog to another; at most one is open for a device, and the database holds that."""
+"""Offers of devices from one catalog to another; the database refuses a second open offer of a device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
-from armillary.engines.records.queries.pages import newest_first
+from armillary.engines.records.queries.pages import first, newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Page, from_row
 
@@ -23,9 +23,9 @@ class Transfer:
 
     Attributes:
         state: A value of :class:`armillary.identity.transfer.TransferState`; ``offered`` until it is settled.
-        from_catalog: Name, None when the catalog was deleted since; so ``to_catalog``.
-        expires_at: It can be accepted before this time, Unix seconds.
-        settled_by: Who accepted, declined or cancelled, "" while it is open.
+        from_catalog: Name; None when the catalog was deleted since. So is ``to_catalog``.
+        expires_at: Until when it can be accepted, Unix seconds.
+        settled_by: Who accepted, declined or cancelled it; "" while it is open.
     """
 
     transfer_id: UUID
@@ -72,20 +72,18 @@ def add(
 
 
 def by_id(connection: Connection, transfer_id: UUID) -> Transfer | None:
-    """An offer."""
-    row = connection.execute(_transfers().where(_table.c.transfer_id == transfer_id)).first()
-    return None if row is None else _as_transfer(row)
+    """The offer of an id."""
+    return first(connection, _transfers().where(_table.c.transfer_id == transfer_id), _as_transfer)
 
 
 def open_of(connection: Connection, device_id: str) -> Transfer | None:
     """The open offer of a device; it may have expired."""
     query = _transfers().where(_device.c.device_id == device_id, _table.c.open_device.is_not(None))
-    row = connection.execute(query).first()
-    return None if row is None else _as_transfer(row)
+    return first(connection, query, _as_transfer)
 
 
 def settle(connection: Connection, transfer_id: UUID, *, state: str, now: int, actor: str) -> bool:
-    """End an open offer; False when it is not open any more, and then nothing is changed."""
+    """End an open offer; False, without a change, when it is no longer open."""
     here = (_table.c.transfer_id == transfer_id) & _table.c.open_device.is_not(None)
     values = {"state": state, "open_device": None, "settled_at": now, "settled_by": actor}
     return connection.execute(update(_table).where(here).values(values)).rowcount == 1
@@ -99,10 +97,9 @@ def close_open(connection: Connection, device_id: str, *, state: str, now: int, 
 
 
 def brought(connection: Connection, device_id: str, catalog_id: UUID) -> Transfer | None:
-    """The newest accepted offer of a device to a catalog: how it came there, if it did not by a claim."""
+    """The accepted offer by which a device came to a catalog, the newest; None if it was claimed."""
     here = (_device.c.device_id == device_id) & (_table.c.to_catalog_id == catalog_id) & (_table.c.state == "accepted")
-    row = connection.execute(_transfers().where(here).order_by(_table.c.number.desc()).limit(1)).first()
-    return None if row is None else _as_transfer(row)
+    return first(connection, _transfers().where(here).order_by(_table.c.number.desc()).limit(1), _as_transfer)
 
 
 def page(

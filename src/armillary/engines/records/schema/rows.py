@@ -17,7 +17,7 @@ from uuid import UUID
 from armillary.wire.device.checkin import AppraisalStep, InstalledImage
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Table
 
 T = TypeVar("T")
 
@@ -36,9 +36,18 @@ HEALTHS = ("attested", "update-only", "silent", "refused", "never", "held", "rev
 
 
 def from_row(kind: type[T], row: Row[Any], **values: object) -> T:
-    """A value of this module from a row: each field is the column of its name, but for those that are given."""
+    """A value of a dataclass from a row: a field that is not in ``values`` is the column of its name."""
     columns = row._mapping  # noqa: SLF001 - SQLAlchemy's documented name: a row is a tuple, with a tuple's methods
     return kind(**{name: columns[name] for name in _field_names(cast("Any", kind)) if name not in values}, **values)
+
+
+def to_row(table: Table, value: object, **values: object) -> dict[str, object]:
+    """The columns of a new row for a value, the other way of :func:`from_row`.
+
+    A column that is neither in ``values`` nor a field of ``value`` gets the database's default.
+    """
+    names = _field_names(cast("Any", type(value)))
+    return {name: getattr(value, name) for name in names if name in table.columns} | values
 
 
 @cache

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data exports: how far each one is, durably, its dead letters, and the files that some of them write."""
+"""Data exports: how far each one is, its dead letters, the files that some write, and jq transforms."""

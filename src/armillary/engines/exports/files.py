@@ -5,7 +5,7 @@
 
     FOLDER/000001.jsonl, 000002.jsonl, ...   one record a line, UTF-8
 
-A file that a crash left with half a line is cut back to its last whole one: the records are written again.
+A file whose last line is incomplete after a crash is cut back to the line before: the export writes the record again.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class JsonLines:
     """A folder of JSON lines.
 
     Args:
-        folder: Made when it is not there.
-        rotate_bytes: A file that has so many is left, and the next one begun.
-        keep_files: Files that stay; None all.
+        folder: Made if it is missing.
+        rotate_bytes: Size of a file after which the next one is begun.
+        keep_files: How many files to keep; None for all.
     """
 
     def __init__(self, folder: Path, *, rotate_bytes: int, keep_files: int | None) -> None:
@@ -39,7 +39,7 @@ class JsonLines:
         """Append lines (without their ends), durably.
 
         Raises:
-            DataFolderError: the disk does not take them.
+            DataFolderError: the disk refuses.
         """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class JsonLines:
                 os.close(descriptor)
             self._forget_old()
         except OSError as error:
-            self._checked = None  # it may have taken a part
+            self._checked = None  # a part of the lines may be written
             raise DataFolderError(
                 f"{self._folder}: cannot be written ({error.strerror})",
                 remedy="Free space on its disk; it is tried again.",

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of data exports: how far each one is, what was refused for good, secrets of destinations.
+"""The file of data exports: each one's cursor, dead letters, and the secrets of destinations.
 
 ::
 
     FOLDER/exports.db   (and -wal, -shm); made with the first export. The folder's lock is held by the series store.
 
-A cursor moves in one durable transaction after its records are delivered (or are dead letters): whatever happens in
-between, they are sent again.
+A cursor moves in one durable transaction after its records were delivered or became dead letters. After a crash before
+that they are sent again.
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ CREATE TABLE secret (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportCursor:
-    """How an export is getting on.
+    """How far an export is.
 
     Attributes:
-        seq: Everything up to this one is done, and ``place`` records of the next.
-        exported: Records delivered; ``filtered`` those that were not wanted.
-        dead: Records that were refused for good; ``dropped`` those of them that are no longer kept.
-        missed: Entries of the source that were deleted (retention) before their turn.
-        failures: Attempts in a row that failed; the next is at ``due_ms``.
-        error: What the last attempt that failed met, empty after one that did not.
-        delivered_ms: When something was delivered last, Unix milliseconds; None when never.
+        seq: Entries of the source up to this one are done, and ``place`` records of the next.
+        exported: Records delivered; ``filtered`` counts those that the export's filter left out.
+        dead: Records that the destination refused for good; ``dropped`` counts those of them that are no longer kept.
+        missed: Entries of the source that were deleted (retention) before they were exported.
+        failures: Failed attempts in a row; the next is at ``due_ms``.
+        error: Error of the last attempt; empty when it succeeded.
+        delivered_ms: Unix milliseconds of the last delivery; None before the first.
     """
 
     seq: int = 0
@@ -94,12 +94,12 @@ class ExportCursor:
 
 @dataclass(frozen=True, slots=True)
 class DeadBatch:
-    """Records that were refused for good.
+    """Records that the destination refused for good.
 
     Attributes:
         records: As they were to be sent.
-        origins: Of each, device id and record id.
-        error: Why.
+        origins: Device id and record id of each.
+        error: Why they were refused.
     """
 
     records: Sequence[Any]
@@ -109,7 +109,7 @@ class DeadBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A batch that was refused for good, as it is kept."""
+    """A stored batch that was refused for good."""
 
     number: int
     at_ms: int
@@ -131,10 +131,10 @@ class ExportStore:
     """Every method may be called from any thread and waits for the disk.
 
     Args:
-        folder: Folder of the file; its lock is the caller's.
+        folder: Folder of the file; the caller holds its lock.
 
     Raises:
-        DataFolderError: the file cannot be opened; of every method: the disk gives nothing.
+        DataFolderError: the file cannot be opened; from every method: the disk fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -151,21 +151,20 @@ class ExportStore:
 
     def cursor(self, export_id: str) -> ExportCursor | None:
         """How far an export is; None before it began."""
-        query = f"SELECT {_COLUMNS} FROM cursor WHERE export_id = ?"  # noqa: S608 - constants
-        row = self._database.read(lambda c: c.execute(query, (export_id,)).fetchone())
+        row = self._database.row(f"SELECT {_COLUMNS} FROM cursor WHERE export_id = ?", (export_id,))  # noqa: S608 - constants
         return None if row is None else ExportCursor(**dict(zip(_FIELDS, row, strict=True)))
 
     def keep(
         self, export_id: str, cursor: ExportCursor, dead: Sequence[DeadBatch] = (), at_ms: int = 0
     ) -> ExportCursor:
-        """Move a cursor, and keep batches that were refused for good, in one transaction; the cursor as it is kept."""
+        """Move a cursor and store dead letters in one transaction; returns the cursor as stored."""
 
         def change(connection: Connection) -> ExportCursor:
             for batch in dead:
-                kept_as = json.dumps({"records": batch.records, "origins": batch.origins})
+                document = json.dumps({"records": batch.records, "origins": batch.origins})
                 connection.execute(
                     "INSERT INTO dead_letter (export_id, at_ms, records, count, error) VALUES (?, ?, ?, ?, ?)",
-                    (export_id, at_ms, kept_as, len(batch.records), batch.error[:MAX_ERROR_CHARACTERS]),
+                    (export_id, at_ms, document, len(batch.records), batch.error[:MAX_ERROR_CHARACTERS]),
                 )
             dropped = _forget_old(connection, export_id) if dead else 0
             kept = dataclasses.replace(
@@ -177,36 +176,30 @@ class ExportStore:
         return self._database.write(change)
 
     def dead_letters(self, export_id: str, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
-        """Batches that were refused for good, oldest first."""
+        """An export's dead letters, oldest first."""
         query = (
             "SELECT number, at_ms, records, count, error FROM dead_letter WHERE export_id = ? AND number > ?"
             " ORDER BY number LIMIT ?"
         )
-        rows = self._database.read(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
-        return [_letter(*row) for row in rows]
+        return [_letter(*row) for row in self._database.rows(query, (export_id, after, limit))]
 
     def settle(self, export_id: str, number: int) -> None:
-        """A dead letter was delivered after all, or is to be forgotten."""
-
-        def change(connection: Connection) -> None:
-            connection.execute("DELETE FROM dead_letter WHERE export_id = ? AND number = ?", (export_id, number))
-
-        self._database.write(change)
+        """Delete a dead letter."""
+        query = "DELETE FROM dead_letter WHERE export_id = ? AND number = ?"
+        self._database.write(lambda c: c.execute(query, (export_id, number)))
 
     def secret(self, export_id: str) -> str | None:
         """The secret of an export's destination."""
-        row = self._database.read(
-            lambda c: c.execute("SELECT secret FROM secret WHERE export_id = ?", (export_id,)).fetchone()
-        )
+        row = self._database.row("SELECT secret FROM secret WHERE export_id = ?", (export_id,))
         return None if row is None else str(row[0])
 
     def keep_secret(self, export_id: str, secret: str) -> None:
-        """Keep the secret of an export's destination."""
+        """Store the secret of an export's destination."""
         query = "INSERT INTO secret VALUES (?, ?) ON CONFLICT (export_id) DO UPDATE SET secret = excluded.secret"
         self._database.write(lambda c: c.execute(query, (export_id, secret)))
 
     def restore_secret(self, export_id: str, before: str | None) -> None:
-        """Have the secret that an export had before; None for none."""
+        """Store the secret that an export had before, or delete it when ``before`` is None."""
         if before is not None:
             self.keep_secret(export_id, before)
         else:
@@ -222,9 +215,9 @@ class ExportStore:
         self._database.write(change)
 
 
-def _letter(number: int, at_ms: int, kept_as: str, count: int, error: str) -> DeadLetter:
-    found = json.loads(kept_as)
-    if isinstance(found, list):  # as the first version kept them: without origins
+def _letter(number: int, at_ms: int, document: str, count: int, error: str) -> DeadLetter:
+    found = json.loads(document)
+    if isinstance(found, list):  # the first version's form, without origins
         return DeadLetter(number, at_ms, found, count, error, [("", "")] * len(found))
     origins = [(device_id, record_id) for device_id, record_id in found["origins"]]
     return DeadLetter(number, at_ms, found["records"], count, error, origins)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs jq programs over records in a separate process, which is killed if it never ends or takes too much memory.
 
-An author's program is code of a stranger. It runs without environment, opens no file, has bounds on memory, time and
-output; one that does not answer in time is killed, and the record it was at is a failed one.
+An author's program is not trusted. It has no environment, opens no file, and has limits of memory, time and output;
+when it does not answer in time it is killed, and its record counts as failed.
 
 Needs the extra ``jq``.
 """
@@ -22,7 +22,7 @@ from armillary.errors import InvalidArgumentError
 
 # Seconds for one record; a program over a record of some kilobytes takes microseconds.
 RECORD_TIMEOUT_S = 2.0
-# Bytes that one record may become.
+# Bytes of output for one record.
 MAX_OUTPUT_BYTES = 1 << 20
 # Address space of the process.
 MAX_MEMORY_BYTES = 512 << 20
@@ -81,7 +81,7 @@ class Transform:
         self._start()
 
     def apply(self, records: Sequence[bytes]) -> list[Outputs]:
-        """What the program makes of each record: outputs (none drops it), or why it failed."""
+        """Run the program on each record: its outputs (no output drops the record), or why it failed."""
         return [self._one(each) for each in records]
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Transform:
         return [], str(answer.get("error", f"it did not end within {RECORD_TIMEOUT_S:g} s, or took too much memory"))
 
     def _ask(self, content: bytes, timeout_s: float) -> dict[str, list[str]]:
-        """One line to the process and its answer; an empty answer when there is none."""
+        """Send one line to the process; returns its answer, empty when none comes in time."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             return {}

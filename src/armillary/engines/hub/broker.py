@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the general broker keeps over a crash: persistent sessions, messages in flight, retained messages.
+"""The general broker's state that survives a crash: persistent sessions, messages in flight, retained messages.
 
 ::
 
     FOLDER/broker.db   (and -wal, -shm); the folder is the hub's, which holds its lock
 
-One table a kind of fact, changed by the statements of :data:`_STATEMENTS` and by nothing else. The broker holds all of
-it in memory as well: this file is written as things happen and read once, at the start.
+Each table is changed only by the statements of :data:`_STATEMENTS`. The broker has the same state in memory: it writes
+this file as things happen and reads it once, at its start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from armillary.engines.database.port import Connection
 from armillary.engines.database.sqlite_file import Layout, open_file
 
 Value = int | float | str | bytes | None
-# The name of a statement and its parameters.
+# One write: the name of a statement and its parameters.
 Fact = tuple[str, tuple[Value, ...]]
 
 _SCHEMA = """
@@ -105,7 +105,7 @@ _STATEMENTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Everything that is kept, as rows in the order of their columns; see the schema."""
+    """The stored state, as rows in the order of their columns (see the schema)."""
 
     sessions: list[tuple[int, str, str, str, int, float | None]]
     subscriptions: list[tuple[int, str, int, int]]
@@ -121,7 +121,7 @@ class BrokerStore:
     """The file and its writing thread.
 
     Args:
-        folder: The hub's folder; must exist and be held by this process.
+        folder: The hub's folder; must exist and be locked by this process.
 
     Raises:
         DataFolderError: not writable, damaged, or of another version.
@@ -132,7 +132,7 @@ class BrokerStore:
         self.commits: GroupCommit[list[Fact], None] = GroupCommit(self._commit, name="broker-writer")
 
     def load(self) -> Kept:
-        """Everything that is kept."""
+        """The stored state."""
         return self._database.read(_load)
 
     def close(self) -> None:

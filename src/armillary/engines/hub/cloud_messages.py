@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cloud-to-device messages in the hub's database: waiting ones in order, and what became of those whose sender asked.
+"""Cloud-to-device messages in the hub's database: each device's queue, and the outcomes that senders asked for.
 
-Every function that changes something is a change for the one writer, so that a message is settled once: a PUBACK, an
-expiry and a purge that meet find it waiting exactly one time. Settled messages lose their body.
+All changes run in the one writer, so a message gets exactly one outcome even when a PUBACK, an expiry and a purge come
+at the same time. A message that has its outcome ("is settled") loses its body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 from armillary.errors import RateLimitedError
 from armillary.wire.hub.cloud_message import CloudMessage, MessageOutcome, keeps_feedback, topic_of
 
-# IoT Hub: messages that wait for one device.
+# IoT Hub: messages queued for one device.
 MAX_WAITING: Final = 50
 # Outcomes kept for one device; the oldest go first.
 MAX_FEEDBACK: Final = 100
@@ -46,11 +46,11 @@ CREATE INDEX IF NOT EXISTS cloud_message_expiry ON cloud_message (expires_ms) WH
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message as it is kept.
+    """A stored message.
 
     Attributes:
         sequence: Grows with each message of the hub.
-        outcome: None while it waits.
+        outcome: None while it is queued.
         deliveries: How often it was sent.
     """
 
@@ -69,7 +69,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageDelivery:
-    """A message to send now; its delivery is counted already."""
+    """A message to send now; this delivery is already counted."""
 
     sequence: int
     topic: str
@@ -82,115 +82,104 @@ _COLUMNS: Final = (
 )
 
 
-def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[[Connection], QueuedMessage]:
+@writer_change
+def enqueued(connection: Connection, device_id: str, message: CloudMessage, *, now_ms: int) -> QueuedMessage:
     """Queue a message.
 
-    The change raises :class:`RateLimitedError` when too many wait.
+    Raises:
+        RateLimitedError: the device's queue is full.
     """
+    _expire(connection, now_ms, device_id)
+    waiting = connection.execute(
+        "SELECT count(*) FROM cloud_message WHERE device_id = ? AND outcome IS NULL", (device_id,)
+    ).fetchone()[0]
+    if waiting >= MAX_WAITING:
+        raise RateLimitedError(
+            f"device {device_id[:40]}: {waiting} messages wait for it, which is all there may be",
+            retry_after_s=QUEUE_RETRY_S,
+        )
     expires_ms = now_ms + message.lifetime_s * 1000
-    topic = topic_of(device_id, message, expires_ms)
-
-    def apply(connection: Connection) -> QueuedMessage:
-        _expire(connection, now_ms, device_id)
-        waiting = connection.execute(
-            "SELECT count(*) FROM cloud_message WHERE device_id = ? AND outcome IS NULL", (device_id,)
-        ).fetchone()[0]
-        if waiting >= MAX_WAITING:
-            raise RateLimitedError(
-                f"device {device_id[:40]}: {waiting} messages wait for it, which is all there may be",
-                retry_after_s=QUEUE_RETRY_S,
-            )
-        number = connection.execute(
-            "INSERT INTO cloud_message (device_id, message_id, ack, topic, body, size, enqueued_ms, expires_ms,"
-            " max_deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING sequence",
-            (
-                device_id, message.message_id, message.ack, topic, message.body, len(message.body), now_ms, expires_ms,
-                message.max_deliveries,
-            ),
-        ).fetchall()[0][0]  # fmt: skip
-        query = f"SELECT {_COLUMNS} FROM cloud_message WHERE sequence = ?"  # noqa: S608 - constants
-        return _row(connection.execute(query, (number,)).fetchone())
-
-    return apply
+    row = connection.execute(
+        "INSERT INTO cloud_message (device_id, message_id, ack, topic, body, size, enqueued_ms, expires_ms,"  # noqa: S608 - constants
+        f" max_deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+        (
+            device_id, message.message_id, message.ack, topic_of(device_id, message, expires_ms), message.body,
+            len(message.body), now_ms, expires_ms, message.max_deliveries,
+        ),
+    ).fetchall()[0]  # fmt: skip
+    return _row(row)
 
 
+@writer_change
 def taken(
-    device_id: str, *, after: int, now_ms: int, max_count: int, max_bytes: int
-) -> Callable[[Connection], list[MessageDelivery]]:
-    """The next messages to send, oldest first, each counted as delivered once more.
+    connection: Connection, device_id: str, *, after: int, now_ms: int, max_count: int, max_bytes: int
+) -> list[MessageDelivery]:
+    """The next messages to send, oldest first, each counted as delivered once more; expired ones are settled instead.
 
     Args:
-        device_id: To whom.
-        after: Only messages with a higher sequence: what this connection got already is not sent on it again.
-        now_ms: Unix milliseconds; what has expired is settled instead.
-        max_count: At most so many.
-        max_bytes: At most so many bytes of bodies, but one message at least.
+        connection: The writer's.
+        device_id: The receiver.
+        after: Only messages with a higher sequence: this connection has got the others already.
+        now_ms: Unix milliseconds.
+        max_count: Most messages.
+        max_bytes: Most bytes of all bodies; a first message of any size is returned.
     """
-
-    def apply(connection: Connection) -> list[MessageDelivery]:
-        _expire(connection, now_ms, device_id)
-        for sequence, ack in connection.execute(
-            "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
-            " AND deliveries >= max_deliveries",
-            (device_id, after),
-        ).fetchall():
-            _settle(connection, device_id, sequence, ack, "delivery-count-exceeded", now_ms)
-        found: list[MessageDelivery] = []
-        size = 0
-        for row in connection.execute(
-            "SELECT sequence, topic, body FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
-            " ORDER BY sequence LIMIT ?",
-            (device_id, after, max_count),
-        ):
-            size += len(row[2])
-            if found and size > max_bytes:
-                break
-            found.append(MessageDelivery(*row))
-        connection.executemany(
-            "UPDATE cloud_message SET deliveries = deliveries + 1 WHERE sequence = ?",
-            [(each.sequence,) for each in found],
-        )
-        return found
-
-    return apply
+    _expire(connection, now_ms, device_id)
+    for sequence, ack in connection.execute(
+        "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
+        " AND deliveries >= max_deliveries",
+        (device_id, after),
+    ).fetchall():
+        _settle(connection, device_id, sequence, ack, "delivery-count-exceeded", now_ms)
+    found: list[MessageDelivery] = []
+    size = 0
+    for row in connection.execute(
+        "SELECT sequence, topic, body FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
+        " ORDER BY sequence LIMIT ?",
+        (device_id, after, max_count),
+    ):
+        size += len(row[2])
+        if found and size > max_bytes:
+            break
+        found.append(MessageDelivery(*row))
+    connection.executemany(
+        "UPDATE cloud_message SET deliveries = deliveries + 1 WHERE sequence = ?",
+        [(each.sequence,) for each in found],
+    )
+    return found
 
 
-def settled(device_id: str, sequence: int, outcome: MessageOutcome, *, now_ms: int) -> Callable[[Connection], bool]:
-    """Settle a message; False when it was settled before."""
-
-    def apply(connection: Connection) -> bool:
-        row = connection.execute(
-            "SELECT ack FROM cloud_message WHERE sequence = ? AND device_id = ? AND outcome IS NULL",
-            (sequence, device_id),
-        ).fetchone()
-        if row is not None:
-            _settle(connection, device_id, sequence, row[0], outcome, now_ms)
-        return row is not None
-
-    return apply
+@writer_change
+def settled(connection: Connection, device_id: str, sequence: int, outcome: MessageOutcome, *, now_ms: int) -> bool:
+    """Give a message its outcome; False when it has one already."""
+    row = connection.execute(
+        "SELECT ack FROM cloud_message WHERE sequence = ? AND device_id = ? AND outcome IS NULL",
+        (sequence, device_id),
+    ).fetchone()
+    if row is not None:
+        _settle(connection, device_id, sequence, row[0], outcome, now_ms)
+    return row is not None
 
 
-def expired(*, now_ms: int) -> Callable[[Connection], int]:
-    """Settle every message whose time is over; returns how many."""
-    return lambda connection: _expire(connection, now_ms, None)
+@writer_change
+def expired(connection: Connection, *, now_ms: int) -> int:
+    """Settle every message that has expired; returns how many."""
+    return _expire(connection, now_ms, None)
 
 
-def purged(device_id: str, *, now_ms: int) -> Callable[[Connection], int]:
-    """Settle everything that waits for a device as purged; returns how many."""
-
-    def apply(connection: Connection) -> int:
-        rows = connection.execute(
-            "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL", (device_id,)
-        ).fetchall()
-        for sequence, ack in rows:
-            _settle(connection, device_id, sequence, ack, "purged", now_ms)
-        return len(rows)
-
-    return apply
+@writer_change
+def purged(connection: Connection, device_id: str, *, now_ms: int) -> int:
+    """Settle all queued messages of a device as purged; returns how many."""
+    rows = connection.execute(
+        "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL", (device_id,)
+    ).fetchall()
+    for sequence, ack in rows:
+        _settle(connection, device_id, sequence, ack, "purged", now_ms)
+    return len(rows)
 
 
 def read_messages(connection: Connection, device_id: str) -> list[QueuedMessage]:
-    """What waits for a device and what became of earlier messages, newest first; bounded by the limits above."""
+    """A device's queued messages and the outcomes of earlier ones, newest first; bounded by the limits above."""
     query = f"SELECT {_COLUMNS} FROM cloud_message WHERE device_id = ? ORDER BY sequence DESC"  # noqa: S608 - constants
     return [_row(row) for row in connection.execute(query, (device_id,))]
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configurations in IoT Hub's sense: desired properties for every device that a condition chooses, kept by name."""
+"""Configurations in IoT Hub's sense: desired properties for all devices that meet a condition, stored by name."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 from armillary.errors import ConflictError, NotFoundError
 
 # IoT Hub: 100 of one hub.
@@ -27,9 +27,14 @@ CREATE TABLE IF NOT EXISTS configuration (
 """
 
 
+_SELECT: Final = (
+    "SELECT catalog_id, name, document, etag, created_ms, changed_ms FROM configuration WHERE catalog_id = ?"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One configuration; ``document`` is what its maker sent."""
+    """One configuration; ``document`` is the body of the request that set it."""
 
     catalog_id: str
     name: str
@@ -39,47 +44,36 @@ class Configuration:
     changed_ms: int
 
 
+@writer_change
 def put(
-    catalog_id: str, name: str, document: dict[str, Any], *, etag: int | None, now_ms: int
-) -> Callable[[Connection], Configuration]:
-    """A change: keep a configuration; ``etag`` is the one its maker has seen, 0 for whatever it is, None for a new one.
+    connection: Connection, catalog_id: str, name: str, document: dict[str, Any], *, etag: int | None, now_ms: int
+) -> Configuration:
+    """Store a configuration; ``etag`` is the version that the caller has read, 0 for any, None to make a new one.
 
-    The change raises :class:`ConflictError` or :class:`NotFoundError` when that does not hold.
+    Raises:
+        ConflictError: it has another version or exists already, or the catalog has all that it may have.
+        NotFoundError: there is none to change.
     """
-
-    def apply(connection: Connection) -> Configuration:
-        before = _find(connection, catalog_id, name)
-        _match(before, name, etag)
-        count = connection.execute("SELECT count(*) FROM configuration WHERE catalog_id = ?", (catalog_id,)).fetchone()
-        if before is None and count[0] >= MAX_CONFIGURATIONS:
-            raise ConflictError(f"the catalog has {MAX_CONFIGURATIONS} configurations", remedy="Delete one.")
-        made = Configuration(
-            catalog_id,
-            name,
-            document,
-            1 if before is None else before.etag + 1,
-            now_ms if before is None else before.created_ms,
-            now_ms,
-        )
-        connection.execute(
-            "INSERT INTO configuration (catalog_id, name, document, etag, created_ms, changed_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (catalog_id, name) DO UPDATE SET"
-            " document = excluded.document, etag = excluded.etag, changed_ms = excluded.changed_ms",
-            (catalog_id, name, json.dumps(document), made.etag, made.created_ms, made.changed_ms),
-        )
-        return made
-
-    return apply
+    before = _find(connection, catalog_id, name)
+    _match(before, name, etag)
+    count = connection.execute("SELECT count(*) FROM configuration WHERE catalog_id = ?", (catalog_id,)).fetchone()
+    if before is None and count[0] >= MAX_CONFIGURATIONS:
+        raise ConflictError(f"the catalog has {MAX_CONFIGURATIONS} configurations", remedy="Delete one.")
+    version, created_ms = (1, now_ms) if before is None else (before.etag + 1, before.created_ms)
+    connection.execute(
+        "INSERT INTO configuration (catalog_id, name, document, etag, created_ms, changed_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (catalog_id, name) DO UPDATE SET"
+        " document = excluded.document, etag = excluded.etag, changed_ms = excluded.changed_ms",
+        (catalog_id, name, json.dumps(document), version, created_ms, now_ms),
+    )
+    return Configuration(catalog_id, name, document, version, created_ms, now_ms)
 
 
-def deleted(catalog_id: str, name: str, *, etag: int) -> Callable[[Connection], None]:
-    """A change: delete a configuration; raises as :func:`put`'s."""
-
-    def apply(connection: Connection) -> None:
-        _match(_find(connection, catalog_id, name), name, etag)
-        connection.execute("DELETE FROM configuration WHERE catalog_id = ? AND name = ?", (catalog_id, name))
-
-    return apply
+@writer_change
+def deleted(connection: Connection, catalog_id: str, name: str, *, etag: int) -> None:
+    """Delete a configuration; errors as of :func:`put`."""
+    _match(_find(connection, catalog_id, name), name, etag)
+    connection.execute("DELETE FROM configuration WHERE catalog_id = ? AND name = ?", (catalog_id, name))
 
 
 def read(connection: Connection, catalog_id: str, name: str) -> Configuration:
@@ -96,19 +90,11 @@ def read(connection: Connection, catalog_id: str, name: str) -> Configuration:
 
 def read_all(connection: Connection, catalog_id: str) -> list[Configuration]:
     """A catalog's configurations by name."""
-    query = (
-        "SELECT catalog_id, name, document, etag, created_ms, changed_ms FROM configuration WHERE catalog_id = ?"
-        " ORDER BY name"
-    )
-    return [_row(row) for row in connection.execute(query, (catalog_id,))]
+    return [_row(row) for row in connection.execute(_SELECT + " ORDER BY name", (catalog_id,))]
 
 
 def _find(connection: Connection, catalog_id: str, name: str) -> Configuration | None:
-    row = connection.execute(
-        "SELECT catalog_id, name, document, etag, created_ms, changed_ms FROM configuration"
-        " WHERE catalog_id = ? AND name = ?",
-        (catalog_id, name),
-    ).fetchone()
+    row = connection.execute(_SELECT + " AND name = ?", (catalog_id, name)).fetchone()
     return None if row is None else _row(row)
 
 

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal of connects and disconnects, in order, for data exports. Written from the first such export on.
+"""The journal of connects and disconnects for data exports; nothing is written before the first such export.
 
-Beside it stands who is connected by the journal. What stands there when a hub starts was connected when the one before
-was stopped without a word: the journal says so then (:func:`recovered`).
+A second table has the devices that are connected by the journal. A device that is in it when a hub starts was connected
+when the hub before it crashed: :func:`recovered` adds its disconnect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 
-# Lines that are kept, and how often it is looked at for older ones.
+# Lines that the journal keeps, and after how many new ones older lines are deleted.
 MAX_EVENTS = 100_000
 EVENTS_PER_PRUNE = 1000
-# Reason of the end of connections whose hub was stopped without a word.
+# Reason of the disconnects that a crash of the hub caused.
 SERVICE_STOPPED: Final = "service-stopped"
 
-# wanted: a row from the first export on. open: devices whose last line says that they are connected.
+# wanted: has a row from the first export on. open: devices whose newest line is a connect.
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS connectivity (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -42,11 +42,11 @@ class ConnectivityEvent:
     """A line of the journal.
 
     Attributes:
-        number: Rises.
-        at_ms: When, Unix milliseconds.
-        device_id: Which device, or module of one.
+        number: Rises with each line.
+        at_ms: Unix milliseconds.
+        device_id: A device, or a module of one.
         event: ``connected`` or ``disconnected``.
-        reason: Why it is disconnected; empty otherwise.
+        reason: Of a disconnect; empty otherwise.
     """
 
     number: int
@@ -62,43 +62,34 @@ def is_wanted(connection: Connection) -> bool:
 
 
 def wanted(connection: Connection) -> None:
-    """A change for the writer: from now on the journal is to be written."""
+    """Begin to write the journal; a change for the writer."""
     connection.execute("INSERT INTO connectivity_wanted VALUES (1) ON CONFLICT (wanted) DO NOTHING")
 
 
-def connected(device_id: str, *, now_ms: int) -> Callable[[Connection], None]:
-    """A change for the writer: a device is connected."""
-
-    def apply(connection: Connection) -> None:
-        _note(connection, now_ms, device_id, "connected", "")
-        connection.execute(
-            "INSERT INTO connectivity_open (device_id) VALUES (?) ON CONFLICT (device_id) DO NOTHING", (device_id,)
-        )
-
-    return apply
+@writer_change
+def connected(connection: Connection, device_id: str, *, now_ms: int) -> None:
+    """Journal that a device is connected."""
+    _note(connection, now_ms, device_id, "connected", "")
+    connection.execute(
+        "INSERT INTO connectivity_open (device_id) VALUES (?) ON CONFLICT (device_id) DO NOTHING", (device_id,)
+    )
 
 
-def disconnected(device_id: str, reason: str, *, now_ms: int) -> Callable[[Connection], None]:
-    """A change for the writer: a device is not connected any more."""
-
-    def apply(connection: Connection) -> None:
-        _note(connection, now_ms, device_id, "disconnected", reason)
-        connection.execute("DELETE FROM connectivity_open WHERE device_id = ?", (device_id,))
-
-    return apply
+@writer_change
+def disconnected(connection: Connection, device_id: str, reason: str, *, now_ms: int) -> None:
+    """Journal that a device is no longer connected."""
+    _note(connection, now_ms, device_id, "disconnected", reason)
+    connection.execute("DELETE FROM connectivity_open WHERE device_id = ?", (device_id,))
 
 
-def recovered(now_ms: int) -> Callable[[Connection], int]:
-    """A change for the writer: nobody is connected, as the hub has just started; how many lines that took."""
-
-    def apply(connection: Connection) -> int:
-        left = connection.execute("SELECT device_id FROM connectivity_open ORDER BY device_id").fetchall()
-        for (device_id,) in left:
-            _note(connection, now_ms, device_id, "disconnected", SERVICE_STOPPED)
-        connection.execute("DELETE FROM connectivity_open")
-        return len(left)
-
-    return apply
+@writer_change
+def recovered(connection: Connection, now_ms: int) -> int:
+    """Journal the disconnects that a crash left out: at a hub's start nobody is connected. Returns how many."""
+    left = connection.execute("SELECT device_id FROM connectivity_open ORDER BY device_id").fetchall()
+    for (device_id,) in left:
+        _note(connection, now_ms, device_id, "disconnected", SERVICE_STOPPED)
+    connection.execute("DELETE FROM connectivity_open")
+    return len(left)
 
 
 def read_events(connection: Connection, after: int, limit: int) -> list[ConnectivityEvent]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +15,10 @@ class DeviceRow:
     """A device known to the hub.
 
     Attributes:
-        number: Its number in log and series.
-        device_id: Its id.
-        inboxes: Subscriptions of its persistent session, bits of ``wire.hub_topics.Inbox``.
+        number: Identifies it in log and series.
+        inboxes: Subscriptions of its persistent session, bits of ``wire.hub.topics.Inbox``.
         last_seen_ms: When it was last connected or sent anything (written every few seconds), Unix milliseconds.
-        fault_count: Messages that could not be decoded.
-        fault_ms: When the last of them came.
-        fault_reason: What was wrong with it.
+        fault_count: Messages that could not be decoded; ``fault_ms`` and ``fault_reason`` are the last one's.
     """
 
     number: int
@@ -36,7 +34,7 @@ _COLUMNS = "number, device_id, inboxes, last_seen_ms, fault_count, fault_ms, fau
 
 
 def read_device(connection: Connection, device_id: str) -> DeviceRow | None:
-    """A device, or None when it was never connected."""
+    """A device; None when it was never connected."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM device WHERE device_id = ?", (device_id,)).fetchone()  # noqa: S608 - a constant
     return None if row is None else DeviceRow(*row)
 
@@ -53,43 +51,37 @@ def read_device_ids(connection: Connection, after: str, upto: str | None, limit:
 
 
 def read_ids_of_numbers(connection: Connection, numbers: Collection[int]) -> dict[int, str]:
-    """The ids of devices by their numbers, those of numbers that there are."""
+    """Device ids by number; numbers without a device are left out."""
     marks = ", ".join("?" * len(numbers))
     query = f"SELECT number, device_id FROM device WHERE number IN ({marks})"  # noqa: S608 - marks only
     return dict(connection.execute(query, tuple(numbers)).fetchall()) if numbers else {}
 
 
-def enrolled(device_id: str, *, now_ms: int, clean: bool) -> Callable[[Connection], DeviceRow]:
-    """A change for the writer: a device connects; a clean start forgets its subscriptions. Returns its row."""
-
-    def apply(connection: Connection) -> DeviceRow:
-        # No upsert: PostgreSQL gives out a number for each row that is tried, and devices connect often.
-        (row,) = (
-            connection.execute(
-                f"UPDATE device SET last_seen_ms = ?, inboxes = inboxes * ? WHERE device_id = ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
-                (now_ms, int(not clean), device_id),
-            ).fetchall()
-            or connection.execute(
-                f"INSERT INTO device (device_id, last_seen_ms) VALUES (?, ?) RETURNING {_COLUMNS}",  # noqa: S608 - a constant
-                (device_id, now_ms),
-            ).fetchall()
-        )
-        return DeviceRow(*row)
-
-    return apply
+@writer_change
+def enrolled(connection: Connection, device_id: str, *, now_ms: int, clean: bool) -> DeviceRow:
+    """A device connects: make or update its row, and return it; a clean start removes its subscriptions."""
+    # No upsert: PostgreSQL uses up a number for each row that is tried, and devices connect often.
+    (row,) = (
+        connection.execute(
+            f"UPDATE device SET last_seen_ms = ?, inboxes = inboxes * ? WHERE device_id = ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+            (now_ms, int(not clean), device_id),
+        ).fetchall()
+        or connection.execute(
+            f"INSERT INTO device (device_id, last_seen_ms) VALUES (?, ?) RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+            (device_id, now_ms),
+        ).fetchall()
+    )
+    return DeviceRow(*row)
 
 
-def subscribed(number: int, inboxes: int) -> Callable[[Connection], None]:
-    """A change for the writer: keep a persistent session's subscriptions."""
-
-    def apply(connection: Connection) -> None:
-        connection.execute("UPDATE device SET inboxes = ? WHERE number = ?", (inboxes, number))
-
-    return apply
+@writer_change
+def subscribed(connection: Connection, number: int, inboxes: int) -> None:
+    """Store a persistent session's subscriptions."""
+    connection.execute("UPDATE device SET inboxes = ? WHERE number = ?", (inboxes, number))
 
 
 def seen(times: Iterable[tuple[int, int]]) -> Callable[[Connection], None]:
-    """A change for the writer: ``(number, last seen)`` of several devices."""
+    """The change that stores when several devices were last seen: ``(number, Unix milliseconds)`` each."""
     rows = [(at_ms, number) for number, at_ms in times]
 
     def apply(connection: Connection) -> None:

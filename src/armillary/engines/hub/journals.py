@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What data exports read in order from the hub's database: where each journal begins and ends, and the log's blocks.
+"""The journals that data exports read in order: where each begins and ends, and the blocks of the message log.
 
-The lines of the other two journals are read beside their tables (``twins.py``, ``connectivity.py``).
+The lines of the other two journals are read in ``twins.py`` and ``connectivity.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from armillary.engines.database.port import Connection
 
 
 class Journal(Enum):
-    """Entries whose numbers rise and are never used again; the oldest are deleted. Values: table and its number."""
+    """Tables whose rows have rising numbers that are never reused; the oldest are deleted. Value: table and column."""
 
     MESSAGES = ("block", "seq")
     TWINS = ("twin_change", "number")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Twins in the hub's database: read, and change in the writer's transaction.
+"""Twins in the hub's database.
 
-The rules are in ``armillary.twin``; here a twin is read, changed by them and written back in one transaction in
-the one writing thread, so two changes never lose each other. A device without a row has an empty twin.
+The rules are in ``armillary.twin``. A change reads a twin, applies them and writes it back in one transaction of the
+one writing thread, so that no change is lost. A device without a row has an empty twin.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 from armillary.twin.document.document import Twin, decode_twin, encode_twin
 
-# Changes that the journal keeps, and how often it is looked at for older ones.
+# Lines that the journal keeps, and after how many new ones older lines are deleted.
 MAX_CHANGES = 100_000
 CHANGES_PER_PRUNE = 1000
 
-# The journal of twins: what changed, in order, for data exports. Nothing is written before one wants it.
+# The journal of twins: what changed, in order, for data exports. Nothing is written before the first such export.
 TABLES = """
 CREATE TABLE IF NOT EXISTS twin_change (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,11 +40,10 @@ class TwinChange:
     """A line of the journal.
 
     Attributes:
-        number: Rises.
-        at_ms: When, Unix milliseconds.
-        device_id: Whose twin.
+        number: Rises with each line.
+        at_ms: Unix milliseconds.
         section: ``desired``, ``reported`` or ``tags``.
-        properties: What is there now of each member that changed; None for one that is gone.
+        properties: The new value of each member that changed; None for one that was removed.
     """
 
     number: int
@@ -60,32 +60,29 @@ def read_twin(connection: Connection, device_id: str) -> Twin:
 
 
 def read_twins(connection: Connection, device_ids: Sequence[str]) -> dict[str, Twin]:
-    """The twins of some devices (a few hundred: each is a mark of one query); those without one are left out."""
+    """The twins of a few hundred devices (one parameter of a query each); devices without one are left out."""
     marks = ", ".join("?" * len(device_ids))
     rows = connection.execute(f"SELECT device_id, document FROM twin WHERE device_id IN ({marks})", tuple(device_ids))  # noqa: S608 - marks only
     return {device_id: decode_twin(device_id, document) for device_id, document in rows}
 
 
-def changed_twin(device_id: str, change: Callable[[Twin], Twin], *, now_ms: int) -> Callable[[Connection], Twin]:
-    """A change for the writer that applies ``change`` to a twin at ``now_ms`` (Unix) and returns the new one."""
-
-    def apply(connection: Connection) -> Twin:
-        before = read_twin(connection, device_id)
-        twin = change(before)
-        connection.execute(
-            "INSERT INTO twin (device_id, document) VALUES (?1, ?2)"
-            " ON CONFLICT (device_id) DO UPDATE SET document = excluded.document",
-            (device_id, encode_twin(twin)),
-        )
-        if connection.execute("SELECT 1 FROM twin_journal").fetchone() is not None:
-            _note(connection, before, twin, now_ms)
-        return twin
-
-    return apply
+@writer_change
+def changed_twin(connection: Connection, device_id: str, change: Callable[[Twin], Twin], *, now_ms: int) -> Twin:
+    """Apply ``change`` to a twin at ``now_ms`` (Unix) and return the new twin."""
+    before = read_twin(connection, device_id)
+    twin = change(before)
+    connection.execute(
+        "INSERT INTO twin (device_id, document) VALUES (?1, ?2)"
+        " ON CONFLICT (device_id) DO UPDATE SET document = excluded.document",
+        (device_id, encode_twin(twin)),
+    )
+    if connection.execute("SELECT 1 FROM twin_journal").fetchone() is not None:
+        _note(connection, before, twin, now_ms)
+    return twin
 
 
 def journal_wanted(connection: Connection) -> None:
-    """A change for the writer: from now on the journal is written."""
+    """Begin to write the journal; a change for the writer."""
     connection.execute("INSERT INTO twin_journal VALUES (1) ON CONFLICT DO NOTHING")
 
 

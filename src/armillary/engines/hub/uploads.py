@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that devices upload: what is known of each, in the hub's database; the bytes are files beside it.
+"""Rows of files that devices upload; the bytes are files beside the hub's database.
 
-``open`` (a device asked for a place), ``stored`` (its bytes are here), ``confirmed`` or ``failed`` (it said how it
-went).
+States: ``open`` (the device asked to upload), ``stored`` (the bytes have arrived), ``confirmed`` or ``failed`` (what
+the device reported).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Final, Literal
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 from armillary.errors import NotFoundError, RateLimitedError
 
 # IoT Hub: uploads a device may have open at once.
@@ -52,10 +53,10 @@ class Upload:
 
     Attributes:
         upload_id: IoT Hub's correlation id.
-        name: As the device named it, made harmless.
-        sha256: Hex, of the bytes; empty while there are none.
-        status: What the device said about it.
-        expires_ms: Until when its bytes are taken, Unix milliseconds.
+        name: The device's name for it, sanitised.
+        sha256: Of the bytes, hex; empty before they arrive.
+        status: The device's status description.
+        expires_ms: When its upload address ends, Unix milliseconds.
     """
 
     upload_id: str
@@ -71,96 +72,77 @@ class Upload:
     changed_ms: int
 
 
-def begun(upload: Upload) -> Callable[[Connection], list[str]]:
-    """A change: give a device a place for a file. Returns the ids of open ones that are over and were forgotten.
+@writer_change
+def begun(connection: Connection, upload: Upload) -> list[str]:
+    """Open an upload; returns the ids of the device's open uploads that had expired and were deleted.
 
-    The change raises :class:`RateLimitedError` when it has as many as it may have.
+    Raises:
+        RateLimitedError: the device has all the uploads, files or bytes that it may have.
     """
-
-    def apply(connection: Connection) -> list[str]:
-        over = [
-            str(row[0])
-            for row in connection.execute(
-                "DELETE FROM upload WHERE device_id = ? AND state = 'open' AND expires_ms <= ? RETURNING upload_id",
-                (upload.device_id, upload.begun_ms),
-            ).fetchall()
-        ]
-        count, waiting, size = connection.execute(
-            "SELECT count(*), coalesce(sum(CASE WHEN state = 'open' THEN 1 ELSE 0 END), 0),"
-            " CAST(coalesce(sum(size), 0) AS BIGINT) FROM upload WHERE device_id = ?",
-            (upload.device_id,),
-        ).fetchone()
-        if waiting >= MAX_OPEN or count >= MAX_FILES or size >= MAX_DEVICE_BYTES:
-            raise RateLimitedError(
-                f"device {upload.device_id[:40]} has {waiting} open uploads and {count} files of {size} bytes; "
-                f"it may have ({MAX_OPEN}, {MAX_FILES}, {MAX_DEVICE_BYTES})",
-                retry_after_s=RETRY_S,
-            )
-        connection.execute(
-            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
-            (
-                upload.upload_id, upload.device_id, upload.name, upload.state, upload.size, upload.sha256,
-                upload.content_type, upload.status, upload.begun_ms, upload.expires_ms, upload.changed_ms,
-            ),
-        )  # fmt: skip
-        return over
-
-    return apply
-
-
-def stored(upload_id: str, *, size: int, sha256: str, content_type: str, now_ms: int) -> Callable[[Connection], bool]:
-    """A change: the bytes are here; False when they were before."""
-
-    def apply(connection: Connection) -> bool:
-        changed = connection.execute(
-            "UPDATE upload SET state = 'stored', size = ?, sha256 = ?, content_type = ?, changed_ms = ?"
-            " WHERE upload_id = ? AND state = 'open'",
-            (size, sha256, content_type[:100], now_ms, upload_id),
+    over = connection.execute(
+        "DELETE FROM upload WHERE device_id = ? AND state = 'open' AND expires_ms <= ? RETURNING upload_id",
+        (upload.device_id, upload.begun_ms),
+    ).fetchall()
+    count, waiting, size = connection.execute(
+        "SELECT count(*), coalesce(sum(CASE WHEN state = 'open' THEN 1 ELSE 0 END), 0),"
+        " CAST(coalesce(sum(size), 0) AS BIGINT) FROM upload WHERE device_id = ?",
+        (upload.device_id,),
+    ).fetchone()
+    if waiting >= MAX_OPEN or count >= MAX_FILES or size >= MAX_DEVICE_BYTES:
+        raise RateLimitedError(
+            f"device {upload.device_id[:40]} has {waiting} open uploads and {count} files of {size} bytes; "
+            f"it may have ({MAX_OPEN}, {MAX_FILES}, {MAX_DEVICE_BYTES})",
+            retry_after_s=RETRY_S,
         )
-        return changed.rowcount == 1
+    connection.execute(
+        f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
+        astuple(upload),
+    )
+    return [str(row[0]) for row in over]
 
-    return apply
+
+@writer_change
+def stored(connection: Connection, upload_id: str, *, size: int, sha256: str, content_type: str, now_ms: int) -> bool:
+    """Note that the bytes have arrived; False when they had before."""
+    changed = connection.execute(
+        "UPDATE upload SET state = 'stored', size = ?, sha256 = ?, content_type = ?, changed_ms = ?"
+        " WHERE upload_id = ? AND state = 'open'",
+        (size, sha256, content_type[:100], now_ms, upload_id),
+    )
+    return changed.rowcount == 1
 
 
-def settled(upload_id: str, device_id: str, *, good: bool, status: str, now_ms: int) -> Callable[[Connection], Upload]:
-    """A change: the device said how it went; its word is believed only where bytes are here.
+@writer_change
+def settled(connection: Connection, upload_id: str, device_id: str, *, good: bool, status: str, now_ms: int) -> Upload:
+    """Note how the device says the upload went; without its bytes it has failed, whatever the device says.
 
-    The change raises :class:`NotFoundError` when this device has no such upload.
+    Raises:
+        NotFoundError: this device has no such upload under way.
     """
-
-    def apply(connection: Connection) -> Upload:
-        found = read_upload(connection, upload_id)
-        if found is None or found.device_id != device_id or found.state not in ("open", "stored"):
-            raise NotFoundError("there is no such upload", remedy="Use the correlation id of an upload under way.")
-        state = "confirmed" if good and found.state == "stored" else "failed"
-        connection.execute(
-            "UPDATE upload SET state = ?, status = ?, changed_ms = ? WHERE upload_id = ?",
-            (state, status[:256], now_ms, upload_id),
-        )
-        return read_upload(connection, upload_id) or found
-
-    return apply
+    found = read_upload(connection, upload_id)
+    if found is None or found.device_id != device_id or found.state not in ("open", "stored"):
+        raise NotFoundError("there is no such upload", remedy="Use the correlation id of an upload under way.")
+    state = "confirmed" if good and found.state == "stored" else "failed"
+    connection.execute(
+        "UPDATE upload SET state = ?, status = ?, changed_ms = ? WHERE upload_id = ?",
+        (state, status[:256], now_ms, upload_id),
+    )
+    return read_upload(connection, upload_id) or found
 
 
-def forgotten_over(now_ms: int) -> Callable[[Connection], list[str]]:
-    """A change: forget open uploads whose address is over. Returns their ids."""
-
-    def apply(connection: Connection) -> list[str]:
-        rows = connection.execute(
-            "DELETE FROM upload WHERE state = 'open' AND expires_ms <= ? RETURNING upload_id", (now_ms,)
-        )
-        return [str(row[0]) for row in rows.fetchall()]
-
-    return apply
+@writer_change
+def forgotten_over(connection: Connection, now_ms: int) -> list[str]:
+    """Delete the open uploads whose address has ended; returns their ids."""
+    rows = connection.execute(
+        "DELETE FROM upload WHERE state = 'open' AND expires_ms <= ? RETURNING upload_id", (now_ms,)
+    )
+    return [str(row[0]) for row in rows.fetchall()]
 
 
-def deleted(upload_id: str) -> Callable[[Connection], None]:
-    """A change: forget a file."""
-
-    def apply(connection: Connection) -> None:
-        connection.execute("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
-
-    return apply
+@writer_change
+def deleted(connection: Connection, upload_id: str) -> None:
+    """Delete the row of a file."""
+    connection.execute("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
 
 
 def read_upload(connection: Connection, upload_id: str) -> Upload | None:
@@ -171,13 +153,13 @@ def read_upload(connection: Connection, upload_id: str) -> Upload | None:
 
 
 def read_over(connection: Connection, now_ms: int) -> bool:
-    """Whether there is an open upload whose address is over."""
+    """Whether there is an open upload whose address has ended."""
     query = "SELECT 1 FROM upload WHERE state = 'open' AND expires_ms <= ? LIMIT 1"
     return connection.execute(query, (now_ms,)).fetchone() is not None
 
 
 def read_states(connection: Connection, upload_ids: Sequence[str]) -> dict[str, str]:
-    """States of those of these uploads that are known, by id."""
+    """The states of uploads by id; unknown ids are left out."""
     marks = ", ".join("?" * len(upload_ids))
     query = f"SELECT upload_id, state FROM upload WHERE upload_id IN ({marks})"  # noqa: S608 - question marks
     return {str(row[0]): str(row[1]) for row in connection.execute(query, tuple(upload_ids))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The devices of runs: which of them may be acted on, and what became of each."""
+"""The devices of runs: which of them may be acted on, and the result of each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from armillary.twin.author.job import DEVICE_STATES, DeviceState, RunState
 
 # Characters of a device's answer that are kept.
 MAX_ANSWER_CHARACTERS = 2048
-# What a result says of a device that had been told when the run ended.
+# Result of a device that was already asked to act when the run ended.
 NOT_WAITED_FOR = "the run ended while this was waited for: the device was told, and may still do it"
 
-# The batch that a run is at.
+# The current batch of a run.
 BATCH = "SELECT min(batch) FROM run_device WHERE run = ?1 AND state IN ('pending', 'running', 'waiting')"
 _STARTS = (
     f"WHERE run = ?1 AND state = 'pending' AND due_ms <= ?2 AND batch = ({BATCH}) ORDER BY due_ms, device_id LIMIT ?3"
@@ -29,7 +29,7 @@ _DEVICE = "SELECT device_id, batch, state, attempts, repeated, due_ms, changed_m
 class DeviceResult:
     """A device in a run; ``status`` and ``answer`` are the last attempt's.
 
-    ``due_ms``, Unix milliseconds: of one that is pending, when it may begin; of one that is waiting, when that is over.
+    ``due_ms``, Unix milliseconds: of a pending device when it may begin, of a waiting one when the wait ends.
     """
 
     device_id: str
@@ -45,7 +45,7 @@ class DeviceResult:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOutcome:
-    """What became of an attempt: an event of DEVICE_STATES, the device's status and answer, when again."""
+    """Outcome of an attempt: an event of DEVICE_STATES, the device's status and answer, when to try again."""
 
     device_id: str
     event: str
@@ -70,13 +70,10 @@ class RunDevices:
         """Devices of a run by id, those in a state or all."""
         where = "WHERE run = ? AND device_id > ?" + ("" if state is None else " AND state = ?")
         values = (number, after, *(() if state is None else (state.value,)), limit)
-        rows = self._database.read(
-            lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall()
-        )
-        return [_as_result(row) for row in rows]
+        return [_as_result(row) for row in self._database.rows(_DEVICE + where + " ORDER BY device_id LIMIT ?", values)]
 
     def start(self, number: int, count: int, now_ms: int) -> list[DeviceResult]:
-        """Mark up to ``count`` devices of the present batch as running: only then may they be acted on."""
+        """Mark up to ``count`` devices of the current batch as running: only then may they be acted on."""
 
         def change(connection: Connection) -> list[DeviceResult]:
             rows = connection.execute(_DEVICE + _STARTS, (number, now_ms, count)).fetchall()
@@ -93,7 +90,7 @@ class RunDevices:
         *,
         was: Literal[DeviceState.RUNNING, DeviceState.WAITING] = DeviceState.RUNNING,
     ) -> None:
-        """Write down what became of devices that were running, or waiting."""
+        """Store the outcomes of devices that were running, or waiting."""
 
         def change(connection: Connection) -> None:
             connection.executemany(
@@ -112,11 +109,11 @@ class RunDevices:
         self._database.write(change)
 
     def recover(self, now_ms: int, number: int | None = None) -> int:
-        """Devices that were running when whoever acted was stopped wait again; returns how many.
+        """Set devices that were running when the service stopped back to pending; returns how many.
 
         Args:
             now_ms: Unix milliseconds.
-            number: Of one run; None of all: after a start.
+            number: Only of this run; None for all runs, after a start.
         """
         chosen = "state = 'running'" if number is None else "state = 'running' AND run = ?"
         values = () if number is None else (number,)
@@ -142,9 +139,9 @@ def device_counts(connection: Connection, number: int) -> dict[DeviceState, int]
 
 
 def skip_if_ended(connection: Connection, number: int, now_ms: int) -> None:
-    """Give up the devices of a run that has ended, those that were not told or only waited for.
+    """When a run has ended, give up its pending and waiting devices.
 
-    Asked once, and not for each device: this follows every result of a run, which may have a million of them.
+    Two statements for all devices: this follows every result of a run, which may have a million devices.
     """
     (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
     if state == RunState.RUNNING:

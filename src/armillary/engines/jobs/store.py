@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs of jobs: begun, started device by device, finished; every change is one durable transaction.
 
-A device is marked as running before anything is sent to it, and its result is written when there is one. So after a
-crash the devices that may have been reached are known: they are done again, and their rows say so.
+A device is marked as running before anything is sent to it, and its result is stored afterwards. So after a crash the
+devices that may have been reached are known: they are done again, and their rows say so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from armillary.engines.jobs.devices import BATCH, RunDevices, device_counts, ski
 from armillary.errors import NotFoundError
 from armillary.twin.author.job import DeviceState, RunProgress, RunState, next_run
 
-# Runs of one job that are kept, those under way besides.
+# Ended runs that are kept of one job.
 MAX_RUNS = 50
 
 
@@ -29,12 +29,11 @@ class JobRun:
     """One run of a job.
 
     Attributes:
-        number: Its number, over all jobs.
-        job_id: Of the job; ``definition`` is the job's body as it was.
-        catalog: Only devices of this catalog; None those of all.
-        state: How it is getting on.
+        number: Unique over all jobs.
+        definition: The job's body when the run began.
+        catalog: The run has devices of this catalog only; None for all catalogs.
         begun_by: Who began it, as the audit log names them.
-        due: When it was due, Unix seconds; None when somebody began it.
+        due: Scheduled time, Unix seconds; None when a person began it.
         started_ms: Unix milliseconds; ``ended_ms`` likewise, None before.
         counts: Devices by state.
     """
@@ -58,13 +57,13 @@ class JobStore:
     """Runs of one hub. Every method may be called from any thread and waits for the disk.
 
     Args:
-        folder: Folder of the file; its lock is the caller's.
+        folder: Folder of the file; the caller holds its lock.
 
     Attributes:
         devices: The devices of the runs.
 
     Raises:
-        DataFolderError: the file cannot be opened; of every method: the disk gives nothing.
+        DataFolderError: the file cannot be opened; from every method: the disk fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,16 +106,15 @@ class JobStore:
     def is_under_way(self, job_id: str) -> bool:
         """Whether a run of a job has not ended; unlike :meth:`under_way` it counts no devices."""
         query = "SELECT 1 FROM run WHERE state = 'running' AND job_id = ? LIMIT 1"
-        return self._database.read(lambda c: c.execute(query, (job_id,)).fetchone()) is not None
+        return self._database.row(query, (job_id,)) is not None
 
     def last_due(self, job_id: str) -> int | None:
         """When the last scheduled run of a job was due, Unix seconds; None when there was none."""
-        query = "SELECT max(due) FROM run WHERE job_id = ?"
-        found = self._database.read(lambda c: c.execute(query, (job_id,)).fetchone()[0])
+        (found,) = self._database.row("SELECT max(due) FROM run WHERE job_id = ?", (job_id,))
         return None if found is None else int(found)
 
     def progress(self, number: int) -> RunProgress:
-        """A run as :func:`armillary.twin.author.job.plan_run` looks at it."""
+        """What :func:`armillary.twin.author.job.plan_run` needs to know of a run."""
 
         def query(connection: Connection) -> RunProgress:
             (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
@@ -170,7 +168,7 @@ class JobStore:
         return self._database.write(change)
 
     def end(self, number: int, event: str, now_ms: int) -> RunState:
-        """End a run; devices that have not begun are skipped, and none is waited for. Those under way still get theirs.
+        """End a run: pending devices are skipped, waiting ones are given up, running ones still get their result.
 
         Raises:
             ConflictError: it has ended.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deliveries of the rules' database: one row an action of a firing, until it is done or a dead letter."""
+"""Deliveries of rules: one row for each action of a firing; waiting, done, or a dead letter."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Deliveries:
     def due(
         self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()
     ) -> list[RuleDelivery]:
-        """Deliveries whose time has come, oldest first; ``without`` those to some targets and those of some owners."""
+        """Deliveries that are due, oldest first, except those to the targets ``without`` and those of ``owners``."""
         where = (
             f"state = 'waiting' AND due_ms <= ? AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
             " ORDER BY due_ms LIMIT ?"
@@ -38,14 +38,13 @@ class Deliveries:
         return self._read(where, (now_ms, *without, *owners, limit))
 
     def next_due_ms(self, without: Sequence[str] = (), owners: Sequence[str] = ()) -> int | None:
-        """When the next delivery is due, ``without`` those to some targets and those of some owners; None: none is."""
+        """When the next delivery is due, with the exceptions of :meth:`due`; None when none waits."""
         where = f"state = 'waiting' AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
-        query = f"SELECT min(due_ms) FROM delivery WHERE {where}"  # noqa: S608 - constants
-        found = self._database.read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
+        (found,) = self._database.row(f"SELECT min(due_ms) FROM delivery WHERE {where}", (*without, *owners))  # noqa: S608 - constants
         return None if found is None else int(found)
 
     def of(self, alert: Alert) -> list[RuleDelivery]:
-        """What was done about an alert, or is to be."""
+        """The deliveries of an alert."""
         return self._read("alert = ? ORDER BY number", (alert.number,))
 
     def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[RuleDelivery]:
@@ -54,7 +53,7 @@ class Deliveries:
         return self._read(where, (catalog, 2**62 if before is None else before, limit))
 
     def counts(self) -> dict[str, int]:
-        """How many deliveries wait and are dead, and who has no room for more; see :func:`shares.counts`."""
+        """As :func:`shares.counts`."""
         return self._database.read(shares.counts)
 
     def alert_of(self, delivery: RuleDelivery) -> Alert:
@@ -71,7 +70,7 @@ class Deliveries:
 
     def _read(self, where: str, values: tuple[object, ...]) -> list[RuleDelivery]:
         query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - this file's own conditions
-        return self._database.read(lambda c: [_delivery(row) for row in c.execute(query, values)])
+        return [_delivery(row) for row in self._database.rows(query, values)]
 
 
 def _none_of(column: str, values: Sequence[str]) -> str:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the rules' database, and the statements that write and read them, each inside the caller's transaction."""
+"""Rows of the rules' database, and the statements that write and read them in the caller's transaction."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from armillary.engines.database.port import Connection
+from armillary.engines.database.transactions import writer_change
 from armillary.engines.rules.shares import Room
 from armillary.errors import InvalidArgumentError
 from armillary.twin.rule import state as rule_state
@@ -18,10 +19,10 @@ from armillary.twin.rule.state import State
 
 _log = structlog.get_logger(__name__)
 
-# Alerts kept, with their deliveries; the oldest of the catalog that has most go first: who fires much loses its own.
-# Three years at a hundred a day.
+# Alerts kept, with their deliveries: three years at a hundred a day. Beyond, the oldest alerts of the catalog with the
+# most are deleted: a catalog whose rules fire often loses only its own.
 MAX_ALERTS: Final = 100_000
-# Alerts looked at for pruning in one transaction.
+# Most alerts deleted in one transaction.
 PRUNE_SLICE: Final = 500
 MAX_ERROR_CHARACTERS: Final = 300
 
@@ -33,18 +34,15 @@ class Alert:
     """One firing of a rule for a device.
 
     Attributes:
-        number: Rises with each alert; 0 before it is kept.
+        number: Rises with each alert; 0 before it is stored.
         id: Made of rule, version, device and firing.
-        catalog: Name of the catalog of rule and device.
-        rule_id: Of its document; ``rule_name`` as it was then.
-        severity: Of the rule, as it was then.
-        device_id: Which device.
-        fired_ms: When it fired, Unix milliseconds; ``at_ms`` the time of measurement it is about.
-        trace: The evaluation that fired, in words (``twin.rule_trace.explain``).
+        catalog: Name of the device's catalog.
+        rule_name: When it fired; so are ``severity`` and ``trace``.
+        fired_ms: When it fired, Unix milliseconds; ``at_ms`` is the time of the measurement.
+        trace: The evaluation that fired, in words (``twin.rule.trace.explain``).
         over_ms: When its conditions were no longer met; None while they are.
-        acknowledged_ms: When somebody took notice of it; None until then.
-        acknowledged_by: Who.
-        more: How often the rule fired for the device after that without an alert of its own: too often to be kept.
+        acknowledged_ms: When a person acknowledged it; None until then.
+        more: Later firings for the device that were too frequent for alerts of their own.
     """
 
     number: int = 0
@@ -70,14 +68,11 @@ class RuleDelivery:
     Attributes:
         id: The alert's id and the action's name.
         action: Name of the action in the rule; ``kind`` and ``options`` as they were when it fired.
-        target: What it goes to, for people and to share out the work: a host, an address, a device.
+        target: The receiver (a host, an address, a device), for people and to limit deliveries by receiver.
         state: ``waiting``, ``done`` or ``dead``.
-        due_ms: When it is tried next.
-        attempts: How often it was tried.
-        changed_ms: When that was.
+        due_ms: Time of the next attempt; ``changed_ms`` is that of the last.
         error: Why the last attempt failed.
-        owner: Whose room it takes (``shares.owner_of``).
-        rule_id: Of the rule that fired.
+        owner: Whose share of the queue it takes (``shares.owner_of``).
     """
 
     number: int = 0
@@ -107,7 +102,7 @@ class DeviceStates:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """An alert and what is to be done about it."""
+    """A new alert and its deliveries."""
 
     alert: Alert
     deliveries: Sequence[RuleDelivery]
@@ -115,7 +110,7 @@ class Fired:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The conditions of a rule are no longer met for a device."""
+    """A rule's conditions are no longer met for a device."""
 
     rule_id: str
     device_id: str
@@ -124,13 +119,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Firings that are counted on an earlier alert.
-
-    Attributes:
-        alert_id: Of the alert.
-        count: How many.
-        over_ms: When the last of them was over; None while its conditions are met.
-    """
+    """Firings that are counted on an earlier alert; ``over_ms`` is None while the last one's conditions are met."""
 
     alert_id: str
     count: int
@@ -147,12 +136,12 @@ ALERT_COLUMNS = (
 
 
 def keep(devices: Iterable[DeviceStates], news: Iterable[News], evaluated: int | None) -> Change:
-    """The change that keeps states and what came of them, all or nothing; returns how many deliveries died at once.
+    """The change that stores states and their consequences; returns how many deliveries became dead letters at once.
 
     Args:
-        devices: States, replacing those before.
+        devices: New states of devices.
         news: In order.
-        evaluated: Every block up to this seq is in the states; None leaves what stands there.
+        evaluated: Every block up to this seq is in the states; None leaves the stored number.
     """
     devices, news = tuple(devices), tuple(news)
 
@@ -194,7 +183,7 @@ def _keep_firing(connection: Connection, fired: Fired, room: Room) -> int:
             alert.at_ms, json.dumps(alert.trace, ensure_ascii=True),
         ),
     ).fetchone()  # fmt: skip
-    if row is None:  # kept before: so are its deliveries
+    if row is None:  # stored before, with its deliveries
         return 0
     died = 0
     for each in fired.deliveries:
@@ -212,77 +201,68 @@ def _keep_firing(connection: Connection, fired: Fired, room: Room) -> int:
     return died
 
 
-def tried(delivery: RuleDelivery, *, state: str, due_ms: int, now_ms: int, error: str = "") -> Change:
-    """The change that notes the outcome of an attempt."""
+@writer_change
+def tried(
+    connection: Connection, delivery: RuleDelivery, *, state: str, due_ms: int, now_ms: int, error: str = ""
+) -> None:
+    """Store the outcome of an attempt."""
+    connection.execute(
+        "UPDATE delivery SET state = ?, due_ms = ?, attempts = attempts + 1, changed_ms = ?, error = ?"
+        " WHERE id = ? AND state = 'waiting'",
+        (state, due_ms, now_ms, error[:MAX_ERROR_CHARACTERS], delivery.id),
+    )
 
-    def apply(connection: Connection) -> None:
-        connection.execute(
-            "UPDATE delivery SET state = ?, due_ms = ?, attempts = attempts + 1, changed_ms = ?, error = ?"
-            " WHERE id = ? AND state = 'waiting'",
-            (state, due_ms, now_ms, error[:MAX_ERROR_CHARACTERS], delivery.id),
-        )
 
-    return apply
+@writer_change
+def replayed(connection: Connection, catalog: str | None, numbers: Sequence[int], now_ms: int) -> int:
+    """Queue dead letters (of a catalog) again, as if never tried; returns how many.
 
-
-def replayed(catalog: str | None, numbers: Sequence[int], now_ms: int) -> Change:
-    """The change that has dead letters (of a catalog) tried again from the beginning; returns how many there were.
-
-    Those that their owner has no room for stay dead letters.
+    A letter stays dead when its owner's share of the queue is full.
     """
-
-    def apply(connection: Connection) -> int:
-        done, room = 0, Room(connection)
-        for number in dict.fromkeys(numbers):
-            row = connection.execute(
-                "SELECT owner, rule_id FROM delivery"
-                " WHERE catalog = coalesce(?, catalog) AND number = ? AND state = 'dead'",
-                (catalog, number),
-            ).fetchone()
-            if row is None or room.take(*row):
-                continue
-            done += connection.execute(
-                "UPDATE delivery SET state = 'waiting', due_ms = ?, attempts = 0, changed_ms = ? WHERE number = ?",
-                (now_ms, now_ms, number),
-            ).rowcount
-        return done
-
-    return apply
+    done, room = 0, Room(connection)
+    for number in dict.fromkeys(numbers):
+        row = connection.execute(
+            "SELECT owner, rule_id FROM delivery"
+            " WHERE catalog = coalesce(?, catalog) AND number = ? AND state = 'dead'",
+            (catalog, number),
+        ).fetchone()
+        if row is None or room.take(*row):
+            continue
+        done += connection.execute(
+            "UPDATE delivery SET state = 'waiting', due_ms = ?, attempts = 0, changed_ms = ? WHERE number = ?",
+            (now_ms, now_ms, number),
+        ).rowcount
+    return done
 
 
-def acknowledged(catalog: str | None, number: int, by: str, now_ms: int) -> Change:
-    """The change that notes who took notice of an alert; the first one stays. Returns the alert, or None."""
-
-    def apply(connection: Connection) -> Alert | None:
-        connection.execute(
-            "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ?"
-            " WHERE catalog = coalesce(?, catalog) AND number = ? AND acknowledged_ms IS NULL",
-            (now_ms, by, catalog, number),
-        )
-        return read_alert(connection, catalog, number)
-
-    return apply
+@writer_change
+def acknowledged(connection: Connection, catalog: str | None, number: int, by: str, now_ms: int) -> Alert | None:
+    """Store who acknowledged an alert first. Returns the alert; None when there is none."""
+    connection.execute(
+        "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ?"
+        " WHERE catalog = coalesce(?, catalog) AND number = ? AND acknowledged_ms IS NULL",
+        (now_ms, by, catalog, number),
+    )
+    return read_alert(connection, catalog, number)
 
 
-def secrets_changed(rule_id: str, secrets: Mapping[str, str], keep_names: Iterable[str]) -> Change:
-    """The change that keeps the secrets of a rule's actions and forgets those of actions that it no longer has."""
-    kept = set(keep_names)
-
-    def apply(connection: Connection) -> None:
-        for (action,) in connection.execute("SELECT action FROM secret WHERE rule_id = ?", (rule_id,)).fetchall():
-            if action not in kept:
-                connection.execute("DELETE FROM secret WHERE rule_id = ? AND action = ?", (rule_id, action))
-        connection.executemany(
-            "INSERT INTO secret (rule_id, action, secret) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT (rule_id, action) DO UPDATE SET secret = ?3",
-            [(rule_id, action, secret) for action, secret in secrets.items()],
-        )
-
-    return apply
+@writer_change
+def secrets_changed(
+    connection: Connection, rule_id: str, secrets: Mapping[str, str], keep_names: Collection[str]
+) -> None:
+    """Store secrets of a rule's actions, and delete those of actions that are not in ``keep_names``."""
+    for (action,) in connection.execute("SELECT action FROM secret WHERE rule_id = ?", (rule_id,)).fetchall():
+        if action not in keep_names:
+            connection.execute("DELETE FROM secret WHERE rule_id = ? AND action = ?", (rule_id, action))
+    connection.executemany(
+        "INSERT INTO secret (rule_id, action, secret) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (rule_id, action) DO UPDATE SET secret = ?3",
+        [(rule_id, action, secret) for action, secret in secrets.items()],
+    )
 
 
 def pruned(connection: Connection) -> int:
-    """Delete some alerts above MAX_ALERTS with their deliveries, the oldest of whose catalog has most; how many."""
+    """Delete some alerts above MAX_ALERTS with their deliveries; returns how many alerts."""
     owners = connection.execute("SELECT count(*), catalog FROM alert GROUP BY catalog ORDER BY 1 DESC").fetchall()
     count = min(sum(each for each, _ in owners) - MAX_ALERTS, PRUNE_SLICE)
     if count <= 0:
@@ -294,14 +274,14 @@ def pruned(connection: Connection) -> int:
 
 
 def begun_anew(rule_ids: Iterable[str], now_ms: int) -> Change:
-    """The change that ends the alerts of rules that were changed: nothing remembers them any more."""
+    """The change that ends the alerts of rules that were changed: their states are gone."""
     values = [(now_ms, each) for each in rule_ids]
     query = "UPDATE alert SET over_ms = ? WHERE rule_id = ? AND over_ms IS NULL"
     return lambda connection: connection.executemany(query, values)
 
 
 def withdrawn(rule_ids: Iterable[str], now_ms: int) -> Change:
-    """The change that gives up what waits of rules that were deleted: it takes no room and is not done any more."""
+    """The change that makes the waiting deliveries of deleted rules dead letters."""
     values = [(now_ms, each) for each in rule_ids]
     query = (
         "UPDATE delivery SET state = 'dead', changed_ms = ?, error = 'the rule was deleted before this was done'"
@@ -311,7 +291,7 @@ def withdrawn(rule_ids: Iterable[str], now_ms: int) -> Change:
 
 
 def forgotten(device_ids: Iterable[str]) -> Change:
-    """The change that forgets the states of devices."""
+    """The change that deletes the states of devices."""
     rows = [(each,) for each in device_ids]
     return lambda connection: connection.executemany("DELETE FROM device_state WHERE device_id = ?", rows)
 
@@ -320,7 +300,7 @@ def forgotten(device_ids: Iterable[str]) -> Change:
 
 
 def read_states(connection: Connection) -> list[DeviceStates]:
-    """Every device's states; what is damaged is left out: the rule begins anew for the device."""
+    """Every device's states; damaged ones are left out, and their rules begin anew for the device."""
     return [
         DeviceStates(device_id, seq, list(_states(text)))
         for device_id, seq, text in connection.execute("SELECT device_id, seq, states FROM device_state")

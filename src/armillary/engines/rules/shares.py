@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits the waiting deliveries of each owner and rule: beyond, new ones of that owner become dead letters.
+"""Limits the waiting deliveries of each owner and rule: beyond its share, its new deliveries become dead letters.
 
-The owner of a delivery is the catalog of the rule; of a rule of all catalogs it is the operator, for each catalog's
-devices apart: neither a catalog's own rules nor another catalog's devices take the room of what an operator is told.
+The owner of a delivery is the rule's catalog. A rule of all catalogs belongs to the operator, who has a share for each
+catalog's devices: neither a catalog's own rules nor other catalogs' devices use up the operator's.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Final
 
 from armillary.engines.database.port import Connection
 
-# Deliveries that wait, of all owners: 50 MB of rows, gone through in some ten milliseconds.
+# Waiting deliveries of all owners: 50 MB of rows, read in some ten milliseconds.
 MAX_WAITING: Final = 50_000
-# Of one owner, a fifth of all: beyond, its new ones are dead letters at once, to be replayed by hand.
+# Of one owner, a fifth of all: beyond, new ones are dead letters at once, to be replayed by hand.
 MAX_WAITING_OF_OWNER: Final = 10_000
-# Of one rule, half of its owner's: one rule that fires too often leaves room for the owner's others.
+# Of one rule, half of its owner's: a rule that fires too often leaves room for the owner's others.
 MAX_WAITING_OF_RULE: Final = 5_000
-# What every owner has room for also when MAX_WAITING is reached, by whomever.
+# The share that every owner has even when MAX_WAITING is reached.
 MIN_WAITING_OF_OWNER: Final = 500
 
 
 def owner_of(rule_catalog: str | None, device_catalog: str) -> str:
-    """Whose the deliveries of a rule are.
+    """The owner of a rule's deliveries.
 
     Args:
         rule_catalog: The catalog of the rule; None for a rule of all catalogs.
@@ -32,7 +32,7 @@ def owner_of(rule_catalog: str | None, device_catalog: str) -> str:
 
 
 class Room:
-    """Room for deliveries within one transaction; each owner's and rule's count is read once.
+    """Free places for deliveries, within one transaction; each owner's and rule's count is read once.
 
     Args:
         connection: The transaction's.
@@ -45,7 +45,7 @@ class Room:
         self._rules: dict[tuple[str, str], int] = {}
 
     def take(self, owner: str, rule_id: str) -> str:
-        """Take a place for a delivery that is about to wait; why there is none, in words of its owner, or nothing."""
+        """Take a place for a delivery; returns the reason, for the owner, when there is none, else an empty text."""
         key = owner, rule_id
         if self._all is None:
             self._all = self._count("1")
@@ -69,7 +69,7 @@ class Room:
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many deliveries are ``waiting`` and ``dead``; how many ``owners_full`` and ``rules_full`` there are."""
+    """Deliveries that are ``waiting`` and ``dead``; owners and rules whose share is full (``owners_full``, ...)."""
     rows = connection.execute("SELECT owner, state, count FROM delivery_count").fetchall()
     found = {"waiting": 0, "dead": 0, "owners_full": 0, "rules_full": 0}
     owners: dict[str, int] = {}

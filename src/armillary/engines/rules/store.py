@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open rules' database: one thread writes in group commits, anybody reads.
+"""The open rules' database: one thread writes in group commits, any thread reads.
 
-A change is a function that gets the connection (``rows.py``). All changes of a batch are one transaction: each of them
-is this program's own and fails only when the disk does, and then nothing of the batch is kept.
+All changes of a batch (``rows.py``) are one transaction: a change fails only when the disk does, and then nothing of
+the batch is kept.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from armillary.engines.rules.rows import Alert, Change, DeviceStates
 
 
 class RuleStore:
-    """What rules leave behind.
+    """The open database.
 
     Args:
-        folder: Folder of the database; its lock is the caller's.
+        folder: Folder of the database; the caller holds its lock.
 
     Attributes:
-        commits: Where changes go.
-        deliveries: What was done about alerts, or is to be.
+        commits: Commits changes.
+        deliveries: The deliveries of alerts.
 
     Raises:
         DataFolderError: the database cannot be opened.
@@ -52,8 +52,7 @@ class RuleStore:
 
     def evaluated(self) -> int:
         """The last seq of the log that is in every device's states; -1 before the first."""
-        query = "SELECT value FROM progress WHERE name = 'evaluated'"
-        return self._database.read(lambda connection: int(connection.execute(query).fetchone()[0]))
+        return int(self._database.row("SELECT value FROM progress WHERE name = 'evaluated'")[0])
 
     def states(self) -> list[DeviceStates]:
         """Every device's states."""
@@ -73,15 +72,9 @@ class RuleStore:
         before: int | None = None,
         limit: int = 100,
     ) -> list[Alert]:
-        """Alerts, newest first.
+        """Alerts, newest first, with numbers below ``before``; a filter that is None leaves out nothing.
 
-        Args:
-            catalog: Only of a catalog.
-            rule_id: Only of a rule.
-            device_id: Only of a device.
-            is_open: Only those that nobody has taken notice of (or only the others).
-            before: Only with lower numbers.
-            limit: Most of them.
+        ``is_open`` chooses the alerts that nobody has acknowledged (False: only the others).
         """
         wanted = {"catalog = ?": catalog, "rule_id = ?": rule_id, "device_id = ?": device_id, "number < ?": before}
         parts = ["1", *(part for part, value in wanted.items() if value is not None)]
@@ -96,27 +89,22 @@ class RuleStore:
 
     def last_alert(self) -> int:
         """Number of the newest alert; 0 before the first."""
-        query = "SELECT coalesce(max(number), 0) FROM alert"
-        return int(self._database.read(lambda connection: connection.execute(query).fetchone()[0]))
+        return int(self._database.row("SELECT coalesce(max(number), 0) FROM alert")[0])
 
     def secret(self, rule_id: str, action: str) -> str | None:
         """The secret of an action."""
-        query = "SELECT secret FROM secret WHERE rule_id = ? AND action = ?"
-        row = self._database.read(lambda connection: connection.execute(query, (rule_id, action)).fetchone())
+        row = self._database.row("SELECT secret FROM secret WHERE rule_id = ? AND action = ?", (rule_id, action))
         return None if row is None else str(row[0])
 
     def secrets(self, rule_id: str) -> frozenset[str]:
         """Names of a rule's actions that have a secret."""
-        query = "SELECT action FROM secret WHERE rule_id = ?"
-        return self._database.read(
-            lambda connection: frozenset(row[0] for row in connection.execute(query, (rule_id,)))
+        return frozenset(
+            row[0] for row in self._database.rows("SELECT action FROM secret WHERE rule_id = ?", (rule_id,))
         )
-
-    # Inside -------------------------------------------------------------------------------------------------
 
     def _alerts(self, where: str, values: tuple[object, ...]) -> list[Alert]:
         query = f"SELECT {rows.ALERT_COLUMNS} FROM alert WHERE {where}"  # noqa: S608 - this file's own conditions
-        return self._database.read(lambda connection: [rows.as_alert(row) for row in connection.execute(query, values)])
+        return [rows.as_alert(row) for row in self._database.rows(query, values)]
 
     def _commit(self, items: Sequence[Change]) -> Sequence[Any]:
         return self._database.write(lambda connection: [change(connection) for change in items])

@@ -18,7 +18,7 @@ import pytest
 
 from armillary.errors import ModelError
 from armillary.twin.template.schema import mismatches
-from armillary.wire.dtdl.model import Standard, parse_model_values
+from armillary.wire.dtdl.model import Standard, parse_model
 from armillary.wire.dtdl.names import EXTENSIONS
 
 CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_PARSER_DIR") or "/nonexistent")
@@ -46,7 +46,7 @@ def cases() -> Iterator[tuple[str, dict[str, Any]]]:
 def is_accepted(case: dict[str, Any]) -> bool:
     documents = [(f"d{number}", document) for number, document in enumerate(case["input"])]
     try:
-        parse_model_values(documents, allow_unknown_contexts="AllowUndefinedExtensions" in case.get("options", []))
+        parse_model(documents, allow_unknown_contexts="AllowUndefinedExtensions" in case.get("options", []))
     except ModelError:
         return False
     return True

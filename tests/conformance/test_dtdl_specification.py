@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import ModelError
-from armillary.wire.dtdl.model import parse_model_values
+from armillary.wire.dtdl.model import parse_model
 
 CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_DIR") or "/nonexistent")
 pytestmark = pytest.mark.skipif(
@@ -37,7 +37,7 @@ def broken(case: dict[str, Any]) -> set[str]:
     """Names of the rules that are broken; none for a valid model."""
     documents = [(f"d{number}", document) for number, document in enumerate(case["input"])]
     try:
-        parse_model_values(documents, allow_unknown_contexts="AllowUndefinedExtensions" in case["options"])
+        parse_model(documents, allow_unknown_contexts="AllowUndefinedExtensions" in case["options"])
     except ModelError as error:
         return {re.search(r", (\w+)\)$", what)[1] for _, what in error.faults}  # type: ignore[index]
     return set()

@@ -225,19 +225,18 @@ class TinyService:
         )
 
     async def _challenge(self, request: web.Request) -> web.Response:
-        message = Challenge(self._mint(peer_of(request)[1]), int(time.time()))
+        message = Challenge(self._mint(peer_of(request).spki), int(time.time()))
         return web.Response(body=checkin.encode_challenge(message), content_type="application/cbor")
 
     async def _check_in(self, http: web.Request) -> web.Response:
-        der, peer_key = peer_of(http)
+        peer = peer_of(http)
         body = await http.read()
         if self.refuse is not None:
             status, problem = self.refuse
             return web.Response(status=status, body=checkin.encode_problem(problem), content_type="application/cbor")
         request = checkin.parse_request(body)
-        device_id = certificate.device_id_of(der)
         try:
-            judged = self._appraise(request, device_id, peer_key)
+            judged = self._appraise(request, peer.device_id, peer.spki)
             if judged.challenge_id.id in self.spent:
                 raise ChallengeError("used before")
         except ArmillaryError as error:
@@ -245,7 +244,7 @@ class TinyService:
             problem = Problem(error.code, error.message, error.remedy)
             return web.Response(status=status, body=checkin.encode_problem(problem), content_type="application/cbor")
         self.spent.add(judged.challenge_id.id)
-        self.boot_counts[device_id] = judged.evidence.boot_count
+        self.boot_counts[peer.device_id] = judged.evidence.boot_count
         self.checks.append((request, judged))
         for report in request.error_reports:
             known = self.reports_seen.get(report.sequence)
@@ -257,7 +256,7 @@ class TinyService:
             self.lose_replies -= 1
             http.transport.abort()
             raise web.HTTPServiceUnavailable
-        return web.Response(body=self._reply(judged, device_id, peer_key), content_type="application/cbor")
+        return web.Response(body=self._reply(judged, peer.device_id, peer.spki), content_type="application/cbor")
 
     def _appraise(self, request: CheckinRequest, device_id: str, peer_key: bytes) -> Appraisal:
         chip = "mt3620"
@@ -328,6 +327,6 @@ def pem(value: x509.Certificate) -> str:
     return value.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def peer_of(request: web.Request) -> tuple[bytes, bytes]:
+def peer_of(request: web.Request) -> certificate.UnverifiedDeviceCertificate:
     der = request.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    return der, certificate.spki_of(der)
+    return certificate.parse_identity_certificate(der)

@@ -123,7 +123,7 @@ def bare(value: Any) -> Any:
 @settings(max_examples=examples(60), deadline=None)
 @given(interfaces)
 def test_a_model_by_the_rules_is_accepted_and_says_what_its_document_says(document: dict[str, Any]) -> None:
-    model = dtdl.parse_model_values([("d", document)])
+    model = dtdl.parse_model([("d", document)])
     found = model.contents("dtmi:com:example:Any;1")
     assert [each.name for each in found] == [each["name"] for each in document["contents"]]
     for content, element in zip(found, document["contents"], strict=True):

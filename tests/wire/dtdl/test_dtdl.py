@@ -12,7 +12,7 @@ import pytest
 from armillary.errors import ModelError
 from armillary.wire.dtdl import model as dtdl
 from armillary.wire.dtdl.fault import MAX_FAULTS
-from armillary.wire.dtdl.model import parse_model, parse_model_values
+from armillary.wire.dtdl.model import parse_model
 
 V2, CENTRAL = "dtmi:dtdl:context;2", "dtmi:iotcentral:context;2"
 V3, QUANTITIES = "dtmi:dtdl:context;3", "dtmi:dtdl:extension:quantitativeTypes;1"
@@ -32,7 +32,7 @@ def property_(name: str = "p", schema: Any = "double", **more: Any) -> dict[str,
 
 
 def parsed(*documents: Any, **options: Any) -> dtdl.Model:
-    return parse_model_values([(f"d{n}", document) for n, document in enumerate(documents)], **options)
+    return parse_model([(f"d{n}", document) for n, document in enumerate(documents)], **options)
 
 
 def faults(*documents: Any, **options: Any) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ def parse_template(body: object) -> Template:
     fields = JsonFields(body, "template", _REMEDY)
     root = fields.text("root", most=MAX_NAME_CHARACTERS)
     models = fields.items("models", most=MAX_MODELS)
-    model = dtdl.parse_model_values([(_name_of(each, n), each) for n, each in enumerate(models)], tolerates_habits=True)
+    model = dtdl.parse_model([(_name_of(each, n), each) for n, each in enumerate(models)], tolerates_habits=True)
     if root not in model.interfaces:
         raise fields.refused("root", f"one of {', '.join(model.top_level[:5]) or 'the models'}", root)
     labels = _labels(fields)
@@ -158,7 +158,7 @@ def body_of_central(document: Mapping[str, Any], *, display_name: str | None = N
     interface = dict(document["capabilityModel"])
     interface.setdefault("@context", document.get("@context") or [IOT_CENTRAL, "dtmi:dtdl:context;2"])
     interface.setdefault("@type", "Interface")
-    model = dtdl.parse_model_values([("capabilityModel", interface)], tolerates_habits=True)
+    model = dtdl.parse_model([("capabilityModel", interface)], tolerates_habits=True)
     title = display_name or document.get("displayName")
     if isinstance(title, Mapping):
         title = dtdl.label({str(tag): str(text) for tag, text in title.items()}, "")

@@ -342,33 +342,12 @@ class DeviceCertificateTemplate:
 
 def parse_device_certificate(der: bytes) -> UnverifiedDeviceCertificate:
     """Parse a device client certificate, DER; raises WireError for any field that is not of its profile."""
-    parsed = _parse_device(der, identity=False)
-    if parsed.purpose is None:
-        raise WireError(_FORMAT, expected="purpose and trust tier extensions", got="none", remedy=_REMEDY)
-    return parsed
+    return _parse_device(der, identity=False)
 
 
 def parse_identity_certificate(der: bytes) -> UnverifiedDeviceCertificate:
     """Parse a device identity certificate: as above, without purpose and tier, and its key has to be its device id."""
     return _parse_device(der, identity=True)
-
-
-def device_id_of(der: bytes) -> str:
-    """The device id in a device certificate of either profile whose chain TLS has verified.
-
-    Raises:
-        WireError: neither a device client nor a device identity certificate.
-    """
-    return _parse_device(der, identity=None).device_id
-
-
-def spki_of(der: bytes) -> bytes:
-    """DER SubjectPublicKeyInfo in a certificate: the ``peer_key`` of challenges and appraisals.
-
-    Raises:
-        WireError: not a certificate.
-    """
-    return _spki(_load(der))
 
 
 def verify_issued_by(der: bytes, issuer: x509.Certificate, *, now: int) -> UnverifiedDeviceCertificate:
@@ -413,8 +392,7 @@ def _spki(certificate: x509.Certificate) -> bytes:
         raise WireError("certificate", expected="a key that can be read", got=f"{error}"[:200]) from error
 
 
-def _parse_device(der: bytes, *, identity: bool | None) -> UnverifiedDeviceCertificate:
-    """Parse either device profile; ``identity`` says which one is asked for, None takes both."""
+def _parse_device(der: bytes, *, identity: bool) -> UnverifiedDeviceCertificate:
     certificate = _load(der)
     try:
         return _device_fields(certificate, identity=identity)
@@ -423,7 +401,7 @@ def _parse_device(der: bytes, *, identity: bool | None) -> UnverifiedDeviceCerti
         raise WireError(_FORMAT, expected="fields that can be read", got=f"{error}"[:200], remedy=_REMEDY) from error
 
 
-def _device_fields(certificate: x509.Certificate, *, identity: bool | None) -> UnverifiedDeviceCertificate:
+def _device_fields(certificate: x509.Certificate, *, identity: bool) -> UnverifiedDeviceCertificate:
     values = part.device_extension_values(certificate)
     purpose, tier = values.get(PURPOSE_OID), values.get(TRUST_TIER_OID)
     if (purpose is None) != (tier is None):
@@ -435,7 +413,7 @@ def _device_fields(certificate: x509.Certificate, *, identity: bool | None) -> U
     device_id = values[part.DEVICE_ID]
     spki = _spki(certificate)
     point = cose.point_from_spki(spki)
-    if identity is not None and identity != (purpose is None):
+    if identity != (purpose is None):
         wanted = "an identity certificate" if identity else "a client certificate with purpose and trust tier"
         raise WireError(_FORMAT, expected=wanted, got="the other kind", remedy=_REMEDY)
     if purpose is None and point.hex() != device_id:

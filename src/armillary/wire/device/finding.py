@@ -6,14 +6,11 @@ The API serves this form and webhooks carry it. Field names are stable.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
-
-from armillary.errors import WireError
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")  # rising
 STATUSES = ("open", "acknowledged", "closed")
@@ -67,59 +64,8 @@ class Finding:
     component_id: UUID | None = None
 
 
-_UUIDS = ("finding_id", "catalog_id", "group_id", "deployment_id", "rollout_id", "image_id", "component_id")
-
-
 def to_json(finding: Finding) -> dict[str, Any]:
     """The finding as a JSON object: UUIDs as strings, times as integers."""
-    document: dict[str, Any] = {}
-    for field in dataclasses.fields(finding):
-        value = getattr(finding, field.name)
-        if isinstance(value, UUID):
-            value = str(value)
-        elif isinstance(value, tuple):
-            value = list(value)
-        document[field.name] = value
-    return document
-
-
-def from_json(document: Mapping[str, Any]) -> Finding:
-    """The finding in a JSON object made by :func:`to_json`.
-
-    Raises WireError for a field that is missing, unknown, of another type or of a value that is not allowed.
-    """
-    fields = {field.name: field for field in dataclasses.fields(Finding)}
-    unknown = sorted(set(document) - set(fields))
-    missing = sorted(set(fields) - set(document))
-    if unknown or missing:
-        raise WireError("finding", expected=f"fields {', '.join(fields)}", got=f"unknown {unknown}, missing {missing}")
-    values: dict[str, Any] = {name: _field(name, document[name]) for name in fields}
-    _one_of("kind", values["kind"], tuple(KINDS))
-    _one_of("severity", values["severity"], SEVERITIES)
-    _one_of("status", values["status"], STATUSES)
-    return Finding(**values)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise WireError("finding", expected=f"{name} to be one of {', '.join(allowed)}", got=repr(value))
-
-
-def _field(name: str, value: object) -> object:
-    if name in _UUIDS:
-        if value is None and name != "finding_id":
-            return None
-        if isinstance(value, str):
-            try:
-                return UUID(value)
-            except ValueError as error:
-                raise WireError("finding", expected=f"{name} to be a UUID", got=repr(value)) from error
-    elif name == "device_ids":
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-    elif name in ("device_count", "count", "first_seen", "last_seen"):
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    elif isinstance(value, str):
-        return value
-    raise WireError("finding", expected=f"{name} of its type", got=repr(value))
+    values = asdict(finding)
+    texts = {name: str(value) for name, value in values.items() if isinstance(value, UUID)}
+    return values | texts | {"device_ids": list(finding.device_ids)}

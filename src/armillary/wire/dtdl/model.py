@@ -21,7 +21,7 @@ from armillary.errors import ModelError
 from armillary.wire.dtdl.check import ModelCheck
 from armillary.wire.dtdl.element import Element, Reference
 from armillary.wire.dtdl.fault import HABITS, Document, Fault, Faults
-from armillary.wire.dtdl.json_text import BOM, UnreadableJsonError, decode_text, from_value, line_of, read_json
+from armillary.wire.dtdl.json_text import BOM, Node, UnreadableJsonError, decode_text, from_value, line_of, read_json
 from armillary.wire.dtdl.literal import DEFAULT_LANGUAGE
 from armillary.wire.dtdl.reader import ElementReader
 
@@ -201,7 +201,7 @@ def label(labels: Labels, otherwise: str, language: str = DEFAULT_LANGUAGE) -> s
 
 
 def parse_model(
-    documents: Iterable[tuple[str, bytes]],
+    documents: Iterable[tuple[str, object]],
     *,
     allow_unknown_contexts: bool = True,
     allow_missing: bool = False,
@@ -210,7 +210,8 @@ def parse_model(
     """Read documents, (name for messages, content) each, that are a model together.
 
     Args:
-        documents: A content is one interface or an array of them.
+        documents: A content is one interface or an array of them, as bytes or as decoded JSON; faults in the latter
+            name no lines.
         allow_unknown_contexts: Whether extensions that this program does not know may be in context (DTDL §Model
             completeness recommends it); their types and members are kept and not judged.
         allow_missing: Whether identifiers may be named that no document defines.
@@ -223,37 +224,7 @@ def parse_model(
     reader = ElementReader(faults, allow_unknown_contexts=allow_unknown_contexts)
     for name, content in documents:
         document = Document(name)
-        try:
-            document.text = decode_text(content)
-            root = read_json(document.text)
-        except UnreadableJsonError as error:
-            text = document.text or content.removeprefix(BOM).decode("utf-8", "replace")
-            fault = Fault(name, line_of(text, error.at), "", "RFC 8259", 0, error.expected, error.got)
-            remedy = "Mend the JSON there: a comma, quotation mark or bracket is missing or too many."
-            raise ModelError(
-                [(fault.place, f"expected {error.expected}, got {error.got} (RFC 8259)")],
-                details=[{**asdict(fault), "remedy": remedy}],
-            ) from None
-        reader.read(document, root)
-    return _judged(reader, faults, allow_missing=allow_missing)
-
-
-def parse_model_values(
-    documents: Iterable[tuple[str, object]],
-    *,
-    allow_unknown_contexts: bool = True,
-    allow_missing: bool = False,
-    tolerates_habits: bool = False,
-) -> Model:
-    """As :func:`parse_model`, of documents that are decoded JSON already; faults name no lines."""
-    faults = Faults(HABITS if tolerates_habits else ())
-    reader = ElementReader(faults, allow_unknown_contexts=allow_unknown_contexts)
-    for name, value in documents:
-        reader.read(Document(name), from_value(value))
-    return _judged(reader, faults, allow_missing=allow_missing)
-
-
-def _judged(reader: ElementReader, faults: Faults, *, allow_missing: bool) -> Model:
+        reader.read(document, _root(document, content) if isinstance(content, bytes) else from_value(content))
     check = ModelCheck(reader, faults, allow_missing=allow_missing)
     check.run()
     faults.raise_any()
@@ -268,6 +239,21 @@ def _judged(reader: ElementReader, faults: Faults, *, allow_missing: bool) -> Mo
         unknown_contexts=frozenset(reader.unknown_contexts),
         warnings=tuple((fault.place, fault.reason) for fault in faults.warnings),
     )
+
+
+def _root(document: Document, content: bytes) -> Node:
+    """The root of a document's text, which the document keeps for the lines of faults."""
+    try:
+        document.text = decode_text(content)
+        return read_json(document.text)
+    except UnreadableJsonError as error:
+        text = document.text or content.removeprefix(BOM).decode("utf-8", "replace")
+        fault = Fault(document.name, line_of(text, error.at), "", "RFC 8259", 0, error.expected, error.got)
+        remedy = "Mend the JSON there: a comma, quotation mark or bracket is missing or too many."
+        raise ModelError(
+            [(fault.place, f"expected {error.expected}, got {error.got} (RFC 8259)")],
+            details=[{**asdict(fault), "remedy": remedy}],
+        ) from None
 
 
 class _Builder:

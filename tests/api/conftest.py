@@ -3,16 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from tests.api.running_service import RunningService, fresh, running_service
+from tests.api.running_service import RunningService, fresh, own_service
 
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("service")) as running:
-        yield running
+service = own_service(scope="session")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import http.client
 import json
 import os
@@ -20,10 +19,8 @@ from typing import Any
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.fixtures.certificates import client_context
+from tests.fixtures.images import manifest, package
 from tests.fixtures.waiting import wait_until
 
 from armillary.hub.hub import Hub
@@ -32,9 +29,8 @@ from armillary.roles.whole import Parts, running_whole
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.device.wire_device import WireDevice, certificate_request
-from armillary.wire.image import application as application_package
 
-__all__ = ["RunningService", "running_service", "wait_until"]
+__all__ = ["RunningService", "own_service", "running_service", "wait_until"]
 
 START_DEADLINE_S = 60.0
 # Connections that a thread keeps: tests have a token of each role, and some make one for each case.
@@ -189,15 +185,23 @@ class RunningService:
         """A new token of one catalog."""
         return self.service.tokens.create(fresh("of-one"), role, actor="test", catalog=catalog).secret
 
+    def client_context(self, device: WireDevice) -> ssl.SSLContext:
+        """TLS with the client certificate that a check-in gives a device."""
+        with device:
+            reply = device.check_in()
+        return client_context(self.root, device.client_key, reply.certificate_chain)
 
-def own_service(*catalogs: str, symmetric_keys: bool = False, **settings: Any) -> Any:
-    """A fixture: a service of a module's own, with these catalogs; hub devices may have symmetric keys."""
 
-    @pytest.fixture(scope="module")
+def own_service(
+    *catalogs: str, scope: Any = "module", admits: Mapping[str, bool] | None = None, **settings: Any
+) -> Any:
+    """A fixture: a service of a module's own, with these catalogs; ``admits`` is what they admit to the hub."""
+
+    @pytest.fixture(scope=scope)
     def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
         with running_service(tmp_path_factory.mktemp("service"), **settings) as running:
             for name in catalogs:
-                running.make_catalog(name, **({"symmetric_keys": True} if symmetric_keys else {}))
+                running.make_catalog(name, **(admits or {}))
             yield running
 
     return service
@@ -205,33 +209,8 @@ def own_service(*catalogs: str, symmetric_keys: bool = False, **settings: Any) -
 
 def application(name: str = "Blink", *, component: uuid.UUID | None = None, size: int = 64) -> tuple[uuid.UUID, bytes]:
     """A fresh application package: (image id, bytes). The key that signs it is nobody's: upload asks for none."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    manifest = {
-        "SchemaVersion": 1,
-        "Name": name,
-        "ComponentId": str(component or uuid.uuid4()),
-        "EntryPoint": "/bin/app",
-        "CmdArgs": [],
-        "Capabilities": {"AllowedConnections": ["example.com"]},
-    }
-    files = {"app_manifest.json": json.dumps(manifest).encode(), "bin/app": b"#!/bin/sh\n" + b"#" * size}
-    image_id = uuid.uuid4()
-    package = application_package.pack(
-        files, image_id=image_id, built=1_700_000_000, key=key, certificate=certificate, executables=["bin/app"]
-    )
-    return image_id, package
+    image_id, described = uuid.uuid4(), manifest(name, component, Capabilities={"AllowedConnections": ["example.com"]})
+    return image_id, package(described, b"#!/bin/sh\n" + b"#" * size, image_id=image_id, built=1_700_000_000)
 
 
 def device_request() -> str:

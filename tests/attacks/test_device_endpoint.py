@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.schema import dialect

@@ -16,7 +16,7 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.hub_access import clients as hub_clients

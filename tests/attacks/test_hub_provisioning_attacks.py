@@ -19,7 +19,7 @@ import pytest
 from cryptography import x509
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.hub.provisioning import registrations
 from armillary.service.hub_access import enrolments as hub_enrolments

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures import images
 
 from armillary import content
 from armillary.boot import profile
@@ -20,16 +21,7 @@ CHIP = platform_limits(profile.parse(content.chip_document("mt3620")))
 
 
 def manifest(component_id: UUID = FIRST, *, kind: str = "Default", **capabilities: Any) -> AppManifest:
-    return parse(
-        {
-            "SchemaVersion": 1,
-            "Name": "test",
-            "ComponentId": str(component_id),
-            "EntryPoint": "/bin/app",
-            "Capabilities": capabilities,
-            "ApplicationType": kind,
-        }
-    )
+    return parse(images.manifest("test", component_id, Capabilities=capabilities, ApplicationType=kind))
 
 
 def refusal(*arguments: Any, **keywords: Any) -> ManifestError:

@@ -8,14 +8,14 @@ import json
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service
 
 from armillary.cli.main import run
 from armillary.roles.log import StderrLogger
@@ -44,10 +44,7 @@ def exits(code: int, *arguments: str) -> None:
     assert ended.value.code == code
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("cli")) as running:
-        yield running
+service = own_service(scope="session")
 
 
 @pytest.fixture

@@ -7,17 +7,15 @@ github.com/Azure/azure-iot-sdk-python.
 
 from __future__ import annotations
 
-import ssl
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.conformance.azure_sdk import HTTPS_PORT, MQTT_PORT, Sdk, free_host, hub, samples, sas_connection, sdk
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import chain_file, self_signed
 
 __all__ = ["hub", "sdk"]
 
@@ -269,12 +267,7 @@ def attested(hub: RunningService, folder: Path) -> tuple[str, Path]:
     hub.service.registry.devices.claim("Contoso", [made.device_id], actor="test")
     with made:
         reply = made.check_in()
-    path = folder / "attested.pem"
-    key = made.client_key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes("".join(map(ssl.DER_cert_to_PEM_cert, reply.certificate_chain)).encode() + key)
-    return made.device_id, path
+    return made.device_id, chain_file(folder / "attested.pem", made.client_key, reply.certificate_chain)
 
 
 def test_sample_send_message_x509(sdk: Sdk, hub: RunningService, certified: tuple[str, Path], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.conformance.azure_sdk import Script, Sdk, hub, sas_connection, sdk
 from tests.conformance.test_azure_iot_device import attested, call, enrol, registrations, scope, values_of, x509_of
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 __all__ = ["hub", "sdk"]
 

@@ -31,7 +31,7 @@ from azure.core.exceptions import (
 from azure.mgmt.sphere import AzureSphereMgmtClient
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
-from tests.api.running_service import RunningService, application, running_service
+from tests.api.running_service import RunningService, application, own_service
 
 RG = "resources"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -47,10 +47,7 @@ class Operator:
         return AccessToken(self._token, int(time.time()) + 3600)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("azure")) as running:
-        yield running
+service = own_service()
 
 
 def _client(service: RunningService, token: str, **options: Any) -> AzureSphereMgmtClient:

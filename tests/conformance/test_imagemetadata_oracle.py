@@ -27,7 +27,7 @@ from azuresphere_imagemetadata.signing.signer import Signer, SigningMap
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-from tests.wire.image_samples import COMPONENT, IMAGE, P256, SDK_SECTIONS, pair
+from tests.fixtures.images import COMPONENT, IMAGE, P256, SDK_SECTIONS, pair
 
 from armillary.errors import SignatureError
 from armillary.wire.image import capability_file, package as image_package, section as image_section

@@ -21,7 +21,7 @@ import pytest
 from tests.api.central.test_central_devices import connect
 from tests.api.central_client import VERSION, Central, make_template
 from tests.api.running_service import RunningService, fresh, running_service, wait_until
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.api.central import access as central_access, files as central_files
 from armillary.api.central.route import find

@@ -18,7 +18,7 @@ import pytest
 from tests.api.central_client import Central, make_template
 from tests.api.running_service import RunningService, running_service
 from tests.conformance.azure_sdk import Sdk, environment, free_host
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 CHECKOUT = os.environ.get("AZURE_IOT_CLI_EXTENSION_DIR", "")
 PACKAGES = ("azure-cli-core==2.91.0", "msrest==0.7.1", "requests==2.34.2")

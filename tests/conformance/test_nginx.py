@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.fixtures.certificates import private_pem
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
@@ -69,7 +70,7 @@ class Credentials:
 def credentials(certificates: list[bytes], key: ec.EllipticCurvePrivateKey) -> Credentials:
     return Credentials(
         b"".join(armour("CERTIFICATE", der) for der in certificates),
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        private_pem(key),
     )
 
 
@@ -140,7 +141,7 @@ def server_files(folder: Path) -> None:
     root = profile.build_root_authority(root_key, name="Server's own", serial=1, **times)
     leaf = profile.build_server_certificate(root, root_key, key.public_key(), hosts=["localhost"], serial=2, **times)
     (folder / "server.pem").write_bytes(leaf.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
-    (folder / "server-key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "server-key.pem").write_bytes(private_pem(key))
 
 
 @pytest.fixture(scope="module")

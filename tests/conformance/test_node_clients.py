@@ -19,7 +19,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.conformance import node_clients
 from tests.conformance.azure_sdk import HTTPS_PORT, MQTT_PORT, free_host, sas_connection
 from tests.conformance.test_azure_iot_device import attested
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "azure-iot-clients.md"
 NAME = "node-1"

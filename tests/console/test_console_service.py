@@ -15,6 +15,7 @@ from tests.console.plain_browser import Browser
 from tests.console.rehearsed_data import device_id as rehearsed_id, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 from tests.console.scene import Scene
+from tests.fixtures.reports import installed
 
 from armillary.api.app import SHAPES
 from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
@@ -22,7 +23,6 @@ from armillary.errors import UnauthenticatedError
 from armillary.identity.operator import Operator
 from armillary.service.watch.detections import Observation
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import Finding
 
 
@@ -35,15 +35,7 @@ class RealConsole(Scene):
         self.device: WireDevice = self.claimed()
         image_id, package = application("coffee-control")
         image = service.updates.images.upload("northwind", package, actor="test")
-        self.device.installed = (
-            InstalledImage(
-                component_id=image.component_id,
-                image_id=image_id,
-                image_type=image.image_type,
-                name="coffee-control",
-                state="running",
-            ),
-        )
+        self.device.installed = (installed(image),)
         self.rollout = service.updates.rollouts.start("northwind", "Coffee", "Pilot", [image_id], actor="test")
         with self.device:
             self.device.check_in()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import secrets
 import ssl
@@ -20,6 +19,8 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.certificates import private_pem
+from tests.fixtures.images import manifest, package
 
 from armillary import content
 from armillary.attest import challenge
@@ -36,7 +37,7 @@ from armillary.wire.certificates import certificate
 from armillary.wire.device import checkin
 from armillary.wire.device.checkin import Challenge, CheckinReply, CheckinRequest, Offer, OfferedImage, Problem
 from armillary.wire.device.error_report import ErrorReport
-from armillary.wire.image import application as application_package, package as image_package
+from armillary.wire.image import package as image_package
 
 
 class TinyService:
@@ -147,26 +148,16 @@ class TinyService:
     ) -> OfferedImage:
         """Pack, sign and publish an application."""
         image_id = uuid.uuid4()
-        manifest = {
-            "SchemaVersion": 1,
-            "Name": f"app{component}",
-            "ComponentId": str(uuid.UUID(int=component)),
-            "EntryPoint": "/bin/app",
-            "CmdArgs": [],
-            "Capabilities": capabilities,
-            "ApplicationType": "Default",
-        }
-        data = application_package.pack(
-            {"app_manifest.json": json.dumps(manifest).encode(), "bin/app": script},
-            image_id=image_id,
-            built=self.now,
-            key=key or self.image_key,
-            certificate=self.image_certificate
-            if key is None
-            else certificate.build_signing_certificate(
-                self.root, self.root_key, key.public_key(), name="Other", serial=9, **self.life
-            ),
-        )
+        signer = (self.image_key, self.image_certificate)
+        if key is not None:
+            signer = (
+                key,
+                certificate.build_signing_certificate(
+                    self.root, self.root_key, key.public_key(), name="Other", serial=9, **self.life
+                ),
+            )
+        described = manifest(f"app{component}", uuid.UUID(int=component), Capabilities=capabilities)
+        data = package(described, script, signer=signer, image_id=image_id, built=self.now)
         self.images[str(image_id)] = data
         return OfferedImage(
             component_id=uuid.UUID(int=component),
@@ -193,12 +184,7 @@ class TinyService:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=pem(self.silicon))
         with tempfile.NamedTemporaryFile() as file:
-            file.write(
-                key.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                )
-                + pem(server).encode()
-            )
+            file.write(private_pem(key) + pem(server).encode())
             file.flush()
             context.load_cert_chain(file.name)
         application = web.Application(client_max_size=checkin.MAX_REQUEST_BYTES)

@@ -8,11 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service
 from tests.fault.device_count import devices_in
 
 from armillary.errors import ConflictError
@@ -108,11 +107,7 @@ def test_the_service_is_killed_around_the_commit(tmp_path: Path, moment: str, us
         asyncio.run(service.close())
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("enrolment")) as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        yield running
+service = own_service("Contoso")
 
 
 @pytest.mark.timeout(120)

@@ -11,12 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, own_service
 from tests.fault.device_count import devices_in
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
@@ -70,11 +69,7 @@ elif step == "in the journal":
 run(sys.argv[2:])
 """
 
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("factory")) as running:
-        yield running
+service = own_service()
 
 
 @pytest.fixture

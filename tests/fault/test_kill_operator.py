@@ -23,7 +23,7 @@ from armillary.settings import Settings
 from armillary.sim.device.service_host import ServiceHost
 
 ROUNDS = 5
-signer, package = packages.signer, packages.package  # fixtures
+package = packages.package  # a fixture
 
 # An operator at work; a line is printed only after the call has returned. Packages come from the folder that is named.
 OPERATOR = """

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.fixtures.certificates import private_pem
 from tests.fixtures.loops import LoopThread
 from tests.fixtures.waiting import wait_until
 
@@ -110,10 +111,7 @@ class Authority:
         return key, builder.sign(issuer[0] if issuer else key, hashes.SHA256())
 
     def _write(self, name: str, pair: Any, extra: bytes = b"") -> None:
-        key = pair[0].private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (self.folder / f"{name}.pem").write_bytes(self._pem(pair[1]) + extra + key)
+        (self.folder / f"{name}.pem").write_bytes(self._pem(pair[1]) + extra + private_pem(pair[0]))
         (self.folder / "root.pem").write_text(self.trusted)
 
     @staticmethod

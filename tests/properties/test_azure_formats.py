@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
-from tests.wire.image_samples import P256, P384
+from tests.fixtures.images import P256, P384
 
 from armillary.errors import ManifestError, WireError
 from armillary.wire.image import app_manifest, asxipfs, capability_file, package as image_package, section

@@ -7,26 +7,17 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from tests.fixtures.reports import reverted
 
 from armillary.errors import WireError
 from armillary.update.record import ChosenRecord, InstallRecord, SlotImage, Trial, choose, decode, encode
-from armillary.wire.device.checkin import UpdateOutcome
 
 A = SlotImage(uuid.UUID(int=1), uuid.UUID(int=11), 10, "app", "a", 100, b"\x01" * 32)
 B = replace(A, image_id=uuid.UUID(int=12), slot="b", sha256=b"\x02" * 32)
 RECORD = InstallRecord(
     active=(B,),
     trial=Trial(uuid.UUID(int=5), uuid.UUID(int=6), (A,), 2),
-    outcomes=(
-        UpdateOutcome(
-            offer_id=uuid.UUID(int=4),
-            image_id=A.image_id,
-            component_id=A.component_id,
-            outcome="confirmed",
-            reason="",
-            at=1_800_000_000,
-        ),
-    ),
+    outcomes=(reverted(A, offer_id=uuid.UUID(int=4), outcome="confirmed", reason=""),),
     rejected=(uuid.UUID(int=7),),
 )
 

@@ -5,31 +5,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from tests.fixtures.reports import crash, reverted
+
 from armillary.wire.device import checkin as ci
-from armillary.wire.device.error_report import ErrorReport
 
 IMAGE = ci.InstalledImage(component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", state="running")
-OUTCOME = ci.UpdateOutcome(
-    offer_id=UUID(int=3),
-    image_id=UUID(int=2),
-    component_id=UUID(int=1),
-    outcome="reverted",
-    reason="exit 1",
-    at=1_790_000_000,
-)
-REPORT = ErrorReport(
-    sequence=1,
-    boot_count=2,
-    event_category="Unplanned",
-    event_class="App",
-    event_type="AppCrash",
-    description="AppCrash (exit_status=11)",
-    component_id=UUID(int=1),
-    image_id=None,
-    count=3,
-    start=1_790_000_000,
-    end=1_790_000_060,
-)
+OUTCOME = reverted(IMAGE, offer_id=UUID(int=3), reason="exit 1")
+REPORT = crash(boot_count=2, component_id=UUID(int=1), image_id=None, count=3, start=1_790_000_000, end=1_790_000_060)
 REQUEST = ci.CheckinRequest(
     evidence=b"evidence",
     endorsement=b"endorsement",

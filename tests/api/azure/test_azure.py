@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 from tests.api.running_service import CATALOGS, VERSION, Reply, RunningService, application
+from tests.fixtures.reports import crash
 
 from armillary.wire.image import capability_file, package as image_package
 
@@ -241,16 +242,8 @@ def test_a_capability_file_is_for_one_device(service: RunningService, catalog: s
 
 
 def test_check_ins_and_error_reports_show(service: RunningService, catalog: str) -> None:
-    from armillary.wire.device.error_report import ErrorReport  # noqa: PLC0415 - one test's
-
-    device = service.claimed(catalog)
-    report = ErrorReport(
-        sequence=1, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
-        description="AppCrash (exit_status=11)", component_id=uuid.uuid4(), image_id=uuid.uuid4(), count=2,
-        start=1_700_000_000, end=1_700_000_060,
-    )  # fmt: skip
-    with device:
-        device.check_in(error_reports=(report,))
+    with service.claimed(catalog) as device:
+        device.check_in(error_reports=(crash(count=2),))
     insights = service.azure("POST", f"/{catalog}/listDeviceInsights").body["value"]
     assert insights == [
         {

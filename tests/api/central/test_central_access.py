@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.api.central_client import VERSION, Central
 from tests.api.running_service import RunningService, fresh
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.errors import ArmillaryError
 from armillary.twin.central.job import iso

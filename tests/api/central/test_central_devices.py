@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from tests.api.central_client import Central, make_template
 from tests.api.running_service import RunningService, fresh, wait_until
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.api.central import commands as central_commands
 from armillary.api.central.commands import LastRuns

@@ -24,7 +24,6 @@ ENDS_S = 15.0
 DRIPS = 150
 WHOLE = b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n\r\n"
 
-
 own = own_service()
 
 

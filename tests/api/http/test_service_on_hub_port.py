@@ -20,7 +20,6 @@ from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"
 
-
 service = own_service("Contoso")  # no catalog admits anybody but devices that attest
 
 

@@ -15,8 +15,7 @@ from armillary.wire.hub.sas_token import decode_key, encode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"
 
-
-service = own_service("Contoso", "Fabrikam", symmetric_keys=True)
+service = own_service("Contoso", "Fabrikam", admits={"symmetric_keys": True})
 
 
 def make_key(service: RunningService, catalog: str, role: str) -> tuple[str, bytes]:

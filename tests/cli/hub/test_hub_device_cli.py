@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 
 def test_admission_is_off_until_it_is_on(armillary: Command, catalog: str) -> None:

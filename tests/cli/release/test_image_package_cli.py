@@ -13,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.cli.conftest import exits
+from tests.fixtures import images
+from tests.fixtures.certificates import private_pem
 
 from armillary.cli.release import development_key
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import application as application_package, package as image_package
 
 COMPONENT = "2f074b0f-d99d-4692-82d9-ef93a7d6463c"
@@ -33,14 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_manifest(path: Path, **changes: Any) -> None:
-    document = {
-        "SchemaVersion": 1,
-        "Name": "Blink",
-        "ComponentId": COMPONENT,
-        "EntryPoint": "/bin/app",
-        "Capabilities": {"AllowedConnections": ["example.com"]},
-    } | changes
-    path.write_text(json.dumps(document))
+    described = images.manifest("Blink", COMPONENT, Capabilities={"AllowedConnections": ["example.com"]})
+    path.write_text(json.dumps(described | changes))
 
 
 def pack(place: Path, *more: str, output: str = "out.imagepackage") -> Path:
@@ -60,13 +55,8 @@ def show(capsys: pytest.CaptureFixture[str], file: Path, *more: str, code: int =
 
 def write_signer(place: Path, number: int = 9) -> list[str]:
     """A key and certificate as PEM files; returns the options that name them."""
-    key = ec.derive_private_key(number, ec.SECP256R1())
-    certificate = certificates.build_root_authority(
-        key, name="own", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
-    )
-    (place / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    key, certificate = images.pair(ec.SECP256R1(), number)
+    (place / "key.pem").write_bytes(private_pem(key))
     (place / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return ["--signing-key", str(place / "key.pem"), "--signing-certificate", str(place / "certificate.pem")]
 

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from tests.api.running_service import RunningService, application, wait_until
 from tests.cli.conftest import Command
+from tests.fixtures.reports import crash
 
 from armillary.wire.image import capability_file
 
@@ -215,15 +216,9 @@ def test_certificates_are_downloaded(armillary: Command, catalog: str, tmp_path:
 def test_an_error_report_file_is_safe_to_open(
     armillary: Command, service: RunningService, catalog: str, tmp_path: Path
 ) -> None:
-    from armillary.wire.device.error_report import ErrorReport  # noqa: PLC0415 - one test's
-
     device = _claimed(armillary, service, catalog)
-    report = ErrorReport(
-        sequence=1, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
-        description="=HYPERLINK(x)", component_id=None, image_id=None, count=1, start=1_700_000_000, end=1_700_000_001,
-    )  # fmt: skip
     with device:
-        device.check_in(error_reports=(report,))
+        device.check_in(error_reports=(crash(description="=HYPERLINK(x)", component_id=None, image_id=None),))
     file = tmp_path / "report.csv"
     ran = armillary("catalog", "download-error-report", "-c", catalog, "--output-file", str(file))
     assert ran.err == "1 error reports\n"

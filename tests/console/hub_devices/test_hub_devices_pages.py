@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 
 from armillary.api.app import SHAPES
 from armillary.api.native.parameters import V1

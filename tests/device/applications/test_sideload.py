@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.device.rig import Rig
+from tests.fixtures import images
 from tests.fixtures.waiting import until
 
 from armillary.device.applications import sideload
@@ -21,7 +22,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError, DataFolderInUseError, DeviceStateError, InstallError, NotFoundError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.wire.certificates import certificate
-from armillary.wire.image import application as application_package, capability_file
+from armillary.wire.image import capability_file
 
 NOW = int(time.time())
 COMPONENT = uuid.UUID(int=7)
@@ -42,15 +43,10 @@ class Bench:
         )  # fmt: skip
 
     def package(self, key: Any = None, signer: Any = None, component: uuid.UUID = COMPONENT) -> bytes:
-        manifest = (
-            b'{"SchemaVersion": 1, "Name": "Mine", "ComponentId": "%s", "EntryPoint": "/bin/app", "CmdArgs": [],'
-            b' "Capabilities": {}}' % str(component).encode()
+        chosen = (key or self.key, signer or self.certificate)
+        return images.package(
+            images.manifest("Mine", component), b"#!/bin/sh\nexec sleep 600\n", signer=chosen, built=NOW
         )
-        files = {"app_manifest.json": manifest, "bin/app": b"#!/bin/sh\nexec sleep 600\n"}
-        return application_package.pack(
-            files, image_id=uuid.uuid4(), built=NOW, key=key or self.key, certificate=signer or self.certificate,
-            executables=["bin/app"],
-        )  # fmt: skip
 
     def open(self, *capabilities: int) -> None:
         configuration = load_configuration(self.flash)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.fixtures import images
 from tests.fixtures.waiting import until
 
 from armillary.capability.grant import PlatformLimits, grant
@@ -29,19 +29,7 @@ pytestmark = pytest.mark.anyio
 
 
 def application(number: int, version: int = 1) -> Application:
-    manifest = app_manifest.parse(
-        json.dumps(
-            {
-                "SchemaVersion": 1,
-                "Name": f"app{number}",
-                "ComponentId": str(uuid.UUID(int=number)),
-                "EntryPoint": "/bin/app",
-                "CmdArgs": [],
-                "Capabilities": {},
-                "ApplicationType": "Default",
-            }
-        ).encode()
-    )
+    manifest = app_manifest.parse(images.manifest(f"app{number}", uuid.UUID(int=number)))
     return Application(
         component_id=uuid.UUID(int=number),
         image_id=uuid.UUID(int=number * 100 + version),

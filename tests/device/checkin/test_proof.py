@@ -6,13 +6,15 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
+from tests.fixtures.reports import crash, reverted
+
 from armillary.device.checkin.proof import build_proof, enforcement
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
 from armillary.engines.sandbox.port import Mechanism, SandboxReport
 from armillary.wire.attestation.event_log import BootEvent, encode_log
 from armillary.wire.device import checkin
-from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
+from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.error_report import ErrorReport
 
 NOW = 1_800_000_000
@@ -20,19 +22,8 @@ EVENTS = tuple(BootEvent("x" * 48, 1, uuid.UUID(int=i), uuid.UUID(int=i), bytes(
 
 
 def report(number: int) -> ErrorReport:
-    return ErrorReport(
-        sequence=number,
-        boot_count=2**40,
-        event_category="Unplanned",
-        event_class="App",
-        event_type="T" * 64,
-        description="ü" * 512,
-        component_id=uuid.UUID(int=1),
-        image_id=uuid.UUID(int=1),
-        count=2**31,
-        start=NOW,
-        end=NOW,
-    )
+    longest = {"event_type": "T" * 64, "description": "ü" * 512}
+    return crash(sequence=number, boot_count=2**40, count=2**31, start=NOW, end=NOW, **longest)
 
 
 def test_the_largest_possible_check_in_is_one_the_service_accepts(tmp_path: Path) -> None:
@@ -53,14 +44,7 @@ def test_the_largest_possible_check_in_is_one_the_service_accepts(tmp_path: Path
         operator_api="",
     )
     worst = Mechanism("m" * 64, enforced=False, detail="ü" * 1000)
-    outcome = UpdateOutcome(
-        offer_id=uuid.UUID(int=1),
-        image_id=uuid.UUID(int=1),
-        component_id=uuid.UUID(int=1),
-        outcome="confirmed",
-        reason="r" * 512,
-        at=NOW,
-    )
+    outcome = reverted(outcome="confirmed", reason="r" * 512, at=NOW)
     image = InstalledImage(
         component_id=uuid.UUID(int=1), image_id=uuid.UUID(int=1), image_type=10, name="n" * 64, state="running"
     )

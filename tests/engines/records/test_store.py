@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, text
+from tests.fixtures.reports import crash
 
 from armillary.engines.database.group_commit import Rejected
 from armillary.engines.records.queries import (
@@ -25,7 +26,6 @@ from armillary.engines.records.schema.rows import Catalog, DeviceFilter
 from armillary.engines.records.store import Records
 from armillary.errors import ChallengeError, ConflictError
 from armillary.wire.device.checkin import AppraisalStep, InstalledImage
-from armillary.wire.device.error_report import ErrorReport
 
 NOW = 1_800_000_000
 STEPS = (AppraisalStep(1, "connection key", "something", "pass", ""),)
@@ -153,19 +153,7 @@ def test_only_check_ins_that_need_a_look_are_read_by_the_watch(records: Records)
 
 def test_reports_and_outcomes_are_kept_exactly_once(records: Records):
     number = enrol(records)
-    report = ErrorReport(
-        sequence=7,
-        boot_count=1,
-        event_category="Unplanned",
-        event_class="App",
-        event_type="AppCrash",
-        description="AppCrash (exit_status=11)",
-        component_id=uuid4(),
-        image_id=uuid4(),
-        count=3,
-        start=NOW - 5,
-        end=NOW,
-    )
+    report = crash(sequence=7, count=3, start=NOW - 5, end=NOW)
     outcome = OutcomeWrite(uuid4(), uuid4(), uuid4(), uuid4(), "confirmed", "", NOW)
     installed = device_rows.installed_text(
         [InstalledImage(component_id=uuid4(), image_id=uuid4(), image_type=10, name="tap", state="running")]

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.engines.swtpm import SwTpm, needs_tpm, software_tpm
+from tests.fixtures.certificates import private_pem
 from tests.wire.tpm_samples import attest, new_key, public_of, quote_body
 
 from armillary.attest import tpm_enrolment
@@ -296,10 +297,7 @@ def test_tls_shows_the_identity_certificate_with_the_key_in_the_tpm(root: Tpm2Ro
     issuer = new_key()
     (tmp_path / "device.pem").write_bytes(certificate_for(root, issuer))
     server_key = new_key()
-    pem = server_key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "server.pem").write_bytes(pem + _self_signed(server_key))
+    (tmp_path / "server.pem").write_bytes(private_pem(server_key) + _self_signed(server_key))
     (tmp_path / "issuer.pem").write_bytes(_self_signed(issuer))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

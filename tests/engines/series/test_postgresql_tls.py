@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from tests import postgresql
+from tests.fixtures.certificates import private_pem, self_signed
 
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
@@ -23,32 +20,21 @@ NAME = "db.example"
 class Authority:
     """Certifies itself and a server."""
 
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        self.pem = self._signed(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
+    def __init__(self, folder: Path, name: str = "one-authority") -> None:
+        self._folder = folder
+        _, pem, self._pair = self_signed(folder, name, authority=True)
+        self.path = folder / f"{name}.pem"
+        self.path.write_text(pem)
 
     def server(self, name: str) -> tuple[bytes, bytes]:
         """The certificate of a server and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        names = x509.SubjectAlternativeName([x509.DNSName(name)])
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return self._signed(subject, key.public_key(), names), private
-
-    def _signed(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType) -> bytes:
-        now = dt.datetime.now(dt.UTC)
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
-        builder = builder.serial_number(x509.random_serial_number()).add_extension(extension, critical=False)
-        builder = builder.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(hours=1))
-        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        _, pem, (key, _) = self_signed(self._folder, name, issuer=self._pair, hosts=[name])
+        return pem.encode(), private_pem(key)
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("an authority")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +45,8 @@ def secure(authority: Authority) -> Iterator[postgresql.Server]:
 
 
 @pytest.fixture
-def trusted(authority: Authority, tmp_path: Path) -> Path:
-    path = tmp_path / "authority.pem"
-    path.write_bytes(authority.pem)
-    return path
+def trusted(authority: Authority) -> Path:
+    return authority.path
 
 
 def address(server: postgresql.Server, root: Path, *, host: str = NAME, name: str = "series", more: str = "") -> str:
@@ -96,8 +80,7 @@ def test_a_server_with_another_name_is_told_nothing(secure: postgresql.Server, t
 
 
 def test_a_server_of_another_authority_is_told_nothing(secure: postgresql.Server, tmp_path: Path) -> None:
-    stranger = tmp_path / "stranger.pem"
-    stranger.write_bytes(Authority("another one").pem)
+    stranger = Authority(tmp_path, "another-authority").path
     with pytest.raises(DatabaseUnavailableError, match="certificate verify failed"):
         opened(tmp_path / "hub", address(secure, stranger))
 

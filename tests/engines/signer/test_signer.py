@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.certificates import private_pem
 
 from armillary.engines import durable as files
 from armillary.engines.signer import file as engine, passphrase as passphrases
@@ -48,11 +49,7 @@ def plain_folder(keys: Path) -> dict[str, bytes]:
     for name in (*NAMES, "server"):
         key = ec.generate_private_key(ec.SECP384R1() if name == "root" else ec.SECP256R1())
         path = keys / f"{name}.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        path.write_bytes(private_pem(key))
         path.chmod(0o600)
         made[name] = public(key)
     return made
@@ -274,9 +271,7 @@ def test_certificates_and_lists_are_built_with_any_signer(curve: ec.EllipticCurv
     assert signer.signed == 2
     for take_out in (
         key.private_numbers,
-        lambda: key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        lambda: private_pem(key),
         lambda: key.exchange(ec.ECDH(), key.public_key()),
     ):
         with pytest.raises(TypeError):

@@ -9,16 +9,15 @@ import socket
 import ssl
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, own_service, wait_until
 from tests.attacks.test_hub_device_attacks import sas_device, token
-from tests.hub.own_certificates import self_signed
+from tests.fixtures.certificates import self_signed
 from tests.hub.wire_client import WireClient
 
 from armillary.engines.hub import uploads
@@ -31,15 +30,7 @@ from armillary.hub.provisioning import routes as device_https
 from armillary.service.hub_access.identities import IdentityForm
 from armillary.wire.mqtt.fields import Property
 
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("files")) as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_access.identities.set_admission(
-            "Contoso", actor="test", certificates=True, symmetric_keys=True
-        )
-        yield running
+service = own_service("Contoso", admits={"certificates": True, "symmetric_keys": True})
 
 
 class Uploader:

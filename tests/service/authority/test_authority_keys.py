@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.certificates import private_pem
 
 from armillary.errors import InvalidArgumentError, KeyPassphraseError
 from armillary.service.assemble import SecurityService
@@ -44,10 +44,7 @@ def test_a_folder_of_before_encryption_is_upgraded_and_devices_notice_nothing(tm
         keys = host.service.authority.keys
         for path in (data / "keys").glob("*.pem"):
             if path.stem not in ("server", "server-chain"):
-                pem = keys.load(path.stem).private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                )
-                path.write_bytes(pem)
+                path.write_bytes(private_pem(keys.load(path.stem)))
     (data / "keys" / "protection.json").unlink()
     (tmp_path / "data.passphrase").unlink()
     assert len(plain_keys(data)) >= 7

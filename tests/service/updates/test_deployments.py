@@ -7,24 +7,13 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from tests.fixtures.reports import installed
 
-from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.sim.device.service_host import ServiceHost
-from armillary.wire.device.checkin import InstalledImage
 
 Make = Callable[..., bytes]
 HERE = ("Contoso", "Kettle", "Production")
-
-
-def installed(image: Image, state: str = "running") -> InstalledImage:
-    return InstalledImage(
-        component_id=image.component_id,
-        image_id=image.image_id,
-        image_type=image.image_type,
-        name=image.name,
-        state=state,
-    )
 
 
 def test_the_newest_deployment_is_offered_until_the_device_has_it(host: ServiceHost, package: Make) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from uuid import UUID, uuid4
 
 import pytest
+from tests.fixtures import reports
 from tests.fixtures.looks import nobody_wakes
 
 from armillary.engines.records.schema.rollout_rows import Rollout
@@ -16,8 +17,6 @@ from armillary.errors import ConflictError
 from armillary.rollout.policy import RolloutPolicy
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
-from armillary.wire.device.error_report import ErrorReport
 
 Make = Callable[..., bytes]
 HERE = ("Contoso", "Kettle", "Production")
@@ -39,13 +38,6 @@ class Fleet:
         self.devices = [host.claimed(bytes([n + 1]) * 32) for n in range(5)]
         self.reverts: set[str] = set()
 
-    def state(self, image: Image) -> tuple[InstalledImage, ...]:
-        return (
-            InstalledImage(
-                component_id=image.component_id, image_id=image.image_id, image_type=10, name="tap", state="running"
-            ),
-        )
-
     def check_in_all(self) -> None:
         """Everybody checks in, installs what is offered, and says so with the next check-in."""
         for device in self.devices:
@@ -59,11 +51,10 @@ class Fleet:
             )
             bad = image is self.new and device.device_id in self.reverts
             if not bad:
-                device.installed = () if image is None else self.state(image)
-            outcome = UpdateOutcome(
+                device.installed = () if image is None else (reports.installed(image),)
+            outcome = reports.reverted(
+                image or self.new,
                 offer_id=offer.offer_id,
-                image_id=offer.images[0].image_id if offer.images else self.new.image_id,
-                component_id=self.new.component_id,
                 outcome="reverted" if bad else "confirmed",
                 reason="it crashed" if bad else "",
                 at=int(self.service.context.now()),
@@ -194,13 +185,9 @@ def test_crashes_of_the_new_image_hold_the_rollout(fleet: Fleet, clock: object) 
 def crash(device: WireDevice, image: Image, *, sequence: int, count: int, at: int) -> None:
     device.check_in(
         error_reports=(
-            ErrorReport(
+            reports.crash(
                 sequence=sequence,
                 boot_count=device.prover.boot_count,
-                event_category="Unplanned",
-                event_class="App",
-                event_type="AppCrash",
-                description="AppCrash (exit_status=11)",
                 component_id=image.component_id,
                 image_id=image.image_id,
                 count=count,

@@ -6,9 +6,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from tests.fixtures.reports import reverted
 from tests.service.conftest import Clock
 from tests.service.watch.test_watch import report
 
@@ -134,9 +134,7 @@ def answer(device: WireDevice, **told: Any) -> Any:
 
 
 def outcome(number: int) -> UpdateOutcome:
-    return UpdateOutcome(
-        offer_id=uuid4(), image_id=uuid4(), component_id=uuid4(), outcome="failed", reason="r" * 512, at=number
-    )
+    return reverted(outcome="failed", reason="r" * 512, at=number)
 
 
 def test_a_device_that_comes_too_often_waits_and_others_do_not(

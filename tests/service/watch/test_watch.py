@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.fixtures import reports
 
 from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -18,7 +19,6 @@ from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import Watch
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 
 SEEN = Observation(
@@ -27,20 +27,8 @@ SEEN = Observation(
 
 
 def report(device: WireDevice, sequence: int, event_type: str, description: str, **changes: Any) -> ErrorReport:
-    values = {
-        "sequence": sequence,
-        "boot_count": device.prover.boot_count,
-        "event_category": "Unplanned",
-        "event_class": "App",
-        "event_type": event_type,
-        "description": description,
-        "component_id": uuid4(),
-        "image_id": uuid4(),
-        "count": 1,
-        "start": 1,
-        "end": 2,
-    }
-    return ErrorReport(**{**values, **changes})
+    told = {"sequence": sequence, "event_type": event_type, "description": description}
+    return reports.crash(boot_count=device.prover.boot_count, start=1, end=2, **told, **changes)
 
 
 def offered(host: ServiceHost, device: WireDevice, data: bytes) -> Image:
@@ -137,14 +125,7 @@ def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, p
         image = offered(host, device, package())
         deployment = host.service.updates.deployments.current("Contoso", "Kettle", "Production")
         assert deployment is not None
-        outcome = UpdateOutcome(
-            offer_id=deployment.deployment_id,
-            image_id=image.image_id,
-            component_id=image.component_id,
-            outcome="reverted",
-            reason="it crashed",
-            at=5,
-        )
+        outcome = reports.reverted(image, offer_id=deployment.deployment_id, at=5)
         for _ in range(2):
             device.check_in(outcomes=(outcome,))
             host.service.watch.run_once()

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures.reports import crash
 
 from armillary.errors import WireError
 from armillary.wire.device import error_report as er
@@ -34,19 +35,7 @@ def test_description_has_azure_spheres_literal_form():
 )
 def test_clipped_descriptions_are_accepted(text: str, clipped: str):
     assert clip_text(text, er.MAX_DESCRIPTION_BYTES) == clipped
-    report = er.ErrorReport(
-        sequence=0,
-        boot_count=1,
-        event_category="Unplanned",
-        event_class="App",
-        event_type="AppExit",
-        description=clip_text(text, er.MAX_DESCRIPTION_BYTES),
-        component_id=COMPONENT,
-        image_id=IMAGE,
-        count=1,
-        start=1,
-        end=1,
-    )
+    report = crash(description=clip_text(text, er.MAX_DESCRIPTION_BYTES))
     assert er.report_from_fields(er.report_fields(report)) == report
 
 

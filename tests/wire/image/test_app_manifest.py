@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures import images
 
 from armillary.errors import ManifestError
 from armillary.wire.image import app_manifest
@@ -18,15 +19,7 @@ CATALOG = "592b46b7-5552-4c58-9163-9185f46b96aa"
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    full: dict[str, Any] = {
-        "SchemaVersion": 1,
-        "Name": "AzureSphereBlinkTest",
-        "ComponentId": COMPONENT,
-        "EntryPoint": "/bin/app",
-        "CmdArgs": [],
-        "Capabilities": {},
-        "ApplicationType": "Default",
-    } | changes
+    full = images.manifest("AzureSphereBlinkTest", COMPONENT) | changes
     return {key: value for key, value in full.items() if value is not ...}
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.wire.image_samples import COMPONENT, IMAGE, P256
+from tests.fixtures import images
+from tests.fixtures.images import COMPONENT, IMAGE, P256
 
 from armillary.errors import ManifestError, WireError
 from armillary.wire.image import (
@@ -24,16 +25,9 @@ SIGNER: dict[str, Any] = {"key": KEY, "certificate": CERTIFICATE}
 
 
 def manifest(**changes: Any) -> bytes:
-    document = {
-        "SchemaVersion": 1,
-        "Name": "Blink",
-        "ComponentId": str(COMPONENT),
-        "EntryPoint": "/bin/app",
-        "CmdArgs": [],
-        "Capabilities": {"Gpio": [8]},
-        "ApplicationType": "Default",
-    } | changes
-    return json.dumps(document, indent=2).encode()
+    return json.dumps(
+        images.manifest("Blink", COMPONENT, **{"Capabilities": {"Gpio": [8]}, **changes}), indent=2
+    ).encode()
 
 
 def pack(files: dict[str, bytes] | None = None, **changes: Any) -> bytes:

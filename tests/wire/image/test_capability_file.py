@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.wire.image_samples import IMAGE, P256, pair
+from tests.fixtures.images import IMAGE, P256, pair
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.image import capability_file, package as image_package

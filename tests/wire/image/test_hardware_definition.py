@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures import images
 
 from armillary.errors import ManifestError
 from armillary.wire.image import app_manifest, hardware_definition
@@ -56,16 +57,7 @@ def load() -> hardware_definition.DefinitionSet:
 
 
 def manifest(**capabilities: Any) -> app_manifest.AppManifest:
-    return app_manifest.parse(
-        {
-            "SchemaVersion": 1,
-            "Name": "x",
-            "ComponentId": "2f074b0f-d99d-4692-82d9-ef93a7d6463c",
-            "EntryPoint": "/bin/app",
-            "Capabilities": capabilities,
-        },
-        resolved=False,
-    )
+    return app_manifest.parse(images.manifest("x", images.COMPONENT, Capabilities=capabilities), resolved=False)
 
 
 def test_names_resolve_through_imports_and_mappings():

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.wire.image_samples import COMPONENT, IMAGE, P256, P384, SDK_SECTIONS, pair
+from tests.fixtures.images import COMPONENT, IMAGE, P256, P384, SDK_SECTIONS, pair
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.image import metadata as image_metadata, package as image_package, section as image_section

@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import json
-import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from tests.api.running_service import RunningService, wait_until
 
 from armillary.sim.device.wire_device import WireDevice
@@ -25,20 +21,9 @@ class Connected:
 
     def __init__(self, service: RunningService, device: WireDevice) -> None:
         self.device_id = device.device_id
-        with device:
-            reply = device.check_in()
-        chain = "".join(ssl.DER_cert_to_PEM_cert(der) for der in reply.certificate_chain)
-        key = device.client_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        context = ssl.create_default_context(cafile=str(service.root))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "client.pem")
-            path.write_bytes(key + chain.encode())
-            context.load_cert_chain(path)
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=self.device_id)
         self.client.username_pw_set(f"localhost/{self.device_id}/?api-version=2021-04-12")
-        self.client.tls_set_context(context)
+        self.client.tls_set_context(service.client_context(device))
         self.client.on_message = self._message
         self.connected = threading.Event()
         self.subscribed = threading.Event()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.api.native.hub.test_native_hub import Connected
-from tests.api.running_service import RunningService, wait_until
+from tests.api.running_service import RunningService, fresh, wait_until
 
 from armillary.engines.documents.document import changed_since
 from armillary.platform.exports import exports
@@ -39,12 +39,7 @@ def written(service: RunningService, name: str) -> list[dict[str, Any]]:
 
 
 def test_telemetry_of_one_catalog_leaves_and_nothing_of_another(service: RunningService, catalog: str) -> None:
-    registry = service.service.registry
-    other = f"O-{uuid.uuid4().hex[:8]}"
-    registry.catalogs.create(other, actor="test")
-    mine, theirs = service.make_device(), service.make_device()
-    registry.devices.claim(catalog, [mine.device_id], actor="test", product="Coffee", group="Production")
-    registry.devices.claim(other, [theirs.device_id], actor="test")
+    mine, theirs = service.claimed(catalog), service.claimed(service.make_catalog(fresh("O"), product="Coffee"))
     devices = [Connected(service, mine), Connected(service, theirs)]
     of_one, of_all = made(service, catalog=catalog), made(service)
     for each in devices:

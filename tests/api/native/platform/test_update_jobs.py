@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, application, wait_until
+from tests.fixtures.reports import installed, reverted
 
 from armillary.engines.records.schema.rows import Image
 from armillary.platform.jobs import jobs
 from armillary.sim.device.wire_device import WireDevice
 from armillary.twin.author.job import DeviceState
-from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
 
 GROUP = "Coffee/Field Test"
 
@@ -48,16 +48,6 @@ def came(service: RunningService, number: int, device: WireDevice, state: Device
     return results(service, number)[device.device_id]
 
 
-def running(image: Image, state: str) -> InstalledImage:
-    return InstalledImage(
-        component_id=image.component_id,
-        image_id=image.image_id,
-        image_type=image.image_type,
-        name=image.name,
-        state=state,
-    )
-
-
 def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
     service: RunningService, catalog: str
 ) -> None:
@@ -75,18 +65,15 @@ def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
     offer = good.check_in().offer
     assert offer is not None
     assert [each.image_id for each in offer.images] == [image.image_id]
-    good.installed = (running(image, "trial"),)
+    good.installed = (installed(image, "trial"),)
     good.check_in()
     standing = service.service.hub_access.updates.standings(GROUP, {good.device_id: (catalog, 0)})[good.device_id]
     assert standing.event is None  # a trial is no success
-    good.installed = (running(image, "running"),)
+    good.installed = (installed(image),)
     good.check_in()
     assert "runs deployment" in came(service, number, good, DeviceState.SUCCEEDED).answer
 
-    taken_back = UpdateOutcome(
-        offer_id=offer.offer_id, image_id=image.image_id, component_id=image.component_id, outcome="reverted",
-        reason="crashed three times", at=int(time.time()),
-    )  # fmt: skip
+    taken_back = reverted(image, offer_id=offer.offer_id, reason="crashed three times", at=int(time.time()))
     bad.check_in(outcomes=(taken_back,))
     assert "crashed three times" in came(service, number, bad, DeviceState.FAILED).answer
 

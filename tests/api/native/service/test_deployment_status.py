@@ -7,8 +7,7 @@ import time
 import uuid
 
 from tests.api.running_service import RunningService, application
-
-from armillary.wire.device.checkin import UpdateOutcome
+from tests.fixtures.reports import reverted
 
 
 def test_a_device_that_took_images_back_says_why(service: RunningService, catalog: str) -> None:
@@ -32,14 +31,7 @@ def test_a_device_that_took_images_back_says_why(service: RunningService, catalo
             "waiting",
             "The device was offered the images; it reports them when their trial has ended.",
         )
-        tried = UpdateOutcome(
-            offer_id=offer.offer_id,
-            image_id=image.image_id,
-            component_id=component,
-            outcome="reverted",
-            reason="Blink ended 3 times",
-            at=int(time.time()),
-        )
+        tried = reverted(image, offer_id=offer.offer_id, reason="Blink ended 3 times", at=int(time.time()))
         device.check_in(outcomes=(tried,))
         assert status() == (
             "failed",

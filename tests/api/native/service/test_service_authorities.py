@@ -11,7 +11,6 @@ from tests.api.running_service import RunningService, own_service
 LIST = "/api/v1/service-authorities"
 RENEW = LIST + "/renew"
 
-
 service = own_service()  # other tests count authorities
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service whose clock the attacks move."""
+"""What is attacked: one service for all tests in which owners attack one another; others, for a test or for loads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.api.running_service import own_service
+from tests.attacks.owners import alice, bob
+from tests.attacks.under_attack import attacked, budgets, opened, own, server
 
 from armillary.sim.device.service_host import ServiceHost
+
+__all__ = ["alice", "attacked", "bob", "budgets", "opened", "own", "server"]
+
+service = own_service(scope="session")
 
 
 @pytest.fixture
@@ -20,7 +27,7 @@ def clock() -> dict[str, float]:
 
 @pytest.fixture
 def host(tmp_path: Path, clock: dict[str, float]) -> Iterator[ServiceHost]:
-    """A service of the test's own, with the catalog Contoso."""
+    """A security service of the test's own, with the catalog Contoso."""
     running = ServiceHost(tmp_path / "data", clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0)
     with running:
         running.catalog()

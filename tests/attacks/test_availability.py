@@ -24,23 +24,16 @@ from tests.attacks.under_attack import (
     HEALTH_S,
     Health,
     authorized,
-    budgets,
     close,
     dial,
-    opened,
-    own,
     owner,
     sent,
-    servers,
 )
 
 from armillary.api.http import connection, json_body, routes
 from armillary.api.http.callers import Budgets
 from armillary.api.http.server import ApiServer
 from armillary.twin.template import template as template_of
-
-__all__ = ["budgets", "opened", "own", "servers"]
-
 
 # JSON ------------------------------------------------------------------------------------------------------------
 
@@ -140,7 +133,7 @@ def signs_in(own: RunningService) -> bool:
 def test_strangers_that_send_slowly_take_no_place_from_others(
     own: RunningService,
     opened: list[socket.socket],
-    servers: list[ApiServer],
+    server: ApiServer,
     budgets: Budgets,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -152,23 +145,22 @@ def test_strangers_that_send_slowly_take_no_place_from_others(
         assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"]).status == 200
         assert signs_in(own)
     health.check()
-    assert len(servers[-1].strangers) <= 16
+    assert len(server.strangers) <= 16
     assert budgets.strangers_shed - shed == 44, "those of the address that were at it longest"
     metrics = own.call("GET", "/metrics").raw.decode()
     assert f'armillary_api_refused_total{{place="strangers"}} {float(budgets.strangers_shed)}' in metrics
     close(opened)
-    monkeypatch.setattr(servers[-1].strangers, "each", 1 << 30)
-    monkeypatch.setattr(servers[-1].strangers, "total", 1 << 30)
+    monkeypatch.setattr(server.strangers, "each", 1 << 30)
+    monkeypatch.setattr(server.strangers, "total", 1 << 30)
     sent(own, opened, 40, HALF_A_FORM)
     assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"], fresh=True).status == 503, "the control"
-    close(opened)
-    wait_until(lambda: len(servers[-1].strangers) == 0, "all of them to be forgotten")
+    close(opened, server.strangers)
 
 
 def test_an_address_goes_first_for_itself_and_then_the_one_with_most(
-    own: RunningService, opened: list[socket.socket], servers: list[ApiServer]
+    own: RunningService, opened: list[socket.socket], server: ApiServer
 ) -> None:
-    strangers = servers[-1].strangers
+    strangers = server.strangers
     honest = dial(own, "127.0.0.3")
     opened.append(honest)
     honest.sendall(HALF_A_FORM)
@@ -183,12 +175,12 @@ def test_an_address_goes_first_for_itself_and_then_the_one_with_most(
 def test_an_answer_that_a_stranger_does_not_take_is_waited_for_no_longer_than_its_body(
     own: RunningService,
     opened: list[socket.socket],
-    servers: list[ApiServer],
+    server: ApiServer,
     budgets: Budgets,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shed = budgets.strangers_shed
-    monkeypatch.setattr(servers[-1].strangers, "each", 3)
+    monkeypatch.setattr(server.strangers, "each", 3)
     monkeypatch.setattr(own.app, "openapi", lambda: {"x": "y" * (2 << 20)})  # eight are more than the system buffers
     context = ssl.create_default_context(cafile=str(own.root))
     with Health(own) as health:
@@ -200,12 +192,12 @@ def test_an_answer_that_a_stranger_does_not_take_is_waited_for_no_longer_than_it
             opened.append(context.wrap_socket(plain, server_hostname="localhost"))
             opened[-1].sendall(b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 8)
         wait_until(lambda: budgets.strangers_shed > shed, "the one that was at it longest to be let go")
-    assert len(servers[-1].strangers) <= 3
+    assert len(server.strangers) <= 3
     health.check()
 
 
 def test_a_slow_body_of_somebody_who_is_known_keeps_its_place(
-    own: RunningService, opened: list[socket.socket], servers: list[ApiServer]
+    own: RunningService, opened: list[socket.socket], server: ApiServer
 ) -> None:
     body = json.dumps({"filter": {}}).encode()
     slow = dial(own)
@@ -217,7 +209,7 @@ def test_a_slow_body_of_somebody_who_is_known_keeps_its_place(
     slow.sendall(body[:3])
     wait_until(lambda: own.app.state.budgets.requests.of(owner(own)) == 1, "the request to be the token's")
     sent(own, opened, 30, HALF_A_FORM)
-    wait_until(lambda: len(servers[-1].strangers) == 16, "the strangers of the address to be few")
+    wait_until(lambda: len(server.strangers) == 16, "the strangers of the address to be few")
     slow.sendall(body[3:])
     assert slow.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
 
@@ -225,7 +217,7 @@ def test_a_slow_body_of_somebody_who_is_known_keeps_its_place(
 def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
     own: RunningService,
     opened: list[socket.socket],
-    servers: list[ApiServer],
+    server: ApiServer,
     budgets: Budgets,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -237,7 +229,7 @@ def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
             await asyncio.sleep(0.01)
         return await admit(*given)
 
-    strangers, shown = servers[-1].strangers, servers[-1].shown
+    strangers, shown = server.strangers, server.shown
     assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"]).status == 200
     wait_until(lambda: len(strangers) + len(shown) == 0, "nobody to be waited for")
     monkeypatch.setattr(routes, "admit", slow)
@@ -259,8 +251,7 @@ def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
     for each in opened:
         each.sendall(b'"filter"')
     assert answers() == [b"HTTP/1.1 400"] * 24
-    close(opened)
-    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    close(opened, budgets.requests)
     looks.clear()
     # Nor are they without bound, as there are requests that nobody admits at all: who has to go is told so.
     monkeypatch.setattr(shown, "each", 5)
@@ -274,8 +265,7 @@ def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
             each.sendall(b'"filter"')
     assert answers() == [b"HTTP/1.1 400"] * 5 + [b"HTTP/1.1 429"] * 3
     assert budgets.strangers_shed == shed
-    close(opened)
-    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    close(opened, budgets.requests)
     looks.clear()
     # The control: a token that is not looked up when it is shown makes a stranger; it is told so at least.
     monkeypatch.setattr(own.service.tokens, "cached", lambda _: None)

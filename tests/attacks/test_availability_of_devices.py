@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.running_service import RunningService
-from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close, opened, own, servers
+from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close
 
 from armillary.api.http import callers, connection, strangers
 from armillary.api.http.callers import Budgets
@@ -30,7 +30,6 @@ from armillary.service.endpoint import listener, open_connections
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.sim.device.wire_device import WireDevice
 
-__all__ = ["opened", "own", "servers"]
 UNLIMITED = 1 << 30
 
 

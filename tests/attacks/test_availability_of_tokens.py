@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
-from tests.attacks.under_attack import Health, authorized, budgets, close, opened, own, owner, sent, servers, waits_long
+from tests.attacks.under_attack import Gate, Health, authorized, close, half_a_body, owner, sent, waits_long
 
 from armillary.api.http import callers
 from armillary.api.http.callers import Budgets
@@ -27,60 +26,47 @@ from armillary.api.native.hub import series as native_series
 from armillary.engines.exports.store import DeadBatch, ExportCursor
 from armillary.platform.exports import replays as export_replays
 
-__all__ = ["budgets", "opened", "own", "servers"]
-
 
 def test_one_token_never_takes_all_threads(
     own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, begun = threading.Event(), threading.Semaphore(0)
-
-    def waits(*_: Any, **__: Any) -> dict[str, Any]:
-        begun.release()
-        assert gate.wait(30)
-        return {}
-
-    monkeypatch.setattr("armillary.api.views.series.retention", waits)
-    path = "/api/v1/telemetry/retention"
-
-    def attack() -> list[http.client.HTTPSConnection]:
-        found = [own.connection() for _ in range(12)]
-        for each in found:
-            each.request("GET", path, headers={"Authorization": f"Bearer {own.tokens['Reader']}"})
-        return found
-
-    try:
+    held: list[http.client.HTTPSConnection] = []
+    with Gate() as gate:
+        monkeypatch.setattr("armillary.api.views.series.retention", lambda *_, **__: gate.hold() or {})
+        tokens = [own.tokens["Reader"]] * 12
         with Health(own) as health:
-            held = attack()
-            for _ in range(callers.THREADS_OF_CALLER):
-                assert begun.acquire(timeout=20)
+            ask(own, held, "/api/v1/telemetry/retention", tokens)
+            gate.holds(callers.THREADS_OF_CALLER)
             wait_until(lambda: budgets.requests.of(owner(own)) == 12, "all of them to be there")
             assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
-            assert not begun.acquire(timeout=0.1), "the others of this token wait for their turn"
+            assert not gate.is_reached(), "the others of this token wait for their turn"
         health.check()
-        gate.set()
-        assert [each.getresponse().status for each in held] == [200] * 12, "and get it"
-        _hang_up(held)
-        gate.clear()
-        while begun.acquire(blocking=False):
-            pass
+        gate.open()
+        assert statuses(held) == [200] * 12, "and get it"
+        gate.shut()
         monkeypatch.setattr(budgets.turns, "each", 1 << 30)
         with Health(own) as control:
-            held = attack()
-            for _ in range(8):
-                assert begun.acquire(timeout=20)
+            ask(own, held, "/api/v1/telemetry/retention", tokens)
+            gate.holds(8)
             assert waits_long(own), "the control: all threads are this token's"
         control.check()  # health needs no thread at all
-    finally:
-        gate.set()
-    assert [each.getresponse().status for each in held] == [200] * 12
-    _hang_up(held)
+    assert statuses(held) == [200] * 12
 
 
-def _hang_up(held: list[http.client.HTTPSConnection]) -> None:
+def ask(own: RunningService, held: list[http.client.HTTPSConnection], path: str, tokens: list[str]) -> None:
+    """A request with each of the tokens, whose answers nobody takes yet."""
+    for token in tokens:
+        held.append(own.connection())
+        held[-1].request("GET", path, headers={"Authorization": f"Bearer {token}"})
+
+
+def statuses(held: list[http.client.HTTPSConnection]) -> list[int]:
+    """Of the answers, which are taken now."""
+    found = [each.getresponse().status for each in held]
     for each in held:
         each.close()
     held.clear()
+    return found
 
 
 def test_one_token_never_takes_all_requests_streams_and_exports(
@@ -113,14 +99,12 @@ def test_one_token_never_takes_all_requests_streams_and_exports(
             sent(own, opened, 1, f"GET {path} HTTP/1.1\r\n{authorized(own, 'other')}\r\n".encode())
             assert opened[-1].recv(15) == b"HTTP/1.1 200 OK"
         health.check()
-        close(opened)
-        wait_until(lambda: len(places) == 0, "all places to be given back")  # noqa: B023 - called here
+        close(opened, places)
         monkeypatch.setattr(places, "each", 1 << 30)
         sent(own, opened, total, get)
         wait_until(lambda: len(places) == total, "the control: one token has all")  # noqa: B023 - called here
         assert own.call("GET", path, token=own.tokens["other"]).status == 429
-        close(opened)
-        wait_until(lambda: len(places) == 0, "all places to be given back")  # noqa: B023 - called here
+        close(opened, places)
     monkeypatch.setattr(dashboard_live, "SHED_S", 0.2)
     shed = own.hub.counters()["live_readers_shed"]
     sent(own, opened, 1, f"GET {export} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode())
@@ -132,15 +116,12 @@ def test_a_token_has_so_many_requests_and_so_many_large_bodies(
     own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budgets.requests, "each", 5)
-    mine = authorized(own, "Reader")
-    half = f"POST /api/v1/group-preview HTTP/1.1\r\n{mine}content-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
-    sent(own, opened, 5, half.encode())
+    sent(own, opened, 5, half_a_body(own, "Reader"))
     wait_until(lambda: budgets.requests.of(owner(own)) == 5, "all that this token may have")
     refused = own.call("GET", "/api/v1/me", token=own.tokens["Reader"])
     assert (refused.status, refused.headers["retry-after"]) == (429, "2")
     assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
-    close(opened)
-    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    close(opened, budgets.requests)
     monkeypatch.setattr(budgets.large_bodies, "each", 2)
     path = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs/Contoso/uploadImage"
     large = (
@@ -151,8 +132,7 @@ def test_a_token_has_so_many_requests_and_so_many_large_bodies(
     wait_until(lambda: len(budgets.large_bodies) == 2, "two large bodies")
     sent(own, opened, 1, large)
     assert opened[-1].recv(12) == b"HTTP/1.1 429"
-    close(opened)
-    wait_until(lambda: len(budgets.large_bodies) == 0, "all places to be given back")
+    close(opened, budgets.large_bodies)
 
 
 def test_a_browser_and_a_script_of_one_token_are_one_caller(
@@ -171,14 +151,12 @@ def test_a_browser_and_a_script_of_one_token_are_one_caller(
     browser = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
     assert own.call("GET", "/fleet", token=None, headers=browser).status == 200
     monkeypatch.setattr(budgets.requests, "each", 2)
-    head = f"POST /api/v1/group-preview HTTP/1.1\r\n{authorized(own, 'Reader')}content-type: application/json\r\n"
-    sent(own, opened, 2, f"{head}content-length: 9\r\n\r\n{{".encode())
+    sent(own, opened, 2, half_a_body(own, "Reader"))
     wait_until(lambda: budgets.requests.of(owner(own)) == 2, "all that this token may have")
     page = own.call("GET", "/fleet", token=None, headers=browser)
     assert (page.status, page.headers["retry-after"]) == (429, "2")
     assert b"Too many at once." in page.raw
-    close(opened)
-    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    close(opened, budgets.requests)
     assert own.call("GET", "/fleet", token=None, headers=browser).status == 200
 
 
@@ -203,9 +181,7 @@ def test_the_tokens_of_one_catalog_never_have_all_together(
     def attack(name: str, count: int) -> None:
         """Begin two requests with each of a catalog's tokens, and never end them."""
         for n in range(count):
-            path = f"/api/v1/group-preview?catalog={name}"
-            head = f"POST {path} HTTP/1.1\r\n{authorized(own, f'{name}-{n}')}content-type: application/json\r\n"
-            sent(own, opened, 2, f"{head}content-length: 9\r\n\r\n{{".encode())
+            sent(own, opened, 2, half_a_body(own, f"{name}-{n}", f"/api/v1/group-preview?catalog={name}"))
 
     def asks(token: str) -> int:
         reply = own.call("GET", "/api/v1/me", token=own.tokens[token])
@@ -224,60 +200,38 @@ def test_the_tokens_of_one_catalog_never_have_all_together(
         assert (asks("Beta-1"), asks("other")) == (429, 200), "the operator's places are its own"
     health.check()
     assert places.refused == refused + 4
-    close(opened)
-    wait_until(lambda: len(places) == 0, "all places to be given back")
+    close(opened, places)
     monkeypatch.setattr(places, "of_catalog", 1 << 30)
     monkeypatch.setattr(places, "of_catalogs", 1 << 30)
     attack("Alpha", 4)
     wait_until(lambda: len(places) == 8, "the control: one catalog has all")
     assert (asks("Beta-0"), asks("other")) == (429, 429)
-    close(opened)
-    wait_until(lambda: len(places) == 0, "all places to be given back")
+    close(opened, places)
 
 
 def test_the_tokens_of_one_catalog_never_take_all_threads(
     own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, begun = threading.Event(), threading.Semaphore(0)
-
-    def waits(*_: Any, **__: Any) -> dict[str, Any]:
-        begun.release()
-        assert gate.wait(30)
-        return {"items": [], "next": None}
-
     own.azure("PUT", "/Gamma", {"location": "global"})
-    tokens = [own.service.tokens.create(f"Gamma-{n}", "Reader", actor="t", catalog="Gamma") for n in range(4)]
-    monkeypatch.setattr("armillary.platform.authored.documents.AuthoredDocuments.listed", waits)
-    held: list[http.client.HTTPSConnection] = []
-
-    def attack() -> None:
-        for each in (one for one in tokens for _ in range(3)):
-            held.append(own.connection())
-            held[-1].request("GET", "/api/v1/groups?catalog=Gamma", headers={"Authorization": f"Bearer {each.secret}"})
-
-    try:
-        attack()
-        for _ in range(callers.THREADS_OF_CATALOG):
-            assert begun.acquire(timeout=20)
+    made = [own.service.tokens.create(f"Gamma-{n}", "Reader", actor="t", catalog="Gamma") for n in range(4)]
+    tokens, held = [each.secret for each in made for _ in range(3)], list[http.client.HTTPSConnection]()
+    listed = "armillary.platform.authored.documents.AuthoredDocuments.listed"
+    with Gate() as gate:
+        monkeypatch.setattr(listed, lambda *_, **__: gate.hold() or {"items": [], "next": None})
+        ask(own, held, "/api/v1/groups?catalog=Gamma", tokens)
+        gate.holds(callers.THREADS_OF_CATALOG)
         wait_until(lambda: len(budgets.requests) >= 12, "all of them to be there")
         assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
-        assert not begun.acquire(timeout=0.1), "the others of this catalog wait for their turn"
-        gate.set()
-        assert [each.getresponse().status for each in held] == [200] * 12, "and get it"
-        _hang_up(held)
-        gate.clear()
-        while begun.acquire(blocking=False):
-            pass
+        assert not gate.is_reached(), "the others of this catalog wait for their turn"
+        gate.open()
+        assert statuses(held) == [200] * 12, "and get it"
+        gate.shut()
         monkeypatch.setattr(budgets.turns_of_catalog, "each", 1 << 30)
         monkeypatch.setattr(budgets.turns_of_catalogs, "each", 1 << 30)
-        attack()
-        for _ in range(callers.OPERATOR_THREADS):
-            assert begun.acquire(timeout=20)
+        ask(own, held, "/api/v1/groups?catalog=Gamma", tokens)
+        gate.holds(callers.OPERATOR_THREADS)
         assert waits_long(own), "the control: all threads are this catalog's"
-    finally:
-        gate.set()
-    assert [each.getresponse().status for each in held] == [200] * 12
-    _hang_up(held)
+    assert statuses(held) == [200] * 12
 
 
 class Inline:
@@ -290,54 +244,40 @@ class Inline:
 def test_replays_to_a_receiver_that_never_answers_take_no_operators_thread(
     own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, begun = threading.Event(), threading.Semaphore(0)
-
-    class Silent:
-        def deliver(self, _records: object, _batch_id: str) -> None:
-            begun.release()
-            assert gate.wait(30)
-
-        def close(self) -> None:
-            pass
-
     token, exports = own.token_of("Contributor"), own.platform.exports
     for number in range(10):
         body = {"name": "x", "source": "telemetry", "enabled": False, "destination": {"kind": "file"}}
         assert own.call("PUT", f"/api/v1/exports/e{number}", body).status == 200
         dead = [DeadBatch([{"n": 1}], [("d", "r")], "why"), DeadBatch([{"n": 2}], [("d", "r")], "why")]
         exports.store.keep(f"e{number}", ExportCursor(seq=0), dead)
-    monkeypatch.setattr("armillary.platform.exports.exports.open_destination", lambda *_, **__: Silent())
     monkeypatch.setattr(export_replays, "ANSWER_S", 0.1)
     path = "/api/v1/exports/e{}/dead-letters/replay"
-    try:
+    with Gate() as gate:
+        silent = SimpleNamespace(deliver=lambda *_: gate.hold(), close=lambda: None)
+        monkeypatch.setattr("armillary.platform.exports.exports.open_destination", lambda *_, **__: silent)
         with Health(own) as health:
             for number in range(export_replays.MAX_REPLAYS_OF_CALLER):
                 reply = own.call("POST", path.format(number), token=token)
                 assert (reply.status, reply.body) == (200, {"delivered": 0, "under_way": True})
-                assert begun.acquire(timeout=20)
+                gate.holds(1)
             again, more = own.call("POST", path.format(0)), own.call("POST", path.format(2), token=token)
             for refused in (again, more):
                 assert (refused.status, refused.headers["retry-after"]) == (429, "30")
             assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
         health.check()
-        gate.set()
+        gate.open()
         wait_until(lambda: not exports.store.dead_letters("e0"), "the replay to go on by itself")
         wait_until(lambda: own.call("POST", path.format(0)).body == {"delivered": 0, "under_way": False}, "its end")
         lines = [each for each in own.call("GET", "/api/v1/audit?limit=100").body["items"] if each["target"] == "e0"]
         assert {"records": 2} in [each["detail"] for each in lines if each["operation"] == "export.replay"]
-        gate.clear()
-        while begun.acquire(blocking=False):
-            pass
+        gate.shut()
         monkeypatch.setattr(export_replays, "threading", SimpleNamespace(Thread=Inline))
         monkeypatch.setattr(exports.replays._of_caller, "each", 1 << 30)
         monkeypatch.setattr(budgets.turns, "each", 1 << 30)
         with ThreadPoolExecutor(8) as pool, Health(own) as control:
             for number in range(2, 10):
                 pool.submit(own.call, "POST", path.format(number), token=token, fresh=True)
-            for _ in range(8):
-                assert begun.acquire(timeout=20)
+            gate.holds(8)
             assert waits_long(own), "the control: all threads wait for the receiver"
-            gate.set()
+            gate.open()
         control.check()
-    finally:
-        gate.set()

@@ -11,7 +11,6 @@ import pytest
 
 from armillary.attest import appraise as rules
 from armillary.errors import AppraisalError, ConflictError
-from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import CheckinReply
@@ -24,13 +23,7 @@ def keeping(host: ServiceHost, secret: bytes) -> WireDevice:
 
 def copied(device: WireDevice, *, boots: int = 1) -> WireDevice:
     """A copy of the device's storage that was started ``boots`` times."""
-    prover = Prover(
-        uds=device.prover.uds,
-        components=device.prover.components,
-        boot_count=device.prover.boot_count + boots - 1,
-        service_name=device.prover.service_name,
-        os_version=device.prover.os_version,
-    )
+    prover = replace(device.prover, boot_count=device.prover.boot_count + boots - 1)
     return replace(device, prover=prover, challenge=b"", _socket=None)
 
 

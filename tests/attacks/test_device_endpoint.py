@@ -7,14 +7,14 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.fixtures.certificates import self_signed
+from tests.fixtures.certificates import client_context, self_signed
+from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.schema import dialect
@@ -23,7 +23,6 @@ from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.service.endpoint import check_ins, connection as endpoint_connection, endpoint, open_connections
 from armillary.service.verifier.device_rates import DeviceRates
-from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import Answer, WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
@@ -50,13 +49,8 @@ def code(answer: Answer) -> tuple[int, str]:
 
 
 def refused_codes(host: ServiceHost, device_id: str) -> set[str]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        found = {row.code for row in host.service.registry.history.refusals(device_id=device_id).items}
-        if found:
-            return found
-        time.sleep(0.05)
-    return set()
+    refusals = host.service.registry.history.refusals
+    return {row.code for row in wait_until(lambda: refusals(device_id=device_id).items, "a refusal on record")}
 
 
 # -- who may speak ------------------------------------------------------------------------------------------------
@@ -100,13 +94,8 @@ def foreign_chain(device_id: str, maker: str, key: ec.EllipticCurvePrivateKey) -
 
 def test_a_certificate_of_an_authority_with_the_right_name_and_another_key_is_refused(host: ServiceHost) -> None:
     honest = host.claimed(b"n" * 32)
-    rogue = replace(
-        honest,
-        factory=replace(
-            honest.factory,
-            certificate_chain=foreign_chain(honest.device_id, "MediaTek", ec.generate_private_key(ec.SECP256R1())),
-        ),
-    )
+    chain = foreign_chain(honest.device_id, "MediaTek", ec.generate_private_key(ec.SECP256R1()))
+    rogue = replace(honest, factory=replace(honest.factory, certificate_chain=chain))
     with pytest.raises(CLOSED):
         rogue.exchange("GET", "/v1/challenge")
     with honest:
@@ -117,12 +106,7 @@ def test_a_server_or_client_certificate_of_the_service_opens_nothing(host: Servi
     with host.claimed(b"o" * 32) as honest:
         reply = honest.check_in()
         key = honest.client_key
-    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(honest.factory.service_root))
-    chain = "".join(ssl.DER_cert_to_PEM_cert(der) for der in reply.certificate_chain)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = host.service.context.folder.path / "client.pem"
-    file.write_bytes(pem + chain.encode())
-    context.load_cert_chain(file)
+    context = client_context(honest.factory.service_root, key, reply.certificate_chain)
     with pytest.raises(CLOSED):
         ask(context, honest.port)
     assert ask(honest.tls_context(), honest.port).status == 200
@@ -130,28 +114,16 @@ def test_a_server_or_client_certificate_of_the_service_opens_nothing(host: Servi
 
 def test_a_device_that_was_never_enrolled_is_unknown(host: ServiceHost) -> None:
     known = host.claimed(b"k" * 32)
-    authority = host.service.authority
     secret = b"R" * 32
     rogue_id = dice.identity_key(secret).public_key()
-    _, chain = authority.silicon.identity_certificate(
-        "MediaTek", device_id_of_key(rogue_id)
-    )  # issued past the registry
-    rogue = WireDevice(
-        prover=replace_prover(known, secret), factory=replace(known.factory, certificate_chain=chain), port=known.port
-    )
+    # Issued past the registry.
+    _, chain = host.service.authority.silicon.identity_certificate("MediaTek", device_id_of_key(rogue_id))
+    prover = replace(known.prover, uds=secret, boot_count=0)
+    rogue = replace(known, prover=prover, factory=replace(known.factory, certificate_chain=chain))
     with rogue, known:
         assert code(rogue.exchange("GET", "/v1/challenge")) == (403, "device.unknown")
         assert known.check_in().verdict == "attested"
     assert refused_codes(host, rogue.device_id) == {"device.unknown"}
-
-
-def replace_prover(device: WireDevice, secret: bytes) -> Prover:
-    return Prover(
-        uds=secret,
-        components=device.prover.components,
-        service_name=device.prover.service_name,
-        os_version=device.prover.os_version,
-    )
 
 
 def test_an_unclaimed_device_is_refused_until_it_is_claimed(host: ServiceHost) -> None:
@@ -292,7 +264,7 @@ def test_a_tampered_boot_gets_an_update_certificate_that_the_hub_refuses(host: S
 def test_a_copied_device_is_noticed(host: ServiceHost) -> None:
     with host.claimed(b"c" * 32) as original:
         assert original.check_in().verdict == "attested"
-        copy = replace(original, prover=replace_prover(original, b"c" * 32), challenge=b"")
+        copy = replace(original, prover=replace(original.prover, boot_count=0), challenge=b"")
         with copy:
             reply = copy.check_in()  # boots on from the copied counter
         assert reply.verdict == "update-only"
@@ -349,9 +321,8 @@ def test_no_session_can_be_resumed(host: ServiceHost) -> None:
 def test_a_device_refuses_a_service_with_another_root(host: ServiceHost, tmp_path: Path) -> None:
     device = host.claimed(b"4" * 32)
     _, _, (_, impostor) = self_signed(tmp_path, "Armillary Root CA", authority=True)
-    fooled = replace(
-        device, factory=replace(device.factory, service_root=impostor.public_bytes(serialization.Encoding.DER))
-    )
+    root = impostor.public_bytes(serialization.Encoding.DER)
+    fooled = replace(device, factory=replace(device.factory, service_root=root))
     with pytest.raises(ssl.SSLCertVerificationError):
         fooled.connect()
 
@@ -433,23 +404,18 @@ def test_a_slow_request_is_cut_off(host: ServiceHost, monkeypatch: pytest.Monkey
         assert time.monotonic() - begun < 8
 
 
-def test_more_connections_than_allowed_are_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ServiceHost(tmp_path / "data") as host:
-        host.catalog()
-        endpoint = host.service.serving.server.endpoint
-        assert endpoint is not None
-        monkeypatch.setattr(open_connections, "MAX_CONNECTIONS", 2)
-        make: Callable[[bytes], WireDevice] = host.claimed
-        with make(b"x" * 32) as one, make(b"y" * 32) as two, make(b"z" * 32) as three:
-            assert one.check_in().verdict == two.check_in().verdict == "attested"
-            with pytest.raises(CLOSED):
-                three.check_in()
-            two.disconnect()
-            deadline = time.monotonic() + 10
-            while endpoint.connections > 1 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            three.connect()
-            assert three.check_in().verdict == "attested"
+def test_more_connections_than_allowed_are_turned_away(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = host.service.serving.server.endpoint
+    assert endpoint is not None
+    monkeypatch.setattr(open_connections, "MAX_CONNECTIONS", 2)
+    with host.claimed(b"x" * 32) as one, host.claimed(b"y" * 32) as two, host.claimed(b"z" * 32) as three:
+        assert one.check_in().verdict == two.check_in().verdict == "attested"
+        with pytest.raises(CLOSED):
+            three.check_in()
+        two.disconnect()
+        wait_until(lambda: endpoint.connections == 1, "its place to be given back")
+        three.connect()
+        assert three.check_in().verdict == "attested"
 
 
 def test_a_writer_that_falls_behind_tells_devices_to_come_back(

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.certificates import chain_file
 
 from armillary.api.native.service.devices import factory_document
 from armillary.device.boot.provision import provision
@@ -49,29 +50,33 @@ def without_days(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def service(tmp_path: Path, offset_s: float = 0.0) -> Iterator[ServiceHost]:
+def service(tmp_path: Path, offset_s: float = 0.0, *, port: int = 0) -> Iterator[ServiceHost]:
+    """The service of a data folder, at a time."""
     with pytest.MonkeyPatch.context() as patched:
         # The service's OpenSSL asks the host's clock as well, which stands right where a service runs.
         patched.setattr(device_server, "server_context", lambda *made: without_days(server_context(*made)))
-        host = ServiceHost(tmp_path / "service", clock=lambda: time.time() + offset_s, planner_interval_s=3600.0)
+        now = lambda: time.time() + offset_s  # noqa: E731
+        host = ServiceHost(tmp_path / "service", clock=now, planner_interval_s=3600.0, device_port=port)
     with host:
-        host.catalog()
+        if not host.service.registry.catalogs.list():
+            host.catalog()
         yield host
+
+
+def factory_of(host: ServiceHost) -> Callable[[str, str], Any]:
+    """What manufactures devices: it takes a certificate request and a chip."""
+    return lambda request, chip: factory_document(host.service.factory.enrol(request, chip, "t"))
 
 
 def make(host: ServiceHost, folder: Path, *, wall: float) -> Device:
     """A real device whose host's clock stands at ``wall``, manufactured and claimed."""
-
-    def factory(request: str, chip: str) -> Any:
-        return factory_document(host.service.factory.enrol(request, chip, "t"))
-
     provision(
         DeviceFolder(folder),
         chip="mt3620",
         root_of_trust="software",
         sandbox="process",
         operator_api="https://localhost:1",
-        factory=factory,
+        factory=factory_of(host),
     )
     device = started(folder, wall=wall)
     host.service.registry.devices.claim("Contoso", [device.device_id], product="Kettle", group="Production", actor="t")
@@ -131,12 +136,7 @@ class Impostor:
             not_before=int(begins),
             not_after=int(ends),
         )
-        path = self.folder / "server.pem"
-        pem = own.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
-        return path
+        return chain_file(self.folder / "server.pem", own, [made.public_bytes(serialization.Encoding.DER)])
 
     @contextlib.asynccontextmanager
     async def tells(self, at: float, path: Path) -> AsyncIterator[str]:

@@ -7,16 +7,14 @@ import base64
 import json
 import socket
 import time
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.api.native.hub.test_native_hub import Connected
-from tests.api.running_service import RunningService, running_service, wait_until
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import RunningService, fresh, wait_until
+from tests.attacks.owners import Owner, owner
 from tests.twin.template.test_template import BODY
 
 from armillary.api.native import dashboard_live
@@ -34,32 +32,6 @@ from armillary.twin.author.export_destination import Destination, DestinationKin
 from armillary.wire.hub.sas_token import sign_sas_token
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("documents")) as running:
-        yield running
-
-
-@pytest.fixture
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture
-def bob(service: RunningService) -> Owner:
-    return owner(service)
-
-
-def fresh(name: str) -> str:
-    return f"{name}-{uuid.uuid4().hex[:8]}"
-
-
-def hand_over(giver: Owner, taker: Owner) -> None:
-    offer = {"device_id": giver.device.device_id, "to_catalog_id": taker.catalog_id}
-    number = giver.call("POST", f"/catalogs/{giver.name}/transfers", offer).body["transfer_id"]
-    assert taker.call("POST", f"/catalogs/{taker.name}/transfers/{number}/accept").status == 200
 
 
 # Templates ------------------------------------------------------------------------------------------------------------
@@ -99,7 +71,7 @@ def migrated(alice: Owner, bob: Owner) -> tuple[Any, Any]:
     assert alice.call("PUT", f"/templates/{name}{own}", BODY).status == 200
     assert alice.call("POST", f"/templates/{name}/publish{own}").status == 200
     assert alice.call("PUT", device, {"template": name}).status == 200
-    hand_over(alice, bob)
+    alice.give_device(bob)
     less = {**BODY, "cloud_properties": [], "views": []}
     assert alice.call("PUT", f"/templates/{name}{own}", less).status == 200
     assert alice.call("POST", f"/templates/{name}/publish{own}").status == 200
@@ -203,7 +175,7 @@ def test_a_job_of_all_shows_no_run_over_others_devices(
     group, job = fresh("g"), fresh("j")
     assert service.call("PUT", f"/api/v1/groups/{group}", {"name": "All"}).status == 200
     assert service.call("PUT", f"/api/v1/jobs/{job}", {"name": "j", "group": group, "action": ACTION}).status == 200
-    service.platform.jobs.begin(job, by="rule of-bob, delivery 1")
+    run = service.platform.jobs.begin(job, by="rule of-bob, delivery 1")
 
     def seen() -> list[Any]:
         listed = alice.call("GET", f"/jobs?catalog={alice.name}&limit=1000").body["items"]
@@ -218,6 +190,7 @@ def test_a_job_of_all_shows_no_run_over_others_devices(
     newest = operations.newest
     monkeypatch.setattr(operations, "newest", lambda job_id, owner, _catalog: newest(job_id, owner, None))
     assert [each["begun_by"] for each in seen()] == ["rule of-bob, delivery 1"] * 2
+    wait_until(lambda: service.platform.jobs.store.run(job, run.number).state.value != "running", "the end of the run")
 
 
 # Live values ----------------------------------------------------------------------------------------------------------
@@ -251,7 +224,7 @@ def live_after_transfer(service: RunningService, alice: Owner, bob: Owner) -> tu
     mine.send({"flow": 11})
     before = shows(11, 20)
     mine.client.on_disconnect = None
-    hand_over(alice, bob)
+    alice.give_device(bob)
     mine.client.disconnect()
     mine.client.loop_stop()
     alice.device.challenge = b""
@@ -285,7 +258,7 @@ def members_after_transfer(service: RunningService, alice: Owner, bob: Owner) ->
     device = alice.device.device_id
     assert service.platform.groups.ids(group, catalog=alice.name) == (device,)
     assert service.platform.groups.ids(group, catalog=alice.name) == (device,)  # the control: remembered
-    hand_over(alice, bob)
+    alice.give_device(bob)
     return len(service.platform.groups.ids(group, catalog=alice.name))
 
 

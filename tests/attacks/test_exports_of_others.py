@@ -6,14 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.native.platform.test_native_rules import say
-from tests.api.running_service import RunningService, running_service, wait_until
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import RunningService, fresh, wait_until
+from tests.attacks.owners import Owner
 from tests.platform.exports.kafka_cluster import Cluster
 
 from armillary.engines.exports import transform
@@ -35,28 +34,12 @@ from armillary.wire.export.application_archive import KIND_VERSION, make_manifes
 HOOK = {"kind": "webhook", "url": "https://example.com/in"}
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("exports")) as running:
-        yield running
-
-
-@pytest.fixture
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture
-def bob(service: RunningService) -> Owner:
-    return owner(service)
-
-
 def body(**more: object) -> dict[str, object]:
     return {"name": "x", "source": "telemetry", "destination": HOOK, "enabled": False, **more}
 
 
 def test_an_export_is_of_the_tokens_catalog_or_is_not_made(service: RunningService, alice: Owner, bob: Owner) -> None:
-    name, own = f"e-{uuid.uuid4().hex[:8]}", f"catalog={bob.name}"
+    name, own = fresh("e"), f"catalog={bob.name}"
     assert bob.call("PUT", f"/exports/{name}", body()).status == 403
     for given in (body(catalog=alice.name), body(catalog=None)):
         assert bob.call("PUT", f"/exports/{name}?{own}", given).status == 400
@@ -104,7 +87,7 @@ def test_a_new_owner_gets_nothing_of_the_time_before() -> None:
 def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: RunningService, bob: Owner) -> None:
     """What a device of either kind sent before it was Bob's is not among what his export chooses; what it sends is."""
     device = bob.device.device_id
-    made = {"device_id": f"probe-{uuid.uuid4().hex[:8]}", "authentication": "sas"}
+    made = {"device_id": fresh("probe"), "authentication": "sas"}
     probe = service.call("POST", f"/api/v1/catalogs/{bob.name}/hub-devices", made)
     assert probe.status == 200, probe.body
     owned = service.service.registry.devices.get(device).claimed_at
@@ -166,7 +149,7 @@ def password_for(service: RunningService, name: str) -> str | None:
 def test_a_password_goes_to_no_other_broker_than_it_was_given_for(
     service: RunningService, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"e-{uuid.uuid4().hex[:8]}"
+    name = fresh("e")
     place, evil = f"/exports/{name}?catalog={bob.name}", {**BROKER, "host": "evil.example"}
     assert bob.call("PUT", place, body(destination={**BROKER, "secret": "a password of the broker"})).status == 200
     assert bob.call("PUT", place, body(destination={**BROKER, "signed": True})).status == 200  # the control: it stays
@@ -247,7 +230,7 @@ KAFKA = {"kind": "kafka", "servers": ["k1.example:9093"], "topic": "out", "sasl"
     ],
 )  # fmt: skip
 def test_a_password_of_a_cluster_goes_to_no_other(service: RunningService, bob: Owner, change: dict[str, Any]) -> None:
-    name = f"e-{uuid.uuid4().hex[:8]}"
+    name = fresh("e")
     place = f"/exports/{name}?catalog={bob.name}"
     assert bob.call("PUT", place, body(destination={**KAFKA, "secret": "a password of a cluster"})).status == 200
     assert bob.call("PUT", place, body(destination={**KAFKA, "signed": True})).status == 200  # the control: it stays
@@ -319,7 +302,7 @@ def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
 def test_the_status_of_an_export_is_no_meter_of_what_others_send(
     service: RunningService, alice: Owner, bob: Owner
 ) -> None:
-    name, all_of_us = f"e-{uuid.uuid4().hex[:8]}", f"e-{uuid.uuid4().hex[:8]}"
+    name, all_of_us = fresh("e"), fresh("e")
     assert bob.call("PUT", f"/exports/{name}?catalog={bob.name}", body(enabled=True)).status == 200
     assert service.call("PUT", f"/api/v1/exports/{all_of_us}", body()).status == 200
     wait_until(lambda: begun(service, name), "it to begin")

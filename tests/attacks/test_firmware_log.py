@@ -11,17 +11,16 @@ import dataclasses
 from hashlib import sha256
 
 import pytest
-from tests.attacks.test_tpm_quote import TPM, device, judge, request
-from tests.wire.tpm_samples import quote, tcg_event, tcg_header
+from tests.attacks.test_tpm_quote import device, failing, judge, with_log
+from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.attest import appraise as rules, tpm_quote
-from armillary.attest.appraise import Appraisal
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.errors import WireError
 from armillary.sim.device.prover import Prover
 from armillary.wire.attestation import tcg_event_log
 from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
-from armillary.wire.attestation.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
 from armillary.wire.device import checkin
 
 NAMES = ("firmware", "setup", "option ROM", "secure boot on", "boot loader", "boot loader")
@@ -37,19 +36,9 @@ def values_of(log: bytes) -> bytes:
 GENUINE = FirmwareLog(values_of(LOG), LOG)
 
 
-def sent(prover: Prover, firmware: FirmwareLog, *, quoted: bytes | None = None) -> checkin.CheckinRequest:
-    """A check-in whose TPM quotes ``quoted``, by default the values of the genuine log."""
-    made = request(prover)
-    digest = pcr_digest([GENUINE.pcr_values if quoted is None else quoted, prover.log_head])
-    return dataclasses.replace(
-        made,
-        firmware=firmware,
-        tpm_quote=quote(TPM, quote_nonce(made.evidence), digest, *FIRMWARE_PCRS, BOOT_PCR),
-    )
-
-
-def failing(appraisal: Appraisal) -> dict[int, str]:
-    return {step.number: step.detail for step in appraisal.steps if step.result == "fail"}
+def sent(prover: Prover, firmware: FirmwareLog) -> checkin.CheckinRequest:
+    """A check-in whose TPM quotes the values of the genuine log."""
+    return with_log(prover, firmware, quoted=GENUINE.pcr_values)
 
 
 def test_a_genuine_log_is_attested():
@@ -62,11 +51,7 @@ def test_a_genuine_log_is_attested():
 
 def test_a_log_is_not_asked_for_and_its_absence_is_said():
     prover = device()
-    made = request(prover)
-    plain = dataclasses.replace(
-        made, tpm_quote=quote(TPM, quote_nonce(made.evidence), pcr_digest([prover.log_head]), BOOT_PCR)
-    )
-    appraisal = judge(prover, plain)
+    appraisal = judge(prover, with_log(prover, None))
     assert (appraisal.verdict, appraisal.steps[19].result) == ("attested", "not-run")
     assert appraisal.steps[19].detail == "No log of the machine's firmware was sent."
 
@@ -74,10 +59,7 @@ def test_a_log_is_not_asked_for_and_its_absence_is_said():
 @pytest.mark.parametrize("tier", ["software", "tpm"])
 def test_a_catalog_that_demands_a_log_takes_no_silence(tier: str):
     prover = device()
-    made = request(prover)
-    silent = dataclasses.replace(
-        made, tpm_quote=quote(TPM, quote_nonce(made.evidence), pcr_digest([prover.log_head]), BOOT_PCR)
-    )
+    silent = with_log(prover, None)
     demands = PolicyInForce(AttestationPolicy(firmware_log=True))
     assert judge(prover, silent, tier=tier).verdict == "attested"
     appraisal = judge(prover, silent, tier=tier, policy=demands)
@@ -86,8 +68,8 @@ def test_a_catalog_that_demands_a_log_takes_no_silence(tier: str):
         {20: "This catalog demands the log of the machine's firmware; the device sent none that a TPM vouches for."},
     )
     # A log beside a quote that nobody checks is worth nothing: it is the device's word.
-    with_log = judge(prover, sent(prover, GENUINE), tier=tier, policy=demands)
-    assert with_log.verdict == ("attested" if tier == "tpm" else "update-only")
+    shown = judge(prover, sent(prover, GENUINE), tier=tier, policy=demands)
+    assert shown.verdict == ("attested" if tier == "tpm" else "update-only")
 
 
 EDITED = {
@@ -125,11 +107,8 @@ def test_values_that_fit_an_edited_log_are_not_the_quoted_ones(monkeypatch: pyte
 
 def test_a_log_that_is_stripped_or_slipped_in_on_the_way_breaks_the_quote():
     prover = device()
-    with_log = sent(prover, GENUINE)
-    assert list(failing(judge(prover, dataclasses.replace(with_log, firmware=None)))) == [16]
-    made = request(prover)
-    plain = quote(TPM, quote_nonce(made.evidence), pcr_digest([prover.log_head]), BOOT_PCR)
-    assert list(failing(judge(prover, dataclasses.replace(made, tpm_quote=plain, firmware=GENUINE)))) == [16]
+    assert list(failing(judge(prover, dataclasses.replace(sent(prover, GENUINE), firmware=None)))) == [16]
+    assert list(failing(judge(prover, dataclasses.replace(with_log(prover, None), firmware=GENUINE)))) == [16]
 
 
 MALFORMED = {

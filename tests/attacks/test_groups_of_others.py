@@ -3,32 +3,13 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
-from tests.api.running_service import RunningService, running_service
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import RunningService, fresh
+from tests.attacks.owners import Owner
 
 from armillary.platform.authored import documents
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("groups")) as running:
-        yield running
-
-
-@pytest.fixture
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture
-def bob(service: RunningService) -> Owner:
-    return owner(service)
 
 
 def ids(who: Owner, path: str, body: object = None) -> set[str]:
@@ -38,7 +19,7 @@ def ids(who: Owner, path: str, body: object = None) -> set[str]:
 
 
 def test_each_sees_own_devices_whatever_the_group_says(service: RunningService, alice: Owner, bob: Owner) -> None:
-    shared = f"shared-{uuid.uuid4().hex[:8]}"
+    shared = fresh("shared")
     assert service.call("PUT", f"/api/v1/groups/{shared}", {"name": "Everything"}).status == 200
     for mine, theirs in ((alice, bob), (bob, alice)):
         assert ids(mine, f"/groups/{shared}/members") == {mine.device.device_id}
@@ -58,7 +39,7 @@ def test_each_sees_own_devices_whatever_the_group_says(service: RunningService, 
 
 
 def test_nobody_changes_a_group_of_another_or_of_all(service: RunningService, alice: Owner, bob: Owner) -> None:
-    mine, shared = f"mine-{uuid.uuid4().hex[:8]}", f"shared-{uuid.uuid4().hex[:8]}"
+    mine, shared = fresh("mine"), fresh("shared")
     service.call("PUT", f"/api/v1/groups/{shared}", {"name": "Everything"})
     own = f"catalog={alice.name}"
     made = alice.call("PUT", f"/groups/{mine}?{own}", {"name": "Mine"})
@@ -81,7 +62,7 @@ def test_nobody_changes_a_group_of_another_or_of_all(service: RunningService, al
 def test_without_the_checks_the_attacks_get_through(
     service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = f"mine-{uuid.uuid4().hex[:8]}"
+    mine = fresh("mine")
     alice.call("PUT", f"/groups/{mine}?catalog={alice.name}", {"name": "Mine"})
     monkeypatch.setattr(AuthoredDocuments, "check_owned", lambda *_: None)
     monkeypatch.setattr(AuthoredDocuments, "owned_version", lambda *_: None)

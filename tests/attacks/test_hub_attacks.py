@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, authority, client, running, wait_until
+from tests.hub.wire_client import device_context
 
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import encode_varint
@@ -23,18 +24,22 @@ __all__ = ["authority", "client", "running"]
 EVENTS = f"devices/{DEVICE}/messages/events/"
 CONNECT = encode_packet(Connect(client_id=DEVICE))
 ACCEPTED = b"\x20\x02\0\0"
-PUBLISH = encode_packet(Publish(topic=EVENTS, payload=b'{"t":1}', qos=1, packet_id=1))
+
+
+def publish(topic: str, payload: bytes = b"{}", qos: int = 1) -> bytes:
+    return encode_packet(Publish(topic=topic, payload=payload, qos=qos, packet_id=1))
+
+
+PUBLISH = publish(EVENTS, b'{"t":1}')
 PUBACK = b"\x40\x02\0\1"
 
 
 @contextmanager
-def raw(running: RunningHub, device_id: str = DEVICE, certificate: Path | None = None) -> Iterator[ssl.SSLSocket]:
+def raw(running: RunningHub) -> Iterator[ssl.SSLSocket]:
     """A TLS connection with a device's certificate, for bytes that no client would send."""
-    context = ssl.create_default_context(cafile=str(running.authority.folder / "root.pem"))
-    context.load_cert_chain(certificate or running.authority.device(device_id))
     with (
         socket.create_connection(("127.0.0.1", running.port), 10) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as connection,
+        device_context(running.authority).wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         connection.settimeout(10)
         yield connection
@@ -69,16 +74,10 @@ def test_positive_control(running: RunningHub) -> None:
 
 
 HOSTILE = {
-    "another device's topic": encode_packet(
-        Publish(topic=f"devices/{OTHER}/messages/events/", payload=b"{}", qos=1, packet_id=1)
-    ),
-    "a topic to another device": encode_packet(
-        Publish(topic=f"devices/{OTHER}/messages/devicebound/", payload=b"{}", qos=1, packet_id=1)
-    ),
-    "another device's method": encode_packet(
-        Publish(topic="$iothub/methods/POST/reboot/?$rid=1", payload=b"{}", qos=1, packet_id=1)
-    ),
-    "general publish": encode_packet(Publish(topic="chat", payload=b"{}", qos=1, packet_id=1)),
+    "another device's topic": publish(f"devices/{OTHER}/messages/events/"),
+    "a topic to another device": publish(f"devices/{OTHER}/messages/devicebound/"),
+    "another device's method": publish("$iothub/methods/POST/reboot/?$rid=1"),
+    "general publish": publish("chat"),
     "wildcard in a topic": b"\x32\x07\0\3a/#\0\1",
     "bad UTF-8 in a topic": b"\x32\x07\0\3a\xff\xfe\0\1",
     "bad UTF-8 behind the right topic": b"\x32"
@@ -87,7 +86,7 @@ HOSTILE = {
     + EVENTS.encode()
     + b"\xff\xfe\0\1",
     "U+0000 in a topic": b"\x32\x06\0\2a\0\0\1",
-    "QoS 2": encode_packet(Publish(topic=EVENTS, payload=b"{}", qos=2, packet_id=1)),
+    "QoS 2": publish(EVENTS, qos=2),
     "packet identifier 0": PUBLISH.replace(b"/\0\1{", b"/\0\0{"),
     "announced 256 MB": b"\x32\xff\xff\xff\x7f",
     "one byte over the limit": b"\x32" + encode_varint(MAX_PACKET_BYTES - 3),
@@ -95,7 +94,7 @@ HOSTILE = {
     "reserved packet type": b"\0\0",
     "a server's packet": ACCEPTED,
     "CONNECT again": CONNECT,
-    "broken percent escape": encode_packet(Publish(topic=EVENTS + "a=%zz", payload=b"{}", qos=1, packet_id=1)),
+    "broken percent escape": publish(EVENTS + "a=%zz"),
 }
 
 
@@ -199,9 +198,8 @@ def test_tls_lets_nobody_in_without_a_good_certificate(running: RunningHub, auth
     running.client().ready().close()
 
 
-def test_old_tls_and_weak_suites_are_refused(running: RunningHub, authority: Any) -> None:
-    context = ssl.create_default_context(cafile=str(running.authority.folder / "root.pem"))
-    context.load_cert_chain(authority.device(DEVICE))
+def test_old_tls_and_weak_suites_are_refused(running: RunningHub) -> None:
+    context = device_context(running.authority)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA")
     with socket.create_connection(("127.0.0.1", running.port), 10) as plain, pytest.raises(ssl.SSLError):

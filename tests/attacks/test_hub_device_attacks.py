@@ -9,25 +9,18 @@ from __future__ import annotations
 import ssl
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 import pytest
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, wait_until
 from tests.fixtures.certificates import self_signed
 
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.hub_access import clients as hub_clients
 from armillary.service.hub_access.identities import IdentityForm, Keys
 from armillary.wire.hub.sas_token import sign_sas_token
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("hub-devices")) as running:
-        yield running
 
 
 @pytest.fixture

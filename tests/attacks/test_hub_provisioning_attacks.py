@@ -11,13 +11,13 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, own_service, wait_until
 from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
 from tests.fixtures.certificates import self_signed
 
@@ -30,14 +30,7 @@ ANSWERS = "$dps/registrations/res/#"
 CATALOG = "/api/v1/catalogs/Contoso"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("provisioning")) as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_access.identities.set_admission(
-            "Contoso", actor="test", certificates=True, symmetric_keys=True
-        )
-        yield running
+service = own_service("Contoso", admits={"certificates": True, "symmetric_keys": True})
 
 
 def enrol(service: RunningService, **body: Any) -> dict[str, Any]:

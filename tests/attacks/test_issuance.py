@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ssl
 import time
-from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.fixtures.certificates import client_context
 
 from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.errors import AppraisalError, ServiceUnreachableError, WrongCatalogError
@@ -22,10 +21,10 @@ from armillary.service.verifier import device_states
 from armillary.service.verifier.device_states import SpentChallenges
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
-from armillary.wire.certificates import certificate as profile
+from armillary.wire.certificates import certificate as profile, certificate_part as part
 from armillary.wire.device.checkin import parse_problem
 
-PEM = serialization.Encoding.PEM
+PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 CLOSED = (OSError, ServiceUnreachableError)
 
 
@@ -92,10 +91,7 @@ def test_a_request_for_an_authority_or_another_name_gets_neither(host: ServiceHo
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, victim.device_id[:32])]))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(True, False, False, False, False, True, True, False, False),
-            critical=True,
-        )
+        .add_extension(x509.KeyUsage(True, False, False, False, False, True, True, False, False), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.UniformResourceIdentifier(profile.DEVICE_URN + victim.device_id)]),
             critical=False,
@@ -111,27 +107,15 @@ def test_a_request_for_an_authority_or_another_name_gets_neither(host: ServiceHo
     assert victim.device_id not in str(leaf.subject) + str(leaf.extensions)
 
 
-def test_a_device_that_signs_certificates_itself_makes_nobody_a_device(host: ServiceHost, tmp_path: Path) -> None:
+def test_a_device_that_signs_certificates_itself_makes_nobody_a_device(host: ServiceHost) -> None:
     device = host.claimed(b"s" * 32)
     own = dice.identity_key(b"t" * 32)
     issuer = x509.load_der_x509_certificate(device.factory.certificate_chain[0])
     now = int(time.time())
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(issuer.subject)
-        .issuer_name(issuer.subject)
-        .public_key(own.public_key())
-        .serial_number(9)
-        .not_valid_before(dt.datetime.fromtimestamp(now - 60, dt.UTC))
-        .not_valid_after(dt.datetime.fromtimestamp(now + 9999, dt.UTC))
-        .sign(device.prover.identity, hashes.SHA256())
-    )
-    chain = b"".join(x509.load_der_x509_certificate(der).public_bytes(PEM) for der in device.factory.certificate_chain)
-    file = tmp_path / "made.pem"
-    private = own.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(private + made.public_bytes(PEM) + chain)
-    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(device.factory.service_root))
-    context.load_cert_chain(file)
+    life = (now - 60, now + 9999)
+    made = part.build(device.prover.identity, None, own.public_key(), issuer.subject, 9, life, [])
+    chain = (made.public_bytes(DER), *device.factory.certificate_chain)
+    context = client_context(device.factory.service_root, own, chain)
     with pytest.raises(CLOSED):
         ask(device, context)
     with device:
@@ -150,7 +134,7 @@ def certificate_of(host: ServiceHost, catalog: str, device_id: str, key: ec.Elli
     return template.issue(spki, device_id, "client", "software", 1 << 127 | 5, now - 60, now + 3600)
 
 
-def test_the_authority_of_another_catalog_opens_nothing(host: ServiceHost, tmp_path: Path) -> None:
+def test_the_authority_of_another_catalog_opens_nothing(host: ServiceHost) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     with host.claimed(b"x" * 32) as device:
         honest = device.check_in()
@@ -159,11 +143,7 @@ def test_the_authority_of_another_catalog_opens_nothing(host: ServiceHost, tmp_p
         with pytest.raises(WrongCatalogError):
             host.service.hub_access.authenticate(foreign)
         # nor at the device endpoint, which trusts the makers of silicon only
-        file = tmp_path / "foreign.pem"
-        private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        file.write_bytes(private + x509.load_der_x509_certificate(foreign).public_bytes(PEM))
-        context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(device.factory.service_root))
-        context.load_cert_chain(file)
+        context = client_context(device.factory.service_root, key, [foreign])
         with pytest.raises(CLOSED):
             ask(device, context)
 

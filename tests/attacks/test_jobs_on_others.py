@@ -3,41 +3,22 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, application, running_service, wait_until
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import RunningService, application, fresh, wait_until
+from tests.attacks.owners import Owner
 
 from armillary.errors import WrongCatalogError
 from armillary.platform.authored.documents import AuthoredDocuments
-from armillary.platform.authored.groups import Groups
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("jobs")) as running:
-        yield running
-
-
-@pytest.fixture
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture
-def bob(service: RunningService) -> Owner:
-    return owner(service)
 
 
 @pytest.fixture
 def shared(service: RunningService) -> str:
     """A group of everybody's devices."""
-    name = f"all-{uuid.uuid4().hex[:8]}"
+    name = fresh("all")
     assert service.call("PUT", f"/api/v1/groups/{name}", {"name": "All"}).status == 200
     return name
 
@@ -55,7 +36,7 @@ def run(who: Owner, job: str) -> dict[str, Any]:
 
 
 def test_a_job_over_everybody_reaches_ones_own(service: RunningService, alice: Owner, bob: Owner, shared: str) -> None:
-    job = f"j-{uuid.uuid4().hex[:8]}"
+    job = fresh("j")
     made = bob.call("PUT", f"/jobs/{job}?catalog={bob.name}", {"name": "j", "group": shared, "action": ACTION})
     assert (made.status, made.body["body"]["catalog"]) == (200, bob.name)
     assert run(bob, job)["counts"]["succeeded"] == 1
@@ -69,7 +50,7 @@ def test_a_job_over_everybody_reaches_ones_own(service: RunningService, alice: O
 def test_nobody_runs_sees_or_cancels_anothers_job_or_one_of_all(
     service: RunningService, alice: Owner, bob: Owner, shared: str
 ) -> None:
-    mine, everybody = f"j-{uuid.uuid4().hex[:8]}", f"j-{uuid.uuid4().hex[:8]}"
+    mine, everybody = fresh("j"), fresh("j")
     alice.call("PUT", f"/jobs/{mine}?catalog={alice.name}", {"name": "j", "group": shared, "action": ACTION})
     service.call("PUT", f"/api/v1/jobs/{everybody}", {"name": "j", "group": shared, "action": ACTION})
     number = run(alice, mine)["number"]
@@ -88,13 +69,14 @@ def test_nobody_runs_sees_or_cancels_anothers_job_or_one_of_all(
 def test_without_the_checks_the_attack_gets_through(
     service: RunningService, alice: Owner, bob: Owner, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everybody = f"j-{uuid.uuid4().hex[:8]}"
+    everybody = fresh("j")
     service.call("PUT", f"/api/v1/jobs/{everybody}", {"name": "j", "group": shared, "action": ACTION})
     monkeypatch.setattr(AuthoredDocuments, "check_owned", lambda *_: None)
     begun = bob.call("POST", f"/jobs/{everybody}/runs?catalog={bob.name}", {})
     assert begun.status == 200
     wait_until(lambda: taken(service, alice), "somebody else's device to be reached")
-    assert Groups.scan is not None
+    place = f"/api/v1/jobs/{everybody}/runs/{begun.body['number']}"
+    wait_until(lambda: service.call("GET", place).body["state"] != "running", "the end of the run")
 
 
 def test_an_update_moves_ones_own_devices_to_ones_own_groups(
@@ -103,7 +85,7 @@ def test_an_update_moves_ones_own_devices_to_ones_own_groups(
     for each in (alice, bob):
         image = service.service.updates.images.upload(each.name, application()[1], actor="t")
         service.service.updates.deployments.create(each.name, "Coffee", "Field Test", [image.image_id], actor="t")
-    job, action = f"j-{uuid.uuid4().hex[:8]}", {"kind": "update", "device_group": "Coffee/Field Test"}
+    job, action = fresh("j"), {"kind": "update", "device_group": "Coffee/Field Test"}
     given = {"name": "j", "group": shared, "action": action}
     assert bob.call("PUT", f"/jobs/{job}?catalog={bob.name}", given).status == 200
     begun = bob.call("POST", f"/jobs/{job}/runs?catalog={bob.name}", {})

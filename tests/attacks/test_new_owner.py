@@ -4,39 +4,22 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.api.central_client import Central, make_template
 from tests.api.native.platform.test_native_rules import hot, put, say
-from tests.api.running_service import CATALOGS, VERSION as AZURE, RunningService, running_service, wait_until
-from tests.attacks.test_one_catalogs_token import owner
+from tests.api.running_service import CATALOGS, VERSION as AZURE, RunningService, fresh, wait_until
+from tests.attacks.owners import owner
+from tests.fixtures.reports import crash, reverted
 
 from armillary.api.http import tenure
 from armillary.engines.series.restoring import Restored
 from armillary.service.registry.devices import Devices
-from armillary.wire.device.checkin import UpdateOutcome
-from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.hub.cloud_message import CloudMessage
 
 HOUR_MS = 3_600_000
-CRASH = ErrorReport(
-    sequence=1, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
-    description="AppCrash (exit_status=11) of-alice", component_id=uuid.uuid4(), image_id=uuid.uuid4(), count=2,
-    start=1_700_000_000, end=1_700_000_060,
-)  # fmt: skip
-TAKEN_BACK = UpdateOutcome(
-    offer_id=uuid.uuid4(), image_id=uuid.uuid4(), component_id=uuid.uuid4(), outcome="reverted",
-    reason="it crashed, of-alice", at=1_700_000_000,
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("tenure")) as running:
-        yield running
+CRASH, TAKEN_BACK = crash(description="AppCrash (exit_status=11) of-alice"), reverted(reason="it crashed, of-alice")
 
 
 class Sale:
@@ -50,14 +33,14 @@ class Sale:
     def __init__(self, service: RunningService) -> None:
         self.service, self.alice, self.bob = service, owner(service), owner(service)
         self.device = self.alice.device.device_id
-        self.group, self.board = (f"{word}-{uuid.uuid4().hex[:8]}" for word in ("g", "b"))
+        self.group, self.board = fresh("g"), fresh("b")
         self.now = int(time.time() * 1000)
         with self.alice.device as its:
             its.check_in(error_reports=(CRASH,), outcomes=(TAKEN_BACK,))
             assert its.exchange("POST", "/v1/check-in", b"not a check-in").status == 400
         refusals = service.service.registry.history.refusals
         wait_until(lambda: refusals(device_id=self.device).items, "the refusal is recorded")
-        self.rule = f"r-{uuid.uuid4().hex[:8]}"
+        self.rule = fresh("r")
         warm = [{"telemetry": "temperature", "op": ">", "value": 30}]
         put(service, self.rule, {**hot(None), "conditions": warm})  # of all catalogs
         say(service, self.device, {"temperature": 31.25})
@@ -68,9 +51,7 @@ class Sale:
         hub.mailboxes.send(self.device, CloudMessage(message_id="of-alice", body=b"secret", ack="full"))
         self.upload = hub.files.begin(self.device, "past.txt")[0].upload_id
         time.sleep(1.1 - time.time() % 1)  # claimed_at has whole seconds: this is after everything above
-        catalog = service.service.registry.catalogs.get(self.bob.name)
-        offer = service.service.registry.transfers.offer(self.alice.name, self.device, catalog.catalog_id, actor="test")
-        service.service.registry.transfers.accept(self.bob.name, offer.transfer_id, actor="test")
+        self.alice.give_device(self.bob)
         self.sold_ms = (service.service.registry.devices.get(self.device).claimed_at or 0) * 1000
         self.present_ms = -(-self.sold_ms // HOUR_MS) * HOUR_MS + 60_000
         body = {"name": "all", "catalog": self.bob.name}
@@ -186,7 +167,7 @@ def test_without_the_look_at_the_tenure_the_attack_gets_through(sale: Sale, monk
 
 
 def test_a_filter_of_a_group_does_not_see_the_last_value_of_before(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"w-{uuid.uuid4().hex[:8]}"
+    name = fresh("w")
     filters = [{"field": "telemetry:t", "operator": "gt", "value": 1}]
     body = {"name": "warm", "catalog": sale.bob.name, "filters": filters}
     assert sale.bob.call("PUT", f"/groups/{name}?catalog={sale.bob.name}", body).status == 200

@@ -29,11 +29,6 @@ ASK = b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @pytest.fixture
-def clock() -> dict[str, float]:
-    return {"offset": 0.0}
-
-
-@pytest.fixture
 def start(
     tmp_path: Path, clock: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., ServiceHost]]:
@@ -75,35 +70,22 @@ def hello() -> bytes:
     return outgoing.read()
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"\x16",
-        hello()[:40],
-        hello()[:-1],
-        b"\x16\x03\x01\xff\xff" + bytes(65535),  # a record longer than TLS knows
-        b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(16380),  # a hello that says it has 16 MiB
-        b"\x80\x2e\x01\x03\x01" + bytes(46),  # SSL 2
-        hello().replace(b"\x03\x04", b"\x03\x05"),  # a version nobody knows
-        hello() * 2,
-        ASK,  # no TLS at all
-        bytes(range(256)) * 256,
-    ],
-    ids=[
-        "nothing",
-        "byte",
-        "cut",
-        "cut last",
-        "long record",
-        "giant hello",
-        "ssl2",
-        "version",
-        "twice",
-        "http",
-        "noise",
-    ],
-)
+HELLOS = {
+    "nothing": b"",
+    "a byte": b"\x16",
+    "cut": hello()[:40],
+    "last byte cut": hello()[:-1],
+    "a record longer than TLS knows": b"\x16\x03\x01\xff\xff" + bytes(65535),
+    "a hello that says it has 16 MiB": b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(16380),
+    "SSL 2": b"\x80\x2e\x01\x03\x01" + bytes(46),
+    "a version nobody knows": hello().replace(b"\x03\x04", b"\x03\x05"),
+    "twice": hello() * 2,
+    "no TLS at all": ASK,
+    "noise": bytes(range(256)) * 256,
+}
+
+
+@pytest.mark.parametrize("sent", HELLOS.values(), ids=HELLOS)
 def test_a_hello_that_is_none_gets_no_answer_and_harms_nobody(start: Callable[..., ServiceHost], sent: bytes) -> None:
     host = start()
     with host.claimed(b"h" * 32) as device, socket.create_connection(("127.0.0.1", device.port), timeout=5) as plain:

@@ -3,78 +3,23 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from tests.api.native.hub.test_native_hub import Connected
-from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
+from tests.api.running_service import CATALOGS, VERSION
+from tests.attacks.owners import Owner
 
-from armillary.api.app import SHAPES
 from armillary.api.azure import names, operations
-from armillary.api.central import table as central_table
 from armillary.api.http import auth, routes
-from armillary.api.http.route import FACTORY, RANK, Reach, Route
-from armillary.api.iot_hub import call as iot_hub_call
-from armillary.errors import UnauthenticatedError
+from armillary.api.http.route import Route
+from armillary.errors import ConflictError, UnauthenticatedError
+from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-
-
-@dataclass(frozen=True)
-class Owner:
-    service: RunningService
-    name: str
-    catalog_id: str
-    token: str
-    device: WireDevice
-
-    def call(self, method: str, path: str, body: object = None):
-        return self.service.call(method, "/api/v1" + path, body, token=self.token)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("owners")) as running:
-        yield running
-
-
-def owner(service: RunningService) -> Owner:
-    name, registry = f"O-{uuid.uuid4().hex[:10]}", service.service.registry
-    registry.catalogs.create(name, actor="test", resource_group="rg")
-    registry.products.create(name, "Coffee", actor="test")
-    registry.groups.create_defaults(name, "Coffee", actor="test")
-    made = service.call("POST", "/api/v1/tokens", {"name": name, "role": "Contributor", "catalog": name})
-    assert made.status == 201, made.body
-    device = service.make_device()
-    registry.devices.claim(name, [device.device_id], product="Coffee", group="Production", actor="test")
-    return Owner(service, name, made.body["catalog_id"], made.body["secret"], device)
-
-
-@pytest.fixture
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture
-def bob(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture(scope="module")
-def refused(service: RunningService) -> Owner:
-    """Who asks for everything and gets nothing: being refused changes nobody, so that all routes take one owner."""
-    return owner(service)
-
-
-@pytest.fixture(scope="module")
-def untouched(service: RunningService) -> Owner:
-    return owner(service)
 
 
 def see(who: Owner, device: WireDevice) -> list[int]:
@@ -98,78 +43,6 @@ def test_each_sees_and_changes_his_own(alice: Owner, bob: Owner) -> None:
         azure = f"{CATALOGS}/{{}}/products?{VERSION}"
         assert mine.service.call("GET", azure.format(mine.name), token=mine.token).status == 200
         assert mine.service.call("GET", azure.format(theirs.name), token=mine.token).status == 404
-
-
-def of_the_tokens_catalog(key: str) -> bool:
-    """Whether a route names no catalog and is about the token's own: those in IoT Hub's and IoT Central's shape."""
-    return f" {iot_hub_call.ROOT}/" in key or central_table.is_central(key.partition(" ")[2])
-
-
-def shows_nothing_of(other: Owner, asker: Owner, method: str, path: str) -> bool:
-    """Whether a route in IoT Hub's or IoT Central's shape, asked for another owner's device, names or changes nothing of that owner."""
-    theirs = other.device.device_id
-    place, version = path.replace("0" * 128, theirs), VERSION
-    if central_table.is_central(path):
-        version = "api-version=2022-10-31-preview"
-    for catalog in ("", f"&catalog={other.name}"):
-        body = {"query": "SELECT * FROM devices"} if path.endswith("/devices/query") else {}
-        sent = body if method != "GET" else None
-        reply = asker.service.call(method, f"{place}?{version}{catalog}", sent, token=asker.token)
-        named = theirs in path or (theirs.encode() in reply.raw and reply.status < 400)
-        if named or (theirs in place and reply.status < 400) or other.name.encode() in reply.raw:
-            return False
-    return asker.service.service.registry.devices.get(theirs).revoked_at is None
-
-
-def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
-    alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = [f"{root}/devices/{'0' * 128}" for root in (iot_hub_call.ROOT, central_table.ROOT)]
-    assert all(shows_nothing_of(bob, alice, "GET", path) for path in paths)
-    theirs = alice.service.service.registry.catalogs.get(bob.name)
-    monkeypatch.setattr(iot_hub_call, "catalog_of", lambda _: theirs)
-    assert not any(shows_nothing_of(bob, alice, "GET", path) for path in paths)
-
-
-@pytest.mark.parametrize(
-    "key", sorted(key for key, row in SHAPES.routes.items() if row.role in RANK and "{rest" not in key)
-)
-def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, key: str) -> None:
-    """Every route of the table, whoever adds the next: about another catalog, or about none, it says no.
-
-    Routes in IoT Hub's and IoT Central's shape name no catalog: they answer about the token's own (``iot_hub/call.py``).
-    """
-    method, template = key.split(" ", 1)
-    filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
-    path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
-    reply = refused.service.call(method, f"{path}?{VERSION}", {} if method != "GET" else None, token=refused.token)
-    if SHAPES.routes[key].reach is Reach.CALLER:
-        assert reply.status in (200, 400, 404)  # 400: it reads its own body and nothing else
-    elif of_the_tokens_catalog(key):
-        assert shows_nothing_of(untouched, refused, method, path)
-    else:
-        assert reply.status in (403, 404), (key, reply.raw)
-
-
-@pytest.mark.parametrize(
-    "key",
-    sorted(
-        key
-        for key, row in SHAPES.routes.items()
-        if (row.role in RANK or row.role == FACTORY) and row.reach is not Reach.CALLER and not row.narrowed
-    ),
-)
-def test_the_own_catalogs_name_in_the_query_opens_no_route(refused: Owner, untouched: Owner, key: str) -> None:
-    """``catalog=`` counts where it narrows what is answered; elsewhere nobody reads it."""
-    method, template = key.split(" ", 1)
-    filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
-    path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
-    place = f"{path}?{VERSION}&catalog={refused.name}"
-    reply = refused.service.call(method, place, {} if method != "GET" else None, token=refused.token)
-    if of_the_tokens_catalog(key):
-        assert shows_nothing_of(untouched, refused, method, path)
-        return
-    assert reply.status in (403, 404), (key, reply.raw)
 
 
 def test_an_administrator_of_one_catalog_makes_no_token_of_all(
@@ -265,9 +138,7 @@ def test_open_connections_of_the_old_owner_end_with_the_transfer(alice: Owner, b
     assert stream.readline() == b": listening\n"
     before.send({"temperature": 12})
     assert b"temperature" in b"".join(stream.readline() for _ in range(3))
-    offer = {"device_id": device.device_id, "to_catalog_id": bob.catalog_id}
-    number = alice.call("POST", f"/catalogs/{alice.name}/transfers", offer).body["transfer_id"]
-    assert bob.call("POST", f"/catalogs/{bob.name}/transfers/{number}/accept").status == 200
+    alice.give_device(bob)
     assert closed.wait(20), "the hub closes what the old certificate opened"
     before.client.disconnect()  # it would try for ever, and be refused
     before.client.loop_stop()
@@ -302,18 +173,13 @@ def test_the_console_takes_no_token_of_one_catalog(alice: Owner) -> None:
         tokens.authenticate(alice.token)
 
 
-def test_a_restricted_administrator_is_not_the_last_administrator(tmp_path: Path) -> None:
-    from armillary.errors import ConflictError  # noqa: PLC0415 - beside its use
-    from armillary.sim.device.service_host import ServiceHost  # noqa: PLC0415
-
-    with ServiceHost(tmp_path / "data") as host:
-        host.catalog()
-        tokens = host.service.tokens
-        (first,) = tokens.list()
-        only = tokens.create("c", "Administrator", actor="t", catalog="Contoso").token
-        with pytest.raises(ConflictError, match="last administrator"):
-            tokens.revoke(first.token_id, actor="t")
-        tokens.revoke(only.token_id, actor="t")
+def test_a_restricted_administrator_is_not_the_last_administrator(host: ServiceHost) -> None:
+    tokens = host.service.tokens
+    (first,) = tokens.list()
+    only = tokens.create("c", "Administrator", actor="t", catalog="Contoso").token
+    with pytest.raises(ConflictError, match="last administrator"):
+        tokens.revoke(first.token_id, actor="t")
+    tokens.revoke(only.token_id, actor="t")
 
 
 def test_life_over_the_api(alice: Owner) -> None:

@@ -3,31 +3,12 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
-from tests.api.running_service import RunningService, running_service
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import RunningService, fresh
+from tests.attacks.owners import Owner
 
 from armillary.engines.documents.store import DocumentStore
 from armillary.platform.authored.documents import AuthoredDocuments
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("moment")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture(scope="module")
-def bob(service: RunningService) -> Owner:
-    return owner(service)
 
 
 def bobs_first(monkeypatch: pytest.MonkeyPatch, bob: Owner, document_id: str) -> None:
@@ -57,7 +38,7 @@ def bobs_first(monkeypatch: pytest.MonkeyPatch, bob: Owner, document_id: str) ->
 def test_what_somebody_makes_meanwhile_is_theirs(
     service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch, looks: bool
 ) -> None:
-    document_id = f"warm-{uuid.uuid4().hex[:8]}"
+    document_id = fresh("warm")
     if not looks:  # the version that was looked at is what stops it
         monkeypatch.setattr(AuthoredDocuments, "owned_version", lambda *_: None)
     bobs_first(monkeypatch, bob, document_id)
@@ -79,7 +60,7 @@ def test_what_somebody_makes_meanwhile_is_theirs(
 
 
 def test_an_if_match_of_ones_own_still_counts(alice: Owner) -> None:
-    document_id = f"own-{uuid.uuid4().hex[:8]}"
+    document_id = fresh("own")
     body = {
         "name": "Alice's",
         "match": "all",

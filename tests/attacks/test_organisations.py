@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import CATALOGS, VERSION, RunningService
+from tests.attacks.owners import Owner, owner
 
 from armillary.api.app import SHAPES
 from armillary.api.central import table as central_table
@@ -33,12 +32,6 @@ class Tree:
 
     def place(self, name: str) -> str:
         return f"/devices/{self.devices[name].device_id}"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("organisations")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,11 @@ from __future__ import annotations
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.api.running_service import RunningService, running_service
-from tests.attacks.test_broker_attacks import claimed, tls_of
+from tests.api.running_service import RunningService, fresh
 from tests.attacks.test_copies import copied, restart
 from tests.hub.wire_client import WireClient
 
@@ -23,17 +22,10 @@ from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 from armillary.wire.mqtt.packet import LEVEL_3_1_1, Pingreq, Pingresp
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("put-out")) as running:
-        yield running
-
-
 def connected(service: RunningService, device: WireDevice) -> WireClient:
     """The device on the hub, by the certificate of its check-in, and heard there."""
-    client = WireClient(
-        service.hub_port, context=tls_of(service, device), level=LEVEL_3_1_1, client_id=device.device_id
-    )
+    context = service.client_context(device)
+    client = WireClient(service.hub_port, context=context, level=LEVEL_3_1_1, client_id=device.device_id)
     assert client.connect().reason == 0
     return heard(client)
 
@@ -63,9 +55,8 @@ def copy(service: RunningService, device: WireDevice) -> None:
 def test_a_device_is_cut_when_it_is_revoked_and_when_a_copy_of_it_is_found(
     service: RunningService, end: Callable[[RunningService, WireDevice], None]
 ) -> None:
-    _, device = claimed(service)
-    device = replace(device, lineage=b"")
-    _, neighbour = claimed(service)
+    device = replace(service.claimed(service.make_catalog(fresh("C"), product="Coffee")), lineage=b"")
+    neighbour = service.claimed(service.make_catalog(fresh("C"), product="Coffee"))
     client, other = connected(service, device), connected(service, neighbour)
     end(service, device)
     assert client.receive() is None

@@ -6,14 +6,12 @@ Alpha rolls an image out to its three devices; Beta, in another catalog, has the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures import images, reports
 from tests.fixtures.looks import nobody_wakes
 
 from armillary.engines.records.queries import reports as report_rows
@@ -23,33 +21,10 @@ from armillary.rollout.policy import RolloutPolicy
 from armillary.service.watch import detections
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.certificates import certificate
-from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
-from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.finding import Finding
-from armillary.wire.image import application as application_package
 
 PRODUCT = ("Kettle", "Production")
 POLICY = RolloutPolicy(cohorts=(60, 100), soak_s=1000, min_failures=2)  # two of three devices begin
-
-
-def package() -> bytes:
-    """A vendor's application, signed with a key of its own."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    signer = certificate.build_root_authority(
-        key, name="vendor", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
-    )
-    manifest = {
-        "SchemaVersion": 1,
-        "Name": "tap",
-        "ComponentId": str(uuid4()),
-        "EntryPoint": "/bin/app",
-        "CmdArgs": [],
-        "Capabilities": {},
-        "ApplicationType": "Default",
-    }
-    files = {"app_manifest.json": json.dumps(manifest).encode(), "bin/app": b"#!/bin/sh\n"}
-    return application_package.pack(files, image_id=uuid4(), built=1_790_000_000, key=key, certificate=signer)
 
 
 class Scene:
@@ -59,7 +34,7 @@ class Scene:
         self.service = host.service
         nobody_wakes(host.service)
         self.sequence = 0
-        data = package()
+        data = images.package(images.manifest())
         for name in ("Alpha", "Beta"):
             host.catalog(name)
         self.image: Image = self.service.updates.images.upload("Alpha", data, actor="t")
@@ -73,14 +48,7 @@ class Scene:
         self.started: list[WireDevice] = []
         for device in self.alpha:
             if device.check_in().offer is not None:
-                here = InstalledImage(
-                    component_id=self.image.component_id,
-                    image_id=self.image.image_id,
-                    image_type=10,
-                    name="tap",
-                    state="running",
-                )
-                device.installed = (here,)
+                device.installed = (reports.installed(self.image),)
                 device.check_in()
                 self.started.append(device)
         self.look()
@@ -92,24 +60,14 @@ class Scene:
     def crash(self, device: WireDevice, times: int = 5) -> None:
         """So many crashes of Alpha's image, as ``device`` tells them."""
         now = self.service.context.now()
-        reports = tuple(
-            ErrorReport(
-                sequence=self.sequence + number,
-                boot_count=device.prover.boot_count,
-                event_category="Unplanned",
-                event_class="App",
-                event_type="AppCrash",
-                description=f"AppCrash (exit_status={number})",
-                component_id=self.image.component_id,
-                image_id=self.image.image_id,
-                count=1,
-                start=now,
-                end=now,
-            )
+        told = {"component_id": self.image.component_id, "image_id": self.image.image_id, "start": now, "end": now}
+        told["boot_count"] = device.prover.boot_count
+        crashes = tuple(
+            reports.crash(sequence=self.sequence + number, description=f"AppCrash (exit_status={number})", **told)
             for number in range(1, times + 1)
         )
         self.sequence += times
-        device.check_in(error_reports=reports)
+        device.check_in(error_reports=crashes)
         self.look()
 
     @property
@@ -168,14 +126,7 @@ def test_a_device_that_was_not_offered_the_image_speaks_for_itself_only(scene: S
     assert scene.state == "running"
     (told,) = scene.findings("Alpha")
     assert (told.image_id, told.severity) == (None, "low")
-    outcome = UpdateOutcome(
-        offer_id=scene.rollout.deployment_id,
-        image_id=scene.image.image_id,
-        component_id=scene.image.component_id,
-        outcome="reverted",
-        reason="it crashed",
-        at=5,
-    )
+    outcome = reports.reverted(scene.image, offer_id=scene.rollout.deployment_id, at=5)
     for device in (waiting, scene.beta):  # they name the roll-out's deployment, and were offered none
         device.check_in(outcomes=(outcome,))
     scene.look()

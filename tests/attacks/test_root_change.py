@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +12,19 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.attacks.test_device_time import IN_1970, make, started, without_days
+from tests.attacks.test_device_time import IN_1970, factory_of, make, service as serving, started
 
-from armillary.api.native.service.devices import factory_document
 from armillary.device.boot.provision import recover
 from armillary.device.checkin import endpoint as device_endpoint, renewal
 from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.process import Device
-from armillary.device.state.configuration import load_configuration
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import NotFoundError, ServiceUnreachableError
 from armillary.service.authority.life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
-from armillary.service.endpoint import device_server
 from armillary.service.endpoint.connection import DeviceConnection
-from armillary.service.endpoint.endpoint import IDENTITY, TRUST_ANCHORS, server_context
+from armillary.service.endpoint.endpoint import IDENTITY, TRUST_ANCHORS
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile, trust_anchor
 from armillary.wire.certificates.trust_anchor import Anchor
@@ -37,24 +33,17 @@ from armillary.wire.device.checkin import parse_problem
 DEADLINE_S = 30.0
 
 
-@contextlib.contextmanager
-def serving(tmp_path: Path, offset_s: float, *, port: int = 0) -> Iterator[ServiceHost]:
-    """The service of a data folder, at a time."""
-    with pytest.MonkeyPatch.context() as patched:
-        # The service's OpenSSL asks the host's clock as well, which stands right where a service runs.
-        patched.setattr(device_server, "server_context", lambda *made: without_days(server_context(*made)))
-        host = ServiceHost(
-            tmp_path / "service", clock=lambda: time.time() + offset_s, planner_interval_s=3600.0, device_port=port
-        )
-    with host:
-        if not host.service.registry.catalogs.list():
-            host.catalog()
-        yield host
+def configuration_of(folder: Path) -> DeviceConfiguration:
+    return load_configuration(FileFlash(DeviceFolder(folder).flash))
 
 
 def pinned(folder: Path) -> list[x509.Certificate]:
-    configuration = load_configuration(FileFlash(DeviceFolder(folder).flash))
-    return x509.load_pem_x509_certificates(configuration.service_root.encode())
+    return x509.load_pem_x509_certificates(configuration_of(folder).service_root.encode())
+
+
+def verdict_of(folder: Path) -> str:
+    """What a device that has just started gets, whose clock is decades off."""
+    return asyncio.run(started(folder, wall=IN_1970).prove_once()).verdict
 
 
 def events(device: Device, kind: str) -> list[Any]:
@@ -95,24 +84,19 @@ def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(
         assert asyncio.run(late.prove_once()).verdict == "attested"
     with serving(tmp_path, 3 * YEAR_S, port=port) as host:  # the old root serves, whoever is pinned
         for name in ("follower", "away", "late"):
-            assert asyncio.run(started(tmp_path / name, wall=IN_1970).prove_once()).verdict == "attested", name
+            assert verdict_of(tmp_path / name) == "attested", name
     with serving(tmp_path, ROOT_TAKEOVER_S + 2 * DAY_S, port=port) as host:
         assert host.service.authority.roots.certificate == made.der
         for name in ("follower", "late"):
-            assert asyncio.run(started(tmp_path / name, wall=IN_1970).prove_once()).verdict == "attested", name
+            assert verdict_of(tmp_path / name) == "attested", name
         with pytest.raises(ServiceUnreachableError, match="service root"):
             asyncio.run(started(tmp_path / "away", wall=IN_1970).prove_once())
-        assert recover(DeviceFolder(tmp_path / "away"), lambda request, chip: enrolled(host, request, chip)) == ()
-        assert asyncio.run(started(tmp_path / "away", wall=IN_1970).prove_once()).verdict == "attested"
-
-
-def enrolled(host: ServiceHost, request: str, chip: str) -> Any:
-    return factory_document(host.service.factory.enrol(request, chip, "t"))
+        assert recover(DeviceFolder(tmp_path / "away"), factory_of(host)) == ()
+        assert verdict_of(tmp_path / "away") == "attested"
 
 
 def identity_of(folder: Path) -> x509.Certificate:
-    configuration = load_configuration(FileFlash(DeviceFolder(folder).flash))
-    return x509.load_pem_x509_certificate(configuration.identity_certificate[0].encode())
+    return x509.load_pem_x509_certificate(configuration_of(folder).identity_certificate[0].encode())
 
 
 def test_an_identity_certificate_that_ends_soon_is_replaced_over_the_air(tmp_path: Path) -> None:
@@ -205,7 +189,7 @@ def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(
         leaf.verify_directly_issued_by(x509.load_der_x509_certificate(made.der))
         for device in (before, after):
             assert asyncio.run(device.prove_once()).verdict == "attested"
-        recover(DeviceFolder(tmp_path / "before"), lambda request, chip: enrolled(host, request, chip))
+        recover(DeviceFolder(tmp_path / "before"), factory_of(host))
         renewed = started(tmp_path / "before", wall=IN_1970)
         assert renewed.configuration.identity_certificate != before.configuration.identity_certificate
         assert asyncio.run(renewed.prove_once()).verdict == "attested"

@@ -11,14 +11,12 @@ import http.client
 import socket
 import threading
 import time
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.api.native.platform.test_native_rules import alerts, hot, put, say
-from tests.api.running_service import RunningService, running_service, wait_until
-from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.api.running_service import RunningService, fresh, wait_until
+from tests.attacks.owners import Owner, owner
 
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.outbound import webhook as rule_webhook
@@ -27,36 +25,8 @@ from armillary.platform.rules.plans import Plan
 from armillary.platform.rules.rules import Rules
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("rules")) as running:
-        yield running
-
-
-@pytest.fixture
-def alice(service: RunningService) -> Owner:
-    return owner(service)
-
-
-@pytest.fixture
-def bob(service: RunningService) -> Owner:
-    return owner(service)
-
-
-def fresh(name: str) -> str:
-    return f"{name}-{uuid.uuid4().hex[:8]}"
-
-
 def evaluations(service: RunningService, rule: str, device: str) -> int:
     return len(service.platform.rules.traces.of(rule, device))
-
-
-def transferred(service: RunningService, alice: Owner, bob: Owner) -> None:
-    """Alice's device becomes Bob's."""
-    transfers = service.service.registry.transfers
-    catalog = service.service.registry.catalogs.get(bob.name)
-    offer = transfers.offer(alice.name, alice.device.device_id, catalog.catalog_id, actor="test")
-    transfers.accept(bob.name, offer.transfer_id, actor="test")
 
 
 def spying_rule(service: RunningService, alice: Owner) -> str:
@@ -77,7 +47,7 @@ def watched(service: RunningService, bob: Owner) -> str:
 
 def test_a_rule_does_not_follow_a_device_to_its_next_owner(service: RunningService, alice: Owner, bob: Owner) -> None:
     spy, own = spying_rule(service, alice), watched(service, bob)
-    transferred(service, alice, bob)
+    alice.give_device(bob)
     say(service, alice.device.device_id, {"t": 99})
     wait_until(lambda: alerts(service, f"rule={own}"), "the new owner's rule fires")
     assert len(alerts(service, f"rule={spy}")) == 1
@@ -89,7 +59,7 @@ def test_without_the_notice_it_would(
 ) -> None:
     spy, _ = spying_rule(service, alice), watched(service, bob)
     monkeypatch.setattr(Rules, "_look_again", lambda *_: None)
-    transferred(service, alice, bob)
+    alice.give_device(bob)
     say(service, alice.device.device_id, {"t": 99})
     wait_until(lambda: len(alerts(service, f"rule={spy}")) == 2, "the old owner goes on watching")
 
@@ -105,7 +75,7 @@ def mean_of(service: RunningService, alice: Owner, bob: Owner) -> str:
     say(service, device, {"t": 77.5})
     wait_until(lambda: evaluations(service, rule, device) > 0, "looked at")
     time.sleep(1.1 - time.time() % 1)  # claimed_at has whole seconds: this is after everything above
-    transferred(service, alice, bob)
+    alice.give_device(bob)
     say(service, device, {"t": 40})
     wait_until(lambda: alerts(service, f"rule={own}"), "the new owner's rule fires")
     traces = [each["trace"] for each in alerts(service, f"rule={rule}&catalog={bob.name}")]

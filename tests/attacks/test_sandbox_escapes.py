@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
+from tests.engines.sandbox.conftest import namespaces, sandbox, stage
+from tests.engines.sandbox.sandbox_stage import Stage
 
 from armillary.capability import confine
 from armillary.engines.sandbox.linux import LinuxSandbox
@@ -23,22 +24,7 @@ from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.within import image_root
 from armillary.errors import InstallError
 
-WAYS = ("as-root", "as-user", "reduced")
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
-
-
-@pytest.fixture(params=WAYS)
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    return reduced() if request.param == "reduced" else linux(own_user=request.param == "as-root")
-
-
-@pytest.fixture(params=WAYS[:2])
-def namespaces(request: pytest.FixtureRequest) -> LinuxSandbox:
-    return linux(own_user=request.param == "as-root")
+__all__ = ["namespaces", "sandbox", "stage"]
 
 
 # A socket of the host's network that was handed in, after the other side has reset it. 127.0.0.2 and the port of the

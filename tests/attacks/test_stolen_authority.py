@@ -21,6 +21,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.certificates import chain_file
 
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.sim.device.service_host import ServiceHost
@@ -64,13 +65,8 @@ class Theft:
         else:
             usage = part.end_entity(x509.ExtendedKeyUsageOID.SERVER_AUTH)
             made = part.build(issuer_key, issuer, own.public_key(), part.name("hub.example"), 77, life, usage)
-        path = self.folder / f"{kind}.pem"
-        pem = own.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         chain = [made.public_bytes(serialization.Encoding.DER), *(one.der for one in self.chain[number:3])]
-        path.write_bytes(pem + b"".join(armour("CERTIFICATE", der) for der in chain))
-        return path
+        return chain_file(self.folder / f"{kind}.pem", own, chain)
 
     def genuine(self) -> Path:
         """The service's own server certificate, and its key."""
@@ -88,16 +84,15 @@ class Theft:
 
 
 @pytest.fixture
-def theft(tmp_path: Path) -> Iterator[Theft]:
-    with ServiceHost(tmp_path / "data", clock=lambda: float(NOW)) as host:
-        host.catalog()
-        yield Theft(tmp_path, host)
+def limits() -> None:
+    """What limits the authorities of the service, where a test's parameters say it."""
 
 
 @pytest.fixture
-def theft_of_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theft]:
-    """The same, with authorities as data folders of before have them."""
-    monkeypatch.setattr(part, "devices_only", list)
+def theft(tmp_path: Path, limits: list[str] | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theft]:
+    if limits is not None:
+        genuine: Any = part.devices_only
+        monkeypatch.setattr(part, "devices_only", lambda: [genuine()[WAYS.index(way)] for way in limits])
     with ServiceHost(tmp_path / "data", clock=lambda: float(NOW)) as host:
         host.catalog()
         yield Theft(tmp_path, host)
@@ -179,25 +174,21 @@ def test_a_server_that_names_its_host_in_the_subject_only_is_refused_too(theft: 
 
 
 @needs_openssl
-@pytest.mark.parametrize("kept", WAYS)
-def test_either_way_alone_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+@pytest.mark.parametrize("limits", [[way] for way in WAYS], ids=WAYS)
+def test_either_way_alone_stops_it(theft: Theft) -> None:
     """Verifiers heed one or the other: both are there."""
-    genuine: Any = part.devices_only
-    monkeypatch.setattr(part, "devices_only", lambda: [genuine()[WAYS.index(kept)]])
-    with ServiceHost(tmp_path / "data", clock=lambda: float(NOW)) as host:
-        host.catalog()
-        theft = Theft(tmp_path, host)
-        assert connects(theft, theft.server("issuing")) == (False, False)
-        assert connects(theft, theft.genuine()) == (True, True)
+    assert connects(theft, theft.server("issuing")) == (False, False)
+    assert connects(theft, theft.genuine()) == (True, True)
 
 
 @needs_openssl
-def test_mutation_of_the_limits_of_authorities(theft_of_old: Theft) -> None:
-    """Without either, every stolen authority is the hub to whoever trusts the root."""
+@pytest.mark.parametrize("limits", [[]], ids=["none"])
+def test_mutation_of_the_limits_of_authorities(theft: Theft) -> None:
+    """Without either, as in older data folders, every stolen authority is the hub to whoever trusts the root."""
     for kind in KINDS:
-        stolen = theft_of_old.server(kind)
-        assert not theft_of_old.verified(stolen, "-purpose", "sslserver")
-        assert connects(theft_of_old, stolen) == (True, True), kind
+        stolen = theft.server(kind)
+        assert not theft.verified(stolen, "-purpose", "sslserver")
+        assert connects(theft, stolen) == (True, True), kind
 
 
 def test_devices_are_certified_as_before(theft: Theft) -> None:

@@ -25,6 +25,7 @@ from tests.attacks.tenant_asks import (
     body_for,
     everyone,
     in_bodies,
+    nowhere,
     of_the_tokens_catalog,
     pairs,
     places,
@@ -34,9 +35,11 @@ from tests.attacks.tenant_world import Answer, Ask, Caller, comparable, tenant
 
 from armillary.api.app import SHAPES
 from armillary.api.azure import names
+from armillary.api.central import table as central_table
 from armillary.api.http import auth, scope
 from armillary.api.http.route import Reach
 from armillary.api.http.routes import GuardedRoute
+from armillary.api.iot_hub import call as iot_hub_call
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.enrolments import Applicant
 from armillary.wire.hub.provisioning import RegistrationRequest
@@ -219,20 +222,25 @@ def test_nothing_of_the_other_owner_is_shown_and_his_rows_are_as_good_as_none(wo
 
 
 def test_what_is_about_everybody_or_about_a_row_alone_is_refused_to_who_speaks_for_one_catalog(world: World) -> None:
-    """Whatever the row is of: of a finding, a roll-out, a release or a token it is not said whether it is there."""
+    """Whatever the row is of: of a finding, a roll-out, a release or a token it is not said whether it is there.
+
+    Nor does a route about another catalog or device answer because the own catalog is named in its query.
+    """
     wrong, asked = [], 0
     for key in KEYS:
         method, template = key.split(" ", 1)
-        own = {"catalog", "device_id", "operation"} & set(places(template))
-        if key in FREE or own or of_the_tokens_catalog(key):
+        if key in FREE or of_the_tokens_catalog(key):
             continue
-        for who in (world.mine, world.theirs):
-            answer = world.asker.one(method, target(template, who.for_key(key)), body_for(key, world.mine))
+        by_path = {"catalog", "device_id", "operation"} & set(places(template))
+        rows = [nowhere(key, world)] if by_path else [who.for_key(key) for who in (world.mine, world.theirs)]
+        queries = [(), *([] if SHAPES.routes[key].narrowed else [(f"catalog={world.mine.name}",)])]
+        for ids, query in ((ids, query) for ids in rows for query in queries):
+            answer = world.asker.one(method, target(template, ids, *query), body_for(key, world.mine))
             asked += 1
-            if answer.status != 403:
-                wrong.append((key, answer))
+            if answer.status not in ((403, 404) if by_path else (403,)):
+                wrong.append((key, query, answer))
     assert wrong == []
-    assert asked > 150
+    assert asked > 400
 
 
 def test_a_query_that_two_could_read_differently_is_read_by_none(world: World) -> None:
@@ -323,6 +331,18 @@ def test_without_the_check_the_matrix_finds_that_everything_is_shown(
     for key in ("POST /api/v1/security-floors", "PUT /api/v1/telemetry/retention"):
         method, template = key.split(" ", 1)
         assert world.asker.one(method, template, body_for(key, world.mine)).status == 200, key
+
+
+def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of those in IoT Hub's and IoT Central's shape, which name no catalog."""
+    keys = [f"GET {root}/devices/{{device_id}}" for root in (iot_hub_call.ROOT, central_table.ROOT)]
+    asks = [Ask("GET", target(key.removeprefix("GET "), world.theirs.for_key(key))) for key in keys]
+    assert [each.status for each in world.asker.all(asks)] == [404, 404]
+    theirs = world.service.service.registry.catalogs.get(world.theirs.name)
+    monkeypatch.setattr(iot_hub_call, "catalog_of", lambda _: theirs)
+    assert [each.status for each in world.asker.all(asks)] == [200, 200]
 
 
 def test_without_the_one_reading_of_the_query_an_empty_second_catalog_lifts_the_scope(

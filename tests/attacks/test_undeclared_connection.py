@@ -6,61 +6,28 @@ Control: the same program reaches the host where nothing contains it, and reache
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
+from tests.engines.sandbox.conftest import sandbox, stage
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage
 
 from armillary.engines.sandbox.port import ConnectionAttempt, Sandbox
 from armillary.engines.sandbox.selection import open_sandbox
 
+__all__ = ["sandbox", "stage"]
+
 DECLARED, UNDECLARED = "127.0.0.1", "127.0.0.2"
 
 
-@dataclass
-class Attack:
-    """What came of a run: output, and which listeners were reached."""
-
-    outcome: Outcome
-    reached: list[str]
-
-    def attempts(self) -> list[ConnectionAttempt]:
-        return [each for each in self.outcome.attempts if not each.allowed and each.host == UNDECLARED]
+def attack(stage: Stage, sandbox: Sandbox, code: str) -> Outcome:
+    """Run code that may connect to one address; ``{port}`` is served on both."""
+    return stage.run(sandbox, code, hosts=[DECLARED], with_listeners=True)
 
 
-def attack(stage: Stage, sandbox: Sandbox, code: str) -> Attack:
-    """Run code; ``{port}`` is served on both addresses."""
-
-    async def play() -> Attack:
-        outcome = Outcome()
-        listeners = await Listeners.open()
-        text = code.replace("{port}", str(listeners.port))
-        try:
-            running = await sandbox.start(stage.launch(text, hosts=[DECLARED]), outcome.events.append)
-            try:
-                async with asyncio.timeout(DEADLINE_S):
-                    outcome.status = await running.wait()
-            finally:
-                await running.stop(0)
-        finally:
-            listeners.close()
-        return Attack(outcome, listeners.reached)
-
-    return asyncio.run(play())
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
-
-
-@pytest.fixture(params=["as-root", "as-user", "reduced"])
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    return reduced() if request.param == "reduced" else linux(own_user=request.param == "as-root")
+def attempts(found: Outcome) -> list[ConnectionAttempt]:
+    return [each for each in found.attempts if not each.allowed and each.host == UNDECLARED]
 
 
 PLAIN = f"""
@@ -75,16 +42,16 @@ for host in ("{UNDECLARED}", "{DECLARED}"):
 
 def test_the_plain_attempt(stage: Stage, sandbox: Sandbox) -> None:
     found = attack(stage, sandbox, PLAIN)
-    assert found.outcome.lines == [f"{UNDECLARED} 13", f"{DECLARED} b'hello'"]
+    assert found.lines == [f"{UNDECLARED} 13", f"{DECLARED} b'hello'"]
     assert found.reached == [DECLARED]
-    assert [(each.port > 0, each.protocol) for each in found.attempts()] == [(True, "tcp")]
+    assert [(each.port > 0, each.protocol) for each in attempts(found)] == [(True, "tcp")]
 
 
 def test_control_without_a_sandbox_it_is_reached(stage: Stage) -> None:
     found = attack(stage, open_sandbox("process"), PLAIN)
-    assert found.outcome.lines == [f"{UNDECLARED} b'hello'", f"{DECLARED} b'hello'"]
+    assert found.lines == [f"{UNDECLARED} b'hello'", f"{DECLARED} b'hello'"]
     assert sorted(found.reached) == [DECLARED, UNDECLARED]
-    assert not found.outcome.attempts
+    assert not found.attempts
 
 
 IPV6 = """
@@ -100,8 +67,8 @@ for host in ("::1", "2001:db8::1", "::ffff:127.0.0.2"):
 
 def test_by_ipv6(stage: Stage, sandbox: Sandbox) -> None:
     found = attack(stage, sandbox, IPV6)
-    assert found.outcome.lines == ["13"] * 6, found.outcome.errors
-    refused = {(host, protocol) for host, _, protocol in found.outcome.refused()}
+    assert found.lines == ["13"] * 6, found.errors
+    refused = {(host, protocol) for host, _, protocol in found.refused()}
     assert refused == {(host, kind) for host in ("::1", "2001:db8::1", UNDECLARED) for kind in ("tcp", "udp")}
     assert found.reached == []
 
@@ -120,7 +87,7 @@ os.wait()
 def test_from_children(stage: Stage, sandbox: Sandbox) -> None:
     """fork and exec change nothing: a filter is inherited."""
     found = attack(stage, sandbox, CHILDREN)
-    assert found.outcome.lines == ["13", "13"], found.outcome.errors
+    assert found.lines == ["13", "13"], found.errors
     assert found.reached == []
 
 
@@ -152,7 +119,7 @@ print(got + refused, got > 0)
 def test_changing_the_address_while_it_is_decided(stage: Stage, sandbox: Sandbox) -> None:
     """Time of check, time of use: the address is copied once, and the copy is what is connected to."""
     found = attack(stage, sandbox, RACE)
-    assert found.outcome.lines == ["300 True"], found.outcome.errors
+    assert found.lines == ["300 True"], found.errors
     assert UNDECLARED not in found.reached
     assert DECLARED in found.reached
 
@@ -182,8 +149,8 @@ print("bind", name(libc.bind(reset.fileno(), packed(2, "0.0.0.0", 0), 16)))
 def test_turning_an_allowed_connection_into_another(stage: Stage, sandbox: Sandbox) -> None:
     """An allowed connection is a socket of the host's network: it must stay what it is."""
     found = attack(stage, sandbox, DISCONNECT)
-    lines = dict(line.split(" ", 1) for line in found.outcome.lines)
-    assert lines["unspec"] == "EPERM", found.outcome.errors
+    lines = dict(line.split(" ", 1) for line in found.lines)
+    assert lines["unspec"] == "EPERM", found.errors
     assert lines["again"] == "EACCES"
     assert lines["fastopen"] == "EPERM EPERM"
     assert lines["fresh"] == "EPERM"
@@ -191,7 +158,7 @@ def test_turning_an_allowed_connection_into_another(stage: Stage, sandbox: Sandb
     assert lines["shut"] == "EACCES True"
     assert lines["bind"] in ("EINVAL", "EACCES")
     assert UNDECLARED not in found.reached
-    assert found.attempts()
+    assert attempts(found)
 
 
 INSIDE = f"""
@@ -213,7 +180,7 @@ except OSError as error:
 
 def test_a_listener_of_its_own_does_not_open_the_hosts(stage: Stage, sandbox: Sandbox) -> None:
     found = attack(stage, sandbox, INSIDE)
-    assert found.outcome.lines[-1] in ("EACCES", "EISCONN"), found.outcome.lines
+    assert found.lines[-1] in ("EACCES", "EISCONN"), found.lines
     assert UNDECLARED not in found.reached
 
 
@@ -236,7 +203,7 @@ print("filter", name(libc.prctl(22, 2, 0, 0, 0)))
 
 def test_other_ways_to_a_socket(stage: Stage, sandbox: Sandbox) -> None:
     found = attack(stage, sandbox, OTHER_WAYS)
-    lines = dict(line.split(" ") for line in found.outcome.lines)
+    lines = dict(line.split(" ") for line in found.lines)
     assert set(lines.values()) == {"EPERM", "EAFNOSUPPORT"}, lines
     assert len(lines) == 10
 
@@ -257,9 +224,9 @@ print("after", flush=True)
 def test_the_32_bit_interface(stage: Stage, sandbox: Sandbox) -> None:
     """Calls that enter the kernel as another architecture end the process: their numbers mean other things."""
     found = attack(stage, sandbox, OLD_CALL)
-    assert found.outcome.lines == ["before"]
-    assert found.outcome.status is not None
-    assert found.outcome.status.signal == 31  # SIGSYS
+    assert found.lines == ["before"]
+    assert found.status is not None
+    assert found.status.signal == 31  # SIGSYS
 
 
 def test_the_supervisor_cannot_be_reached_or_ended(stage: Stage, sandbox: Sandbox) -> None:
@@ -275,8 +242,8 @@ try: print(sorted(os.listdir("/proc/self/fd")))
 except OSError: print("hidden")
 """
     found = attack(stage, sandbox, code)
-    assert found.outcome.lines[:4] == ["refused"] * 4
-    assert found.outcome.lines[4] in ("hidden", "['0', '1', '2', '3']")  # no descriptor of the supervisor's
+    assert found.lines[:4] == ["refused"] * 4
+    assert found.lines[4] in ("hidden", "['0', '1', '2', '3']")  # no descriptor of the supervisor's
 
 
 def test_names_are_no_tunnel(stage: Stage, sandbox: Sandbox) -> None:
@@ -288,5 +255,5 @@ for name in ("6d79-secret-data.collector.example", "x." * 60 + "example"):
     except socket.gaierror: print("refused")
 """
     found = attack(stage, sandbox, code)
-    assert found.outcome.lines == ["refused", "refused"]
-    assert "6d79-secret-data.collector.example" in {each.host for each in found.outcome.attempts if not each.allowed}
+    assert found.lines == ["refused", "refused"]
+    assert "6d79-secret-data.collector.example" in {each.host for each in found.attempts if not each.allowed}

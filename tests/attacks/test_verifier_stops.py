@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,12 @@ from armillary.service.watch.detections import Observation
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.device.finding import Finding
 
+DAY_S = 86_400.0
+
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the verifier's heartbeat judged after a second instead of minutes."""
     monkeypatch.setattr(endpoint, "SWEEP_S", 0.02)
     monkeypatch.setattr(heartbeat, "CHECK_EVERY_S", 0.02)
     monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 1.0)
@@ -28,10 +30,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def host(tmp_path: Path, quick: None) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
-        running.catalog()
-        yield running
+def host(quick: None, host: ServiceHost) -> ServiceHost:
+    return host
 
 
 def alarms(host: ServiceHost) -> tuple[Finding, ...]:
@@ -140,14 +140,13 @@ def test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is
         host.catalog()
         with host.claimed(b"k" * 32) as device:
             assert device.check_in().verdict == "attested"
-    day = 86_400.0
-    offset[0] = day
+    offset[0] = DAY_S
     with start() as host:  # ended in an orderly way, started again after a day: the devices had nobody to speak to
         host.service.watch.run_once()
         assert alarms(host) == ()
         assert host.service.watch.list(kind="device-silent").items == ()
         host.service.serving.monitor._note = lambda *_: None  # type: ignore[union-attr,method-assign] # kill -9 writes nothing
-    offset[0] = 2 * day
+    offset[0] = 2 * DAY_S
     with start() as host:
         (alarm,) = alarms(host)
         assert (alarm.severity, "sign of life" in alarm.cause) == ("medium", True)
@@ -166,25 +165,21 @@ def test_the_heartbeat_is_judged_by_its_age_and_by_what_waits() -> None:
     assert heartbeat.judge(heartbeat.Liveness(100.0, 9), 110.0) == ("stopped", 10)
 
 
-def test_a_certificate_that_ends_without_a_successor_is_a_finding(tmp_path: Path) -> None:
-    offset = [0.0]
-    year = 365 * 86_400.0
-    with ServiceHost(tmp_path / "data", clock=lambda: time.time() + offset[0], planner_interval_s=3600.0) as host:
-        host.catalog()
-        watch, renew = host.service.watch, host.service.authority.renew
+def test_a_certificate_that_ends_without_a_successor_is_a_finding(host: ServiceHost, clock: dict[str, float]) -> None:
+    watch, renew = host.service.watch, host.service.authority.renew
+    watch.run_once()
+    assert watch.list(kind="certificate-expiring").items == ()
+    clock["offset"] = 70 * DAY_S  # the issuing authority has 20 days left, and was not renewed
+    for _ in range(2):
         watch.run_once()
-        assert watch.list(kind="certificate-expiring").items == ()
-        offset[0] = 70 * 86_400.0  # the issuing authority has 20 days left, and was not renewed
-        for _ in range(2):
-            watch.run_once()
-        (found,) = watch.list(kind="certificate-expiring").items
-        assert (found.severity, found.count) == ("high", 1)
-        assert "issuing" in found.title
-        assert found.catalog_id is not None
-        watch.close(found.finding_id, actor="t")
-        renew()
-        watch.run_once()
-        assert [one.status for one in watch.list(kind="certificate-expiring").items] == ["closed"]
-        offset[0] = year - 86_400.0
-        watch.run_once()
-        assert "critical" in {one.severity for one in watch.list(kind="certificate-expiring", status="open").items}
+    (found,) = watch.list(kind="certificate-expiring").items
+    assert (found.severity, found.count) == ("high", 1)
+    assert "issuing" in found.title
+    assert found.catalog_id is not None
+    watch.close(found.finding_id, actor="t")
+    renew()
+    watch.run_once()
+    assert [one.status for one in watch.list(kind="certificate-expiring").items] == ["closed"]
+    clock["offset"] = 364 * DAY_S
+    watch.run_once()
+    assert "critical" in {one.severity for one in watch.list(kind="certificate-expiring", status="open").items}

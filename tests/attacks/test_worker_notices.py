@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.attacks.test_copies import copied
+from tests.attacks.test_workers import post
 from tests.fixtures.waiting import wait_until
 from tests.service.workers.worker_places import at_each, check_in, pids, verdicts, workers_of
 
 from armillary.errors import AppraisalError, ServiceUnreachableError
 from armillary.service.workers.device_workers import DeviceWorkers
-from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import parse_problem
@@ -31,23 +32,6 @@ def host(tmp_path: Path) -> Iterator[ServiceHost]:
     with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as running:
         running.catalog()
         yield running
-
-
-def post(device: WireDevice, body: bytes) -> tuple[int, str]:
-    answer = device.exchange("POST", "/v1/check-in", body)
-    return answer.status, "" if answer.status == 200 else parse_problem(answer.body).code
-
-
-def copied(device: WireDevice) -> WireDevice:
-    """A copy of the device's storage, started on another machine."""
-    prover = Prover(
-        uds=device.prover.uds,
-        components=device.prover.components,
-        boot_count=device.prover.boot_count,
-        service_name=device.prover.service_name,
-        os_version=device.prover.os_version,
-    )
-    return replace(device, prover=prover, challenge=b"", _socket=None)
 
 
 # -- replay ---------------------------------------------------------------------------------------------------------

@@ -9,9 +9,8 @@ import ssl
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 import pytest
@@ -28,28 +27,33 @@ HEALTH_S = 0.1
 ELSEWHERE = "127.0.0.2"
 
 
-@pytest.fixture(scope="module")
-def servers() -> list[ApiServer]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, servers: list[ApiServer]) -> Iterator[RunningService]:
-    begin = ApiServer.start
+@pytest.fixture(scope="session")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningService, ApiServer]]:
+    begin, servers = ApiServer.start, list[ApiServer]()
 
     async def noted(self: ApiServer, host: str, port: int) -> int:
         servers.append(self)
         return await begin(self, host, port)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ApiServer, "start", noted)
-        with running_service(
-            tmp_path_factory.mktemp("availability"), console=True, webhook_hosts="127.0.0.1"
-        ) as running:
-            running.token_of("Reader")
-            running.tokens["other"] = running.service.tokens.create("other", "Reader", actor="test").secret
-            running.azure("PUT", "/Contoso", {"location": "global"})
-            yield running
+    folder = tmp_path_factory.mktemp("availability")
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ApiServer, "start", noted)
+            running = stack.enter_context(running_service(folder, console=True, webhook_hosts="127.0.0.1"))
+        running.token_of("Reader")
+        running.tokens["other"] = running.service.tokens.create("other", "Reader", actor="test").secret
+        running.azure("PUT", "/Contoso", {"location": "global"})
+        yield running, servers[0]
+
+
+@pytest.fixture(scope="session")
+def own(attacked: tuple[RunningService, ApiServer]) -> RunningService:
+    return attacked[0]
+
+
+@pytest.fixture(scope="session")
+def server(attacked: tuple[RunningService, ApiServer]) -> ApiServer:
+    return attacked[1]
 
 
 @pytest.fixture
@@ -82,11 +86,9 @@ class Health:
         wait_until(lambda: self.waits, "the first answer")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         before = len(self.waits)
-        if kind is None:
+        if error[0] is None:
             wait_until(lambda: len(self.waits) > before + 1, "an answer after the attack")
         self._over.set()
         self._thread.join(20)
@@ -128,18 +130,58 @@ def authorized(own: RunningService, who: str) -> str:
     return f"host: x\r\nauthorization: Bearer {own.tokens[who]}\r\n"
 
 
+def half_a_body(own: RunningService, who: str, path: str = "/api/v1/group-preview") -> bytes:
+    """A request whose body is announced with 9 bytes, and the first of them."""
+    head = f"POST {path} HTTP/1.1\r\n{authorized(own, who)}content-type: application/json\r\n"
+    return f"{head}content-length: 9\r\n\r\n{{".encode()
+
+
 HALF_A_FORM = b"POST /sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 500\r\n\r\nt"
 
 
-def close(opened: list[socket.socket]) -> None:
+def close(opened: list[socket.socket], places: Sized = ()) -> None:
+    """Close connections, and wait until the places that they took are free."""
     for each in opened:
         each.close()
     opened.clear()
+    wait_until(lambda: len(places) == 0, "all places to be given back")
 
 
 def owner(own: RunningService, who: str = "Reader") -> str:
     name = f"{who}-token" if who != "other" else who
     return next(callers.owner_of(each) for each in own.service.tokens.list() if each.name == name)
+
+
+class Gate:
+    """Holds calls in the service's threads until it is opened, at the latest at the end of the block."""
+
+    def __init__(self) -> None:
+        self._open, self._begun = threading.Event(), threading.Semaphore(0)
+        self.open = self._open.set
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+
+    def hold(self) -> None:
+        self._begun.release()
+        assert self._open.wait(30)
+
+    def holds(self, count: int) -> None:
+        """Wait until it holds so many calls more."""
+        for _ in range(count):
+            assert self._begun.acquire(timeout=20)
+
+    def is_reached(self) -> bool:
+        """Whether it holds one more, or does so at once."""
+        return self._begun.acquire(timeout=0.1)
+
+    def shut(self) -> None:
+        self._open.clear()
+        while self._begun.acquire(blocking=False):
+            pass
 
 
 def waits_long(own: RunningService) -> bool:

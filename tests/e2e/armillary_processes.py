@@ -19,6 +19,7 @@ from tests.fixtures.processes import OwnProcess, killed_process
 from armillary.cli.main import run
 
 START_DEADLINE_S = 60
+PORTS = {"api": "operator API", "device": "device endpoint", "hub": "hub"}
 
 
 def armillary(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -48,6 +49,15 @@ def armillary_here(*arguments: object, env: dict[str, str]) -> subprocess.Comple
             else:
                 os.environ[name] = value
     return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), error.getvalue())
+
+
+def up(data: Path, *arguments: object, **ports: int) -> tuple[int, str]:
+    """``armillary up`` that ends with an error: exit code and what was said."""
+    chosen = [option for name in PORTS for option in (f"--{name}-port", ports.get(name, 0))]
+    done = armillary("up", "--json", "--data", data, *chosen, *arguments)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "", "it said ready and was not"
+    return done.returncode, "\n".join(line for line in done.stderr.splitlines() if not line.startswith("{"))
 
 
 class Service:
@@ -82,7 +92,7 @@ def running_service(data: Path, token: str | None = None, **settings: object) ->
         settings: Settings by name.
     """
     environment = {**os.environ, **{f"ARMILLARY_{name.upper()}": str(value) for name, value in settings.items()}}
-    ports = [option for name in ("api", "device", "hub") for option in (f"--{name}-port", "0")]
+    ports = [option for name in PORTS for option in (f"--{name}-port", "0")]
     with (
         (data.parent / "service.log").open("ab") as log,
         killed_process(

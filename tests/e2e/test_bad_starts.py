@@ -8,20 +8,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.e2e.armillary_processes import armillary, running_service
+from tests.e2e.armillary_processes import PORTS, armillary, running_service, up
 
 pytestmark = pytest.mark.e2e
-
-PORTS = {"api": "operator API", "device": "device endpoint", "hub": "hub"}
-
-
-def up(data: Path, *arguments: object, **ports: int) -> tuple[int, str]:
-    """Exit code and what was said."""
-    chosen = [option for name in PORTS for option in (f"--{name}-port", ports.get(name, 0))]
-    done = armillary("up", "--json", "--data", data, *chosen, *arguments)
-    assert "Traceback" not in done.stderr
-    assert done.stdout == "", "it said ready and was not"
-    return done.returncode, "\n".join(line for line in done.stderr.splitlines() if not line.startswith("{"))
 
 
 @pytest.mark.parametrize("name", PORTS)

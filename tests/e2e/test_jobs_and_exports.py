@@ -43,21 +43,8 @@ def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path
             lambda: len(said(first, "group", "members", "-g", "connected")) == DEVICES, "every device to connect"
         )
         said(first, "export", "create", "--name", "all", "--files", "--add", "where=device:catalog")
-        job = (
-            "job",
-            "create",
-            "--name",
-            "label",
-            "--group",
-            "connected",
-            "--set",
-            "label=x",
-            "--batch",
-            2,
-            "--pause",
-            "1s",
-        )
-        run = said(first, *job, "--run")
+        job = "job create --name label --group connected --set label=x --batch 2 --pause 1s --run"
+        run = said(first, *job.split())
         assert (run["state"], run["total"]) == ("running", DEVICES)
         wait_until(lambda: said(first, "job", "show", "-j", "label")["run"]["done"] >= 4, "some devices to be done")
         wait_until(lambda: len(written(data)) > DEVICES, "records in the export")

@@ -36,9 +36,19 @@ def service(folder: Path) -> Iterator[Service]:
         yield running
 
 
-def create(service: Service, tpm: SwTpm, data: Path) -> subprocess.CompletedProcess[str]:
+def create(env: dict[str, str], tpm: SwTpm, data: Path) -> subprocess.CompletedProcess[str]:
     options = ("--chip", "imx8mp", "--root-of-trust", "tpm2", "--tpm", tpm.tcti, "--sandbox", "process", "--json")
-    return armillary("device", "create", "--data", data, *options, env=service.env)
+    return armillary("device", "create", "--data", data, *options, env=env)
+
+
+def claimed(service: Service, tpm: SwTpm, data: Path) -> str:
+    """A new device of the catalog; its id."""
+    made = create(service.env, tpm, data)
+    assert made.returncode == 0, made.stderr
+    device_id: str = json.loads(made.stdout)["device_id"]
+    done = armillary("device", "claim", "--catalog", "Contoso", "--device", device_id, env=service.env)
+    assert done.returncode == 0, done.stderr
+    return device_id
 
 
 def trust(folder: Path, tpm: SwTpm) -> None:
@@ -54,7 +64,7 @@ def attest(data: Path) -> tuple[int, dict[str, object], str]:
 
 def test_a_tpm_whose_maker_is_not_trusted_is_refused(folder: Path, service: Service, tpm: SwTpm):
     shutil.rmtree(folder / "data" / "tpm-roots", ignore_errors=True)
-    done = create(service, tpm, folder / "untrusted")
+    done = create(service.env, tpm, folder / "untrusted")
     assert done.returncode == 1
     assert "tpm-roots" in done.stderr
     assert "Traceback" not in done.stderr
@@ -62,13 +72,7 @@ def test_a_tpm_whose_maker_is_not_trusted_is_refused(folder: Path, service: Serv
 
 def test_a_device_enrols_boots_and_attests_with_tier_tpm(folder: Path, service: Service, tpm: SwTpm):
     trust(folder, tpm)
-    made = create(service, tpm, folder / "device")
-    assert made.returncode == 0, made.stderr
-    device_id = json.loads(made.stdout)["device_id"]
-    claim = ("device", "claim", "--catalog", "Contoso", "--device", device_id)
-    claimed = armillary(*claim, env=service.env)
-    assert claimed.returncode == 0, claimed.stderr
-
+    device_id = claimed(service, tpm, folder / "device")
     code, found, errors = attest(folder / "device")
     assert code == 0, errors
     assert found["verdict"] == "attested"
@@ -91,28 +95,20 @@ def test_a_token_does_instead_of_a_login_and_the_same_keys_come_again(folder: Pa
     trust(folder, tpm)
     made = armillary("enrolment-token", "create", "--catalog", "Contoso", "--json", env=service.env)
     token = {**service.env, "ARMILLARY_TOKEN": json.loads(made.stdout)["secret"]}
-    options = ("--chip", "imx8mp", "--root-of-trust", "tpm2", "--tpm", tpm.tcti, "--sandbox", "process", "--json")
-    create = ("device", "create", "--data", folder / "gateway", *options)
-    first = armillary(*create, env=token)
+    first = create(token, tpm, folder / "gateway")
     assert first.returncode == 0, first.stderr
-    (
-        folder / "gateway" / "layout.json"
-    ).unlink()  # as if killed before the mark: the note of the options is what is left
-    noted = {
-        "chip": "imx8mp",
-        "root_of_trust": "tpm2",
-        "sandbox": "process",
-        "tpm": tpm.tcti,
-        "state": "DeviceComplete",
-    }
-    (folder / "gateway" / "creation.json").write_text(json.dumps(noted, sort_keys=True))
-    again = armillary(*create, env=token)
+    # As if killed before the mark: the note of the options is what is left.
+    (folder / "gateway" / "layout.json").unlink()
+    options = {"chip": "imx8mp", "root_of_trust": "tpm2", "sandbox": "process", "tpm": tpm.tcti}
+    noted = json.dumps({**options, "state": "DeviceComplete"}, sort_keys=True)
+    (folder / "gateway" / "creation.json").write_text(noted)
+    again = create(token, tpm, folder / "gateway")
     assert again.returncode == 0, again.stderr
     device_id = json.loads(first.stdout)["device_id"]
     assert json.loads(again.stdout)["device_id"] == device_id
     shown = json.loads(armillary("device", "show", "--device", device_id, "--json", env=service.env).stdout)
     assert (shown["trust_tier"], shown["catalog"]) == ("tpm", "Contoso")
-    spent = armillary("device", "create", "--data", folder / "second", *options, env=token)
+    spent = create(token, tpm, folder / "second")
     assert (spent.returncode, "used 1 of 1 times" in spent.stderr) == (1, True), spent.stderr
     assert attest(folder / "gateway")[1]["verdict"] == "attested"
 
@@ -121,11 +117,7 @@ def test_the_attestation_key_of_another_tpm_is_noticed(folder: Path, service: Se
     """The identity key stays where it is, so TLS, endorsement and evidence are genuine; only the quote is another's."""
     trust(folder, tpm)
     for name in ("victim", "other"):
-        made = create(service, tpm, folder / name)
-        assert made.returncode == 0, made.stderr
-        device_id = json.loads(made.stdout)["device_id"]
-        claim = ("device", "claim", "--catalog", "Contoso", "--device", device_id)
-        assert armillary(*claim, env=service.env).returncode == 0
+        claimed(service, tpm, folder / name)
         assert attest(folder / name)[0] == 0  # positive control
     files = [folder / name / "root-of-trust" / "tpm.json" for name in ("victim", "other")]
     victim, other = (json.loads(file.read_bytes()) for file in files)
@@ -141,7 +133,7 @@ def test_the_attestation_key_of_another_tpm_is_noticed(folder: Path, service: Se
 
 def test_a_stolen_folder_does_not_speak(folder: Path, service: Service, tpm: SwTpm):
     trust(folder, tpm)
-    assert create(service, tpm, folder / "stolen").returncode == 0
+    assert create(service.env, tpm, folder / "stolen").returncode == 0
     with software_tpm(folder / "thief") as thief:
         file = folder / "stolen" / "root-of-trust" / "tpm.json"
         file.write_text(json.dumps({**json.loads(file.read_bytes()), "tpm": thief.tcti}))

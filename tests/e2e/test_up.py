@@ -13,7 +13,7 @@ import time
 import urllib.request
 
 import pytest
-from tests.e2e.armillary_processes import armillary, running_service
+from tests.e2e.armillary_processes import PORTS, armillary, running_service, up
 from tests.fixtures.processes import killed_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -49,10 +49,8 @@ def test_private_keys_are_for_the_owner_only(tmp_path):
 
 def test_second_service_on_one_folder_is_refused_and_harms_nothing(tmp_path):
     with running_service(tmp_path / "data") as service:
-        second = armillary("up", "--data", tmp_path / "data", "--api-port", 0, "--device-port", 0, "--hub-port", 0)
-        assert second.returncode == 1
-        assert "host.data-folder-in-use" in second.stderr
-        assert "hint:" in second.stderr
+        code, said = up(tmp_path / "data")
+        assert (code, "host.data-folder-in-use" in said, "hint:" in said) == (1, True, True), said
         assert armillary("status", env=service.env).returncode == 0
 
 
@@ -63,19 +61,16 @@ def test_folder_of_another_version_is_left_alone(tmp_path):
     marker = next(path for path in data.iterdir() if path.suffix == ".json" or path.name in ("format", "version"))
     before = marker.read_bytes()
     marker.write_bytes(before.replace(b"1", b"9"))
-    done = armillary("up", "--data", data, "--api-port", 0, "--device-port", 0, "--hub-port", 0)
-    assert done.returncode == 1
-    assert "host.data-folder" in done.stderr
+    code, said = up(data)
+    assert (code, "host.data-folder" in said) == (1, True), said
     assert marker.read_bytes() == before.replace(b"1", b"9")
 
 
 def test_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    done = armillary("up", "--data", blocker / "data", "--api-port", 0, "--device-port", 0, "--hub-port", 0)
-    assert done.returncode == 1
-    assert "host.data-folder" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, said = up(blocker / "data")
+    assert (code, "host.data-folder" in said) == (1, True), said
 
 
 def test_first_start_cut_short_is_begun_again(tmp_path):
@@ -90,12 +85,9 @@ def test_first_start_cut_short_is_begun_again(tmp_path):
 
 def _start_and_kill_after(data, entries: int) -> int:
     """Start ``armillary up`` and kill it once its folder has so many entries."""
-    with killed_process(
-        [sys.executable, "-m", "armillary", "up", "--data", str(data), "--api-port", "0", "--device-port", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "ARMILLARY_HUB_PORT": "0"},
-    ) as process:
+    ports = [f"--{name}-port=0" for name in PORTS]
+    command = [sys.executable, "-m", "armillary", "up", "--data", str(data), *ports]
+    with killed_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline and process.poll() is None:

@@ -46,10 +46,11 @@ def publish_credentials(folder: Path, files: Mapping[str, bytes]) -> None:
 
 @dataclass
 class Outcome:
-    """What an application did."""
+    """What an application did, and the listeners that it reached."""
 
     events: list[AppEvent] = field(default_factory=list)
     status: ExitStatus | None = None
+    reached: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
@@ -136,6 +137,7 @@ class Stage:
             finally:
                 if listeners is not None:
                     listeners.close()
+                    outcome.reached = listeners.reached
             return outcome
 
         return asyncio.run(play())

@@ -14,7 +14,7 @@ Endpoints take their catalog from there (:func:`checked_catalog`), so they see n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NewType, cast
 from uuid import UUID
@@ -22,10 +22,12 @@ from uuid import UUID
 from fastapi import Query as QueryField
 from starlette.requests import Request
 
+from armillary.api.http.callers import operator_of
 from armillary.api.http.query import Query
 from armillary.api.http.route import OfOrganisation, Reach, Route
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
+from armillary.identity.operator import Operator
 from armillary.service.registry.names import absent_device
 from armillary.wire.hub.credentials import is_attested_id
 
@@ -93,47 +95,84 @@ def check_scope(request: Request, row: Route, token: Token, service: SecuritySer
     named = query.get("catalog")
     if token.catalog_id is None:
         return Scope(None if named is None else CheckedCatalog(named), is_of_one=False)
-    checked = _check_restricted(request, row, token, service, named)
+    asked = Asked(f"{request.method} {row.path}", row, request.path_params, named)
+    checked = check_reach(asked, operator_of(token), service, cast("Platform", request.app.state.platform))
     return Scope(checked, is_of_one=True)
 
 
-def _check_restricted(
-    request: Request, row: Route, token: Token, service: SecurityService, named: str | None
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a restricted operator asks, of the API or of the console.
+
+    Attributes:
+        words: What it is, for a refusal.
+        row: The route; the console's questions name the one that answers the same.
+        path: Values of its path.
+        catalog: What ``catalog=`` names; None where it names none.
+    """
+
+    words: str
+    row: Route
+    path: Mapping[str, str]
+    catalog: str | None = None
+
+
+def reaches(row: Route, operator: Operator) -> bool:
+    """Whether an operator may ask a route at all; whose row the path then names is for :func:`check_reach`."""
+    if operator.catalog is None or row.reach is Reach.CALLER:
+        return True
+    is_of_device = "{device_id}" in row.path
+    if operator.organisation is not None:
+        if row.organisation is OfOrganisation.DEVICE and not is_of_device:
+            return False
+        if row.organisation is OfOrganisation.NOTHING:
+            return False
+    return row.reach is Reach.TOKEN or row.narrowed or is_of_device or "{catalog}" in row.path
+
+
+def check_reach(
+    asked: Asked, operator: Operator, service: SecurityService, platform: Platform
 ) -> CheckedCatalog | None:
-    """The catalog that a request of a restricted token names, in the query or the path; None where it is free to."""
+    """The catalog that a restricted operator asks about, in the query or the path; None where it is free to.
+
+    Raises:
+        PermissionDeniedError: what is asked is not about one catalog, or not about a device of the organisation.
+        NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.
+    """
+    row = asked.row
     if row.reach is Reach.CALLER:
         return None
-    if token.organisation is not None:  # first: it narrows everything that follows
-        _check_organisation(request, row, token, token.organisation)
+    if operator.organisation is not None:  # first: it narrows everything that follows
+        _check_organisation(asked, operator, operator.organisation, platform)
     if row.reach is Reach.TOKEN:
         return None
-    catalogs = [given for given in (request.path_params.get("catalog"),) if given is not None]
-    if row.narrowed and named is not None:
-        catalogs.append(named)
-    further = row.catalogs(request.path_params)
+    catalogs = [given for given in (asked.path.get("catalog"),) if given is not None]
+    if row.narrowed and asked.catalog is not None:
+        catalogs.append(asked.catalog)
+    further = row.catalogs(asked.path)
     if further is None:
         return None
-    return _check_named(request, row, token, service, [*catalogs, *further])
+    return _check_named(asked, operator, service, [*catalogs, *further])
 
 
 def _check_named(
-    request: Request, row: Route, token: Token, service: SecurityService, catalogs: Sequence[str]
+    asked: Asked, operator: Operator, service: SecurityService, catalogs: Sequence[str]
 ) -> CheckedCatalog | None:
-    """The catalog that a route names, None where it names a device; all of it is of the token's catalog."""
+    """The catalog that a route names, None where it names a device; all of it is of the operator's catalog."""
     checked: CheckedCatalog | None = None
-    devices = [given for given in (request.path_params.get("device_id"),) if given is not None]
+    devices = [given for given in (asked.path.get("device_id"),) if given is not None]
     if not catalogs and not devices:
         raise PermissionDeniedError(
-            f"the token {token.name!r} is for one catalog; {request.method} {row.path} is not about one",
+            f"the token {operator.name!r} is for one catalog; {asked.words} is not about one",
             remedy="Name the catalog (catalog=NAME), or use a token that is not for one catalog.",
         )
     for name in catalogs:
         found = service.registry.catalogs.get(name)
-        if found.catalog_id != token.catalog_id:
+        if found.catalog_id != operator.catalog:
             raise NotFoundError(f"catalog {name!r} does not exist", remedy="List them: armillary catalog list.")
         checked = CheckedCatalog(found.name)
     for device_id in devices:
-        if _owner_of(service, device_id) != token.catalog_id:
+        if _owner_of(service, device_id) != operator.catalog:
             raise absent_device(device_id)
     return checked
 
@@ -145,18 +184,17 @@ def _owner_of(service: SecurityService, device_id: str) -> UUID | None:
         return None
 
 
-def _check_organisation(request: Request, row: Route, token: Token, root: str) -> None:
-    """Raise unless a route is about a device of a token's organisation, or about that or one below: nothing else is."""
-    organisations = cast("Platform", request.app.state.platform).organisations
+def _check_organisation(asked: Asked, operator: Operator, root: str, platform: Platform) -> None:
+    """Raise unless it is about a device of an operator's organisation, or about that or one below: nothing else is."""
+    organisations = platform.organisations
     reach = organisations.subtree(root)
-    device_id, organisation = request.path_params.get("device_id"), request.path_params.get("organisation")
-    of = row.organisation
+    device_id, organisation = asked.path.get("device_id"), asked.path.get("organisation")
+    of = asked.row.organisation
     if of is OfOrganisation.LIST or (of is OfOrganisation.SUBTREE and organisation in reach):
         return
     if device_id is None or of is OfOrganisation.NOTHING:
         raise PermissionDeniedError(
-            f"the token {token.name!r} is for one organisation; "
-            f"{request.method} {row.path} is not about a device of it",
+            f"the token {operator.name!r} is for one organisation; {asked.words} is not about a device of it",
             remedy="Name a device, or use a token that is not for one organisation.",
         )
     lower = device_id.lower()  # digits of a device that attests may be written either way

@@ -12,7 +12,8 @@ The time that counts is the record's own: of values that of their measurement.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -20,28 +21,38 @@ from armillary.api.http.routes import operator_of, service_of
 from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import NotFoundError
 
+if TYPE_CHECKING:
+    from armillary.service.assemble import SecurityService
+
 Document = dict[str, Any]
 
 
 def tenures(request: Request) -> Mapping[str, int]:
-    """Devices of the caller's catalog that had an earlier owner: id -> when they came to it (Unix milliseconds).
+    """:func:`tenures_of` for the caller of a route."""
+    return tenures_of(service_of(request), operator_of(request).catalog_id)
 
-    Empty for a token of all catalogs: it sees everything.
+
+def tenures_of(service: SecurityService, catalog_id: UUID | None) -> Mapping[str, int]:
+    """Devices of a catalog that had an earlier owner: id -> when they came to it (Unix milliseconds).
+
+    Empty for who speaks for all catalogs (None): they see everything.
     """
-    catalog_id = operator_of(request).catalog_id
     if catalog_id is None:
         return {}
-    return {
-        device_id: at * 1000 for device_id, at in service_of(request).registry.devices.second_hand(catalog_id).items()
-    }
+    return {device_id: at * 1000 for device_id, at in service.registry.devices.second_hand(catalog_id).items()}
 
 
 def since_ms(request: Request, identity: str) -> int:
-    """When the part of a device's or module's records begins that the caller sees (Unix milliseconds); 0 for all."""
-    catalog_id, device_id = operator_of(request).catalog_id, identity.partition("/")[0]
+    """:func:`since_ms_of` for the caller of a route."""
+    return since_ms_of(service_of(request), operator_of(request).catalog_id, identity)
+
+
+def since_ms_of(service: SecurityService, catalog_id: UUID | None, identity: str) -> int:
+    """When the part of a device's or module's records begins that a catalog sees (Unix milliseconds); 0 for all."""
     if catalog_id is None:
         return 0
-    return service_of(request).registry.devices.second_hand(catalog_id, device_id).get(device_id, 0) * 1000
+    device_id = identity.partition("/")[0]
+    return service.registry.devices.second_hand(catalog_id, device_id).get(device_id, 0) * 1000
 
 
 def whole_hours_since(since: int) -> int:

@@ -15,6 +15,8 @@ from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
 from armillary.rollout import policy as rollout_policy
 from armillary.service.context.paging import MAX_LIMIT
+from armillary.service.updates.rollouts import no_such_rollout
+from armillary.service.watch.watch import no_such_finding
 from armillary.wire.device import finding as wire_finding
 
 if TYPE_CHECKING:
@@ -200,9 +202,12 @@ def rollouts(
     return as_page(page, rollout_document)
 
 
-def rollout(service: SecurityService, rollout_id: UUID) -> Document:
-    """A roll-out with its counts per state."""
-    return rollout_document(service.updates.rollouts.get(rollout_id))
+def rollout(service: SecurityService, rollout_id: UUID, *, catalog: str | None = None) -> Document:
+    """A roll-out with its counts per state; with ``catalog`` another one's is as good as none. Raises NotFoundError."""
+    found = service.updates.rollouts.get(rollout_id)
+    if catalog is not None and found.catalog.lower() != catalog.lower():
+        raise no_such_rollout(rollout_id)
+    return rollout_document(found)
 
 
 def rollout_devices(
@@ -217,9 +222,12 @@ def findings(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | N
     return as_page(service.watch.list(limit=limit, after=after, **chosen), wire_finding.to_json)
 
 
-def finding(service: SecurityService, finding_id: UUID) -> Document:
-    """A finding."""
-    return wire_finding.to_json(service.watch.get(finding_id))
+def finding(service: SecurityService, finding_id: UUID, *, catalog: str | None = None) -> Document:
+    """A finding; with ``catalog`` one that is not of it is as good as none. Raises NotFoundError."""
+    found = service.watch.get(finding_id)
+    if catalog is not None and found.catalog_id != service.registry.catalogs.get(catalog).catalog_id:
+        raise no_such_finding(finding_id)
+    return wire_finding.to_json(found)
 
 
 def releases(service: SecurityService, *, chip: str | None = None) -> Document:

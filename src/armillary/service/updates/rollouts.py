@@ -161,8 +161,13 @@ def rollout_or_raise(connection: Connection, rollout_id: UUID) -> Rollout:
     """
     found = rollout_rows.one(connection, rollout_id)
     if found is None:
-        raise NotFoundError(f"roll-out {rollout_id} does not exist", remedy="List them: armillary rollout list.")
+        raise no_such_rollout(rollout_id)
     return found
+
+
+def no_such_rollout(rollout_id: UUID) -> NotFoundError:
+    """The error for a roll-out that does not exist, or is another catalog's than the caller's."""
+    return NotFoundError(f"roll-out {rollout_id} does not exist", remedy="List them: armillary rollout list.")
 
 
 def apply_event(

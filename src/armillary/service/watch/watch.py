@@ -304,5 +304,10 @@ def _within_share(connection: Connection, seen: Observation, now: int) -> Observ
 def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:
     found = finding_rows.one(connection, finding_id)
     if found is None:
-        raise NotFoundError(f"finding {finding_id} does not exist", remedy="List them: armillary finding list.")
+        raise no_such_finding(finding_id)
     return found
+
+
+def no_such_finding(finding_id: UUID) -> NotFoundError:
+    """The error for a finding that does not exist, or is not of the caller's catalog."""
+    return NotFoundError(f"finding {finding_id} does not exist", remedy="List them: armillary finding list.")

@@ -280,12 +280,17 @@ class Caller:
     async def _all(self, asked: list[Ask]) -> list[Answer]:
         return [await asyncio.wait_for(self._one(each), DEADLINE_S) for each in asked]
 
-    async def _one(self, ask: Ask) -> Answer:
-        path, _, query = ask.target.partition("?")
+    def _sent(self, ask: Ask) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Headers and body of a request."""
         sent = b"" if ask.body is None else json.dumps(ask.body).encode()
         headers = [(b"authorization", f"Bearer {self.token}".encode()), (b"host", b"localhost")]
         if sent:
             headers += [(b"content-type", b"application/json"), (b"content-length", str(len(sent)).encode())]
+        return headers, sent
+
+    async def _one(self, ask: Ask) -> Answer:
+        path, _, query = ask.target.partition("?")
+        headers, sent = self._sent(ask)
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
             "method": ask.method, "scheme": "https", "path": unquote(path), "raw_path": path.encode(),

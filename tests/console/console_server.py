@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import inspect
 import socket
 import ssl
 import threading
@@ -17,7 +19,7 @@ import uvicorn
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console.application import console_app
-from armillary.console.sources.source import Sources
+from armillary.console.sources.source import SignedIn, Sources, SourcesFor
 
 # Fast, so that a test sees a revoked token end a stream without waiting for people's five seconds.
 RECHECK_S = 0.2
@@ -31,6 +33,18 @@ class Stage:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.fleet, name)
+
+
+class Seen:
+    """The fleet for one operator, whose name is in the lines of the audit log."""
+
+    def __init__(self, stage: Stage, operator: SignedIn) -> None:
+        self._stage, self._operator = stage, operator
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._stage, name)
+        takes_operator = next(iter(inspect.signature(found).parameters), "") == "operator"
+        return functools.partial(found, self._operator) if takes_operator else found
 
 
 @dataclass
@@ -55,8 +69,8 @@ class RunningConsole:
 def serve(certificate: Path) -> Iterator[RunningConsole]:
     listening = socket.create_server(("127.0.0.1", 0))
     stage = Stage(RehearsedFleet())
-    sources = Sources(**dict.fromkeys(Sources.__slots__, stage))
-    app = console_app(sources, recheck_s=RECHECK_S)
+    of = lambda operator: Sources(**dict.fromkeys(Sources.__slots__, Seen(stage, operator)))  # noqa: E731 - as the real
+    app = console_app(SourcesFor(stage, of), recheck_s=RECHECK_S)
     config = uvicorn.Config(
         app,
         log_config=None,

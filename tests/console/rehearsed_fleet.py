@@ -63,14 +63,14 @@ class RehearsedFleet:
         ):
             self._audit(actor, operation, target, {})
 
-    # -- door
+    # -- signing in, and rights
     def sign_in(self, secret: str) -> SignedIn:
         if secret in self.extra_tokens:
             token = self.extra_tokens[secret]
-            return SignedIn(token["name"], token["role"], None, None, token["token_id"])
+            return SignedIn(token["name"], token["role"], None, None, token["token_id"], None, None)
         if secret not in TOKENS or uid(secret) in self.revoked_tokens:
             raise UnauthenticatedError("unknown token")
-        return SignedIn(secret.partition("-")[0], TOKENS[secret], None, None, uid(secret))
+        return SignedIn(secret.partition("-")[0], TOKENS[secret], None, None, uid(secret), None, None)
 
     def standing(self, operator: SignedIn) -> SignedIn | None:
         return None if operator.token_id in self.revoked_tokens else operator
@@ -79,6 +79,9 @@ class RehearsedFleet:
         if area in ("device", "token"):
             return operator.role == "Administrator"
         return operator.role in ("Administrator", "Contributor")
+
+    def may_ask(self, question: str) -> bool:
+        return True
 
     # -- fleet
     def summary(self) -> Document:
@@ -294,8 +297,8 @@ class RehearsedFleet:
                 return
         raise NotFoundError("no such finding", remedy="Reload.")
 
-    # -- house
-    def audit(self, *, after: str | None, limit: int) -> Document:
+    # -- settings
+    def audit_lines(self, *, after: str | None, limit: int) -> Document:
         return {"items": list(reversed(self.lines))[:limit], "next": None}
 
     def audit_verification(self) -> Document:
@@ -340,6 +343,9 @@ class RehearsedFleet:
                 for name in self.neighbours
             ),
         ]
+
+    def catalog_names(self) -> list[Document]:
+        return [{"catalog_id": each["catalog_id"], "name": each["name"]} for each in self.catalogs()]
 
     def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
         waiting = [item for item in self.offers if item["state"] == "offered"]

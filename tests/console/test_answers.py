@@ -6,11 +6,20 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
 
 import armillary.console
+from armillary.console.sources.narrowed import ROUTES_OF, check, may_ask, route_of
+from armillary.console.sources.request_context import RequestContext
+from armillary.console.sources.source import Sources
 from armillary.console.sources.source_application import QUESTIONS
+from armillary.errors import PermissionDeniedError
+from armillary.identity.operator import Operator
 
 CONSOLE = Path(armillary.console.__file__).parent
 # Questions whose name the page puts together.
@@ -41,6 +50,43 @@ def test_every_question_of_a_page_has_an_answer_that_takes_its_arguments() -> No
     put_together = {form.format(kind) for form, kinds in KINDS.items() for kind in kinds}
     assert put_together <= set(QUESTIONS)
     assert set(QUESTIONS) - put_together - asked == set(), "answers that no page asks for"
+
+
+def answers() -> dict[str, Callable[..., Any]]:
+    """Every method of a source and every question, by what people of one catalog are checked by."""
+    found: dict[str, Callable[..., Any]] = dict(QUESTIONS)
+    for source, protocol in get_type_hints(Sources).items():
+        methods = {name: each for name, each in vars(protocol).items() if inspect.isfunction(each) and name[0] != "_"}
+        found |= {f"{source}.{name}": each for name, each in methods.items() if source != "rights" and name != "ask"}
+    return found
+
+
+def test_every_question_names_the_route_that_decides_who_may_ask_it() -> None:
+    """Whoever adds a method or a question says what it is about: without a row it is refused to people of one catalog."""
+    assert set(ROUTES_OF) == set(answers())
+    for question, answer in answers().items():
+        rows = [route_of(question, kind) for kind in ("dashboard", "export", "group", "job", "rule")]
+        named = set(inspect.signature(answer).parameters)
+        for row in rows:
+            assert row is not None, question
+            if {"device_id", "device"} & named:
+                assert "{device_id}" in row.path or question == "fleet.offer", question
+            if "catalog" in named:
+                assert "{catalog}" in row.path or row.narrowed, question
+
+
+@pytest.mark.parametrize("organisation", [None, "north"])
+def test_what_has_no_row_or_is_about_all_catalogs_is_refused(organisation: str | None) -> None:
+    operator = Operator("of-one", "Administrator", uuid.uuid4(), organisation)
+    by = RequestContext(None, None, None, operator, "northwind")  # type: ignore[arg-type] # it asks none of them
+    for question in ("settings.audit_lines", "settings.tokens", "settings.releases", "fleet.no_such", "no_such"):
+        assert not may_ask(operator, question)
+        with pytest.raises(PermissionDeniedError, match="your token, of-one, is for one"):
+            check(by, question, {})
+    seen = {question for question in ROUTES_OF if may_ask(operator, question)}
+    assert {"fleet.device", "hub.twin", "application.call", "rule_trace"} <= seen
+    assert ("list_rules" in seen) == (organisation is None)
+    assert ("fleet.of_organisation" in seen) is True
 
 
 def test_the_console_uses_no_module_of_routes() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -34,7 +35,7 @@ from armillary.console.device import (
 )
 from armillary.console.device_templates import read as templates_read, template_editor
 from armillary.console.frame import sign_in
-from armillary.console.frame.acting import Form
+from armillary.console.frame.action_checks import Form
 from armillary.console.frame.asking import asks
 from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.frame.guard import (
@@ -49,7 +50,7 @@ from armillary.console.frame.words import sentence
 from armillary.console.hub_devices import change as hub_devices_change, read as hub_devices_read
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
-from armillary.console.sources.source import Sources
+from armillary.console.sources.source import NOT_FOR_ONE, SourcesFor
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
@@ -181,6 +182,10 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     *((f"/{kind}s/{{document_id}}", authored_change.keep_json) for kind in authored_read.KINDS),
     *((f"/{kind}s/{{document_id}}/{{verb}}", authored_change.act) for kind in authored_read.KINDS),
 )
+LIVE: tuple[tuple[str, Callable[[LiveStreams, Console, Request], Awaitable[Response]]], ...] = (
+    ("/devices/{device_id}/live", LiveStreams.respond),
+    ("/dashboards/{dashboard_id}/live", LiveStreams.respond_dashboard),
+)
 
 # Forms that models in DTDL are sent with.
 MODELS = frozenset(
@@ -219,7 +224,7 @@ def create_console(
 
 
 def console_app(
-    sources: Sources,
+    sources: SourcesFor,
     *,
     clock: Callable[[], float] = time.time,
     recheck_s: float = RECHECK_S,
@@ -228,19 +233,13 @@ def console_app(
     """The console over any sources.
 
     Args:
-        sources: What it asks.
+        sources: Signing in, and what an operator asks.
         clock: Unix seconds.
         recheck_s: Seconds between two looks at the session of an open event stream.
         closing: Set when the server stops.
     """
     console = Console(sources, clock)
     streams = LiveStreams(recheck_s, closing)
-
-    async def live(request: Request) -> Response:
-        return await streams.respond(console, request)
-
-    async def live_dashboard(request: Request) -> Response:
-        return await streams.respond_dashboard(console, request)
 
     async def asset(request: Request) -> Response:
         return console.assets.respond(request)
@@ -251,8 +250,7 @@ def console_app(
         Route("/sign-in", _with(console, sign_in.sign_in), methods=["POST"]),
         Route("/sign-out", _with(console, sign_in.sign_out), methods=["POST"]),
         Route("/theme", _with(console, sign_in.choose_theme), methods=["POST"]),
-        Route("/devices/{device_id}/live", live, methods=["GET"]),
-        Route("/dashboards/{dashboard_id}/live", live_dashboard, methods=["GET"]),
+        *(Route(path, partial(answer, streams, console), methods=["GET"]) for path, answer in LIVE),
         *(Route(path, _reading(console, page), methods=["GET"]) for path, page in READ),
         *(Route(path, _changing(console, action), methods=["POST"]) for path, action in CHANGE),
     ]
@@ -340,6 +338,8 @@ def _problem(console: Console, request: Request, status: int, code: str, message
     except SignInNeededError:
         problem["ways"] = [("Sign in", "/sign-in")]
         return console.bare_page(request, "problem.html", status=status, problem=problem)
+    if not visit.sources.rights.may_ask("settings.audit_lines"):
+        problem["ways"] = problem["ways"][:1]
     return visit.page("problem.html", status=status, problem=problem)
 
 
@@ -351,6 +351,8 @@ def _described(status: int, code: str, message: str, remedy: str) -> dict[str, A
     title, kind = _TITLES.get(status, ("Something failed on our side.", "bad"))
     if code == FOREIGN_FORM:
         title = "This form was refused."
+    if code == NOT_FOR_ONE:
+        title = "Your token is not for this."
     return {
         "status": status,
         "code": code,

@@ -24,11 +24,14 @@ from armillary.console.dashboards.pages_tiles import live_items, names_of
 from armillary.console.dashboards.read import found
 from armillary.console.device.read import point_event
 from armillary.console.frame.console import Console, SignInNeededError, Visit
-from armillary.console.sources.source import Document
+from armillary.console.sources.source import Document, Sources
+from armillary.errors import NotFoundError
 from armillary.twin.author.dashboard import parse
 
 T = TypeVar("T")
 
+# The last event of somebody who sees no more.
+END = "event: end\ndata: {}\n\n"
 # How often the session is asked for again while a stream is open: a revoked token sees at most this much more.
 RECHECK_S = 5.0
 
@@ -65,20 +68,22 @@ class LiveStreams:
             NotFoundError: no such device.
             NoPlaceError: too many streams are open.
         """
-        await admitted_visit(console, request)
+        visit = await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)
-        device = await run_in_threadpool(console.sources.fleet.device, request.path_params["device_id"])
-        called = await run_in_threadpool(console.sources.hub.called, device["device_id"])
+        sources = visit.sources
+        device_id = (await run_in_threadpool(sources.fleet.device, request.path_params["device_id"]))["device_id"]
+        called = await run_in_threadpool(sources.hub.called, device_id)
+        points = await run_in_threadpool(sources.hub.listen, device_id)
+        if visit.operator.catalog is not None:
+            points = _while_theirs(sources, device_id, points)
 
         def event(item: Document) -> str:
             return f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
 
         def shed() -> None:  # rehearsed sources count none
-            console.sources.application.shed()
+            sources.application.shed()
 
-        return LiveResponse(
-            shed, self._events(console, request, console.sources.hub.listen(device["device_id"]), event)
-        )
+        return LiveResponse(shed, self._events(console, request, points, event))
 
     async def respond_dashboard(self, console: Console, request: Request) -> Response:
         """Start a dashboard's stream; a reader that takes nothing is let go.
@@ -90,7 +95,7 @@ class LiveStreams:
         """
         visit = await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)
-        application = console.sources.application
+        application = visit.sources.application
         async with caller_of(request).turn():
             document = await run_in_threadpool(found, visit)
             wanted = await run_in_threadpool(application.wanted, document["body"])
@@ -102,7 +107,7 @@ class LiveStreams:
             data = json.dumps({"items": live_items(tiles, items, names)})
             return f"event: values\ndata: {data}\n\n" if items else ""
 
-        values = application.live(wanted, self._closing)
+        values = await run_in_threadpool(application.live, wanted, self._closing)
         return LiveResponse(application.shed, self._events(console, request, values, event))
 
     async def _events(
@@ -123,17 +128,20 @@ class LiveStreams:
                 if closing in done:
                     return
                 if done:
+                    came, waiting = waiting, None
                     try:
-                        text = event(waiting.result())
+                        text = event(came.result())
                     except StopAsyncIteration:
                         return
-                    waiting = None
+                    except NotFoundError:  # the device is no longer the operator's
+                        yield END
+                        return
                     if text:
                         yield text
                 if not done or loop.time() - checked >= self._recheck_s:
                     checked = loop.time()
                     if not await self._stands(console, request):
-                        yield "event: end\ndata: {}\n\n"
+                        yield END
                         return
                     yield ": still here\n\n"
         finally:
@@ -150,3 +158,11 @@ class LiveStreams:
         except SignInNeededError:
             return False
         return True
+
+
+async def _while_theirs(sources: Sources, device_id: str, points: AsyncGenerator[Document]) -> AsyncGenerator[Document]:
+    """Points of a device until it changes hands: then NotFoundError, and no point more."""
+    async with contextlib.aclosing(points):
+        async for each in points:
+            await run_in_threadpool(sources.hub.connected, device_id)
+            yield each

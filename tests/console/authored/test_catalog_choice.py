@@ -28,9 +28,14 @@ FORMS = {
     ],
 )  # fmt: skip
 def test_what_is_chosen_at_first(names: list[str], catalog: str | None, is_new: bool, value: str):
-    field = catalog_field({"catalog": catalog}, names, is_new=is_new)
+    field = catalog_field({"catalog": catalog}, [*names, ALL], is_new=is_new)
     assert (field.value, field.required) == (value, True)
     assert {*names, ALL, value} == {each for each, _ in field.choices}
+
+
+def test_who_speaks_for_one_catalog_is_offered_no_other():
+    field = catalog_field({}, ["a"], is_new=True)
+    assert (field.value, field.choices) == ("a", (("a", "a"),))
 
 
 def test_a_document_that_is_there_keeps_its_catalog_unless_told():

@@ -45,8 +45,8 @@ def create(
 ) -> None:
     """Make a token; its secret is shown this once.
 
-    One of a catalog reaches that catalog and the devices in it, and no console; one of an organisation reaches single
-    devices of that organisation and of those below it.
+    One of a catalog reaches that catalog and the devices in it, one of an organisation single devices of that
+    organisation and of those below it; the console shows the same.
     """
     body = {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None, "catalog": catalog}
     if organisation is not None:

@@ -23,12 +23,16 @@ def catalog_words(body: Mapping[str, Any]) -> str:
 
 
 def catalog_field(body: Mapping[str, Any], names: Sequence[str], *, is_new: bool) -> Field:
-    """The choice of a catalog: nothing is chosen for a new document where there are several, the only one where not."""
-    value = str(body.get("catalog") or "")
+    """The choice of a catalog: nothing is chosen for a new document where there are several, the only one where not.
+
+    ``names`` has :data:`ALL` where the operator may make documents of all catalogs.
+    """
+    value, own = str(body.get("catalog") or ""), [each for each in names if each != ALL]
     if not value:
-        value = ("" if len(names) > 1 else (*names, ALL)[0]) if is_new else ALL
-    known = [*names, *([value] if value not in (*names, "", ALL) else [])]
-    choices = [*([("", "Choose")] if not value else []), *((each, each) for each in known), (ALL, ALL_WORDS)]
+        value = ("" if len(own) > 1 else (*own, ALL)[0]) if is_new else ALL
+    known = [*own, *([value] if value not in (*own, "", ALL) else [])]
+    of_all = [(ALL, ALL_WORDS)] if ALL in (*names, value) else []
+    choices = [*([("", "Choose")] if not value else []), *((each, each) for each in known), *of_all]
     hint = "whose devices it is about"
     return Field(
         name="catalog", label="Catalog", kind="select", value=value, choices=tuple(choices), required=True, hint=hint

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from armillary.console.authored import pages_authored_forms as forms_of, pages_rules, read, removal
 from armillary.console.authored.catalog_choice import with_catalog
-from armillary.console.frame.acting import Form, number_of, permit, verb_of
+from armillary.console.frame.action_checks import Form, number_of, permit, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -27,7 +27,7 @@ def make_rule(visit: Visit, form: Form) -> Response:
     rule_id = slug(body["name"] or "rule", taken)
     try:
         body = with_catalog(body, form, is_new=True)
-        visit.sources.application.keep(visit.operator, "rule", rule_id, body, "")
+        visit.sources.application.keep("rule", rule_id, body, "")
     except InvalidArgumentError as error:
         return read.rule_form_page(visit, chosen, error)
     return done(place("rule", rule_id), "created")
@@ -39,7 +39,7 @@ def change_rule(visit: Visit, form: Form) -> Response:
     document = ask(visit, "show_rule", rule_id=visit.params["rule_id"])
     body = with_catalog(pages_rules.rule_of(form, document["body"]), form, is_new=False)
     try:
-        visit.sources.application.keep(visit.operator, "rule", document["id"], body, form.get("etag", ""))
+        visit.sources.application.keep("rule", document["id"], body, form.get("etag", ""))
     except InvalidArgumentError as error:
         return read.rule_form_page(visit, {**document, "body": body}, error)
     return done(place("rule", document["id"]), "kept")
@@ -50,7 +50,7 @@ def keep_rule(visit: Visit, form: Form) -> Response:
     permit(visit, "rule")
     rule_id, text = visit.params["rule_id"], form.get("body", "")
     try:
-        visit.sources.application.keep(visit.operator, "rule", rule_id, parsed(text), form.get("etag", ""))
+        visit.sources.application.keep("rule", rule_id, parsed(text), form.get("etag", ""))
     except InvalidArgumentError as error:
         return read.rule_page(visit, read.Refused(error, json=text))
     return done(place("rule", rule_id), "kept")
@@ -83,7 +83,7 @@ def keep_json(visit: Visit, form: Form) -> Response:
         body: dict[str, Any] = parsed(text)
         if is_new:
             document_id = slug(form.get("id", "") or str(body.get("name", kind)), frozenset())
-        visit.sources.application.keep(visit.operator, kind, document_id, body, form.get("etag", ""))
+        visit.sources.application.keep(kind, document_id, body, form.get("etag", ""))
     except InvalidArgumentError as error:
         return read.authored_page(visit, read.Refused(error, json=text))
     return done(place(kind, document_id), "created" if is_new else "kept")
@@ -108,7 +108,7 @@ def keep_form(visit: Visit, form: Form) -> Response:
             before = visit.sources.application.document(kind, document_id)
             body = with_catalog(forms_of.document_of(kind, before["body"], form), form, is_new=False)
             etag = form.get("etag", "")
-        visit.sources.application.keep(visit.operator, kind, document_id, body, etag)
+        visit.sources.application.keep(kind, document_id, body, etag)
     except InvalidArgumentError as error:
         return read.authored_page(visit, read.Refused(error, form=form))
     return done(place(kind, document_id), "created" if is_new else "kept")

@@ -10,8 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.authored import pages_authored as pages, pages_authored_forms as forms_of, pages_rules
+from armillary.console.authored.catalog_choice import ALL
 from armillary.console.frame import sheet
-from armillary.console.frame.acting import permit
+from armillary.console.frame.action_checks import permit
 from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Form
@@ -43,6 +44,11 @@ class Refused:
 def kind_of(visit: Visit) -> str:
     """The kind of document that an address is about: its first word, without the s."""
     return visit.here.split("/")[1].removesuffix("s")
+
+
+def owners(visit: Visit) -> list[str]:
+    """Catalogs that the operator may make documents of, and ``ALL`` for those of all."""
+    return [*catalogs(visit), *([ALL] if visit.operator.catalog is None else [])]
 
 
 def permitted_kind(visit: Visit) -> str:
@@ -78,7 +84,7 @@ def rule_form_page(visit: Visit, document: dict[str, Any], error: InvalidArgumen
         notices=(("bad", f"{pages_rules.in_words(error.message)}. Correct it below. Nothing was changed."),)
         if error
         else (),
-        rule_form=pages_rules.form_of(document, catalogs(visit)) if may(visit, "rule") else None,
+        rule_form=pages_rules.form_of(document, owners(visit)) if may(visit, "rule") else None,
     )
     return show(visit, made, 400 if error else 200)
 
@@ -92,7 +98,7 @@ def rule_page(visit: Visit, refused: Refused | None) -> Response:
     """One rule, and what was wrong with its JSON."""
     rule_id = visit.params["rule_id"]
     document = ask(visit, "show_rule", rule_id=rule_id)
-    can = may(visit, "rule")
+    can = may(visit, "rule", document["body"])
     alerts = ask(visit, "list_alerts", rule=rule_id, status="all", limit=ALERTS)["items"]
     target = document["body"].get("target", {})
     ids = list(target.get("devices", ()))[:DEVICES]
@@ -103,7 +109,7 @@ def rule_page(visit: Visit, refused: Refused | None) -> Response:
     devices = [(each, labels.get(each, each[:12])) for each in ids]
     editor = _editor(document, place("rule", rule_id), refused) if can else None
     made = pages_rules.rule_sheet(
-        document, devices, alerts, may_change=can, editor=editor, catalogs=catalogs(visit), now=visit.now
+        document, devices, alerts, may_change=can, editor=editor, catalogs=owners(visit), now=visit.now
     )
     return show(visit, made, 400 if refused else 200)
 
@@ -165,7 +171,7 @@ def authored_page(visit: Visit, refused: Refused | None) -> Response:
     new = document_id == "new"
     document, page = _new(visit, kind, refused) if new else _found(visit, kind, document_id)
     post = place(kind, document_id)
-    if not may(visit, kind):
+    if not may(visit, kind, document["body"]):
         page = replace(page, buttons=())
     else:
         editor = _editor(document, post, refused)
@@ -183,10 +189,12 @@ def _found(visit: Visit, kind: str, document_id: str) -> tuple[Mapping[str, Any]
         labels = application.labels([each["device_id"] for each in members["items"]])
         return document, pages.group_sheet(document, members, labels)
     document = ask(visit, f"show_{kind}", **{f"{kind}_id": document_id})
+    # What one of all catalogs does is not shown to who speaks for one: it is done to others' devices as well.
+    is_theirs = visit.operator.catalog is None or document["body"].get("catalog") is not None
     if kind == "export":
-        letters = ask(visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"]
+        letters = ask(visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"] if is_theirs else []
         return document, pages.export_sheet(document, letters)
-    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS)["items"]
+    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS)["items"] if is_theirs else []
     number = runs[0]["number"] if runs else None
     results = ask(visit, "list_results", job_id=document_id, number=number, limit=RESULTS)["items"] if runs else []
     labels = application.labels([each["device_id"] for each in results])
@@ -222,7 +230,7 @@ def _forms(
         post=post,
         etag=document["etag"] if sent is None else sent.get("etag", ""),
         groups=[(each["id"], each["body"]["name"]) for each in groups],
-        catalogs=catalogs(visit),
+        catalogs=owners(visit),
         templates=[each["name"] for each in templates],
         sent=sent,
         error=refused.error if refused and sent is not None else None,

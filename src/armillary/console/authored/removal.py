@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from armillary.console.authored import pages_removal
 from armillary.console.authored.read import permitted_kind
-from armillary.console.frame.acting import Form, asked_again
+from armillary.console.frame.action_checks import Form, asked_again
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -33,7 +33,7 @@ def delete(visit: Visit, form: Form) -> Response:
     if again is not None:
         return again
     document_id = _document_id(visit)
-    visit.sources.application.drop(visit.operator, kind, document_id, form.get("etag", ""), force=bool(asked.word))
+    visit.sources.application.drop(kind, document_id, form.get("etag", ""), force=bool(asked.word))
     return done(f"/{kind}s", "deleted")
 
 

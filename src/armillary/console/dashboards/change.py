@@ -15,7 +15,7 @@ from armillary.console.dashboards import pages_dashboard, pages_tile_form, read 
 from armillary.console.dashboards.pages_dashboard import place
 from armillary.console.dashboards.read import KIND, found
 from armillary.console.device import commands
-from armillary.console.frame.acting import Form, permit
+from armillary.console.frame.action_checks import Form, permit
 from armillary.console.frame.asking import meant
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -36,7 +36,7 @@ def make(visit: Visit, form: Form) -> Response:
     application = visit.sources.application
     application.check(KIND, body)
     taken = frozenset(each["id"] for each in application.documents(KIND, after=None, limit=1000)["items"])
-    made = application.keep(visit.operator, KIND, slug(name, taken), body, "")
+    made = application.keep(KIND, slug(name, taken), body, "")
     return RedirectResponse(place(made["id"], "edit"), 303)
 
 
@@ -51,7 +51,7 @@ def lay_out(visit: Visit, form: Form) -> Response:
             "layout: expected JSON", remedy="Reload the page and move the tiles again."
         ) from error
     body = pages_dashboard.moved(document["body"], layout)
-    visit.sources.application.keep(visit.operator, KIND, document["id"], body, form.get("etag", ""))
+    visit.sources.application.keep(KIND, document["id"], body, form.get("etag", ""))
     return done(place(document["id"]), "dashboard")
 
 
@@ -75,7 +75,7 @@ def keep_tile(visit: Visit, form: Form) -> Response:
         visit.sources.application.check(KIND, changed)
     except (InvalidArgumentError, NotFoundError) as error:
         return read_dashboards.tile_page(visit, document, made, error)
-    visit.sources.application.keep(visit.operator, KIND, document["id"], changed, form.get("etag", ""))
+    visit.sources.application.keep(KIND, document["id"], changed, form.get("etag", ""))
     return done(place(document["id"], "edit"), "dashboard")
 
 
@@ -85,7 +85,7 @@ def remove_tile(visit: Visit, form: Form) -> Response:
     document = found(visit)
     shown = read_dashboards.known_tile(document, visit.params["tile_id"])
     body = pages_dashboard.without_tile(document["body"], shown["id"])
-    visit.sources.application.keep(visit.operator, KIND, document["id"], body, form.get("etag", ""))
+    visit.sources.application.keep(KIND, document["id"], body, form.get("etag", ""))
     return done(place(document["id"], "edit"), "tile-removed")
 
 
@@ -110,7 +110,7 @@ def delete(visit: Visit, _form: Form) -> Response:
     """Delete a dashboard."""
     permit(visit, KIND)
     document = found(visit)
-    visit.sources.application.drop(visit.operator, KIND, document["id"], document["etag"])
+    visit.sources.application.drop(KIND, document["id"], document["etag"])
     return done("/dashboards", "dashboard-deleted")
 
 

@@ -53,7 +53,7 @@ def dashboard(visit: Visit) -> Response:
         "live_href": place(dashboard_id, "live"),
         "edit_href": place(dashboard_id, "edit"),
         "new_href": place(dashboard_id, "tiles", "new"),
-        "may_change": may(visit, KIND),
+        "may_change": may(visit, KIND, document["body"]),
         "may_call": may(visit, "command"),
     }
     return visit.page("dashboard.html", view=view)
@@ -73,7 +73,7 @@ def edit(visit: Visit) -> Response:
     names = _called(visit, [each.source for each in shown.tiles if each.source is not None])
     labels = visit.sources.application.tile_labels(document["body"])
     view = pages_dashboard.edit_view(document, shown, names, labels)
-    view["may_change"] = may(visit, KIND)
+    view["may_change"] = may(visit, KIND, document["body"])
     view["kinds"] = [(kind, *words[:2]) for kind, words in pages_tile_form.WORDS.items()]
     return visit.page("dashboard_edit.html", view=view)
 
@@ -109,7 +109,7 @@ def tile_page(
         "remove_post": place(dashboard_id, "tiles", tile_id, "remove"),
         "back": place(dashboard_id, "edit"),
         "error": error,
-        "may_change": may(visit, KIND),
+        "may_change": may(visit, KIND, body),
     }
     return visit.page("tile_form.html", status=400 if error else 200, view=view)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from armillary.console.device import pages_device_life as life
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.acting import Form, confirmed, json_of, permit, reason_of, verb_of
+from armillary.console.frame.action_checks import Form, confirmed, json_of, permit, reason_of, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -20,7 +20,9 @@ def device_question(visit: Visit) -> Confirmation:
     """What an action on a device does."""
     verb = verb_of(visit, life.VERBS, "devices", "device's page")
     found = visit.sources.fleet.device(visit.params["device_id"])
-    catalogs = visit.sources.house.catalogs() if verb == "offer" else ()
+    if verb != "offer" or visit.operator.catalog is not None:  # who speaks for one catalog knows others by their ids
+        return life.confirmation(found, verb)
+    catalogs = visit.sources.settings.catalog_names()
     others = [(str(each["catalog_id"]), each["name"]) for each in catalogs if each["name"] != found["catalog"]]
     return life.confirmation(found, verb, tuple(others))
 
@@ -33,12 +35,12 @@ def change_device(visit: Visit, form: Form) -> Response:
     confirmed(asked, form)
     found = fleet.device(visit.params["device_id"])
     if verb == "offer":
-        fleet.offer(visit.operator, found, _chosen(form, asked.choices))
+        fleet.offer(found, _chosen(form, asked.choices))
     elif verb in ("revoke", "decommission"):
         withdraw = {"revoke": fleet.revoke, "decommission": fleet.decommission}[verb]
-        withdraw(visit.operator, found["device_id"], reason_of(form))
+        withdraw(found["device_id"], reason_of(form))
     else:
-        {"restore": fleet.restore, "release": fleet.release}[verb](visit.operator, found["device_id"])
+        {"restore": fleet.restore, "release": fleet.release}[verb](found["device_id"])
     return done(place(found["device_id"]), verb.removesuffix("e") + "ed")
 
 
@@ -60,12 +62,12 @@ def set_desired(visit: Visit, form: Form) -> Response:
         )
     value = json_of(text, "desired value")
     found = visit.sources.fleet.device(visit.params["device_id"])
-    visit.sources.hub.patch_desired(visit.operator, found["device_id"], {name: value})
+    visit.sources.hub.patch_desired(found["device_id"], {name: value})
     return done(f"{place(found['device_id'])}#twin", "desired")
 
 
-def _chosen(form: Form, choices: tuple[tuple[str, str], ...]) -> str:
-    chosen = form.get("to", "")
-    if chosen not in {value for value, _ in choices}:
+def _chosen(form: Form, choices: tuple[tuple[str, str], ...] | None) -> str:
+    chosen = form.get("to", "").strip()
+    if not chosen or (choices is not None and chosen not in {value for value, _ in choices}):
         raise InvalidArgumentError("no catalog was chosen", remedy="Go back and choose one. Nothing was changed.")
     return chosen

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from armillary.console.frame.asking import may_ask
 from armillary.console.frame.console import Visit
 from armillary.console.frame.values import json_text, value_text
 from armillary.errors import ArmillaryError
@@ -43,15 +44,17 @@ def send(
 
 
 def sent_before(visit: Visit, device_id: str) -> list[dict[str, Any]]:
-    """Audit lines of a device's newest commands, newest first."""
-    lines = visit.sources.house.audit(after=None, limit=AUDIT_LINES)["items"]
+    """Audit lines of a device's newest commands, newest first; none for who may not read the audit log."""
+    if not may_ask(visit, "settings.audit_lines"):
+        return []
+    lines = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES)["items"]
     return [each for each in lines if each["operation"] == "device.method" and each["target"] == device_id][:COMMANDS]
 
 
 def _call(visit: Visit, device: Mapping[str, Any], method: str, parameters: Any) -> dict[str, Any]:
     line = {"label": device["label"], "href": f"/devices/{device['device_id']}"}
     try:
-        answer = visit.sources.application.call(visit.operator, device["device_id"], method, parameters)
+        answer = visit.sources.application.call(device["device_id"], method, parameters)
     except ArmillaryError as error:
         return line | {"state": {"kind": "bad", "word": "no answer"}, "said": error.message}
     good = 200 <= answer["status"] < 300

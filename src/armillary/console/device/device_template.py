@@ -10,7 +10,7 @@ from starlette.responses import Response
 from armillary.console.device import pages_device_template as pages
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.acting import Form, permit
+from armillary.console.frame.action_checks import Form, permit
 from armillary.console.frame.asking import ask, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done

@@ -190,13 +190,23 @@ def _spoken(device: Mapping[str, Any]) -> str:
     return f"{device['name']} ({shown})" if device["is_named"] else shown
 
 
-def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str, str], ...] = ()) -> Confirmation:
-    """What a verb of :data:`VERBS` does to a device; ``catalogs`` are those it can be offered to: id and name."""
+def confirmation(
+    device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str, str], ...] | None = None
+) -> Confirmation:
+    """What a verb of :data:`VERBS` does to a device.
+
+    Args:
+        device: As the API shows it.
+        verb: The verb.
+        catalogs: Id and name of those that it can be offered to; None where the operator has to know the id.
+    """
     asked, page = _QUESTIONS[verb], f"/devices/{device['device_id']}"
     names = {"name": _spoken(device), "giver": device["catalog"] or "nobody"}
     choice = ""
     if verb == "offer":
-        choice = "To" if catalogs else "To: this service has no other catalog"
+        choice = "To the catalog with the id" if catalogs is None else "To"
+        if catalogs == ():
+            choice = "To: this service has no other catalog"
     return Confirmation(
         title=asked.title.format_map(names),
         touches=touching(

@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
+from armillary.console.frame import sheet
+from armillary.console.frame.sheet import Section, Sheet, next_href
 from armillary.console.frame.states import HEALTH, State, state_of, tier_words
-from armillary.console.frame.words import Called, Moment, called, counted, grouped, moment
+from armillary.console.frame.words import Called, Moment, called, counted, counted_page, grouped, moment
 
 # A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
 PAGE_SIZE = 50
@@ -160,6 +162,33 @@ def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
         where=where(device),
         chip=device["chip_sku"],
         note=_note(device),
+    )
+
+
+def organisation_sheet(page: Mapping[str, Any], scope: str) -> Sheet:
+    """The devices of an organisation and of those below it, of both kinds; ``scope`` says which that is."""
+    rows = [
+        (
+            sheet.device(each["device_id"], {each["device_id"]: each["device_name"] or ""}),
+            sheet.text(each["organisation"]),
+            sheet.state(HEALTH, each["health"]),
+        )
+        for each in page["items"]
+    ]
+    return Sheet(
+        place="Fleet",
+        title=f"{counted_page(page, 'device')} of {scope}.",
+        sections=(
+            Section(
+                title="Devices",
+                columns=("Device", "Organisation", "Health"),
+                rows=rows,
+                none="No device is in it: armillary device organisation.",
+                next_href=next_href("/fleet", page["next"]),
+                sorts=True,
+            ),
+        ),
+        in_hub=False,
     )
 
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from armillary.console.device import pages_device, pages_device_life as life, pages_fleet, pages_hub
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.asking import may, meant
+from armillary.console.frame.asking import may, may_ask, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sort import sorted_table
 from armillary.console.frame.values import exact_text
@@ -27,7 +27,10 @@ EXPORT_ROWS = 100_000
 
 
 def fleet(visit: Visit) -> Response:
-    """The fleet."""
+    """The fleet; of an organisation its devices alone."""
+    if visit.operator.organisation is not None:
+        found = visit.sources.fleet.of_organisation(after=visit.query.get("after"), limit=pages_fleet.PAGE_SIZE)
+        return show(visit, pages_fleet.organisation_sheet(found, visit.operator.scope))
     chosen = pages_fleet.chosen_filters(visit.query)
     after = visit.query.get("after")
     source = visit.sources.fleet
@@ -93,6 +96,7 @@ def device(visit: Visit) -> Response:
         "software_age": software["deployment"]["reason"],
         "components": pages_device.components(found, software["releases"]),
         "os_version": found["os_version"],
+        "sees_releases": may_ask(visit, "settings.releases"),
         "mechanisms": pages_device.mechanisms(found),
         "enforcement_sentence": pages_device.enforcement_sentence(found),
         "last_values": pages_hub.value_lines(values, called, metric, now),

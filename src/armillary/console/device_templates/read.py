@@ -34,7 +34,7 @@ def template(visit: Visit) -> Response:
     page = ask(visit, "template_devices", template_name=name, limit=DEVICES)
     labels = visit.sources.application.labels([each["device_id"] for each in page["items"]])
     devices = [(each["device_id"], labels[each["device_id"]], each["version"]) for each in page["items"]]
-    return show(visit, pages_templates.template_sheet(found, devices, may_change=may(visit, "template")))
+    return show(visit, pages_templates.template_sheet(found, devices, may_change=may(visit, "template", found)))
 
 
 def versions_of(visit: Visit, name: str) -> list[int]:

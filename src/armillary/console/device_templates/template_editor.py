@@ -20,7 +20,7 @@ from armillary.console.device_templates import (
     pages_template_versions as versions_pages,
 )
 from armillary.console.device_templates.read import versions_of
-from armillary.console.frame.acting import Form, asked_again, body_of, confirmed, permit
+from armillary.console.frame.action_checks import Form, asked_again, body_of, confirmed, permit
 from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -111,7 +111,7 @@ def draft_page(
 
     name = visit.params["name"]
     draft = ask(visit, "show_template", template_name=name)
-    can = may(visit, "template")
+    can = may(visit, "template", draft)
     made = {}
     if can:
         got: Callable[[str], tuple[Mapping[str, str], Wrong | None]] = lambda form: (  # noqa: E731 - the four forms alike
@@ -129,7 +129,7 @@ def draft_page(
             "view": pages.view_form(draft, *got("view")),
             "model": pages.model_form(draft, editor, *got("model")),
         }
-    return show(visit, pages.draft_sheet(draft, _upcoming(visit, name), made, may_change=can), status)
+    return show(visit, pages.draft_sheet(draft, _upcoming(visit, name) if can else None, made, may_change=can), status)
 
 
 def check(visit: Visit, form: Form) -> Response:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -36,17 +36,23 @@ def asks(question: Callable[[Visit], Confirmation]) -> Callable[[Visit], Respons
 
 def ask(visit: Visit, question: str, **arguments: Any) -> dict[str, Any]:
     """The answer to a question (``sources/answers_*.py``)."""
-    return visit.sources.application.ask(visit.operator, question, **arguments)
+    return visit.sources.application.ask(question, **arguments)
 
 
-def may(visit: Visit, area: str) -> bool:
-    """Whether the operator may change an area."""
-    return visit.sources.door.may_change(visit.operator, area)
+def may(visit: Visit, area: str, document: Mapping[str, Any] | None = None) -> bool:
+    """Whether the operator may change an area, and a document of it: those of all are only seen by one of a catalog."""
+    is_theirs = document is None or visit.operator.catalog is None or document.get("catalog") is not None
+    return is_theirs and visit.sources.rights.may_change(area)
+
+
+def may_ask(visit: Visit, question: str) -> bool:
+    """Whether the operator reaches what a source's method (``fleet.devices``) or a question is about."""
+    return visit.sources.rights.may_ask(question)
 
 
 def catalogs(visit: Visit) -> list[str]:
-    """Names of all catalogs."""
-    return [str(each["name"]) for each in visit.sources.house.catalog_names()]
+    """Names of the catalogs that the operator speaks for."""
+    return [str(each["name"]) for each in visit.sources.settings.catalog_names()]
 
 
 def meant(visit: Visit, text: str) -> str:

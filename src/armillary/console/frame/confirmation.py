@@ -30,7 +30,7 @@ class Confirmation:
         post: Where the form goes; ``back`` is where Cancel leads.
         reason: Whether a reason is asked for.
         choice: Label of a choice that has to be made, or "" for none; it is posted as ``to``.
-        choices: (value, words) pairs to choose from.
+        choices: (value, words) pairs to choose from; None for a text.
         hidden: (name, value) pairs that its form sends as well.
     """
 
@@ -43,7 +43,7 @@ class Confirmation:
     word: str = ""
     reason: bool = False
     choice: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
+    choices: tuple[tuple[str, str], ...] | None = ()
     hidden: tuple[tuple[str, str], ...] = ()
     wide: str = "This is wide."
 

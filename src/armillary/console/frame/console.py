@@ -21,34 +21,34 @@ from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import SESSION_COOKIE, THEME_COOKIE
 from armillary.console.frame.sessions import FormSeal, Sessions
 from armillary.console.frame.words import grouped
-from armillary.console.sources.source import SignedIn, Sources
+from armillary.console.sources.source import SignedIn, Sources, SourcesFor
 from armillary.errors import UnauthenticatedError
 
-# The left rail: only what exists.
+# The left rail, each place with what it asks: who may not ask that is not led there.
 PLACES = (
-    ("Fleet", "/fleet"),
-    ("Hub", "/dashboards"),
-    ("Updates", "/updates"),
-    ("Findings", "/findings"),
-    ("Audit", "/audit"),
-    ("Settings", "/settings"),
+    ("Fleet", "/fleet", "fleet.device"),
+    ("Hub", "/dashboards", "application.documents"),
+    ("Updates", "/updates", "updates.rollouts"),
+    ("Findings", "/findings", "watch.findings"),
+    ("Audit", "/audit", "settings.audit_lines"),
+    ("Settings", "/settings", "settings.catalogs"),
 )
 # Within the hub: what devices say and what is made of it.
 HUB_PLACES = (
-    ("Dashboards", "/dashboards"),
-    ("Devices", "/hub-devices"),
-    ("Alerts", "/alerts"),
-    ("Rules", "/rules"),
-    ("Templates", "/templates"),
-    ("Groups", "/groups"),
-    ("Jobs", "/jobs"),
-    ("Exports", "/exports"),
+    ("Dashboards", "/dashboards", "application.documents"),
+    ("Devices", "/hub-devices", "list_hub_devices"),
+    ("Alerts", "/alerts", "list_alerts"),
+    ("Rules", "/rules", "list_rules"),
+    ("Templates", "/templates", "list_templates"),
+    ("Groups", "/groups", "list_groups"),
+    ("Jobs", "/jobs", "list_jobs"),
+    ("Exports", "/exports", "list_exports"),
 )
 # place -> beginnings of the paths that belong to it, where these are more than its own.
 BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "/fleet": ("/fleet", "/devices"),
-        "/dashboards": (*(href for _, href in HUB_PLACES), "/hub-", "/new-"),
+        "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
     }
@@ -60,13 +60,13 @@ THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 class SignInNeededError(UnauthenticatedError):
-    """Nobody is signed in, or the token behind the session no longer stands."""
+    """Nobody is signed in, or the session's token is no longer valid."""
 
 
 class Console:
     """What all requests share: sources, sessions, form seal, static files, templates."""
 
-    def __init__(self, sources: Sources, clock: Callable[[], float]) -> None:
+    def __init__(self, sources: SourcesFor, clock: Callable[[], float]) -> None:
         self.sources = sources
         self.sessions = Sessions()
         self.seal = FormSeal()
@@ -86,20 +86,21 @@ class Console:
         return int(self._clock())
 
     def visit(self, request: Request) -> Visit:
-        """Who asks. The token behind the session is asked for every time: a revoked one ends the session now.
+        """Who asks, and what they are shown. The session's token is asked for every time: a revoked one ends it now.
 
         Raises:
-            SignInNeededError: nobody is signed in, the session's time is over, or its token no longer stands.
+            SignInNeededError: nobody is signed in, the session's time is over, or its token is no longer valid.
         """
         cookie = request.cookies.get(SESSION_COOKIE, "")
         session = self.sessions.find(cookie, self.now()) if cookie else None
-        operator = self.sources.door.standing(session.operator) if session else None
+        operator = self.sources.sign_in.standing(session.operator) if session else None
         if operator is None:
             self.sessions.close(cookie)
             raise SignInNeededError("Nobody is signed in.", remedy="Sign in with an operator token.")
         query = dict(request.query_params)
         here = request.url.path + (f"?{urlencode(query)}" if query else "")
-        return Visit(self, operator, cookie, here, query, request.path_params, theme_of(request), self.now())
+        sources, theme = self.sources.of(operator), theme_of(request)
+        return Visit(self, operator, sources, cookie, here, query, request.path_params, theme, self.now())
 
     def bare_page(
         self, request: Request, template: str, *, cookie: str = "", status: int = 200, **values: Any
@@ -127,12 +128,14 @@ class Visit:
 
     Attributes:
         console: What all requests share.
+        sources: What pages ask: made for this operator.
         here: Path and query of the page, as its links and its refresh use it.
         now: Unix seconds.
     """
 
     console: Console
     operator: SignedIn
+    sources: Sources
     cookie: str
     here: str
     query: Mapping[str, str]
@@ -140,14 +143,10 @@ class Visit:
     theme: str
     now: int
 
-    @property
-    def sources(self) -> Sources:
-        """What pages ask."""
-        return self.console.sources
-
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page in its frame."""
-        severities = self.sources.fleet.summary()["open_findings"]
+        may_ask = self.sources.rights.may_ask
+        severities = self.sources.fleet.summary()["open_findings"] if may_ask("fleet.summary") else {}
         grave = severities.get("critical", 0) + severities.get("high", 0)
         total = sum(severities.values())
         path = self.here.partition("?")[0]
@@ -159,7 +158,8 @@ class Visit:
                 "count": grouped(total) if name == "Findings" and total else "",
                 "kind": "bad" if grave else "attention",
             }
-            for name, href in PLACES
+            for name, href, question in PLACES
+            if may_ask(question)
         ]
         next_theme, theme_label = THEMES[self.theme]
         frame = {
@@ -173,9 +173,11 @@ class Visit:
             "form_token": self.console.seal.token(self.cookie),
             "hub_places": [
                 (name, href, path.startswith(BELOW[href] if href != "/dashboards" and href in BELOW else (href,)))
-                for name, href in HUB_PLACES
+                for name, href, question in HUB_PLACES
+                if may_ask(question)
             ],
             "flash": flash.message(self.query),
+            "has_audit": may_ask("settings.audit_lines"),
         }
         return self.console.render(template, frame, status, values)
 

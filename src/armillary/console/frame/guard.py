@@ -28,7 +28,7 @@ from armillary.wire.text.web_address import host_of_origin
 
 SESSION_COOKIE = "__Host-armillary"
 # Holds the random value that seals the sign-in form, before there is a session.
-SIGN_IN_COOKIE = "__Host-armillary-door"
+SIGN_IN_COOKIE = "__Host-armillary-sign-in"
 THEME_COOKIE = "__Host-armillary-theme"
 FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
 # Error code of a form that was refused before it was read.

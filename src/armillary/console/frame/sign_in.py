@@ -55,7 +55,7 @@ async def sign_in(console: Console, request: Request) -> Response:
     try:
         if not 0 < len(secret) <= MAX_SECRET_CHARS:
             raise UnauthenticatedError("no token was given")  # noqa: TRY301 - same answer as a wrong token
-        operator = await run_in_threadpool(console.sources.door.sign_in, secret)
+        operator = await run_in_threadpool(console.sources.sign_in.sign_in, secret)
     except UnauthenticatedError:
         return sign_in_page(
             console,
@@ -64,9 +64,6 @@ async def sign_in(console: Console, request: Request) -> Response:
             said="This token is not valid: it is mistyped, has ended or was revoked.",
             status=401,
         )
-    except PermissionDeniedError as error:
-        said = f"{error.message[:1].upper()}{error.message[1:]}. {error.remedy}"
-        return sign_in_page(console, request, back=back, said=said, status=403)
     response = RedirectResponse(back, 303)
     set_cookie(response, SESSION_COOKIE, console.sessions.open(operator, console.now()), max_age_s=LIFETIME_S)
     drop_cookie(response, SIGN_IN_COOKIE)

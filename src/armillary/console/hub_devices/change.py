@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.acting import Form, body_of, confirmed, permit, verb_of
+from armillary.console.frame.action_checks import Form, body_of, confirmed, permit, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit

@@ -46,7 +46,7 @@ def connection(found: Mapping[str, Any], admission: Mapping[str, Any]) -> Cell:
     admitted_by = ADMITTED_BY.get(found["authentication"])
     if not found["enabled"]:
         return Cell(state=State(ATTENTION, "disabled"), reason=found["status_reason"])
-    if admitted_by is not None and not admission[admitted_by]:
+    if admitted_by is not None and not admission.get(admitted_by, True):
         return Cell(state=State(ATTENTION, "not let in"), reason="its catalog does not admit such devices")
     if found.get("connected"):
         return Cell(state=State(GOOD, "connected"))
@@ -160,7 +160,7 @@ def device_sheet(
         found: As ``show_hub_device`` answers.
         template: As ``show_device_template`` answers.
         catalog: Name of its catalog.
-        admission: What that admits.
+        admission: What that admits; empty for an operator who may not know.
         may_change: Whether the operator may change hub devices.
         module_form: The form of a new module; None where the operator may make none.
         once: Keys that were just made.

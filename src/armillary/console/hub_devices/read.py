@@ -10,8 +10,8 @@ from uuid import UUID
 from starlette.responses import RedirectResponse, Response
 
 from armillary.console.device.pages_device_life import name_form
-from armillary.console.frame.acting import permit
-from armillary.console.frame.asking import ask, catalogs, may, show
+from armillary.console.frame.action_checks import permit
+from armillary.console.frame.asking import ask, catalogs, may, may_ask, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import Button, Once, Sheet
@@ -103,12 +103,13 @@ def device_page(
     found = ask(visit, "show_hub_device", device_id=device_id)
     template = ask(visit, "show_device_template", device_id=device_id)
     catalog = catalog_name(visit, found["catalog_id"])
+    admission = ask(visit, "show_admission", catalog=catalog) if may_ask(visit, "show_admission") else {}
     can = may(visit, "hub-device")
     made = pages.device_sheet(
         found,
         template,
         catalog,
-        ask(visit, "show_admission", catalog=catalog),
+        admission,
         may_change=can,
         module_form=pages.module_form(device_id, sent or {}, wrong) if can else None,
         once=once,
@@ -140,8 +141,10 @@ def asked_enrolment(visit: Visit) -> tuple[dict[str, Any], str]:
 
 
 def catalog_name(visit: Visit, catalog_id: str) -> str:
-    """The name of a catalog."""
-    for each in visit.sources.house.catalog_names():
+    """The name of a device's catalog."""
+    if visit.operator.catalog_name is not None:  # the device is of no other
+        return visit.operator.catalog_name
+    for each in visit.sources.settings.catalog_names():
         if each["catalog_id"] == catalog_id:
             return str(each["name"])
     raise NotFoundError("its catalog was deleted", remedy="Reload the list of hub devices.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.acting import Form, confirmed, permit, reason_of, verb_of
+from armillary.console.frame.action_checks import Form, confirmed, permit, reason_of, verb_of
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -29,7 +29,7 @@ def change_rollout(visit: Visit, form: Form) -> Response:
     permit(visit, "update")
     asked, verb = rollout_question(visit), visit.params["verb"]
     confirmed(asked, form)
-    visit.sources.updates.change(visit.operator, visit.params["rollout_id"], verb, reason_of(form))
+    visit.sources.updates.change(visit.params["rollout_id"], verb, reason_of(form))
     return done(asked.back, verb)
 
 
@@ -41,7 +41,7 @@ def move_finding(visit: Visit, form: Form) -> Response:
         raise InvalidArgumentError(
             f"status: expected acknowledged or closed, got {status[:20]!r}", remedy="Use the buttons on the page."
         )
-    visit.sources.watch.move(visit.operator, visit.params["finding_id"], status)
+    visit.sources.watch.move(visit.params["finding_id"], status)
     return done(form.get("back", "/findings"), status)
 
 
@@ -54,7 +54,7 @@ def create_token(visit: Visit, form: Form) -> Response:
             f"token: expected a name and one of {', '.join(read.ROLES)}, got {name[:40]!r} and {role[:20]!r}",
             remedy="Fill in both fields.",
         )
-    made = visit.sources.house.create_token(visit.operator, name, role)
+    made = visit.sources.settings.create_token(name, role)
     shown = {"name": made["token"]["name"], "role": made["token"]["role"], "secret": made["secret"]}
     return read.settings_page(visit, new_token=shown)
 
@@ -62,7 +62,7 @@ def create_token(visit: Visit, form: Form) -> Response:
 def token_question(visit: Visit) -> Confirmation:
     """What revoking a token does."""
     wanted = visit.params["token_id"]
-    found = next((token for token in visit.sources.house.tokens() if token["token_id"] == wanted), None)
+    found = next((token for token in visit.sources.settings.tokens() if token["token_id"] == wanted), None)
     if found is None:
         raise NotFoundError("no such token", remedy="Reload the settings page.")
     return pages_settings.token_confirmation(found, own=wanted == visit.operator.token_id)
@@ -73,7 +73,7 @@ def revoke_token(visit: Visit, form: Form) -> Response:
     permit(visit, "token")
     confirmed(token_question(visit), form)
     token_id = visit.params["token_id"]
-    visit.sources.house.revoke_token(visit.operator, token_id)
+    visit.sources.settings.revoke_token(token_id)
     if token_id == visit.operator.token_id:
         return RedirectResponse("/sign-in", 303)
     return done("/settings", "token-revoked")
@@ -90,7 +90,7 @@ def _waiting_transfer(visit: Visit) -> dict[str, Any]:
         raise NotFoundError(f"offers have no action {params['verb']!r}", remedy="Use the links on the settings page.")
     after: str | None = None
     while True:
-        page = visit.sources.house.transfers(params["catalog"], after=after, limit=OFFERS_A_READ)
+        page = visit.sources.settings.transfers(params["catalog"], after=after, limit=OFFERS_A_READ)
         for item in page["items"]:
             if item["transfer_id"] == params["transfer_id"]:
                 return dict(item)
@@ -109,25 +109,27 @@ def answer_transfer(visit: Visit, form: Form) -> Response:
     permit(visit, "transfer")
     confirmed(transfer_question(visit), form)
     catalog, verb = visit.params["catalog"], visit.params["verb"]
-    visit.sources.house.answer_transfer(visit.operator, catalog, visit.params["transfer_id"], verb)
+    visit.sources.settings.answer_transfer(catalog, visit.params["transfer_id"], verb)
     return done("/settings", f"transfer-{verb}")
 
 
 def create_enrolment_token(visit: Visit, form: Form) -> Response:
     """Make an enrolment token and show its secret on this answer only."""
     permit(visit, "enrolment")
-    admin, name = visit.sources.house, visit.params["catalog"]
+    admin, name = visit.sources.settings, visit.params["catalog"]
     catalog = next((item for item in admin.catalogs() if item["name"] == name), None)
     if catalog is None:
         raise NotFoundError(f"there is no catalog {name[:60]!r}", remedy="Reload the settings page.")
-    made = admin.create_enrolment_token(visit.operator, name, pages_catalog.wished(form, catalog["groups"]))
+    made = admin.create_enrolment_token(name, pages_catalog.wished(form, catalog["groups"]))
     return read.settings_page(visit, new_enrolment=pages_catalog.new_enrolment(made, visit.now))
 
 
 def enrolment_question(visit: Visit) -> Confirmation:
     """What revoking an enrolment token does."""
     catalog, wanted = visit.params["catalog"], visit.params["token_id"]
-    found = next((each for each in visit.sources.house.enrolment_tokens(catalog) if each["token_id"] == wanted), None)
+    found = next(
+        (each for each in visit.sources.settings.enrolment_tokens(catalog) if each["token_id"] == wanted), None
+    )
     if found is None:
         raise NotFoundError("no such enrolment token", remedy="Reload the settings page.")
     return pages_catalog.enrolment_confirmation(found, catalog)
@@ -136,5 +138,5 @@ def enrolment_question(visit: Visit) -> Confirmation:
 def revoke_enrolment_token(visit: Visit, _form: Form) -> Response:
     """Make an enrolment token useless."""
     permit(visit, "enrolment")
-    visit.sources.house.revoke_enrolment_token(visit.operator, visit.params["catalog"], visit.params["token_id"])
+    visit.sources.settings.revoke_enrolment_token(visit.params["catalog"], visit.params["token_id"])
     return done("/settings", "enrolment-revoked")

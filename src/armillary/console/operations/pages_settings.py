@@ -154,10 +154,14 @@ def certificate_line(certificate: Mapping[str, Any], now: int) -> CertificateLin
 
 
 def settings_sentence(
-    catalogs: Sequence[Mapping[str, Any]], releases: Sequence[Mapping[str, Any]], tokens: Sequence[TokenLine] | None
+    catalogs: Sequence[Mapping[str, Any]],
+    releases: Sequence[Mapping[str, Any]] | None,
+    tokens: Sequence[TokenLine] | None,
 ) -> str:
-    """First line: what is set up here; ``tokens`` is None for a role that may not see them."""
-    parts = [counted(len(catalogs), "catalog"), counted(len(releases), "OS release")]
+    """First line: what is set up here; None for ``releases`` or ``tokens`` that the operator may not see."""
+    parts = [counted(len(catalogs), "catalog")]
+    if releases is not None:
+        parts.append(counted(len(releases), "OS release"))
     if tokens is not None:
         parts.append(counted(sum(1 for token in tokens if token.state.kind == GOOD), "valid token"))
     return joined(parts) + "."

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.asking import may
+from armillary.console.frame.asking import may, may_ask
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES, next_href
 from armillary.console.frame.sort import sorted_table
@@ -76,7 +76,7 @@ def findings(visit: Visit) -> Response:
 def audit(visit: Visit) -> Response:
     """Audit log, and the result of verifying it when asked."""
     after = visit.query.get("after")
-    page = visit.sources.house.audit(after=after, limit=LIST_LINES)
+    page = visit.sources.settings.audit_lines(after=after, limit=LIST_LINES)
     verify = visit.query.get("verify") == "now"
     names = visit.sources.application.labels(pages_audit.named_devices(page["items"]))
     heads, rows = sorted_table(
@@ -89,7 +89,7 @@ def audit(visit: Visit) -> Response:
     newest = f"{grouped(page['items'][0]['number'])} operations are recorded." if rows else "Nothing was done yet."
     view = {
         "sentence": newest if not after else "Older operations.",
-        "proof": pages_audit.proof(visit.sources.house.audit_verification()) if verify else None,
+        "proof": pages_audit.proof(visit.sources.settings.audit_verification()) if verify else None,
         "heads": heads,
         "rows": rows,
         "next_href": next_href("/audit", page["next"]),
@@ -107,15 +107,15 @@ def settings_page(
     visit: Visit, new_token: dict[str, Any] | None = None, new_enrolment: pages_catalog.NewEnrolment | None = None
 ) -> Response:
     """The settings page; right after a token was made, with its secret."""
-    admin, now = visit.sources.house, visit.now
-    may_act = may(visit, "token")
+    admin, now = visit.sources.settings, visit.now
+    may_act, sees_service = may(visit, "token"), may_ask(visit, "settings.releases")
     tokens = None
     if may_act:
         tokens = [
             settings_pages.token_line(token, own_id=visit.operator.token_id, may_act=may_act, now=now)
             for token in admin.tokens()
         ]
-    catalogs, releases = admin.catalogs(), admin.releases()
+    catalogs, releases = admin.catalogs(), admin.releases() if sees_service else None
     factories = {catalog["name"]: _factory(visit, catalog) for catalog in catalogs}
     waiting = sum(part["waiting"] for part in factories.values())
     view = {
@@ -136,7 +136,7 @@ def settings_page(
             }
             for catalog in catalogs
         ],
-        "releases": [settings_pages.release_line(release, now) for release in releases],
+        "releases": None if releases is None else [settings_pages.release_line(each, now) for each in releases],
         "tokens": tokens,
         "new_token": new_token,
         "new_enrolment": new_enrolment,
@@ -149,7 +149,7 @@ def settings_page(
 
 def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
     """How devices come into a catalog and leave it: offers that wait, enrolment tokens."""
-    admin, name, now = visit.sources.house, catalog["name"], visit.now
+    admin, name, now = visit.sources.settings, catalog["name"], visit.now
     after = visit.query.get("after") if visit.query.get("offers") == name else None
     page, tokens = admin.transfers(name, after=after, limit=LIST_LINES), admin.enrolment_tokens(name)
     names = visit.sources.application.labels(sorted({item["device_id"] for item in page["items"]}))

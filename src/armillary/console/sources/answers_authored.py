@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from armillary.api.http.documents import as_document
 from armillary.api.views import authored as views, device_labels as views_labels
-from armillary.console.sources.acting import Acting
+from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source import Document
 from armillary.platform.rules.alerts import number_before
 from armillary.twin.author.group import parse_group
@@ -13,116 +13,118 @@ from armillary.twin.author.group import parse_group
 # Rules and alerts --------------------------------------------------------------------------------------------------
 
 
-def list_rules(by: Acting, limit: int, after: str | None = None) -> Document:
+def list_rules(by: RequestContext, limit: int, after: str | None = None) -> Document:
     """Rules by id."""
-    return by.platform.rule_operations.listed(None, limit, after)
+    return by.platform.rule_operations.listed(by.catalog, limit, after)
 
 
-def show_rule(by: Acting, rule_id: str) -> Document:
+def show_rule(by: RequestContext, rule_id: str) -> Document:
     """A rule, without its secrets."""
-    return by.platform.rule_operations.show(rule_id, None)
+    return by.platform.rule_operations.show(rule_id, by.catalog)
 
 
-def switch_rule(by: Acting, rule_id: str, *, enabled: bool) -> Document:
+def switch_rule(by: RequestContext, rule_id: str, *, enabled: bool) -> Document:
     """Have a rule evaluated, or not any more."""
-    return by.platform.rule_operations.switch(by.operator, rule_id, None, enabled=enabled)
+    return by.platform.rule_operations.switch(by.operator, rule_id, by.catalog, enabled=enabled)
 
 
-def rule_trace(by: Acting, rule_id: str, device_id: str) -> Document:
+def rule_trace(by: RequestContext, rule_id: str, device_id: str) -> Document:
     """Why a rule fired or did not for a device."""
-    return by.platform.rule_operations.trace(rule_id, by.service.hub_access.known(device_id), 0)
+    known = by.service.hub_access.known(device_id)
+    return by.platform.rule_operations.trace(rule_id, known, by.since_ms(known))
 
 
-def try_kept_rule(by: Acting, rule_id: str, start_ms: int, end_ms: int) -> Document:
+def try_kept_rule(by: RequestContext, rule_id: str, start_ms: int, end_ms: int) -> Document:
     """When a rule would have fired on stored values of all its devices."""
-    found = by.platform.rule_operations.try_kept(rule_id, tuple, start_ms, end_ms, None)
+    found = by.platform.rule_operations.try_kept(rule_id, tuple, start_ms, end_ms, by.catalog)
     return {**found, "devices": _named(by, {"items": found["devices"]})["items"]}
 
 
 def list_alerts(
-    by: Acting, limit: int, rule: str | None = None, status: str = "all", after: str | None = None
+    by: RequestContext, limit: int, rule: str | None = None, status: str = "all", after: str | None = None
 ) -> Document:
     """Firings of rules, newest first; ``open`` are those that nobody has taken notice of."""
     is_open = None if status == "all" else status == "open"
     page = by.platform.alert_operations.listed(
-        None, rule_id=rule, device_id=None, is_open=is_open, before=number_before(after), limit=limit
+        by.catalog, rule_id=rule, device_id=None, is_open=is_open, before=number_before(after), limit=limit
     )
     return _named(by, page)
 
 
-def acknowledge_alert(by: Acting, number: int) -> Document:
+def acknowledge_alert(by: RequestContext, number: int) -> Document:
     """Note that somebody has taken notice of a firing."""
-    return by.platform.alert_operations.acknowledge(by.operator, number, None)
+    return by.platform.alert_operations.acknowledge(by.operator, number, by.catalog)
 
 
 # Groups, jobs, exports ---------------------------------------------------------------------------------------------
 
 
-def list_groups(by: Acting, limit: int, after: str | None = None) -> Document:
+def list_groups(by: RequestContext, limit: int, after: str | None = None) -> Document:
     """Device groups by id."""
-    return by.platform.authored.listed("group", None, limit, after)
+    return by.platform.authored.listed("group", by.catalog, limit, after)
 
 
-def group_members(by: Acting, group_id: str, limit: int, catalog: str | None = None) -> Document:
+def group_members(by: RequestContext, group_id: str, limit: int, catalog: str | None = None) -> Document:
     """Devices that are in a group now, of one catalog or of all."""
-    group = parse_group(by.platform.authored.visible("group", group_id, catalog).content)
-    return _named(by, views.members(by.platform, group, catalog, limit, None))
+    only = by.catalog or catalog
+    group = parse_group(by.platform.authored.visible("group", group_id, only).content)
+    return _named(by, views.members(by.platform, group, only, limit, None))
 
 
-def group_uses(by: Acting, group_id: str) -> Document:
+def group_uses(by: RequestContext, group_id: str) -> Document:
     """What uses a group."""
-    return views.uses_of(by.platform, "group", group_id, None)
+    return views.uses_of(by.platform, "group", group_id, by.catalog)
 
 
-def list_jobs(by: Acting, limit: int, after: str | None = None) -> Document:
+def list_jobs(by: RequestContext, limit: int, after: str | None = None) -> Document:
     """Jobs by id, each with its newest run."""
-    return views.jobs(by.platform, None, limit, after)
+    return views.jobs(by.platform, by.catalog, limit, after)
 
 
-def show_job(by: Acting, job_id: str) -> Document:
+def show_job(by: RequestContext, job_id: str) -> Document:
     """A job with its newest run."""
-    return views.job(by.platform, job_id, None)
+    return views.job(by.platform, job_id, by.catalog)
 
 
-def job_uses(by: Acting, job_id: str) -> Document:
+def job_uses(by: RequestContext, job_id: str) -> Document:
     """What uses a job."""
-    return views.uses_of(by.platform, "job", job_id, None)
+    return views.uses_of(by.platform, "job", job_id, by.catalog)
 
 
-def list_runs(by: Acting, job_id: str, limit: int) -> Document:
+def list_runs(by: RequestContext, job_id: str, limit: int) -> Document:
     """Runs of a job, newest first."""
-    return views.runs(by.platform, job_id, None, limit, None)
+    return views.runs(by.platform, job_id, by.catalog, limit, None)
 
 
-def list_results(by: Acting, job_id: str, number: int, limit: int) -> Document:
+def list_results(by: RequestContext, job_id: str, number: int, limit: int) -> Document:
     """Devices of a run, with what became of each."""
-    return _named(by, views.results(by.platform, job_id, number, None, limit=limit))
+    return _named(by, views.results(by.platform, job_id, number, by.catalog, limit=limit))
 
 
-def begin_run(by: Acting, job_id: str, *, only_failed: bool) -> Document:
+def begin_run(by: RequestContext, job_id: str, *, only_failed: bool) -> Document:
     """Begin a run of a job."""
-    return views.run(by.platform.job_operations.begin(by.operator, job_id, None, only_failed=only_failed))
+    return views.run(by.platform.job_operations.begin(by.operator, job_id, by.catalog, only_failed=only_failed))
 
 
-def cancel_run(by: Acting, job_id: str, number: int) -> Document:
+def cancel_run(by: RequestContext, job_id: str, number: int) -> Document:
     """End a run of a job."""
-    return views.run(by.platform.job_operations.cancel(by.operator, job_id, number, None))
+    return views.run(by.platform.job_operations.cancel(by.operator, job_id, number, by.catalog))
 
 
-def list_exports(by: Acting, limit: int, after: str | None = None) -> Document:
+def list_exports(by: RequestContext, limit: int, after: str | None = None) -> Document:
     """Data exports by id, each with how it is doing."""
-    return dict(as_document(by.platform.export_operations.listed(None, limit, after)))
+    return dict(as_document(by.platform.export_operations.listed(by.catalog, limit, after)))
 
 
-def show_export(by: Acting, export_id: str) -> Document:
+def show_export(by: RequestContext, export_id: str) -> Document:
     """A data export with how it is doing, without its secret."""
-    return dict(as_document(by.platform.export_operations.show(export_id, None)))
+    return dict(as_document(by.platform.export_operations.show(export_id, by.catalog)))
 
 
-def list_dead_letters(by: Acting, export_id: str, limit: int) -> Document:
+def list_dead_letters(by: RequestContext, export_id: str, limit: int) -> Document:
     """Batches that the destination refused for good, oldest first."""
-    return views.dead_letters(by.platform, export_id, None, limit, None)
+    return views.dead_letters(by.platform, export_id, by.catalog, limit, None)
 
 
-def _named(by: Acting, page: Document) -> Document:
+def _named(by: RequestContext, page: Document) -> Document:
     return views_labels.with_names(by.service, page, by.operator.catalog)

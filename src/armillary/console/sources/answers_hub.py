@@ -8,40 +8,45 @@ from uuid import UUID
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
 from armillary.api.views import hub as views_hub, hub_devices as views, series as views_series, service as views_service
-from armillary.console.sources.acting import Acting
+from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source import Document
 from armillary.service.hub_access.operations import IdentityChange
 
 # Devices -----------------------------------------------------------------------------------------------------------
 
 
-def fleet(by: Acting, catalog: str | None = None) -> Document:
-    """The fleet in numbers."""
+def fleet(by: RequestContext, catalog: str) -> Document:
+    """A catalog's fleet in numbers."""
     return views_service.fleet(by.service, catalog=catalog)
 
 
-def find_device(by: Acting, text: str) -> Document:
+def find_device(by: RequestContext, text: str) -> Document:
     """The devices that a name, an id, or the first digits of one mean."""
-    return {"items": [as_document(each) for each in by.service.registry.names.meant(text, catalog=None)], "next": None}
+    found = by.service.registry.names.meant(text, catalog=by.catalog)
+    return {"items": [as_document(each) for each in found], "next": None}
 
 
-def name_device(by: Acting, device_id: str, name: str) -> Document:
+def name_device(by: RequestContext, device_id: str, name: str) -> Document:
     """Call a device of either kind by another name."""
     known = by.service.hub_access.known(device_id)
     return row_document(by.service.registry.names.rename(known, name, actor=by.operator.name))
 
 
-def device_raw(by: Acting, device_id: str, metric: str, start_ms: int, end_ms: int, limit: int) -> Document:
-    """A metric's values as they were sent."""
-    return views_series.raw(by.hub, by.service.hub_access.known(device_id), metric, start_ms, end_ms, limit)
+def device_raw(by: RequestContext, device_id: str, metric: str, start_ms: int, end_ms: int, limit: int) -> Document:
+    """A metric's values as they were sent, since the device is the operator's."""
+    known = by.service.hub_access.known(device_id)
+    begin_ms = max(start_ms, by.since_ms(known))
+    if begin_ms >= end_ms:
+        return {"metric": metric, "items": [], "next_start_ms": None}
+    return views_series.raw(by.hub, known, metric, begin_ms, end_ms, limit)
 
 
-def device_twin(by: Acting, device_id: str) -> Document:
+def device_twin(by: RequestContext, device_id: str) -> Document:
     """A device's twin."""
     return views_hub.twin(by.hub, by.service.hub_access.known(device_id))
 
 
-def patch_device_twin(by: Acting, device_id: str, desired: Document, if_match: str) -> Document:
+def patch_device_twin(by: RequestContext, device_id: str, desired: Document, if_match: str) -> Document:
     """Merge into a twin's desired properties."""
     known, detail = by.service.hub_access.known(device_id), {"section": "desired"}
     by.hub.operations.change_twin(by.operator, known, desired=desired, if_match=if_match, detail=detail)
@@ -51,45 +56,45 @@ def patch_device_twin(by: Acting, device_id: str, desired: Document, if_match: s
 # Hub devices -------------------------------------------------------------------------------------------------------
 
 
-def list_hub_devices(by: Acting, catalog: str, limit: int, after: str | None, search: str) -> Document:
+def list_hub_devices(by: RequestContext, catalog: str, limit: int, after: str | None, search: str) -> Document:
     """A catalog's hub devices by id."""
     return views.devices(by.service, by.hub, catalog, limit=limit, after=after, search=search)
 
 
-def show_hub_device(by: Acting, device_id: str) -> Document:
+def show_hub_device(by: RequestContext, device_id: str) -> Document:
     """A hub device with its modules."""
     return views.device(by.service, by.hub, device_id)
 
 
-def make_hub_device(by: Acting, catalog: str, body: HubDeviceBody) -> Document:
+def make_hub_device(by: RequestContext, catalog: str, body: HubDeviceBody) -> Document:
     """Register a hub device; the answer has its keys."""
     made = by.service.hub_access.operations.make(by.operator, catalog, body.device_id, body.name, body.form())
     return views.made_device(by.service, *made)
 
 
-def change_hub_device(by: Acting, device_id: str, change: IdentityChange) -> Document:
+def change_hub_device(by: RequestContext, device_id: str, change: IdentityChange) -> Document:
     """Enable or disable a hub device, or give it new keys; the answer has them."""
     return _change(by, by.service.hub_access.hub_device(device_id).identity, change)
 
 
-def delete_hub_device(by: Acting, device_id: str) -> Document:
+def delete_hub_device(by: RequestContext, device_id: str) -> Document:
     """Delete a hub device with all that is kept of it."""
     return _delete(by, by.service.hub_access.hub_device(device_id).identity)
 
 
-def make_module(by: Acting, device_id: str, body: ModuleBody) -> Document:
+def make_module(by: RequestContext, device_id: str, body: ModuleBody) -> Document:
     """Register a module of a device; the answer has its keys."""
     access = by.service.hub_access
     known = access.known(device_id)
     return views.with_keys(by.service, *access.operations.make_module(by.operator, known, body.module_id, body.form()))
 
 
-def change_module(by: Acting, device_id: str, module_id: str, change: IdentityChange) -> Document:
+def change_module(by: RequestContext, device_id: str, module_id: str, change: IdentityChange) -> Document:
     """Enable or disable a module, or give it new keys; the answer has them."""
     return _change(by, f"{by.service.hub_access.known(device_id)}/{module_id}", change)
 
 
-def delete_module(by: Acting, device_id: str, module_id: str) -> Document:
+def delete_module(by: RequestContext, device_id: str, module_id: str) -> Document:
     """Delete a module with all that is kept of it."""
     return _delete(by, f"{by.service.hub_access.known(device_id)}/{module_id}")
 
@@ -97,13 +102,13 @@ def delete_module(by: Acting, device_id: str, module_id: str) -> Document:
 # Who is let in -----------------------------------------------------------------------------------------------------
 
 
-def show_admission(by: Acting, catalog: str) -> Document:
+def show_admission(by: RequestContext, catalog: str) -> Document:
     """What a catalog lets into the hub beside devices that attest."""
     return views.admission(by.service.hub_access.identities.admission(catalog))
 
 
 def change_admission(
-    by: Acting, catalog: str, *, certificates: bool | None = None, symmetric_keys: bool | None = None
+    by: RequestContext, catalog: str, *, certificates: bool | None = None, symmetric_keys: bool | None = None
 ) -> Document:
     """Let hub devices of a kind in, or not any more; None leaves a kind as it is."""
     made = by.service.hub_access.identities.set_admission(
@@ -112,51 +117,51 @@ def change_admission(
     return views.admission(made)
 
 
-def list_hub_enrolments(by: Acting, catalog: str) -> Document:
+def list_hub_enrolments(by: RequestContext, catalog: str) -> Document:
     """A catalog's enrolments by name, and its id scope."""
     return views.enrolments(by.service, catalog)
 
 
-def change_hub_enrolment(by: Acting, catalog: str, enrolment_id: UUID, *, enabled: bool) -> Document:
+def change_hub_enrolment(by: RequestContext, catalog: str, enrolment_id: UUID, *, enabled: bool) -> Document:
     """Enable or disable an enrolment."""
     enrolments, actor = by.service.hub_access.enrolments, by.operator.name
     return views.enrolment(enrolments.set_enabled(catalog, enrolment_id, enabled=enabled, actor=actor))
 
 
-def delete_hub_enrolment(by: Acting, catalog: str, enrolment_id: UUID) -> Document:
+def delete_hub_enrolment(by: RequestContext, catalog: str, enrolment_id: UUID) -> Document:
     """Delete an enrolment."""
     return views.enrolment(by.service.hub_access.enrolments.remove(catalog, enrolment_id, actor=by.operator.name))
 
 
-def list_hub_registrations(by: Acting, catalog: str, enrolment_id: UUID) -> Document:
+def list_hub_registrations(by: RequestContext, catalog: str, enrolment_id: UUID) -> Document:
     """What registered by an enrolment, newest first."""
     return views.registrations(by.service, catalog, enrolment_id)
 
 
-def list_hub_service_keys(by: Acting, catalog: str) -> Document:
+def list_hub_service_keys(by: RequestContext, catalog: str) -> Document:
     """A catalog's service keys by name."""
     return views.service_keys(by.service, catalog)
 
 
-def make_hub_service_key(by: Acting, catalog: str, body: HubServiceKeyBody) -> Document:
+def make_hub_service_key(by: RequestContext, catalog: str, body: HubServiceKeyBody) -> Document:
     """Make a service key; the answer has it."""
     keys, actor = by.service.hub_access.service_keys, by.operator.name
     made = keys.create(catalog, body.name, body.role, actor=actor, reveals_keys=body.reveals_keys)
     return views.made_service_key(by.hub, *made)
 
 
-def delete_hub_service_key(by: Acting, catalog: str, name: str) -> Document:
+def delete_hub_service_key(by: RequestContext, catalog: str, name: str) -> Document:
     """Make a service key useless."""
     by.service.hub_access.service_keys.remove(catalog, name, actor=by.operator.name)
     return {"deleted": name}
 
 
-# Inside ------------------------------------------------------------------------------------------------------------
+# Devices and modules -----------------------------------------------------------------------------------------------
 
 
-def _change(by: Acting, identity: str, change: IdentityChange) -> Document:
+def _change(by: RequestContext, identity: str, change: IdentityChange) -> Document:
     return views.with_keys(by.service, *by.service.hub_access.operations.change(by.operator, identity, change))
 
 
-def _delete(by: Acting, identity: str) -> Document:
+def _delete(by: RequestContext, identity: str) -> Document:
     return views.identity(views.delete(by.service, by.hub, by.platform, by.operator, identity))

@@ -8,109 +8,111 @@ from typing import Any
 
 from armillary.api.native.bodies import ImportBody
 from armillary.api.views import authored as views_authored, device_labels as views_labels, template as views
-from armillary.console.sources.acting import Acting
+from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source import Document
 
 # Templates ---------------------------------------------------------------------------------------------------------
 
 
-def list_templates(by: Acting, limit: int, after: str | None = None) -> Document:
+def list_templates(by: RequestContext, limit: int, after: str | None = None) -> Document:
     """Device templates by name."""
-    return views.listed(by.platform, None, limit, after)
+    return views.listed(by.platform, by.catalog, limit, after)
 
 
-def show_template(by: Acting, template_name: str) -> Document:
+def show_template(by: RequestContext, template_name: str) -> Document:
     """A template's draft."""
-    return views.shown(by.platform, template_name, 0, None)
+    return views.shown(by.platform, template_name, 0, by.catalog)
 
 
-def show_template_version(by: Acting, template_name: str, version: int) -> Document:
+def show_template_version(by: RequestContext, template_name: str, version: int) -> Document:
     """A published version of a template."""
-    return views.shown(by.platform, template_name, version, None)
+    return views.shown(by.platform, template_name, version, by.catalog)
 
 
-def put_template(by: Acting, template_name: str, body: Mapping[str, Any], if_match: str) -> None:
+def put_template(by: RequestContext, template_name: str, body: Mapping[str, Any], if_match: str) -> None:
     """Make or change a draft."""
-    by.platform.template_operations.put(by.operator, template_name, body, None, if_match)
+    by.platform.template_operations.put(by.operator, template_name, body, by.catalog, if_match)
 
 
-def import_template(by: Acting, template_name: str, body: ImportBody, if_match: str) -> None:
+def import_template(by: RequestContext, template_name: str, body: ImportBody, if_match: str) -> None:
     """Make a draft of models."""
     by.platform.template_operations.bring(
-        by.operator, template_name, body.files(), None, if_match, root=body.root, display_name=body.display_name
+        by.operator, template_name, body.files(), by.catalog, if_match, root=body.root, display_name=body.display_name
     )
 
 
-def check_template(by: Acting, body: ImportBody) -> Document:  # noqa: ARG001 - as every answer
+def check_template(by: RequestContext, body: ImportBody) -> Document:  # noqa: ARG001 - as every answer
     """What models would make, or every rule that they break."""
     return views.check(body.files(), root=body.root, display_name=body.display_name)
 
 
-def upcoming_template(by: Acting, template_name: str) -> Document:
+def upcoming_template(by: RequestContext, template_name: str) -> Document:
     """What publishing the draft would do."""
+    by.platform.template_operations.check_owned(template_name, by.catalog)
     return views.upcoming(by.platform, template_name)
 
 
-def publish_template(by: Acting, template_name: str) -> None:
+def publish_template(by: RequestContext, template_name: str) -> None:
     """Make the draft the next published version."""
-    by.platform.template_operations.publish(by.operator, template_name, None)
+    by.platform.template_operations.publish(by.operator, template_name, by.catalog)
 
 
-def migrate_template(by: Acting, template_name: str, version: int, *, dry_run: bool = False) -> Document:
+def migrate_template(by: RequestContext, template_name: str, version: int, *, dry_run: bool = False) -> Document:
     """Give every device of a template a version of it; says what devices lose."""
     operations = by.platform.template_operations
-    found = operations.migrate(by.operator, template_name, version, None, dry_run=dry_run)
+    found = operations.migrate(by.operator, template_name, version, by.catalog, dry_run=dry_run)
     return {**views.migrated(found), "dry_run": dry_run}
 
 
-def delete_template(by: Acting, template_name: str) -> None:
+def delete_template(by: RequestContext, template_name: str) -> None:
     """Delete a template with all its versions."""
-    by.platform.template_operations.delete(by.operator, template_name, 0, None)
+    by.platform.template_operations.delete(by.operator, template_name, 0, by.catalog)
 
 
-def template_devices(by: Acting, template_name: str, limit: int) -> Document:
+def template_devices(by: RequestContext, template_name: str, limit: int) -> Document:
     """Devices that have a template, by id."""
-    page = by.platform.template_operations.devices(template_name, None, limit, None)
+    page = by.platform.template_operations.devices(template_name, by.catalog, limit, None)
     return views_labels.with_names(by.service, page, by.operator.catalog)
 
 
-def template_uses(by: Acting, template_name: str, value: str) -> Document:
+def template_uses(by: RequestContext, template_name: str, value: str) -> Document:
     """What uses a value of a template."""
-    return views_authored.uses(by.platform.template_operations.uses(template_name, None, value))
+    return views_authored.uses(by.platform.template_operations.uses(template_name, by.catalog, value))
 
 
 # Devices -----------------------------------------------------------------------------------------------------------
 
 
-def show_device_template(by: Acting, device_id: str) -> Document:
+def show_device_template(by: RequestContext, device_id: str) -> Document:
     """A device as its template sees it."""
-    return views.device(by.hub, by.platform, by.service.hub_access.known(device_id))
+    known = by.service.hub_access.known(device_id)
+    return views.device(by.hub, by.platform, known, by.since_ms(known))
 
 
-def set_device_template(by: Acting, device_id: str, template: str, version: int, *, dry_run: bool) -> Document:
+def set_device_template(by: RequestContext, device_id: str, template: str, version: int, *, dry_run: bool) -> Document:
     """Give a device a template; says what it loses."""
     known, operations = by.service.hub_access.known(device_id), by.platform.device_template_operations
     given = operations.assign(by.operator, known, template, version, dry_run=dry_run)
     return views.assigned(known, template, *given, dry_run=dry_run)
 
 
-def unset_device_template(by: Acting, device_id: str) -> None:
+def unset_device_template(by: RequestContext, device_id: str) -> None:
     """Take a device's template away."""
     by.platform.device_template_operations.unassign(by.operator, by.service.hub_access.known(device_id))
 
 
-def set_cloud_properties(by: Acting, device_id: str, change: Mapping[str, Any], if_match: str) -> None:
+def set_cloud_properties(by: RequestContext, device_id: str, change: Mapping[str, Any], if_match: str) -> None:
     """Change cloud properties of a device; null takes one away."""
     known = by.service.hub_access.known(device_id)
     by.platform.device_template_operations.set_cloud(by.operator, known, change, if_match)
 
 
-def properties_patch(by: Acting, device_id: str, values: Mapping[str, Any]) -> Document:
+def properties_patch(by: RequestContext, device_id: str, values: Mapping[str, Any]) -> Document:
     """The patch of desired properties that wants values of writable properties; nothing is changed."""
     return by.platform.device_template_operations.patch_of(by.service.hub_access.known(device_id), values)
 
 
-def set_device_properties(by: Acting, device_id: str, values: Mapping[str, Any], if_match: str) -> None:
+def set_device_properties(by: RequestContext, device_id: str, values: Mapping[str, Any], if_match: str) -> None:
     """Want values of writable properties; null wants none."""
     known = by.service.hub_access.known(device_id)
     by.platform.device_template_operations.want(by.operator, known, values, if_match)

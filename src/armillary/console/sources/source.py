@@ -2,8 +2,9 @@
 """What the console asks for: the answers of the public API, called in process.
 
 Every method returns the JSON-able document that the API's view functions make of the same rows: UUIDs and digests
-as strings (lower-case hex), times as integer Unix seconds. Every change names the operator, for the audit line.
-``source_api.py`` is the one implementation; tests put a rehearsed fleet in its place.
+as strings (lower-case hex), times as integer Unix seconds. Sources are made for the operator who asks (:class:`Console`
+of ``frame`` asks for new ones with each request): they show what that operator reaches, and changes bear the operator's
+name in the audit log. ``source_api.py`` is the one implementation; tests put a rehearsed fleet in its place.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from uuid import UUID
 
 from armillary.identity.operator import Operator
 
 Document = dict[str, Any]
+
+# Code of a refusal of what the operator's token is not for.
+NOT_FOR_ONE: Final = "console.not-for-one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +29,42 @@ class SignedIn(Operator):
 
     Attributes:
         token_id: Which token; asked for again at every request.
+        catalog_name, organisation_name: What the catalog and organisation are called; None for all.
     """
 
     token_id: str
+    catalog_name: str | None
+    organisation_name: str | None
+
+    @property
+    def catalog_id(self) -> UUID | None:
+        """The operator's catalog, as limits of callers count it (``api/http/callers.py``)."""
+        return self.catalog
+
+    @property
+    def scope(self) -> str:
+        """For whom the operator is signed in: ``Contoso``, ``Kitchens of Contoso``; empty for all catalogs."""
+        return " of ".join(each for each in (self.organisation_name, self.catalog_name) if each)
 
 
-class DoorSource(Protocol):
-    """Who may come in, and what for."""
+class SignInSource(Protocol):
+    """Who is let in."""
 
     def sign_in(self, secret: str) -> SignedIn:
-        """The operator behind a token. Raises UnauthenticatedError; PermissionDeniedError for one of one catalog."""
+        """The operator behind a token. Raises UnauthenticatedError."""
 
     def standing(self, operator: SignedIn) -> SignedIn | None:
-        """The operator as its token stands now; None when the token was revoked or has ended."""
+        """The operator as its token is now; None when that has ended, or its catalog or organisation was deleted."""
 
-    def may_change(self, operator: Operator, area: str) -> bool:
-        """Whether the role allows a change of ``area``.
 
-        Areas: device, release, twin, update, finding, token, transfer, enrolment.
-        """
+class RightsSource(Protocol):
+    """What the operator may do and see."""
+
+    def may_change(self, area: str) -> bool:
+        """Whether role and token allow a change of ``area`` (``source_api.ROUTES``)."""
+
+    def may_ask(self, question: str) -> bool:
+        """Whether the operator reaches what a method (``fleet.devices``) or a question of ``ask`` is about."""
 
 
 class FleetSource(Protocol):
@@ -53,6 +75,9 @@ class FleetSource(Protocol):
 
     def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
         """``items`` and ``next``."""
+
+    def of_organisation(self, *, after: str | None, limit: int) -> Document:
+        """Devices of both kinds: ``items`` (``device_id``, ``device_name``, ``organisation``, ``health``), ``next``."""
 
     def groups(self) -> list[str]:
         """Names of all device groups, each once, sorted."""
@@ -66,19 +91,19 @@ class FleetSource(Protocol):
     def software(self, device: Document) -> Document:
         """``images`` by id of what it has installed, ``releases`` of its chip, ``deployment`` (status and reason)."""
 
-    def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
+    def revoke(self, device_id: str, reason: str) -> None:
         """Withdraw a device's identity."""
 
-    def restore(self, operator: Operator, device_id: str) -> None:
+    def restore(self, device_id: str) -> None:
         """Give a revoked device its identity back."""
 
-    def release(self, operator: Operator, device_id: str) -> None:
+    def release(self, device_id: str) -> None:
         """Let a held device begin anew."""
 
-    def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
+    def decommission(self, device_id: str, reason: str) -> None:
         """Take a device out of service."""
 
-    def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
+    def offer(self, device: Document, to_catalog_id: str) -> None:
         """Offer a device of its catalog to another catalog."""
 
 
@@ -100,7 +125,7 @@ class HubSource(Protocol):
     def twin(self, device_id: str) -> Document:
         """``desired`` and ``reported``, each with ``$version``."""
 
-    def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
+    def patch_desired(self, device_id: str, patch: Document) -> None:
         """Merge into the desired properties (null removes)."""
 
     def listen(self, device_id: str) -> AsyncGenerator[Document]:
@@ -119,7 +144,7 @@ class UpdateSource(Protocol):
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
         """Devices of a roll-out that failed."""
 
-    def change(self, operator: Operator, rollout_id: str, verb: str, reason: str) -> None:
+    def change(self, rollout_id: str, verb: str, reason: str) -> None:
         """``halt``, ``resume`` or ``roll-back``."""
 
 
@@ -129,14 +154,14 @@ class WatchSource(Protocol):
     def findings(self, status: str, *, after: str | None, limit: int) -> Document:
         """``items`` and ``next``."""
 
-    def move(self, operator: Operator, finding_id: str, status: str) -> None:
+    def move(self, finding_id: str, status: str) -> None:
         """``acknowledged`` or ``closed``."""
 
 
-class HouseSource(Protocol):
+class SettingsSource(Protocol):
     """The audit log and what is set up."""
 
-    def audit(self, *, after: str | None, limit: int) -> Document:
+    def audit_lines(self, *, after: str | None, limit: int) -> Document:
         """``items`` and ``next``, newest first."""
 
     def audit_verification(self) -> Document:
@@ -154,16 +179,16 @@ class HouseSource(Protocol):
         Raises NotFoundError.
         """
 
-    def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
+    def answer_transfer(self, catalog: str, transfer_id: str, verb: str) -> None:
         """``accept``, ``decline`` or ``cancel``, in the name of ``catalog``."""
 
     def enrolment_tokens(self, catalog: str) -> list[Document]:
         """A catalog's enrolment tokens, oldest first, without secrets. Raises NotFoundError."""
 
-    def create_enrolment_token(self, operator: Operator, catalog: str, wish: Document) -> Document:
+    def create_enrolment_token(self, catalog: str, wish: Document) -> Document:
         """``token`` and its ``secret``, which is given once; ``wish`` is the body of the API's route."""
 
-    def revoke_enrolment_token(self, operator: Operator, catalog: str, token_id: str) -> None:
+    def revoke_enrolment_token(self, catalog: str, token_id: str) -> None:
         """Make an enrolment token useless."""
 
     def releases(self) -> list[Document]:
@@ -172,10 +197,10 @@ class HouseSource(Protocol):
     def tokens(self) -> list[Document]:
         """Operator tokens, without secrets."""
 
-    def create_token(self, operator: Operator, name: str, role: str) -> Document:
+    def create_token(self, name: str, role: str) -> Document:
         """``token`` and its ``secret``, which is given once."""
 
-    def revoke_token(self, operator: Operator, token_id: str) -> None:
+    def revoke_token(self, token_id: str) -> None:
         """End a token and every session that it opened."""
 
 
@@ -191,10 +216,10 @@ class ApplicationSource(Protocol):
     def check(self, kind: str, body: Document) -> None:
         """Raise InvalidArgumentError for a body that may not be kept."""
 
-    def keep(self, operator: Operator, kind: str, document_id: str, body: Document, etag: str) -> Document:
+    def keep(self, kind: str, document_id: str, body: Document, etag: str) -> Document:
         """Keep a document; ``etag`` is the version that was seen, "" where there must be none yet."""
 
-    def drop(self, operator: Operator, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
+    def drop(self, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
         """Delete a document; with ``force`` a group or job that something uses, too. Raises ConflictError."""
 
     def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
@@ -218,21 +243,29 @@ class ApplicationSource(Protocol):
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What devices are called: their names, else their ids, shortened."""
 
-    def ask(self, operator: Operator, question: str, **arguments: Any) -> Document:
+    def ask(self, question: str, **arguments: Any) -> Document:
         """The answer to a question, by its function's name in ``answers_*.py``, and its arguments; {} for none."""
 
-    def call(self, operator: Operator, device_id: str, method: str, payload: Any) -> Document:
+    def call(self, device_id: str, method: str, payload: Any) -> Document:
         """Call a direct method: ``status`` and ``payload``. Raises DeviceOfflineError, DeviceTimeoutError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything the console asks."""
+    """Everything that one operator asks."""
 
-    door: DoorSource
+    rights: RightsSource
     fleet: FleetSource
     hub: HubSource
     updates: UpdateSource
     watch: WatchSource
-    house: HouseSource
+    settings: SettingsSource
     application: ApplicationSource
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesFor:
+    """Signing in, and the sources of whoever is signed in."""
+
+    sign_in: SignInSource
+    of: Callable[[SignedIn], Sources]

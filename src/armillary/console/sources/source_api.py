@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The console's sources over the running service: reads through ``api/views``, changes by operations.
 
-What a role may do is asked of the API's own rows (``api/http/route.py``): a button and a route can not disagree.
+What a role may do is asked of the API's own rows (``api/http/route.py``): a button and a route can not disagree. Each
+source is of one operator; what it shows one of a catalog is narrowed here, by the catalog of its request's context, and
+what such an operator names is checked before that (``narrowed.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,13 +17,17 @@ from armillary.api.app import SHAPES
 from armillary.api.azure import names
 from armillary.api.http.documents import as_document
 from armillary.api.http.route import allows
+from armillary.api.http.scope import reaches
+from armillary.api.http.tenure import own_page, whole_hours_since
 from armillary.api.native.parameters import V1
 from armillary.api.views import hub as views_hub, policy as views_policy, service as views
-from armillary.console.sources.source import Document, SignedIn, Sources
+from armillary.api.views.device_labels import with_names
+from armillary.console.sources.narrowed import may_ask, narrowed
+from armillary.console.sources.request_context import RequestContext
+from armillary.console.sources.source import Document, SignedIn, Sources, SourcesFor
 from armillary.console.sources.source_application import ServiceApplication
-from armillary.engines.records.schema.rows import DeviceFilter, Token
-from armillary.errors import NotFoundError, PermissionDeniedError
-from armillary.identity.operator import Operator
+from armillary.engines.records.schema.rows import Catalog, DeviceFilter, Token
+from armillary.errors import NotFoundError, UnauthenticatedError
 from armillary.rollout.cohort import size_after
 from armillary.twin.template.value_names import as_fields
 
@@ -65,62 +71,95 @@ MAX_COHORT_ROWS = 20_000
 PAGE_ROWS = 1000
 
 
-def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> Sources:
-    """Everything the console asks, of this service and hub."""
-    return Sources(
-        door=ServiceDoor(service),
-        fleet=ServiceFleet(service),
-        hub=ServiceHub(service, hub, platform),
-        updates=ServiceUpdates(service),
-        watch=ServiceWatch(service),
-        house=ServiceHouse(service),
-        application=ServiceApplication(service, hub, platform),
-    )
+def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> SourcesFor:
+    """Signing in to a service, and the sources of who is signed in."""
+
+    def of(operator: SignedIn) -> Sources:
+        by = RequestContext(service, hub, platform, operator, operator.catalog_name)
+        sources = Sources(
+            rights=ServiceRights(by),
+            fleet=ServiceFleet(by),
+            hub=ServiceHub(by),
+            updates=ServiceUpdates(by),
+            watch=ServiceWatch(by),
+            settings=ServiceSettings(by),
+            application=ServiceApplication(by),
+        )
+        return sources if operator.catalog is None else narrowed(sources, by)
+
+    return SourcesFor(ServiceSignIn(service, platform), of)
 
 
-class ServiceDoor:
+class ServiceSignIn:
     """Tokens."""
 
-    def __init__(self, service: SecurityService) -> None:
+    def __init__(self, service: SecurityService, platform: Platform) -> None:
         self._service = service
+        self._platform = platform
 
     def sign_in(self, secret: str) -> SignedIn:
-        """The operator behind a token; PermissionDeniedError where it is one of one catalog."""
-        token = self._service.tokens.authenticate(secret, takes_restricted=True)
-        if token.catalog_id is not None:
-            raise PermissionDeniedError(
-                "this token is valid, but for one catalog, and the console shows all of them",
-                remedy="Sign in with a token for all catalogs; this one works on the command line and in the API.",
-            )
-        return _operator(token)
+        """The operator behind a token."""
+        operator = self._operator(self._service.tokens.authenticate(secret, takes_restricted=True))
+        if operator is None:
+            raise UnauthenticatedError("the token's catalog or organisation was deleted")
+        return operator
 
     def standing(self, operator: SignedIn) -> SignedIn | None:
-        """The operator as the token stands now."""
+        """The operator as the token is now."""
         now = self._service.context.now()
         for token in self._service.tokens.list():
             if str(token.token_id) == operator.token_id:
                 ended = token.expires_at is not None and token.expires_at <= now
-                return None if token.revoked_at is not None or ended else _operator(token)
+                return None if token.revoked_at is not None or ended else self._operator(token)
         return None
 
-    def may_change(self, operator: Operator, area: str) -> bool:
-        """Whether the role reaches what the API's route for the same asks for."""
-        return allows(operator.role, SHAPES.routes[ROUTES[area]].role)
+    def _operator(self, token: Token) -> SignedIn | None:
+        """The operator of a token; None where its catalog or organisation is gone."""
+        catalog = organisation = None
+        if token.catalog_id is not None:
+            try:
+                catalog = self._service.registry.catalogs.get_by_id(token.catalog_id).name
+            except NotFoundError:
+                return None
+        if token.organisation is not None:
+            found = self._platform.organisations.all().get(token.organisation)
+            if found is None:
+                return None
+            organisation = found.name
+        identity = (token.name, token.role, token.catalog_id, token.organisation)
+        return SignedIn(*identity, str(token.token_id), catalog, organisation)
+
+
+class ServiceRights:
+    """What role and token allow."""
+
+    def __init__(self, by: RequestContext) -> None:
+        self._operator = by.operator
+
+    def may_change(self, area: str) -> bool:
+        """Whether the API's route for the same is one that the operator reaches."""
+        row = SHAPES.routes[ROUTES[area]]
+        return allows(self._operator.role, row.role) and reaches(row, self._operator)
+
+    def may_ask(self, question: str) -> bool:
+        """Whether the operator reaches what a question is about."""
+        return may_ask(self._operator, question)
 
 
 class ServiceFleet:
     """Devices."""
 
-    def __init__(self, service: SecurityService) -> None:
-        self._service = service
+    def __init__(self, by: RequestContext) -> None:
+        self._by, self._service = by, by.service
 
     def summary(self) -> Document:
         """The fleet in numbers."""
-        return views.fleet(self._service)
+        return views.fleet(self._service, catalog=self._by.catalog)
 
     def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
         """A page of devices."""
         chosen = DeviceFilter(
+            catalog=self._by.catalog,
             product=wanted.get("product"),
             group=wanted.get("group"),
             health=wanted.get("health"),
@@ -131,68 +170,82 @@ class ServiceFleet:
 
     def groups(self) -> list[str]:
         """Names of all device groups."""
-        registry = self._service.registry
-        return sorted({group.name for row in registry.catalogs.list() for group in registry.groups.list(row.name)})
+        groups = self._service.registry.groups
+        return sorted({group.name for row in _catalogs(self._by) for group in groups.list(row.name)})
+
+    def of_organisation(self, *, after: str | None, limit: int) -> Document:
+        """A page of the devices of the operator's organisation."""
+        organisation, operations = self._by.operator.organisation or "", self._by.platform.organisation_operations
+        items, following = operations.devices(organisation, self._by.catalog, limit=limit, after=after)
+        return with_names(self._service, {"items": items, "next": following}, self._by.operator.catalog)
 
     def device(self, device_id: str) -> Document:
         """One device."""
         return views.device(self._service, names.checked("device", device_id))
 
     def records(self, device_id: str, *, limit: int) -> Document:
-        """What was recorded of a device."""
-        service = self._service
-        return {
-            "check_ins": views.check_ins(service, device_id, limit=limit)["items"],
-            "refusals": views.refusals(service, device_id, limit=limit)["items"],
-            "outcomes": views.outcomes(service, device_id, limit=limit)["items"],
-            "error_reports": views.error_reports(service, device_id=device_id, limit=limit)["items"],
-            "findings": views.findings(service, device_id=device_id, status="open", limit=limit)["items"],
+        """What was recorded of a device since it is the operator's."""
+        service, since_s = self._service, self._by.since_ms(device_id) / 1000
+        found = {
+            "check_ins": (views.check_ins(service, device_id, limit=limit), "at"),
+            "refusals": (views.refusals(service, device_id, limit=limit), "at"),
+            "outcomes": (views.outcomes(service, device_id, limit=limit), "received_at"),
+            "error_reports": (views.error_reports(service, device_id=device_id, limit=limit), "received_at"),
+        }
+        findings: list[Document] = []
+        if may_ask(self._by.operator, "watch.findings"):
+            chosen = {"device_id": device_id, "catalog": self._by.catalog, "status": "open"}
+            findings = views.findings(service, limit=limit, **chosen)["items"]
+        return {"findings": findings} | {
+            name: own_page(page, since_s, at)["items"] for name, (page, at) in found.items()
         }
 
     def software(self, device: Document) -> Document:
-        """What the catalog and the releases know of what a device runs."""
+        """What the catalog and the releases know of what a device runs, as far as the operator sees them."""
         images: dict[str, Document] = {}
-        for item in device["installed"] if device["catalog"] else ():
+        is_of_catalog = device["catalog"] and self._by.operator.organisation is None
+        for item in device["installed"] if is_of_catalog else ():
             try:
-                row = self._service.updates.images.get(device["catalog"], UUID(item["image_id"]))
+                row = self._service.updates.images.get(self._by.catalog or device["catalog"], UUID(item["image_id"]))
             except NotFoundError:
                 continue  # sideloaded in development, or deleted since: the page says that it is not known
             images[item["image_id"]] = as_document(row)
+        sees_releases = may_ask(self._by.operator, "settings.releases")
         return {
             "images": images,
-            "releases": views.releases(self._service, chip=device["chip"])["items"],
+            "releases": views.releases(self._service, chip=device["chip"])["items"] if sees_releases else [],
             "deployment": views.device_deployment(self._service, device["device_id"]),
         }
 
-    def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
+    def revoke(self, device_id: str, reason: str) -> None:
         """Withdraw a device's identity."""
-        self._service.registry.lifecycle.revoke(device_id, reason=reason, actor=operator.name)
+        self._service.registry.lifecycle.revoke(device_id, reason=reason, actor=self._by.operator.name)
 
-    def restore(self, operator: Operator, device_id: str) -> None:
+    def restore(self, device_id: str) -> None:
         """Let a revoked device in again."""
-        self._service.registry.lifecycle.restore(device_id, actor=operator.name)
+        self._service.registry.lifecycle.restore(device_id, actor=self._by.operator.name)
 
-    def release(self, operator: Operator, device_id: str) -> None:
+    def release(self, device_id: str) -> None:
         """Let a held device begin anew."""
-        self._service.registry.lifecycle.release(device_id, actor=operator.name)
+        self._service.registry.lifecycle.release(device_id, actor=self._by.operator.name)
 
-    def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
+    def decommission(self, device_id: str, reason: str) -> None:
         """Take a device out of service."""
-        self._service.registry.lifecycle.decommission(device_id, reason=reason, actor=operator.name)
+        self._service.registry.lifecycle.decommission(device_id, reason=reason, actor=self._by.operator.name)
 
-    def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
+    def offer(self, device: Document, to_catalog_id: str) -> None:
         """Offer a device to another catalog."""
         taker = _uuid("catalog", to_catalog_id)
-        self._service.registry.transfers.offer(device["catalog"] or "", device["device_id"], taker, actor=operator.name)
+        self._service.registry.transfers.offer(
+            device["catalog"] or "", device["device_id"], taker, actor=self._by.operator.name
+        )
 
 
 class ServiceHub:
     """Telemetry and twins."""
 
-    def __init__(self, service: SecurityService, hub: Hub, platform: Platform) -> None:
-        self._service = service
-        self._hub = hub
-        self._platform = platform
+    def __init__(self, by: RequestContext) -> None:
+        self._by, self._hub, self._platform = by, by.hub, by.platform
 
     def connected(self, device_id: str) -> bool | None:
         """Whether the device is connected now."""
@@ -200,7 +253,9 @@ class ServiceHub:
 
     def last_values(self, device_id: str) -> list[Document]:
         """The last value of each metric."""
-        items: list[Document] = views_hub.telemetry(self._hub, self._platform, device_id)["items"]
+        items: list[Document] = views_hub.telemetry(self._hub, self._platform, device_id, self._by.since_ms(device_id))[
+            "items"
+        ]
         return items
 
     def called(self, device_id: str) -> Callable[[str], Document]:
@@ -210,7 +265,10 @@ class ServiceHub:
 
     def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
         """Points of one metric: the means of the API's buckets."""
-        found = views_hub.series(self._hub, device_id, metric, start_ms=start_ms, end_ms=end_ms, max_points=max_points)
+        begin_ms = max(start_ms, whole_hours_since(self._by.since_ms(device_id)))
+        if begin_ms >= end_ms:  # of another owner's time, all of it
+            return []
+        found = views_hub.series(self._hub, device_id, metric, start_ms=begin_ms, end_ms=end_ms, max_points=max_points)
         return [[start, mean] for start, _count, _low, _high, mean in found["points"]]
 
     def twin(self, device_id: str) -> Document:
@@ -218,10 +276,10 @@ class ServiceHub:
         properties: Document = views_hub.twin(self._hub, device_id)["properties"]
         return properties
 
-    def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
+    def patch_desired(self, device_id: str, patch: Document) -> None:
         """Merge into the desired properties."""
         detail = {"section": "desired"}
-        self._hub.operations.change_twin(operator, device_id, desired=patch, detail=detail)
+        self._hub.operations.change_twin(self._by.operator, device_id, desired=patch, detail=detail)
 
     async def listen(self, device_id: str) -> AsyncGenerator[Document]:
         """New values, one metric at a time."""
@@ -234,30 +292,31 @@ class ServiceHub:
 class ServiceUpdates:
     """Roll-outs."""
 
-    def __init__(self, service: SecurityService) -> None:
-        self._service = service
+    def __init__(self, by: RequestContext) -> None:
+        self._by, self._service = by, by.service
 
     def rollouts(self, *, after: str | None, limit: int) -> Document:
         """A page of roll-outs, newest first."""
-        page = views.rollouts(self._service, limit=limit, after=after)
+        page = views.rollouts(self._service, catalog=self._by.catalog, limit=limit, after=after)
         for item in page["items"]:
             item["images"] = self._images(item)
         return page
 
     def rollout(self, rollout_id: str) -> Document:
         """One roll-out with its cohorts and images."""
-        document = views.rollout(self._service, _uuid("roll-out", rollout_id))
+        document = self._one(rollout_id)
         document["images"] = self._images(document)
         rows = self._rows(document["rollout_id"], MAX_COHORT_ROWS)
         document["cohorts"] = cohorts(document, rows) if rows is not None else []
-        for told in document["history"]:
-            told["finding_status"] = self._status(told["finding_id"])
+        for event in document["history"]:
+            event["finding_status"] = self._status(event["finding_id"])
         return document
 
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
         """Devices that failed."""
         found: list[Document] = []
         after: str | None = None
+        rollout_id = self._one(rollout_id)["rollout_id"]
         for _ in range(MAX_COHORT_ROWS // PAGE_ROWS):
             page = views.rollout_devices(self._service, UUID(rollout_id), limit=PAGE_ROWS, after=after)
             found += [item for item in page["items"] if item["failure"]]
@@ -266,15 +325,18 @@ class ServiceUpdates:
                 break
         return found[:limit]
 
-    def change(self, operator: Operator, rollout_id: str, verb: str, reason: str) -> None:
+    def change(self, rollout_id: str, verb: str, reason: str) -> None:
         """``halt``, ``resume`` or ``roll-back``."""
-        rollouts, number = self._service.updates.rollouts, UUID(rollout_id)
+        rollouts, number = self._service.updates.rollouts, UUID(self._one(rollout_id)["rollout_id"])
         if verb == "halt":
-            rollouts.hold(number, reason=reason, actor=operator.name)
+            rollouts.hold(number, reason=reason, actor=self._by.operator.name)
         elif verb == "resume":
-            rollouts.resume(number, actor=operator.name)
+            rollouts.resume(number, actor=self._by.operator.name)
         else:
-            rollouts.roll_back(number, reason=reason, actor=operator.name)
+            rollouts.roll_back(number, reason=reason, actor=self._by.operator.name)
+
+    def _one(self, rollout_id: str) -> Document:
+        return views.rollout(self._service, _uuid("roll-out", rollout_id), catalog=self._by.catalog)
 
     def _status(self, finding_id: str | None) -> str:
         try:
@@ -328,29 +390,30 @@ def cohorts(rollout: Document, rows: list[Document]) -> list[Document]:
 class ServiceWatch:
     """Findings."""
 
-    def __init__(self, service: SecurityService) -> None:
-        self._service = service
+    def __init__(self, by: RequestContext) -> None:
+        self._by, self._service = by, by.service
 
     def findings(self, status: str, *, after: str | None, limit: int) -> Document:
         """A page of findings."""
-        return views.findings(self._service, status=status, limit=limit, after=after)
+        return views.findings(self._service, status=status, catalog=self._by.catalog, limit=limit, after=after)
 
-    def move(self, operator: Operator, finding_id: str, status: str) -> None:
+    def move(self, finding_id: str, status: str) -> None:
         """``acknowledged`` or ``closed``."""
         number = _uuid("finding", finding_id)
+        views.finding(self._service, number, catalog=self._by.catalog)
         if status == "acknowledged":
-            self._service.watch.acknowledge(number, actor=operator.name)
+            self._service.watch.acknowledge(number, actor=self._by.operator.name)
         else:
-            self._service.watch.close(number, actor=operator.name)
+            self._service.watch.close(number, actor=self._by.operator.name)
 
 
-class ServiceHouse:
+class ServiceSettings:
     """Audit log, catalogs, releases, tokens."""
 
-    def __init__(self, service: SecurityService) -> None:
-        self._service = service
+    def __init__(self, by: RequestContext) -> None:
+        self._by, self._service = by, by.service
 
-    def audit(self, *, after: str | None, limit: int) -> Document:
+    def audit_lines(self, *, after: str | None, limit: int) -> Document:
         """A page of audit lines."""
         return views.audit(self._service, limit=limit, after=after)
 
@@ -368,41 +431,37 @@ class ServiceHouse:
                 "certificates": [as_document(row) for row in authority.catalogs.list(catalog.name)],
                 "attestation_policy": views_policy.policy(self._service, catalog.name),
             }
-            for catalog in registry.catalogs.list()
+            for catalog in _catalogs(self._by)
         ]
 
     def catalog_names(self) -> list[Document]:
         """Ids and names of catalogs."""
-        rows = self._service.registry.catalogs.list()
-        return sorted(
-            ({"catalog_id": str(row.catalog_id), "name": row.name} for row in rows),
-            key=lambda each: str(each["name"]),
-        )
+        return [{"catalog_id": str(row.catalog_id), "name": row.name} for row in _catalogs(self._by)]
 
     def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
         """Offers that wait."""
         page: Document = views.transfers(self._service, catalog, pending=True, limit=limit, after=after)
         return page
 
-    def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
+    def answer_transfer(self, catalog: str, transfer_id: str, verb: str) -> None:
         """``accept``, ``decline`` or ``cancel``."""
         transfers = self._service.registry.transfers
         answer = {"accept": transfers.accept, "decline": transfers.decline, "cancel": transfers.cancel}[verb]
-        answer(catalog, _uuid("transfer", transfer_id), actor=operator.name)
+        answer(catalog, _uuid("transfer", transfer_id), actor=self._by.operator.name)
 
     def enrolment_tokens(self, catalog: str) -> list[Document]:
         """Enrolment tokens without their secrets."""
         items: list[Document] = views.enrolment_tokens(self._service, catalog)["items"]
         return items
 
-    def create_enrolment_token(self, operator: Operator, catalog: str, wish: Document) -> Document:
+    def create_enrolment_token(self, catalog: str, wish: Document) -> Document:
         """A new enrolment token and its secret."""
-        made = self._service.enrolments.create(catalog, actor=operator.name, **wish)
+        made = self._service.enrolments.create(catalog, actor=self._by.operator.name, **wish)
         return {"token": as_document(made.token), "secret": made.secret}
 
-    def revoke_enrolment_token(self, operator: Operator, catalog: str, token_id: str) -> None:
+    def revoke_enrolment_token(self, catalog: str, token_id: str) -> None:
         """Make an enrolment token useless."""
-        self._service.enrolments.revoke(catalog, _uuid("enrolment token", token_id), actor=operator.name)
+        self._service.enrolments.revoke(catalog, _uuid("enrolment token", token_id), actor=self._by.operator.name)
 
     def releases(self) -> list[Document]:
         """OS releases, newest first."""
@@ -414,18 +473,20 @@ class ServiceHouse:
         items: list[Document] = views.tokens(self._service)["items"]
         return items
 
-    def create_token(self, operator: Operator, name: str, role: str) -> Document:
+    def create_token(self, name: str, role: str) -> Document:
         """A new token and its secret."""
-        made = self._service.tokens.create(name, role, actor=operator.name)
+        made = self._service.tokens.create(name, role, actor=self._by.operator.name)
         return {"token": as_document(made.token), "secret": made.secret}
 
-    def revoke_token(self, operator: Operator, token_id: str) -> None:
+    def revoke_token(self, token_id: str) -> None:
         """End a token."""
-        self._service.tokens.revoke(_uuid("token", token_id), actor=operator.name)
+        self._service.tokens.revoke(_uuid("token", token_id), actor=self._by.operator.name)
 
 
-def _operator(token: Token) -> SignedIn:
-    return SignedIn(token.name, token.role, token.catalog_id, token.organisation, str(token.token_id))
+def _catalogs(by: RequestContext) -> Sequence[Catalog]:
+    """Catalogs that the operator speaks for, by name."""
+    catalogs, only = by.service.registry.catalogs, by.operator.catalog
+    return catalogs.list() if only is None else (catalogs.get_by_id(only),)
 
 
 def _uuid(kind: str, text: str) -> UUID:

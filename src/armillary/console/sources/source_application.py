@@ -8,25 +8,20 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from inspect import isfunction
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from armillary.api.http.documents import as_document
 from armillary.api.native.dashboard_live import batches, wanted_of
 from armillary.api.views import dashboard as views_dashboard
+from armillary.api.views.device_labels import names_of
 from armillary.console.sources import answers_authored, answers_hub, answers_templates
-from armillary.console.sources.acting import Acting
+from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source import Document
 from armillary.engines.documents.document import check_id
 from armillary.errors import NotFoundError
-from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import PARSERS, document_of
-from armillary.platform.dashboards.devices import DashboardDevices
+from armillary.platform.dashboards.devices import DashboardDevices, shortened
 from armillary.twin.author.dashboard import Dashboard, parse
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
-    from armillary.platform.platform import Platform
-    from armillary.service.assemble import SecurityService
 
 # What pages ask: every function of the modules of answers, by its name.
 QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -44,27 +39,25 @@ ANSWER_S = 10.0
 class ServiceApplication:
     """Documents of the hub."""
 
-    def __init__(self, service: SecurityService, hub: Hub, platform: Platform) -> None:
-        self._service = service
-        self._hub = hub
-        self._platform = platform
+    def __init__(self, by: RequestContext) -> None:
+        self._by, self._hub, self._platform = by, by.hub, by.platform
 
     def documents(self, kind: str, *, after: str | None, limit: int) -> Document:
         """A page of documents."""
-        page = self._platform.documents.list(kind, limit=limit, after=after)
-        return {"items": [document_of(each) for each in page.items], "next": page.next_after}
+        return self._platform.authored.listed(kind, self._by.catalog, limit, after)
 
     def document(self, kind: str, document_id: str) -> Document:
         """One document."""
-        return document_of(self._platform.documents.get(kind, document_id))
+        return document_of(self._platform.authored.visible(kind, document_id, self._by.catalog))
 
     def check(self, kind: str, body: Document) -> None:
         """Whether a body may be kept."""
         PARSERS[kind](body)
 
-    def keep(self, operator: Operator, kind: str, document_id: str, body: Document, etag: str) -> Document:
+    def keep(self, kind: str, document_id: str, body: Document, etag: str) -> Document:
         """Keep a document."""
-        platform, named = self._platform, (check_id(document_id), body, None, etag)
+        platform, operator = self._platform, self._by.operator
+        named = (check_id(document_id), body, self._by.catalog, etag)
         match kind:
             case "export":
                 made: Document = as_document(platform.export_operations.put(operator, *named))
@@ -76,9 +69,9 @@ class ServiceApplication:
                 made = platform.authored.put(operator, kind, *named)
         return made
 
-    def drop(self, operator: Operator, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
+    def drop(self, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
         """Delete a document."""
-        platform, named = self._platform, (document_id, None, etag)
+        platform, operator, named = self._platform, self._by.operator, (document_id, self._by.catalog, etag)
         match kind:
             case "export":
                 platform.export_operations.delete(operator, *named)
@@ -97,6 +90,7 @@ class ServiceApplication:
             end_ms=int(time.time() * 1000) + 1,
             range_s=range_s,
             points=points,
+            since=self._by.tenures(),
         )
         found: Document = views_dashboard.data(question, parse(body))["tiles"]
         return found
@@ -121,30 +115,36 @@ class ServiceApplication:
 
     def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
         """What came, once a second."""
-        return batches(self._hub, self._platform.directory, wanted, closing)
+        return batches(self._hub, self._platform.directory, wanted, closing, catalog=self._by.catalog)
 
     def shed(self) -> None:
         """Count a reader that was let go."""
         self._hub.live.shed()
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What devices are called."""
-        return self._devices().labels(device_ids)
+        """What devices are called, those that the operator sees; others by their ids."""
+        if self._by.catalog is None:
+            return self._devices().labels(device_ids)
+        known = names_of(self._by.service, device_ids, self._by.operator.catalog)
+        if (root := self._by.operator.organisation) is not None:
+            organisations = self._platform.organisations
+            reach = organisations.subtree(root)
+            known = {each: name for each, name in known.items() if organisations.of_device(each) in reach}
+        return {each: known.get(each) or shortened(each) for each in device_ids}
 
-    def ask(self, operator: Operator, question: str, **arguments: Any) -> Document:
+    def ask(self, question: str, **arguments: Any) -> Document:
         """An answer."""
-        acting = Acting(self._service, self._hub, self._platform, operator)
-        answer: Document | None = QUESTIONS[question](acting, **arguments)
+        answer: Document | None = QUESTIONS[question](self._by, **arguments)
         return answer or {}
 
-    def call(self, operator: Operator, device_id: str, method: str, payload: Any) -> Document:
+    def call(self, device_id: str, method: str, payload: Any) -> Document:
         """Call a direct method."""
-        calling = self._hub.operations.invoke_method(operator, device_id, method, payload, ANSWER_S)
+        calling = self._hub.operations.invoke_method(self._by.operator, device_id, method, payload, ANSWER_S)
         result = asyncio.run(calling)
         return {"status": result.status, "payload": result.payload}
 
     def _devices(self) -> DashboardDevices:
-        return self._platform.dashboard_devices()
+        return self._platform.dashboard_devices(self._by.catalog)
 
 
 def _shown(body: Document) -> Dashboard:

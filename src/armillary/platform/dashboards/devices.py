@@ -63,7 +63,7 @@ class DashboardDevices:
         missing = [each for each in device_ids if each not in self._names]
         if missing:
             known = self._directory.names(missing)
-            self._names |= {each: known.get(each) or _shortened(each) for each in missing}
+            self._names |= {each: known.get(each) or shortened(each) for each in missing}
         return {each: self._names[each] for each in device_ids}
 
     def properties(self, device_ids: Sequence[str], name: str) -> Mapping[str, Any]:
@@ -112,7 +112,8 @@ class DashboardDevices:
         )
 
 
-def _shortened(device_id: str) -> str:
+def shortened(device_id: str) -> str:
+    """An id as it is shown where nobody knows a name."""
     return f"{device_id[:8]}…{device_id[-4:]}" if len(device_id) > LONGEST_LABEL else device_id
 
 

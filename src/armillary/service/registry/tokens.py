@@ -9,9 +9,8 @@ Contributor    also make, change, claim, deploy, roll out, revoke, acknowledge
 Administrator  also delete catalogs, make and revoke tokens, raise security floors
 =============  ==========================================================================================
 
-A token may be for one catalog: then it reaches that catalog and the devices in it (``api/http/scope.py``), and no
-console. Inside a catalog it may be for one organisation: then it reaches single devices of that organisation and
-nothing else.
+A token may be for one catalog: then it reaches that catalog and the devices in it (``api/http/scope.py``). Inside a
+catalog it may be for one organisation: then it reaches single devices of that organisation and nothing else.
 
 A secret is ``arm_`` and 256 random bits; only its SHA-256 is stored. The first start makes one administrator token.
 """

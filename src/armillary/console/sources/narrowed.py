@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources of an operator of one catalog, or of one organisation in it: each question is checked before it is asked.
+
+:data:`ROUTES_OF` has a row for every method of a source (``fleet.devices``) and every question of ``ask``: the route of
+the API that answers the same. That route's own row decides what the operator reaches (``api/http/scope.py``), so the
+console has no rules of its own: devices and catalogs that are named have to be the operator's, and what is about all
+catalogs is refused. So is a method or a question without a row.
+
+Not here: how answers about many rows are narrowed; the sources do that, by the catalog of their request's context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import partial
+from inspect import signature
+from types import MappingProxyType
+from typing import Any, Final
+
+from armillary.api.app import SHAPES
+from armillary.api.azure import names
+from armillary.api.http.route import Route
+from armillary.api.http.scope import Asked, check_reach, reaches
+from armillary.api.native.parameters import V1
+from armillary.console.sources.request_context import RequestContext
+from armillary.console.sources.source import NOT_FOR_ONE, Sources
+from armillary.errors import PermissionDeniedError
+from armillary.identity.operator import Operator
+
+_DEVICE, _CATALOG, _HUB_DEVICE = "/devices/{device_id}", "/catalogs/{catalog}", "/hub-devices/{device_id}"
+_MODULES, _ENROLMENTS = f"{_HUB_DEVICE}/modules", f"{_CATALOG}/hub-enrolments"
+_KEYS, _TOKENS, _TEMPLATE = f"{_CATALOG}/hub-service-keys", f"{_CATALOG}/enrolment-tokens", "/templates/{template_name}"
+_RUNS, _VERSION, _ROLLOUT = "/jobs/{job_id}/runs", f"{_TEMPLATE}/versions/{{version}}", "/rollouts/{rollout_id}"
+_TRANSFERS, _BOARD, _KIND = f"{_CATALOG}/transfers", "/dashboards/{dashboard_id}", "/{kind}s/{{kind}_id}"
+# About the operator alone, about what the operator sends, or narrowed row by row by the source itself.
+_OWN: Final = "GET /me"
+# Question -> the route; below V1 where it does not begin with a slash of another shape.
+ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "fleet.summary": "GET /fleet",
+        "fleet.devices": "GET /devices",
+        "fleet.of_organisation": "GET /organisations/{organisation}/devices",
+        "fleet.groups": f"GET {names.PRODUCT}",
+        "fleet.device": f"GET {_DEVICE}",
+        "fleet.records": f"GET {_DEVICE}/check-ins",
+        "fleet.software": f"GET {_DEVICE}/deployment",
+        "fleet.revoke": f"POST {_DEVICE}/revoke",
+        "fleet.restore": f"POST {_DEVICE}/restore",
+        "fleet.release": f"POST {_DEVICE}/release",
+        "fleet.decommission": f"POST {_DEVICE}/decommission",
+        "fleet.offer": f"POST {_TRANSFERS}",
+        "hub.connected": f"GET {_DEVICE}/telemetry",
+        "hub.last_values": f"GET {_DEVICE}/telemetry",
+        "hub.called": f"GET {_DEVICE}/telemetry",
+        "hub.series": f"GET {_DEVICE}/telemetry/series",
+        "hub.twin": f"GET {_DEVICE}/twin",
+        "hub.patch_desired": f"PATCH {_DEVICE}/twin",
+        "hub.listen": f"GET {_DEVICE}/telemetry/stream",
+        "updates.rollouts": "GET /rollouts",
+        "updates.rollout": f"GET {_ROLLOUT}",
+        "updates.troubles": f"GET {_ROLLOUT}/devices",
+        "updates.change": f"POST {_ROLLOUT}/halt",
+        "watch.findings": "GET /findings",
+        "watch.move": "POST /findings/{finding_id}/acknowledge",
+        "settings.audit_lines": "GET /audit",
+        "settings.audit_verification": "GET /audit/verification",
+        "settings.catalogs": f"GET {names.CATALOG}",
+        "settings.catalog_names": f"GET {names.CATALOG}",
+        "settings.transfers": f"GET {_TRANSFERS}",
+        "settings.answer_transfer": f"POST {_TRANSFERS}/{{transfer_id}}/accept",
+        "settings.enrolment_tokens": f"GET {_TOKENS}",
+        "settings.create_enrolment_token": f"POST {_TOKENS}",
+        "settings.revoke_enrolment_token": f"DELETE {_TOKENS}/{{token_id}}",
+        "settings.releases": "GET /releases",
+        "settings.tokens": "GET /tokens",
+        "settings.create_token": "POST /tokens",
+        "settings.revoke_token": "DELETE /tokens/{token_id}",
+        "application.documents": "GET /{kind}s",
+        "application.document": f"GET {_KIND}",
+        "application.check": _OWN,
+        "application.keep": f"PUT {_KIND}",
+        "application.drop": f"DELETE {_KIND}",
+        "application.tiles": f"GET {_BOARD}/data",
+        "application.tile_devices": f"GET {_BOARD}/data",
+        "application.tile_labels": f"GET {_BOARD}/data",
+        "application.wanted": f"GET {_BOARD}/live",
+        "application.live": f"GET {_BOARD}/live",
+        "application.shed": _OWN,
+        "application.labels": _OWN,
+        "application.call": f"POST {_DEVICE}/methods/{{method}}",
+        "list_rules": "GET /rules",
+        "show_rule": "GET /rules/{rule_id}",
+        "switch_rule": "POST /rules/{rule_id}/enable",
+        "rule_trace": "GET /rules/{rule_id}/trace/{device_id}",
+        "try_kept_rule": "POST /rules/{rule_id}/test",
+        "list_alerts": "GET /alerts",
+        "acknowledge_alert": "POST /alerts/{number}/acknowledge",
+        "list_groups": "GET /groups",
+        "group_members": "GET /groups/{group_id}/members",
+        "group_uses": "GET /groups/{group_id}/uses",
+        "list_jobs": "GET /jobs",
+        "show_job": "GET /jobs/{job_id}",
+        "job_uses": "GET /jobs/{job_id}/uses",
+        "list_runs": f"GET {_RUNS}",
+        "list_results": f"GET {_RUNS}/{{number}}/results",
+        "begin_run": f"POST {_RUNS}",
+        "cancel_run": f"POST {_RUNS}/{{number}}/cancel",
+        "list_exports": "GET /exports",
+        "show_export": "GET /exports/{export_id}",
+        "list_dead_letters": "GET /exports/{export_id}/dead-letters",
+        "fleet": "GET /fleet",
+        "find_device": "GET /device-names",
+        "name_device": f"PUT {_DEVICE}/name",
+        "device_raw": f"GET {_DEVICE}/telemetry/raw",
+        "device_twin": f"GET {_DEVICE}/twin",
+        "patch_device_twin": f"PATCH {_DEVICE}/twin",
+        "list_hub_devices": f"GET {_CATALOG}/hub-devices",
+        "show_hub_device": f"GET {_HUB_DEVICE}",
+        "make_hub_device": f"POST {_CATALOG}/hub-devices",
+        "change_hub_device": f"PATCH {_HUB_DEVICE}",
+        "delete_hub_device": f"DELETE {_HUB_DEVICE}",
+        "make_module": f"POST {_MODULES}",
+        "change_module": f"PATCH {_MODULES}/{{module_id}}",
+        "delete_module": f"DELETE {_MODULES}/{{module_id}}",
+        "show_admission": f"GET {_CATALOG}/hub-admission",
+        "change_admission": f"PATCH {_CATALOG}/hub-admission",
+        "list_hub_enrolments": f"GET {_ENROLMENTS}",
+        "change_hub_enrolment": f"PATCH {_ENROLMENTS}/{{enrolment_id}}",
+        "delete_hub_enrolment": f"DELETE {_ENROLMENTS}/{{enrolment_id}}",
+        "list_hub_registrations": f"GET {_ENROLMENTS}/{{enrolment_id}}/registrations",
+        "list_hub_service_keys": f"GET {_KEYS}",
+        "make_hub_service_key": f"POST {_KEYS}",
+        "delete_hub_service_key": f"DELETE {_KEYS}/{{name}}",
+        "list_templates": "GET /templates",
+        "show_template": f"GET {_TEMPLATE}",
+        "show_template_version": f"GET {_VERSION}",
+        "put_template": f"PUT {_TEMPLATE}",
+        "import_template": f"POST {_TEMPLATE}/import",
+        "check_template": "POST /template-check",
+        "upcoming_template": f"POST {_TEMPLATE}/publish",
+        "publish_template": f"POST {_TEMPLATE}/publish",
+        "migrate_template": f"POST {_TEMPLATE}/migrate",
+        "delete_template": f"DELETE {_TEMPLATE}",
+        "template_devices": f"GET {_TEMPLATE}/devices",
+        "template_uses": f"GET {_TEMPLATE}/uses",
+        "show_device_template": f"GET {_DEVICE}/template",
+        "set_device_template": f"PUT {_DEVICE}/template",
+        "unset_device_template": f"DELETE {_DEVICE}/template",
+        "set_cloud_properties": f"PATCH {_DEVICE}/cloud-properties",
+        "properties_patch": f"PATCH {_DEVICE}/properties",
+        "set_device_properties": f"PATCH {_DEVICE}/properties",
+    }
+)
+
+
+def route_of(question: str, kind: str = "group") -> Route | None:
+    """The API's row for a question; None for one that has none. ``kind`` is that of a document that it is about."""
+    method, _, path = ROUTES_OF.get(question, "").replace("{kind}", kind).partition(" ")
+    return SHAPES.routes.get(f"{method} {path if path.startswith(names.SUBSCRIPTION) else V1 + path}")
+
+
+def may_ask(operator: Operator, question: str) -> bool:
+    """Whether an operator reaches what a question is about; whose it is, is looked at when it is asked."""
+    if operator.catalog is None:
+        return True
+    row = route_of(question)
+    return row is not None and reaches(row, operator)
+
+
+def narrowed(sources: Sources, by: RequestContext) -> Sources:
+    """Sources that check each question before they answer it."""
+    within = {each.name: Narrowed(getattr(sources, each.name), each.name, by) for each in fields(sources)}
+    return Sources(**{**within, "rights": sources.rights})  # type: ignore[arg-type]  # they have the same methods
+
+
+class Narrowed:
+    """A source that checks each question.
+
+    Args:
+        source: Answers it.
+        name: What it is called among sources.
+        by: Who asks.
+    """
+
+    def __init__(self, source: object, name: str, by: RequestContext) -> None:
+        self._source, self._name, self._by = source, name, by
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return partial(self._asked, method, getattr(self._source, method))
+
+    def _asked(self, method: str, answer: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+        if method == "ask":
+            question, arguments = str(given[0]), named
+        else:
+            question, arguments = f"{self._name}.{method}", dict(signature(answer).bind(*given, **named).arguments)
+        check(self._by, question, arguments)
+        return answer(*given, **named)
+
+
+def check(by: RequestContext, question: str, arguments: Mapping[str, Any]) -> None:
+    """Raise unless an operator may ask a question with these arguments.
+
+    Raises:
+        PermissionDeniedError: it is not about one catalog, or not about a device of the operator's organisation.
+        NotFoundError: it names a device or a catalog that is not the operator's, or that there is not.
+    """
+    row = route_of(question, arguments.get("kind", "group"))
+    if row is None or not reaches(row, by.operator):
+        raise _not_for_one(by)
+    path = {name: arguments[name] for name in ("device_id", "catalog") if isinstance(arguments.get(name), str)}
+    if "device" in arguments:
+        path["device_id"] = arguments["device"]["device_id"]
+    if "{catalog}" in row.path and by.catalog is not None:
+        path.setdefault("catalog", by.catalog)
+    if by.operator.organisation is not None:
+        path["organisation"] = by.operator.organisation
+    check_reach(Asked(f"the question {question}", row, path, by.catalog), by.operator, by.service, by.platform)
+
+
+def _not_for_one(by: RequestContext) -> PermissionDeniedError:
+    of, beyond = "catalog", "all catalogs"
+    if by.operator.organisation is not None:
+        of, beyond = "organisation", "more than its devices"
+    return PermissionDeniedError(
+        f"your token, {by.operator.name}, is for one {of}, and this is about {beyond}",
+        remedy=f"Ask somebody whose token is not for one {of}.",
+        code=NOT_FOR_ONE,
+    )

@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People of one catalog, and of one organisation, ask every address of the console for what is not theirs.
+
+The two owners and what each has are those of the API's matrix (``tenant_world.py``). Every page, form and live stream is
+asked with the other's ids in each place of its path and of its form, and with ids that nobody has in their stead: no
+answer holds anything of the other that was not sent, and the two are the same. Whoever adds an address need not know of
+this file: it walks the console's tables.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+from tests.api.running_service import RunningService, running_service
+from tests.attacks.tenant_asks import ACTION, EXPORT, HOOK, MODEL, NEW, RULE, World, absent_for
+from tests.attacks.tenant_world import Answer, Ask, Caller, Tenant, comparable, tenant
+from tests.attacks.test_tenant_matrix import state_of
+from tests.console.plain_browser import Browser
+
+from armillary.console.application import CHANGE, LIVE, READ
+from armillary.console.authored.read import KINDS
+from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
+from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
+from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
+from armillary.console.operations.pages_rollout import ACTIONS
+from armillary.console.sources import narrowed, source_api
+from armillary.console.sources.request_context import RequestContext
+
+# Beginning of an address -> the verbs that it knows; the longest counts.
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "/devices/": tuple(DEVICE_VERBS),
+    "/updates/": tuple(ACTIONS),
+    "/rules/": ("enable", "disable", "delete"),
+    "/hub-devices/": pages_hub_devices.VERBS,
+    "/hub-catalogs/{catalog}/admission/": pages_hub_access.ADMIT,
+    "/hub-catalogs/{catalog}/enrolments/": pages_hub_access.ENROLMENT_VERBS,
+    "/settings/catalogs/": tuple(OFFER_VERBS),
+    **{f"/{kind}s/": ("delete", "form", *(("run", "cancel") if kind == "job" else ())) for kind in KINDS},
+}
+# Pages say how long ago something was.
+AGE = re.compile(r"\bjust now\b|\b[0-9]+ (?:s|min|h) ago\b")
+# Places of paths that hold nothing of an owner.
+OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id"}
+# As much of every form as gets an action to where it looks for what is named.
+FIELDS = {
+    "reason": "x", "word": "x", "name": "x", "value": "1", "status": "closed", "etag": "", "seen": "x", "number": "1",
+    "role": "Reader", "uses": "1", "life": "1 hour", "group": "", "only": "all", "what": "view",
+    "severity": "low", "match": "all", "name_0": "t", "op_0": ">", "value_0": "5", "variant": "command", "layout": "[]",
+    "action.command": "x", "source": "telemetry", "from": "now", "method": "x", "patch": "{}", "wanted": "{}",
+    "authentication": "sas", "to": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "version": "1", "template": "x/1",
+    "module_id": "x", "device_id": "x", "title": "x", "x": "0", "y": "0", "w": "3", "h": "3", "model": "{}",
+    "display_name": "x", "schema": "double", "form": "", "payload": "", "theme": "dark", "label": "x",
+}  # fmt: skip
+# What addresses do not answer without.
+NEEDED: Mapping[str, str] = {
+    "/rules/{rule_id}/trace": "?device={device_id}",
+    "/devices/{device_id}/series": "?metric=temperature&range=1h",
+    "/templates/{name}/move": "?version=1",
+    "/templates/{name}/remove": "?what=view&name=x",
+}
+# Queries of pages that read one, with the place that an owner's id has in each.
+QUERIES = {
+    "/fleet": ("q={word}", "group={device_group}", "product={product}"),
+    "/fleet.csv": ("q={word}", "group={device_group}"),
+    "/hub-devices": ("catalog={catalog}", "q={word}"),
+    "/new-hub-device": ("catalog={catalog}",),
+    "/rules/{rule_id}/trace": ("device={device_id}", "device={word}%20device", "device={hub_device}"),
+    "/devices/{device_id}/data": ("name=temperature",),
+    "/findings": ("status=open", "status=closed"),
+    "/settings": ("offers={catalog}",),
+    "/alerts": ("status=all",),
+    "/dashboards/{dashboard_id}/tiles/{tile_id}": ("kind=kpi",),
+    "/templates/{name}": ("version=1",),
+}
+# Forms that name an owner's row: address (of who asks), fields, the place whose id is put in for ``*``.
+IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
+    ("/rules/new", {"catalog": "*"}, "catalog"),
+    ("/rules/new", {"catalog": "{catalog}", "template": "*"}, "template_name"),
+    ("/groups/new/form", {"catalog": "*"}, "catalog"),
+    ("/groups/new", {"body": '{"name": "g", "catalog": "*"}'}, "catalog"),
+    ("/jobs/new/form", {"catalog": "{catalog}", "group": "*"}, "group_id"),
+    ("/jobs/new", {"body": '{"name": "j", "group": "*", "action": {"kind": "command", "command": "x"}}'}, "group_id"),
+    ("/exports/new/form", {"catalog": "*", "variant": "file"}, "catalog"),
+    ("/new-hub-device", {"catalog": "*"}, "catalog"),
+    ("/dashboards", {"template": "*"}, "template_name"),
+    ("/dashboards/{dashboard_id}/tiles/new", {"kind": "kpi", "source": "device", "source_device": "*"}, "device_id"),
+    ("/dashboards/{dashboard_id}/tiles/new", {"kind": "kpi", "source": "device", "source_device": "*"}, "hub_device"),
+    ("/dashboards/{dashboard_id}/tiles/new", {"kind": "kpi", "source": "group:*"}, "group_id"),
+    ("/devices/{device_id}/template/review", {"template": "*/1"}, "template_name"),
+    ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
+    ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
+)
+# What makes a thing under the id that an address names, and the field that it is made of: that such an id is taken is
+# told to who wants to make one.
+MADE_OF: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "/rules/{rule_id}": ("body", RULE),
+    "/groups/{document_id}": ("body", {"name": "x"}),
+    "/jobs/{document_id}": ("body", {"name": "x", "group": "zqminegroup", "action": ACTION}),
+    "/exports/{document_id}": ("body", {**EXPORT, "destination": HOOK}),
+    "/templates/{name}/edit": ("model", MODEL),
+}
+
+
+class Visitor(Caller):
+    """Somebody who is signed in, and asks the console in the loop of the service, without TLS and sockets."""
+
+    def __init__(self, service: RunningService, token: str) -> None:
+        super().__init__(service, token)
+        browser = Browser(_Served(service.address, ssl.create_default_context(cafile=str(service.root))))
+        assert browser.sign_in(token).status == 303
+        self.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        self.form_token = browser.form_token
+
+    def _sent(self, ask: Ask) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        headers = [(b"cookie", self.cookie.encode()), (b"host", b"localhost"), (b"accept", b"text/html")]
+        if ask.method == "GET":
+            return headers, b""
+        sent = urlencode({**(ask.body or {}), "form_token": self.form_token}).encode()
+        headers += [(b"content-type", b"application/x-www-form-urlencoded"), (b"origin", b"https://localhost")]
+        return headers, sent
+
+
+class Owner(Caller):
+    """One of a catalog who names it in every request: what others' documents name of it is not shown to them."""
+
+    def __init__(self, service: RunningService, token: str, catalog: str) -> None:
+        super().__init__(service, token)
+        self._catalog = catalog
+
+    async def _one(self, ask: Ask) -> Answer:
+        mark = "&" if "?" in ask.target else "?"
+        return await super()._one(replace(ask, target=f"{ask.target}{mark}catalog={self._catalog}"))
+
+
+@dataclass(frozen=True)
+class _Served:
+    url: str
+    context: ssl.SSLContext
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same asked about the other owner and about nobody, and what was sent of each."""
+
+    path: str
+    theirs: Ask
+    nobody: Ask
+    sent: tuple[list[str], list[str]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Who asks (``asker`` of ``mine``, or ``inner`` of an organisation in it), and ``theirs``, which is not shown."""
+
+    world: World
+    asker: Visitor
+    inner: Visitor
+    everybody: Visitor
+    scope: str
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with running_service(tmp_path_factory.mktemp("console"), console=True) as service:
+        mine, theirs = tenant(service, "zqmine"), tenant(service, "zqtheirs")
+        inside = service.make_device().device_id
+        place = {"product": mine.ids["product"], "group": mine.ids["device_group"]}
+        service.service.registry.devices.claim(mine.name, [inside], actor="test", **place)
+        body = {"name": "Inner", "catalog": mine.name}
+        assert service.call("PUT", "/api/v1/organisations/inner", body).status == 200
+        given = service.call("PUT", f"/api/v1/devices/{inside}/organisation", {"organisation": "inner"})
+        assert given.status == 200
+        assert service.call("PUT", f"/api/v1/devices/{inside}/name", {"name": "inner device"}).status == 200
+        tokens = service.service.tokens
+        token = tokens.create("inner", "Administrator", actor="test", catalog=mine.name, organisation="inner").secret
+        world = World(service, mine, theirs, Caller(service, mine.token), Caller(service, service.token))
+        visitors = [Visitor(service, each) for each in (mine.token, token, service.token)]
+        yield Stage(world, *visitors, scope=f"Inner of {mine.name}".lower())
+
+
+# -- the matrix -------------------------------------------------------------------------------------------------------
+
+
+def ids_of(path: str, who: Tenant) -> dict[str, str]:
+    """What fills the path, the query or the form of an address."""
+    kind = path.split("/")[1].removesuffix("s")
+    ids = {**who.ids, "word": who.word, "hub_device": who.hub_device, "tile_id": "t", "number": who.ids["alert"]}
+    ids |= {
+        "document_id": ids.get(f"{kind}_id", ""),
+        "name": ids["template_name"],
+        "version": "1",
+        "kind": "certificates",
+    }
+    if "service-keys" in path:
+        ids["name"] = ids["service_key"]
+    if "enrolment-tokens" in path:
+        ids["token_id"] = ids["enrolment_token"]
+    return ids
+
+
+def filled(path: str, ids: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: quote(ids[found[1]], safe="-._~"), path)
+
+
+def places(path: str) -> list[str]:
+    """What an owner's ids stand for in an address."""
+    return [each for each in re.findall(r"\{(\w+)\}", path) if each not in OF_NOBODY]
+
+
+def with_verbs(path: str) -> list[str]:
+    """An address with each verb that it knows."""
+    known = max((each for each in VERBS if path.startswith(each)), default="", key=len)
+    return [path.replace("{verb}", verb) for verb in VERBS[known]] if "{verb}" in path else [path]
+
+
+def addresses() -> list[tuple[str, str]]:
+    """Method and address of everything that the console shows and does; pictures are nobody's."""
+    read = [("GET", path) for path, _ in (*READ, *LIVE) if not path.startswith("/pictures/")]
+    return [*read, *(("POST", path) for path, _ in CHANGE)]
+
+
+def pairs(mine: Tenant, theirs: Tenant) -> Iterator[Pair]:
+    """Every address with the other owner's ids in each place of its path, and every query and form that names one."""
+    for method, path in addresses():
+        own, (field, body) = ids_of(path, mine), MADE_OF.get(path, ("body", {"name": "x"}))
+        fields = {**FIELDS, field: json.dumps(body)}
+        for them in _devices(path, theirs):
+            named = places(path)
+            for foreign in sorted({tuple(named), *((each,) for each in named)} - {()}):
+                absent = {each: _absent(them, each) for each in foreign}
+                for with_verb in with_verbs(path + (NEEDED.get(path, "") if method == "GET" else "")):
+                    filling = (own | {each: them[each] for each in foreign}, own | absent)
+                    yield _pair(path, method, with_verb, fields, filling)
+    for path, queries in QUERIES.items():
+        own, them = ids_of(path, mine), ids_of(path, theirs)
+        for query in queries:
+            absent = {each: _absent(them, each) for each in re.findall(r"\{(\w+)\}", query)}
+            target = f"{filled(path, own)}?{query}"
+            yield _pair(path, "GET", target, {}, ({**own, **{each: them[each] for each in absent}}, own | absent))
+    for path, fields, place in IN_FORMS:
+        own, them = ids_of(path, mine), ids_of(path, theirs)
+        asks, sent = list[Ask](), list[list[str]]()
+        for given in (them[place], _absent(them, place)):
+            name = f"made-{next(NEW)}"
+            form = {
+                key: value.replace("{catalog}", own["catalog"]).replace("*", given) for key, value in fields.items()
+            }
+            asks.append(Ask("POST", filled(path, own), {**FIELDS, "name": name, "device_id": name, **form}))
+            sent.append([given, name])
+        yield Pair(path, asks[0], asks[1], (sent[0], sent[1]))
+
+
+def _devices(path: str, who: Tenant) -> list[dict[str, str]]:
+    ids = ids_of(path, who)
+    return [ids, {**ids, "device_id": who.hub_device}] if "{device_id}" in path else [ids]
+
+
+def _absent(them: Mapping[str, str], place: str) -> str:
+    return absent_for(them, place)
+
+
+def _pair(
+    path: str, method: str, template: str, fields: Mapping[str, str], ids: tuple[Mapping[str, str], Mapping[str, str]]
+) -> Pair:
+    asks = [Ask(method, filled(template, each), None if method == "GET" else dict(fields)) for each in ids]
+    used = re.findall(r"\{(\w+)\}", template)
+    sent = [[each[name] for name in used if name not in OF_NOBODY] for each in ids]
+    return Pair(path, asks[0], asks[1], (sent[0], sent[1]))
+
+
+def shown(theirs: Tenant, answer: Answer, sent: list[str]) -> set[str]:
+    """What an answer holds of the other owner that the request did not; the frame says for whom one is signed in."""
+    text = _without(answer, sent).text
+    return {each for each in theirs.markers() if each in text}
+
+
+def _without(answer: Answer, sent: list[str]) -> Answer:
+    """An answer without what was sent, however an address writes it; of numbers only whole ones are taken out."""
+    text = AGE.sub("", answer.text)
+    for each in sorted((one.lower() for one in sent), key=len, reverse=True):
+        if _is_number(each):
+            text = re.sub(rf"\b{each}\b", "*", text)
+        else:
+            for written in (each, quote(each), quote_plus(each)):
+                text = text.replace(written, "*")
+    return Answer(answer.status, text)
+
+
+def _is_number(sent: str) -> bool:
+    """Of an alert or a run; the digits of a device's id may all be decimal as well."""
+    return sent.isdigit() and len(sent) < 16
+
+
+def same(theirs: Answer, nobody: Answer, sent: Iterable[str]) -> bool:
+    """Whether two answers are one, but for what was sent for either and what is of chance."""
+    names = list(sent)
+    first, second = (
+        comparable(_without(answer, names), [each for each in names if not _is_number(each)])
+        for answer in (theirs, nobody)
+    )
+    return first == second
+
+
+# -- the tests --------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_another_catalog_is_shown_and_its_rows_are_as_good_as_none(stage: Stage) -> None:
+    world = stage.world
+    owner = replace(world, everybody=Owner(world.service, world.theirs.token, world.theirs.name))
+    before, again = state_of(owner), state_of(owner)
+    steady = {key for key, text in before.items() if again[key] == text}
+    leaked, differ, taken = [], [], set()
+    matrix = sorted(pairs(world.mine, world.theirs), key=lambda each: each.theirs.method)
+    for pair in matrix:
+        theirs, nobody = stage.asker.all((pair.theirs, pair.nobody))
+        if shown(world.theirs, theirs, pair.sent[0]) or shown(world.theirs, nobody, pair.sent[1]):
+            leaked.append((pair.theirs, theirs, nobody))
+        if nobody.status < 400 <= theirs.status < 500 and pair.path in MADE_OF:
+            taken.add(pair.path)
+        elif not same(theirs, nobody, [*pair.sent[0], *pair.sent[1]]):
+            differ.append((pair.theirs, theirs, nobody))
+    for each in (*leaked, *differ):
+        print("LEAKED OR TOLD", each)
+    assert leaked == []
+    assert differ == []
+    assert taken == set(MADE_OF)
+    after = state_of(owner)
+    assert {key for key in steady if after[key] != before[key]} == set()
+    assert len(steady) > 60, "most of what the other owner has is looked at before and after"
+    print(f"{len(addresses())} addresses, {2 * len(matrix)} requests")
+
+
+def test_nothing_of_a_catalog_beyond_the_organisation_is_shown_to_its_people(stage: Stage) -> None:
+    """Its own catalog's rows, devices of no organisation among them, and the other catalog's."""
+    world, leaked, differ, count = stage.world, [], [], 0
+    frame = [stage.scope, world.mine.word, *(each for each in world.mine.ids.values() if len(each) > 5)]
+    for foreign in (world.mine, world.theirs):
+        for pair in pairs(world.mine, foreign):
+            own = [each for each in world.mine.ids.values() if each in pair.theirs.target]
+            theirs, nobody = stage.inner.all((pair.theirs, pair.nobody))
+            count += 2
+            if found := shown(foreign, theirs, [*pair.sent[0], *own, stage.scope]):
+                leaked.append((pair.theirs, found))
+            if not same(theirs, nobody, [*pair.sent[0], *pair.sent[1], *frame]):
+                differ.append((pair.theirs, theirs, nobody))
+    assert leaked == []
+    assert differ == []
+    print(f"{count} requests")
+
+
+def test_each_sees_what_is_theirs(stage: Stage) -> None:
+    """What is refused above is refused because it is another's: with the own ids every page is there."""
+    mine, found = stage.world.mine, {}
+    for method, path in addresses():
+        if method == "GET" and "{verb}" not in path and path not in NOT_FOR_ONE:
+            answer = stage.asker.one("GET", filled(path + NEEDED.get(path, ""), ids_of(path, mine)))
+            if answer.status not in (200, 303):
+                found[path] = answer.status
+    assert found == NOT_NOW
+    for path in NOT_FOR_ONE:
+        answer = stage.asker.one("GET", filled(path, ids_of(path, mine)))
+        assert (answer.status, "your token is not for this." in answer.text) == (403, True), path
+    pages = [
+        stage.asker.one("GET", path).text for path in ("/fleet", "/updates", "/findings", "/dashboards", "/alerts")
+    ]
+    assert all(mine.word in each for each in pages)
+    fleet = stage.inner.one("GET", "/fleet").text
+    assert "inner device" in fleet
+    assert f"{mine.word} device" not in fleet
+
+
+# About all catalogs.
+NOT_FOR_ONE = ("/audit", "/settings/tokens/{token_id}/revoke")
+# What is the owner's and cannot be done as it is.
+NOT_NOW = {
+    "/dashboards/{dashboard_id}/tiles/{tile_id}/command": 404,  # the tile is no command
+    "/templates/{name}/publish": 409,  # the newest version is the same
+    "/templates/{name}/remove": 404,  # there is no such part
+}
+
+
+def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_shown(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of each layer: with either taken away pages leak, with both all of them do."""
+
+    def leaks() -> set[str]:
+        found = set()
+        for pair in pairs(stage.world.mine, stage.world.theirs):
+            if pair.theirs.method == "GET":
+                answer = stage.asker.one("GET", pair.theirs.target)
+                if shown(stage.world.theirs, answer, pair.sent[0]):
+                    found.add(pair.path)
+        return found
+
+    assert leaks() == set()
+    with monkeypatch.context() as without:
+        without.setattr(narrowed, "check", lambda *_: None)
+        unchecked = leaks()
+        assert {"/devices/{device_id}", "/hub-devices/{device_id}", "/devices/{device_id}/twin"} <= unchecked
+
+    def of_all(*given: Any) -> RequestContext:
+        return RequestContext(*given[:-1], None)
+
+    monkeypatch.setattr(source_api, "RequestContext", of_all)
+    assert leaks() == set(), "without a catalog the check refuses what is narrowed"
+    monkeypatch.setattr(narrowed, "check", lambda *_: None)
+    whole = leaks()
+    assert unchecked < whole
+    assert {"/fleet", "/updates/{rollout_id}", "/rules/{rule_id}", "/dashboards/{dashboard_id}"} <= whole
+    assert len(whole) > 30, sorted(whole)
+
+
+# About nobody's row: what is new names no other, the list shows what it shows, a model is the sender's own.
+NO_ROW = {
+    ("GET", "/alerts"), ("GET", "/findings"), ("GET", "/settings"), ("POST", "/dashboards"), ("POST", "/rules/new"),
+    ("POST", "/exports/new/form"), ("POST", "/groups/new/form"), ("POST", "/templates/{name}/report"),
+}  # fmt: skip
+
+
+def test_the_same_walk_finds_all_of_it_for_who_speaks_for_all_catalogs(stage: Stage) -> None:
+    """The control of the walk: every address gets as far as what is named. It changes things, so it comes last."""
+    world, asked, shows, tells = stage.world, set(), set(), set()
+    matrix = pairs(world.mine, world.theirs)
+    for pair in sorted(matrix, key=lambda each: (each.theirs.method, "delete" in each.theirs.target)):
+        theirs, nobody = stage.everybody.all((pair.theirs, pair.nobody))
+        address = (pair.theirs.method, pair.path)
+        asked.add(address)
+        if shown(world.theirs, theirs, pair.sent[0]):
+            shows.add(address)
+        if not same(theirs, nobody, [*pair.sent[0], *pair.sent[1]]):
+            tells.add(address)
+    print(f"{len(asked)} addresses about somebody's rows: {len(shows)} show more of them, {len(tells)} tell them apart")
+    assert asked - tells == NO_ROW
+    assert len(shows) > 30, sorted(shows)

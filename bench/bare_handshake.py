@@ -6,7 +6,7 @@ this is, on the same event loop. Prints its port; closes each connection when it
 standard input ends.
 
 What is compared is a whole connection, from accepting it to its end, and everything the endpoint adds counts against
-the endpoint: here libuv accepts by itself, there a door in Python keeps one address from taking every place. The end
+the endpoint: here libuv accepts by itself, there code in Python keeps one address from taking all connections. The end
 costs both the same: this server closes, the endpoint's devices go, and in either case the event loop ends TLS with a
 close_notify. (Without that a bare connection costs a fifth less, and no server with it.)
 """

@@ -18,7 +18,7 @@
     │   ├── BootRefusedError          device.boot           verified boot stopped at a stage
     │   ├── InstallError              device.install        an image cannot be installed or started
     │   └── RateLimitedError          device.try-later      over a limit; retry_after_s says when
-    │       └── NoPlaceError              request.too-many  one caller has all it may have under way, or all have
+    │       └── QuotaExceededError        request.too-many      one caller, or all together, hold all that they may
     ├── OperatorError             a person or script asked for something that cannot be done
     │   ├── InvalidArgumentError      request.invalid
     │   ├── NotFoundError             request.not-found
@@ -255,8 +255,8 @@ class RateLimitedError(DeviceFault):
         self.retry_after_s = retry_after_s
 
 
-class NoPlaceError(RateLimitedError):
-    """Whoever asks has as much under way as it may have, or everybody together has; it is refused alone."""
+class QuotaExceededError(RateLimitedError):
+    """The caller, its catalog or all callers together hold as much as they may (``engines/quota.py``)."""
 
     code = "request.too-many"
     remedy = "Let what is under way end, or wait for the stated time and try again."

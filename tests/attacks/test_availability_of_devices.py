@@ -19,8 +19,8 @@ from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close
 
 from armillary.api.http import callers, connection, strangers
 from armillary.api.http.callers import Budgets
-from armillary.engines import door
-from armillary.engines.places import CATALOG_SHARE
+from armillary.engines import acceptor
+from armillary.engines.quota import CATALOG_SHARE
 from armillary.engines.rules import shares
 from armillary.hub.devices import upload_room
 from armillary.hub.link import gate
@@ -69,7 +69,7 @@ def test_an_address_that_begins_handshakes_keeps_no_other_out(
 ) -> None:
     monkeypatch.setattr(listener, "MAX_ENTERING", 12)  # of the 1,000 that there are
     monkeypatch.setattr(gate, "MAX_UNAUTHENTICATED", 12)
-    monkeypatch.setattr(door, "MAX_OF_ADDRESS", 6)
+    monkeypatch.setattr(acceptor, "MAX_OF_ADDRESS", 6)
     port = own.hub_port if at_hub else own.service.device_address.port
     served = hub_says_hello if at_hub else device_is_served
     with Health(own) as health:
@@ -79,7 +79,7 @@ def test_an_address_that_begins_handshakes_keeps_no_other_out(
     health.check()
     close(opened)
     assert served(own), "who waited behind them is forgotten with them"
-    monkeypatch.setattr(door, "MAX_OF_ADDRESS", UNLIMITED)
+    monkeypatch.setattr(acceptor, "MAX_OF_ADDRESS", UNLIMITED)
     begun(opened, port, 30)
     said: list[bool] = []
     honest = threading.Thread(target=lambda: said.append(served(own)))
@@ -94,7 +94,7 @@ def test_an_address_that_begins_handshakes_keeps_no_other_out(
 def test_who_waits_behind_others_of_its_address_comes_in_after_them(
     own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MAX_OF_ADDRESS", 2)
+    monkeypatch.setattr(acceptor, "MAX_OF_ADDRESS", 2)
     port = own.service.device_address.port
     begun(opened, port, 2)
     with own.make_device() as device:
@@ -206,7 +206,7 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         ),
         (MAX_ALERTS_OF_RULE,),
         (connection.MAX_CONNECTIONS,),
-        (door.MAX_OF_ADDRESS, listener.MAX_ENTERING),
+        (acceptor.MAX_OF_ADDRESS, listener.MAX_ENTERING),
         (open_connections.MAX_CONNECTIONS_OF_DEVICE, open_connections.MAX_CONNECTIONS),
     )
     assert told == [tuple(f"{each:,}" for each in row) for row in hold]

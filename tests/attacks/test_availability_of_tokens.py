@@ -81,17 +81,17 @@ def test_one_token_never_takes_all_requests_streams_and_exports(
             yield b"x" * 65536
 
     monkeypatch.setattr(native_series.views_series, "export", endless)
-    for path, places, each, total in (
+    for path, quota, each, total in (
         (stream, budgets.streams, 3, 5),
         (export, budgets.exports, callers.MAX_EXPORTS_OF_CALLER, callers.MAX_EXPORTS),
     ):
-        assert 2 * places.each <= places.total, "one caller leaves half"
-        monkeypatch.setattr(places, "each", each)
-        monkeypatch.setattr(places, "total", total)
+        assert 2 * quota.each <= quota.total, "one caller leaves half"
+        monkeypatch.setattr(quota, "each", each)
+        monkeypatch.setattr(quota, "total", total)
         get = f"GET {path} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode()
         with Health(own) as health:
             sent(own, opened, each, get)
-            wait_until(lambda: len(places) == each, "all that this token may have")  # noqa: B023 - called here
+            wait_until(lambda: len(quota) == each, "all that this token may have")  # noqa: B023 - called here
             refused = own.call("GET", path, token=own.tokens["Reader"])
             assert (refused.status, refused.headers["retry-after"]) == (429, "30")
             assert refused.body["code"] == "request.too-many"
@@ -99,12 +99,12 @@ def test_one_token_never_takes_all_requests_streams_and_exports(
             sent(own, opened, 1, f"GET {path} HTTP/1.1\r\n{authorized(own, 'other')}\r\n".encode())
             assert opened[-1].recv(15) == b"HTTP/1.1 200 OK"
         health.check()
-        close(opened, places)
-        monkeypatch.setattr(places, "each", 1 << 30)
+        close(opened, quota)
+        monkeypatch.setattr(quota, "each", 1 << 30)
         sent(own, opened, total, get)
-        wait_until(lambda: len(places) == total, "the control: one token has all")  # noqa: B023 - called here
+        wait_until(lambda: len(quota) == total, "the control: one token has all")  # noqa: B023 - called here
         assert own.call("GET", path, token=own.tokens["other"]).status == 429
-        close(opened, places)
+        close(opened, quota)
     monkeypatch.setattr(dashboard_live, "SHED_S", 0.2)
     shed = own.hub.counters()["live_readers_shed"]
     sent(own, opened, 1, f"GET {export} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode())
@@ -172,11 +172,11 @@ def test_the_tokens_of_one_catalog_never_have_all_together(
     own.tokens |= {f"{name}-{n}": secret for name, found in made.items() for n, secret in enumerate(found)}
     catalogs = [callers.catalog_of(each) for each in own.service.tokens.list() if each.name in ("Alpha-0", "Beta-0")]
     assert len(set(catalogs) - {""}) == 2
-    places = budgets.requests
-    assert places.of_catalog * 2 <= places.total, "one catalog leaves half"
-    assert places.each <= places.of_catalog < places.of_catalogs < places.total
+    quota = budgets.requests
+    assert quota.of_catalog * 2 <= quota.total, "one catalog leaves half"
+    assert quota.each <= quota.of_catalog < quota.of_catalogs < quota.total
     for limit, value in (("each", 2), ("of_catalog", 4), ("of_catalogs", 6), ("total", 8)):
-        monkeypatch.setattr(places, limit, value)
+        monkeypatch.setattr(quota, limit, value)
 
     def attack(name: str, count: int) -> None:
         """Begin two requests with each of a catalog's tokens, and never end them."""
@@ -189,24 +189,24 @@ def test_the_tokens_of_one_catalog_never_have_all_together(
             assert (reply.body["code"], reply.headers["retry-after"]) == ("request.too-many", "2")
         return reply.status
 
-    refused = places.refused
+    refused = quota.refused
     with Health(own) as health:
         attack("Alpha", 2)
-        wait_until(lambda: len(places) == 4, "all that one catalog may have")
-        assert [asks(f"Alpha-{n}") for n in (2, 3, 4)] == [429] * 3, "a new token has no new places"
+        wait_until(lambda: len(quota) == 4, "all that one catalog may have")
+        assert [asks(f"Alpha-{n}") for n in (2, 3, 4)] == [429] * 3, "a new token has no quota of its own"
         assert (asks("Beta-0"), asks("other")) == (200, 200)
         attack("Beta", 1)
-        wait_until(lambda: len(places) == 6, "all that catalogs may have")
-        assert (asks("Beta-1"), asks("other")) == (429, 200), "the operator's places are its own"
+        wait_until(lambda: len(quota) == 6, "all that catalogs may have")
+        assert (asks("Beta-1"), asks("other")) == (429, 200), "the operator has its own"
     health.check()
-    assert places.refused == refused + 4
-    close(opened, places)
-    monkeypatch.setattr(places, "of_catalog", 1 << 30)
-    monkeypatch.setattr(places, "of_catalogs", 1 << 30)
+    assert quota.refused == refused + 4
+    close(opened, quota)
+    monkeypatch.setattr(quota, "of_catalog", 1 << 30)
+    monkeypatch.setattr(quota, "of_catalogs", 1 << 30)
     attack("Alpha", 4)
-    wait_until(lambda: len(places) == 8, "the control: one catalog has all")
+    wait_until(lambda: len(quota) == 8, "the control: one catalog has all")
     assert (asks("Beta-0"), asks("other")) == (429, 429)
-    close(opened, places)
+    close(opened, quota)
 
 
 def test_the_tokens_of_one_catalog_never_take_all_threads(

@@ -139,12 +139,12 @@ def half_a_body(own: RunningService, who: str, path: str = "/api/v1/group-previe
 HALF_A_FORM = b"POST /sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 500\r\n\r\nt"
 
 
-def close(opened: list[socket.socket], places: Sized = ()) -> None:
-    """Close connections, and wait until the places that they took are free."""
+def close(opened: list[socket.socket], quota: Sized = ()) -> None:
+    """Close connections, and wait until the quota that they took are free."""
     for each in opened:
         each.close()
     opened.clear()
-    wait_until(lambda: len(places) == 0, "all places to be given back")
+    wait_until(lambda: len(quota) == 0, "all quota to be given back")
 
 
 def owner(own: RunningService, who: str = "Reader") -> str:

@@ -41,7 +41,7 @@ async def admitted_visit(console: Console, request: Request) -> Visit:
 
     Raises:
         SignInNeededError: nobody is signed in.
-        NoPlaceError: they have as many requests under way as they may have.
+        QuotaExceededError: they have as many requests under way as they may have.
     """
     visit = await run_in_threadpool(console.visit, request)
     caller_of(request).admit(owner_of(visit.operator), catalog_of(visit.operator))
@@ -66,7 +66,7 @@ class LiveStreams:
         Raises:
             SignInNeededError: nobody is signed in.
             NotFoundError: no such device.
-            NoPlaceError: too many streams are open.
+            QuotaExceededError: too many streams are open.
         """
         visit = await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)
@@ -91,7 +91,7 @@ class LiveStreams:
         Raises:
             SignInNeededError: nobody is signed in.
             NotFoundError: no such dashboard.
-            NoPlaceError: too many streams are open.
+            QuotaExceededError: too many streams are open.
         """
         visit = await admitted_visit(console, request)
         caller_of(request).hold(caller_of(request).budgets.streams)

@@ -19,7 +19,7 @@ from tests.fixtures.waiting import wait_until
 from tests.service.workers.worker_places import at_each, check_in, pids, verdicts, workers_of
 
 from armillary.api.views.status import _device_endpoint
-from armillary.engines.door import reserve
+from armillary.engines.acceptor import reserve
 from armillary.errors import (
     HostError,
     InvalidArgumentError,

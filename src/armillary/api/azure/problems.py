@@ -22,7 +22,7 @@ WORDS: Final[Mapping[type[errors.ArmillaryError], str]] = {
     errors.DeviceFault: "DeviceConflict",
     errors.UnknownDeviceError: "ResourceNotFound",
     errors.RateLimitedError: "TooManyRequests",
-    errors.NoPlaceError: "TooManyRequests",
+    errors.QuotaExceededError: "TooManyRequests",
     errors.OperatorError: "BadRequest",
     errors.InvalidArgumentError: "InvalidRequestContent",
     errors.NotFoundError: "ResourceNotFound",

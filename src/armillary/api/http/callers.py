@@ -12,7 +12,7 @@ exports        files of values that are being written
 large bodies   in memory at once
 =============  ===========================================================================================
 
-All tokens of one catalog share a limit, too (``engines/places.py``), because its Administrator can make more of them.
+All tokens of one catalog share a limit, too (``engines/quota.py``), because its Administrator can make more of them.
 Anonymous requests are counted by address (``strangers.py``).
 """
 
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from armillary.engines.places import Places, without_reserve
+from armillary.engines.quota import Quota, without_reserve
 from armillary.identity.operator import Operator
 
 if TYPE_CHECKING:
@@ -121,12 +121,12 @@ class Budgets:
     """The limits of one service and what is counted against them."""
 
     def __init__(self) -> None:
-        self.requests = Places(
+        self.requests = Quota(
             "requests under way", each=MAX_REQUESTS_OF_CALLER, total=MAX_REQUESTS, retry_after_s=SOON_S
         )
-        self.streams = Places("live streams", each=MAX_STREAMS_OF_CALLER, total=MAX_STREAMS, retry_after_s=LATER_S)
-        self.exports = Places("exports under way", each=MAX_EXPORTS_OF_CALLER, total=MAX_EXPORTS, retry_after_s=LATER_S)
-        self.large_bodies = Places(
+        self.streams = Quota("live streams", each=MAX_STREAMS_OF_CALLER, total=MAX_STREAMS, retry_after_s=LATER_S)
+        self.exports = Quota("exports under way", each=MAX_EXPORTS_OF_CALLER, total=MAX_EXPORTS, retry_after_s=LATER_S)
+        self.large_bodies = Quota(
             "large bodies under way", each=MAX_LARGE_BODIES_OF_CALLER, total=MAX_LARGE_BODIES, retry_after_s=SOON_S
         )
         self.turns = Turns(THREADS_OF_CALLER)
@@ -155,13 +155,13 @@ class Caller:
         self.budgets = budgets
         self.owner = self.catalog = ""
         self._admitted = admitted
-        self._held: list[Places] = []
+        self._held: list[Quota] = []
 
     def admit(self, owner: str, catalog: str = "") -> None:
         """Set the caller, once; further calls change nothing. ``catalog`` is as :func:`catalog_of` returns it.
 
         Raises:
-            NoPlaceError: the owner or its catalog has reached its limit of requests.
+            QuotaExceededError: the owner or its catalog has reached its limit of requests.
         """
         if self.owner:
             return
@@ -171,14 +171,14 @@ class Caller:
         if self._admitted is not None:
             self._admitted()
 
-    def hold(self, places: Places) -> None:
+    def hold(self, quota: Quota) -> None:
         """Count this request against a limit until its answer is sent.
 
         Raises:
-            NoPlaceError: the caller has reached the limit.
+            QuotaExceededError: the caller has reached the limit.
         """
-        places.take(self.owner, self.catalog)
-        self._held.append(places)
+        quota.take(self.owner, self.catalog)
+        self._held.append(quota)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -33,7 +33,7 @@ STATUS: Mapping[type[errors.ArmillaryError], int] = {
     errors.DeviceFault: 409,
     errors.UnknownDeviceError: 404,
     errors.RateLimitedError: 429,
-    errors.NoPlaceError: 429,
+    errors.QuotaExceededError: 429,
     errors.OperatorError: 400,
     errors.InvalidArgumentError: 400,
     errors.NotFoundError: 404,
@@ -59,7 +59,7 @@ FRAMEWORK: Mapping[int, tuple[str, str]] = {
 # Statuses that connections answer themselves, without a route (connection.py) -> code.
 OF_CONNECTIONS: Mapping[int, str] = {
     400: "request.http",
-    429: errors.NoPlaceError.code,
+    429: errors.QuotaExceededError.code,
     431: "request.head-too-large",
     503: "service.busy",
 }

@@ -95,7 +95,7 @@ async def read_body(sent: StrictRequest, caller: Caller) -> None:
     """Read the whole body before a thread is taken, so that a slow one blocks nobody; count a large one.
 
     Raises:
-        NoPlaceError: it is large, and the caller has reached the limit of large ones.
+        QuotaExceededError: it is large, and the caller has reached the limit of large ones.
         HTTPException: 413, it is longer than its route allows.
         ClientDisconnect: the caller disconnected.
     """

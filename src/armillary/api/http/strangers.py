@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from armillary.engines.places import address_owner
+from armillary.engines.quota import address_owner
 
 # Of all addresses together: a sign-in form is a packet or two, so honest peers are counted for a moment only.
 MAX_STRANGERS: Final = 64

@@ -20,7 +20,7 @@ from typing import Final
 
 from armillary.engines.hub import uploads
 from armillary.engines.hub.uploads import Upload
-from armillary.engines.places import Places
+from armillary.engines.quota import Quota
 from armillary.errors import InvalidArgumentError
 
 # One file; a longer one is many.
@@ -88,7 +88,7 @@ class UploadRoom:
     def __init__(self, folder: Path, files_of: Callable[[str], list[Upload]]) -> None:
         self._folder = folder
         self._files_of = files_of
-        self.of_device = Places(
+        self.of_device = Quota(
             "requests with bytes under way", each=MAX_DEVICE_REQUESTS, total=MAX_REQUESTS, retry_after_s=_RETRY_S
         )
         self._lock = threading.Lock()
@@ -96,10 +96,10 @@ class UploadRoom:
 
     @contextlib.contextmanager
     def request(self, upload: Upload) -> Iterator[None]:
-        """A place for a request that brings bytes of an upload.
+        """Count a request that brings bytes of an upload while the block runs.
 
         Raises:
-            NoPlaceError: its device, or all devices together have as many as they may have.
+            QuotaExceededError: its device, or all devices together have as many as they may have.
         """
         with self._lock:
             if not self.of_device.of(upload.device_id):

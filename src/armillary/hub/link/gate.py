@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits how many connections of a server are not authenticated: between their first byte and their CONNECT.
 
-Further connections wait in the kernel's queue, where they cost this process nothing (``engines/door.py``).
+Further connections wait in the kernel's queue, where they cost this process nothing (``engines/acceptor.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from armillary.engines.door import Door
+from armillary.engines.acceptor import Acceptor
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.limits import MAX_UNAUTHENTICATED
 from armillary.hub.link.link import Link
@@ -31,11 +31,11 @@ class Gate(Generic[Kind]):
         self._name = name
         self._counters = counters
         self._loop = asyncio.get_running_loop()
-        self._doors: list[Door] = []
+        self._acceptors: list[Acceptor] = []
         self._entering: set[asyncio.Task[None]] = set()
         self._links: set[Kind] = set()
         self._unauthenticated: set[Kind] = set()
-        self._ways: dict[Kind, tuple[Door, str]] = {}  # of connections that are not authenticated
+        self._ways: dict[Kind, tuple[Acceptor, str]] = {}  # of connections that are not authenticated
 
     @property
     def is_full(self) -> bool:
@@ -52,20 +52,20 @@ class Gate(Generic[Kind]):
 
         def accept(accepted: socket.socket, owner: str) -> None:
             link = make()
-            self._ways[link] = (door, owner)
+            self._ways[link] = (acceptor, owner)
             protocol = link if context is None else TlsChannel(context, link, failed)
             task = self._loop.create_task(self._enter(protocol, accepted))
             self._entering.add(task)
             task.add_done_callback(partial(self._in, link))
 
-        door = Door(self._name, accept, lambda: self.is_full)
-        self._doors.append(door)
-        return await door.open(host, port)
+        acceptor = Acceptor(self._name, accept, lambda: self.is_full)
+        self._acceptors.append(acceptor)
+        return await acceptor.open(host, port)
 
     def close(self) -> None:
         """Accept no more connections, and close all."""
-        for door in self._doors:
-            door.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for task in tuple(self._entering):
             task.cancel()
         for link in self.links:
@@ -89,8 +89,8 @@ class Gate(Generic[Kind]):
         """A client was authenticated; may be called more than once."""
         if link in self._unauthenticated:
             self._unauthenticated.discard(link)
-            self._through(link)
-            self._make_room()
+            self._done(link)
+            self._resume()
 
     def left(self, link: Kind) -> None:
         """A connection is closed or closing; may be called more than once."""
@@ -104,18 +104,18 @@ class Gate(Generic[Kind]):
     def _in(self, link: Kind, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
         if link not in self._unauthenticated:  # it was gone before it came, or is authenticated by now
-            self._through(link)
-        self._make_room()
+            self._done(link)
+        self._resume()
 
-    def _through(self, link: Kind) -> None:
+    def _done(self, link: Kind) -> None:
         way = self._ways.pop(link, None)
         if way is not None:
-            door, owner = way
-            door.through(owner)
+            acceptor, owner = way
+            acceptor.done(owner)
 
-    def _make_room(self) -> None:
-        for door in self._doors:
-            door.make_room()
+    def _resume(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.resume()
 
     def _handshake_failed(self) -> None:
         self._counters.handshakes_failed += 1

@@ -19,8 +19,8 @@ import structlog
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadLetter, ExportStore
-from armillary.engines.places import Places
-from armillary.errors import ArmillaryError, ConflictError, NoPlaceError
+from armillary.engines.quota import Quota
+from armillary.errors import ArmillaryError, ConflictError, QuotaExceededError
 from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.sources import encode
 from armillary.platform.outbound.attempts import NeverError, NotNowError
@@ -74,10 +74,10 @@ class Replays:
         self._store = store
         self._documents = documents
         self._open_destination = open_destination
-        self._of_caller = Places(
+        self._of_caller = Quota(
             "replays under way", each=MAX_REPLAYS_OF_CALLER, total=MAX_REPLAYS, retry_after_s=_RETRY_S
         )
-        self._of_export = Places("replays under way", each=1, total=MAX_REPLAYS, retry_after_s=_RETRY_S)
+        self._of_export = Quota("replays under way", each=1, total=MAX_REPLAYS, retry_after_s=_RETRY_S)
         self._is_closing = False
 
     def begin(self, export_id: str, caller: str, told: Callable[[int], object], *, catalog: str = "") -> Replay:
@@ -88,15 +88,15 @@ class Replays:
 
         Raises:
             NotFoundError: there is no such export.
-            NoPlaceError: a replay of this export is under way, or the caller or all together have as many as there
-                may be.
+            QuotaExceededError: a replay of this export is under way, or the caller or all together have as many as they
+                may have.
         """
         export = parse_export(self._documents.get("export", export_id).content)
         of_export = f"the export {export_id}"
         self._of_export.take(of_export)
         try:
             self._of_caller.take(caller, catalog)
-        except NoPlaceError:
+        except QuotaExceededError:
             self._of_export.free(of_export)
             raise
         replay = Replay()

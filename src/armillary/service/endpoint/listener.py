@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device endpoint's listener: TLS behind a door that lets in a few at a time (``engines/door.py``)."""
+"""The device endpoint's listener: TLS, with a limit of handshakes under way (``engines/acceptor.py``)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from armillary.engines.door import Door
+from armillary.engines.acceptor import Acceptor
 
-# Handshakes under way beyond which nobody is let in: 100 KB each, and one takes 1 ms of work, so that the last is done
-# in a tenth of its time.
+# Handshakes under way, beyond which nothing is accepted: each takes 100 KB and 1 ms of work, so the last is done in a
+# tenth of its time-out.
 MAX_ENTERING: Final = 1000
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 SHUTDOWN_TIMEOUT_S: Final = 2.0
@@ -28,26 +28,26 @@ class Listener:
         self._make = make
         self._loop = asyncio.get_running_loop()
         self._entering: set[asyncio.Task[None]] = set()
-        self._door = Door(name, self._let_in, lambda: len(self._entering) >= MAX_ENTERING)
+        self._acceptor = Acceptor(name, self._accepted, lambda: len(self._entering) >= MAX_ENTERING)
 
     async def open(self, host: str, port: int, *, shared: bool = False) -> int:
-        """Listen; see :meth:`armillary.engines.door.Door.open`."""
-        return await self._door.open(host, port, shared=shared)
+        """Listen; see :meth:`armillary.engines.acceptor.Acceptor.open`."""
+        return await self._acceptor.open(host, port, shared=shared)
 
     def close(self) -> None:
-        """Let nobody in any more; handshakes under way end."""
-        self._door.close()
+        """Accept no more connections; handshakes under way end."""
+        self._acceptor.close()
         for task in tuple(self._entering):
             task.cancel()
 
-    def _let_in(self, accepted: socket.socket, owner: str) -> None:
+    def _accepted(self, accepted: socket.socket, owner: str) -> None:
         task = self._loop.create_task(self._enter(accepted))
         self._entering.add(task)
         task.add_done_callback(partial(self._entered, owner))
 
     def _entered(self, owner: str, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
-        self._door.through(owner)
+        self._acceptor.done(owner)
 
     async def _enter(self, accepted: socket.socket) -> None:
         # A handshake that fails is the peer's affair; the transport has closed the socket then.

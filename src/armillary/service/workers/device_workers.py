@@ -32,7 +32,7 @@ from typing import Final
 
 import structlog
 
-from armillary.engines.door import reserve
+from armillary.engines.acceptor import reserve
 from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ArmillaryError, HostError, WireError
 from armillary.service.authority.server_certificate import ServerFiles

@@ -26,7 +26,7 @@ from armillary.api.native.device_ids import DevicePath, known_identity
 from armillary.api.native.parameters import DEVICE
 from armillary.engines.hub.uploads import Upload
 from armillary.engines.threads import in_thread
-from armillary.errors import ConflictError, InvalidArgumentError, NoPlaceError, PermissionDeniedError
+from armillary.errors import ConflictError, InvalidArgumentError, PermissionDeniedError, QuotaExceededError
 from armillary.hub.devices.files import CONTAINER, FileUploads
 
 UPLOAD: Final = f"/{CONTAINER}/{{path:path}}"
@@ -85,7 +85,7 @@ async def put_upload(request: Request, path: str) -> Response:
         return _refused(409, "BlobAlreadyExists", error.message)
     except InvalidArgumentError as error:
         return _refused(400, "InvalidInput", error.message)
-    except NoPlaceError as error:
+    except QuotaExceededError as error:
         return _refused(503, "ServerBusy", error.message, {"Retry-After": str(error.retry_after_s)})
     except TimeoutError:
         message = f"body: expected within {PUT_TIMEOUT_S:.0f} seconds; send smaller blocks"

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits how many places (connections, requests) one owner, one catalog and all together may hold at a time.
+"""Quotas: how many things of one kind one owner, one catalog and all together may hold at a time.
 
-An owner is whoever is answerable for what takes the place: a token, a device, an upload, an address of strangers. Who
-can make owners, as an Administrator of a catalog makes tokens, gets no more by it: all owners of one catalog together
-have a share, too, and some places are for owners of no catalog, which the operator of the service makes. What it is a
-place for (a request under way, a live stream, a file that is being written) is the caller's affair. Nothing
-here waits: a place is there, or the caller is told to come back.
+What is held is up to the caller: a request in progress, a live stream, a file being written. An owner is whoever is
+responsible for it: a token, a device, an upload, an address. Because an Administrator of a catalog can make more
+tokens, all owners of one catalog share a limit, and a part of the total is kept for owners of no catalog, which only
+the service's operator can make. Nothing here waits: a caller over a limit gets an error and may try again.
 """
 
 from __future__ import annotations
@@ -17,31 +16,31 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from armillary.errors import NoPlaceError
+from armillary.errors import QuotaExceededError
 
-# A household or a host of IPv6 has at least so much of an address to itself (RFC 6177): its hosts are one owner.
+# A household or host has at least an IPv6 prefix of this length (RFC 6177): all its addresses are one owner.
 IPV6_PREFIX_BITS: Final = 64
-# Of all places, one catalog has at most this part, whatever it has of tokens, devices and users.
+# One catalog has at most the total divided by this, with all its tokens, devices and users together.
 CATALOG_SHARE: Final = 2
-# This part of all places, and one at least, is never a catalog's: the operator gets in when tenants have all the rest.
+# The total divided by this, but at least one, is never a catalog's: it stays free for the service's operator.
 OPERATOR_SHARE: Final = 8
-# Owners a refusal names are cut here, characters: an owner may be a name that somebody chose.
+# Characters of an owner in a message: it may be a name that a person chose.
 MAX_OWNER_CHARS: Final = 64
 
 
-class Places:
-    """Places of one kind. From any thread.
+class Quota:
+    """The limits for one kind of thing, and how many are held. From any thread.
 
     Args:
-        what: What one holds, in the plural, for messages: ``exports under way``.
-        each: Most that one owner has.
-        total: Most that all owners have together.
-        retry_after_s: After how long a refused caller may try again, seconds.
+        what: The things, in the plural, for messages: ``exports under way``.
+        each: Most that one owner may hold.
+        total: Most that all owners together may hold.
+        retry_after_s: When a refused caller may try again, seconds.
 
     Attributes:
-        of_catalog: Most that all owners of one catalog have together.
-        of_catalogs: Most that all owners of any catalog have together.
-        refused: How many were refused since the start.
+        of_catalog: Most that all owners of one catalog together may hold.
+        of_catalogs: Most that the owners of all catalogs together may hold.
+        refused: Refusals since the start.
     """
 
     def __init__(self, what: str, *, each: int, total: int, retry_after_s: int) -> None:
@@ -58,7 +57,7 @@ class Places:
         self.refused = 0
 
     def __len__(self) -> int:
-        """How many are held by all together."""
+        """How many all owners together hold."""
         return self._all
 
     def of(self, owner: str) -> int:
@@ -70,14 +69,10 @@ class Places:
         return self._of_catalog[catalog]
 
     def take(self, owner: str, catalog: str = "") -> None:
-        """Take a place; whoever does gives it back with :meth:`free`, and names the same two.
-
-        Args:
-            owner: Who takes it.
-            catalog: The one that the owner is of; empty for none.
+        """Count one more for an owner and its catalog (empty for none), until :meth:`free` with the same arguments.
 
         Raises:
-            NoPlaceError: the owner or its catalog has all it may have, or all are taken; nothing was taken.
+            QuotaExceededError: a limit is reached; nothing was counted.
         """
         with self._lock:
             full = self._full(owner, catalog)
@@ -88,15 +83,15 @@ class Places:
                     self._of_catalog[catalog] += 1
                 return
             self.refused += 1
-        raise NoPlaceError(full, retry_after_s=self._retry_after_s)
+        raise QuotaExceededError(full, retry_after_s=self._retry_after_s)
 
     def refuse(self) -> None:
-        """Count somebody who was refused before it came as far as asking for a place."""
+        """Count a refusal that was decided before :meth:`take`."""
         with self._lock:
             self.refused += 1
 
     def free(self, owner: str, catalog: str = "") -> None:
-        """Give a place back."""
+        """Count one less."""
         with self._lock:
             self._all -= 1
             _count_down(self._held, owner)
@@ -105,10 +100,10 @@ class Places:
 
     @contextlib.contextmanager
     def held(self, owner: str) -> Iterator[None]:
-        """Hold a place for as long as the block lasts.
+        """Hold one for as long as the block runs.
 
         Raises:
-            NoPlaceError: as :meth:`take`.
+            QuotaExceededError: as :meth:`take`.
         """
         self.take(owner)
         try:
@@ -117,7 +112,7 @@ class Places:
             self.free(owner)
 
     def _full(self, owner: str, catalog: str) -> str:
-        """Why there is no place; empty when there is one."""
+        """Which limit is reached; empty when none is."""
         if self._held.get(owner, 0) >= self.each:
             return f"{owner[:MAX_OWNER_CHARS]} has {self._held[owner]} {self._what}, which is all it may have"
         if catalog and self._of_catalog.get(catalog, 0) >= self.of_catalog:
@@ -129,20 +124,20 @@ class Places:
 
 
 def without_reserve(total: int) -> int:
-    """How many of all places catalogs may have together."""
+    """How many of ``total`` all catalogs together may hold."""
     return total - max(1, total // OPERATOR_SHARE)
 
 
 def _count_down(held: Counter[str], name: str) -> None:
     held[name] -= 1
-    if held[name] <= 0:  # owners come and go: none is remembered for nothing
+    if held[name] <= 0:  # owners come and go: one that holds nothing is not kept
         del held[name]
 
 
 def address_owner(host: str) -> str:
-    """Who an address of a peer counts as: an IPv4 address for itself, an IPv6 address for its /64.
+    """The owner that an address counts for: an IPv4 address itself, the /64 of an IPv6 address.
 
-    What is no address (a socket of this host, a name) counts as itself.
+    Other text (a socket of this host, a name) is returned unchanged.
     """
     try:
         found = ipaddress.ip_address(host.partition("%")[0])

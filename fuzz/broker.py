@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 from functools import cache
 
@@ -82,12 +83,13 @@ def seeds() -> list[bytes]:
 def _loop() -> tuple[asyncio.AbstractEventLoop, MqttBroker]:
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    loop = asyncio.new_event_loop()
+    runner = asyncio.Runner()
+    atexit.register(runner.close)  # it ends the broker's task as well
 
     async def make() -> MqttBroker:
         return MqttBroker(lambda _: HubPeer(""), Counters())
 
-    return loop, loop.run_until_complete(make())
+    return runner.get_loop(), runner.run(make())
 
 
 def fuzz(data: bytes) -> None:

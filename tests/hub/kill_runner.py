@@ -16,6 +16,7 @@ from cryptography import x509
 
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
+from armillary.settings import Settings
 
 
 def authenticate(certificate_der: bytes) -> str:
@@ -27,7 +28,7 @@ def authenticate(certificate_der: bytes) -> str:
 
 
 async def serve(folder: Path, certificate: Path, trusted: Path, database: str = "") -> None:
-    hub = Hub(folder, authenticate=authenticate, series_database=database)
+    hub = Hub(folder, settings=Settings(series_database=database), authenticate=authenticate)
     context = hub_context(certificate, certificate, trusted.read_text())
     print(await hub.start(context, "127.0.0.1", 0), flush=True)
     await asyncio.Event().wait()

@@ -114,8 +114,8 @@ def test_a_blocking_patch_in_the_hubs_own_loop_is_a_bug_said_at_once(running: Ru
 
 
 def test_retention_comes_from_settings(tmp_path: Any) -> None:
-    settings = Settings(data=tmp_path, values_retention_days=3, messages_retention_days=2)
-    hub = Hub.open(settings, authenticate=lambda _: "")
+    settings = Settings(values_retention_days=3, messages_retention_days=2)
+    hub = Hub(tmp_path / "hub", settings=settings, authenticate=lambda _: "")
     assert hub.series._retention == Retention(values_days=3, messages_days=2)
     asyncio.run(hub.close())
     with pytest.raises(InvalidArgumentError):

@@ -63,17 +63,25 @@ class Hub:
         self,
         folder: Path,
         *,
-        authenticate: Callable[[bytes], str],
-        admit: Callable[[HubCredentials], HubPeer] | None = None,
-        provision: RegistrationAuthority | None = None,
-        retention: Retention | None = None,
-        reserve_bytes: int = 0,
-        series_database: str = "",
-        template_of: Callable[[str], str] = no_template,
-        audit: Audit = no_audit,
-        clock: Callable[[], float] = time.time,
+        settings: Settings | None = None,  # For retention, the reserve of the disk and the database of series
+        authenticate: Callable[[bytes], str],  # Device id of a client certificate (DER) that TLS has verified
+        admit: Callable[[HubCredentials], HubPeer] | None = None,  # Called instead: it knows other clients as well
+        provision: RegistrationAuthority | None = None,  # Decides about clients that register; None where none may
+        template_of: Callable[[str], str] = no_template,  # Device template of a device id, empty for none
+        audit: Audit = no_audit,  # Gets a line for each change that people make
+        clock: Callable[[], float] = time.time,  # Unix time, seconds
     ) -> None:
-        """See :meth:`open`; this one takes the hub's own folder instead of settings."""
+        """Open the hub's folder.
+
+        ``authenticate`` and ``admit`` are called in the hub's event loop, so they must not block; they raise
+        DeviceFault for a client that may not connect. ``template_of`` is first called after the start.
+
+        Raises:
+            DataFolderInUseError: another process holds the folder.
+            DataFolderError: not writable, damaged, or of another version.
+            DatabaseUnavailableError: the PostgreSQL database of ``series_database`` does not let us in.
+        """
+        settings = settings or Settings()
         self.notices = HubNotices()
         self._authenticate = authenticate
         self._admit = admit
@@ -88,10 +96,14 @@ class Hub:
         self._broker: MqttBroker | None = None
         self.series = SeriesStore(
             folder,
-            retention=retention or Retention(),
+            retention=Retention(
+                values_days=settings.values_retention_days,
+                rollups_days=settings.rollups_retention_days,
+                messages_days=settings.messages_retention_days,
+            ),
             listener=self.notices.message,
-            reserve_bytes=reserve_bytes,
-            database=series_database,
+            reserve_bytes=settings.disk_reserve_mb << 20,
+            database=settings.series_database,
             template_of=template_of,
         )
         self.notices.on_message.append(self._publish_live)
@@ -103,54 +115,6 @@ class Hub:
         self.services = ServiceConnections()
         self.operations = DeviceOperations(
             self.series, self.twins, self.mailboxes, self.files, self.invoke_method, audit
-        )
-
-    @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        *,
-        authenticate: Callable[[bytes], str],
-        admit: Callable[[HubCredentials], HubPeer] | None = None,
-        provision: RegistrationAuthority | None = None,
-        template_of: Callable[[str], str] = no_template,
-        audit: Audit = no_audit,
-        clock: Callable[[], float] = time.time,
-    ) -> Hub:
-        """Open the hub's folder below the data folder.
-
-        Args:
-            settings: The process's settings.
-            authenticate: Device id of a client certificate (DER) that TLS has verified; raises DeviceFault for a
-                device that may not connect. Called in the hub's event loop: it must not block.
-            admit: Called instead where it is given: it also knows modules, and clients that do not attest.
-            provision: Decides about clients that register; without it there is no such endpoint.
-            template_of: The device template of a device id, empty for none; first called after the start.
-            audit: Gets a line for each change that people make.
-            clock: Unix time, seconds.
-
-        Raises:
-            DataFolderInUseError: another process holds the folder.
-            DataFolderError: not writable, damaged, or of another version.
-            DatabaseUnavailableError: the PostgreSQL database of ``series_database`` does not let us in.
-        """
-        retention = Retention(
-            values_days=settings.values_retention_days,
-            rollups_days=settings.rollups_retention_days,
-            messages_days=settings.messages_retention_days,
-        )
-        reserve_bytes = settings.disk_reserve_mb << 20
-        return cls(
-            settings.data / "hub",
-            authenticate=authenticate,
-            admit=admit,
-            provision=provision,
-            retention=retention,
-            reserve_bytes=reserve_bytes,
-            series_database=settings.series_database,
-            template_of=template_of,
-            audit=audit,
-            clock=clock,
         )
 
     async def start(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:

@@ -78,8 +78,9 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         def template_of(device_id: str) -> str:
             return platform.template_of(device_id)  # asked when the hub has started, and the platform is there
 
-        hub = Hub.open(
-            settings,
+        hub = Hub(
+            settings.data / "hub",
+            settings=settings,
             authenticate=service.hub_access.authenticate,
             admit=service.hub_access.clients.admit,
             provision=service.hub_access.enrolments,

@@ -16,23 +16,25 @@ from typing import Any, Final
 
 import structlog
 
-from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError, WireError
+from armillary.errors import ArmillaryError, WireError
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.https import HttpReply, HttpRequest
 from armillary.hub.provisioning.mqtt import owner_of
-from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Registrations
+from armillary.hub.provisioning.registrations import (
+    BAD_REQUEST,
+    FAULT,
+    NO_OPERATION,
+    NO_REGISTRATION,
+    RETRY_AFTER_S,
+    Registrations,
+    refusal,
+)
 from armillary.wire.hub.credentials import HubCredentials
 from armillary.wire.hub.provisioning import assigning_body, error_body, parse_request, result_body, state_body
 from armillary.wire.hub.provisioning_http import METHODS, CallKind, ProvisioningCall, parse_target
 
-# The service's codes: its status and three digits.
-_BAD_REQUEST: Final = 400004
-_NOT_LET_IN: Final = 401002
-_NO_REGISTRATION: Final = 404201
-_NO_OPERATION: Final = 404205
+_UNAUTHORIZED: Final = 401002
 _BAD_METHOD: Final = 405001
-_BUSY: Final = 429001
-_FAULT: Final = 500001
 
 _log = structlog.get_logger(__name__)
 
@@ -50,15 +52,15 @@ class ProvisioningHttp:
         try:
             call = parse_target(request.target)
         except WireError as error:
-            return _error(400, _BAD_REQUEST, error.message)
+            return _error(BAD_REQUEST, error.message)
         allowed = METHODS[call.kind]
         if request.method != allowed:
-            return _error(405, _BAD_METHOD, f"expected {allowed}", (("allow", allowed),))
+            return _error(_BAD_METHOD, f"expected {allowed}", (("allow", allowed),))
         applicant = await self._applicant(call, request)
         if applicant is None:
-            return _error(401, _NOT_LET_IN, "unauthorized")
+            return _error(_UNAUTHORIZED, "unauthorized")
         try:
-            return await self._let_in(call, applicant, request.body)
+            return await self._act(call, applicant, request.body)
         except ArmillaryError as error:
             return _refused(call, error)
 
@@ -74,7 +76,7 @@ class ProvisioningHttp:
             _log.info("hub.registration-refused", registration=call.registration_id[:40], why=error.message)
             return None
 
-    async def _let_in(self, call: ProvisioningCall, applicant: Any, body: bytes) -> HttpReply:
+    async def _act(self, call: ProvisioningCall, applicant: Any, body: bytes) -> HttpReply:
         registrations, owner = self._registrations, owner_of(call.scope, call.registration_id)
         if call.kind is CallKind.LOOK_UP:
             found = await asyncio.to_thread(registrations.authority.look_up, applicant)
@@ -90,19 +92,15 @@ class ProvisioningHttp:
 
 
 def _refused(call: ProvisioningCall, error: ArmillaryError) -> HttpReply:
-    if isinstance(error, RateLimitedError):
-        return _error(429, _BUSY, error.message, (("retry-after", str(error.retry_after_s)),))
-    if isinstance(error, WireError):
-        return _error(400, _BAD_REQUEST, error.message)
-    if isinstance(error, NotFoundError):
-        return _error(404, _NO_OPERATION if call.kind is CallKind.POLL else _NO_REGISTRATION, error.message)
-    _log.error("hub.registration-failed", registration=call.registration_id[:40], why=error.message)
-    return _error(500, _FAULT, "the service could not do it; its log has the reason")
+    code, message, retry_after_s = refusal(error, NO_OPERATION if call.kind is CallKind.POLL else NO_REGISTRATION)
+    if code == FAULT:
+        _log.error("hub.registration-failed", registration=call.registration_id[:40], why=error.message)
+    return _error(code, message, () if retry_after_s is None else (("retry-after", str(retry_after_s)),))
 
 
 def _assigning(operation_id: str) -> HttpReply:
     return HttpReply(202, json.loads(assigning_body(operation_id)), (("retry-after", str(RETRY_AFTER_S)),))
 
 
-def _error(status: int, code: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> HttpReply:
-    return HttpReply(status, json.loads(error_body(code, message)), headers)
+def _error(code: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> HttpReply:
+    return HttpReply(code // 1000, json.loads(error_body(code, message)), headers)

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.hub.devices import DeviceRow
-from armillary.errors import NotFoundError, RateLimitedError, WireError
+from armillary.errors import ArmillaryError, WireError
 from armillary.hub.link.admission import credentials_of
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.reasons import Reason
-from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Registrations
+from armillary.hub.provisioning.registrations import NO_OPERATION, RETRY_AFTER_S, Registrations, refusal
 from armillary.wire.hub.provisioning import (
     FILTER,
     PollTopic,
+    RegisterTopic,
     answer_topic,
     assigning_body,
     error_body,
@@ -75,7 +76,7 @@ class Provisioning:
         """Take a connection that asks for registration; False when it is another kind of client.
 
         Raises:
-            ArmillaryError: it is not let in.
+            ArmillaryError: it is refused.
         """
         asked = parse_username(packet.username)
         if asked is None:
@@ -115,37 +116,23 @@ class Provisioning:
         topic = parse_topic(packet.topic)
         if packet.packet_id is not None:
             connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
+        retry_after_s: int | None
+        try:
+            status, body = self._answer(connection, topic, packet.payload)
+            retry_after_s = RETRY_AFTER_S if status == 202 else None
+        except ArmillaryError as error:
+            code, message, retry_after_s = refusal(error, NO_OPERATION)
+            status, body = code // 1000, error_body(code, message)
+        answer = answer_topic(status, topic.request_id, retry_after_s)
+        connection.send(Publish(topic=answer, payload=body))
+
+    def _answer(self, connection: HubConnection, topic: RegisterTopic | PollTopic, payload: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        owner = connection.device_id
         if isinstance(topic, PollTopic):
-            self._answer_poll(connection, topic)
-            return
-        try:
-            request = parse_request(packet.payload)
-        except WireError as error:
-            self._answer(connection, 400, topic.request_id, error_body(400004, error.message))
-            return
-        applicant = self._applicants.get(connection)
-        if applicant is None:  # it is going
-            return
-        try:
-            operation_id = self._registrations.begin(connection.device_id, applicant, request)
-        except RateLimitedError as error:
-            body = error_body(429001, error.message)
-            self._answer(connection, 429, topic.request_id, body, error.retry_after_s)
-            return
-        self._answer(connection, 202, topic.request_id, assigning_body(operation_id), RETRY_AFTER_S)
-
-    def _answer_poll(self, connection: HubConnection, topic: PollTopic) -> None:
-        try:
-            result = self._registrations.result(connection.device_id, topic.operation_id)
-        except NotFoundError as error:
-            self._answer(connection, 404, topic.request_id, error_body(404205, error.message))
-            return
-        if result is None:
-            self._answer(connection, 202, topic.request_id, assigning_body(topic.operation_id), RETRY_AFTER_S)
-        else:
-            self._answer(connection, 200, topic.request_id, result_body(topic.operation_id, result))
-
-    def _answer(
-        self, connection: HubConnection, status: int, request_id: str, body: bytes, retry_after_s: int | None = None
-    ) -> None:
-        connection.send(Publish(topic=answer_topic(status, request_id, retry_after_s), payload=body))
+            result = self._registrations.result(owner, topic.operation_id)
+            if result is not None:
+                return 200, result_body(topic.operation_id, result)
+            return 202, assigning_body(topic.operation_id)
+        request = parse_request(payload)
+        return 202, assigning_body(self._registrations.begin(owner, self._applicants[connection], request))

@@ -3,7 +3,7 @@
 
 A registration runs in a thread; its result is kept under an operation id, so that a client whose answer got lost polls
 again. Only the client that began an operation gets its result. A client has one registration at a time and the result
-of its last, so that none uses up the places of others.
+of its last, so that none uses up what others may have.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
+from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError, WireError
 from armillary.hub.front.notices import HubNotices
 from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubCredentials
@@ -32,6 +32,12 @@ BUSY_RETRY_S: Final = 5
 # Results are kept for polls so long (seconds), and so many of them.
 RESULT_LIFE_S: Final = 600.0
 MAX_RESULTS: Final = 10_000
+# The service's error codes: an HTTP status and three digits.
+BAD_REQUEST: Final = 400004
+NO_REGISTRATION: Final = 404201
+NO_OPERATION: Final = 404205
+BUSY: Final = 429001
+FAULT: Final = 500001
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +71,17 @@ def announced_model(request: RegistrationRequest) -> str | None:
             if isinstance(request.payload.get(name), str):
                 return str(request.payload[name])
     return None
+
+
+def refusal(error: ArmillaryError, absent: int) -> tuple[int, str, int | None]:
+    """Error code, message and seconds to wait before the next try; ``absent`` is the code of what is not found."""
+    if isinstance(error, RateLimitedError):
+        return BUSY, error.message, error.retry_after_s
+    if isinstance(error, WireError):
+        return BAD_REQUEST, error.message, None
+    if isinstance(error, NotFoundError):
+        return absent, error.message, None
+    return FAULT, "the service could not do it; its log has the reason", None
 
 
 class Registrations:
@@ -144,7 +161,7 @@ class Registrations:
             result = RegistrationResult(
                 registration_id=request.registration_id,
                 status="failed",
-                error_code=500001,
+                error_code=FAULT,
                 message="the service could not record it",
             )
         if result.status == "assigned":

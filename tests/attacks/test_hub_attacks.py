@@ -193,7 +193,7 @@ def handshake_fails(running: RunningHub, certificate: Path | None) -> None:
 
 def test_tls_lets_nobody_in_without_a_good_certificate(running: RunningHub, authority: Any) -> None:
     handshake_fails(running, None)
-    handshake_fails(running, authority.stranger())
+    handshake_fails(running, authority.untrusted())
     handshake_fails(running, authority.device(DEVICE, lifetime_s=-60.0))  # expired a minute ago
     running.client().ready().close()
 

@@ -68,8 +68,8 @@ class Authority:
             self._write(name, pair, extra=b"" if issuer else self._pem(self.catalog[1]))
         return path
 
-    def stranger(self) -> Path:
-        return self.device(DEVICE, issuer=self._make("stranger", None, authority=True))
+    def untrusted(self) -> Path:
+        return self.device(DEVICE, issuer=self._make("untrusted", None, authority=True))
 
     def _make(self, name, issuer, *, authority=False, uri=None, purpose="client", lifetime_s=3600.0) -> Any:  # type: ignore[no-untyped-def]
         key = ec.generate_private_key(ec.SECP256R1())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import Any
@@ -106,11 +107,7 @@ def test_operators_cannot_overwrite_each_other_unseen(running: RunningHub) -> No
 def test_a_blocking_patch_in_the_hubs_own_loop_is_a_bug_said_at_once(running: RunningHub) -> None:
     with pytest.raises(RuntimeError, match="submit_desired"):
         running.call(lambda: running.hub.twins.change(DEVICE, desired={"a": 1}))
-
-    async def right() -> Any:
-        return await asyncio.wrap_future(running.hub.twins.submit_desired(DEVICE, {"a": 1}))
-
-    assert running.run(right()).desired.version == 2
+    assert running.call(running.hub.twins.submit_desired, DEVICE, {"a": 1}).result(10).desired.version == 2
 
 
 def test_retention_comes_from_settings(tmp_path: Any) -> None:
@@ -165,41 +162,20 @@ def test_methods_that_get_no_answer(running: RunningHub, client: Any) -> None:
 
 
 def test_live_values_reach_listeners(running: RunningHub, client: Any) -> None:
-    async def listen(ready: asyncio.Event) -> Any:
-        async with running.hub.live.listen(DEVICE) as live, asyncio.timeout(10):
-            ready.set()
-            return await anext(live)
-
-    async def start() -> Any:
-        ready = asyncio.Event()
-        task = asyncio.ensure_future(listen(ready))
-        await ready.wait()
-        return task
-
-    task = running.run(start())
+    live = running.call(running.hub.live.listen, DEVICE)
     client.telemetry({"t": 21.5})
-
-    async def finish() -> Any:
-        return await task
-
-    live = running.run(finish())
-    assert (live.device_id, dict(live.values)) == (DEVICE, {"t": 21.5})
+    found = running.run(anext(live))
+    assert (found.device_id, dict(found.values)) == (DEVICE, {"t": 21.5})
+    running.call(live.close)
 
 
 def test_a_slow_listener_loses_the_oldest_and_it_is_counted(running: RunningHub, client: Any) -> None:
-    async def start() -> Any:
-        return running.hub.live.listen(None)
-
-    live = running.run(start())
+    live = running.call(running.hub.live.listen, None)
     for step in range(300):
         client.publish(EVENTS, json.dumps({"n": step}).encode(), qos=0)
     client.telemetry({"n": 300})
     wait_until(lambda: running.hub.counters()["live_values_dropped"] == 301 - 256, "45 dropped")
-
-    async def first() -> Any:
-        return await anext(live)
-
-    assert running.run(first()).values == {"n": 45.0}
+    assert running.run(anext(live)).values == {"n": 45.0}
     running.call(live.close)
 
 
@@ -230,8 +206,7 @@ def test_a_persistent_session_keeps_its_subscriptions_even_over_a_restart(tmp_pa
     client.subscribe(DESIRED, METHODS)
     client.close()
     first.close()
-    second = RunningHub(tmp_path / "hub", authority)
-    try:
+    with contextlib.closing(RunningHub(tmp_path / "hub", authority)) as second:
         again = second.client(clean=False).ready()
         assert again.session_present is True
         second.hub.twins.change(DEVICE, desired={"a": 1})
@@ -241,8 +216,6 @@ def test_a_persistent_session_keeps_its_subscriptions_even_over_a_restart(tmp_pa
         clean = second.client(clean=True).ready()
         assert clean.session_present is False
         clean.close()
-    finally:
-        second.close()
 
 
 def test_values_survive_a_restart(tmp_path: Any, authority: Any) -> None:
@@ -251,11 +224,8 @@ def test_values_survive_a_restart(tmp_path: Any, authority: Any) -> None:
     client.telemetry({"t": 5})
     client.close()
     first.close()
-    second = RunningHub(tmp_path / "hub", authority)
-    try:
+    with contextlib.closing(RunningHub(tmp_path / "hub", authority)) as second:
         assert [each.value for each in second.hub.series.last_values(DEVICE)] == [5.0]
-    finally:
-        second.close()
 
 
 def test_tls_1_2_for_the_azure_client(running: RunningHub) -> None:

@@ -179,8 +179,8 @@ class TestIdentity:
     def test_who_is_not_known_is_not_let_in_and_who_is_revoked_is_put_out(
         self, tls: RunningBroker, authority: Authority
     ) -> None:
-        stranger = WireClient(tls.port, context=device_context(authority, "00" * 64))
-        assert stranger.connect(client_id="app").reason == 0x87
+        unknown = WireClient(tls.port, context=device_context(authority, "00" * 64))
+        assert unknown.connect(client_id="app").reason == 0x87
         device = WireClient(tls.port, context=device_context(authority))
         device.connect(client_id="app")
         tls.call(tls.broker.disconnect, DEVICE)

@@ -245,7 +245,7 @@ def test_who_connects_and_asks_nothing_keeps_nobody_out(
     found = service.hub.front.https
     assert found is not None
 
-    def stranger() -> ssl.SSLSocket:
+    def idle() -> ssl.SSLSocket:
         plain = socket.create_connection(("localhost", service.hub_port))
         secure = device.context.wrap_socket(plain, server_hostname="localhost")
         secure.sendall(b"POST /devices/x/files HTTP/1.1\r\n")
@@ -255,24 +255,24 @@ def test_who_connects_and_asks_nothing_keeps_nobody_out(
         wait_until(lambda: not found._channels, "nobody is there")
         made: list[ssl.SSLSocket] = []
         for _ in range(3):  # one after the other: the hub, too, knows who came first
-            made.append(stranger())
+            made.append(idle())
             wait_until(lambda: len(found._channels) == len(made), "it is there")
         return made
 
-    strangers = crowd()
+    waiting = crowd()
     assert device.begin()["correlationId"]
-    assert strangers[0].recv(1) == b""  # who waits longest
-    for each in strangers[1:]:  # the others stay
+    assert waiting[0].recv(1) == b""  # who waits longest
+    for each in waiting[1:]:  # the others stay
         each.settimeout(0.2)
         with pytest.raises(TimeoutError):
             each.recv(1)
-    for each in strangers:
+    for each in waiting:
         each.close()
     monkeypatch.setattr(HttpChannel, "is_waiting", False)
-    strangers = crowd()
+    waiting = crowd()
     with pytest.raises((ConnectionError, ssl.SSLError, http.client.HTTPException)):
         device.begin()  # the control
-    for each in strangers:
+    for each in waiting:
         each.close()
 
 

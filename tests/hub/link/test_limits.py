@@ -116,7 +116,7 @@ CONNECT = encode_packet(Connect(client_id=DEVICE))
 PUBLISH = encode_packet(Publish(topic=EVENTS, payload=b"{}", qos=1, packet_id=1))
 
 
-def test_a_stranger_that_says_nothing_is_cut_off(still: Still) -> None:
+def test_an_unauthenticated_peer_that_says_nothing_is_cut_off(still: Still) -> None:
     front, connection, transport = still
     connection.check(front.now + CONNECT_TIMEOUT_S, 0)
     assert not transport.closed
@@ -218,13 +218,13 @@ def test_reading_is_held_when_the_decoder_is_behind(running: RunningHub, client:
     wait_until(lambda: running.hub.counters()["messages_decoded"] == 50, "decoded")
 
 
-def test_while_too_many_strangers_enter_the_others_wait_and_are_served(
+def test_while_too_many_unauthenticated_peers_connect_the_others_wait_and_are_served(
     running: RunningHub, client: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(gate_module, "MAX_UNAUTHENTICATED", 2)
-    strangers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(3)]
-    for stranger in strangers:
-        stranger.sendall(b"\x16")  # the first byte of a handshake, and no more
+    peers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(3)]
+    for each in peers:
+        each.sendall(b"\x16")  # the first byte of a handshake, and no more
     wait_until(lambda: running.hub.front._gate.is_full, "two are entering")
     client.telemetry({"t": 1})  # who is in is served
     waiting: list[Any] = []
@@ -232,8 +232,8 @@ def test_while_too_many_strangers_enter_the_others_wait_and_are_served(
     thread.start()
     thread.join(0.3)
     assert not waiting
-    for stranger in strangers:
-        stranger.close()
+    for each in peers:
+        each.close()
     thread.join(10)
     waiting[0].close()
     assert running.hub.counters()["connections_refused"] == 0
@@ -265,10 +265,10 @@ def test_a_fleet_that_comes_at_once_is_served_whole(
 
 def test_who_says_nothing_keeps_nobody_out(running: RunningHub, monkeypatch: Any) -> None:
     monkeypatch.setattr(gate_module, "MAX_UNAUTHENTICATED", 2)
-    strangers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(20)]
+    peers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(20)]
     running.client(OTHER).ready().close()
-    for stranger in strangers:
-        stranger.close()
+    for each in peers:
+        each.close()
 
 
 def test_open_calls_of_one_device_are_limited(running: RunningHub, client: Any) -> None:

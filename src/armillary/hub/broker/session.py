@@ -89,7 +89,7 @@ class Message:
     properties: Properties = ()  # Those that are passed on: neither alias nor expiry
     expires_at: float | None = None  # Unix time, seconds; None when never
     number: int = 0  # Its row in the journal; 0 when it has none
-    holders: int = 0  # How many kept sessions and retained places hold it; the row goes with the last
+    holders: int = 0  # How many kept sessions, and topics that retain it, hold it; the row goes with the last
 
     @property
     def size(self) -> int:

@@ -129,17 +129,17 @@ class LiveListeners:
 
     def remove(self, listener: LiveListener) -> None:
         """Stop a listener."""
-        places = listener.wanted if isinstance(listener, LiveGathering) else (listener.device_id,)
-        for place in places:
-            rest = tuple(each for each in self._by_device.get(place, ()) if each is not listener)
+        watched = listener.wanted if isinstance(listener, LiveGathering) else (listener.device_id,)
+        for device_id in watched:
+            rest = tuple(each for each in self._by_device.get(device_id, ()) if each is not listener)
             if rest:
-                self._by_device[place] = rest
+                self._by_device[device_id] = rest
             else:
-                self._by_device.pop(place, None)
+                self._by_device.pop(device_id, None)
 
-    def _enter(self, listener: LiveListener, places: Iterable[str | None]) -> None:
-        for place in places:
-            self._by_device[place] = (*self._by_device.get(place, ()), listener)
+    def _enter(self, listener: LiveListener, watched: Iterable[str | None]) -> None:
+        for device_id in watched:
+            self._by_device[device_id] = (*self._by_device.get(device_id, ()), listener)
 
     def publish(self, device_id: str, telemetry: Telemetry, loop: asyncio.AbstractEventLoop) -> None:
         """Hand values to everybody who watches the device; called in the hub's loop."""

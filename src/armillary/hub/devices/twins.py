@@ -125,8 +125,8 @@ class Twins:
     def _refuse_in_loop(self) -> None:
         connections = self._connections()
         try:
-            inside = connections is not None and asyncio.get_running_loop() is connections.loop
+            in_loop = connections is not None and asyncio.get_running_loop() is connections.loop
         except RuntimeError:
             return  # in no event loop: a thread, as it should be
-        if inside:
+        if in_loop:
             raise RuntimeError("the hub's event loop would wait for itself: await submit_desired instead")

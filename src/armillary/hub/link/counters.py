@@ -43,4 +43,4 @@ class Counters:
     cloud_messages_completed: int = 0  # Those that devices have acknowledged
     provisioning_connections: int = 0  # Clients let in to ask for registration
     provisioning_registrations: int = 0  # Devices assigned to this hub by a registration
-    uploads_begun: int = 0  # Places given to files of devices
+    uploads_begun: int = 0  # File uploads of devices begun

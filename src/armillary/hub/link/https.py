@@ -146,18 +146,18 @@ class HttpChannel(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """The first byte of a request: nothing of the one before is of it."""
         self._turns += 1
-        self._url, self._body, self._bytes, self._told = b"", b"", 0, 0
+        self._url, self._body, self._bytes, self._head_size = b"", b"", 0, 0
         self._in_head = True
         self._authorization: str | None = None
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
-        self._tell(len(url))
+        self._count_head(len(url))
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
-        self._tell(len(name) + len(value))
+        self._count_head(len(name) + len(value))
         if name.lower() == b"authorization":
             self._authorization = value.decode("latin-1")
 
@@ -196,9 +196,9 @@ class HttpChannel(asyncio.Protocol):
             self._timer.cancel()
         self._timer = self._loop.call_later(REQUEST_TIMEOUT_S, self._transport.abort)
 
-    def _tell(self, size: int) -> None:
-        self._told += size
-        if self._told > MAX_HEAD_BYTES:
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD_BYTES:
             raise httptools.HttpParserError("head too large")
 
     def _count(self, size: int) -> None:

@@ -265,12 +265,12 @@ class Link(asyncio.Protocol):
         if self._state is State.CLOSED:
             return
         self.ended = self.ended or why_ended(reason)
-        told = reason is not None and self.connected and self.level >= LEVEL_5 and not self._stalled
-        if told and reason is not None:
+        says_why = reason is not None and self.connected and self.level >= LEVEL_5 and not self._stalled
+        if says_why and reason is not None:
             self.send(Disconnect(reason=reason.value.level_5))
         self._state = State.CLOSED
         self._owner.left(self)
-        if told and linger and not self._transport.is_closing():
+        if says_why and linger and not self._transport.is_closing():
             self._transport.write_eof()
             self._transport.resume_reading()
             self._owner.loop.call_later(LINGER_S, self._transport.abort)

@@ -153,7 +153,7 @@ class TlsChannel(asyncio.Protocol):
         self._receiver.attached(self)
 
     def data_received(self, data: bytes) -> None:
-        """Encrypted bytes: decrypt them all, so that none waits inside."""
+        """Encrypted bytes: decrypt them all, so that none stays buffered."""
         start = 0
         while start < len(data) and not self._closing:
             end = start + (RECORD_BYTES if self._open else HANDSHAKE_FEED_BYTES)

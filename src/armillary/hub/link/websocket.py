@@ -28,8 +28,8 @@ from armillary.wire.text.web_address import host_of_origin
 # IoT Hub's path, and the one that brokers have by custom.
 PATHS = frozenset(("/$iothub/websocket", "/mqtt"))
 
-# A request that is longer before it is whole is none of a client's: the library alone would keep a megabyte of each
-# stranger's, and this channel as much again.
+# A request that is longer before it is whole is none of a client's: the library alone would buffer a megabyte for each
+# unauthenticated peer, and this channel as much again.
 MAX_OPENING_BYTES: Final = 16 * 1024
 
 _SUBPROTOCOL = Subprotocol("mqtt")

@@ -2,8 +2,8 @@
 """What is known of many devices at once, for queries: a page of devices costs a handful of reads, whatever its size.
 
 The security service knows who owns a device and how it is doing (:class:`armillary.platform.ports.Directory`). A device
-that the hub met and no directory knows (the hub runs alone, or it is simulated inside) is there as well, without an
-owner. A device that the directory knows and nobody owns is nobody's member.
+that connected to the hub and that no directory knows (the hub runs alone, or simulates the device) is there as well,
+without an owner. A device that the directory knows and nobody owns is nobody's member.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class FactsReader:
         last = rows[-1][0] if len(rows) == CHUNK else None
         found = {device_id: fields for device_id, fields in rows if fields.get("catalog") is not None}
         if catalog is None:
-            strangers, last = self._strangers(after, last)
-            found = {each: fields for each, fields in sorted({**strangers, **found}.items()) if each <= (last or each)}
+            unlisted, last = self._unlisted(after, last)
+            found = {each: fields for each, fields in sorted({**unlisted, **found}.items()) if each <= (last or each)}
         return found, last
 
-    def _strangers(self, after: str, last: str | None) -> tuple[dict[str, Fields], str | None]:
+    def _unlisted(self, after: str, last: str | None) -> tuple[dict[str, Fields], str | None]:
         """Devices between two ids that only the hub knows."""
         known = self._series.read(lambda connection: read_device_ids(connection, after, last, CHUNK + 1))
         if len(known) > CHUNK:  # more of them than of the directory's: the chunk ends here

@@ -42,9 +42,7 @@ class Groups:
     _documents: DocumentStore
     _reader: FactsReader
     _directory: Directory
-    _remembered: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = field(
-        default_factory=dict, init=False
-    )
+    _cached: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = field(default_factory=dict, init=False)
 
     def get(self, group_id: str) -> Group:
         """A group; raises NotFoundError if there is none of this id."""
@@ -89,15 +87,15 @@ class Groups:
         whose, owner = None if catalog is None else catalog.lower(), document.content.get("catalog")
         if None not in (whose, owner) and str(owner).lower() != whose:  # another catalog's is as good as none
             raise not_found("group", group_id)
-        place, now = (group_id, document.etag, whose), time.monotonic()
-        known = self._remembered.get(place)
+        key, now = (group_id, document.etag, whose), time.monotonic()
+        known = self._cached.get(key)
         if known is not None and now - known[0] < REMEMBER_S:
             if catalog is None:
                 return known[1]
             mine = of_catalog(self._directory, known[1], catalog)  # a device that has left is out of sight at once
             return tuple(each for each in known[1] if each in mine)
         found = tuple(each.device_id for each in self.scan(parse_group(document.content), catalog=catalog))
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[place] = (now, found)
+        if len(self._cached) >= MAX_REMEMBERED:
+            self._cached.clear()
+        self._cached[key] = (now, found)
         return found

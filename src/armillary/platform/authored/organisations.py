@@ -2,7 +2,7 @@
 """Organisations: the tree, and which device is in which. Methods block for the disk: call them from threads.
 
 A device's organisation is a field of what operators keep of it (the document of kind ``device``). The tree is
-remembered until a document changes.
+cached until a document changes.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Organisations:
         reach, found, at = subtree(known, root), list[dict[str, Any]](), after
         while reach:
             page = self._documents.list("device", after=at, limit=MAX_LIMIT)
-            inside = {each.id: each.content["organisation"] for each in page.items if _of(each) in reach}
-            found += self._owned(inside, known[root].catalog)
+            members = {each.id: each.content["organisation"] for each in page.items if _of(each) in reach}
+            found += self._owned(members, known[root].catalog)
             if len(found) > limit:
                 return found[:limit], found[limit - 1]["device_id"]
             at = page.next_after
@@ -107,13 +107,13 @@ class Organisations:
         devices = every(lambda after: self._documents.list("device", after=after, limit=MAX_LIMIT))
         return any(_of(each) == organisation_id for each in devices)
 
-    def _owned(self, inside: Mapping[str, str], catalog: str) -> list[dict[str, Any]]:
-        ids: Sequence[str] = list(inside)
+    def _owned(self, members: Mapping[str, str], catalog: str) -> list[dict[str, Any]]:
+        ids: Sequence[str] = list(members)
         known: dict[str, Any] = {}
         for start in range(0, len(ids), 500):
             known |= self._directory.of(ids[start : start + 500])
         return [
-            {"device_id": each, "organisation": inside[each], "health": known[each].get("health")}
+            {"device_id": each, "organisation": members[each], "health": known[each].get("health")}
             for each in ids
             if each in known and str(known[each].get("catalog") or "").lower() == catalog.lower()
         ]

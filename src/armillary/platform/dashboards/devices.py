@@ -73,7 +73,7 @@ class DashboardDevices:
             if facts is None:
                 continue
             for section in (facts.reported, facts.cloud, facts.desired):
-                value = inside(section, name)
+                value = value_at(section, name)
                 if value is not None:
                     found[device_id] = value
                     break
@@ -117,7 +117,7 @@ def shortened(device_id: str) -> str:
     return f"{device_id[:8]}…{device_id[-4:]}" if len(device_id) > LONGEST_LABEL else device_id
 
 
-def inside(section: Mapping[str, Any], path: str) -> Any:
+def value_at(section: Mapping[str, Any], path: str) -> Any:
     """The value at ``a.b`` of a document, None where there is none; what a device acknowledged is its ``value``."""
     found: Any = section
     for part in path.split("."):

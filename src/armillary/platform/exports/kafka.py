@@ -9,7 +9,7 @@ export could have a cluster of theirs name addresses that only this process reac
 its address, is made by :class:`GuardedLoop` (``kafka_loop.py``): it looks the host up once, has it allowed as a
 webhook's host (``platform/outbound/webhook.py``), and goes to the address that was looked at.
 
-*What it says* is a stranger's: how much of an answer is read and how much work a proof of the secret may ask for is
+*What it says* is not trusted: how much of an answer is read and how much work a proof of the secret may ask for is
 bounded (MAX_ANSWER_BYTES, MAX_ITERATIONS), and an answer that makes no sense is the cluster's failure, not this
 program's.
 
@@ -262,7 +262,7 @@ def _means(error: BaseException | None) -> str:
 
 
 def _why(loop: GuardedLoop, error: BaseException) -> str:
-    """Why the cluster does not take it; nothing of it but an address is a stranger's text."""
+    """Why the cluster does not take it; of what the cluster sent it holds an address only."""
     if loop.refused is not None:
         return (
             f"the cluster leads to {loop.refused!a}, which is not allowed:"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event loop of an export to Kafka: what a cluster, a stranger, may have this process connect to, read and compute.
+"""The event loop of an export to Kafka: what an untrusted cluster may have this process connect to, read and compute.
 
 aiokafka makes its connections, reads and hands long work to threads through the loop that it is given; so this is the
 one place where all of it is seen, whoever named the address or sent the message.

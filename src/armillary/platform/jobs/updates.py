@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates by jobs: a device is told, does the rest by itself, and is looked at until it has said how it went.
+"""Updates by jobs: a device is asked, does the rest by itself, and is looked at until it has said how it went.
 
-Two ways to tell it:
+Two ways to ask it:
 
 - *A device group*, for devices that attest: the security service moves the device there, and offers it the group's
   deployment at its next check-in. It is done when a check-in said that the device runs exactly these images.
 - *A package*, for every other device: the desired property ``update``, as a writable property of IoT Plug and Play. It
   is done when the device reports ``{"update": {"ac": 200, "av": N}}``, N being the version of that wish or a later one.
 
-While a device is waited for, its row says what was told to it (:class:`_Told`, as JSON); nothing else is held for it.
+While a device is waited for, its row has what it was asked (:class:`_Asked`, as JSON); nothing else is kept of it.
 Methods block: call them from threads.
 """
 
@@ -31,8 +31,8 @@ MAX_WHY_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What a device was told: whose it was then, and when it was moved (Unix seconds) or the version of the wish."""
+class _Asked:
+    """What a device was asked: whose it was then, and when it was moved (Unix seconds) or the version of the wish."""
 
     catalog: str | None
     moved_at: int = 0
@@ -41,7 +41,7 @@ class _Told:
 
 @dataclass(eq=False)
 class JobUpdates:
-    """Tells devices and looks at them."""
+    """Asks devices to update themselves, and looks how far they are."""
 
     _twins: Twins
     _directory: Directory
@@ -55,21 +55,22 @@ class JobUpdates:
             if not catalog:
                 raise InvalidArgumentError("update: nobody owns the device", remedy="Claim it first.")
             moved_at = self._updates.move(device_id, catalog, action.device_group, by=f"job {job.name}")
-            told = _Told(catalog, moved_at=moved_at)
+            asked = _Asked(catalog, moved_at=moved_at)
         else:
             wish = {UPDATE_PROPERTY: dict(action.package)}
             twin = self._twins.submit_desired(device_id, wish).result()
-            told = _Told(catalog, desired_version=twin.desired.version)
+            asked = _Asked(catalog, desired_version=twin.desired.version)
         over_ms = self._now_ms() + action.timeout_s * 1000
-        return DeviceOutcome(device_id, "wait", answer=json.dumps(asdict(told)), due_ms=over_ms)
+        return DeviceOutcome(device_id, "wait", answer=json.dumps(asdict(asked)), due_ms=over_ms)
 
     def look(self, job: Job, devices: Sequence[DeviceResult]) -> list[DeviceOutcome]:
         """What became of devices that are waited for; those of which nothing is known yet are left out."""
-        told = {each.device_id: _Told(**json.loads(each.answer)) for each in devices}
-        standings = self._by_group(job.action, told) if job.action.device_group else self._by_package(job.action, told)
+        asked = {each.device_id: _Asked(**json.loads(each.answer)) for each in devices}
+        read = self._by_group if job.action.device_group else self._by_package
+        standings = read(job.action, asked)
         # Whose they are is read last: of a device that goes away meanwhile the standing may say that it has failed.
-        owners = self._directory.of([*told])
-        stay = {name for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
+        owners = self._directory.of([*asked])
+        stay = {name for name, each in asked.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
         now_ms, found = self._now_ms(), list[DeviceOutcome]()
         for each in devices:
             standing = standings.get(each.device_id, UpdateStatus(None))
@@ -81,13 +82,13 @@ class JobUpdates:
                 found.append(DeviceOutcome(each.device_id, standing.event, answer=standing.said[:MAX_WHY_CHARACTERS]))
         return found
 
-    def _by_group(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:
-        moved = {name: (each.catalog or "", each.moved_at) for name, each in told.items()}
+    def _by_group(self, action: JobAction, asked: Mapping[str, _Asked]) -> Mapping[str, UpdateStatus]:
+        moved = {name: (each.catalog or "", each.moved_at) for name, each in asked.items()}
         return self._updates.standings(action.device_group, moved)
 
-    def _by_package(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:
+    def _by_package(self, action: JobAction, asked: Mapping[str, _Asked]) -> Mapping[str, UpdateStatus]:
         found: dict[str, UpdateStatus] = {}
-        for name, each in told.items():
+        for name, each in asked.items():
             try:
                 twin = self._twins.get(name)
             except ArmillaryError as error:

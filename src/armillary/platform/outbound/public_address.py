@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which addresses are everybody's: where a service may call on behalf of who only writes rules and exports.
+"""Which addresses are public: those that authors of rules and exports may have the service call.
 
 The tables are IANA's special-purpose address registries (RFC 6890; iana-ipv4-special-registry,
 iana-ipv6-special-registry, read November 2026): what is not globally reachable there, what is deprecated, and what a
@@ -16,7 +16,7 @@ from armillary.wire.text.carried_address import TRANSLATED, carried_addresses
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_INSIDE_4: Final = tuple(
+_NOT_PUBLIC_4: Final = tuple(
     ipaddress.IPv4Network(each)
     for each in (
         "0.0.0.0/8",  # this network (RFC 791)
@@ -40,7 +40,7 @@ _INSIDE_4: Final = tuple(
 # Everything that was given out for public use (RFC 4291 §2.4, IANA's list of IPv6 unicast assignments): neither
 # loopback, site local (fec0::/10), unique local, link local nor multicast, nor prefixes that nobody has yet.
 _GIVEN_OUT_6: Final = ipaddress.IPv6Network("2000::/3")
-_INSIDE_6: Final = tuple(
+_NOT_PUBLIC_6: Final = tuple(
     ipaddress.IPv6Network(each)
     for each in (
         "2001::/23",  # protocol assignments (RFC 2928): ORCHID, benchmarks, AMT, ...; Teredo is looked at before
@@ -51,13 +51,13 @@ _INSIDE_6: Final = tuple(
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is everybody's: neither it nor an IPv4 address inside it is of a network's inside."""
+    """Whether an address is globally reachable, and so is each IPv4 address that it carries."""
     if isinstance(address, ipaddress.IPv4Address):
-        return not any(address in network for network in _INSIDE_4)
+        return not any(address in network for network in _NOT_PUBLIC_4)
     if address.scope_id is not None:
         return False
     if not all(is_public(each) for each in carried_addresses(address)):
         return False
     if address in TRANSLATED or address.ipv4_mapped is not None or address.teredo is not None:
         return True
-    return address in _GIVEN_OUT_6 and not any(address in network for network in _INSIDE_6)
+    return address in _GIVEN_OUT_6 and not any(address in network for network in _NOT_PUBLIC_6)

@@ -86,8 +86,8 @@ def check_url(url: str, allowed: AllowedHosts) -> None:
     if allowed.is_named(host, port):
         return
     literal = _literal(host)
-    inside = _is_this_host(host) if literal is None else not is_public(literal)
-    if not allowed.public or scheme != "https" or not _is_public_port(port) or inside:
+    internal = _is_this_host(host) if literal is None else not is_public(literal)
+    if not allowed.public or scheme != "https" or not _is_public_port(port) or internal:
         raise InvalidArgumentError(
             f"webhook: {scheme}://{host}:{port} is not allowed",
             remedy="Use https to a public host, or have the administrator name the host in the setting webhook_hosts.",

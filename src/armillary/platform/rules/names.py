@@ -125,19 +125,19 @@ def _is_for(template: Template, catalog: str | None) -> bool:
 
 
 def _telemetry(template: Template, rule: Rule) -> list[str]:
-    """Telemetry of the template, and those names of the rule that are inside of one (a field of an object)."""
+    """Telemetry of the template, and those names of the rule that are within one (a field of an object)."""
     known = [name for name, each in template.capabilities.items() if each.kind == "telemetry"]
-    inside = [name for name in telemetry_names(rule) if any(name.startswith(f"{each}.") for each in known)]
-    return known + inside
+    nested = [name for name in telemetry_names(rule) if any(name.startswith(f"{each}.") for each in known)]
+    return known + nested
 
 
 def _properties(template: Template, rule: Rule) -> list[str]:
-    """Property paths of the template, and those of the rule that are inside of one."""
+    """Property paths of the template, and those of the rule that are within one."""
     names = [name for name, each in template.capabilities.items() if each.kind == "property"]
     known = [f"{section}.{name}" for section in ("reported", "desired") for name in names]
     known += [f"cloud.{name}" for name in template.cloud]
-    inside = [path for path in _paths(rule) if any(path.startswith(f"{each}.") for each in known)]
-    return known + inside
+    nested = [path for path in _paths(rule) if any(path.startswith(f"{each}.") for each in known)]
+    return known + nested
 
 
 def _paths(rule: Rule) -> list[str]:

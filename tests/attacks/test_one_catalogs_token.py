@@ -17,7 +17,7 @@ from tests.attacks.owners import Owner
 from armillary.api.azure import names, operations
 from armillary.api.http import auth, routes
 from armillary.api.http.route import Route
-from armillary.errors import ConflictError, UnauthenticatedError
+from armillary.errors import ConflictError
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 
@@ -162,15 +162,6 @@ def test_an_offer_is_declined_or_taken_back(alice: Owner, bob: Owner) -> None:
         assert who.call("POST", place.format(who.name)).status == 200
         assert bob.call("POST", place.format(bob.name).replace(verb, "accept")).status == 409
     assert set(see(alice, alice.device)) == {200}
-
-
-def test_the_console_takes_no_token_of_one_catalog(alice: Owner) -> None:
-    tokens = alice.service.service.tokens
-    with pytest.raises(UnauthenticatedError):
-        tokens.authenticate(alice.token)
-    assert tokens.authenticate(alice.token, takes_restricted=True).name == alice.name
-    with pytest.raises(UnauthenticatedError):  # remembered now, and still not
-        tokens.authenticate(alice.token)
 
 
 def test_a_restricted_administrator_is_not_the_last_administrator(host: ServiceHost) -> None:

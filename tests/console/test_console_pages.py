@@ -136,7 +136,7 @@ def test_a_device_is_offered_once_by_its_owner_and_to_a_catalog_that_there_is(fl
     ]
     asked = pages_device_life.confirmation(of(fleet), "offer", (("id", "contoso"),))
     assert (asked.choice, asked.choices, asked.danger) == ("To", (("id", "contoso"),), False)
-    assert "no other catalog" in pages_device_life.confirmation(of(fleet), "offer").choice
+    assert "no other catalog" in pages_device_life.confirmation(of(fleet), "offer", ()).choice
     gone = pages_device_life.confirmation(of(fleet), "decommission")
     assert (gone.danger, gone.reason) == (True, True)
     assert "allow-reprovision" in dict(gone.touches)["Undo"]

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.console.hub_scene import HubScene
-from tests.console.plain_browser import Browser
 from tests.fixtures.certificates import self_signed
 
 from armillary.api.app import SHAPES
-from armillary.api.native.parameters import V1
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN
 from armillary.console.hub_devices import pages_hub_devices
 from armillary.console.sources.source_api import ROUTES
@@ -190,13 +188,6 @@ def test_an_address_of_a_device_leads_to_its_page_whatever_its_kind(hub_scene: H
     attested = hub_scene.device.device_id
     assert look.get(f"/hub-devices/{attested}").headers["location"] == f"/devices/{attested}"
     assert "noise" in said(look.get("/devices/cooler-1/data").text)
-
-
-def test_a_token_of_one_catalog_has_no_console(hub_scene: HubScene):
-    secret = hub_scene.running.service.tokens.create("one", "Reader", actor="test", catalog="contoso").secret
-    assert Browser(hub_scene).sign_in(secret).status == 403
-    path = f"{V1}/hub-devices/cooler-1"
-    assert hub_scene.running.call("GET", path, token=secret).status == 404
 
 
 @pytest.mark.parametrize("area", ["hub-device", "admission", "hub-enrolment", "service-key", "cloud-properties"])

@@ -58,7 +58,7 @@ async def admit(request: Request, row: Route, shape: Shape) -> Token | Enrolment
                 read_query(request.query_params, row.lists)
                 return admitted
             needed = CONTRIBUTOR
-        token = await run_in_threadpool(service.tokens.authenticate, secret, takes_restricted=True)
+        token = await run_in_threadpool(service.tokens.authenticate, secret)
         if not allows(token.role, needed):
             raise PermissionDeniedError(
                 f"{request.method} {request.url.path} needs the role {needed}; "

@@ -99,7 +99,7 @@ class ServiceSignIn:
 
     def sign_in(self, secret: str) -> SignedIn:
         """The operator behind a token."""
-        operator = self._operator(self._service.tokens.authenticate(secret, takes_restricted=True))
+        operator = self._operator(self._service.tokens.authenticate(secret))
         if operator is None:
             raise UnauthenticatedError("the token's catalog or organisation was deleted")
         return operator

@@ -179,10 +179,8 @@ class Tokens:
             self._cached.clear()
         return token
 
-    def authenticate(self, secret: str, *, takes_restricted: bool = False) -> Token:
-        """The token a secret belongs to.
-
-        A token of one catalog counts only for a caller that ``takes_restricted``: it holds the token to that catalog.
+    def authenticate(self, secret: str) -> Token:
+        """The token a secret belongs to; the caller holds one of a catalog to that catalog.
 
         Raises:
             UnauthenticatedError: unknown, revoked or expired; the message does not say which.
@@ -193,7 +191,7 @@ class Tokens:
             token, revocations = self._cached.get(digest), self._revocations
         if token is None:
             token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
-        if token is None or not _is_valid(token, now) or (token.catalog_id is not None and not takes_restricted):
+        if token is None or not _is_valid(token, now):
             raise UnauthenticatedError("the token is not valid")
         is_noted = token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY_S
         if is_noted:

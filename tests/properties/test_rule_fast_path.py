@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The short way of an evaluation against ``step``, which the reference of ``test_rules.py`` holds."""
+"""The fast path of an evaluation gives what ``step`` gives; ``test_rules.py`` compares ``step`` with a reference."""
 
 from __future__ import annotations
 

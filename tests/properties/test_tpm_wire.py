@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Quotes of a TPM verify for what they were made for; an event log gives the values that a TPM would have."""
+
 from __future__ import annotations
 
 from hashlib import sha256

@@ -108,7 +108,7 @@ def test_the_next_batch_waits_for_its_pause_and_a_retry_for_its_time() -> None:
     ],
 )
 def test_too_many_failures_end_a_run(abort: Any, failed: int, total: int, ends: bool) -> None:
-    found = plan_run(parse_job(job(abort=abort)), progress(failed=failed, pending=total - failed + 1 - 1), 0)
+    found = plan_run(parse_job(job(abort=abort)), progress(failed=failed, pending=total - failed), 0)
     assert (found.event == "too-many-failed") is ends
 
 

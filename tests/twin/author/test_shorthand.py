@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Filters and values as people write them on one line: ``telemetry:temperature > 30``."""
+
 from __future__ import annotations
 
 from typing import Any

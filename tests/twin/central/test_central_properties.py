@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given, strategies as st
@@ -53,8 +54,6 @@ OBJECTS = st.recursive(VALUES, lambda inner: st.dictionaries(NAMES, inner, min_s
 
 @given(st.dictionaries(NAMES, OBJECTS, min_size=1, max_size=3))
 def test_an_object_comes_back_from_the_metrics_that_it_was_kept_as(sent: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415 - only here
-
     try:
         values = decode(json.dumps(sent).encode(), {}, 7).values
     except WireError:  # what telemetry refuses is not asked about here

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Twins: patches, versions, metadata and etags in IoT Hub's shape, and the limits of a section."""
+
 from __future__ import annotations
 
 import json

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from tests.twin.template.test_template import BODY, CONTROLLER, ROOT, THERMOSTAT
+from tests.twin.template.test_template import BODY, ROOT, THERMOSTAT
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.document import Twin, patch_desired, report
@@ -102,7 +102,6 @@ def test_a_components_telemetry_is_the_components() -> None:
 )
 def test_what_is_broken_says_why(document: str, broken: str) -> None:
     found = PayloadTable(TEMPLATE).judge(decode(document.encode(), {}, 0).values)
-    assert [each.expected for each in found.broken][:1] == [found.broken[0].expected]
     assert broken in found.broken[0].expected
 
 
@@ -284,15 +283,15 @@ def test_what_cannot_be_wanted_is_refused(values: dict[str, Any], words: str) ->
 
 
 @pytest.mark.parametrize(
-    ("schema", "limits", "good", "bad", "words"),
+    ("schema", "limits", "exceeded", "good", "bad", "words"),
     [
-        ("double", {"minValue": -30, "maxValue": 10}, 10, 10.5, "at most 10, got 10.5"),
-        ("integer", {"minValue": 1}, 1, 0, "at least 1, got 0"),
-        ("string", {"minLength": 2, "maxLength": 3}, "abc", "abcd", "at most 3 characters, got 4"),
+        ("double", {"minValue": -30, "maxValue": 10}, "maxValue", 10, 10.5, "at most 10, got 10.5"),
+        ("integer", {"minValue": 1}, "minValue", 1, 0, "at least 1, got 0"),
+        ("string", {"minLength": 2, "maxLength": 3}, "maxLength", "abc", "abcd", "at most 3 characters, got 4"),
     ],
 )
 def test_what_is_wanted_is_within_the_limits_of_the_model(
-    schema: str, limits: dict[str, Any], good: Any, bad: Any, words: str
+    schema: str, limits: dict[str, Any], exceeded: str, good: Any, bad: Any, words: str
 ) -> None:
     content = {"@type": ["Property", "NumberValue"], "name": "x", "schema": schema, "writable": True, **limits}
     model = {"@context": CENTRAL, "@id": ROOT, "@type": "Interface", "contents": [content]}
@@ -300,12 +299,6 @@ def test_what_is_wanted_is_within_the_limits_of_the_model(
     assert desired_patch(template, {"x": good}) == {"x": good}
     with pytest.raises(InvalidArgumentError, match=words):
         desired_patch(template, {"x": bad})
-    del content[
-        "minValue" if "minValue" in limits and bad == 0 else "maxValue" if "maxValue" in limits else "maxLength"
-    ]
+    del content[exceeded]
     unlimited = parse_template({"display_name": "X", "root": ROOT, "models": [model]})
     assert desired_patch(unlimited, {"x": bad}) == {"x": bad}  # the positive control
-
-
-def test_the_controllers_document_is_the_tests_own() -> None:
-    assert CONTROLLER["@id"] == ROOT

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.twin.template.test_template import BODY, CONTROLLER, ROOT, THERMOSTAT
+from tests.twin.template.test_template import BODY, THERMOSTAT
 
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.twin.template import edit
@@ -182,8 +182,3 @@ def test_what_is_added_and_taken_away_again_leaves_what_was(wishes: list[tuple[s
         body, gone = edit.without_capability(body, name)
         assert gone == ()
     assert parse_template(body).capabilities == before
-
-
-def test_the_controllers_document_is_not_touched() -> None:
-    assert CONTROLLER["@id"] == ROOT
-    assert parse_template(BODY).root == ROOT

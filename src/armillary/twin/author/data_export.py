@@ -49,9 +49,9 @@ _FORBIDDEN_JQ: Final = re.compile(r"\b(import|include|input|inputs|env|debug|std
 class DeviceEvent:
     """An event in the life of a device, from the audit log: a record of the source ``lifecycle``."""
 
-    number: int  # Rises
+    number: int  # of its place in the log, rising
     at_ms: int  # Unix milliseconds
-    name: str  # As the audit log names it
+    name: str  # of the event in the audit log
     device_id: str
 
 

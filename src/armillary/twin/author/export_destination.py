@@ -80,9 +80,7 @@ def parse_destination(fields: JsonFields) -> Destination:
 
 
 def _webhook(fields: JsonFields) -> dict[str, Any]:
-    url = fields.text("url", most=MAX_URL_CHARACTERS)
-    if not re.fullmatch(r"https?://[^\s/@#]+(?:/[^\s#]*)?", url) or not url.isascii():
-        raise fields.refused("url", "an http or https address without user and fragment", url)
+    url = fields.http_address("url", most=MAX_URL_CHARACTERS)
     return {"url": url, "signed": fields.boolean("signed", default=False)}
 
 

@@ -323,9 +323,7 @@ def _update(fields: JsonFields) -> JobAction:
 
 
 def _package(fields: JsonFields) -> dict[str, str]:
-    url, digest = fields.text("url", most=MAX_URL_CHARACTERS), fields.text("sha256", most=64)
-    if not re.fullmatch(r"https?://[^\s/@#]+(?:/[^\s#]*)?", url) or not url.isascii():
-        raise fields.refused("url", "an http or https address without user and fragment", url)
+    url, digest = fields.http_address("url", most=MAX_URL_CHARACTERS), fields.text("sha256", most=64)
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise fields.refused("sha256", "64 hexadecimal digits in lower case", digest)
     found = {"url": url, "version": fields.text("version", most=MAX_VERSION_CHARACTERS), "sha256": digest}

@@ -62,7 +62,7 @@ class CentralQuery:
 def parse_query(text: str) -> CentralQuery:
     """Read a query text.
 
-    Raises InvalidArgumentError, which names the place, for another language and for what a group cannot express.
+    Raises InvalidArgumentError, with the place, for a text that is no query and for a condition that no group has.
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from armillary.twin.template.json_form import listed
 from armillary.wire.dtdl.names import NAME
 
 CENTRAL_TYPES: Final = ("ModelDefinition", "DeviceModel")
@@ -23,12 +24,12 @@ def central_of_body(body: Mapping[str, Any], *, etag: str, identifier: str) -> d
     """
     models = {each["@id"]: each for each in _flat(body["models"])}
     root = dict(models[body["root"]])
-    contents = [_inlined(each, models) for each in _listed(root.get("contents"))]
+    contents = [_inlined(each, models) for each in listed(root.get("contents"))]
     contents += [_central_cloud(each) for each in body.get("cloud_properties", ())]
     root["contents"] = contents
     if root.get("extends"):
         root["extends"] = [
-            models.get(each, each) if isinstance(each, str) else each for each in _listed(root["extends"])
+            models.get(each, each) if isinstance(each, str) else each for each in listed(root["extends"])
         ]
     context = root.pop("@context", None)
     return {
@@ -49,10 +50,10 @@ def _flat(models: Sequence[Any]) -> Iterable[Mapping[str, Any]]:
             yield from _flat(each)
         elif isinstance(each, Mapping):
             yield each
-            for content in _listed(each.get("contents")):
+            for content in listed(each.get("contents")):
                 if isinstance(content, Mapping) and isinstance(content.get("schema"), Mapping):
                     yield from (inner for inner in [content["schema"]] if inner.get("@type") == "Interface")
-            yield from (inner for inner in _listed(each.get("extends")) if isinstance(inner, Mapping))
+            yield from (inner for inner in listed(each.get("extends")) if isinstance(inner, Mapping))
 
 
 def _inlined(content: Any, models: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -104,9 +105,3 @@ def _enum_values(values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         names.add(name)
         made.append({"name": name, "displayName": title[:MAX_LABEL], "enumValue": each["value"]})
     return made
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]

@@ -81,7 +81,7 @@ class Query:
 def parse_query(text: str) -> Query:
     """Read a query.
 
-    Raises InvalidArgumentError, which names the place or the word that is not offered, for another language.
+    Raises InvalidArgumentError for a text that is no query, with the place, or that uses a word which is not offered.
     """
     if len(text) > MAX_QUERY_CHARS:
         raise _fault(f"at most {MAX_QUERY_CHARS} characters", f"{len(text)}")

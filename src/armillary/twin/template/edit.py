@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.template.json_form import parse_template
+from armillary.twin.template.json_form import listed, parse_template
 from armillary.twin.template.template import Template, is_cloud
 from armillary.wire.dtdl.tables import IOT_CENTRAL, IOT_CENTRAL_SCHEMAS, PRIMITIVES, QUANTITATIVE_TYPES
 from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
@@ -70,7 +70,7 @@ def with_capability(body: Mapping[str, Any], wish: CapabilityWish) -> Body:
         _need_context(interface, document, IOT_CENTRAL)
     if wish.semantic_type and version > 2:
         _need_context(interface, document, QUANTITATIVE_TYPES)
-    interface["contents"] = [*_listed(interface.get("contents")), content]
+    interface["contents"] = [*listed(interface.get("contents")), content]
     parse_template(made)
     return made
 
@@ -92,7 +92,7 @@ def without_capability(body: Mapping[str, Any], name: str) -> tuple[Body, tuple[
     own = capability.content.name
     for interface_id in _with_extended(template, _interface_of(template, capability.component)):
         interface, _ = _found(made, interface_id)
-        contents = _listed(interface.get("contents"))
+        contents = listed(interface.get("contents"))
         kept = [each for each in contents if not (isinstance(each, Mapping) and each.get("name") == own)]
         if len(kept) < len(contents):
             interface["contents"] = kept
@@ -203,7 +203,7 @@ def _found(body: Body, interface_id: str) -> tuple[dict[str, Any], dict[str, Any
     """An interface in the models, and the document that it stands in."""
     for document in body["models"]:
         for each in _objects(document):
-            if each.get("@id") == interface_id and ("contents" in each or "Interface" in _listed(each.get("@type"))):
+            if each.get("@id") == interface_id and ("contents" in each or "Interface" in listed(each.get("@type"))):
                 return each, document
     raise NotFoundError(
         f"the models do not write {interface_id[:128]!a} out", remedy="Change the models as JSON instead."
@@ -223,15 +223,10 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 def _need_context(interface: dict[str, Any], document: dict[str, Any], extension: str) -> None:
     """Add an extension to the context of an interface, unless it is there."""
     holder = interface if "@context" in interface else document
-    present = _listed(holder.get("@context"))
+    present = listed(holder.get("@context"))
     if extension not in present:
         # The language's own context goes first (DTDL v3 §Context); version 2 takes either order.
         holder["@context"] = [*present, extension]
-
-
-def _listed(value: Any) -> list[Any]:
-    """What may stand alone or in a list, as a list."""
-    return [] if value is None else list(value) if isinstance(value, list) else [value]
 
 
 def _with_named(body: Mapping[str, Any], member: str, made_of: Mapping[str, Any]) -> Body:

@@ -203,6 +203,11 @@ def _root_of(model: dtdl.Model) -> str:
     return roots[0]
 
 
+def listed(value: Any) -> list[Any]:
+    """The value of a member of a model that may be one thing or a list, as a list; empty for None."""
+    return [] if value is None else list(value) if isinstance(value, list) else [value]
+
+
 def _object(content: bytes) -> Any:
     """The JSON in a file; None where it is not JSON, which the model's reader then reports."""
     try:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ MAX_NAME_CHARACTERS: Final = 128
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
 
 _NEEDED: Final = object()
+_HTTP_ADDRESS = re.compile(r"https?://[^\s/@#]+(?:/[^\s#]*)?")
 
 
 class JsonFields:
@@ -64,6 +66,13 @@ class JsonFields:
     def optional_text(self, name: str, *, most: int) -> str | None:
         """As :meth:`text`; None where the field is null or missing."""
         return None if self.take(name, None) is None else self.text(name, most=most)
+
+    def http_address(self, name: str, *, most: int) -> str:
+        """An http or https address (RFC 3986) of at most ``most`` characters, in ASCII, without user and fragment."""
+        value = self.text(name, most=most)
+        if not _HTTP_ADDRESS.fullmatch(value) or not value.isascii():
+            raise self.refused(name, "an http or https address without user and fragment", value)
+        return value
 
     def choice(self, name: str, words: Sequence[str], default: str | None = None) -> str:
         """One of ``words``."""

@@ -155,14 +155,9 @@ def parse(
 ) -> AppManifest:
     """Read a manifest from its bytes or its decoded JSON object.
 
-    Args:
-        data: The manifest.
-        resolved: False to accept ``$NAME`` peripherals, as in a source manifest.
-        mutable_storage_limit_kb: Largest ``MutableStorage.SizeKB`` of the chip, KiB.
-
-    Raises:
-        ManifestError: not JSON, unknown or missing key, value of the wrong type or out of range. ``error_id``
-            is Azure Sphere's device error code where it has one.
+    ``resolved`` is False to accept ``$NAME`` peripherals, as in a source manifest; the limit is the chip's largest
+    ``MutableStorage.SizeKB``, KiB. Raises ManifestError for what is not JSON, an unknown or missing key, and a value of
+    the wrong type or out of range; its ``error_id`` is Azure Sphere's device error code where there is one.
     """
     document = (
         decode_json(data, what="app_manifest.json", limit=MANIFEST_LIMIT_BYTES, error_id=1)

@@ -2,8 +2,8 @@
 """Application packages: an image package of type 10 whose payload is a file system with a manifest.
 
 Turns a folder into a package, for ``armillary image-package pack-application`` and the demo, and reads packages for
-devices and the service. ``wire/image/package.py`` has the outer format,
-``wire/image/asxipfs.py`` the inner one, ``wire/image/app_manifest.py`` the manifest.
+devices and the service. The package is in ``wire/image/package.py``, its file system in ``wire/image/asxipfs.py``, the
+manifest in ``wire/image/app_manifest.py``.
 
 As the Azure Sphere SDK packs: the manifest's ``$NAME`` peripherals become values, and a high-level application gets
 ``TargetApplicationRuntimeVersion`` in its manifest and the same version as its ABI Depends; a real-time capable one

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -125,9 +125,7 @@ def absolute_path(value: object, path: str, error_id: int | None = None) -> str:
 
 def arguments(value: object, path: str, error_id: int, *, limit: int) -> tuple[str, ...]:
     """Command-line arguments: strings without NUL; an empty string is an argument."""
-    return tuple(
-        _argument(item, f"{path}[{index}]", error_id) for index, item in enumerate(_array(value, path, error_id, limit))
-    )
+    return tuple(_argument(item, place, error_id) for place, item in _entries(value, path, error_id, limit))
 
 
 def boolean(value: object, path: str, error_id: int, context: Context) -> bool:  # noqa: ARG001 - Reader's shape
@@ -139,10 +137,7 @@ def boolean(value: object, path: str, error_id: int, context: Context) -> bool: 
 
 def hosts(value: object, path: str, error_id: int, context: Context) -> tuple[str, ...]:  # noqa: ARG001
     """Host names and IP addresses, each once; returned in lower case, addresses in their canonical form."""
-    found = tuple(
-        _host(item, f"{path}[{index}]", error_id)
-        for index, item in enumerate(_array(value, path, error_id, HOST_LIMIT))
-    )
+    found = [_host(item, place, error_id) for place, item in _entries(value, path, error_id, HOST_LIMIT)]
     return _distinct(found, path, error_id)
 
 
@@ -158,35 +153,32 @@ def udp_ports(value: object, path: str, error_id: int, context: Context) -> tupl
 
 def component_ids(value: object, path: str, error_id: int, context: Context) -> tuple[UUID, ...]:  # noqa: ARG001
     """Component ids, each once."""
-    items = _array(value, path, error_id, APPLICATION_CONNECTION_LIMIT)
-    found = tuple(guid(item, f"{path}[{index}]", error_id) for index, item in enumerate(items))
-    return _distinct(found, path, error_id)
+    entries = _entries(value, path, error_id, APPLICATION_CONNECTION_LIMIT)
+    return _distinct([guid(item, place, error_id) for place, item in entries], path, error_id)
 
 
 def gpio(value: object, path: str, error_id: int, context: Context) -> tuple[int | str, ...]:
     """Pin numbers, each once (2097187); ``$NAME`` where allowed."""
     found: list[int | str] = []
-    for index, item in enumerate(_array(value, path, error_id, PERIPHERAL_LIMIT)):
-        place = f"{path}[{index}]"
+    for place, item in _entries(value, path, error_id, PERIPHERAL_LIMIT):
         if isinstance(item, str):
             found.append(_reference(item, place, error_id, context))
         else:
             found.append(integer(item, place, error_id, minimum=0, maximum=GPIO_PIN_LIMIT))
-    return _distinct(tuple(found), path, 35)
+    return _distinct(found, path, 35)
 
 
 def peripherals(value: object, path: str, error_id: int, context: Context) -> tuple[str, ...]:
     """Controller names such as ``ISU0``, each once (2097187); ``$NAME`` where allowed."""
     found: list[str] = []
-    for index, item in enumerate(_array(value, path, error_id, PERIPHERAL_LIMIT)):
-        place = f"{path}[{index}]"
+    for place, item in _entries(value, path, error_id, PERIPHERAL_LIMIT):
         if isinstance(item, str) and _PERIPHERAL.fullmatch(item):
             found.append(item)
         elif isinstance(item, str):
             found.append(_reference(item, place, error_id, context))
         else:
             raise wrong(place, "a peripheral's name, such as ISU0", item, error_id)
-    return _distinct(tuple(found), path, 35)
+    return _distinct(found, path, 35)
 
 
 def mutable_storage(value: object, path: str, error_id: int, context: Context) -> int:
@@ -206,13 +198,13 @@ def power_controls(known: tuple[str, ...]) -> Reader:
     """A reader for a non-empty subset of ``known``: 2097200 no array or twice, 2097201 empty, 2097202 unknown."""
 
     def read(value: object, path: str, error_id: int, context: Context) -> tuple[str, ...]:  # noqa: ARG001
-        items = _array(value, path, error_id, 16)
-        if not items:
+        entries = _entries(value, path, error_id, 16)
+        if not entries:
             raise wrong(path, f"one or more of {', '.join(known)}", "an empty array", 49)
-        for index, item in enumerate(items):
+        for place, item in entries:
             if item not in known:
-                raise wrong(f"{path}[{index}]", f"one of {', '.join(known)}", item, 50)
-        return _distinct(tuple(items), path, error_id)
+                raise wrong(place, f"one of {', '.join(known)}", item, 50)
+        return _distinct([item for _, item in entries], path, error_id)
 
     return read
 
@@ -233,17 +225,18 @@ def _encodable(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _array(value: object, path: str, error_id: int, limit: int) -> list[Any]:
+def _entries(value: object, path: str, error_id: int, limit: int) -> list[tuple[str, Any]]:
+    """The JSON path and the value of each entry of an array."""
     if not isinstance(value, list) or len(value) > limit:
         raise wrong(path, f"an array of at most {limit} entries", value, error_id)
-    return value
+    return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
 
 
-def _distinct(found: tuple[_Item, ...], path: str, error_id: int) -> tuple[_Item, ...]:
+def _distinct(found: Sequence[_Item], path: str, error_id: int) -> tuple[_Item, ...]:
     for index, item in enumerate(found):
         if item in found[:index]:
             raise wrong(f"{path}[{index}]", "each entry once", f"{item} twice", error_id)
-    return found
+    return tuple(found)
 
 
 def _argument(value: object, path: str, error_id: int) -> str:
@@ -275,12 +268,11 @@ def _host(value: object, path: str, error_id: int) -> str:
 
 def _ports(value: object, path: str, error_id: int, illegal_id: int) -> tuple[int, ...]:
     found: list[int] = []
-    for index, item in enumerate(_array(value, path, error_id, PORT_LIMIT)):
-        place = f"{path}[{index}]"
+    for place, item in _entries(value, path, error_id, PORT_LIMIT):
         if not isinstance(item, int) or isinstance(item, bool):
             raise wrong(place, "a port number", item, error_id)
         found.append(integer(item, place, illegal_id, minimum=1, maximum=65535))
-    return _distinct(tuple(found), path, error_id)
+    return _distinct(found, path, error_id)
 
 
 def _reference(value: str, path: str, error_id: int, context: Context) -> str:

@@ -125,6 +125,28 @@ def test_byte_order_mark_is_ignored():
     assert app_manifest.parse(b"\xef\xbb\xbf" + encoded(document())) == app_manifest.parse(document())
 
 
+REFUSED_HOSTS: dict[str, Any] = {
+    "wildcard host": "*.example.com",
+    "any host": "*",
+    "host with port": "a.com:80",
+    "host with scheme": "http://a.com",
+    "host with path": "a.com/x",
+    "network instead of host": "10.0.0.0/8",
+    "empty host": "",
+    "host with trailing dot": "a.com.",
+    "host of dots": "a..b",
+    "short IPv4 spelling": "10.1",
+    "hexadecimal IPv4": "0x7f000001",
+    "decimal IPv4": "2130706433",
+    "host not ASCII": "bücher.de",
+    "Kelvin sign for k": "\u212a.com",
+    "IPv6 with an interface": "fe80::1%eth0; drop",
+    "label of 64": "a" * 64,
+    "name of 254": "a." * 126 + "aa",
+    "hyphen first": "-a.com",
+    "host is a number": 1,
+}
+
 # (what to parse, path of the error, id within Azure Sphere's category 2 or None)
 REFUSED: dict[str, tuple[Any, str, int | None]] = {
     "not JSON": (b"{", "app_manifest.json", 1),
@@ -171,33 +193,10 @@ REFUSED: dict[str, tuple[Any, str, int | None]] = {
     "malloc version 3": (document(MallocVersion=3), "MallocVersion", 59),
     "runtime version 0": (document(TargetApplicationRuntimeVersion=0), "TargetApplicationRuntimeVersion", None),
     "connections as text": (capabilities(AllowedConnections="a"), "Capabilities.AllowedConnections", 9),
-    "wildcard host": (capabilities(AllowedConnections=["*.example.com"]), "Capabilities.AllowedConnections[0]", 9),
-    "any host": (capabilities(AllowedConnections=["*"]), "Capabilities.AllowedConnections[0]", 9),
-    "host with port": (capabilities(AllowedConnections=["a.com:80"]), "Capabilities.AllowedConnections[0]", 9),
-    "host with scheme": (capabilities(AllowedConnections=["http://a.com"]), "Capabilities.AllowedConnections[0]", 9),
-    "host with path": (capabilities(AllowedConnections=["a.com/x"]), "Capabilities.AllowedConnections[0]", 9),
-    "network instead of host": (
-        capabilities(AllowedConnections=["10.0.0.0/8"]),
-        "Capabilities.AllowedConnections[0]",
-        9,
-    ),
-    "empty host": (capabilities(AllowedConnections=[""]), "Capabilities.AllowedConnections[0]", 9),
-    "host with trailing dot": (capabilities(AllowedConnections=["a.com."]), "Capabilities.AllowedConnections[0]", 9),
-    "host of dots": (capabilities(AllowedConnections=["a..b"]), "Capabilities.AllowedConnections[0]", 9),
-    "short IPv4 spelling": (capabilities(AllowedConnections=["10.1"]), "Capabilities.AllowedConnections[0]", 9),
-    "hexadecimal IPv4": (capabilities(AllowedConnections=["0x7f000001"]), "Capabilities.AllowedConnections[0]", 9),
-    "decimal IPv4": (capabilities(AllowedConnections=["2130706433"]), "Capabilities.AllowedConnections[0]", 9),
-    "host not ASCII": (capabilities(AllowedConnections=["bücher.de"]), "Capabilities.AllowedConnections[0]", 9),
-    "Kelvin sign for k": (capabilities(AllowedConnections=["\u212a.com"]), "Capabilities.AllowedConnections[0]", 9),
-    "IPv6 with an interface": (
-        capabilities(AllowedConnections=["fe80::1%eth0; drop"]),
-        "Capabilities.AllowedConnections[0]",
-        9,
-    ),
-    "label of 64": (capabilities(AllowedConnections=["a" * 64]), "Capabilities.AllowedConnections[0]", 9),
-    "name of 254": (capabilities(AllowedConnections=["a." * 126 + "aa"]), "Capabilities.AllowedConnections[0]", 9),
-    "hyphen first": (capabilities(AllowedConnections=["-a.com"]), "Capabilities.AllowedConnections[0]", 9),
-    "host is a number": (capabilities(AllowedConnections=[1]), "Capabilities.AllowedConnections[0]", 9),
+    **{
+        name: (capabilities(AllowedConnections=[host]), "Capabilities.AllowedConnections[0]", 9)
+        for name, host in REFUSED_HOSTS.items()
+    },
     "host twice in two cases": (
         capabilities(AllowedConnections=["a.com", "A.com"]),
         "Capabilities.AllowedConnections[1]",

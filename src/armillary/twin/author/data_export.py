@@ -34,7 +34,7 @@ from armillary.twin.author.group import (
     parse_filters,
     value_at,
 )
-from armillary.twin.rule.action import MAX_SECRET_CHARACTERS, MIN_SECRET_CHARACTERS
+from armillary.twin.rule.action import SECRET_WORDS, is_secret
 from armillary.wire.encoding.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 
 MAX_ENRICHMENTS: Final = 50
@@ -154,15 +154,9 @@ def split_secret(document: object) -> tuple[object, str | None]:
     if not isinstance(document, Mapping) or not isinstance(place, Mapping) or "secret" not in place:
         return document, None
     secret = place["secret"]
-    if (
-        not isinstance(secret, str)
-        or not MIN_SECRET_CHARACTERS <= len(secret) <= MAX_SECRET_CHARACTERS
-        or not secret.isascii()
-        or not secret.isprintable()
-    ):
+    if not is_secret(secret):
         raise InvalidArgumentError(
-            f"export.destination.secret: expected {MIN_SECRET_CHARACTERS} to {MAX_SECRET_CHARACTERS} ASCII characters",
-            remedy="Choose a random one: openssl rand -hex 32.",
+            f"export.destination.secret: expected {SECRET_WORDS}", remedy="Choose a random one: openssl rand -hex 32."
         )
     kept = {name: value for name, value in place.items() if name != "secret"}
     return {**document, "destination": {**kept, "signed": True}}, secret

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from armillary.twin.rule.fields import json_integer, json_list, json_object, json_text, json_truth, one_of, refused
 from armillary.twin.rule.rule import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS, RuleAction
@@ -31,6 +31,7 @@ MAX_URL_CHARACTERS: Final = 2048
 # A secret shorter than this can be guessed; one longer than a hash's block is hashed anyway (RFC 2104 §3).
 MIN_SECRET_CHARACTERS: Final = 16
 MAX_SECRET_CHARACTERS: Final = 128
+SECRET_WORDS: Final = f"{MIN_SECRET_CHARACTERS} to {MAX_SECRET_CHARACTERS} printable ASCII characters"
 # The payload of a command in a rule, and how long its answer may take (as of any direct method).
 MAX_PAYLOAD_BYTES: Final = 8192
 MAX_TIMEOUT_S: Final = 300
@@ -39,6 +40,13 @@ COMMAND_TIMEOUT_S: Final = 30
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ACTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _METHOD = re.compile(r"[A-Za-z0-9_.:*-]{1,128}")
+
+
+def is_secret(value: object) -> TypeGuard[str]:
+    """Whether a value may be a webhook's or an export's secret: text as :data:`SECRET_WORDS` says."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        return False
+    return MIN_SECRET_CHARACTERS <= len(value) <= MAX_SECRET_CHARACTERS
 
 
 def split_secrets(document: object) -> tuple[object, dict[str, str]]:
@@ -55,16 +63,9 @@ def split_secrets(document: object) -> tuple[object, dict[str, str]]:
         if not isinstance(action, Mapping) or "secret" not in action:
             actions.append(action)
             continue
-        secret = action["secret"]
-        if not isinstance(secret, str) or not MIN_SECRET_CHARACTERS <= len(secret) <= MAX_SECRET_CHARACTERS:
-            raise refused(
-                f"actions[{number}].secret",
-                f"text of {MIN_SECRET_CHARACTERS} to {MAX_SECRET_CHARACTERS} characters",
-                "something else",
-            )
-        if not secret.isascii() or not secret.isprintable():
-            raise refused(f"actions[{number}].secret", "printable ASCII", "something else")
-        secrets[str(action.get("name", number + 1))] = secret
+        if not is_secret(action["secret"]):
+            raise refused(f"actions[{number}].secret", SECRET_WORDS, "something else")
+        secrets[str(action.get("name", number + 1))] = action["secret"]
         actions.append({**{key: value for key, value in action.items() if key != "secret"}, "signed": True})
     return {**document, "actions": actions}, secrets
 

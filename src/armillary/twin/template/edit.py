@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.template.json_form import listed, parse_template
+from armillary.twin.template.json_form import listed, parse_template, with_known
 from armillary.twin.template.template import Template, is_cloud
 from armillary.wire.dtdl.tables import IOT_CENTRAL, IOT_CENTRAL_SCHEMAS, PRIMITIVES, QUANTITATIVE_TYPES
 from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
@@ -247,15 +247,7 @@ def _without_named(body: Mapping[str, Any], member: str, name: str) -> Body | No
 def _pruned(body: Body) -> tuple[Body, tuple[str, ...]]:
     """A body whose views and labels name only what the template has; and the names that were removed."""
     template = parse_template({**body, "views": [], "labels": {}})
-    known = template.capabilities.keys() | template.cloud.keys()
-    views, labels = body.get("views", []), body.get("labels", {})
-    gone = [tile for view in views for tile in view.get("tiles", ()) if tile not in known]
-    gone += [name for name in labels if name not in known]
-    made = dict(body)
-    if views:
-        made["views"] = [{**view, "tiles": [tile for tile in view.get("tiles", ()) if tile in known]} for view in views]
-    if labels:
-        made["labels"] = {name: text for name, text in labels.items() if name in known}
+    made, gone = with_known(body, template.capabilities.keys() | template.cloud.keys())
     parse_template(made)
     return made, tuple(dict.fromkeys(gone))
 

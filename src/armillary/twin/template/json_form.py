@@ -14,7 +14,7 @@ A published version also has ``"version": N``. IoT Central's form is one object 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
@@ -138,14 +138,24 @@ def with_kept(body: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[
         gone += [each["name"] for each in before.get("cloud_properties", ()) if each not in clouds]
         made["cloud_properties"] = [each for each in clouds if each["name"] not in template.cloud]
     known = {*template.capabilities, *template.cloud, *(each["name"] for each in made.get("cloud_properties", ()))}
-    if "views" not in body:
-        views = before.get("views", ())
-        gone += [tile for view in views for tile in view.get("tiles", ()) if tile not in known]
-        made["views"] = [{**view, "tiles": [tile for tile in view.get("tiles", ()) if tile in known]} for view in views]
-    if "labels" not in body:
-        gone += [name for name in before.get("labels", {}) if name not in known]
-        made["labels"] = {name: text for name, text in before.get("labels", {}).items() if name in known}
-    return {name: value for name, value in made.items() if value not in ([], {})}, tuple(dict.fromkeys(gone))
+    old = {name: before[name] for name in ("views", "labels") if name in before and name not in body}
+    kept, unknown = with_known(old, known)
+    made = {name: value for name, value in (made | kept).items() if value not in ([], {})}
+    return made, tuple(dict.fromkeys(gone + unknown))
+
+
+def with_known(body: Mapping[str, Any], known: Collection[str]) -> tuple[dict[str, Any], list[str]]:
+    """Members of a template's document; its views and labels name only what is ``known``. And the names removed."""
+    made, removed = dict(body), []
+    if "views" in body:
+        removed = [tile for view in body["views"] for tile in view.get("tiles", ()) if tile not in known]
+        made["views"] = [
+            {**view, "tiles": [tile for tile in view.get("tiles", ()) if tile in known]} for view in body["views"]
+        ]
+    if "labels" in body:
+        removed += [name for name in body["labels"] if name not in known]
+        made["labels"] = {name: text for name, text in body["labels"].items() if name in known}
+    return made, removed
 
 
 def is_central(document: object) -> bool:

@@ -140,11 +140,11 @@ HALF_A_FORM = b"POST /sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/x
 
 
 def close(opened: list[socket.socket], quota: Sized = ()) -> None:
-    """Close connections, and wait until the quota that they took are free."""
+    """Close connections, and wait until what they held is given back."""
     for each in opened:
         each.close()
     opened.clear()
-    wait_until(lambda: len(quota) == 0, "all quota to be given back")
+    wait_until(lambda: len(quota) == 0, "all to be given back")
 
 
 def owner(own: RunningService, who: str = "Reader") -> str:

@@ -52,20 +52,14 @@ from collections.abc import Mapping, Sequence
 
 
 class ArmillaryError(Exception):
-    """An error that is explained: what was wrong, what was expected, what to do.
+    """An error that is explained: what was wrong, what was expected, what to do."""
 
-    Attributes:
-        code: Stable identifier, ``area.reason``.
-        message: One sentence; names the offending value.
-        remedy: One sentence telling the reader what to do next.
-    """
-
-    code: str = "armillary"
-    remedy: str = ""
+    code: str = "armillary"  # Stable, ``area.reason``
+    remedy: str = ""  # One sentence: what to do next
 
     def __init__(self, message: str, *, remedy: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message  # One sentence; names the offending value
         if remedy is not None:
             self.remedy = remedy
         if code is not None:
@@ -73,14 +67,7 @@ class ArmillaryError(Exception):
 
 
 class WireError(ArmillaryError):
-    """Bytes that do not follow their format.
-
-    Attributes:
-        format: Name of the format, e.g. ``image-package``.
-        offset: Byte offset of the fault from the start of the input, or None where there is none.
-        expected: What the format asks for.
-        got: What stood there.
-    """
+    """Bytes that do not follow their format."""
 
     code = "wire.malformed"
     remedy = "Rebuild or fetch the file again; it is damaged or not of this format."
@@ -97,8 +84,8 @@ class WireError(ArmillaryError):
     ) -> None:
         place = "" if offset is None else f" at byte {offset}"
         super().__init__(f"{format}{place}: expected {expected}, got {got}", remedy=remedy, code=code)
-        self.format = format
-        self.offset = offset
+        self.format = format  # E.g. ``image-package``
+        self.offset = offset  # Of the fault in the input, bytes
         self.expected = expected
         self.got = got
 
@@ -111,12 +98,7 @@ class SignatureError(WireError):
 
 
 class ManifestError(ArmillaryError):
-    """A manifest or hardware definition breaks a rule.
-
-    Attributes:
-        path: JSON path of the value, e.g. ``Capabilities.Gpio[2]``.
-        error_id: Azure Sphere's device error code for the same fault, where it has one.
-    """
+    """A manifest or hardware definition breaks a rule."""
 
     code = "manifest.invalid"
     remedy = "Correct the named value; docs/reference/app-manifest.md lists every key."
@@ -124,21 +106,14 @@ class ManifestError(ArmillaryError):
     def __init__(self, path: str, *, expected: str, got: str, error_id: int | None = None) -> None:
         suffix = "" if error_id is None else f" (Azure Sphere error {error_id})"
         super().__init__(f"{path}: expected {expected}, got {got}{suffix}")
-        self.path = path
+        self.path = path  # JSON path, e.g. ``Capabilities.Gpio[2]``
         self.expected = expected
         self.got = got
-        self.error_id = error_id
+        self.error_id = error_id  # Azure Sphere's device error code for the same fault, where it has one
 
 
 class ModelError(ArmillaryError):
-    """A device model breaks rules of DTDL.
-
-    Attributes:
-        faults: (where, what) of each broken rule, as many as are kept: document, line and element; rule, what it
-            expects and what stands there.
-        count: How many there are.
-        details: The same faults in parts: document, line (0: not known), path, rule, version, expected, got, remedy.
-    """
+    """A device model breaks rules of DTDL."""
 
     code = "model.invalid"
     remedy = "Correct the named elements; docs/reference/dtdl.md lists what is checked."
@@ -150,9 +125,12 @@ class ModelError(ArmillaryError):
         count: int | None = None,
         details: Sequence[Mapping[str, str | int]] = (),
     ) -> None:
+        # (where, what) of each broken rule, as many as are kept: document, line and element; rule, what it expects and
+        # what stands there
         self.faults = tuple(faults)
+        # The same faults in parts: document, line (0: not known), path, rule, version, expected, got, remedy
         self.details = tuple(details)
-        self.count = len(self.faults) if count is None else count
+        self.count = len(self.faults) if count is None else count  # All of them, kept or not
         where, what = self.faults[0]
         more = f", and {self.count - 1} more" if self.count > 1 else ""
         super().__init__(f"{where}: {what}{more}")

@@ -36,25 +36,20 @@ class Quota:
         each: Most that one owner may hold.
         total: Most that all owners together may hold.
         retry_after_s: When a refused caller may try again, seconds.
-
-    Attributes:
-        of_catalog: Most that all owners of one catalog together may hold.
-        of_catalogs: Most that the owners of all catalogs together may hold.
-        refused: Refusals since the start.
     """
 
     def __init__(self, what: str, *, each: int, total: int, retry_after_s: int) -> None:
         self._what = what
         self.each = each
         self.total = total
-        self.of_catalog = total // CATALOG_SHARE
-        self.of_catalogs = without_reserve(total)
+        self.of_catalog = total // CATALOG_SHARE  # Most that all owners of one catalog together may hold
+        self.of_catalogs = without_reserve(total)  # Most that the owners of all catalogs together may hold
         self._retry_after_s = retry_after_s
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
         self._of_catalog: Counter[str] = Counter()
         self._all = 0
-        self.refused = 0
+        self.refused = 0  # Refusals since the start
 
     def __len__(self) -> int:
         """How many all owners together hold."""

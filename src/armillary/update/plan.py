@@ -30,20 +30,13 @@ class StagedImage:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """How to get from the active set to the wanted one.
-
-    Attributes:
-        rejection_key: The deployment, or the offer if it names none.
-        fetch: Images that are not here yet.
-        removed: Active images that the wanted set has no more.
-        result: The set that runs after the switch.
-    """
+    """How to get from the active set to the wanted one."""
 
     offer_id: UUID
-    rejection_key: UUID
-    fetch: tuple[StagedImage, ...]
-    removed: tuple[SlotImage, ...]
-    result: tuple[SlotImage, ...]
+    rejection_key: UUID  # The deployment; the offer if it names none
+    fetch: tuple[StagedImage, ...]  # Images that are not on the device yet
+    removed: tuple[SlotImage, ...]  # Active images that are not in the wanted set
+    result: tuple[SlotImage, ...]  # The set that runs after the switch
 
 
 def plan_install(record: InstallRecord, offer: Offer) -> InstallPlan | None:

@@ -38,23 +38,15 @@ _FORMAT = "install-record"
 
 @dataclass(frozen=True, slots=True)
 class SlotImage:
-    """An image in one of its component's two slots.
-
-    Attributes:
-        image_type: As in image packages (10 application, 21 board configuration).
-        name: Name in the package, for people.
-        slot: ``a`` or ``b``.
-        size: Bytes of the package.
-        sha256: SHA-256 of the whole package, 32 bytes.
-    """
+    """An image in one of its component's two slots."""
 
     component_id: UUID
     image_id: UUID
-    image_type: int
-    name: str
-    slot: str
-    size: int
-    sha256: bytes
+    image_type: int  # As in image packages (10 application, 21 board configuration)
+    name: str  # Name in the package, for people
+    slot: str  # ``a`` or ``b``
+    size: int  # Bytes of the package
+    sha256: bytes  # SHA-256 of the whole package, 32 bytes
 
     @property
     def region(self) -> str:
@@ -64,34 +56,22 @@ class SlotImage:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A set of images that has to prove itself.
-
-    Attributes:
-        rejection_key: What is remembered when the trial fails: the deployment, or the offer if it names none.
-        previous: The set to go back to.
-        starts_left: How many more times the device may start with the trial unsettled before it is taken back.
-    """
+    """A set of images that has to prove itself."""
 
     offer_id: UUID
-    rejection_key: UUID
-    previous: tuple[SlotImage, ...]
-    starts_left: int
+    rejection_key: UUID  # What is not tried again after a failure: the deployment; the offer if it names none
+    previous: tuple[SlotImage, ...]  # The set to go back to
+    starts_left: int  # How many more times the device may start with the trial unsettled before it is taken back
 
 
 @dataclass(frozen=True, slots=True)
 class InstallRecord:
-    """What runs, what is on trial, and what the service has still to hear.
+    """What runs, what is on trial, and what the service has still to hear."""
 
-    Attributes:
-        active: The images that run now: the trial's new set while ``trial`` is there.
-        outcomes: Outcomes that no check-in reply has acknowledged yet.
-        rejected: Keys of deployments that failed here; see :class:`Trial`.
-    """
-
-    active: tuple[SlotImage, ...] = ()
+    active: tuple[SlotImage, ...] = ()  # The images that run now: the trial's new set while ``trial`` is there
     trial: Trial | None = None
-    outcomes: tuple[UpdateOutcome, ...] = ()
-    rejected: tuple[UUID, ...] = ()
+    outcomes: tuple[UpdateOutcome, ...] = ()  # Outcomes that no check-in reply has acknowledged yet
+    rejected: tuple[UUID, ...] = ()  # Keys of deployments that failed here; see :class:`Trial`
 
     def image_of(self, component_id: UUID) -> SlotImage | None:
         """The active image of a component."""
@@ -114,19 +94,12 @@ class RecordCopy:
 
 @dataclass(frozen=True, slots=True)
 class ChosenRecord:
-    """Which copy is in force and where the next one goes.
+    """Which copy is in force and where the next one goes."""
 
-    Attributes:
-        record: The record in force; empty on a device that never installed anything.
-        next_copy: Index (0 or 1) of the copy to overwrite.
-        next_sequence: Sequence number the next record has to carry.
-        damaged: Indexes of copies that are there but unreadable.
-    """
-
-    record: InstallRecord
-    next_copy: int
-    next_sequence: int
-    damaged: tuple[int, ...] = field(default=())
+    record: InstallRecord  # The record in force; empty on a device that never installed anything
+    next_copy: int  # Index (0 or 1) of the copy to overwrite
+    next_sequence: int  # Sequence number the next record has to carry
+    damaged: tuple[int, ...] = field(default=())  # Indexes of copies that are there but unreadable
 
 
 def slot_region(component_id: UUID, slot: str) -> str:

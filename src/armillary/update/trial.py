@@ -33,19 +33,12 @@ DEFAULT_RULES = TrialRules()
 
 @dataclass(frozen=True, slots=True)
 class ApplicationHealth:
-    """What the supervisor saw of one application of the set.
+    """What the supervisor saw of one application of the set."""
 
-    Attributes:
-        name: For the reason text.
-        running_since: When its present run started (monotonic seconds), or None when it does not run.
-        exits: How often it ended since the trial began.
-        start_failure: Why it could not be started, or None.
-    """
-
-    name: str
-    running_since: float | None
-    exits: int
-    start_failure: str | None = None
+    name: str  # For texts
+    running_since: float | None  # When its present run started (monotonic seconds), or None when it does not run
+    exits: int  # Since the trial began
+    start_failure: str | None = None  # Why it could not be started
 
 
 @dataclass(frozen=True, slots=True)

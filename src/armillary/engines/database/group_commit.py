@@ -50,13 +50,9 @@ RETRY_AFTER_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Outcome of an item that was not kept.
+    """Outcome of an item that was not kept."""
 
-    Attributes:
-        error: Why; raised at whoever waits for the item.
-    """
-
-    error: Exception
+    error: Exception  # Raised at the submitter of the item
 
 
 class LoopSink(Generic[Item, Result]):

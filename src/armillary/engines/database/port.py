@@ -52,17 +52,11 @@ class Connection(Protocol):
 
 
 class Storage(Protocol):
-    """The open database of one store.
+    """The open database of one store."""
 
-    Attributes:
-        writer: The one connection that writes; one thread at a time.
-        begin_write: SQL that begins a transaction of the writer.
-        begin_read: SQL that begins a reader's, which sees one snapshot.
-    """
-
-    writer: Connection
-    begin_write: str
-    begin_read: str
+    writer: Connection  # The one connection that writes; used by one thread at a time
+    begin_write: str  # SQL that begins a transaction of the writer
+    begin_read: str  # SQL that begins a transaction of a reader, which sees one snapshot
 
     def open_reader(self) -> Connection:
         """A connection that can only read; may be used by any thread, one at a time."""

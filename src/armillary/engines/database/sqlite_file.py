@@ -19,26 +19,17 @@ BUSY_TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is in a file, and how it is opened.
+    """What is in a file, and how it is opened."""
 
-    Attributes:
-        application_id: Tells it from any other SQLite database (PRAGMA application_id).
-        version: Of the schema (PRAGMA user_version).
-        schema: SQL that makes it.
-        upgrades: What makes the next version of each earlier one, by that version: SQL, or a function that does it in
-            a transaction of its own.
-        additions: SQL for tables that came later and that nothing older reads; run at each opening.
-        cache_kib: Kibibytes of page cache of each connection.
-        pragmas: Further settings of the writer.
-    """
-
-    application_id: int
-    version: int
-    schema: str
+    application_id: int  # PRAGMA application_id, which identifies files of this kind
+    version: int  # PRAGMA user_version
+    schema: str  # SQL that makes all tables
+    # What makes the next version of each earlier one, by that version: SQL, or a function that does it in a transaction
+    # of its own
     upgrades: Mapping[int, str | Callable[[Connection], None]] = field(default_factory=dict)
-    additions: str = ""
-    cache_kib: int = 256
-    pragmas: Sequence[str] = ()
+    additions: str = ""  # SQL for tables that were added later and that no older version reads; run at each opening
+    cache_kib: int = 256  # Page cache of each connection
+    pragmas: Sequence[str] = ()  # Further settings of the writer
 
 
 class SqliteFile:

@@ -43,24 +43,15 @@ _REMEDY = "Correct the document; nothing of it was kept."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One version of a document.
+    """One version of a document."""
 
-    Attributes:
-        kind: One of :data:`KINDS`.
-        id: Name within its kind.
-        version: 1 for the first, one more for every change.
-        etag: Opaque; differs between any two versions that this store ever held. Without quotes.
-        changed_ms: When, Unix milliseconds.
-        changed_by: Who, as the audit log names them.
-        body: What it says; None where this version is the document's deletion (in a history only).
-    """
-
-    kind: str
-    id: str
-    version: int
-    etag: str
-    changed_ms: int
-    changed_by: str
+    kind: str  # One of :data:`KINDS`
+    id: str  # Name within its kind
+    version: int  # 1 for the first, one more for every change
+    etag: str  # Opaque; differs between any two versions that this store ever held. Without quotes.
+    changed_ms: int  # Unix milliseconds
+    changed_by: str  # As in the audit log
+    # What it says; None where this version is the document's deletion (in a history only)
     body: Mapping[str, Any] | None
 
     @property

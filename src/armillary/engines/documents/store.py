@@ -125,11 +125,6 @@ class DocumentStore:
         folder: Folder of the database; its lock is the caller's.
         clock: Unix time, seconds.
 
-    Attributes:
-        devices: What the documents of devices say of their templates.
-        on_change: Called after each commit with the documents that changed (a deletion has no body), in the thread
-            that changed them, in the order of the commits. Must be quick and must not call the store's changes.
-
     Raises:
         DataFolderError: the database cannot be opened.
     """
@@ -138,6 +133,8 @@ class DocumentStore:
         self._clock = clock
         self._database = open_database(folder)
         self.devices = DeviceDocuments(self._database)
+        # Called after each commit with the documents that changed (a deletion has no body), in the thread that changed
+        # them, in the order of the commits. Must be quick and must not call the store's changes.
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
 
     def close(self) -> None:

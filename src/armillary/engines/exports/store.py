@@ -67,44 +67,29 @@ CREATE TABLE secret (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportCursor:
-    """How far an export is.
+    """How far an export is."""
 
-    Attributes:
-        seq: Entries of the source up to this one are done, and ``place`` records of the next.
-        exported: Records delivered; ``filtered`` counts those that the export's filter left out.
-        dead: Records that the destination refused for good; ``dropped`` counts those of them that are no longer kept.
-        missed: Entries of the source that were deleted (retention) before they were exported.
-        failures: Failed attempts in a row; the next is at ``due_ms``.
-        error: Error of the last attempt; empty when it succeeded.
-        delivered_ms: Unix milliseconds of the last delivery; None before the first.
-    """
-
-    seq: int = 0
+    seq: int = 0  # Entries of the source up to this one are done, and ``place`` records of the next
     place: int = 0
-    exported: int = 0
+    exported: int = 0  # Records delivered; ``filtered`` counts those that the export's filter left out
     filtered: int = 0
+    # Records that the destination refused for good; ``dropped`` counts those of them that are no longer kept
     dead: int = 0
     dropped: int = 0
-    missed: int = 0
-    failures: int = 0
+    missed: int = 0  # Entries of the source that were deleted (retention) before they were exported
+    failures: int = 0  # Failed attempts in a row; the next is at ``due_ms``
     due_ms: int = 0
-    error: str = ""
-    delivered_ms: int | None = None
+    error: str = ""  # Error of the last attempt; empty when it succeeded
+    delivered_ms: int | None = None  # Unix milliseconds of the last delivery; None before the first
 
 
 @dataclass(frozen=True, slots=True)
 class DeadBatch:
-    """Records that the destination refused for good.
+    """Records that the destination refused for good."""
 
-    Attributes:
-        records: As they were to be sent.
-        origins: Device id and record id of each.
-        error: Why they were refused.
-    """
-
-    records: Sequence[Any]
-    origins: Sequence[tuple[str, str]]
-    error: str
+    records: Sequence[Any]  # As they were to be sent
+    origins: Sequence[tuple[str, str]]  # Device id and record id of each
+    error: str  # Why they were refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,24 +46,18 @@ CREATE INDEX IF NOT EXISTS cloud_message_expiry ON cloud_message (expires_ms) WH
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A stored message.
+    """A stored message."""
 
-    Attributes:
-        sequence: Grows with each message of the hub.
-        outcome: None while it is queued.
-        deliveries: How often it was sent.
-    """
-
-    sequence: int
+    sequence: int  # Grows with each message of the hub
     device_id: str
     message_id: str
     ack: str
     size: int
     enqueued_ms: int
     expires_ms: int
-    deliveries: int
+    deliveries: int  # How often it has been sent
     max_deliveries: int
-    outcome: MessageOutcome | None
+    outcome: MessageOutcome | None  # None while it is queued
     settled_ms: int | None
 
 

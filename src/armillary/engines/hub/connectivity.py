@@ -39,21 +39,13 @@ CREATE TABLE IF NOT EXISTS connectivity_wanted (
 
 @dataclass(frozen=True, slots=True)
 class ConnectivityEvent:
-    """A line of the journal.
+    """A line of the journal."""
 
-    Attributes:
-        number: Rises with each line.
-        at_ms: Unix milliseconds.
-        device_id: A device, or a module of one.
-        event: ``connected`` or ``disconnected``.
-        reason: Of a disconnect; empty otherwise.
-    """
-
-    number: int
-    at_ms: int
-    device_id: str
-    event: str
-    reason: str
+    number: int  # Rises with each line
+    at_ms: int  # Unix milliseconds
+    device_id: str  # A device, or a module of one
+    event: str  # ``connected`` or ``disconnected``
+    reason: str  # Of a disconnect; empty otherwise
 
 
 def is_wanted(connection: Connection) -> bool:

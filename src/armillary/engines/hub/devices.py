@@ -12,20 +12,13 @@ from armillary.engines.database.transactions import writer_change
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A device known to the hub.
+    """A device known to the hub."""
 
-    Attributes:
-        number: Identifies it in log and series.
-        inboxes: Subscriptions of its persistent session, bits of ``wire.hub.topics.Inbox``.
-        last_seen_ms: When it was last connected or sent anything (written every few seconds), Unix milliseconds.
-        fault_count: Messages that could not be decoded; ``fault_ms`` and ``fault_reason`` are the last one's.
-    """
-
-    number: int
+    number: int  # Identifies it in log and series
     device_id: str
-    inboxes: int
-    last_seen_ms: int
-    fault_count: int = 0
+    inboxes: int  # Subscriptions of its persistent session, bits of ``wire.hub.topics.Inbox``
+    last_seen_ms: int  # When it was last connected or sent anything (written every few seconds), Unix milliseconds
+    fault_count: int = 0  # Messages that could not be decoded; ``fault_ms`` and ``fault_reason`` are the last one's
     fault_ms: int | None = None
     fault_reason: str | None = None
 

@@ -37,20 +37,13 @@ CREATE TABLE IF NOT EXISTS twin_journal (
 
 @dataclass(frozen=True, slots=True)
 class TwinChange:
-    """A line of the journal.
+    """A line of the journal."""
 
-    Attributes:
-        number: Rises with each line.
-        at_ms: Unix milliseconds.
-        section: ``desired``, ``reported`` or ``tags``.
-        properties: The new value of each member that changed; None for one that was removed.
-    """
-
-    number: int
-    at_ms: int
+    number: int  # Rises with each line
+    at_ms: int  # Unix milliseconds
     device_id: str
-    section: str
-    properties: Mapping[str, Any]
+    section: str  # ``desired``, ``reported`` or ``tags``
+    properties: Mapping[str, Any]  # The new value of each member that changed; None for one that was removed
 
 
 def read_twin(connection: Connection, device_id: str) -> Twin:

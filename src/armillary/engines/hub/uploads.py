@@ -49,26 +49,18 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file.
+    """One file."""
 
-    Attributes:
-        upload_id: IoT Hub's correlation id.
-        name: The device's name for it, sanitised.
-        sha256: Of the bytes, hex; empty before they arrive.
-        status: The device's status description.
-        expires_ms: When its upload address ends, Unix milliseconds.
-    """
-
-    upload_id: str
+    upload_id: str  # IoT Hub's correlation id
     device_id: str
-    name: str
+    name: str  # The device's name for it, sanitised
     state: State
     size: int
-    sha256: str
+    sha256: str  # Of the bytes, hex; empty before they arrive
     content_type: str
-    status: str
+    status: str  # The device's status description
     begun_ms: int
-    expires_ms: int
+    expires_ms: int  # When its upload address ends, Unix milliseconds
     changed_ms: int
 
 

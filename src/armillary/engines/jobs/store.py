@@ -26,28 +26,18 @@ MAX_RUNS = 50
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """One run of a job.
+    """One run of a job."""
 
-    Attributes:
-        number: Unique over all jobs.
-        definition: The job's body when the run began.
-        catalog: The run has devices of this catalog only; None for all catalogs.
-        begun_by: Who began it, as the audit log names them.
-        due: Scheduled time, Unix seconds; None when a person began it.
-        started_ms: Unix milliseconds; ``ended_ms`` likewise, None before.
-        counts: Devices by state.
-    """
-
-    number: int
+    number: int  # Unique over all jobs
     job_id: str
-    definition: Mapping[str, Any]
-    catalog: str | None
+    definition: Mapping[str, Any]  # The job's body when the run began
+    catalog: str | None  # The run has devices of this catalog only; None for all catalogs
     state: RunState
-    begun_by: str
-    due: int | None
-    started_ms: int
+    begun_by: str  # As in the audit log
+    due: int | None  # Scheduled time, Unix seconds; None when a person began it
+    started_ms: int  # Unix milliseconds; ``ended_ms`` likewise, None before
     ended_ms: int | None
-    counts: Mapping[DeviceState, int]
+    counts: Mapping[DeviceState, int]  # Devices by state
 
 
 _RUN = "SELECT number, job_id, definition, catalog, state, begun_by, due, started_ms, ended_ms FROM run "
@@ -58,9 +48,6 @@ class JobStore:
 
     Args:
         folder: Folder of the file; the caller holds its lock.
-
-    Attributes:
-        devices: The devices of the runs.
 
     Raises:
         DataFolderError: the file cannot be opened; from every method: the disk fails.

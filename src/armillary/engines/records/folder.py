@@ -37,15 +37,10 @@ _OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", 
 
 @dataclass(slots=True)
 class DataFolder:
-    """An open, locked data folder.
-
-    Attributes:
-        path: The folder.
-        fresh: True while it is being made for the first time; :meth:`finish` ends that.
-    """
+    """An open, locked data folder."""
 
     path: Path
-    fresh: bool
+    fresh: bool  # True while it is being made for the first time; :meth:`finish` ends that
     _lock: int
 
     @classmethod

@@ -36,18 +36,14 @@ CHANGE_WEIGHT = 10
 
 
 class Records:
-    """The records of one service. Thread-safe; built by :meth:`open`.
-
-    Attributes:
-        lookup: Fast reading of single devices, for the device endpoint.
-    """
+    """The records of one service. Thread-safe; built by :meth:`open`."""
 
     def __init__(self, writer: Engine, readers: Engine) -> None:
         self._writer_engine = writer
         self._readers = readers
         self._connection: Connection | None = None
         self._check_ins = CheckInStatements()
-        self.lookup = DeviceLookup(readers)
+        self.lookup = DeviceLookup(readers)  # Fast reads of single devices, for the device endpoint
         self._group: GroupCommit[CheckInWrite | Query[Any], Any] = GroupCommit(
             self._commit, name="records-writer", on_close=self._disconnect
         )

@@ -20,25 +20,19 @@ from armillary.wire.attestation.firmware_log import FirmwareLog
 
 @dataclass(frozen=True, slots=True)
 class BootSession:
-    """What one boot can prove.
+    """What one boot can prove."""
 
-    Attributes:
-        boot_count: Number of this boot; greater than that of every earlier boot of this root of trust.
-        log_head: Head of the event log the alias key is derived from, 32 bytes.
-        alias_key: Public alias key, 64 bytes X||Y. Changes when any measured component changes.
-        endorsement: COSE_Sign1 by the device identity key over device id, alias key, log head and boot count.
-        prove: Encodes and signs evidence with the alias key (``wire.evidence.encode_evidence``).
-        quote: Where a TPM measured the boot: its quote over the boot PCR, made for encoded evidence
-            (``wire.tpm_attestation``); None for roots of trust that have no TPM.
-        firmware: Log of the machine's firmware, whose PCRs the quotes then cover too; None where there is none to send.
-    """
-
-    boot_count: int
-    log_head: bytes
-    alias_key: bytes
+    boot_count: int  # Number of this boot; greater than that of every earlier boot of this root of trust
+    log_head: bytes  # Head of the event log the alias key is derived from, 32 bytes
+    alias_key: bytes  # Public, X || Y, 64 bytes; another one when any measured component changes
+    # COSE_Sign1 by the device identity key over device id, alias key, log head and boot count
     endorsement: bytes = field(repr=False)
+    # Encodes and signs evidence with the alias key (``wire.evidence.encode_evidence``)
     prove: Callable[[Evidence], bytes] = field(repr=False)
+    # Where a TPM measured the boot: its quote over the boot PCR, made for encoded evidence (``wire.tpm_attestation``);
+    # None for roots of trust that have no TPM
     quote: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    # Log of the machine's firmware, whose PCRs the quotes then cover too; None where there is none to send
     firmware: FirmwareLog | None = field(default=None, repr=False)
 
 

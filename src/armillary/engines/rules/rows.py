@@ -31,63 +31,41 @@ Change = Callable[[Connection], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One firing of a rule for a device.
+    """One firing of a rule for a device."""
 
-    Attributes:
-        number: Rises with each alert; 0 before it is stored.
-        id: Made of rule, version, device and firing.
-        catalog: Name of the device's catalog.
-        rule_name: When it fired; so are ``severity`` and ``trace``.
-        fired_ms: When it fired, Unix milliseconds; ``at_ms`` is the time of the measurement.
-        trace: The evaluation that fired, in words (``twin.rule.trace.explain``).
-        over_ms: When its conditions were no longer met; None while they are.
-        acknowledged_ms: When a person acknowledged it; None until then.
-        more: Later firings for the device that were too frequent for alerts of their own.
-    """
-
-    number: int = 0
-    id: str
-    catalog: str
+    number: int = 0  # Rises with each alert; 0 before it is stored
+    id: str  # Made of rule, version, device and firing
+    catalog: str  # The device's
     rule_id: str
-    rule_name: str
+    rule_name: str  # As when it fired; so is ``severity``
     severity: str
     device_id: str
-    fired_ms: int
+    fired_ms: int  # When it fired, Unix milliseconds; ``at_ms`` is the time of the measurement
     at_ms: int
-    trace: Mapping[str, Any]
-    over_ms: int | None = None
-    acknowledged_ms: int | None = None
+    trace: Mapping[str, Any]  # The evaluation that fired, in words (``twin.rule.trace.explain``)
+    over_ms: int | None = None  # When its conditions were no longer met; None while they are
+    acknowledged_ms: int | None = None  # When a person acknowledged it; None until then
     acknowledged_by: str | None = None
-    more: int = 0
+    more: int = 0  # Later firings for the device that were too frequent for alerts of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleDelivery:
-    """One action of a firing.
-
-    Attributes:
-        id: The alert's id and the action's name.
-        action: Name of the action in the rule; ``kind`` and ``options`` as they were when it fired.
-        target: The receiver (a host, an address, a device), for people and to limit deliveries by receiver.
-        state: ``waiting``, ``done`` or ``dead``.
-        due_ms: Time of the next attempt; ``changed_ms`` is that of the last.
-        error: Why the last attempt failed.
-        owner: Whose share of the queue it takes (``shares.owner_of``).
-    """
+    """One action of a firing."""
 
     number: int = 0
-    id: str
+    id: str  # Made of the alert's id and the action's name
     catalog: str
-    action: str
+    action: str  # Name of the action in the rule; ``kind`` and ``options`` as they were when it fired
     kind: str
-    target: str
+    target: str  # The receiver (a host, an address, a device), for people and to limit deliveries by receiver
     options: Mapping[str, Any]
-    state: str = "waiting"
-    due_ms: int
+    state: str = "waiting"  # ``waiting``, ``done`` or ``dead``
+    due_ms: int  # Time of the next attempt; ``changed_ms`` is that of the last
     attempts: int = 0
     changed_ms: int = 0
-    error: str = ""
-    owner: str = ""
+    error: str = ""  # Why the last attempt failed
+    owner: str = ""  # Whose share of the queue it takes (``shares.owner_of``)
     rule_id: str = ""
 
 

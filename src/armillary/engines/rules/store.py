@@ -25,10 +25,6 @@ class RuleStore:
     Args:
         folder: Folder of the database; the caller holds its lock.
 
-    Attributes:
-        commits: Commits changes.
-        deliveries: The deliveries of alerts.
-
     Raises:
         DataFolderError: the database cannot be opened.
     """

@@ -35,15 +35,10 @@ NAME_SERVICE = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
 @dataclass(slots=True)
 class LinuxSandbox:
-    """Contains applications with everything the kernel offers.
-
-    Attributes:
-        bubblewrap: Path of bwrap.
-        own_user: Give each application its own user; needs root.
-    """
+    """Contains applications with everything the kernel offers."""
 
     bubblewrap: str
-    own_user: bool = field(default_factory=lambda: os.geteuid() == 0)
+    own_user: bool = field(default_factory=lambda: os.geteuid() == 0)  # Give each application its own user; needs root
     name: str = "linux"
     _report: SandboxReport | None = None
 

@@ -36,33 +36,21 @@ LINE_RATE_LIMIT = 200
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """One thing that contains an application on this host.
+    """One thing that contains an application on this host."""
 
-    Attributes:
-        name: Stable word, e.g. ``network-namespace``.
-        enforced: A probe inside showed that it holds.
-        detail: What the probe saw, or why the mechanism is missing.
-    """
-
-    name: str
-    enforced: bool
-    detail: str
+    name: str  # Stable, e.g. ``network-namespace``
+    enforced: bool  # A probe in the sandbox showed that it holds
+    detail: str  # What the probe saw, or why the mechanism is missing
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxReport:
-    """What a self-test found.
+    """What a self-test found."""
 
-    Attributes:
-        sandbox: Name of the engine that will run applications.
-        mechanisms: One entry for each, in a fixed order.
-        weaker: Sentences for people: what this engine does not do that ``linux`` run by root would.
-        absent: Mechanisms of ``linux`` that this engine does not even try, each with why; evidence names them.
-    """
-
-    sandbox: str
-    mechanisms: tuple[Mechanism, ...]
-    weaker: tuple[str, ...]
+    sandbox: str  # Name of the engine that will run applications
+    mechanisms: tuple[Mechanism, ...]  # One entry for each, in a fixed order
+    weaker: tuple[str, ...]  # Sentences for people: what this engine does not do that ``linux`` run by root would
+    # Mechanisms of ``linux`` that this engine does not even try, each with why; evidence names them
     absent: tuple[Mechanism, ...] = ()
 
     @property
@@ -73,60 +61,37 @@ class SandboxReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One start of one application.
+    """One start of one application."""
 
-    Attributes:
-        image_root: Folder with the image's files (``image_root.extract_image``).
-        manifest: The application's manifest.
-        grant: What it was granted.
-        data: Folder that becomes its mutable storage, or None.
-        device_authentication: Folder with certificate.pem, key.pem, ca.pem, or None. Files replaced in it are
-            seen by the running application.
-        environment: Added to the environment; may not replace what the engine sets.
-    """
-
-    image_root: Path
+    image_root: Path  # Folder with the image's files (``image_root.extract_image``)
     manifest: AppManifest
     grant: Grant
-    data: Path | None = None
+    data: Path | None = None  # Folder that becomes its mutable storage
+    # Folder with certificate.pem, key.pem, ca.pem, or None. Files replaced in it are seen by the running application.
     device_authentication: Path | None = None
+    # Added to the environment; may not replace what the engine sets
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputLine:
-    """A line the application wrote.
+    """A line the application wrote."""
 
-    Attributes:
-        stream: ``stdout`` or ``stderr``.
-        text: Without its line end; bytes that are no UTF-8 are shown escaped.
-        at: Unix seconds.
-    """
-
-    stream: str
-    text: str
-    at: float
+    stream: str  # ``stdout`` or ``stderr``
+    text: str  # Without its line end; bytes that are no UTF-8 are shown escaped
+    at: float  # Unix seconds
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionAttempt:
-    """The application tried to reach a host.
+    """The application tried to reach a host."""
 
-    Attributes:
-        host: Declared name or address when allowed; otherwise the name or address it asked for.
-        port: Destination port; 0 for a name lookup, which has none.
-        allowed: It may.
-        at: Unix seconds of the first of ``count``.
-        protocol: ``tcp``, ``udp`` or ``lookup``.
-        count: Attempts this event stands for: repetitions are counted and reported together, never dropped.
-    """
-
-    host: str
-    port: int
+    host: str  # Declared name or address when allowed; otherwise the name or address it asked for
+    port: int  # Destination port; 0 for a name lookup, which has none
     allowed: bool
-    at: float
-    protocol: str = "tcp"
-    count: int = 1
+    at: float  # Unix seconds of the first of ``count``
+    protocol: str = "tcp"  # ``tcp``, ``udp`` or ``lookup``
+    count: int = 1  # Attempts this event stands for: repetitions are counted and reported together, never dropped
 
 
 AppEvent = OutputLine | ConnectionAttempt
@@ -134,15 +99,10 @@ AppEvent = OutputLine | ConnectionAttempt
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """How an application ended: exactly one of the two is set.
-
-    Attributes:
-        exit_code: Its exit code.
-        signal: Number of the signal that ended it.
-    """
+    """How an application ended: exactly one of the two is set."""
 
     exit_code: int | None
-    signal: int | None
+    signal: int | None  # Number of the signal that ended it
 
 
 class RunningApplication(Protocol):

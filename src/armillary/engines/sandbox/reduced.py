@@ -62,13 +62,9 @@ ABSENT = (
 
 @dataclass(slots=True)
 class ReducedSandbox:
-    """Contains applications without namespaces.
+    """Contains applications without namespaces."""
 
-    Attributes:
-        reason: Why ``linux`` could not be had, for the report; "" when ``reduced`` was asked for.
-    """
-
-    reason: str = ""
+    reason: str = ""  # Why ``linux`` could not be had, for the report; "" when ``reduced`` was asked for
     name: str = "reduced"
     _report: SandboxReport | None = None
 

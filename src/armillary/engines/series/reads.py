@@ -55,16 +55,12 @@ class Reads:
 
     Args:
         readers: To read with.
-
-    Attributes:
-        tail: What is not flushed yet.
-        fleet: What can be asked of many devices at once.
     """
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
-        self.tail = readers.tail
-        self.fleet = FleetReads(readers)
+        self.tail = readers.tail  # What is not flushed yet
+        self.fleet = FleetReads(readers)  # Queries about many devices at once
 
     def read(self, query: Callable[[Connection], T]) -> T:
         """What a query finds in one snapshot of the database."""

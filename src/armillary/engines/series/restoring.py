@@ -17,21 +17,13 @@ from armillary.wire.hub.telemetry import Value
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A point of an export.
+    """A point of an export."""
 
-    Attributes:
-        device: The device's number.
-        metric: Name of the metric.
-        at_ms: Time of measurement, Unix milliseconds.
-        value: Number, truth value or text.
-        mark: Mark of its message's id; 0 for none.
-    """
-
-    device: int
+    device: int  # Its number
     metric: str
-    at_ms: int
+    at_ms: int  # Time of measurement
     value: Value
-    mark: int = 0
+    mark: int = 0  # Of its message's id; 0 for none
 
 
 class Restoring:

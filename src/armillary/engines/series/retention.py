@@ -34,34 +34,21 @@ PRUNE_SLICE_S = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long things are kept when no rule says otherwise.
+    """How long things are kept when no rule says otherwise."""
 
-    Attributes:
-        values_days: Values over time, days.
-        messages_days: Messages as they came, days.
-        rollups_days: Minutes and hours of values, days; never less than ``values_days``.
-    """
-
-    values_days: int = 365
-    messages_days: int = 7
-    rollups_days: int = 1825
+    values_days: int = 365  # Values over time
+    messages_days: int = 7  # Messages as they came
+    rollups_days: int = 1825  # Minutes and hours of values; never less than ``values_days``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRule:
-    """How long the series that match are kept.
+    """How long the series that match are kept."""
 
-    Attributes:
-        template: Pattern of the device template's id; ``*`` matches devices without a template, too.
-        metric: Pattern of the metric's name.
-        raw_days: Days that points are kept; None is for ever.
-        rollup_days: Days that minutes and hours are kept; None is for ever.
-    """
-
-    template: str = "*"
-    metric: str = "*"
-    raw_days: int | None
-    rollup_days: int | None
+    template: str = "*"  # Pattern of the device template's id; ``*`` matches devices without a template, too
+    metric: str = "*"  # Pattern of its name
+    raw_days: int | None  # For points; None is for ever
+    rollup_days: int | None  # For minutes and hours; None is for ever
 
 
 # (days of points, days of roll-ups), None is for ever.

@@ -68,10 +68,6 @@ class SeriesStore(Reads):
         reserve_bytes: Messages are refused when less than this is free on the disk of the file.
         template_of: Says the device template of a device id, empty for none: rules of retention ask.
 
-    Attributes:
-        maintenance: Sealing and retention.
-        restoring: Puts points of exports back.
-
     Raises:
         DataFolderInUseError: another process holds the folder.
         DataFolderError: not writable, damaged, of another version, or the folder's series are elsewhere.

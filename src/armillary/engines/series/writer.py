@@ -28,18 +28,14 @@ class Writer:
     Args:
         storage: The database; its writing connection is used by this object only.
         reserve_bytes: Messages are refused when less than this is free: the rest of the service needs a disk too.
-
-    Attributes:
-        is_refusing: Whether the last messages were refused for that.
-        is_cut_off: Whether the last batch was not kept because the database did not answer.
     """
 
     def __init__(self, storage: SeriesStorage, reserve_bytes: int = 0) -> None:
         self._storage = storage
         self._connection = storage.writer
         self._reserve_bytes = reserve_bytes
-        self.is_refusing = False
-        self.is_cut_off = False
+        self.is_refusing = False  # Whether the last messages were refused because the disk is too full
+        self.is_cut_off = False  # Whether the last batch was not kept because the database did not answer
         self._begin = storage.begin_write
         self._sessions = storage.sessions
         self._next_seq = self._read_next_seq()

@@ -42,17 +42,11 @@ _REMEDY: Final = "Restore the keys folder from a backup; without it certificates
 
 @dataclass(frozen=True, slots=True)
 class PassphraseSource:
-    """Where the passphrase of a folder comes from.
+    """Where the passphrase of a folder comes from."""
 
-    Attributes:
-        passphrase: Itself, from a setting; empty: read from the file.
-        file: The file that holds it, named by a setting or the one made at the first start.
-        generated: The file is not named by a setting: it is made when the folder has no protection yet.
-    """
-
-    passphrase: str
-    file: Path
-    generated: bool
+    passphrase: str  # Itself, from a setting; empty: read from the file
+    file: Path  # The file that holds it, named by a setting or the one made at the first start
+    generated: bool  # The file is not named by a setting: it is made when the folder has no protection yet
 
     def __repr__(self) -> str:
         return f"PassphraseSource({self.place})"

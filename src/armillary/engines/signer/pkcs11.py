@@ -39,17 +39,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TokenAddress:
-    """Which token.
+    """Which token."""
 
-    Attributes:
-        module: Path of the token maker's PKCS #11 module (a shared library).
-        token: The token's label.
-        pin_file: File with the user PIN, readable by its owner only.
-    """
-
-    module: Path
-    token: str
-    pin_file: Path
+    module: Path  # The token maker's PKCS #11 library
+    token: str  # Its label
+    pin_file: Path  # File with the user PIN, readable by its owner only
 
     def pin(self) -> str:
         """The PIN.

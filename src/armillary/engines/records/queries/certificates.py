@@ -21,22 +21,17 @@ SERVICE_KINDS = ("root", "silicon", "policy", "catalog", "issuing", "os-signing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRecord:
-    """One recorded certificate.
+    """One recorded certificate."""
 
-    Attributes:
-        serial: Upper-case hex.
-        kind: ``root``, ``root-voucher`` (a root signed by its predecessor), ``silicon``, ``policy``,
-            ``catalog``, ``issuing``, ``os-signing``, ``image-signing``, ``server`` or ``identity``.
-        subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker; for ``root-voucher`` the
-            serial of that root.
-        thumbprint: SHA-1 of the DER, upper-case hex.
-    """
-
-    serial: str
+    serial: str  # Upper-case hex
+    # ``root``, ``root-voucher`` (a root signed by its predecessor), ``silicon``, ``policy``, ``catalog``, ``issuing``,
+    # ``os-signing``, ``image-signing``, ``server`` or ``identity``
     kind: str
     catalog_id: UUID | None
+    # RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker; for ``root-voucher`` the serial of
+    # that root
     subject: str
-    thumbprint: str
+    thumbprint: str  # SHA-1 of the DER, upper-case hex
     not_before: int
     not_after: int
     revoked_at: int | None

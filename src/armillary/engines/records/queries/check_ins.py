@@ -46,26 +46,13 @@ class OutcomeWrite:
 class CheckInWrite(NamedTuple):
     """Everything that is stored of one accepted check-in, in one transaction.
 
-    Attributes:
-        device_number: Row number of the device.
-        steps: The appraisal steps; equal lists are stored once.
-        installed: JSON text of the installed images; None when unchanged.
-        details: What is written once per boot; None when unchanged.
-        challenge_id: Identity of the spent challenge; the database refuses it a second time.
-        lineage: What the proof showed of an earlier reply, as stored (``engines/records/schema/lineage.py``).
-        held: Why the device is held from now on; empty if it is not, or was held before.
-        after: Serial of the previous check-in's certificate as the verifier knows it: the database refuses this
-            check-in if another worker has recorded one since. None checks nothing.
-        firmware: What the machine's firmware measured; None when unchanged.
-        suppressed: Error reports that are counted but not stored.
-
     A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
     """
 
     device_number: int
     at: int
     verdict: str
-    steps: tuple[AppraisalStep, ...]
+    steps: tuple[AppraisalStep, ...]  # Equal lists are stored once
     boot_count: int
     os_version: str
     certificate_serial: str
@@ -73,17 +60,20 @@ class CheckInWrite(NamedTuple):
     purpose: str
     offer_id: UUID | None
     deployment_id: UUID | None
-    challenge_id: bytes
+    challenge_id: bytes  # Identity of the spent challenge; the database refuses it a second time
     challenge_expires_at: int
-    installed: str | None = None
-    details: BootDetails | None = None
+    installed: str | None = None  # JSON text of the installed images; None when unchanged
+    details: BootDetails | None = None  # What is written once per boot; None when unchanged
     outcomes: tuple[OutcomeWrite, ...] = ()
     error_reports: tuple[ErrorReport, ...] = ()
+    # What the proof showed of an earlier reply, as stored (``engines/records/schema/lineage.py``)
     lineage: str | None = None
-    held: str = ""
+    held: str = ""  # Why the device is held from now on; empty if it is not, or was held before
+    # Serial of the previous check-in's certificate as the verifier knows it: the database refuses this check-in if
+    # another worker has recorded one since. None checks nothing.
     after: str | None = None
-    firmware: tuple[FirmwareValue, ...] | None = None
-    suppressed: tuple[ErrorReport, ...] = ()
+    firmware: tuple[FirmwareValue, ...] | None = None  # What the machine's firmware measured; None when unchanged
+    suppressed: tuple[ErrorReport, ...] = ()  # Error reports that are counted but not stored
 
     @property
     def is_plain(self) -> bool:

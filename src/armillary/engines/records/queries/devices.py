@@ -28,33 +28,17 @@ _name = schema.device_name
 
 @dataclass(frozen=True, slots=True)
 class BootDetails:
-    """What is written once per boot, because it stays the same until the next.
-
-    Attributes:
-        enforcement: JSON text of (mechanism, state) pairs.
-        endorsement: SHA-256 of the boot's endorsement, empty before the first attested check-in.
-        security_versions: JSON text, image type to the highest version ever attested.
-    """
+    """What is written once per boot, because it stays the same until the next."""
 
     sandbox: str
-    enforcement: str
-    endorsement: bytes
-    security_versions: str
+    enforcement: str  # JSON text of (mechanism, state) pairs
+    endorsement: bytes  # SHA-256 of the boot's endorsement, empty before the first attested check-in
+    security_versions: str  # JSON text, image type to the highest version ever attested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """What the verifier needs of a device, in one read.
-
-    Attributes:
-        installed: JSON text as stored.
-        details: As stored at the last attested check-in.
-        attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
-        lineage: What the next proof has to continue.
-        claimed_at: Since when it has its owner; the check-in's look-up does not read this and the next two.
-        decommissioned_at: When it was taken out of service, None otherwise.
-        reprovision_until: Until when it may come back; for a device that has come back: when it did.
-    """
+    """What the verifier needs of a device, in one read."""
 
     number: int
     device_id: str
@@ -65,13 +49,14 @@ class Enrolled:
     group_id: UUID | None
     revoked: bool
     boot_count: int
-    installed: str
-    details: BootDetails
-    attestation_key: bytes = b""
-    lineage: Lineage = NO_LINEAGE
+    installed: str  # JSON text as stored
+    details: BootDetails  # As stored at the last attested check-in
+    attestation_key: bytes = b""  # X || Y of its TPM's attestation key, 64 bytes; empty without a TPM
+    lineage: Lineage = NO_LINEAGE  # What the next proof has to continue
+    # Since when it has its owner; the check-in's look-up does not read this and the next two
     claimed_at: int | None = None
-    decommissioned_at: int | None = None
-    reprovision_until: int | None = None
+    decommissioned_at: int | None = None  # When it was taken out of service, None otherwise
+    reprovision_until: int | None = None  # Until when it may come back; for a device that has come back: when it did
 
 
 def installed_text(installed: Sequence[InstalledImage]) -> str:

@@ -20,27 +20,20 @@ _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentToken:
-    """A permission to enrol devices into one device group, as stored: never the secret itself.
-
-    Attributes:
-        catalog: Name; None when the catalog was deleted since. So are ``product`` and ``group``.
-        chip: The only chip it may be used for; "" for any.
-        uses: How many devices it may enrol; ``used`` is how many it has enrolled.
-        expires_at: When it ends, Unix seconds.
-    """
+    """A permission to enrol devices into one device group, as stored: never the secret itself."""
 
     token_id: UUID
     catalog_id: UUID
-    catalog: str | None
+    catalog: str | None  # Name; None when the catalog was deleted since. So are ``product`` and ``group``.
     product: str | None
     group: str | None
     group_id: UUID
-    chip: str
-    uses: int
+    chip: str  # The only chip it may be used for; "" for any
+    uses: int  # How many devices it may enrol; ``used`` is how many it has enrolled
     used: int
     created_at: int
     created_by: str
-    expires_at: int
+    expires_at: int  # Unix seconds
     revoked_at: int | None
 
 

@@ -20,36 +20,26 @@ _statement, _device_firmware = schema.firmware_statement, schema.device_firmware
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredStatement:
-    """Reference values of a catalog that were stated together.
-
-    Attributes:
-        note: Their source, as the person who stated them wrote it.
-        expires_at: Unix seconds UTC until which they hold; None for no end.
-    """
+    """Reference values of a catalog that were stated together."""
 
     statement_id: UUID
     catalog_id: UUID
     chip: str
-    note: str
+    note: str  # Their source, as the person who stated them wrote it
     values: tuple[FirmwareValue, ...]
-    expires_at: int | None
+    expires_at: int | None  # Unix seconds UTC until which they hold; None for no end
     stated_at: int
     stated_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFirmware:
-    """What a device's firmware measured into the appraised PCRs, as quoted by its TPM.
-
-    Attributes:
-        at: When these values were first reported, Unix seconds UTC.
-        values: As ``attest/firmware_reference.measured`` returns them.
-    """
+    """What a device's firmware measured into the appraised PCRs, as quoted by its TPM."""
 
     device_id: str
     chip: str
-    at: int
-    values: tuple[FirmwareValue, ...]
+    at: int  # When these values were first reported, Unix seconds
+    values: tuple[FirmwareValue, ...]  # As ``attest/firmware_reference.measured`` returns them
 
 
 def add(connection: Connection, stated: StoredStatement) -> None:

@@ -31,79 +31,56 @@ Authentication = Literal["sas", "selfSigned", "certificateAuthority", "device"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Which devices that do not attest a catalog admits to the hub; none by default.
-
-    Attributes:
-        certificates: Hub devices with certificates of their own.
-        symmetric_keys: Hub devices with symmetric keys.
-    """
+    """Which devices that do not attest a catalog admits to the hub; none by default."""
 
     catalog_id: UUID
-    certificates: bool = False
-    symmetric_keys: bool = False
+    certificates: bool = False  # Hub devices with certificates of their own
+    symmetric_keys: bool = False  # Hub devices with symmetric keys
     changed_at: int = 0
     changed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubIdentity:
-    """A hub device, or a module of any device (``wire/hub/credentials.py``).
-
-    Attributes:
-        primary_key: Sealed; so is ``secondary_key``.
-        primary_thumbprint: SHA-256 (64) or SHA-1 (40 digits) of a certificate, lower case; empty for none.
-        primary_certificate: DER, which TLS needs to accept it; None when only the thumbprint is known.
-        etag: Number of changes, from 1.
-        generation_id: Differs after the identity was deleted and made again.
-        enrolment_id: The enrolment that registered it; None when an operator made it.
-    """
+    """A hub device, or a module of any device (``wire/hub/credentials.py``)."""
 
     identity: str
     catalog_id: UUID
     authentication: Authentication
-    primary_key: bytes | None = field(default=None, repr=False)
+    primary_key: bytes | None = field(default=None, repr=False)  # Sealed; so is ``secondary_key``
     secondary_key: bytes | None = field(default=None, repr=False)
-    primary_thumbprint: str = ""
+    primary_thumbprint: str = ""  # SHA-256 (64) or SHA-1 (40 digits) of a certificate, lower case; empty for none
     secondary_thumbprint: str = ""
+    # DER, which TLS needs to accept it; None when only the thumbprint is known
     primary_certificate: bytes | None = field(default=None, repr=False)
     secondary_certificate: bytes | None = field(default=None, repr=False)
     is_enabled: bool = True
     status_reason: str = ""
-    etag: int = 1
-    generation_id: str
-    enrolment_id: UUID | None = None
+    etag: int = 1  # Number of changes, from 1
+    generation_id: str  # Differs after the identity was deleted and made again
+    enrolment_id: UUID | None = None  # The enrolment that registered it; None when an operator made it
     created_at: int
     changed_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubEnrolment:
-    """Who may register: one registration id, or all devices with a key or certificate derived from the group's.
-
-    Attributes:
-        name: The registration id, or the group's name.
-        primary_key: Sealed; so is ``secondary_key``.
-        certificate: The device's certificate, or the group's authority (DER).
-        possession_nonce: Common name that a proof of possession must have; empty when none is needed.
-        is_verified: Whether possession of the authority's key was proven.
-        device_id: Id that the device gets; empty for its registration id.
-        initial_twin: JSON, ``{"tags": .., "desired": ..}``.
-        returned_payload: JSON that the device gets with its registration; empty for none.
-    """
+    """Who may register: one registration id, or all devices with a key or certificate derived from the group's."""
 
     enrolment_id: UUID
     catalog_id: UUID
-    name: str
+    name: str  # The registration id, or the group's name
     is_group: bool
     attestation: Literal["x509", "symmetricKey"]
-    primary_key: bytes | None = field(default=None, repr=False)
+    primary_key: bytes | None = field(default=None, repr=False)  # Sealed; so is ``secondary_key``
     secondary_key: bytes | None = field(default=None, repr=False)
+    # The device's certificate, or the group's authority (DER)
     certificate: bytes | None = field(default=None, repr=False)
-    possession_nonce: str = ""
-    is_verified: bool = False
-    device_id: str = ""
-    initial_twin: str = ""
-    returned_payload: str = ""
+    possession_nonce: str = ""  # Common name that a proof of possession must have; empty when none is needed
+    is_verified: bool = False  # Whether possession of the authority's key was proven
+    device_id: str = ""  # Id that the device gets; empty for its registration id
+    initial_twin: str = ""  # JSON, ``{"tags": .., "desired": ..}``
+    returned_payload: str = ""  # JSON that the device gets with its registration; empty for none
     is_enabled: bool = True
     created_at: int
     created_by: str
@@ -124,18 +101,13 @@ class HubRegistration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubServiceKey:
-    """A key with which a service signs its requests.
-
-    Attributes:
-        role: As of an operator token.
-        reveals_keys: Whether responses to its holder contain the symmetric keys of devices.
-    """
+    """A key with which a service signs its requests."""
 
     catalog_id: UUID
     name: str
-    role: str
+    role: str  # As of an operator token
     sealed: bytes = field(repr=False)
-    reveals_keys: bool = False
+    reveals_keys: bool = False  # Whether responses to its holder contain the symmetric keys of devices
     created_at: int
     created_by: str
 

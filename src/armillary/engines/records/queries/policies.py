@@ -21,19 +21,13 @@ _table = schema.attestation_policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogPolicy:
-    """One version of a catalog's policy.
-
-    Attributes:
-        version: From 1; 0 for a catalog that never set one.
-        changed_at: Unix seconds UTC; None for version 0.
-        changed_by: Empty for version 0.
-    """
+    """One version of a catalog's policy."""
 
     catalog_id: UUID
-    version: int
+    version: int  # From 1; 0 for a catalog that never set one
     policy: AttestationPolicy
-    changed_at: int | None
-    changed_by: str
+    changed_at: int | None  # Unix seconds UTC; None for version 0
+    changed_by: str  # Empty for version 0
 
 
 def newest(connection: Connection, catalog_id: UUID) -> CatalogPolicy:

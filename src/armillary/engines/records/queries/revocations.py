@@ -30,21 +30,13 @@ class StoredList:
 
 
 class RevokedClient(NamedTuple):
-    """A client certificate that is no longer accepted.
+    """A client certificate that is no longer accepted."""
 
-    Attributes:
-        serial: Upper-case hex.
-        issued_at: Time of its check-in, Unix seconds UTC.
-        revoked_at: When its device was revoked or held, or left the catalog.
-        decommissioned: The device was taken out of service.
-        moved: The device belongs to another catalog now.
-    """
-
-    serial: str
-    issued_at: int
-    revoked_at: int
-    decommissioned: bool
-    moved: bool
+    serial: str  # Upper-case hex
+    issued_at: int  # Time of its check-in, Unix seconds UTC
+    revoked_at: int  # When its device was revoked or held, or left the catalog
+    decommissioned: bool  # The device was taken out of service
+    moved: bool  # The device belongs to another catalog now
 
 
 def newest(connection: Connection, issuer_serial: str) -> StoredList | None:

@@ -32,20 +32,15 @@ MAX_HISTORY = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One device of a roll-out's group, for the planner's inventory.
-
-    Attributes:
-        state: Its state in the roll-out, or "" when it has not started.
-        offered_deployment_id: What its last check-in offered it.
-    """
+    """One device of a roll-out's group, for the planner's inventory."""
 
     number: int
     device_id: str
     checked_in_at: int | None
-    offered_deployment_id: UUID | None
+    offered_deployment_id: UUID | None  # What its last check-in offered it
     installed: tuple[InstalledImage, ...]
     cohort: int
-    state: str
+    state: str  # "" when it has not started
     started_at: int | None
     offered_at: int | None
     finished_at: int | None

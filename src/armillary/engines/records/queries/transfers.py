@@ -19,27 +19,20 @@ _from, _to = schema.catalog.alias("from_catalog"), schema.catalog.alias("to_cata
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """One offer.
-
-    Attributes:
-        state: A value of :class:`armillary.identity.transfer.TransferState`; ``offered`` until it is settled.
-        from_catalog: Name; None when the catalog was deleted since. So is ``to_catalog``.
-        expires_at: Until when it can be accepted, Unix seconds.
-        settled_by: Who accepted, declined or cancelled it; "" while it is open.
-    """
+    """One offer."""
 
     transfer_id: UUID
     device_id: str
     from_catalog_id: UUID
-    from_catalog: str | None
+    from_catalog: str | None  # Name; None when the catalog was deleted since. So is ``to_catalog``.
     to_catalog_id: UUID
     to_catalog: str | None
-    state: str
+    state: str  # A value of :class:`armillary.identity.transfer.TransferState`; ``offered`` until it is settled
     created_at: int
     created_by: str
-    expires_at: int
+    expires_at: int  # Until when it can be accepted, Unix seconds
     settled_at: int | None
-    settled_by: str
+    settled_by: str  # Who accepted, declined or cancelled it; "" while it is open
 
 
 def add(

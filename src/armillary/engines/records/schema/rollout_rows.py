@@ -12,36 +12,18 @@ from armillary.rollout.policy import RolloutPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutEvent:
-    """One thing that happened to a roll-out.
+    """One thing that happened to a roll-out."""
 
-    Attributes:
-        at: Unix seconds UTC.
-        actor: Who did it; ``planner`` for the service itself.
-        event: Of ``rollout/state.py``: hold, resume, roll-back, restored, finish or cancel.
-        reason: Why, in words.
-        finding_id: The finding that was the reason, or that tells of it.
-    """
-
-    at: int
-    actor: str
-    event: str
+    at: int  # Unix seconds UTC
+    actor: str  # ``planner`` for the service itself
+    event: str  # Of ``rollout/state.py``: hold, resume, roll-back, restored, finish or cancel
     reason: str
-    finding_id: UUID | None = None
+    finding_id: UUID | None = None  # The finding that caused it, or that reports it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A staged roll-out of a deployment over a device group.
-
-    Attributes:
-        state: ``running``, ``held``, ``rolling-back``, ``rolled-back``, ``completed`` or ``cancelled``.
-        cohort: Index of the newest started cohort; -1 before the first starts.
-        cohort_started_at: When it started.
-        reason: Why it is held, was rolled back or cancelled; "" while it runs.
-        counts: Devices per state of :class:`RolloutDevice`, and ``waiting`` for those not started.
-        failed: Devices that failed, also those that were restored since.
-        history: What happened to it, oldest first.
-    """
+    """A staged roll-out of a deployment over a device group."""
 
     rollout_id: UUID
     catalog_id: UUID
@@ -52,35 +34,32 @@ class Rollout:
     deployment_id: UUID
     previous_deployment_id: UUID | None
     policy: RolloutPolicy
-    state: str
-    cohort: int
+    state: str  # ``running``, ``held``, ``rolling-back``, ``rolled-back``, ``completed`` or ``cancelled``
+    cohort: int  # Index of the newest started cohort; -1 before the first starts
     cohort_started_at: int | None
-    reason: str
+    reason: str  # Of a hold, roll-back or cancellation; "" while it runs
     created_at: int
     created_by: str
     changed_at: int
+    # Devices per state of :class:`RolloutDevice`, and ``waiting`` for those not started
     counts: Mapping[str, int] = field(default_factory=dict)
-    failed: int = 0
-    history: tuple[RolloutEvent, ...] = ()
+    failed: int = 0  # Including devices that were restored since
+    history: tuple[RolloutEvent, ...] = ()  # Oldest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutDevice:
-    """Where one device stands in a roll-out.
-
-    Attributes:
-        state: ``started`` (may be offered), ``offered``, ``confirmed``, ``reverted``, ``failed``, ``timed-out``,
-            ``restored`` (rolled back and confirmed).
-        failure: ``reverted``, ``failed`` or ``timed-out`` where it failed, also after it was restored; "" otherwise.
-        reason: Why it failed.
-    """
+    """Where one device stands in a roll-out."""
 
     rollout_id: UUID
     device_id: str
     cohort: int
+    # ``started`` (may be offered), ``offered``, ``confirmed``, ``reverted``, ``failed``, ``timed-out``, ``restored``
+    # (rolled back and confirmed)
     state: str
     started_at: int
     offered_at: int | None
     finished_at: int | None
     reason: str
+    # ``reverted``, ``failed`` or ``timed-out`` where it failed, also after it was restored; "" otherwise
     failure: str = ""

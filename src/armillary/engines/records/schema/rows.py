@@ -57,17 +57,11 @@ def _field_names(kind: type[Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list.
-
-    Attributes:
-        items: The rows, in the list's order.
-        next_cursor: Pass it as ``after`` to get the next page; None when there is none.
-        is_cut: More names match a search than were looked through: it is to be narrowed.
-    """
+    """One page of a list."""
 
     items: tuple[T, ...]
-    next_cursor: str | None = None
-    is_cut: bool = False
+    next_cursor: str | None = None  # Pass it as ``after`` to get the next page; None at the end
+    is_cut: bool = False  # More names match the search than were read: narrow it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +89,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceGroup:
-    """Devices of one product that get the same images and the same OS feed.
-
-    Attributes:
-        os_feed: ``Retail`` or ``RetailEval``.
-        update_policy: ``UpdateAll`` or ``No3rdPartyAppUpdates`` (OS updates only).
-        allow_crash_dumps: ``Disabled`` or ``Enabled``.
-        regional_data_boundary: ``None`` or ``EU``.
-        deployment_id: The deployment in force, or None.
-    """
+    """Devices of one product that get the same images and the same OS feed."""
 
     group_id: UUID
     product_id: UUID
@@ -112,11 +98,11 @@ class DeviceGroup:
     product: str
     name: str
     description: str
-    os_feed: str
-    update_policy: str
-    allow_crash_dumps: str
-    regional_data_boundary: str
-    deployment_id: UUID | None
+    os_feed: str  # ``Retail`` or ``RetailEval``
+    update_policy: str  # ``UpdateAll`` or ``No3rdPartyAppUpdates`` (OS updates only)
+    allow_crash_dumps: str  # ``Disabled`` or ``Enabled``
+    regional_data_boundary: str  # ``None`` or ``EU``
+    deployment_id: UUID | None  # The one in force
     created_at: int
 
     @property
@@ -127,40 +113,15 @@ class DeviceGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device as the service knows it; everything but ``installed`` and ``os_version`` is the service's own word.
-
-    Attributes:
-        chip: Chip profile name, e.g. ``mt3620``.
-        chip_sku: The profile's SKU string, e.g. ``MT3620AN``.
-        trust_tier: ``simulated``, ``software``, ``tpm`` or ``silicon``; from the enrolment record.
-        manufacturing_state: ``Blank``, ``Module1Complete``, ``DeviceComplete``.
-        catalog_id: None until claimed; then ``catalog``, ``product``, ``group`` and ``group_id`` are set too.
-        health: One of :data:`HEALTHS`, computed at reading time.
-        verdict: Of the last accepted check-in: ``attested``, ``update-only`` or None.
-        last_check_in_at: Time of the last accepted check-in.
-        last_refused_at: Time of the last refused request and ``last_refusal`` its error code.
-        boot_count: Highest boot count accepted so far.
-        os_version: OS release the last evidence was matched to, "" before the first.
-        installed: Applications the device said it has, at its last check-in.
-        enforcement: (mechanism, ``enforced`` or ``missing: why``) pairs of the last evidence.
-        certificate_serial: Serial number (upper-case hex) of the last client certificate, "" before the first.
-        certificate_not_after: When it ends.
-        last_attested_at: Time of the last check-in that was attested, as far as history is kept.
-        held_at: Since when it gets no client certificate, because two machines seemed to hold its identity.
-        decommissioned_at: When it was taken out of service; it is revoked and nobody's since then.
-        reprovision_until: Before this time it may come back through an enrolment; of one that is in service again:
-            when it came back.
-        name: What it is called: the name that somebody gave it, else one of its product and id.
-        is_named: Whether somebody gave it that name.
-    """
+    """A device as the service knows it; everything but ``installed`` and ``os_version`` is the service's own word."""
 
     device_id: str
-    chip: str
-    chip_sku: str
-    trust_tier: str
-    manufacturing_state: str
+    chip: str  # Name of its profile, e.g. ``mt3620``
+    chip_sku: str  # The profile's, e.g. ``MT3620AN``
+    trust_tier: str  # ``simulated``, ``software``, ``tpm`` or ``silicon``; from the enrolment record
+    manufacturing_state: str  # ``Blank``, ``Module1Complete``, ``DeviceComplete``
     enrolled_at: int
-    catalog_id: UUID | None
+    catalog_id: UUID | None  # None until claimed; then ``catalog``, ``product``, ``group`` and ``group_id`` are set too
     catalog: str | None
     product: str | None
     group: str | None
@@ -168,26 +129,28 @@ class Device:
     claimed_at: int | None
     revoked_at: int | None
     revoked_reason: str
-    health: str
-    verdict: str | None
-    last_check_in_at: int | None
-    last_refused_at: int | None
+    health: str  # One of :data:`HEALTHS`, computed at reading time
+    verdict: str | None  # Of the last accepted check-in: ``attested``, ``update-only`` or None
+    last_check_in_at: int | None  # Accepted ones only
+    last_refused_at: int | None  # Time of the last refused request and ``last_refusal`` its error code
     last_refusal: str
-    boot_count: int
-    os_version: str
+    boot_count: int  # Highest boot count accepted so far
+    os_version: str  # OS release the last evidence was matched to, "" before the first
     sandbox: str
-    installed: tuple[InstalledImage, ...]
-    enforcement: tuple[tuple[str, str], ...]
-    certificate_serial: str
-    certificate_not_after: int | None
+    installed: tuple[InstalledImage, ...]  # Applications the device said it has, at its last check-in
+    enforcement: tuple[tuple[str, str], ...]  # (mechanism, ``enforced`` or ``missing: why``) pairs of the last evidence
+    certificate_serial: str  # Serial number (upper-case hex) of the last client certificate, "" before the first
+    certificate_not_after: int | None  # When it ends
     offered_deployment_id: UUID | None
     last_update_at: int | None
-    last_attested_at: int | None = None
+    last_attested_at: int | None = None  # Time of the last check-in that was attested, as far as history is kept
+    # Since when it gets no client certificate, because two machines seemed to hold its identity
     held_at: int | None = None
-    decommissioned_at: int | None = None
+    decommissioned_at: int | None = None  # When it was taken out of service; it is revoked and nobody's since then
+    # Before this time it may come back through an enrolment; of one that is in service again: when it came back
     reprovision_until: int | None = None
-    name: str = ""
-    is_named: bool = False
+    name: str = ""  # What it is called: the name that somebody gave it, else one of its product and id
+    is_named: bool = False  # Whether somebody gave it that name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,26 +173,18 @@ class DeviceFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An application image package of a catalog: immutable, re-signed by this service at upload.
-
-    Attributes:
-        size: Bytes of the re-signed package.
-        sha256: SHA-256 (32 bytes) of the re-signed package, also its name in the blob folder.
-        built_at: Build time inside the package.
-        architecture: ELF machine of its executables, e.g. ``arm``; ``any`` for scripts and data.
-        allowed_connections: Host names its manifest asks for.
-    """
+    """An application image package of a catalog: immutable, re-signed by this service at upload."""
 
     image_id: UUID
     catalog_id: UUID
     component_id: UUID
     image_type: int
     name: str
-    size: int
-    sha256: bytes
-    built_at: int
-    architecture: str
-    allowed_connections: tuple[str, ...]
+    size: int  # Bytes of the re-signed package
+    sha256: bytes  # SHA-256 (32 bytes) of the re-signed package, also its name in the blob folder
+    built_at: int  # Build time inside the package
+    architecture: str  # ELF machine of its executables, e.g. ``arm``; ``any`` for scripts and data.
+    allowed_connections: tuple[str, ...]  # Host names its manifest asks for
     regional_data_boundary: str
     uploaded_at: int
     uploaded_by: str
@@ -237,12 +192,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """An immutable set of images for a device group.
-
-    Attributes:
-        in_force_at: When it became the group's deployment; None while a roll-out stages it or after it was rolled back.
-        rollout_id: The roll-out that staged it, or None for a plain deployment.
-    """
+    """An immutable set of images for a device group."""
 
     deployment_id: UUID
     group_id: UUID
@@ -250,25 +200,20 @@ class Deployment:
     images: tuple[Image, ...]
     created_at: int
     created_by: str
+    # When it became the group's deployment; None while a roll-out stages it or after it was rolled back
     in_force_at: int | None
-    rollout_id: UUID | None
+    rollout_id: UUID | None  # The roll-out that staged it, or None for a plain deployment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaCertificate:
-    """A certificate of a catalog's certificate authority.
-
-    Attributes:
-        serial: 34 upper-case hex digits, Azure Sphere's certificate name.
-        status: ``Active``, ``Inactive``, ``Expired`` or ``Revoked``, computed at reading time.
-        thumbprint: SHA-1 of the DER, upper-case hex (a name, not a security property).
-    """
+    """A certificate of a catalog's certificate authority."""
 
     catalog_id: UUID
-    serial: str
-    status: str
+    serial: str  # 34 upper-case hex digits, Azure Sphere's certificate name
+    status: str  # ``Active``, ``Inactive``, ``Expired`` or ``Revoked``, computed at reading time
     subject: str
-    thumbprint: str
+    thumbprint: str  # SHA-1 of the DER, upper-case hex (a name, not a security property)
     not_before: int
     not_after: int
     der: bytes
@@ -315,20 +260,14 @@ class CheckIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A refused request at the device endpoint.
-
-    Attributes:
-        device_id: The id in the peer certificate, known here or not.
-        code: Error code, e.g. ``device.challenge``.
-        count: Equal refusals folded into this row (same device, code and minute).
-    """
+    """A refused request at the device endpoint."""
 
     number: int
-    device_id: str
+    device_id: str  # The id in the peer certificate, known here or not
     at: int
-    code: str
+    code: str  # Error code, e.g. ``device.challenge``
     message: str
-    count: int
+    count: int  # Equal refusals folded into this row (same device, code and minute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,14 +301,7 @@ class OsComponent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsRelease:
-    """An OS release for one chip profile; its components are the verifier's reference values.
-
-    Attributes:
-        expires_at: From when on it is no longer good; None: no end was set.
-        withdrawn_at: When it was taken back; None while it is in force.
-        withdrawn_reason: Why.
-        imported_from: Id of the CoRIM that named its reference values; None: built here, its packages are too.
-    """
+    """An OS release for one chip profile; its components are the verifier's reference values."""
 
     release_id: UUID
     chip: str
@@ -377,9 +309,10 @@ class OsRelease:
     feed: str
     components: tuple[OsComponent, ...]
     created_at: int
-    expires_at: int | None = None
-    withdrawn_at: int | None = None
+    expires_at: int | None = None  # None for no end
+    withdrawn_at: int | None = None  # None while it is in force
     withdrawn_reason: str | None = None
+    # Id of the CoRIM that named its reference values; None: built here, its packages are too
     imported_from: str | None = None
 
 
@@ -409,27 +342,16 @@ class AuditLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditVerification:
-    """Result of walking the whole audit chain.
-
-    Attributes:
-        lines: Lines walked.
-        head: Hash of the last line (32 bytes, zeros when there is none): note it elsewhere to detect truncation.
-        broken_at: Number of the first line whose hash does not fit, or None.
-    """
+    """Result of walking the whole audit chain."""
 
     lines: int
-    head: bytes
-    broken_at: int | None
+    head: bytes  # Hash of the last line (32 bytes, zeros when there is none): note it elsewhere to detect truncation
+    broken_at: int | None  # Number of the first line whose hash does not fit, or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An operator token as stored: never the secret itself.
-
-    Attributes:
-        catalog_id: The only catalog it speaks for; None for all of them.
-        organisation: The only organisation of that catalog it speaks for, with what is below; None for all of them.
-    """
+    """An operator token as stored: never the secret itself."""
 
     token_id: UUID
     name: str
@@ -439,7 +361,8 @@ class Token:
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
-    catalog_id: UUID | None = None
+    catalog_id: UUID | None = None  # The only catalog it speaks for; None for all of them
+    # The only organisation of that catalog it speaks for, with what is below; None for all of them
     organisation: str | None = None
 
 
@@ -453,20 +376,11 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSummary:
-    """The fleet in numbers.
-
-    Attributes:
-        devices: All devices counted.
-        health: Devices per word of :data:`HEALTHS`; every word is present.
-        tiers: Devices per trust tier.
-        os_versions: Devices per OS version ("" = not known).
-        open_findings: Open findings per severity.
-        unclaimed: Devices of no catalog (counted only when no catalog was asked for).
-    """
+    """The fleet in numbers."""
 
     devices: int
-    health: Mapping[str, int]
-    tiers: Mapping[str, int]
-    os_versions: Mapping[str, int]
-    open_findings: Mapping[str, int]
-    unclaimed: int
+    health: Mapping[str, int]  # Devices per word of :data:`HEALTHS`; every word is present
+    tiers: Mapping[str, int]  # Devices per trust tier
+    os_versions: Mapping[str, int]  # Devices per OS version ("" = not known)
+    open_findings: Mapping[str, int]  # Open findings per severity
+    unclaimed: int  # Devices of no catalog (counted only when no catalog was asked for)

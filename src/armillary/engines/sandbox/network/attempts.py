@@ -23,11 +23,7 @@ _Key = tuple[str, int, bool, str]
 
 @dataclass(slots=True)
 class AttemptLog:
-    """Turns decisions into events.
-
-    Attributes:
-        emit: Called with each event.
-    """
+    """Turns decisions into events."""
 
     emit: Callable[[ConnectionAttempt], None]
     _repeated: dict[_Key, ConnectionAttempt | None] = field(default_factory=dict)

@@ -76,21 +76,13 @@ class _Call:
 
 @dataclass(slots=True, kw_only=True)
 class Broker:
-    """Serves one application's notification listener. Owns the listener and the gateway.
+    """Serves one application's notification listener. Owns the listener and the gateway."""
 
-    Attributes:
-        listener: Descriptor of the filter's listener.
-        hosts: What may be reached.
-        gateway: Datagram gateway.
-        own_network: The application is in a network namespace of its own.
-        report: Called with (decision, protocol) for each attempt.
-    """
-
-    listener: int
+    listener: int  # Descriptor of the filter's listener
     hosts: AllowedHosts
     gateway: Gateway
-    own_network: bool
-    report: Callable[[Decision, str], None]
+    own_network: bool  # Whether the application has a network namespace of its own
+    report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
     _inside: InsideNetwork = field(default_factory=InsideNetwork)

@@ -30,16 +30,10 @@ BURST_LIMIT = 32
 
 @dataclass(slots=True)
 class Gateway:
-    """Relays datagrams and answers lookups. Owns ``inside`` and every socket it opens.
+    """Relays datagrams and answers lookups. Owns ``inside`` and every socket it opens."""
 
-    Attributes:
-        inside: Bound datagram socket in the sandbox's network.
-        allowed: Names with stand-ins.
-        on_lookup: Called for each answered query.
-    """
-
-    inside: socket.socket
-    allowed: AllowedHosts
+    inside: socket.socket  # Bound datagram socket in the sandbox's network
+    allowed: AllowedHosts  # Names with stand-ins
     on_lookup: Callable[[Lookup], None]
     _flows: OrderedDict[Source, socket.socket] = field(default_factory=OrderedDict)
     _resolvers: OrderedDict[Source, None] = field(default_factory=OrderedDict)

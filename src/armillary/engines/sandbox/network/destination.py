@@ -22,34 +22,21 @@ MULTIPLE_LENGTH_OFFSET = 56  # msg_len, after the msghdr
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a call wants to go.
+    """Where a call wants to go."""
 
-    Attributes:
-        family: Address family number; ``AF_UNSPEC`` for none.
-        host: Textual address, "" unless the family is inet.
-        port: Port, 0 unless the family is inet.
-        path: Bytes of a Unix address, b"" otherwise; a leading NUL is the abstract namespace.
-    """
-
-    family: int
-    host: str = ""
-    port: int = 0
-    path: bytes = b""
+    family: int  # Address family number; ``AF_UNSPEC`` for none
+    host: str = ""  # Textual address, "" unless the family is inet
+    port: int = 0  # 0 unless the family is inet
+    path: bytes = b""  # Bytes of a Unix address, b"" otherwise; a leading NUL is the abstract namespace
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one ``sendmsg`` wants to send.
+    """What one ``sendmsg`` wants to send."""
 
-    Attributes:
-        destination: None when the call names none.
-        vectors: Address and length of each part of the data.
-        control_bytes: Length of the ancillary data.
-    """
-
-    destination: Destination | None
-    vectors: tuple[tuple[int, int], ...]
-    control_bytes: int
+    destination: Destination | None  # None when the call names none
+    vectors: tuple[tuple[int, int], ...]  # Address and length of each part of the data
+    control_bytes: int  # Length of the ancillary data
 
 
 def read_destination(memory: Memory, address: int, size: int) -> Destination:

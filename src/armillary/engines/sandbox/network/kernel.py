@@ -48,18 +48,11 @@ COPY_LIMIT_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One system call that waits for an answer.
+    """One system call that waits for an answer."""
 
-    Attributes:
-        identity: The kernel's cookie.
-        thread: Thread id of the caller as seen from this process.
-        number: System-call number.
-        arguments: Its six arguments.
-    """
-
-    identity: int
-    thread: int
-    number: int
+    identity: int  # The kernel's cookie
+    thread: int  # Thread id of the caller as seen from this process
+    number: int  # Of the system call
     arguments: tuple[int, ...]
 
 

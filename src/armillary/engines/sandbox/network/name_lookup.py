@@ -27,17 +27,11 @@ TIME_TO_LIVE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """One answered query.
+    """One answered query."""
 
-    Attributes:
-        name: The name asked for, lower case.
-        allowed: It is declared.
-        answer: The message to send back.
-    """
-
-    name: str
-    allowed: bool
-    answer: bytes
+    name: str  # Lower case
+    allowed: bool  # Whether it is declared
+    answer: bytes  # The message to send back
 
 
 def look_up(query: bytes, allowed: AllowedHosts) -> Lookup | None:

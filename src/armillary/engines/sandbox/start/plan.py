@@ -12,26 +12,14 @@ from armillary.capability.network import AllowedHosts
 
 @dataclass(slots=True, kw_only=True)
 class StartPlan:
-    """How one application is started.
+    """How one application is started."""
 
-    Attributes:
-        command: Program and arguments before the interpreter, e.g. bwrap's; may be empty.
-        interpreter: Python for the launcher.
-        configuration: What the launcher is asked for (``engines/sandbox/within/launcher.py``).
-        filter: Seccomp program, b"" for none.
-        hosts: What may be reached.
-        own_network: The command makes a network namespace.
-        wraps: The command stays as the application's parent and reports a signal as 128 + number.
-        descriptors: Descriptors the command reads; closed after the start.
-        cleanup: Called when the application is gone.
-    """
-
-    command: Sequence[str]
-    interpreter: str
-    configuration: dict[str, Any]
-    filter: bytes
+    command: Sequence[str]  # Program and arguments before the interpreter, e.g. bwrap's; may be empty
+    interpreter: str  # Python for the launcher
+    configuration: dict[str, Any]  # What the launcher is asked for (``engines/sandbox/within/launcher.py``)
+    filter: bytes  # Seccomp program, b"" for none
     hosts: AllowedHosts
-    own_network: bool
-    wraps: bool
-    descriptors: tuple[int, ...] = ()
-    cleanup: Callable[[], None] = lambda: None
+    own_network: bool  # Whether the command makes a network namespace
+    wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
+    descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
+    cleanup: Callable[[], None] = lambda: None  # Called when the application is gone

@@ -24,13 +24,9 @@ KILL_TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class SupervisedApplication:
-    """A running application (``port.RunningApplication``).
+    """A running application (``port.RunningApplication``)."""
 
-    Attributes:
-        pid: Its process id on the host.
-    """
-
-    pid: int
+    pid: int  # On the host
     _process: asyncio.subprocess.Process
     _pidfd: int
     _plan: StartPlan

@@ -34,21 +34,13 @@ OVERFLOW_GROUP = "65534"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """What the probes saw.
+    """What the probes saw."""
 
-    Attributes:
-        saw: Probe to what it saw.
-        attempts: Connection attempts the supervisor observed.
-        outside: Namespaces of this process.
-        refused: Address and port of the listener that was not declared.
-        errors: Lines on standard error.
-    """
-
-    saw: Mapping[str, str]
-    attempts: tuple[ConnectionAttempt, ...]
-    outside: Mapping[str, str]
-    refused: tuple[str, int]
-    errors: tuple[str, ...] = ()
+    saw: Mapping[str, str]  # Probe to what it saw
+    attempts: tuple[ConnectionAttempt, ...]  # Connection attempts the supervisor observed
+    outside: Mapping[str, str]  # Namespaces of this process
+    refused: tuple[str, int]  # Address and port of the listener that was not declared
+    errors: tuple[str, ...] = ()  # Lines on standard error
 
     def of(self, probe: str) -> str:
         """What one probe saw."""

@@ -26,17 +26,11 @@ from armillary.errors import DataFolderError, DataFolderInUseError
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The database that a folder's series are in.
+    """The database that a folder's series are in."""
 
-    Attributes:
-        database: Host and name, for people.
-        store: The id that the database has, too.
-        complete: Whether the database was made; until then it may be empty.
-    """
-
-    database: str
-    store: str
-    complete: bool
+    database: str  # Host and name, for people
+    store: str  # The id that the database has, too
+    complete: bool  # Whether the database was made; until then it may be empty
 
 
 class Folder:

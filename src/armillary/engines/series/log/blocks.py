@@ -31,23 +31,14 @@ FORMAT = "hub-log-block"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PacketRun:
-    """Messages of one device, on their way into the log.
+    """Messages of one device, on their way into the log."""
 
-    Attributes:
-        level: MQTT protocol level of the packets.
-        device: The device's number.
-        received_ms: When they were received.
-        data: The packets.
-        count: How many.
-        context: Whatever the submitter wants back with the outcome.
-    """
-
-    level: int
-    device: int
+    level: int  # MQTT protocol level
+    device: int  # Its number
     received_ms: int
     data: bytes
-    count: int
-    context: Any = None
+    count: int  # Packets in ``data``
+    context: Any = None  # Returned to the submitter with the outcome
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,19 +50,12 @@ class Block:
 
 
 class Message(NamedTuple):
-    """One message read from the log.
+    """One message read from the log."""
 
-    Attributes:
-        device: The device's number.
-        received_ms: When the hub received it.
-        topic: Topic it was published to.
-        user_properties: MQTT 5 user properties and content type, as property bag pairs; empty on 3.1.1.
-        payload: The body.
-    """
-
-    device: int
+    device: int  # Its number
     received_ms: int
     topic: str
+    # MQTT 5 user properties and content type, as property bag pairs; empty on 3.1.1
     user_properties: tuple[tuple[str, str], ...]
     payload: bytes
 
@@ -86,21 +70,13 @@ def encode_block(runs: list[PacketRun]) -> bytes:
 
 
 class Stretch(NamedTuple):
-    """Where a run stands in a block.
+    """Where a run stands in a block."""
 
-    Attributes:
-        level: MQTT protocol level of its packets.
-        device: The device's number.
-        received_ms: When they were received.
-        begin: Offset of its first packet in the block.
-        end: Offset of the byte after its last.
-    """
-
-    level: int
-    device: int
+    level: int  # MQTT protocol level
+    device: int  # Its number
     received_ms: int
-    begin: int
-    end: int
+    begin: int  # Offset of its first packet in the block
+    end: int  # Offset of the byte after its last
 
 
 def iterate_stretches(data: bytes) -> Iterator[Stretch]:

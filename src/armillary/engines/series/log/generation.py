@@ -37,17 +37,13 @@ class DecodeFault:
 
 
 class Table:
-    """Messages of one device with the same names and kinds of values.
-
-    Attributes:
-        numbers: The series of each column.
-        rows: ``(time, order of arrival, mark, value, ...)``, in order of arrival; one at least in a generation.
-    """
+    """Messages of one device with the same names and kinds of values."""
 
     __slots__ = ("numbers", "rows")
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
-        self.numbers = numbers
+        self.numbers = numbers  # The series of each column
+        # ``(time, order of arrival, mark, value, ...)``, in order of arrival; one at least in a generation
         self.rows: list[tuple[Any, ...]] = []
 
     def newest(self) -> tuple[Any, ...]:
@@ -74,22 +70,13 @@ class Table:
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """Values between two flushes.
+    """Values between two flushes."""
 
-    Attributes:
-        reaches: Seq of the last block that has a value (or a fault) in here.
-        tables: Device number -> shape -> the messages.
-        new: Series to create.
-        names: Numbers of names to create.
-        faults: Device number -> what could not be decoded.
-        points: How many values.
-    """
-
-    reaches: int = 0
-    tables: dict[int, dict[Shape, Table]] = field(default_factory=dict)
-    new: list[SeriesKey] = field(default_factory=list)
-    names: dict[str, int] = field(default_factory=dict)
-    faults: dict[int, DecodeFault] = field(default_factory=dict)
+    reaches: int = 0  # Seq of the last block that a value (or a fault) is from
+    tables: dict[int, dict[Shape, Table]] = field(default_factory=dict)  # By device number
+    new: list[SeriesKey] = field(default_factory=list)  # Series to create
+    names: dict[str, int] = field(default_factory=dict)  # Numbers of names to create
+    faults: dict[int, DecodeFault] = field(default_factory=dict)  # By device number
     points: int = 0
 
     def points_of(self, device: int, number: int) -> Points | None:

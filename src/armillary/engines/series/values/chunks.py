@@ -58,34 +58,21 @@ class ValueKind(enum.IntEnum):
 
 
 class SeriesKey(NamedTuple):
-    """What a series is of.
-
-    Attributes:
-        number: Its number.
-        device: The device's number.
-        metric: The name's number.
-        kind: What it holds.
-    """
+    """What a series is of."""
 
     number: int
-    device: int
-    metric: int
+    device: int  # Its number
+    metric: int  # Number of its name
     kind: ValueKind
 
 
 @dataclass(slots=True, eq=False)
 class Points:
-    """Points of one series.
+    """Points of one series."""
 
-    Attributes:
-        times: Unix milliseconds.
-        values: As many: an array of doubles (truth values are 0 and 1), or a list of texts.
-        marks: Index -> mark of the points whose message had an id.
-    """
-
-    times: list[int] | array[int]
-    values: array[float] | list[str]
-    marks: Mapping[int, int] = field(default_factory=dict)
+    times: list[int] | array[int]  # Unix milliseconds
+    values: array[float] | list[str]  # As many: an array of doubles (truth values are 0 and 1), or a list of texts
+    marks: Mapping[int, int] = field(default_factory=dict)  # Index -> mark of the points whose message had an id
 
     def __len__(self) -> int:
         return len(self.times)

@@ -28,16 +28,7 @@ MAX_DEVICE_HOURS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class FleetBucket:
-    """Values of a group of devices in one stretch of time.
-
-    Attributes:
-        start_ms: Its beginning.
-        count: How many values.
-        low: The lowest.
-        high: The highest.
-        total: Their sum.
-        mean: Their mean.
-    """
+    """Values of a group of devices in one stretch of time."""
 
     start_ms: int
     count: int
@@ -57,19 +48,12 @@ class FleetRange:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Whose values are asked for.
+    """Whose values are asked for."""
 
-    Attributes:
-        metric: The name's number.
-        series: Numbers of the series, ascending.
-        keys: The same, where they are few enough to be read one by one.
-        everything: Whether they are every series of this name.
-    """
-
-    metric: int
-    series: Sequence[int]
-    keys: Sequence[SeriesKey]
-    everything: bool
+    metric: int  # Number of its name
+    series: Sequence[int]  # Numbers, ascending
+    keys: Sequence[SeriesKey]  # The same, where they are few enough to be read one by one
+    everything: bool  # Whether ``series`` are all of this name
 
 
 def read_fleet(

@@ -36,18 +36,11 @@ MAX_OPEN_SHARDS = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hour:
-    """What there is of a series in one hour.
+    """What there is of a series in one hour."""
 
-    Attributes:
-        sealed: The roll-up; None when the hour was not sealed yet.
-        raw: Whether the points of what is sealed are there: they may be past their retention.
-        hot: Points in hot segments.
-        tail: Points in the tail.
-    """
-
-    sealed: Rollup | None
-    raw: bool
-    hot: int
+    sealed: Rollup | None  # None when the hour is not sealed yet
+    raw: bool  # Whether the points of what is sealed are there: they may be past their retention
+    hot: int  # Points in hot segments
     tail: tuple[Points, ...]
 
     @property

@@ -32,17 +32,9 @@ _WIDTHS = (
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Values of one stretch of time.
+    """Values of one stretch of time."""
 
-    Attributes:
-        start_ms: Its beginning; the value's own time when ``count`` is 1 in raw data.
-        count: How many values.
-        low: The lowest.
-        high: The highest.
-        mean: Their mean.
-    """
-
-    start_ms: int
+    start_ms: int  # Its beginning; the value's own time when ``count`` is 1 in raw data
     count: int
     low: float
     high: float
@@ -51,15 +43,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """An answer.
+    """An answer."""
 
-    Attributes:
-        bucket_ms: Width of each bucket; 0 when the values are raw.
-        buckets: In order of time; empty stretches have none.
-    """
-
-    bucket_ms: int
-    buckets: tuple[Bucket, ...]
+    bucket_ms: int  # Width of each bucket; 0 when the values are raw
+    buckets: tuple[Bucket, ...]  # In order of time; empty stretches have none
 
 
 def check_range(start_ms: int, end_ms: int, max_points: int) -> None:

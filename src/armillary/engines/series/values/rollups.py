@@ -43,24 +43,14 @@ _CHECKED_FROM = 5
 
 
 class Rollup(NamedTuple):
-    """A stretch of time of one series; the values are 0 for texts.
-
-    Attributes:
-        start_ms: Its beginning.
-        points: How many.
-        low: The lowest.
-        high: The highest.
-        total: Their sum.
-        first: The first in time.
-        last: The last in time.
-    """
+    """A stretch of time of one series; the values are 0 for texts."""
 
     start_ms: int
-    points: int
+    points: int  # Packets in ``data``
     low: float = 0.0
     high: float = 0.0
     total: float = 0.0
-    first: float = 0.0
+    first: float = 0.0  # In time, not in size
     last: float = 0.0
 
 

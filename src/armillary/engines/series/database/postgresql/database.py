@@ -41,9 +41,6 @@ class PostgresqlDatabase:
         folder: The folder that belongs to it.
         url: Which database.
 
-    Attributes:
-        writer: The one connection that writes; used by the group commit's thread.
-
     Raises:
         DataFolderInUseError: another process holds folder or database.
         DataFolderError: of another program, of another version or of another folder.
@@ -66,7 +63,7 @@ class PostgresqlDatabase:
         except BaseException:  # whatever it is: the lock is given back, and it goes on
             self._folder.release()
             raise
-        self.writer: Connection = self._session
+        self.writer: Connection = self._session  # The one connection that writes; used by the group commit's thread
 
     @property
     def sessions(self) -> int:

@@ -98,9 +98,6 @@ class Session:
         name: What it is called in the server's list of sessions.
         admit: Run on each new connection before anything else; what it raises is raised instead.
 
-    Attributes:
-        opened: How often it connected.
-
     Raises:
         DatabaseUnavailableError: of the constructor and every method: the database does not answer.
         DataFolderError: of every method: it is damaged.
@@ -110,7 +107,7 @@ class Session:
         self._reach = reach
         self._name = name
         self._admit = admit
-        self.opened = 0
+        self.opened = 0  # How often it has connected
         self._connection = self._opened()
 
     @property

@@ -30,17 +30,11 @@ _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database.
+    """A database."""
 
-    Attributes:
-        place: Host, port and name, for people.
-        options: What libpq is given; may hold the password.
-        password: The password in them; empty where libpq finds it elsewhere, or none is needed.
-    """
-
-    place: str
-    options: Mapping[str, Any] = field(repr=False)
-    password: str = field(repr=False)
+    place: str  # Host, port and name, for people
+    options: Mapping[str, Any] = field(repr=False)  # What libpq is given; may hold the password
+    password: str = field(repr=False)  # The one in them; empty where libpq finds it elsewhere, or none is needed
 
     def told(self, text: str) -> str:
         """What a driver said, on one line and without the password."""

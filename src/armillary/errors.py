@@ -1,46 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error Armillary raises on purpose, split by whose fault it is.
+"""Every error that Armillary raises on purpose, in families by whose fault it is.
 
 ::
 
-    ArmillaryError                code, message, remedy
-    ├── WireError                 bytes that are not what their format says (format, offset, expected, got)
-    │   └── SignatureError        the bytes parse, the signature does not verify
-    ├── DeviceFault               a device did, or is, something the service does not accept
-    │   ├── UnknownDeviceError        device.unknown        never manufactured here
-    │   ├── UnclaimedDeviceError      device.unclaimed      belongs to no catalog yet
-    │   ├── RevokedDeviceError        device.revoked        its identity was withdrawn
-    │   ├── WrongCatalogError         device.wrong-catalog  belongs to another catalog
-    │   ├── DeviceStateError          device.state          its manufacturing state forbids this
-    │   ├── ChallengeError            device.challenge      stale, foreign or already used challenge
-    │   │   └── ReplayedProofError        device.challenge      the foreign or used ones: somebody replays
-    │   ├── AppraisalError            device.appraisal      evidence failed an appraisal step
-    │   ├── BootRefusedError          device.boot           verified boot stopped at a stage
-    │   ├── InstallError              device.install        an image cannot be installed or started
-    │   └── RateLimitedError          device.try-later      over a limit; retry_after_s says when
-    │       └── QuotaExceededError        request.too-many      one caller, or all together, hold all that they may
-    ├── OperatorError             a person or script asked for something that cannot be done
-    │   ├── InvalidArgumentError      request.invalid
-    │   ├── NotFoundError             request.not-found
-    │   ├── ConflictError             request.conflict
-    │   ├── DeviceOfflineError        request.device-offline  a direct method for a device that is not connected
-    │   ├── DeviceTimeoutError        request.device-timeout  a device did not answer in time
-    │   ├── UnauthenticatedError      request.unauthenticated
-    │   └── PermissionDeniedError     request.forbidden
-    ├── HostError                 this machine does not give what the process needs
-    │   ├── PortInUseError            host.port-in-use
-    │   ├── DataFolderError           host.data-folder      not writable, other version, half written
-    │   ├── DataFolderInUseError      host.data-folder-in-use
-    │   ├── DatabaseUnavailableError  host.database         PostgreSQL does not answer
-    │   ├── KeyPassphraseError        host.key-passphrase   the private keys cannot be decrypted
-    │   ├── SignerError               host.signer           what keeps a private key does not answer
-    │   ├── SandboxUnavailableError   host.sandbox
-    │   ├── RootOfTrustError          host.root-of-trust
-    │   └── ServiceUnreachableError   host.service-unreachable
-    ├── ManifestError             an app manifest or hardware definition breaks a rule (Azure Sphere's error id)
-    └── ModelError                a device model (DTDL) breaks rules; names all of them
+    ArmillaryError         code, message, remedy
+    ├── WireError          bytes that are not what their format says; SignatureError: no trusted key signed them
+    ├── DeviceFault        a device did, or is, something the service does not accept
+    ├── OperatorError      a person or script asked for something that cannot be done
+    ├── HostError          this machine does not give what the process needs
+    ├── ManifestError      an app manifest or hardware definition breaks a rule
+    └── ModelError         a device model (DTDL) breaks rules
 
-A leaf's ``code`` is stable: scripts and documents may rely on it. HTTP status codes are decided only in
+The ``code`` of an error is stable: scripts and documents may rely on it. HTTP status codes are decided only in
 ``api/http/problems.py`` and in the device endpoint's one table. ``docs/reference/errors.md`` lists every code.
 """
 

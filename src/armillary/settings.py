@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frozen settings value for the service process, from defaults, a TOML file and the environment.
+"""The settings of the service process.
 
-Order, later wins: defaults, ``--config FILE`` (TOML), ``ARMILLARY_<NAME>`` variables, command-line
-options. Unknown keys are refused: a misspelt setting must not silently do nothing.
-``docs/reference/settings.md`` is checked against this file by ``tests/test_docs.py``.
+Order, later wins: defaults, ``--config FILE`` (TOML), ``ARMILLARY_<NAME>`` variables, command-line options. Unknown
+keys are refused: a misspelt setting must not silently do nothing. ``docs/generate.py`` makes the page
+``docs/reference/settings.md`` of the attributes of :class:`Settings`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Settings:
         public_host: Name or address written into certificates and given to devices.
         api_port: Operator API and console (https). 0 picks a free port.
         device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
-        hub_port: MQTT over TLS. 0 picks a free port.
-        websocket_port: A second port of the hub, for devices and services that know 443 only (WebSocket, HTTPS): a
+        hub_port: The hub: MQTT, WebSocket and HTTPS, over TLS. 0 picks a free port.
+        websocket_port: A second port of the hub, for devices and services that can reach 443 only (WebSocket, HTTPS): a
             port, 0 for a free one, ``off`` for none. Both are spoken on ``hub_port`` as well.
         broker_port: General MQTT broker over TLS for clients that talk to each other: a port, 0 for a free one, ``off``
             for none.
@@ -43,7 +43,7 @@ class Settings:
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
         planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
         certificate_lifetime_s: Life of a device's client certificate, seconds.
-        values_retention_days: How long the hub keeps values over time, days; rules of retention go before it.
+        values_retention_days: How long the hub keeps values over time, days, where no rule of retention says otherwise.
         rollups_retention_days: How long the hub keeps minutes and hours of values, days; never less than values.
         messages_retention_days: How long the hub keeps messages as they came, days.
         disk_reserve_mb: The hub takes no messages when less than this is free on its disk, MiB; 0 for no reserve.
@@ -168,15 +168,11 @@ def load_settings(
     overrides: Mapping[str, object],
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Build the settings of this process.
+    """The settings of this process.
 
-    Args:
-        config: TOML file with top-level keys named as in :class:`Settings`, or None.
-        overrides: Values from the command line; None values are ignored.
-        environment: Variables to read; the process environment when None.
-
-    Raises:
-        InvalidArgumentError: unknown key, wrong type or value out of range; names the source.
+    ``config`` is a TOML file with keys named as in :class:`Settings`; ``overrides`` are values of the command line, of
+    which None is ignored; ``environment`` is the process's own when None. Raises InvalidArgumentError, with the source,
+    for an unknown key, a wrong type or a value out of range.
     """
     values: dict[str, object] = {}
     if config is not None:

@@ -35,13 +35,13 @@ DOCUMENT_FOLDERS: Final = {"dashboards": "dashboard", "groups": "group", "jobs":
 class ApplicationTemplate:
     """One application template."""
 
-    name: str  # Its folder's name
+    name: str  # its folder's name
     head: Mapping[str, Any]  # ``template.toml``: title, line, sector, operator, product, template
-    models: Mapping[str, bytes]  # Id of a device template -> DTDL document
-    devices: tuple[Mapping[str, Any], ...]  # The tables of ``devices.toml``
+    models: Mapping[str, bytes]  # id of a device template -> DTDL document
+    devices: tuple[Mapping[str, Any], ...]  # the tables of ``devices.toml``
     documents: Mapping[tuple[str, str], Mapping[str, Any]]  # (kind, id) -> body, of dashboards, groups, jobs and rules
-    images: Mapping[str, bytes]  # File name -> content
-    readme: str  # Text
+    images: Mapping[str, bytes]  # file name -> content
+    readme: str
 
 
 def names() -> tuple[str, ...]:

@@ -130,7 +130,7 @@ def signs_in(own: RunningService) -> bool:
     return reply.status == 403
 
 
-def test_strangers_that_send_slowly_take_no_place_from_others(
+def test_unauthenticated_callers_that_send_slowly_take_no_place_from_others(
     own: RunningService,
     opened: list[socket.socket],
     server: ApiServer,
@@ -139,48 +139,48 @@ def test_strangers_that_send_slowly_take_no_place_from_others(
 ) -> None:
     monkeypatch.setattr(connection, "MAX_REQUESTS", 40)  # of the 512 that there are
     assert own.call("GET", "/sign-in", token=None).status == 200  # the console is made at the first visit
-    shed = budgets.strangers_shed
+    shed = budgets.unauthenticated_dropped
     with Health(own) as health:
         sent(own, opened, 60, HALF_A_FORM)
         assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"]).status == 200
         assert signs_in(own)
     health.check()
-    assert len(server.strangers) <= 16
-    assert budgets.strangers_shed - shed == 44, "those of the address that were at it longest"
+    assert len(server.unauthenticated) <= 16
+    assert budgets.unauthenticated_dropped - shed == 44, "those of the address that were at it longest"
     metrics = own.call("GET", "/metrics").raw.decode()
-    assert f'armillary_api_refused_total{{place="strangers"}} {float(budgets.strangers_shed)}' in metrics
+    assert f'armillary_api_refused_total{{place="strangers"}} {float(budgets.unauthenticated_dropped)}' in metrics
     close(opened)
-    monkeypatch.setattr(server.strangers, "each", 1 << 30)
-    monkeypatch.setattr(server.strangers, "total", 1 << 30)
+    monkeypatch.setattr(server.unauthenticated, "each", 1 << 30)
+    monkeypatch.setattr(server.unauthenticated, "total", 1 << 30)
     sent(own, opened, 40, HALF_A_FORM)
     assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"], fresh=True).status == 503, "the control"
-    close(opened, server.strangers)
+    close(opened, server.unauthenticated)
 
 
 def test_an_address_goes_first_for_itself_and_then_the_one_with_most(
     own: RunningService, opened: list[socket.socket], server: ApiServer
 ) -> None:
-    strangers = server.strangers
+    unauthenticated = server.unauthenticated
     honest = dial(own, "127.0.0.3")
     opened.append(honest)
     honest.sendall(HALF_A_FORM)
-    wait_until(lambda: len(strangers) == 1, "the honest one to be there")
+    wait_until(lambda: len(unauthenticated) == 1, "the honest one to be there")
     for last in range(4, 10):  # six addresses of 12 each: 72, with the honest one
         sent(own, opened, 12, HALF_A_FORM, f"127.0.0.{last}")
-    wait_until(lambda: len(strangers) == 64, "the number that there may be")
+    wait_until(lambda: len(unauthenticated) == 64, "the number that there may be")
     honest.sendall(b"x" * 499)
     assert honest.recv(64).startswith(b"HTTP/1.1 403"), "it was not let go for any of them"
 
 
-def test_an_answer_that_a_stranger_does_not_take_is_waited_for_no_longer_than_its_body(
+def test_an_answer_that_an_unauthenticated_caller_does_not_take_is_waited_for_no_longer_than_its_body(
     own: RunningService,
     opened: list[socket.socket],
     server: ApiServer,
     budgets: Budgets,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shed = budgets.strangers_shed
-    monkeypatch.setattr(server.strangers, "each", 3)
+    shed = budgets.unauthenticated_dropped
+    monkeypatch.setattr(server.unauthenticated, "each", 3)
     monkeypatch.setattr(own.app, "openapi", lambda: {"x": "y" * (2 << 20)})  # eight are more than the system buffers
     context = ssl.create_default_context(cafile=str(own.root))
     with Health(own) as health:
@@ -191,8 +191,8 @@ def test_an_answer_that_a_stranger_does_not_take_is_waited_for_no_longer_than_it
             plain.connect(("127.0.0.1", own.port))
             opened.append(context.wrap_socket(plain, server_hostname="localhost"))
             opened[-1].sendall(b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 8)
-        wait_until(lambda: budgets.strangers_shed > shed, "the one that was at it longest to be let go")
-    assert len(server.strangers) <= 3
+        wait_until(lambda: budgets.unauthenticated_dropped > shed, "the one that was at it longest to be let go")
+    assert len(server.unauthenticated) <= 3
     health.check()
 
 
@@ -209,12 +209,12 @@ def test_a_slow_body_of_somebody_who_is_known_keeps_its_place(
     slow.sendall(body[:3])
     wait_until(lambda: own.app.state.budgets.requests.of(owner(own)) == 1, "the request to be the token's")
     sent(own, opened, 30, HALF_A_FORM)
-    wait_until(lambda: len(server.strangers) == 16, "the strangers of the address to be few")
+    wait_until(lambda: len(server.unauthenticated) == 16, "the unauthenticated callers of the address to be few")
     slow.sendall(body[3:])
     assert slow.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
 
 
-def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
+def test_a_caller_with_a_good_token_counts_as_its_owner_before_it_is_looked_up(
     own: RunningService,
     opened: list[socket.socket],
     server: ApiServer,
@@ -229,9 +229,9 @@ def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
             await asyncio.sleep(0.01)
         return await admit(*given)
 
-    strangers, shown = server.strangers, server.shown
+    unauthenticated, with_token = server.unauthenticated, server.with_token
     assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"]).status == 200
-    wait_until(lambda: len(strangers) + len(shown) == 0, "nobody to be waited for")
+    wait_until(lambda: len(unauthenticated) + len(with_token) == 0, "nobody to be waited for")
     monkeypatch.setattr(routes, "admit", slow)
     head = f"POST /api/v1/group-preview HTTP/1.1\r\n{authorized(own, 'Reader')}content-length: 9\r\n\r\n"
 
@@ -244,35 +244,35 @@ def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
         return sorted(each.recv(12) for each in opened)
 
     attack(24)
-    wait_until(lambda: len(shown) == 24, "all of them to be waited for")
-    assert len(strangers) == 0
+    wait_until(lambda: len(with_token) == 24, "all of them to be waited for")
+    assert len(unauthenticated) == 0
     looks.set()
-    wait_until(lambda: len(shown) == 0, "all of them to be admitted")
+    wait_until(lambda: len(with_token) == 0, "all of them to be admitted")
     for each in opened:
         each.sendall(b'"filter"')
     assert answers() == [b"HTTP/1.1 400"] * 24
     close(opened, budgets.requests)
     looks.clear()
     # Nor are they without bound, as there are requests that nobody admits at all: who has to go is told so.
-    monkeypatch.setattr(shown, "each", 5)
-    refused, shed = budgets.requests.refused, budgets.strangers_shed
+    monkeypatch.setattr(with_token, "each", 5)
+    refused, shed = budgets.requests.refused, budgets.unauthenticated_dropped
     attack(8)
     wait_until(lambda: budgets.requests.refused == refused + 3, "three to be told to come back")
     looks.set()
-    wait_until(lambda: len(shown) == 0, "the others to be admitted")
+    wait_until(lambda: len(with_token) == 0, "the others to be admitted")
     for each in opened:
         with contextlib.suppress(OSError):  # it was told so already
             each.sendall(b'"filter"')
     assert answers() == [b"HTTP/1.1 400"] * 5 + [b"HTTP/1.1 429"] * 3
-    assert budgets.strangers_shed == shed
+    assert budgets.unauthenticated_dropped == shed
     close(opened, budgets.requests)
     looks.clear()
-    # The control: a token that is not looked up when it is shown makes a stranger; it is told so at least.
+    # The control: a token that is not looked up with the request counts by address; it is told so at least.
     monkeypatch.setattr(own.service.tokens, "cached", lambda _: None)
     attack(20)
-    wait_until(lambda: budgets.strangers_shed == shed + 4, "four of the address to go")
+    wait_until(lambda: budgets.unauthenticated_dropped == shed + 4, "four of the address to go")
     looks.set()
-    wait_until(lambda: len(strangers) == 0, "the others to be admitted")
+    wait_until(lambda: len(unauthenticated) == 0, "the others to be admitted")
     for each in opened:
         with contextlib.suppress(OSError):
             each.sendall(b'"filter"')

@@ -17,7 +17,7 @@ import pytest
 from tests.api.running_service import RunningService
 from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close
 
-from armillary.api.http import callers, connection, strangers
+from armillary.api.http import callers, connection, unauthenticated
 from armillary.api.http.callers import Budgets
 from armillary.engines import acceptor
 from armillary.engines.quota import CATALOG_SHARE
@@ -196,8 +196,8 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         ),
         (callers.MAX_LARGE_BODIES_OF_CALLER, Budgets().large_bodies.of_catalog, callers.MAX_LARGE_BODIES),
         (upload_room.MAX_DEVICE_REQUESTS, upload_room.MAX_REQUESTS),
-        (strangers.MAX_STRANGERS_OF_ADDRESS, strangers.MAX_STRANGERS),
-        (strangers.MAX_SHOWN_OF_OWNER, strangers.MAX_SHOWN),
+        (unauthenticated.MAX_UNAUTHENTICATED_OF_ADDRESS, unauthenticated.MAX_UNAUTHENTICATED),
+        (unauthenticated.MAX_WITH_TOKEN_OF_OWNER, unauthenticated.MAX_WITH_TOKEN),
         (
             shares.MAX_WAITING_OF_OWNER,
             shares.MAX_WAITING_OF_RULE,

@@ -70,7 +70,7 @@ def drips_until_its_end(sock: ssl.SSLSocket, drip: bytes) -> int:
     return DRIPS
 
 
-def test_idle_strangers_take_no_place_from_others(
+def test_idle_unauthenticated_callers_take_no_place_from_others(
     own: RunningService, opened: list[ssl.SSLSocket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 8)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits on what each caller of the operator API has in progress, so that none uses up the service.
 
-A request is anonymous until a token, a console session or a signed address identifies its caller. From then until its
-answer is sent it counts against that caller's limits:
+A request is unauthenticated until a token, a console session or a signed address identifies its caller. From then
+until its answer is sent it counts against that caller's limits:
 
 =============  ===========================================================================================
 requests       in progress, live streams and requests that wait for a turn included
@@ -13,7 +13,7 @@ large bodies   in memory at once
 =============  ===========================================================================================
 
 All tokens of one catalog share a limit, too (``engines/quota.py``), because its Administrator can make more of them.
-Anonymous requests are counted by address (``strangers.py``).
+Unauthenticated requests are counted by address (``unauthenticated.py``).
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Budgets:
         self.turns = Turns(THREADS_OF_CALLER)
         self.turns_of_catalog = Turns(THREADS_OF_CATALOG)
         self.turns_of_catalogs = Turns(without_reserve(OPERATOR_THREADS))
-        self.strangers_shed = 0
+        self.unauthenticated_dropped = 0
 
     def refused(self) -> Mapping[str, int]:
         """Refused requests since the start, by the limit that was reached."""
@@ -141,7 +141,7 @@ class Budgets:
             "streams": self.streams.refused,
             "exports": self.exports.refused,
             "large_bodies": self.large_bodies.refused,
-            "strangers": self.strangers_shed,
+            "strangers": self.unauthenticated_dropped,
         }
 
 
@@ -172,11 +172,7 @@ class Caller:
             self._admitted()
 
     def hold(self, quota: Quota) -> None:
-        """Count this request against a limit until its answer is sent.
-
-        Raises:
-            QuotaExceededError: the caller has reached the limit.
-        """
+        """Count this request against a limit until its answer is sent. Raises QuotaExceededError at the limit."""
         quota.take(self.owner, self.catalog)
         self._held.append(quota)
 

@@ -4,7 +4,7 @@
 uvicorn alone waits without end for a request head, accepts any number of headers, and refuses everybody once somebody
 holds enough idle connections. Here connections without a complete head are dropped first when there are too many, so
 that peers who hold connections open take nothing from operators. Slow bodies and answers of unauthenticated peers are
-limited, too (``strangers.py``).
+limited, too (``unauthenticated.py``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from armillary.api.http import problems
 from armillary.api.http.callers import CONNECTION, MAX_REQUESTS, Link
-from armillary.api.http.strangers import Strangers
+from armillary.api.http.unauthenticated import SlowRequests
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -52,23 +52,21 @@ class HeadTooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class NotAdmitted:
     """Slow requests that are not admitted yet, over all connections of a server.
 
-    Attributes:
-        strangers: Those without a valid token, by address.
-        shown: Those with a valid token, by its owner.
-        shown_by: The owner of the valid token in an Authorization header; empty for none.
+    ``unauthenticated`` are counted by address, those ``with_token`` by the owner of their valid token: ``owner_of`` is
+    the owner of the one in an Authorization header, empty for none.
     """
 
-    strangers: Strangers
-    shown: Strangers
-    shown_by: Callable[[bytes], str]
+    unauthenticated: SlowRequests
+    with_token: SlowRequests
+    owner_of: Callable[[bytes], str]
 
     def left(self, connection: object) -> None:
         """Stop counting a connection, if it is counted."""
-        self.strangers.left(connection)
-        self.shown.left(connection)
+        self.unauthenticated.left(connection)
+        self.with_token.left(connection)
 
 
 class ApiConnection(HttpToolsProtocol):
@@ -79,13 +77,13 @@ class ApiConnection(HttpToolsProtocol):
         config: Config,
         server_state: ServerState,
         waiting: dict[ApiConnection, None],
-        crowd: Crowd,
+        not_admitted: NotAdmitted,
         form: Callable[[str], problems.Form],
     ) -> None:
         super().__init__(config, server_state, {})
         self._form = form
         self._waiting = waiting
-        self._crowd = crowd
+        self._not_admitted = not_admitted
         self._owner = ""  # whose good token the request shows
         self._admitted: object = None  # the scope of the request that somebody has admitted
         self._head_bytes = self._head_count = self._body_bytes = 0
@@ -111,7 +109,7 @@ class ApiConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended."""
         self._waiting.pop(self, None)
-        self._crowd.left(self)
+        self._not_admitted.left(self)
         for timer in (self._timer, self._stalled, self._parting):
             if timer is not None:
                 timer.cancel()
@@ -127,12 +125,12 @@ class ApiConnection(HttpToolsProtocol):
             self._whole = False
             self._allow(HEAD_TIMEOUT_S)
         elif not self._whole and self not in self._waiting:
-            self._wait_for_stranger()
+            self._count_slow()
 
     def pause_writing(self) -> None:
         """The peer reads slower than we write."""
         super().pause_writing()
-        self._wait_for_stranger()
+        self._count_slow()
         self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
 
     def resume_writing(self) -> None:
@@ -141,7 +139,7 @@ class ApiConnection(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
         if self._whole:
-            self._crowd.left(self)
+            self._not_admitted.left(self)
         super().resume_writing()
 
     # -- from the parser ------------------------------------------------------------------------------------------
@@ -171,7 +169,7 @@ class ApiConnection(HttpToolsProtocol):
         self._allow(BODY_TIMEOUT_S)
         scope = self.scope
         given = [value for name, value in self.headers if name == b"authorization"]
-        self._owner = self._crowd.shown_by(given[0]) if len(given) == 1 else ""
+        self._owner = self._not_admitted.owner_of(given[0]) if len(given) == 1 else ""
         extended: Any = scope
         extended[CONNECTION] = Link(lambda: self._admit(scope), self.flow.drain)
         super().on_headers_complete()
@@ -188,13 +186,13 @@ class ApiConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._whole = True
-        self._crowd.left(self)
+        self._not_admitted.left(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is written."""
         if not self.flow.write_paused:  # else it is in our memory still
-            self._crowd.left(self)
+            self._not_admitted.left(self)
         super().on_response_complete()
         if not self.pipeline and not self.transport.is_closing():
             self._waiting[self] = None
@@ -224,13 +222,14 @@ class ApiConnection(HttpToolsProtocol):
         """The caller of a request is known; requests that follow on this connection are not admitted by it."""
         if scope is self.scope:
             self._admitted = scope
-            self._crowd.left(self)
+            self._not_admitted.left(self)
 
-    def _wait_for_stranger(self) -> None:
+    def _count_slow(self) -> None:
         if self._admitted is not self.scope or self.scope is None:
             host = self.client[0] if self.client else ""
-            crowd = self._crowd.shown if self._owner else self._crowd.strangers
-            crowd.enter(self, self._owner or host, self._part)
+            kinds = self._not_admitted
+            counted = kinds.with_token if self._owner else kinds.unauthenticated
+            counted.enter(self, self._owner or host, self._part)
 
     def _part(self) -> None:
         """End the connection in favour of another; with an answer if none has begun and the peer reads."""

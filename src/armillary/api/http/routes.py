@@ -57,7 +57,7 @@ class GuardedRoute(APIRoute):
             if known is not None:
                 check_names(request.query_params, known)
             sent = strict_request(request, row)
-            if operator is None:  # a public route: whoever calls it stays a stranger
+            if operator is None:  # a public route: its caller stays unauthenticated
                 return await handler(sent)
             caller = caller_of(request)
             caller.admit(owner_of(operator), catalog_of(operator))

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from armillary.api.http.callers import Budgets, catalog_of, owner_of
-from armillary.api.http.connection import ApiConnection, Crowd
+from armillary.api.http.connection import ApiConnection, NotAdmitted
 from armillary.api.http.hub_requests import CLIENT_CERTIFICATE, HubRequests
 from armillary.api.http.shape import Shapes
-from armillary.api.http.strangers import MAX_SHOWN, MAX_SHOWN_OF_OWNER, Strangers
+from armillary.api.http.unauthenticated import MAX_WITH_TOKEN, MAX_WITH_TOKEN_OF_OWNER, SlowRequests
 from armillary.errors import PortInUseError
 from armillary.wire.hub.api_token import secret_of_header
 
@@ -50,23 +50,23 @@ class ApiServer:
         self._context = context
         self._budgets: Budgets = getattr(app.state, "budgets", None) or Budgets()
         self._shapes: Shapes = getattr(app.state, "shapes", None) or Shapes()
-        self.strangers = Strangers(self._shed)
-        self.shown = Strangers(self._budgets.requests.refuse, each=MAX_SHOWN_OF_OWNER, total=MAX_SHOWN)
+        self.unauthenticated = SlowRequests(self._count_dropped)
+        self.with_token = SlowRequests(
+            self._budgets.requests.refuse, each=MAX_WITH_TOKEN_OF_OWNER, total=MAX_WITH_TOKEN
+        )
         self._server: uvicorn.Server | None = None
         self._waiting: dict[ApiConnection, None] = {}
         self._of_hub: uvicorn.Config | None = None
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen on ``host``:``port`` (0 picks a free port); the port that is really used.
-
-        Raises:
-            PortInUseError: another process listens there.
-        """
+        """Listen on ``host``:``port`` (0: any free one) and return the port. Raises PortInUseError."""
         listening = _bind(host, port)
         context = self._context
         config = _config(self._app)
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings tell of strangers' garbage only
+        logging.getLogger("uvicorn.error").setLevel(
+            logging.ERROR
+        )  # its warnings are about what unauthenticated peers send
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[])
@@ -98,17 +98,17 @@ class ApiServer:
         return made
 
     def _connection(self, config: uvicorn.Config, state: ServerState) -> ApiConnection:
-        crowd = Crowd(self.strangers, self.shown, self._shown_by)
-        return ApiConnection(config, state, self._waiting, crowd, self._shapes.form)
+        not_admitted = NotAdmitted(self.unauthenticated, self.with_token, self._owner_of)
+        return ApiConnection(config, state, self._waiting, not_admitted, self._shapes.form)
 
-    def _shown_by(self, header: bytes) -> str:
+    def _owner_of(self, header: bytes) -> str:
         """The owner of the valid token in an Authorization header, if the cache has it; else empty."""
         service, secret = getattr(self._app.state, "service", None), secret_of_header(header.decode("latin-1"))
         token = service.tokens.cached(secret) if service is not None and secret else None
         return "" if token is None else catalog_of(token) or owner_of(token)
 
-    def _shed(self) -> None:
-        self._budgets.strangers_shed += 1
+    def _count_dropped(self) -> None:
+        self._budgets.unauthenticated_dropped += 1
 
     async def close(self) -> None:
         """Stop listening, end event streams, and wait up to :data:`GRACE_S` seconds for answers in progress."""

@@ -77,7 +77,7 @@ async def put_upload(request: Request, path: str) -> Response:
             upload = await _in_thread(files, partial(files.permitted, path, query))
             with contextlib.ExitStack() as held:
                 await _in_thread(files, partial(held.enter_context, files.room.request(upload)))
-                caller_of(request).admit(f"the device {upload.device_id}")  # no stranger: its address is signed
+                caller_of(request).admit(f"the device {upload.device_id}")  # authenticated: its address is signed
                 return await _take(request, upload, query)
     except PermissionDeniedError as error:
         return _refused(403, "AuthenticationFailed", error.message)

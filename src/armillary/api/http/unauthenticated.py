@@ -17,60 +17,60 @@ from typing import Final
 from armillary.engines.quota import address_owner
 
 # Of all addresses together: a sign-in form is a packet or two, so honest peers are counted for a moment only.
-MAX_STRANGERS: Final = 64
+MAX_UNAUTHENTICATED: Final = 64
 # Of one address, which a factory or an office may share: sign-in forms that arrive in the same instant.
-MAX_STRANGERS_OF_ADDRESS: Final = 16
+MAX_UNAUTHENTICATED_OF_ADDRESS: Final = 16
 # Requests with a valid token that are not admitted yet. Admission takes one look at the token, so the limits are those
 # of requests in progress (callers.py): a quarter for one owner, half for all.
-MAX_SHOWN: Final = 256
-MAX_SHOWN_OF_OWNER: Final = 128
+MAX_WITH_TOKEN: Final = 256
+MAX_WITH_TOKEN_OF_OWNER: Final = 128
 
 
-class Strangers:
+class SlowRequests:
     """Slow requests by address, or by owner of the token that they sent. Belongs to one event loop.
 
     ``shed`` is called for each that is dropped.
     """
 
     def __init__(
-        self, shed: Callable[[], None], *, each: int = MAX_STRANGERS_OF_ADDRESS, total: int = MAX_STRANGERS
+        self, shed: Callable[[], None], *, each: int = MAX_UNAUTHENTICATED_OF_ADDRESS, total: int = MAX_UNAUTHENTICATED
     ) -> None:
         self.total = total
         self.each = each
         self._shed = shed
-        self._of: dict[str, dict[object, Callable[[], None]]] = {}  # each address's, longest first
-        self._address: dict[object, str] = {}  # longest first
+        self._of: dict[str, dict[object, Callable[[], None]]] = {}  # each address's, oldest first
+        self._address: dict[object, str] = {}  # oldest first
 
     def __len__(self) -> int:
         """How many requests are counted."""
         return len(self._address)
 
-    def enter(self, stranger: object, address: str, leave: Callable[[], None]) -> None:
+    def enter(self, connection: object, address: str, leave: Callable[[], None]) -> None:
         """Count a request, and drop the oldest one beyond a limit; counting one twice changes nothing.
 
-        ``stranger`` identifies the request's connection; ``leave`` drops it at once.
+        ``leave`` drops it at once.
         """
-        if stranger in self._address:
+        if connection in self._address:
             return
         owner = address_owner(address)
-        self._address[stranger] = owner
+        self._address[connection] = owner
         mine = self._of.setdefault(owner, {})
-        mine[stranger] = leave
+        mine[connection] = leave
         if len(mine) > self.each:
-            self._let_go(owner)
+            self._drop_oldest(owner)
         elif len(self._address) > self.total:
-            self._let_go(max(self._of, key=lambda each: len(self._of[each])))
+            self._drop_oldest(max(self._of, key=lambda each: len(self._of[each])))
 
-    def left(self, stranger: object) -> None:
+    def left(self, connection: object) -> None:
         """Stop counting a connection, if it is counted."""
-        owner = self._address.pop(stranger, None)
+        owner = self._address.pop(connection, None)
         if owner is not None:
-            self._of[owner].pop(stranger, None)
+            self._of[owner].pop(connection, None)
             if not self._of[owner]:
                 del self._of[owner]
 
-    def _let_go(self, owner: str) -> None:
-        stranger, leave = next(iter(self._of[owner].items()))
-        self.left(stranger)
+    def _drop_oldest(self, owner: str) -> None:
+        connection, leave = next(iter(self._of[owner].items()))
+        self.left(connection)
         self._shed()
         leave()

@@ -30,15 +30,14 @@ def test_messages_wait_are_listed_and_taken_back(
     assert {"device.message", "device.message-purge"} <= set(operations)
 
 
-def test_what_makes_no_sense_is_refused_and_a_reader_sends_nothing(service: RunningService, device: str) -> None:
+def test_what_makes_no_sense_is_refused_and_sends_nothing(service: RunningService, device: str) -> None:
     path = f"/api/v1/devices/{device}/messages"
     for body in (
         {}, {"text": "a", "body_base64": "YQ=="}, {"body_base64": "!"}, {"text": "a", "lifetime_s": 0},
         {"text": "a", "properties": {"$.mid": "x"}}, {"text": "a", "message_id": "no space"}, {"text": "a", "x": 1},
     ):  # fmt: skip
         assert service.call("POST", path, body).status == 400, body
-    assert service.call("POST", path, {"text": "a"}, token=service.token_of("Reader")).status == 403
-    assert service.call("GET", path, token=service.token_of("Reader")).body == {"items": [], "next": None}
+    assert service.call("GET", path).body == {"items": [], "next": None}
     for _ in range(50):
         assert service.call("POST", path, {"text": "a"}).status == 200
     full = service.call("POST", path, {"text": "a"})

@@ -79,13 +79,6 @@ def test_unknown_template_names_those_there_are(service: Playing):
     assert NAME in found.body["remedy"]
 
 
-def test_a_reader_sees_and_changes_nothing(service: Playing):
-    token = service.running.token_of("Reader")
-    assert service.running.call("GET", PATH, token=token).status == 200
-    assert service.running.call("POST", f"{PATH}/use", {}, token=token).status == 403
-    assert service.running.call("POST", f"{PATH}/unuse", token=token).status == 403
-
-
 def test_pictures_are_served_and_run_nothing(service: Playing):
     found = service.running.call("GET", f"{PATH}/images/bin.svg")
     assert found.status == 200

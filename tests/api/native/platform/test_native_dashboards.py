@@ -164,15 +164,6 @@ def test_a_reader_that_takes_nothing_is_let_go_and_counted(
     assert service.hub.counters()["live_readers_shed"] == before + 1
 
 
-def test_readers_look_and_contributors_change(service: RunningService, device: Connected) -> None:
-    put(service, "roles", body_of(device.device_id))
-    reader = service.token_of("Reader")
-    assert service.call("GET", f"{AT}/roles/data", token=reader).status == 200
-    assert service.call("PUT", f"{AT}/roles", {"name": "x", "tiles": []}, token=reader).status == 403
-    assert service.call("DELETE", f"{AT}/roles", token=reader).status == 403
-    assert service.call("GET", f"{AT}/roles/data", token=None).status == 401
-
-
 def test_a_token_of_one_catalog_sees_its_own_devices_only(
     service: RunningService, device: Connected, catalog: str
 ) -> None:

@@ -123,10 +123,6 @@ def test_groups_are_listed_changed_by_who_has_seen_them_and_deleted(service: Run
     for bad in ({}, {"name": 1}, {"name": "x", "filters": [{"field": "x"}]}, {"name": "x", "y": 1}):
         assert service.call("PUT", path, bad).status == 400
     assert service.call("PUT", f"{GROUPS}/No%20Id", {"name": "x"}).status == 400
-    reader = service.token_of("Reader")
-    assert service.call("PUT", path, {"name": "x"}, token=reader).status == 403
-    assert service.call("DELETE", path, token=reader).status == 403
-    assert service.call("GET", path, token=reader).status == 200
     assert service.call("DELETE", path).status == 200
     assert service.call("GET", path).status == 404
     lines = [line["operation"] for line in service.call("GET", "/api/v1/audit?limit=20").body["items"]]

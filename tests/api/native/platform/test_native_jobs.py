@@ -119,10 +119,3 @@ def test_a_deletion_that_is_refused_leaves_the_runs_and_one_by_an_import_leaves_
 )
 def test_what_makes_no_sense_is_refused(service: RunningService, body: dict[str, Any]) -> None:
     assert service.call("PUT", f"{JOBS}/x", body).status in (400, 404)
-
-
-def test_a_reader_runs_nothing(service: RunningService, catalog: str) -> None:
-    path, reader = a_job(service, catalog, {"kind": "set-property", "properties": {"a": 1}}), service.token_of("Reader")
-    assert service.call("GET", path, token=reader).status == 200
-    assert service.call("POST", f"{path}/runs", {}, token=reader).status == 403
-    assert service.call("PUT", path, {}, token=reader).status == 403

@@ -222,21 +222,6 @@ def test_iot_centrals_shape(service: RunningService) -> None:
     assert refused(service, "GET", f"{CENTRAL_PATH}/{identifier}{version}") == 404
 
 
-def test_readers_see_and_change_nothing(service: RunningService, template: str, device: str) -> None:
-    reader = service.token_of("Reader")
-    assert service.call("GET", f"{TEMPLATES}/{template}", token=reader).status == 200
-    for method, where, body in (
-        ("PUT", f"{TEMPLATES}/{template}", BODY),
-        ("POST", f"{TEMPLATES}/{template}/publish", None),
-        ("DELETE", f"{TEMPLATES}/{template}", None),
-        ("PUT", path(device, "template"), {"template": template}),
-        ("PATCH", path(device, "cloud-properties"), {}),
-        ("PUT", f"{CENTRAL_PATH}/{template}", CENTRAL),
-    ):
-        assert service.call(method, where, body, token=reader).status == 403
-        assert service.call(method, where, body, token=None).status == 401
-
-
 def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, catalog: str, device: str) -> None:
     mine, theirs, everyones = fresh("mine"), fresh("theirs"), fresh("all")
     token, other = service.token_for(catalog), service.make_catalog(fresh("Other"))

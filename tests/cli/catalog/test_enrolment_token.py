@@ -10,7 +10,7 @@ import pytest
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 
-from armillary.cli.terminal.duration import seconds_of
+from armillary.cli.terminal.times import seconds_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 
-from armillary.cli.terminal.moment import moment
+from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 from armillary.wire.attestation import corim
 

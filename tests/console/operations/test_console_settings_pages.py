@@ -75,7 +75,7 @@ def test_the_command_that_changes_a_policy_is_one_the_command_line_takes(fleet: 
     from typer.main import get_command  # noqa: PLC0415
 
     from armillary.cli.service.attestation_policy import app  # noqa: PLC0415
-    from armillary.cli.terminal.moment import moment  # noqa: PLC0415
+    from armillary.cli.terminal.times import moment  # noqa: PLC0415
 
     policy = fleet.catalogs()[0]["attestation_policy"] | {"firmware_log": command == "everything"}
     if command == "nothing":

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.connection import remember_catalog, stored_path
-from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.files import explained, write_file
 from armillary.cli.terminal.management import SUBSCRIPTION
 from armillary.cli.terminal.output import Shown, inert, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
@@ -82,12 +82,8 @@ def use(remote: RemoteService, name: NameOption) -> None:
     """Remember a catalog for commands that name none."""
     found = remote.management.call("GET", catalog_path(remote, name))
     path = stored_path()
-    try:
+    with explained(path, "cannot be written", remedy=f"Set {CATALOG_VARIABLE} instead."):
         remember_catalog(remote.address, found["name"], path)
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{path}: cannot be written ({error.strerror})", remedy=f"Set {CATALOG_VARIABLE} instead."
-        ) from error
     note(f"commands that name no catalog mean {found['name']} from now on")
 
 

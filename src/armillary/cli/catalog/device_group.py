@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from armillary.cli.terminal.output import Shown, note, noun, record, table
-from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.remote import RemoteService, Together, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
@@ -29,38 +28,14 @@ app = noun("Device groups of a product.")
 
 COLUMNS = ("product", "name", "updatePolicy", "osFeedType", "hasDeployment", "description")
 
-
-class OsFeed(StrEnum):
-    """Which OS releases a group gets."""
-
-    RETAIL = "Retail"
-    RETAIL_EVAL = "RetailEval"
+OsFeed = Literal["Retail", "RetailEval"]
+UpdatePolicy = Literal["UpdateAll", "No3rdPartyAppUpdates", "AcceptAll", "SystemUpdatesOnly"]
+CrashDumps = Literal["Enabled", "Disabled"]
+Boundary = Literal["None", "EU"]
 
 
-class UpdatePolicy(StrEnum):
-    """What is updated."""
-
-    UPDATE_ALL = "UpdateAll"
-    NO_APP_UPDATES = "No3rdPartyAppUpdates"
-    ACCEPT_ALL = "AcceptAll"  # az sphere's older words for the two above
-    SYSTEM_ONLY = "SystemUpdatesOnly"
-
-
-class CrashDumps(StrEnum):
-    """Whether crash dumps are collected."""
-
-    ENABLED = "Enabled"
-    DISABLED = "Disabled"
-
-
-class Boundary(StrEnum):
-    """Where data may be kept."""
-
-    NONE = "None"
-    EU = "EU"
-
-
-_OLDER_POLICIES = {UpdatePolicy.ACCEPT_ALL: "UpdateAll", UpdatePolicy.SYSTEM_ONLY: "No3rdPartyAppUpdates"}
+# az sphere's older words for the two policies.
+_OLDER_POLICIES = {"AcceptAll": "UpdateAll", "SystemUpdatesOnly": "No3rdPartyAppUpdates"}
 
 NameOption = Annotated[str, typer.Option("--device-group", "-dg", "--name", "-n", metavar="NAME", help="Device group.")]
 FeedOption = Annotated[OsFeed | None, typer.Option("--os-feed", "-f", help="OS feed.")]
@@ -75,40 +50,42 @@ def _row(group: dict[str, Any]) -> dict[str, Any]:
     return {"product": group["id"].split("/")[-3], "name": group["name"], **group["properties"]}
 
 
-def _properties(
-    description: str | None,
-    os_feed: OsFeed | None,
-    policy: UpdatePolicy | None,
-    dumps: CrashDumps | None,
-    boundary: Boundary | None,
-) -> dict[str, str]:
-    given = {
-        "description": description,
-        "osFeedType": os_feed.value if os_feed else None,
-        "updatePolicy": _OLDER_POLICIES.get(policy, policy.value) if policy else None,
-        "allowCrashDumpsCollection": dumps.value if dumps else None,
-        "regionalDataBoundary": boundary.value if boundary else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def _change(
+    remote: RemoteService, *, catalog: str | None, resource_group: str, **given: Any
+) -> tuple[str, dict[str, Any]]:
+    policy = given["updatePolicy"]
+    properties = {**given, "updatePolicy": _OLDER_POLICIES.get(policy, policy)}
+    given_only = {name: value for name, value in properties.items() if value is not None}
+    return catalog_path(remote, catalog, resource_group), {"properties": given_only}
+
+
+# A group's properties and the catalog that it is in: the catalog's path, and the body of the call.
+Change = Annotated[
+    tuple[str, dict[str, Any]],
+    Together(
+        {
+            "catalog": (CatalogOption, None),
+            "description": (DescriptionOption, None),
+            "osFeedType": (FeedOption, None),
+            "updatePolicy": (PolicyOption, None),
+            "allowCrashDumpsCollection": (DumpsOption, None),
+            "regionalDataBoundary": (BoundaryOption, None),
+            "resource_group": (ResourceGroupOption, DEFAULT_RESOURCE_GROUP),
+        },
+        _change,
+    ),
+]
+
+
+def _send(remote: RemoteService, method: str, product: str, group: str, change: tuple[str, dict[str, Any]]) -> Shown:
+    base, body = change
+    return record(remote.management.call(method, device_group_path(base, product, group), body), row=_row)
 
 
 @remote_command(app, "create")
-def create(
-    remote: RemoteService,
-    product: ProductOption,
-    device_group: NameOption,
-    catalog: CatalogOption = None,
-    description: DescriptionOption = None,
-    os_feed: FeedOption = None,
-    update_policy: PolicyOption = None,
-    allow_crash_dumps_collection: DumpsOption = None,
-    regional_data_boundary: BoundaryOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-) -> Shown:
+def create(remote: RemoteService, product: ProductOption, device_group: NameOption, change: Change) -> Shown:
     """Make a device group."""
-    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
-    properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    return record(remote.management.call("PUT", path, {"properties": properties}), row=_row)
+    return _send(remote, "PUT", product, device_group, change)
 
 
 @remote_command(app, "create-defaults")
@@ -146,22 +123,9 @@ def show(remote: RemoteService, product: ProductOption, device_group: NameOption
 
 
 @remote_command(app, "update")
-def update(
-    remote: RemoteService,
-    product: ProductOption,
-    device_group: NameOption,
-    catalog: CatalogOption = None,
-    description: DescriptionOption = None,
-    os_feed: FeedOption = None,
-    update_policy: PolicyOption = None,
-    allow_crash_dumps_collection: DumpsOption = None,
-    regional_data_boundary: BoundaryOption = None,
-    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-) -> Shown:
+def update(remote: RemoteService, product: ProductOption, device_group: NameOption, change: Change) -> Shown:
     """Change a device group; what is not named stays as it is."""
-    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
-    properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    return record(remote.management.call("PATCH", path, {"properties": properties}), row=_row)
+    return _send(remote, "PATCH", product, device_group, change)
 
 
 @remote_command(app, "delete")

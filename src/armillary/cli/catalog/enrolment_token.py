@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.duration import ExpiresOption, seconds_of
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, TokenIdOption, in_catalog
+from armillary.cli.terminal.times import ExpiresOption, seconds_of
 
 app = noun("Enrolment tokens: let an owner's device enrol itself.")
 

@@ -32,12 +32,10 @@ def run(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the run.")],
     count: Annotated[int, typer.Option("--count", min=1, max=MAX_DEVICES, metavar="N", help="Devices of the run.")],
     chip: ChipOption = "mt3620",
-    sandbox: Annotated[
-        SandboxName, typer.Option("--sandbox", help="What contains their applications.")
-    ] = SandboxName.LINUX,
+    sandbox: Annotated[SandboxName, typer.Option("--sandbox", help="What contains their applications.")] = "linux",
     manufacturing_state: Annotated[
         StateName, typer.Option("--manufacturing-state", help="State they are made in; it only moves forward.")
-    ] = StateName.DEVICE_COMPLETE,
+    ] = "DeviceComplete",
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Draw a QR code of each id.")] = True,
     service: ServiceOption = None,
     token: TokenOption = None,
@@ -51,7 +49,7 @@ def run(
     """
     started = time.monotonic()
     with connect(service, token, ca) as remote:
-        options = RunOptions(chip=chip, sandbox=sandbox.value, state=manufacturing_state.value, service=remote.address)
+        options = RunOptions(chip=chip, sandbox=sandbox, state=manufacturing_state, service=remote.address)
         with open_run(output, options) as begun:
             missing = begun.missing(count)
             earlier = count - len(missing)

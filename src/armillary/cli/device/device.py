@@ -10,8 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -61,11 +60,7 @@ def devices() -> None:
     log_to_stderr()
 
 
-class RootOfTrustName(StrEnum):
-    """Root of trust engines."""
-
-    SOFTWARE = "software"
-    TPM2 = "tpm2"
+RootOfTrustName = Literal["software", "tpm2"]
 
 
 @app.command("create")
@@ -77,16 +72,14 @@ def create(
     chip: ChipOption = "mt3620",
     root_of_trust: Annotated[
         RootOfTrustName, typer.Option("--root-of-trust", help="What keeps the device's secret.")
-    ] = RootOfTrustName.SOFTWARE,
-    sandbox: Annotated[
-        SandboxName, typer.Option("--sandbox", help="What contains its applications.")
-    ] = SandboxName.LINUX,
+    ] = "software",
+    sandbox: Annotated[SandboxName, typer.Option("--sandbox", help="What contains its applications.")] = "linux",
     tpm: Annotated[
         str | None, typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0.")
     ] = None,
     manufacturing_state: Annotated[
         StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
-    ] = StateName.DEVICE_COMPLETE,
+    ] = "DeviceComplete",
     as_json: JsonOption = False,
 ) -> None:
     """Make a device in a new folder.
@@ -95,25 +88,25 @@ def create(
     operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
     short is continued by the same command.
     """
-    if root_of_trust is RootOfTrustName.TPM2 and manufacturing_state is not StateName.DEVICE_COMPLETE:
+    if root_of_trust == "tpm2" and manufacturing_state != "DeviceComplete":
         raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
     with connect(service, token, ca) as remote:
         configuration = provision(
             DeviceFolder(data),
             chip=chip,
-            root_of_trust=root_of_trust.value,
-            sandbox=sandbox.value,
+            root_of_trust=root_of_trust,
+            sandbox=sandbox,
             operator_api=remote.address,
             factory=_factory(remote, manufacturing_state),
             tpm=tpm,
-            state=state_named(manufacturing_state.value),
+            state=state_named(manufacturing_state),
             tpm_factory=lambda route, body: remote.post(f"/factory/{route}", body),
         )
-    if root_of_trust is RootOfTrustName.TPM2:
+    if root_of_trust == "tpm2":
         note("Its key is in the TPM: trust tier tpm. What that proves: docs/concepts/roots-of-trust.md.")
     else:
         note("Its secret is a file on this host: trust tier software, not hardware.")
-    for sentence in open_sandbox(sandbox.value).self_test().weaker:
+    for sentence in open_sandbox(sandbox).self_test().weaker:
         note(f"weaker sandbox: {sentence}")
     print_record(
         {
@@ -139,7 +132,7 @@ def boot(
     Verified boot, then applications and check-ins.
     """
     device = Device(data, settings=DeviceSettings(trial=TrialRules(healthy_s=trial)))
-    device.journal.listen(_print_event_json if as_json else _print_event_text)
+    device.journal.listen(_print_event_json if as_json else lambda entry: _event_text(entry, sys.stderr.write))
     if as_json:
         device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode
     asyncio.run(_boot(device))
@@ -222,7 +215,10 @@ def log(
     folder.check()
     entries = list(read_journal(folder.log))
     for entry in entries[-last:] if last else entries:
-        (_print_event_json if as_json else _print_event_text_to_stdout)(entry)
+        if as_json:
+            _print_event_json(entry)
+        else:
+            _event_text(entry, sys.stdout.write)
 
 
 @app.command("recover")
@@ -255,11 +251,11 @@ adopt(app, device_template.verbs)
 app.add_typer(files, name="file")
 
 
-def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:
+def _factory(remote: RemoteService, state: StateName = "DeviceComplete") -> Factory:
     def manufacture(csr: str, chip: str) -> Any:
         body = {"csr": csr, "chip": chip}
-        if state is not StateName.DEVICE_COMPLETE:
-            body["manufacturing_state"] = state.value
+        if state != "DeviceComplete":
+            body["manufacturing_state"] = state
         return remote.post("/factory/devices", body)
 
     return manufacture
@@ -333,14 +329,6 @@ def _note_weaker(entry: dict[str, object]) -> None:
 def _print_event_json(entry: dict[str, object]) -> None:
     sys.stdout.write(json_text(entry) + "\n")
     sys.stdout.flush()
-
-
-def _print_event_text(entry: dict[str, object]) -> None:
-    _event_text(entry, sys.stderr.write)
-
-
-def _print_event_text_to_stdout(entry: dict[str, object]) -> None:
-    _event_text(entry, sys.stdout.write)
 
 
 def _event_text(entry: dict[str, object], write: Callable[[str], object]) -> None:

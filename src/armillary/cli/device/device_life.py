@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.duration import ExpiresOption, seconds_of
 from armillary.cli.terminal.output import Shown, note, noun, print_record, record, shown, table
 from armillary.cli.terminal.readable import readable, readable_device, readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, ReasonOption, YesOption, confirm, in_catalog
+from armillary.cli.terminal.times import ExpiresOption, seconds_of
 
 TRANSFER_COLUMNS = ("transfer_id", "state", "from_catalog", "to_catalog", "device_id", "expires_at", "settled_by")
 

@@ -4,31 +4,23 @@
 from __future__ import annotations
 
 import base64
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.given import pairs_of
 from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.times import seconds_of
 
 COLUMNS = ("message_id", "state", "size", "ack", "deliveries", "max_deliveries")
 
-
-class Ack(StrEnum):
-    """Which outcomes are kept."""
-
-    NONE = "none"
-    POSITIVE = "positive"
-    NEGATIVE = "negative"
-    FULL = "full"
-
+# Which outcomes are kept.
+Ack = Literal["none", "positive", "negative", "full"]
 
 message = noun("Messages to a device.")
 
@@ -42,7 +34,7 @@ def _send(
     property_: Annotated[
         list[str] | None, typer.Option("--property", metavar="NAME=VALUE", help="A property, repeatable.")
     ] = None,
-    ack: Annotated[Ack, typer.Option("--ack", help="Which outcomes to keep for message list.")] = Ack.NONE,
+    ack: Annotated[Ack, typer.Option("--ack", help="Which outcomes to keep for message list.")] = "none",
     expires: Annotated[
         str, typer.Option("--expires", metavar="TIME", help="For how long it is tried, such as 30m; 48h at most.")
     ] = "1h",
@@ -54,7 +46,7 @@ def _send(
     """
     body: dict[str, Any] = {
         "properties": pairs_of("--property", property_),
-        "ack": ack.value,
+        "ack": ack,
         "lifetime_s": seconds_of(expires),
         "content_type": content_type,
     }

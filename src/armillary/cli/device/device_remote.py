@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import base64
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -63,14 +62,8 @@ TargetGroup = Annotated[
     str, typer.Option("--target-device-group", "--device-group", "-dg", metavar="NAME", help="Device group to go to.")
 ]
 
-
-class CapabilityType(StrEnum):
-    """What a capability file allows."""
-
-    APPLICATION_DEVELOPMENT = "ApplicationDevelopment"
-    FIELD_SERVICING = "FieldServicing"
-    RF_TEST_MODE = "RfTestMode"
-
+# What a capability file allows.
+CapabilityType = Literal["ApplicationDevelopment", "FieldServicing", "RfTestMode"]
 
 verbs = noun()
 capability = noun("Capability files: what one device may do more.", within=verbs, name="capability")
@@ -209,8 +202,7 @@ def _show_count(
     product: OnlyProductOption = None,
     device_group: OnlyGroupOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Count devices."""
     path = catalog_path(remote, catalog, resource_group)
     if device_group is not None and product is None:
@@ -220,7 +212,7 @@ def _show_count(
     if device_group is not None:
         path = f"{path}/deviceGroups/{segment(device_group)}"
     counted = remote.management.call("POST", f"{path}/countDevices")
-    print_record(counted if as_json else {"devices": counted["value"]}, as_json=as_json)
+    return record(counted, row=lambda found: {"devices": found["value"]})
 
 
 @remote_command(verbs, "show-deployment-status")
@@ -257,7 +249,7 @@ def _enable_development(
     Also writes the capability file that lets it run packages signed by a development key.
     """
     _move(remote, base, device, _product_of(remote, device), device_group)
-    _write_capability(remote, base, device, CapabilityType.APPLICATION_DEVELOPMENT, output_file)
+    _write_capability(remote, base, device, "ApplicationDevelopment", output_file)
 
 
 @remote_command(verbs, "enable-cloud-test")
@@ -358,9 +350,9 @@ def _capability_download(
 
 def _write_capability(remote: RemoteService, base: str, device: str, kind: CapabilityType, output_file: Path) -> None:
     place = device_place(remote, base, device)
-    made = remote.management.call("POST", f"{place}/generateCapabilityImage", {"capabilities": [kind.value]})
+    made = remote.management.call("POST", f"{place}/generateCapabilityImage", {"capabilities": [kind]})
     write_file(output_file, base64.b64decode(made["image"]))
-    note(f"{kind.value} for device {device[:12]}... is written to {output_file}")
+    note(f"{kind} for device {device[:12]}... is written to {output_file}")
 
 
 @remote_command(twin, "show")

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,16 +28,11 @@ from armillary.device.state.permission import (
 )
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError
-from armillary.identity.manufacturing import ManufacturingState, state_named
+from armillary.identity.manufacturing import state_named
 from armillary.wire.image import capability_file
 
-
-class NextState(StrEnum):
-    """States that a device can be moved to."""
-
-    MODULE1_COMPLETE = ManufacturingState.MODULE1_COMPLETE.value
-    DEVICE_COMPLETE = ManufacturingState.DEVICE_COMPLETE.value
-
+# States that a device can be moved to.
+NextState = Literal["Module1Complete", "DeviceComplete"]
 
 manufacturing_state = noun("Manufacturing state of a device on this host.")
 
@@ -66,7 +60,7 @@ def update_state(
     The service is told first, then the device. Cut short, the same command goes on.
     """
     flash, configuration = _device(data)
-    wanted, present = state_named(state.value), load_state(flash)
+    wanted, present = state_named(state), load_state(flash)
     if present is wanted:
         note("the device is in this state already")
     else:

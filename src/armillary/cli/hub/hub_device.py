@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,12 +26,8 @@ NameOption = Annotated[str, typer.Option("--name", "-n", metavar="TEXT", help="W
 ModuleOption = Annotated[str, typer.Option("--module", "-m", metavar="ID", help="Module id.")]
 CertificateOption = Annotated[Path | None, typer.Option("--certificate", metavar="FILE", help="Its certificate, PEM.")]
 
-
-class Switch(StrEnum):
-    """On or off."""
-
-    ON = "on"
-    OFF = "off"
+# On or off.
+Switch = Literal["on", "off"]
 
 
 @remote_command(app, "admission")
@@ -52,7 +47,7 @@ def admission(
     """
     path = in_catalog(remote, catalog, "hub-admission")
     change = {"certificates": certificates, "symmetric_keys": symmetric_keys}
-    body = {name: value is Switch.ON for name, value in change.items() if value is not None}
+    body = {name: value == "on" for name, value in change.items() if value is not None}
     return record(remote.patch(path, body) if body else remote.get(path), row=readable)
 
 
@@ -113,7 +108,7 @@ def update(
     """Change a hub device; its open connection ends."""
     body: dict[str, Any] = {"new_keys": new_keys}
     if enabled is not None:
-        body["enabled"] = enabled is Switch.ON
+        body["enabled"] = enabled == "on"
     if reason is not None:
         body["status_reason"] = reason
     if certificate is not None:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,13 +19,8 @@ COLUMNS = ("name", "role", "reveals_keys", "created_at", "created_by")
 
 NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key.")]
 
-
-class Role(StrEnum):
-    """What a key allows."""
-
-    READER = "Reader"
-    CONTRIBUTOR = "Contributor"
-    ADMINISTRATOR = "Administrator"
+# What a key allows.
+Role = Literal["Reader", "Contributor", "Administrator"]
 
 
 @remote_command(app, "create")
@@ -41,7 +35,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key; its connection string is shown this once."""
-    wanted = {"name": name, "role": role.value, "reveals_keys": reveals_keys}
+    wanted = {"name": name, "role": role, "reveals_keys": reveals_keys}
     made = remote.post(in_catalog(remote, catalog, PATH), wanted)
     print_record(made, row=only("name", "role", "connection_string"), as_json=as_json)
     if not as_json:

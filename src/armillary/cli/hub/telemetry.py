@@ -6,23 +6,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
 from armillary.cli.terminal.authored import CatalogOption, FileOption, read_definition
 from armillary.cli.terminal.device_reference import AnyDeviceOption
-from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, record
+from armillary.cli.terminal.files import explained
+from armillary.cli.terminal.output import Shown, note, noun, print_table, record
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 
 app = noun("Telemetry of the hub: export, import, retention.")
 retention_app = noun("How long telemetry is kept.")
 app.add_typer(retention_app, name="retention")
 
+RETENTION_COLUMNS = ("template", "metric", "raw_days", "rollup_days")
 # Progress is told this often (seconds).
 PROGRESS_S = 2.0
 # Bytes of CSV sent at a time: the service takes 4 MiB.
@@ -30,12 +32,8 @@ IMPORT_PART_BYTES = 3 << 20
 # A line that is longer than this is no line of an export.
 MAX_LINE_BYTES = 64 << 10
 
-
-class FileFormat(StrEnum):
-    """What an export is written as."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
+# What an export is written as.
+FileFormat = Literal["csv", "parquet"]
 
 
 @remote_command(app, "export")
@@ -49,7 +47,7 @@ def export(
     ] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time on (ISO 8601).")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before this time.")] = None,
-    file_format: Annotated[FileFormat, typer.Option("--format", help="What to write.")] = FileFormat.CSV,
+    file_format: Annotated[FileFormat, typer.Option("--format", help="What to write.")] = "csv",
     catalog: CatalogOption = None,
 ) -> None:
     """Write the values of a device or a group to a file.
@@ -64,7 +62,7 @@ def export(
         metric=metric or None,
         start_ms=None if start is None else moment("--from", start) * 1000,
         end_ms=None if end is None else moment("--to", end) * 1000,
-        format=file_format.value,
+        format=file_format,
         catalog=catalog if group is not None else None,
     )
     size = _write(parts, output)
@@ -98,19 +96,19 @@ def import_(
 
 
 @remote_command(retention_app, "show")
-def show_retention(remote: RemoteService, as_json: JsonOption = False) -> None:
+def show_retention(remote: RemoteService) -> Shown:
     """Show how long values are kept: rules, then settings."""
     found = remote.get("/telemetry/retention")
-    if as_json:
-        print_record(found, as_json=True)
-        return
     last = {"template": "(settings)", "metric": "(settings)", **found["default"]}
-    rows = [{name: _days(each.get(name)) for name in RETENTION_COLUMNS} for each in [*found["rules"], last]]
-    print_table(rows, RETENTION_COLUMNS, as_json=False, empty="")
+    rows = [
+        {name: "for ever" if each.get(name) is None else each[name] for name in RETENTION_COLUMNS}
+        for each in [*found["rules"], last]
+    ]
+    return Shown(found, partial(print_table, rows, RETENTION_COLUMNS, as_json=False, empty=""))
 
 
 @remote_command(retention_app, "set")
-def set_retention(remote: RemoteService, file: FileOption, as_json: JsonOption = False) -> None:
+def set_retention(remote: RemoteService, file: FileOption) -> Shown:
     """Replace the rules by those of a JSON file.
 
     {"rules": [{"template": "*", "metric": "air.*", "raw_days": 30, "rollup_days": null}]}: null is for ever, and the
@@ -119,40 +117,27 @@ def set_retention(remote: RemoteService, file: FileOption, as_json: JsonOption =
     if file is None:
         raise InvalidArgumentError("expected --file", remedy="Write the rules to a JSON file; - reads stdin.")
     found = remote.put("/telemetry/retention", read_definition(file))
-    if as_json:
-        print_record(found, as_json=True)
-    else:
-        note(f"{len(found['rules'])} rules")
-
-
-RETENTION_COLUMNS = ("template", "metric", "raw_days", "rollup_days")
-
-
-def _days(value: Any) -> Any:
-    return "for ever" if value is None else value
+    return Shown(found, partial(note, f"{len(found['rules'])} rules"))
 
 
 def _write(parts: Iterator[bytes], output: Path) -> int:
     """Write a file beside its place and then put it there: what is there is whole."""
-    partial = output.with_name(output.name + ".part")
+    unfinished = output.with_name(output.name + ".part")
     size, told = 0, time.monotonic()
-    try:
-        with partial.open("wb") as out:
-            for part in parts:
-                out.write(part)
-                size += len(part)
-                if time.monotonic() - told > PROGRESS_S:
-                    told = time.monotonic()
-                    note(f"{size / 1e6:,.1f} MB ...")
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(output)
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{output}: cannot be written ({error.strerror})", remedy="Check the path and the room on its disk."
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with explained(output, "cannot be written", remedy="Check the path and the room on its disk."):
+        try:
+            with unfinished.open("wb") as out:
+                for part in parts:
+                    out.write(part)
+                    size += len(part)
+                    if time.monotonic() - told > PROGRESS_S:
+                        told = time.monotonic()
+                        note(f"{size / 1e6:,.1f} MB ...")
+                out.flush()
+                os.fsync(out.fileno())
+            unfinished.replace(output)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return size
 
 
@@ -161,17 +146,14 @@ def _parts_of(file: Path) -> Iterator[tuple[int, bytes]]:
 
     A text may hold line breaks inside quotation marks; a record ends where their number is even.
     """
-    try:
-        with file.open("rb") as source:
-            part, first, line_number, quotes = bytearray(), 1, 0, 0
-            while line := source.readline(MAX_LINE_BYTES):
-                line_number += 1
-                part += line
-                quotes += line.count(b'"')
-                if len(part) >= IMPORT_PART_BYTES and quotes % 2 == 0:
-                    yield first, bytes(part)
-                    part, first = bytearray(), line_number + 1
-            if part:
+    with explained(file, "cannot be read"), file.open("rb") as source:
+        part, first, line_number, quotes = bytearray(), 1, 0, 0
+        while line := source.readline(MAX_LINE_BYTES):
+            line_number += 1
+            part += line
+            quotes += line.count(b'"')
+            if len(part) >= IMPORT_PART_BYTES and quotes % 2 == 0:
                 yield first, bytes(part)
-    except OSError as error:
-        raise InvalidArgumentError(f"{file}: cannot be read ({error.strerror})", remedy="Check the path.") from error
+                part, first = bytearray(), line_number + 1
+        if part:
+            yield first, bytes(part)

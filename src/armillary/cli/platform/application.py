@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.files import read_file, write_file
+from armillary.cli.terminal.files import explained, read_file, write_file
 from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -110,7 +109,7 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         raise InvalidArgumentError(
             f"{folder}: expected an empty folder, or one with an export", remedy="Choose another folder."
         )
-    try:
+    with explained(folder, "cannot be written"):
         for path, content in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -120,10 +119,6 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         for path in present:
             if path not in files:
                 (folder / path).unlink()
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{folder}: cannot be written ({error.strerror})", remedy="Check the path."
-        ) from error
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:
@@ -140,17 +135,11 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 def _read_plain(path: Path, limit: int) -> bytes:
     """A file's content; no link is followed and nothing but a file is read."""
-    with contextlib.ExitStack() as opened:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            file = opened.enter_context(os.fdopen(descriptor, "rb"))
+    with explained(path, "cannot be read", remedy="Links are not followed; put the file itself there."):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
             is_plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
             data = file.read(limit + 1) if is_plain else b""
-        except OSError as error:
-            raise InvalidArgumentError(
-                f"{path}: cannot be read ({error.strerror})",
-                remedy="Links are not followed; put the file itself there.",
-            ) from error
     if not is_plain or len(data) > limit:
         raise InvalidArgumentError(
             f"{path}: expected a file of at most {limit} bytes", remedy="Put the exported file there."
@@ -159,13 +148,9 @@ def _read_plain(path: Path, limit: int) -> bytes:
 
 
 def _paths(folder: Path) -> Iterator[str]:
-    try:
+    with explained(folder, "cannot be read", remedy="Name the folder or file of an export."):
         for entry in os.scandir(folder):
             if entry.name == MANIFEST:
                 yield entry.name
             elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                 yield from (f"{entry.name}/{each.name}" for each in os.scandir(entry) if each.name.endswith(".json"))
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{folder}: cannot be read ({error.strerror})", remedy="Name the folder or file of an export."
-        ) from error

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption
-from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_table
+from armillary.cli.terminal.output import Shown, note, noun, print_json, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 
 app = noun("Pages of tiles over what devices say; the console shows and edits them.")
@@ -45,16 +46,13 @@ def create(
     document_id: IdOption = None,
     catalog: CatalogOption = None,
     replace: authored.ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a dashboard of a file."""
     if file is None:
         raise typer.BadParameter("give --file")
     made = DASHBOARDS.put(remote, document_id, authored.read_definition(file), catalog, replace=replace)
-    if as_json:
-        print_json(made)
-    else:
-        note(f"dashboard {made['id']}, version {made['version']}: {len(made['body']['tiles'])} tiles")
+    tiles = len(made["body"]["tiles"])
+    return Shown(made, partial(note, f"dashboard {made['id']}, version {made['version']}: {tiles} tiles"))
 
 
 DASHBOARDS.add_list(
@@ -76,15 +74,13 @@ def data(
     range_s: Annotated[
         int | None, typer.Option("--range", min=60, metavar="SECONDS", help="How far every tile looks back.")
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Show what every tile of a dashboard shows now."""
     found = remote.get(f"{DASHBOARDS.place(dashboard)}/data", catalog=catalog, range_s=range_s)
-    if as_json:
-        print_json(found)
-        return
     rows = [_tile(name, each) for name, each in found["tiles"].items()]
-    print_table(rows, TILE_COLUMNS, as_json=False, empty="No tile of this dashboard shows data.")
+    return Shown(
+        found, partial(print_table, rows, TILE_COLUMNS, as_json=False, empty="No tile of this dashboard shows data.")
+    )
 
 
 DASHBOARDS.add_delete("Delete a dashboard; no device changes.")

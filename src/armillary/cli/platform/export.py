@@ -119,7 +119,7 @@ def create(
             "transform": transform,
             "destination": one_of(
                 "--webhook, --files, --mqtt, --s3 and --kafka",
-                webhook and partial(_webhook, webhook, secret),
+                webhook and partial(dict, kind="webhook", url=webhook, **_kept(secret)),
                 to_files and partial(dict, kind="file"),
                 mqtt and partial(_mqtt, mqtt, username, secret),
                 s3 and partial(_s3, s3, region, access_key, secret),
@@ -180,10 +180,6 @@ def _switch(remote: RemoteService, export: str, catalog: str | None, *, enabled:
     body = remote.get(path, catalog=catalog)["body"]
     remote.put(path, {**body, "enabled": enabled}, catalog=catalog)
     note(f"export {export} {'enabled' if enabled else 'disabled'}")
-
-
-def _webhook(url: str, secret: str | None) -> dict[str, Any]:
-    return {"kind": "webhook", "url": url, **_kept(secret)}
 
 
 def _mqtt(given: str, username: str, secret: str | None) -> dict[str, Any]:

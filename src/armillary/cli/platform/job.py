@@ -12,12 +12,11 @@ import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
-from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.given import one_of, pairs_of
-from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.times import moment, seconds_of
 from armillary.twin.author.shorthand import value_of
 from armillary.wire.export.csv_table import csv_head, csv_rows
 

@@ -13,21 +13,19 @@ import typer
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
-from armillary.cli.terminal.duration import seconds_of
-from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import (
     JsonOption,
     Shown,
     note,
     noun,
     print_json,
-    print_record,
     print_table,
     record,
     table,
 )
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, chosen_catalog, confirm
+from armillary.cli.terminal.times import moment, seconds_of
 
 app = noun("Rules over what devices say, their traces, alerts and actions.")
 
@@ -216,16 +214,11 @@ def alerts(
 
 
 @remote_command(app, "alert")
-def alert(
-    remote: RemoteService, number: AlertOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
+def alert(remote: RemoteService, number: AlertOption, catalog: CatalogOption = None) -> Shown:
     """Show a firing: why, and what was done about it."""
     found = remote.get(f"/alerts/{number}", catalog=chosen_catalog(remote, catalog))
-    if as_json:
-        print_json(found)
-        return
     done = [f"{each['action']} ({each['kind']}): {_outcome(each)}" for each in found["deliveries"]]
-    print_record({**_firing(found), "actions": done}, as_json=False)
+    return record(found, row=lambda alert: {**_firing(alert), "actions": done})
 
 
 @remote_command(app, "acknowledge")
@@ -237,8 +230,8 @@ def acknowledge(remote: RemoteService, number: AlertOption, catalog: CatalogOpti
 @remote_command(app, "dead-letters")
 def dead_letters(remote: RemoteService, limit: LimitOption = 100, catalog: CatalogOption = None) -> Shown:
     """List actions that were given up, newest first."""
-    rows = list(remote.pages("/dead-letters", limit=limit, catalog=chosen_catalog(remote, catalog)))
-    return table(rows, LETTER_COLUMNS, empty="No action was given up.")
+    found = remote.pages("/dead-letters", limit=limit, catalog=chosen_catalog(remote, catalog))
+    return table(found, LETTER_COLUMNS, empty="No action was given up.")
 
 
 @remote_command(app, "replay")

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -50,14 +49,8 @@ RootOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be lost.")]
 
-
-class Form(StrEnum):
-    """How a template is written out."""
-
-    DTDL = "dtdl"
-    CENTRAL = "central"
-    DOCUMENT = "document"
-
+# How a template is written out.
+Form = Literal["dtdl", "central", "document"]
 
 verbs = noun()
 
@@ -194,16 +187,14 @@ def _export(
     template: TemplateOption,
     output_file: OutputFileOption,
     version: VersionOption = None,
-    form: Annotated[
-        Form, typer.Option("--form", help="Models, IoT Central's form, or the whole document.")
-    ] = Form.DTDL,
+    form: Annotated[Form, typer.Option("--form", help="Models, IoT Central's form, or the whole document.")] = "dtdl",
     catalog: CatalogOption = None,
 ) -> None:
     """Write a template to a file."""
     found = remote.get(_place(template, _version(version)), catalog=catalog)
     body = found["body"]
-    out: Any = body["models"] if form is Form.DTDL else body
-    if form is Form.CENTRAL:
+    out: Any = body["models"] if form == "dtdl" else body
+    if form == "central":
         if not version and not found["published_versions"]:
             raise InvalidArgumentError(
                 f"template {template} is not published", remedy="Publish it, or use --form dtdl."

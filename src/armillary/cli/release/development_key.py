@@ -59,22 +59,14 @@ def signing_pair(key: Path | None, certificate: Path | None) -> SigningPair:
 
 
 def pair_in(folder: Path) -> SigningPair:
-    """The development key that lies in ``folder``, made when there is none.
-
-    Raises:
-        DataFolderError: the folder cannot be written.
-    """
+    """The development key in ``folder``, made if there is none. Raises DataFolderError if that fails."""
     if not (folder / "signing.pem").exists():
         _make(folder)
     return load_pair(folder / "signing.pem", folder / "signing.pem")
 
 
 def load_pair(key: Path, certificate: Path) -> SigningPair:
-    """Read an unencrypted EC private key and a certificate from PEM.
-
-    Raises:
-        InvalidArgumentError: a file cannot be read or holds something else.
-    """
+    """Read an unencrypted EC private key and a certificate from PEM. Raises InvalidArgumentError."""
     try:
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
@@ -85,11 +77,7 @@ def load_pair(key: Path, certificate: Path) -> SigningPair:
 
 
 def load_certificate(path: Path) -> x509.Certificate:
-    """Read a certificate from PEM.
-
-    Raises:
-        InvalidArgumentError: the file cannot be read or holds none.
-    """
+    """Read a certificate from PEM. Raises InvalidArgumentError if the file cannot be read or holds none."""
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -97,11 +85,7 @@ def load_certificate(path: Path) -> x509.Certificate:
 
 
 def verify_own(package: UnverifiedImagePackage) -> ImagePackage | None:
-    """The package, verified, when it names this user's development key; None when it names another.
-
-    Raises:
-        SignatureError: it names this key and was changed since.
-    """
+    """The package, verified; None if it names another key. Raises SignatureError if it was changed since."""
     own = development_folder() / "signing.pem"
     if not own.exists():
         return None

@@ -145,7 +145,7 @@ def describe(package: UnverifiedImagePackage) -> dict[str, Any]:
         "name": package.name,
         "component_id": str(package.component_id),
         "image_id": str(package.image_id),
-        "built": _utc(package.built),
+        "built": dt.datetime.fromtimestamp(package.built, dt.UTC).isoformat() if package.built else None,
         "bytes": len(package.data),
         "sha256": package.digest.hex(),
         "security_version": package.security_version,
@@ -192,10 +192,6 @@ def _build_time() -> int:
             f"SOURCE_DATE_EPOCH: expected Unix seconds, got {written!r}", remedy="Correct or unset the variable."
         )
     return int(written)
-
-
-def _utc(seconds: int) -> str | None:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat() if seconds else None
 
 
 def _split(value: str) -> list[str]:

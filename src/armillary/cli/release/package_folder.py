@@ -37,11 +37,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file.
-
-    Raises:
-        InvalidArgumentError: it cannot be read.
-    """
+    """The content of a file. Raises InvalidArgumentError if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

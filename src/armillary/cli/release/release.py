@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 import base64
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, record, shown, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import OnlyChipOption, YesOption, confirm
+from armillary.cli.terminal.times import moment
 from armillary.errors import NotFoundError
 
 app = noun("OS releases and their reference values.")
@@ -30,13 +29,8 @@ FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
 
 ReleaseOption = Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")]
 
-
-class OsFeed(StrEnum):
-    """Who gets a release."""
-
-    RETAIL = "Retail"
-    RETAIL_EVAL = "RetailEval"
-
+# Who gets a release.
+OsFeed = Literal["Retail", "RetailEval"]
 
 COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 
@@ -68,10 +62,10 @@ def publish(
             "--security-version", min=0, max=31, metavar="N", help="Anti-rollback version; else the newest's."
         ),
     ] = None,
-    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = OsFeed.RETAIL,
+    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = "Retail",
 ) -> Shown:
     """Build, sign and publish an OS release for a chip."""
-    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed.value}
+    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed}
     return _whole(remote.post("/releases", body))
 
 
@@ -99,7 +93,7 @@ def import_corim(
     allow_unsigned: Annotated[
         bool, typer.Option("--allow-unsigned", help="Vouch for a CoRIM that nobody has signed.")
     ] = False,
-    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who is meant to run it.")] = OsFeed.RETAIL,
+    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who is meant to run it.")] = "Retail",
     chip: Annotated[
         str | None, typer.Option("--chip", metavar="NAME", help="Chip profile, where its model is not one.")
     ] = None,
@@ -123,7 +117,7 @@ def import_corim(
     """
     body: dict[str, Any] = {
         "corim": base64.b64encode(read_file(file, limit=MAX_CORIM_BYTES)).decode("ascii"),
-        "feed": os_feed.value,
+        "feed": os_feed,
         "allow_unsigned": allow_unsigned,
         "chip": chip,
         "os_version": version,

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -38,15 +37,8 @@ RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", hel
 # What happened to a roll-out, a line each.
 EVENT_COLUMNS = ("at", "event", "actor", "reason", "finding_id")
 
-
-class HoldSeverity(StrEnum):
-    """From which severity on a finding holds a roll-out."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-    NONE = "none"  # sent as "": no finding holds it
+# From which severity on a finding holds a roll-out.
+HoldSeverity = Literal["low", "medium", "high", "critical", "none"]
 
 
 def _row(rollout: dict[str, Any]) -> dict[str, Any]:
@@ -71,10 +63,6 @@ def _cohorts(text: str) -> list[int]:
         raise InvalidArgumentError(
             f"--cohorts: expected percentages such as 1,10,100, got {text!r}", remedy="Correct the list."
         ) from error
-
-
-def _severity(given: HoldSeverity | None) -> str | None:
-    return None if given is None else "" if given is HoldSeverity.NONE else given.value
 
 
 @remote_command(app, "create")
@@ -115,7 +103,7 @@ def create(
         "failure_percent": failure_percent,
         "min_failures": min_failures,
         "timeout_s": timeout_s,
-        "hold_on_severity": _severity(hold_on_severity),
+        "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
         "roll_back_on_hold": roll_back_on_hold or None,
     }
     body = {

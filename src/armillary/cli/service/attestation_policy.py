@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from armillary.cli.service import firmware_reference
-from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, shown
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
+from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 
 app = noun("What a catalog demands of its devices beyond a good boot.")
@@ -24,14 +23,8 @@ VERSION_COLUMNS = (
 )  # fmt: skip
 NO_END = "no-end"
 
-
-class Tier(StrEnum):
-    """Trust tiers, rising."""
-
-    SIMULATED = "simulated"
-    SOFTWARE = "software"
-    TPM = "tpm"
-    SILICON = "silicon"
+# Trust tiers, rising.
+Tier = Literal["simulated", "software", "tpm", "silicon"]
 
 
 @remote_command(app, "show")
@@ -103,7 +96,7 @@ def set_policy(
     """
     change: dict[str, Any] = {}
     if minimum_tier is not None:
-        change["minimum_tier"] = minimum_tier.value
+        change["minimum_tier"] = minimum_tier
     if chips and any_chip:
         raise InvalidArgumentError("--chip and --any-chip contradict each other", remedy="Give one of them.")
     if chips or any_chip:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import base64
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,15 +20,8 @@ app = noun("The service's own certificate authorities.")
 
 COLUMNS = ("kind", "state", "not_before", "not_after", "subject", "serial")
 
-
-class Kind(StrEnum):
-    """What can be renewed."""
-
-    ROOT = "root"
-    POLICY = "policy"
-    SILICON = "silicon"
-    CATALOG = "catalog"
-    ISSUING = "issuing"
+# What can be renewed.
+Kind = Literal["root", "policy", "silicon", "catalog", "issuing"]
 
 
 @remote_command(app, "list")
@@ -59,11 +51,11 @@ def renew(
     server certificates after five years, when every device that was switched on meanwhile knows it; policy and catalog
     authorities take over after 45 days, the others at once.
     """
-    if (maker is not None) != (kind is Kind.SILICON):
+    if (maker is not None) != (kind == "silicon"):
         raise InvalidArgumentError("--maker: expected it with silicon, and with nothing else", remedy="See --help.")
-    name = maker or (catalog_name(remote, catalog) if kind in (Kind.CATALOG, Kind.ISSUING) else "")
-    confirm(f"Renew the {kind.value} authority{' of ' + name if name else ''} now?", yes=yes)
-    return record(remote.post("/service-authorities/renew", {"kind": kind.value, "name": name}), row=_row)
+    name = maker or (catalog_name(remote, catalog) if kind in ("catalog", "issuing") else "")
+    confirm(f"Renew the {kind} authority{' of ' + name if name else ''} now?", yes=yes)
+    return record(remote.post("/service-authorities/renew", {"kind": kind, "name": name}), row=_row)
 
 
 @remote_command(app, "roots")

@@ -88,11 +88,7 @@ FLOORS: dict[str, Floor] = {
 
 
 def run_benchmark(subject: str) -> list[dict[str, object]]:
-    """Run ``bench/<subject>.py`` of the source tree and return its results.
-
-    Raises:
-        NotFoundError: the benchmarks are not beside this installation (they ship with the source only).
-    """
+    """Results of ``bench/<subject>.py``. Raises NotFoundError unless the source tree is beside the program."""
     root = Path(__file__).resolve().parents[4]
     if not (root / "bench" / f"{subject}.py").is_file():
         raise NotFoundError(

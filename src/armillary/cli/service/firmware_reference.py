@@ -14,11 +14,11 @@ import typer
 from armillary.attest import firmware_reference as rules
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
+from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
 
 PATH = ("attestation-policy", "firmware")

@@ -19,6 +19,7 @@ from armillary.cli.terminal.connection import (
     store,
     stored_path,
 )
+from armillary.cli.terminal.files import explained
 from armillary.cli.terminal.output import JsonOption, note, print_record
 from armillary.cli.terminal.remote import RemoteService
 from armillary.errors import InvalidArgumentError
@@ -47,12 +48,8 @@ def login(
     with RemoteService(connection) as remote:
         who = remote.get("/me")
     path = stored_path()
-    try:
+    with explained(path, "cannot be written", remedy="Set XDG_CONFIG_HOME to a folder of yours."):
         store(connection, path)
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{path}: cannot be written ({error.strerror})", remedy="Set XDG_CONFIG_HOME to a folder of yours."
-        ) from error
     print_record({"service": connection.service, "name": who["name"], "role": who["role"]}, as_json=as_json)
     note(f"remembered in {path}")
 

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,20 +16,15 @@ app = noun("Operator tokens.")
 
 COLUMNS = ("token_id", "name", "role", "created_by", "expires_at", "last_used_at", "revoked_at")
 
-
-class Role(StrEnum):
-    """What a token allows."""
-
-    ADMINISTRATOR = "Administrator"
-    CONTRIBUTOR = "Contributor"
-    READER = "Reader"
+# What a token allows.
+Role = Literal["Administrator", "Contributor", "Reader"]
 
 
 @remote_command(app, "create")
 def create(
     remote: RemoteService,
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will use it.")],
-    role: Annotated[Role, typer.Option("--role", help="What it allows.")] = Role.READER,
+    role: Annotated[Role, typer.Option("--role", help="What it allows.")] = "Reader",
     catalog: Annotated[
         str | None, typer.Option("--catalog", "-c", metavar="NAME", help="The only catalog it speaks for.")
     ] = None,
@@ -48,11 +42,11 @@ def create(
     One of a catalog reaches that catalog and the devices in it, one of an organisation single devices of that
     organisation and of those below it; the console shows the same.
     """
-    body = {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None, "catalog": catalog}
+    body = {"name": name, "role": role, "lifetime_s": days * 86400 if days else None, "catalog": catalog}
     if organisation is not None:
         body["organisation"] = organisation
     made = remote.post("/tokens", body)
-    print_record(made if as_json else {"token": made["secret"], "name": name, "role": role.value}, as_json=as_json)
+    print_record(made if as_json else {"token": made["secret"], "name": name, "role": role}, as_json=as_json)
     if not as_json:
         note("keep it now: the service cannot show it again")
 

@@ -19,11 +19,7 @@ PAGE_LIMIT_BYTES = 1 << 20
 
 
 def see_the_fleet(console_url: str, token: str, root_ca: str) -> str:
-    """Sign in with ``token`` and return the sentence the fleet page starts with.
-
-    Raises:
-        HostError: the console did not sign us in or did not show a fleet.
-    """
+    """Sign in with ``token`` and return the fleet page's first sentence. Raises HostError if it shows none."""
     context = ssl.create_default_context(cadata=Path(root_ca).read_text("ascii"))
     browser = urllib.request.build_opener(
         urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())

@@ -136,11 +136,7 @@ class Stage:
         return shown
 
     def wait(self, what: str, look: Callable[[], T | None]) -> T:
-        """Look again and again until there is something to see.
-
-        Raises:
-            HostError: it did not come within :data:`WAIT_S`.
-        """
+        """Look until there is something to see. Raises HostError if it takes longer than :data:`WAIT_S`."""
         deadline = time.monotonic() + WAIT_S
         last = ""
         while time.monotonic() < deadline:

@@ -37,11 +37,7 @@ NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", 
 
 
 def read_definition(file: Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        InvalidArgumentError: not readable, too large, or no JSON object.
-    """
+    """The JSON object in a file. Raises InvalidArgumentError if it cannot be read or holds none."""
     try:
         found = json.loads(read_file(file, limit=MAX_FILE_BYTES))
     except (ValueError, RecursionError) as error:
@@ -88,11 +84,7 @@ class Documents:
         *,
         replace: bool,
     ) -> Any:
-        """Keep a document, under an id made of its name where none is given.
-
-        Raises:
-            ConflictError: there is one of this id, and it is not to be replaced.
-        """
+        """Keep a document, by default under an id made of its name. Raises ConflictError unless it may replace one."""
         chosen = document_id or id_of(str(body.get("name")))
         if_match = None if replace else NOTHING_THERE
         try:

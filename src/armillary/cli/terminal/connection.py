@@ -49,11 +49,7 @@ def stored_path(environment: Mapping[str, str] | None = None) -> Path:
 def resolve(
     service: str | None, token: str | None, ca: Path | None, environment: Mapping[str, str] | None = None
 ) -> Connection:
-    """Find the connection: each part from its option, else its variable, else the stored login.
-
-    Raises:
-        InvalidArgumentError: a part is missing or malformed.
-    """
+    """Find the connection: from options, else variables, else the stored login. Raises InvalidArgumentError."""
     variables = os.environ if environment is None else environment
     stored = _stored(stored_path(variables))
     address = service or variables.get(SERVICE_VARIABLE) or stored.get("service")
@@ -71,11 +67,7 @@ def resolve(
 
 
 def make_connection(service: str, token: str, ca_pem: str, *, catalog: str = "") -> Connection:
-    """A checked connection.
-
-    Raises:
-        InvalidArgumentError: the address is not ``https://host[:port]``, or the token cannot be a header's value.
-    """
+    """A checked connection. Raises InvalidArgumentError unless address and token can be a service's."""
     try:
         parts = split_web_address(service)
     except ValueError:
@@ -91,11 +83,7 @@ def make_connection(service: str, token: str, ca_pem: str, *, catalog: str = "")
 
 
 def read_ca(path: Path) -> str:
-    """The PEM text of a CA file.
-
-    Raises:
-        InvalidArgumentError: it cannot be read or holds no certificate.
-    """
+    """The PEM text of a CA file. Raises InvalidArgumentError if it cannot be read or holds no certificate."""
     try:
         if path.stat().st_size > MAX_CA_BYTES:
             raise InvalidArgumentError(f"{path}: too large for a CA file", remedy="Use the service's root.pem.")

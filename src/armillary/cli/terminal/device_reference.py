@@ -58,12 +58,7 @@ def resolve_devices(directory: Directory, hints: Mapping[str, Any], values: Mapp
 
 
 def resolve_device(directory: Directory, text: str, catalog: str | None = None) -> str:
-    """The id of the device that a name, an id or its first digits mean.
-
-    Raises:
-        NotFoundError: none.
-        InvalidArgumentError: more than one; they are listed.
-    """
+    """The id of the device that ``text`` means. Raises NotFoundError for none, InvalidArgumentError for several."""
     if _ATTESTED.fullmatch(text):
         return text.lower()
     try:

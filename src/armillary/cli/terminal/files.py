@@ -3,10 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from armillary.errors import InvalidArgumentError
+
+
+@contextlib.contextmanager
+def explained(path: Path, fault: str, *, remedy: str = "Check the path.") -> Iterator[None]:
+    """Makes an InvalidArgumentError of an OSError: what could not be done with the file, and the system's reason."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidArgumentError(f"{path}: {fault} ({error.strerror})", remedy=remedy) from error
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
@@ -15,30 +26,22 @@ def read_file(path: Path, *, limit: int) -> bytes:
     Raises:
         InvalidArgumentError: it cannot be read or is larger than ``limit`` bytes.
     """
-    try:
+    with explained(path, "cannot be read"):
         if str(path) == "-":
             data = sys.stdin.buffer.read(limit + 1)
         else:
             with path.open("rb") as file:
                 data = file.read(limit + 1)
-    except OSError as error:
-        raise InvalidArgumentError(f"{path}: cannot be read ({error.strerror})", remedy="Check the path.") from error
     if len(data) > limit:
         raise InvalidArgumentError(f"{path}: larger than {limit} bytes", remedy="Use a smaller file.")
     return data
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write what the service gave to a file that a person named; ``-`` is stdout.
-
-    Raises:
-        InvalidArgumentError: it cannot be written.
-    """
-    try:
+    """Write to a file that a person named; ``-`` is stdout. Raises InvalidArgumentError if that fails."""
+    with explained(path, "cannot be written"):
         if str(path) == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
             path.write_bytes(data)
-    except OSError as error:
-        raise InvalidArgumentError(f"{path}: cannot be written ({error.strerror})", remedy="Check the path.") from error

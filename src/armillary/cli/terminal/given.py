@@ -11,11 +11,7 @@ import typer
 
 
 def pairs_of(option: str, given: Iterable[str] | None, *, form: str = "NAME=VALUE") -> dict[str, str]:
-    """Name -> value of texts in a ``form`` such as ``NAME=VALUE``.
-
-    Raises:
-        typer.BadParameter: one has no name or no ``=``.
-    """
+    """Name -> value of texts such as ``NAME=VALUE``. Raises typer.BadParameter if one is not of that form."""
     found: dict[str, str] = {}
     for pair in given or ():
         name, equals, value = pair.partition("=")
@@ -26,11 +22,7 @@ def pairs_of(option: str, given: Iterable[str] | None, *, form: str = "NAME=VALU
 
 
 def json_of(option: str, text: str) -> Any:
-    """A JSON value.
-
-    Raises:
-        typer.BadParameter: it is none.
-    """
+    """A JSON value. Raises typer.BadParameter if it is none."""
     try:
         return json.loads(text)
     except ValueError as error:

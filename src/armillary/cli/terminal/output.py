@@ -46,11 +46,7 @@ def inert(text: str, *, keep: str = "") -> str:
 
     Names, descriptions and output come from devices and their applications. What is not printable (escape sequences,
     line ends that would forge a line, marks that reverse the reading direction, halves of characters) is written out
-    as in Python: ``\x1b``.
-
-    Args:
-        text: Anything.
-        keep: Characters to leave as they are.
+    as in Python: ``\x1b``. Characters in ``keep`` stay as they are.
     """
     if text.isprintable():
         return text

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parses dates, times and durations as people type them: ``2027-06-30``, ``now``; ``90s``, ``15m``, ``1h``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from armillary.errors import InvalidArgumentError
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+ExpiresOption = Annotated[
+    str, typer.Option("--expires", metavar="TIME", help="How long it is good: such as 90s, 15m, 1h or 7d.")
+]
+
+
+def seconds_of(text: str, option: str = "--expires") -> int:
+    """Seconds of a duration such as ``90s`` or ``7d``. Raises typer.BadParameter if it is none."""
+    found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{option}: expected a time such as 90s, 15m, 1h or 7d, got {text!r:.40}")
+    return int(found[1]) * UNITS[found[2]]
+
+
+def moment(option: str, text: str) -> int:
+    """Unix seconds of a date, a time or ``now``, in UTC unless it says otherwise. Raises InvalidArgumentError."""
+    if text == "now":
+        return int(datetime.now(UTC).timestamp())
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"{option}: expected a date or time such as 2027-06-30 or 2027-06-30T18:00:00Z, got {text!r:.60}",
+            remedy="Write it as ISO 8601; times without a zone are UTC.",
+        ) from error
+    return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp())

@@ -38,11 +38,7 @@ def chip_names() -> tuple[str, ...]:
 
 
 def chip_document(name: str) -> dict[str, Any]:
-    """One chip profile, decoded but not checked; ``armillary.boot.profile.parse`` checks it.
-
-    Raises:
-        NotFoundError: no such chip; lists those there are.
-    """
+    """One chip profile, decoded, not checked (``armillary.boot.profile.parse``). Raises NotFoundError."""
     if name not in chip_names():
         raise NotFoundError(f"no chip {name!r}", remedy=f"Use one of: {', '.join(chip_names())}.")
     return tomllib.loads((folder("chips") / f"{name}.toml").read_text("utf-8"))

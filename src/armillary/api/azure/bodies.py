@@ -12,6 +12,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography import x509
+
 from armillary.api.azure import names
 from armillary.api.azure.operations import utc
 from armillary.engines.records.schema.rows import (
@@ -24,6 +26,7 @@ from armillary.engines.records.schema.rows import (
     Image,
     Product,
 )
+from armillary.service.authority.issued import thumbprint
 
 # Image type -> word of the management API (public client's ImageType).
 IMAGE_TYPES: Mapping[int, str] = {
@@ -150,15 +153,16 @@ def deployment(row: Deployment, parts: Mapping[str, str]) -> Body:
     return _resource(names.DEPLOYMENT, {**parts, "deployment": name}, kind, name, properties)
 
 
-def certificate_properties(row: CaCertificate) -> Body:
-    """A CA certificate's properties; also the shape of a proof of possession."""
+def certificate_properties(der: bytes, status: str) -> Body:
+    """The properties of a CA certificate, or of a proof of possession."""
+    parsed = x509.load_der_x509_certificate(der)
     return {
-        "certificate": base64.b64encode(row.der).decode(),
-        "status": row.status,
-        "subject": row.subject,
-        "thumbprint": row.thumbprint,
-        "expiryUtc": utc(row.not_after),
-        "notBeforeUtc": utc(row.not_before),
+        "certificate": base64.b64encode(der).decode(),
+        "status": status,
+        "subject": parsed.subject.rfc4514_string(),
+        "thumbprint": thumbprint(der),
+        "expiryUtc": utc(int(parsed.not_valid_after_utc.timestamp())),
+        "notBeforeUtc": utc(int(parsed.not_valid_before_utc.timestamp())),
         "provisioningState": SUCCEEDED,
     }
 
@@ -166,7 +170,9 @@ def certificate_properties(row: CaCertificate) -> Body:
 def certificate(row: CaCertificate, parts: Mapping[str, str]) -> Body:
     """A CA certificate; its name is the serial number."""
     filled = {**parts, "serial": row.serial}
-    return _resource(names.CERTIFICATE, filled, "/certificates", row.serial, certificate_properties(row))
+    return _resource(
+        names.CERTIFICATE, filled, "/certificates", row.serial, certificate_properties(row.der, row.status)
+    )
 
 
 def insight(row: ErrorReportRow) -> Body:

@@ -75,11 +75,7 @@ class Paging:
 
 
 def azure_call(request: Request) -> AzureCall:
-    """Check a call's api-version and names (a FastAPI dependency).
-
-    Raises:
-        InvalidArgumentError: api-version missing or unknown, or a name that cannot be one.
-    """
+    """Check a call's api-version and names (a FastAPI dependency). Raises InvalidArgumentError for a wrong one."""
     version = request.query_params.get("api-version")
     if version is None:
         raise InvalidArgumentError(
@@ -104,11 +100,7 @@ Call = Annotated[AzureCall, Depends(azure_call)]
 
 
 def paging(request: Request) -> Paging:
-    """Read the paging parameters.
-
-    Raises:
-        InvalidArgumentError: one is not a number in its range, or a filter was sent: none is supported.
-    """
+    """Read the paging parameters. Raises InvalidArgumentError for a wrong number, or a filter: none is supported."""
     query = request.query_params
     if query.get("$filter"):
         raise InvalidArgumentError(

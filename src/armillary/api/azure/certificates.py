@@ -10,10 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from armillary.api.azure import bodies, names
 from armillary.api.azure.call import Call, whole
-from armillary.api.azure.operations import utc
 from armillary.api.azure.requests import NonceBody
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
-from armillary.service.authority.issued import thumbprint
 
 Body = bodies.Body
 
@@ -44,16 +42,7 @@ def retrieve_proof_of_possession(call: Call, body: NonceBody) -> Body:
     der = call.service.authority.catalogs.prove_possession(
         call.catalog, call.parts["serial"], body.proofOfPossessionNonce
     )
-    proof = x509.load_der_x509_certificate(der)
-    return {
-        "certificate": base64.b64encode(der).decode(),
-        "status": "Active",
-        "subject": proof.subject.rfc4514_string(),
-        "thumbprint": thumbprint(der),
-        "expiryUtc": utc(int(proof.not_valid_after_utc.timestamp())),
-        "notBeforeUtc": utc(int(proof.not_valid_before_utc.timestamp())),
-        "provisioningState": bodies.SUCCEEDED,
-    }
+    return bodies.certificate_properties(der, "Active")
 
 
 ROUTES = (

@@ -133,11 +133,7 @@ def list_device_insights(call: Call) -> Body:
 
 
 def device_resource(service: SecurityService, device_id: str, parts: Mapping[str, str]) -> Body:
-    """A device as a resource where it is now; for results of operations.
-
-    Raises:
-        NotFoundError: no such device, or it is not in the named catalog.
-    """
+    """A device as a resource where it is now. Raises NotFoundError if it is not in the named catalog."""
     absent = NotFoundError("the catalog has no such device", remedy="List them: armillary device list.")
     try:
         row = service.registry.devices.get(device_id)

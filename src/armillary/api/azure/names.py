@@ -75,11 +75,7 @@ def checked(kind: str, value: str) -> str:
 
 
 def checked_uuid(kind: str, value: str) -> uuid.UUID:
-    """``value`` as a UUID.
-
-    Raises:
-        InvalidArgumentError: it is none.
-    """
+    """``value`` as a UUID. Raises InvalidArgumentError if it is none."""
     try:
         return uuid.UUID(value)
     except ValueError as error:
@@ -109,11 +105,7 @@ class DeviceGroupId:
 
 
 def parse_device_group_id(value: str) -> DeviceGroupId:
-    """Read a device group's resource id, as in a device's ``deviceGroupId``.
-
-    Raises:
-        InvalidArgumentError: not such an id.
-    """
+    """Read a device group's resource id, such as a device's ``deviceGroupId``. Raises InvalidArgumentError."""
     parts = unquote(value).strip("/").split("/")
     fixed = ["subscriptions", "resourcegroups", "providers", "catalogs", "products", "devicegroups"]
     if len(parts) != 2 * len(fixed) or [part.lower() for part in parts[0::2]] != fixed:

@@ -53,11 +53,7 @@ def encode(operation: Operation) -> str:
 
 
 def decode(text: str) -> Operation:
-    """Read the last segment of an operation's address.
-
-    Raises:
-        NotFoundError: this service made no such operation.
-    """
+    """The operation that the last segment of its address names. Raises NotFoundError if it names none."""
     unknown = NotFoundError("no such operation", remedy="Use the address that the service sent.")
     if len(text) > MAX_OPERATION_CHARS:
         raise unknown
@@ -75,11 +71,7 @@ def decode(text: str) -> Operation:
 
 
 def catalogs_of(parameters: Mapping[str, str]) -> Sequence[str] | None:
-    """The catalogs that the operation in a path is about; None for one without a result, which shows nothing.
-
-    Raises:
-        NotFoundError: as :func:`decode`.
-    """
+    """Catalogs of the operation in a path; None if it has no result to show. Raises as :func:`decode`."""
     operation = decode(parameters["operation"])
     return names.catalog_of(operation.resource) if operation.has_result else None
 

@@ -6,16 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from armillary.api.central.call import (
-    Call,
-    body_object,
-    check_fields,
-    check_id,
-    cursor,
-    field,
-    paged,
-    paged_list,
-)
+from armillary.api.central.call import Call, body_object, check_fields, check_id, cursor, field, paged, paged_list
 from armillary.api.central.documents import documents
 from armillary.engines.documents.document import Document
 from armillary.errors import NotFoundError

@@ -140,11 +140,7 @@ def given_keys(given: Mapping[str, Any], name: str) -> Keys | None:
 
 
 def pem_of(text: str, name: str) -> str:
-    """A certificate as PEM: it came as PEM, or as base64 of DER or PEM.
-
-    Raises:
-        InvalidArgumentError: it is none.
-    """
+    """A certificate as PEM: it came as PEM, or as base64 of DER or PEM. Raises InvalidArgumentError if it is none."""
     if PEM_BEGIN in text or len(text) > MAX_CERTIFICATE_CHARS:
         return text
     try:

@@ -100,11 +100,7 @@ class Call:
 
 
 def check_version(given: str | None, *, preview: bool) -> str:
-    """The api-version of a request.
-
-    Raises:
-        InvalidArgumentError: none, an unknown one, or a stable one for what only previews have.
-    """
+    """The api-version of a request. Raises InvalidArgumentError unless it is known and has the operation."""
     known = PREVIEW if preview else STABLE + PREVIEW
     if given is None or given not in known:
         raise InvalidArgumentError(
@@ -120,11 +116,7 @@ def quoted(etag: str) -> str:
 
 
 def match(what: str, if_match: str | None, present: str | None) -> None:
-    """Raise unless an If-Match holds: None always, ``*`` where there is something, "" where there is nothing.
-
-    Raises:
-        ConflictError: it does not (code ``request.precondition``).
-    """
+    """Raise ConflictError unless If-Match holds: ``*`` for what exists, "" for what does not; None always holds."""
     if if_match is None or (present is not None and if_match in ("*", present)) or (not if_match and present is None):
         return
     raise ConflictError(
@@ -135,11 +127,7 @@ def match(what: str, if_match: str | None, present: str | None) -> None:
 
 
 def page_size(call: Call) -> int:
-    """Entries of one page.
-
-    Raises:
-        InvalidArgumentError: no number of 1 to MAX_PAGE, or an option that this service does not have.
-    """
+    """Entries of one page. Raises InvalidArgumentError unless that is 1 to MAX_PAGE, and for unknown options."""
     query = call.request.query_params
     for name in _REFUSED_OPTIONS:
         if name in query:
@@ -178,11 +166,7 @@ def paged_list(call: Call, rows: Sequence[T], key: Callable[[T], str], document:
 
 
 def body_object(call: Call) -> dict[str, Any]:
-    """The body, which must be a JSON object.
-
-    Raises:
-        InvalidArgumentError: it is not one.
-    """
+    """The body, which must be a JSON object. Raises InvalidArgumentError if it is not one."""
     return iot_hub_call.body_object(call.body)
 
 

@@ -95,20 +95,12 @@ def delete_device(call: Call) -> None:
 
 
 def find(call: Call) -> HubIdentity | Device:
-    """The device that the path names, of the request's catalog.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The device that the path names, of the request's catalog. Raises NotFoundError if there is none."""
     return iot_hub_call.find(call.request, call.parameters["device_id"])
 
 
 def find_identity(call: Call) -> str:
-    """The hub's id of the device or module that the path names.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The hub's id of the device or module that the path names. Raises NotFoundError if there is none."""
     found = find(call)
     module = call.parameters.get("module")
     if module is not None:

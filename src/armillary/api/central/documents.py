@@ -32,11 +32,7 @@ def documents(call: Call, kind: str, after: str) -> Iterator[Document]:
 
 
 def visible(call: Call, kind: str, given: str) -> Document:
-    """The document of an id, as the caller may see it.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The document of an id, as the caller may see it. Raises NotFoundError if there is none."""
     try:
         return call.platform.authored.visible(kind, document_id(given), narrowed(call))
     except InvalidArgumentError as error:  # nothing can have such an id
@@ -66,10 +62,6 @@ def keep(call: Call, kind: str, given: str, body: dict[str, Any], before: Docume
 
 
 def no_organisations(body: dict[str, Any]) -> None:
-    """Raise where a body puts a document into an organisation: groups and jobs are of the whole catalog.
-
-    Raises:
-        InvalidArgumentError: it does.
-    """
+    """Raise InvalidArgumentError if a group or job names an organisation: both are of the whole catalog."""
     if body.get("organizations") not in (None, []):
         raise wrong("organizations", "none: this is of the whole application", body["organizations"])

@@ -86,11 +86,7 @@ def group_template_id(call: Call, group: Group) -> str:
 
 
 def group_of(call: Call, given: str) -> tuple[str, Group]:
-    """Document id and content of a group that a job names.
-
-    Raises:
-        NotFoundError: there is none that the caller may see.
-    """
+    """Document id and content of a group that a job names. Raises NotFoundError if the caller sees none."""
     found = visible(call, KIND, given)
     return document_id(given), parse_group(found.content)
 

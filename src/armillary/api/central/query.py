@@ -39,11 +39,7 @@ def run_query(call: Call) -> dict[str, Any]:
 
 
 def _is_telemetry(query: Select, ready: Ready) -> bool:
-    """Whether a query is of telemetry.
-
-    Raises:
-        InvalidArgumentError: it is of both, or of something that the template does not have.
-    """
+    """Whether a query is of telemetry. Raises InvalidArgumentError if it is of both, or of unknown names."""
     kinds: dict[str, str] = {}
     for name in query.names:
         capability = ready.template.capabilities.get(name)

@@ -80,11 +80,7 @@ def _named(call: Call, template_id: str) -> Iterator[Resolved]:
 
 
 def check_reach(call: Call, found: Resolved, template_id: str) -> None:
-    """Raise unless the template is of the caller's catalog or of all; another's is as good as none.
-
-    Raises:
-        NotFoundError: it is another catalog's, or cannot be read.
-    """
+    """Raise NotFoundError unless the template is of the caller's catalog or of all, and can be read."""
     try:
         owner = call.platform.templates.get(*found).template.catalog
     except ArmillaryError as error:

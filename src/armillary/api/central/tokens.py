@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from armillary.api.central.access import ORGANISATION_ROLES, ROLES
 from armillary.api.central.call import Call, body_object, check_fields, field, paged_list, wrong
@@ -94,14 +93,10 @@ def _mine(call: Call) -> Sequence[Token]:
 
 def _named(call: Call) -> Sequence[Token]:
     given = call.parameters["token"]
-    found = [each for each in _mine(call) if _id(each) == given or _is(each.token_id, given)]
+    found = [each for each in _mine(call) if _id(each) == given or str(each.token_id) == given.lower()]
     if not found:
         raise NotFoundError(f"there is no token {given!a:.80}", remedy="List them: GET /api/apiTokens.")
     return found
-
-
-def _is(token_id: UUID, given: str) -> bool:
-    return str(token_id) == given.lower()
 
 
 def _assigned(call: Call, body: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -74,11 +74,7 @@ async def admit(request: Request, row: Route, shape: Shape) -> Token | Enrolment
 
 
 def bearer(request: Request) -> str:
-    """The token in the Authorization header (RFC 6750 §2.1).
-
-    Raises:
-        UnauthenticatedError: there is none.
-    """
+    """The token in the Authorization header (RFC 6750 §2.1). Raises UnauthenticatedError if there is none."""
     header = request.headers.get("authorization", "")
     scheme, _, secret = header.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip() or len(header) > MAX_HEADER_CHARS:

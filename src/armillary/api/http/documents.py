@@ -14,11 +14,7 @@ T = TypeVar("T")
 
 
 def as_document(value: object) -> Any:
-    """``value`` as what ``json.dumps`` takes.
-
-    Raises:
-        TypeError: a type that no row has.
-    """
+    """``value`` as what ``json.dumps`` takes. Raises TypeError for a type that no row has."""
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, UUID):

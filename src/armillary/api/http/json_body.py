@@ -42,11 +42,7 @@ class StrictRequest(Request):
         self._max_values = max_values
 
     async def json(self) -> Any:
-        """The decoded body.
-
-        Raises:
-            HTTPException: 400 names what is wrong; 413 says that it has too many values.
-        """
+        """The decoded body. Raises HTTPException 400 for a fault in it, 413 for too many values."""
         body = await self.body()
         try:
             if len(body) <= INLINE_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -16,6 +17,7 @@ from armillary.engines.records.schema.rows import FleetSummary
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class FleetCollector(Collector):
     """Gauges at the time of a scrape, of what the fleet, the hub, the roll-outs and the device workers count.
 
@@ -23,40 +25,27 @@ class FleetCollector(Collector):
     was reached.
     """
 
-    def __init__(
-        self,
-        fleet: FleetSummary,
-        *,
-        hub: Mapping[str, int],
-        rollouts: Mapping[str, int],
-        workers: Sequence[Mapping[str, object]] = (),
-        refused: Mapping[str, int] | None = None,
-    ) -> None:
-        self._fleet = fleet
-        self._hub = hub
-        self._rollouts = rollouts
-        self._workers = workers
-        self._refused = refused or {}
+    fleet: FleetSummary
+    hub: Mapping[str, int]
+    rollouts: Mapping[str, int]
+    workers: Sequence[Mapping[str, object]]
+    refused: Mapping[str, int]
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
-        fleet = self._fleet
+        fleet = self.fleet
         yield InfoMetricFamily("armillary_build", "The running service.", value={"version": __version__})
         yield _by("armillary_devices", "Devices by how they are doing.", "health", fleet.health)
         yield _by("armillary_devices_by_tier", "Devices by trust tier.", "tier", fleet.tiers)
         versions = {version or "unknown": count for version, count in fleet.os_versions.items()}
         yield _by("armillary_devices_by_os", "Devices by OS version.", "os_version", versions)
         yield _by("armillary_findings", "Findings that are not closed.", "severity", fleet.open_findings)
-        yield _by("armillary_rollouts", "Roll-outs that are not finished.", "state", self._rollouts)
+        yield _by("armillary_rollouts", "Roll-outs that are not finished.", "state", self.rollouts)
         yield GaugeMetricFamily("armillary_devices_unclaimed", "Devices of no catalog.", value=fleet.unclaimed)
         yield from self._of_workers()
-        refused = CounterMetricFamily(
-            "armillary_api_refused", "Requests that there was no place for, since the start.", labels=["place"]
-        )
-        for place, count in self._refused.items():
-            refused.add_metric([place], count)
-        yield refused
-        for name, count in self._hub.items():
+        text = "Requests that there was no place for, since the start."
+        yield _by("armillary_api_refused", text, "place", self.refused, CounterMetricFamily)
+        for name, count in self.hub.items():
             if name.endswith("_now"):
                 yield GaugeMetricFamily(f"armillary_hub_{name.removesuffix('_now')}", "Of the hub, now.", value=count)
             else:
@@ -64,20 +53,15 @@ class FleetCollector(Collector):
 
     def _of_workers(self) -> Iterator[Metric]:
         """One value for each worker; a stopped worker shows by its state and by check-ins that no longer rise."""
-        states = Counter(str(each["state"]) for each in self._workers)
+        states = Counter(str(each["state"]) for each in self.workers)
         yield _by("armillary_device_workers", "Device workers by state.", "state", {"ready": 0, **states})
-        for name, text in (
-            ("connections", "Connections of a device worker."),
-            ("restarts", "Times it was begun again."),
+        for name, text, kind in (
+            ("connections", "Connections of a device worker.", GaugeMetricFamily),
+            ("restarts", "Times it was begun again.", GaugeMetricFamily),
+            ("check_ins", "Check-ins that a device worker has answered.", CounterMetricFamily),
         ):
-            counts = {str(each["number"]): _number(each[name]) for each in self._workers}
-            yield _by(f"armillary_device_worker_{name}", text, "worker", counts)
-        check_ins = CounterMetricFamily(
-            "armillary_device_worker_check_ins", "Check-ins that a device worker has answered.", labels=["worker"]
-        )
-        for each in self._workers:
-            check_ins.add_metric([str(each["number"])], _number(each["check_ins"]))
-        yield check_ins
+            counts = {str(each["number"]): _number(each[name]) for each in self.workers}
+            yield _by(f"armillary_device_worker_{name}", text, "worker", counts, kind)
 
 
 def exposition(collector: FleetCollector) -> bytes:
@@ -87,8 +71,14 @@ def exposition(collector: FleetCollector) -> bytes:
     return generate_latest(REGISTRY) + generate_latest(registry)
 
 
-def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=[label])
+def _by(
+    name: str,
+    text: str,
+    label: str,
+    counts: Mapping[str, int],
+    kind: type[GaugeMetricFamily | CounterMetricFamily] = GaugeMetricFamily,
+) -> Metric:
+    family = kind(name, text, labels=[label])
     for word, count in counts.items():
         family.add_metric([word], count)
     return family

@@ -51,11 +51,7 @@ def read_query(given: QueryParams, lists: Collection[str] = ()) -> Query:
 
 
 def check_names(given: QueryParams, known: Collection[str]) -> None:
-    """Refuse parameters that a route does not have: a misspelt filter must not silently show everything.
-
-    Raises:
-        InvalidArgumentError: the query has one.
-    """
+    """Raise InvalidArgumentError for parameters a route lacks: a misspelt filter must not show everything."""
     for name in given:
         if name not in known:
             takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"

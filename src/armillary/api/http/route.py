@@ -52,45 +52,27 @@ class OfOrganisation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route.
+    """One route."""
 
-    Attributes:
-        method: HTTP method; :data:`ANY` for all.
-        path: Path template.
-        endpoint: Plain function (runs in the thread pool) or coroutine function.
-        role: That the caller needs; :data:`PUBLIC`, :data:`SCRAPE` or :data:`FACTORY` for callers without a role.
-        status: Of a good answer; None for 200.
-        tag: Its part of the reference; empty for a route that the OpenAPI document leaves out.
-        narrowed: Whether ``catalog=`` narrows it to a catalog that the token reaches.
-        reach: What a token of one catalog reaches.
-        organisation: What a token of one organisation reaches.
-        catalogs: From the values of the path, catalogs that are named in another way; None if it shows nothing.
-        body_limit: Bytes of its body, at most.
-        values: JSON values of its body, at most.
-        lists: Parameters of the query that may be there several times. None of them decides what a token reaches.
-        reads_query: Whether the endpoint checks the query itself.
-        answer: Class of its answers; None for JSON.
-        media_type: Of its answers, where they are text and no JSON.
-        body_media_type: Of its body, where that is text and no JSON.
-    """
-
-    method: str
+    method: str  # HTTP method; :data:`ANY` for all
     path: str
-    endpoint: Callable[..., Any]
-    role: str
-    status: int | None = None
-    tag: str = ""
-    narrowed: bool = False
+    endpoint: Callable[..., Any]  # plain function (runs in the thread pool) or coroutine function
+    role: str  # that the caller needs; :data:`PUBLIC`, :data:`SCRAPE` or :data:`FACTORY` for callers without a role
+    status: int | None = None  # of a good answer; None for 200
+    tag: str = ""  # its part of the reference; empty for a route that the OpenAPI document leaves out
+    narrowed: bool = False  # whether ``catalog=`` narrows it to a catalog that the token reaches
     reach: Reach = Reach.NAMED
     organisation: OfOrganisation = OfOrganisation.DEVICE
+    # From the values of the path, catalogs that are named in another way; None if it shows nothing.
     catalogs: Callable[[Mapping[str, str]], Sequence[str] | None] = field(default=lambda _: ())
     body_limit: int = BODY_LIMIT_BYTES
-    values: int = MAX_VALUES
+    values: int = MAX_VALUES  # JSON values of its body, at most
+    # Parameters of the query that may be there several times. None of them decides what a token reaches.
     lists: frozenset[str] = frozenset()
-    reads_query: bool = False
-    answer: type[Response] | None = None
-    media_type: str = ""
-    body_media_type: str = ""
+    reads_query: bool = False  # whether the endpoint checks the query itself
+    answer: type[Response] | None = None  # class of its answers; None for JSON
+    media_type: str = ""  # of its answers, where they are text and no JSON
+    body_media_type: str = ""  # of its body, where that is text and no JSON
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -51,11 +51,7 @@ class Scope:
 
     @property
     def catalog(self) -> CheckedCatalog | None:
-        """The only catalog that the answer may be about; None for all.
-
-        Raises:
-            PermissionDeniedError: the token is of one catalog and none was checked: nothing may be shown.
-        """
+        """The only catalog to answer about, None for all. Raises PermissionDeniedError if none was checked."""
         if self.name is None and self.is_of_one:
             raise PermissionDeniedError("the token is for one catalog", remedy="Name the catalog: catalog=NAME.")
         return self.name

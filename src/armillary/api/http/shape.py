@@ -26,28 +26,20 @@ Authenticate = Callable[[Request, Route, "SecurityService"], Awaitable["Token | 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape.
+    """One shape."""
 
-    Attributes:
-        routes: Its rows, in the order in which paths are matched.
-        has: Whether a canonical path belongs to it.
-        form: Makes the answer to a problem.
-        canonical: From path and query, the path as the rows spell it; other shapes' paths are returned unchanged.
-        unknown: Rows for unknown paths (``routes.unknown``), matched after all others.
-        secret_of: Reads the token of a request; RFC 6750's way where it is None. Raises UnauthenticatedError.
-        authenticate: Another way to authenticate; returns None for a request that does not use it.
-        query_names: Names that a query may have besides those that the endpoint declares; None for any.
-        mounted: Makes one route that answers for all rows; each row is a route of its own where it is None.
-    """
-
-    routes: Sequence[Route]
-    has: Callable[[str], bool]
-    form: Form = problem_details
+    routes: Sequence[Route]  # in the order in which paths are matched
+    has: Callable[[str], bool]  # whether a canonical path belongs to it
+    form: Form = problem_details  # makes the answer to a problem
+    # From path and query, the path as the rows spell it; other shapes' paths are returned unchanged.
     canonical: Callable[[str, str], str] = lambda path, _: path
-    unknown: Sequence[Route] = ()
+    unknown: Sequence[Route] = ()  # rows for unknown paths (``routes.unknown``), matched after all others
+    # Reads the token of a request, or raises UnauthenticatedError; RFC 6750's way where it is None.
     secret_of: Callable[[Request], str] | None = None
-    authenticate: Authenticate | None = None
+    authenticate: Authenticate | None = None  # another way; returns None for a request that does not use it
+    # Names that a query may have besides those that the endpoint declares; None for any.
     query_names: Callable[[Route], frozenset[str] | None] = lambda _: None
+    # Makes one route that answers for all rows; each row is a route of its own where it is None.
     mounted: Callable[[Shape], BaseRoute] | None = None
 
 

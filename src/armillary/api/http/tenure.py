@@ -73,10 +73,6 @@ def own_page(page: Document, since_s: float, at: str) -> Document:
 
 
 def check_own(request: Request, identity: str, at_ms: int, what: str) -> None:
-    """Refuse a record of a device from before the caller's tenure, as if it did not exist.
-
-    Raises:
-        NotFoundError: it is older.
-    """
+    """Raise NotFoundError for a record of a device from before the caller's tenure."""
     if at_ms < since_ms(request, identity):
         raise NotFoundError(f"the device has no such {what}", remedy="List what it has.")

@@ -33,11 +33,7 @@ PAGE: int = 200
 
 
 def catalog_of(request: Request) -> Catalog:
-    """The catalog that a request is about.
-
-    Raises:
-        InvalidArgumentError: its token is for all of several catalogs.
-    """
+    """The catalog that a request is about. Raises InvalidArgumentError if its token is for all of several catalogs."""
     token, records = operator_of(request), service_of(request).context.records
     if token.catalog_id is not None:
         owner = token.catalog_id
@@ -55,11 +51,7 @@ def catalog_of(request: Request) -> Catalog:
 
 
 def find(request: Request, device_id: str, module_id: str | None = None) -> HubIdentity | Device:
-    """A device or module of the request's catalog.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """A device or module of the request's catalog. Raises NotFoundError if there is none."""
     service, owner = service_of(request), catalog_of(request).catalog_id
     identity = device_id.lower() if is_attested_id(device_id) else device_id
     absent = NotFoundError(f"device {device_id[:60]!r} does not exist", remedy="List them: get_devices.")
@@ -155,11 +147,7 @@ def _attesting(request: Request, catalog: str, after: str) -> Iterator[HubIdenti
 
 
 def body_object(body: Any) -> dict[str, Any]:
-    """A body that must be a JSON object.
-
-    Raises:
-        InvalidArgumentError: it is not one.
-    """
+    """A body that must be a JSON object. Raises InvalidArgumentError if it is not one."""
     if not isinstance(body, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the request.")
     return body

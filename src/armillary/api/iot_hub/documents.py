@@ -87,12 +87,7 @@ def twin_document(found: HubIdentity | Device, twin: Twin, seen: Seen) -> dict[s
 
 
 def form_of(document: Mapping[str, Any]) -> IdentityForm:
-    """The device or module that a client's document describes.
-
-    Raises:
-        InvalidArgumentError: a part is not of IoT Hub's form.
-        WireError: a key is malformed.
-    """
+    """The device or module that a client's document describes. Raises InvalidArgumentError; WireError for a key."""
     authentication = _object(document.get("authentication") or {}, "authentication")
     kind = authentication.get("type") or "sas"
     if kind not in ("sas", "selfSigned", "certificateAuthority"):

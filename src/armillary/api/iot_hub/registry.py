@@ -23,6 +23,7 @@ from armillary.api.iot_hub.call import ROOT, row
 from armillary.api.iot_hub.documents import decode_etag, device_document, etag_header, form_of, twin_document
 from armillary.api.views import hub_devices as views_hub
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
+from armillary.service.hub_access.identities import IdentityForm
 from armillary.wire.hub.credentials import is_attested_id
 
 # IoT Hub's own limits: devices of one list, and of one bulk request.
@@ -115,7 +116,8 @@ def put_identity(request: Request, place: Place, body: Document, if_match: IfMat
     if module_id is not None:
         device_id = call.identity_of(call.find(request, device_id))
         if form.authentication == "certificateAuthority":
-            form = _shown_by_device(form)
+            # A module of a device that attests shows its device's certificate.
+            form = IdentityForm(authentication="device", is_enabled=form.is_enabled, status_reason=form.status_reason)
     identity = device_id if module_id is None else f"{device_id}/{module_id}"
     if if_match is not None:
         call.find(request, device_id, module_id)
@@ -130,11 +132,6 @@ def put_identity(request: Request, place: Place, body: Document, if_match: IfMat
     keys = keys or call.keys_shown(request, [made]).get(made.identity)
     answer = device_document(made, call.seen(request, made), keys)
     return JSONResponse(answer, headers=etag_header(answer))
-
-
-def _shown_by_device(form: Any) -> Any:
-    """A module of a device that attests shows its device's certificate."""
-    return type(form)(authentication="device", is_enabled=form.is_enabled, status_reason=form.status_reason)
 
 
 def delete_identity(request: Request, place: Place, if_match: IfMatch = None) -> Response:

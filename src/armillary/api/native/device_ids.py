@@ -29,12 +29,7 @@ DevicePath = Annotated[
 
 
 def known_device(request: Request, device_id: str) -> str:
-    """The id, as it is kept, of a device of either kind that exists.
-
-    Raises:
-        InvalidArgumentError: no device has such an id.
-        NotFoundError: there is no such device.
-    """
+    """The id, as kept, of an existing device of either kind. Raises InvalidArgumentError, NotFoundError."""
     return service_of(request).hub_access.known(device_id)
 
 

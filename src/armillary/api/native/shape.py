@@ -8,15 +8,7 @@ from typing import Final
 from armillary.api.http.route import ANY, PUBLIC, SCRAPE, Route
 from armillary.api.http.routes import unknown
 from armillary.api.http.shape import Shape
-from armillary.api.native.hub import (
-    files,
-    hub_devices,
-    hub_enrolments,
-    hub_service_keys,
-    messages,
-    series,
-    telemetry,
-)
+from armillary.api.native.hub import files, hub_devices, hub_enrolments, hub_service_keys, messages, series, telemetry
 from armillary.api.native.parameters import DEVICE
 from armillary.api.native.platform import (
     application_files,

@@ -11,15 +11,7 @@ from starlette.requests import Request
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.device_labels import with_names
-from armillary.api.native.parameters import (
-    V1,
-    CatalogPage,
-    CatalogQuery,
-    Change,
-    DocumentBody,
-    DocumentPath,
-    Force,
-)
+from armillary.api.native.parameters import V1, CatalogPage, CatalogQuery, Change, DocumentBody, DocumentPath, Force
 from armillary.api.views import authored as views_authored
 from armillary.platform.authored.documents import document_of
 from armillary.twin.author.group import parse_group

@@ -19,16 +19,7 @@ from armillary.api.http.route import CONTRIBUTOR, FACTORY, READER, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
 from armillary.api.http.tenure import own_page, since_ms
 from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.parameters import (
-    DEVICE,
-    V1,
-    After,
-    CatalogFilter,
-    Limit,
-    NewestPage,
-    NumberPage,
-    Text,
-)
+from armillary.api.native.parameters import DEVICE, V1, After, CatalogFilter, Limit, NewestPage, NumberPage, Text
 from armillary.api.native.service.requests import FactoryBody, ReasonBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter

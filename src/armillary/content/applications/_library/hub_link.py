@@ -46,12 +46,10 @@ def log(text: str) -> None:
 
 
 class HubLink:
-    """The link. ``desired`` and ``methods`` are called from the network thread.
+    """The link. ``reported`` are properties reported with every new connection; applied desired properties join them.
 
-    Args:
-        reported: Properties reported with every new connection; applied desired properties join them.
-        desired: Desired property to what applies it; it returns the value to report.
-        methods: Method name to what answers it with (status, payload).
+    ``desired`` apply a property and return the value to report, ``methods`` answer with (status, payload), both in the
+    network thread.
     """
 
     def __init__(
@@ -177,13 +175,9 @@ class HubLink:
 
 
 class Telemetry:
-    """Sends samples at an interval that the twin's ``telemetryIntervalSeconds`` sets.
+    """Sends samples at an interval that the twin's ``telemetryIntervalSeconds`` sets; the rest is :class:`HubLink`'s.
 
-    Args:
-        sample: Called with the seconds since the last call; returns the values.
-        reported: See :class:`HubLink`.
-        methods: See :class:`HubLink`; ``identify`` is always there.
-        desired: See :class:`HubLink`.
+    ``sample`` is called with the seconds since the last call and returns the values.
     """
 
     def __init__(

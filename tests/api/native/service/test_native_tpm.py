@@ -87,7 +87,7 @@ def test_a_token_does_instead_of_a_login_and_the_tpm_still_has_to_prove_itself(t
 
 
 @pytest.mark.parametrize("path", [ASK, MAKE])
-def test_readers_and_strangers_make_no_devices(trusting: RunningService, path: str):
+def test_readers_and_unauthenticated_callers_make_no_devices(trusting: RunningService, path: str):
     assert trusting.call("POST", path, shown(), token=trusting.token_of("Reader")).status == 403
     assert trusting.call("POST", path, shown(), token=None).status == 401
 

@@ -8,6 +8,7 @@ import http.client
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.api.native.platform.test_native_rules import say
@@ -31,9 +32,8 @@ class SharedService(Scene):
         self.running.service.registry.devices.claim(catalog, [device], actor="test")
         return device
 
-    def token(self, name: str, catalog: str, *, role: str = "Administrator", organisation: str | None = None) -> str:
-        tokens = self.running.service.tokens
-        return tokens.create(name, role, actor="test", catalog=catalog, organisation=organisation).secret
+    def token(self, name: str, catalog: str, *, role: str = "Administrator", **of: Any) -> str:
+        return self.running.service.tokens.create(name, role, actor="test", catalog=catalog, **of).secret
 
     def catalog(self, name: str) -> str:
         self.running.service.registry.catalogs.create(name, actor="test")
@@ -115,6 +115,7 @@ def test_one_of_an_organisation_sees_its_devices_and_nothing_else(shared: Shared
     look = shared.signed_in(shared.token("finn", "fabrikam", organisation=name))
     fleet = look.get("/fleet").text
     assert "2 devices of Field of fabrikam." in fleet
+    assert fleet.count(">Field<") == 2
     assert (inside in fleet, "field-probe" in fleet, outside in fleet) == (True, True, False)
     assert places(fleet) == {"/fleet"}
     for path in (
@@ -146,6 +147,8 @@ def test_a_session_ends_with_its_token_its_catalog_or_its_organisation(shared: S
     for look in (for_token, for_catalog, for_organisation):
         assert (look.get("/fleet").status, look.get("/fleet").headers["location"]) == (303, "/sign-in")
     assert {Browser(shared).sign_in(each).status for each in (secret, inner)} == {401}
+    brief = shared.signed_in(shared.token("brief", "fabrikam", expires_at=int(time.time()) + 5))
+    wait_until(lambda: brief.get("/fleet").status == 303, "the token expires")
 
 
 def test_sessions_of_one_catalog_count_against_its_limits(shared: SharedService) -> None:

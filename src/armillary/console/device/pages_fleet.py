@@ -170,7 +170,7 @@ def organisation_sheet(page: Mapping[str, Any], scope: str) -> Sheet:
     rows = [
         (
             sheet.device(each["device_id"], {each["device_id"]: each["device_name"] or ""}),
-            sheet.text(each["organisation"]),
+            sheet.text(each["organisation_name"]),
             sheet.state(HEALTH, each["health"]),
         )
         for each in page["items"]

@@ -77,7 +77,7 @@ class FleetSource(Protocol):
         """``items`` and ``next``."""
 
     def of_organisation(self, *, after: str | None, limit: int) -> Document:
-        """Devices of both kinds: ``items`` (``device_id``, ``device_name``, ``organisation``, ``health``), ``next``."""
+        """Devices of both kinds: ``items`` (id, ``device_name``, ``organisation_name``, ``health``), ``next``."""
 
     def groups(self) -> list[str]:
         """Names of all device groups, each once, sorted."""

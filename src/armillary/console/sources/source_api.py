@@ -177,6 +177,8 @@ class ServiceFleet:
         """A page of the devices of the operator's organisation."""
         organisation, operations = self._by.operator.organisation or "", self._by.platform.organisation_operations
         items, following = operations.devices(organisation, self._by.catalog, limit=limit, after=after)
+        known = self._by.platform.organisations.all()
+        items = [{**each, "organisation_name": known[each["organisation"]].name} for each in items]
         return with_names(self._service, {"items": items, "next": following}, self._by.operator.catalog)
 
     def device(self, device_id: str) -> Document:

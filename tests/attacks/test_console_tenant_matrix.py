@@ -30,7 +30,7 @@ from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
 from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
 from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
 from armillary.console.operations.pages_rollout import ACTIONS
-from armillary.console.sources import narrowed, source_api
+from armillary.console.sources import narrowed, sources
 from armillary.console.sources.request_context import RequestContext
 
 # Beginning of an address -> the verbs that it knows; the longest counts.
@@ -409,7 +409,7 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
     def of_all(*given: Any) -> RequestContext:
         return RequestContext(*given[:-1], None)
 
-    monkeypatch.setattr(source_api, "RequestContext", of_all)
+    monkeypatch.setattr(sources, "RequestContext", of_all)
     assert leaks() == set(), "without a catalog the check refuses what is narrowed"
     monkeypatch.setattr(narrowed, "check", lambda *_: None)
     whole = leaks()

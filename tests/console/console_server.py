@@ -19,7 +19,8 @@ import uvicorn
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console.application import console_app
-from armillary.console.sources.source import SignedIn, Sources, SourcesFor
+from armillary.console.sources.signed_in import SignedIn
+from armillary.console.sources.sources import Sources, SourcesFor
 
 # Fast, so that a test sees a revoked token end a stream without waiting for people's five seconds.
 RECHECK_S = 0.2

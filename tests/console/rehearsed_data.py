@@ -7,7 +7,7 @@ import hashlib
 import uuid
 
 from armillary.attest.appraise import STEPS
-from armillary.console.sources.source import Document
+from armillary.console.sources.signed_in import Document
 
 # What the service says of a failed step.
 FAILURES = {

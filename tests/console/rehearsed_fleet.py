@@ -18,7 +18,7 @@ from typing import Any
 from tests.console import rehearsed_data
 from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
 
-from armillary.console.sources.source import Document, SignedIn
+from armillary.console.sources.signed_in import Document, SignedIn
 from armillary.errors import NotFoundError, UnauthenticatedError
 from armillary.identity.operator import Operator
 from armillary.twin.template.value_names import as_fields, unnamed

@@ -16,8 +16,8 @@ import pytest
 import armillary.console
 from armillary.console.sources.narrowed import ROUTES_OF, check, may_ask, route_of
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import Sources
 from armillary.console.sources.source_application import QUESTIONS
+from armillary.console.sources.sources import Sources
 from armillary.errors import PermissionDeniedError
 from armillary.identity.operator import Operator
 

@@ -18,7 +18,7 @@ from tests.console.scene import Scene
 
 from armillary.api.http.callers import catalog_of
 from armillary.console.frame.console import HUB_PLACES, PLACES
-from armillary.console.sources.source import SignedIn
+from armillary.console.sources.signed_in import SignedIn
 
 ALL = {href for _, href, _ in PLACES}
 TEXT = re.compile(r"<[^>]+>")

@@ -18,8 +18,9 @@ from tests.console.scene import Scene
 from tests.fixtures.reports import installed
 
 from armillary.api.app import SHAPES
-from armillary.console.sources.source import SignedIn
-from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
+from armillary.console.sources.signed_in import SignedIn
+from armillary.console.sources.source_service import cohorts
+from armillary.console.sources.sources import ROUTES, sources_of
 from armillary.errors import UnauthenticatedError
 from armillary.service.watch.detections import Observation
 from armillary.sim.device.wire_device import WireDevice

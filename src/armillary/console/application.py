@@ -50,10 +50,11 @@ from armillary.console.frame.words import sentence
 from armillary.console.hub_devices import change as hub_devices_change, read as hub_devices_read
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
-from armillary.console.sources.source import NOT_FOR_ONE, SourcesFor
+from armillary.console.sources.signed_in import NOT_FOR_ONE
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
+    from armillary.console.sources.sources import SourcesFor
     from armillary.hub.hub import Hub
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
@@ -218,7 +219,7 @@ def create_console(
         settings: This process's settings.
         closing: The API application's ``state.closing``: set when the server stops, so that live pages end at once.
     """
-    from armillary.console.sources.source_api import sources_of  # noqa: PLC0415 - tests of pages need no service
+    from armillary.console.sources.sources import sources_of  # noqa: PLC0415 - tests of pages need no service
 
     return console_app(sources_of(service, hub, platform), closing=closing)
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,9 +24,12 @@ from armillary.console.dashboards.pages_tiles import live_items, names_of
 from armillary.console.dashboards.read import found
 from armillary.console.device.read import point_event
 from armillary.console.frame.console import Console, SignInNeededError, Visit
-from armillary.console.sources.source import Document, Sources
+from armillary.console.sources.signed_in import Document
 from armillary.errors import NotFoundError
 from armillary.twin.author.dashboard import parse
+
+if TYPE_CHECKING:
+    from armillary.console.sources.sources import Sources
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from tests.fixtures.certificates import self_signed
 from armillary.api.app import SHAPES
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN
 from armillary.console.hub_devices import pages_hub_devices
-from armillary.console.sources.source_api import ROUTES
+from armillary.console.sources.sources import ROUTES
 
 
 def said(text: str) -> str:

@@ -26,7 +26,7 @@ from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 HELD: Final = "held"
 DECOMMISSIONED: Final = "decommissioned"
 
-# A button's verb -> the area whose role it needs (``source_api.ROUTES``).
+# A button's verb -> the area whose role it needs (``sources.ROUTES``).
 VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {"revoke": "device", "restore": "device", "release": "release", "decommission": "decommission", "offer": "offer"}
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,8 +21,11 @@ from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import SESSION_COOKIE, THEME_COOKIE
 from armillary.console.frame.sessions import FormSeal, Sessions
 from armillary.console.frame.words import grouped
-from armillary.console.sources.source import SignedIn, Sources, SourcesFor
+from armillary.console.sources.signed_in import SignedIn
 from armillary.errors import UnauthenticatedError
+
+if TYPE_CHECKING:
+    from armillary.console.sources.sources import Sources, SourcesFor
 
 # The left rail, each place with what it asks: who may not ask that is not led there.
 PLACES = (

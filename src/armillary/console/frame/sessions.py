@@ -14,7 +14,7 @@ import secrets
 import threading
 from dataclasses import dataclass, replace
 
-from armillary.console.sources.source import SignedIn
+from armillary.console.sources.signed_in import SignedIn
 
 # A night shift, and not the week after it.
 IDLE_S = 8 * 3600

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pages ask and change: a protocol, and its implementation over the service in the same process.
+"""What pages ask and change, over the service in the same process, for the operator who is signed in.
 
-Not here: HTML. Specification: the protocol in ``source.py``.
+Not here: HTML. Specification: ``Sources`` in ``sources.py``.
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 from armillary.api.http.documents import as_document
 from armillary.api.views import authored as views, device_labels as views_labels
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import Document
+from armillary.console.sources.signed_in import Document
 from armillary.platform.rules.alerts import number_before
 from armillary.twin.author.group import parse_group
 

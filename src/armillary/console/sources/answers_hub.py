@@ -9,7 +9,7 @@ from armillary.api.http.documents import as_document, row_document
 from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
 from armillary.api.views import hub as views_hub, hub_devices as views, series as views_series, service as views_service
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import Document
+from armillary.console.sources.signed_in import Document
 from armillary.service.hub_access.operations import IdentityChange
 
 # Devices -----------------------------------------------------------------------------------------------------------

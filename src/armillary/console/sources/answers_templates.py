@@ -9,7 +9,7 @@ from typing import Any
 from armillary.api.native.bodies import ImportBody
 from armillary.api.views import authored as views_authored, device_labels as views_labels, template as views
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import Document
+from armillary.console.sources.signed_in import Document
 
 # Templates ---------------------------------------------------------------------------------------------------------
 

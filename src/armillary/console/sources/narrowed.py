@@ -12,7 +12,6 @@ Not here: how answers about many rows are narrowed; the sources do that, by the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import partial
 from inspect import signature
 from types import MappingProxyType
@@ -24,7 +23,7 @@ from armillary.api.http.route import Route
 from armillary.api.http.scope import Asked, check_reach, reaches
 from armillary.api.native.parameters import V1
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import NOT_FOR_ONE, Sources
+from armillary.console.sources.signed_in import NOT_FOR_ONE
 from armillary.errors import PermissionDeniedError
 from armillary.identity.operator import Operator
 
@@ -166,12 +165,6 @@ def may_ask(operator: Operator, question: str) -> bool:
         return True
     row = route_of(question)
     return row is not None and reaches(row, operator)
-
-
-def narrowed(sources: Sources, by: RequestContext) -> Sources:
-    """Sources that check each question before they answer it."""
-    within = {each.name: Narrowed(getattr(sources, each.name), each.name, by) for each in fields(sources)}
-    return Sources(**{**within, "rights": sources.rights})  # type: ignore[arg-type]  # they have the same methods
 
 
 class Narrowed:

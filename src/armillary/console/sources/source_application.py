@@ -16,7 +16,7 @@ from armillary.api.views import dashboard as views_dashboard
 from armillary.api.views.device_labels import names_of
 from armillary.console.sources import answers_authored, answers_hub, answers_templates
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import Document
+from armillary.console.sources.signed_in import Document
 from armillary.engines.documents.document import check_id
 from armillary.errors import NotFoundError
 from armillary.platform.authored.documents import PARSERS, document_of
@@ -43,19 +43,19 @@ class ServiceApplication:
         self._by, self._hub, self._platform = by, by.hub, by.platform
 
     def documents(self, kind: str, *, after: str | None, limit: int) -> Document:
-        """A page of documents."""
+        """A page of documents: id, version, etag, changed_ms, changed_by and body of each."""
         return self._platform.authored.listed(kind, self._by.catalog, limit, after)
 
     def document(self, kind: str, document_id: str) -> Document:
-        """One document."""
+        """One document. Raises NotFoundError."""
         return document_of(self._platform.authored.visible(kind, document_id, self._by.catalog))
 
     def check(self, kind: str, body: Document) -> None:
-        """Whether a body may be kept."""
+        """Raise InvalidArgumentError for a body that may not be kept."""
         PARSERS[kind](body)
 
     def keep(self, kind: str, document_id: str, body: Document, etag: str) -> Document:
-        """Keep a document."""
+        """Keep a document; ``etag`` is the version that was seen, "" where there must be none yet."""
         platform, operator = self._platform, self._by.operator
         named = (check_id(document_id), body, self._by.catalog, etag)
         match kind:
@@ -70,7 +70,7 @@ class ServiceApplication:
         return made
 
     def drop(self, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
-        """Delete a document."""
+        """Delete a document; with ``force`` a group or job that something uses, too. Raises ConflictError."""
         platform, operator, named = self._platform, self._by.operator, (document_id, self._by.catalog, etag)
         match kind:
             case "export":
@@ -83,7 +83,7 @@ class ServiceApplication:
                 platform.authored.delete(operator, kind, *named, force=force)
 
     def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
-        """Data of a dashboard's tiles."""
+        """What every tile of a dashboard shows now: its data by the tile's id."""
         question = views_dashboard.Question(
             hub=self._hub,
             devices=self._devices(),
@@ -96,7 +96,7 @@ class ServiceApplication:
         return found
 
     def tile_devices(self, body: Document, tile_id: str) -> list[Document]:
-        """A tile's devices."""
+        """``device_id``, ``label`` and ``connected`` of a tile's devices."""
         tile = _shown(body).tile(tile_id)
         if tile is None:
             raise NotFoundError(f"there is no tile {tile_id[:40]!r}", remedy="Reload the dashboard.")
@@ -106,23 +106,23 @@ class ServiceApplication:
         return [{"device_id": each, "label": labels.get(each, each), "connected": each in connected} for each in ids]
 
     def wanted(self, body: Document) -> Mapping[str, frozenset[str]]:
-        """What tiles show live."""
+        """Device id -> names that the tiles show live."""
         return wanted_of(self._devices(), _shown(body))
 
     def tile_labels(self, body: Document) -> Mapping[str, list[Document]]:
-        """What values are called."""
+        """What the values of each tile are called, by the tile's id."""
         return views_dashboard.tile_labels(self._devices(), _shown(body))
 
     def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
-        """What came, once a second."""
+        """What came, once a second: ``device_id``, ``name``, ``at_ms``, ``value``."""
         return batches(self._hub, self._platform.directory, wanted, closing, catalog=self._by.catalog)
 
     def shed(self) -> None:
-        """Count a reader that was let go."""
+        """Count a reader of live values that was let go."""
         self._hub.live.shed()
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What devices are called, those that the operator sees; others by their ids."""
+        """What devices are called: names of those that the operator sees, else their ids, shortened."""
         if self._by.catalog is None:
             return self._devices().labels(device_ids)
         known = names_of(self._by.service, device_ids, self._by.operator.catalog)
@@ -133,12 +133,12 @@ class ServiceApplication:
         return {each: known.get(each) or shortened(each) for each in device_ids}
 
     def ask(self, question: str, **arguments: Any) -> Document:
-        """An answer."""
+        """The answer to a question, by its function's name in ``answers_*.py``, and its arguments; {} for none."""
         answer: Document | None = QUESTIONS[question](self._by, **arguments)
         return answer or {}
 
     def call(self, device_id: str, method: str, payload: Any) -> Document:
-        """Call a direct method."""
+        """Call a direct method: ``status`` and ``payload``. Raises DeviceOfflineError, DeviceTimeoutError."""
         calling = self._hub.operations.invoke_method(self._by.operator, device_id, method, payload, ANSWER_S)
         result = asyncio.run(calling)
         return {"status": result.status, "payload": result.payload}

@@ -1,149 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console's sources over the running service: reads through ``api/views``, changes by operations.
+"""What pages ask of the security service and the hub: reads through ``api/views``, changes by operations.
 
-What a role may do is asked of the API's own rows (``api/http/route.py``): a button and a route can not disagree. Each
-source is of one operator; what it shows one of a catalog is narrowed here, by the catalog of its request's context, and
-what such an operator names is checked before that (``narrowed.py``).
+Every method returns the JSON-able document that the API's view functions make of the same rows: UUIDs and digests as
+strings (lower-case hex), times as integer Unix seconds. What it shows to one of a catalog is narrowed here, by the
+catalog of the request's context; what such an operator names was checked before (``narrowed.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from armillary.api.app import SHAPES
 from armillary.api.azure import names
 from armillary.api.http.documents import as_document
-from armillary.api.http.route import allows
-from armillary.api.http.scope import reaches
 from armillary.api.http.tenure import own_page, whole_hours_since
-from armillary.api.native.parameters import V1
 from armillary.api.views import hub as views_hub, policy as views_policy, service as views
 from armillary.api.views.device_labels import with_names
-from armillary.console.sources.narrowed import may_ask, narrowed
+from armillary.console.sources.narrowed import may_ask
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.source import Document, SignedIn, Sources, SourcesFor
-from armillary.console.sources.source_application import ServiceApplication
-from armillary.engines.records.schema.rows import Catalog, DeviceFilter, Token
-from armillary.errors import NotFoundError, UnauthenticatedError
+from armillary.console.sources.signed_in import Document
+from armillary.engines.records.schema.rows import Catalog, DeviceFilter
+from armillary.errors import NotFoundError
 from armillary.rollout.cohort import size_after
 from armillary.twin.template.value_names import as_fields
 
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
-    from armillary.platform.platform import Platform
-    from armillary.service.assemble import SecurityService
-
-# area of a page's action -> the route that does the same.
-ROUTES: Mapping[str, str] = MappingProxyType(
-    {
-        "device": f"POST {V1}/devices/{{device_id}}/revoke",
-        "device-name": f"PUT {V1}/devices/{{device_id}}/name",
-        "release": f"POST {V1}/devices/{{device_id}}/release",
-        "decommission": f"POST {V1}/devices/{{device_id}}/decommission",
-        "offer": f"POST {V1}/catalogs/{{catalog}}/transfers",
-        "twin": f"PATCH {V1}/devices/{{device_id}}/twin",
-        "update": f"POST {V1}/rollouts/{{rollout_id}}/halt",
-        "finding": f"POST {V1}/findings/{{finding_id}}/close",
-        "transfer": f"POST {V1}/catalogs/{{catalog}}/transfers/{{transfer_id}}/accept",
-        "enrolment": f"POST {V1}/catalogs/{{catalog}}/enrolment-tokens",
-        "token": f"POST {V1}/tokens",
-        "dashboard": f"PUT {V1}/dashboards/{{dashboard_id}}",
-        "export": f"PUT {V1}/exports/{{export_id}}",
-        "job": f"PUT {V1}/jobs/{{job_id}}",
-        "rule": f"PUT {V1}/rules/{{rule_id}}",
-        "alert": f"POST {V1}/alerts/{{number}}/acknowledge",
-        "template": f"PUT {V1}/templates/{{template_name}}",
-        "group": f"PUT {V1}/groups/{{group_id}}",
-        "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
-        "cloud-properties": f"PATCH {V1}/devices/{{device_id}}/cloud-properties",
-        "device-template": f"PUT {V1}/devices/{{device_id}}/template",
-        "hub-device": f"POST {V1}/catalogs/{{catalog}}/hub-devices",
-        "admission": f"PATCH {V1}/catalogs/{{catalog}}/hub-admission",
-        "hub-enrolment": f"PATCH {V1}/catalogs/{{catalog}}/hub-enrolments/{{enrolment_id}}",
-        "service-key": f"GET {V1}/catalogs/{{catalog}}/hub-service-keys",
-    }
-)
 # Rows of a roll-out that are counted into cohorts, a thousand a query; a larger one shows its cohorts without parts.
 MAX_COHORT_ROWS = 20_000
 PAGE_ROWS = 1000
-
-
-def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> SourcesFor:
-    """Signing in to a service, and the sources of who is signed in."""
-
-    def of(operator: SignedIn) -> Sources:
-        by = RequestContext(service, hub, platform, operator, operator.catalog_name)
-        sources = Sources(
-            rights=ServiceRights(by),
-            fleet=ServiceFleet(by),
-            hub=ServiceHub(by),
-            updates=ServiceUpdates(by),
-            watch=ServiceWatch(by),
-            settings=ServiceSettings(by),
-            application=ServiceApplication(by),
-        )
-        return sources if operator.catalog is None else narrowed(sources, by)
-
-    return SourcesFor(ServiceSignIn(service, platform), of)
-
-
-class ServiceSignIn:
-    """Tokens."""
-
-    def __init__(self, service: SecurityService, platform: Platform) -> None:
-        self._service = service
-        self._platform = platform
-
-    def sign_in(self, secret: str) -> SignedIn:
-        """The operator behind a token."""
-        operator = self._operator(self._service.tokens.authenticate(secret))
-        if operator is None:
-            raise UnauthenticatedError("the token's catalog or organisation was deleted")
-        return operator
-
-    def standing(self, operator: SignedIn) -> SignedIn | None:
-        """The operator as the token is now."""
-        now = self._service.context.now()
-        for token in self._service.tokens.list():
-            if str(token.token_id) == operator.token_id:
-                ended = token.expires_at is not None and token.expires_at <= now
-                return None if token.revoked_at is not None or ended else self._operator(token)
-        return None
-
-    def _operator(self, token: Token) -> SignedIn | None:
-        """The operator of a token; None where its catalog or organisation is gone."""
-        catalog = organisation = None
-        if token.catalog_id is not None:
-            try:
-                catalog = self._service.registry.catalogs.get_by_id(token.catalog_id).name
-            except NotFoundError:
-                return None
-        if token.organisation is not None:
-            found = self._platform.organisations.all().get(token.organisation)
-            if found is None:
-                return None
-            organisation = found.name
-        identity = (token.name, token.role, token.catalog_id, token.organisation)
-        return SignedIn(*identity, str(token.token_id), catalog, organisation)
-
-
-class ServiceRights:
-    """What role and token allow."""
-
-    def __init__(self, by: RequestContext) -> None:
-        self._operator = by.operator
-
-    def may_change(self, area: str) -> bool:
-        """Whether the API's route for the same is one that the operator reaches."""
-        row = SHAPES.routes[ROUTES[area]]
-        return allows(self._operator.role, row.role) and reaches(row, self._operator)
-
-    def may_ask(self, question: str) -> bool:
-        """Whether the operator reaches what a question is about."""
-        return may_ask(self._operator, question)
 
 
 class ServiceFleet:
@@ -153,11 +37,11 @@ class ServiceFleet:
         self._by, self._service = by, by.service
 
     def summary(self) -> Document:
-        """The fleet in numbers."""
+        """The fleet in numbers: ``devices``, ``health``, ``open_findings``."""
         return views.fleet(self._service, catalog=self._by.catalog)
 
     def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
-        """A page of devices."""
+        """A page of devices: ``items`` and ``next``."""
         chosen = DeviceFilter(
             catalog=self._by.catalog,
             product=wanted.get("product"),
@@ -169,12 +53,12 @@ class ServiceFleet:
         return views.devices(self._service, chosen, limit=limit, after=after)
 
     def groups(self) -> list[str]:
-        """Names of all device groups."""
+        """Names of all device groups, each once, sorted."""
         groups = self._service.registry.groups
         return sorted({group.name for row in _catalogs(self._by) for group in groups.list(row.name)})
 
     def of_organisation(self, *, after: str | None, limit: int) -> Document:
-        """A page of the devices of the operator's organisation."""
+        """A page of the devices of the operator's organisation, of both kinds."""
         organisation, operations = self._by.operator.organisation or "", self._by.platform.organisation_operations
         items, following = operations.devices(organisation, self._by.catalog, limit=limit, after=after)
         known = self._by.platform.organisations.all()
@@ -182,11 +66,11 @@ class ServiceFleet:
         return with_names(self._service, {"items": items, "next": following}, self._by.operator.catalog)
 
     def device(self, device_id: str) -> Document:
-        """One device."""
+        """One device. Raises NotFoundError."""
         return views.device(self._service, names.checked("device", device_id))
 
     def records(self, device_id: str, *, limit: int) -> Document:
-        """What was recorded of a device since it is the operator's."""
+        """``check_ins``, ``refusals``, ``outcomes``, ``error_reports``, ``findings`` of its present owner."""
         service, since_s = self._service, self._by.since_ms(device_id) / 1000
         found = {
             "check_ins": (views.check_ins(service, device_id, limit=limit), "at"),
@@ -203,7 +87,7 @@ class ServiceFleet:
         }
 
     def software(self, device: Document) -> Document:
-        """What the catalog and the releases know of what a device runs, as far as the operator sees them."""
+        """``images`` by id, ``releases`` of its chip and its ``deployment``, as far as the operator sees them."""
         images: dict[str, Document] = {}
         is_of_catalog = device["catalog"] and self._by.operator.organisation is None
         for item in device["installed"] if is_of_catalog else ():
@@ -224,7 +108,7 @@ class ServiceFleet:
         self._service.registry.lifecycle.revoke(device_id, reason=reason, actor=self._by.operator.name)
 
     def restore(self, device_id: str) -> None:
-        """Let a revoked device in again."""
+        """Give a revoked device its identity back."""
         self._service.registry.lifecycle.restore(device_id, actor=self._by.operator.name)
 
     def release(self, device_id: str) -> None:
@@ -236,7 +120,7 @@ class ServiceFleet:
         self._service.registry.lifecycle.decommission(device_id, reason=reason, actor=self._by.operator.name)
 
     def offer(self, device: Document, to_catalog_id: str) -> None:
-        """Offer a device to another catalog."""
+        """Offer a device of its catalog to another catalog."""
         taker = _uuid("catalog", to_catalog_id)
         self._service.registry.transfers.offer(
             device["catalog"] or "", device["device_id"], taker, actor=self._by.operator.name
@@ -254,19 +138,19 @@ class ServiceHub:
         return bool(views_hub.connection(self._hub, device_id)["connected"])
 
     def last_values(self, device_id: str) -> list[Document]:
-        """The last value of each metric."""
+        """``metric``, ``value``, ``at_ms`` for each metric."""
         items: list[Document] = views_hub.telemetry(self._hub, self._platform, device_id, self._by.since_ms(device_id))[
             "items"
         ]
         return items
 
     def called(self, device_id: str) -> Callable[[str], Document]:
-        """What a metric is called."""
+        """What a metric of a device is called: gives ``name``, ``display_name``, ``symbol`` of its unit, ``words``."""
         naming = self._platform.naming.of_devices((device_id,))
         return lambda metric: as_fields(naming.of(metric))
 
     def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
-        """Points of one metric: the means of the API's buckets."""
+        """``[at_ms, value]`` pairs of one metric, oldest first: the means of the API's buckets."""
         begin_ms = max(start_ms, whole_hours_since(self._by.since_ms(device_id)))
         if begin_ms >= end_ms:  # of another owner's time, all of it
             return []
@@ -274,17 +158,17 @@ class ServiceHub:
         return [[start, mean] for start, _count, _low, _high, mean in found["points"]]
 
     def twin(self, device_id: str) -> Document:
-        """Desired and reported properties."""
+        """``desired`` and ``reported``, each with ``$version``."""
         properties: Document = views_hub.twin(self._hub, device_id)["properties"]
         return properties
 
     def patch_desired(self, device_id: str, patch: Document) -> None:
-        """Merge into the desired properties."""
+        """Merge into the desired properties (null removes)."""
         detail = {"section": "desired"}
         self._hub.operations.change_twin(self._by.operator, device_id, desired=patch, detail=detail)
 
     async def listen(self, device_id: str) -> AsyncGenerator[Document]:
-        """New values, one metric at a time."""
+        """New points as they come: ``metric``, ``value``, ``at_ms``."""
         async with self._hub.live.listen(device_id) as listener:
             async for values in listener:
                 for metric, value in values.values.items():
@@ -305,7 +189,7 @@ class ServiceUpdates:
         return page
 
     def rollout(self, rollout_id: str) -> Document:
-        """One roll-out with its cohorts and images."""
+        """One roll-out with ``cohorts`` and ``images``. Raises NotFoundError."""
         document = self._one(rollout_id)
         document["images"] = self._images(document)
         rows = self._rows(document["rollout_id"], MAX_COHORT_ROWS)
@@ -315,7 +199,7 @@ class ServiceUpdates:
         return document
 
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
-        """Devices that failed."""
+        """Devices of a roll-out that failed."""
         found: list[Document] = []
         after: str | None = None
         rollout_id = self._one(rollout_id)["rollout_id"]
@@ -416,15 +300,15 @@ class ServiceSettings:
         self._by, self._service = by, by.service
 
     def audit_lines(self, *, after: str | None, limit: int) -> Document:
-        """A page of audit lines."""
+        """A page of audit lines, newest first."""
         return views.audit(self._service, limit=limit, after=after)
 
     def audit_verification(self) -> Document:
-        """The walk over the whole chain."""
+        """The walk over the whole chain: ``lines``, ``head``, ``broken_at``."""
         return views.audit_verification(self._service)
 
     def catalogs(self) -> list[Document]:
-        """Catalogs with their groups and certificates."""
+        """Catalogs, each with ``groups``, ``certificates`` and ``attestation_policy``."""
         registry, authority = self._service.registry, self._service.authority
         return [
             {
@@ -437,27 +321,27 @@ class ServiceSettings:
         ]
 
     def catalog_names(self) -> list[Document]:
-        """Ids and names of catalogs."""
+        """``catalog_id`` and ``name`` of each catalog, by name."""
         return [{"catalog_id": str(row.catalog_id), "name": row.name} for row in _catalogs(self._by)]
 
     def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
-        """Offers that wait."""
+        """A page of offers from and to a catalog that can be accepted, newest first. Raises NotFoundError."""
         page: Document = views.transfers(self._service, catalog, pending=True, limit=limit, after=after)
         return page
 
     def answer_transfer(self, catalog: str, transfer_id: str, verb: str) -> None:
-        """``accept``, ``decline`` or ``cancel``."""
+        """``accept``, ``decline`` or ``cancel``, in the name of ``catalog``."""
         transfers = self._service.registry.transfers
         answer = {"accept": transfers.accept, "decline": transfers.decline, "cancel": transfers.cancel}[verb]
         answer(catalog, _uuid("transfer", transfer_id), actor=self._by.operator.name)
 
     def enrolment_tokens(self, catalog: str) -> list[Document]:
-        """Enrolment tokens without their secrets."""
+        """A catalog's enrolment tokens, oldest first, without secrets. Raises NotFoundError."""
         items: list[Document] = views.enrolment_tokens(self._service, catalog)["items"]
         return items
 
     def create_enrolment_token(self, catalog: str, wish: Document) -> Document:
-        """A new enrolment token and its secret."""
+        """``token`` and its ``secret``, given once; ``wish`` is the body of the API's route."""
         made = self._service.enrolments.create(catalog, actor=self._by.operator.name, **wish)
         return {"token": as_document(made.token), "secret": made.secret}
 
@@ -471,17 +355,17 @@ class ServiceSettings:
         return items
 
     def tokens(self) -> list[Document]:
-        """Tokens without their secrets."""
+        """Operator tokens, without secrets."""
         items: list[Document] = views.tokens(self._service)["items"]
         return items
 
     def create_token(self, name: str, role: str) -> Document:
-        """A new token and its secret."""
+        """A new token and its ``secret``, which is given once."""
         made = self._service.tokens.create(name, role, actor=self._by.operator.name)
         return {"token": as_document(made.token), "secret": made.secret}
 
     def revoke_token(self, token_id: str) -> None:
-        """End a token."""
+        """End a token and every session that it opened."""
         self._service.tokens.revoke(_uuid("token", token_id), actor=self._by.operator.name)
 
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in, and what pages ask for the operator who is signed in.
+
+Sources are made for each request (:meth:`Console.visit` of ``frame/console.py``): they show what that operator reaches,
+and changes bear the operator's name in the audit log. What a role may do is asked of the API's own rows
+(``api/http/route.py``), so that a button and a route cannot disagree. Tests of pages put a rehearsed fleet in their
+place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from armillary.api.app import SHAPES
+from armillary.api.http.route import allows
+from armillary.api.http.scope import reaches
+from armillary.api.native.parameters import V1
+from armillary.console.sources.narrowed import Narrowed, may_ask
+from armillary.console.sources.request_context import RequestContext
+from armillary.console.sources.signed_in import SignedIn
+from armillary.console.sources.source_application import ServiceApplication
+from armillary.console.sources.source_service import (
+    ServiceFleet,
+    ServiceHub,
+    ServiceSettings,
+    ServiceUpdates,
+    ServiceWatch,
+)
+from armillary.engines.records.schema.rows import Token
+from armillary.errors import NotFoundError, UnauthenticatedError
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+    from armillary.platform.platform import Platform
+    from armillary.service.assemble import SecurityService
+
+# area of a page's action -> the route that does the same.
+ROUTES: Mapping[str, str] = MappingProxyType(
+    {
+        "device": f"POST {V1}/devices/{{device_id}}/revoke",
+        "device-name": f"PUT {V1}/devices/{{device_id}}/name",
+        "release": f"POST {V1}/devices/{{device_id}}/release",
+        "decommission": f"POST {V1}/devices/{{device_id}}/decommission",
+        "offer": f"POST {V1}/catalogs/{{catalog}}/transfers",
+        "twin": f"PATCH {V1}/devices/{{device_id}}/twin",
+        "update": f"POST {V1}/rollouts/{{rollout_id}}/halt",
+        "finding": f"POST {V1}/findings/{{finding_id}}/close",
+        "transfer": f"POST {V1}/catalogs/{{catalog}}/transfers/{{transfer_id}}/accept",
+        "enrolment": f"POST {V1}/catalogs/{{catalog}}/enrolment-tokens",
+        "token": f"POST {V1}/tokens",
+        "dashboard": f"PUT {V1}/dashboards/{{dashboard_id}}",
+        "export": f"PUT {V1}/exports/{{export_id}}",
+        "job": f"PUT {V1}/jobs/{{job_id}}",
+        "rule": f"PUT {V1}/rules/{{rule_id}}",
+        "alert": f"POST {V1}/alerts/{{number}}/acknowledge",
+        "template": f"PUT {V1}/templates/{{template_name}}",
+        "group": f"PUT {V1}/groups/{{group_id}}",
+        "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
+        "cloud-properties": f"PATCH {V1}/devices/{{device_id}}/cloud-properties",
+        "device-template": f"PUT {V1}/devices/{{device_id}}/template",
+        "hub-device": f"POST {V1}/catalogs/{{catalog}}/hub-devices",
+        "admission": f"PATCH {V1}/catalogs/{{catalog}}/hub-admission",
+        "hub-enrolment": f"PATCH {V1}/catalogs/{{catalog}}/hub-enrolments/{{enrolment_id}}",
+        "service-key": f"GET {V1}/catalogs/{{catalog}}/hub-service-keys",
+    }
+)
+
+
+class ServiceSignIn:
+    """Tokens."""
+
+    def __init__(self, service: SecurityService, platform: Platform) -> None:
+        self._service = service
+        self._platform = platform
+
+    def sign_in(self, secret: str) -> SignedIn:
+        """The operator behind a token. Raises UnauthenticatedError."""
+        operator = self._operator(self._service.tokens.authenticate(secret))
+        if operator is None:
+            raise UnauthenticatedError("the token's catalog or organisation was deleted")
+        return operator
+
+    def standing(self, operator: SignedIn) -> SignedIn | None:
+        """The operator as its token is now; None when that has ended, or its catalog or organisation was deleted."""
+        now = self._service.context.now()
+        for token in self._service.tokens.list():
+            if str(token.token_id) == operator.token_id:
+                ended = token.expires_at is not None and token.expires_at <= now
+                return None if token.revoked_at is not None or ended else self._operator(token)
+        return None
+
+    def _operator(self, token: Token) -> SignedIn | None:
+        """The operator of a token; None where its catalog or organisation is gone."""
+        catalog = organisation = None
+        if token.catalog_id is not None:
+            try:
+                catalog = self._service.registry.catalogs.get_by_id(token.catalog_id).name
+            except NotFoundError:
+                return None
+        if token.organisation is not None:
+            found = self._platform.organisations.all().get(token.organisation)
+            if found is None:
+                return None
+            organisation = found.name
+        identity = (token.name, token.role, token.catalog_id, token.organisation)
+        return SignedIn(*identity, str(token.token_id), catalog, organisation)
+
+
+class ServiceRights:
+    """What role and token allow."""
+
+    def __init__(self, by: RequestContext) -> None:
+        self._operator = by.operator
+
+    def may_change(self, area: str) -> bool:
+        """Whether the API's route for the same change is one that role and token reach."""
+        row = SHAPES.routes[ROUTES[area]]
+        return allows(self._operator.role, row.role) and reaches(row, self._operator)
+
+    def may_ask(self, question: str) -> bool:
+        """Whether the operator reaches what a method (``fleet.devices``) or a question of ``ask`` is about."""
+        return may_ask(self._operator, question)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that one operator asks."""
+
+    rights: ServiceRights
+    fleet: ServiceFleet
+    hub: ServiceHub
+    updates: ServiceUpdates
+    watch: ServiceWatch
+    settings: ServiceSettings
+    application: ServiceApplication
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesFor:
+    """Signing in, and the sources of whoever is signed in."""
+
+    sign_in: ServiceSignIn
+    of: Callable[[SignedIn], Sources]
+
+
+def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> SourcesFor:
+    """Signing in to a service, and the sources of who is signed in."""
+
+    def of(operator: SignedIn) -> Sources:
+        by = RequestContext(service, hub, platform, operator, operator.catalog_name)
+        sources = Sources(
+            rights=ServiceRights(by),
+            fleet=ServiceFleet(by),
+            hub=ServiceHub(by),
+            updates=ServiceUpdates(by),
+            watch=ServiceWatch(by),
+            settings=ServiceSettings(by),
+            application=ServiceApplication(by),
+        )
+        if operator.catalog is None:
+            return sources
+        checked = {each.name: Narrowed(getattr(sources, each.name), each.name, by) for each in fields(sources)}
+        return Sources(**{**checked, "rights": sources.rights})  # type: ignore[arg-type]  # they have the same methods
+
+    return SourcesFor(ServiceSignIn(service, platform), of)

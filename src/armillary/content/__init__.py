@@ -26,8 +26,9 @@ def folder(kind: str) -> Traversable:
 
 
 def folder_names(kind: str) -> tuple[str, ...]:
-    """Names of the folders of one kind of content, sorted; ``_library`` and hidden ones left out."""
-    found = (entry.name for entry in folder(kind).iterdir() if entry.is_dir())
+    """Names of the folders of one kind of content, sorted, if there is any; ``_library`` and hidden ones left out."""
+    root = folder(kind)
+    found = (entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else ()
     return tuple(sorted(name for name in found if not name.startswith((".", "_"))))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.processes import killed_process
-from tests.hub.running_hub import DEVICE, Authority
+from tests.hub.running_hub import DEVICE, Authority, wait_until
 
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
@@ -98,11 +98,8 @@ def killed_amid(
         arguments = (port, authority, first, acknowledged)
         publisher = threading.Thread(target=publish_until_killed, args=arguments, kwargs=options)
         publisher.start()
-        deadline = time.monotonic() + 30
-        while len(acknowledged) < wanted:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.001)
+        wait_until(lambda: len(acknowledged) >= wanted or process.poll() is not None, "acknowledgements")
+        assert process.poll() is None
         process.kill()
         publisher.join(10)
         assert not publisher.is_alive()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import wait_until
 from tests.hub.wire_client import WireClient
 
 from armillary.wire.mqtt.fields import Property
@@ -162,9 +163,7 @@ def test_no_acknowledged_message_is_lost_and_none_of_qos_2_comes_twice(tmp_path:
     with process(tmp_path, port):
         publisher.enough.set()
         publisher.join(30)
-        deadline = time.monotonic() + 30
-        while set(publisher.done) - set(subscriber.got) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: set(publisher.done) <= set(subscriber.got), "every message has come")
         time.sleep(0.2)  # and nothing comes after
         subscriber.stopping.set()
         subscriber.join(10)
@@ -178,7 +177,4 @@ def test_no_acknowledged_message_is_lost_and_none_of_qos_2_comes_twice(tmp_path:
 
 
 def reached(publisher: Publisher, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(publisher.done) < count:
-        assert time.monotonic() < deadline, f"{len(publisher.done)} of {count} messages"
-        time.sleep(0.001)
+    wait_until(lambda: len(publisher.done) >= count, f"{count} messages")

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.fixtures.transports import RecordingTransport
 
 from armillary.hub.link.https import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_PIPELINED, HttpChannel, HttpReply, HttpRequest
 
@@ -18,24 +19,8 @@ POST = b"POST /%d HTTP/1.1\r\nhost: h\r\nauthorization: %d\r\ncontent-length: 5\
 BARE = b"PUT /bare HTTP/1.1\r\nhost: h\r\n\r\n"
 
 
-class Pipe:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.ended = ""
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def close(self) -> None:
-        self.ended = self.ended or "closed"
-
-    def abort(self) -> None:
-        self.ended = self.ended or "aborted"
-
-    def is_closing(self) -> bool:
-        return bool(self.ended)
+class Pipe(RecordingTransport):
+    """A transport that reads the answers which were written."""
 
     def answers(self) -> list[tuple[int, Any]]:
         """Statuses and bodies."""
@@ -124,7 +109,7 @@ def test_what_never_ends_is_not_kept(start: bytes, monkeypatch: pytest.MonkeyPat
     pipe = talk(start, *pieces)
     assert (pipe.statuses(), pipe.ended) == ([400], "closed")
     monkeypatch.setattr(HttpChannel, "_count", lambda *_: None)
-    if start != b"POST /":  # of the target every part is told
+    if start != b"POST /":  # each part of the target is counted
         assert talk(start, *pieces).ended == ""  # the control: it waits for more
 
 

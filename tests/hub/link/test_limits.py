@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytest
+from tests.fixtures.transports import RecordingTransport
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
 from tests.hub.wire_client import WireClient, device_context
 
@@ -31,33 +32,6 @@ from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Connect, Publish
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
-
-
-class StillTransport:
-    """A transport that records."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.closed = ""
-        self.reading = True
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def close(self) -> None:
-        self.closed = "closed"
-
-    def abort(self) -> None:
-        self.closed = "aborted"
-
-    def is_closing(self) -> bool:
-        return bool(self.closed)
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
 
 
 class StillFront:
@@ -103,15 +77,15 @@ class Row:
 
 
 @pytest.fixture
-def still() -> tuple[StillFront, HubConnection, StillTransport]:
+def still() -> tuple[StillFront, HubConnection, RecordingTransport]:
     front = StillFront()
     connection = HubConnection(front)  # type: ignore[arg-type]
-    transport = StillTransport()
+    transport = RecordingTransport()
     connection.attached(transport)
     return front, connection, transport
 
 
-Still = tuple[StillFront, HubConnection, StillTransport]
+Still = tuple[StillFront, HubConnection, RecordingTransport]
 CONNECT = encode_packet(Connect(client_id=DEVICE))
 PUBLISH = encode_packet(Publish(topic=EVENTS, payload=b"{}", qos=1, packet_id=1))
 
@@ -119,11 +93,11 @@ PUBLISH = encode_packet(Publish(topic=EVENTS, payload=b"{}", qos=1, packet_id=1)
 def test_an_unauthenticated_peer_that_says_nothing_is_cut_off(still: Still) -> None:
     front, connection, transport = still
     connection.check(front.now + CONNECT_TIMEOUT_S, 0)
-    assert not transport.closed
+    assert not transport.ended
     front.now += CONNECT_TIMEOUT_S - 1
     connection.data_received(CONNECT[:5])  # a drip does not buy time
     connection.check(front.now + 2, 0)
-    assert transport.closed == "aborted"
+    assert transport.ended == "aborted"
     assert front.counters.connections_silent == 1
 
 
@@ -135,9 +109,9 @@ def test_a_packet_never_finished_ends_the_connection(still: Still) -> None:
     front.now += PACKET_TIMEOUT_S - 1
     connection.data_received(PUBLISH[9:10])
     connection.check(front.now, 0)
-    assert not transport.closed
+    assert not transport.ended
     connection.check(front.now + 2, 0)
-    assert transport.closed == "closed"
+    assert transport.ended == "closed"
 
 
 def test_finished_packets_start_the_time_anew(still: Still) -> None:
@@ -148,7 +122,7 @@ def test_finished_packets_start_the_time_anew(still: Still) -> None:
         connection.data_received(PUBLISH[9:])
         connection.data_received(PUBLISH[:9])
         connection.check(front.now, 0)
-    assert not transport.closed
+    assert not transport.ended
     assert len(front.ingested) == 3
 
 
@@ -158,12 +132,12 @@ def test_a_stalled_receiver_is_not_read_from_and_then_shed(still: Still) -> None
     connection.pause_writing()
     assert not transport.reading
     connection.check(front.now + STALLED_SEND_S, 0)
-    assert not transport.closed
+    assert not transport.ended
     connection.resume_writing()
     assert transport.reading
     connection.pause_writing()
     connection.check(front.now + STALLED_SEND_S + 1, 0)
-    assert transport.closed == "aborted"
+    assert transport.ended == "aborted"
     assert front.counters.slow_consumers_shed == 1
 
 

@@ -29,26 +29,21 @@ def _library() -> Any:
     if not found:
         pytest.skip("this build of confluent-kafka does not carry librdkafka")
     library = ctypes.CDLL(str(found[0]))
-    library.rd_kafka_new.restype = ctypes.c_void_p
-    library.rd_kafka_new.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
-    library.rd_kafka_mock_cluster_new.restype = ctypes.c_void_p
-    library.rd_kafka_mock_cluster_new.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
-    library.rd_kafka_mock_cluster_bootstraps.argtypes = [ctypes.c_void_p]
-    library.rd_kafka_mock_topic_create.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int]
-    library.rd_kafka_mock_partition_set_leader.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        ctypes.c_int32,
-        ctypes.c_int32,
-    ]
-    for name in ("rd_kafka_mock_broker_set_down", "rd_kafka_mock_broker_set_up"):
-        getattr(library, name).argtypes = [ctypes.c_void_p, ctypes.c_int32]
-    library.rd_kafka_mock_push_request_errors_array.argtypes = [
-        ctypes.c_void_p, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int)
-    ]  # fmt: skip
-    for name in ("rd_kafka_mock_cluster_destroy", "rd_kafka_destroy"):
-        getattr(library, name).argtypes = [ctypes.c_void_p]
+    handle, text, whole, number, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int32, ctypes.c_size_t
+    for name, result, arguments in (
+        ("rd_kafka_new", handle, [whole, handle, text, size]),
+        ("rd_kafka_destroy", None, [handle]),
+        ("rd_kafka_mock_cluster_new", handle, [handle, whole]),
+        ("rd_kafka_mock_cluster_destroy", None, [handle]),
+        ("rd_kafka_mock_cluster_bootstraps", text, [handle]),
+        ("rd_kafka_mock_topic_create", whole, [handle, text, whole, whole]),
+        ("rd_kafka_mock_partition_set_leader", whole, [handle, text, number, number]),
+        ("rd_kafka_mock_broker_set_down", whole, [handle, number]),
+        ("rd_kafka_mock_broker_set_up", whole, [handle, number]),
+        ("rd_kafka_mock_push_request_errors_array", None, [handle, ctypes.c_int16, size, ctypes.POINTER(whole)]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
     return library
 
 

@@ -34,11 +34,11 @@ def waiting(running: RunningHub, job: str) -> Any:
     """The newest run, when every device of it is waited for."""
     store = running.platform.jobs.store
 
-    def told() -> Any:
+    def asked() -> Any:
         (run,) = store.runs(job)
         return run if run.counts.get(DeviceState.WAITING) == sum(run.counts.values()) else None
 
-    return wait_until(told, "all devices to be told")
+    return wait_until(asked, "all devices to be asked")
 
 
 def report(client: Client, said: dict[str, Any]) -> None:
@@ -88,11 +88,11 @@ def test_one_that_says_nothing_in_time_has_failed_and_the_batch_behind_waits_for
     job = make(running, UPDATE, devices, batch={"size": 1})
     run = running.platform.jobs.begin(job, by="ann")
     store = running.platform.jobs.store
-    wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.WAITING), "the first to be told")
+    wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.WAITING), "the first to be asked")
     assert store.run(job, run.number).counts[DeviceState.PENDING] == 1
     running.clock_ahead_s += 61
     wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.FAILED) == 1, "its time to be over")
-    wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.WAITING) == 1, "the second to be told")
+    wait_until(lambda: store.run(job, run.number).counts.get(DeviceState.WAITING) == 1, "the second to be asked")
     running.clock_ahead_s += 61
     results = ended(running, job, run.number)
     assert {each.state for each in results.values()} == {DeviceState.FAILED}
@@ -110,13 +110,13 @@ def test_a_device_that_goes_away_while_it_is_looked_at_has_not_failed() -> None:
 
     directory = SimpleNamespace(of=lambda _: owners)
     job = SimpleNamespace(action=SimpleNamespace(device_group="Cable/Test", timeout_s=60))
-    told = SimpleNamespace(device_id="d", answer=json.dumps({"catalog": "Contoso"}), due_ms=1)
+    asked = SimpleNamespace(device_id="d", answer=json.dumps({"catalog": "Contoso"}), due_ms=1)
     looking = JobUpdates(None, directory, Moving(), lambda: 0)  # type: ignore[arg-type]
-    (outcome,) = looking.look(job, [told])  # type: ignore[arg-type]
+    (outcome,) = looking.look(job, [asked])  # type: ignore[arg-type]
     assert (outcome.event, outcome.answer) == ("gone", "the device is no longer the catalog's")
 
 
-def test_more_devices_are_waited_for_than_are_told_at_once_and_cancelling_waits_for_none(running: RunningHub) -> None:
+def test_more_devices_are_waited_for_than_are_asked_at_once_and_cancelling_waits_for_none(running: RunningHub) -> None:
     devices = names(30)
     job = make(running, UPDATE, devices, concurrency=2)
     running.platform.jobs.begin(job, by="ann")
@@ -127,7 +127,7 @@ def test_more_devices_are_waited_for_than_are_told_at_once_and_cancelling_waits_
 
 
 @pytest.mark.e2e
-def test_an_update_goes_on_after_kill_9_and_no_device_is_told_twice_unsaid(tmp_path: Path) -> None:
+def test_an_update_goes_on_after_kill_9_and_no_device_is_asked_twice_unsaid(tmp_path: Path) -> None:
     devices = 60
     command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices), "update"]
     begun = begun_over_kills(command, random.Random(3), (10, 30))  # noqa: S311 - the same moments in every run
@@ -160,8 +160,8 @@ def test_a_result_costs_the_same_however_many_devices_are_not_done(tmp_path: Pat
         store = JobStore(tmp_path / str(devices))
         ids = [f"d{number:04}" for number in range(devices)]
         run = store.begin("j", {}, ids, catalog=None, batch_size=devices, by="a", due=None, now_ms=1)
-        told = store.devices.start(run, devices if state is DeviceState.WAITING else 1, 1)
-        store.devices.finish(run, [DeviceOutcome(each.device_id, "wait", answer="{}") for each in told], 2)
+        started = store.devices.start(run, devices if state is DeviceState.WAITING else 1, 1)
+        store.devices.finish(run, [DeviceOutcome(each.device_id, "wait", answer="{}") for each in started], 2)
         counted: list[int] = []
         writer: Any = store._database._storage.writer
         writer.set_progress_handler(lambda counted=counted: counted.append(1), 100)

@@ -77,7 +77,7 @@ def _json_lines(records: Sequence[Outgoing]) -> bytes:
     return b"".join(each.line + b"\n" for each in records)
 
 
-class _Files:
+class _Files(DestinationPort):
     def __init__(self, folder: Path, options: Any) -> None:
         self._lines = JsonLines(folder, rotate_bytes=options["rotate_bytes"], keep_files=options["keep_files"])
 
@@ -87,11 +87,8 @@ class _Files:
         except DataFolderError as error:
             raise NotNowError(error.message) from error
 
-    def close(self) -> None:
-        pass
 
-
-class _Webhook:
+class _Webhook(DestinationPort):
     def __init__(self, options: Any, secret: str | None, allowed: AllowedHosts) -> None:
         self._url: str = options["url"]
         self._signed: bool = options["signed"]
@@ -111,12 +108,9 @@ class _Webhook:
                 raise
             raise NotNowError(str(error)) from error
 
-    def close(self) -> None:
-        pass
-
 
 @dataclass(eq=False)
-class _S3:
+class _S3(DestinationPort):
     """An object a batch; the same batch has the same name, so that what is sent again replaces itself."""
 
     _options: Any
@@ -147,11 +141,8 @@ class _S3:
         except NeverError as error:  # about the storage, never about the records
             raise NotNowError(str(error)) from error
 
-    def close(self) -> None:
-        pass
 
-
-class _Mqtt:
+class _Mqtt(DestinationPort):
     """One connection that is kept; messages go out with QoS 1, one after the other in the window of the client."""
 
     def __init__(self, options: Any, secret: str | None, allowed: AllowedHosts) -> None:

@@ -29,4 +29,4 @@ class DestinationPort(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections; nothing where none is kept."""

@@ -101,7 +101,7 @@ class Hub:
                 rollups_days=settings.rollups_retention_days,
                 messages_days=settings.messages_retention_days,
             ),
-            listener=self.notices.message,
+            listener=self.notices.on_message,
             reserve_bytes=settings.disk_reserve_mb << 20,
             database=settings.series_database,
             template_of=template_of,
@@ -226,7 +226,7 @@ class Hub:
         """
         for upload_id in self.series.commits.commit(forgotten(identity)):
             self.files.remove(upload_id)
-        self.notices.twin_changed(identity)
+        self.notices.on_twin(identity)
 
     def disconnect(self, device_id: str) -> None:
         """Close the connections of a device and its modules: call it when the device is revoked."""
@@ -282,9 +282,9 @@ class Hub:
 
     def _close_stores(self) -> None:
         try:
-            self.series.close(int(self._clock() * 1000), self.notices.ended)  # it holds the folder
+            self.series.close(int(self._clock() * 1000), self.notices.end)  # it holds the folder
         finally:
-            self.notices.ended()  # also where the disk failed
+            self.notices.end()  # also where the disk failed
 
     def model_id(self, device_id: str) -> str | None:
         """The model a device said it follows when it connected last; its word, not proven."""

@@ -116,7 +116,7 @@ class Twins:
             if applied:
                 version = outcome.desired.version
                 connections.notify_desired(device_id, desired_notice(applied[0], version), version)
-            self._notices.twin_changed(device_id)
+            self._notices.on_twin(device_id)
             future.set_result(outcome)
 
         self._series.commits.post(change, LoopSink(connections.loop, deliver))

@@ -133,7 +133,7 @@ class Conversation:
         def answer(twin: Any) -> None:
             if isinstance(twin, Twin):
                 self._counters.twin_reports += 1
-                self._notices.twin_changed(connection.device_id)
+                self._notices.on_twin(connection.device_id)
                 _acknowledge(connection, packet)
                 request.answer(204, b"", twin.reported.version)
             elif isinstance(twin, Rejected) and isinstance(twin.error, InvalidArgumentError):

@@ -63,7 +63,7 @@ class Decoding:
             _log.error("hub.log-not-readable", why=error.message)
             self._loop.call_later(DECODE_RETRY_S, self._decode)
             return
-        self._notices.slice_ended()
+        self._notices.on_slice()
         self.flush()
         if not more:
             self._is_under_way = False

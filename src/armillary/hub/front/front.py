@@ -139,7 +139,7 @@ class Front:
             self.methods.abandon(connection.device_id)
             self._note_seen([connection])
             if not connection.registers:
-                self._notices.disconnected(connection.device_id, connection.ended or why_ended(None))
+                self._notices.on_disconnect(connection.device_id, connection.ended or why_ended(None))
 
     def register(self, connection: HubConnection, *, clean: bool) -> None:
         """Write a device down, then accept its connection."""
@@ -148,7 +148,7 @@ class Front:
             if isinstance(row, DeviceRow):
                 connection.established(row)
                 if model_id is not None:
-                    self.loop.run_in_executor(None, self._notices.model_announced, connection.device_id, model_id)
+                    self.loop.run_in_executor(None, self._notices.on_model, connection.device_id, model_id)
             else:
                 _log.error("hub.device-not-registered", device=connection.device_id[:16], why=str(row))
                 connection.refuse(Reason.UNAVAILABLE, "the hub cannot write to its disk")
@@ -170,7 +170,7 @@ class Front:
             return
         self.names[connection.number] = connection.device_id
         self.counters.connections_accepted += 1
-        self._notices.connected(connection.device_id)
+        self._notices.on_connect(connection.device_id)
         self.cloud_messages.wake(connection)
 
     # Time ---------------------------------------------------------------------------------------------------

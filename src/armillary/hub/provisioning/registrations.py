@@ -170,7 +170,7 @@ class Registrations:
                 self._first_twin(result.device_id, result.initial_twin)
             model = announced_model(request)
             if model is not None:
-                self._loop.run_in_executor(None, self._notices.model_announced, result.device_id, model)
+                self._loop.run_in_executor(None, self._notices.on_model, result.device_id, model)
         if operation is not None:
             operation.result = result
 

@@ -29,4 +29,5 @@ class DestinationPort(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of connections; nothing where none is kept."""
+        """Let go of connections; a destination that keeps none has nothing to do."""
+        return

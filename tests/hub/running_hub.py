@@ -135,6 +135,7 @@ class RunningHub(LoopThread):
     def __init__(self, folder: Path, authority: Authority) -> None:
         self.authority = authority
         self.revoked: set[str] = set()
+        self.clients: list[Client] = []
         self.clock_ahead_s = 0.0
         clock = lambda: time.time() + self.clock_ahead_s  # noqa: E731
         self.hub = Hub(folder, authenticate=self.authenticate, clock=clock)
@@ -168,10 +169,14 @@ class RunningHub(LoopThread):
         return device_id
 
     def close(self) -> None:
+        for each in self.clients:
+            each.close()
         self.stop(self.platform.close(), self.hub.close())
 
     def client(self, device_id: str = DEVICE, **options: Any) -> Client:
-        return Client(self, device_id, **options)
+        """A client that is closed with the hub, if the test does not close it before."""
+        self.clients.append(Client(self, device_id, **options))
+        return self.clients[-1]
 
 
 class Client:
@@ -277,7 +282,5 @@ def running(tmp_path: Path, authority: Authority) -> Iterator[RunningHub]:
 
 
 @pytest.fixture
-def client(running: RunningHub) -> Iterator[Client]:
-    device = running.client().ready()
-    yield device
-    device.close()
+def client(running: RunningHub) -> Client:
+    return running.client().ready()

@@ -196,7 +196,6 @@ def test_a_device_that_connects_again_takes_over(running: RunningHub, client: An
     assert running.hub.connected() == {DEVICE}
     assert running.hub.counters()["connections_taken_over"] == 1
     second.telemetry({"t": 1})
-    second.close()
 
 
 def test_a_persistent_session_keeps_its_subscriptions_even_over_a_restart(tmp_path: Any, authority: Any) -> None:
@@ -231,7 +230,6 @@ def test_values_survive_a_restart(tmp_path: Any, authority: Any) -> None:
 def test_tls_1_2_for_the_azure_client(running: RunningHub) -> None:
     client = running.client(tls_1_2=True).ready()
     client.telemetry({"t": 1})
-    client.close()
 
 
 def test_mqtt_5(running: RunningHub) -> None:
@@ -248,7 +246,6 @@ def test_mqtt_5(running: RunningHub) -> None:
     running.hub.disconnect(DEVICE)
     client.is_cut_off()
     assert client.lost[0].value == 0x98  # administrative action
-    client.close()
 
 
 def test_the_will_of_a_vanished_device_is_kept(running: RunningHub) -> None:
@@ -272,4 +269,3 @@ def test_keep_alive_zero_stays_and_a_silent_client_goes(running: RunningHub) -> 
     assert time.monotonic() - started > 1.5
     assert running.hub.counters()["connections_silent"] == 1
     patient.telemetry({"t": 1})
-    patient.close()

@@ -37,3 +37,8 @@ def arrived(client: WireClient) -> Publish:
     packet = client.receive()
     assert isinstance(packet, Publish), packet
     return packet
+
+
+def acknowledge(client: WireClient, kind: PacketType, message: Publish, reason: int = 0) -> None:
+    assert message.packet_id is not None
+    client.send(Acknowledgement(type=kind, packet_id=message.packet_id, reason=reason))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hub.broker.broker_talk import KEPT, arrived, publish, subscribe
+from tests.hub.broker.broker_talk import KEPT, acknowledge, arrived, publish, subscribe
 from tests.hub.broker.running_broker import RunningBroker
 from tests.hub.running_hub import wait_until
 from tests.hub.wire_client import WireClient
@@ -75,12 +75,11 @@ def test_qos_2_is_once_both_ways(make: Make) -> None:
     assert sender.receive() == Acknowledgement(type=PacketType.PUBCOMP, packet_id=9, reason=0x92)
     got = arrived(receiver)
     assert (got.payload, got.qos) == (b"1", 2)
-    assert got.packet_id is not None
-    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id))
+    acknowledge(receiver, PacketType.PUBREC, got)
     assert receiver.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=got.packet_id)
-    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id))  # PUBREL was lost
+    acknowledge(receiver, PacketType.PUBREC, got)  # PUBREL was lost
     assert receiver.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=got.packet_id)
-    receiver.send(Acknowledgement(type=PacketType.PUBCOMP, packet_id=got.packet_id))
+    acknowledge(receiver, PacketType.PUBCOMP, got)
     assert receiver.silent()
 
 
@@ -89,9 +88,8 @@ def test_a_receiver_that_refuses_is_not_asked_again(make: Make) -> None:
     subscribe(receiver, "a")
     sender.send(Publish(topic="a", payload=b"", qos=2, packet_id=1))
     got = arrived(receiver)
-    assert got.packet_id is not None
-    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id, reason=0x97))
-    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id))
+    acknowledge(receiver, PacketType.PUBREC, got, 0x97)
+    acknowledge(receiver, PacketType.PUBREC, got)
     assert receiver.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=got.packet_id, reason=0x92)
     receiver.send(Disconnect(properties=(KEPT,)))
     again = make("receiver", KEPT, clean_start=False)
@@ -105,8 +103,7 @@ def test_an_unfinished_qos_2_exchange_goes_on_after_a_reconnect(make: Make) -> N
     for number in (1, 2):
         sender.send(Publish(topic="a", payload=b"%d" % number, qos=2, packet_id=number))
     first, second = arrived(receiver), arrived(receiver)
-    assert first.packet_id is not None
-    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=first.packet_id))
+    acknowledge(receiver, PacketType.PUBREC, first)
     assert isinstance(receiver.receive(), Acknowledgement)
     receiver.close()
     again = make("receiver", KEPT, clean_start=False)
@@ -120,8 +117,7 @@ def test_an_acknowledgement_of_the_wrong_kind_ends_the_connection(make: Make) ->
     subscribe(receiver, "a")
     publish(sender, "a")
     got = arrived(receiver)
-    assert got.packet_id is not None
-    receiver.send(Acknowledgement(type=PacketType.PUBCOMP, packet_id=got.packet_id))
+    acknowledge(receiver, PacketType.PUBCOMP, got)
     assert receiver.ended_with() == 0x82
 
 
@@ -252,8 +248,7 @@ def test_the_clients_receive_maximum_holds_and_what_waits_follows(make: Make) ->
     first = [arrived(receiver), arrived(receiver)]
     assert receiver.silent()
     for got in first:
-        assert got.packet_id is not None
-        receiver.send(Acknowledgement(type=PacketType.PUBACK, packet_id=got.packet_id))
+        acknowledge(receiver, PacketType.PUBACK, got)
     assert [arrived(receiver).payload for _ in range(2)] == [b"2", b"3"]
 
 

@@ -55,7 +55,6 @@ def test_it_waits_for_a_device_that_is_away_and_comes_in_order(running: RunningH
     wait_until(lambda: len(device.messages) == 20, "all of them")
     assert [body for _, body in device.messages] == [str(number).encode() for number in range(20)]
     wait_until(lambda: states(running) == {}, "nothing is kept of what nobody asked for")
-    device.close()
 
 
 def test_a_persistent_session_gets_what_came_meanwhile(running: RunningHub) -> None:
@@ -66,7 +65,6 @@ def test_a_persistent_session_gets_what_came_meanwhile(running: RunningHub) -> N
     running.hub.mailboxes.send(DEVICE, message())
     second = running.client(clean=False).ready()
     assert second.take("devices/")[1] == b"hello"
-    second.close()
 
 
 def test_what_was_not_acknowledged_comes_again_and_at_last_no_more(running: RunningHub) -> None:
@@ -81,7 +79,6 @@ def test_what_was_not_acknowledged_comes_again_and_at_last_no_more(running: Runn
     last.subscribe(BOUND)
     wait_until(lambda: states(running) == {"m-1": "delivery-count-exceeded"}, "given up")
     assert last.messages == []
-    last.close()
 
 
 def test_qos_0_is_settled_when_sent(running: RunningHub, client: Any) -> None:
@@ -103,7 +100,6 @@ def test_expired_and_purged_ones_never_arrive(running: RunningHub) -> None:
     wait_until(lambda: states(running).get("late") == "expired", "expired")
     assert states(running)["taken-back"] == "purged"
     assert device.messages == []
-    device.close()
 
 
 def test_no_other_device_gets_it(running: RunningHub, client: Any) -> None:
@@ -114,7 +110,6 @@ def test_no_other_device_gets_it(running: RunningHub, client: Any) -> None:
     running.hub.mailboxes.send(DEVICE, message())
     client.take("devices/")
     assert other.messages == []
-    other.close()
 
 
 def test_the_queue_is_bounded(running: RunningHub) -> None:
@@ -142,7 +137,6 @@ def test_mqtt_5_gets_it_too(running: RunningHub) -> None:
     running.hub.mailboxes.send(DEVICE, message(ack="full"))
     assert device.take("devices/")[1] == b"hello"
     wait_until(lambda: states(running) == {"m-1": "success"}, "settled")
-    device.close()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +216,6 @@ def test_no_more_than_a_client_takes_at_once(running: RunningHub) -> None:
     device.subscribe(BOUND)
     wait_until(lambda: len(device.messages) == 2, "two of them")
     assert running.hub.counters()["cloud_messages_sent"] == 2
-    device.close()
 
 
 def test_what_is_longer_than_a_client_takes_holds_nothing_up(running: RunningHub) -> None:
@@ -233,4 +226,3 @@ def test_what_is_longer_than_a_client_takes_holds_nothing_up(running: RunningHub
     device = running.client(protocol=mqtt.MQTTv5, properties=properties).ready()
     device.subscribe(BOUND)
     assert device.take("devices/")[1] == b"hello"
-    device.close()

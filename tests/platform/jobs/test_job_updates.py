@@ -80,7 +80,6 @@ def test_a_device_gets_the_package_and_says_how_it_went(running: RunningHub) -> 
         report(client, {"value": PACKAGE, "ac": code, "av": desired.version, "ad": "so it went"})
         found = ended(running, job, run.number)[DEVICE]
         assert (found.state, "so it went" in found.answer, found.attempts) == (state, True, 1)
-    client.close()
 
 
 def test_one_that_says_nothing_in_time_has_failed_and_the_batch_behind_waits_for_it(running: RunningHub) -> None:

@@ -109,7 +109,6 @@ def test_a_command_reaches_connected_devices_and_says_what_they_answered(running
     silent = make(running, {"kind": "command", "command": "silent", "timeout_s": 1}, [DEVICE])
     found = ended(running, silent, running.platform.jobs.begin(silent, by="ann").number)[DEVICE]
     assert (found.state, "request.device-timeout" in found.answer) == (DeviceState.FAILED, True)
-    client.close()
 
 
 def test_an_offline_device_is_tried_again_and_reached_when_it_comes(running: RunningHub) -> None:
@@ -124,7 +123,6 @@ def test_an_offline_device_is_tried_again_and_reached_when_it_comes(running: Run
     assert (found.state, found.status, found.repeated) == (DeviceState.SUCCEEDED, 200, False)
     assert found.attempts > 1
     assert called == ["good"]
-    client.close()
 
 
 def test_a_run_ends_when_too_many_fail_and_failed_ones_can_be_done_again(running: RunningHub) -> None:

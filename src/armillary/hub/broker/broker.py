@@ -314,7 +314,9 @@ class MqttBroker:
         for number, topic_filter, options, identifier in kept.subscriptions:
             self.router.restore_subscription(by_number[number], Subscription(topic_filter, options), identifier)
         messages = {
-            number: Message(topic, payload, qos, bool(retain), _properties(listed), expires_at, number)
+            number: Message(
+                topic, payload, qos, bool(retain), FieldReader(listed).properties("publish"), expires_at, number
+            )
             for number, topic, payload, qos, retain, listed, expires_at in kept.messages
         }
         for number, packet_id, message, qos, retain, identifiers, state in kept.deliveries:
@@ -367,8 +369,3 @@ def _expiry(packet: Connect) -> tuple[int, Properties]:
     wanted = integer_of(packet.properties, Property.SESSION_EXPIRY_INTERVAL, ENDS_WITH_CONNECTION)
     given = min(wanted, MAX_SESSION_EXPIRY_S)
     return given, ((Property.SESSION_EXPIRY_INTERVAL, given),) if given != wanted else ()
-
-
-def _properties(listed: bytes) -> Properties:
-    reader = FieldReader(listed)
-    return reader.properties("publish")

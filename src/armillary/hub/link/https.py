@@ -2,8 +2,8 @@
 """HTTP requests of devices on the hub's ports: one small JSON request at a time, everything bounded.
 
 A connection to the hub that begins with an HTTP request comes here when it is neither a WebSocket's nor of a service
-(``http_opening.py``);
-the TLS client certificate it began with is its identity, or a shared access signature in the Authorization header.
+(``http_opening.py``). Its identity is the TLS client certificate, or a shared access signature in the Authorization
+header.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class HttpChannel(asyncio.Protocol):
         if self._ready:
             self._task = self._loop.create_task(self._reply())
         elif self._is_broken:
-            self._refuse(HTTPStatus.BAD_REQUEST)
+            self._write(HttpReply(400, {"Message": HTTPStatus.BAD_REQUEST.phrase}), keep=False)
+            self._transport.close()
 
     def eof_received(self) -> bool | None:
         """The client has closed its side."""
@@ -224,10 +225,6 @@ class HttpChannel(asyncio.Protocol):
         waiting, self._waiting = self._waiting, b""
         if waiting:
             self.data_received(waiting)
-
-    def _refuse(self, status: HTTPStatus) -> None:
-        self._write(HttpReply(status, {"Message": status.phrase}), keep=False)
-        self._transport.close()
 
     def _write(self, reply: HttpReply, *, keep: bool) -> None:
         content = b"" if reply.body is None else json.dumps(reply.body).encode()

@@ -2,9 +2,8 @@
 """Traces: the last evaluations of each rule and device, in memory and bounded.
 
 They are kept as numbers (an entry, or only the note that an entry can be made of) and put into words when somebody
-asks. The evaluation that made an alert is kept with the
-alert; the others are of this life of the hub only, and the same words can be had for any time from stored values
-(``trial.py``).
+asks. The evaluation that made an alert is kept with the alert; the others are lost when the hub ends, and a trial
+(``trial.py``) makes the same words of stored values for any time.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.api.native.hub.test_native_hub import Connected
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import RunningService, fresh, wait_until
 from tests.attacks.owners import Owner, owner
 from tests.twin.template.test_template import BODY

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
-from tests.api.native.hub.test_native_hub import Connected
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import CATALOGS, VERSION
 from tests.attacks.owners import Owner
 

@@ -131,7 +131,7 @@ def devices(tour: Tour, service: RunningService) -> None:
         for part, name in (("", "reboot"), ("/components/settings", "calibrate")):
             tour.call("POST", f"{place}{part}/commands/{name}", {"request": {"delay": 1}})
             tour.call("GET", f"{place}{part}/commands/{name}")
-    from tests.api.central.test_central_devices import HubDevice  # noqa: PLC0415 - only here
+    from tests.api.mqtt_device import HubDevice  # noqa: PLC0415 - only here
 
     from armillary.wire.hub.sas_token import decode_key  # noqa: PLC0415 - only here
 

@@ -10,7 +10,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from tests.api.native.hub.test_native_hub import Connected
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import RunningService, wait_until
 from tests.console.scene import Scene
 

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import base64
-import json
 import ssl
-import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
 from tests.api.central_client import Central, make_template
+from tests.api.mqtt_device import HubDevice
 from tests.api.running_service import RunningService, fresh, wait_until
 from tests.fixtures.certificates import self_signed
 
@@ -32,54 +30,6 @@ def central(service: RunningService) -> Central:
 @pytest.fixture
 def name() -> str:
     return fresh("fan")
-
-
-class HubDevice:
-    """A hub device that speaks MQTT with a symmetric key; answers every method with what it got."""
-
-    def __init__(self, service: RunningService, identity: str, key: bytes) -> None:
-        self.desired: list[Any] = []
-        self.identity = identity
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=identity, reconnect_on_failure=False)
-        resource = f"localhost/devices/{identity.replace('/', '/modules/')}"
-        password = sign_sas_token(resource, key, int(time.time()) + 600)
-        self.client.username_pw_set(f"localhost/{identity}/?api-version=2021-04-12", password)
-        self.client.tls_set_context(ssl.create_default_context(cafile=str(service.root)))
-        self.client.on_message = self._message
-        self.connack: list[int] = []
-        self._subscribed = threading.Event()
-        self.client.on_connect = lambda _c, _u, _f, reason, _p: self.connack.append(reason.value)
-        self.client.on_subscribe = lambda *_: self._subscribed.set()
-        self.client.connect("localhost", service.hub_port)
-        self.client.loop_start()
-        wait_until(lambda: self.connack, "CONNACK")
-        if self.connack == [0]:
-            self.client.subscribe([("$iothub/methods/POST/#", 0), ("$iothub/twin/PATCH/properties/desired/#", 0)])
-            assert self._subscribed.wait(20)
-
-    def _message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        if "/twin/" in message.topic:
-            self.desired.append(json.loads(message.payload))
-            return
-        name, _, request_id = message.topic.partition("/POST/")[2].partition("/?$rid=")
-        answer = json.dumps({"called": name, "with": json.loads(message.payload or b"null")})
-        client.publish(f"$iothub/methods/res/201/?$rid={request_id}", answer)
-
-    def send(self, values: dict[str, Any], bag: str = "") -> None:
-        place = self.identity.replace("/", "/modules/")
-        self.client.publish(f"devices/{place}/messages/events/{bag}", json.dumps(values), qos=1).wait_for_publish(20)
-
-    def report(self, values: dict[str, Any]) -> None:
-        self.client.publish(
-            "$iothub/twin/PATCH/properties/reported/?$rid=1", json.dumps(values), qos=1
-        ).wait_for_publish(20)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def connect(central: Central, name: str) -> HubDevice:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import paho.mqtt.client as mqtt
-from tests.api.running_service import RunningService, own_service, wait_until
+from tests.api.mqtt_device import HubDevice
+from tests.api.running_service import RunningService, own_service
 
 from armillary.hub.link import http_opening
 from armillary.wire.hub.sas_token import decode_key, sign_sas_token
@@ -175,20 +175,10 @@ def test_a_client_without_certificate_speaks_no_mqtt_there(service: RunningServi
         "POST", "/api/v1/catalogs/Contoso/hub-devices", {"device_id": "cable-1", "authentication": "sas"}
     ).body
     key = decode_key(made["connection_string"].partition("SharedAccessKey=")[2])
-    token = sign_sas_token("localhost/devices/cable-1", key, int(time.time()) + 600)
 
     def answer() -> int:
-        codes: list[int] = []
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "cable-1")
-        client.tls_set_context(trust(service))
-        client.username_pw_set("localhost/cable-1/?api-version=2021-04-12", token)
-        client.on_connect = lambda _c, _u, _f, reason, _p: codes.append(reason.value)
-        client.connect("localhost", service.hub_port)
-        client.loop_start()
-        wait_until(lambda: codes, "CONNACK")
-        client.disconnect()
-        client.loop_stop()
-        return codes[0]
+        with HubDevice(service, "cable-1", key) as client:
+            return client.connack[0]
 
     assert answer() != 0
     service.service.hub_access.identities.set_admission("Contoso", actor="test", symmetric_keys=True)

@@ -7,46 +7,10 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import RunningService, wait_until
-
-from armillary.sim.device.wire_device import WireDevice
-
-
-class Connected:
-    """A device that checked in and speaks MQTT with the certificate it got."""
-
-    def __init__(self, service: RunningService, device: WireDevice) -> None:
-        self.device_id = device.device_id
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=self.device_id)
-        self.client.username_pw_set(f"localhost/{self.device_id}/?api-version=2021-04-12")
-        self.client.tls_set_context(service.client_context(device))
-        self.client.on_message = self._message
-        self.connected = threading.Event()
-        self.subscribed = threading.Event()
-        self.client.on_connect = lambda *_: self.connected.set()
-        self.client.on_subscribe = lambda *_: self.subscribed.set()
-        self.client.connect("localhost", service.hub_port)
-        self.client.loop_start()
-        assert self.connected.wait(20)
-        self.client.subscribe("$iothub/methods/POST/#", qos=0)
-        assert self.subscribed.wait(20)
-
-    def _message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        request_id = message.topic.rpartition("$rid=")[2]
-        answer = json.dumps({"got": json.loads(message.payload or b"null")})
-        client.publish(f"$iothub/methods/res/200/?$rid={request_id}", answer)
-
-    def send(self, values: dict[str, Any]) -> None:
-        sent = self.client.publish(f"devices/{self.device_id}/messages/events/", json.dumps(values), qos=1)
-        sent.wait_for_publish(20)
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests import postgresql
+from tests.api.mqtt_device import Connected
 from tests.api.native.hub.test_native_hub import (  # noqa: F401 - run here again, against the service below
-    Connected,
     device,
     test_a_method_is_called_and_answered,
     test_a_twin_is_patched_with_its_etag,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.api.native.hub.test_native_hub import Connected
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import RunningService, wait_until
 
 from armillary.api.native.dashboard_live import LiveResponse

@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api.native.hub.test_native_hub import Connected
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import RunningService, fresh, wait_until
 
 from armillary.engines.documents.document import changed_since

@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api.native.hub.test_native_hub import Connected
+from tests.api.mqtt_device import Connected
 from tests.api.running_service import RunningService, wait_until
 
 JOBS, GROUPS = "/api/v1/jobs", "/api/v1/groups"

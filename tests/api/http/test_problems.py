@@ -68,10 +68,8 @@ def test_statuses_that_clients_rely_on(kind: type[errors.ArmillaryError], status
 
 
 def test_the_problem_body_follows_rfc_9457() -> None:
-    body = problems.problem_body(
-        status=404, code="request.not-found", detail="no device x", remedy="List them.", instance="/api/v1/devices/x"
-    )
-    assert body == {
+    problem = problems.Problem("/api/v1/devices/x", 404, "request.not-found", "no device x", "List them.")
+    assert problems.problem_body(problem) == {
         "type": "urn:armillary:error:request.not-found",
         "title": "Not Found",
         "status": 404,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Management routes of devices: list, claim, move, capability files, error reports.
 
-Only a transfer or a decommission ends a claim (``api/native/service/transfer.py``, ``api/native/service/life.py``):
-DELETE takes a device out of its group and no further. ``.default`` and ``.unassigned`` both stand for "in no group of
-the catalog", as product and as device group.
+Only a transfer or a decommission ends a claim (``api/native/service/life.py``): DELETE takes a device out of its group
+and no further. ``.default`` and ``.unassigned`` both stand for "in no group of the catalog", as product and as device
+group.
 """
 
 from __future__ import annotations

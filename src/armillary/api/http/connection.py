@@ -245,8 +245,7 @@ class ApiConnection(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str, remedy: str) -> None:
         """Answer without the application, and close."""
-        code = problems.OF_CONNECTIONS[status]
-        body = problems.problem_body(status=status, code=code, detail=detail, remedy=remedy, instance="")
+        body = problems.problem_body(problems.Problem("", status, problems.OF_CONNECTIONS[status], detail, remedy))
         content = json.dumps(body).encode()
         later = f"retry-after: {problems.BUSY_RETRY_S}\r\n" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
         head = (

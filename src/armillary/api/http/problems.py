@@ -110,32 +110,23 @@ def nearest(table: Mapping[type[errors.ArmillaryError], T], error: errors.Armill
 
 def problem_details(problem: Problem) -> Response:
     """The answer for a problem as RFC 9457 has it."""
-    body = problem_body(
-        status=problem.status,
-        code=problem.code,
-        detail=problem.message,
-        remedy=problem.remedy,
-        instance=problem.path,
-        invalid=problem.invalid,
-    )
+    body = problem_body(problem)
     return JSONResponse(body, problem.status, headers=dict(problem.headers), media_type="application/problem+json")
 
 
-def problem_body(
-    *, status: int, code: str, detail: str, remedy: str, instance: str, invalid: Sequence[Mapping[str, str]] = ()
-) -> dict[str, Any]:
+def problem_body(problem: Problem) -> dict[str, Any]:
     """Problem details (RFC 9457 §3), with our ``code``, ``remedy`` and, for bad bodies, ``invalid_params``."""
     body: dict[str, Any] = {
-        "type": f"urn:armillary:error:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "instance": instance,
-        "code": code,
-        "remedy": remedy,
+        "type": f"urn:armillary:error:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.message,
+        "instance": problem.path,
+        "code": problem.code,
+        "remedy": problem.remedy,
     }
-    if invalid:
-        body["invalid_params"] = [dict(item) for item in invalid]
+    if problem.invalid:
+        body["invalid_params"] = [dict(item) for item in problem.invalid]
     return body
 
 

@@ -23,7 +23,6 @@ from armillary.api.native.platform import (
 )
 from armillary.api.native.service import (
     authorities,
-    device_names,
     devices,
     enrolment,
     firmware,
@@ -32,7 +31,6 @@ from armillary.api.native.service import (
     policy,
     status,
     tpm,
-    transfer,
 )
 
 DESCRIPTION: Final = """\
@@ -47,7 +45,7 @@ pass `next` as `after` for the next page. Times are Unix seconds UTC unless a na
 ROUTES: Final = tuple(
     route
     for module in (
-        *(status, applications, authorities, devices, device_names, enrolment, life, transfer, operations, policy),
+        *(status, applications, authorities, devices, enrolment, life, operations, policy),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm),
     )

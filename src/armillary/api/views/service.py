@@ -235,16 +235,6 @@ def releases(service: SecurityService, *, chip: str | None = None) -> Document:
     return {"items": [as_document(row) for row in reversed(service.releases.list(chip=chip))], "next": None}
 
 
-def release(service: SecurityService, release_id: UUID) -> Document:
-    """An OS release."""
-    return row_document(service.releases.get(release_id))
-
-
-def floors(service: SecurityService, *, chip: str | None = None) -> Document:
-    """Security floors: versions below them are refused."""
-    return {"items": [as_document(row) for row in service.attestation.floors.list(chip=chip)], "next": None}
-
-
 def audit(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None) -> Document:
     """Audit lines, newest first."""
     return as_page(service.audit.list(limit=limit, after=after))

@@ -64,19 +64,7 @@ def listed(platform: Platform, catalog: str | None, limit: int, after: str | Non
 
 def shown(platform: Platform, name: str, version: int, catalog: str | None) -> Document:
     """A published version, or the draft (version 0). Raises NotFoundError for another catalog's."""
-    return whole(platform, name, platform.template_operations.visible(name, version, catalog))
-
-
-def central_document(ready: Ready, name: str) -> Document:
-    """A published template in IoT Central's form."""
-    from armillary.twin.central.template import central_of_body  # noqa: PLC0415 - few hubs are asked for it
-
-    identifier = made_identifier(name, ready.template.version)
-    return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
-
-
-def whole(platform: Platform, name: str, ready: Ready) -> Document:
-    """A template, draft or published: what it has, and its body."""
+    ready = platform.template_operations.visible(name, version, catalog)
     template, document = ready.template, ready.document
     return {
         "name": name,
@@ -97,6 +85,14 @@ def whole(platform: Platform, name: str, ready: Ready) -> Document:
         "unknown_contexts": sorted(template.model.unknown_contexts),
         "body": dict(document.content),
     }
+
+
+def central_document(ready: Ready, name: str) -> Document:
+    """A published template in IoT Central's form."""
+    from armillary.twin.central.template import central_of_body  # noqa: PLC0415 - few hubs are asked for it
+
+    identifier = made_identifier(name, ready.template.version)
+    return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
 
 
 def capability(found: Capability) -> Document:

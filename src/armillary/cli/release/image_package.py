@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release.development_key import load_certificate, signing_pair, verify_own
-from armillary.cli.release.package_example import write_example
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record
+from armillary.content import applications
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.wire.image import app_manifest, application as application_package, package as image_package
 from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION
@@ -36,9 +36,44 @@ from armillary.wire.image.section import (
 
 app = noun("Pack and show image packages.")
 
-app.command("write-example")(write_example)
-
 PEM = "PEM file; without it this user's development key signs."
+
+
+@app.command("write-example")
+def write_example(
+    name: Annotated[
+        str, typer.Option("--name", "-n", metavar="NAME", help=f"One of: {', '.join(applications.names())}.")
+    ],
+    output_directory: Annotated[
+        Path, typer.Option("--output-directory", metavar="DIR", help="New folder for the application.")
+    ],
+    catalog_id: Annotated[
+        uuid.UUID,
+        typer.Option("--catalog-id", metavar="ID", help="Catalog whose client certificate it uses (its tenantId)."),
+    ],
+    hub_host: Annotated[
+        str, typer.Option("--hub-host", metavar="NAME", help="Host name of the hub that it may reach.")
+    ] = "localhost",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a demonstration application to a folder.
+
+    The folder is ready for pack-application: its manifest names the hub's host and the catalog.
+    """
+    files = applications.load(name, allowed_host=hub_host, catalog_id=catalog_id)
+    try:
+        output_directory.mkdir(parents=True)
+        for path, content in files.items():
+            target = output_directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{output_directory}: expected a new folder that can be written, got {error.strerror}",
+            remedy="Name a folder that does not exist with --output-directory.",
+        ) from error
+    print_record({"folder": str(output_directory), "files": len(files)}, as_json=as_json)
+    note(f"Pack it: armillary image-package pack-application --package-directory {output_directory} --output-file FILE")
 
 
 @app.command("pack-application")

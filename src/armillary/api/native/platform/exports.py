@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from armillary.api.http.callers import caller_of
-from armillary.api.http.documents import as_document
+from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, platform_of
 from armillary.api.native.parameters import (
@@ -29,7 +29,7 @@ from armillary.platform.exports.operations import ExportOperations
 
 def list_exports(request: Request, page: CatalogPage) -> dict[str, Any]:
     """Data exports by id, each with how it is doing as `status`."""
-    return _plain(_exports(request).listed(*page))
+    return row_document(_exports(request).listed(*page))
 
 
 def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -38,12 +38,12 @@ def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery
     With `catalog` the status has nothing that counts other catalogs' records: null stands for it, and for all counts
     of an export of all catalogs.
     """
-    return _plain(_exports(request).show(export_id, catalog))
+    return row_document(_exports(request).show(export_id, catalog))
 
 
 def put_export(request: Request, export_id: DocumentPath, body: DocumentBody, change: Change) -> dict[str, Any]:
     """Make or change a data export. A destination's `secret` is kept apart; without one the present secret stays."""
-    return _plain(_exports(request).put(actor_of(request), export_id, body, *change))
+    return row_document(_exports(request).put(actor_of(request), export_id, body, *change))
 
 
 def delete_export(request: Request, export_id: DocumentPath, change: Change) -> dict[str, Any]:
@@ -79,11 +79,6 @@ async def replay_export(request: Request, export_id: DocumentPath, catalog: Cata
 
 def _exports(request: Request) -> ExportOperations:
     return platform_of(request).export_operations
-
-
-def _plain(shown: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = as_document(shown)
-    return answer
 
 
 _row = partial(Route, tag="data exports", narrowed=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes of devices: manufacture, lists, trust, history, revocation."""
+"""Native routes of devices: manufacture, lists, trust, history, revocation, and the names people give both kinds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,43 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import Query
+from pydantic import Field
 from starlette.requests import Request
 
-from armillary.api.http.documents import row_document
+from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import CONTRIBUTOR, FACTORY, READER, Route
 from armillary.api.http.routes import enrolment_of, operator_of, service_of
 from armillary.api.http.tenure import own_page, since_ms
-from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.parameters import DEVICE, V1, After, CatalogFilter, Limit, NewestPage, NumberPage, Text
+from armillary.api.native.device_ids import DevicePath, attesting_device, known_device
+from armillary.api.native.parameters import (
+    DEVICE,
+    V1,
+    After,
+    CatalogFilter,
+    CatalogQuery,
+    Limit,
+    NewestPage,
+    NumberPage,
+    StrictBody,
+    Text,
+)
 from armillary.api.native.service.requests import FactoryBody, ReasonBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.factory.reply import FactoryReply
+from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
+
+
+class NameBody(StrictBody):
+    """What a device is called from now on.
+
+    Attributes:
+        name: At most 128 printable characters; empty takes the name away.
+    """
+
+    name: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 
 
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
@@ -170,6 +193,28 @@ def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     return row_document(row)
 
 
+def name_device(request: Request, device_id: DevicePath, body: NameBody) -> dict[str, Any]:
+    """Call a device of either kind by a name. It need not be unique; a new owner of the device does not see it."""
+    known = known_device(request, device_id)
+    made = service_of(request).registry.names.rename(known, body.name, actor=operator_of(request).name)
+    return row_document(made)
+
+
+def find_device(
+    request: Request,
+    text: Annotated[
+        str, Query(min_length=1, max_length=MAX_TEXT_CHARACTERS, description="A name, an id, or four digits of one")
+    ],
+    catalog: CatalogQuery = None,
+) -> dict[str, Any]:
+    """The devices that a name, an id, or the first digits of one mean: several where they are not told apart.
+
+    An id means its device. Else those called so, without regard to case; else those whose ids begin so.
+    """
+    found = service_of(request).registry.names.meant(text, catalog=catalog)
+    return {"items": [as_document(each) for each in found], "next": None}
+
+
 def _pem(der: bytes) -> str:
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
 
@@ -187,4 +232,6 @@ ROUTES = (
     _row("POST", DEVICE + "/revoke", revoke_device, CONTRIBUTOR),
     _row("POST", DEVICE + "/restore", restore_device, CONTRIBUTOR),
     _row("POST", DEVICE + "/release", release_device, CONTRIBUTOR),
+    _row("PUT", DEVICE + "/name", name_device, CONTRIBUTOR),
+    _row("GET", V1 + "/device-names", find_device, READER, narrowed=True),
 )

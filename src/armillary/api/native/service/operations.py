@@ -160,12 +160,13 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
 
 def show_release(request: Request, release_id: UUID) -> dict[str, Any]:
     """An OS release with the digest of each boot component."""
-    return views.release(service_of(request), release_id)
+    return row_document(service_of(request).releases.get(release_id))
 
 
 def list_floors(request: Request, chip: Text = None) -> dict[str, Any]:
     """Security floors: lower versions are refused."""
-    return views.floors(service_of(request), chip=chip)
+    rows = service_of(request).attestation.floors.list(chip=chip)
+    return {"items": [as_document(row) for row in rows], "next": None}
 
 
 def raise_floor(request: Request, body: FloorBody) -> dict[str, Any]:

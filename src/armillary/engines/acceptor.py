@@ -80,12 +80,9 @@ class Acceptor:
         self._held_count = 0
 
     async def open(self, host: str, port: int, *, shared: bool = False) -> int:
-        """Listen on every address of the host; returns the port.
+        """Listen on every address of the host; returns the port (for 0 the one that the kernel chose).
 
-        Args:
-            host: Name or address.
-            port: 0 for one that the kernel chooses.
-            shared: Other processes of this user listen on the port as well; the kernel distributes connections.
+        With ``shared`` other processes of this user listen on the port as well, and the kernel distributes connections.
 
         Raises:
             PortInUseError: another process has it.
@@ -178,8 +175,8 @@ def reserve(name: str, host: str, port: int) -> tuple[list[socket.socket], int]:
     The sockets are bound alone first, so that a port on which another process listens is refused, and shared only then.
     A socket that is bound and does not listen gets no connections.
 
-    Returns:
-        Sockets that reserve the port until they are closed, and the port (for 0 the one that the kernel chose).
+    Returns the sockets, which reserve the port until they are closed, and the port (for 0 the one that the kernel
+    chose).
 
     Raises:
         PortInUseError: another process has it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that survive a power cut: written whole or not at all, with their names."""
+"""Files that survive a power cut: after a crash a file is complete or absent, and its name is durable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARTIAL_SUFFIX = ".partial"  # of a file that is being written
 
 
 def write_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file so that after a crash it is there whole or not at all.
+    """Write a file so that after a crash it is there completely or not at all.
 
     Raises:
         DataFolderError: the disk refuses.
@@ -50,7 +50,7 @@ def sync_folder(path: Path) -> None:
 
 
 def not_writable(path: Path, error: OSError) -> DataFolderError:
-    """The error for a folder or file that the operating system does not let us use."""
+    """The error for a folder or file that the operating system does not let this process use."""
     return DataFolderError(
         f"{path} cannot be written ({error.strerror or error})",
         remedy="Give this user the folder, free space on its disk, or choose another with --data.",

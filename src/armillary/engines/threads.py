@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs blocking work in a thread from an event loop; a caller that is cancelled waits for the thread, too.
+"""Runs blocking work in a thread from an event loop; a cancelled caller waits for the thread, too.
 
-A thread cannot be stopped. Who is cancelled and went on at once would find it still writing.
+A thread cannot be stopped: a caller that went on at once would find it still writing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T], executor: Executor | None = None) -> T:
-    """What ``work`` returns, run in a thread of an executor (None: the loop's own)."""
+    """Run ``work`` in a thread of an executor (None: the loop's own); returns its result."""
     future = asyncio.get_running_loop().run_in_executor(executor, work)
     try:
         return await asyncio.shield(future)

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.fixtures.certificates import private_pem
 
 from armillary.engines import durable as files
-from armillary.engines.signer import file as engine, passphrase as passphrases
-from armillary.engines.signer.access import access_fault
+from armillary.engines.signer import access, file as engine, passphrase as passphrases
 from armillary.engines.signer.file import FileSigners, open_folder
 from armillary.engines.signer.passphrase import PassphraseSource
 from armillary.engines.signer.port import SignerKey
@@ -173,13 +172,13 @@ def test_a_secret_that_somebody_else_put_there_is_none(
 ) -> None:
     """The generated passphrase lies beside the data folder, where others may be allowed to make files."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert access_fault(os.stat_result((0o100000 | mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))) == fault
+    assert access.access_fault(os.stat_result((0o100000 | mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))) == fault
 
 
 def test_a_passphrase_of_another_user_is_refused(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = beside(keys)
     source.make()
-    monkeypatch.setattr(passphrases, "access_fault", lambda _: "belongs to another user")
+    monkeypatch.setattr(access, "access_fault", lambda _: "belongs to another user")
     with pytest.raises(KeyPassphraseError, match="another user"):
         open_folder(keys, source, encrypted=chosen)
 

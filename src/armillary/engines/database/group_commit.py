@@ -50,17 +50,15 @@ RETRY_AFTER_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Outcome of an item that was not kept."""
+    """Outcome of an item that was not committed."""
 
     error: Exception  # Raised at the submitter of the item
 
 
 class LoopSink(Generic[Item, Result]):
-    """Where an event loop takes outcomes: one callback per batch, run in the loop, however many items it had.
+    """Delivers outcomes to an event loop: one callback in the loop for each batch, however many items it has.
 
-    Args:
-        loop: The loop to call in.
-        deliver: Called with the items of this sink in one batch, in order, and their outcomes.
+    ``deliver`` is called with the items of this sink in one batch, in order, and their outcomes.
     """
 
     __slots__ = ("deliver", "loop")
@@ -136,7 +134,7 @@ class GroupCommit(Generic[Item, Result]):
         return future
 
     def commit(self, item: Item, *, weight: int = 1) -> Result:
-        """Queue an item and wait for what came of it. Blocks: never in an event loop.
+        """Queue an item and wait for its outcome. Blocks: never call it in an event loop.
 
         Raises:
             TimeoutError: the disk took longer than COMMIT_TIMEOUT_S.

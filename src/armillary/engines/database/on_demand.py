@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store that is opened when it is first asked for: what nobody uses costs no file and no memory."""
+"""A store that is opened at its first use: what is not used takes no file and no memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from armillary.errors import DataFolderError
 
 
 class Closable(Protocol):
-    """What can be opened and closed."""
+    """A store that :class:`OnDemand` can close."""
 
     def close(self) -> None:
-        """Give back files and threads."""
+        """Release files and threads."""
 
 
 StoreT = TypeVar("StoreT", bound=Closable)
@@ -23,9 +23,8 @@ StoreT = TypeVar("StoreT", bound=Closable)
 class OnDemand(Generic[StoreT]):
     """One store, opened once, closed once; from any thread.
 
-    Args:
-        open_store: Opens or makes it; blocks. An error leaves it to be opened by the next who asks.
-        is_made: Whether an earlier life has made it.
+    ``open_store`` opens or makes it, and blocks; after an error the next :meth:`get` tries again. ``is_made`` says
+    whether an earlier process has made it.
     """
 
     def __init__(self, open_store: Callable[[], StoreT], is_made: Callable[[], bool]) -> None:
@@ -37,11 +36,11 @@ class OnDemand(Generic[StoreT]):
 
     @property
     def exists(self) -> bool:
-        """Whether it was ever made: whoever only reads need not make it."""
+        """Whether it was ever made; a caller that only reads does not have to make it."""
         return self._store is not None or self._is_made()
 
     def get(self) -> StoreT:
-        """The store, opened or made when first asked for.
+        """The store, opened or made at the first call.
 
         Raises:
             DataFolderError: it cannot be opened, or it is closed for good.
@@ -54,7 +53,7 @@ class OnDemand(Generic[StoreT]):
             return self._store
 
     def take(self) -> StoreT | None:
-        """The store for the last time, None where nobody had asked for it; whoever takes it closes it."""
+        """End its use: the store for the caller to close; None if it was not opened."""
         with self._lock:
             self._closed = True
             store, self._store = self._store, None

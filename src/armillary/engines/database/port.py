@@ -19,7 +19,7 @@ LOCK_WAIT_S = 3
 
 
 class Cursor(Protocol):
-    """Rows of an answer, in order."""
+    """The result of a statement: rows, in order."""
 
     @property
     def rowcount(self) -> int:
@@ -35,11 +35,11 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """A connection that any thread may use, one at a time; a statement outside of a transaction is one of its own."""
+    """A connection that any thread may use, one at a time; a statement outside a transaction is one by itself."""
 
     @property
     def in_transaction(self) -> bool:
-        """Whether one is open: false after whatever undid all of it."""
+        """Whether a transaction is open; False after anything that undid all of it."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
         """Run one statement."""
@@ -62,7 +62,7 @@ class Storage(Protocol):
         """A connection that can only read; may be used by any thread, one at a time."""
 
     def refusal(self, error: BaseException) -> HostError | None:
-        """The error to raise from what the driver raised; None when neither disk, file nor server is to blame."""
+        """The error to raise in place of the driver's; None when neither disk, file nor server is to blame."""
 
     def close_writer(self) -> None:
         """Close the writing connection. May be called twice."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A SQLite file of the hub's folder: opened or made, with a version. The folder's lock is its owner's."""
+"""SQLite files: opened or made, with a version. Their owner holds the folder's lock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUSY_TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is in a file, and how it is opened."""
+    """The contents of a file, and how it is opened."""
 
     application_id: int  # PRAGMA application_id, which identifies files of this kind
     version: int  # PRAGMA user_version
@@ -35,10 +35,7 @@ class Layout:
 class SqliteFile:
     """The storage of a store in a file of its own (:class:`armillary.engines.database.port.Storage`).
 
-    Args:
-        path: The file.
-        layout: What is in it.
-        what: What it is called in messages.
+    ``what`` is its name in messages.
 
     Raises:
         DataFolderError: not writable, damaged, of another program or of another version.
@@ -60,11 +57,11 @@ class SqliteFile:
         return connection
 
     def refusal(self, error: BaseException) -> DataFolderError | None:
-        """The error to raise from what SQLite raised; None when neither disk nor file is to blame."""
+        """The error to raise in place of SQLite's; None when neither disk nor file is to blame."""
         return refusal(self._what, error)
 
     def close_writer(self) -> None:
-        """Close the writing connection: the file is complete without its log then. May be called twice."""
+        """Close the writing connection; the file then no longer needs its write-ahead log. May be called twice."""
         self.writer.close()
 
     def _connect(self) -> sqlite3.Connection:

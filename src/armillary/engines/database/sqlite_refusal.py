@@ -17,11 +17,9 @@ _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 def refusal(what: str, error: BaseException | None) -> DataFolderError | None:
-    """The error to raise from ``error``, or None when neither disk nor file is to blame.
+    """The error to raise in place of the driver's ``error``; None when neither disk nor file is to blame.
 
-    Args:
-        what: What could not be written or read, for people.
-        error: What the driver raised.
+    ``what`` could not be written or read: a name for people.
     """
     code = int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
     if code in _DISK:

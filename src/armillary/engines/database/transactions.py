@@ -57,11 +57,8 @@ def explained(storage: Storage) -> Iterator[None]:
 class Transactions:
     """Reads and changes of one database, from any thread; each waits for its turn and for the disk.
 
-    A read sees one snapshot, with everything that was committed before it began, and does not wait for changes.
-
-    Args:
-        storage: The database; nobody else uses it from now on.
-        what: Its name in messages.
+    A read sees one snapshot, with everything that was committed before it began, and does not wait for changes. Nobody
+    else may use ``storage``; ``what`` is its name in messages.
 
     Raises:
         DataFolderError: from every method: the disk fails, or the database is closed.
@@ -97,9 +94,7 @@ class Transactions:
     def write(self, change: Callable[[Connection], T], committed: Callable[[T], Any] = lambda _: None) -> T:
         """Run a change in one transaction; returns its result once it is durable.
 
-        Args:
-            change: What to run.
-            committed: Called with the result after the commit and before the next change begins.
+        ``committed`` is called with the result after the commit and before the next change begins.
         """
         with self._writing:
             self._check_open()

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store's database file: its schema, its version, how it is opened.
+"""The database file of the document store: its schema, its version, how it is opened.
 
 ::
 
     FOLDER/application.db    (and -wal, -shm)
-    FOLDER/application.made  present once the database was made: a lost one is not begun anew in silence
+    FOLDER/application.made  present once the database was made, so that a lost one is an error and not a new start
 
-The folder's lock is held by whoever opened the folder (the hub's series store).
+The process that opened the folder (the hub's series store) holds its lock.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the store keeps: kinds, ids, bodies, and how a body is written.
+"""Documents: kinds, ids, bodies, and the text form of a body.
 
-A document is named by kind and id. Kinds are a closed set, so a misspelt one cannot begin a shelf of its own. Ids are
-file names on every file system and parts of a URL as they are (those of devices are what devices are called). Bodies
-are JSON objects, written one way only (keys sorted, two spaces, UTF-8, a newline at the end), so that two exports of
-the same application differ nowhere and a version control system shows a change as the lines that changed.
+A document is named by kind and id. The kinds are fixed, so that a misspelt kind is an error. Ids are file names on
+every file system and parts of a URL without escapes (a document of a device has the device's id). Bodies are JSON
+objects, written in one way only (keys sorted, two spaces, UTF-8, a newline at the end), so that two exports of the same
+documents are equal and a version control system shows a change as the lines that changed.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class Document:
 
     @property
     def content(self) -> Mapping[str, Any]:
-        """The body of a version that is no deletion."""
+        """The body of a version that is not a deletion."""
         if self.body is None:
             raise not_found(self.kind, self.id)
         return self.body
 
 
 def check_kind(kind: str) -> str:
-    """``kind``, if there is such a kind.
+    """Return ``kind`` if it exists.
 
     Raises:
         InvalidArgumentError: there is not.
@@ -74,7 +74,7 @@ def check_kind(kind: str) -> str:
 
 
 def check_id(document_id: str, kind: str = "") -> str:
-    """``document_id``, if a document may be called so; one of kind ``device`` may be called as devices are.
+    """Return ``document_id`` if it is allowed; documents of kind ``device`` may have any device id.
 
     Raises:
         InvalidArgumentError: it may not.
@@ -91,12 +91,12 @@ def check_id(document_id: str, kind: str = "") -> str:
 
 
 def is_device_id(text: str) -> bool:
-    """Whether a document can be kept for a device of this name; none is for a module."""
+    """Whether a device of this id can have a document; modules have none."""
     return _DEVICE_ID.match(text) is not None
 
 
 def encode_body(body: object) -> str:
-    """A body as it is kept and exported.
+    """A body in the text form that is stored and exported.
 
     Raises:
         InvalidArgumentError: not a JSON object, too deep or too large.
@@ -121,14 +121,14 @@ def decode_body(text: str) -> dict[str, Any]:
 
 
 def not_found(kind: str, document_id: str) -> NotFoundError:
-    """The error for a document that is not there."""
+    """The error for a document that does not exist."""
     return NotFoundError(
         f"there is no {kind} {document_id[:64]!a}", remedy=f"List them: armillary {kind} list, or make it first."
     )
 
 
 def check_match(kind: str, document_id: str, expected: str | None, present: str | None) -> None:
-    """Raise unless an If-Match holds: None always, "" where there is no document, ``*`` where there is one.
+    """Check an If-Match: None always holds, "" if there is no document, ``*`` if there is one.
 
     Raises:
         ConflictError: it does not.
@@ -142,10 +142,10 @@ def check_match(kind: str, document_id: str, expected: str | None, present: str 
 
 
 def none_there(if_match: str | None, if_none_match: str) -> str:
-    """The If-Match that says the same as ``If-None-Match: *``: the ETag of a document that is not there.
+    """The If-Match with the meaning of ``If-None-Match: *``: the ETag of a document that does not exist.
 
     Raises:
-        InvalidArgumentError: both are given, or another If-None-Match, which makes no sense for a change.
+        InvalidArgumentError: both are given, or an If-None-Match that makes no sense for a change.
     """
     if if_match is not None or if_none_match.strip() != "*":
         raise InvalidArgumentError(

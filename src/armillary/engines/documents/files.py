@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exports documents as files and imports them: ``KIND/ID.json`` each, for a version control system.
 
-An export says what the documents say, and nothing of versions, times and people: an import into another hub gives the
-same files again. An import is one transaction; what it does not name stays, unless the caller asks for a replacement.
+An export has the bodies only, without versions, times and people: exported again after an import into another hub, the
+files are equal. An import is one transaction; documents that it does not name stay, unless the caller asks to replace.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ APPLICATION_KINDS = tuple(kind for kind in KINDS if kind not in ("device", "simu
 
 
 def path_of(kind: str, document_id: str) -> str:
-    """Where a document lies in an export; capitals and signs in a device's id are written as ``%41``."""
+    """Path of a document in an export; capitals and signs in a device's id are written as ``%41``."""
     name = "".join(each if each in _PLAIN else f"%{ord(each):02x}" for each in document_id)
     return f"{kind}/{name}.json"
 
@@ -41,7 +41,7 @@ def export_files(store: DocumentStore, kinds: Iterable[str] = APPLICATION_KINDS)
 
 @dataclass(frozen=True, slots=True)
 class ImportStep:
-    """What an import does with one document: ``change`` is ``new``, ``changed``, ``same`` or ``deleted``."""
+    """The effect of an import on one document: ``change`` is ``new``, ``changed``, ``same`` or ``deleted``."""
 
     kind: str
     id: str
@@ -49,10 +49,10 @@ class ImportStep:
 
 
 def read_files(files: Mapping[str, bytes], check: BodyCheck) -> list[Put]:
-    """Every file as a document to keep, checked.
+    """The documents of the files, checked.
 
     Raises:
-        InvalidArgumentError: a path or a content is not what an export has; the message names the path.
+        InvalidArgumentError: not a path or not contents of an export; the message names the path.
     """
     if len(files) > MAX_CHANGES:
         raise InvalidArgumentError(f"expected at most {MAX_CHANGES} files, got {len(files)}")
@@ -70,13 +70,7 @@ def read_files(files: Mapping[str, bytes], check: BodyCheck) -> list[Put]:
 
 
 def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str] = ()) -> list[ImportStep]:
-    """What an import would do, by kind and id.
-
-    Args:
-        store: Where.
-        puts: What :func:`read_files` gave.
-        replace: Kinds whose other documents are deleted.
-    """
+    """The effects of an import of what :func:`read_files` returned, by kind and id; see :func:`keep_files`."""
     present = {(each.kind, each.id): encode_body(each.content) for each in store.all({put.kind for put in puts})}
     steps: list[ImportStep] = []
     for put in puts:
@@ -90,13 +84,9 @@ def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str
 def keep_files(
     store: DocumentStore, puts: Sequence[Put], *, by: str, replace: Iterable[str] = ()
 ) -> tuple[Document, ...]:
-    """Keep every file as a document, in one transaction; the documents of the files as they are now.
+    """Store what :func:`read_files` returned, in one transaction; returns the new versions of the documents.
 
-    Args:
-        store: Where.
-        puts: What :func:`read_files` gave.
-        by: Who does it.
-        replace: Kinds whose other documents are deleted.
+    Other documents of the kinds in ``replace`` are deleted.
     """
     gone = _others(store, puts, replace)
     return store.change([*gone, *puts], by=by)[len(gone) :]

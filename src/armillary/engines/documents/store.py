@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open document store: one writer, readers beside it, everything durable before it is answered.
+"""The open document store: one writer, concurrent readers; a change is durable before it returns.
 
-Calls block for the disk: make them from threads, not in an event loop. A change is one transaction, whatever number of
-documents it touches: all of it is kept or nothing. Every version has a number over all documents (``seq``), of which
-its ETag is made, so an ETag never comes back, also not after a deletion.
+Calls wait for the disk: make them from threads, not in an event loop. A change of any number of documents is one
+transaction. Each version has a number over all documents (``seq``) and an ETag made of it, so that an ETag is never
+used again, not even after a deletion.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _REPLACE = (
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Keep ``body`` under kind and id. ``if_match``: see :meth:`DocumentStore.put`."""
+    """Store ``body`` under kind and id; ``if_match`` as of :meth:`DocumentStore.put`."""
 
     kind: str
     id: str
@@ -63,7 +63,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a document. ``if_match``: see :meth:`DocumentStore.delete`."""
+    """Delete a document; ``if_match`` as of :meth:`DocumentStore.put`."""
 
     kind: str
     id: str
@@ -72,26 +72,21 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPage:
-    """Some documents by id; ``next_after`` continues the list, None at its end."""
+    """Documents by id; ``next_after`` continues the list, None at its end."""
 
     items: tuple[Document, ...]
     next_after: str | None
 
 
 class DeviceDocuments:
-    """What the documents of devices say of their templates.
-
-    Args:
-        database: The store's database.
-    """
+    """Queries about the templates of devices, which their documents name."""
 
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
     def of_template(self, template: str, *, limit: int = MAX_LIMIT, after: str | None = None) -> DocumentPage:
         """Documents of the devices that have a template, by device id."""
-        rows = _rows(
-            self._database,
+        rows = self._database.rows(
             _PRESENT + "WHERE kind = 'device' AND json_extract(body, '$.template') = ? AND id > ? ORDER BY id LIMIT ?",
             (check_id(template), after or "", _bounded(limit) + 1),
         )
@@ -100,14 +95,10 @@ class DeviceDocuments:
     def ids_of_template(self, template: str) -> tuple[str, ...]:
         """Ids of all devices that have a template, without their documents."""
         query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
-        return tuple(row[0] for row in _rows(self._database, query, (check_id(template),)))
+        return tuple(row[0] for row in self._database.rows(query, (check_id(template),)))
 
     def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
-        """Template and version that devices have, those of most devices first.
-
-        Args:
-            device_ids: At most MAX_LIMIT are looked at.
-        """
+        """The (template, version) pairs of devices, most frequent first; reads at most MAX_LIMIT devices."""
         ids = tuple(device_ids[:MAX_LIMIT])
         marks = ", ".join("?" * len(ids))
         query = (
@@ -115,15 +106,13 @@ class DeviceDocuments:
             f"FROM document WHERE kind = 'device' AND id IN ({marks}) AND template IS NOT NULL "
             "GROUP BY template, version ORDER BY count(*) DESC, template, version DESC"
         )
-        return tuple((str(row[0]), int(row[1] or 0)) for row in _rows(self._database, query, ids))
+        return tuple((str(row[0]), int(row[1] or 0)) for row in self._database.rows(query, ids))
 
 
 class DocumentStore:
     """Documents of one hub.
 
-    Args:
-        folder: Folder of the database; its lock is the caller's.
-        clock: Unix time, seconds.
+    The caller holds the lock of ``folder``; ``clock`` returns Unix time in seconds.
 
     Raises:
         DataFolderError: the database cannot be opened.
@@ -138,13 +127,13 @@ class DocumentStore:
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
 
     def close(self) -> None:
-        """Close the database: the file is complete without its log then. May be called twice."""
+        """Close the database; the file then no longer needs its write-ahead log. May be called twice."""
         self._database.close()
 
     # Reading ------------------------------------------------------------------------------------------------
 
     def get(self, kind: str, document_id: str) -> Document:
-        """A document as it is now.
+        """The current version of a document.
 
         Raises:
             NotFoundError: there is none.
@@ -158,39 +147,32 @@ class DocumentStore:
     def find(self, kind: str, document_id: str) -> Document | None:
         """As :meth:`get`; None when there is none."""
         values = (check_kind(kind), check_id(document_id, kind))
-        rows = _rows(self._database, _PRESENT + "WHERE kind = ? AND id = ?", values)
-        return _document(rows[0]) if rows else None
+        row = self._database.row(_PRESENT + "WHERE kind = ? AND id = ?", values)
+        return None if row is None else _document(row)
 
     def list(self, kind: str, *, limit: int = MAX_LIMIT, after: str | None = None, prefix: str = "") -> DocumentPage:
-        """Documents of a kind by id.
+        """Documents of a kind by id, whose ids begin with ``prefix``; at most ``limit`` and MAX_LIMIT.
 
-        Args:
-            kind: Of them.
-            limit: Most of them; at most MAX_LIMIT are given.
-            after: ``next_after`` of the page before.
-            prefix: First characters of the ids.
+        ``after`` is ``next_after`` of the page before.
         """
-        rows = _rows(
-            self._database,
+        rows = self._database.rows(
             _PRESENT + "WHERE kind = ? AND id > ? AND id >= ? AND id < ? ORDER BY id LIMIT ?",
             (check_kind(kind), after or "", prefix, prefix + "\U0010ffff", _bounded(limit) + 1),
         )
         return _page(rows, limit)
 
     def count(self, kind: str) -> int:
-        """How many documents of a kind there are."""
-        rows = _rows(self._database, "SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))
-        return int(rows[0][0])
+        """How many documents of a kind exist."""
+        return int(self._database.row("SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))[0])
 
     def history(self, kind: str, document_id: str) -> tuple[Document, ...]:
-        """Every kept version of a document, newest first; also of one that is deleted.
+        """Every stored version of a document, newest first; also of a deleted document.
 
         Raises:
-            NotFoundError: there never was one, or its history is gone.
+            NotFoundError: it never existed, or its history was deleted.
         """
         values = (check_kind(kind), check_id(document_id, kind)) * 2
-        rows = _rows(
-            self._database,
+        rows = self._database.rows(
             _PRESENT + "WHERE kind = ? AND id = ? UNION ALL " + _PAST + "WHERE kind = ? AND id = ? ORDER BY seq DESC",
             values,
         )
@@ -199,55 +181,55 @@ class DocumentStore:
         return tuple(_document(row) for row in rows)
 
     def all(self, kinds: Iterable[str]) -> tuple[Document, ...]:
-        """Every document of some kinds, by kind and id, as they were at one moment."""
+        """Every document of some kinds in one snapshot, by kind and id."""
         wanted = [check_kind(kind) for kind in kinds]
         marks = ", ".join("?" * len(wanted))
         query = _PRESENT + f"WHERE kind IN ({marks}) ORDER BY kind, id"
-        return tuple(_document(row) for row in _rows(self._database, query, tuple(wanted)))
+        return tuple(_document(row) for row in self._database.rows(query, tuple(wanted)))
 
     def oldest_first(self, kind: str) -> tuple[Document, ...]:
-        """Every document of a kind in the order in which they were made; changes since then do not matter."""
-        rows = _rows(self._database, _PRESENT + "WHERE kind = ? ORDER BY number", (check_kind(kind),))
+        """Every document of a kind in the order in which they were made first."""
+        rows = self._database.rows(_PRESENT + "WHERE kind = ? ORDER BY number", (check_kind(kind),))
         return tuple(_document(row) for row in rows)
 
     @property
     def seq(self) -> int:
         """Number of changes so far: differs when anything has changed."""
-        return int(_rows(self._database, "SELECT value FROM progress WHERE name = 'seq'", ())[0][0])
+        return int(self._database.row("SELECT value FROM progress WHERE name = 'seq'")[0])
 
     # Changing -----------------------------------------------------------------------------------------------
 
     def put(
         self, kind: str, document_id: str, body: Mapping[str, Any], *, by: str, if_match: str | None = None
     ) -> Document:
-        """Keep a new version of a document, or its first. A body that is the same as before makes no version.
+        """Store a new version of a document, or its first; a body equal to the current one makes no version.
 
         Args:
-            kind: Of it.
+            kind: One of KINDS.
             document_id: Its id.
-            body: What it says; the caller has checked that it makes sense.
-            by: Who changes it.
-            if_match: The ETag of the version that the caller has seen; ``*``: any, but there must be one; an empty
-                text: there must be none; None: whatever is there.
+            body: Checked by the caller.
+            by: Who changes it, for the history.
+            if_match: ETag of the version that the caller has read; ``*`` for any version; "" for a document that
+                must not exist; None to skip the check.
 
         Raises:
             ConflictError: ``if_match`` does not hold (code ``request.precondition``).
-            InvalidArgumentError: kind, id or body cannot be kept.
-            DataFolderError: the disk gives nothing.
+            InvalidArgumentError: kind, id or body is not allowed.
+            DataFolderError: the disk fails.
         """
         return self.change([Put(kind, document_id, body, if_match)], by=by)[0]
 
     def delete(self, kind: str, document_id: str, *, by: str, if_match: str | None = None) -> None:
-        """Delete a document; its history stays for a while.
+        """Delete a document; its history is kept for a while.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: it does not exist.
             ConflictError, DataFolderError: as :meth:`put`.
         """
         self.change([Delete(kind, document_id, if_match)], by=by)
 
     def change(self, changes: Sequence[Put | Delete], *, by: str) -> tuple[Document, ...]:
-        """Make several changes in one transaction; the new version of each, in order.
+        """Make changes in one transaction; returns the new version of each, in order.
 
         Raises:
             ConflictError, NotFoundError, InvalidArgumentError, DataFolderError: nothing was changed.
@@ -269,10 +251,6 @@ class DocumentStore:
         if news:
             for listener in self.on_change:
                 listener(news)
-
-
-def _rows(database: Transactions, query: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
-    return database.read(lambda connection: connection.execute(query, values).fetchall())
 
 
 def _bounded(limit: int) -> int:
@@ -313,7 +291,7 @@ def _checked(change: Put | Delete) -> tuple[Put | Delete, str | None]:
 def _change(
     connection: Connection, change: Put | Delete, text: str | None, by: str, now_ms: int
 ) -> tuple[Document, bool]:
-    """Apply one change; the document as it is now, and whether that is new."""
+    """Apply one change; returns the current version, and whether it is new."""
     name = (change.kind, change.id)
     present = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", name).fetchone()
     check_match(change.kind, change.id, change.if_match, None if present is None else _etag(present[3]))
@@ -342,7 +320,7 @@ def _last_version(connection: Connection, name: tuple[str, str]) -> int:
 
 
 def _forget_old(connection: Connection, name: tuple[str, str]) -> None:
-    """Keep the history of a document within its bounds."""
+    """Delete a document's history beyond its limits."""
     rows = connection.execute(
         "SELECT seq, length(coalesce(body, '')) FROM history WHERE kind = ? AND id = ? ORDER BY seq DESC", name
     ).fetchall()
@@ -356,7 +334,7 @@ def _forget_old(connection: Connection, name: tuple[str, str]) -> None:
 
 
 def _forget_deleted(connection: Connection, kind: str) -> None:
-    """Forget the documents of a kind that were deleted longest ago, those above MAX_DELETED."""
+    """Delete the histories of a kind's deleted documents beyond MAX_DELETED, the oldest first."""
     rows = connection.execute(
         "SELECT id, max(seq) AS last FROM history h WHERE kind = ?1 AND body IS NULL AND NOT EXISTS"
         " (SELECT 1 FROM document d WHERE d.kind = ?1 AND d.id = h.id) GROUP BY id ORDER BY last DESC"

@@ -113,10 +113,9 @@ _KEEP = (
 
 
 class ExportStore:
-    """Every method may be called from any thread and waits for the disk.
+    """The open file. Every method may be called from any thread and waits for the disk.
 
-    Args:
-        folder: Folder of the file; the caller holds its lock.
+    The caller holds the lock of ``folder``.
 
     Raises:
         DataFolderError: the file cannot be opened; from every method: the disk fails.

@@ -60,10 +60,7 @@ for line in sys.stdin:
 
 
 class Transform:
-    """A compiled program. Methods block: call them from threads, one at a time.
-
-    Args:
-        program: jq program.
+    """A compiled jq program. Methods block: call them from threads, one at a time.
 
     Raises:
         InvalidArgumentError: it does not compile, or the extra is not installed.

@@ -64,7 +64,7 @@ def check_region_name(region: str) -> str:
 
 
 def replace_region(flash: Flash, region: str, data: bytes) -> None:
-    """Put ``data`` in the place of ``region`` so that a power cut leaves the old or the new bytes, whole."""
+    """Replace ``region`` by ``data``; after a power cut it has the old or the new bytes, complete."""
     fresh = region + NEW_SUFFIX
     flash.write(fresh, data)
     flash.sync(fresh)

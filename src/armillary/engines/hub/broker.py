@@ -118,10 +118,7 @@ class Kept:
 
 
 class BrokerStore:
-    """The file and its writing thread.
-
-    Args:
-        folder: The hub's folder; must exist and be locked by this process.
+    """The file and its writing thread; this process must hold the lock of ``folder``, which must exist.
 
     Raises:
         DataFolderError: not writable, damaged, or of another version.

@@ -110,13 +110,8 @@ def taken(
 ) -> list[MessageDelivery]:
     """The next messages to send, oldest first, each counted as delivered once more; expired ones are settled instead.
 
-    Args:
-        connection: The writer's.
-        device_id: The receiver.
-        after: Only messages with a higher sequence: this connection has got the others already.
-        now_ms: Unix milliseconds.
-        max_count: Most messages.
-        max_bytes: Most bytes of all bodies; a first message of any size is returned.
+    Only messages with a higher sequence than ``after``: this connection has got the others already. At most
+    ``max_count``, and ``max_bytes`` of bodies, but one message of any size.
     """
     _expire(connection, now_ms, device_id)
     for sequence, ack in connection.execute(

@@ -55,11 +55,7 @@ class DeviceOutcome:
 
 
 class RunDevices:
-    """The devices of all runs of one hub; every method waits for the disk.
-
-    Args:
-        database: The file of runs.
-    """
+    """The devices of all runs of one hub; every method waits for the disk."""
 
     def __init__(self, database: Transactions) -> None:
         self._database = database
@@ -111,9 +107,7 @@ class RunDevices:
     def recover(self, now_ms: int, number: int | None = None) -> int:
         """Set devices that were running when the service stopped back to pending; returns how many.
 
-        Args:
-            now_ms: Unix milliseconds.
-            number: Only of this run; None for all runs, after a start.
+        Only those of the run ``number``, or (None, after a start) of all runs.
         """
         chosen = "state = 'running'" if number is None else "state = 'running' AND run = ?"
         values = () if number is None else (number,)

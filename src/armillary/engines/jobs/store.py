@@ -46,8 +46,7 @@ _RUN = "SELECT number, job_id, definition, catalog, state, begun_by, due, starte
 class JobStore:
     """Runs of one hub. Every method may be called from any thread and waits for the disk.
 
-    Args:
-        folder: Folder of the file; the caller holds its lock.
+    The caller holds the lock of ``folder``.
 
     Raises:
         DataFolderError: the file cannot be opened; from every method: the disk fails.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event log of the machine's firmware, as Linux keeps it, if it is one that a service will believe."""
+"""The event log of the machine's firmware, as Linux provides it, if the service would accept it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,11 @@ KERNEL_LOG: Final = Path("/sys/kernel/security/tpm0/binary_bios_measurements")
 
 
 def replaying_log(path: Path, pcr_values: Sequence[bytes]) -> FirmwareLog | None:
-    """The log at ``path``, or None: it is missing, unreadable, too long for a check-in, or does not replay.
+    """The log at ``path``; None if it is missing, unreadable, too long for a check-in, or does not replay.
 
-    An honest machine without such a log is let in as it was before; one whose log does not replay (firmware that lost
-    events, no SHA-256 bank) would not be, so none is sent.
-
-    Args:
-        path: Where the kernel shows it.
-        pcr_values: Values of the firmware's PCRs now, 32 bytes each, ascending.
+    A machine without a log is still accepted; one whose log does not replay (firmware that lost events, no SHA-256
+    bank) would be refused, so such a log is not sent. ``pcr_values`` are those of the firmware's PCRs, 32 bytes each,
+    ascending.
     """
     try:
         with path.open("rb") as file:

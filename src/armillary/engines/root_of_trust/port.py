@@ -41,11 +41,11 @@ class RootOfTrust(Protocol):
 
     @property
     def kind(self) -> str:
-        """Class of the engine as it stands in evidence: ``software``, ``tpm2`` or ``simulated``."""
+        """The engine's name in evidence: ``software``, ``tpm2`` or ``simulated``."""
 
     @property
     def tier(self) -> str:
-        """Trust tier this engine honestly deserves: ``simulated``, ``software``, ``tpm`` or ``silicon``."""
+        """The trust tier of this engine: ``simulated``, ``software``, ``tpm`` or ``silicon``."""
 
     @property
     def device_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from armillary.errors import RootOfTrustError
 
 
 def read_private(path: Path, limit: int) -> bytes:
-    """The contents, at most ``limit`` bytes and one more for the caller to notice.
+    """The contents, at most ``limit`` bytes and one more, which tells the caller that there are more.
 
     Raises:
         RootOfTrustError: it cannot be read, or others could have read it.
@@ -43,6 +44,22 @@ def replace_private(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     fresh.rename(path)
     sync_folder(path.parent)
+
+
+def load_from_memory(context: ssl.SSLContext, pem: bytes) -> None:
+    """Have ``context`` present the key and certificates of ``pem``.
+
+    ``ssl`` reads keys from files only; they are in an anonymous memory file, so that they never reach a disk.
+
+    Raises:
+        ssl.SSLError: the key does not load, or the certificate is for another key.
+    """
+    descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, pem)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

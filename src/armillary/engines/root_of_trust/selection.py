@@ -14,12 +14,9 @@ ENGINES = ("software", "tpm2")
 
 
 def create_root_of_trust(name: str, folder: Path, *, tpm: str | None = None) -> RootOfTrust:
-    """Make a new identity.
+    """Make a new identity with the engine ``software`` or ``tpm2``, whose files go into ``folder``.
 
-    Args:
-        name: ``software`` or ``tpm2``.
-        folder: Where the engine keeps its files.
-        tpm: With ``tpm2``: how to reach the TPM; the kernel's by default.
+    ``tpm`` is the address of the TPM, for ``tpm2`` only; by default the kernel's.
 
     Raises:
         InvalidArgumentError: no such engine, or a TPM named for one that has none.

@@ -13,7 +13,6 @@ for a cloned device.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from cryptography.x509 import CertificateSigningRequestBuilder, Name, NameAttrib
 from cryptography.x509.oid import NameOID
 
 from armillary.engines.root_of_trust.port import BootSession
-from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
+from armillary.engines.root_of_trust.private_file import explained, load_from_memory, read_private, replace_private
 from armillary.errors import RootOfTrustError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
@@ -141,26 +140,19 @@ class SoftwareRootOfTrust:
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
         """Make ``context`` present the identity certificate (PEM, leaf first) with the identity key.
 
-        Python's ``ssl`` takes keys from files only; the key is handed over in an anonymous memory file so that
-        it never reaches a disk.
-
         Raises:
             RootOfTrustError: the certificate is not for this device's identity key.
         """
         key = self._identity_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
         try:
-            os.write(descriptor, key + certificate_chain)
-            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+            load_from_memory(context, key + certificate_chain)
         except ssl.SSLError as error:
             raise RootOfTrustError(
                 f"the identity certificate does not belong to device {self._device_id[:8]} ({error.reason})",
                 remedy="Use the certificate the service issued for this device.",
             ) from error
-        finally:
-            os.close(descriptor)
 
 
 def _check(purpose: bytes, value: bytes) -> bytes:

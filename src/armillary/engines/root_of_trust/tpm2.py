@@ -155,7 +155,7 @@ class Tpm2RootOfTrust:
         return ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", "CERTIFICATE REQUEST").encode("ascii")
 
     def claim(self) -> UnverifiedTpmClaim:
-        """What enrolment asks of a TPM: its maker's certificate, both keys, and that they live in one TPM."""
+        """The data for enrolment: the TPM maker's certificate, both keys, and the proof that they are in one TPM."""
         with connect(self._file.tcti) as commands:
             certificate = commands.endorsement_certificate()
             attest, signature = commands.certify(self._file.identity, self._file.attestation, CERTIFICATION_NONCE)
@@ -168,12 +168,12 @@ class Tpm2RootOfTrust:
         )
 
     def activate(self, blob: bytes, encrypted_seed: bytes) -> bytes:
-        """The secret of the service's credential; only this TPM opens it, and only for its attestation key."""
+        """The secret of the service's credential; only this TPM can decrypt it, and only with its attestation key."""
         with connect(self._file.tcti) as commands:
             return commands.activate(self._file.attestation, blob, encrypted_seed)
 
     def give_up(self) -> None:
-        """Free the counter of a device that the service did not enrol; its keys take no place in the TPM."""
+        """Delete the counter of a device that the service did not enrol; its keys take no space in the TPM."""
         with connect(self._file.tcti) as commands:
             commands.remove_counter(self._file.counter)
 

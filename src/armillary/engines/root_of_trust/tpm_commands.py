@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The TPM 2.0 commands that a device needs, through tpm2-pytss (the extra ``tpm2``), which is imported on first use.
+"""The TPM 2.0 commands that a device needs, through tpm2-pytss (the extra ``tpm2``), imported at its first use.
 
-Every object is loaded for one piece of work and flushed after it: a TPM holds three at a time, and a session that is
-left open is one less for everybody. Both device keys are children of the storage primary key, which any TPM makes
-again in milliseconds from its own seed; it needs no persistent handle. So nothing of the endorsement hierarchy is used
-after enrolment, and TPM2_Clear ends the identity, as it should.
+Every object is loaded for one task and flushed after it: a TPM holds only three objects and few sessions. Both device
+keys are children of the storage primary key, which a TPM makes again in milliseconds from its own seed, without a
+persistent handle. The endorsement hierarchy is not used after enrolment; TPM2_Clear ends the identity, as it should.
 
 Specification: TCG TPM 2.0 Library, Part 3 (commands); TCG EK Credential Profile, annex B (templates L-1, L-2), and
 §2.2.1.4 (NV indices of EK certificates).
@@ -96,10 +95,7 @@ class Key:
 
 @contextlib.contextmanager
 def connect(tcti: str) -> Iterator[Commands]:
-    """Speak to a TPM; one caller at a time, closed afterwards.
-
-    Args:
-        tcti: How to reach it, such as ``device:/dev/tpmrm0`` or ``swtpm:host=127.0.0.1,port=2321``.
+    """Open a connection to a TPM, such as ``device:/dev/tpmrm0`` or ``swtpm:host=127.0.0.1,port=2321``, for the block.
 
     Raises:
         RootOfTrustError: tpm2-pytss is missing, the TPM cannot be reached, or it refuses a command.
@@ -245,7 +241,7 @@ class Commands:
         )
 
     def count(self, index: int) -> int:
-        """Increment a counter; returns its new value. A counter never falls, also not by being made anew."""
+        """Increment a counter; returns its new value. It never falls, not even when it is deleted and defined again."""
         self._esapi.nv_increment(self._esapi.tr_from_tpmpublic(index))
         return self.counter(index)
 
@@ -260,7 +256,7 @@ class Commands:
         return int.from_bytes(bytes(value), "big")
 
     def remove_counter(self, index: int) -> None:
-        """Give a counter's place back."""
+        """Delete a counter."""
         self._esapi.nv_undefine_space(self._esapi.tr_from_tpmpublic(index))
 
     # -- parts ----------------------------------------------------------------------------------------------------
@@ -278,7 +274,7 @@ class Commands:
 
     @contextlib.contextmanager
     def _loaded(self, *keys: Key) -> Iterator[tuple[Any, ...]]:
-        """The keys' handles; their parent takes a place in the TPM only while they are loaded."""
+        """The keys' handles; their parent is loaded only while they are being loaded."""
         handles: list[Any] = []
         try:
             with self._primary(STORAGE_TEMPLATE, self._pytss.ESYS_TR.OWNER) as parent:

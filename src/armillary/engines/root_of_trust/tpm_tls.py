@@ -19,6 +19,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from armillary.engines.root_of_trust.private_file import load_from_memory
 from armillary.engines.root_of_trust.tpm_commands import PACKAGES, Key
 from armillary.errors import RootOfTrustError
 
@@ -44,17 +45,13 @@ def use_key(context: ssl.SSLContext, key: Key, certificate_chain: bytes, *, tcti
         RootOfTrustError: the provider is missing, or the certificate is not for this key.
     """
     _load_provider(tcti)
-    descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
     try:
-        os.write(descriptor, key_file(key) + certificate_chain)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        load_from_memory(context, key_file(key) + certificate_chain)
     except ssl.SSLError as error:
         raise RootOfTrustError(
             f"the TPM's key does not load, or the identity certificate is not for it ({error.reason or error})",
             remedy="Use the TPM this device was made with and the certificate the service issued for it.",
         ) from error
-    finally:
-        os.close(descriptor)
 
 
 def _load_provider(tcti: str) -> None:

@@ -18,11 +18,7 @@ _DELIVERY = (
 
 
 class Deliveries:
-    """Deliveries of all rules.
-
-    Args:
-        database: The rules' database.
-    """
+    """Deliveries of all rules."""
 
     def __init__(self, database: Transactions) -> None:
         self._database = database

@@ -116,10 +116,7 @@ ALERT_COLUMNS = (
 def keep(devices: Iterable[DeviceStates], news: Iterable[News], evaluated: int | None) -> Change:
     """The change that stores states and their consequences; returns how many deliveries became dead letters at once.
 
-    Args:
-        devices: New states of devices.
-        news: In order.
-        evaluated: Every block up to this seq is in the states; None leaves the stored number.
+    ``news`` are in order. Every block up to the seq ``evaluated`` is in the states; None leaves the stored number.
     """
     devices, news = tuple(devices), tuple(news)
 

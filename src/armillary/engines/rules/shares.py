@@ -22,21 +22,12 @@ MIN_WAITING_OF_OWNER: Final = 500
 
 
 def owner_of(rule_catalog: str | None, device_catalog: str) -> str:
-    """The owner of a rule's deliveries.
-
-    Args:
-        rule_catalog: The catalog of the rule; None for a rule of all catalogs.
-        device_catalog: The catalog of the device that it fired for.
-    """
+    """The owner of a delivery: the rule's catalog; a name of its own by device catalog for a rule of all (None)."""
     return f"* {device_catalog.lower()}" if rule_catalog is None else rule_catalog.lower()
 
 
 class Room:
-    """Free places for deliveries, within one transaction; each owner's and rule's count is read once.
-
-    Args:
-        connection: The transaction's.
-    """
+    """Room for deliveries, within one transaction of ``connection``; each owner's and rule's count is read once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,7 +36,7 @@ class Room:
         self._rules: dict[tuple[str, str], int] = {}
 
     def take(self, owner: str, rule_id: str) -> str:
-        """Take a place for a delivery; returns the reason, for the owner, when there is none, else an empty text."""
+        """Count one more delivery; returns the reason, for its owner, if there is no room, else an empty text."""
         key = owner, rule_id
         if self._all is None:
             self._all = self._count("1")

@@ -20,10 +20,7 @@ from armillary.engines.rules.rows import Alert, Change, DeviceStates
 
 
 class RuleStore:
-    """The open database.
-
-    Args:
-        folder: Folder of the database; the caller holds its lock.
+    """The open database; the caller holds the lock of ``folder``.
 
     Raises:
         DataFolderError: the database cannot be opened.

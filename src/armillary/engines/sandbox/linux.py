@@ -17,7 +17,7 @@ from armillary.capability import confine, network
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import compile_filter
-from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, OPTIONAL, judges
+from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, judges
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
@@ -43,20 +43,12 @@ class LinuxSandbox:
     _report: SandboxReport | None = None
 
     def self_test(self) -> SandboxReport:
-        """Run the probes once and remember what they saw."""
+        """Run the probes once and cache the report."""
         if self._report is None:
             mechanisms = judge_all(judges(as_root=self.own_user), observe(self))
             weaker: tuple[str, ...] = ALWAYS_WEAKER if self.own_user else (*ALWAYS_WEAKER, AS_USER)
             self._report = SandboxReport(self.name, mechanisms, weaker)
         return self._report
-
-    def missing(self) -> tuple[str, ...]:
-        """Mechanisms that this sandbox must have and has not, each with what was seen."""
-        return tuple(
-            f"{mechanism.name} ({mechanism.detail})"
-            for mechanism in self.self_test().mechanisms
-            if not mechanism.enforced and mechanism.name not in OPTIONAL
-        )
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
@@ -72,7 +64,7 @@ class LinuxSandbox:
         return await launch(self.plan(launch_, tree), on_event)
 
     def _give_folders(self, launch_: Launch) -> None:
-        """As root, let the application's own user reach what it is given."""
+        """As root, let the application's own user access its folders."""
         if not self.own_user:
             return
         user = confine.application_user(launch_.manifest.component_id)
@@ -82,7 +74,7 @@ class LinuxSandbox:
             share_tree_with_group(launch_.device_authentication)
 
     def _forbids_execution(self) -> bool:
-        """Whether the self-test has seen that what is written cannot be mapped to be run."""
+        """Whether the self-test has seen that written files cannot be mapped for execution."""
         return self._report is not None and any(
             each.name == NOT_LOADED and each.enforced for each in self._report.mechanisms
         )

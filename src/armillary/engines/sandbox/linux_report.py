@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ``linux`` sandbox has to prove, and what it cannot do on a given host, in sentences."""
+"""What the ``linux`` sandbox has to prove, and what it cannot do on a given host, as sentences for people."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ AS_USER = (
 
 
 def only_loopback(seen: Observations) -> tuple[bool, str]:
-    """No network interface but lo."""
+    """There is no network interface but lo."""
     return seen.of("interfaces") == "lo", f"interfaces: {seen.of('interfaces')}"
 
 
 def own_session(seen: Observations) -> tuple[bool, str]:
-    """Its session began inside: one of outside has no number there (0)."""
+    """Its session began in the sandbox: one from outside has the number 0 there."""
     session = seen.of("session").partition(" ")[0]
     return session.isdecimal() and session != "0", f"session, process: {seen.of('session')}"
 
 
 def judges(*, as_root: bool) -> Mapping[str, Judge]:
-    """Mechanism -> what has to have been seen."""
+    """What has to have been seen, by mechanism."""
     namespaces = ["ipc", "mnt", "net", "pid", "uts"] + ([] if as_root else ["user"])
     return {
         "user": own_user if as_root else mapped_user,

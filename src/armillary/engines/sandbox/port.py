@@ -20,7 +20,7 @@ Engines: ``linux`` (namespaces by bubblewrap, seccomp, Landlock, own user where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +52,11 @@ class SandboxReport:
     weaker: tuple[str, ...]  # Sentences for people: what this engine does not do that ``linux`` run by root would
     # Mechanisms of ``linux`` that this engine does not even try, each with why; evidence names them
     absent: tuple[Mechanism, ...] = ()
+
+    def missing(self, optional: Collection[str] = ()) -> tuple[str, ...]:
+        """The mechanisms that do not hold, each with what was seen, except optional ones."""
+        failed = (each for each in self.mechanisms if not each.enforced and each.name not in optional)
+        return tuple(f"{each.name} ({each.detail})" for each in failed)
 
     @property
     def complete(self) -> bool:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import structlog
 
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import check_launch, environment
+from armillary.engines.sandbox.start.entry import check_launch, plain_configuration
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.starting import launch
 
@@ -50,22 +49,10 @@ class ProcessSandbox:
             command=(),
             interpreter=runtime.interpreter,
             configuration={
-                "identity": None,
-                "noexec": None,
+                **plain_configuration(launch_, runtime, root, temporary),
                 "drop_capabilities": False,
                 "limits": {},
                 "landlock": None,
-                "new_session": True,
-                "supervisor": os.getpid(),
-                "directory": str(root),
-                "argv": [str(root / launch_.manifest.entry_point.removeprefix("/")), *launch_.manifest.cmd_args],
-                "environment": environment(
-                    launch_,
-                    runtime.search_path,
-                    temporary=temporary,
-                    data=str(launch_.data),
-                    device_authentication=str(launch_.device_authentication),
-                ),
             },
             filter=b"",
             hosts=launch_.grant.hosts,

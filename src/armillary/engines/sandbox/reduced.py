@@ -8,7 +8,6 @@ What follows from that is in :data:`WEAKER`, in sentences.
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.outside import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.start import host
-from armillary.engines.sandbox.start.entry import check_launch, environment
+from armillary.engines.sandbox.start.entry import check_launch, plain_configuration
 from armillary.engines.sandbox.start.plan import StartPlan
 from armillary.engines.sandbox.start.starting import launch
 from armillary.engines.sandbox.within.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
@@ -69,19 +68,11 @@ class ReducedSandbox:
     _report: SandboxReport | None = None
 
     def self_test(self) -> SandboxReport:
-        """Run the probes once and remember what they saw."""
+        """Run the probes once and cache the report."""
         if self._report is None:
             weaker = (self.reason, *WEAKER) if self.reason else WEAKER
             self._report = SandboxReport(self.name, judge_all(JUDGES, observe(self)), weaker, ABSENT)
         return self._report
-
-    def missing(self) -> tuple[str, ...]:
-        """Mechanisms that this sandbox must have and has not, each with what was seen."""
-        return tuple(
-            f"{mechanism.name} ({mechanism.detail})"
-            for mechanism in self.self_test().mechanisms
-            if not mechanism.enforced
-        )
 
     async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
         """Start an application; see ``port.Sandbox``."""
@@ -126,22 +117,10 @@ class ReducedSandbox:
         # Limits that count by user would count the device's own processes.
         limited = {name: value for name, value in confine.resource_limits(launch_.grant).items() if name != "NPROC"}
         return {
-            "identity": None,
-            "noexec": None,
+            **plain_configuration(launch_, runtime, root, temporary),
             "drop_capabilities": True,
             "limits": limited,
             "landlock": confine.landlock_rules(abi, paths, bind_ports=ports),
-            "new_session": True,
-            "supervisor": os.getpid(),
-            "directory": str(root),
-            "argv": [str(root / launch_.manifest.entry_point.removeprefix("/")), *launch_.manifest.cmd_args],
-            "environment": environment(
-                launch_,
-                runtime.search_path,
-                temporary=temporary,
-                data=str(launch_.data),
-                device_authentication=str(launch_.device_authentication),
-            ),
         }
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choose the engine that this host can really run, by its self-test."""
+"""Chooses the sandbox engine that works on this host, by its self-test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.linux_report import OPTIONAL
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.process import ProcessSandbox
 from armillary.engines.sandbox.reduced import ReducedSandbox
@@ -19,15 +20,11 @@ REMEDY = (
 
 
 def open_sandbox(name: str) -> Sandbox:
-    """The sandbox a device runs with.
-
-    Args:
-        name: ``linux`` (``reduced`` where the host forbids namespaces: the report says so), ``reduced`` or
-            ``process``.
+    """The sandbox of a name: ``linux`` (``reduced`` where the host forbids namespaces), ``reduced`` or ``process``.
 
     Raises:
         InvalidArgumentError: no such engine.
-        SandboxUnavailableError: this host can contain applications in neither way.
+        SandboxUnavailableError: neither way works on this host.
     """
     engines: dict[str, Callable[[], Sandbox]] = {
         "linux": _open_linux,
@@ -51,7 +48,7 @@ def _open_linux() -> Sandbox:
     for path in host.bubblewrap_candidates():
         sandbox = LinuxSandbox(path)
         try:
-            missing = sandbox.missing()
+            missing = sandbox.self_test().missing(OPTIONAL)
         except SandboxUnavailableError as error:
             reasons.append(f"{path}: {error.message}")
             continue
@@ -65,7 +62,7 @@ def _open_linux() -> Sandbox:
 def _checked_reduced(reason: str) -> Sandbox:
     sandbox = ReducedSandbox(reason)
     try:
-        missing = sandbox.missing()
+        missing = sandbox.self_test().missing()
     except SandboxUnavailableError as error:
         raise SandboxUnavailableError(f"{reason} {error.message}".strip(), remedy=REMEDY) from error
     if missing:

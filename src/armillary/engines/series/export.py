@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Points as files: CSV and Parquet out, CSV back in, a part at a time whatever the size.
+"""Points as files: writes CSV and Parquet and reads CSV, in parts, so that the size does not matter.
 
 CSV (RFC 4180, UTF-8, CRLF) has one point a line::
 
@@ -7,10 +7,10 @@ CSV (RFC 4180, UTF-8, CRLF) has one point a line::
     1f0a...,air.co2,2026-11-24T22:00:00.000Z,number,612.5,
     1f0a...,door,2026-11-24T22:00:04.120Z,boolean,true,9c7a04d1f1c1f5f0
 
-``message`` is the mark of the message's id (16 hexadecimal digits) or nothing. A name or text that a spreadsheet would
-compute, or that begins with an apostrophe, has an apostrophe before it, which the reader takes away. Numbers are
-written so that they read back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC),
-kind, number, boolean, text, message. Points come by device, metric and time.
+``message`` is the mark of the message's id (16 hexadecimal digits) or empty. A name or text that a spreadsheet would
+compute, or that begins with an apostrophe, gets an apostrophe in front, which the reader removes. Numbers are written
+so that they read back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC), kind,
+number, boolean, text, message. Points come by device, metric and time.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ def parquet_parts(store: Reads, series: Series, start_ms: int, end_ms: int, sinc
 def read_csv(lines: Iterable[str], *, first_line: int = 1) -> Iterator[Row]:
     """Points of a CSV file: device id, metric, time, value, mark.
 
-    Args:
-        lines: Lines of the file; the heading may be among them.
-        first_line: Number of the first line, for messages.
+    The heading may be among the lines; ``first_line`` is the number of the first line, for messages.
 
     Raises:
         InvalidArgumentError: names line and column.
@@ -109,7 +107,7 @@ def _csv_part(device_id: str, metric: str, kind: ValueKind, points: Points) -> b
 
 
 def _shielded(text: str) -> str:
-    """A device's text for a cell, where no spreadsheet computes it."""
+    """A text from a device for a cell, so that no spreadsheet computes it."""
     return "'" + text if text.startswith(("'", *FORMULA_STARTS)) else text
 
 
@@ -176,7 +174,7 @@ def _pyarrow() -> tuple[Any, Any]:
 
 
 class _Sink(io.RawIOBase):
-    """Collects what is written until it is taken."""
+    """Collects written bytes until :meth:`taken`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +188,7 @@ class _Sink(io.RawIOBase):
         return len(data)
 
     def taken(self) -> bytes:
-        """Everything since the last time."""
+        """All bytes since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries of the series store about many devices. Every answer is of one snapshot, from any thread."""
+"""Queries of the series store about many devices. Each sees one snapshot, from any thread."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from armillary.wire.hub.telemetry import Value
 
 
 class FleetReads:
-    """Values of many devices.
-
-    Args:
-        readers: To read with.
-    """
+    """Values of many devices."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers

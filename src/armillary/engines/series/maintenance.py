@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealing of hours that are over, and deletion of what is past its retention: a slice at a time, in the writer."""
+"""Seals hours that are over and deletes data past its retention, one slice at a time, in the writer."""
 
 from __future__ import annotations
 
@@ -35,10 +35,8 @@ PASSES_PER_TERMS = 20
 class Maintenance:
     """Sealing and retention of one store.
 
-    Args:
-        tail: Which series there are.
-        retention: How long things are kept where no rule says otherwise.
-        template_of: Says the device template of a device id, empty for none; called in the writer's thread.
+    ``retention`` applies where no rule does; ``template_of`` returns the device template of a device id, empty for
+    none, and is called in the writer's thread.
     """
 
     def __init__(self, tail: Tail, retention: Retention, template_of: Callable[[str], str]) -> None:
@@ -52,7 +50,7 @@ class Maintenance:
         self._terms: dict[int, Term] = {}
 
     def begin(self, now_ms: int) -> Change | None:
-        """The change that does one slice of sealing and deleting; None when it is not time.
+        """The change that does one slice of sealing and deleting; None when it is not due.
 
         Give it to the store's ``commits``, then call :meth:`end` with its result.
         """
@@ -79,7 +77,7 @@ class Maintenance:
         return apply
 
     def end(self, *, more: bool) -> None:
-        """Report the outcome of the change of :meth:`begin`: whether there is more to do at once."""
+        """Report the result of the change of :meth:`begin`: whether the next slice is due at once."""
         self._is_under_way = False
         self._unfinished = more
 
@@ -87,7 +85,7 @@ class Maintenance:
         """The change that replaces the rules of retention; give it to the store's ``commits``.
 
         Raises:
-            InvalidArgumentError: one of them cannot be kept to.
+            InvalidArgumentError: a rule is not valid.
         """
         check_rules(rules)
 

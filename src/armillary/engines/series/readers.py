@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of the database together with what is in memory, for any thread; and the numbers that devices have."""
+"""Snapshots of the database together with the values in memory, for any thread; and the numbers of devices."""
 
 from __future__ import annotations
 
@@ -22,12 +22,9 @@ READERS = 3
 
 
 class Readers:
-    """Connections to read with, and the tail beside them.
+    """READERS connections for reading, which only this object uses, and the tail, whose values are not flushed yet.
 
-    Args:
-        connections: READERS of them that only this object uses, each one thread at a time.
-        tail: What is not flushed yet.
-        begin: SQL that begins a reading transaction.
+    ``begin`` is the SQL that begins a reading transaction.
     """
 
     def __init__(self, connections: Sequence[Connection], tail: Tail, begin: str) -> None:
@@ -53,7 +50,7 @@ class Readers:
 
     @contextmanager
     def snapshot(self, keys: Sequence[SeriesKey]) -> Iterator[tuple[Shelf, dict[int, list[Points]]]]:
-        """One snapshot, and what it does not have yet of these series."""
+        """One snapshot, and the points of these series that are not in it yet."""
         wanted = {(key.device, key.number) for key in keys}
         copies: list[tuple[int, int, Points]] = []
         with self.tail.lock:  # before the snapshot: what is flushed between the two is in the snapshot
@@ -89,7 +86,7 @@ class Readers:
             return {each: known[each] for each in device_ids if each in known}
 
     def close(self) -> None:
-        """Close every connection, each when who reads with it is done. Call it once."""
+        """Close every connection, each when its reader is done. Call it once."""
         for _ in range(READERS):
             self._connections.get().close()
 
@@ -109,7 +106,7 @@ def stored_value(row: Sequence[object]) -> tuple[int, Value]:
 
 
 def newer_value(stored: tuple[int, Value] | None, fresh: Last | None) -> tuple[int, Value] | None:
-    """The latest of what the database has and what came since."""
+    """The later of the stored value and the one in memory."""
     if fresh is None or (stored is not None and stored[0] > fresh[0]):
         return stored
     return fresh[0], fresh[2]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries of the series store about one device: its row, twin, values over time, latest values and messages.
 
-Every answer is of one snapshot of the database together with the tail, and may be asked for from any thread.
+Each sees one snapshot of the database together with the tail, and may come from any thread.
 """
 
 from __future__ import annotations
@@ -51,11 +51,7 @@ class LatestValue:
 
 
 class Reads:
-    """The reading half of the store.
-
-    Args:
-        readers: To read with.
-    """
+    """The reading half of the store."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
@@ -63,12 +59,12 @@ class Reads:
         self.fleet = FleetReads(readers)  # Queries about many devices at once
 
     def read(self, query: Callable[[Connection], T]) -> T:
-        """What a query finds in one snapshot of the database."""
+        """Run a query in one snapshot of the database; returns its result."""
         with self._readers.reading() as connection:
             return query(connection)
 
     def device(self, device_id: str) -> DeviceRow | None:
-        """What is remembered of a device; None when it was never connected."""
+        """The row of a device; None when it was never connected."""
         with self._readers.reading() as connection:
             row = read_device(connection, device_id)
             return None if row is None else self._with_tail_faults(row, flushed_upto(connection))
@@ -169,7 +165,7 @@ class Reads:
         return sorted(found, key=lambda each: each[0])[:limit]
 
     def messages(self, device_id: str, limit: int) -> list[Message]:
-        """The latest messages of a device as they came, newest first, as far as the newest log rows hold any."""
+        """The latest messages of a device as they came, newest first, as far as they are in the newest log rows."""
         number = self._number(device_id)
         found: list[Message] = []
         with self._readers.reading() as connection:
@@ -186,8 +182,8 @@ class Reads:
     def stream(self, key: SeriesKey, start_ms: int, end_ms: int) -> Iterator[Points]:
         """Every point of a series with ``start_ms <= time < end_ms``, in parts of an hour at most.
 
-        No snapshot is held between two days, so that a slow reader holds up nothing; points that come meanwhile may be
-        in or not.
+        No snapshot is open between two days, so that a slow reader delays nothing; points that arrive during the read
+        may be included or not.
 
         Raises:
             DataFolderError: damaged.
@@ -234,7 +230,7 @@ class Reads:
 
 
 def typed(values: Sequence[float] | Sequence[str], kind: ValueKind) -> Sequence[Value]:
-    """Values as they were sent: truth values are stored as 0 and 1."""
+    """Values in their own type: truth values are stored as 0 and 1."""
     return [bool(value) for value in values] if kind is ValueKind.BOOLEAN else values
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports points from an export into the series; a point that is there already counts once."""
+"""Imports points from an export into the series; a point that already exists counts once."""
 
 from __future__ import annotations
 
@@ -27,19 +27,14 @@ class Restored:
 
 
 class Restoring:
-    """Changes that put points back; give each to the store's ``commits``.
-
-    Args:
-        tail: Which series there are.
-        writer: Says whether there is room.
-    """
+    """Changes that import points; give each to the store's ``commits``."""
 
     def __init__(self, tail: Tail, writer: Writer) -> None:
         self._tail = tail
         self._writer = writer
 
     def devices(self, device_ids: Sequence[str]) -> Change:
-        """The change that gives devices numbers, and returns ``id -> number``."""
+        """The change that makes rows for devices where they are missing, and returns ``id -> number``."""
 
         def apply(connection: Connection) -> dict[str, int]:
             connection.executemany(
@@ -54,7 +49,7 @@ class Restoring:
         return apply
 
     def points(self, rows: Sequence[Restored], now_ms: int) -> Change:
-        """The change that puts points back; those that are there count once.
+        """The change that imports points; those that exist count once.
 
         It fails with DiskReserveError when the disk is nearly full, with WireError for too many names of a device.
         """
@@ -85,14 +80,14 @@ class Restoring:
 
 
 def _kind_of(value: Value) -> ValueKind:
-    """What a value is."""
+    """The kind of a value."""
     if isinstance(value, str):
         return ValueKind.TEXT
     return ValueKind.BOOLEAN if isinstance(value, bool) else ValueKind.NUMBER
 
 
 def _as_points(points: Points, kind: ValueKind) -> Points:
-    """Points whose values are in the column that their kind has."""
+    """Points with their values in the column type of their kind."""
     if kind is ValueKind.TEXT:
         return points
     return Points(points.times, array("d", points.values), points.marks)  # type: ignore[arg-type]  # numbers

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retention: how long points and roll-ups are kept, by patterns of device template and metric, without a cap.
 
-The first rule whose two patterns match a series decides (``*`` is any text, ``?`` any character); where none does, the
-service's settings do. Deleting goes hour by hour in slices; how far it came is noted a number of days, and forgotten
-once a day, so that what came late and what changed its template is found too.
+The first rule whose two patterns match a series decides (``*`` is any text, ``?`` any character); if none does, the
+service's settings decide. Deletion goes hour by hour in slices. Its progress is stored for each number of days, and
+reset once a day, so that late points and devices with a new template are covered too.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ Term = tuple[int | None, int | None]
 
 
 def check_rules(rules: Sequence[RetentionRule]) -> None:
-    """Refuse rules that cannot be kept to.
+    """Check rules.
 
     Raises:
-        InvalidArgumentError: names the rule.
+        InvalidArgumentError: one is not valid; the message has its position.
     """
     if len(rules) > MAX_RULES:
         raise InvalidArgumentError(
@@ -92,12 +92,7 @@ def read_rules(connection: Connection) -> tuple[RetentionRule, ...]:
 
 
 def write_rules(connection: Connection, rules: Sequence[RetentionRule]) -> None:
-    """Replace the rules; the caller commits.
-
-    Raises:
-        InvalidArgumentError: one cannot be kept to.
-    """
-    check_rules(rules)
+    """Replace the rules, which :func:`check_rules` has accepted; the caller commits."""
     connection.execute("DELETE FROM retention")
     connection.executemany(
         "INSERT INTO retention (position, template, metric, raw_days, rollup_days) VALUES (?, ?, ?, ?, ?)",
@@ -115,7 +110,7 @@ def term_of(rules: Iterable[RetentionRule], default: Retention, template: str, m
 
 
 def prune_messages(connection: Connection, before_ms: int, flushed: int) -> None:
-    """Delete messages that are past their retention, as far as their values are flushed; the caller commits."""
+    """Delete messages past their retention whose values are flushed; the caller commits."""
     oldest = connection.execute("SELECT seq, at_ms FROM block ORDER BY seq LIMIT ?", (BLOCKS_PER_PRUNE,)).fetchall()
     last = 0
     for seq, at_ms in oldest:
@@ -127,18 +122,14 @@ def prune_messages(connection: Connection, before_ms: int, flushed: int) -> None
 
 
 def forget_progress(connection: Connection) -> None:
-    """Have every hour looked at again by the next passes; the caller commits."""
+    """Reset the progress, so that the next passes check every hour again; the caller commits."""
     connection.execute("DELETE FROM progress WHERE name LIKE 'pruned-%'")
 
 
 def prune_some(connection: Connection, terms: Mapping[int, Term], now_ms: int, budget_s: float = PRUNE_SLICE_S) -> bool:
-    """Delete points and roll-ups whose time is over; True when there is more. The caller commits.
+    """Delete points and roll-ups past their retention for about ``budget_s``; True when there are more.
 
-    Args:
-        connection: The writing connection.
-        terms: Series number -> how long it is kept.
-        now_ms: Unix milliseconds.
-        budget_s: After this time, seconds, it stops.
+    ``terms`` are by series number. The caller commits.
     """
     deadline = time.perf_counter() + budget_s
     for what, column in (("raw", 0), ("rollup", 1)):
@@ -159,7 +150,7 @@ _TABLES: Final = {"raw": "chunk", "rollup": "rollup"}
 
 
 def _prune(connection: Connection, what: str, days: int, chosen: set[int] | None, now_ms: int, deadline: float) -> bool:
-    """One kind, one number of days; True when the time was over first."""
+    """One kind of data and one number of days; True when the time budget ended it."""
     name, table = f"pruned-{what}-{days}", _TABLES[what]
     row = connection.execute("SELECT value FROM progress WHERE name = ?", (name,)).fetchone()
     at, before_ms = (-1 if row is None else row[0]), now_ms - days * DAY_MS - HOUR_MS

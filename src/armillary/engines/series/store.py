@@ -53,7 +53,7 @@ MAX_QUEUED_WEIGHT = 2_000_000
 
 
 def no_template(_device_id: str) -> str:
-    """The template of a device where nobody has made any."""
+    """The template of a device when there are no templates."""
     return ""
 
 
@@ -61,12 +61,12 @@ class SeriesStore(Reads):
     """The open store.
 
     Args:
-        folder: Folder for the database, or of what belongs to it.
+        folder: Folder of the database, or that belongs to it.
         database: URL of a PostgreSQL database; empty for a file in the folder.
-        retention: How long things are kept where no rule says otherwise.
-        listener: Called by the decoder with what each message measured.
+        retention: Used where no rule of retention applies.
+        listener: Called by the decoder with the values of each message.
         reserve_bytes: Messages are refused when less than this is free on the disk of the file.
-        template_of: Says the device template of a device id, empty for none: rules of retention ask.
+        template_of: Returns the device template of a device id, empty for none, for rules of retention.
 
     Raises:
         DataFolderInUseError: another process holds the folder.
@@ -116,7 +116,7 @@ class SeriesStore(Reads):
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the database did not answer when it was needed last: nothing is acknowledged meanwhile."""
+        """Whether the database did not answer at its last use; until it does, nothing is acknowledged."""
         return self._writer.is_cut_off or self._counts_are_old
 
     # Flushing -----------------------------------------------------------------------------------------------
@@ -133,10 +133,10 @@ class SeriesStore(Reads):
         return present.points >= FLUSH_POINTS or time.monotonic() - self._flushed_at >= FLUSH_INTERVAL_S
 
     def begin_flush(self, now_ms: int) -> Item:
-        """The change that flushes what is decoded; give it to ``commits``, then call :meth:`end_flush`.
+        """The change that flushes the decoded values; give it to ``commits``, then call :meth:`end_flush`.
 
-        After one that failed it is the same again: it may have been kept after all (the connection to the database was
-        lost at its commit), and is left out then.
+        After a failure it is the same change again. If the first was committed after all (the connection was lost
+        during the commit), the second does nothing.
         """
         if self.tail.flushing is None:
             self._flush_upto = self.decoder.decoded_seq
@@ -166,21 +166,21 @@ class SeriesStore(Reads):
     # Following ----------------------------------------------------------------------------------------------
 
     def follower(self, after: int, listener: Listener) -> Decoder:
-        """A decoder that reads the log again, from behind block ``after`` on, for its listener only.
+        """A decoder that reads the log as it is now from behind block ``after`` on, for its listener only.
 
-        It is of the log as it is now. Whoever made it is the only one to call it, before the store is closed.
+        Only its maker may call it, before the store is closed.
         """
         return Decoder(Tail(SeriesIndex({}, [])), self._decoder_reader, after, listener)
 
     @property
     def retention(self) -> Retention:
-        """How long things are kept where no rule says otherwise."""
+        """Used where no rule of retention applies."""
         return self._retention
 
     def counts(self) -> Mapping[str, int]:
-        """Points that came late, points that were there before, and rows that were damaged, over all lives.
+        """Late points, duplicate points and damaged rows since the database was made.
 
-        As they were last while the database does not answer: who watches the service has to see that.
+        While the database does not answer, the last known numbers.
         """
         try:
             with self._readers.reading() as connection:
@@ -202,9 +202,7 @@ class SeriesStore(Reads):
     def close(self, now_ms: int, decoded: Callable[[], None] = lambda: None) -> None:
         """Commit what is queued, decode and flush everything, close the database. Blocks until done.
 
-        Args:
-            now_ms: Unix time, milliseconds.
-            decoded: Called when nothing more is decoded, while all of it is still there to be read.
+        ``decoded`` is called when decoding has ended, while everything can still be read.
         """
         try:
             self.commits.submit(lambda _: None).result()  # everything queued before this is in the log now

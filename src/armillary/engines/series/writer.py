@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The writer: what the group commit's thread does with one batch.
+"""The writer: how the group commit's thread commits one batch.
 
-All runs of a batch become one block, one row. Everything else is a :data:`Change`: a function that gets the
-connection and returns a result; each runs in a savepoint, so that one that fails undoes only itself. When the disk
-is nearly full messages are refused and changes are not: they are small, and some of them make room.
+All runs of a batch become one block, one row. Everything else is a :data:`Change`: a function that gets the connection
+and returns a result. Each runs in a savepoint, so a change that fails undoes only itself. When the disk is nearly full
+messages are refused and changes are not: they are small, and some of them free space.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ Item = PacketRun | Change
 
 
 class Writer:
-    """Commits batches to one connection, which only this object's thread uses.
+    """Commits batches to the writing connection of ``storage``, which only this object's thread uses.
 
-    Args:
-        storage: The database; its writing connection is used by this object only.
-        reserve_bytes: Messages are refused when less than this is free: the rest of the service needs a disk too.
+    Messages are refused when less than ``reserve_bytes`` is free: the rest of the service needs a disk too.
     """
 
     def __init__(self, storage: SeriesStorage, reserve_bytes: int = 0) -> None:
@@ -41,12 +39,12 @@ class Writer:
         self._next_seq = self._read_next_seq()
 
     def commit(self, items: Sequence[Item]) -> Sequence[Any]:
-        """Keep a batch. A run's outcome is the :class:`Block` it is in, a change's is its result.
+        """Commit a batch. A run's outcome is the :class:`Block` it is in, a change's is its result.
 
         Raises:
-            DataFolderError: nothing was kept: the disk is full, or the file damaged.
-            DatabaseUnavailableError: the database does not answer. Nothing was kept, unless it went away at the
-                commit: nobody knows then.
+            DataFolderError: the disk is full, or the file damaged; nothing was committed.
+            DatabaseUnavailableError: the database does not answer. Nothing was committed, unless the connection was
+                lost during the commit: then it is unknown.
         """
         try:
             with explained(self._storage):
@@ -56,7 +54,7 @@ class Writer:
             raise
 
     def check_room(self) -> None:
-        """Refuse what would eat into the reserve.
+        """Check that the reserve is free.
 
         Raises:
             DiskReserveError: too little is free.

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys in files: PKCS #8 PEM, encrypted (PBES2, AES-256), 0600 in a folder of 0700, whole or not at all after a crash.
+"""Keys in encrypted files: PKCS #8 PEM (PBES2, AES-256), mode 0600 in a folder of 0700.
 
-What the encryption protects: copies of the folder without the passphrase (backups, disks, snapshots). What not: this
-process holds the decrypted keys in memory while it runs, and whoever reads folder *and* passphrase has them.
+After a crash a file is complete or absent. The encryption protects copies of the folder without the passphrase
+(backups, disks, snapshots). It does not protect against a reader of both folder and passphrase, nor of this process's
+memory.
 
-A folder of before there was encryption is encrypted in place: the protection file first, then one key file after the
-other, each replaced whole. Cut anywhere, every key is there, plain or encrypted, and the next start goes on.
+A folder without encryption is encrypted in place: first the protection file, then each key file is replaced. After an
+interruption every key is there, plain or encrypted, and the next start goes on.
 """
 
 from __future__ import annotations
@@ -34,11 +35,9 @@ _REMEDY: Final = "Restore the keys folder from a backup; without it certificates
 
 
 class FileSigners:
-    """The keys of one folder. Not thread-safe by itself: two threads may load a key twice, which does no harm.
+    """The keys of one folder. Not thread-safe: two threads may load a key twice, which does no harm.
 
-    Args:
-        folder: The keys folder.
-        password: PKCS #8 password of the folder's files: :mod:`armillary.engines.signer.passphrase`.
+    ``password`` is the PKCS #8 password of its files (:mod:`armillary.engines.signer.passphrase`).
     """
 
     def __init__(self, folder: Path, password: bytes) -> None:
@@ -56,12 +55,9 @@ class FileSigners:
         return self._folder / f"{name}.pem"
 
     def create(self, name: str, curve: ec.EllipticCurve, *, plain: bool = False) -> ec.EllipticCurvePrivateKey:
-        """Make a key and write it.
+        """Make a key on P-256 or P-384 and write it.
 
-        Args:
-            name: Its name.
-            curve: P-256 or P-384.
-            plain: Do not encrypt: for a key that another library reads from its file.
+        ``plain`` leaves it unencrypted, for a key that another library reads from its file.
 
         Raises:
             DataFolderError: the disk refuses.
@@ -120,12 +116,7 @@ class FileSigners:
 
 
 def open_folder(folder: Path, source: passphrases.PassphraseSource, *, encrypted: Callable[[str], bool]) -> FileSigners:
-    """The keys of a folder; gives it its protection, and encrypts what is plain, where that is not done yet.
-
-    Args:
-        folder: The keys folder.
-        source: The passphrase.
-        encrypted: Whether the key of this name is to be encrypted.
+    """The keys of a folder, which is protected first where it is not; keys whose name is ``encrypted`` are encrypted.
 
     Raises:
         KeyPassphraseError: no passphrase, or a wrong one.

@@ -2,9 +2,9 @@
 """Derives from a passphrase the key that encrypts the key files of one folder.
 
 ``protection.json`` beside the keys holds salt and cost of scrypt (RFC 7914) and a check value, so that a wrong
-passphrase is one clear error and not a damaged key. The derived 256 bits are the PKCS #8 password of every key file:
-scrypt runs once per start and not once per key. A passphrase that was made here has 256 random bits, which no cost can
-make harder to guess: it gets the lowest.
+passphrase is reported as one. The derived 256 bits are the PKCS #8 password of every key file: scrypt runs once per
+start, not once per key. A generated passphrase has 256 random bits, which no cost can make harder to guess: it gets the
+lowest cost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from armillary.engines.durable import write_file
-from armillary.engines.signer.access import access_fault
+from armillary.engines.signer.access import read_secret
 from armillary.errors import DataFolderError, KeyPassphraseError
 
 PROTECTION_FILE: Final = "protection.json"
@@ -64,16 +64,8 @@ class PassphraseSource:
         """
         if self.passphrase:
             return self._checked(self.passphrase, self.place)
-        try:
-            with self.file.open("rb") as file:
-                if fault := access_fault(os.fstat(file.fileno())):
-                    raise KeyPassphraseError(
-                        f"{self.file} {fault}",
-                        remedy=f"Own it and chmod 600 {self.file}; consider whether it leaked.",
-                    )
-                text = file.read(MAX_PASSPHRASE_BYTES + 2).decode("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise KeyPassphraseError(f"{self.file} cannot be read ({error})") from error
+        remedy = f"Own it and chmod 600 {self.file}; consider whether it leaked."
+        text = read_secret(self.file, MAX_PASSPHRASE_BYTES, KeyPassphraseError, remedy)
         return self._checked(text, self.place)
 
     @staticmethod
@@ -85,10 +77,10 @@ class PassphraseSource:
         return text
 
     def make(self) -> None:
-        """Make the file with a random passphrase, unless it is there.
+        """Make the file with a random passphrase, unless it exists.
 
         Raises:
-            KeyPassphraseError: it cannot be made, or would not outlive this machine's next start.
+            KeyPassphraseError: it cannot be made.
         """
         if self.passphrase or not self.generated or self.file.exists():
             return
@@ -107,10 +99,10 @@ def is_protected(folder: Path) -> bool:
 
 
 def protect(folder: Path, source: PassphraseSource) -> bytes:
-    """Give the folder a salt; returns the password of its key files.
+    """Write the folder's protection file; returns the password of its key files.
 
-    The passphrase is made first and the protection file written last: cut between them, the next start goes on with
-    the same passphrase. No key may be encrypted before.
+    The passphrase is made first and the protection file written last: after an interruption between them, the next
+    start goes on with the same passphrase. No key may be encrypted before.
 
     Raises:
         KeyPassphraseError: there is no passphrase.

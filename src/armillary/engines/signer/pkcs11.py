@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys in a PKCS #11 token (an HSM), through its module and python-pkcs11 (the extra ``pkcs11``).
 
-A key is made in the token, sensitive and not extractable. A reference file ``NAME.p11.json`` in the keys folder says
-which one it is, by the random CKA_ID it was made with: written after the key was made, so a start that was cut leaves
-at most a key in the token that nothing names. The token is opened at the first use, not at start: check-ins go on while
-it is away. Signatures are CKM_ECDSA over a hash made here, which every token with elliptic curves has.
+A key is made in the token, sensitive and not extractable. A reference file ``NAME.p11.json`` in the keys folder has the
+random CKA_ID that it was made with. It is written after the key was made, so an interruption leaves at most a key in
+the token without a reference. The token is opened at its first use, not at start, so check-ins go on while it is
+absent. Signatures are CKM_ECDSA over a hash that is computed here, which every token with elliptic curves supports.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from armillary.engines.durable import write_file
-from armillary.engines.signer.access import access_fault
+from armillary.engines.signer.access import read_secret
 from armillary.engines.signer.port import HASHES
 from armillary.errors import DataFolderError, SignerError
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TokenAddress:
-    """Which token."""
+    """Which token, and its PIN."""
 
     module: Path  # The token maker's PKCS #11 library
     token: str  # Its label
@@ -51,13 +51,7 @@ class TokenAddress:
         Raises:
             SignerError: no file, one that others can read or own, or an empty one.
         """
-        try:
-            with self.pin_file.open("rb") as file:
-                if fault := access_fault(os.fstat(file.fileno())):
-                    raise SignerError(f"{self.pin_file} {fault}", remedy=f"Own it and chmod 600 {self.pin_file}.")
-                pin = file.read(MAX_PIN_BYTES + 2).decode("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SignerError(f"{self.pin_file} cannot be read ({error})") from error
+        pin = read_secret(self.pin_file, MAX_PIN_BYTES, SignerError, f"Own it and chmod 600 {self.pin_file}.")
         if not 0 < len(pin.encode()) <= MAX_PIN_BYTES:
             raise SignerError(f"{self.pin_file}: expected a PIN of 1 to {MAX_PIN_BYTES} bytes")
         return pin
@@ -94,11 +88,9 @@ class TokenSigner:
 
 
 class TokenSigners:
-    """The keys of one service in one token. Thread-safe: one session, one use at a time.
+    """The keys of one service in one token; their references are in ``folder``.
 
-    Args:
-        folder: Where the reference files are.
-        address: The token.
+    Thread-safe: one session, one use at a time.
     """
 
     def __init__(self, folder: Path, address: TokenAddress) -> None:
@@ -120,7 +112,7 @@ class TokenSigners:
 
         Raises:
             SignerError: the token does not answer or refuses.
-            DataFolderError: the reference cannot be written; the key stays in the token, named by nothing.
+            DataFolderError: the reference cannot be written; the key stays in the token without one.
         """
         key_id = os.urandom(ID_BYTES)
 
@@ -200,7 +192,7 @@ class TokenSigners:
         raise SignerError(f"the key {key_id.hex()} in the token is not on P-256 or P-384")
 
     def _use(self, work: Callable[[ModuleType, Any], T]) -> T:
-        """Work in the session; opened where there is none, and once again where the token was gone meanwhile."""
+        """Run ``work`` in the session; opens one if there is none, and once more if the token was gone in between."""
         pkcs11 = _library()
         with self._lock, _explained(pkcs11, self._address):
             if self._session is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of a signer, and its form for builders of certificates."""
+"""The contract of a signer, and a signer as a private key for certificate builders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HASHES: Final[dict[str, type[hashes.SHA256 | hashes.SHA384]]] = {
 
 
 class Signer(Protocol):
-    """One private key, wherever it is."""
+    """One private key, in memory or in a token."""
 
     @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
@@ -25,12 +25,12 @@ class Signer(Protocol):
         """An ECDSA signature over a message with the hash of the key's curve, DER (RFC 3279 §2.2.3).
 
         Raises:
-            SignerError: what keeps the key does not answer.
+            SignerError: the token does not answer.
         """
 
 
 class SignerKey(ec.EllipticCurvePrivateKey):
-    """A signer as the private key that ``cryptography``'s certificate builders take. It signs and does nothing else."""
+    """A signer as the private key that ``cryptography``'s certificate builders take; it can only sign."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
@@ -63,7 +63,7 @@ class SignerKey(ec.EllipticCurvePrivateKey):
 
         Raises:
             ValueError: a hash that is not the curve's.
-            SignerError: what keeps the key does not answer.
+            SignerError: the token does not answer.
         """
         wanted = HASHES[self.curve.name]
         if not isinstance(signature_algorithm.algorithm, wanted):
@@ -71,13 +71,13 @@ class SignerKey(ec.EllipticCurvePrivateKey):
         return self._signer.sign(bytes(data))
 
     def exchange(self, *_: object, **__: object) -> NoReturn:
-        """Not this key's business."""
+        """Refused."""
         raise TypeError("a signer exchanges no keys")
 
     def private_numbers(self) -> NoReturn:
-        """Not to be taken out."""
+        """Refused: the key cannot be read."""
         raise TypeError("a signer does not give its key away")
 
     def private_bytes(self, *_: object, **__: object) -> NoReturn:
-        """Not to be taken out."""
+        """Refused: the key cannot be read."""
         raise TypeError("a signer does not give its key away")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encrypts secrets that are kept in a database (AES-256-GCM under a secret of the keys folder).
+"""Encrypts secrets that are stored in a database: AES-256-GCM with a key in the keys folder.
 
-A symmetric key cannot be stored as a hash: whoever checks an HMAC needs it. So the database alone, or a copy of it, is
-worth nothing to a thief; database and keys folder together are, as they are for every other key. What a sealed value is
-for is part of what is authenticated: one device's key cannot be put in another's row.
+A symmetric key cannot be stored as a hash, because checking an HMAC needs the key. Sealed, the database or a copy of it
+reveals nothing without the keys folder. The purpose of a sealed value is authenticated with it: one device's key cannot
+be moved to another device's row.
 """
 
 from __future__ import annotations
@@ -21,11 +21,7 @@ _NONCE_BYTES: Final = 12  # NIST SP 800-38D §8.2.2: random ones are good for 2^
 
 
 class Sealer:
-    """Seals and opens.
-
-    Args:
-        secret: 32 bytes.
-    """
+    """Encrypts and decrypts with a secret of 32 bytes."""
 
     def __init__(self, secret: bytes) -> None:
         self._cipher = AESGCM(secret)
@@ -34,15 +30,15 @@ class Sealer:
         return "Sealer()"
 
     def seal(self, plain: bytes, purpose: str) -> bytes:
-        """Encrypt; ``purpose`` says whose and what it is."""
+        """Encrypt; ``purpose`` names the value and its owner."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, plain, purpose.encode())
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """Decrypt what :meth:`seal` made for the same purpose.
+        """Decrypt what :meth:`seal` returned for the same purpose.
 
         Raises:
-            DataFolderError: it is damaged, of another purpose, or the keys folder is another one.
+            DataFolderError: it is damaged or of another purpose, or the keys folder is another one.
         """
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode())

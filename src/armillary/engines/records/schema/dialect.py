@@ -195,11 +195,7 @@ def inserted(table: Table) -> ColumnElement[int]:
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert the rows that break no uniqueness rule; leave out those that are there already.
-
-    Returns:
-        How many were inserted.
-    """
+    """Insert the rows that break no uniqueness rule, and leave out the others; returns how many were inserted."""
     if not rows:
         return 0
     statement: Any
@@ -215,11 +211,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
 def keep_newest(connection: Connection, table: Table, most: int, *, also: ColumnElement[bool] | None = None) -> int:
     """Delete the rows of each device beyond its newest ``most``, by ``number``; returns how many.
 
-    Args:
-        connection: Of a transaction.
-        table: With ``device_number`` and ``number``.
-        most: Rows that stay of each device.
-        also: What else has to hold of a row that goes.
+    ``table`` has ``device_number`` and ``number``; only rows for which ``also`` holds are deleted.
     """
     columns = table.c
     count = func.count()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections of a sandboxed application: each is judged outside the sandbox, and made there.
+"""Connections of a sandboxed application: decided and made outside the sandbox.
 
 Not here: which destinations are allowed (``armillary.capability``).
 """

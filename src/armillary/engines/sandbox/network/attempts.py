@@ -23,7 +23,7 @@ _Key = tuple[str, int, bool, str]
 
 @dataclass(slots=True)
 class AttemptLog:
-    """Turns decisions into events."""
+    """Turns decisions into events for ``emit``."""
 
     emit: Callable[[ConnectionAttempt], None]
     _repeated: dict[_Key, ConnectionAttempt | None] = field(default_factory=dict)

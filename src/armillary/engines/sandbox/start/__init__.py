@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting one application and watching over it, whatever the sandbox.
+"""Starts one application and supervises it, in any sandbox.
 
 Not here: what a sandbox forbids (``linux.py``, ``process.py``, ``reduced.py`` above).
 """

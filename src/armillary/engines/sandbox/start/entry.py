@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
+from armillary.capability.confine import Runtime
 from armillary.engines.sandbox.port import Launch
 from armillary.errors import InstallError
 
 
 def check_launch(launch: Launch) -> None:
-    """Refuse what no engine can start.
+    """Refuse a launch that no engine can start.
 
     Raises:
         InstallError: a real-time application, no entry point, or mutable storage that was not granted.
@@ -35,7 +40,7 @@ def check_launch(launch: Launch) -> None:
 def environment(
     launch: Launch, search_path: str, *, temporary: str, data: str, device_authentication: str
 ) -> dict[str, str]:
-    """The application's whole environment; what the engine sets wins over what the launch adds."""
+    """The application's whole environment; the engine's variables replace those of the launch."""
     found = dict(launch.environment)
     found |= {"PATH": search_path, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary}
     # Nothing an application can write is looked at again by the interpreter.
@@ -45,3 +50,22 @@ def environment(
     if launch.device_authentication is not None:
         found["ARMILLARY_DEVICE_AUTHENTICATION"] = device_authentication
     return found
+
+
+def plain_configuration(launch: Launch, runtime: Runtime, root: Path, temporary: str) -> dict[str, Any]:
+    """The launcher's configuration for a process without namespaces: it runs from its image's folder ``root``."""
+    return {
+        "identity": None,
+        "noexec": None,
+        "new_session": True,
+        "supervisor": os.getpid(),
+        "directory": str(root),
+        "argv": [str(root / launch.manifest.entry_point.removeprefix("/")), *launch.manifest.cmd_args],
+        "environment": environment(
+            launch,
+            runtime.search_path,
+            temporary=temporary,
+            data=str(launch.data),
+            device_authentication=str(launch.device_authentication),
+        ),
+    }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this host has: its runtime for applications, and bubblewrap."""
+"""What the host provides for applications: its runtime, and bubblewrap."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def runtime() -> Runtime:
 
 
 def _interpreter() -> str:
-    """The interpreter itself, not a virtual environment's link to it: only that is visible inside."""
+    """The interpreter itself, not a virtual environment's link to it: only the former is visible in the sandbox."""
     named = Path(sys.base_prefix).resolve() / "bin" / f"python{sys.version_info.major}"
     found = named if named.exists() else Path(os.path.realpath(sys.executable))
     return str(found)

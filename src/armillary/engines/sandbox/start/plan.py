@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How one application is started: what an engine decides, for ``starting`` to carry out."""
+"""How one application is started: an engine decides it, ``starting`` does it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start a launcher, talk to it, and hand over its application: shared by all engines."""
+"""Starts a launcher, talks to it, and returns its application: shared by all engines."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def launch(plan: StartPlan, on_event: Callable[[AppEvent], None]) -> Super
 
 
 async def _spawn(plan: StartPlan, channel: int) -> asyncio.subprocess.Process:
-    """Start the wrapper and in it the launcher. Cancelled: the process is there first, and ended whole."""
+    """Start the wrapper with the launcher in it. When cancelled, it waits for the process and kills it completely."""
     spawning = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *plan.command,
@@ -97,10 +97,10 @@ async def _spawn(plan: StartPlan, channel: int) -> asyncio.subprocess.Process:
 
 
 def kill_tree(process: int) -> None:
-    """End a wrapper that may still be making its sandbox, and the process it made.
+    """Kill a wrapper that may still be making its sandbox, and the process it made.
 
-    A wrapper that dies too early cannot take its child along: the child has not asked for that yet and would wait
-    for ever. So the wrapper is stopped first, then its children end, then it.
+    If the wrapper dies too early its child stays: the child has not yet asked to end with it, and would wait for ever.
+    So the wrapper is stopped, its children are killed, then the wrapper.
     """
     try:
         os.kill(process, signal.SIGSTOP)
@@ -118,7 +118,7 @@ def kill_tree(process: int) -> None:
 
 
 def _stat(process: int) -> tuple[str, int]:
-    """State letter and parent of a process; dead and nobody's when it is gone (proc_pid_stat(5))."""
+    """State letter and parent of a process (proc_pid_stat(5)); dead and without a parent when it is gone."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     except OSError:
@@ -223,7 +223,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 async def _abandon(process: asyncio.subprocess.Process | None) -> str:
-    """End a launch that failed, whole, and return what it said on standard error."""
+    """Kill a launch that failed, with all its processes, and return its standard error."""
     if process is None:
         return ""
     if process.returncode is None:

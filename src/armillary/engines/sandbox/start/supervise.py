@@ -60,7 +60,7 @@ class SupervisedApplication:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def _kill(self) -> None:
-        """Kill it and what it started: the wrapper takes the process namespace with it, else the whole session."""
+        """Kill it with its children: with the wrapper ends the process namespace; without one, kill the session."""
         self._signal(signal.SIGKILL)
         if self._plan.wraps:
             with contextlib.suppress(ProcessLookupError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs inside a sandbox or is seen there: the launcher, the image's root, the probe of the self-test.
+"""What runs in a sandbox or is visible there: the launcher, the image's root, the probe of the self-test.
 
 Not here: anything that runs with the device's rights.
 """

@@ -19,15 +19,10 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def extract_image(files: Mapping[str, bytes], executables: Collection[str], root: Path) -> Path:
-    """Write an image's files below a folder that does not exist yet; readable by every user, writable by none.
+    """Write an image's files to the new folder ``root``, readable by every user, writable by none; returns ``root``.
 
-    Args:
-        files: Path in the image (``bin/app``; a leading slash is ignored) to content.
-        executables: Paths of those that may be executed.
-        root: Folder to make; its parent exists.
-
-    Returns:
-        ``root``.
+    ``files`` are contents by path in the image (``bin/app``; a leading slash is ignored), ``executables`` the paths of
+    those that may be executed.
 
     Raises:
         InstallError: a path leads out of the image, or there are too many.
@@ -84,10 +79,10 @@ def share_tree_with_group(folder: Path) -> None:
 
 
 def give_tree(folder: Path, user: int) -> None:
-    """Give a folder and everything below it to an application's user, who may have made it what it is.
+    """Give a folder and everything below it to an application's user, who may have written anything there.
 
-    Walked by descriptors: its paths may be longer than the kernel takes, and deeper than descriptors go round. What
-    cannot be given is left. The folder itself is last, and whose it is already has all of it: nobody else writes there.
+    It walks by descriptors, because paths may be longer than the kernel accepts, and deeper than there are descriptors.
+    Entries that cannot be given are skipped. The folder itself is last: if the user owns it, all was given before.
     """
     at = os.open(folder, _FOLDER)
     try:
@@ -114,7 +109,7 @@ def give_tree(folder: Path, user: int) -> None:
 
 
 def _give_entries(folder: int, user: int) -> list[str]:
-    """Give what is in an open folder; names of the folders in it."""
+    """Give the entries of an open folder; returns the names of the folders among them."""
     inner = []
     with os.scandir(folder) as entries:
         for entry in entries:

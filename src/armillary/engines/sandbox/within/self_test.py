@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prove what a sandbox enforces: run ``probe`` inside it and judge what it saw. What was not seen is not claimed."""
+"""Proves what a sandbox enforces: runs ``probe`` in it and judges what it saw. What was not seen is not claimed."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def own_user(seen: Observations) -> tuple[bool, str]:
 def mapped_user(seen: Observations) -> tuple[bool, str]:
     """The application runs as its own user and group of a user namespace.
 
-    A process without privilege cannot drop its supplementary groups: inside they show as the mapped group or as
+    A process without privilege cannot drop its supplementary groups: in the sandbox they show as the mapped group or as
     the overflow group, and the report says so.
     """
     user = application_user(PROBE_COMPONENT)

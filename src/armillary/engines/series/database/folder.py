@@ -34,10 +34,7 @@ class Binding:
 
 
 class Folder:
-    """The locked folder.
-
-    Args:
-        path: The folder; made where there is none.
+    """The locked folder; made if it is missing.
 
     Raises:
         DataFolderInUseError: another process holds it.
@@ -60,13 +57,13 @@ class Folder:
             raise DataFolderInUseError(f"{path} is held by another process") from error
 
     def release(self) -> None:
-        """Give up the lock. May be called twice."""
+        """Release the lock. May be called twice."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def check_embedded(self) -> None:
-        """Refuse a folder whose series are not in its own file.
+        """Check that the folder's series are in its own file.
 
         Raises:
             DataFolderError: they are in a PostgreSQL database, or the file is lost.
@@ -112,7 +109,7 @@ class Folder:
             raise DataFolderError(f"{self._made}: damaged", remedy="Restore it from a backup.") from error
 
     def check_not_embedded(self, database: str) -> None:
-        """Refuse a folder whose series are in its own file.
+        """Check that the folder's series are not in its own file.
 
         Raises:
             DataFolderError: they are.
@@ -125,7 +122,7 @@ class Folder:
             )
 
     def bind(self, binding: Binding) -> None:
-        """Note which database the series are in; it is on the disk when this returns.
+        """Note which database the series are in, durably.
 
         Raises:
             DataFolderError: not writable.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the series store needs of its database beyond what every store does."""
+"""What the series store needs of its database beyond the port of all stores."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class SeriesStorage(Storage, Protocol):
 
     @property
     def sessions(self) -> int:
-        """How often the writer has connected: after each time, what was under way may be kept or not."""
+        """How often the writer has connected: changes that were under way before may have been committed or not."""
 
     def check_room(self, reserve_bytes: int) -> None:
-        """Refuse what would eat into the reserve.
+        """Check that the reserve is free.
 
         Raises:
             DiskReserveError: too little is free.
         """
 
     def release(self) -> None:
-        """Give up the folder's lock."""
+        """Release the folder's lock."""

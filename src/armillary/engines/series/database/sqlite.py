@@ -42,9 +42,6 @@ LAYOUT = Layout(
 class HubFile(SqliteFile):
     """The open file of a locked folder (:class:`armillary.engines.series.database.port.SeriesStorage`).
 
-    Args:
-        folder: The folder; made where there is none.
-
     Raises:
         DataFolderInUseError: another process holds it.
         DataFolderError: not writable, damaged, of another program or of another version; or the folder's series are
@@ -64,14 +61,14 @@ class HubFile(SqliteFile):
             raise
 
     def release(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         self._folder.release()
 
     def check_room(self, reserve_bytes: int) -> None:
-        """Refuse what would eat into the reserve.
+        """Check that the reserve is free; pages that deleted rows left in the file count as free.
 
         Raises:
-            DiskReserveError: too little is free. Pages that deleted rows left in the file count as free.
+            DiskReserveError: too little is free.
         """
         if not reserve_bytes:
             return

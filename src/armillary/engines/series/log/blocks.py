@@ -31,7 +31,7 @@ FORMAT = "hub-log-block"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PacketRun:
-    """Messages of one device, on their way into the log."""
+    """Messages of one device, to be written to the log."""
 
     level: int  # MQTT protocol level
     device: int  # Its number
@@ -43,7 +43,7 @@ class PacketRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """A batch that is in the log."""
+    """A batch in the log."""
 
     seq: int
     data: bytes
@@ -70,7 +70,7 @@ def encode_block(runs: list[PacketRun]) -> bytes:
 
 
 class Stretch(NamedTuple):
-    """Where a run stands in a block."""
+    """Position of a run in a block."""
 
     level: int  # MQTT protocol level
     device: int  # Its number
@@ -80,7 +80,7 @@ class Stretch(NamedTuple):
 
 
 def iterate_stretches(data: bytes) -> Iterator[Stretch]:
-    """Where the runs of a block stand, in order.
+    """Positions of the runs of a block, in order.
 
     Raises:
         WireError: the block is damaged.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The decoder: follows the log block by block and puts the values into the tail.
 
-It works in slices of a time budget, so that an event loop can run it between reads without delaying
-acknowledgements. Blocks that are not decoded yet are kept in memory up to a limit, and read back from the log
-beyond it: falling behind costs disk reads, not memory, and loses nothing.
+It works in slices of a time budget, so that an event loop can run it between reads without delaying acknowledgements.
+Blocks that wait to be decoded stay in memory up to a limit and are read back from the log beyond it: a decoder that
+falls behind reads the disk, uses no more memory and loses nothing.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Decoder:
     Args:
         tail: Where values go.
         read: A connection to read blocks back with, used in the caller's thread only.
-        flushed: Every block up to this seq was decoded and flushed in an earlier life.
-        listener: Called with what each message measured.
+        flushed: Every block up to this seq was decoded and flushed by an earlier process.
+        listener: Called with the values of each message.
     """
 
     def __init__(self, tail: Tail, read: Connection, flushed: int, listener: Listener) -> None:
@@ -67,19 +67,19 @@ class Decoder:
 
     @property
     def backlog(self) -> int:
-        """Blocks not decoded yet, the one under way included."""
+        """Blocks that are not decoded yet, including the current one."""
         return len(self._backlog) + (self._steps is not None)
 
     @property
     def between_blocks(self) -> bool:
-        """Whether everything up to :attr:`decoded_seq` and nothing beyond is in the tail: the moment to flush."""
+        """Whether the tail has everything up to :attr:`decoded_seq` and nothing beyond: only then may it be flushed."""
         return self._steps is None
 
     def add(self, block: Block) -> None:
         """Queue a block that was just committed.
 
-        A batch whose outcome nobody knew (the connection to the database was lost) may be in the log before it: that
-        one is read back.
+        A batch with an unknown outcome (the connection was lost during its commit) may be in the log before it, and is
+        read back.
         """
         size = len(block.data)
         self._backlog.extend((seq, 0, None) for seq in range(self._queued_seq + 1, block.seq))
@@ -93,7 +93,7 @@ class Decoder:
     def work(self, budget_s: float) -> bool:
         """Decode for about ``budget_s`` seconds; True when there is more to do.
 
-        Stops early after each block, so that the caller can flush there.
+        Stops after each block, so that the caller can flush.
         """
         deadline = time.perf_counter() + budget_s
         if self._steps is None:

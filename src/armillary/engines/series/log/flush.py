@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flushing: one generation of the tail goes into hot segments and latest, with the log position it reaches.
+"""Flushing: writes one generation of the tail into hot segments and latest values, with the log position it reaches.
 
-One transaction, so the position and the values agree whatever happens. Points are appended, a row for each hour and
-shard of series; what is keyed are the sums of an hour and the latest values, once a series and not once a point.
+It is one transaction, so that position and values always agree. Points are appended, a row for each hour and shard of
+series; the sums of an hour and the latest values have keys, one for each series and not for each point.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def write_names(connection: Connection, names: dict[int, str], keys: Iterable[Se
 
 
 def write_points(connection: Connection, found: Iterable[tuple[SeriesKey, Points]], now_ms: int) -> None:
-    """Append points, ascending by series number, to the hot segments of their hours; counts those that are late."""
+    """Append points, ascending by series number, to the hot segments of their hours; counts late ones."""
     units: dict[tuple[int, int], list[tuple[int, ValueKind, Points]]] = {}
     hours: list[tuple[tuple[int, int, int], tuple[int, float | None, float | None, float | None]]] = []
     late, sealed_before = 0, now_ms - HOUR_MS - ALLOWED_LATENESS_MS
@@ -95,13 +95,13 @@ def write_points(connection: Connection, found: Iterable[tuple[SeriesKey, Points
 
 
 def write_latest(connection: Connection, found: Iterable[tuple[SeriesKey, Last]]) -> None:
-    """Bring latest values up to date: the newest time wins, and of equal times what came last."""
+    """Update latest values: the newest time wins, and of equal times the one that came last."""
     rows = sorted((key.metric, key.device, last[0], last[1], int(key.kind), last[2]) for key, last in found)
     newest = {row[:2]: (*row[:3], *row[4:]) for row in rows}  # a name may have brought values of two kinds
     connection.executemany(_SET_LATEST, list(newest.values()))
 
 
 def _only_hour(times: Sequence[int]) -> int | None:
-    """The hour that all these times lie in, as they usually do; None when there are several."""
+    """The one hour of all these times, which is the usual case; None when there are several."""
     first = hour_of(min(times))
     return first if max(times) < first + HOUR_MS else None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A generation: what was decoded between two flushes, kept as it came, a row for each message.
+"""A generation: the values decoded between two flushes, in rows as they came, one for each message.
 
-Messages of one device that have the same names and kinds of values are one table. Appending a row costs a third of
-appending each value to a series of its own; who wants a series takes its column. Not safe by itself: whoever looks
-into the present generation holds the tail's lock.
+Messages of one device with the same names and kinds of values share a table. Appending a row costs a third of appending
+each value to its series; a series is read as a column. Not thread-safe: hold the tail's lock to read the present
+generation.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Generation:
         return _merged(found, number)
 
     def series(self) -> Iterator[tuple[int, Points]]:
-        """Every series and a copy of its points; those of one table have their list of times in common."""
+        """Every series with a copy of its points; the series of one table share their list of times."""
         for tables in self.tables.values():
             seen: dict[int, list[Table]] = {}
             for table in tables.values():

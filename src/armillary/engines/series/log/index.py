@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index of series: which device has sent what, under which name and of which kind; in the database or not yet."""
+"""The index of series: which device has sent values under which name and of which kind, flushed or not."""
 
 from __future__ import annotations
 
@@ -21,17 +21,7 @@ _KINDS: dict[type, ValueKind] = {type_: kind for kind, type_ in _TYPES.items()}
 
 
 class SeriesIndex:
-    """Every series of one store.
-
-    Args:
-        names: Name of a metric -> its number, of every one in the database.
-        known: Every series in the database.
-
-    Attributes:
-        lock: Held while a series is made or all are gone through; the tail's, too.
-        device_of: Number of the device of each series, by the series' number, which begins at 1.
-        metric_of: Number of the name of each series, likewise.
-    """
+    """Every series of one store, from the names of metrics (with their numbers) and the series in the database."""
 
     def __init__(self, names: Mapping[str, int], known: Iterable[tuple[int, int, int, int]]) -> None:
         self.lock = threading.Lock()
@@ -48,7 +38,7 @@ class SeriesIndex:
             self._series.setdefault(device, {})[self._key(by_number[metric], _TYPES[ValueKind(kind)])] = number
 
     def key(self, number: int) -> SeriesKey:
-        """What a series is of."""
+        """The key of a series."""
         return SeriesKey(number, self.device_of[number], self.metric_of[number], ValueKind(self._kind_of[number]))
 
     def name_number(self, metric: str) -> int | None:
@@ -75,7 +65,7 @@ class SeriesIndex:
             return [number for number in every if device_of[number] in devices and kind_of[number] != text]
 
     def series_of(self, device: int) -> dict[str, dict[ValueKind, int]]:
-        """``metric -> kind -> series number`` of a device, those not flushed yet included."""
+        """``metric -> kind -> series number`` of a device, including series that are not flushed yet."""
         found: dict[str, dict[ValueKind, int]] = {}
         with self.lock:
             for (metric, type_), number in self._series.get(device, {}).items():

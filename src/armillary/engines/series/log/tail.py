@@ -2,8 +2,8 @@
 """The tail: values decoded from the log and not flushed yet, in memory.
 
 A generation gathers values; ``begin_flush`` hands it to the writer and starts the next one; ``end_flush`` drops it
-when the writer has it in the database. Readers take a copy of both and the number of the last block that each
-reaches: what the database says is flushed up to that number is left out, so a value is never seen twice.
+after the commit. Readers copy both, with the number of the last block that each reaches, and leave out a generation
+that the database already has, so that no value is seen twice.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from armillary.wire.hub.telemetry import Telemetry
 
 
 class Tail:
-    """The present generation, and the one being flushed.
-
-    Args:
-        index: Which series there are.
-    """
+    """The present generation, and the one being flushed."""
 
     def __init__(self, index: SeriesIndex) -> None:
         self.index = index
@@ -68,7 +64,7 @@ class Tail:
     def numbers_of(
         self, device: int, names: Collection[tuple[str, ValueKind]]
     ) -> dict[tuple[str, ValueKind], SeriesKey]:
-        """The series of these names, made where there are none: for values that do not come from the log.
+        """The series of these names, made where they are missing: for values that do not come from the log.
 
         Raises:
             WireError: the device would have more series than allowed.
@@ -97,8 +93,7 @@ class Tail:
     def sums(self, wanted: set[int]) -> list[tuple[int, dict[int, list[float]]]]:
         """Points that are not flushed, added up over series of numbers.
 
-        Returns:
-            The block that each part reaches, and ``hour -> [count, low, high, total]``.
+        Returns for each generation the last block that it reaches, and ``hour -> [count, low, high, total]``.
         """
         with self.lock:
             return [(each.reaches, each.sums(wanted)) for each in self.generations()]
@@ -112,11 +107,11 @@ class Tail:
             return self.flushing
 
     def end_flush(self, *, kept: bool) -> None:
-        """The generation is in the database; or was perhaps not written, and is there to be tried again."""
+        """The flush has ended: ``kept`` if it was committed; else the generation stays, for the next attempt."""
         with self.lock:
             if kept:
                 self.flushing = None
 
     def generations(self) -> list[Generation]:
-        """What is not flushed, oldest first; hold :attr:`lock` while looking into them."""
+        """The generations that are not flushed, oldest first; hold :attr:`lock` while reading them."""
         return [self.present] if self.flushing is None else [self.flushing, self.present]

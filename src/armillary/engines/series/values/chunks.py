@@ -50,7 +50,7 @@ HOUR_MS = 3_600_000
 
 
 class ValueKind(enum.IntEnum):
-    """What a series holds. The values are kept in storage: never renumber."""
+    """The kind of values in a series. The numbers are stored: never change them."""
 
     NUMBER = 0
     BOOLEAN = 1
@@ -58,7 +58,7 @@ class ValueKind(enum.IntEnum):
 
 
 class SeriesKey(NamedTuple):
-    """What a series is of."""
+    """A series: the values of one device under one name and of one kind."""
 
     number: int
     device: int  # Its number
@@ -79,7 +79,7 @@ class Points:
 
 
 def in_order(parts: Iterable[Points], *, text: bool = False) -> tuple[Points, int]:
-    """All points in order of time, each once, and how many were there before already.
+    """All points in order of time, each once, and how many duplicates were left out.
 
     Two points are the same when time, value and mark are. Different points of one moment stay in order of arrival.
     """
@@ -111,7 +111,7 @@ def in_order(parts: Iterable[Points], *, text: bool = False) -> tuple[Points, in
 
 
 def picked(values: array[float] | list[str], indexes: Iterable[int]) -> array[float] | list[str]:
-    """Some values, in the column that they came in."""
+    """The values of some indexes, in the same column type."""
     if isinstance(values, list):
         return [values[index] for index in indexes]
     return array("d", [values[index] for index in indexes])
@@ -154,12 +154,12 @@ def decode_chunk(data: bytes) -> Points:
 
 
 def pack_marks(marks: Mapping[int, int]) -> bytes:
-    """How many, then each with its index."""
+    """The number of marks, then each with its index."""
     return _COUNT.pack(len(marks)) + b"".join(_MARK.pack(index, mark) for index, mark in sorted(marks.items()))
 
 
 def unpack_marks(cursor: ColumnReader) -> dict[int, int]:
-    """What :func:`pack_marks` was given.
+    """The marks that :func:`pack_marks` packed.
 
     Raises:
         WireError: cut short.

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Columns of numbers and how they are packed: what chunks and roll-ups are made of.
+"""Packed columns of numbers, which chunks and roll-ups are made of.
 
 A column is written as bytes that compress well and are read back without a loop of Python per value::
 
-    integers   u8 width (0, 1, 2, 4, 8), then the numbers: width 0 is one u64 that all of them are,
+    integers   u8 width (0, 1, 2, 4, 8), then the numbers: width 0 is one u64, the value of all,
                otherwise byte planes: all lowest bytes, then all second bytes, ...
-    deltas     integers: what each number is more than the one before, zigzag (0, -1, 1, -2 -> 0, 1, 2, 3)
+    deltas     integers: the difference of each number to the one before, zigzag (0, -1, 1, -2 -> 0, 1, 2, 3)
     doubles    u8 digits: 0 to 6 = the values times 10^digits are whole, an i64 and the deltas follow;
                255 = byte planes of the IEEE 754 doubles
 
@@ -148,10 +148,10 @@ def deflate(data: bytes) -> bytes:
 
 
 def inflate(data: bytes) -> bytes:
-    """What :func:`deflate` was given.
+    """The data that :func:`deflate` packed.
 
     Raises:
-        WireError: it is not from there.
+        WireError: not such data.
     """
     if data[:1] == b"\0":
         return data[1:]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many devices at once: one metric over time added up over a group, and the latest values of a group.
 
-Hours come from the fleet's columns (``rollups.py``), added up as they are; what is not sealed from the sums beside the
-hot segments. Buckets of less than an hour need every device's minutes, so they are given where devices times hours are
-few enough, and hours otherwise. Points that came twice are counted twice until their hour is sealed.
+Hours come from the fleet's columns (``rollups.py``), and for hours that are not sealed from the sums beside the hot
+segments. Buckets of less than an hour need the minutes of every device, so they are used only when devices times hours
+are few. Points that came twice are counted twice until their hour is sealed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from armillary.engines.series.values.chunks import HOUR_MS, Points, SeriesKey
 from armillary.engines.series.values.hours import Shelf
-from armillary.engines.series.values.query import Bucket, bucket, bucket_width, gather
+from armillary.engines.series.values.query import bucket, bucket_width, gather
 from armillary.engines.series.values.rollups import MINUTE_MS, Rollup, decode_fleet, hour_of
 from armillary.engines.series.values.segments import shard_of
 from armillary.errors import DataFolderError, WireError
@@ -48,7 +48,7 @@ class FleetRange:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Whose values are asked for."""
+    """The series of a query."""
 
     metric: int  # Number of its name
     series: Sequence[int]  # Numbers, ascending
@@ -65,16 +65,10 @@ def read_fleet(
     end_ms: int,
     max_points: int,
 ) -> FleetRange:
-    """One metric over time, added up over series of numbers.
+    """One metric with ``start_ms <= time < end_ms`` (whole minutes and hours), added up over series of numbers.
 
-    Args:
-        shelf: The database.
-        group: Which series.
-        tail: Points that are not in the database yet, by series number, of ``group.keys``.
-        fresh: All points that are not, added up: ``hour -> [count, low, high, total]``.
-        start_ms: First millisecond.
-        end_ms: One past the last; minutes and hours at the edges are whole.
-        max_points: Most buckets to return.
+    ``tail`` has the points of ``group.keys`` that are not in the database yet, by series number; ``fresh`` all such
+    points, added up: ``hour -> [count, low, high, total]``.
 
     Raises:
         DataFolderError: damaged.
@@ -142,7 +136,7 @@ def _sealed(shelf: Shelf, group: Group, first: int, end_ms: int) -> Iterable[Rol
 
 
 def _picker(series: array[int], chosen: Collection[int]) -> Callable[[Any], Any] | None:
-    """What takes the chosen series' values out of a column; None when there are none."""
+    """A function that takes the chosen series' values out of a column; None when there are none."""
     places = [place for place, number in enumerate(series) if number in chosen]
     if len(places) == len(series):
         return lambda column: column
@@ -170,7 +164,7 @@ def _hot_hours(shelf: Shelf, group: Group, first: int, end_ms: int) -> Iterable[
 
 
 def _bucket(start_ms: int, sums: list[float]) -> FleetBucket:
-    each: Bucket = bucket(start_ms, sums)
+    each = bucket(start_ms, sums)
     # A sum that leaves the doubles is not a number that a chart can draw.
     total = sums[3] if math.isfinite(sums[3]) else math.copysign(1.7976931348623157e308, sums[3])
     return FleetBucket(each.start_ms, each.count, each.low, each.high, total, each.mean)

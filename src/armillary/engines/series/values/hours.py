@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One series in one snapshot of the database, hour by hour: from chunk, hot segments and tail together.
 
-Whoever reads asks here, so that a point is found wherever it is just then, and counted once.
+All reads go through here, so that a point is found wherever it is stored at that moment, and counted once.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from armillary.engines.database.port import Connection
@@ -36,7 +36,7 @@ MAX_OPEN_SHARDS = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hour:
-    """What there is of a series in one hour."""
+    """The parts of a series in one hour."""
 
     sealed: Rollup | None  # None when the hour is not sealed yet
     raw: bool  # Whether the points of what is sealed are there: they may be past their retention
@@ -45,28 +45,24 @@ class Hour:
 
     @property
     def count(self) -> int:
-        """How many points at most: equal ones are counted here."""
+        """Upper limit of the number of points: duplicates are counted here."""
         return (self.sealed.points if self.sealed else 0) + self.hot + sum(map(len, self.tail))
 
     @property
     def is_sealed(self) -> bool:
-        """Whether the roll-up says all."""
+        """Whether the roll-up is complete."""
         return not self.hot and not self.tail
 
 
 class Shelf:
-    """A snapshot of the database to read hours from; hot segments stay open while one is at hand.
-
-    Args:
-        connection: In a read transaction.
-    """
+    """A snapshot of the database (a connection in a read transaction) to read hours from; it caches hot segments."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._segments: dict[tuple[int, int], list[Segment]] = {}
 
     def bounds(self, start_ms: int, end_ms: int) -> tuple[int, int]:
-        """The hours of the range in which the database has anything: the first, and one past the last."""
+        """The hours of the range for which the database has data: the first, and one past the last."""
         # Each by itself: SQLite finds one end of a key at once, and reads everything for both in one query.
         ends = [self.connection.execute(query).fetchone()[0] for query in _ENDS]
         low, high = (choose([each for each in ends if each is not None], default=None) for choose in (min, max))
@@ -158,13 +154,6 @@ class Shelf:
             return hour.sealed
         return folded(hour_ms, self.minutes(key, hour_ms, hour))
 
-    def stream(self, key: SeriesKey, tail: Iterable[Points], start_ms: int, end_ms: int) -> Iterator[Points]:
-        """Every point with ``start_ms <= time < end_ms``, an hour at a time."""
-        for hour_ms, hour in self.hours(key, tail, start_ms, end_ms).items():
-            points = self.points(key, hour_ms, hour)
-            if len(points):
-                yield between(points, start_ms, end_ms)
-
     def _opened(self, hour_ms: int, shard: int) -> list[Segment]:
         place = (hour_ms, shard)
         segments = self._segments.get(place)
@@ -179,7 +168,7 @@ class Shelf:
 
 
 def between(points: Points, start_ms: int, end_ms: int) -> Points:
-    """The points, in order of time, that are in a range."""
+    """The points in a range, of points in order of time."""
     first, end = bisect_left(points.times, start_ms), bisect_left(points.times, end_ms)
     if (first, end) == (0, len(points)):
         return points

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading values over time: raw where they are few, otherwise lowest, highest and mean a bucket.
+"""Reads values over time: raw where they are few, otherwise lowest, highest and mean of buckets.
 
-A chart has a few hundred pixels; nobody is sent more points than that. Buckets have round widths and stand at
-round times, so that a chart that refreshes does not flicker. They come from what is coarse enough: hours, minutes, or
-the points themselves, one hour in memory at a time. Minutes and hours at the edges of a range are whole.
+A chart has a few hundred pixels and gets no more points than that. Buckets have round widths and begin at round times,
+so that a chart does not flicker when it refreshes. They are computed from hours, minutes, or the points themselves,
+whichever is coarse enough, with one hour in memory at a time. Minutes and hours at the edges of a range are whole.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Range:
 
 
 def check_range(start_ms: int, end_ms: int, max_points: int) -> None:
-    """Refuse a range that cannot be asked for.
+    """Check the arguments of a query.
 
     Raises:
         InvalidArgumentError: names the value.
@@ -68,15 +68,9 @@ def check_range(start_ms: int, end_ms: int, max_points: int) -> None:
 def read_range(
     shelf: Shelf, key: SeriesKey, tail: Iterable[Points], start_ms: int, end_ms: int, max_points: int
 ) -> Range:
-    """Values of a series of numbers with ``start_ms <= time < end_ms``.
+    """Values of a series of numbers with ``start_ms <= time < end_ms``, in at most ``max_points`` buckets.
 
-    Args:
-        shelf: The database.
-        key: The series.
-        tail: Its points that are not in the database yet.
-        start_ms: First millisecond.
-        end_ms: One past the last.
-        max_points: Most buckets to return.
+    ``tail`` has its points that are not in the database yet.
 
     Raises:
         DataFolderError: damaged.
@@ -110,7 +104,7 @@ def bucket_width(start_ms: int, end_ms: int, max_points: int, least: int = 0) ->
 
 
 def gather(gathered: dict[int, list[float]], parts: Iterable[Rollup], width: int) -> None:
-    """Add stretches of time to ``start of the bucket -> [count, low, high, total]``."""
+    """Add roll-ups to ``start of the bucket -> [count, low, high, total]``."""
     for start_ms, count, low, high, total, _, _ in parts:
         at = start_ms - start_ms % width
         sums = gathered.get(at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-ups: what a minute and an hour of one series were, and one hour of many series side by side.
+"""Roll-ups: count, lowest, highest, total, first and last of a minute or an hour of one series; an hour of many series.
 
 ::
 
@@ -101,7 +101,7 @@ def folded(start_ms: int, parts: Iterable[Rollup]) -> Rollup:
 
 
 def merged(known: Iterable[Rollup], more: Iterable[Rollup]) -> list[Rollup]:
-    """Minutes of which the points are gone, and minutes of points that came later."""
+    """Minutes without points (past their retention), merged with minutes of points that came later."""
     found = {each.start_ms: each for each in known}
     for each in more:
         before = found.get(each.start_ms)
@@ -122,7 +122,7 @@ def encode_minutes(hour_ms: int, minutes: list[Rollup], *, text: bool) -> bytes:
 
 
 def decode_minutes(hour_ms: int, data: bytes, *, text: bool) -> list[Rollup]:
-    """What :func:`encode_minutes` was given.
+    """The minutes that :func:`encode_minutes` packed.
 
     Raises:
         WireError: damaged, or of a version that this program does not know.
@@ -160,7 +160,7 @@ def fleet_sums(hours: Mapping[int, tuple[int, float, float, float]]) -> tuple[in
 
 
 def decode_fleet(data: bytes) -> FleetHour:
-    """What :func:`encode_fleet` was given, as columns.
+    """The columns that :func:`encode_fleet` packed.
 
     Raises:
         WireError: damaged, or of a version that this program does not know.
@@ -180,7 +180,7 @@ def hour_of(at_ms: int) -> int:
 
 
 def by_hour(points: Points) -> Iterator[tuple[int, Points]]:
-    """Parts of points that lie in one hour each."""
+    """The points, split by hour."""
     times, values = points.times, points.values
     grouped: dict[int, list[int]] = {}
     for index, at_ms in enumerate(times):

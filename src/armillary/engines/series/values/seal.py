@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealing: when an hour is over, its hot segments become chunks and roll-ups.
+"""Sealing: after an hour has ended, its hot segments become chunks and roll-ups.
 
 ::
 
@@ -8,9 +8,9 @@
                                                       '--> fleet (metric, hour)    the hour of many series as columns
     and is deleted, with its sums in hot_hour: one transaction for one hour of one shard
 
-So a point is in hot or in a chunk, never in both and never in neither, whatever moment the power goes. Points that come
-after their hour was sealed go to hot like all others; readers see them there at once, and the next pass merges them:
-chunk and segments become the new chunk, and the roll-ups are made again from it.
+So a point is always either in hot or in a chunk, whenever the power goes. Points that come after their hour was sealed
+go to hot like all others. Readers see them there at once, and the next pass merges them: chunk and segments become the
+new chunk, and the roll-ups are made again from it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ON CONFLICT (metric, hour_ms, shard) DO UPDATE SET count = excluded.count, low =
 
 
 def seal_some(connection: Connection, now_ms: int, budget_s: float = SEAL_SLICE_S) -> bool:
-    """Seal hours that are over, one shard at least if there is any; True when there is more. The caller commits."""
+    """Seal hours that have ended, at least one shard if there is one; True when there are more. The caller commits."""
     deadline = time.perf_counter() + budget_s
     while (unit := next_unit(connection, now_ms)) is not None:
         seal_unit(connection, *unit)
@@ -75,7 +75,7 @@ def next_unit(connection: Connection, now_ms: int) -> tuple[int, int] | None:
 
 
 def seal_unit(connection: Connection, hour_ms: int, shard: int) -> None:
-    """Bring one shard of one hour from hot into chunks and roll-ups; the caller commits."""
+    """Move one shard of one hour from hot into chunks and roll-ups; the caller commits."""
     gathered: dict[int, tuple[ValueKind, Points]] = {}
     rows = connection.execute("SELECT data FROM hot WHERE hour_ms = ? AND shard = ? ORDER BY number", (hour_ms, shard))
     for (data,) in rows.fetchall():
@@ -112,14 +112,7 @@ def seal_unit(connection: Connection, hour_ms: int, shard: int) -> None:
 
 
 class _Sealed:
-    """One shard of one hour as it is sealed already, and what it becomes: read at once and written at once.
-
-    Args:
-        connection: The writing connection.
-        hour_ms: The hour.
-        first: First series of the shard.
-        end: One past the last.
-    """
+    """The sealed rows of one shard of one hour, before and after: read at once and written at once."""
 
     def __init__(self, connection: Connection, hour_ms: int, first: int, end: int) -> None:
         self._connection = connection
@@ -132,7 +125,7 @@ class _Sealed:
         self._rollups: list[tuple[object, ...]] = []
 
     def add(self, series: int, kind: ValueKind, fresh: Points) -> tuple[Rollup, int]:
-        """Bring fresh points in: the series' hour, and how many points were there before."""
+        """Merge fresh points into a series; returns its hour, and how many points were duplicates."""
         text, hour_ms = kind is ValueKind.TEXT, self._hour_ms
         known, damaged = self._chunk(series)
         points, duplicates = in_order([*known, fresh], text=text)
@@ -156,7 +149,7 @@ class _Sealed:
         self._connection.executemany(_SET_ROLLUP, self._rollups)
 
     def _chunk(self, series: int) -> tuple[list[Points], bool]:
-        """The chunk's points, if there are any, and whether it was damaged and put aside."""
+        """The chunk's points, if it exists, and whether it was damaged and put aside."""
         data = self._known_chunks.get(series)
         if data is None:
             return [], False
@@ -188,7 +181,7 @@ def _write_fleet(
 
 
 def _put_aside(connection: Connection, origin: str, hour_ms: int, place: int, data: bytes) -> None:
-    """Keep what does not pass its checksum: somebody may read it still, and it stops nothing."""
+    """Copy data that fails its checksum to the table ``damaged``: it may be of use, and must not stop sealing."""
     connection.execute(
         "INSERT INTO damaged (origin, hour_ms, place, data) VALUES (?, ?, ?, ?)", (origin, hour_ms, place, data)
     )

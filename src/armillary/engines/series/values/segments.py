@@ -101,7 +101,7 @@ class Segment:
             yield series, kind, points
 
     def pour(self, gathered: dict[int, tuple[ValueKind, Points]]) -> None:
-        """Append every series' points to those that are there; for sealing, where every microsecond counts."""
+        """Append every series' points to ``gathered``; used by sealing, so it is written for speed."""
         data, begin = self._data, self._body
         for series, end in zip(self._series, self._ends, strict=True):
             at, begin = begin, self._body + end

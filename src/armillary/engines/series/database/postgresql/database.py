@@ -2,8 +2,8 @@
 """The hub's PostgreSQL database: opened or made, with its version and its lock.
 
 Everything is in a schema of its own, with a table ``layout``: application, version, and the id of the store, which the
-folder has too (``folder.py``). The lock is an advisory one of the writer's session, so it ends with it: a writer that
-comes back gets it when what was under way on its old session is decided, and not before.
+folder has too (``folder.py``). The lock is an advisory lock of the writer's session and ends with it: a writer that
+reconnects gets it only after the changes of its old session are decided.
 """
 
 from __future__ import annotations
@@ -35,11 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class PostgresqlDatabase:
-    """The open, locked database.
-
-    Args:
-        folder: The folder that belongs to it.
-        url: Which database.
+    """The open, locked database of a URL, and the folder that belongs to it.
 
     Raises:
         DataFolderInUseError: another process holds folder or database.
@@ -67,7 +63,7 @@ class PostgresqlDatabase:
 
     @property
     def sessions(self) -> int:
-        """How often the writer has connected: after each time, what was under way may be kept or not."""
+        """How often the writer has connected: changes that were under way before may have been committed or not."""
         return self._session.opened
 
     def open_reader(self) -> Connection:
@@ -75,10 +71,10 @@ class PostgresqlDatabase:
         return Session(self._reach, "armillary-hub-reader", _only_reads)
 
     def check_room(self, reserve_bytes: int) -> None:
-        """Nothing: the disk of another host is its own matter; one that is full refuses the commit."""
+        """Nothing to check: a full disk of the server refuses the commit."""
 
     def refusal(self, _error: BaseException) -> HostError | None:
-        """None: a session explains its errors where they come up."""
+        """None: a session raises the right errors itself."""
         return None
 
     def close_writer(self) -> None:
@@ -86,14 +82,14 @@ class PostgresqlDatabase:
         self._session.close()
 
     def release(self) -> None:
-        """Give up the folder's lock."""
+        """Release the folder's lock."""
         self._session.close()
         self._folder.release()
 
     # Each time the writer connects ---------------------------------------------------------------------------
 
     def _admit(self, connection: psycopg.Connection[Any]) -> None:
-        """Lock, then make or check."""
+        """Each time the writer connects: take the lock, then make or check the schema."""
         again = bool(self._store)
         if again:  # the server may not know yet that the old session is gone
             connection.execute(

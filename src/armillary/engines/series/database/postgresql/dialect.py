@@ -116,7 +116,7 @@ class Column:
 
 
 def columns_of(rows: Sequence[Sequence[Any]], types: Sequence[str]) -> list[Column]:
-    """The columns of rows; in a column of texts everything is one."""
+    """The columns of rows; in a text column every value is written as text."""
     columns = zip(*rows, strict=True)
     return [Column(_array(column, _ARRAYS[of])) for column, of in zip(columns, types, strict=True)]
 
@@ -129,7 +129,7 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """What :func:`escaped` was given."""
+    """The text that :func:`escaped` was called with."""
     return text.replace(_ESCAPE + "0", "\0").replace(_ESCAPE + "1", _ESCAPE) if _ESCAPE in text else text
 
 

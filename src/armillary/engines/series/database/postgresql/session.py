@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection to PostgreSQL that reconnects after it was lost.
 
-A connection that is lost takes its transaction with it; the next one begins on a new connection. While the server does
-not answer, whoever asks is told so at once, but for one attempt in a while (:class:`Reach`): nobody queues up to wait.
+A lost connection undoes its transaction; the next transaction begins on a new connection. While the server does not
+answer, callers get an error at once, except for one attempt after each pause (:class:`Reach`): nobody waits in a queue.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Reach:
-    """Whether the server can be reached, for all connections to it: when the next attempt may be made."""
+    """When the next attempt to reach the server may be made, for all connections to it."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -66,10 +66,10 @@ class Reach:
         self._why = ""
 
     def attempt(self, connect: Callable[[], psycopg.Connection[Any]]) -> psycopg.Connection[Any]:
-        """Connect, unless it failed just now.
+        """Connect, unless the last attempt failed within the present pause.
 
         Raises:
-            DatabaseUnavailableError: it fails, or failed just now.
+            DatabaseUnavailableError: it fails, or failed just before.
             HostError: what ``connect`` raises.
         """
         with self._lock:
@@ -91,16 +91,13 @@ class Reach:
 
 
 class Session:
-    """One connection; any thread may use it, one at a time.
+    """One connection, called ``name`` in the server's list of sessions; any thread may use it, one at a time.
 
-    Args:
-        reach: Where to.
-        name: What it is called in the server's list of sessions.
-        admit: Run on each new connection before anything else; what it raises is raised instead.
+    ``admit`` runs on each new connection before anything else, and its errors are raised.
 
     Raises:
-        DatabaseUnavailableError: of the constructor and every method: the database does not answer.
-        DataFolderError: of every method: it is damaged.
+        DatabaseUnavailableError: from the constructor and every method: the database does not answer.
+        DataFolderError: from every method: it is damaged.
     """
 
     def __init__(self, reach: Reach, name: str, admit: Callable[[psycopg.Connection[Any]], None]) -> None:
@@ -153,7 +150,7 @@ class Session:
         self._connection.close()
 
     def explained(self, error: psycopg.Error) -> Exception:
-        """The error to raise: ours where the server is to blame, else what it was: a fault of this program."""
+        """The error to raise: ours if the server is to blame, else psycopg's, a fault of this program."""
         return explained(self._reach.target, error, lost=self._connection.closed)
 
     def _run(self, sql: str, parameters: Sequence[Any]) -> Cursor:
@@ -197,7 +194,7 @@ class Session:
 
 
 def explained(target: Target, error: psycopg.Error, *, lost: bool) -> Exception:
-    """The error to raise instead of psycopg's; the same when a statement is to blame."""
+    """The error to raise in place of psycopg's; psycopg's own if the statement is to blame."""
     state, what = error.sqlstate or "", target.told(str(error))
     if state in _DAMAGED:
         return DataFolderError(
@@ -209,7 +206,7 @@ def explained(target: Target, error: psycopg.Error, *, lost: bool) -> Exception:
 
 
 def _settle(connection: psycopg.Connection[Any]) -> None:
-    """Set what a connection needs, whatever the defaults of server, database and user are."""
+    """Set all that a connection needs, whatever the defaults of server, database and user are."""
     for statement in _SETTINGS.split(";"):
         name = statement.split()[1]
         if connection.execute("SELECT 1 FROM pg_catalog.pg_settings WHERE name = $1", (name,)).fetchone():

@@ -30,7 +30,7 @@ _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database."""
+    """The address of a database."""
 
     place: str  # Host, port and name, for people
     options: Mapping[str, Any] = field(repr=False)  # What libpq is given; may hold the password

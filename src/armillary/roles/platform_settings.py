@@ -11,13 +11,11 @@ from armillary.platform.outbound.email import MailServer
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.actions import ActionSettings
 from armillary.service.assemble import SecurityService
-from armillary.service.watch.quarantine import QuarantineRequests
 from armillary.settings import Settings
 
 
 def action_settings(service: SecurityService, settings: Settings) -> ActionSettings:
     """Settings of actions and exports; raises InvalidArgumentError for a setting that is not valid."""
-    quarantine = QuarantineRequests(service.context, service.watch)
     return ActionSettings(
         mail=MailServer(
             host=settings.smtp_host,
@@ -29,7 +27,7 @@ def action_settings(service: SecurityService, settings: Settings) -> ActionSetti
             ca_file=settings.smtp_ca_file,
         ),
         hosts=AllowedHosts.parse(settings.webhook_hosts),
-        quarantine=lambda device_id, _, said: quarantine.request(device_id, said),
+        quarantine=lambda device_id, _, said: service.watch.request_quarantine(device_id, said),
         audit=service.audit.append,
     )
 

@@ -45,10 +45,9 @@ _log = structlog.get_logger("armillary.service")
 
 
 class SecurityService:
-    """The facade. Operator methods of its parts are synchronous and thread-safe.
+    """The service as the API, the console and the command line hold it. Operations are synchronous and thread-safe.
 
-    Attributes:
-        first_token: Secret of the administrator token made by a first start, None otherwise; print it once.
+    ``first_token`` is the secret of the administrator token that a first start makes, None otherwise; print it once.
     """
 
     def __init__(self, context: Context) -> None:

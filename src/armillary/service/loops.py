@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -31,28 +32,21 @@ KEEP_REPORTS: Final = 2_000
 _log = structlog.get_logger("armillary.service.loops")
 
 
+@dataclass(eq=False)
 class ServiceLoops:
     """The service's own two loops."""
 
-    def __init__(
-        self,
-        context: Context,
-        planner: Planner,
-        watch: Watch,
-        authority: Authority,
-        use_certificate: Callable[[ServerFiles], object],
-    ) -> None:
-        self._context = context
-        self._planner = planner
-        self._watch = watch
-        self._authority = authority
-        self._use_certificate = use_certificate
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self.last_run_at: int | None = None
-        self._failures = 0
-        self._work: asyncio.Future[object] | None = None
+    _context: Context
+    _planner: Planner
+    _watch: Watch
+    _authority: Authority
+    _use_certificate: Callable[[ServerFiles], object]
+    last_run_at: int | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _failures: int = 0
+    _work: asyncio.Future[object] | None = None
 
     @property
     def healthy(self) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices are served here: by an endpoint in this process or by device workers, and a thread watches that they are."""
+"""Serves devices, by an endpoint in this process or by device workers; a thread detects when it stops."""
 
 from __future__ import annotations
 
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 
 
 class DeviceServing:
-    """Starts it, joins it to the notices of the service, ends it.
+    """Starts what serves devices, joins it to the notices of the service, and ends it.
 
-    Args:
-        observe: Takes findings about the verifier.
-        address: Is given the port that was opened.
-
-    Attributes:
-        server: What serves devices in this process; None before the start, and where device workers do.
-        monitor: The thread that detects a stopped verifier; None before the start.
+    ``observe`` takes findings about the verifier; ``address`` is given the port that was opened. Before the start
+    ``server``, ``workers`` and ``monitor`` are None; then devices are served by one of the first two.
     """
 
     def __init__(self, parts: ServingParts, observe: Callable[[Observation], object], address: DeviceAddress) -> None:
@@ -43,7 +38,7 @@ class DeviceServing:
         return self.server or self.workers
 
     async def start(self, hub: tuple[str, int]) -> int:
-        """Let devices in, who are given ``hub`` (host, port); returns since when they could check in.
+        """Accept devices, which are given ``hub`` (host, port); returns since when they could check in.
 
         That is in Unix seconds; 0 for always.
 
@@ -89,7 +84,7 @@ class DeviceServing:
         return [] if self.workers is None else self.workers.describe()
 
     async def close(self) -> None:
-        """End the watching, then let nobody in and finish what is being recorded."""
+        """End the monitor, then accept nobody any more and finish what is being recorded."""
         if self.monitor is not None:
             await asyncio.to_thread(self.monitor.close)
         if self.front is not None:

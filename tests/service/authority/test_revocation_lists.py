@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography import x509
+from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records.queries import revocations as revocation_rows
 from armillary.errors import DataFolderError, NotFoundError
@@ -98,7 +99,7 @@ def test_a_change_by_another_process_is_seen_within_a_minute(host: ServiceHost, 
         device.check_in()
     serial = issuing(service)
     other = lists_of(service, Notices())  # hears no notices
-    assert len(list(x509.load_der_x509_crl(other.current(serial)))) == 0
+    assert list(x509.load_der_x509_crl(other.current(serial))) == []
     service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     clock.now += TRUSTED_S
     assert len(list(x509.load_der_x509_crl(other.current(serial)))) == 1
@@ -121,13 +122,11 @@ def test_who_asks_while_a_list_is_looked_up_gets_that_one(host: ServiceHost, mon
 
     monkeypatch.setattr(RevocationLists, "_look", slow)
     monkeypatch.setattr(host.service.authority.issued, "authority", counted)
-    asking = [threading.Thread(target=lists.current, args=(serial,)) for _ in range(5)]
-    for thread in asking:
-        thread.start()
-    assert all(arrived.acquire(timeout=20) for _ in asking)  # none of them has a list yet
-    go_on.set()
-    for thread in asking:
-        thread.join(20)
+    with ThreadPoolExecutor(5) as threads:
+        asking = [threads.submit(lists.current, serial) for _ in range(5)]
+        assert all(arrived.acquire(timeout=20) for _ in asking)  # none of them has a list yet
+        go_on.set()
+    assert len({each.result() for each in asking}) == 1
     assert looks == [serial]
 
 
@@ -213,10 +212,7 @@ def test_a_held_device_is_listed_until_it_is_released(host: ServiceHost) -> None
         with copy:  # it does not continue what the other one was handed
             copy.check_in()
     assert service.registry.devices.get(device.device_id).held_at is not None
-    end = time.monotonic() + 10.0
-    while out not in listed(service, serial):  # the notice goes out just after the device's answer
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until(lambda: out in listed(service, serial), "the notice, which goes out just after the device's answer")
     service.registry.lifecycle.release(device.device_id, actor="test")
     assert listed(service, serial) == {}
 

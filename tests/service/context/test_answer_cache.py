@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -63,18 +64,13 @@ def test_many_who_ask_at_once_cost_one_answer() -> None:
     question = Question(2.0)
     answers: AnswerCache[int] = AnswerCache(question.monotonic)
     going = threading.Barrier(8)
-    got: list[int] = []
 
-    def ask() -> None:
+    def ask(_: int) -> int:
         going.wait()
-        got.append(answers.get("a", question.find_out))
+        return answers.get("a", question.find_out)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert got == [1] * 8
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(ask, range(8))) == [1] * 8
     assert question.asked == 1
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -43,12 +43,8 @@ def device_count(host: ServiceHost) -> int:
 def test_a_token_makes_and_claims_a_device_that_checks_in(host: ServiceHost) -> None:
     token = made(host)
     known = host.service.enrolments.authenticate(token.secret)
-    device = WireDevice.make(
-        b"g" * 32,
-        lambda request: host.service.enrolments.enrol(known, request, "mt3620"),
-        port=host.service.device_address.port,
-    )
-    with device:
+    port = host.service.device_address.port
+    with WireDevice.make(b"g" * 32, lambda it: host.service.enrolments.enrol(known, it, "mt3620"), port=port) as device:
         assert device.check_in().verdict == "attested"
     row = host.service.registry.devices.get(device.device_id)
     assert (row.catalog, row.product, row.group, row.trust_tier) == ("Contoso", "Kettle", "Production", "software")
@@ -89,19 +85,15 @@ def test_a_token_is_spent_once_and_answers_its_own_device_again(host: ServiceHos
 
 def test_many_at_once_spend_no_more_than_there_is(host: ServiceHost) -> None:
     token = made(host, uses=3)
-    results: list[str | ArmillaryError] = []
 
-    def attempt(number: int) -> None:
+    def attempt(number: int) -> str | ArmillaryError:
         try:
-            results.append(enrol(host, token.secret, bytes([number]) * 32))
+            return enrol(host, token.secret, bytes([number]) * 32)
         except ArmillaryError as error:
-            results.append(error)
+            return error
 
-    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(12) as threads:
+        results = list(threads.map(attempt, range(12)))
     assert len({one for one in results if isinstance(one, str)}) == 3
     assert sum(isinstance(one, ConflictError) for one in results) == 9
     assert device_count(host) == 3

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,14 +16,21 @@ from tests.fixtures.clocks import Clock
 
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
 from armillary.service.verifier.corim_release import MAX_NAMED, complete
+from armillary.service.verifier.release_corim import ImportedRelease
 from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
-from armillary.sim.device.wire_device import components_of
+from armillary.sim.device.wire_device import WireDevice, components_of
 from armillary.wire.attestation import corim, corim_fields
 
 OPERATOR = "operator"
 KEY = ec.generate_private_key(ec.SECP256R1())
-KEY_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def pem_of(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+KEY_PEM = pem_of(KEY)
 
 
 def value_of(host: ServiceHost, **changes: Any) -> corim.Corim:
@@ -30,6 +38,18 @@ def value_of(host: ServiceHost, **changes: Any) -> corim.Corim:
     release = host.service.releases.newest("mt3620")
     value = corim.parse_corim(host.service.attestation.corims.export(release.release_id, signed=False))
     return dataclasses.replace(value, **{"os_version": "99.1", "corim_id": uuid4(), **changes})
+
+
+def take(host: ServiceHost, value: corim.Corim | bytes, **options: Any) -> ImportedRelease:
+    """Import a CoRIM on the operator's word."""
+    data = value if isinstance(value, bytes) else corim.encode_corim(value)
+    return host.service.attestation.corims.take(data, **{"actor": OPERATOR, "allow_unsigned": True, **options})
+
+
+def booting(device: WireDevice, packages: Mapping[str, bytes], os_version: str) -> Prover:
+    """The same device with another OS."""
+    name = device.prover.service_name
+    return Prover(uds=device.prover.uds, components=components_of(packages), service_name=name, os_version=os_version)
 
 
 def test_another_services_release_lets_its_devices_in_from_the_import_on(
@@ -41,17 +61,10 @@ def test_another_services_release_lets_its_devices_in_from_the_import_on(
         signed = publisher.service.attestation.corims.export(release.release_id, signed=True)
         certificate = publisher.service.authority.os_signer.certificate.public_bytes(Encoding.PEM).decode()
     with host.claimed(b"a" * 32) as device:
-        device.prover = Prover(
-            uds=b"a" * 32,
-            components=components_of(packages),
-            service_name=device.prover.service_name,
-            os_version="27.01",
-        )
+        device.prover = booting(device, packages, "27.01")
         before = device.check_in()
-        assert (before.verdict, [step.number for step in before.steps if step.result == "fail"]) == (
-            "update-only",
-            [13],
-        )
+        assert before.verdict == "update-only"
+        assert [step.number for step in before.steps if step.result == "fail"] == [13]
         made = host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=certificate).release
         assert (made.version, made.imported_from) == ("27.01", f"CoRIM {release.release_id}")
         clock.now += 1
@@ -83,7 +96,7 @@ def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) 
     host.service.releases.set_expiry(release.release_id, end, actor=OPERATOR)
     value = value_of(host)
     assert (value.not_before, value.not_after) == (release.created_at, end)
-    made = host.service.attestation.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
+    made = take(host, value).release
     assert (made.created_at, made.expires_at) == (release.created_at, end)
     host.service.releases.withdraw(release.release_id, "It hangs.", actor=OPERATOR)
     with pytest.raises(ConflictError, match="which a CoRIM cannot say"):
@@ -92,7 +105,7 @@ def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) 
 
 def test_an_imported_release_is_exported_as_it_came(host: ServiceHost) -> None:
     value = value_of(host)
-    made = host.service.attestation.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
+    made = take(host, value).release
     again = corim.parse_corim(host.service.attestation.corims.export(made.release_id, signed=False))
     assert (again.components, again.chip, again.os_version) == (value.components, value.chip, value.os_version)
 
@@ -102,21 +115,18 @@ def test_nobodys_word_is_not_taken(host: ServiceHost) -> None:
     unsigned, signed = corim.encode_corim(value), corim.sign_corim(value, KEY, "Contoso")
     count = len(host.service.releases.list())
     with pytest.raises(InvalidArgumentError, match="not signed"):
-        host.service.attestation.corims.take(unsigned, actor=OPERATOR)
-    with pytest.raises(InvalidArgumentError, match="whose key that is"):
-        host.service.attestation.corims.take(signed, actor=OPERATOR)
-    with pytest.raises(InvalidArgumentError, match="whose key that is"):  # a signed one is never taken as unsigned
-        host.service.attestation.corims.take(signed, actor=OPERATOR, allow_unsigned=True)
-    other = ec.generate_private_key(ec.SECP256R1()).public_key()
-    other_pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        take(host, unsigned, allow_unsigned=False)
+    for allowed in (False, True):  # a signed one is never taken as unsigned
+        with pytest.raises(InvalidArgumentError, match="whose key that is"):
+            take(host, signed, allow_unsigned=allowed)
+    other, wrong_curve = (pem_of(ec.generate_private_key(curve)) for curve in (ec.SECP256R1(), ec.SECP384R1()))
     with pytest.raises(SignatureError):
-        host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=other_pem)
-    wrong_curve = ec.generate_private_key(ec.SECP384R1()).public_key()
-    for pem in ("no key", wrong_curve.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()):
+        take(host, signed, allow_unsigned=False, key_pem=other)
+    for pem in ("no key", wrong_curve):
         with pytest.raises(InvalidArgumentError, match="key: expected"):
-            host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=pem)
+            take(host, signed, allow_unsigned=False, key_pem=pem)
     assert len(host.service.releases.list()) == count
-    host.service.attestation.corims.take(signed, actor=OPERATOR, key_pem=KEY_PEM)  # positive control
+    take(host, signed, allow_unsigned=False, key_pem=KEY_PEM)  # positive control
     assert len(host.service.releases.list()) == count + 1
 
 
@@ -133,9 +143,8 @@ def test_nobodys_word_is_not_taken(host: ServiceHost) -> None:
 def test_what_is_no_release_here_is_refused(
     host: ServiceHost, changes: dict[str, Any], error: type[ArmillaryError], named: str
 ) -> None:
-    data = corim.encode_corim(value_of(host, **changes))
     with pytest.raises(error, match=named):
-        host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+        take(host, value_of(host, **changes))
 
 
 def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
@@ -144,9 +153,8 @@ def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
         (value.components[:-1], f"boots {len(value.components)} components"),
         (_renumbered(value.components[::-1]), "in this order"),
     ):
-        data = corim.encode_corim(dataclasses.replace(value, components=components))
         with pytest.raises(InvalidArgumentError, match=named):
-            host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+            take(host, dataclasses.replace(value, components=components))
 
 
 def foreign(host: ServiceHost, **changes: Any) -> corim.Corim:
@@ -166,28 +174,20 @@ def test_a_file_that_says_only_digests_is_filled_in_from_the_chip_and_devices_th
     with ServiceHost(tmp_path / "publisher", clock=clock) as publisher:
         release = publisher.service.releases.publish("mt3620", "27.01", security_version=2, actor=OPERATOR)
         packages = publisher.service.releases.packages(release)
-    digests = [one.digest for one in release.components]
-    claims = tuple(
-        dataclasses.replace(one, digest=digest) for one, digest in zip(foreign(host).components, digests, strict=True)
-    )
-    data, count = corim.encode_corim(foreign(host, components=claims)), len(claims)
+    pairs = zip(foreign(host).components, release.components, strict=True)
+    value = foreign(host, components=tuple(dataclasses.replace(one, digest=other.digest) for one, other in pairs))
+    count = len(value.components)
     for given, named in (({"chip": "mt3620"}, "has no version"), ({"version": "5"}, "no chip 'RoadRunner'")):
         with pytest.raises(ArmillaryError, match=named):
-            host.service.attestation.corims.take(data, actor=OPERATOR, allow_unsigned=True, **given)
+            take(host, value, **given)
     with host.claimed(b"b" * 32) as device:
-        device.prover = Prover(
-            uds=b"b" * 32, components=components_of(packages), service_name=device.prover.service_name, os_version="5"
-        )
-        other = host.service.attestation.corims.take(
-            data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="4"
-        )
+        device.prover = booting(device, packages, "5")
+        other = take(host, value, chip="mt3620", version="4")
         refused = device.check_in()  # the device's packages are of security version 2, not 0
         assert "another image type or security version" in " ".join(step.detail for step in refused.steps)
         host.service.releases.set_expiry(other.release.release_id, int(clock.now) + 1000, actor=OPERATOR)
         clock.now += 1
-        made = host.service.attestation.corims.take(
-            data, actor="ann", allow_unsigned=True, chip="mt3620", version="5", security_version=2
-        )
+        made = take(host, value, actor="ann", chip="mt3620", version="5", security_version=2)
         (line,) = host.service.audit.list(limit=1).items
         clock.now += 1
         assert device.check_in().verdict == "attested"
@@ -213,19 +213,14 @@ def test_what_a_file_says_of_a_component_has_to_agree_with_the_chip(host: Servic
     turned = tuple(dataclasses.replace(one, component_id=each) for one, each in zip(claims, ids[::-1], strict=True))
     own = tuple(dataclasses.replace(one, component_id=uuid4()) for one in claims)
 
-    def take(**changes: Any) -> Any:
-        data = corim.encode_corim(foreign(host, **changes))
-        return host.service.attestation.corims.take(
-            data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="5"
-        )
-
-    with pytest.raises(InvalidArgumentError, match=r"of mt3620 where one-bl boots"):
-        take(components=turned)
-    with pytest.raises(InvalidArgumentError, match="is for imx8mp, and mt3620 was asked for"):
-        take(chip="imx8mp")
-    with pytest.raises(InvalidArgumentError, match=r"boots \d+ components .* reference values of 1"):
-        take(components=claims[:1])
-    made = take(components=own)
+    for changes, named in (
+        ({"components": turned}, r"of mt3620 where one-bl boots"),
+        ({"chip": "imx8mp"}, "is for imx8mp, and mt3620 was asked for"),
+        ({"components": claims[:1]}, r"boots \d+ components .* reference values of 1"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=named):
+            take(host, foreign(host, **changes), chip="mt3620", version="5")
+    made = take(host, foreign(host, components=own), chip="mt3620", version="5")
     assert [one.component_id for one in made.release.components] == ids
     assert f"component {own[0].component_id}" in made.passed_over
 

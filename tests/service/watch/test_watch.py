@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -95,11 +95,8 @@ def test_looks_at_the_same_time_count_nothing_twice(host: ServiceHost) -> None:
     with host.claimed(b"l" * 32) as device:
         for sequence in range(1, 6):
             device.check_in(error_reports=(report(device, sequence, "ConnectionBlocked", "evil.example:443"),))
-            looks = [threading.Thread(target=look) for look in (watch.run_once, watch.run_once, other.run_once)]
-            for thread in looks:
-                thread.start()
-            for thread in looks:
-                thread.join()
+            with ThreadPoolExecutor(3) as threads:
+                list(threads.map(Watch.run_once, (watch, watch, other)))
     assert sum(found.count for found in watch.list(kind="connection-blocked").items) == 5
 
 

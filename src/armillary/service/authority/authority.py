@@ -61,11 +61,8 @@ class Signer:
 class Authority:
     """Keys and certificates, by kind. Thread-safe.
 
-    Attributes:
-        roots, silicon, policy, catalogs: The authorities.
-        revocation_lists: For relying parties outside.
-        os_signer, image_signer: Set by :meth:`open`.
-        challenge_key: Seals challenges to devices; set by :meth:`open` and :meth:`open_to_issue`.
+    :meth:`open` sets ``os_signer``, ``image_signer`` and ``challenge_key``, which seals challenges to devices;
+    :meth:`open_to_issue` sets only the last.
     """
 
     os_signer: Signer
@@ -136,10 +133,8 @@ class Authority:
     def renew(self) -> None:
         """Renew what ends soon, from the root to issuing authorities and server certificate; daily and at each start.
 
-        A failure of one does not stop the others.
-
-        Raises:
-            HostError: the first thing that could not be renewed; what was active before still is.
+        Renewals that fail do not stop the others; then HostError is raised, the first, and what was active stays
+        active.
         """
         catalogs = self._context.records.read(catalog_rows.catalogs)
         renewals: list[Callable[[], None]] = [self.roots.renew_due, self.server.renew_due, self.silicon.renew_due]
@@ -155,13 +150,13 @@ class Authority:
             raise failed
 
     def renew_by_hand(self, kind: str, name: str = "", *, actor: str) -> CertificateRecord:
-        """Renew an authority now, whatever is left of its time; the old one stays in force until its end.
+        """Renew an authority now, however long it is still valid; the old one stays in force until its end.
 
         ``kind`` is one of :data:`RENEWED`; ``name`` the chip maker of a silicon authority, or the catalog of a catalog
         or issuing authority.
 
         Raises:
-            InvalidArgumentError: no such kind, or a name where there is none to give, or none where there is.
+            InvalidArgumentError: no such kind, a name where none belongs, or none where one does.
             NotFoundError: no such chip maker or catalog.
             ConflictError: the last renewal was too short a time ago.
             SignerError: a token that does not answer.
@@ -184,7 +179,7 @@ class Authority:
         return made
 
     def list_service(self) -> tuple[tuple[CertificateRecord, str], ...]:
-        """The living authorities of the service itself with their states, newest of each kind last.
+        """The valid authorities of the service itself with their states, newest of each kind last.
 
         ``active`` signs now, ``next`` takes over later, ``old`` is trusted until its end.
         """

@@ -119,7 +119,7 @@ class CatalogAuthorities:
         return found
 
     def issuing_certificates(self, catalog_id: UUID) -> tuple[x509.Certificate, ...]:
-        """Every issuing authority of a catalog that may still have living certificates."""
+        """Every issuing authority of a catalog that may still have valid certificates."""
         records = self._context.records.read(lambda c: certificate_rows.of_catalog(c, catalog_id, kinds=("issuing",)))
         now = self._context.now()
         return tuple(
@@ -127,7 +127,7 @@ class CatalogAuthorities:
         )
 
     def living(self, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
-        """The authorities whose certificates a catalog's relying parties may meet, and all above them; leaves first."""
+        """Valid authorities that relying parties of a catalog may meet, and all above them; leaves first."""
         now = self._context.now()
 
         def query(connection: Connection) -> tuple[tuple[CertificateRecord, ...], tuple[CertificateRecord, ...]]:
@@ -160,10 +160,9 @@ class CatalogAuthorities:
         return self._up_to_root(self.get(catalog, serial).der)
 
     def prove_possession(self, catalog: str, serial: str, nonce: str) -> bytes:
-        """A certificate, DER, that shows that this service holds the authority's key: its common name is the nonce.
+        """A certificate, DER, that proves that this service has the authority's key: its common name is the nonce.
 
-        Raises:
-            InvalidArgumentError: the nonce does not fit into a common name.
+        InvalidArgumentError if the nonce does not fit into a common name.
         """
         if not 1 <= len(nonce) <= MAX_NONCE_LENGTH or not nonce.isprintable():
             raise InvalidArgumentError(

@@ -46,9 +46,7 @@ def thumbprint(der: bytes) -> str:
 class IssuedCertificates:
     """Records of certificates. Thread-safe.
 
-    Attributes:
-        on_authority: Called with the DER of each new authority below or at a root.
-        on_renewed: Called after a renewal was recorded.
+    ``on_authority`` is called with the DER of each new root or authority below one, ``on_renewed`` after each renewal.
     """
 
     def __init__(self, context: Context) -> None:

@@ -38,14 +38,11 @@ _REMEDY: Final = "Restore the keys folder from a backup; without it certificates
 
 
 class KeyStore:
-    """The keys of a service.
-
-    Args:
-        settings: Where the passphrase is, and which token there is.
+    """The keys of a service; the settings say where the passphrase is, and which token there is.
 
     Raises:
         KeyPassphraseError: no passphrase for the key files, or a wrong one.
-        InvalidArgumentError: settings of a token that are not whole.
+        InvalidArgumentError: only some of the settings of a token are given.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:

@@ -39,13 +39,10 @@ ISSUING_RENEWAL_S: Final = 30 * DAY_S
 
 
 def is_due(records: Sequence[CertificateRecord], before_s: int, *, now: int, latest_end: int) -> bool:
-    """Whether there is none, or the newest ends within ``before_s`` and a new one would end later.
+    """Whether a new one is due: there is none, or the newest ends within ``before_s`` and a new one would end later.
 
-    Args:
-        records: Oldest first.
-        before_s: Seconds.
-        now: Unix seconds UTC, as is ``latest_end``.
-        latest_end: The end of what would sign the new one: it cannot live longer.
+    ``records`` are oldest first. ``latest_end`` is the end of what would sign the new one, which cannot live longer;
+    times are Unix seconds UTC.
     """
     if not records:
         return True
@@ -65,12 +62,9 @@ def signed_by(certificate: x509.Certificate, issuer_der: bytes) -> bool:
 def active_of(
     records: Sequence[CertificateRecord], now: int, *, takeover_s: int | None = None
 ) -> CertificateRecord | None:
-    """The newest that has had its time to become known; the oldest living one where none has.
+    """The newest that was made ``takeover_s`` ago (45 days when None), so that it is known; else the oldest valid one.
 
-    Args:
-        records: Oldest first.
-        now: Unix seconds UTC.
-        takeover_s: That time, seconds; 45 days when None.
+    ``records`` are oldest first; ``now`` is in Unix seconds UTC.
     """
     wait_s = CATALOG_TAKEOVER_S if takeover_s is None else takeover_s
     living = [one for one in records if one.not_after > now and one.revoked_at is None]
@@ -81,15 +75,9 @@ def active_of(
 
 
 def check_settled(records: Sequence[CertificateRecord], *, now: int, takeover_s: int = CATALOG_TAKEOVER_S) -> None:
-    """Raise where an operator renews again before relying parties can know of the last renewal.
+    """Raise ConflictError if the newest of several is younger than ``takeover_s``, or too many are valid.
 
-    Args:
-        records: The living ones, oldest first.
-        now: Unix seconds UTC.
-        takeover_s: How long the newest needs to become known.
-
-    Raises:
-        ConflictError: the newest of several has not had that time, or too many live.
+    Relying parties would not know of the last renewal yet. ``records`` are the valid ones, oldest first.
     """
     settled_at = records[-1].issued_at + takeover_s if len(records) > 1 else now
     if now < settled_at:
@@ -104,9 +92,7 @@ def check_settled(records: Sequence[CertificateRecord], *, now: int, takeover_s:
 def serving_root(roots: Sequence[CertificateRecord], now: int) -> CertificateRecord:
     """The root that signs server certificates: the old one as long as it can, for devices that know no other.
 
-    Args:
-        roots: Oldest first, at least one.
-        now: Unix seconds UTC.
+    ``roots`` has at least one, oldest first; ``now`` is in Unix seconds UTC.
     """
     usable = [one for one in roots if one.not_after - now > ROOT_LAST_S]
     return active_of(usable, now, takeover_s=ROOT_TAKEOVER_S) or roots[-1]

@@ -126,9 +126,9 @@ class RevocationLists:
 
     @staticmethod
     def _revoked(connection: Connection, authority: CertificateRecord, *, ends_after: int) -> list[Revoked]:
-        """What an authority's list says.
+        """The entries of an authority's list.
 
-        An entry stays for one more list after the certificate has ended (RFC 5280 §3.3): ``ends_after`` is that long
+        An entry stays in one more list after the certificate has ended (RFC 5280 §3.3): ``ends_after`` is that long
         ago.
         """
         if authority.kind == "issuing" and authority.catalog_id is not None:

@@ -38,11 +38,7 @@ class ServerFiles:
 
 
 class ServerCertificate:
-    """Makes and renews the certificate and its files.
-
-    Attributes:
-        on_renewed: Called with the files when there is a new certificate.
-    """
+    """Makes and renews the certificate and its files; then calls ``on_renewed`` with the files."""
 
     def __init__(self, context: Context, keys: KeyStore, issued: IssuedCertificates, roots: RootAuthorities) -> None:
         self._context = context

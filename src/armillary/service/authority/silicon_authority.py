@@ -39,8 +39,7 @@ KIND: Final = "silicon"  # of records, whose subject is the chip maker
 class SiliconAuthorities:
     """Makes, renews and lists silicon authorities, and issues device identity certificates. Thread-safe.
 
-    Attributes:
-        on_new: Called with the DER of each new silicon authority.
+    ``on_new`` is called with the DER of each new silicon authority.
     """
 
     def __init__(self, context: Context, keys: KeyStore, issued: IssuedCertificates) -> None:
@@ -63,7 +62,7 @@ class SiliconAuthorities:
         return tuple(one.der for one in self._issued.of_kind(KIND) if one.not_after > now)
 
     def add_makers(self, makers: Iterable[str]) -> None:
-        """Make an authority for each chip maker that has none yet."""
+        """Make an authority for each chip maker that has none."""
         known = self.by_maker()
         for maker in makers:
             if maker not in known:
@@ -93,24 +92,17 @@ class SiliconAuthorities:
     def identity_certificate(self, maker: str, device_id: str) -> tuple[CertificateRecord, tuple[bytes, ...]]:
         """A device identity certificate (the caller records it) and the chain the device presents, leaf first.
 
-        The chain is the leaf alone: the silicon authority is what the endpoint trusts, and to be sent it costs the
-        endpoint a certificate to parse in every handshake, a twentieth of a check-in.
-
-        Raises:
-            SignerError: the chip maker's authority has ended and could not be renewed.
+        The chain is the leaf alone: the endpoint trusts the silicon authority, and would have to parse its certificate
+        in every handshake, a twentieth of a check-in. SignerError if the chip maker's authority has ended unrenewed.
         """
         record = self._make_identity(self._active(maker), device_id, new_serial())
         return record, (record.der,)
 
     def renew_identity(self, maker: str, device_id: str, ends: int) -> bytes:
-        """The message with a new identity certificate for a device whose present one ends soon.
+        """The message with a new identity certificate for a device whose present one ``ends`` (Unix seconds UTC) soon.
 
-        It is made and recorded once for each silicon authority: who asks again, after a lost reply, gets the same.
-
-        Args:
-            maker: Of its chip.
-            device_id: Of the device that is connected with the certificate that ends.
-            ends: When that is, Unix seconds UTC.
+        It is made and recorded once for each silicon authority: a device that asks again, after a lost reply, gets the
+        same.
 
         Raises:
             NotFoundError: it does not end soon, or no authority lives longer.

@@ -17,8 +17,7 @@ from armillary.wire.certificates import trust_anchor
 class Vouchers:
     """The vouchers of one kind of authority.
 
-    Args:
-        kind: Of their records, whose subject is the serial of the authority that is vouched for.
+    A voucher's record has ``kind``, and as its subject the serial of the authority that is vouched for.
     """
 
     def __init__(self, context: Context, issued: IssuedCertificates, kind: str) -> None:

@@ -7,11 +7,7 @@ from armillary.settings import Settings
 
 
 class DeviceAddress:
-    """Host and port of the device endpoint.
-
-    Attributes:
-        port: The one that it listens on; 0 before it does.
-    """
+    """Host and port of the device endpoint; ``port`` is 0 before it listens."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -20,10 +20,9 @@ MAX_QUESTIONS: Final = 256
 
 
 class AnswerCache(Generic[Value]):
-    """Answers by question, for any thread. Of several who ask the same at once, one finds out and the others wait.
+    """Answers by question, for any thread; of several threads with the same question one computes and the others wait.
 
-    Args:
-        monotonic: Seconds that never go back.
+    ``monotonic`` gives seconds that never go back.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 
 import httptools
@@ -38,11 +39,7 @@ _OK_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/cbor\r\ncontent
 
 
 class Endpoint(Protocol):
-    """What a connection needs of the endpoint that it belongs to.
-
-    Attributes:
-        monotonic: Seconds that never go back.
-    """
+    """What a connection needs of its endpoint; ``monotonic`` gives seconds that never go back."""
 
     peers: Peers
     monotonic: Callable[[], float]
@@ -60,43 +57,27 @@ class Endpoint(Protocol):
         """Answer a request, now or later; ArmillaryError if it is refused."""
 
 
+@dataclass(eq=False, slots=True, repr=False)
 class DeviceConnection(asyncio.Protocol):
     """Parses requests, hands them to the endpoint, writes replies."""
 
-    __slots__ = (
-        "_body",
-        "_body_bytes",
-        "_endpoint",
-        "_header_bytes",
-        "_headers",
-        "_keep_alive",
-        "_method",
-        "_parser",
-        "_refused",
-        "_url",
-        "busy",
-        "deadline",
-        "drained",
-        "peer",
-        "range_header",
-        "transport",
-    )
+    _endpoint: Endpoint
+    transport: asyncio.Transport | None = None
+    peer: Peer | None = None
+    busy: bool = False
+    deadline: float = 0.0
+    drained: asyncio.Event | None = None
+    range_header: bytes | None = None
+    _parser: httptools.HttpRequestParser = field(init=False)
+    _url: bytes = b""
+    _body: list[bytes] = field(default_factory=list)
+    _body_bytes: int = 0
+    _header_bytes: int = 0
+    _headers: int = 0
+    _keep_alive: bool = True
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self.transport: asyncio.Transport | None = None
-        self.peer: Peer | None = None
-        self.busy = False
-        self.deadline = 0.0
-        self.drained: asyncio.Event | None = None
-        self.range_header: bytes | None = None
+    def __post_init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self._method = b""
-        self._url = b""
-        self._body: list[bytes] = []
-        self._body_bytes = self._header_bytes = self._headers = 0
-        self._keep_alive = True
-        self._refused: RequestRefusedError | None = None
 
     # -- asyncio --------------------------------------------------------------------------------------------------
 
@@ -160,7 +141,6 @@ class DeviceConnection(asyncio.Protocol):
         self._url = b""
         self._body = []
         self._body_bytes = self._header_bytes = self._headers = 0
-        self._refused = None
         self.range_header = None
         self.deadline = self._endpoint.monotonic() + REQUEST_TIMEOUT_S
 

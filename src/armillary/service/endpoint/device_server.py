@@ -37,11 +37,10 @@ class ServingParts:
 
 
 class DeviceServer:
-    """Serves devices. Belongs to one event loop.
+    """Serves devices, in one event loop.
 
-    Args:
-        hub: Host and port of the hub as devices are given them.
-        has_siblings: Other processes serve the same devices.
+    ``hub`` is the host and port of the hub as devices are given them; with ``has_siblings`` other processes serve the
+    same devices.
     """
 
     def __init__(self, parts: ServingParts, *, hub: tuple[str, int], has_siblings: bool = False) -> None:
@@ -80,7 +79,7 @@ class DeviceServer:
         return await self.endpoint.start(self._tls, host, port, shared=shared)
 
     async def close(self) -> None:
-        """Let nobody in, finish what is being recorded, close every connection."""
+        """Accept nobody any more, finish what is being recorded, close every connection."""
         await self.endpoint.close()
 
     def present(self, files: ServerFiles) -> None:

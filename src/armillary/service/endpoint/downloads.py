@@ -49,7 +49,7 @@ class Downloads:
         """Begin to send the package of an image that this device should have.
 
         Raises:
-            DeviceFault: the device may not speak here.
+            DeviceFault: the device is not admitted.
             NotFoundError: the image is not offered to it.
             RequestRefusedError: the range makes no sense.
         """
@@ -69,11 +69,7 @@ class Downloads:
         self._begin(self._send(connection, self._blobs.path(image.sha256), first, last, status, image.size))
 
     def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:
-        """Begin to make and send a new identity certificate.
-
-        Raises:
-            DeviceFault: the device may not speak here.
-        """
+        """Begin to make and send a new identity certificate; DeviceFault if the device is not admitted."""
         chip = self._states.admitted(peer.device_id).chip
         self._begin(self._give_identity(connection, peer, chip))
 

@@ -73,12 +73,9 @@ def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> 
 
 
 class DeviceEndpoint:
-    """The server that devices reach. One event loop; built by ``assemble.py`` and by device workers.
+    """The server that devices reach, in one event loop; built by ``DeviceServer``.
 
-    Args:
-        now: Unix seconds UTC.
-        trust_anchors: Makes the message of trust anchors.
-        renew_identity: Makes the message with a new identity certificate.
+    ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names.
     """
 
     def __init__(
@@ -115,11 +112,7 @@ class DeviceEndpoint:
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def start(self, context: ssl.SSLContext, host: str, port: int, *, shared: bool = False) -> int:
-        """Listen; returns the port (that the system chose, for 0). ``shared``: see :meth:`Listener.open`.
-
-        Raises:
-            PortInUseError: somebody else has it.
-        """
+        """Listen and return the port (``shared``: see :meth:`Listener.open`); PortInUseError if it is taken."""
         self._loop = asyncio.get_running_loop()
         self._check_ins.start()
         self._refusal_sink = LoopSink(self._loop, lambda _, __: None)
@@ -169,11 +162,7 @@ class DeviceEndpoint:
             self._refusals.note(connection.peer.device_id, error, self._now())
 
     def handle(self, connection: DeviceConnection, method: bytes, target: bytes, body: bytes) -> None:
-        """Route a request.
-
-        Raises:
-            ArmillaryError: it is refused.
-        """
+        """Route a request; ArmillaryError if it is refused."""
         peer = connection.peer
         if peer is None:
             raise RequestRefusedError(403, "no client certificate")

@@ -16,11 +16,7 @@ MAX_CONNECTIONS: Final = 20_000
 
 
 class OpenConnections:
-    """Connections in the order in which they were opened. Belongs to one event loop.
-
-    Args:
-        counts: Where refused connections are counted.
-    """
+    """Connections of one event loop, oldest first; refused ones are counted in ``counts``."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts

@@ -150,10 +150,9 @@ class Enrolments:
         return self._context.records.write(change)
 
     def authenticate(self, secret: str) -> EnrolmentToken:
-        """The token a secret belongs to; it may be spent, and then it only answers its own devices again.
+        """The token a secret belongs to; it may be used up, and then it only answers its own devices again.
 
-        Raises:
-            UnauthenticatedError: unknown, revoked or expired; the message does not say which.
+        UnauthenticatedError if it is unknown, revoked or expired; the message does not say which.
         """
         digest = _hash(secret)
         token = self._context.records.read(lambda c: enrolment_rows.by_hash(c, digest))

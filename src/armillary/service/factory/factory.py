@@ -41,10 +41,8 @@ TPM_TIER = "tpm"
 class ProvenTpm:
     """A TPM that ``tpm_enrolment.py`` has verified; nothing else may make one.
 
-    Attributes:
-        identity_key: X || Y of the key that lives in it, 64 bytes.
-        attestation_key: X || Y of the key that quotes, 64 bytes.
-        endorsement_certificate: DER.
+    Keys are X || Y, 64 bytes: of the identity key that lives in the TPM, and of the key that quotes. The certificate is
+    DER.
     """
 
     identity_key: bytes
@@ -93,14 +91,10 @@ class Factory:
         of its record changes: not its owner, not its tier, not its boot count. A decommissioned device comes back in
         this way and no other, while an operator allows it (``DeviceLifecycle.allow_reprovision``).
 
-        Args:
-            request_pem: PKCS#10 request signed by the device identity key.
-            chip: Chip profile.
-            actor: For the audit log.
-            trust_tier: What the factory knows the root of trust to be; never the device's own word.
-            tpm: The device's TPM, where one was proven: then its tier is ``tpm``.
-            admission: A further check, in the same transaction.
-            manufacturing_state: Of a new device, Azure Sphere's name; a ``Blank`` one may not check in.
+        ``request_pem`` is a PKCS#10 request signed by the device identity key. ``trust_tier`` is what the factory knows
+        the root of trust to be, never the device's own word; with a proven ``tpm`` it is ``tpm``. ``admission`` is a
+        further check, in the same transaction. ``manufacturing_state`` is a new device's, Azure Sphere's name; a
+        ``Blank`` one may not check in.
 
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.

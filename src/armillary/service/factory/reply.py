@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactoryReply:
-    """What a device gets at manufacture.
+    """What a device gets at manufacture; certificates are DER.
 
     Attributes:
         device_id: 128 hex digits, from the key in the request.
-        certificate_chain: What the device presents in TLS, leaf first; DER. The identity certificate alone, because
-            the endpoint trusts the silicon authority itself.
-        service_root: Root CA certificate the device pins, DER: the one that signs server certificates now.
-        further_roots: Other living roots it pins, DER: a successor that takes over later.
-        trusted_os_certificates: Signers of boot components, DER.
-        trusted_image_certificates: Signers of application packages, DER (both: the trusted keystore).
+        certificate_chain: What the device presents in TLS, leaf first: the identity certificate alone, because the
+            endpoint trusts the silicon authority itself.
+        service_root: Root that the device pins: the one that signs server certificates now.
+        further_roots: Other valid roots that it pins: a successor that takes over later.
+        trusted_os_certificates: Signers of boot components.
+        trusted_image_certificates: Signers of application packages (both: the trusted keystore).
         boot_packages: Component name to signed image package.
         endpoint: ``https://host:port`` of the device endpoint.
         service_name: Name that evidence must carry.

@@ -33,13 +33,9 @@ MAX_ROOT_BYTES: Final = 64 * 1024  # some makers publish all theirs in one file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TpmAnswer:
-    """A device's answer to its credential.
+    """A device's answer to its credential: claim, chip and end (Unix seconds UTC) as in the question.
 
-    Attributes:
-        claim: As it was shown for the question.
-        chip: As in the question.
-        expires_at: As in the question, Unix seconds UTC.
-        secret: What the TPM took out of the credential, 32 bytes.
+    ``secret`` is what the TPM took out of the credential, 32 bytes.
     """
 
     claim: rules.UnverifiedTpmClaim

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_CERTIFICATE_CHARS: Final = 16_384
 _ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME
+_THUMBPRINT: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1 or SHA-256
 
 
 def load_certificate(pem: str) -> x509.Certificate:
@@ -39,10 +41,10 @@ def claim_names(connection: Connection, owner: str, *ders: bytes | None) -> None
     """Record that TLS is to trust these certificates of an identity or enrolment, unless that locks out others.
 
     OpenSSL finds the issuer of a certificate by its name and tries one only: a second authority of the same name, ours
-    or another catalog's, would turn away everybody whom the first one let in.
+    or another catalog's, would make it refuse every device of the first one.
 
-    Raises:
-        ConflictError: a certificate with another key has this subject, or it is one that only we may have.
+    ConflictError if a certificate with another key has this subject, or the subject is one that only this service may
+    have.
     """
     names = []
     for der in ders:
@@ -68,8 +70,7 @@ def with_certificates(
 ) -> HubIdentity:
     """The identity with these certificates (PEM), or thumbprints of certificates that it may have had before.
 
-    Raises:
-        InvalidArgumentError: none is given, or one is not as it must be.
+    InvalidArgumentError if none is given, or one is malformed.
     """
     ders: list[bytes | None] = []
     prints: list[str] = []
@@ -84,7 +85,7 @@ def with_certificates(
             prints.append(sha256(der).hexdigest())
             continue
         text = thumbprint.replace(":", "").lower()
-        if text and (len(text) not in (40, 64) or not _is_hex(text)):
+        if text and _THUMBPRINT.fullmatch(text) is None:
             raise InvalidArgumentError(
                 f"thumbprint: expected 40 or 64 hex digits, got {thumbprint!a:.80}", remedy="Use SHA-1 or SHA-256."
             )
@@ -99,7 +100,3 @@ def with_certificates(
         primary_certificate=ders[0],
         secondary_certificate=ders[1],
     )
-
-
-def _is_hex(text: str) -> bool:
-    return all(character in "0123456789abcdefABCDEF" for character in text)

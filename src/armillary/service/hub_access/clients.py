@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha1, sha256
-from uuid import UUID
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -36,7 +35,6 @@ from armillary.wire.hub.credentials import HubCredentials, HubPeer, device_of, i
 from armillary.wire.hub.sas_token import parse_sas_token, verify_sas_token
 from armillary.wire.hub.topics import device_address
 
-_NOBODY = UUID(int=0)
 _REMEDY = "Look at it: armillary hub-device show."
 
 
@@ -52,19 +50,18 @@ class HubClients:
         """Who a client is.
 
         Raises:
-            DeviceFault: it may not come in; the leaf says why.
-            SignatureError: its token or certificate is not its own, or over.
-            WireError: its token is none.
+            DeviceFault: it may not use the hub; the leaf class says why.
+            SignatureError: its token or certificate is not its own, or has ended.
+            WireError: its token is malformed.
         """
         certificate = credentials.certificate
         if certificate is not None and (_is_ours(certificate) or is_attested_id(credentials.client_id)):
             return self._attested(certificate, credentials.client_id)
-        found, device, admission, enrolment = self._read(credentials.client_id)
-        if found is None or device is None:  # (1)
-            raise UnknownDeviceError(f"{credentials.client_id!r:.80} is not registered here", remedy=_REMEDY)
+        # (1)
+        found, device, admission, enrolment = self._context.records.read(lambda c: _read(c, credentials.client_id))
         if not (found.is_enabled and device.is_enabled):  # (2)
             raise DeviceStateError(f"{found.identity:.80} is disabled", remedy=_REMEDY)
-        shown = device if found.authentication == "device" else found
+        shown = _shown(found, device)
         if not admits(admission, shown):  # (3)
             kind = "symmetric keys" if shown.authentication == "sas" else "certificates that do not attest"
             raise DeviceStateError(
@@ -102,20 +99,6 @@ class HubClients:
             raise DeviceStateError(f"module {identity[128:]!r:.80} is disabled", remedy=_REMEDY)
         return HubPeer(identity, catalog=peer.catalog)
 
-    def _read(self, client_id: str) -> tuple[HubIdentity | None, HubIdentity | None, Admission, HubEnrolment | None]:
-        def query(
-            connection: Connection,
-        ) -> tuple[HubIdentity | None, HubIdentity | None, Admission, HubEnrolment | None]:
-            found = hub_rows.identity(connection, client_id)
-            device = found if "/" not in client_id else hub_rows.identity(connection, device_of(client_id))
-            if found is None or device is None:
-                return None, None, Admission(catalog_id=_NOBODY), None
-            shown = device if found.authentication == "device" else found
-            enrolment = None if shown.enrolment_id is None else hub_rows.enrolment(connection, shown.enrolment_id)
-            return found, device, hub_rows.admission(connection, found.catalog_id), enrolment
-
-        return self._context.records.read(query)
-
     def _by_key(self, shown: HubIdentity, identity: str, credentials: HubCredentials) -> float:
         if not credentials.password:
             raise AppraisalError(
@@ -124,6 +107,22 @@ class HubClients:
         token = parse_sas_token(credentials.password)
         keys = self._identities.keys_of(shown)
         return verify_sas_token(token, resource=device_address(identity), keys=keys, now=self._context.now())
+
+
+def _read(connection: Connection, client_id: str) -> tuple[HubIdentity, HubIdentity, Admission, HubEnrolment | None]:
+    """A registered client, its device, what its catalog admits, and the enrolment of what it shows."""
+    found = hub_rows.identity(connection, client_id)
+    device = found if "/" not in client_id else hub_rows.identity(connection, device_of(client_id))
+    if found is None or device is None:
+        raise UnknownDeviceError(f"{client_id!r:.80} is not registered here", remedy=_REMEDY)
+    enrolment_id = _shown(found, device).enrolment_id
+    enrolment = None if enrolment_id is None else hub_rows.enrolment(connection, enrolment_id)
+    return found, device, hub_rows.admission(connection, found.catalog_id), enrolment
+
+
+def _shown(found: HubIdentity, device: HubIdentity) -> HubIdentity:
+    """Whose key or certificate a client shows: its device's, or its own."""
+    return device if found.authentication == "device" else found
 
 
 def _is_ours(der: bytes) -> bool:
@@ -151,11 +150,7 @@ def _by_authority(shown: HubIdentity, enrolment: HubEnrolment | None, der: bytes
 
 
 def check_issued(der: bytes, authority_der: bytes, name: str) -> None:
-    """Check that an authority signed a certificate for a name; its times are the front's to check.
-
-    Raises:
-        SignatureError: it did not, or for another name.
-    """
+    """Raise SignatureError unless an authority signed a certificate for a name; the hub's front checks its times."""
     leaf, authority = x509.load_der_x509_certificate(der), x509.load_der_x509_certificate(authority_der)
     try:
         leaf.verify_directly_issued_by(authority)

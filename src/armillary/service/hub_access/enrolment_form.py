@@ -22,14 +22,13 @@ MAX_DOCUMENT_BYTES: Final = 8 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentForm:
-    """An enrolment to make.
+    """An enrolment to make; ``name`` is the registration id, or the group's name.
 
     Attributes:
-        name: Registration id, or the group's name.
-        certificate: PEM: the device's own, or the group's authority. A group may get its authority later: until then it
-            lets nobody register.
-        keys: For symmetric keys: those; None makes new ones.
-        device_id: What its device will be called; empty for its registration id. Not for groups.
+        certificate: PEM: the device's own, or the group's authority. A group may get its authority later: until then
+            nobody can register by it.
+        keys: Symmetric keys; None makes new ones.
+        device_id: Of its device; empty for the registration id. Not for groups.
         initial_twin: Tags and desired properties of new devices; None for none.
         returned_payload: What devices get with their registration; None for nothing.
     """
@@ -46,11 +45,7 @@ class EnrolmentForm:
 
 
 def check_form(form: EnrolmentForm) -> bytes | None:
-    """The certificate (DER) of an enrolment that makes sense; None for one with symmetric keys.
-
-    Raises:
-        InvalidArgumentError, WireError: it does not.
-    """
+    """The certificate (DER) of a form, None with symmetric keys; InvalidArgumentError or WireError for a wrong form."""
     check_registration_id(form.name)
     if form.device_id:
         if form.is_group:

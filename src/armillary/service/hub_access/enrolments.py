@@ -80,11 +80,11 @@ class HubEnrolments:
         self._notices = notices
 
     def create(self, catalog: str, form: EnrolmentForm, *, actor: str) -> tuple[HubEnrolment, Keys | None]:
-        """Make an enrolment; its keys come back this once.
+        """Make an enrolment; its keys are returned only now.
 
         Raises:
             ConflictError: there is one of this name, or as many as there may be.
-            InvalidArgumentError: a name, certificate or document is not as it must be.
+            InvalidArgumentError: a name, certificate or document is wrong.
         """
         der = check_form(form)
         enrolment_id = uuid4()
@@ -141,12 +141,10 @@ class HubEnrolments:
         return self._context.records.read(query)
 
     def verify(self, catalog: str, enrolment_id: UUID, proof: str, *, actor: str) -> HubEnrolment:
-        """Verify that whoever named a group's authority possesses its key.
+        """Verify that the catalog's owner holds the key of a group's authority.
 
-        ``proof`` is a certificate (PEM) that the authority signed, whose common name is the group's nonce.
-
-        Raises:
-            SignatureError: the authority did not sign it, or it has another name.
+        ``proof`` is a certificate (PEM) that the authority signed, whose common name is the group's nonce;
+        SignatureError if it is not.
         """
         leaf = load_certificate(proof).public_bytes(Encoding.DER)
 
@@ -252,14 +250,8 @@ class HubEnrolments:
         """Make the applicant a hub device, or find the one that it is; never raises for what is its fault."""
         try:
             return self._context.records.write(lambda c: self._register(c, applicant, request))
-        except DeviceStateError as error:
-            return RegistrationResult(
-                registration_id=applicant.registration_id, status="disabled", error_code=403001, message=error.message
-            )
-        except (ConflictError, InvalidArgumentError, UnknownDeviceError) as error:
-            return RegistrationResult(
-                registration_id=applicant.registration_id, status="failed", error_code=409001, message=error.message
-            )
+        except (ConflictError, DeviceStateError, InvalidArgumentError, UnknownDeviceError) as error:
+            return _refused(applicant, error)
 
     def look_up(self, applicant: Applicant) -> RegistrationResult:
         """What an applicant is registered as; NotFoundError if it never registered or its device is gone."""
@@ -274,25 +266,8 @@ class HubEnrolments:
         if found is None or device is None:
             raise NotFoundError(f"{applicant.registration_id:.60} is not registered", remedy="Register first.")
         if not device.is_enabled:
-            return RegistrationResult(
-                registration_id=applicant.registration_id,
-                status="disabled",
-                error_code=403001,
-                message=f"device {found.device_id:.60} is disabled",
-            )
-        returned = applicant.enrolment.returned_payload
-        return RegistrationResult(
-            registration_id=applicant.registration_id,
-            status="assigned",
-            device_id=found.device_id,
-            hub=self._context.settings.public_host,
-            payload=json.loads(returned) if returned else None,
-            is_new=found.registered_at == found.changed_at,
-            registered_at=found.registered_at,
-            changed_at=found.changed_at,
-        )
-
-    # -- inside ---------------------------------------------------------------------------------------------------
+            return _refused(applicant, DeviceStateError(f"device {found.device_id:.60} is disabled"))
+        return self._assigned(found, applicant.enrolment, is_new=found.registered_at == found.changed_at)
 
     def _register(
         self, connection: Connection, applicant: Applicant, request: RegistrationRequest
@@ -328,16 +303,23 @@ class HubEnrolments:
         hub_rows.put_registration(connection, registration)
         detail = {"enrolment": enrolment.name, "new": before is None, "authentication": made.authentication}
         self._context.audit(connection, f"hub-enrolment {enrolment.enrolment_id}", "hub-device.register", name, detail)
+        twin = enrolment.initial_twin if before is None else ""
+        return self._assigned(registration, enrolment, is_new=before is None, twin=twin)
+
+    def _assigned(
+        self, found: HubRegistration, enrolment: HubEnrolment, *, is_new: bool, twin: str = ""
+    ) -> RegistrationResult:
+        returned = enrolment.returned_payload
         return RegistrationResult(
-            registration_id=applicant.registration_id,
+            registration_id=found.registration_id,
             status="assigned",
-            device_id=name,
+            device_id=found.device_id,
             hub=self._context.settings.public_host,
-            payload=json.loads(enrolment.returned_payload) if enrolment.returned_payload else None,
-            is_new=before is None,
-            initial_twin=json.loads(enrolment.initial_twin) if enrolment.initial_twin and before is None else None,
-            registered_at=registration.registered_at,
-            changed_at=now,
+            payload=json.loads(returned) if returned else None,
+            is_new=is_new,
+            initial_twin=json.loads(twin) if twin else None,
+            registered_at=found.registered_at,
+            changed_at=found.changed_at,
         )
 
     def _as_device(
@@ -410,6 +392,16 @@ class HubEnrolments:
             for each in members:
                 self._notices.hub_client_closed(each.device_id)
         self._notices.hub_trust_changed()
+
+
+def _refused(applicant: Applicant, error: ArmillaryError) -> RegistrationResult:
+    is_disabled = isinstance(error, DeviceStateError)
+    return RegistrationResult(
+        registration_id=applicant.registration_id,
+        status="disabled" if is_disabled else "failed",
+        error_code=403001 if is_disabled else 409001,
+        message=error.message,
+    )
 
 
 def _may_register(before: HubIdentity) -> bool:

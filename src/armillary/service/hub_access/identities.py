@@ -52,15 +52,14 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityForm:
-    """How an identity is to be.
+    """What an identity is to be; ``authentication`` is what it shows.
 
     Attributes:
-        authentication: What it shows.
         keys: For ``sas``; None keeps the ones there are, or makes new ones.
-        awaits_keys: For ``sas``: it has no keys yet, so nothing opens it. Somebody asks for them later, or an enrolment
-            group registers the device.
+        awaits_keys: For ``sas``: it has no keys yet, so it cannot connect. An operator asks for them later, or an
+            enrolment group registers the device.
         certificates: For ``selfSigned``: PEM of the primary and secondary certificate; empty for none.
-        thumbprints: The same as thumbprints only, which TLS cannot let in before it has the certificate.
+        thumbprints: The same as thumbprints only; TLS cannot accept the client before it has the certificate.
     """
 
     authentication: Authentication
@@ -191,15 +190,10 @@ class HubIdentities:
         if_match: str | None = None,
         create: bool = False,
     ) -> tuple[HubIdentity, Keys | None]:
-        """Make an identity or change it; keys that were made or given come back this once.
+        """Make an identity (``device`` or ``device/module``) or change it; new keys are returned this once.
 
-        Args:
-            identity: Device, or ``device/module``.
-            form: How it shall be.
-            actor: For the audit log.
-            catalog_id: Whose it shall be; a new module has to be of a device of it.
-            if_match: The ETag that somebody has seen; None or ``*`` for whatever it is.
-            create: It must not exist yet; without this it must.
+        With ``create`` it must not exist yet, without it must. ``catalog_id`` is the owner of a new one; a new module
+        has to be of a device of it. ``if_match`` is the ETag that the caller has seen; None or ``*`` for any.
 
         Raises:
             ConflictError: it exists, or its ETag is another one, or there are too many.
@@ -284,8 +278,6 @@ class HubIdentities:
         self._context.records.write(
             lambda c: self._context.audit(c, actor, "hub-device.show-keys", target, {"identities": identities})
         )
-
-    # -- inside ---------------------------------------------------------------------------------------------------
 
     def _owner_for(self, connection: Connection, identity: str, form: IdentityForm, catalog_id: UUID | None) -> UUID:
         device, _, module = identity.partition("/")

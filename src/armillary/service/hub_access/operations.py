@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people do with hub devices and their modules: make one under a name, change what it shows."""
+"""Operations on hub devices and their modules: register one under a name, change what it shows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from armillary.wire.text.device_name import check_name
 class IdentityChange:
     """A change of a hub device or module; what is None or empty stays.
 
-    Attributes:
-        new_keys: Whether it gets two new symmetric keys.
-        certificates: PEM, primary and secondary, for one that shows a certificate of its own.
+    ``new_keys`` gives it two new symmetric keys; ``certificates`` are PEM, primary and secondary, for ``selfSigned``.
     """
 
     is_enabled: bool | None = None

@@ -9,6 +9,8 @@ whoever signed it, and one of an earlier ownership opens nothing.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
@@ -67,7 +69,7 @@ class HubPeers:
                 f"device {device_id[:16]}... is held: two machines seem to have its identity",
                 remedy="Find out which is the original, then: armillary device release --device ID.",
             )
-        verified = self._verified(certificate_der, found)
+        verified = self._verified(certificate_der, found.catalog_id)
         if verified.purpose != "client":  # (3)
             raise AppraisalError(
                 f"client certificate: expected purpose client, got {verified.purpose}",
@@ -77,14 +79,11 @@ class HubPeers:
             raise AppraisalError("client certificate: it is not on record", remedy="Check in again for a new one.")
         return HubPeer(device_id, catalog=str(found.catalog_id))
 
-    def _verified(self, der: bytes, found: device_rows.Enrolled) -> UnverifiedDeviceCertificate:
+    def _verified(self, der: bytes, catalog_id: UUID) -> UnverifiedDeviceCertificate:
         """(1) and (2)."""
-        now = self._context.now()
-        if found.catalog_id is None:
-            raise UnclaimedDeviceError("the device belongs to no catalog")
-        for issuer in self._authority.catalogs.issuing_certificates(found.catalog_id):
+        for issuer in self._authority.catalogs.issuing_certificates(catalog_id):
             try:
-                return verify_issued_by(der, issuer, now=now)
+                return verify_issued_by(der, issuer, now=self._context.now())
             except SignatureError:
                 continue
             except WireError as error:

@@ -51,7 +51,7 @@ class RevealingToken(Token):
 
 
 class HubServiceKeys:
-    """Makes, lists, removes and checks them. An unknown catalog raises NotFoundError."""
+    """Makes, lists, removes and checks these keys. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context
@@ -125,10 +125,9 @@ class HubServiceKeys:
         self._notices.hub_trust_changed()
 
     def authenticate(self, header: str) -> Token:
-        """What a signed request may do: a token of one catalog.
+        """The token, of one catalog, that a signed request stands for.
 
-        Raises:
-            UnauthenticatedError: no key signed it, or it is over; the message does not say which.
+        UnauthenticatedError if no key signed it, or it has expired; the message does not say which.
         """
         try:
             parsed = parse_sas_token(header)

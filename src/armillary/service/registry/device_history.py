@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
 from armillary.engines.records.schema.rows import CheckIn, ErrorReportRow, Page, Refusal, UpdateOutcome
 from armillary.service.context.context import Context
@@ -15,7 +13,7 @@ from armillary.service.registry.names import catalog_or_raise
 
 
 class DeviceHistory:
-    """Pages of it, newest first."""
+    """Pages of these, newest first."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -61,16 +59,13 @@ class DeviceHistory:
     ) -> Page[ErrorReportRow]:
         """Error reports, newest first."""
         before = number_after(after)
-
-        def query(connection: Connection) -> Page[ErrorReportRow]:
-            owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
-            return report_rows.error_reports(
-                connection,
-                catalog_id=owner,
+        return self._context.records.read(
+            lambda c: report_rows.error_reports(
+                c,
+                catalog_id=None if catalog is None else catalog_or_raise(c, catalog).catalog_id,
                 device_id=device_id,
                 event_type=event_type,
                 limit=bounded(limit),
                 before=before,
             )
-
-        return self._context.records.read(query)
+        )

@@ -67,8 +67,7 @@ class DeviceLifecycle:
     def release(self, device_id: str, *, actor: str) -> Device:
         """Let a held device begin anew: its next proof, of whichever machine, has no earlier one to continue.
 
-        Raises:
-            ConflictError: it is not held.
+        ConflictError if it is not held.
         """
 
         def change(connection: Connection, device: Device) -> dict[str, object]:
@@ -82,10 +81,8 @@ class DeviceLifecycle:
     def decommission(self, device_id: str, *, reason: str, actor: str) -> Device:
         """Take a device out of service: it is revoked, its open connections are closed, and nobody owns it.
 
-        Check-ins, reports, findings and audit lines stay. An offer to transfer it is over.
-
-        Raises:
-            ConflictError: it is out of service already.
+        Check-ins, reports, findings and audit lines stay. An offer to transfer it ends. ConflictError if it is out of
+        service already.
         """
 
         def change(connection: Connection, device: Device) -> dict[str, object]:

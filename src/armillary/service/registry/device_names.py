@@ -32,11 +32,8 @@ MAX_MEANT: Final = 20
 class NamedDevice:
     """A device as people know it.
 
-    Attributes:
-        name: What it is called; a device that nobody named is called by its product and id, or its id.
-        is_named: Whether somebody gave it that name.
-        kind: ``attested`` or ``hub``.
-        catalog: Whose it is; None for nobody's.
+    ``name`` is the product and id, or the id, of a device that nobody named (``is_named`` is False). ``kind`` is
+    ``attested`` or ``hub``; ``catalog`` is None for nobody's.
     """
 
     device_id: str
@@ -93,12 +90,10 @@ class DeviceNames:
     def meant(self, text: str, *, catalog: str | None) -> list[NamedDevice]:
         """The devices that a person may mean by a name, an id, or the first digits of one; at most ``MAX_MEANT``.
 
-        An id means that device. Else the text is compared with names, whatever the case, those that somebody gave and
-        those that lists show for unnamed devices (``Cable 81f29fac``); else, from four digits on, with the first digits
-        of ids. A result of one device is unambiguous. ``catalog`` None looks in all catalogs.
-
-        Raises:
-            NotFoundError: no such catalog.
+        An id means that device. Else the text is compared with names, ignoring case: those that somebody gave and those
+        that lists show for unnamed devices (``Cable 81f29fac``); else, from four digits on, with the first digits of
+        ids. A result of one device is unambiguous. ``catalog`` None looks in all catalogs; NotFoundError if it is
+        unknown.
         """
 
         def query(connection: Connection) -> list[NamedDevice]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -75,15 +74,10 @@ class Tokens:
     ) -> NewToken:
         """Make a token; its secret is in the answer and nowhere else.
 
-        Args:
-            name: Who or what will use it.
-            role: What it allows.
-            actor: For the audit log.
-            expires_at: When it ends, Unix seconds.
-            catalog: The only catalog it speaks for; all of them when None.
-            organisation: The only organisation of that catalog; the caller has checked that there is such.
-            maker: The token of one catalog that makes it, if one does: the new one ends no later, and takes no name
-                that the audit log knows as that of the service or of a token of all catalogs.
+        It ends at ``expires_at`` (Unix seconds). It is for one ``catalog`` (all when None), in it for one
+        ``organisation``, of which the caller has checked that it exists. ``maker`` is the token of one catalog that
+        makes it, if one does: the new one ends no later, and takes no name that the audit log knows as that of the
+        service or of a token of all catalogs.
 
         Raises:
             InvalidArgumentError: name, role or expiry.
@@ -115,30 +109,27 @@ class Tokens:
                 "organisation: expected a catalog as well", remedy="Name the organisation's catalog."
             )
         secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-        token = Token(
-            token_id=uuid4(),
-            name=name,
-            role=role,
-            created_at=now,
-            created_by=actor,
-            expires_at=expires_at,
-            last_used_at=None,
-            revoked_at=None,
-        )
 
         def change(connection: Connection) -> Token:
-            detail, made = {"name": name, "role": role}, token
-            if catalog is not None:
-                only = catalog_or_raise(connection, catalog)
-                made = replace(token, catalog_id=only.catalog_id)
-                detail["catalog"] = only.name
-                if organisation is not None:
-                    made = replace(made, organisation=organisation)
-                    detail["organisation"] = organisation
+            only = None if catalog is None else catalog_or_raise(connection, catalog)
+            made = Token(
+                token_id=uuid4(),
+                name=name,
+                role=role,
+                created_at=now,
+                created_by=actor,
+                expires_at=expires_at,
+                last_used_at=None,
+                revoked_at=None,
+                catalog_id=None if only is None else only.catalog_id,
+                organisation=organisation,
+            )
             if maker is not None:
                 _check_name(connection, made)
             token_rows.add(connection, made, _hash(secret))
-            self._context.audit(connection, actor, "token.create", str(token.token_id), detail)
+            limits = {"catalog": None if only is None else only.name, "organisation": organisation}
+            detail = {"name": name, "role": role} | {each: value for each, value in limits.items() if value is not None}
+            self._context.audit(connection, actor, "token.create", str(made.token_id), detail)
             return made
 
         return NewToken(token=self._context.records.write(change), secret=secret)
@@ -180,10 +171,9 @@ class Tokens:
         return token
 
     def authenticate(self, secret: str) -> Token:
-        """The token a secret belongs to; the caller holds one of a catalog to that catalog.
+        """The token a secret belongs to; the caller keeps a token of one catalog to that catalog.
 
-        Raises:
-            UnauthenticatedError: unknown, revoked or expired; the message does not say which.
+        UnauthenticatedError if it is unknown, revoked or expired; the message does not say which.
         """
         now = self._context.now()
         digest = _hash(secret)
@@ -205,9 +195,9 @@ class Tokens:
         return token
 
     def cached(self, secret: str) -> Token | None:
-        """The valid token of a secret that was shown before, without asking the records; None says nothing about it.
+        """The valid token of a secret that was used before, without reading the records; None says nothing about it.
 
-        It authenticates nobody: :meth:`authenticate` does. It only tells known callers from strangers.
+        It only tells known callers from unknown ones; :meth:`authenticate` is what authenticates.
         """
         with self._lock:
             token = self._cached.get(_hash(secret))
@@ -232,10 +222,7 @@ class Tokens:
 def _check_name(connection: Connection, made: Token) -> None:
     """Refuse a name that stands for somebody else in the audit log: a token of all catalogs, or the service.
 
-    Names of another catalog's tokens are free: those do nothing in this one, and its owner is to learn of none.
-
-    Raises:
-        ConflictError: it does.
+    Names of another catalog's tokens are free: those do nothing in this one, and its owner must not learn of them.
     """
     name = made.name.casefold()
     others = [each for each in token_rows.every(connection) if each.catalog_id is None]

@@ -181,10 +181,9 @@ class Images:
         return kept
 
     def _check_ids(self, package: image_package.UnverifiedImagePackage) -> None:
-        """Refuse ids that no application can have: a device would take it for what it boots, or for nothing.
+        """Refuse ids that no application can have: nil, all ones, or a boot component's of a chip.
 
-        Raises:
-            InvalidArgumentError: nil, all ones, or a boot component's of a chip; it says which.
+        A device would take the application for what it boots, or for nothing.
         """
         for what, value in (("component id", package.component_id), ("image id", package.image_id)):
             if value.int in NO_IDS:

@@ -27,12 +27,7 @@ from armillary.wire.device.checkin import InstalledImage, Offer, OfferedImage
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A deployment in the form in which it is offered to devices.
-
-    Attributes:
-        image_ids: Its images, to compare with what a device has.
-        chips: Names of the chips it fits.
-    """
+    """A deployment as it is offered to devices: its image ids, and the names of the chips it fits."""
 
     offer: Offer
     image_ids: frozenset[UUID]
@@ -87,29 +82,26 @@ class Offers:
         return found if found is not None and chip in found.chips else None
 
     def _read(self, connection: Connection) -> Book:
-        groups: dict[UUID, Wanted | None] = {}
-        for group in catalog_rows.every_group(connection):
-            if group.deployment_id is not None and group.update_policy == "UpdateAll":
-                groups[group.group_id] = self._wanted(connection, group.deployment_id)
+        in_force = {
+            group.group_id: group.deployment_id
+            for group in catalog_rows.every_group(connection)
+            if group.update_policy == "UpdateAll"
+        }
+        groups = {group_id: self._wanted(connection, deployment) for group_id, deployment in in_force.items()}
         staging = {
             rollout.group_id: self._staging(connection, rollout)
             for rollout in rollout_rows.living(connection)
-            if self._takes_updates(connection, rollout.group_id)
+            if rollout.group_id in in_force
         }
         return Book(MappingProxyType(groups), MappingProxyType(staging))
 
-    def _takes_updates(self, connection: Connection, group_id: UUID) -> bool:
-        group = catalog_rows.group_by_id(connection, group_id)
-        return group is not None and group.update_policy == "UpdateAll"
-
     def _staging(self, connection: Connection, rollout: Rollout) -> Staging:
         back = rollout.state == "rolling-back"
-        target = rollout.previous_deployment_id if back else rollout.deployment_id
-        wanted = None if target is None else self._wanted(connection, target)
+        wanted = self._wanted(connection, rollout.previous_deployment_id if back else rollout.deployment_id)
         return Staging(wanted, rollout_rows.started(connection, rollout.rollout_id))
 
-    def _wanted(self, connection: Connection, deployment_id: UUID) -> Wanted | None:
-        deployment = image_rows.deployment(connection, deployment_id)
+    def _wanted(self, connection: Connection, deployment_id: UUID | None) -> Wanted | None:
+        deployment = None if deployment_id is None else image_rows.deployment(connection, deployment_id)
         return None if deployment is None else wanted_of(deployment, self._chips)
 
 

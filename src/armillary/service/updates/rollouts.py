@@ -93,11 +93,7 @@ class Rollouts:
         return rollout
 
     def get(self, rollout_id: UUID) -> Rollout:
-        """A roll-out with its counts.
-
-        Raises:
-            NotFoundError: there is none of this id.
-        """
+        """A roll-out with its counts; NotFoundError if there is none of this id."""
         return self._context.records.read(lambda c: rollout_or_raise(c, rollout_id))
 
     def list(
@@ -154,11 +150,7 @@ class Rollouts:
 
 
 def rollout_or_raise(connection: Connection, rollout_id: UUID) -> Rollout:
-    """The roll-out of an id.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The roll-out of an id; NotFoundError if there is none."""
     found = rollout_rows.one(connection, rollout_id)
     if found is None:
         raise no_such_rollout(rollout_id)
@@ -180,11 +172,7 @@ def apply_event(
     actor: str,
     finding_id: UUID | None = None,
 ) -> None:
-    """Move a roll-out by one event, with what the new state needs, inside the caller's transaction.
-
-    Raises:
-        ConflictError: the event is not possible now.
-    """
+    """Apply an event to a roll-out in the caller's transaction; ConflictError if it is not possible in this state."""
     now = context.now()
     after = state.after(rollout.state, event)
     values: dict[str, object] = {"state": after, "changed_at": now}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates of applications: images, what is deployed where, and how it gets there."""
+"""Everything about images, deployments, offers and roll-outs of one service, put together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from armillary.service.updates.rollouts import Rollouts
 
 
 class Updates:
-    """All operations on updates, by noun. Synchronous and thread-safe."""
+    """All operations, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
         self.images = Images(context, authority, blobs, chips)

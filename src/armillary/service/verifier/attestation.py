@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What proofs are judged by besides releases: policies, firmware, security floors. And import and export of CoRIM."""
+"""What evidence is judged by besides releases: policies, firmware, security floors; and CoRIM import and export."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from armillary.service.verifier.security_floors import SecurityFloors
 
 
 class Attestation:
-    """Operations on it, by noun. Synchronous and thread-safe."""
+    """All operations, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
         self.policies = AttestationPolicies(context, chips, releases)

@@ -68,17 +68,13 @@ class AttestationPolicies:
             call()
 
     def get(self, catalog: str) -> CatalogPolicy:
-        """The policy that holds in a catalog; version 0, which demands nothing, where none was set."""
-        return self._context.records.read(
-            lambda connection: policy_rows.newest(connection, catalog_or_raise(connection, catalog).catalog_id)
-        )
+        """The policy in force in a catalog; version 0, which demands nothing, where none was set."""
+        return self._context.records.read(lambda c: policy_rows.newest(c, catalog_or_raise(c, catalog).catalog_id))
 
     def history(self, catalog: str, *, limit: int = MAX_HISTORY) -> tuple[CatalogPolicy, ...]:
         """The versions of a catalog's policy, newest first."""
         return self._context.records.read(
-            lambda connection: policy_rows.history(
-                connection, catalog_or_raise(connection, catalog).catalog_id, limit=limit
-            )
+            lambda c: policy_rows.history(c, catalog_or_raise(c, catalog).catalog_id, limit=limit)
         )
 
     def revise(
@@ -86,17 +82,13 @@ class AttestationPolicies:
     ) -> CatalogPolicy:
         """Change what a catalog demands, from each device's next check-in on.
 
-        Args:
-            catalog: Its name.
-            change: Fields of ``attest/policy.py``'s JSON form; absent ones stay as they are, minimum security versions
-                are added to those that hold.
-            actor: Who asks, for the audit log.
-            if_version: The version the caller has seen; None for whatever holds.
+        ``change`` has fields of ``attest/policy.py``'s JSON form; absent ones stay as they are, minimum security
+        versions are added to those in force. ``if_version`` is the version that the caller has seen; None for any.
 
         Raises:
             NotFoundError: no such catalog or chip.
             InvalidArgumentError: a field is wrong, or demands what no release has.
-            ConflictError: a minimum security version would fall, or another version holds than ``if_version``.
+            ConflictError: a minimum security version would fall, or another version is in force than ``if_version``.
         """
 
         def write(connection: Connection) -> CatalogPolicy:

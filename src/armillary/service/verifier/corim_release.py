@@ -26,12 +26,10 @@ MAX_NAMED: Final = 50
 
 
 class Completed(NamedTuple):
-    """The reference values of a release.
+    """The reference values of a release; components in boot order.
 
-    Attributes:
-        components: In boot order.
-        passed_over: What the file says and a release does not keep.
-        derived: What the file does not say, and where it was taken from.
+    ``passed_over`` is what the file says and a release does not keep; ``derived`` what the file does not say, and where
+    it was taken from.
     """
 
     chip: str
@@ -44,13 +42,8 @@ class Completed(NamedTuple):
 def complete(value: Corim, chips: Chips, *, chip: str | None, version: str | None, security_version: int) -> Completed:
     """Reference values as a release needs them.
 
-    Args:
-        value: What the file says.
-        chips: Profiles.
-        chip: The caller's word for the chip, None to take the file's model.
-        version: The caller's word for the OS version, None to take the file's.
-        security_version: The caller's word for components of which the file says none. A device that reports another
-            for its component is not let in, so 0 lets in only packages of security version 0.
+    ``chip`` and ``version`` are the caller's, None to take the file's. ``security_version`` is for components of which
+    the file says none; a device that reports another is not admitted, so 0 admits only packages of security version 0.
 
     Raises:
         InvalidArgumentError: neither says the chip or the version, or the file has not the chip's boot chain.

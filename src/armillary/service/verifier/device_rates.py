@@ -125,11 +125,7 @@ class Meter:
 
 
 class DeviceRates:
-    """The three allowances of the devices of one process.
-
-    Args:
-        interval_s: Seconds between two check-ins that devices are asked for.
-    """
+    """The three allowances of the devices of one process, that are asked to check in every ``interval_s`` seconds."""
 
     def __init__(self, interval_s: int) -> None:
         self._check_ins = Meter(CHECK_INS._replace(period_s=check_in_period_s(interval_s)))
@@ -137,20 +133,12 @@ class DeviceRates:
         self._outcomes = Meter(OUTCOMES)
 
     def check_check_in(self, number: int, now: int) -> None:
-        """Raise when a device has checked in too often.
-
-        Raises:
-            RateLimitedError: with the time when its next check-in is taken.
-        """
+        """Raise RateLimitedError, with the seconds to wait, for a device that checks in too often."""
         if wait := self._check_ins.wait_s(number, now):
             raise RateLimitedError("this device checks in too often", retry_after_s=wait)
 
     def check_outcomes(self, number: int, now: int, amount: int) -> None:
-        """Raise when a device has reported too many updates.
-
-        Raises:
-            RateLimitedError: with the time when these are taken.
-        """
+        """Raise RateLimitedError, with the seconds to wait, for too many update outcomes of a device."""
         if amount and (wait := self._outcomes.wait_s(number, now, amount)):
             raise RateLimitedError("this device reports too many update outcomes", retry_after_s=wait)
 
@@ -195,10 +183,8 @@ class DailyBound(NamedTuple):
 def daily_bound(*, findings: int, interval_s: int = 3600, workers: int = 1) -> DailyBound:
     """What one device can add to the records in 24 hours.
 
-    Args:
-        findings: The most it can open, from ``service/watch/watch.py``.
-        interval_s: Seconds between two check-ins that devices are asked for.
-        workers: Processes that serve devices: each has allowances of its own.
+    It can open ``findings`` (``service/watch/watch.py``), is asked to check in every ``interval_s`` seconds, and is
+    served by ``workers`` processes, which have allowances of their own.
     """
     check_ins = CHECK_INS._replace(period_s=check_in_period_s(interval_s)).a_day * workers
     return DailyBound(

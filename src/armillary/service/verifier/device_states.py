@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 from armillary.attest.appraise import Enrolment
-from armillary.attest.lineage import NO_LINEAGE
+from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records.queries.devices import BootDetails, Enrolled
 from armillary.engines.records.store import Records
 from armillary.errors import (
@@ -38,16 +39,14 @@ MAX_SPENT: Final = 4096
 # Spent challenges after which expired ones are looked for; twice as many as were left by the last look.
 SPENT_SWEEP: Final = 16
 
+NO_BOOT: Final = BootDetails("", "[]", b"", "{}")  # of a device that was never attested
+
 # States in which a device may check in: before Module1Complete it is not sealed.
 SEALED: Final = frozenset({ManufacturingState.MODULE1_COMPLETE.value, ManufacturingState.DEVICE_COMPLETE.value})
 
 
 class SpentChallenges:
-    """The challenges of one device that were used and have not expired.
-
-    Args:
-        known: Challenge id -> its end, Unix seconds UTC.
-    """
+    """The challenges of one device that were used and have not expired: id -> its end, Unix seconds UTC."""
 
     __slots__ = ("_known", "_sweep_at")
 
@@ -68,11 +67,7 @@ class SpentChallenges:
         self._known[challenge_id] = expires_at
 
     def check_rate(self, now: int) -> None:
-        """Raise when the device has spent too many challenges that are still alive.
-
-        Raises:
-            RateLimitedError: it has to wait until some expire.
-        """
+        """Raise RateLimitedError, with the seconds to wait, for too many spent challenges that have not expired."""
         if len(self._known) >= MAX_SPENT:
             self._sweep(now)
             if len(self._known) >= MAX_SPENT:
@@ -84,25 +79,22 @@ class SpentChallenges:
         self._sweep_at = max(SPENT_SWEEP, 2 * len(self._known))
 
 
+@dataclass(eq=False, slots=True, repr=False)
 class LastAnswer:
-    """What the verifier worked out for a device last time, and from what: the next check-in mostly needs the same.
+    """What the verifier computed for a device last time, and from what: the next check-in mostly needs the same.
 
-    Attributes:
-        issuer: Of its client certificates.
-        book: The book of offers from which ``wanted`` and ``offer`` follow, for a report of installed images with the
-            digest ``report_digest``.
+    ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest``;
+    ``issuer`` signs its client certificates.
     """
 
-    __slots__ = ("book", "issuer", "offer", "report_digest", "wanted")
-
-    def __init__(self) -> None:
-        self.issuer: Issuer | None = None
-        self.book: Book | None = None
-        self.wanted: Wanted | None = None
-        self.offer: Offer | None = None
-        self.report_digest = b""
+    issuer: Issuer | None = None
+    book: Book | None = None
+    wanted: Wanted | None = None
+    offer: Offer | None = None
+    report_digest: bytes = b""
 
 
+@dataclass(eq=False, slots=True, repr=False)
 class DeviceState:
     """One device. Changed in the event loop only, but for ``stale``.
 
@@ -113,53 +105,27 @@ class DeviceState:
         firmware_values: PCR values whose log was recorded or is no log.
     """
 
-    __slots__ = (
-        "_enrolment",
-        "attestation_key",
-        "busy",
-        "catalog_id",
-        "chip",
-        "details",
-        "device_id",
-        "enforcement",
-        "firmware_values",
-        "group_id",
-        "installed",
-        "installed_digest",
-        "last",
-        "last_boot_count",
-        "lineage",
-        "manufacturing_state",
-        "number",
-        "revoked",
-        "spent",
-        "stale",
-        "trust_tier",
-    )
-
-    def __init__(self, device_id: str) -> None:
-        self.device_id = device_id
-        self.stale = True
-        self.busy = False
-        self.spent = SpentChallenges({})
-        self.number = 0
-        self.attestation_key = b""
-        self.chip = self.trust_tier = self.manufacturing_state = self.installed = ""
-        self.catalog_id: UUID | None = None
-        self.group_id: UUID | None = None
-        self.revoked = True
-        self.last_boot_count = 0
-        self.lineage = NO_LINEAGE
-        self.details = BootDetails("", "[]", b"", "{}")
-        self._forget()
-
-    def _forget(self) -> None:
-        """Forget what follows from the records."""
-        self.last = LastAnswer()
-        self.installed_digest = b""
-        self.firmware_values = b""
-        self.enforcement: tuple[tuple[str, str], ...] | None = None
-        self._enrolment: Enrolment | None = None
+    device_id: str
+    stale: bool = True
+    busy: bool = False
+    spent: SpentChallenges = field(default_factory=lambda: SpentChallenges({}))
+    number: int = 0
+    attestation_key: bytes = b""
+    chip: str = ""
+    trust_tier: str = ""
+    manufacturing_state: str = ""
+    installed: str = ""
+    catalog_id: UUID | None = None
+    group_id: UUID | None = None
+    revoked: bool = True
+    last_boot_count: int = 0
+    lineage: Lineage = NO_LINEAGE
+    details: BootDetails = NO_BOOT
+    last: LastAnswer = field(default_factory=LastAnswer)
+    installed_digest: bytes = b""
+    firmware_values: bytes = b""
+    enforcement: tuple[tuple[str, str], ...] | None = None
+    _enrolment: Enrolment | None = None
 
     @property
     def enrolment(self) -> Enrolment:
@@ -193,7 +159,9 @@ class DeviceState:
         self.lineage = found.lineage
         self.installed = found.installed
         self.details = found.details
-        self._forget()
+        self.last = LastAnswer()  # what follows from the records is computed again
+        self.installed_digest = self.firmware_values = b""
+        self.enforcement = self._enrolment = None
 
     def booted(self, boot_count: int, details: BootDetails) -> None:
         """Keep an attested boot once it is recorded."""
@@ -225,11 +193,7 @@ class DeviceStates:
             state.stale = True
 
     def admitted(self, device_id: str) -> DeviceState:
-        """The device, if it may speak to the endpoint at all.
-
-        Raises:
-            UnknownDeviceError, RevokedDeviceError, DeviceStateError, UnclaimedDeviceError: it may not.
-        """
+        """A device that may use the endpoint; UnknownDeviceError, RevokedDeviceError and the like for another."""
         state = self._states.get(device_id)
         if state is None or state.stale:
             state = self._load(device_id, state)

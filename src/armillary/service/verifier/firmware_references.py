@@ -40,7 +40,7 @@ class FirmwareReferences:
     def list(self, catalog: str) -> tuple[StoredStatement, ...]:
         """A catalog's statements, oldest first."""
         return self._context.records.read(
-            lambda connection: firmware_rows.of_catalog(connection, catalog_or_raise(connection, catalog).catalog_id)
+            lambda c: firmware_rows.of_catalog(c, catalog_or_raise(c, catalog).catalog_id)
         )
 
     def add(
@@ -48,19 +48,13 @@ class FirmwareReferences:
     ) -> StoredStatement:
         """State which firmware is good on a chip, from each device's next check-in on.
 
-        With the first statement for a chip every device of it with a TPM has to send its firmware's log.
-
-        Args:
-            catalog: Its name.
-            chip: Chip profile whose machines this is about.
-            values: JSON form of ``attest/firmware_reference.py``.
-            actor: Who asks, for the audit log.
-            note: Where the values come from, at most 200 characters.
-            expires_at: Unix seconds UTC until which they are good; None for no end.
+        With the first statement for a chip every device of it with a TPM has to send its firmware's log. ``values`` are
+        the JSON form of ``attest/firmware_reference.py``, ``note`` says where they come from, ``expires_at`` (Unix
+        seconds UTC) until when they are good; None for no end.
 
         Raises:
             NotFoundError: no such catalog or chip.
-            InvalidArgumentError: a value is not of this form, or the end is over.
+            InvalidArgumentError: a value is not of this form, the note is too long, or the end is in the past.
             ConflictError: the catalog has as many statements as it may have.
         """
         profile = self._chips.get(chip)
@@ -100,10 +94,9 @@ class FirmwareReferences:
         return made
 
     def remove(self, catalog: str, statement_id: UUID, *, actor: str) -> StoredStatement:
-        """Take a statement back. Without any left for a chip, firmware is not compared there.
+        """Remove a statement. Without any left for a chip, firmware is not compared there.
 
-        Raises:
-            NotFoundError: no such catalog, or it has no such statement.
+        NotFoundError if the catalog has no such statement.
         """
 
         def write(connection: Connection) -> StoredStatement:
@@ -123,12 +116,8 @@ class FirmwareReferences:
         return gone
 
     def of_device(self, device_id: str) -> DeviceFirmware:
-        """What a device's firmware measured, as its TPM vouched for it last.
-
-        Raises:
-            NotFoundError: it never reported any.
-        """
-        found = self._context.records.read(lambda connection: firmware_rows.of_device(connection, device_id))
+        """What a device's firmware measured when its TPM last quoted it; NotFoundError if it never reported any."""
+        found = self._context.records.read(lambda c: firmware_rows.of_device(c, device_id))
         if found is None:
             raise NotFoundError(
                 f"device {device_id[:16]}... has no recorded log of its firmware",

@@ -19,11 +19,9 @@ MAX_PEERS: Final = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The device at the other end.
+    """The device at the other end: DER SubjectPublicKeyInfo of its identity key.
 
-    Attributes:
-        spki: DER SubjectPublicKeyInfo of its identity key.
-        not_before: Validity of its identity certificate, Unix seconds UTC; ``not_after`` likewise.
+    Its identity certificate is valid from ``not_before`` to ``not_after``, Unix seconds UTC.
     """
 
     device_id: str
@@ -32,11 +30,7 @@ class Peer:
     not_after: int
 
     def check_valid(self, now: int) -> None:
-        """Raise unless the certificate is valid now.
-
-        Raises:
-            DeviceStateError: it has ended or not begun.
-        """
+        """Raise DeviceStateError unless the certificate is valid now."""
         if self.not_before <= now <= self.not_after:
             return
         early = "Set the service's clock: the certificate is of a later time than the service's now."
@@ -48,18 +42,14 @@ class Peer:
 
 
 class Peers:
-    """A bounded memory from certificate bytes to peers."""
+    """A bounded cache from certificate bytes to peers."""
 
     def __init__(self, *, limit: int = MAX_PEERS) -> None:
         self._limit = limit
         self._known: dict[bytes, Peer] = {}
 
     def of(self, certificate: bytes | None) -> Peer:
-        """The peer of a verified certificate.
-
-        Raises:
-            WireError: no certificate, or not a device identity certificate.
-        """
+        """The peer of a verified certificate; WireError if there is none, or it is no device identity certificate."""
         if certificate is None:
             raise WireError("device certificate", expected="a client certificate", got="none")
         known = self._known.get(certificate)

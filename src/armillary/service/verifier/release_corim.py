@@ -110,19 +110,12 @@ class ReleaseCorims:
         security_version: int = 0,
         waived: frozenset[str] = frozenset(),
     ) -> ImportedRelease:
-        """Make a release of the reference values in a CoRIM.
+        """Make a release of the reference values in a CoRIM, unsigned or signed.
 
-        Args:
-            data: Unsigned or signed CoRIM.
-            actor: Who asks, for the audit log.
-            feed: Who is meant to run it.
-            key_pem: Public key or certificate of who signed it, PEM; needed for the signed form.
-            allow_unsigned: Take the operator's word for an unsigned one.
-            chip: The operator's word for the chip, where the file names none or another maker's model.
-            version: The operator's word for the OS version.
-            security_version: The operator's word for components of which the file says none.
-            waived: Fields that are passed over on the operator's word (``wire/attestation/corim.py`` says which may
-                be).
+        ``key_pem`` is the signer's public key or certificate, PEM; the signed form needs it. On the operator's word
+        alone an unsigned one is taken (``allow_unsigned``), fields are ignored (``waived``;
+        ``wire/attestation/corim.py`` says which may be), and ``chip``, ``version`` and ``security_version`` stand for
+        what the file does not say, or for another maker's model.
 
         Raises:
             WireError: not a CoRIM, one that does not fit, or not signed by that key.

@@ -179,10 +179,8 @@ class Releases:
     def newest(self, chip: str, feed: str = "Retail") -> OsRelease:
         """The newest release of a chip on a feed that is in force; the evaluation feed has the retail releases too.
 
-        Only of those built here: of an imported one there are reference values and no packages.
-
-        Raises:
-            NotFoundError: none is published.
+        Only of those built here: of an imported one there are reference values and no packages. NotFoundError if there
+        is none.
         """
         feeds = ("Retail",) if feed == "Retail" else OS_FEEDS
         now = self._context.now()
@@ -208,12 +206,9 @@ class Releases:
         )
 
     def set_expiry(self, release_id: UUID, expires_at: int | None, *, actor: str) -> OsRelease:
-        """Say until when a release is good (Unix seconds UTC; None: without end).
+        """Set the end of a release (Unix seconds UTC; None: no end); InvalidArgumentError unless from 1970 to 9999.
 
         A device that still boots it then gets update-only certificates.
-
-        Raises:
-            InvalidArgumentError: no time between 1970 and 9999.
         """
         if expires_at is not None and not 0 <= expires_at <= MAX_TIME:
             raise InvalidArgumentError(

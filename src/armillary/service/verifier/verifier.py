@@ -50,10 +50,8 @@ BUSY_RETRY_S: Final = 1
 class Accepted(NamedTuple):
     """A check-in that is decided and not yet recorded.
 
-    Attributes:
-        reply: The encoded reply; nobody may see it before the record is durable.
-        details: What is kept of the boot afterwards, None for an update-only verdict.
-        lineage: What the next proof has to continue.
+    Nobody may see ``reply``, which is encoded, before the record is durable. ``details`` is what is kept of the boot
+    afterwards, None for an update-only verdict; ``lineage`` is what the next proof has to continue.
     """
 
     state: DeviceState
@@ -68,9 +66,8 @@ class Accepted(NamedTuple):
 class Verifier:
     """Decides about check-ins.
 
-    Args:
-        hub: Host and port of the hub as devices are given them.
-        has_siblings: Other processes serve the same devices.
+    ``hub`` is the host and port of the hub as devices are given them; with ``has_siblings`` other processes serve the
+    same devices.
     """
 
     def __init__(
@@ -106,11 +103,7 @@ class Verifier:
         self._has_siblings = has_siblings
 
     def challenge(self, peer: Peer, *, now: int) -> bytes:
-        """An encoded challenge message for a device that may speak here.
-
-        Raises:
-            DeviceFault: it may not.
-        """
+        """An encoded challenge message for a device; DeviceFault if it is not admitted."""
         self._states.admitted(peer.device_id)
         return encode_challenge(Challenge(self._mint(peer, now), now))
 

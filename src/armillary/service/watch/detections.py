@@ -12,7 +12,7 @@ about the device alone (:func:`_of_hearsay`), which names no image and no deploy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -21,6 +21,7 @@ from uuid import UUID
 from armillary.attest.appraise import FORK_STEPS
 from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Refusal, UpdateOutcome
+from armillary.wire.device.finding import SEVERITIES
 
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
 CRASH_LIMIT: Final = 3
@@ -28,6 +29,7 @@ CRASH_LIMIT: Final = 3
 # begins 30 days before the end, so that renewals have failed for days by then.
 CA_WARNING_S: Final = 25 * 86_400
 CA_CRITICAL_S: Final = 7 * 86_400
+MAX_CAUSE_CHARACTERS: Final = 1000  # of a text that a device or a rule made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +298,28 @@ def of_overflow(device_id: str, catalog_id: UUID | None, count: int, at: int) ->
     )
 
 
+def of_quarantine_request(device_id: str, catalog_id: UUID | None, said: Mapping[str, str], now: int) -> Observation:
+    """A rule of the application platform asks that a device be quarantined; equal rule and device count together.
+
+    A person decides: what a device measures is its own word, and a rule that a tampered device can make fire must not
+    be able to revoke its neighbours. ``said`` has the texts ``rule``, ``rule_id``, ``severity``, ``why`` and
+    ``reason``.
+    """
+    severity, reason = said.get("severity", ""), said.get("reason", "")
+    cause = f"Rule {said.get('rule', '')!r} fired: {said.get('why', '')}" + (f" {reason}" if reason else "")
+    return Observation(
+        kind="quarantine-requested",
+        key=(device_id, said.get("rule_id", "")),
+        severity=severity if severity in SEVERITIES else "high",
+        title=f"A rule asks to quarantine device {device_id[:16]}",
+        cause=cause[:MAX_CAUSE_CHARACTERS],
+        proposed_action="Look at the device. To shut it out: armillary device revoke. Else close this finding.",
+        device_ids=(device_id,),
+        at=now,
+        catalog_id=catalog_id,
+    )
+
+
 def of_silence(devices: Sequence[Device], now: int) -> list[Observation]:
     """Devices that stopped checking in: one finding per group, however many."""
     groups: dict[UUID | None, list[Device]] = {}
@@ -371,7 +395,7 @@ def of_containment(device: Device) -> Observation | None:
         key=(str(device.group_id), ",".join(name for name, state in device.enforcement if state != "enforced")),
         severity="low",
         title="Devices run applications with fewer containment mechanisms than Armillary has",
-        cause=f"Device {device.device_id[:16]} lacks {'; '.join(missing)}."[:1000],
+        cause=f"Device {device.device_id[:16]} lacks {'; '.join(missing)}."[:MAX_CAUSE_CHARACTERS],
         proposed_action="Use a kernel and a sandbox that enforce them, or accept this in writing.",
         device_ids=(device.device_id,),
         at=device.last_check_in_at or 0,

@@ -49,11 +49,9 @@ _log = structlog.get_logger("armillary.service.watch.heartbeat")
 
 
 class Liveness(NamedTuple):
-    """What the endpoint noted last.
+    """What the endpoint noted last: ``at``, seconds of the monotonic clock.
 
-    Attributes:
-        at: When, seconds of the monotonic clock.
-        oldest_wait_s: Seconds that the oldest check-in has waited for the disk by then.
+    ``oldest_wait_s`` is how long the oldest check-in had waited for the disk by then.
     """
 
     at: float

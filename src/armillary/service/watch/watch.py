@@ -8,7 +8,7 @@ nothing. It calls nobody: the planner reads findings as one of its inputs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
@@ -102,11 +102,7 @@ class Watch:
         return self._context.records.read(query)
 
     def get(self, finding_id: UUID) -> Finding:
-        """A finding.
-
-        Raises:
-            NotFoundError: there is none of this id.
-        """
+        """A finding; NotFoundError if there is none of this id."""
         return self._context.records.read(lambda c: _finding_or_raise(c, finding_id))
 
     def acknowledge(self, finding_id: UUID, *, actor: str) -> Finding:
@@ -133,6 +129,12 @@ class Watch:
     def observe(self, seen: Observation) -> Finding:
         """Record an observation that another part made, e.g. a rule of the hub."""
         return self._context.records.write(lambda c: record(c, seen, self._context.now()))
+
+    def request_quarantine(self, device_id: str, said: Mapping[str, str]) -> None:
+        """Record a platform rule's request to quarantine a device: see :func:`detections.of_quarantine_request`."""
+        found = self._context.records.read(lambda c: device_rows.enrolled(c, device_id))
+        catalog_id = None if found is None else found.catalog_id
+        self.observe(detections.of_quarantine_request(device_id, catalog_id, said, self._context.now()))
 
     # -- the run --------------------------------------------------------------------------------------------------
 

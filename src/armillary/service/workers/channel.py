@@ -15,9 +15,8 @@ _CHUNK_BYTES: Final = 64 * 1024
 class Channel:
     """Sends from any thread, one message at a time; receives in one thread.
 
-    Args:
-        end: A connected stream socket; closed with the channel.
-        patience_s: Seconds that sending may wait for the other side to read; None for ever.
+    ``end`` is a connected stream socket, closed with the channel. Sending waits at most ``patience_s`` seconds for the
+    other side to read; None for ever.
     """
 
     def __init__(self, end: socket.socket, *, patience_s: float | None = None) -> None:
@@ -31,11 +30,7 @@ class Channel:
         return self._end.fileno()
 
     def send(self, message: Message) -> None:
-        """Send a message.
-
-        Raises:
-            OSError: the other side is gone, or has not read for too long: the channel is of no use any more.
-        """
+        """Send a message; OSError, after which the channel is useless, if the other side is gone or does not read."""
         data = encode(message)
         with self._lock:
             self._end.sendall(data)

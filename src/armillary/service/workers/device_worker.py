@@ -153,12 +153,9 @@ class DeviceWorker:
         notices.on_news.append(self._report_news)
 
     async def open(self, early: list[Message]) -> None:
-        """Read what there is, then let devices in.
+        """Read the records, then accept devices; ArmillaryError if it cannot.
 
-        Whatever changes from here on is sent to it: the service counted this worker in before it existed.
-
-        Raises:
-            ArmillaryError: it cannot.
+        Every change from here on is sent to it: the service counted this worker before it existed.
         """
         parts = self._parts
         parts.authority.open_to_issue()
@@ -171,11 +168,11 @@ class DeviceWorker:
         self._speaker.start()
 
     async def close(self) -> None:
-        """Let nobody in, finish what is being recorded, close every connection."""
+        """Accept nobody any more, finish what is being recorded, close every connection."""
         await self._server.close()
 
     def say_all(self) -> None:
-        """Say what is left to say; the last act."""
+        """Send what is left to send; the last act of the process."""
         self._saying.put(None)
         self._speaker.join(HEARTBEAT_S)
 
@@ -196,11 +193,7 @@ class DeviceWorker:
             _end("it hears nothing any more")
 
     def _do(self, message: Message) -> None:
-        """Do what the service says, and say that it is done.
-
-        Raises:
-            ArmillaryError: it cannot be done.
-        """
+        """Carry out a message of the service, and answer that it is done; ArmillaryError if it cannot be done."""
         match message:
             case Changed(number, device_id):
                 self._server.states.mark_stale(device_id)

@@ -70,12 +70,10 @@ _log = structlog.get_logger("armillary.service.workers")
 
 
 class DeviceWorkers:
-    """The pool. To the assembly it is what ``DeviceServer`` is in the one-process form.
+    """The pool, with the interface that ``DeviceServer`` has in the one-process form.
 
-    Args:
-        notices: Of the service: what workers report goes there.
-        observe: Takes a finding when a worker died.
-        hub: Host and port of the hub as devices are given them.
+    What workers report goes to ``notices``, the death of one as a finding to ``observe``; ``hub`` is the host and port
+    of the hub as devices are given them.
     """
 
     def __init__(
@@ -101,10 +99,10 @@ class DeviceWorkers:
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def start(self, host: str, port: int) -> int:
-        """Start the workers; returns the port when all of them let devices in.
+        """Start the workers; returns the port when all of them accept devices.
 
         Raises:
-            PortInUseError: somebody else has the port.
+            PortInUseError: another process has the port.
             HostError: a worker cannot start; none is left.
         """
         self._reserved, self._port = await asyncio.to_thread(reserve, "device endpoint", host, port)
@@ -122,7 +120,7 @@ class DeviceWorkers:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every worker lets devices in."""
+        """Whether every worker accepts devices."""
         return all(worker.state == "ready" for worker in self._workers)
 
     @property

@@ -38,13 +38,13 @@ SETTLED_S: Final = 60.0
 
 
 class WorkerProcess:
-    """A place. The pool's thread starts and ends processes; everything else is read from any thread.
+    """One place in the pool. The pool's thread starts and ends processes; everything else is read from any thread.
 
     Attributes:
         number: From 0.
-        life: Rises when a process ends: what a process that is gone never answered needs no answer.
+        life: Rises when a process ends: messages that it had not answered need no answer any more.
         done: The highest number of a message that the present process has done.
-        liveness: As in ``service/watch/heartbeat.py``, of this place: it stands still while there is no process.
+        liveness: As in ``service/watch/heartbeat.py``; it does not advance while there is no process.
     """
 
     def __init__(self, number: int) -> None:
@@ -68,13 +68,10 @@ class WorkerProcess:
         return None if self._process is None or self.channel is None else self._process.pid
 
     def start(self, first: Message) -> Channel:
-        """Start a process and send it its first message.
+        """Start a process and send it its first message; OSError if the system refuses.
 
         Secrets go through the socket pair alone: a command line can be read by everybody on the machine, and the
         environment by every process of this user, so the settings are left out of it.
-
-        Raises:
-            OSError: the system refuses.
         """
         mine, theirs = socket.socketpair()
         with theirs:
@@ -100,12 +97,12 @@ class WorkerProcess:
         return channel
 
     def is_ready(self) -> None:
-        """It lets devices in."""
+        """The process accepts devices."""
         self.state = "ready"
         self.liveness = Liveness(time.monotonic(), 0)
 
     def beat(self, heard: Heartbeat) -> None:
-        """Take over what it says of itself."""
+        """Keep what a heartbeat says."""
         if self.state == "ready":
             self.liveness = Liveness(time.monotonic() - heard.age_ms / 1000, heard.oldest_wait_s)
         self.connections, self.counts = heard.connections, heard.counts

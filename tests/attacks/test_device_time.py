@@ -231,7 +231,7 @@ def test_an_authority_of_devices_that_was_stolen_is_no_service(tmp_path: Path, m
         device = make(host, tmp_path / "device", wall=IN_1970)
         impostor = Impostor(tmp_path / "impostor", host)
         authority = host.service.authority
-        chain = authority.catalogs.living(host.service.registry.catalogs.get("Contoso").catalog_id)
+        chain = authority.catalogs.valid(host.service.registry.catalogs.get("Contoso").catalog_id)
         issuing = x509.load_der_x509_certificate(chain[0].der)
         key = authority.keys.load(f"issuing-{chain[0].serial.lower()}")
         stolen = impostor.certificate(begins=now - DAY_S, ends=now + YEAR_S, root=issuing, key=key)

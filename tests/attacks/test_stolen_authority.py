@@ -46,7 +46,7 @@ class Theft:
         self.root = folder / "pinned.pem"
         self.root.write_bytes(armour("CERTIFICATE", host.service.authority.roots.certificate))
         catalog = host.service.registry.catalogs.get("Contoso").catalog_id
-        self.chain: tuple[CertificateRecord, ...] = host.service.authority.catalogs.living(catalog)
+        self.chain: tuple[CertificateRecord, ...] = host.service.authority.catalogs.valid(catalog)
 
     def server(self, kind: str, *, names_in_extension: bool = True) -> Path:
         """Chain and key of a server for localhost that the stolen authority of a kind signed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs by itself: watch, then plan, whenever something came in and at least every few seconds; renewals daily.
+"""The loops of the service: watch, then plan, whenever something came in and at least every few seconds; renew daily.
 
 The work is synchronous and runs in a thread, so that the event loop goes on serving devices.
 """
@@ -20,7 +20,7 @@ from armillary.service.context.context import Context
 from armillary.service.updates.planner import Planner
 from armillary.service.watch.watch import Watch
 
-# After being woken, wait this long for more to come in: a thousand check-ins are one look.
+# After being woken, wait this long for more to come in: a thousand check-ins are one run.
 GATHER_S: Final = 0.2
 DAILY_S: Final = 86_400
 # History kept: check-ins, refusals, error reports and update outcomes older than this are deleted daily.
@@ -50,7 +50,7 @@ class ServiceLoops:
 
     @property
     def healthy(self) -> bool:
-        """Whether the loops live and their last run succeeded."""
+        """Whether the loops run and their last run succeeded."""
         return self._failures == 0 and all(not task.done() for task in self._tasks)
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class ServiceLoops:
         self._tasks = [self._loop.create_task(self._watch_and_plan()), self._loop.create_task(self._daily())]
 
     def wake(self) -> None:
-        """Look soon; safe from any thread."""
+        """Run soon; safe from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._woken.set)
 

@@ -29,7 +29,7 @@ def lists_of(service: SecurityService, notices: Notices) -> RevocationLists:
 
 
 def issuing(service: SecurityService, catalog: str = "Contoso") -> str:
-    return service.authority.catalogs.living(service.registry.catalogs.get(catalog).catalog_id)[0].serial
+    return service.authority.catalogs.valid(service.registry.catalogs.get(catalog).catalog_id)[0].serial
 
 
 def listed(service: SecurityService, serial: str) -> dict[int, x509.ReasonFlags]:

@@ -42,7 +42,7 @@ def der(certificate: x509.Certificate) -> bytes:
 
 
 def roots_of(rotation: Rotation) -> list[x509.Certificate]:
-    return [x509.load_der_x509_certificate(one.der) for one in rotation.service.authority.roots.living()]
+    return [x509.load_der_x509_certificate(one.der) for one in rotation.service.authority.roots.valid()]
 
 
 def server_chain(rotation: Rotation) -> list[x509.Certificate]:
@@ -103,7 +103,7 @@ def test_fifty_years_of_roots_and_silicon(rotation: Rotation, tmp_path: Path, cl
         for device in devices:
             if device.due <= clock.now:
                 device.come()
-        roots, chain, handed = authority.roots.living(), server_chain(rotation), rotation.issue()
+        roots, chain, handed = authority.roots.valid(), server_chain(rotation), rotation.issue()
         known.append({one.der for one in roots})
         anchor = authority.roots.certificate
         if not serving or serving[-1] != anchor:
@@ -134,7 +134,7 @@ def test_fifty_years_of_roots_and_silicon(rotation: Rotation, tmp_path: Path, cl
     assert len(kept) == 4
     files_of_roots = x509.load_pem_x509_certificates(authority.server.files().root.read_bytes())
     assert der(files_of_roots[0]) == authority.roots.certificate
-    assert set(map(der, files_of_roots)) == {one.der for one in authority.roots.living()}
+    assert set(map(der, files_of_roots)) == {one.der for one in authority.roots.valid()}
 
 
 def test_control_without_the_five_years_devices_that_were_away_are_locked_out(
@@ -143,7 +143,7 @@ def test_control_without_the_five_years_devices_that_were_away_are_locked_out(
     away = Follower(rotation, 0, 0)
     clock.now += 14 * YEAR_S + DAY_S
     rotation.service.authority.renew()
-    assert len(rotation.service.authority.roots.living()) == 2
+    assert len(rotation.service.authority.roots.valid()) == 2
     clock.now += 4 * YEAR_S
     rotation.service.authority.renew()
     assert away.gets_in
@@ -177,7 +177,7 @@ def test_a_new_root_by_hand_changes_nothing_for_anybody_at_first(
         int(clock.now),
     )
     made = authority.renew_by_hand("root", actor="anna")
-    assert [one.serial for one in authority.roots.living()][-1] == made.serial
+    assert [one.serial for one in authority.roots.valid()][-1] == made.serial
     assert (authority.roots.certificate, server_chain(rotation), rotation.issue().chain) == (
         before,
         chain,
@@ -329,10 +329,10 @@ def test_a_root_whose_key_is_away_hinders_no_other_renewal(
         patch.setattr(authority.roots, "_make_next", away)
         with pytest.raises(SignerError):
             authority.renew()
-    assert len(authority.roots.living()) == 1
+    assert len(authority.roots.valid()) == 1
     assert rotation.hub_accepts(rotation.issue())
     authority.renew()
-    assert len(authority.roots.living()) == 2
+    assert len(authority.roots.valid()) == 2
 
 
 RENEWALS: dict[str, Callable[[Rotation], object]] = {
@@ -382,10 +382,10 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
             device.come()
             authority, now = again.service.authority, int(clock())
             assert device.pinned == roots_of(again)
-            for root in authority.roots.living():
+            for root in authority.roots.valid():
                 authority.keys.load_authority(root.kind, root.serial)
             assert {der(one) for one in server_chain(again)} <= again.recorded() | {
-                one.der for one in authority.roots.vouchers.living()
+                one.der for one in authority.roots.vouchers.valid()
             }
             assert not server_accepted(tmp_path, server_chain(again), authority.roots.certificate, at=now)
             handed = again.issue()

@@ -12,7 +12,7 @@
 The silicon authority is on P-256, as everything of a device: its signature is checked in every TLS handshake, and a
 P-384 one costs as much as the whole rest of a check-in.
 
-Each kind has a file of its own. A certificate is recorded before anybody sees it (``issued.py``).
+Each kind has a module of its own. A certificate is recorded before it is given out (``issued.py``).
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class Authority:
         """
         now = self._context.now()
         found: list[tuple[CertificateRecord, str]] = []
-        roots = self.roots.living()
+        roots = self.roots.valid()
         groups = [(roots, serving_root(roots, now)), (self.issued.of_kind("policy"), self.policy.active())]
         groups += [(tuple(ones), ones[-1]) for _, ones in sorted(self.silicon.by_maker().items())]
         for kind in ("os-signing", "image-signing", "server"):

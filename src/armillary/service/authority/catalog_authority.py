@@ -126,7 +126,7 @@ class CatalogAuthorities:
             x509.load_der_x509_certificate(one.der) for one in records if one.not_after > now and not one.revoked_at
         )
 
-    def living(self, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
+    def valid(self, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
         """Valid authorities that relying parties of a catalog may meet, and all above them; leaves first."""
         now = self._context.now()
 
@@ -136,10 +136,10 @@ class CatalogAuthorities:
             return own, above  # the next policy authority too: who trusts it early loses nobody later
 
         own, above = self._context.records.read(query)
-        living = [one for one in own if one.not_after > now]
-        if not living:
+        valid = [one for one in own if one.not_after > now]
+        if not valid:
             raise NotFoundError(f"catalog {catalog_id} has no certificate authority", remedy="Make the catalog.")
-        found = sorted(living, key=lambda one: (one.kind != "issuing", -one.issued_at))
+        found = sorted(valid, key=lambda one: (one.kind != "issuing", -one.issued_at))
         return (*found, *(one for one in above if one.not_after > now))
 
     def list(self, catalog: str) -> tuple[CaCertificate, ...]:

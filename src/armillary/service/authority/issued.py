@@ -77,7 +77,7 @@ class IssuedCertificates:
         for one in certificates:
             certificate_rows.add(connection, one)
             if one.kind in TRUSTED_KINDS:
-                # TLS servers hear of an authority a moment early; what its certificates open is asked of the records.
+                # TLS servers trust an authority a moment early; what its certificates allow is read from the records.
                 for trust in self.on_authority:
                     trust(one.der)
 
@@ -102,12 +102,12 @@ class IssuedCertificates:
         return self._context.records.read(lambda c: certificate_rows.of_kind(c, kind))
 
     def trusted(self) -> tuple[bytes, ...]:
-        """Every living root and authority below, DER: with them a TLS server needs a device's leaf only."""
+        """Every valid root and authority below, DER: with them a TLS server needs a device's leaf only."""
         now = self._context.now()
         return tuple(one.der for kind in TRUSTED_KINDS for one in self.of_kind(kind) if one.not_after > now)
 
     def authority(self, serial: str) -> CertificateRecord:
-        """A living authority that signs revocation lists, by its serial in hex; NotFoundError if there is none."""
+        """A valid authority that signs revocation lists, by its serial in hex; NotFoundError if there is none."""
         found = self._context.records.read(lambda c: certificate_rows.by_serial(c, serial.upper()))
         if found is None or found.kind not in (*ROOT_KINDS, *AUTHORITY_KINDS) or found.not_after <= self._context.now():
             raise NotFoundError(f"there is no living authority {serial!r:.60}", remedy="Take it from the chain.")

@@ -28,11 +28,11 @@ ROOT_RENEWAL_S: Final = POLICY_LIFE_S + YEAR_S
 # In its last days a root signs no server certificate any more, however young its successor.
 ROOT_LAST_S: Final = 30 * DAY_S
 SILICON_LIFE_S: Final = 20 * YEAR_S
-# A device identity certificate ends with the authority that signed it: so long it lives at least.
+# A device identity certificate ends with the authority that signed it: it is valid for at least so long.
 SILICON_RENEWAL_S: Final = 10 * YEAR_S
 # A device whose identity certificate ends within so long is given another by its device endpoint.
 IDENTITY_RENEWAL_S: Final = 5 * YEAR_S
-MAX_LIVING: Final = 8  # of a kind, by hand: as many as a message of trust anchors holds
+MAX_VALID: Final = 8  # of a kind, by hand: as many as a message of trust anchors holds
 NEVER: Final = 1 << 62  # what signs itself is limited by nothing above
 ISSUING_LIFE_S: Final = 90 * DAY_S
 ISSUING_RENEWAL_S: Final = 30 * DAY_S
@@ -67,11 +67,11 @@ def active_of(
     ``records`` are oldest first; ``now`` is in Unix seconds UTC.
     """
     wait_s = CATALOG_TAKEOVER_S if takeover_s is None else takeover_s
-    living = [one for one in records if one.not_after > now and one.revoked_at is None]
-    settled = [one for one in living if one.issued_at + wait_s <= now]
+    valid = [one for one in records if one.not_after > now and one.revoked_at is None]
+    settled = [one for one in valid if one.issued_at + wait_s <= now]
     if settled:
         return settled[-1]
-    return living[0] if living else None
+    return valid[0] if valid else None
 
 
 def check_settled(records: Sequence[CertificateRecord], *, now: int, takeover_s: int = CATALOG_TAKEOVER_S) -> None:
@@ -85,7 +85,7 @@ def check_settled(records: Sequence[CertificateRecord], *, now: int, takeover_s:
             f"the last renewal was at {records[-1].issued_at}, the next can be from {settled_at} on (Unix seconds)",
             remedy="Wait: until then those who trust this service may not know of the last one.",
         )
-    if len(records) >= MAX_LIVING:
+    if len(records) >= MAX_VALID:
         raise ConflictError(f"{len(records)} of these live already", remedy="Wait until one of them has ended.")
 
 

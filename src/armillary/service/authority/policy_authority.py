@@ -67,5 +67,5 @@ class PolicyAuthorities:
             self._issued.record_renewal([self.make(root)])
 
     def _root(self) -> CertificateRecord:
-        roots = self._roots.living()
+        roots = self._roots.valid()
         return active_of(roots, self._context.now()) or roots[-1]

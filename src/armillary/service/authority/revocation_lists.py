@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Revocation lists for servers outside that trust a catalog's authorities and do not ask this service.
+"""Revocation lists for servers elsewhere that trust a catalog's authorities and do not ask this service.
 
 Every authority has a list (nginx and ``openssl verify -crl_check_all`` ask for one at each step of a chain). An issuing
 authority lists the client certificates of revoked and held devices until they have ended; the authorities above list
-revoked authorities, mostly none. A list is made when somebody asks and what it says has changed, or half of its life is
-over; it is recorded before it leaves, so that its number rises over restarts and clocks that were set back.
+revoked authorities, mostly none. A list is made on request when its content has changed or half of its life is over; it
+is recorded before it is sent, so that its number rises over restarts and clocks that were set back.
 
-Our own hub and device endpoint do not read these lists: they ask the records at every request.
+Our own hub and device endpoint do not read these lists: they check the records at every request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.wire.certificates.crl import ON_HOLD, Revoked, build_revocation_list, revoked_in
 
-# How long a list is good: as long as what it lists lives, and longer where a root may be kept out of reach.
+# How long a list is valid: as long as the certificates that it lists, and longer where a root may be kept offline.
 LIFE_S: Final = {"issuing": DAY_S}
 AUTHORITY_LIFE_S: Final = 7 * DAY_S
 # A list that was just made is given out again for this long without asking the records; a device that is revoked in
@@ -68,7 +68,7 @@ class RevocationLists:
         """The list of the authority whose certificate has this serial (hex), DER.
 
         Raises:
-            NotFoundError: no living authority has it.
+            NotFoundError: no valid authority has it.
             DataFolderError: a new list could not be recorded, so none is given out.
         """
         now = self._context.now()
@@ -81,11 +81,11 @@ class RevocationLists:
 
     def of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
         """DER lists of a catalog's authorities; DataFolderError if a new one could not be recorded."""
-        return tuple(self.current(one.serial) for one in self._catalogs.living(catalog_id))
+        return tuple(self.current(one.serial) for one in self._catalogs.valid(catalog_id))
 
     def chain_of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
         """Those authorities themselves, DER, leaves first."""
-        return tuple(one.der for one in self._catalogs.living(catalog_id))
+        return tuple(one.der for one in self._catalogs.valid(catalog_id))
 
     def _trusted(self, serial: str, now: int) -> _Known | None:
         """The cached list, if it was checked within a minute and nothing has changed since."""

@@ -8,7 +8,7 @@ voucher, ``vouchers.py``). Both are in force until the old one ends:
 policy authorities  are signed by the new root 45 days after it was made
 server certificate  is signed by the old root for five more years (less where it ends before), then by the new one,
                     with the voucher in the chain: who knows only the old root accepts it to that root's end
-devices             ask for the living roots at their device endpoint and keep those that a root they hold vouches for
+devices             fetch the valid roots from their device endpoint and keep those that a root they hold vouches for
 ==================  =================================================================================================
 
 A renewal makes a key, signs, and records everything with its audit line in one transaction; files follow from the
@@ -44,8 +44,8 @@ class RootAuthorities:
         self.vouchers = Vouchers(context, issued, "root-voucher")
         self._anchors = (0, b"")  # when the message of anchors was encoded, and what it was
 
-    def living(self) -> tuple[CertificateRecord, ...]:
-        """The living roots, oldest first; the last one where none lives any more."""
+    def valid(self) -> tuple[CertificateRecord, ...]:
+        """The valid roots, oldest first; the last one where none is valid any more."""
         now = self._context.now()
         found = self._issued.of_kind("root")
         return tuple(one for one in found if one.not_after > now) or found[-1:]
@@ -53,14 +53,14 @@ class RootAuthorities:
     @property
     def certificate(self) -> bytes:
         """The root that signs server certificates, DER: what devices and operators' tools pin first."""
-        return serving_root(self.living(), self._context.now()).der
+        return serving_root(self.valid(), self._context.now()).der
 
     def trust_anchors(self) -> bytes:
-        """The living roots with what vouches for each, as devices fetch them (``trust_anchor.py`` in wire)."""
+        """The valid roots with what vouches for each, as devices fetch them (``trust_anchor.py`` in wire)."""
         now = self._context.now()
         encoded_at, message = self._anchors
         if not message or not 0 <= now - encoded_at < ANCHORS_TRUSTED_S:
-            message = trust_anchor.encode_anchors(self.vouchers.anchors(self.living()))
+            message = trust_anchor.encode_anchors(self.vouchers.anchors(self.valid()))
             self._anchors = (now, message)
         return message
 
@@ -81,27 +81,27 @@ class RootAuthorities:
         return self._issued.as_record("root", root)
 
     def renew(self, *, actor: str) -> CertificateRecord:
-        """Make a new root now, whatever is left of the old one's time, and certify it by the old one.
+        """Make a new root now, however long the old one is still valid, and certify it by the old one.
 
         Raises:
-            ConflictError: the newest is so young that relying parties do not know it yet, or too many live.
+            ConflictError: the newest is so young that relying parties do not know it yet, or too many are valid.
             SignerError: a token that does not answer.
         """
-        check_settled(self.living(), now=self._context.now())
+        check_settled(self.valid(), now=self._context.now())
         return self._make_next(actor)
 
     def renew_due(self) -> None:
         """Make a new root where the newest ends within six years."""
-        if is_due(self.living(), ROOT_RENEWAL_S, now=self._context.now(), latest_end=NEVER):
+        if is_due(self.valid(), ROOT_RENEWAL_S, now=self._context.now(), latest_end=NEVER):
             self._make_next(ACTOR)
 
     def _make_next(self, actor: str) -> CertificateRecord:
         now, serial = self._context.now(), new_serial()
         text = serial_text(serial)
         new = self.make(f"root-{text.lower()}", f"{ROOT_NAME} {moment(now).year} {text[-6:]}", serial)
-        living = [one for one in self.living() if one.not_after > now]
-        keys = [self._keys.load_authority(one.kind, one.serial) for one in living]
-        vouchers = [self.vouchers.make(one, key, new) for one, key in zip(living, keys, strict=True)]
+        signers = [one for one in self.valid() if one.not_after > now]
+        keys = [self._keys.load_authority(one.kind, one.serial) for one in signers]
+        vouchers = [self.vouchers.make(one, key, new) for one, key in zip(signers, keys, strict=True)]
         self._issued.record_renewal([new, *vouchers], actor)
         self.forget_anchors()
         self._issued.announce_renewal()

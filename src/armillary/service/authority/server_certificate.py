@@ -55,12 +55,12 @@ class ServerCertificate:
     def renew_due(self) -> None:
         """Make what is missing, damaged or ends soon: all of it follows from the root, so none needs a backup."""
         now, hosts, files = self._context.now(), server_hosts(self._context.settings), self.files()
-        roots = self._roots.living()
+        roots = self._roots.valid()
         root = serving_root(roots, now)
         _keep(files.root, [root.der, *(one.der for one in roots if one is not root)])
         # Without the root: whoever verifies has it, and would be sent it with every handshake. With its vouchers, which
         # lead those to it who have another root.
-        voucher_records = () if root is roots[0] else self._roots.vouchers.living()
+        voucher_records = () if root is roots[0] else self._roots.vouchers.valid()
         vouchers = [one.der for one in voucher_records if one.subject == root.serial]
         try:
             key = self._keys.load("server")

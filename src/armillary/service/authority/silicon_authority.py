@@ -57,7 +57,7 @@ class SiliconAuthorities:
         return found
 
     def certificates(self) -> tuple[bytes, ...]:
-        """The living silicon authorities, DER: what the device endpoint trusts in a handshake."""
+        """The valid silicon authorities, DER: what the device endpoint trusts in a handshake."""
         now = self._context.now()
         return tuple(one.der for one in self._issued.of_kind(KIND) if one.not_after > now)
 
@@ -76,11 +76,11 @@ class SiliconAuthorities:
             NotFoundError: no such chip maker.
             ConflictError: the newest is so young that device endpoints may not know it yet.
         """
-        living = self._living_of(maker)
-        if not living:
+        valid = self._valid_of(maker)
+        if not valid:
             makers = sorted(self.by_maker())
             raise NotFoundError(f"no chip maker {maker!r:.60}", remedy=f"Use one of: {', '.join(makers)}.")
-        check_settled(living, now=self._context.now())
+        check_settled(valid, now=self._context.now())
         return self._make_next(maker, actor)
 
     def renew_due(self) -> None:
@@ -128,17 +128,17 @@ class SiliconAuthorities:
 
             self._context.records.write(change)
             known = self._recorded(serial) or record
-        return trust_anchor.encode_identity(known.der, self._vouchers.anchors(self._living_of(maker)))
+        return trust_anchor.encode_identity(known.der, self._vouchers.anchors(self._valid_of(maker)))
 
     def _recorded(self, serial: int) -> CertificateRecord | None:
         return self._context.records.read(lambda c: certificate_rows.by_serial(c, serial_text(serial)))
 
-    def _living_of(self, maker: str) -> list[CertificateRecord]:
+    def _valid_of(self, maker: str) -> list[CertificateRecord]:
         now = self._context.now()
         return [one for one in self.by_maker().get(maker, ()) if one.not_after > now]
 
     def _active(self, maker: str) -> CertificateRecord:
-        found = active_of(self._living_of(maker), self._context.now(), takeover_s=0)  # endpoints heard of it already
+        found = active_of(self._valid_of(maker), self._context.now(), takeover_s=0)  # endpoints heard of it already
         if found is None:
             raise SignerError(
                 f"there is no living silicon authority of {maker}", remedy="Restart the service: it makes one."
@@ -146,7 +146,7 @@ class SiliconAuthorities:
         return found
 
     def _make_next(self, maker: str, actor: str) -> CertificateRecord:
-        old = self._living_of(maker)
+        old = self._valid_of(maker)
         new = self._make(maker)
         vouchers = [self._vouchers.make(one, self._key(one), new) for one in old]
         self._issued.record_renewal([new, *vouchers], actor)

@@ -39,14 +39,14 @@ class Vouchers:
         )
         return self._issued.as_record(self._kind, voucher, subject=new.serial)
 
-    def living(self) -> tuple[CertificateRecord, ...]:
-        """Every voucher that is still good, oldest first."""
+    def valid(self) -> tuple[CertificateRecord, ...]:
+        """Every valid voucher, oldest first."""
         now = self._context.now()
         return tuple(one for one in self._issued.of_kind(self._kind) if one.not_after > now)
 
     def anchors(self, authorities: Sequence[CertificateRecord]) -> list[trust_anchor.Anchor]:
         """Authorities, each with what vouches for it, as messages to devices carry them."""
-        vouchers = self.living()
+        vouchers = self.valid()
         return [
             trust_anchor.Anchor(one.der, tuple(each.der for each in vouchers if each.subject == one.serial))
             for one in authorities

@@ -15,7 +15,7 @@ class Notices:
         on_held: Connections that a device made with its client certificate must close; with its id.
         on_cut: A client may not stay connected to the hub, for any reason; with its identity.
         on_hub_trust: TLS of the hub has to trust more certificates, or fewer.
-        on_groups: What devices are offered has to be worked out again.
+        on_groups: What devices are offered has to be computed again.
         on_news: Devices reported something for the watch and the planner.
 
     Those of device workers return only when every worker has reacted; so the thread that reads workers' answers must
@@ -59,11 +59,11 @@ class Notices:
             call()
 
     def groups_changed(self) -> None:
-        """A deployment, roll-out, policy or group changed: what devices are offered is worked out again."""
+        """A deployment, roll-out, policy or group changed: what devices are offered is computed again."""
         for call in self.on_groups:
             call()
 
     def news(self) -> None:
-        """Devices reported something that the watch and the planner should look at soon."""
+        """Devices reported something that the watch and the planner should read soon."""
         for call in self.on_news:
             call()

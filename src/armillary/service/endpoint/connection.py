@@ -2,7 +2,7 @@
 """One device connection: HTTP/1.1 over TLS, one request at a time, everything bounded.
 
 Our own protocol class over httptools (the parser of uvicorn) and not aiohttp: the check-in path costs 45 us of
-serving instead of 57, and the connection can be closed the moment a device is revoked. What it speaks is small: three
+serving instead of 57, and the connection can be closed the moment a device is revoked. It supports little: five
 routes, no chunked replies, no upgrades, no pipelining (a second request before the first reply ends the connection).
 """
 
@@ -82,7 +82,7 @@ class DeviceConnection(asyncio.Protocol):
     # -- asyncio --------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is done: who is it?"""
+        """The handshake is done: parse the client's certificate."""
         self.transport = cast("asyncio.Transport", transport)
         tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
         self.deadline = self._endpoint.monotonic() + IDLE_TIMEOUT_S
@@ -119,13 +119,13 @@ class DeviceConnection(asyncio.Protocol):
                 self.fail(RequestRefusedError(400, "the request is not HTTP/1.1"), close=True)
 
     def pause_writing(self) -> None:
-        """The device reads slower than we write: take no more requests from it either, their replies would gather."""
+        """The device reads slower than we write: read no more requests either, their replies would pile up."""
         self.drained = asyncio.Event()
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """The device has read enough to go on."""
         if self.drained is not None:
             self.drained.set()
             self.drained = None

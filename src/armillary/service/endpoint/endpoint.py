@@ -148,11 +148,11 @@ class DeviceEndpoint:
     # -- for connections ------------------------------------------------------------------------------------------
 
     def opened(self, connection: DeviceConnection) -> None:
-        """A device is connected."""
+        """Count a new connection in."""
         self._open.add(connection)
 
     def closed(self, connection: DeviceConnection) -> None:
-        """A device is gone."""
+        """Count a closed connection out."""
         self._open.remove(connection)
 
     def refused(self, connection: DeviceConnection, error: ArmillaryError, status: int) -> None:

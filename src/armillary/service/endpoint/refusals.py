@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refused requests on their way to the records: folded, bounded, and never in the way of a check-in.
+"""Refused requests on their way to the records: folded, bounded, and never delaying a check-in.
 
 An attacker decides how often a request is refused, so equal refusals of a minute become one row with a count, and a
-second holds at most a few thousand different ones; what is beyond is counted and says so.
+second holds at most a few thousand different ones; what is beyond is only counted.
 """
 
 from __future__ import annotations

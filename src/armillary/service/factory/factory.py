@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Manufacture: a device proves its identity key with a certificate request and gets its certificates and first OS.
 
-The device id is the key, so nothing in the request but its key and its signature is looked at: names and extensions
-that it asks for are ignored.
+The device id is the key, so only the key and the signature of the request are read: names and extensions that it asks
+for are ignored.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Factory:
             device_id=device_id,
             certificate_chain=chain,
             service_root=root,
-            further_roots=tuple(one.der for one in self._authority.roots.living() if one.der != root),
+            further_roots=tuple(one.der for one in self._authority.roots.valid() if one.der != root),
             trusted_os_certificates=(self._authority.os_signer.certificate.public_bytes(der),),
             trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
             os_version=release.version,

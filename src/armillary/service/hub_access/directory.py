@@ -67,7 +67,7 @@ class HubDirectory:
         return self._context.records.read(query)
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
-        """Those of some devices that are known here."""
+        """The fields of those devices that are known here, by id."""
         if not device_ids:
             return {}
 
@@ -84,7 +84,7 @@ class HubDirectory:
         return self._context.records.read(query)
 
     def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What those of some devices are called that are known here."""
+        """The names of those devices that are known here, by id."""
         return self._names.of(device_ids)
 
     def second_hand(self, catalog: str | None) -> Mapping[str, int]:

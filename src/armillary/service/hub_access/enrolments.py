@@ -11,9 +11,9 @@ group, authority   a certificate that the authority itself signed      any such 
 group, key         a token by HMAC(group key, registration id)         the derived key
 =================  ==================================================  ================================================
 
-An authority is used only after whoever brought it has shown that its key is his: a certificate that it signed, with a
-common name that we chose. An enrolment of one goes before every group: a disabled one shuts its device out. What
-registers here attests nothing: the catalog's admission decides (``identities.py``).
+An authority is used only after the operator who gave it has proven to hold its key: by a certificate that it signed,
+with a common name that we chose. An enrolment of one device is used before every group: a disabled one refuses its
+device. What registers here attests nothing: the catalog's admission decides (``identities.py``).
 """
 
 from __future__ import annotations
@@ -215,12 +215,12 @@ class HubEnrolments:
     # -- devices --------------------------------------------------------------------------------------------------
 
     def authenticate(self, scope: str, registration_id: str, credentials: HubCredentials) -> Applicant:
-        """Who asks to be registered.
+        """The client that asks to be registered, once it has authenticated.
 
         Raises:
-            UnknownDeviceError: no catalog has this scope, or nothing there lets this device register.
+            UnknownDeviceError: no catalog has this scope, or no enrolment there matches.
             DeviceStateError: its enrolment is disabled, or the catalog does not admit it.
-            SignatureError, WireError: what it shows is not good.
+            SignatureError, WireError: its token or certificate is not valid.
         """
         check_registration_id(registration_id)
         found, admission = self._context.records.read(lambda c: _of_scope(c, scope, registration_id))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hub devices and modules: clients that show a key or a certificate of their own and attest nothing.
 
-A catalog lets none of them in until its administrator says so, for certificates and for symmetric keys apart
+A catalog admits none of them until its administrator allows it, for certificates and for symmetric keys separately
 (:meth:`HubIdentities.set_admission`). Symmetric keys are shown when they are made, and afterwards to services with a
 key that reveals them (``service_keys.py``). A device that attests has no key here, whatever an operator asks for:
 only its modules are registered, and they show its client certificate.
@@ -93,7 +93,7 @@ class HubIdentities:
     def set_admission(
         self, catalog: str, *, actor: str, certificates: bool | None = None, symmetric_keys: bool | None = None
     ) -> Admission:
-        """Say what a catalog admits; None leaves it. What is not admitted any more is disconnected."""
+        """Set what a catalog admits; None leaves it. Clients that are not admitted any more are disconnected."""
 
         def change(connection: Connection) -> Admission:
             found = catalog_or_raise(connection, catalog)
@@ -117,9 +117,9 @@ class HubIdentities:
         return made
 
     def trust(self) -> tuple[bool, tuple[bytes, ...]]:
-        """Whether anybody may come without a certificate, and the certificates that TLS must not turn away (DER).
+        """Whether clients without a certificate are admitted, and the certificates that TLS must trust (DER).
 
-        Devices with symmetric keys have none, and services with a key of theirs, which ask on the hub's ports too.
+        Devices with symmetric keys have none, nor have services with a key, which use the hub's ports too.
         """
 
         def query(connection: Connection) -> tuple[bool, tuple[bytes, ...]]:
@@ -160,7 +160,7 @@ class HubIdentities:
         return self._context.records.read(query)
 
     def list_modules(self, catalog: str, *, after: str = "", limit: int) -> Page[HubIdentity]:
-        """Modules of a catalog's devices by ``device/module``; the cursor is the last that was looked at."""
+        """Modules of a catalog's devices by ``device/module``; the cursor is the last that was read."""
 
         def query(connection: Connection) -> Page[HubIdentity]:
             owner = catalog_or_raise(connection, catalog).catalog_id
@@ -367,14 +367,14 @@ def admits(admission: Admission, found: HubIdentity) -> bool:
 
 
 def _shows(found: HubIdentity) -> tuple[object, ...]:
-    """Everything of an identity that authenticates it."""
+    """Everything that authenticates an identity."""
     keys = found.primary_key, found.secondary_key
     certificates = found.primary_thumbprint, found.secondary_thumbprint
     return (found.authentication, keys, certificates, found.primary_certificate, found.secondary_certificate)
 
 
 def awaits_keys(found: HubIdentity) -> bool:
-    """Whether it has nothing yet to show: an operator made it, and neither keys nor a certificate."""
+    """Whether an operator made it with neither keys nor a certificate."""
     return found.authentication == "sas" and found.primary_key is None and found.enrolment_id is None
 
 
@@ -419,7 +419,7 @@ def _purpose(identity: str, which: str) -> str:
 def taken(identity: str) -> ConflictError:
     """The error for an id that a device has already.
 
-    Ids of hub devices are of the whole service: clients name their device by its id alone. So who asks for one that
-    another catalog has learns that it is taken, and neither by whom nor for what.
+    Ids of hub devices are unique in the whole service: clients name their device by its id alone. So an operator learns
+    that another catalog has an id, and neither which catalog nor for what.
     """
     return ConflictError(f"the id {identity!r:.80} is taken", remedy="Choose another one.", code="hub.identity-exists")

@@ -2,9 +2,9 @@
 """Authenticates devices that attest at the hub; every check is made here, whatever TLS has checked before.
 
 (1) A device client certificate, valid now.  (2) Signed by an issuing authority of the catalog that owns the device.
-(3) Purpose "client": an update certificate opens nothing.  (4) The device is known, claimed, not revoked, not held.
-(5) The certificate is on record since the device has its owner: one that was never recorded was never handed out,
-whoever signed it, and one of an earlier ownership opens nothing.
+(3) Purpose "client": an update certificate is refused.  (4) The device is known, claimed, not revoked, not held.
+(5) The certificate was recorded since the device has its present owner: one that was never recorded was never given
+out, whoever signed it, and one of an earlier owner is refused.
 """
 
 from __future__ import annotations

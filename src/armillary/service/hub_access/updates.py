@@ -28,7 +28,7 @@ from armillary.service.registry.names import group_or_raise
 from armillary.service.updates.offers import has
 from armillary.twin.author.job import UpdateStatus
 
-# Outcomes of one device that are looked at, newest first: more than one check-in can bring.
+# Outcomes of one device that are read, newest first: more than one check-in can bring.
 MAX_OUTCOMES = 64
 # States of an image that does not count as running yet, or at all.
 UNPROVEN = frozenset({"trial", "failed"})

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device's life: its manufacturing state, and how it is revoked, taken out of service and let in again.
+"""The states of a device: manufacturing state, revocation, decommissioning and return.
 
 ::
 
     made ──claim──▶ in service ──decommission──▶ out of service ──allow, then enrol again──▶ made (same key)
 
-Out of service a device is revoked and nobody's; its history stays. The service takes it back only through an
+A device out of service is revoked and in no catalog; its history stays. The service takes it back only through an
 enrolment (factory or token) that proves its key, and only while an operator's permission lasts.
 """
 
@@ -37,7 +37,7 @@ class DeviceLifecycle:
         self._notices = notices
 
     def revoke(self, device_id: str, *, reason: str, actor: str) -> Device:
-        """Shut a device out and close its connections; ConflictError if it is revoked already."""
+        """Revoke a device and close its connections; ConflictError if it is revoked already."""
 
         def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.revoked_at is not None:
@@ -49,7 +49,7 @@ class DeviceLifecycle:
         return self._apply(device_id, "device.revoke", change, actor, notify=self._notices.device_revoked)
 
     def restore(self, device_id: str, *, actor: str) -> Device:
-        """Let a revoked device in again; ConflictError if it is not revoked."""
+        """Undo a revocation; ConflictError if the device is not revoked."""
 
         def change(connection: Connection, device: Device) -> dict[str, object]:
             if device.revoked_at is None:

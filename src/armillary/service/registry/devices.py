@@ -74,8 +74,8 @@ class Devices:
         """Give devices to a catalog: all of them or none. Claiming one's own device again changes nothing.
 
         Raises:
-            NotFoundError: the catalog, product or group does not exist, or one of the devices is not there to be
-                claimed: another catalog's is as good as none; its owner can offer it (``transfers.py``).
+            NotFoundError: the catalog, product or group does not exist, or one of the devices cannot be claimed: one of
+                another catalog is reported as absent; its owner can offer it (``transfers.py``).
             ConflictError: one of them is decommissioned.
         """
         if not 1 <= len(device_ids) <= MAX_CLAIM:

@@ -4,7 +4,7 @@
 =============  ==========================================================================================
 role           may
 =============  ==========================================================================================
-Reader         look at everything but secrets
+Reader         read everything but secrets
 Contributor    also make, change, claim, deploy, roll out, revoke, acknowledge
 Administrator  also delete catalogs, make and revoke tokens, raise security floors
 =============  ==========================================================================================
@@ -41,7 +41,7 @@ SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
 SECRET_BYTES = 32
 MAX_NAME_LENGTH = 64
 
-# Who the audit log says it was when nobody's token did it.
+# Actors in the audit log of what was done without a token.
 SERVICE_ACTORS = frozenset(("authority", "host", "planner", "schedule", "service", "simulation", "watch"))
 
 # last_used_at is written at most this often per token: a read must not cost a disk write each time.

@@ -2,8 +2,8 @@
 """Transfer of devices between catalogs: the owner offers, the other accepts, one transaction moves the device.
 
 The rules are the table in ``identity/transfer.py``. From the acceptance on, the device is the new owner's alone: it
-is in no device group until he assigns it to one, the certificates of the old catalog open nothing more (the hub asks
-for one of the new owner's authority), and its open connections are closed.
+is in no device group until the new owner assigns it to one, certificates of the old catalog are refused (the hub
+demands one of the new owner's authority), and its open connections are closed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_LIFETIME_S: Final = 90 * 86400
 
 
 class Transfers:
-    """Offers, acceptances and their ends. ``catalog`` is always the one in whose name the caller speaks.
+    """Offers, acceptances and their ends. ``catalog`` is always the one for which the caller acts.
 
     An unknown catalog raises NotFoundError.
     """

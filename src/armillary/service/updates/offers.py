@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each device should have: worked out when a deployment or roll-out changes, looked up at every check-in.
+"""What each device should have: computed when a deployment or roll-out changes, looked up at every check-in.
 
-The book is an unchangeable snapshot that is replaced as a whole, so that the device endpoint reads it without a lock
+The book is an immutable snapshot that is replaced as a whole, so that the device endpoint reads it without a lock
 while operators change things. An offer's id is its deployment's id: a device that failed with an offer need not be
 offered it in a loop, and its outcome names the deployment.
 """
@@ -36,7 +36,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """A roll-out's view of its group: who has started gets ``wanted``, or ``previous`` when it is rolled back."""
+    """A roll-out's view of its group: ``wanted`` is for started devices, the old deployment when it rolls back."""
 
     wanted: Wanted | None
     started: frozenset[int]
@@ -44,14 +44,14 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """The snapshot."""
+    """The snapshot: by device group what is in force, and the roll-out that decides for it."""
 
     groups: Mapping[UUID, Wanted | None] = field(default_factory=lambda: MappingProxyType({}))
     staging: Mapping[UUID, Staging] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Offers:
-    """Keeps the book up to date and answers from it."""
+    """Keeps the book up to date and looks offers up in it."""
 
     def __init__(self, context: Context, chips: Chips) -> None:
         self._context = context
@@ -60,7 +60,7 @@ class Offers:
         self._book = Book()
 
     def refresh(self) -> None:
-        """Work the book out again from the records."""
+        """Compute the book again from the records."""
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             self._book = self._context.records.read(self._read)
 

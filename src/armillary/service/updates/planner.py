@@ -31,7 +31,7 @@ SETTLED: Final = frozenset({"running", "stopped"})
 
 
 class Planner:
-    """Plans and executes."""
+    """Plans roll-outs and carries the plans out."""
 
     def __init__(self, context: Context, deployments: Deployments, notices: Notices) -> None:
         self._context = context
@@ -39,7 +39,7 @@ class Planner:
         self._notices = notices
 
     def run_once(self) -> int:
-        """Look at every living roll-out once; returns how many changed."""
+        """Plan every running roll-out once; returns how many changed."""
         changed = 0
         for rollout in self._context.records.read(rollout_rows.living):
             changed += self._run(rollout)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each catalog demands of its devices: stored in versions, audited, worked out when it changes.
+"""What each catalog demands of its devices: stored in versions, audited, computed when it changes.
 
-The book is an unchangeable snapshot that is replaced as a whole, like that of ``service/updates/offers.py``: the
-verifier reads it without a lock, and a change holds from each device's next check-in on.
+The book is an immutable snapshot that is replaced as a whole, like that of ``service/updates/offers.py``: the
+verifier reads it without a lock, and a change takes effect at each device's next check-in.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_HISTORY = 1000
 
 
 class AttestationPolicies:
-    """Stores the policies and gives the verifier the present book. An unknown catalog raises NotFoundError."""
+    """Stores the policies and gives the verifier the current book. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, chips: Chips, releases: Releases) -> None:
         self._context = context
@@ -50,7 +50,7 @@ class AttestationPolicies:
         return self._book
 
     def refresh(self) -> None:
-        """Work the book out again from the records."""
+        """Compute the book again from the records."""
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             found = self._context.records.read(policy_rows.every_newest)
             stated = self._context.records.read(firmware_rows.every)

@@ -3,7 +3,7 @@
 
 Appraisal looks a component up by chip, component id and digest (``attest/reference.py``), and a chip's profile fixes
 the component ids of its boot chain. So the digest has to come from the file, the component comes from the profile at
-that place, and whatever of it the file says has to agree.
+that place, and whatever else the file states of it has to agree.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the device endpoint keeps of each device between two requests, so that a check-in reads no disk.
 
-The records are the truth; this is a bounded copy. An operator's change marks the copy stale (from any thread) and the
-next request reads the records again. Spent challenges are kept while a copy is stale; a copy that was dropped
+The records are authoritative; this is a bounded cache. An operator's change marks an entry stale (from any thread) and
+the next request reads the records again. Spent challenges are kept while an entry is stale; an entry that was dropped
 reads them back; and the database refuses a spent challenge in any case.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is at the other end of a TLS connection: parsed once per certificate, checked on every request.
+"""The device at the other end of a TLS connection: parsed once per certificate, checked on every request.
 
-TLS has verified the chain to a silicon authority at the handshake. That says nothing an hour later: a connection
-outlives its certificate, so the validity is looked at again with every request (step A of the appraisal).
+TLS has verified the chain to a silicon authority at the handshake. A connection can outlive its certificate, so the
+validity is checked again with every request (step A of the appraisal).
 """
 
 from __future__ import annotations

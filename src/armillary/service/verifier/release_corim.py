@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Export and import of releases as CoRIM: our reference values for other verifiers, and others' for ours.
 
-What a file of others leaves open comes from the chip's profile and the caller (``service/verifier/corim_release.py``).
-Of an imported release there are reference values and no packages: devices that somebody else makes are appraised with
-it, none are made here. Whatever the CoRIM says beyond what a release keeps (who, with which key, under which id) is in
-the audit log.
+What a foreign file leaves open comes from the chip's profile and the caller (``service/verifier/corim_release.py``).
+An imported release has reference values and no packages: devices made elsewhere are appraised with it, none are made
+here. Whatever the CoRIM states beyond what a release keeps (signer, key, ids) goes into the audit log.
 """
 
 from __future__ import annotations

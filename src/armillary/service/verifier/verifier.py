@@ -153,7 +153,7 @@ class Verifier:
     def _is_behind(self, state: DeviceState, appraisal: attest.Appraisal) -> bool:
         """Whether another worker has recorded what this one does not know: a device may seem forked because of it.
 
-        With siblings whoever answers another challenge than that of the newest reply known here is looked up first.
+        With siblings the records are read when a device answers another challenge than its newest reply known here had.
         """
         elsewhere = self._has_siblings and appraisal.challenge_id.id != state.lineage.newest
         return (elsewhere or bool(attest.fork_found(appraisal.steps))) and self._states.refresh(state)
@@ -327,7 +327,7 @@ class Verifier:
     ) -> tuple[FirmwareValue, ...] | None:
         """What the machine's firmware measured, for the records; None where they have it or no TPM vouches for it.
 
-        Of a device that was read from the records again its boot says enough: firmware does not change within one.
+        For a device that was read from the records again its boot is compared: firmware does not change within one.
         """
         if not attest.quoted(appraisal.steps):
             return None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detects a stopped or slow verifier, in a thread of its own.
 
-The endpoint notes every second that it lives and how long its oldest check-in has waited for the disk. The event loop
-that the endpoint runs in cannot tell that it stands still, so this is a thread; and a process that was killed cannot
-tell either, so the time of the last heartbeat is kept in the records once a minute, and the next start compares.
+The endpoint notes a heartbeat every second, and how long its oldest check-in has waited for the disk. The endpoint's
+event loop cannot detect that it is blocked, so this is a thread; a process that was killed cannot either, so the time
+of the last heartbeat is written to the records once a minute, and the next start compares.
 
 ==============  ==========================================================================  ========
 what            when                                                                        severity
@@ -90,21 +90,21 @@ class VerifierMonitor:
         self._reported = "ok"  # the state that the findings know of
 
     def start(self) -> int:
-        """Look back, then begin; returns since when devices could check in, Unix seconds, 0 for always."""
+        """Compare with the last process and begin; returns since when devices could check in (Unix seconds, 0 for always)."""
         open_since = self._look_back()
         self._keep()
         self._thread.start()
         return open_since
 
     def close(self) -> None:
-        """End the thread; the next start knows that nothing went wrong."""
+        """End the thread and record that the process ended in an orderly way."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
         self._note(SOURCE, -self._context.now())
 
     def check(self) -> None:
-        """Look at the last heartbeat once."""
+        """Judge the last heartbeat once."""
         state, seconds = judge(self._liveness(), self._monotonic())
         before, self.state = self.state, state
         if state != before:
@@ -124,7 +124,7 @@ class VerifierMonitor:
                 except ArmillaryError as error:  # the records may be what is wrong; the next look tries again
                     _log.error("the verifier's pulse cannot be recorded", error=error.message, state=self.state)
         finally:
-            if not self._ended.is_set():  # a bug of ours: who does not look must not say that all is well
+            if not self._ended.is_set():  # a bug of ours: a monitor that has ended must not report "ok"
                 self.state = "stopped"
 
     def _look_back(self) -> int:

@@ -2,7 +2,7 @@
 """The watch: runs the detections over the records that came in since its last run, and keeps the findings.
 
 How far it has read is recorded in the transaction that records what it found, so that a crash repeats nothing and loses
-nothing. It calls nobody: the planner reads findings as one of its inputs.
+nothing. It starts no reaction: the planner reads findings as one of its inputs.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from armillary.service.watch import detections
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
 
-# Rows looked at in one transaction, so that check-ins wait no longer than this takes to write.
+# Rows read in one transaction, so that check-ins wait no longer than this takes to write.
 STEP: Final = 500
-# Certificates of the service are looked at this often: they end in days, and there may be some of many catalogs.
+# Certificates of the service are checked this often: they end in days, and many catalogs may have some.
 ENDS_EVERY_S: Final = 3600
-# Silence is looked for so many times in the time after which a device is silent, and at most every minute: among a
-# million devices a look takes half a second.
+# Silence is checked so many times in the time after which a device is silent, and at most every minute: among a
+# million devices a check takes half a second.
 SILENCE_LOOKS: Final = 10
 SILENCE_EVERY_S: Final = 60
-# Silent devices named per look; the next look continues.
+# Silent devices named per run; the next run continues.
 MAX_SILENT: Final = 1000
 
 # Findings that one device may be named in by its own word: those that are not closed, and those of the last day. Beyond
@@ -106,11 +106,11 @@ class Watch:
         return self._context.records.read(lambda c: _finding_or_raise(c, finding_id))
 
     def acknowledge(self, finding_id: UUID, *, actor: str) -> Finding:
-        """Somebody takes care of it: it no longer holds roll-outs."""
+        """Mark a finding as being dealt with: it no longer holds roll-outs."""
         return self._set(finding_id, "acknowledged", actor)
 
     def close(self, finding_id: UUID, *, actor: str) -> Finding:
-        """It is dealt with: seen again, it is a new finding."""
+        """Mark a finding as dealt with: the same observation opens a new one."""
         return self._set(finding_id, "closed", actor)
 
     def _set(self, finding_id: UUID, status: str, actor: str) -> Finding:
@@ -222,7 +222,7 @@ class Watch:
         return [detections.of_outcome(row, catalog_id, was_offered=was_offered)]
 
     def _look_for_silence(self) -> int:
-        """Devices that fell silent since the last look; one that stays silent is not observed again and again."""
+        """Observe devices that fell silent since the last run; one that stays silent is observed once."""
         context = self._context
         now = context.now()
         every = min(SILENCE_EVERY_S, context.silent_after_s // SILENCE_LOOKS)
@@ -241,7 +241,7 @@ class Watch:
         return len(found)
 
     def _look_for_ends(self) -> int:
-        """Certificates of the service that end soon and were not renewed, each once."""
+        """Observe certificates of the service that end soon and were not renewed, each once."""
         now = self._context.now()
         if self._ends_looked_at is not None and 0 <= now - self._ends_looked_at < ENDS_EVERY_S:
             return 0
@@ -257,7 +257,7 @@ class Watch:
 
 
 def record(connection: Connection, seen: Observation, now: int) -> Finding:
-    """Record an observation inside the caller's transaction: a new finding, or one more of a living one."""
+    """Record an observation in the caller's transaction: a new finding, or one more of a finding that is not closed."""
     seen = _within_share(connection, seen, now)
     if seen.kind not in KINDS or seen.severity not in SEVERITIES:
         raise InvalidArgumentError(

@@ -39,9 +39,9 @@ class Channel:
         """Wait for bytes; the messages that they complete, often one, sometimes none.
 
         Raises:
-            EOFError: the other side is gone.
+            EOFError: the other side has closed.
             OSError: the channel broke.
-            WireError: the other side does not speak the protocol.
+            WireError: the other side does not follow the protocol.
         """
         data = self._end.recv(_CHUNK_BYTES)
         if not data:

@@ -176,7 +176,7 @@ class DeviceWorker:
         self._saying.put(None)
         self._speaker.join(HEARTBEAT_S)
 
-    # -- the service speaks ---------------------------------------------------------------------------------------
+    # -- messages of the service --------------------------------------------------------------------------------------
 
     def _listen(self, early: list[Message]) -> None:
         try:
@@ -229,7 +229,7 @@ class DeviceWorker:
                 self._server.present(authority.server.files())
                 self._server.trust(*authority.silicon.certificates())
 
-    # -- the worker speaks ----------------------------------------------------------------------------------------
+    # -- messages to the service --------------------------------------------------------------------------------------
 
     def _report_news(self) -> None:
         if not self._has_news:

@@ -199,7 +199,7 @@ class DeviceWorkers:
                 for key, _ in self._selector.select(TURN_S):
                     self._hear(key.data, key.fileobj)
                 self._look()
-        finally:  # after a bug of ours too: workers that nobody reads must not serve
+        finally:  # after a bug of ours too: workers whose messages are not read must not serve
             for worker in self._workers:
                 worker.kill()
 

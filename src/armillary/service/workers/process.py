@@ -5,8 +5,8 @@
 state       means                                                    next
 ==========  =======================================================  ==========
 down        no process; one is due at a time                         starting
-starting    a process that lets nobody in yet                        ready, down
-ready       devices are let in                                       down
+starting    a process that accepts no devices yet                    ready, down
+ready       devices are accepted                                     down
 ==========  =======================================================  ==========
 """
 

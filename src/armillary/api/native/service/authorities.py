@@ -37,7 +37,7 @@ def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[st
     items = [
         _document(one)
         | {"revocation_list": base64.b64encode(service.authority.revocation_lists.current(one.serial)).decode()}
-        for one in service.authority.catalogs.living(owner.catalog_id)
+        for one in service.authority.catalogs.valid(owner.catalog_id)
     ]
     return {"catalog_id": str(owner.catalog_id), "items": items, "next": None}
 

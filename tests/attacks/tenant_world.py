@@ -139,9 +139,7 @@ def _devices(made: Tenant) -> None:
     assert sent.status == 201, sent.raw
     told(made.service, device.device_id)
     wire = made.service.service
-    (authority,) = [
-        one for one in wire.authority.catalogs.valid(uuid.UUID(ids["catalog_id"])) if one.kind == "catalog"
-    ]
+    (authority,) = [one for one in wire.authority.catalogs.valid(uuid.UUID(ids["catalog_id"])) if one.kind == "catalog"]
     ids["serial"] = authority.serial
     ids["operation"] = operation_on(ids)
 

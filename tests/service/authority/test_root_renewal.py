@@ -178,15 +178,10 @@ def test_a_new_root_by_hand_changes_nothing_for_anybody_at_first(
     )
     made = authority.renew_by_hand("root", actor="anna")
     assert [one.serial for one in authority.roots.valid()][-1] == made.serial
-    assert (authority.roots.certificate, server_chain(rotation), rotation.issue().chain) == (
-        before,
-        chain,
-        handed.chain,
-    )
-    assert [der(one) for one in x509.load_pem_x509_certificates(authority.server.files().root.read_bytes())] == [
-        before,
-        made.der,
-    ]
+    assert (authority.roots.certificate, server_chain(rotation)) == (before, chain)
+    assert rotation.issue().chain == handed.chain
+    files_of_roots = x509.load_pem_x509_certificates(authority.server.files().root.read_bytes())
+    assert list(map(der, files_of_roots)) == [before, made.der]
     assert made.der in rotation.service.authority.revocation_lists.chain_of_catalog(rotation.catalog_id)
     lists = rotation.service.authority.revocation_lists.of_catalog(rotation.catalog_id)
     assert x509.load_der_x509_certificate(made.der).subject in [x509.load_der_x509_crl(one).issuer for one in lists]
@@ -221,13 +216,8 @@ def test_renewals_by_hand_that_cannot_be(rotation: Rotation, clock: Any) -> None
     ):
         with pytest.raises(error):
             authority.renew_by_hand(kind, name, actor="t")
-    for kind, name in (
-        ("root", ""),
-        ("policy", ""),
-        ("silicon", MAKER),
-        ("catalog", "Contoso"),
-        ("issuing", "Contoso"),
-    ):
+    named = {"root": "", "policy": "", "silicon": MAKER, "catalog": "Contoso", "issuing": "Contoso"}
+    for kind, name in named.items():
         authority.renew()
         authority.renew_by_hand(kind, name, actor="t")
         with pytest.raises(ConflictError, match="last renewal"):  # nobody could follow

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,10 +90,9 @@ def test_one_table_from_error_to_status(error: ArmillaryError, status: int) -> N
 
 
 @pytest.fixture
-def records(tmp_path: Path):  # type: ignore[no-untyped-def]
-    opened = Records.open(tmp_path / "records.db", fresh=True)
-    yield opened
-    opened.close()
+def records(tmp_path: Path) -> Iterator[Records]:
+    with contextlib.closing(Records.open(tmp_path / "records.db", fresh=True)) as opened:
+        yield opened
 
 
 def enrol(records: Records, digit: str) -> int:

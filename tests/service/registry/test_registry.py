@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from armillary.engines.records.schema.rows import DeviceFilter
@@ -133,19 +135,16 @@ def test_revoking_and_restoring_contradict_themselves(host: ServiceHost) -> None
 
 def test_capability_files_are_for_one_device_of_the_catalog(host: ServiceHost) -> None:
     device = host.claimed(b"c" * 32)
-    data = host.service.registry.devices.make_capability_file(
-        "Contoso", device.device_id, ["ApplicationDevelopment"], actor="t"
-    )
+    make = functools.partial(host.service.registry.devices.make_capability_file, "Contoso", actor="t")
+    data = make(device.device_id, ["ApplicationDevelopment"])
     trusted = [host.service.authority.os_signer.certificate]
     file = capability_file.verify(capability_file.parse(data), trusted, device_id=device.device_id)
     assert file.capabilities == (capability_file.APP_DEVELOPMENT,)
     with pytest.raises(InvalidArgumentError):
-        host.service.registry.devices.make_capability_file(
-            "Contoso", device.device_id, ["EnablePlutonDebug"], actor="t"
-        )
+        make(device.device_id, ["EnablePlutonDebug"])
     stranger = host.device(b"d" * 32)
     with pytest.raises(NotFoundError):
-        host.service.registry.devices.make_capability_file("Contoso", stranger.device_id, ["FieldServicing"], actor="t")
+        make(stranger.device_id, ["FieldServicing"])
 
 
 def test_every_operation_leaves_its_audit_line(host: ServiceHost) -> None:

@@ -34,9 +34,8 @@ def test_the_newest_deployment_is_offered_until_the_device_has_it(host: ServiceH
         assert offer.deployment_id == second.deployment_id
         assert service.updates.deployments.current(*HERE) == second
         service.updates.deployments.delete("Contoso", second.deployment_id, actor="t")
-        assert service.updates.deployments.current(*HERE) == service.updates.deployments.get(
-            "Contoso", first.deployment_id
-        )
+        again = service.updates.deployments.get("Contoso", first.deployment_id)
+        assert service.updates.deployments.current(*HERE) == again
         assert device.check_in().offer is None
 
 

@@ -93,7 +93,7 @@ def test_a_package_stays_while_any_catalogs_image_is_of_its_digest(
 ) -> None:
     images = host.service.updates.images
     host.service.registry.catalogs.create("Fabrikam", actor="t")
-    image_id, uploaded = uuid4(), package()
+    uploaded = package()
     monkeypatch.setattr(image_package, "resign", lambda *_, **__: uploaded)  # signatures are of chance; these are not
     image_id = image_package.parse(uploaded).image_id
     for catalog in ("Contoso", "Fabrikam"):
@@ -172,13 +172,12 @@ def test_truncated_and_oversize_packages_are_refused(host: ServiceHost, package:
 
 @pytest.mark.parametrize(("machine", "word"), [(40, "armv7"), (183, "aarch64"), (62, None), (8, None)])
 def test_the_processor_is_one_that_a_chip_has(host: ServiceHost, package: Make, machine: int, word: str | None) -> None:
+    images, uploaded = host.service.updates.images, package(content=elf(machine))
     if word is None:
         with pytest.raises(InvalidArgumentError, match=ELF_MACHINES.get(machine, "ELF machine 8")):
-            host.service.updates.images.upload("Contoso", package(content=elf(machine)), actor="t")
+            images.upload("Contoso", uploaded, actor="t")
     else:
-        assert (
-            host.service.updates.images.upload("Contoso", package(content=elf(machine)), actor="t").architecture == word
-        )
+        assert images.upload("Contoso", uploaded, actor="t").architecture == word
 
 
 def test_boot_components_are_no_images(host: ServiceHost) -> None:

@@ -142,17 +142,12 @@ def test_a_log_is_written_once_and_only_where_the_tpm_vouches_for_it(
     for _ in range(3):
         check_in(machine, clock)
     assert written == [measured(GOOD)]
-    host.service.serving.server.states.mark_stale(
-        machine.device.device_id
-    )  # read again, as one that was not remembered
+    host.service.serving.server.states.mark_stale(machine.device.device_id)  # read again, as one that was not cached
     check_in(machine, clock)
     assert written == [measured(GOOD)]
-    forged = FirmwareLog(GOOD.pcr_values, ANOTHER.log)
-    machine.firmware = forged
-    assert list(failing(check_in(machine, clock))) == [20]
-    other = FirmwareLog(ANOTHER.pcr_values, GOOD.log)
-    machine.firmware = other
-    assert list(failing(check_in(machine, clock))) == [20]
+    for forged in (FirmwareLog(GOOD.pcr_values, ANOTHER.log), FirmwareLog(ANOTHER.pcr_values, GOOD.log)):
+        machine.firmware = forged
+        assert list(failing(check_in(machine, clock))) == [20]
     assert written == [measured(GOOD)]
     assert host.service.attestation.firmware.of_device(machine.device.device_id).values == measured(GOOD)
 
@@ -180,9 +175,7 @@ def test_device_workers_are_told_of_each_statement(host: ServiceHost) -> None:
 def test_what_is_no_statement_is_refused(host: ServiceHost, options: dict[str, Any]) -> None:
     given: dict[str, Any] = {"chip": "mt3620", "values": [{"pcr": 4, "digest": "00" * 32}], **options}
     with pytest.raises((InvalidArgumentError, NotFoundError)):
-        host.service.attestation.firmware.add(
-            "Contoso", given.pop("chip"), given.pop("values"), actor=OPERATOR, **given
-        )
+        host.service.attestation.firmware.add("Contoso", actor=OPERATOR, **given)
     assert host.service.attestation.firmware.list("Contoso") == ()
 
 

@@ -90,7 +90,7 @@ class VerifierMonitor:
         self._reported = "ok"  # the state that the findings know of
 
     def start(self) -> int:
-        """Compare with the last process and begin; returns since when devices could check in (Unix seconds, 0 for always)."""
+        """Start the thread; returns since when devices could check in, Unix seconds, 0 for always."""
         open_since = self._look_back()
         self._keep()
         self._thread.start()

@@ -67,16 +67,9 @@ def mint(
 
 
 def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -> ChallengeId:
-    """Check that ``challenge`` is ours, made for this peer, and not expired.
+    """The id of a challenge that this service made for this peer (DER SubjectPublicKeyInfo) and that has not expired.
 
-    Args:
-        key: As given to :func:`mint`.
-        challenge: What the evidence holds.
-        now: Unix seconds UTC.
-        peer_key: DER SubjectPublicKeyInfo of the TLS client certificate of this connection.
-
-    Raises:
-        ChallengeError: not made by this service for this peer, or too old.
+    ``key`` is as given to :func:`mint`, ``now`` Unix seconds UTC. ChallengeError for any other challenge.
     """
     if len(challenge) != CHALLENGE_BYTES:
         raise ChallengeError(f"challenge: expected {CHALLENGE_BYTES} bytes of this service, got {len(challenge)} bytes")

@@ -124,8 +124,7 @@ def type_name(event_type: int | None) -> str:
 def measured(firmware: FirmwareLog) -> tuple[FirmwareValue, ...]:
     """What a machine measured into the judged PCRs: each final value after the measurements it is made of.
 
-    Raises:
-        WireError: the log is malformed or does not replay to the values beside it.
+    WireError if the log is malformed or does not replay to the values beside it.
     """
     from armillary.wire.attestation.tcg_event_log import EV_NO_ACTION  # noqa: PLC0415 - few devices send a log
 

@@ -39,9 +39,8 @@ _BLOCK_BYTES: Final = 16
 class Credential:
     """What TPM2_ActivateCredential takes.
 
-    Attributes:
-        blob: TPM2B_ID_OBJECT: HMAC and the encrypted secret.
-        encrypted_seed: TPM2B_ENCRYPTED_SECRET: the seed of both keys, encrypted to the EK.
+    ``blob`` is a TPM2B_ID_OBJECT: HMAC and the encrypted secret; ``encrypted_seed`` a TPM2B_ENCRYPTED_SECRET: the seed
+    of both keys, encrypted to the EK.
     """
 
     blob: bytes = field(repr=False)

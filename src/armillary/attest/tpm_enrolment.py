@@ -61,9 +61,7 @@ class UnverifiedTpmClaim:
 class TpmClaim:
     """A claim of which links 1 and 3 hold; link 2 needs the TPM's answer.
 
-    Attributes:
-        certificate_digest: SHA-256 of the EK certificate: names the TPM.
-        identity_key: The device identity key; its point is the device id.
+    The SHA-256 of the EK certificate names the TPM; the point of ``identity_key`` is the device id.
     """
 
     endorsement: EndorsementCertificate

@@ -37,16 +37,14 @@ from armillary.wire.device.checkin import CheckinReply
 
 
 class Device:
-    """One device in a data folder.
+    """One device in a data folder that ``provision`` has made.
 
-    Args:
-        data: The data folder, made by ``provision``.
-        sandbox: Sandbox engine to use instead of the one the device was made with (tests, simulators).
-        boot_rom: The verifying stage. The product always uses the default. Only the simulator's attacker passes
-            another one, which measures and does not verify, to show that the service notices.
+    ``sandbox`` is used instead of the engine the device was made with (tests, simulators). ``boot_rom`` is the
+    verifying stage; only the simulator's attacker passes another, which measures and does not verify, to show that the
+    service notices.
 
     Raises:
-        DataFolderError: no device lives there.
+        DataFolderError: there is no device in the folder.
         RootOfTrustError: its secret cannot be read.
     """
 

@@ -36,12 +36,9 @@ FLUSH_S = 1.0  # error reports counted in memory reach flash within this time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
-    """Times of one device process.
+    """Times of one device process; waits in seconds, the first and the longest after failed check-ins.
 
-    Attributes:
-        trial: When a new set of images is confirmed or taken back.
-        retry_first_s: First wait after a failed check-in, seconds.
-        retry_limit_s: Longest wait after failed check-ins, seconds.
+    ``trial`` says when a new set of images is confirmed or taken back.
     """
 
     trial: TrialRules = DEFAULT_RULES
@@ -52,10 +49,9 @@ class DeviceSettings:
 class RunningDevice:
     """The loop of a booted device.
 
-    Args:
-        publish: Called with the changing part of the status after every change.
-        takes_deployments: Asked at every offer: not while a capability file opens the device for development.
-        after_check_in: What else is asked of the service once it has answered; raises nothing.
+    ``publish`` is called with the changing part of the status after every change; ``takes_deployments`` at every offer:
+    False while a capability file opens the device for development; ``after_check_in`` once the service has answered;
+    it raises nothing.
     """
 
     def __init__(

@@ -52,10 +52,8 @@ def admit(
 ) -> Application | None:
     """Check the package of an offered image by the steps above, beside the grants of the ``others``.
 
-    Returns the application, or None for an image that is installed and not run (board configuration).
-
-    Raises:
-        InstallError: a step failed; the message says which.
+    Returns the application, or None for an image that is installed and not run (board configuration). InstallError says
+    which step failed.
     """
     package = _verified(data, component_id, image_id, trusted)
     if package.image_type == BOARD_CONFIGURATION:

@@ -25,11 +25,9 @@ from armillary.update.record import InstallRecord, SlotImage
 
 @dataclass(frozen=True, slots=True)
 class LoadedSet:
-    """The applications of an install record that may run, and why others may not.
+    """The applications of an install record that may run.
 
-    Attributes:
-        applications: Those that may run.
-        failures: (name, reason) of images that may not: their package or their wishes are not acceptable here.
+    ``failures`` has (name, reason) of images that may not: their package or what they ask for is not acceptable here.
     """
 
     applications: tuple[Application, ...]
@@ -40,9 +38,7 @@ class LoadedSet:
 class ApplicationStore:
     """Loads the applications of installed images.
 
-    Attributes:
-        trusted: Certificates whose keys may sign application packages.
-        flash_limit_bytes: For all application packages together.
+    Their signers are ``trusted`` certificates; ``flash_limit_bytes`` is for all application packages together.
     """
 
     folder: DeviceFolder
@@ -67,11 +63,7 @@ class ApplicationStore:
         return LoadedSet(tuple(applications), tuple(failures))
 
     def check_room(self, plan: InstallPlan) -> None:
-        """Refuse a set that the chip has no room for, before anything is fetched.
-
-        Raises:
-            InstallError: too large together.
-        """
+        """Raise InstallError for a set that the chip has no room for, before anything is fetched."""
         size = sum(image.size for image in plan.result)
         if size > self.flash_limit_bytes:
             raise InstallError(
@@ -82,8 +74,7 @@ class ApplicationStore:
     def admit_set(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
         """Check the whole set as it would run: new packages as fetched, kept ones as installed.
 
-        Raises:
-            InstallError: one of them is not acceptable, alone or beside the others.
+        InstallError if one of them is not acceptable, alone or beside the others.
         """
         grants: list[Grant] = []
         for image in plan.result:

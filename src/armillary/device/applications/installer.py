@@ -26,13 +26,9 @@ _APPLICATIONS = "applications/"
 
 
 class Installer:
-    """Stages, switches, confirms and reverts the images of one device.
+    """Stages, switches, confirms and reverts the images of one device; ``now`` gives Unix seconds, for outcomes.
 
-    Args:
-        now: Unix seconds, for outcomes.
-
-    Raises:
-        WireError: both copies of the install record are unreadable.
+    WireError if both copies of the install record are unreadable.
     """
 
     def __init__(self, flash: Flash, now: Callable[[], int]) -> None:
@@ -66,11 +62,7 @@ class Installer:
         return damaged + still
 
     def package(self, image: SlotImage) -> bytes:
-        """The package of an installed image, digest checked.
-
-        Raises:
-            InstallError: flash does not hold it whole.
-        """
+        """The package of an installed image, digest checked; InstallError if flash does not hold it whole."""
         data = self._flash.read(image.region)
         if data is None or len(data) != image.size or sha256(data).digest() != image.sha256:
             raise InstallError(
@@ -82,9 +74,8 @@ class Installer:
     def stage(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
         """Write the fetched packages (by image id) to their candidate slots and read them back.
 
-        Raises:
-            InstallError: flash did not give back what was written, or a package is not the offered one. Nothing
-                that runs was changed.
+        InstallError if flash did not give back what was written, or a package is not the offered one. Nothing that runs
+        was changed then.
         """
         self.state = advance(self.state, InstallEvent.FETCHED)
         try:

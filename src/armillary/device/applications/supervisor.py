@@ -50,11 +50,9 @@ class ApplicationRun:
 class Supervisor:
     """Runs a set of applications.
 
-    Args:
-        launch: Makes the launch of an application: extracts its image, finds its folders.
-        journal: Gets starts, exits, output and blocked connections.
-        changed: Called after every start and exit, so that a trial can be judged.
-        monotonic: Seconds that are never set.
+    ``launch`` extracts an application's image and finds its folders; ``journal`` gets starts, exits, output and blocked
+    connections; ``changed`` is called after every start and exit, so that a trial can be judged; ``monotonic`` gives
+    seconds that are never set.
     """
 
     def __init__(

@@ -38,13 +38,10 @@ TpmFactory = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactoryReply:
-    """A checked answer of the factory; all certificates are PEM.
+    """A checked answer of the factory; certificates are PEM, the identity certificate's chain leaf first.
 
-    Attributes:
-        identity_certificate: The chain, leaf first.
-        boot_components: Component name and its package.
-        device_endpoint: ``https://host:port``.
-        service_name: Audience of evidence.
+    ``boot_components`` is component name -> package, ``device_endpoint`` is ``https://host:port``, and evidence is made
+    for ``service_name``.
     """
 
     device_id: str
@@ -164,13 +161,11 @@ def _text(data: bytes) -> str:
 def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
     """Write the boot components of the device's release again, and what the service certifies and is known by now.
 
-    The identity certificate and the service's roots are replaced: a device that was switched off for longer than the
-    service waits for it gets in again. Keys, boot counter, owner and applications stay as they are.
+    The identity certificate and the service's roots are replaced: this readmits a device that was switched off for
+    longer than the service waits for it. Keys, boot counter, owner and applications stay as they are.
 
-    Returns the names of the components that were different and are restored.
-
-    Raises:
-        DataFolderError: no device lives here, or the factory knows another one.
+    Returns the names of the components that were different and are restored. DataFolderError if there is no device, or
+    the factory knows another one.
     """
     folder.check()
     with folder.hold():
@@ -209,11 +204,7 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
 
 
 def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
-    """Check the factory's answer.
-
-    Raises:
-        ServiceUnreachableError: a field is missing or of another kind.
-    """
+    """Check the factory's answer; ServiceUnreachableError if a field is missing or of another kind."""
     try:
         reply = FactoryReply(
             device_id=str(value["device_id"]),

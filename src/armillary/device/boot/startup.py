@@ -37,12 +37,9 @@ BootRom = Callable[..., BootRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startup:
-    """The result of a boot.
+    """The result of a boot: what was measured, in order, and the same encoded for check-ins.
 
-    Attributes:
-        events: What was measured, in order.
-        event_log: The events encoded, for check-ins.
-        session: What this boot can prove.
+    ``session`` is what this boot can prove.
     """
 
     profile: ChipProfile
@@ -75,8 +72,7 @@ def start_up(
 def load_minimums(flash: Flash) -> Mapping[int, int]:
     """Image type -> lowest security version that may boot.
 
-    Raises:
-        BootRefusedError: the record is damaged: booting without it could start a stage known to be vulnerable.
+    BootRefusedError if the record is damaged: booting without it could start a stage known to be vulnerable.
     """
     data = flash.read(_MINIMUMS)
     if data is None:

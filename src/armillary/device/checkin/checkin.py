@@ -63,8 +63,7 @@ class CheckIns:
     async def check_in(self, *, states: Mapping[UUID, str]) -> CheckinReply:
         """Check in once; a stale challenge is replaced once.
 
-        Args:
-            states: Image id -> ``running``, ``trial``, ``stopped`` or ``failed``; ``stopped`` when missing.
+        ``states`` is image id -> ``running``, ``trial``, ``stopped`` or ``failed``; ``stopped`` when missing.
 
         Raises:
             DeviceFault: the service refuses this device or this proof.

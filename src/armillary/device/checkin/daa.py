@@ -60,13 +60,9 @@ class DeviceAuthentication:
     def store(
         self, chain: Sequence[bytes], key: ec.EllipticCurvePrivateKey, *, service_root: bytes, log_head: bytes
     ) -> None:
-        """Put a new certificate in force.
+        """Put a new certificate in force: DER ``chain``, leaf first, and the leaf's private ``key``.
 
-        Args:
-            chain: DER certificates, leaf first.
-            key: Private key of the leaf.
-            service_root: PEM of the service's root.
-            log_head: Head of the boot log this certificate was issued for.
+        ``service_root`` is PEM; ``log_head`` is that of the boot log which the certificate was issued for.
         """
         number = 1 + max((_number(entry) for entry in self.folder.glob("generation-*")), default=0)
         generation = self.folder / f"generation-{number}"

@@ -54,11 +54,9 @@ class ServiceCertificateError(ssl.SSLCertVerificationError):
 
 
 class DeviceEndpoint:
-    """One device's connection to the service. Use as an async context manager.
+    """One device's connection to the service at ``https://host:port``. Use as an async context manager.
 
-    Args:
-        url: ``https://host:port``.
-        context: TLS context that pins the service's root and presents the device identity certificate.
+    The TLS ``context`` pins the service's root and presents the device identity certificate.
 
     Raises:
         ServiceUnreachableError: nothing answers, TLS fails, or the answer is not of the protocol.
@@ -211,10 +209,9 @@ def _cause(error: BaseException) -> str:
 
 
 class ServiceContext(ssl.SSLContext):
-    """A TLS client context with the roots that it takes for the service's.
+    """A TLS client context with the ``roots`` that may have signed the service's certificate.
 
-    Attributes:
-        roots: What may have signed the service's certificate; :meth:`trust` replaces them.
+    :meth:`trust` replaces them.
     """
 
     roots: tuple[Certificate, ...] = ()
@@ -266,11 +263,7 @@ def is_directly_under(der: bytes, root: Certificate) -> bool:
 
 
 def validity_of(der: bytes) -> tuple[int, int]:
-    """First and last second of a certificate, Unix seconds UTC.
-
-    Raises:
-        ServiceCertificateError: it cannot be read.
-    """
+    """First and last second of a certificate, Unix seconds UTC; ServiceCertificateError if it cannot be read."""
     try:
         certificate = load_der_x509_certificate(der)
         return int(certificate.not_valid_before_utc.timestamp()), int(certificate.not_valid_after_utc.timestamp())

@@ -29,11 +29,9 @@ MAX_REPORT_BYTES = 48 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A check-in that is ready to be sent, and what has to be kept until it is answered.
+    """A check-in that is ready to be sent.
 
-    Attributes:
-        request: The message.
-        key: Private key the reply's certificate has to be for.
+    The private ``key`` is kept until the reply: its certificate has to be for this key.
     """
 
     request: CheckinRequest
@@ -55,8 +53,7 @@ def build_proof(
 ) -> Proof:
     """A check-in for ``challenge`` with a fresh client key, showing ``lineage`` (``attest/lineage.py``).
 
-    Raises:
-        WireError: something is over a limit of the protocol.
+    WireError if something is over a limit of the protocol.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     taken = 0 if session.firmware is None else len(session.firmware.log)
@@ -120,11 +117,7 @@ def enforcement(report: SandboxReport) -> tuple[tuple[str, str], ...]:
 
 
 def check_certificate(reply: CheckinReply, proof: Proof) -> None:
-    """Make sure that the reply's certificate is for the key this device just made.
-
-    Raises:
-        WireError: no certificate, or one for another key.
-    """
+    """Raise WireError unless the reply's certificate is for the key this device just made."""
     if not reply.certificate_chain:
         raise WireError("check-in reply", expected="a certificate", got="none")
     try:

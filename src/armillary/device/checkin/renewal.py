@@ -37,8 +37,7 @@ IDENTITY_RENEWAL_S = 5 * 365 * 86_400  # the service gives another from then on
 class TrustRenewal:
     """Keeps the pinned roots and the identity certificate up to date. One for each start of a device.
 
-    Args:
-        context: Of that connection.
+    ``context`` is that of the connection to the service.
     """
 
     def __init__(

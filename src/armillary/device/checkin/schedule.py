@@ -13,9 +13,8 @@ from armillary.errors import ArmillaryError, RateLimitedError
 class CheckInSchedule:
     """Decides when the next check-in is due. Monotonic seconds; the first is due at once.
 
-    Attributes:
-        contact: When the service last accepted a check-in; None before the first.
-        attempts: Check-ins that have ended, also those that failed.
+    ``contact`` is when the service last accepted a check-in, None before the first; ``attempts`` counts failed ones
+    too.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, retry_first_s: float, retry_limit_s: float) -> None:

@@ -43,10 +43,8 @@ def host_time() -> float:
 class DeviceClock:
     """The time as the service signed it.
 
-    Args:
-        flash: Keeps the last signed time.
-        monotonic: A clock that is never set, seconds.
-        wall: The host's clock, Unix seconds.
+    The last signed time is kept in flash. ``monotonic`` is a clock in seconds that is never set, ``wall`` the host's
+    clock, Unix seconds.
     """
 
     def __init__(

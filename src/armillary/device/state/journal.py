@@ -22,9 +22,7 @@ Listener = Callable[[dict[str, object]], None]
 class Journal:
     """Appends entries to the log and tells listeners.
 
-    Args:
-        folder: The log folder; None keeps nothing on disk (simulated fleets).
-        now: Unix seconds.
+    Without a ``folder`` nothing is kept on disk (simulated fleets). ``now`` gives Unix seconds.
     """
 
     def __init__(self, folder: Path | None, now: Callable[[], int]) -> None:

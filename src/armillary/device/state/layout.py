@@ -60,11 +60,7 @@ class DeviceFolder:
         self.lock = self.root / "lock"
 
     def create(self) -> None:
-        """Make an empty device folder.
-
-        Raises:
-            DataFolderError: there is a device here already, or the folder cannot be written.
-        """
+        """Make an empty device folder; DataFolderError if it holds a device or cannot be written."""
         marker = self.root / "layout.json"
         if marker.exists():
             raise DataFolderError(
@@ -84,12 +80,9 @@ class DeviceFolder:
             ) from error
 
     def begin_creation(self, options: Mapping[str, object]) -> bool:
-        """Note with which options a device is made; True when an earlier creation with them was cut short.
+        """Record the options with which a device is made; True when an earlier creation with them was cut short.
 
-        Call it while the folder is held.
-
-        Raises:
-            DataFolderError: the earlier one had other options.
+        Call it while the folder is held. DataFolderError if the earlier one had other options.
         """
         path = self.root / CREATION
         noted = json.dumps(dict(options), sort_keys=True).encode()
@@ -111,11 +104,7 @@ class DeviceFolder:
         (self.root / CREATION).unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Make sure that a finished device of this layout lives here.
-
-        Raises:
-            DataFolderError: none does, or one of another layout.
-        """
+        """Raise DataFolderError unless the folder holds a finished device of this layout."""
         try:
             layout = json.loads((self.root / "layout.json").read_bytes())["layout"]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -136,10 +125,9 @@ class DeviceFolder:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Be the only process of this device; the kernel lets go when the process ends, however it ends.
+        """Be the only process of this device; DataFolderInUseError if another is.
 
-        Raises:
-            DataFolderInUseError: another process is this device now.
+        The kernel releases the lock when the process ends, however it ends.
         """
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

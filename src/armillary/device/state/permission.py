@@ -33,10 +33,8 @@ CAPABILITY_REGION = "device/capability"
 class AllowedState:
     """What a device may do now.
 
-    Attributes:
-        capabilities: Names of what its capability file allows; empty without a valid one.
-        expires_at: When the file ends, Unix seconds; None without a valid one.
-        refused: Why the selected file counts for nothing, "" where it counts or there is none.
+    Without a valid capability file ``capabilities`` is empty and ``expires_at`` (Unix seconds) None; ``refused`` says
+    why the selected file is not valid, "" where it is or there is none.
     """
 
     state: ManufacturingState
@@ -59,11 +57,7 @@ def begin_state(flash: Flash, state: ManufacturingState) -> None:
 
 
 def advance_state(flash: Flash, wanted: ManufacturingState) -> ManufacturingState:
-    """Move the state forward, durably.
-
-    Raises:
-        DeviceStateError: not a state after the present one.
-    """
+    """Move the state forward, durably; DeviceStateError unless the new one comes after the present one."""
     state = advance(load_state(flash), wanted)
     replace_region(flash, STATE_REGION, state.value.encode("ascii"))
     return state

@@ -42,11 +42,7 @@ class Incident:
 
 
 class ReportQueue:
-    """Error reports on flash.
-
-    Args:
-        now: Unix seconds.
-    """
+    """Error reports on flash; ``now`` gives Unix seconds."""
 
     def __init__(self, flash: Flash, now: Callable[[], int], boot_count: int) -> None:
         self._flash = flash
@@ -146,8 +142,7 @@ class ReportQueue:
 def _load(flash: Flash) -> tuple[int, int, tuple[ErrorReport, ...]]:
     """Next sequence number, last sealed one, reports.
 
-    Raises:
-        WireError: the region is damaged. It is replaced atomically, so only failing flash does that.
+    WireError if the region is damaged: it is replaced atomically, so only failing flash does that.
     """
     data = flash.read(_REGION)
     if data is None:

@@ -26,13 +26,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import tokens as token_rows
 from armillary.engines.records.schema.rows import ROLES, NewToken, Token
-from armillary.errors import (
-    ConflictError,
-    InvalidArgumentError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthenticatedError
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
 from armillary.wire.text.given_text import check_given_name
@@ -48,8 +42,6 @@ SERVICE_ACTORS = frozenset(("authority", "host", "planner", "schedule", "service
 USE_NOTED_EVERY_S = 60
 # Tokens cached between requests; a revoked one is dropped at once.
 MAX_CACHED = 1024
-
-_RANK = {role: rank for rank, role in enumerate(reversed(ROLES))}  # Reader 0, Contributor 1, Administrator 2
 
 
 class Tokens:
@@ -202,11 +194,6 @@ class Tokens:
         with self._lock:
             token = self._cached.get(_hash(secret))
         return token if token is not None and _is_valid(token, self._context.now()) else None
-
-    def require(self, token: Token, role: str) -> None:
-        """Raise PermissionDeniedError unless the token has at least this role."""
-        if _RANK[token.role] < _RANK[role]:
-            raise PermissionDeniedError(f"this needs the role {role}, the token {token.name!r} has {token.role}")
 
     def _note_use(self, token_id: UUID, now: int) -> Token:
         def change(connection: Connection) -> Token:

@@ -26,6 +26,7 @@ from armillary.engines.records.queries import catalogs as catalog_rows, certific
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.schema.rows import CaCertificate
 from armillary.errors import InvalidArgumentError, NotFoundError, SignerError
+from armillary.service.authority import life
 from armillary.service.authority.issued import (
     AUTHORITY_KINDS,
     BACKDATE_S,
@@ -35,18 +36,6 @@ from armillary.service.authority.issued import (
     serial_text,
 )
 from armillary.service.authority.key_store import KeyStore
-from armillary.service.authority.life import (
-    CATALOG_LIFE_S,
-    CATALOG_RENEWAL_S,
-    DAY_S,
-    ISSUING_LIFE_S,
-    ISSUING_RENEWAL_S,
-    active_of,
-    check_settled,
-    is_due,
-    signed_by,
-    status_of,
-)
 from armillary.service.authority.policy_authority import PolicyAuthorities
 from armillary.service.context.context import Context
 from armillary.wire.certificates import certificate as profile
@@ -108,7 +97,7 @@ class CatalogAuthorities:
                     remedy="Look for failed renewals in the service's log; restart it when their cause is gone.",
                 )
             certificate = x509.load_der_x509_certificate(newest.der)
-            parent = next(one for one in records if one.kind == "catalog" and signed_by(certificate, one.der))
+            parent = next(one for one in records if one.kind == "catalog" and life.signed_by(certificate, one.der))
             key = self._keys.load_authority("issuing", newest.serial)
             found = Issuer(
                 profile.DeviceCertificateTemplate(certificate, key),
@@ -185,7 +174,7 @@ class CatalogAuthorities:
     def renew(self, catalog: str, *, actor: str) -> CertificateRecord:
         """Make a catalog's next authority, active in 45 days; ConflictError while an earlier next one waits."""
         now, records = self._context.now(), self._catalog_records(catalog)
-        check_settled([one for one in records if one.not_after > now], now=now)
+        life.check_settled([one for one in records if one.not_after > now], now=now)
         made = self._make_catalog(_catalog_of(records[0]))
         self._issued.record_renewal([made], actor)
         self._issued.announce_renewal()
@@ -196,8 +185,8 @@ class CatalogAuthorities:
         now, catalogs = self._context.now(), self._catalog_records(catalog)
         catalog_id = _catalog_of(catalogs[0])
         issuing = self._context.records.read(lambda c: certificate_rows.of_catalog(c, catalog_id, kinds=("issuing",)))
-        check_settled([one for one in issuing if one.not_after > now], now=now, takeover_s=DAY_S)
-        made = self._make_issuing(catalog_id, active_of(catalogs, now) or catalogs[-1])
+        life.check_settled([one for one in issuing if one.not_after > now], now=now, takeover_s=life.DAY_S)
+        made = self._make_issuing(catalog_id, life.active_of(catalogs, now) or catalogs[-1])
         self._issued.record_renewal([made], actor)
         self._replace_issuer(catalog_id)
         self._issued.announce_renewal()
@@ -212,11 +201,11 @@ class CatalogAuthorities:
         catalogs = [one for one in records if one.kind == "catalog"]
         issuing = [one for one in records if one.kind == "issuing"]
         made: list[CertificateRecord] = []
-        if is_due(catalogs, CATALOG_RENEWAL_S, now=now, latest_end=self._policies.active().not_after):
+        if life.is_due(catalogs, life.CATALOG_RENEWAL_S, now=now, latest_end=self._policies.active().not_after):
             made.append(self._make_catalog(catalog_id))
             catalogs.append(made[0])
-        active = active_of(catalogs, now) or catalogs[-1]
-        if is_due(issuing, ISSUING_RENEWAL_S, now=now, latest_end=active.not_after) or not signed_by(
+        active = life.active_of(catalogs, now) or catalogs[-1]
+        if life.is_due(issuing, life.ISSUING_RENEWAL_S, now=now, latest_end=active.not_after) or not life.signed_by(
             x509.load_der_x509_certificate(issuing[-1].der), active.der
         ):
             made.append(self._make_issuing(catalog_id, active))
@@ -242,7 +231,7 @@ class CatalogAuthorities:
         chain = [der]
         for kind in ROOT_KINDS:
             top = x509.load_der_x509_certificate(chain[-1])
-            chain += [one.der for one in self._issued.of_kind(kind) if signed_by(top, one.der)]
+            chain += [one.der for one in self._issued.of_kind(kind) if life.signed_by(top, one.der)]
         return tuple(chain)
 
     def _catalog_records(self, catalog: str) -> tuple[CertificateRecord, ...]:
@@ -256,12 +245,12 @@ class CatalogAuthorities:
 
     def _with_status(self, records: Sequence[CertificateRecord]) -> tuple[CaCertificate, ...]:
         now = self._context.now()
-        active = active_of(records, now)
+        active = life.active_of(records, now)
         return tuple(
             CaCertificate(
                 catalog_id=_catalog_of(one),
                 serial=one.serial,
-                status=status_of(one, active, now),
+                status=life.status_of(one, active, now),
                 subject=one.subject,
                 thumbprint=one.thumbprint,
                 not_before=one.not_before,
@@ -282,7 +271,7 @@ class CatalogAuthorities:
             catalog_id=catalog_id,
             serial=serial,
             not_before=now - BACKDATE_S,
-            not_after=min(now - BACKDATE_S + CATALOG_LIFE_S, policy.not_after),
+            not_after=min(now - BACKDATE_S + life.CATALOG_LIFE_S, policy.not_after),
         )
         return self._issued.as_record("catalog", certificate, catalog_id=catalog_id)
 
@@ -296,7 +285,7 @@ class CatalogAuthorities:
             catalog_id=catalog_id,
             serial=serial,
             not_before=now - BACKDATE_S,
-            not_after=min(now + ISSUING_LIFE_S, parent.not_after),
+            not_after=min(now + life.ISSUING_LIFE_S, parent.not_after),
         )
         return self._issued.as_record("issuing", certificate, catalog_id=catalog_id)
 

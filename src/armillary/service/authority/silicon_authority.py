@@ -18,17 +18,9 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import NotFoundError, SignerError
+from armillary.service.authority import life
 from armillary.service.authority.issued import ACTOR, BACKDATE_S, IssuedCertificates, new_serial, serial_text
 from armillary.service.authority.key_store import CHALLENGE_SECRET, KeyStore
-from armillary.service.authority.life import (
-    IDENTITY_RENEWAL_S,
-    NEVER,
-    SILICON_LIFE_S,
-    SILICON_RENEWAL_S,
-    active_of,
-    check_settled,
-    is_due,
-)
 from armillary.service.authority.vouchers import Vouchers
 from armillary.service.context.context import Context
 from armillary.wire.certificates import certificate as profile, trust_anchor
@@ -80,13 +72,13 @@ class SiliconAuthorities:
         if not valid:
             makers = sorted(self.by_maker())
             raise NotFoundError(f"no chip maker {maker!r:.60}", remedy=f"Use one of: {', '.join(makers)}.")
-        check_settled(valid, now=self._context.now())
+        life.check_settled(valid, now=self._context.now())
         return self._make_next(maker, actor)
 
     def renew_due(self) -> None:
         """Make a successor of each silicon authority that ends within ten years."""
         for maker, records in self.by_maker().items():
-            if is_due(records, SILICON_RENEWAL_S, now=self._context.now(), latest_end=NEVER):
+            if life.is_due(records, life.SILICON_RENEWAL_S, now=self._context.now(), latest_end=life.NEVER):
                 self._make_next(maker, ACTOR)
 
     def identity_certificate(self, maker: str, device_id: str) -> tuple[CertificateRecord, tuple[bytes, ...]]:
@@ -110,7 +102,7 @@ class SiliconAuthorities:
             DataFolderError: the new one could not be recorded, so none is given out.
         """
         silicon = self._active(maker)
-        if ends - self._context.now() > IDENTITY_RENEWAL_S or silicon.not_after <= ends:
+        if ends - self._context.now() > life.IDENTITY_RENEWAL_S or silicon.not_after <= ends:
             raise NotFoundError("no later identity certificate", remedy="Go on with the present one.")
         # Not to be guessed by anybody else, and the same each time.
         secret = self._keys.secret(*CHALLENGE_SECRET)
@@ -138,7 +130,8 @@ class SiliconAuthorities:
         return [one for one in self.by_maker().get(maker, ()) if one.not_after > now]
 
     def _active(self, maker: str) -> CertificateRecord:
-        found = active_of(self._valid_of(maker), self._context.now(), takeover_s=0)  # endpoints heard of it already
+        # no time to become known: endpoints are told of a new one at once
+        found = life.active_of(self._valid_of(maker), self._context.now(), takeover_s=0)
         if found is None:
             raise SignerError(
                 f"there is no living silicon authority of {maker}", remedy="Restart the service: it makes one."
@@ -159,7 +152,7 @@ class SiliconAuthorities:
         now, serial = self._context.now(), new_serial()
         key = self._keys.create(silicon_key(maker, serial_text(serial)), ec.SECP256R1())
         certificate = profile.build_silicon_authority(
-            key, maker=maker, serial=serial, not_before=now - BACKDATE_S, not_after=now + SILICON_LIFE_S
+            key, maker=maker, serial=serial, not_before=now - BACKDATE_S, not_after=now + life.SILICON_LIFE_S
         )
         return self._issued.as_record(KIND, certificate, subject=maker)
 

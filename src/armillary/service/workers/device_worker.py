@@ -46,18 +46,6 @@ from armillary.service.verifier.releases import Releases
 from armillary.service.workers.channel import Channel
 from armillary.settings import Settings
 from armillary.wire.device import worker_message as messages
-from armillary.wire.device.worker_message import (
-    Changed,
-    Cut,
-    Done,
-    Failed,
-    Heartbeat,
-    Held,
-    Message,
-    News,
-    Ready,
-    Reread,
-)
 
 HEARTBEAT_S: Final = 1.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
@@ -102,7 +90,7 @@ async def serve(descriptor: int, set_log_level: Callable[[str], object] = lambda
             await worker.open(early)
         except ArmillaryError as error:
             with contextlib.suppress(OSError):
-                channel.send(Failed(error.code, error.message[:1000], error.remedy[:1000]))
+                channel.send(messages.Failed(error.code, error.message[:1000], error.remedy[:1000]))
             return 1
         await worker.stopped.wait()
         await worker.close()
@@ -110,8 +98,8 @@ async def serve(descriptor: int, set_log_level: Callable[[str], object] = lambda
     return 0
 
 
-def _first(channel: Channel) -> tuple[messages.Start, *tuple[Message, ...]]:
-    found: list[Message] = []
+def _first(channel: Channel) -> tuple[messages.Start, *tuple[messages.Message, ...]]:
+    found: list[messages.Message] = []
     while not found:
         found = channel.receive()
     if not isinstance(found[0], messages.Start):
@@ -130,7 +118,7 @@ class DeviceWorker:
         self._channel = channel
         self._port = start.device_port
         self._loop = asyncio.get_running_loop()
-        self._saying: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._saying: queue.SimpleQueue[messages.Message | None] = queue.SimpleQueue()
         self._has_news = False
         self._speaker = threading.Thread(target=self._speak, name="worker-speaker", daemon=True)
         notices, chips, blobs = Notices(), Chips.load(), Blobs(folder.blobs)
@@ -149,10 +137,10 @@ class DeviceWorker:
         self._server = DeviceServer(
             self._parts, hub=(start.hub_host, start.hub_port), has_siblings=settings.device_worker_count > 1
         )
-        notices.on_held.append(lambda device_id: self._saying.put(Held(device_id)))
+        notices.on_held.append(lambda device_id: self._saying.put(messages.Held(device_id)))
         notices.on_news.append(self._report_news)
 
-    async def open(self, early: list[Message]) -> None:
+    async def open(self, early: list[messages.Message]) -> None:
         """Read the records, then accept devices; ArmillaryError if it cannot.
 
         Every change from here on is sent to it: the service counted this worker before it existed.
@@ -164,7 +152,7 @@ class DeviceWorker:
         threading.Thread(target=self._listen, args=(early,), name="worker-listener", daemon=True).start()
         await self._server.start(self.context.settings.host, self._port, shared=True)
         self._loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
-        self._saying.put(Ready())
+        self._saying.put(messages.Ready())
         self._speaker.start()
 
     async def close(self) -> None:
@@ -178,7 +166,7 @@ class DeviceWorker:
 
     # -- messages of the service --------------------------------------------------------------------------------------
 
-    def _listen(self, early: list[Message]) -> None:
+    def _listen(self, early: list[messages.Message]) -> None:
         try:
             received = early
             while True:
@@ -192,21 +180,21 @@ class DeviceWorker:
         finally:  # a bug of ours: a worker that hears of no change must not serve
             _end("it hears nothing any more")
 
-    def _do(self, message: Message) -> None:
+    def _do(self, message: messages.Message) -> None:
         """Carry out a message of the service, and answer that it is done; ArmillaryError if it cannot be done."""
         match message:
-            case Changed(number, device_id):
+            case messages.Changed(number, device_id):
                 self._server.states.mark_stale(device_id)
-            case Cut(number, device_id):
+            case messages.Cut(number, device_id):
                 self._cut(device_id)
-            case Reread(number, topic):
+            case messages.Reread(number, topic):
                 self._reread(topic)
             case messages.Stop():
                 self._loop.call_soon_threadsafe(self.stopped.set)
                 return
             case _:
                 raise WireError("worker message", expected="one of the service's", got=type(message).__name__)
-        self._channel.send(Done(number))
+        self._channel.send(messages.Done(number))
 
     def _cut(self, device_id: str) -> None:
         self._server.states.mark_stale(device_id)
@@ -234,7 +222,7 @@ class DeviceWorker:
     def _report_news(self) -> None:
         if not self._has_news:
             self._has_news = True
-            self._saying.put(News())
+            self._saying.put(messages.News())
 
     def _speak(self) -> None:
         due = time.monotonic()
@@ -249,13 +237,13 @@ class DeviceWorker:
                     continue
                 if message is None:
                     return
-                if isinstance(message, News):
+                if isinstance(message, messages.News):
                     self._has_news = False
                 self._channel.send(message)
 
-    def _heartbeat(self) -> Heartbeat:
+    def _heartbeat(self) -> messages.Heartbeat:
         noted = self._server.liveness
-        return Heartbeat(
+        return messages.Heartbeat(
             age_ms=max(0, int(1000 * (time.monotonic() - noted.at))),
             oldest_wait_s=max(0, noted.oldest_wait_s),
             connections=self._server.connections,

@@ -45,18 +45,6 @@ from armillary.service.workers.channel import Channel
 from armillary.service.workers.device_worker import settings_to_text
 from armillary.service.workers.process import WorkerProcess
 from armillary.wire.device import worker_message as messages
-from armillary.wire.device.worker_message import (
-    Changed,
-    Cut,
-    Done,
-    Failed,
-    Heartbeat,
-    Held,
-    Message,
-    News,
-    Ready,
-    Reread,
-)
 
 # A worker that starts has read everything after a second; one that runs answers in a millisecond.
 ANSWER_S: Final = 10.0
@@ -147,21 +135,21 @@ class DeviceWorkers:
 
     def device_changed(self, device_id: str) -> None:
         """No worker uses what it has kept of a device any more when this returns."""
-        self._send(lambda number: Changed(number, device_id))
+        self._send(lambda number: messages.Changed(number, device_id))
 
     def disconnect(self, device_id: str) -> None:
         """The same, and no connection of the device is open when this returns."""
-        self._send(lambda number: Cut(number, device_id))
+        self._send(lambda number: messages.Cut(number, device_id))
 
     def reread(self, topic: str) -> None:
         """Every worker has read offers, releases, policies or authorities again when this returns."""
-        self._send(lambda number: Reread(number, topic))
+        self._send(lambda number: messages.Reread(number, topic))
 
     def present(self, _: ServerFiles) -> None:
         """Every worker presents the present server certificate when this returns."""
         self.reread(messages.AUTHORITIES)
 
-    def _send(self, message: Callable[[int], Message], *, but: WorkerProcess | None = None) -> None:
+    def _send(self, message: Callable[[int], messages.Message], *, but: WorkerProcess | None = None) -> None:
         late: list[tuple[WorkerProcess, int]] = []
         with self._lock:
             if self._is_closing:
@@ -179,7 +167,7 @@ class DeviceWorkers:
             _log.error("a device worker did not answer and is killed", worker=worker.number, pid=worker.pid)
             worker.kill()
 
-    def _sent(self, worker: WorkerProcess, message: Message) -> bool:
+    def _sent(self, worker: WorkerProcess, message: messages.Message) -> bool:
         """Whether a worker is to answer; one whose channel is broken is being replaced and serves nobody."""
         if worker.channel is None:
             return False
@@ -228,24 +216,24 @@ class DeviceWorkers:
         except WireError as error:
             self._replace(worker, error.message)
 
-    def _take(self, worker: WorkerProcess, message: Message) -> None:
+    def _take(self, worker: WorkerProcess, message: messages.Message) -> None:
         match message:
-            case Done(number):
+            case messages.Done(number):
                 with self._changed:
                     worker.done = number
                     self._changed.notify_all()
-            case Heartbeat():
+            case messages.Heartbeat():
                 worker.beat(message)
-            case Ready():
+            case messages.Ready():
                 with self._changed:
                     worker.is_ready()
                     self._changed.notify_all()
                 _log.info("device worker ready", worker=worker.number, pid=worker.pid, port=self._port)
-            case News():
+            case messages.News():
                 self._report(self._notices.news)
-            case Held(device_id):
+            case messages.Held(device_id):
                 self._report(lambda: self._held(device_id, worker))
-            case Failed(code, text, remedy):
+            case messages.Failed(code, text, remedy):
                 _log.error("a device worker cannot start", worker=worker.number, error=text, remedy=remedy)
                 with self._changed:
                     self._refusal = HostError(text, remedy=remedy, code=code)
@@ -316,7 +304,7 @@ class DeviceWorkers:
 
     def _held(self, device_id: str, by: WorkerProcess) -> None:
         """A worker holds a device: the others cut it (the worker's own reply is on its way), the hub too."""
-        self._send(lambda number: Cut(number, device_id), but=by)
+        self._send(lambda number: messages.Cut(number, device_id), but=by)
         self._notices.device_held(device_id)
 
     def _died(self, seconds: int) -> None:

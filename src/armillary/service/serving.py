@@ -60,7 +60,7 @@ class DeviceServing:
         return server
 
     def _make_workers(self, hub: tuple[str, int]) -> DeviceWorkers:
-        """Processes of their own: the call that makes a change returns when all of them know of it."""
+        """Device workers: a call that changes something returns when all of them know of it."""
         from armillary.service.workers.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
         from armillary.wire.device.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ class DeviceServing:
             await self.front.close()
 
     def health(self) -> dict[str, dict[str, object]]:
-        """How it is doing, for ``/healthz``."""
+        """The health of endpoint and verifier, for ``/healthz``."""
         front, state = self.front, "not started" if self.monitor is None else self.monitor.state
         return {
             "device_endpoint": {

@@ -220,7 +220,7 @@ class CatalogAuthorities:
             self._replace_issuer(catalog_id)
 
     def _replace_issuer(self, catalog_id: UUID) -> None:
-        """Have caches of a catalog's issuer ask again; waits for a reading that is under way."""
+        """Have caches of a catalog's issuer read it again; waits for a reading in progress."""
         with self._lock:
             old = self._issuers.pop(catalog_id, None)
         if old is not None:

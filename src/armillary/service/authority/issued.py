@@ -73,7 +73,7 @@ class IssuedCertificates:
         )
 
     def record(self, connection: Connection, certificates: Sequence[CertificateRecord]) -> None:
-        """Record certificates inside the caller's transaction; only then may anybody get them."""
+        """Record certificates in the caller's transaction; they may be given out only after it."""
         for one in certificates:
             certificate_rows.add(connection, one)
             if one.kind in TRUSTED_KINDS:

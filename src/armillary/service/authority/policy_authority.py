@@ -31,7 +31,7 @@ class PolicyAuthorities:
         self._roots = roots
 
     def active(self) -> CertificateRecord:
-        """The one that signs catalog authorities; SignerError if none lives."""
+        """The one that signs catalog authorities; SignerError if none is valid."""
         policy = active_of(self._issued.of_kind("policy"), self._context.now())
         if policy is None:  # made at the first start and by every renewal
             raise SignerError("there is no living policy authority", remedy="Restart the service: it makes one.")

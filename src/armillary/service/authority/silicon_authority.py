@@ -173,6 +173,6 @@ class SiliconAuthorities:
 
 
 def silicon_key(maker: str, serial: str = "") -> str:
-    """Where a silicon authority's key is in the key store; the first of a maker was named without its serial."""
+    """The name of a silicon authority's key in the key store; that of a maker's first one has no serial."""
     name = "silicon-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in maker.lower())
     return f"{name}-{serial.lower()}" if serial else name

@@ -25,7 +25,7 @@ class Blobs:
 
     @contextlib.contextmanager
     def held(self, digest: bytes) -> Iterator[None]:
-        """Lock a blob: from writing it until a record names it, or from looking for records to removing it.
+        """Lock a blob: from writing it until a record names it, or from searching the records to removing it.
 
         Without the lock one caller could remove a blob that another has just recorded.
         """
@@ -76,5 +76,5 @@ class Blobs:
         return content
 
     def remove(self, digest: bytes) -> None:
-        """Delete a blob that no record names; the caller has held it since before looking for records."""
+        """Delete a blob that no record names; the caller has held it since before searching the records."""
         self.path(digest).unlink(missing_ok=True)

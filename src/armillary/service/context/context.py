@@ -52,7 +52,7 @@ class Context:
         target: str,
         detail: Mapping[str, object] | None = None,
     ) -> None:
-        """Append the audit line of an operation inside its transaction."""
+        """Append the audit line of an operation in its transaction."""
         audit_rows.append(
             connection, at=self.now(), actor=actor, operation=operation, target=target, detail=detail or {}
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Callbacks for changes that others have to know of at once, called in the thread of the change after its commit."""
+"""Callbacks for changes that other parts must know of at once, called in the thread of the change after its commit."""
 
 from __future__ import annotations
 

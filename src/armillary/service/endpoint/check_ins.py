@@ -29,7 +29,7 @@ _log = structlog.get_logger("armillary.service.endpoint.endpoint")
 
 
 class CheckIns:
-    """The check-ins under way. Belongs to one event loop."""
+    """The check-ins in progress, in one event loop."""
 
     def __init__(self, records: Records, verifier: Verifier, notices: Notices, counts: Counter[str]) -> None:
         self._records = records
@@ -47,12 +47,12 @@ class CheckIns:
         return len(self._waiting)
 
     def start(self) -> None:
-        """Take check-ins in the running event loop."""
+        """Begin to take check-ins, in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._sink = LoopSink(self._loop, self._delivered)
 
     def take(self, connection: DeviceConnection, body: bytes, now: int) -> None:
-        """A check-in arrived; it is judged in the next turn of the loop."""
+        """Queue a check-in that arrived; it is judged in the next turn of the loop."""
         self._arrived.append((connection, body, now))
         if len(self._arrived) == 1 and self._loop is not None:
             self._loop.call_soon(self._judge)
@@ -67,7 +67,7 @@ class CheckIns:
         return 0 if oldest is None else now - oldest[1].write.at
 
     def log_unrecorded(self) -> None:
-        """One line for all that failed since the last call, however many they are."""
+        """Log one line for all check-ins that could not be recorded since the last call."""
         failed, self._failed = self._failed, []
         if failed:
             last = failed[-1]
@@ -116,7 +116,7 @@ class CheckIns:
                 connection.fail(error)
 
     def _delivered(self, items: list[CheckInWrite | Query[object]], outcomes: list[object]) -> None:
-        """A batch is durable: let its replies go."""
+        """Send the replies of a batch that is durable."""
         news = False
         for item, outcome in zip(items, outcomes, strict=True):
             connection, accepted = self._waiting.pop(id(item))

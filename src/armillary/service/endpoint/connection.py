@@ -45,13 +45,13 @@ class Endpoint(Protocol):
     monotonic: Callable[[], float]
 
     def opened(self, connection: DeviceConnection) -> None:
-        """A device is connected."""
+        """Take note of a new connection."""
 
     def closed(self, connection: DeviceConnection) -> None:
-        """A device is gone."""
+        """Take note of a closed connection."""
 
     def refused(self, connection: DeviceConnection, error: ArmillaryError, status: int) -> None:
-        """A request was refused."""
+        """Take note of a refused request."""
 
     def handle(self, connection: DeviceConnection, method: bytes, target: bytes, body: bytes) -> None:
         """Answer a request, now or later; ArmillaryError if it is refused."""
@@ -94,7 +94,7 @@ class DeviceConnection(asyncio.Protocol):
         self._endpoint.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Gone; a check-in that is being recorded is recorded all the same."""
+        """The connection is closed; a check-in that is being recorded is recorded all the same."""
         self._endpoint.closed(self)
         if self.drained is not None:
             self.drained.set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device endpoint of one process with all that it needs: TLS, the verifier, what is kept of devices."""
+"""The device endpoint of one process with all its parts: TLS, the verifier, the cache of devices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from armillary.service.watch.heartbeat import Liveness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingParts:
-    """What serving devices takes, in the service's own process or in a device worker."""
+    """The parts that serving devices needs, in the service's own process or in a device worker."""
 
     context: Context
     notices: Notices
@@ -95,7 +95,7 @@ class DeviceServer:
 
     @property
     def liveness(self) -> Liveness:
-        """What the endpoint noted last."""
+        """The last heartbeat of the endpoint."""
         return self.endpoint.liveness
 
     @property
@@ -105,12 +105,12 @@ class DeviceServer:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was counted."""
+        """Counters of the endpoint."""
         return self.endpoint.counts
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it serves devices: as long as this process lives."""
+        """True: this process serves devices as long as it runs."""
         return True
 
     def _renew_identity(self, chip: str, device_id: str, ends: int) -> bytes:

@@ -27,7 +27,7 @@ RenewIdentity = Callable[[str, str, int], bytes]
 
 
 class Downloads:
-    """Sends them, each in a task of its own. Belongs to one event loop."""
+    """Sends these replies, each in a task of its own, in one event loop."""
 
     def __init__(
         self, states: DeviceStates, offers: Offers, blobs: Blobs, renew_identity: RenewIdentity, counts: Counter[str]
@@ -40,7 +40,7 @@ class Downloads:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel the replies under way."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

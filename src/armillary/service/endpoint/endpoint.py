@@ -156,7 +156,7 @@ class DeviceEndpoint:
         self._open.remove(connection)
 
     def refused(self, connection: DeviceConnection, error: ArmillaryError, status: int) -> None:
-        """A request was refused: counted, and noted for the watch where it says something about a device."""
+        """Count a refused request, and note it for the watch where it is known whose it was."""
         self.counts[f"refused {status}"] += 1
         if connection.peer is not None:
             self._refusals.note(connection.peer.device_id, error, self._now())

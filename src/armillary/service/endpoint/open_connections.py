@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open connections of a device endpoint: so many at once, and so many of one device."""
+"""The open connections of a device endpoint, limited in all and for each device."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OpenConnections:
         return iter(tuple(self._all))
 
     def add(self, connection: DeviceConnection) -> None:
-        """Count a connection in, or close it, or close another of its device, where there are too many."""
+        """Count a connection in; beyond a limit abort it, or an idle one of the same device."""
         if len(self._all) >= MAX_CONNECTIONS:
             self._counts["connections refused"] += 1
             connection.abort()
@@ -46,7 +46,7 @@ class OpenConnections:
                 spare.abort()
 
     def remove(self, connection: DeviceConnection) -> None:
-        """A connection is closed."""
+        """Count a closed connection out."""
         self._all.pop(connection, None)
         if connection.peer is not None:
             mine = self._by_device.get(connection.peer.device_id)

@@ -50,7 +50,7 @@ REASONS: Final = {
 
 
 class RequestRefusedError(ArmillaryError):
-    """An HTTP request that is refused before anybody looks at what it means."""
+    """An HTTP request that is refused before its content is read."""
 
     code = "request.refused"
     remedy = "See docs/reference/device-protocol.md."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One byte range of an HTTP request (RFC 9110 §14.1.2): what a device asks for to go on where a download broke off."""
+"""One byte range of an HTTP request (RFC 9110 §14.1.2), with which a device resumes a download."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class Enrolments:
 
 @dataclass(frozen=True, slots=True)
 class _TokenAdmission:
-    """A token inside the transaction that records a device."""
+    """A token in the transaction that records a device."""
 
     context: Context
     token: EnrolmentToken
@@ -247,7 +247,7 @@ def _valid(token: EnrolmentToken | None, now: int) -> EnrolmentToken:
 
 
 def actor_name(token: EnrolmentToken) -> str:
-    """Who did it, for the audit log."""
+    """The actor in the audit log for what a token did."""
     return f"enrolment-token {token.token_id}"
 
 

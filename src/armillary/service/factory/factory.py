@@ -53,7 +53,7 @@ class ProvenTpm:
 
 
 class Admission(Protocol):
-    """A further check of a device inside the transaction that records it; ``enrolments.py`` has one."""
+    """A further check of a device in the transaction that records it; ``enrolments.py`` has one."""
 
     def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
         """Raise if the device may not be enrolled; ``known`` is None for a new one."""
@@ -189,7 +189,7 @@ def _keep_tpm(connection: Connection, number: int, tpm: ProvenTpm | None) -> Non
 
 
 def _recovery(known: device_rows.Enrolled, chip: str, now: int) -> str:
-    """What enrolling a device that exists means, as the audit log calls it; raises for what it may not be given."""
+    """The audit log's word for enrolling a device that exists; raises for one that may not be enrolled again."""
     if known.chip != chip:
         raise ConflictError(
             f"device {known.device_id[:16]}... was made with chip {known.chip}, not {chip}",
@@ -208,7 +208,7 @@ def _recovery(known: device_rows.Enrolled, chip: str, now: int) -> str:
 
 
 def _check_same_tpm(known: device_rows.Enrolled, tpm: ProvenTpm | None) -> None:
-    """A device is not lifted to another tier, nor given to another TPM, by enrolling it again."""
+    """Refuse to give a device another tier or another TPM by enrolling it again."""
     if tpm is not None and tpm.attestation_key != known.attestation_key:
         raise ConflictError(
             f"device {known.device_id[:16]}... was enrolled as tier {known.trust_tier} with another attestation key",

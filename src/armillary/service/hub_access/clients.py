@@ -47,7 +47,7 @@ class HubClients:
         self._identities = identities
 
     def admit(self, credentials: HubCredentials) -> HubPeer:
-        """Who a client is.
+        """Authenticate a client.
 
         Raises:
             DeviceFault: it may not use the hub; the leaf class says why.

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hub may know of devices: whose they are and how they are doing, for queries over many of them.
-
-Both kinds of devices are here: those that attest, and the hub devices that a catalog admits beside them
-(``identities.py``).
-"""
+"""What the hub may know of devices: owner, group, health and the like, for queries over many of them."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class HubEnrolments:
         return self._context.records.read(lambda c: hub_rows.enrolments(c, catalog_or_raise(c, catalog).catalog_id))
 
     def registrations(self, catalog: str, enrolment_id: UUID) -> tuple[HubRegistration, ...]:
-        """What registered by an enrolment, newest first, 1,000 at most."""
+        """The registrations by an enrolment, newest first, 1,000 at most."""
 
         def query(connection: Connection) -> tuple[HubRegistration, ...]:
             self._mine(connection, catalog, enrolment_id)
@@ -186,7 +186,7 @@ class HubEnrolments:
         return made
 
     def set_enabled(self, catalog: str, enrolment_id: UUID, *, enabled: bool, actor: str) -> HubEnrolment:
-        """Let devices register by it, or not; a disabled group's devices can no longer connect."""
+        """Allow registration by an enrolment, or not; a disabled group's devices can no longer connect."""
 
         def change(connection: Connection) -> HubEnrolment:
             made = replace(self._mine(connection, catalog, enrolment_id), is_enabled=enabled)
@@ -247,14 +247,14 @@ class HubEnrolments:
         raise refused or UnknownDeviceError(f"no enrolment lets {registration_id!r:.80} register", remedy=_LIST)
 
     def register(self, applicant: Applicant, request: RegistrationRequest) -> RegistrationResult:
-        """Make the applicant a hub device, or find the one that it is; never raises for what is its fault."""
+        """Make the applicant a hub device, or find the one that it is; its own faults are a result, no exception."""
         try:
             return self._context.records.write(lambda c: self._register(c, applicant, request))
         except (ConflictError, DeviceStateError, InvalidArgumentError, UnknownDeviceError) as error:
             return _refused(applicant, error)
 
     def look_up(self, applicant: Applicant) -> RegistrationResult:
-        """What an applicant is registered as; NotFoundError if it never registered or its device is gone."""
+        """The registration of an applicant; NotFoundError if it never registered or its device was deleted."""
 
         def query(connection: Connection) -> tuple[HubRegistration | None, HubIdentity | None]:
             owner = applicant.enrolment.catalog_id
@@ -405,7 +405,7 @@ def _refused(applicant: Applicant, error: ArmillaryError) -> RegistrationResult:
 
 
 def _may_register(before: HubIdentity) -> bool:
-    """Whether a device that exists is one that registered before, or that an operator made ahead of it."""
+    """Whether a device that exists registered before, or was made by an operator ahead of its registration."""
     return before.enrolment_id is not None or awaits_keys(before)
 
 

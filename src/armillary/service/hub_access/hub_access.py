@@ -40,7 +40,7 @@ class HubAccess:
         return self._peers.authenticate(certificate_der).identity
 
     def known(self, device_id: str) -> str:
-        """The id, as it is kept, of a device of either kind that exists.
+        """The stored id of a device of either kind.
 
         Raises:
             InvalidArgumentError: no device has such an id.

@@ -39,7 +39,7 @@ MAX_REASON_CHARS: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Symmetric keys in the clear, to be shown this once."""
+    """Symmetric keys in the clear, shown once."""
 
     primary: bytes = field(repr=False)
     secondary: bytes = field(repr=False)
@@ -274,7 +274,7 @@ class HubIdentities:
         return tuple(self.sealer.open(key, _purpose(found.identity, which)) for key, which in sealed if key is not None)
 
     def note_shown(self, actor: str, target: str, identities: int) -> None:
-        """Append to the audit log that ``actor`` saw keys: of ``target`` (an identity, or ``several``), of how many."""
+        """Audit that ``actor`` saw keys: of ``target`` (an identity, or ``several``), of how many."""
         self._context.records.write(
             lambda c: self._context.audit(c, actor, "hub-device.show-keys", target, {"identities": identities})
         )
@@ -354,7 +354,7 @@ class HubIdentities:
 
 
 def _current(connection: Connection, found: HubIdentity | None) -> HubIdentity | None:
-    """A module of a device that attests is there only while the device has the owner that registered it."""
+    """The module, or None if its attesting device is not owned any more by the catalog that registered it."""
     if found is None or not is_attested_id(found.identity):
         return found
     enrolled = device_rows.enrolled(connection, device_of(found.identity))

@@ -43,9 +43,7 @@ class HubUpdates:
         self._devices = devices
 
     def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:
-        """Put a device of a catalog into a device group (``PRODUCT/GROUP``); Unix seconds of it.
-
-        A device that is there already is left there.
+        """Put a device of a catalog into a device group (``PRODUCT/GROUP``), unless it is there; returns Unix seconds.
 
         Raises:
             NotFoundError: no such device that attests, product or group.

@@ -23,7 +23,7 @@ class AuditLog:
         return self._context.records.read(lambda c: audit_rows.page(c, limit=bounded(limit), before=before))
 
     def verify(self) -> AuditVerification:
-        """Walk the whole chain; note the head somewhere else, a chain cannot show that its end was cut off."""
+        """Verify the whole chain; keep the head elsewhere, since a chain cannot show that its end was cut off."""
         return self._context.records.read(audit_rows.verify)
 
     def append(self, actor: str, operation: str, target: str, detail: Mapping[str, object] | None = None) -> AuditLine:

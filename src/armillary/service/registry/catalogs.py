@@ -29,7 +29,7 @@ class Catalogs:
     def create(
         self, name: str, *, actor: str, tags: Mapping[str, str] | None = None, resource_group: str = "default"
     ) -> Catalog:
-        """Make a catalog with its certificate authority and the place for unassigned devices.
+        """Make a catalog with its certificate authority, and the device group of unassigned devices.
 
         Raises:
             InvalidArgumentError: the name or the tags break Azure Sphere's rules.

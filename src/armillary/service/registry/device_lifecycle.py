@@ -106,7 +106,7 @@ class DeviceLifecycle:
         return self._apply(device_id, "device.decommission", change, actor, notify=self._notices.device_revoked)
 
     def allow_reprovision(self, device_id: str, *, actor: str, lifetime_s: int = DEFAULT_RETURN_S) -> Device:
-        """Let a decommissioned device enrol again with its old key until a time; it comes back as nobody's.
+        """Let a decommissioned device enrol again with its old key until a time; it is then in no catalog.
 
         Raises:
             ConflictError: it is not out of service.

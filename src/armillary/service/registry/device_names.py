@@ -52,11 +52,11 @@ class DeviceNames:
         self._devices = devices
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """Names by device id, of those devices that are known here."""
+        """Names by device id, of the known ones among these."""
         return {each.device_id: each.name for each in self.described(device_ids)}
 
     def described(self, device_ids: Sequence[str]) -> list[NamedDevice]:
-        """Those of these devices that are known here, with their names."""
+        """The known ones among these devices, with their names."""
         if not device_ids:
             return []
         return self._context.records.read(lambda c: self._described(c, tuple(dict.fromkeys(device_ids))))
@@ -71,7 +71,7 @@ class DeviceNames:
         return self.rename_all({device_id: name}, actor=actor)[0]
 
     def rename_all(self, names: Mapping[str, str], *, actor: str) -> list[NamedDevice]:
-        """Rename devices, all of them or none, with an audit line for each that changes. Raises as above."""
+        """Rename devices, all of them or none, each change with an audit line; raises what :meth:`rename` does."""
         wanted = {canonical_device_id(each): check_name(name) for each, name in names.items()}
         owners = {each: self.owner_of(each) for each in wanted}
 

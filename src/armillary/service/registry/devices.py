@@ -193,7 +193,7 @@ class Devices:
         return found
 
     def _claimable(self, connection: Connection, owner: Catalog, device_id: str) -> Device:
-        """A device of nobody or of the catalog itself; another catalog's counts as absent."""
+        """An unowned device or one of the catalog itself; another catalog's counts as absent."""
         found = device_rows.enrolled(connection, device_id.lower())
         if found is None or found.catalog_id not in (None, owner.catalog_id):
             raise NotFoundError(

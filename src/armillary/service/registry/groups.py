@@ -173,7 +173,7 @@ class Groups:
 
 
 def device_count(context: Context, connection: Connection, chosen: DeviceFilter) -> int:
-    """How many devices a filter chooses, inside the caller's transaction."""
+    """How many devices a filter chooses, in the caller's transaction."""
     return device_lists.count(connection, chosen, **context.as_of)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operator tokens: who may speak to the operator API, as what.
+"""Operator tokens: who may use the operator API, in which role.
 
 =============  ==========================================================================================
 role           may
@@ -218,7 +218,7 @@ def _check_name(connection: Connection, made: Token) -> None:
 
 
 def _rules(token: Token) -> bool:
-    """Whether it can make other tokens."""
+    """Whether it is an administrator token of all catalogs, which can make other tokens."""
     return token.role == "Administrator" and token.catalog_id is None
 
 

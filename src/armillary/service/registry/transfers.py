@@ -47,7 +47,7 @@ class Transfers:
     def offer(
         self, catalog: str, device_id: str, to_catalog: UUID, *, actor: str, lifetime_s: int = DEFAULT_LIFETIME_S
     ) -> Transfer:
-        """Offer a device of ``catalog`` to another catalog, named by its id: names are not shown to strangers.
+        """Offer a device of ``catalog`` to another catalog, named by its id: other owners' names are not shown.
 
         Raises:
             NotFoundError: the catalog has no such device, or there is no catalog of that id.

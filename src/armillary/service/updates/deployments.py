@@ -51,7 +51,7 @@ class Deployments:
         actor: str,
         deployment_id: UUID | None = None,
     ) -> Deployment:
-        """Put a set of images in force for a group.
+        """Put a set of images in force for a device group.
 
         Raises:
             NotFoundError: the group or one of the images does not exist in this catalog.
@@ -152,7 +152,7 @@ class Deployments:
         deployment_id: UUID | None,
         rollout_id: UUID | None,
     ) -> Deployment:
-        """Record a deployment that is not in force yet, inside the caller's transaction."""
+        """Record a deployment that is not in force yet, in the caller's transaction."""
         if deployment_id is not None and image_rows.deployment(connection, deployment_id) is not None:
             # Of whichever catalog: outcomes of devices name a deployment by its id alone.
             raise ConflictError(

@@ -116,7 +116,7 @@ class AttestationPolicies:
         return made
 
     def _check_reachable(self, policy: AttestationPolicy, before: AttestationPolicy) -> None:
-        """Refuse a demand that no device could meet: it is a mistake that could never be taken back."""
+        """Refuse a demand that no device could meet: minimums never fall, so it could not be taken back."""
         accepted = [self._chips.get(name).name for name in policy.chips] or list(self._chips.names)
         releases = [one for name in accepted for one in self._releases.list(chip=name) if not one.withdrawn_at]
         for image_type, minimum in policy.minimum_security_versions.items():

@@ -138,7 +138,7 @@ def _component(
 
 
 def _counted(named: Counter[str]) -> tuple[str, ...]:
-    """Each once, with how often where that is more than once; of very many the first, and how many more there are."""
+    """Each text once, with its count if above one; beyond ``MAX_NAMED`` texts only how many more there are."""
     parts = [text if count == 1 else f"{text} ({count} times)" for text, count in named.items()]
     more = len(parts) - MAX_NAMED
     return (*parts[:MAX_NAMED], f"and {more} more") if more > 0 else tuple(parts)

@@ -68,7 +68,7 @@ SUPPRESSED_ROWS_A_DAY: Final = 25  # one an hour that a day touches
 
 
 class Meter:
-    """What each device has taken of one allowance. Belongs to one event loop: it takes no lock."""
+    """What each device has taken of one allowance, for one event loop: it takes no lock."""
 
     __slots__ = ("_allowance", "_limit", "_sweep_at", "_whole_at")
 

@@ -146,7 +146,7 @@ class DeviceState:
         return self._enrolment
 
     def take(self, found: Enrolled) -> None:
-        """Take over what the records say."""
+        """Keep what the records say."""
         self.number = found.number
         self.attestation_key = found.attestation_key
         self.chip = found.chip

@@ -128,7 +128,7 @@ class FirmwareReferences:
 
 
 def _detail(stated: StoredStatement) -> dict[str, object]:
-    """Details of the audit line; with the values, because they decide which devices are let in."""
+    """Details of the audit line; with the values, because they decide which devices are attested."""
     return {
         "statement_id": str(stated.statement_id),
         "chip": stated.chip,

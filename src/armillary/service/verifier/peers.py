@@ -19,7 +19,7 @@ MAX_PEERS: Final = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The device at the other end: DER SubjectPublicKeyInfo of its identity key.
+    """The device at the other end; ``spki`` is its identity key, DER SubjectPublicKeyInfo.
 
     Its identity certificate is valid from ``not_before`` to ``not_after``, Unix seconds UTC.
     """

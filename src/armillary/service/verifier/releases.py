@@ -170,7 +170,7 @@ class Releases:
         return tuple(release for release in found if chip is None or release.chip == chip)
 
     def get(self, release_id: UUID) -> OsRelease:
-        """A release."""
+        """The release of an id."""
         for release in self.list():
             if release.release_id == release_id:
                 return release
@@ -225,7 +225,7 @@ class Releases:
         return self.get(release_id)
 
     def withdraw(self, release_id: UUID, reason: str, *, actor: str) -> OsRelease:
-        """Take a release back for good: no device that boots it is let in from its next check-in on.
+        """Withdraw a release for good: devices that boot it get update-only certificates from their next check-in on.
 
         Raises:
             InvalidArgumentError: the reason is empty or too long for a step's words.

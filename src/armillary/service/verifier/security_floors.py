@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Security floors: the lowest security version of each boot component that is let in.
+"""Security floors: the lowest security version of each boot component that is accepted.
 
 They only rise: lowering one would let an attacker bring back a release with known holes.
 """

@@ -161,7 +161,7 @@ class Verifier:
     def _is_set_back(
         self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal
     ) -> bool:
-        """Whether a lineage breaks because the records were set back: the device has a reply that they never knew.
+        """Whether a lineage breaks because the records were set back: the device has a reply that is not in them.
 
         A copy cannot make it look like that: what its replies handed out is on record, and what is too old to be on
         record ended before the last recorded check-in.
@@ -300,7 +300,7 @@ class Verifier:
         return last.wanted, last.offer
 
     def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
-        """The stored form of the installed images; not worked out again while the report stays the same."""
+        """The stored form of the installed images; computed again only when the report has changed."""
         if state.installed_digest == request.report_digest and state.installed_digest:
             return state.installed, state.installed_digest
         return installed_text(request.installed), request.report_digest

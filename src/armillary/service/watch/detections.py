@@ -7,7 +7,7 @@ threshold. The few thresholds stand at the top. Not here: the rules that operato
 
 A device is believed about an image or a deployment only where the service offered it to that device in the catalog that
 the device is in: otherwise one device could speak about what others run. What it says of anything else is a finding
-about the device alone (:func:`_of_hearsay`), which names no image and no deployment and holds no roll-out by itself.
+about the device alone (:func:`_of_unoffered`), which names no image and no deployment and holds no roll-out by itself.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def of_error_report(report: ErrorReportRow, *, was_offered: bool) -> Observation
     if report.event_category != "Unplanned":
         return None
     if report.event_type in ("AppCrash", "AppExit", "ConnectionBlocked"):
-        return _of_image(report) if was_offered else _of_hearsay(report)
+        return _of_image(report) if was_offered else _of_unoffered(report)
     if report.event_type == SUPPRESSED and report.boot_count == SUPPRESSED_BOOT:
         return of_overflow(report.device_id, report.catalog_id, report.count, report.received_at)
     # InstallReverted: the same fact comes as an update outcome, with its deployment
@@ -230,7 +230,7 @@ def _of_image(report: ErrorReportRow) -> Observation:
     )
 
 
-def _of_hearsay(report: ErrorReportRow) -> Observation:
+def _of_unoffered(report: ErrorReportRow) -> Observation:
     """What a device says of an image that this service never offered it: about the device, not about the image."""
     short = report.device_id[:16]
     return Observation(
@@ -280,7 +280,7 @@ def of_outcome(outcome: UpdateOutcome, catalog_id: UUID | None, *, was_offered: 
 
 
 def of_overflow(device_id: str, catalog_id: UUID | None, count: int, at: int) -> Observation:
-    """More of one device than is kept apart: so many of its reports are only counted here."""
+    """The reports of one device beyond its share: they are only counted, in this finding."""
     short = device_id[:16]
     return Observation(
         kind="reports-suppressed",
@@ -299,7 +299,7 @@ def of_overflow(device_id: str, catalog_id: UUID | None, count: int, at: int) ->
 
 
 def of_quarantine_request(device_id: str, catalog_id: UUID | None, said: Mapping[str, str], now: int) -> Observation:
-    """A rule of the application platform asks that a device be quarantined; equal rule and device count together.
+    """A platform rule asks that a device be quarantined; equal rule and device count into one finding.
 
     A person decides: what a device measures is its own word, and a rule that a tampered device can make fire must not
     be able to revoke its neighbours. ``said`` has the texts ``rule``, ``rule_id``, ``severity``, ``why`` and

@@ -295,7 +295,7 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
 
 
 def _within_share(connection: Connection, seen: Observation, now: int) -> Observation:
-    """The observation, or the one of a device's overflow where it would open or join more than one device may."""
+    """The observation, or one that only counts it where its device has opened as many findings as it may."""
     if not seen.reported_by or finding_rows.names(connection, seen.fingerprint, seen.reported_by):
         return seen
     if finding_rows.named_in(connection, seen.reported_by, since=now - DAY_S) < MAX_FINDINGS_OF_DEVICE:

@@ -108,7 +108,7 @@ def _first(channel: Channel) -> tuple[messages.Start, *tuple[messages.Message, .
 
 
 class DeviceWorker:
-    """The parts of one worker, and the threads that listen and speak to the service."""
+    """The parts of one worker, and the threads that receive from the service and send to it."""
 
     def __init__(self, settings: Settings, channel: Channel, start: messages.Start) -> None:
         folder = DataFolder.shared(settings.data)

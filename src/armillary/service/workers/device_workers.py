@@ -303,12 +303,12 @@ class DeviceWorkers:
         self._reports.submit(guarded)
 
     def _held(self, device_id: str, by: WorkerProcess) -> None:
-        """A worker holds a device: the others cut it (the worker's own reply is on its way), the hub too."""
+        """A worker holds a device: the others disconnect it (the worker's own reply is on its way), the hub too."""
         self._send(lambda number: messages.Cut(number, device_id), but=by)
         self._notices.device_held(device_id)
 
     def _died(self, seconds: int) -> None:
-        """A worker ended before it reported all: the watch looks again, and every held device is reported again."""
+        """A worker died before it reported all: have the watch run, and report every held device again."""
         for device_id in self._context.records.read(device_rows.held):
             self._notices.device_held(device_id)
         self._notices.news()

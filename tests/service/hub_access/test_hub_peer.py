@@ -61,25 +61,25 @@ def test_the_certificate_of_a_check_in_opens_the_hub_for_its_life(host: ServiceH
     ("forged", "error", "why"),
     [
         pytest.param(issue, AppraisalError, "not on record", id="never recorded"),
-        pytest.param(lambda h, d: issue(h, d, catalog="Fabrikam"), WrongCatalogError, "", id="another catalog's"),
+        pytest.param(lambda h, d: issue(h, d, catalog="Fabrikam"), WrongCatalogError, None, id="another catalog's"),
         pytest.param(
-            lambda h, d: issue(h, d, lookalike=True), WrongCatalogError, "", id="an authority of the same name"
+            lambda h, d: issue(h, d, lookalike=True), WrongCatalogError, None, id="an authority of the same name"
         ),
         pytest.param(lambda h, d: issue(h, d, purpose="update"), AppraisalError, "purpose", id="for updates only"),
         pytest.param(
             lambda h, d: issue(h, d, device_id=cose.point_of(new_key().public_key()).hex()),
             UnknownDeviceError,
-            "",
+            None,
             id="of an unknown device",
         ),
-        pytest.param(lambda _, d: d.factory.certificate_chain[0], AppraisalError, "", id="an identity certificate"),
-        pytest.param(lambda _, d: d.factory.service_root, AppraisalError, "", id="the root"),
-        pytest.param(lambda *_: b"", AppraisalError, "", id="nothing"),
-        pytest.param(lambda *_: b"\x30\x00", AppraisalError, "", id="no certificate"),
+        pytest.param(lambda _, d: d.factory.certificate_chain[0], AppraisalError, None, id="an identity certificate"),
+        pytest.param(lambda _, d: d.factory.service_root, AppraisalError, None, id="the root"),
+        pytest.param(lambda *_: b"", AppraisalError, None, id="nothing"),
+        pytest.param(lambda *_: b"\x30\x00", AppraisalError, None, id="no certificate"),
     ],
 )
 def test_other_certificates_open_nothing(
-    host: ServiceHost, forged: Callable[[ServiceHost, WireDevice], bytes], error: type[DeviceFault], why: str
+    host: ServiceHost, forged: Callable[[ServiceHost, WireDevice], bytes], error: type[DeviceFault], why: str | None
 ) -> None:
     host.catalog("Fabrikam")
     device = host.claimed(b"b" * 32)

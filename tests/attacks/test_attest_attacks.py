@@ -26,7 +26,7 @@ from armillary.errors import (
 from armillary.identity import dice
 from armillary.identity.issue import terms_for
 from armillary.service.verifier.device_states import SpentChallenges
-from armillary.service.verifier.peers import Peers
+from armillary.service.verifier.peers import peer_of
 from armillary.sim.device.prover import Component, Prover, release
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation import evidence
@@ -96,7 +96,7 @@ def test_replay_is_refused(host: ServiceHost):
     verifier, now = host.service.serving.server.verifier, host.service.context.now()
     assert verifier is not None
     victim = host.claimed(b"victim".ljust(32))
-    peer = Peers().of(victim.factory.certificate_chain[0])
+    peer = peer_of(victim.factory.certificate_chain[0])
     challenge = checkin.parse_challenge(verifier.challenge(peer, now=now)).challenge
     proof = checkin.encode_request(victim.prover.request(challenge, CLIENT_KEY))
     accepted = verifier.check_in(peer, proof, now=now)

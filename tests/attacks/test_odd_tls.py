@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import ServiceUnreachableError
-from armillary.service.endpoint import device_server
+from armillary.service.endpoint import connection, device_server
 from armillary.service.endpoint.endpoint import server_context
-from armillary.service.verifier.peers import Peer, Peers
+from armillary.service.verifier.peers import Peer
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
@@ -127,8 +127,8 @@ def test_mutation_of_the_client_certificate_that_is_required(
         assert bare.wrap_socket(plain, server_hostname="127.0.0.1").version() == "TLSv1.3"
     with pytest.raises(CLOSED):  # ... and the endpoint does not
         asked(device.port, bare)
-    genuine, shown = Peers.of, device.factory.certificate_chain[0]
-    monkeypatch.setattr(Peers, "of", lambda peers, der: genuine(peers, der or shown))
+    genuine, shown = connection.peer_of, device.factory.certificate_chain[0]
+    monkeypatch.setattr(connection, "peer_of", lambda der: genuine(der or shown))
     assert asked(device.port, bare)[0] == 200, "a challenge of the device that the stranger was taken for"
 
 

@@ -57,14 +57,13 @@ def test_every_chip_boots_its_virtual_chain(name: str):
         assert (event.image_type, event.component_id) == (component.image_type, component.component_id)
         assert event.security_version == 2
     assert record.log_head == event_log.log_head(record.events)
-    assert record.measurements == tuple(event.digest for event in record.events)
     assert event_log.parse_log(event_log.encode_log(record.events)).events == record.events
 
 
 def test_versions_measure_differently_and_repeat_exactly():
     first, again, other = (boot(packages(version=version)) for version in ("26.11", "26.11", "26.12"))
     assert first == again
-    assert not set(first.measurements) & set(other.measurements)
+    assert not {event.digest for event in first.events} & {event.digest for event in other.events}
 
 
 NAMES = [component.name for component in MT3620.boot_components]

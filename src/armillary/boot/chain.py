@@ -52,11 +52,6 @@ class BootRecord:
     violations: tuple[str, ...] = ()
 
     @property
-    def measurements(self) -> tuple[bytes, ...]:
-        """The digests of the events, 32 bytes each, in boot order."""
-        return tuple(event.digest for event in self.events)
-
-    @property
     def log_head(self) -> bytes:
         """Head of the event log, 32 bytes."""
         return event_log.log_head(self.events)

@@ -18,7 +18,7 @@ import httptools
 
 from armillary.errors import ArmillaryError, WireError
 from armillary.service.endpoint.problem import REASONS, RequestRefusedError, problem_of
-from armillary.service.verifier.peers import Peer, Peers
+from armillary.service.verifier.peers import Peer, peer_of
 from armillary.wire.device.checkin import MAX_REQUEST_BYTES
 
 MAX_URL_BYTES: Final = 1024
@@ -41,7 +41,6 @@ _OK_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/cbor\r\ncontent
 class Endpoint(Protocol):
     """What a connection needs of its endpoint; ``monotonic`` gives seconds that never go back."""
 
-    peers: Peers
     monotonic: Callable[[], float]
 
     def opened(self, connection: DeviceConnection) -> None:
@@ -87,7 +86,7 @@ class DeviceConnection(asyncio.Protocol):
         tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
         self.deadline = self._endpoint.monotonic() + IDLE_TIMEOUT_S
         try:
-            self.peer = self._endpoint.peers.of(tls.getpeercert(binary_form=True))
+            self.peer = peer_of(tls.getpeercert(binary_form=True))
         except WireError:
             self.transport.abort()  # a certificate of the silicon authority that is no device's
             return

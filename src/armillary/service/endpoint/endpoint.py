@@ -41,7 +41,6 @@ from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.endpoint.refusals import RefusalLog
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.device_states import DeviceStates
-from armillary.service.verifier.peers import Peers
 from armillary.service.verifier.verifier import Verifier
 from armillary.service.watch.heartbeat import Liveness
 
@@ -91,7 +90,6 @@ class DeviceEndpoint:
         trust_anchors: Callable[[], bytes],
         renew_identity: RenewIdentity,
     ) -> None:
-        self.peers = Peers()
         self.monotonic = time.monotonic
         self.counts: Counter[str] = Counter()
         self.liveness = Liveness(self.monotonic(), 0)

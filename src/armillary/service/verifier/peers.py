@@ -8,6 +8,7 @@ validity is checked again with every request (step A of the appraisal).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from armillary.errors import DeviceStateError, WireError
@@ -41,22 +42,10 @@ class Peer:
         )
 
 
-class Peers:
-    """A bounded cache from certificate bytes to peers."""
-
-    def __init__(self, *, limit: int = MAX_PEERS) -> None:
-        self._limit = limit
-        self._known: dict[bytes, Peer] = {}
-
-    def of(self, certificate: bytes | None) -> Peer:
-        """The peer of a verified certificate; WireError if there is none, or it is no device identity certificate."""
-        if certificate is None:
-            raise WireError("device certificate", expected="a client certificate", got="none")
-        known = self._known.get(certificate)
-        if known is None:
-            parsed = parse_identity_certificate(certificate)
-            known = Peer(parsed.device_id, parsed.spki, parsed.not_before, parsed.not_after)
-            if len(self._known) >= self._limit:
-                del self._known[next(iter(self._known))]
-            self._known[certificate] = known
-        return known
+@lru_cache(MAX_PEERS)
+def peer_of(certificate: bytes | None) -> Peer:
+    """The peer of a verified certificate; WireError if there is none, or it is no device identity certificate."""
+    if certificate is None:
+        raise WireError("device certificate", expected="a client certificate", got="none")
+    parsed = parse_identity_certificate(certificate)
+    return Peer(parsed.device_id, parsed.spki, parsed.not_before, parsed.not_after)

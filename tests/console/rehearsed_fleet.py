@@ -298,8 +298,9 @@ class RehearsedFleet:
         raise NotFoundError("no such finding", remedy="Reload.")
 
     # -- settings
-    def audit_lines(self, *, after: str | None, limit: int) -> Document:
-        return {"items": list(reversed(self.lines))[:limit], "next": None}
+    def audit_lines(self, *, after: str | None, limit: int, target: str | None = None) -> Document:
+        found = [each for each in reversed(self.lines) if target in (None, each["target"])]
+        return {"items": found[:limit], "next": None}
 
     def audit_verification(self) -> Document:
         return {"lines": len(self.lines), "head": self.lines[-1]["hash"], "broken_at": None}

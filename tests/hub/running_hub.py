@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -23,6 +23,7 @@ from tests.fixtures.certificates import private_pem
 from tests.fixtures.loops import LoopThread
 from tests.fixtures.waiting import wait_until
 
+from armillary.engines.database.outbox import AuditEntry, AuditOutboxes
 from armillary.errors import DeviceStateError, RevokedDeviceError, UnknownDeviceError
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
@@ -138,22 +139,26 @@ class RunningHub(LoopThread):
         self.clients: list[Client] = []
         self.clock_ahead_s = 0.0
         clock = lambda: time.time() + self.clock_ahead_s  # noqa: E731
-        self.hub = Hub(folder, authenticate=self.authenticate, clock=clock)
+        self.audited: list[tuple[Any, ...]] = []  # actor, operation, target, detail
+        audit = AuditOutboxes(self._append_audit, lambda: int(clock()))
+        self.hub = Hub(folder, authenticate=self.authenticate, audit=audit, clock=clock)
         self.directory = Handed(NoDirectory())
         self.updates = Handed(NoUpdates())
-        self.audited: list[tuple[Any, ...]] = []  # actor, operation, target, detail
         self.platform = platform_of(
             self.hub,
             folder,
             directory=cast("Any", self.directory),
             updates=cast("Any", self.updates),
-            settings=ActionSettings(audit=lambda *line: self.audited.append(line)),
+            settings=ActionSettings(),
             clock=clock,
         )
         super().__init__("hub-loop")
         context = hub_context(authority.folder / "server.pem", authority.folder / "server.pem", authority.trusted)
         self.run(self.platform.start())
         self.port: int = self.run(self.hub.start(context, "127.0.0.1", 0))
+
+    def _append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        self.audited += [(each.actor, each.operation, each.target, dict(each.detail)) for each in entries]
 
     def authenticate(self, certificate_der: bytes) -> str:
         certificate = x509.load_der_x509_certificate(certificate_der)

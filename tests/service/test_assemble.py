@@ -54,7 +54,9 @@ def test_a_changed_or_missing_audit_line_is_found(host: ServiceHost) -> None:
     assert whole.broken_at is None
     line = records.read(lambda c: c.execute(text("SELECT * FROM audit_line WHERE number = 3")).mappings().one())
     others = {"at": line["at"] + 1, "detail": '{"x":1}', "previous_hash": bytes(32), "hash": bytes(32)}
-    changes = {column: others.get(column, f"not {line[column]}") for column in line if column != "number"}
+    changes = {
+        column: others.get(column, f"not {line[column]}") for column in line if column not in ("number", "entry_id")
+    }
     assert set(changes) == {"at", "actor", "operation", "target", "detail", "previous_hash", "hash"}
     for column, value in changes.items():  # each column in turn, and back again
         for given in (value, line[column]):

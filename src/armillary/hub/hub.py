@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from armillary.engines.database.outbox import AuditOutboxes
 from armillary.engines.hub.announcements import read_model_id
 from armillary.engines.hub.forget import forgotten
 from armillary.engines.series.retention import Retention
@@ -36,7 +37,6 @@ from armillary.hub.provisioning.https import ProvisioningHttp
 from armillary.hub.provisioning.mqtt import MARK, Provisioning
 from armillary.hub.provisioning.registrations import RegistrationAuthority, Registrations
 from armillary.hub.provisioning.routes import DeviceHttps
-from armillary.identity.operator import Audit, no_audit
 from armillary.settings import Settings
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.telemetry import Telemetry
@@ -68,7 +68,7 @@ class Hub:
         admit: Callable[[HubCredentials], HubPeer] | None = None,  # Called instead: it knows other clients as well
         provision: RegistrationAuthority | None = None,  # Decides about clients that register; None where none may
         template_of: Callable[[str], str] = no_template,  # Device template of a device id, empty for none
-        audit: Audit = no_audit,  # Gets a line for each change that people make
+        audit: AuditOutboxes | None = None,  # Takes the audit entries of changes that people make
         clock: Callable[[], float] = time.time,  # Unix time, seconds
     ) -> None:
         """Open the hub's folder.
@@ -105,6 +105,7 @@ class Hub:
             reserve_bytes=settings.disk_reserve_mb << 20,
             database=settings.series_database,
             template_of=template_of,
+            audit=audit,
         )
         self.notices.on_message.append(self._publish_live)
         self.twins = Twins(self.series, self.notices, self.now_ms, lambda: self._front)
@@ -113,9 +114,7 @@ class Hub:
         self.connectivity = Connectivity(self.series, self.notices, self._counters, self.now_ms, self.soon)
         self.storage_host = self.service_host = ""
         self.services = ServiceConnections()
-        self.operations = DeviceOperations(
-            self.series, self.twins, self.mailboxes, self.files, self.invoke_method, audit
-        )
+        self.operations = DeviceOperations(self.series, self.twins, self.mailboxes, self.files, self.invoke_method)
 
     async def start(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
         """Accept devices in the running event loop, which becomes the hub's; returns the port (0 picks a free one).

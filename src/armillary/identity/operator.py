@@ -3,16 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
-
-# actor, operation, target, detail -> anything: appends a line to the audit log.
-Audit = Callable[[str, str, str, Mapping[str, object]], object]
-
-
-def no_audit(_actor: str, _operation: str, _target: str, _detail: Mapping[str, object]) -> None:
-    """The audit log of parts that run without a security service: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.files import keep_files, plan_import, read_files
 from armillary.engines.documents.store import DocumentStore
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.authored.checks import body_check, check_organisations, warnings
 from armillary.platform.exports.operations import ExportOperations
 from armillary.platform.jobs.jobs import Jobs
@@ -27,7 +28,6 @@ class ApplicationOperations:
     _exports: ExportOperations
     _jobs: Jobs
     _forget_document: Callable[[str, str], None]  # Forgets what a deleted document leaves, by kind and id
-    _audit: Audit
 
     def bring(
         self,
@@ -67,10 +67,10 @@ class ApplicationOperations:
             for step in gone:
                 if step.kind == "job":
                     self._jobs.check_idle(step.id)
-            keep_files(store, puts, by=actor.name, replace=replace)
+            entry = AuditEntry(actor.name, "application.import", "application", dict(counts))
+            keep_files(store, puts, by=entry, replace=replace)
             for step in gone:
                 self._forget_document(step.kind, step.id)
-            self._audit(actor.name, "application.import", "application", dict(counts))
         return {
             "dry_run": dry_run,
             "counts": {each: counts[each] for each in CHANGES},

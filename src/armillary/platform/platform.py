@@ -20,7 +20,6 @@ from armillary.engines.jobs.store import JobStore
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import NotFoundError
-from armillary.identity.operator import no_audit
 from armillary.platform.authored.device_facts import FactsReader
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.authored.groups import Groups
@@ -76,28 +75,27 @@ class Platform:
         clock: Callable[[], float] = time.time,  # Unix time, seconds
     ) -> None:
         """See the class; raises DataFolderError if the documents cannot be opened."""
-        settings = settings or ActionSettings()
-        audit = settings.audit or no_audit
+        settings, audit = settings or ActionSettings(), series.outbox.audit
         self.directory = directory = directory or NoDirectory()
         # Secrets are kept apart from their documents: held while both are changed.
         changing_secrets = threading.Lock()
         self._devices = devices
-        self.documents = documents = DocumentStore(folder, clock=clock)
-        self.authored = AuthoredDocuments(documents, audit)
+        self.documents = documents = DocumentStore(folder, clock=clock, audit=audit)
+        self.authored = AuthoredDocuments(documents)
         self.templates = Templates(documents)
         self.device_templates = DeviceTemplates(documents, self.templates, directory, series)
         self.template_operations = TemplateOperations(
-            documents, self.authored, self.templates, self.device_templates, directory, audit
+            documents, self.authored, self.templates, self.device_templates, directory
         )
         self.device_template_operations = DeviceTemplateOperations(
-            self.templates, self.device_templates, directory, devices.twins, audit
+            self.templates, self.device_templates, directory, devices.twins
         )
         self.naming = DeviceNaming(documents, self.templates)
         self.models = ModelCheck(self.device_templates, devices)
         facts = FactsReader(series, documents, directory, devices)
         self.groups = Groups(documents, facts, directory)
         self.organisations = Organisations(documents, directory)
-        job_store = OnDemand(lambda: JobStore(folder), lambda: JobStore.exists(folder))
+        job_store = OnDemand(lambda: JobStore(folder, audit), lambda: JobStore.exists(folder))
         self.jobs = Jobs(
             job_store,
             documents,
@@ -108,7 +106,7 @@ class Platform:
             updates or NoUpdates(),
             clock,
         )
-        rule_store = OnDemand(lambda: RuleStore(folder), lambda: RuleStore.exists(folder))
+        rule_store = OnDemand(lambda: RuleStore(folder, audit), lambda: RuleStore.exists(folder))
         rule_facts = RuleFacts(series, documents, directory, self.groups)
         actions = RuleActions(rule_store, devices, directory, self.naming, self.jobs, settings, clock)
         self.rules = Rules(series, documents, rule_facts, devices, rule_store, actions, clock)
@@ -122,17 +120,17 @@ class Platform:
             self.naming,
             changing_secrets,
         )
-        self.alert_operations = AlertOperations(rule_store, documents, self.naming, actions, audit, clock)
-        export_store = OnDemand(lambda: ExportStore(folder), lambda: True)
+        self.alert_operations = AlertOperations(rule_store, documents, self.naming, actions, clock)
+        export_store = OnDemand(lambda: ExportStore(folder, audit), lambda: True)
         sources = Sources(series, rule_store, directory, devices.begin_connectivity)
         self.exports = Exports(export_store, documents, self.groups, sources, settings.hosts, folder, clock)
         self.organisation_operations = OrganisationOperations(
-            self.organisations, self.authored, directory, registry or NoRegistry(), audit
+            self.organisations, self.authored, directory, registry or NoRegistry()
         )
-        self.job_operations = JobOperations(self.jobs, self.authored, audit)
-        self.export_operations = ExportOperations(self.exports, documents, self.authored, changing_secrets, audit)
+        self.job_operations = JobOperations(self.jobs, self.authored)
+        self.export_operations = ExportOperations(self.exports, documents, self.authored, changing_secrets)
         self.application_operations = ApplicationOperations(
-            documents, self.export_operations, self.jobs, self.forget_document, audit
+            documents, self.export_operations, self.jobs, self.forget_document
         )
         self._stores = (job_store, export_store, documents)
         documents.on_change += [self.models.forget, self.templates.forget]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.data_export import DeviceEvent
 from armillary.twin.author.group import Value
@@ -84,7 +85,9 @@ class Twins(Protocol):
     def get(self, device_id: str) -> Twin:
         """A device's twin; an empty one when nobody has written it yet."""
 
-    def change(self, device_id: str, *, desired: object, if_match: str | None = None) -> Twin:
+    def change(
+        self, device_id: str, *, desired: object, if_match: str | None = None, entry: AuditEntry | None = None
+    ) -> Twin:
         """Merge a patch into the desired properties and send it to the device if connected. Blocks for the commit.
 
         Raises:

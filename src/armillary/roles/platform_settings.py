@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the platform is handed of service and settings: mail, webhooks, quarantine, audit log, catalogs, tokens."""
+"""What the platform is handed of service and settings: mail, webhooks, quarantine, catalogs, tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def action_settings(service: SecurityService, settings: Settings) -> ActionSetti
         ),
         hosts=AllowedHosts.parse(settings.webhook_hosts),
         quarantine=lambda device_id, _, said: service.watch.request_quarantine(device_id, said),
-        audit=service.audit.append,
     )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 import time
@@ -85,7 +86,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             admit=service.hub_access.clients.admit,
             provision=service.hub_access.enrolments,
             template_of=template_of,
-            audit=service.audit.append,
+            audit=service.audit.outboxes,
         )
         running.push_async_callback(hub.close)
         service.notices.on_cut.append(hub.disconnect)
@@ -97,6 +98,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             registry=PlatformRegistry(service),
             settings=action_settings(service, settings),
         )
+        running.callback(asyncio.create_task(service.audit.outboxes.keep_moving()).cancel)
         service.notices.on_device.append(platform.rules.device_changed)
         await platform.start()
         running.push_async_callback(platform.close)

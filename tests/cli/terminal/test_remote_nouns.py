@@ -309,6 +309,10 @@ def test_audit_and_tokens(armillary: Command, service: RunningService) -> None:
         "error: the token is not valid [request.unauthenticated]\n"
         "\nhint: Send a valid operator token: Authorization: Bearer TOKEN.\n"
     )
+    of_token = armillary("audit", "list", "--target", newest.json[0]["target"], "--json").json
+    assert [line["operation"] for line in of_token] == ["token.revoke", "token.create"]
+    nothing = armillary("audit", "list", "--target", "nobody")
+    assert (nothing.out, nothing.err) == ("", "The audit log has no line of it.\n")
     verified = armillary("audit", "verify", "--json").json
     assert verified["broken_at"] is None
 

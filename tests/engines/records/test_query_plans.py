@@ -11,7 +11,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from armillary.engines.records.queries import device_lists, devices as device_rows, names as name_rows
+from armillary.engines.records.queries import (
+    audit as audit_rows,
+    device_lists,
+    devices as device_rows,
+    names as name_rows,
+)
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.engines.records.store import Records
 
@@ -64,3 +69,12 @@ def test_a_search_by_name_reads_a_range_of_an_index(connection: Connection) -> N
         said = plan(connection, lambda c, o=owner: name_rows.matching(c, "hall", catalog_id=o, limit=1000))
         assert f"USING INDEX {index}" in said
         assert "ORDER BY" not in said
+
+
+@pytest.mark.parametrize("before", [None, 1000])
+def test_audit_lines_of_a_target_are_read_by_an_index_and_not_sorted(
+    connection: Connection, before: int | None
+) -> None:
+    said = plan(connection, lambda c: audit_rows.page(c, limit=50, before=before, target="a1" * 64))
+    assert "USING INDEX ix_audit_line_target_number (target=?" in said
+    assert "ORDER BY" not in said

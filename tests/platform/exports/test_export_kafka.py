@@ -28,6 +28,7 @@ from tests.platform.exports.test_exports import (
     exported_over_kills,
     put,
     quick,
+    replay,
     settled,
 )
 
@@ -111,7 +112,7 @@ def test_the_key_survives_a_transform_and_a_replay(running: RunningHub, cluster:
     name = put(running, options(cluster.servers), transform="{n: .values.n}, {n: -1}")
     client.telemetry({"n": 7})
     settled(running, name, dead=2)
-    assert running.platform.exports.replays.begin(name, "t", print).outcome.result(20) == 2
+    assert replay(running, name) == 2
     found = cluster.read("out", 2)
     assert {each.key().decode() for each in found} == {DEVICE}
     first, second = sorted(dict(each.headers())["id"].decode() for each in found)

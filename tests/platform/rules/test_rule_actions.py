@@ -372,8 +372,7 @@ def test_a_name_cannot_write_headers() -> None:
 
 
 def test_a_command_calls_the_device_and_is_in_the_audit_log(running: RunningHub, client: Client) -> None:
-    audited: list[Any] = []
-    use(running, audit=lambda *line: audited.append(line))
+    use(running)
     client.subscribe("$iothub/methods/POST/#")
     fire(running, client, {"name": "close", "kind": "command", "method": "closeValve", "payload": {"percent": 100}})
     topic, body = client.take("$iothub/methods/POST/closeValve/")
@@ -381,7 +380,7 @@ def test_a_command_calls_the_device_and_is_in_the_audit_log(running: RunningHub,
     request = topic.partition("$rid=")[2]
     client.publish(f"$iothub/methods/res/200/?$rid={request}", b"{}")
     wait_until(lambda: state(running, "close") == "done", "the command")
-    assert audited == [("rule hot", "device.method", DEVICE, {"method": "closeValve"})]
+    assert running.audited == [("rule hot", "device.method", DEVICE, {"method": "closeValve"})]
 
 
 def test_a_command_to_a_device_that_takes_none_waits_and_one_it_refuses_is_dead(
@@ -401,9 +400,9 @@ def test_a_command_to_a_device_that_takes_none_waits_and_one_it_refuses_is_dead(
 def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only(
     running: RunningHub, client: Client
 ) -> None:
-    hub, platform, audited = running.hub, running.platform, list[Any]()
+    hub, platform = running.hub, running.platform
     running.directory.now = Owners({DEVICE: "North", OTHER: "South"})
-    use(running, audit=lambda *line: audited.append(line))
+    use(running)
     platform.documents.put("group", "everybody", {"name": "Everybody"}, by="t")
     action = {"kind": "set-property", "properties": {"closed": True}}
     for name, catalog in (("of-all", None), ("of-south", "South")):
@@ -423,7 +422,7 @@ def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only
     (run,) = platform.jobs.store.runs("of-all")
     assert [each.device_id for each in platform.jobs.store.devices.results(run.number)] == [DEVICE]
     assert hub.twins.get(OTHER).desired.properties == {}
-    assert audited == [("rule hot", "job.run", DEVICE, {"job": "of-all", "run": run.number})]
+    assert running.audited == [("rule hot", "job.run", DEVICE, {"job": "of-all", "run": run.number})]
     (alert,) = platform.rules.store().alerts("North")
     wait_until(lambda: platform.jobs.store.run("of-all", run.number).state == "completed", "its end")
     # An attempt that began the run and whose end was not noted is made again: it begins no other.

@@ -16,16 +16,9 @@ from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.identity.operator import Operator
 
 Document = dict[str, Any]
-
-# A commit that takes longer than this is a broken disk (seconds).
-COMMIT_TIMEOUT_S = 60.0
-
-
-def commit(hub: Hub, change: Any) -> Any:
-    """Give a change to the hub's writer and wait for its result."""
-    return hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
 
 
 def raw(hub: Hub, device_id: str, metric: str, start_ms: int, end_ms: int, limit: int) -> Document:
@@ -88,7 +81,7 @@ def export(
     return write(hub.series, series, start_ms, end_ms, since)
 
 
-def restore(hub: Hub, body: bytes, check: Callable[[str], None], now_ms: int) -> tuple[int, int]:
+def restore(hub: Hub, actor: Operator, body: bytes, check: Callable[[str], None], now_ms: int) -> tuple[int, int]:
     """Put the points of a CSV file back; how many there were, and of how many devices.
 
     ``check`` raises for a device that does not exist; ``now_ms`` is Unix time, milliseconds.
@@ -108,12 +101,11 @@ def restore(hub: Hub, body: bytes, check: Callable[[str], None], now_ms: int) ->
     devices = sorted({row[0] for row in rows})
     for device_id in devices:
         check(device_id)
-    numbers = commit(hub, hub.series.restoring.devices(devices))
+    numbers = hub.series.commits.commit(hub.series.restoring.devices(devices))
     points = [
         Restored(numbers[device_id], metric, at_ms, value, mark) for device_id, metric, at_ms, value, mark in rows
     ]
-    if points:
-        commit(hub, hub.series.restoring.points(points, now_ms))
+    hub.operations.import_points(actor, points, len(devices), now_ms)
     return len(points), len(devices)
 
 

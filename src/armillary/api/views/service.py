@@ -235,9 +235,11 @@ def releases(service: SecurityService, *, chip: str | None = None) -> Document:
     return {"items": [as_document(row) for row in reversed(service.releases.list(chip=chip))], "next": None}
 
 
-def audit(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None) -> Document:
-    """Audit lines, newest first."""
-    return as_page(service.audit.list(limit=limit, after=after))
+def audit(
+    service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None, target: str | None = None
+) -> Document:
+    """Audit lines, newest first; those of a target only."""
+    return as_page(service.audit.list(limit=limit, after=after, target=target))
 
 
 def audit_verification(service: SecurityService) -> Document:

@@ -81,7 +81,10 @@ def _check(name: str, look: Callable[[], tuple[str, str]]) -> Document:
 
 def _records(service: SecurityService, fleet: list[FleetSummary]) -> tuple[str, str]:
     fleet.append(service.registry.devices.summary())
-    return "ok", f"{fleet[0].devices} devices"
+    detail = f"{fleet[0].devices} devices"
+    if waiting := service.audit.outboxes.waiting:
+        return "degraded", f"{detail}, the audit log does not take its lines: {waiting} wait"
+    return "ok", detail
 
 
 def _hub(hub: Hub) -> tuple[str, str]:

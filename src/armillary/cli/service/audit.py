@@ -20,9 +20,12 @@ COLUMNS = ("number", "at", "actor", "operation", "target")
 def list_lines(
     remote: RemoteService,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 50,
+    target: Annotated[str | None, typer.Option("--target", metavar="ID", help="Only what was done to this.")] = None,
 ) -> Shown:
     """List audit lines, newest first."""
-    return table(remote.pages("/audit", limit=limit), COLUMNS, row=readable, empty="The audit log is empty.")
+    lines = remote.pages("/audit", limit=limit, target=target)
+    empty = "The audit log is empty." if target is None else "The audit log has no line of it."
+    return table(lines, COLUMNS, row=readable, empty=empty)
 
 
 @remote_command(app, "verify")

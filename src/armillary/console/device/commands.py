@@ -13,8 +13,8 @@ from armillary.console.frame.console import Visit
 from armillary.console.frame.values import json_text, value_text
 from armillary.errors import ArmillaryError
 
-# Calls are kept in the audit log alone, which is read by number and not by device: a device's are looked for among so
-# many of its newest lines, and so many are shown.
+# Calls are kept in the audit log alone: they are looked for among so many of a device's newest lines, and so many are
+# shown.
 AUDIT_LINES = 1000
 COMMANDS = 20
 
@@ -47,8 +47,8 @@ def sent_before(visit: Visit, device_id: str) -> list[dict[str, Any]]:
     """Audit lines of a device's newest commands, newest first; none for who may not read the audit log."""
     if not may_ask(visit, "settings.audit_lines"):
         return []
-    lines = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES)["items"]
-    return [each for each in lines if each["operation"] == "device.method" and each["target"] == device_id][:COMMANDS]
+    lines = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES, target=device_id)["items"]
+    return [each for each in lines if each["operation"] == "device.method"][:COMMANDS]
 
 
 def _call(visit: Visit, device: Mapping[str, Any], method: str, parameters: Any) -> dict[str, Any]:

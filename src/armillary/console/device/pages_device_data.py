@@ -181,7 +181,7 @@ def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
     ]
     return Section(
         title="Commands sent",
-        note="by hand, among the newest operations of the audit log",
+        note="by people and rules, among the newest operations on it",
         columns=("When", "Command", "By"),
         rows=rows,
         none="None.",

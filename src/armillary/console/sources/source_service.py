@@ -299,9 +299,9 @@ class ServiceSettings:
     def __init__(self, by: RequestContext) -> None:
         self._by, self._service = by, by.service
 
-    def audit_lines(self, *, after: str | None, limit: int) -> Document:
-        """A page of audit lines, newest first."""
-        return views.audit(self._service, limit=limit, after=after)
+    def audit_lines(self, *, after: str | None, limit: int, target: str | None = None) -> Document:
+        """A page of audit lines, newest first; those of a target only."""
+        return views.audit(self._service, limit=limit, after=after, target=target)
 
     def audit_verification(self) -> Document:
         """The walk over the whole chain: ``lines``, ``head``, ``broken_at``."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from armillary.engines.database.outbox import TABLE as OUTBOX
 from armillary.engines.database.sqlite_file import Layout, open_file
 from armillary.engines.database.transactions import Transactions
 from armillary.errors import DataFolderError
@@ -51,7 +52,8 @@ CREATE TABLE progress (
 INSERT INTO progress VALUES ('seq', 0);
 """
 
-LAYOUT = Layout(application_id=0x41726D41, version=1, schema=_SCHEMA)  # "ArmA"; 1 (2026-11): first
+# "ArmA"; 1 (2026-11): first
+LAYOUT = Layout(application_id=0x41726D41, version=1, schema=_SCHEMA, additions=OUTBOX)
 
 
 def open_database(folder: Path) -> Transactions:

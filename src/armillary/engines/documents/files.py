@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from armillary.engines.database.outbox import Author
 from armillary.engines.documents.document import KINDS, MAX_BODY_BYTES, Document, check_id, check_kind, encode_body
 from armillary.engines.documents.store import MAX_CHANGES, Delete, DocumentStore, Put
 from armillary.errors import ArmillaryError, InvalidArgumentError
@@ -82,7 +83,7 @@ def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str
 
 
 def keep_files(
-    store: DocumentStore, puts: Sequence[Put], *, by: str, replace: Iterable[str] = ()
+    store: DocumentStore, puts: Sequence[Put], *, by: Author, replace: Iterable[str] = ()
 ) -> tuple[Document, ...]:
     """Store what :func:`read_files` returned, in one transaction; returns the new versions of the documents.
 

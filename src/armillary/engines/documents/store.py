@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from armillary.engines.database.outbox import AuditOutboxes, Author, Outbox, name_of
 from armillary.engines.database.port import Connection
 from armillary.engines.database.transactions import Transactions
 from armillary.engines.documents.database import open_database
@@ -118,9 +119,10 @@ class DocumentStore:
         DataFolderError: the database cannot be opened.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float], audit: AuditOutboxes | None = None) -> None:
         self._clock = clock
         self._database = open_database(folder)
+        self._outbox = Outbox(audit, self._database.read, self._database.write)
         self.devices = DeviceDocuments(self._database)
         # Called after each commit with the documents that changed (a deletion has no body), in the thread that changed
         # them, in the order of the commits. Must be quick and must not call the store's changes.
@@ -200,7 +202,7 @@ class DocumentStore:
     # Changing -----------------------------------------------------------------------------------------------
 
     def put(
-        self, kind: str, document_id: str, body: Mapping[str, Any], *, by: str, if_match: str | None = None
+        self, kind: str, document_id: str, body: Mapping[str, Any], *, by: Author, if_match: str | None = None
     ) -> Document:
         """Store a new version of a document, or its first; a body equal to the current one makes no version.
 
@@ -208,7 +210,7 @@ class DocumentStore:
             kind: One of KINDS.
             document_id: Its id.
             body: Checked by the caller.
-            by: Who changes it, for the history.
+            by: As of :meth:`change`.
             if_match: ETag of the version that the caller has read; ``*`` for any version; "" for a document that
                 must not exist; None to skip the check.
 
@@ -219,7 +221,7 @@ class DocumentStore:
         """
         return self.change([Put(kind, document_id, body, if_match)], by=by)[0]
 
-    def delete(self, kind: str, document_id: str, *, by: str, if_match: str | None = None) -> None:
+    def delete(self, kind: str, document_id: str, *, by: Author, if_match: str | None = None) -> None:
         """Delete a document; its history is kept for a while.
 
         Raises:
@@ -228,8 +230,10 @@ class DocumentStore:
         """
         self.change([Delete(kind, document_id, if_match)], by=by)
 
-    def change(self, changes: Sequence[Put | Delete], *, by: str) -> tuple[Document, ...]:
+    def change(self, changes: Sequence[Put | Delete], *, by: Author) -> tuple[Document, ...]:
         """Make changes in one transaction; returns the new version of each, in order.
+
+        ``by`` is who changes it, or the audit entry that is kept with it, its detail made of what this returns.
 
         Raises:
             ConflictError, NotFoundError, InvalidArgumentError, DataFolderError: nothing was changed.
@@ -238,16 +242,16 @@ class DocumentStore:
             raise InvalidArgumentError(f"expected at most {MAX_CHANGES} changes at once, got {len(changes)}")
         checked = [_checked(change) for change in changes]
         now_ms = int(self._clock() * 1000)
-        made = self._database.write(
-            lambda connection: [_change(connection, change, text, by, now_ms) for change, text in checked],
-            committed=self._tell,
+        name, news = name_of(by), list[Document]()
+        return self._outbox.commit(
+            lambda connection: tuple(_change(connection, change, text, name, now_ms, news) for change, text in checked),
+            by,
+            committed=lambda _: self._tell(news),
         )
-        return tuple(document for document, _ in made)
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _tell(self, made: Sequence[tuple[Document, bool]]) -> None:
-        news = [document for document, is_new in made if is_new]
+    def _tell(self, news: Sequence[Document]) -> None:
         if news:
             for listener in self.on_change:
                 listener(news)
@@ -289,16 +293,16 @@ def _checked(change: Put | Delete) -> tuple[Put | Delete, str | None]:
 
 
 def _change(
-    connection: Connection, change: Put | Delete, text: str | None, by: str, now_ms: int
-) -> tuple[Document, bool]:
-    """Apply one change; returns the current version, and whether it is new."""
+    connection: Connection, change: Put | Delete, text: str | None, by: str, now_ms: int, news: list[Document]
+) -> Document:
+    """Apply one change; returns the current version, which ``news`` gets if it is new."""
     name = (change.kind, change.id)
     present = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", name).fetchone()
     check_match(change.kind, change.id, change.if_match, None if present is None else _etag(present[3]))
     if present is None and text is None:
         raise not_found(*name)
     if present is not None and present[6] == text:
-        return _document(present), False
+        return _document(present)
     last = present[2] if present is not None else _last_version(connection, name)
     seq = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'seq' RETURNING value").fetchone()[0]
     if present is not None:
@@ -311,7 +315,8 @@ def _change(
     else:
         connection.execute(_REPLACE, row)
     _forget_old(connection, name)
-    return _document(row), True
+    news.append(_document(row))
+    return news[-1]
 
 
 def _last_version(connection: Connection, name: tuple[str, str]) -> int:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from armillary.engines.database.outbox import TABLE as OUTBOX, AuditEntry, AuditOutboxes, Outbox
 from armillary.engines.database.port import Connection
 from armillary.engines.database.sqlite_file import Layout, open_file
 
@@ -62,6 +63,7 @@ CREATE TABLE secret (
     secret TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """,
+    additions=OUTBOX,
 )
 
 
@@ -121,8 +123,9 @@ class ExportStore:
         DataFolderError: the file cannot be opened; from every method: the disk fails.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, audit: AuditOutboxes | None = None) -> None:
         self._database = open_file(folder / FILE_NAME, LAYOUT, "the exports' file")
+        self.outbox = Outbox(audit, self._database.read, self._database.write)
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -167,10 +170,10 @@ class ExportStore:
         )
         return [_letter(*row) for row in self._database.rows(query, (export_id, after, limit))]
 
-    def settle(self, export_id: str, number: int) -> None:
-        """Delete a dead letter."""
+    def settle(self, export_id: str, number: int, entry: AuditEntry) -> None:
+        """Delete a dead letter that was delivered; the audit entry is kept with it."""
         query = "DELETE FROM dead_letter WHERE export_id = ? AND number = ?"
-        self._database.write(lambda c: c.execute(query, (export_id, number)))
+        self.outbox.commit(lambda c: c.execute(query, (export_id, number)), entry)
 
     def secret(self, export_id: str) -> str | None:
         """The secret of an export's destination."""

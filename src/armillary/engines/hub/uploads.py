@@ -132,9 +132,11 @@ def forgotten_over(connection: Connection, now_ms: int) -> list[str]:
 
 
 @writer_change
-def deleted(connection: Connection, upload_id: str) -> None:
-    """Delete the row of a file."""
-    connection.execute("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
+def deleted(connection: Connection, upload_id: str) -> Upload | None:
+    """Delete the row of a file, and return it if it was there."""
+    query = f"DELETE FROM upload WHERE upload_id = ? RETURNING {_COLUMNS}"  # noqa: S608 - constants
+    row = connection.execute(query, (upload_id,)).fetchone()
+    return None if row is None else Upload(*row)
 
 
 def read_upload(connection: Connection, upload_id: str) -> Upload | None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from armillary.engines.database.outbox import TABLE as OUTBOX
 from armillary.engines.database.sqlite_file import Layout
 
 FILE_NAME = "jobs.db"
@@ -48,4 +49,5 @@ CREATE TABLE run_device (
 CREATE INDEX run_device_state ON run_device (run, state, batch, due_ms);
 CREATE INDEX run_device_batch ON run_device (run, batch, changed_ms);
 """,
+    additions=OUTBOX,
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from armillary.engines.database.outbox import AuditEntry, AuditOutboxes, Outbox
 from armillary.engines.database.port import Connection
 from armillary.engines.database.sqlite_file import open_file
 from armillary.engines.jobs.database import FILE_NAME, LAYOUT
@@ -52,8 +53,9 @@ class JobStore:
         DataFolderError: the file cannot be opened; from every method: the disk fails.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, audit: AuditOutboxes | None = None) -> None:
         self._database = open_file(folder / FILE_NAME, LAYOUT, "the jobs' file")
+        self._outbox = Outbox(audit, self._database.read, self._database.write)
         self.devices = RunDevices(self._database)
 
     @staticmethod
@@ -135,10 +137,14 @@ class JobStore:
         by: str,
         due: int | None,
         now_ms: int,
+        entry: AuditEntry | None = None,
     ) -> int:
-        """Begin a run over devices in this order; returns its number."""
+        """Begin a run over devices in this order; returns its number.
 
-        def change(connection: Connection) -> int:
+        The audit entry is kept with it; its detail is made of the number and how many devices there are.
+        """
+
+        def change(connection: Connection) -> tuple[int, int]:
             (number,) = connection.execute(
                 "INSERT INTO run (job_id, definition, catalog, state, begun_by, due, started_ms)"
                 " VALUES (?, ?, ?, 'running', ?, ?, ?) RETURNING number",
@@ -149,11 +155,11 @@ class JobStore:
                 ((number, device_id, place // batch_size, now_ms) for place, device_id in enumerate(devices)),
             )
             _forget_old(connection, job_id)
-            return int(number)
+            return int(number), len(devices)
 
-        return self._database.write(change)
+        return self._outbox.commit(change, entry)[0]
 
-    def end(self, number: int, event: str, now_ms: int) -> RunState:
+    def end(self, number: int, event: str, now_ms: int, entry: AuditEntry | None = None) -> RunState:
         """End a run: pending devices are skipped, waiting ones are given up, running ones still get their result.
 
         Raises:
@@ -167,7 +173,7 @@ class JobStore:
             skip_if_ended(connection, number, now_ms)
             return ended
 
-        return self._database.write(change)
+        return self._outbox.commit(change, entry)
 
     def forget(self, job_id: str) -> None:
         """Delete every run of a job."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from armillary.engines.database.outbox import TABLE as OUTBOX
 from armillary.engines.database.sqlite_file import Layout
 
 FILE_NAME = "rules.db"
@@ -109,4 +110,4 @@ END;
 """
 
 # "ArmR"; 1 (2026-11): first; 2 (2026-11): owners and counts of deliveries, firings that are counted only
-LAYOUT = Layout(application_id=0x41726D52, version=2, schema=_SCHEMA + _SECOND, upgrades={1: _SECOND})
+LAYOUT = Layout(application_id=0x41726D52, version=2, schema=_SCHEMA + _SECOND, upgrades={1: _SECOND}, additions=OUTBOX)

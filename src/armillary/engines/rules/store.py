@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.engines.database.group_commit import GroupCommit
+from armillary.engines.database.outbox import AuditOutboxes, Outbox
 from armillary.engines.database.sqlite_file import open_file
 from armillary.engines.rules import rows
 from armillary.engines.rules.database import FILE_NAME, LAYOUT
@@ -26,10 +27,11 @@ class RuleStore:
         DataFolderError: the database cannot be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, audit: AuditOutboxes | None = None) -> None:
         self._database = open_file(folder / FILE_NAME, LAYOUT, "the rules' database")
         self.deliveries = Deliveries(self._database)
         self.commits: GroupCommit[Change, Any] = GroupCommit(self._commit, name="hub-rules-writer")
+        self.outbox = Outbox(audit, self._database.read, self.commits.commit)
 
     @staticmethod
     def exists(folder: Path) -> bool:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.engines.database.group_commit import GroupCommit
+from armillary.engines.database.outbox import AuditOutboxes, Outbox
 from armillary.engines.database.port import Connection
 from armillary.engines.series.database.port import SeriesStorage
 from armillary.engines.series.database.sqlite import HubFile
@@ -83,6 +84,7 @@ class SeriesStore(Reads):
         reserve_bytes: int = 0,
         database: str = "",
         template_of: Callable[[str], str] = no_template,
+        audit: AuditOutboxes | None = None,
     ) -> None:
         self._database = open_storage(folder, database)
         self._retention = retention
@@ -103,6 +105,7 @@ class SeriesStore(Reads):
             max_queued_weight=MAX_QUEUED_WEIGHT,
             on_close=self._database.close_writer,
         )
+        self.outbox = Outbox(audit, self.read, self.commits.commit)
         self._flushed_at = time.monotonic()
         self._flush_upto = 0
         self._flush_under_way = False

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.durable import sync_folder
 from armillary.engines.hub import uploads
 from armillary.engines.hub.uploads import Upload
@@ -250,12 +251,12 @@ class FileUploads:
             raise NotFoundError("the bytes of this file are gone", remedy="Restore the hub's folder from a backup.")
         return found, path
 
-    def delete(self, device_id: str, upload_id: str) -> Upload:
-        """Delete a file; raises NotFoundError if the device has none of this id."""
+    def delete(self, device_id: str, upload_id: str, entry: AuditEntry | None = None) -> Upload:
+        """Delete a file, with an audit entry of it; raises NotFoundError if the device has none of this id."""
         found = self.find(upload_id)
         if found is None or found.device_id != device_id:
             raise NotFoundError("the device has no such file", remedy="List them: armillary device file list.")
-        self._write(uploads.deleted(upload_id))
+        self._series.outbox.commit(uploads.deleted(upload_id), entry)
         self.remove(upload_id)
         return found
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from armillary.engines.database.group_commit import COMMIT_TIMEOUT_S, LoopSink, Rejected
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.hub.twins import changed_twin
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import InvalidArgumentError
@@ -51,6 +52,7 @@ class Twins:
         desired: object = None,
         whole: AbstractSet[str] = frozenset(),
         if_match: str | None = None,
+        entry: AuditEntry | None = None,
     ) -> Twin:
         """Change tags and desired properties, both or neither, and tell the device if it is connected.
 
@@ -58,14 +60,18 @@ class Twins:
         ``asyncio.wrap_future(submit_desired(...))``.
 
         ``tags`` and ``desired`` are JSON objects to merge, or None to leave a section; ``whole`` names those of them
-        that replace their section. ``if_match`` is the ETag expected; None or ``*`` for any.
+        that replace their section. ``if_match`` is the ETag expected; None or ``*`` for any. The audit entry is kept in
+        the same transaction.
 
         Raises:
             ConflictError: the twin's ETag is another one.
             InvalidArgumentError: a limit is broken, or there is nothing to change.
         """
         self._refuse_in_loop()
-        return self._submit(device_id, tags, desired, whole, if_match).result(COMMIT_TIMEOUT_S)
+        twin = self._submit(device_id, tags, desired, whole, if_match, entry).result(COMMIT_TIMEOUT_S)
+        if entry is not None:
+            self._series.outbox.move()
+        return twin
 
     def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
         """Merge a patch into the desired properties as :meth:`change` does, without waiting.
@@ -81,7 +87,13 @@ class Twins:
             self._submit(device_id, first.get("tags") or None, first.get("desired") or None, frozenset(), None)
 
     def _submit(
-        self, device_id: str, tags: object, desired: object, whole: AbstractSet[str], if_match: str | None
+        self,
+        device_id: str,
+        tags: object,
+        desired: object,
+        whole: AbstractSet[str],
+        if_match: str | None,
+        entry: AuditEntry | None = None,
     ) -> Future[Twin]:
         """Commit a change; the device and whoever listens are told in the hub's loop, in the order of the commits."""
         if tags is None and desired is None:
@@ -102,7 +114,7 @@ class Twins:
                 twin = patch_desired(twin, patch, now_ms=now_ms, if_match=guard)
             return twin
 
-        change = changed_twin(device_id, apply, now_ms=now_ms)
+        change = self._series.outbox.with_entry(changed_twin(device_id, apply, now_ms=now_ms), entry)
         connections = self._connections()
         if connections is None:
             return self._series.commits.submit(change)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.document import Document, check_match, not_found
 from armillary.engines.documents.store import MAX_LIMIT, DocumentPage, DocumentStore
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.twin.author.dashboard import parse as parse_dashboard
 from armillary.twin.author.data_export import parse_export
 from armillary.twin.author.group import parse_group
@@ -44,7 +45,6 @@ class AuthoredDocuments:
     """Operations on authors' documents. Methods block for the disk."""
 
     _store: DocumentStore
-    _audit: Audit
 
     def listed(self, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
         """Documents of a kind by id."""
@@ -83,9 +83,8 @@ class AuthoredDocuments:
         PARSERS[kind](kept)
         present = self._store.find(kind, document_id)
         check_given(kept, kind, None if present is None else present.content)
-        made = self._store.put(kind, document_id, kept, by=actor.name, if_match=if_match)
-        self._audit(actor.name, f"{kind}.put", document_id, {"version": made.version})
-        return document_of(made)
+        entry = put_entry(actor, kind, document_id)
+        return document_of(self._store.put(kind, document_id, kept, by=entry, if_match=if_match))
 
     def check_put(
         self,
@@ -124,8 +123,8 @@ class AuthoredDocuments:
             if_match = self.owned_version(kind, document_id, catalog, if_match)
         if not force:
             self.check_unused(kind, document_id, catalog)
-        self._store.delete(kind, document_id, by=actor.name, if_match=if_match)
-        self._audit(actor.name, f"{kind}.delete", document_id, {"forced": True} if force else {})
+        entry = AuditEntry(actor.name, f"{kind}.delete", document_id, {"forced": True} if force else {})
+        self._store.delete(kind, document_id, by=entry, if_match=if_match)
         return {"deleted": document_id}
 
     def uses(self, kind: str, document_id: str, catalog: str | None) -> tuple[Use, ...]:
@@ -198,6 +197,11 @@ class AuthoredDocuments:
         found = self.check_owned(kind, document_id, catalog)
         check_match(kind, document_id, if_match, None if found is None else found.etag)
         return "" if found is None else found.etag
+
+
+def put_entry(actor: Operator, kind: str, document_id: str) -> AuditEntry:
+    """The audit entry of a document that is kept, which says the version that it got."""
+    return AuditEntry(actor.name, f"{kind}.put", document_id, lambda made: {"version": made[0].version})
 
 
 def every(pages: Callable[[str | None], DocumentPage], after: str | None = None) -> Iterator[Document]:

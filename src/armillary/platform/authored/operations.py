@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
 from armillary.platform.authored.organisations import KIND, Organisations
 from armillary.platform.ports import Directory, Registry
@@ -28,7 +29,6 @@ class OrganisationOperations:
     _documents: AuthoredDocuments
     _directory: Directory
     _registry: Registry
-    _audit: Audit
 
     def show(self, organisation: str, catalog: str | None) -> dict[str, Any]:
         """An organisation, with the ids of those below it as ``below``."""
@@ -90,5 +90,5 @@ class OrganisationOperations:
 
     def assign_checked(self, actor: Operator, device_id: str, organisation: str | None) -> None:
         """As :meth:`assign`, of a device and an organisation that the caller has looked at."""
-        self._organisations.assign(device_id, organisation, by=actor.name)
-        self._audit(actor.name, "device.organisation", device_id, {"organisation": organisation or ""})
+        entry = AuditEntry(actor.name, "device.organisation", device_id, {"organisation": organisation or ""})
+        self._organisations.assign(device_id, organisation, by=entry)

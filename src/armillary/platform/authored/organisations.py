@@ -7,11 +7,13 @@ cached until a document changes.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from armillary.engines.database.outbox import Author
 from armillary.engines.documents.document import Document, is_device_id
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.errors import ArmillaryError, ConflictError, RateLimitedError
@@ -72,7 +74,7 @@ class Organisations:
         found = None if document is None else document.content.get("organisation")
         return found if isinstance(found, str) else None
 
-    def assign(self, device_id: str, organisation_id: str | None, *, by: str) -> Document:
+    def assign(self, device_id: str, organisation_id: str | None, *, by: Author) -> None:
         """Put a device into an organisation, or into none. Raises RateLimitedError after TRIES conflicts."""
         store = self._documents
         for _ in range(TRIES):
@@ -81,10 +83,10 @@ class Organisations:
             body.pop("organisation", None)
             if organisation_id is not None:
                 body["organisation"] = organisation_id
-            try:
-                return store.put("device", device_id, body, by=by, if_match="" if present is None else present.etag)
-            except ConflictError:
-                continue
+            seen = "" if present is None else present.etag
+            with contextlib.suppress(ConflictError):
+                store.put("device", device_id, body, by=by, if_match=seen)
+                return
         raise RateLimitedError(f"device {device_id[:16]}...: others change it all the time", retry_after_s=1)
 
     def devices(self, root: str, *, after: str | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadLetter
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments, document_of
 from armillary.platform.exports.exports import Exports, check_destination
 from armillary.platform.exports.limits import check_limits
@@ -37,7 +38,6 @@ class ExportOperations:
     _store: DocumentStore
     _documents: AuthoredDocuments
     _changing_secrets: threading.Lock  # Held from looking at a document with secrets until both are changed
-    _audit: Audit
 
     def listed(self, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
         """Data exports by id, each with how it is doing as ``status``."""
@@ -92,12 +92,8 @@ class ExportOperations:
         Replays of one ``caller`` are limited, and those of all callers of one ``caller_catalog`` (empty for none).
         """
         self._check_owned(export_id, catalog)
-        return self._exports.replays.begin(
-            export_id,
-            caller,
-            lambda records: self._audit(actor.name, "export.replay", export_id, {"records": records}),
-            catalog=caller_catalog,
-        )
+        entry = AuditEntry(actor.name, "export.replay", export_id, lambda records: {"records": records})
+        return self._exports.replays.begin(export_id, caller, entry, catalog=caller_catalog)
 
     def check_limits(self, changed: Mapping[str, Mapping[str, Any]], *, replace: bool = False) -> None:
         """Raise ConflictError if bodies of exports, by id, enable more than the limits allow.

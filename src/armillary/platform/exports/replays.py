@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadLetter, ExportStore
 from armillary.engines.quota import Quota
@@ -80,11 +82,11 @@ class Replays:
         self._of_export = Quota("replays under way", each=1, total=MAX_REPLAYS, retry_after_s=_RETRY_S)
         self._is_closing = False
 
-    def begin(self, export_id: str, caller: str, told: Callable[[int], object], *, catalog: str = "") -> Replay:
+    def begin(self, export_id: str, caller: str, entry: AuditEntry, *, catalog: str = "") -> Replay:
         """Deliver dead letters again, oldest first, until one is refused.
 
         Replays under way are limited for one ``caller`` and for all callers of one ``catalog`` (empty for none).
-        ``told`` is called from the replay's thread at its end, with how many records were delivered.
+        The audit entry's detail is made of how many records were delivered, and kept with each letter.
 
         Raises:
             NotFoundError: there is no such export.
@@ -104,13 +106,14 @@ class Replays:
         def work() -> None:
             fault: BaseException | None = None
             try:
-                self._deliver(export_id, export, replay)
+                with self._store.get().outbox.held() as entry_id:
+                    self._deliver(export_id, export, replay, replace(entry, entry_id=entry_id))
             except BaseException as error:  # noqa: BLE001 - handed to whoever asks, and to the log
                 fault = error
             finally:
                 self._of_export.free(of_export)
                 self._of_caller.free(caller, catalog)
-            self._end(export_id, replay, told, fault)
+            self._end(export_id, replay, fault)
 
         threading.Thread(target=work, name=f"hub-replay-{export_id[:32]}", daemon=True).start()
         return replay
@@ -119,7 +122,7 @@ class Replays:
         """Begin no other delivery: what is not settled stays a dead letter."""
         self._is_closing = True
 
-    def _deliver(self, export_id: str, export: DataExport, replay: Replay) -> None:
+    def _deliver(self, export_id: str, export: DataExport, replay: Replay, entry: AuditEntry) -> None:
         ends, after, store = time.monotonic() + REPLAY_S, 0, self._store.get()
         destination = self._open_destination(export_id, export)
         try:
@@ -127,9 +130,12 @@ class Replays:
                 for letter in letters:
                     self._check_time(ends)
                     destination.deliver(_records_of(letter), f"{export_id}-dead-{letter.number}")
-                    store.settle(export_id, letter.number)
+                    detail = entry.detail_of(replay.delivered + letter.count)
+                    store.settle(export_id, letter.number, replace(entry, detail=detail))
                     replay.delivered += letter.count
                 after = letters[-1].number
+            if not replay.delivered:
+                store.outbox.note(replace(entry, detail=entry.detail_of(0)))
         except (NotNowError, NeverError) as error:
             raise ConflictError(
                 f"export {export_id[:64]!a}: {error}; {replay.delivered} records were delivered",
@@ -142,16 +148,13 @@ class Replays:
         if self._is_closing or time.monotonic() >= ends:
             raise NotNowError(f"not done within {REPLAY_S:.0f} seconds")
 
-    def _end(self, export_id: str, replay: Replay, told: Callable[[int], object], fault: BaseException | None) -> None:
+    def _end(self, export_id: str, replay: Replay, fault: BaseException | None) -> None:
         if self._is_closing:
             replay.outcome.cancel()
             return
         if fault is None:
-            told(replay.delivered)
             replay.outcome.set_result(replay.delivered)
             return
-        if replay.delivered:
-            told(replay.delivered)
         why = (
             fault.message if isinstance(fault, ArmillaryError) else f"a fault of this program ({type(fault).__name__})"
         )

@@ -26,6 +26,7 @@ from typing import Any, Final
 import structlog
 
 from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.document import Document, not_found
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
 from armillary.engines.jobs.devices import DeviceOutcome, DeviceResult
@@ -121,11 +122,13 @@ class Jobs:
         only_failed_of: int | None = None,
         only_skipped_of: int | None = None,
         within: str | None = None,
+        entry: AuditEntry | None = None,
     ) -> JobRun:
         """Begin a run of a job, over its group or over the devices that an earlier run failed for or skipped.
 
         ``due`` is when a scheduled run was due, Unix seconds. With ``within`` only devices of this catalog take part,
-        and the job has to be of it or of all catalogs.
+        and the job has to be of it or of all catalogs. The audit entry's detail is made of the number
+        of the run and how many devices it has.
 
         Raises:
             NotFoundError: no such job, group or run.
@@ -163,18 +166,19 @@ class Jobs:
             by=by,
             due=due,
             now_ms=self._now_ms(),
+            entry=entry,
         )
         self.wake()
         return self.store.run(job_id, number)
 
-    def cancel(self, job_id: str, number: int) -> JobRun:
-        """End a run: no other device begins; those under way still get their result.
+    def cancel(self, job_id: str, number: int, *, entry: AuditEntry | None = None) -> JobRun:
+        """End a run: no other device begins; those under way still get their result. The audit entry is kept with it.
 
         Raises:
             NotFoundError, ConflictError: no such run; it has ended.
         """
         run = self.store.run(job_id, number)
-        self.store.end(run.number, "cancelled", self._now_ms())
+        self.store.end(run.number, "cancelled", self._now_ms(), entry=entry)
         self.wake()
         return self.store.run(job_id, number)
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.document import Document, check_match
 from armillary.engines.jobs.store import JobRun
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments
 from armillary.platform.jobs.jobs import Jobs
 from armillary.twin.author.group import parse_group
@@ -28,7 +29,6 @@ class JobOperations:
 
     _jobs: Jobs
     _documents: AuthoredDocuments
-    _audit: Audit
 
     def put(
         self, actor: Operator, job_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
@@ -80,18 +80,19 @@ class JobOperations:
         said: Mapping[str, str] | None = None,
     ) -> JobRun:
         """Begin a run of a job that the caller has looked at; ``said`` is added to the audit log's line."""
-        by = actor.name
-        run = self._jobs.begin(job_id, by=by, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of)
-        detail = {"run": run.number, "devices": sum(run.counts.values()), **(said or {})}
-        self._audit(actor.name, "job.run", job_id, detail)
-        return run
+
+        def detail(begun: tuple[int, int]) -> dict[str, Any]:
+            return {"run": begun[0], "devices": begun[1], **(said or {})}
+
+        entry = AuditEntry(actor.name, "job.run", job_id, detail)
+        return self._jobs.begin(
+            job_id, by=actor.name, only_failed_of=only_failed_of, only_skipped_of=only_skipped_of, entry=entry
+        )
 
     def cancel(self, actor: Operator, job_id: str, number: int, catalog: str | None) -> JobRun:
         """End a run: no other device begins; those under way still get their result."""
         self._check_owned(job_id, catalog)
-        run = self._jobs.cancel(job_id, number)
-        self._audit(actor.name, "job.cancel", job_id, {"run": number})
-        return run
+        return self._jobs.cancel(job_id, number, entry=AuditEntry(actor.name, "job.cancel", job_id, {"run": number}))
 
     def runs(self, job_id: str, catalog: str | None, *, before: int | None, limit: int) -> list[JobRun]:
         """Runs of a job, newest first."""

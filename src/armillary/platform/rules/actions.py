@@ -27,6 +27,7 @@ from typing import Any, Final
 import structlog
 
 from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
@@ -38,7 +39,6 @@ from armillary.errors import (
     DeviceTimeoutError,
     PermissionDeniedError,
 )
-from armillary.identity.operator import Audit
 from armillary.platform.jobs.jobs import Jobs
 from armillary.platform.outbound import email as rule_email, webhook as rule_webhook
 from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff, brief, check_status
@@ -83,7 +83,6 @@ class ActionSettings:
     mail: MailServer = field(default_factory=MailServer)  # The mail server
     hosts: AllowedHosts = field(default_factory=lambda: AllowedHosts(public=True, named=frozenset()))
     quarantine: Quarantine | None = None  # Who is told of a quarantine request; None when nobody is there to be told
-    audit: Audit | None = None  # The audit log; None without one
 
 
 def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[RuleDelivery]:
@@ -354,7 +353,9 @@ class RuleActions:
 
     async def _command(self, delivery: RuleDelivery, alert: Alert) -> str:
         options = delivery.options
-        await self._audited(alert, "device.method", {"method": options["method"]})
+        detail = {"method": options["method"]}
+        entry = AuditEntry(f"rule {alert.rule_id}", "device.method", alert.device_id, detail)
+        await asyncio.to_thread(self._store.get().outbox.note, entry)
         try:
             result = await self._devices.invoke_method(
                 alert.device_id, options["method"], options.get("payload"), float(options["timeout_s"])
@@ -390,19 +391,18 @@ class RuleActions:
         begun = await asyncio.to_thread(jobs.store.runs, job_id)
         if any(run.begun_by == by for run in begun):  # by an attempt whose end was not noted
             return ""
+
+        def detail(begun: tuple[int, int]) -> dict[str, object]:
+            return {"job": job_id, "run": begun[0]}
+
+        entry = AuditEntry(f"rule {alert.rule_id}", "job.run", alert.device_id, detail)
         try:
-            run = await asyncio.to_thread(lambda: jobs.begin(job_id, by=by, within=alert.catalog))
+            await asyncio.to_thread(lambda: jobs.begin(job_id, by=by, within=alert.catalog, entry=entry))
         except ConflictError as error:
             raise NotNowError(error.message) from error
         except ArmillaryError as error:
             raise NeverError(error.message) from error
-        await self._audited(alert, "job.run", {"job": job_id, "run": run.number})
         return ""
-
-    async def _audited(self, alert: Alert, operation: str, detail: Mapping[str, object]) -> None:
-        audit = self.settings.audit
-        if audit is not None:
-            await asyncio.to_thread(audit, f"rule {alert.rule_id}", operation, alert.device_id, detail)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._threads is None:

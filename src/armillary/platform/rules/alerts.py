@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.rules.actions import RuleActions
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.rule.words import summary
@@ -35,7 +36,6 @@ class AlertOperations:
     _documents: DocumentStore
     _naming: DeviceNaming
     _actions: RuleActions
-    _audit: Audit
     _clock: Callable[[], float]  # Unix time, seconds
 
     def listed(
@@ -72,10 +72,11 @@ class AlertOperations:
 
     def acknowledge(self, actor: Operator, number: int, catalog: str | None) -> dict[str, Any]:
         """Note that somebody has taken notice of a firing. Raises as :meth:`show`."""
+        store = self._store.get()
+        device_id = _found(store.alert(catalog, number), number).device_id
         change = rows.acknowledged(catalog, number, actor.name, self._now_ms())
-        alert = _found(self._store.get().commits.commit(change), number)
-        self._audit(actor.name, "alert.acknowledge", alert.device_id, {"alert": number})
-        return self._shown(alert)
+        entry = AuditEntry(actor.name, "alert.acknowledge", device_id, lambda made: made and {"alert": number})
+        return self._shown(_found(store.outbox.commit(change, entry), number))
 
     def dead_letters(self, catalog: str | None, before: int | None, limit: int) -> dict[str, Any]:
         """Deliveries that were given up, newest first, each with why."""
@@ -84,8 +85,8 @@ class AlertOperations:
 
     def replay(self, actor: Operator, numbers: Sequence[int], catalog: str | None) -> int:
         """Try dead letters again; how many there were of these numbers."""
-        count: int = self._store.get().commits.commit(rows.replayed(catalog, numbers, self._now_ms()))
-        self._audit(actor.name, "rule-action.replay", catalog or "", {"replayed": count})
+        entry = AuditEntry(actor.name, "rule-action.replay", catalog or "", lambda count: {"replayed": count})
+        count: int = self._store.get().outbox.commit(rows.replayed(catalog, numbers, self._now_ms()), entry)
         self._actions.wake_soon()
         return count
 

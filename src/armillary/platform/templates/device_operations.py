@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.ports import Directory, Twins
 from armillary.platform.templates.device_templates import DeviceTemplate, DeviceTemplates
 from armillary.platform.templates.templates import Templates
@@ -30,7 +31,6 @@ class DeviceTemplateOperations:
     _kept: DeviceTemplates
     _directory: Directory
     _twins: Twins
-    _audit: Audit
 
     def assign(
         self, actor: Operator, device_id: str, name: str, version: int | None, *, dry_run: bool = False
@@ -58,8 +58,8 @@ class DeviceTemplateOperations:
 
     def unassign(self, actor: Operator, device_id: str) -> None:
         """Take a device's template away; its data stays, unmodelled."""
-        self._kept.unassign(device_id, by=actor.name)
-        self._audit(actor.name, "device.template", device_id, {"template": None})
+        entry = AuditEntry(actor.name, "device.template", device_id, {"template": None})
+        self._kept.unassign(device_id, by=entry)
 
     def set_cloud(
         self, actor: Operator, device_id: str, change: Mapping[str, Any], if_match: str | None = None
@@ -71,8 +71,8 @@ class DeviceTemplateOperations:
             InvalidArgumentError: the template does not have such a property, or it does not take the value.
             ConflictError: somebody changed the device since ``if_match``.
         """
-        self._kept.set_cloud(device_id, change, by=actor.name, if_match=if_match)
-        self._audit(actor.name, "device.cloud-properties", device_id, {"names": sorted(change)})
+        entry = AuditEntry(actor.name, "device.cloud-properties", device_id, {"names": sorted(change)})
+        self._kept.set_cloud(device_id, change, by=entry, if_match=if_match)
 
     def patch_of(self, device_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """The patch of desired properties that wants values of writable properties.
@@ -121,10 +121,10 @@ class DeviceTemplateOperations:
         values: Mapping[str, Any],
         if_match: str | None = None,
     ) -> None:
-        self._twins.change(device_id, desired=patch, if_match=if_match)
-        self._audit(actor.name, "device.twin", device_id, {"section": "desired", "names": sorted(values)})
+        detail = {"section": "desired", "names": sorted(values)}
+        entry = AuditEntry(actor.name, "device.twin", device_id, detail)
+        self._twins.change(device_id, desired=patch, if_match=if_match, entry=entry)
 
     def _give(self, actor: Operator, device_id: str, name: str, version: int) -> tuple[int, Migration]:
-        given = self._kept.assign(device_id, name, version, by=actor.name)
-        self._audit(actor.name, "device.template", device_id, {"template": name, "version": given[0]})
-        return given
+        entry = AuditEntry(actor.name, "device.template", device_id, {"template": name, "version": version})
+        return self._kept.assign(device_id, name, version, by=entry)

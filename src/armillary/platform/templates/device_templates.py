@@ -12,14 +12,15 @@ Methods block for the disk: call them from threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from armillary.engines.database.outbox import AuditEntry, Author, name_of
 from armillary.engines.documents.document import Document, is_device_id
-from armillary.engines.documents.store import Delete, DocumentStore, Put
+from armillary.engines.documents.store import DocumentStore, Put
 from armillary.engines.series.store import SeriesStore
 from armillary.errors import ArmillaryError, ConflictError, NotFoundError
 from armillary.platform.authored.device_facts import of_catalog
@@ -102,7 +103,7 @@ class DeviceTemplates:
         )
 
     def assign(
-        self, device_id: str, name: str, version: int | None = None, *, by: str, dry_run: bool = False
+        self, device_id: str, name: str, version: int | None = None, *, by: Author, dry_run: bool = False
     ) -> tuple[int, Migration]:
         """Give a device a published version of a template (None: the newest); that version, and what the device lost.
 
@@ -116,12 +117,12 @@ class DeviceTemplates:
         assert given is not None  # noqa: S101 - only who is not an operator may come too late
         return chosen.template.version, given
 
-    def unassign(self, device_id: str, *, by: str) -> None:
+    def unassign(self, device_id: str, *, by: Author) -> None:
         """Take a device's template away; its cloud properties stay."""
         self._change_device(device_id, lambda body: _without(body, ("template", "version", "by")), by=by)
 
     def set_cloud(
-        self, device_id: str, change: Mapping[str, Any], *, by: str, if_match: str | None = None
+        self, device_id: str, change: Mapping[str, Any], *, by: Author, if_match: str | None = None
     ) -> DeviceTemplate:
         """Change cloud properties of a device: null takes one away.
 
@@ -140,25 +141,32 @@ class DeviceTemplates:
         self._change_device(device_id, changed, by=by, if_match=if_match)
         return self.get(device_id)
 
-    def migrate_all(self, name: str, version: int | None = None, *, by: str, dry_run: bool = False) -> MigrationSummary:
+    def migrate_all(
+        self, name: str, version: int | None = None, *, by: Author, dry_run: bool = False
+    ) -> MigrationSummary:
         """Give every device of a template one published version of it.
 
-        A device that has left the template's catalog keeps what it has: it is another owner's now.
+        The audit entry's detail is made of how many devices there are; it is kept with the first of them, as a crash
+        may leave the others undone. A device that has left the template's catalog keeps what it has: it is another
+        owner's now.
 
         Raises:
             NotFoundError: there is no such published version.
         """
         chosen = self._templates.published(name, version)
         summary = MigrationSummary()
-        puts: list[Put | Delete] = []
-        for document, migration in self._migrations(name, chosen):
-            summary.add(document.id, migration)
-            body = {**document.content, "version": chosen.template.version, "cloud": dict(migration.cloud)}
-            puts.append(Put("device", document.id, body, document.etag))
-            if len(puts) == MIGRATED_AT_ONCE:
-                self._put_all(puts, by=by, dry_run=dry_run)
-                puts = []
-        self._put_all(puts, by=by, dry_run=dry_run)
+        concerned = self._concerned(name, chosen)
+        if isinstance(by, AuditEntry):
+            by = replace(by, detail=by.detail_of(len(concerned)))
+        for start in range(0, len(concerned) or 1, MIGRATED_AT_ONCE):
+            puts = list[Put]()
+            for document in concerned[start : start + MIGRATED_AT_ONCE]:
+                migration = self._migration(document.id, document.content, chosen.template)
+                summary.add(document.id, migration)
+                body = {**document.content, "version": chosen.template.version, "cloud": dict(migration.cloud)}
+                puts.append(Put("device", document.id, body, document.etag))
+            if not dry_run:
+                self._kept.change(puts, by=name_of(by) if start else by)
         return summary
 
     def announced(self, device_id: str, model_id: str) -> None:
@@ -174,20 +182,17 @@ class DeviceTemplates:
         Raises:
             NotFoundError: there is no draft.
         """
-        summary = MigrationSummary()
-        for document, migration in self._migrations(name, self._templates.get(name)):
-            summary.add(document.id, migration)
+        summary, draft = MigrationSummary(), self._templates.get(name)
+        for document in self._concerned(name, draft):
+            summary.add(document.id, self._migration(document.id, document.content, draft.template))
         return summary
 
-    def _migrations(self, name: str, chosen: Ready) -> Iterator[tuple[Document, Migration]]:
-        """Documents of devices that have a template in another version than ``chosen``, and what becomes of each."""
-        having, owner = list(devices_having(self._kept, name)), chosen.template.catalog
-        mine = None if owner is None else of_catalog(self._directory, [each.id for each in having], owner)
-        for document in having:
-            if mine is not None and document.id not in mine:
-                continue
-            if document.content.get("version") != chosen.template.version:
-                yield document, self._migration(document.id, document.content, chosen.template)
+    def _concerned(self, name: str, chosen: Ready) -> list[Document]:
+        """Documents of the catalog's devices that have a template in another version than ``chosen``."""
+        version, owner = chosen.template.version, chosen.template.catalog
+        others = [each for each in devices_having(self._kept, name) if each.content.get("version") != version]
+        mine = None if owner is None else of_catalog(self._directory, [each.id for each in others], owner)
+        return [each for each in others if mine is None or each.id in mine]
 
     def _take_announcement(self, device_id: str, model_id: str) -> None:
         candidates = self._templates.of_root(model_id)
@@ -212,7 +217,7 @@ class DeviceTemplates:
         return found.ready
 
     def _give(
-        self, device_id: str, name: str, chosen: Ready, *, by: str, source: str, dry_run: bool
+        self, device_id: str, name: str, chosen: Ready, *, by: Author, source: str, dry_run: bool
     ) -> Migration | None:
         lost: list[Migration] = []
 
@@ -246,7 +251,7 @@ class DeviceTemplates:
         device_id: str,
         change: Callable[[dict[str, Any]], dict[str, Any]],
         *,
-        by: str,
+        by: Author,
         if_match: str | None = None,
     ) -> None:
         """Change a device's document as it is at that moment; again if somebody else was quicker."""
@@ -262,10 +267,6 @@ class DeviceTemplates:
                     raise
             else:
                 return
-
-    def _put_all(self, puts: Sequence[Put | Delete], *, by: str, dry_run: bool) -> None:
-        if puts and not dry_run:
-            self._kept.change(puts, by=by)
 
 
 def _without(body: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

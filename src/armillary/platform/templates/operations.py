@@ -6,17 +6,16 @@ A template is of one catalog or of all, as every author's document (``platform/a
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from armillary.engines.documents.document import Document
+from armillary.engines.database.outbox import AuditEntry
+from armillary.engines.documents.document import Document, decode_body, encode_body
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
-from armillary.errors import ConflictError
-from armillary.identity.operator import Audit, Operator
+from armillary.identity.operator import Operator
 from armillary.platform.authored.device_facts import of_catalog
-from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, is_visible
+from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, is_visible, put_entry
 from armillary.platform.ports import Directory
 from armillary.platform.templates.device_templates import DeviceTemplates, MigrationSummary
 from armillary.platform.templates.templates import KIND, Ready, Templates
@@ -36,7 +35,6 @@ class TemplateOperations:
     _templates: Templates
     _device_templates: DeviceTemplates
     _directory: Directory
-    _audit: Audit
 
     def visible(self, name: str, version: int, catalog: str | None) -> Ready:
         """A published version, or the draft (version 0), that who speaks for a catalog may see.
@@ -60,8 +58,7 @@ class TemplateOperations:
         kept = dict(body)
         if catalog is not None:  # whatever a file says that was imported
             check_catalog(KIND, kept.setdefault("catalog", catalog), catalog)
-        made = self._templates.put(name, kept, by=actor.name, if_match=if_match)
-        self._audit(actor.name, "template.put", name, {"version": made.version})
+        self._templates.put(name, kept, by=put_entry(actor, KIND, name), if_match=if_match)
 
     def bring(
         self,
@@ -98,9 +95,12 @@ class TemplateOperations:
             ConflictError: the newest version is the same already, or there are too many.
         """
         self.check_owned(name, catalog)
-        version = int(self._templates.publish(name, by=actor.name).content["version"])
-        self._audit(actor.name, "template.publish", name, {"version": version})
-        return version
+
+        def detail(made: tuple[Document]) -> dict[str, object]:
+            return {"version": made[0].content["version"]}
+
+        entry = AuditEntry(actor.name, "template.publish", name, detail)
+        return int(self._templates.publish(name, by=entry).content["version"])
 
     def put_published(
         self,
@@ -126,12 +126,12 @@ class TemplateOperations:
             body, _ = template_json.with_kept(body, {**present.content, "cloud_properties": []})
         if catalog is not None:
             body["catalog"] = catalog
-        self._templates.version_after(name, versions)  # refused before the draft is another one
-        draft = self._templates.put(name, body, by=actor.name)
-        if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
-            with contextlib.suppress(ConflictError):  # somebody published the same at the same moment
-                self._templates.publish(name, by=actor.name)
-        self._audit(actor.name, "template.publish", name, {})
+        version = self._templates.version_after(name, versions)  # refused before the draft is another one
+        entry = AuditEntry(actor.name, "template.publish", name, {})
+        if versions and {**versions[0].content, "version": 0} == {**decode_body(encode_body(body)), "version": 0}:
+            self._templates.put(name, body, by=entry)
+        else:
+            self._templates.put_published(name, body, version, by=entry)
         return self._templates.published(name, None)
 
     def migrate(
@@ -140,10 +140,12 @@ class TemplateOperations:
         """Give every device of a template one published version of it (None: the newest); what devices lose."""
         self._authored.visible(KIND, check_name(name), catalog)
         self.check_owned(name, catalog)
-        found = self._device_templates.migrate_all(name, version, by=actor.name, dry_run=dry_run)
-        if not dry_run:
-            self._audit(actor.name, "template.migrate", name, {"version": version, "devices": found.devices})
-        return found
+
+        def detail(devices: int) -> dict[str, object]:
+            return {"version": version, "devices": devices}
+
+        entry = AuditEntry(actor.name, "template.migrate", name, detail)
+        return self._device_templates.migrate_all(name, version, by=entry, dry_run=dry_run)
 
     def delete(self, actor: Operator, name: str, version: int, catalog: str | None) -> int:
         """Delete a published version, or all of a template (version 0); how many documents that were.
@@ -152,16 +154,14 @@ class TemplateOperations:
             ConflictError: a device has it.
         """
         self.check_owned(name, catalog, version)
-        count = self._templates.delete(name, version, by=actor.name)
-        self._audit(actor.name, "template.delete", name, {"version": version or None})
-        return count
+        entry = AuditEntry(actor.name, "template.delete", name, {"version": version or None})
+        return self._templates.delete(name, version, by=entry)
 
     def delete_seen(self, actor: Operator, name: str, seen: Document, catalog: str | None, check: Precondition) -> None:
         """Delete all of a template of which the caller has seen a published version. Raises as :meth:`delete`."""
         self._authored.check_owned(KIND, seen.id, catalog)
         check(seen.etag)
-        self._templates.delete(name, by=actor.name)
-        self._audit(actor.name, "template.delete", name, {})
+        self._templates.delete(name, by=AuditEntry(actor.name, "template.delete", name, {}))
 
     def check_owned(self, name: str, catalog: str | None, version: int = 0) -> None:
         """Raise unless who speaks for a catalog may change a template."""

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from armillary.engines.database.outbox import Author
 from armillary.engines.documents.document import Document, not_found
-from armillary.engines.documents.store import MAX_LIMIT, Delete, DocumentStore
+from armillary.engines.documents.store import MAX_LIMIT, Delete, DocumentStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.platform.authored.documents import every
 from armillary.twin.template.name import check_name, not_published, published_id, split_id
@@ -73,22 +74,32 @@ class Templates:
                 found[name].append(version)
         return {name: sorted(found[name]) for name in sorted(found)}
 
-    def put(self, name: str, body: Mapping[str, Any], *, by: str, if_match: str | None = None) -> Document:
+    def put(self, name: str, body: Mapping[str, Any], *, by: Author, if_match: str | None = None) -> Document:
         """Keep a draft.
 
         Raises:
             ModelError, InvalidArgumentError: it makes no sense.
             ConflictError: somebody changed it since.
         """
-        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
-
-        check_name(name)
-        if parse_template(body).version:
-            raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
-        check_given(body, KIND, kept.content if (kept := self._kept.find(KIND, name)) else None)
+        self._check_draft(name, body)
         return self._kept.put(KIND, name, body, by=by, if_match=if_match)
 
-    def publish(self, name: str, *, by: str) -> Document:
+    def put_published(self, name: str, body: Mapping[str, Any], version: int, *, by: Author) -> None:
+        """Keep a draft and publish it as a version, both or neither. Raises as `put`.
+
+        Where somebody published a version of this number at the same moment, the draft is kept alone.
+        """
+        self._check_draft(name, body)
+        draft, published = (
+            Put(KIND, name, body),
+            Put(KIND, published_id(name, version), {**body, "version": version}, ""),
+        )
+        try:
+            self._kept.change([draft, published], by=by)
+        except ConflictError:
+            self._kept.change([draft], by=by)
+
+    def publish(self, name: str, *, by: Author) -> Document:
         """Make the draft the next published version, which never changes.
 
         Raises:
@@ -120,7 +131,7 @@ class Templates:
             )
         return version
 
-    def delete(self, name: str, version: int = 0, *, by: str) -> int:
+    def delete(self, name: str, version: int = 0, *, by: Author) -> int:
         """Delete a published version, or a template with all its versions; how many documents that were.
 
         Raises:
@@ -184,8 +195,8 @@ class Templates:
             known = self._ready.get(document.id)
         if known is not None and known.document.etag == document.etag:
             return known
-        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - as above
-        from armillary.twin.template.payload import PayloadTable  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template.payload import PayloadTable  # noqa: PLC0415 - as above
 
         made = parse_template(document.content)
         ready = Ready(document, made, PayloadTable(made), ValueNames(made))
@@ -194,6 +205,14 @@ class Templates:
                 self._ready.pop(next(iter(self._ready)))
             self._ready[document.id] = ready
         return ready
+
+    def _check_draft(self, name: str, body: Mapping[str, Any]) -> None:
+        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - as above
+
+        check_name(name)
+        if parse_template(body).version:
+            raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
+        check_given(body, KIND, kept.content if (kept := self._kept.find(KIND, name)) else None)
 
     def _documents(self) -> Iterator[Document]:
         """Every document of a template, by id."""

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.content import application_templates as shipped
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.store import Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 
@@ -195,10 +196,9 @@ class Applications:
                 making.documents({key: each for key, each in documents.items() if key[0] not in ("rule", "job")})
                 making.cloud_properties(template, body["devices"])
                 making.names(body["devices"])
-                store.put(KIND, name, body, by=actor)
-                self._service.audit.append(
-                    actor, "application-template.use", name, {"devices": len(wanted), "catalog": owner}
-                )
+                detail = {"devices": len(wanted), "catalog": owner}
+                entry = AuditEntry(actor, "application-template.use", name, detail)
+                store.put(KIND, name, body, by=entry)
                 self._begin(name, plans.plans_of(template, body))
                 self._wait_live(body)
             except BaseException:  # whatever it is: nothing is being made any more, and it goes on
@@ -245,11 +245,11 @@ class Applications:
             gone = [("device", device_id) for device_id in ids]
             gone += [(kind, document_id) for kind, document_id in found.content["documents"]]
             changes: list[Put | Delete] = [Delete(kind, each) for kind, each in gone if store.find(kind, each)]
-            store.change([*changes, Delete(KIND, name)], by=actor)
+            entry = AuditEntry(actor, "application-template.unuse", name, {"devices": len(ids)})
+            store.change([*changes, Delete(KIND, name)], by=entry)
             for kind, document_id in found.content["documents"]:
                 self._platform.forget_document(kind, document_id)
             making.remove_place()
-            self._service.audit.append(actor, "application-template.unuse", name, {"devices": len(ids)})
         return {"name": name, "devices": len(ids), "documents": len(changes)}
 
     # Inside -------------------------------------------------------------------------------------------------

@@ -408,6 +408,8 @@ def test_the_audit_log_names_the_operator_and_verifies(service: RunningService, 
     assert line["previous_hash"] == first["items"][1]["hash"]
     second = service.call("GET", f"/api/v1/audit?limit=2&after={first['next']}").body
     assert second["items"][0]["number"] == first["items"][1]["number"] - 1
+    of_product = service.call("GET", f"/api/v1/audit?target={catalog}/Audited").body
+    assert of_product == {"items": [line], "next": None}
     verified = service.call("GET", "/api/v1/audit/verification").body
     assert (verified["broken_at"], verified["head"]) == (None, line["hash"])
     assert service.call("GET", "/api/v1/audit?after=x").status == 400

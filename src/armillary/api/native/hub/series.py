@@ -179,8 +179,7 @@ def _import(request: Request, body: bytes) -> dict[str, Any]:
         if hub.series.device(device_id) is None:
             known_device(request, device_id)
 
-    points, devices = views_series.restore(hub, body, check, int(time.time() * 1000))
-    hub.operations.note_import(actor_of(request), points, devices)
+    points, devices = views_series.restore(hub, actor_of(request), body, check, int(time.time() * 1000))
     return {"points": points, "devices": devices}
 
 

@@ -177,9 +177,14 @@ def raise_floor(request: Request, body: FloorBody) -> dict[str, Any]:
     return row_document(row)
 
 
-def list_audit(request: Request, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None) -> dict[str, Any]:
-    """Audit lines, newest first."""
-    return views.audit(service_of(request), limit=limit, after=after)
+def list_audit(
+    request: Request,
+    limit: Limit = views.PAGE_ROWS,
+    after: NumberAfter = None,
+    target: Annotated[str | None, Query(max_length=256, description="Only what was done to this")] = None,
+) -> dict[str, Any]:
+    """Audit lines, newest first; with `target` those of one device or document."""
+    return views.audit(service_of(request), limit=limit, after=after, target=target)
 
 
 def verify_audit(request: Request) -> dict[str, Any]:

@@ -52,10 +52,10 @@ def metrics(request: Request) -> Response:
     rollouts = {
         state: len(service.updates.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED
     }
-    workers = service.serving.describe_workers()
+    workers, waiting = service.serving.describe_workers(), service.audit.outboxes.waiting
     collector = FleetCollector(
         service.registry.devices.summary(),
-        hub={**hub.counters(), **platform_of(request).counters()},
+        hub={**hub.counters(), **platform_of(request).counters(), "audit_lines_waiting_now": waiting},
         rollouts=rollouts,
         workers=workers,
         refused=request.app.state.budgets.refused(),

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page, from_row
@@ -30,8 +32,15 @@ _table = schema.audit_line
 
 
 def append(
-    connection: Connection, *, at: int, actor: str, operation: str, target: str, detail: Mapping[str, object]
-) -> AuditLine:
+    connection: Connection,
+    *,
+    at: int,
+    actor: str,
+    operation: str,
+    target: str,
+    detail: Mapping[str, object],
+    entry_id: str | None = None,
+) -> None:
     """Append a line inside the caller's transaction: the operation and its line are kept together or not at all."""
     last = connection.execute(select(_table.c.number, _table.c.hash).order_by(_table.c.number.desc()).limit(1)).first()
     number, previous = (1, EMPTY_HASH) if last is None else (last.number + 1, bytes(last.hash))
@@ -45,14 +54,23 @@ def append(
         "detail": document,
         "previous_hash": previous,
         "hash": _hash(previous, number, at, actor, operation, target, document),
+        "entry_id": entry_id,
     }
     connection.execute(insert(_table).values(values))
-    return AuditLine(**{**values, "detail": json.loads(document)})
 
 
-def page(connection: Connection, *, limit: int, before: int | None) -> Page[AuditLine]:
-    """Lines, newest first."""
-    return newest_first(connection, select(_table), _table, _line, limit=limit, before=before)
+def append_once(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Append the lines of entries in order, without those that were appended before."""
+    for each in entries:
+        known = connection.execute(select(_table.c.number).where(_table.c.entry_id == each.entry_id)).first()
+        if known is None:
+            append(connection, **asdict(each))
+
+
+def page(connection: Connection, *, limit: int, before: int | None, target: str | None = None) -> Page[AuditLine]:
+    """Lines, newest first; those of a target only."""
+    query = select(_table) if target is None else select(_table).where(_table.c.target == target)
+    return newest_first(connection, query, _table, _line, limit=limit, before=before)
 
 
 def some_after(connection: Connection, number: int, *, operations: Sequence[str], limit: int) -> tuple[AuditLine, ...]:

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records.schema import firmware_tables, hub_tables, image_tables, name_tables, tables
 
-REVISION = "0018"  # newest migration: what a new data folder is stamped with
+REVISION = "0019"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -444,6 +444,10 @@ audit_line = Table(
     Column("detail", Text, nullable=False),
     Column("previous_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    # Of a line that was committed with a change of another database first (engines/database/outbox.py).
+    Column("entry_id", String(32)),
+    Index(None, "entry_id", unique=True),
+    Index(None, "target", "number"),
 )
 
 token = Table(

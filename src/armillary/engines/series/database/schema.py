@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from armillary.engines.database.outbox import TABLE as OUTBOX
 from armillary.engines.hub import announcements, cloud_messages, configurations, connectivity, twins, uploads
 
 # "ArmH": tells this database from any other.
@@ -135,4 +136,5 @@ ADDITIONS = (
     + twins.TABLES
     + configurations.TABLES
     + connectivity.TABLES
+    + OUTBOX
 )

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Audit entries of a store: kept with their change, moved in order and once, left while the audit log takes none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fault.audit_runner import KINDS, Place
+from tests.fixtures.waiting import wait_until
+
+from armillary.engines.database import outbox
+from armillary.engines.database.outbox import AuditEntry
+from armillary.engines.documents.store import Put
+from armillary.errors import ConflictError, DataFolderError, HostError
+
+
+class LogAway(Place):
+    """Documents with entries, and an audit log that takes none while it is away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.is_away = False
+        super().__init__(folder, "documents")
+
+    def append(self, entries: Sequence[AuditEntry]) -> None:
+        if self.is_away:
+            raise DataFolderError("the disk refuses", remedy="Wait.")
+        super().append(entries)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[LogAway]:
+    made = LogAway(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_line_says_who_did_what_when_and_what_came_of_it(place: LogAway) -> None:
+    puts = [Put("group", name, {}) for name in ("x", "y")]
+    entry = AuditEntry("ann", "group.put", "both", lambda made: {"n": [each.version for each in made], "ü": "ü"})
+    assert {each.changed_by for each in place.store.change(puts, by=entry)} == {"ann"}
+    (line,) = place.lines()
+    assert (line.number, line.at, line.actor, line.operation, line.target) == (1, 7, "ann", "group.put", "both")
+    assert line.detail == {"n": [1, 1], "ü": "ü"}
+
+
+def test_a_refused_change_and_one_that_says_nothing_have_no_line(place: LogAway) -> None:
+    with pytest.raises(ConflictError):
+        place.store.put("group", "a", {}, by=AuditEntry("t", "o", "a", {}), if_match="d-77")
+    place.store.put("group", "b", {}, by=AuditEntry("t", "o", "b", lambda _: None))
+    assert place.lines() == []
+
+
+def test_lines_wait_in_order_while_the_audit_log_takes_none_and_come_by_themselves(
+    place: LogAway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MOVE_EVERY_S", 0.01)
+    monkeypatch.setattr(outbox, "MOVED_AT_ONCE", 2)
+    monkeypatch.setattr(outbox, "MAX_WAITING", 3)
+    place.is_away = True
+    for name in ("c", "b", "a"):
+        place.do(name)
+    assert (place.changes(), place.lines(), place.audit.waiting) == (["a", "b", "c"], [], 3)
+    with pytest.raises(HostError, match="3 wait for it: nothing was changed"):
+        place.do("d")
+    place.store.put("group", "e", {}, by="t")  # what has no line is not held up
+    assert place.changes() == ["a", "b", "c", "e"]
+    place.is_away = False
+
+    async def moved() -> None:
+        moving = asyncio.create_task(place.audit.keep_moving())
+        await asyncio.to_thread(wait_until, lambda: place.audit.waiting == 0, "the lines")
+        moving.cancel()
+
+    asyncio.run(moved())
+    assert place.targets() == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_several_commits_have_one_line_that_says_how_far_they_came(tmp_path: Path, *, is_cut: bool) -> None:
+    place = Place(tmp_path, "exports")
+    box, entry = place.store.outbox, AuditEntry("t", "o", "all", lambda made: {"n": made})
+    held = box.held()
+    entry = replace(entry, entry_id=held.__enter__())
+    for each in (1, 2):
+        box.commit(lambda _, each=each: each, entry)
+    box.note(AuditEntry("t", "o", "other", {}))
+    assert place.targets() == ["other"]
+    if is_cut:
+        place.close()
+        place = Place(tmp_path, "exports")
+    else:
+        held.__exit__(None, None, None)
+    assert place.targets() == ["other", "all"]
+    assert place.lines()[1].detail == {"n": 2}
+    place.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_of_before_gets_its_outbox(tmp_path: Path, kind: str) -> None:
+    Place(tmp_path, kind).close()
+    (database,) = set(tmp_path.glob("*.db")) - {tmp_path / "records.db"}
+    with contextlib.closing(sqlite3.connect(database)) as of_before:
+        of_before.execute("DROP TABLE audit_outbox")
+    place = Place(tmp_path, kind)
+    place.do("a")
+    assert (place.changes(), place.targets()) == (["a"], ["a"])
+    place.close()

@@ -24,7 +24,7 @@ from tests.attacks.tenant_world import Answer, Ask, Caller, Tenant, comparable, 
 from tests.attacks.test_tenant_matrix import state_of
 from tests.console.plain_browser import Browser
 
-from armillary.console.application import CHANGE, LIVE, READ
+from armillary.console.application import CHANGE, EDIT, LIVE, READ
 from armillary.console.authored.read import KINDS
 from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
 from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
@@ -35,7 +35,7 @@ from armillary.console.sources.request_context import RequestContext
 
 # Beginning of an address -> the verbs that it knows; the longest counts.
 VERBS: Mapping[str, tuple[str, ...]] = {
-    "/devices/": tuple(DEVICE_VERBS),
+    "/devices/": DEVICE_VERBS,
     "/updates/": tuple(ACTIONS),
     "/rules/": ("enable", "disable", "delete"),
     "/hub-devices/": pages_hub_devices.VERBS,
@@ -222,8 +222,8 @@ def with_verbs(path: str) -> list[str]:
 
 def addresses() -> list[tuple[str, str]]:
     """Method and address of everything that the console shows and does; pictures are nobody's."""
-    read = [("GET", path) for path, _ in (*READ, *LIVE) if not path.startswith("/pictures/")]
-    return [*read, *(("POST", path) for path, _ in CHANGE)]
+    read = [("GET", path) for path, *_ in (*READ, *EDIT, *LIVE) if not path.startswith("/pictures/")]
+    return [*read, *(("POST", path) for path, *_ in CHANGE)]
 
 
 def pairs(mine: Tenant, theirs: Tenant) -> Iterator[Pair]:

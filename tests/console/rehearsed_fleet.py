@@ -75,8 +75,8 @@ class RehearsedFleet:
     def standing(self, operator: SignedIn) -> SignedIn | None:
         return None if operator.token_id in self.revoked_tokens else operator
 
-    def may_change(self, operator: Operator, area: str) -> bool:
-        if area in ("device", "token"):
+    def may_change(self, operator: Operator, change: str) -> bool:
+        if change in ("fleet.revoke", "fleet.restore", "settings.create_token"):
             return operator.role == "Administrator"
         return operator.role in ("Administrator", "Contributor")
 

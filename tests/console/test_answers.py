@@ -14,12 +14,15 @@ from typing import Any, get_type_hints
 import pytest
 
 import armillary.console
+from armillary.console.application import CHANGE, EDIT
+from armillary.console.device import pages_device_life as life
 from armillary.console.sources.narrowed import ROUTES_OF, check, may_ask, route_of
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source_application import QUESTIONS
 from armillary.console.sources.sources import Sources
 from armillary.errors import PermissionDeniedError
 from armillary.identity.operator import Operator
+from armillary.platform.authored.documents import PARSERS
 
 CONSOLE = Path(armillary.console.__file__).parent
 # Questions whose name the page puts together.
@@ -73,6 +76,21 @@ def test_every_question_names_the_route_that_decides_who_may_ask_it() -> None:
                 assert "{device_id}" in row.path or question == "fleet.offer", question
             if "catalog" in named:
                 assert "{catalog}" in row.path or row.narrowed, question
+
+
+def test_every_form_and_button_asks_for_the_role_of_the_route_that_does_the_same() -> None:
+    changes = {change for *_, change in (*CHANGE, *EDIT) if isinstance(change, str)} | {
+        f"fleet.{verb}" for verb in life.VERBS
+    }
+    for _, node in parsed():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "may":
+            name = node.args[1]
+            changes |= {str(name.value)} if isinstance(name, ast.Constant) else set()
+    rows = {
+        change: route_of("application.keep", change) if change in PARSERS else route_of(change) for change in changes
+    }
+    assert len(rows) > 20
+    assert {row and row.role for row in rows.values()} == {"Contributor", "Administrator"}
 
 
 @pytest.mark.parametrize("organisation", [None, "north"])

@@ -108,7 +108,7 @@ def test_a_held_device_says_so_first_and_nothing_of_it_is_good(fleet: RehearsedF
 
 def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
     device = of(fleet, held_at=fleet.now)
-    may = {"device": False, "release": True, "decommission": True, "offer": True}
+    may = dict.fromkeys(pages_device_life.VERBS, True) | {"revoke": False, "restore": False}
     first, second, third, fourth = pages_device_life.actions(device, may, "Contributor", fleet.now)
     assert (first.label, first.danger, first.refused, second.label) == ("Release", True, "", "Revoke")
     assert second.refused == "your role, Contributor, may not revoke devices"
@@ -124,7 +124,7 @@ def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
 
 
 def test_a_device_is_offered_once_by_its_owner_and_to_a_catalog_that_there_is(fleet: RehearsedFleet):
-    may = {"device": True, "release": True, "decommission": True, "offer": True}
+    may = dict.fromkeys(pages_device_life.VERBS, True)
     offered = of(fleet, transfer=transfer(fleet.now, 0))
     assert pages_device_life.actions(offered, may, "Contributor", fleet.now)[1].refused == "it is offered already"
     ended = of(fleet, transfer={**transfer(fleet.now, 0), "state": "expired"})
@@ -158,7 +158,7 @@ def test_a_device_out_of_service_says_since_when_why_and_how_it_comes_back(fleet
     assert "with its old key for another 10 min" in back.detail
     over = pages_device.verdict({**gone, "reprovision_until": fleet.now}, None, fleet.now)
     assert over.detail == verdict.detail
-    (action,) = pages_device_life.actions(gone, {"device": True, "decommission": True}, "Administrator", fleet.now)
+    (action,) = pages_device_life.actions(gone, {"restore": True, "decommission": True}, "Administrator", fleet.now)
     assert (action.label, bool(action.refused)) == ("Restore", True)
     assert pages_fleet.device_line(gone, fleet.now).note == "out of service: scrapped"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
 
-from armillary.console.application import CHANGE, READ
+from armillary.console.application import CHANGE, EDIT, READ
 
 # What stands in the place of a path's names: things that there are, so that nothing is refused for not being there.
 FILLED = {"device_id": "cooler-1", "catalog": "contoso", "name": "cooler", "kind": "certificates", "version": "1"}
@@ -19,13 +19,13 @@ def filled(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: FILLED.get(found[1], "1"), path)
 
 
-@pytest.mark.parametrize("path", sorted({path for path, _ in READ}))
+@pytest.mark.parametrize("path", sorted({path for path, *_ in (*READ, *EDIT)}))
 def test_nobody_reads_without_signing_in(hub_scene: HubScene, path: str):
     answer = Browser(hub_scene).get(filled(path))
     assert (answer.status, answer.headers["location"].startswith("/sign-in")) == (303, True)
 
 
-@pytest.mark.parametrize("path", sorted({path for path, _ in CHANGE}))
+@pytest.mark.parametrize("path", sorted({path for path, *_ in CHANGE}))
 def test_no_form_of_another_site_is_taken(hub_scene: HubScene, path: str):
     look = hub_scene.browser()
     answer = look.post(filled(path), token="0" * 64)
@@ -61,7 +61,7 @@ def board(hub_scene: HubScene) -> str:
     return "of-a-reader"
 
 
-@pytest.mark.parametrize("path", sorted({path for path, _ in CHANGE}))
+@pytest.mark.parametrize("path", sorted({path for path, *_ in CHANGE}))
 def test_a_reader_changes_nothing_whatever_the_form(hub_scene: HubScene, board: str, path: str):
     """Of things that there are, with verbs that there are: only a refusal for want of the right counts."""
     verb = max((each for each in VERBS.items() if path.startswith(each[0])), default=("", ""))[1]

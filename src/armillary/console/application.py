@@ -35,7 +35,7 @@ from armillary.console.device import (
 )
 from armillary.console.device_templates import read as templates_read, template_editor
 from armillary.console.frame import sign_in
-from armillary.console.frame.action_checks import Form
+from armillary.console.frame.action_checks import Form, permit
 from armillary.console.frame.asking import asks
 from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.frame.guard import (
@@ -63,7 +63,17 @@ if TYPE_CHECKING:
 Reader = Callable[[Visit], Response]
 Changer = Callable[[Visit, Form], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
+# A question's name or a document's kind (``ServiceRights.may_change``); a function where the address says which.
+Change = str | Callable[[Visit], str]
 
+# Addresses of which a page asks before a form is sent to the same.
+_MODULE = "/hub-devices/{device_id}/modules/{module_id}/{verb}"
+_ADMISSION = "/hub-catalogs/{catalog}/admission/{kind}/{verb}"
+_ENROLMENT = "/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}"
+_KEY = "/hub-catalogs/{catalog}/service-keys/{name}/delete"
+_REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
+
+# Who may ask what these pages show is decided when they ask it (``sources/narrowed.py``).
 READ: tuple[tuple[str, Reader], ...] = (
     ("/", read.home),
     ("/fleet", device_read.fleet),
@@ -92,96 +102,100 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/rules/{rule_id}", authored_read.rule),
     ("/rules/{rule_id}/trace", authored_read.trace),
     ("/rules/{rule_id}/try", authored_read.try_rule),
-    ("/rules/{rule_id}/{verb}", asks(removal.question)),
     ("/alerts", authored_read.alerts),
     ("/templates", templates_read.templates),
     ("/templates/{name}", templates_read.template),
-    ("/new-template", template_editor.new),
     ("/templates/{name}/edit", template_editor.edit),
-    ("/templates/{name}/publish", template_editor.confirm_publish),
-    ("/templates/{name}/move", template_editor.confirm_move),
-    ("/templates/{name}/draft/{version}", asks(template_editor.draft_question)),
-    ("/templates/{name}/delete", asks(template_editor.delete_question)),
-    ("/templates/{name}/remove", asks(template_editor.part_question)),
     ("/groups", authored_read.groups),
     ("/jobs", authored_read.jobs),
     ("/exports", authored_read.exports),
     ("/pictures/{template}/{file}", dashboards_read.picture),
     ("/hub-devices", hub_devices_read.devices),
-    ("/new-hub-device", hub_devices_read.new_device),
     ("/hub-devices/{device_id}", hub_devices_read.device),
     ("/hub-devices/{device_id}/data", device_data.page),
     ("/hub-devices/{device_id}/twin", device_twin.page),
-    ("/hub-devices/{device_id}/{verb}", asks(hub_devices_change.device_question)),
-    ("/hub-devices/{device_id}/modules/{module_id}/{verb}", asks(hub_devices_change.device_question)),
-    ("/hub-catalogs/{catalog}/admission/{kind}/{verb}", asks(hub_devices_change.admission_question)),
     ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}", hub_devices_read.enrolment),
-    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}", asks(hub_devices_change.enrolment_question)),
-    ("/hub-catalogs/{catalog}/service-keys/{name}/delete", asks(hub_devices_change.key_question)),
     ("/settings/tokens/{token_id}/revoke", asks(change.token_question)),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", asks(change.transfer_question)),
-    ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", asks(change.enrolment_question)),
+    (_REVOCATION, asks(change.enrolment_question)),
     *((f"/{kind}s/{{document_id}}", authored_read.authored) for kind in authored_read.KINDS),
-    *((f"/{kind}s/{{document_id}}/{{verb}}", asks(removal.question)) for kind in authored_read.KINDS),
 )
-CHANGE: tuple[tuple[str, Changer], ...] = (
-    ("/devices/{device_id}/twin", device_change.set_desired),
+# Pages that lead to a change, each with the change that one has to be allowed.
+EDIT: tuple[tuple[str, Reader, Change], ...] = (
+    ("/rules/{rule_id}/{verb}", asks(removal.question), "rule"),
+    ("/new-template", template_editor.new, "put_template"),
+    ("/templates/{name}/publish", template_editor.confirm_publish, "put_template"),
+    ("/templates/{name}/move", template_editor.confirm_move, "put_template"),
+    ("/templates/{name}/draft/{version}", asks(template_editor.draft_question), "put_template"),
+    ("/templates/{name}/delete", asks(template_editor.delete_question), "put_template"),
+    ("/templates/{name}/remove", asks(template_editor.part_question), "put_template"),
+    ("/new-hub-device", hub_devices_read.new_device, "make_hub_device"),
+    ("/hub-devices/{device_id}/{verb}", asks(hub_devices_change.device_question), "make_hub_device"),
+    (_MODULE, asks(hub_devices_change.device_question), "make_hub_device"),
+    (_ADMISSION, asks(hub_devices_change.admission_question), "change_admission"),
+    (_ENROLMENT, asks(hub_devices_change.enrolment_question), "change_hub_enrolment"),
+    (_KEY, asks(hub_devices_change.key_question), "list_hub_service_keys"),
+    *((f"/{kind}s/{{document_id}}/{{verb}}", asks(removal.question), kind) for kind in authored_read.KINDS),
+)
+# Forms, each with the change that one has to be allowed.
+CHANGE: tuple[tuple[str, Changer, Change], ...] = (
+    ("/devices/{device_id}/twin", device_change.set_desired, "hub.patch_desired"),
     *(
-        (f"{root}/{{device_id}}/{rest}", action)
+        (f"{root}/{{device_id}}/{rest}", action, allowed)
         for root in ("/devices", "/hub-devices")
-        for rest, action in (
-            ("twin/review", device_twin.review),
-            ("twin/send", device_twin.send),
-            ("twin/cloud", device_twin.keep_cloud),
-            ("template", device_template.give),
-            ("template/review", device_template.review),
-            ("command", device_data.send),
-            ("name", device_change.name_device),
+        for rest, action, allowed in (
+            ("twin/review", device_twin.review, "hub.patch_desired"),
+            ("twin/send", device_twin.send, "hub.patch_desired"),
+            ("twin/cloud", device_twin.keep_cloud, "set_cloud_properties"),
+            ("template", device_template.give, "set_device_template"),
+            ("template/review", device_template.review, "set_device_template"),
+            ("command", device_data.send, "application.call"),
+            ("name", device_change.name_device, "name_device"),
         )
     ),
-    ("/devices/{device_id}/{verb}", device_change.change_device),
-    ("/updates/{rollout_id}/{verb}", change.change_rollout),
-    ("/findings/{finding_id}", change.move_finding),
-    ("/rules/new", authored_change.make_rule),
-    ("/rules/{rule_id}", authored_change.keep_rule),
-    ("/rules/{rule_id}/form", authored_change.change_rule),
-    ("/rules/{rule_id}/{verb}", authored_change.switch_rule),
-    ("/alerts/{number}/acknowledge", authored_change.acknowledge),
-    ("/templates/{name}/publish", template_editor.publish_template),
-    ("/new-template", template_editor.make),
-    ("/new-template/check", template_editor.check_new),
-    ("/new-template/report", template_editor.report),
-    ("/templates/{name}/edit", template_editor.keep_model),
-    ("/templates/{name}/check", template_editor.check),
-    ("/templates/{name}/report", template_editor.report),
-    ("/templates/{name}/capability", template_editor.add_capability),
-    ("/templates/{name}/cloud", template_editor.keep_cloud),
-    ("/templates/{name}/view", template_editor.keep_view),
-    ("/templates/{name}/remove", template_editor.remove),
-    ("/templates/{name}/move", template_editor.move),
-    ("/templates/{name}/draft/{version}", template_editor.begin_draft),
-    ("/templates/{name}/delete", template_editor.delete),
-    ("/dashboards", dashboards_change.make),
-    ("/dashboards/{dashboard_id}/layout", dashboards_change.lay_out),
-    ("/dashboards/{dashboard_id}/delete", dashboards_change.delete),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}", dashboards_change.keep_tile),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", dashboards_change.remove_tile),
-    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", dashboards_change.send_command),
-    ("/new-hub-device", hub_devices_change.make_device),
-    ("/hub-devices/{device_id}/modules", hub_devices_change.make_module),
-    ("/hub-devices/{device_id}/{verb}", hub_devices_change.change_device),
-    ("/hub-devices/{device_id}/modules/{module_id}/{verb}", hub_devices_change.change_device),
-    ("/hub-catalogs/{catalog}/admission/{kind}/{verb}", hub_devices_change.change_admission),
-    ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}", hub_devices_change.change_enrolment),
-    ("/hub-catalogs/{catalog}/service-keys", hub_devices_change.make_key),
-    ("/hub-catalogs/{catalog}/service-keys/{name}/delete", hub_devices_change.delete_key),
-    ("/settings/tokens", change.create_token),
-    ("/settings/tokens/{token_id}/revoke", change.revoke_token),
-    ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", change.answer_transfer),
-    ("/settings/catalogs/{catalog}/enrolment-tokens", change.create_enrolment_token),
-    ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", change.revoke_enrolment_token),
-    *((f"/{kind}s/{{document_id}}", authored_change.keep_json) for kind in authored_read.KINDS),
-    *((f"/{kind}s/{{document_id}}/{{verb}}", authored_change.act) for kind in authored_read.KINDS),
+    ("/devices/{device_id}/{verb}", device_change.change_device, device_change.of_verb),
+    ("/updates/{rollout_id}/{verb}", change.change_rollout, "updates.change"),
+    ("/findings/{finding_id}", change.move_finding, "watch.move"),
+    ("/rules/new", authored_change.make_rule, "rule"),
+    ("/rules/{rule_id}", authored_change.keep_rule, "rule"),
+    ("/rules/{rule_id}/form", authored_change.change_rule, "rule"),
+    ("/rules/{rule_id}/{verb}", authored_change.switch_rule, "rule"),
+    ("/alerts/{number}/acknowledge", authored_change.acknowledge, "acknowledge_alert"),
+    ("/templates/{name}/publish", template_editor.publish_template, "put_template"),
+    ("/new-template", template_editor.make, "put_template"),
+    ("/new-template/check", template_editor.check_new, "put_template"),
+    ("/new-template/report", template_editor.report, "put_template"),
+    ("/templates/{name}/edit", template_editor.keep_model, "put_template"),
+    ("/templates/{name}/check", template_editor.check, "put_template"),
+    ("/templates/{name}/report", template_editor.report, "put_template"),
+    ("/templates/{name}/capability", template_editor.add_capability, "put_template"),
+    ("/templates/{name}/cloud", template_editor.keep_cloud, "put_template"),
+    ("/templates/{name}/view", template_editor.keep_view, "put_template"),
+    ("/templates/{name}/remove", template_editor.remove, "put_template"),
+    ("/templates/{name}/move", template_editor.move, "put_template"),
+    ("/templates/{name}/draft/{version}", template_editor.begin_draft, "put_template"),
+    ("/templates/{name}/delete", template_editor.delete, "put_template"),
+    ("/dashboards", dashboards_change.make, "dashboard"),
+    ("/dashboards/{dashboard_id}/layout", dashboards_change.lay_out, "dashboard"),
+    ("/dashboards/{dashboard_id}/delete", dashboards_change.delete, "dashboard"),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}", dashboards_change.keep_tile, "dashboard"),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", dashboards_change.remove_tile, "dashboard"),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", dashboards_change.send_command, "application.call"),
+    ("/new-hub-device", hub_devices_change.make_device, "make_hub_device"),
+    ("/hub-devices/{device_id}/modules", hub_devices_change.make_module, "make_hub_device"),
+    ("/hub-devices/{device_id}/{verb}", hub_devices_change.change_device, "make_hub_device"),
+    (_MODULE, hub_devices_change.change_device, "make_hub_device"),
+    (_ADMISSION, hub_devices_change.change_admission, "change_admission"),
+    (_ENROLMENT, hub_devices_change.change_enrolment, "change_hub_enrolment"),
+    ("/hub-catalogs/{catalog}/service-keys", hub_devices_change.make_key, "list_hub_service_keys"),
+    (_KEY, hub_devices_change.delete_key, "list_hub_service_keys"),
+    ("/settings/tokens", change.create_token, "settings.create_token"),
+    ("/settings/tokens/{token_id}/revoke", change.revoke_token, "settings.create_token"),
+    ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", change.answer_transfer, "settings.answer_transfer"),
+    ("/settings/catalogs/{catalog}/enrolment-tokens", change.create_enrolment_token, "settings.create_enrolment_token"),
+    (_REVOCATION, change.revoke_enrolment_token, "settings.create_enrolment_token"),
+    *((f"/{kind}s/{{document_id}}", authored_change.keep_json, kind) for kind in authored_read.KINDS),
+    *((f"/{kind}s/{{document_id}}/{{verb}}", authored_change.act, kind) for kind in authored_read.KINDS),
 )
 LIVE: tuple[tuple[str, Callable[[LiveStreams, Console, Request], Awaitable[Response]]], ...] = (
     ("/devices/{device_id}/live", LiveStreams.respond),
@@ -253,7 +267,8 @@ def console_app(
         Route("/theme", _with(console, sign_in.choose_theme), methods=["POST"]),
         *(Route(path, partial(answer, streams, console), methods=["GET"]) for path, answer in LIVE),
         *(Route(path, _reading(console, page), methods=["GET"]) for path, page in READ),
-        *(Route(path, _changing(console, action), methods=["POST"]) for path, action in CHANGE),
+        *(Route(path, _reading(console, page, change), methods=["GET"]) for path, page, change in EDIT),
+        *(Route(path, _changing(console, action, change), methods=["POST"]) for path, action, change in CHANGE),
     ]
 
     def explained(request: Request, error: Exception) -> Response:
@@ -299,20 +314,23 @@ def _with(console: Console, action: Callable[[Console, Request], Awaitable[Respo
     return endpoint
 
 
-def _reading(console: Console, page: Reader) -> Endpoint:
+def _reading(console: Console, page: Reader, change: Change | None = None) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         visit = await admitted_visit(console, request)
+        if change is not None:
+            permit(visit, change if isinstance(change, str) else change(visit))
         async with caller_of(request).turn():
             return await run_in_threadpool(page, visit)
 
     return endpoint
 
 
-def _changing(console: Console, action: Changer) -> Endpoint:
+def _changing(console: Console, action: Changer, change: Change) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         visit = await admitted_visit(console, request)
         most = MAX_MODEL_FORM_BYTES if action in MODELS else MAX_FORM_BYTES
         form = await read_form(request, console.seal, request.cookies.get(SESSION_COOKIE, ""), most=most)
+        permit(visit, change if isinstance(change, str) else change(visit))
         async with caller_of(request).turn():
             return await run_in_threadpool(action, visit, form)
 

@@ -7,14 +7,11 @@ import html
 import re
 from pathlib import Path
 
-import pytest
 from tests.console.hub_scene import HubScene
 from tests.fixtures.certificates import self_signed
 
-from armillary.api.app import SHAPES
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN
 from armillary.console.hub_devices import pages_hub_devices
-from armillary.console.sources.sources import ROUTES
 
 
 def said(text: str) -> str:
@@ -188,11 +185,6 @@ def test_an_address_of_a_device_leads_to_its_page_whatever_its_kind(hub_scene: H
     attested = hub_scene.device.device_id
     assert look.get(f"/hub-devices/{attested}").headers["location"] == f"/devices/{attested}"
     assert "noise" in said(look.get("/devices/cooler-1/data").text)
-
-
-@pytest.mark.parametrize("area", ["hub-device", "admission", "hub-enrolment", "service-key", "cloud-properties"])
-def test_every_area_asks_what_the_apis_route_asks(area: str):
-    assert ROUTES[area] in SHAPES.routes
 
 
 def test_of_many_catalogs_one_is_chosen_from_a_list():

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from armillary.console.authored import pages_authored_forms as forms_of, pages_rules, read, removal
 from armillary.console.authored.catalog_choice import with_catalog
-from armillary.console.frame.action_checks import Form, number_of, permit, verb_of
+from armillary.console.frame.action_checks import Form, number_of, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -20,7 +20,6 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 
 def make_rule(visit: Visit, form: Form) -> Response:
     """Make a rule of the form."""
-    permit(visit, "rule")
     body = pages_rules.rule_of(form, pages_rules.new_rule())
     chosen = {"id": "", "etag": "", "body": {**body, "catalog": form.get("catalog")}}  # as it is shown again
     taken = frozenset(each["id"] for each in ask(visit, "list_rules", limit=1000)["items"])
@@ -35,7 +34,6 @@ def make_rule(visit: Visit, form: Form) -> Response:
 
 def change_rule(visit: Visit, form: Form) -> Response:
     """Keep the form of a rule; what it has no field for stays."""
-    permit(visit, "rule")
     document = ask(visit, "show_rule", rule_id=visit.params["rule_id"])
     body = with_catalog(pages_rules.rule_of(form, document["body"]), form, is_new=False)
     try:
@@ -47,7 +45,6 @@ def change_rule(visit: Visit, form: Form) -> Response:
 
 def keep_rule(visit: Visit, form: Form) -> Response:
     """Keep the JSON of a rule."""
-    permit(visit, "rule")
     rule_id, text = visit.params["rule_id"], form.get("body", "")
     try:
         visit.sources.application.keep("rule", rule_id, parsed(text), form.get("etag", ""))
@@ -58,7 +55,6 @@ def keep_rule(visit: Visit, form: Form) -> Response:
 
 def switch_rule(visit: Visit, form: Form) -> Response:
     """Switch a rule on or off, or delete it."""
-    permit(visit, "rule")
     rule_id, verb = visit.params["rule_id"], visit.params["verb"]
     if verb == "delete":
         return removal.delete(visit, form)
@@ -69,7 +65,6 @@ def switch_rule(visit: Visit, form: Form) -> Response:
 
 def acknowledge(visit: Visit, form: Form) -> Response:
     """Note that somebody has taken notice of an alert."""
-    permit(visit, "alert")
     ask(visit, "acknowledge_alert", number=number_of(visit.params, "alert", "list"))
     status = form.get("status", "")
     return done(f"/alerts?status={status}" if status in read.STATUSES else "/alerts", "acknowledged-alert")
@@ -77,7 +72,7 @@ def acknowledge(visit: Visit, form: Form) -> Response:
 
 def keep_json(visit: Visit, form: Form) -> Response:
     """Keep the JSON of a group, a job or an export."""
-    kind, document_id, text = read.permitted_kind(visit), visit.params["document_id"], form.get("body", "")
+    kind, document_id, text = read.kind_of(visit), visit.params["document_id"], form.get("body", "")
     is_new = document_id == "new"
     try:
         body: dict[str, Any] = parsed(text)
@@ -91,7 +86,7 @@ def keep_json(visit: Visit, form: Form) -> Response:
 
 def keep_form(visit: Visit, form: Form) -> Response:
     """Keep the form of a group, a job or an export, or make one of it; what it has no field for stays."""
-    kind, document_id = read.permitted_kind(visit), visit.params["document_id"]
+    kind, document_id = read.kind_of(visit), visit.params["document_id"]
     is_new = document_id == "new"
     try:
         if is_new:
@@ -116,7 +111,7 @@ def keep_form(visit: Visit, form: Form) -> Response:
 
 def act(visit: Visit, form: Form) -> Response:
     """Delete a group, a job or an export, or keep its form; begin or cancel a job's run."""
-    kind, document_id, verb = read.permitted_kind(visit), visit.params["document_id"], visit.params["verb"]
+    kind, document_id, verb = read.kind_of(visit), visit.params["document_id"], visit.params["verb"]
     if verb == "delete":
         return removal.delete(visit, form)
     if verb == "form":

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from armillary.console.authored import pages_authored as pages, pages_authored_forms as forms_of, pages_rules
 from armillary.console.authored.catalog_choice import ALL
 from armillary.console.frame import sheet
-from armillary.console.frame.action_checks import permit
 from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Form
@@ -49,13 +48,6 @@ def kind_of(visit: Visit) -> str:
 def owners(visit: Visit) -> list[str]:
     """Catalogs that the operator may make documents of, and ``ALL`` for those of all."""
     return [*catalogs(visit), *([ALL] if visit.operator.catalog is None else [])]
-
-
-def permitted_kind(visit: Visit) -> str:
-    """The same, where the operator may change such documents. Raises PermissionDeniedError."""
-    kind = kind_of(visit)
-    permit(visit, kind)
-    return kind
 
 
 # Rules ------------------------------------------------------------------------------------------------------------
@@ -138,7 +130,7 @@ def alerts(visit: Visit) -> Response:
     status = asked if asked in STATUSES else "open"
     page = ask(visit, "list_alerts", status=status, limit=LINES, after=visit.query.get("after"))
     labels = visit.sources.application.labels(sorted({each["device_id"] for each in page["items"]}))
-    can = may(visit, "alert")
+    can = may(visit, "acknowledge_alert")
     return show(visit, pages_rules.alerts_sheet(page, labels, status, may_change=can, now=visit.now))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from armillary.console.authored import pages_removal
-from armillary.console.authored.read import permitted_kind
+from armillary.console.authored.read import kind_of
 from armillary.console.frame.action_checks import Form, asked_again
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
@@ -22,12 +22,12 @@ COUNTED = 1000
 
 def question(visit: Visit) -> Confirmation:
     """What deleting a rule, group, job or export does, or running a job."""
-    return _question(visit, permitted_kind(visit), only_failed=visit.query.get("only") == "failed")
+    return _question(visit, kind_of(visit), only_failed=visit.query.get("only") == "failed")
 
 
 def delete(visit: Visit, form: Form) -> Response:
     """Delete a rule, group, job or export, as the page said."""
-    kind = permitted_kind(visit)
+    kind = kind_of(visit)
     asked = _question(visit, kind)
     again = asked_again(visit, asked, form)
     if again is not None:
@@ -39,7 +39,7 @@ def delete(visit: Visit, form: Form) -> Response:
 
 def run(visit: Visit, form: Form) -> Response:
     """Begin a run of a job, as the page said."""
-    kind, only_failed = permitted_kind(visit), form.get("only") == "failed"
+    kind, only_failed = kind_of(visit), form.get("only") == "failed"
     asked = _question(visit, kind, only_failed=only_failed)
     again = asked_again(visit, asked, form)
     if again is not None:

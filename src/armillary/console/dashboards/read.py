@@ -54,7 +54,7 @@ def dashboard(visit: Visit) -> Response:
         "edit_href": place(dashboard_id, "edit"),
         "new_href": place(dashboard_id, "tiles", "new"),
         "may_change": may(visit, KIND, document["body"]),
-        "may_call": may(visit, "command"),
+        "may_call": may(visit, "application.call"),
     }
     return visit.page("dashboard.html", view=view)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from armillary.console.device import pages_device_life as life
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.action_checks import Form, confirmed, json_of, permit, reason_of, verb_of
+from armillary.console.frame.action_checks import Form, confirmed, json_of, reason_of, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -27,10 +27,14 @@ def device_question(visit: Visit) -> Confirmation:
     return life.confirmation(found, verb, tuple(others))
 
 
+def of_verb(visit: Visit) -> str:
+    """Which change the verb of an address is."""
+    return "fleet." + verb_of(visit, life.VERBS, "devices", "device's page")
+
+
 def change_device(visit: Visit, form: Form) -> Response:
     """Revoke, restore, release, decommission or offer a device."""
-    verb = verb_of(visit, life.VERBS, "devices", "device's page")
-    permit(visit, life.VERBS[verb])
+    verb = visit.params["verb"]
     fleet, asked = visit.sources.fleet, device_question(visit)
     confirmed(asked, form)
     found = fleet.device(visit.params["device_id"])
@@ -46,7 +50,6 @@ def change_device(visit: Visit, form: Form) -> Response:
 
 def name_device(visit: Visit, form: Form) -> Response:
     """Call a device of either kind by another name."""
-    permit(visit, "device-name")
     name = form.get("name", "")[:MAX_TEXT_CHARACTERS]
     found = ask(visit, "name_device", device_id=visit.params["device_id"], name=name)
     return done(place(found["device_id"]), "renamed")
@@ -54,7 +57,6 @@ def name_device(visit: Visit, form: Form) -> Response:
 
 def set_desired(visit: Visit, form: Form) -> Response:
     """Set or remove one desired property of a device's twin."""
-    permit(visit, "twin")
     name, text = form.get("name", "").strip(), form.get("value", "").strip()
     if not name or any(character in name for character in ".$#") or not name.isprintable() or " " in name:
         raise InvalidArgumentError(

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console.device import commands, pages_device_data
-from armillary.console.frame.action_checks import Form, json_of, permit
+from armillary.console.frame.action_checks import Form, json_of
 from armillary.console.frame.asking import ask, may, may_ask, show
 from armillary.console.frame.console import Visit
 from armillary.wire.hub.credentials import is_attested_id
@@ -29,7 +29,7 @@ def page(visit: Visit) -> Response:
         _raw(visit, device_id),
         commands.sent_before(visit, device_id),
         _names(visit, found),
-        may_call=may(visit, "command"),
+        may_call=may(visit, "application.call"),
         now=visit.now,
     )
     return show(visit, sheet)
@@ -49,7 +49,6 @@ def known(visit: Visit) -> str:
 
 def send(visit: Visit, form: Form) -> Response:
     """Call a direct method and show what the device answered."""
-    permit(visit, "command")
     device_id = known(visit)
     method, text = form.get("method", "").strip(), form.get("payload", "").strip()
     payload = json_of(text, "parameters")

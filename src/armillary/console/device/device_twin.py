@@ -15,7 +15,7 @@ from armillary.console.device import device_template, pages_device_template, pag
 from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_twin import TwinDevice
-from armillary.console.frame.action_checks import Form, permit
+from armillary.console.frame.action_checks import Form
 from armillary.console.frame.asking import ask, may, may_ask, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -43,13 +43,13 @@ def twin_page(
     """The page, and what was sent by one of its forms with what was wrong with it."""
     device = _device(visit)
     forms: list[FormView] = []
-    if may(visit, "twin"):
+    if may(visit, "hub.patch_desired"):
         if pages_twin.writable(device.capabilities):
             forms.append(pages_twin.want_form(device, *(values or (None, None))))
         forms.append(pages_twin.patch_form(device, *(patch or (None, None))))
-    if device.cloud and may(visit, "cloud-properties"):
+    if device.cloud and may(visit, "set_cloud_properties"):
         forms.append(pages_twin.cloud_form(device, *(cloud or (None, None))))
-    if may(visit, "device-template") and may_ask(visit, "list_templates"):
+    if may(visit, "set_device_template") and may_ask(visit, "list_templates"):
         forms.append(pages_device_template.template_form(device.found, device_template.offered(visit)))
     made = pages_twin.twin_sheet(device, tuple(forms))
     return show(visit, made, status if values or patch or cloud else 200)
@@ -57,7 +57,6 @@ def twin_page(
 
 def review(visit: Visit, form: Form) -> Response:
     """Say what a form or a patch would send."""
-    permit(visit, "twin")
     device = _device(visit)
     if form.get("kind") == "values":
         try:
@@ -76,7 +75,6 @@ def review(visit: Visit, form: Form) -> Response:
 
 def send(visit: Visit, form: Form) -> Response:
     """Send what was reviewed, if the twin is still the one that was seen."""
-    permit(visit, "twin")
     device_id, etag = known(visit), form.get("etag", "")
     kind, text = form.get("kind", ""), form.get("patch", "")
     wanted: dict[str, Any] = {}
@@ -98,7 +96,6 @@ def send(visit: Visit, form: Form) -> Response:
 
 def keep_cloud(visit: Visit, form: Form) -> Response:
     """Keep cloud properties."""
-    permit(visit, "cloud-properties")
     device = _device(visit)
     try:
         seen = pages_twin.seen_of(form)

@@ -26,10 +26,8 @@ from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 HELD: Final = "held"
 DECOMMISSIONED: Final = "decommissioned"
 
-# A button's verb -> the area whose role it needs (``sources.ROUTES``).
-VERBS: Final[Mapping[str, str]] = MappingProxyType(
-    {"revoke": "device", "restore": "device", "release": "release", "decommission": "decommission", "offer": "offer"}
-)
+# Verbs of buttons: each is the fleet's change of that name.
+VERBS: Final = ("revoke", "restore", "release", "decommission", "offer")
 
 # What a manufacturing state means to a person.
 MANUFACTURING: Final[Mapping[str, str]] = MappingProxyType(
@@ -107,7 +105,7 @@ def came_from(device: Mapping[str, Any], now: int) -> tuple[Moment | None, str] 
 
 
 def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: int) -> tuple[Action, ...]:
-    """The buttons that make sense now, the most likely one first; ``may`` says which areas the role may change."""
+    """The buttons that make sense now, the most likely one first; ``may`` says which verbs the operator may use."""
     page = f"/devices/{device['device_id']}"
     state = standing(device)
     if device["revoked_at"] is not None:
@@ -126,7 +124,7 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: 
             label,
             f"{page}/{verb}",
             danger,
-            refused if may[VERBS[verb]] else f"your role, {role}, may not {verb} devices",
+            refused if may[verb] else f"your role, {role}, may not {verb} devices",
         )
         for verb, label, danger, refused in shown
     )

@@ -74,12 +74,12 @@ def device(visit: Visit) -> Response:
     judged = pages_device.verdict(found, last, now)
     opened = [finding for finding in records["findings"] if finding["status"] == "open"]
     asked = visit.query.get("range", "")
-    allowed = {area: may(visit, area) for area in set(life.VERBS.values())}
+    allowed = {verb: may(visit, f"fleet.{verb}") for verb in life.VERBS}
     view = {
         "id": short_id(device_id),
         "name": found["name"],
         "name_form": life.name_form(device_id, found["name"], is_named=found["is_named"])
-        if may(visit, "device-name")
+        if may(visit, "name_device")
         else None,
         "where": pages_fleet.where(found),
         "verdict": judged,
@@ -105,7 +105,7 @@ def device(visit: Visit) -> Response:
         "ranges": tuple(pages_hub.RANGES),
         "range": asked if asked in pages_hub.RANGES else pages_hub.DEFAULT_RANGE,
         "twin": pages_hub.twin_view(sources.hub.twin(device_id), called),
-        "may_patch": may(visit, "twin"),
+        "may_patch": may(visit, "hub.patch_desired"),
         "reports": pages_device.reports(records["error_reports"], now),
         "reports_sentence": "newest first" if records["error_reports"] else "",
         "history": pages_device.history(

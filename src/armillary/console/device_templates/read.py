@@ -18,7 +18,7 @@ DEVICES = 50
 def templates(visit: Visit) -> Response:
     """All device templates."""
     page = ask(visit, "list_templates", limit=LINES, after=visit.query.get("after"))
-    can = may(visit, "template")
+    can = may(visit, "put_template")
     return show(visit, pages_templates.templates_sheet(page, may_change=can, now=visit.now))
 
 
@@ -34,7 +34,7 @@ def template(visit: Visit) -> Response:
     page = ask(visit, "template_devices", template_name=name, limit=DEVICES)
     labels = visit.sources.application.labels([each["device_id"] for each in page["items"]])
     devices = [(each["device_id"], labels[each["device_id"]], each["version"]) for each in page["items"]]
-    return show(visit, pages_templates.template_sheet(found, devices, may_change=may(visit, "template", found)))
+    return show(visit, pages_templates.template_sheet(found, devices, may_change=may(visit, "put_template", found)))
 
 
 def versions_of(visit: Visit, name: str) -> list[int]:

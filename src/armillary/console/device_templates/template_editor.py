@@ -20,7 +20,7 @@ from armillary.console.device_templates import (
     pages_template_versions as versions_pages,
 )
 from armillary.console.device_templates.read import versions_of
-from armillary.console.frame.action_checks import Form, asked_again, body_of, confirmed, permit
+from armillary.console.frame.action_checks import Form, asked_again, body_of, confirmed
 from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -49,25 +49,21 @@ Step = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 def new(visit: Visit) -> Response:
     """The form of a new template."""
-    permit(visit, "template")
     return _new(visit, {}, pretty(EXAMPLE), None, None)
 
 
 def check_new(visit: Visit, form: Form) -> Response:
     """The form as it was sent, with what a check of its models found."""
-    permit(visit, "template")
     return _new(visit, form, form.get("model", ""), _checked(visit, form), None, status=200)
 
 
 def report(visit: Visit, form: Form) -> Response:
     """What a check of models found, as a part of the page that somebody types in."""
-    permit(visit, "template")
     return visit.fragment("model_report.html", report=_checked(visit, form))
 
 
 def make(visit: Visit, form: Form) -> Response:
     """Make a template of models."""
-    permit(visit, "template")
     name, text = form.get("name", "").strip(), form.get("model", "")
     try:
         ask(visit, "import_template", template_name=name, body=_import(form), if_match="")
@@ -111,7 +107,7 @@ def draft_page(
 
     name = visit.params["name"]
     draft = ask(visit, "show_template", template_name=name)
-    can = may(visit, "template", draft)
+    can = may(visit, "put_template", draft)
     made = {}
     if can:
         got: Callable[[str], tuple[Mapping[str, str], Wrong | None]] = lambda form: (  # noqa: E731 - the four forms alike
@@ -134,13 +130,11 @@ def draft_page(
 
 def check(visit: Visit, form: Form) -> Response:
     """The editor with what a check of the models as they were sent found."""
-    permit(visit, "template")
     return draft_page(visit, which="model", sent=form, found=_checked(visit, form))
 
 
 def keep_model(visit: Visit, form: Form) -> Response:
     """Keep a draft's models."""
-    permit(visit, "template")
     name = visit.params["name"]
     try:
         body = _import(form)
@@ -179,7 +173,6 @@ def remove(visit: Visit, form: Form) -> Response:
     """Take a capability, a cloud property or a view away from the draft."""
     from armillary.twin.template.edit import without_capability, without_cloud_property, without_view  # noqa: PLC0415 - as above
 
-    permit(visit, "template")
     name = form.get("name", "")
     steps: Mapping[str, Step] = {
         "capability": lambda body: without_capability(body, name)[0],
@@ -194,7 +187,6 @@ def remove(visit: Visit, form: Form) -> Response:
 
 def part_question(visit: Visit, form: Form | None = None) -> Confirmation:
     """What taking a capability, cloud property or view away from a draft does, which the address or a form names."""
-    permit(visit, "template")
     sent = visit.query if form is None else form
     template, what, name = visit.params["name"], sent.get("what", ""), sent.get("name", "")
     if what not in PARTS:
@@ -210,7 +202,6 @@ def part_question(visit: Visit, form: Form | None = None) -> Confirmation:
 
 def _step(visit: Visit, form: Form, which: str, step: Step, *, is_button: bool = False) -> Response:
     """One small change of the draft, if it is still the one that was seen; a button has no form to be shown again."""
-    permit(visit, "template")
     name = visit.params["name"]
     draft = ask(visit, "show_template", template_name=name)
     try:
@@ -232,14 +223,12 @@ def _step(visit: Visit, form: Form, which: str, step: Step, *, is_button: bool =
 
 def publish_template(visit: Visit, _form: Form) -> Response:
     """Publish a template's draft."""
-    permit(visit, "template")
     ask(visit, "publish_template", template_name=visit.params["name"])
     return done(place("template", visit.params["name"]), "published")
 
 
 def confirm_publish(visit: Visit) -> Response:
     """What publishing the draft does."""
-    permit(visit, "template")
     name = visit.params["name"]
     draft = ask(visit, "show_template", template_name=name)
     upcoming = ask(visit, "upcoming_template", template_name=name)
@@ -248,7 +237,6 @@ def confirm_publish(visit: Visit) -> Response:
 
 def confirm_move(visit: Visit) -> Response:
     """What moving all devices to a version does."""
-    permit(visit, "template")
     name = visit.params["name"]
     version = _version(visit, visit.query.get("version", ""))
     found = ask(visit, "show_template_version", template_name=name, version=version)
@@ -258,7 +246,6 @@ def confirm_move(visit: Visit) -> Response:
 
 def move(visit: Visit, form: Form) -> Response:
     """Give every device of a template a version of it."""
-    permit(visit, "template")
     name = visit.params["name"]
     version = _version(visit, form.get("version", ""))
     ask(visit, "migrate_template", template_name=name, version=version)
@@ -267,7 +254,6 @@ def move(visit: Visit, form: Form) -> Response:
 
 def draft_question(visit: Visit) -> Confirmation:
     """What beginning a draft from a published version does."""
-    permit(visit, "template")
     name, version = visit.params["name"], _version(visit, visit.params["version"])
     return versions_pages.draft_confirmation(name, version, _draft(visit, name))
 
@@ -286,7 +272,6 @@ def begin_draft(visit: Visit, form: Form) -> Response:
 
 def delete_question(visit: Visit) -> Confirmation:
     """What deleting a template does."""
-    permit(visit, "template")
     name = visit.params["name"]
     return versions_pages.delete_confirmation(name, versions_of(visit, name))
 

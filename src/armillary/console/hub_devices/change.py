@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from armillary.api.native.bodies import HubDeviceBody, HubServiceKeyBody, ModuleBody
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.action_checks import Form, body_of, confirmed, permit, verb_of
+from armillary.console.frame.action_checks import Form, body_of, confirmed, verb_of
 from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
@@ -29,7 +29,6 @@ MAX_REASON_CHARS = 128
 
 def make_device(visit: Visit, form: Form) -> Response:
     """Make a hub device; its page shows the keys this once."""
-    permit(visit, "hub-device")
     try:
         body = _body(form)
         answer = ask(visit, "make_hub_device", catalog=form.get("catalog", ""), body=body)
@@ -56,7 +55,6 @@ def asked_about(visit: Visit) -> dict[str, Any]:
 
 def device_question(visit: Visit) -> Confirmation:
     """What a button of a hub device's page does."""
-    permit(visit, "hub-device")
     return pages.confirmation(asked_about(visit), verb_of(visit, pages.VERBS))
 
 
@@ -87,7 +85,6 @@ def change_device(visit: Visit, form: Form) -> Response:
 
 def make_module(visit: Visit, form: Form) -> Response:
     """Make a module of a hub device."""
-    permit(visit, "hub-device")
     device_id = visit.params["device_id"]
     try:
         body = _module(form)
@@ -108,7 +105,6 @@ def checked_kind(kind: str) -> str:
 
 def admission_question(visit: Visit) -> Confirmation:
     """What letting in or keeping out does."""
-    permit(visit, "admission")
     catalog, kind = visit.params["catalog"], visit.params["kind"]
     ask(visit, "show_admission", catalog=catalog)
     return access.admission_confirmation(catalog, checked_kind(kind), verb_of(visit, access.ADMIT))
@@ -124,7 +120,6 @@ def change_admission(visit: Visit, form: Form) -> Response:
 
 def enrolment_question(visit: Visit) -> Confirmation:
     """What a button of an enrolment's page does."""
-    permit(visit, "hub-enrolment")
     found, _ = read.asked_enrolment(visit)
     return access.enrolment_confirmation(found, visit.params["catalog"], verb_of(visit, access.ENROLMENT_VERBS))
 
@@ -142,7 +137,6 @@ def change_enrolment(visit: Visit, form: Form) -> Response:
 
 def make_key(visit: Visit, form: Form) -> Response:
     """Make a service key and show it this once."""
-    permit(visit, "service-key")
     catalog = visit.params["catalog"]
     try:
         body = body_of(HubServiceKeyBody, {"name": form.get("name", "").strip(), "role": form.get("role", "")})
@@ -154,7 +148,6 @@ def make_key(visit: Visit, form: Form) -> Response:
 
 def key_question(visit: Visit) -> Confirmation:
     """What deleting a service key does."""
-    permit(visit, "service-key")
     catalog, name = visit.params["catalog"], visit.params["name"]
     if all(each["name"] != name for each in ask(visit, "list_hub_service_keys", catalog=catalog)["items"]):
         raise NotFoundError(f"there is no service key {name[:64]!r}", remedy="Reload the list.")
@@ -163,7 +156,6 @@ def key_question(visit: Visit) -> Confirmation:
 
 def delete_key(visit: Visit, _form: Form) -> Response:
     """Make a service key useless."""
-    permit(visit, "service-key")
     catalog = visit.params["catalog"]
     ask(visit, "delete_hub_service_key", catalog=catalog, name=visit.params["name"])
     return done(f"{pages.list_href(catalog)}#service-keys", "service-key-deleted")

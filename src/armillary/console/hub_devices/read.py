@@ -10,7 +10,6 @@ from uuid import UUID
 from starlette.responses import RedirectResponse, Response
 
 from armillary.console.device.pages_device_life import name_form
-from armillary.console.frame.action_checks import permit
 from armillary.console.frame.asking import ask, catalogs, may, may_ask, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
@@ -42,7 +41,7 @@ def list_page(
     prefix, after = visit.query.get("q", "").strip()[:128], visit.query.get("after")
     page = ask(visit, "list_hub_devices", catalog=catalog, limit=LINES, after=after, search=prefix)
     admission = ask(visit, "show_admission", catalog=catalog)
-    may_keys = may(visit, "service-key")
+    may_keys = may(visit, "list_hub_service_keys")
     keys = ask(visit, "list_hub_service_keys", catalog=catalog) if may_keys else None
     form = access.key_form(catalog, sent or {}, wrong) if may_keys else None
     is_part = bool(prefix or after or page["next"])
@@ -54,13 +53,13 @@ def list_page(
         detail=pages.others_sentence(ask(visit, "fleet", catalog=catalog)["tiers"], catalog),
         once=once,
         buttons=(Button(label="New hub device", href=f"{pages.NEW}?catalog={catalog}"),)
-        if may(visit, "hub-device")
+        if may(visit, "make_hub_device")
         else (),
         links=_catalog_links(names, catalog) if 1 < len(names) <= pages.MOST_LINKS else (),
         search=pages.search_form(catalog, prefix, names),
         sections=(
             pages.devices_section(page, catalog, prefix, admission, visit.now),
-            access.admission_section(admission, catalog, may_change=may(visit, "admission"), now=visit.now),
+            access.admission_section(admission, catalog, may_change=may(visit, "change_admission"), now=visit.now),
             access.enrolments_section(ask(visit, "list_hub_enrolments", catalog=catalog), catalog, visit.now),
             access.keys_section(keys, catalog, visit.operator.role, form=form, now=visit.now),
         ),
@@ -75,7 +74,6 @@ def new_device(visit: Visit) -> Response:
 
 def new_page(visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) -> Response:
     """The form as it was sent, and what was wrong with it."""
-    permit(visit, "hub-device")
     names = catalogs(visit)
     if not names:
         return show(visit, pages.no_catalog_sheet())
@@ -104,7 +102,7 @@ def device_page(
     template = ask(visit, "show_device_template", device_id=device_id)
     catalog = catalog_name(visit, found["catalog_id"])
     admission = ask(visit, "show_admission", catalog=catalog) if may_ask(visit, "show_admission") else {}
-    can = may(visit, "hub-device")
+    can = may(visit, "make_hub_device")
     made = pages.device_sheet(
         found,
         template,
@@ -114,7 +112,7 @@ def device_page(
         module_form=pages.module_form(device_id, sent or {}, wrong) if can else None,
         once=once,
         name_form=name_form(found["device_id"], found["name"], is_named=found["is_named"])
-        if may(visit, "device-name")
+        if may(visit, "name_device")
         else None,
         now=visit.now,
     )
@@ -127,7 +125,7 @@ def enrolment(visit: Visit) -> Response:
     catalog = visit.params["catalog"]
     number = UUID(found["enrolment_id"])
     registered = ask(visit, "list_hub_registrations", catalog=catalog, enrolment_id=number)["items"]
-    can = may(visit, "hub-enrolment")
+    can = may(visit, "change_hub_enrolment")
     return show(visit, access.enrolment_sheet(found, registered, catalog, scope, may_change=can, now=visit.now))
 
 

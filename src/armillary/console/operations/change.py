@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.action_checks import Form, confirmed, permit, reason_of, verb_of
+from armillary.console.frame.action_checks import Form, confirmed, reason_of, verb_of
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
@@ -26,7 +26,6 @@ def rollout_question(visit: Visit) -> Confirmation:
 
 def change_rollout(visit: Visit, form: Form) -> Response:
     """Halt, resume or roll back."""
-    permit(visit, "update")
     asked, verb = rollout_question(visit), visit.params["verb"]
     confirmed(asked, form)
     visit.sources.updates.change(visit.params["rollout_id"], verb, reason_of(form))
@@ -35,7 +34,6 @@ def change_rollout(visit: Visit, form: Form) -> Response:
 
 def move_finding(visit: Visit, form: Form) -> Response:
     """Acknowledge or close a finding."""
-    permit(visit, "finding")
     status = form.get("status", "")
     if status not in ("acknowledged", "closed"):
         raise InvalidArgumentError(
@@ -47,7 +45,6 @@ def move_finding(visit: Visit, form: Form) -> Response:
 
 def create_token(visit: Visit, form: Form) -> Response:
     """Make a token and show its secret on this answer only: it is in no address, cookie or store."""
-    permit(visit, "token")
     name, role = form.get("name", "").strip(), form.get("role", "")
     if not name or role not in read.ROLES:
         raise InvalidArgumentError(
@@ -70,7 +67,6 @@ def token_question(visit: Visit) -> Confirmation:
 
 def revoke_token(visit: Visit, form: Form) -> Response:
     """End a token; revoking one's own leads to the sign-in page, because the session ends with it."""
-    permit(visit, "token")
     confirmed(token_question(visit), form)
     token_id = visit.params["token_id"]
     visit.sources.settings.revoke_token(token_id)
@@ -106,7 +102,6 @@ def transfer_question(visit: Visit) -> Confirmation:
 
 def answer_transfer(visit: Visit, form: Form) -> Response:
     """Accept, decline or cancel an offer of a device, in the name of the address's catalog."""
-    permit(visit, "transfer")
     confirmed(transfer_question(visit), form)
     catalog, verb = visit.params["catalog"], visit.params["verb"]
     visit.sources.settings.answer_transfer(catalog, visit.params["transfer_id"], verb)
@@ -115,7 +110,6 @@ def answer_transfer(visit: Visit, form: Form) -> Response:
 
 def create_enrolment_token(visit: Visit, form: Form) -> Response:
     """Make an enrolment token and show its secret on this answer only."""
-    permit(visit, "enrolment")
     admin, name = visit.sources.settings, visit.params["catalog"]
     catalog = next((item for item in admin.catalogs() if item["name"] == name), None)
     if catalog is None:
@@ -137,6 +131,5 @@ def enrolment_question(visit: Visit) -> Confirmation:
 
 def revoke_enrolment_token(visit: Visit, _form: Form) -> Response:
     """Make an enrolment token useless."""
-    permit(visit, "enrolment")
     visit.sources.settings.revoke_enrolment_token(visit.params["catalog"], visit.params["token_id"])
     return done("/settings", "enrolment-revoked")

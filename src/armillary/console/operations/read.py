@@ -39,7 +39,8 @@ def updates(visit: Visit) -> Response:
 def rollout(visit: Visit) -> Response:
     """One roll-out."""
     found = visit.sources.updates.rollout(visit.params["rollout_id"])
-    view = pages_rollout.rollout_page(found, may_act=may(visit, "update"), role=visit.operator.role, now=visit.now)
+    may_act = may(visit, "updates.change")
+    view = pages_rollout.rollout_page(found, may_act=may_act, role=visit.operator.role, now=visit.now)
     failed = visit.sources.updates.troubles(found["rollout_id"], limit=TROUBLE_LINES)
     names = visit.sources.application.labels([each["device_id"] for each in failed])
     return visit.page("rollout.html", view=view, troubles=pages_rollout.troubles(failed, names, visit.now))
@@ -50,7 +51,7 @@ def findings(visit: Visit) -> Response:
     asked = visit.query.get("status", "open")
     status = asked if asked in pages_finding.STATUSES else "open"
     page = visit.sources.watch.findings(status, after=visit.query.get("after"), limit=LIST_LINES)
-    may_act = may(visit, "finding")
+    may_act = may(visit, "watch.move")
     names = visit.sources.application.labels(pages_finding.named_devices(page["items"]))
     is_whole = page["next"] is None and not visit.query.get("after")
     heads, lines = sorted_table(
@@ -108,7 +109,7 @@ def settings_page(
 ) -> Response:
     """The settings page; right after a token was made, with its secret."""
     admin, now = visit.sources.settings, visit.now
-    may_act, sees_service = may(visit, "token"), may_ask(visit, "settings.releases")
+    may_act, sees_service = may(visit, "settings.create_token"), may_ask(visit, "settings.releases")
     tokens = None
     if may_act:
         tokens = [
@@ -154,7 +155,8 @@ def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
     page, tokens = admin.transfers(name, after=after, limit=LIST_LINES), admin.enrolment_tokens(name)
     names = visit.sources.application.labels(sorted({item["device_id"] for item in page["items"]}))
     offers, older = page["items"], next_href("/settings", page["next"], {"offers": name})
-    may_answer, may_enrol = (may(visit, area) for area in ("transfer", "enrolment"))
+    may_answer = may(visit, "settings.answer_transfer")
+    may_enrol = may(visit, "settings.create_enrolment_token")
     return {
         "offers": [pages_catalog.offer_line(item, name, names, may_act=may_answer, now=now) for item in offers],
         "waiting": pages_catalog.waiting(offers, name),

@@ -9,16 +9,13 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from armillary.api.app import SHAPES
 from armillary.api.http.route import allows
 from armillary.api.http.scope import reaches
-from armillary.api.native.parameters import V1
-from armillary.console.sources.narrowed import Narrowed, may_ask
+from armillary.console.sources.narrowed import Narrowed, may_ask, route_of
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import SignedIn
 from armillary.console.sources.source_application import ServiceApplication
@@ -31,42 +28,12 @@ from armillary.console.sources.source_service import (
 )
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, UnauthenticatedError
+from armillary.platform.authored.documents import PARSERS
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
-
-# area of a page's action -> the route that does the same.
-ROUTES: Mapping[str, str] = MappingProxyType(
-    {
-        "device": f"POST {V1}/devices/{{device_id}}/revoke",
-        "device-name": f"PUT {V1}/devices/{{device_id}}/name",
-        "release": f"POST {V1}/devices/{{device_id}}/release",
-        "decommission": f"POST {V1}/devices/{{device_id}}/decommission",
-        "offer": f"POST {V1}/catalogs/{{catalog}}/transfers",
-        "twin": f"PATCH {V1}/devices/{{device_id}}/twin",
-        "update": f"POST {V1}/rollouts/{{rollout_id}}/halt",
-        "finding": f"POST {V1}/findings/{{finding_id}}/close",
-        "transfer": f"POST {V1}/catalogs/{{catalog}}/transfers/{{transfer_id}}/accept",
-        "enrolment": f"POST {V1}/catalogs/{{catalog}}/enrolment-tokens",
-        "token": f"POST {V1}/tokens",
-        "dashboard": f"PUT {V1}/dashboards/{{dashboard_id}}",
-        "export": f"PUT {V1}/exports/{{export_id}}",
-        "job": f"PUT {V1}/jobs/{{job_id}}",
-        "rule": f"PUT {V1}/rules/{{rule_id}}",
-        "alert": f"POST {V1}/alerts/{{number}}/acknowledge",
-        "template": f"PUT {V1}/templates/{{template_name}}",
-        "group": f"PUT {V1}/groups/{{group_id}}",
-        "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
-        "cloud-properties": f"PATCH {V1}/devices/{{device_id}}/cloud-properties",
-        "device-template": f"PUT {V1}/devices/{{device_id}}/template",
-        "hub-device": f"POST {V1}/catalogs/{{catalog}}/hub-devices",
-        "admission": f"PATCH {V1}/catalogs/{{catalog}}/hub-admission",
-        "hub-enrolment": f"PATCH {V1}/catalogs/{{catalog}}/hub-enrolments/{{enrolment_id}}",
-        "service-key": f"GET {V1}/catalogs/{{catalog}}/hub-service-keys",
-    }
-)
 
 
 class ServiceSignIn:
@@ -115,10 +82,10 @@ class ServiceRights:
     def __init__(self, by: RequestContext) -> None:
         self._operator = by.operator
 
-    def may_change(self, area: str) -> bool:
-        """Whether the API's route for the same change is one that role and token reach."""
-        row = SHAPES.routes[ROUTES[area]]
-        return allows(self._operator.role, row.role) and reaches(row, self._operator)
+    def may_change(self, change: str) -> bool:
+        """Whether role and token allow a change: a question's name, or the kind of a document that is kept."""
+        row = route_of("application.keep", change) if change in PARSERS else route_of(change)
+        return row is not None and allows(self._operator.role, row.role) and reaches(row, self._operator)
 
     def may_ask(self, question: str) -> bool:
         """Whether the operator reaches what a method (``fleet.devices``) or a question of ``ask`` is about."""

@@ -131,13 +131,18 @@ class Handed:
 
 
 class RunningHub(LoopThread):
-    """A hub with its event loop in a thread."""
+    """A hub with its event loop in a thread; its clients are closed with it."""
 
     def __init__(self, folder: Path, authority: Authority) -> None:
-        self.authority = authority
+        self.folder, self.authority = folder, authority
         self.revoked: set[str] = set()
         self.clients: list[Client] = []
         self.clock_ahead_s = 0.0
+        self.open()
+
+    def open(self) -> None:
+        """Open the hub; after :meth:`close` once more, on what it has kept."""
+        folder, authority = self.folder, self.authority
         clock = lambda: time.time() + self.clock_ahead_s  # noqa: E731
         self.audited: list[tuple[Any, ...]] = []  # actor, operation, target, detail
         audit = AuditOutboxes(self._append_audit, lambda: int(clock()))
@@ -178,8 +183,11 @@ class RunningHub(LoopThread):
             each.close()
         self.stop(self.platform.close(), self.hub.close())
 
+    def restart(self) -> None:
+        self.close()
+        self.open()
+
     def client(self, device_id: str = DEVICE, **options: Any) -> Client:
-        """A client that is closed with the hub, if the test does not close it before."""
         self.clients.append(Client(self, device_id, **options))
         return self.clients[-1]
 

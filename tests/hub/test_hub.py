@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from typing import Any
@@ -198,33 +197,24 @@ def test_a_device_that_connects_again_takes_over(running: RunningHub, client: An
     second.telemetry({"t": 1})
 
 
-def test_a_persistent_session_keeps_its_subscriptions_even_over_a_restart(tmp_path: Any, authority: Any) -> None:
-    first = RunningHub(tmp_path / "hub", authority)
-    client = first.client(clean=False).ready()
+def test_a_persistent_session_keeps_its_subscriptions_even_over_a_restart(running: RunningHub) -> None:
+    client = running.client(clean=False).ready()
     assert client.session_present is False
     client.subscribe(DESIRED, METHODS)
-    client.close()
-    first.close()
-    with contextlib.closing(RunningHub(tmp_path / "hub", authority)) as second:
-        again = second.client(clean=False).ready()
-        assert again.session_present is True
-        second.hub.twins.change(DEVICE, desired={"a": 1})
-        again.take("$iothub/twin/PATCH/properties/desired/")
-        again.close()
-        wait_until(lambda: not second.hub.connected(), "gone")
-        clean = second.client(clean=True).ready()
-        assert clean.session_present is False
-        clean.close()
+    running.restart()
+    again = running.client(clean=False).ready()
+    assert again.session_present is True
+    running.hub.twins.change(DEVICE, desired={"a": 1})
+    again.take("$iothub/twin/PATCH/properties/desired/")
+    again.close()
+    wait_until(lambda: not running.hub.connected(), "gone")
+    assert running.client(clean=True).ready().session_present is False
 
 
-def test_values_survive_a_restart(tmp_path: Any, authority: Any) -> None:
-    first = RunningHub(tmp_path / "hub", authority)
-    client = first.client().ready()
+def test_values_survive_a_restart(running: RunningHub, client: Any) -> None:
     client.telemetry({"t": 5})
-    client.close()
-    first.close()
-    with contextlib.closing(RunningHub(tmp_path / "hub", authority)) as second:
-        assert [each.value for each in second.hub.series.last_values(DEVICE)] == [5.0]
+    running.restart()
+    assert [each.value for each in running.hub.series.last_values(DEVICE)] == [5.0]
 
 
 def test_tls_1_2_for_the_azure_client(running: RunningHub) -> None:

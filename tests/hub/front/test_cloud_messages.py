@@ -120,15 +120,12 @@ def test_the_queue_is_bounded(running: RunningHub) -> None:
     running.hub.mailboxes.send(OTHER, message("other"))
 
 
-def test_messages_outlive_the_hub(running: RunningHub, tmp_path: Any, authority: Any) -> None:
+def test_messages_outlive_the_hub(running: RunningHub) -> None:
     running.hub.mailboxes.send(DEVICE, message())
-    running.close()
-    again = RunningHub(tmp_path / "hub", authority)
-    running.loop, running.hub, running.thread = again.loop, again.hub, again.thread  # closed by the fixture
-    device = again.client().ready()
+    running.restart()
+    device = running.client().ready()
     device.subscribe(BOUND)
     assert device.take("devices/")[1] == b"hello"
-    device.close()
 
 
 def test_mqtt_5_gets_it_too(running: RunningHub) -> None:

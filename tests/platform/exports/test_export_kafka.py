@@ -101,7 +101,6 @@ def test_records_go_out_with_their_device_as_the_key_and_a_lost_broker_is_found_
     documents = {dict(each.headers())["id"].decode(): json.loads(each.value()) for each in found}
     assert [each["values"]["n"] for each in documents.values()] == [0, 1, 2, 3]
     assert list(documents) == [each["id"] for each in documents.values()]
-    client.close()
 
 
 def test_the_key_survives_a_transform_and_a_replay(running: RunningHub, cluster: Cluster) -> None:
@@ -118,7 +117,6 @@ def test_the_key_survives_a_transform_and_a_replay(running: RunningHub, cluster:
     first, second = sorted(dict(each.headers())["id"].decode() for each in found)
     assert (first[-2:], second[-2:], first[:-2]) == (".0", ".1", second[:-2])
     assert {each.value() for each in found} == {b'{"n":7}', b'{"n":-1}'}
-    client.close()
 
 
 def test_one_record_that_is_too_large_is_a_dead_letter_and_no_other(cluster: Cluster) -> None:

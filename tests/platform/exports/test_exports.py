@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.processes import killed_process
-from tests.hub.running_hub import DEVICE, RunningHub, wait_until
+from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.rules.test_rule_actions import Hook, hook
 
 from armillary.engines.exports.store import ExportStore
@@ -155,11 +155,9 @@ def test_messages_reach_a_webhook_signed_filtered_and_enriched(running: RunningH
     assert (cursor.dead, cursor.missed, cursor.failures) == (0, 0, 0)
     status = platform.exports.status(platform.documents.get("export", name))
     assert (status.state, status.behind) == ("running", 0)
-    client.close()
 
 
-def test_a_destination_that_is_down_loses_nothing(running: RunningHub, hook: Hook) -> None:
-    client = running.client(DEVICE).ready()
+def test_a_destination_that_is_down_loses_nothing(running: RunningHub, hook: Hook, client: Client) -> None:
     hook.answers = [503, 401, 500, 404]
     name = put(running, {"kind": "webhook", "url": hook.url})
     for number in range(5):
@@ -169,7 +167,6 @@ def test_a_destination_that_is_down_loses_nothing(running: RunningHub, hook: Hoo
     seen = [each["values"]["n"] for each in got(hook)]
     assert sorted(set(seen)) == [0, 1, 2, 3, 4]
     assert running.platform.exports.counts()["export_failures"] >= 4
-    client.close()
 
 
 def test_a_destination_that_is_down_is_not_asked_again_before_its_time(
@@ -191,7 +188,6 @@ def test_a_destination_that_is_down_is_not_asked_again_before_its_time(
     now = running.platform.exports.store.cursor(name)
     assert now is not None
     assert (now.failures, now.exported, now.seq) == (1, 0, found.seq)
-    client.close()
 
 
 def test_a_batch_that_is_refused_for_good_is_a_dead_letter_and_can_be_replayed(running: RunningHub, hook: Hook) -> None:
@@ -212,7 +208,6 @@ def test_a_batch_that_is_refused_for_good_is_a_dead_letter_and_can_be_replayed(r
     assert running.audited == [("ann", "export.replay", name, {"records": count}) for count in (1, 0)]
     assert running.platform.exports.store.dead_letters(name) == []
     assert got(hook)[-1] == letter.records[0]
-    client.close()
 
 
 def test_a_destination_that_hangs_holds_up_no_other_export(
@@ -284,8 +279,7 @@ def test_changes_of_twins_go_out_from_the_first_export_on(running: RunningHub, h
     ]  # fmt: skip
 
 
-def test_what_retention_took_before_its_turn_is_counted(running: RunningHub, hook: Hook) -> None:
-    client = running.client(DEVICE).ready()
+def test_what_retention_took_before_its_turn_is_counted(running: RunningHub, hook: Hook, client: Client) -> None:
     hook.answers = [503] * 3
     name = put(running, {"kind": "webhook", "url": hook.url})
     for number in range(3):
@@ -295,11 +289,9 @@ def test_what_retention_took_before_its_turn_is_counted(running: RunningHub, hoo
     ).result(10)
     cursor = settled(running, name, exported=1)
     assert cursor.missed >= 1
-    client.close()
 
 
-def test_a_forbidden_host_is_not_called_and_said_so(running: RunningHub, hook: Hook) -> None:
-    client = running.client(DEVICE).ready()
+def test_a_forbidden_host_is_not_called_and_said_so(running: RunningHub, hook: Hook, client: Client) -> None:
     name = put(running, {"kind": "webhook", "url": hook.url})
     running.platform.exports.hosts = AllowedHosts.parse("public")
     body = running.platform.documents.get("export", name).content
@@ -312,7 +304,6 @@ def test_a_forbidden_host_is_not_called_and_said_so(running: RunningHub, hook: H
     running.platform.exports.hosts = AllowedHosts.parse("127.0.0.1")  # the control
     running.platform.documents.put("export", name, body, by="t")
     settled(running, name, exported=1)
-    client.close()
 
 
 def test_a_transform_makes_other_records_and_its_failures_are_dead_letters(running: RunningHub, hook: Hook) -> None:
@@ -333,7 +324,6 @@ def test_a_transform_makes_other_records_and_its_failures_are_dead_letters(runni
     document = running.platform.documents.get("export", broken)
     wait_until(lambda: running.platform.exports.status(document).state == "stopped", "the program to be refused")
     assert "does not compile" in running.platform.exports.status(document).why
-    client.close()
 
 
 def test_firings_of_rules_go_out(running: RunningHub, hook: Hook) -> None:
@@ -370,9 +360,8 @@ def test_an_mqtt_broker_gets_records_and_a_lost_one_is_found_again(running: Runn
 
 
 def test_storage_that_speaks_like_s3_gets_signed_objects_and_one_that_is_sent_again_replaces_itself(
-    running: RunningHub, hook: Hook
+    running: RunningHub, hook: Hook, client: Client
 ) -> None:
-    client = running.client(DEVICE).ready()
     options = {
         "kind": "s3", "endpoint": f"http://127.0.0.1:{hook.port}", "bucket": "lake", "prefix": "raw/north",
         "region": "eu-1", "access_key": "AK", "signed": True,
@@ -398,7 +387,6 @@ def test_storage_that_speaks_like_s3_gets_signed_objects_and_one_that_is_sent_ag
         assert abs(moment.timestamp() - time.time()) < 60
     values = [json.loads(body)["values"]["n"] for _, (_, body) in sorted(objects.items())]
     assert values == [1, 2]
-    client.close()
 
 
 def test_one_that_hangs_holds_up_no_other_and_a_fault_is_tried_again(
@@ -426,11 +414,11 @@ def test_one_that_hangs_holds_up_no_other_and_a_fault_is_tried_again(
         assert all(running.platform.exports.store.cursor(each).exported == 0 for each in hanging)
         for each in hanging:
             running.platform.documents.delete("export", each, by="t")
-    client.close()
 
 
-def test_from_the_beginning_misses_nothing_that_was_deleted_before(running: RunningHub, hook: Hook) -> None:
-    client = running.client(DEVICE).ready()
+def test_from_the_beginning_misses_nothing_that_was_deleted_before(
+    running: RunningHub, hook: Hook, client: Client
+) -> None:
     for number in range(3):
         client.telemetry({"n": number})
     commits = running.hub.series.commits
@@ -440,7 +428,6 @@ def test_from_the_beginning_misses_nothing_that_was_deleted_before(running: Runn
     name = put(running, {"kind": "webhook", "url": hook.url}, **{"from": "beginning"})
     cursor = settled(running, name, exported=1)
     assert cursor.missed == 0
-    client.close()
 
 
 def exported_over_kills(command: list[str], chance: random.Random, span_s: tuple[float, float]) -> int:

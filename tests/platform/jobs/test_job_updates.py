@@ -63,8 +63,7 @@ def test_what_a_device_says_of_an_update(said: Any, event: str | None) -> None:
     assert (other.event, "meanwhile" in other.said) == ("failed", True)
 
 
-def test_a_device_gets_the_package_and_says_how_it_went(running: RunningHub) -> None:
-    client = running.client(DEVICE).ready()
+def test_a_device_gets_the_package_and_says_how_it_went(running: RunningHub, client: Client) -> None:
     for code, state in ((200, DeviceState.SUCCEEDED), (500, DeviceState.FAILED)):
         job = make(running, UPDATE, [DEVICE], retries=3)
         running.platform.jobs.begin(job, by="ann")

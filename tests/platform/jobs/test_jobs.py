@@ -94,8 +94,7 @@ def answering(client: Client, statuses: dict[str, int]) -> list[str]:
     return called
 
 
-def test_a_command_reaches_connected_devices_and_says_what_they_answered(running: RunningHub) -> None:
-    client = running.client(DEVICE).ready()
+def test_a_command_reaches_connected_devices_and_says_what_they_answered(running: RunningHub, client: Client) -> None:
     called = answering(client, {"good": 200, "bad": 501})
     client.subscribe("$iothub/methods/POST/#")
     for command, state, status in (("good", DeviceState.SUCCEEDED, 200), ("bad", DeviceState.FAILED, 501)):

@@ -22,7 +22,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from tests.fixtures.directories import Owners
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
-from tests.platform.rules.test_rules import Lives, alerts, lives, put
+from tests.platform.rules.test_rules import alerts, put
 
 from armillary.engines.rules import rows, shares
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
@@ -32,7 +32,6 @@ from armillary.platform.outbound.webhook import AllowedHosts, verify
 from armillary.platform.rules import actions as rule_actions
 from armillary.platform.rules.actions import ActionSettings
 
-__all__ = ["lives"]
 SECRET = "correct horse battery staple"
 
 
@@ -444,17 +443,16 @@ def test_quarantine_goes_to_who_decides_and_is_dead_where_nobody_does(running: R
 
 
 def test_what_was_not_delivered_is_delivered_by_the_next_life(
-    lives: Lives, hook: Hook, monkeypatch: pytest.MonkeyPatch
+    running: RunningHub, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = partial(ActionSettings, hosts=AllowedHosts.parse("127.0.0.1"))
     monkeypatch.setattr("tests.hub.running_hub.ActionSettings", settings)
-    running = lives.begin()
+    running.restart()
     hook.answers = [500] * 3
     client = running.client().ready()
     fire(running, client, {"kind": "webhook", "url": hook.url})
     wait_until(lambda: hook.got, "an attempt")
-    client.close()
-    running = lives.begin()
+    running.restart()
     wait_until(lambda: state(running) == "done", "the delivery")
     assert len({json.loads(body)["id"] for _, body in hook.got}) == 1
     assert len(alerts(running)) == 1

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
+from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
 from armillary.engines.rules.database import FILE_NAME
 from armillary.errors import DataFolderError
@@ -192,33 +191,7 @@ def test_a_rule_document_that_says_no_rule_is_counted_and_hurts_nothing(running:
     assert running.platform.rules.count()["rules_unreadable"] == 1
 
 
-class Lives:
-    """Hubs on the same folder, one after the other."""
-
-    def __init__(self, folder: Path, authority: Authority) -> None:
-        self._folder, self._authority = folder, authority
-        self._running: RunningHub | None = None
-
-    def begin(self) -> RunningHub:
-        self.end()
-        self._running = RunningHub(self._folder, self._authority)
-        return self._running
-
-    def end(self) -> None:
-        if self._running is not None:
-            self._running.close()
-            self._running = None
-
-
-@pytest.fixture
-def lives(tmp_path: Path, authority: Authority) -> Iterator[Lives]:
-    made = Lives(tmp_path / "hub", authority)
-    yield made
-    made.end()
-
-
-def test_a_restart_loses_no_window_and_fires_nothing_twice(lives: Lives) -> None:
-    running = lives.begin()
+def test_a_restart_loses_no_window_and_fires_nothing_twice(running: RunningHub) -> None:
     window = {"kind": "sliding", "length_s": 600}
     put(running, "sum", window=window, conditions=[{"telemetry": "t", "aggregate": "sum", "op": ">=", "value": 30}])
     put(running, "hot")
@@ -227,8 +200,7 @@ def test_a_restart_loses_no_window_and_fires_nothing_twice(lives: Lives) -> None
     wait_until(lambda: len(alerts(running)) == 2, "both fire")
     device.telemetry({"t": -21.0})
     wait_until(lambda: all(each.over_ms for each in alerts(running)), "both are over")
-    device.close()
-    running = lives.begin()
+    running.restart()
     assert running.platform.rules.state_of("sum", DEVICE) in (None, "clear")
     device = running.client().ready()
     device.telemetry({"t": 20.0})
@@ -237,16 +209,13 @@ def test_a_restart_loses_no_window_and_fires_nothing_twice(lives: Lives) -> None
     assert outcomes(running) == ["not met"]
 
 
-def test_silence_is_not_counted_while_the_hub_is_away(lives: Lives) -> None:
-    running = lives.begin()
+def test_silence_is_not_counted_while_the_hub_is_away(running: RunningHub, client: Client) -> None:
     put(running, "silent", conditions=[{"silent_s": 2}])
-    device = running.client().ready()
-    device.telemetry({"t": 1})
-    device.close()
-    lives.end()
+    client.telemetry({"t": 1})
+    running.close()
     time.sleep(2.2)  # the time that is away is the condition itself
     begun = time.monotonic()
-    running = lives.begin()
+    running.open()
     assert alerts(running) == []
     wait_until(lambda: alerts(running), "it falls silent for the hub that is there")
     assert time.monotonic() - begun >= 1.8

@@ -8,6 +8,7 @@ runs there as a process whose only trust anchor is the service's root (``SSL_CER
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
@@ -54,6 +56,11 @@ class Sdk:
         )
         output.close()
         return Script(process, folder / "output.txt")
+
+    def start_sample(self, hub: RunningService, folder: Path, name: str, **variables: str) -> Script:
+        """Run one of the public samples, unmodified; ``name`` is its path below the samples' folder."""
+        script = sample(name)
+        return self.start(script, hub, folder, PYTHONPATH=str(script.parent), **variables)
 
 
 @dataclass(frozen=True)
@@ -123,14 +130,16 @@ def _make(folder: Path, python: Path, packages: Sequence[str]) -> None:
         subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)
 
 
-def samples() -> Path:
-    """The checkout of the public samples, which are never copied here."""
+def sample(name: str) -> Path:
+    """A public sample, in a checkout that is never copied here."""
     folder = os.environ.get(SAMPLES_VARIABLE)
     if not folder:
         pytest.skip(
             f"set {SAMPLES_VARIABLE} to the samples folder of a checkout of github.com/Azure/azure-iot-sdk-python"
         )
-    return Path(folder)
+    script = Path(folder, name)
+    assert script.is_file(), script
+    return script
 
 
 def free_host(*ports: int) -> str:
@@ -163,14 +172,25 @@ def sdk() -> Sdk:
     return Sdk(environment())
 
 
+@contextlib.contextmanager
+def azure_hub(folder: Path, *more_ports: int, **settings: Any) -> Iterator[RunningService]:
+    """A service at a loopback address of its own, whose catalog Contoso admits hub devices of both kinds."""
+    host = free_host(MQTT_PORT, *more_ports)
+    with running_service(folder, host=host, public_host=host, hub_port=MQTT_PORT, **settings) as running:
+        running.make_catalog("Contoso", certificates=True, symmetric_keys=True)
+        yield running
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    host = free_host(MQTT_PORT)
-    with running_service(tmp_path_factory.mktemp("azure"), host=host, public_host=host, hub_port=MQTT_PORT) as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_access.identities.set_admission(
-            "Contoso", actor="test", certificates=True, symmetric_keys=True
-        )
+    with azure_hub(tmp_path_factory.mktemp("azure")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def https_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A hub whose second port is 443: the client asks there, and nowhere else, for a place for a file."""
+    with azure_hub(tmp_path_factory.mktemp("azure-443"), HTTPS_PORT, websocket_port=str(HTTPS_PORT)) as running:
         yield running
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, wait_until
+from tests.api.running_service import RunningService, fresh, wait_until
 from tests.conformance.azure_sdk import Script, Sdk, hub, sas_connection, sdk
 from tests.conformance.test_azure_iot_device import attested, call, enrol, registrations, scope, values_of, x509_of
 from tests.fixtures.certificates import self_signed
@@ -85,7 +85,7 @@ except Exception as error:
 
 @pytest.fixture
 def device() -> str:
-    return f"calls-{uuid.uuid4().hex[:8]}"
+    return fresh("calls")
 
 
 def said(script: Script, key: str) -> Any:

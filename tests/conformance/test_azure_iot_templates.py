@@ -7,13 +7,13 @@ Where AZURE_IOT_SAMPLES_DIR names the samples and ARMILLARY_VECTORS_DIR the publ
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, wait_until
-from tests.conformance.azure_sdk import Sdk, hub, samples, sas_connection, sdk
+from tests.api.running_service import RunningService, fresh, wait_until
+from tests.conformance.azure_sdk import Sdk, hub, sas_connection, sdk
+from tests.conformance.test_azure_iot_device import thermostat
 
 __all__ = ["hub", "sdk"]
 
@@ -51,16 +51,10 @@ def test_a_sample_with_components_gets_its_template_and_everything_it_says_is_mo
     sdk: Sdk, hub: RunningService, tmp_path: Path
 ) -> None:
     publish(hub, "controller", CONTROLLER)
-    device = f"controller-{uuid.uuid4().hex[:8]}"
-    script = samples() / "pnp" / "temp_controller_with_thermostats.py"
-    running = sdk.start(
-        script,
-        hub,
-        tmp_path,
-        IOTHUB_DEVICE_SECURITY_TYPE="connectionString",
-        IOTHUB_DEVICE_CONNECTION_STRING=sas_connection(hub, device)["connection_string"],
-        PYTHONPATH=str(script.parent),
-    )
+    device = fresh("controller")
+    own = {"IOTHUB_DEVICE_CONNECTION_STRING": sas_connection(hub, device)["connection_string"]}
+    own["IOTHUB_DEVICE_SECURITY_TYPE"] = "connectionString"
+    running = sdk.start_sample(hub, tmp_path, "pnp/temp_controller_with_thermostats.py", **own)
     wait_until(
         lambda: {"thermostat1.temperature", "thermostat2.temperature", "workingSet"} <= names(hub, device), "values", 60
     )
@@ -82,22 +76,8 @@ def test_a_sample_that_provisions_itself_gets_the_template_of_the_model_it_names
     sdk: Sdk, hub: RunningService, tmp_path: Path
 ) -> None:
     publish(hub, "thermostat", THERMOSTAT)
-    device = f"thermostat-{uuid.uuid4().hex[:8]}"
-    body = {"name": device, "attestation": "symmetricKey"}
-    made = hub.call("POST", "/api/v1/catalogs/Contoso/hub-enrolments", body)
-    scope = hub.call("GET", "/api/v1/catalogs/Contoso/hub-enrolments").body["id_scope"]
-    script = samples() / "pnp" / "simple_thermostat.py"
-    running = sdk.start(
-        script,
-        hub,
-        tmp_path,
-        IOTHUB_DEVICE_SECURITY_TYPE="DPS",
-        IOTHUB_DEVICE_DPS_ENDPOINT=hub.host,
-        IOTHUB_DEVICE_DPS_ID_SCOPE=str(scope),
-        IOTHUB_DEVICE_DPS_DEVICE_ID=device,
-        IOTHUB_DEVICE_DPS_DEVICE_KEY=made.body["primary_key"],
-        PYTHONPATH=str(script.parent),
-    )
+    device = fresh("thermostat")
+    running, _ = thermostat(sdk, hub, device, tmp_path)
     wait_until(lambda: "temperature" in names(hub, device), "values", 60)
     found = seen(hub, device)
     assert (found["template"], found["by"], found["unmodelled_telemetry"]) == ("thermostat", "device", [])

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
-from tests.api.running_service import RunningService
-from tests.conformance.azure_sdk import Sdk, sas_connection, sdk
-from tests.conformance.test_azure_iot_device import attested, https_hub, x509_of
+from tests.api.running_service import RunningService, fresh
+from tests.conformance.azure_sdk import Sdk, https_hub, sas_connection, sdk
+from tests.conformance.test_azure_iot_device import attested, x509_of
 from tests.conformance.test_azure_iot_device_calls import DEVICE, walk
 
 __all__ = ["https_hub", "sdk"]
@@ -24,14 +23,11 @@ def test_the_script_asks_for_websocket() -> None:
 
 def test_every_call_of_a_device_that_attests(sdk: Sdk, https_hub: RunningService, tmp_path: Path) -> None:
     device, path = attested(https_hub, tmp_path)
-    walk(
-        https_hub,
-        sdk.start(OVER_WEBSOCKET, https_hub, tmp_path, HUB=https_hub.host, DEVICE=device, **x509_of(path)),
-        device,
-    )
+    own = {"HUB": https_hub.host, "DEVICE": device, **x509_of(path)}
+    walk(https_hub, sdk.start(OVER_WEBSOCKET, https_hub, tmp_path, **own), device)
 
 
 def test_every_call_with_a_symmetric_key(sdk: Sdk, https_hub: RunningService, tmp_path: Path) -> None:
-    device = f"cable-{uuid.uuid4().hex[:8]}"
+    device = fresh("cable")
     made = sas_connection(https_hub, device)
     walk(https_hub, sdk.start(OVER_WEBSOCKET, https_hub, tmp_path, CONNECTION=made["connection_string"]), device)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from tests.api.central.test_central_devices import connect
 from tests.api.central_client import VERSION, Central, make_template
+from tests.api.mqtt_device import HubDevice
 from tests.api.running_service import RunningService, fresh, running_service, wait_until
 from tests.fixtures.certificates import self_signed
 
@@ -27,6 +28,7 @@ from armillary.api.central import access as central_access, files as central_fil
 from armillary.api.central.route import find
 from armillary.api.central.table import OPERATIONS, loaded
 from armillary.twin.central.query import HEAD
+from armillary.wire.hub.sas_token import decode_key
 
 CHECKOUT = os.environ.get("AZURE_REST_API_SPECS_DIR", "")
 # Operations of the stable version that are not here, by the first word after the device (docs/reference/iot-central.md).
@@ -87,10 +89,7 @@ class Tour:
 def tour(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("iot-central")
     with running_service(folder) as service:
-        service.service.registry.catalogs.create("Contoso", actor="test")
-        service.service.hub_access.identities.set_admission(
-            "Contoso", actor="test", certificates=True, symmetric_keys=True
-        )
+        service.make_catalog("Contoso", certificates=True, symmetric_keys=True)
         tour = Tour(Central.of(service, "Contoso"))
         templates(tour)
         devices(tour, service)
@@ -131,10 +130,6 @@ def devices(tour: Tour, service: RunningService) -> None:
         for part, name in (("", "reboot"), ("/components/settings", "calibrate")):
             tour.call("POST", f"{place}{part}/commands/{name}", {"request": {"delay": 1}})
             tour.call("GET", f"{place}{part}/commands/{name}")
-    from tests.api.mqtt_device import HubDevice  # noqa: PLC0415 - only here
-
-    from armillary.wire.hub.sas_token import decode_key  # noqa: PLC0415 - only here
-
     with HubDevice(service, "fan-1/edge", decode_key(key["primary_key"])) as module:
         module.send({"heat": 3})
         wait_until(lambda: tour.central.good("GET", f"{place}/modules/edge/telemetry/heat"), "decoded")
@@ -176,11 +171,8 @@ def groups_and_jobs(tour: Tour) -> None:
     tour.call("POST", "/jobs/reboot/stop")
     wait_until(lambda: tour.central.good("GET", "/jobs/reboot")["progress"]["pending"] == 1, "what is left")
     tour.call("POST", "/jobs/reboot/resume")
-    schedule = {
-        "start": "2099-01-01T00:00:00Z",
-        "recurrence": "daily",
-        "end": {"type": "occurrences", "occurrences": 3},
-    }
+    end = {"type": "occurrences", "occurrences": 3}
+    schedule = {"start": "2099-01-01T00:00:00Z", "recurrence": "daily", "end": end}
     tour.call("PUT", "/scheduledJobs/nightly", {**job, "schedule": schedule})
     tour.call("PATCH", "/scheduledJobs/nightly", {"description": "At night"})
     for path in ("/scheduledJobs", "/scheduledJobs/nightly", "/scheduledJobs/nightly/jobs"):
@@ -287,13 +279,8 @@ def test_the_public_description_has_what_is_here_and_its_answers_fit(tour: Tour)
 
 METHODS = ("get", "put", "patch", "post", "delete")
 _KINDS: Mapping[str, Any] = {
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": (int, float),
-    "object": dict,
-    "array": list,
-}
+    "string": str, "boolean": bool, "integer": int, "number": (int, float), "object": dict, "array": list,
+}  # fmt: skip
 
 
 def mismatches(document: Any, schema: Mapping[str, Any], value: Any, where: str) -> list[str]:

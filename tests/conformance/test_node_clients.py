@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService
 from tests.conformance import node_clients
-from tests.conformance.azure_sdk import HTTPS_PORT, MQTT_PORT, free_host, sas_connection
+from tests.conformance.azure_sdk import HTTPS_PORT, azure_hub, sas_connection
 from tests.conformance.test_azure_iot_device import attested
 from tests.fixtures.certificates import self_signed
 
@@ -65,13 +65,8 @@ BROKER = [["kept", 1, True], ["live 0", 0, False], ["live 1", 1, False], ["live 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     node_clients.node()
-    host = free_host(MQTT_PORT, HTTPS_PORT)
-    places = {"host": host, "public_host": host, "hub_port": MQTT_PORT, "websocket_port": str(HTTPS_PORT)}
-    with running_service(tmp_path_factory.mktemp("node"), **places, broker_port="0") as running:
-        running.service.registry.catalogs.create("Contoso", actor="test")
-        running.service.hub_access.identities.set_admission(
-            "Contoso", actor="test", certificates=True, symmetric_keys=True
-        )
+    settings = {"websocket_port": str(HTTPS_PORT), "broker_port": "0"}
+    with azure_hub(tmp_path_factory.mktemp("node"), HTTPS_PORT, **settings) as running:
         yield running
 
 

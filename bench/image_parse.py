@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import statistics
 import time
 from collections.abc import Callable
@@ -12,22 +11,24 @@ from uuid import UUID
 from azuresphere_imagemetadata.image import Image
 from azuresphere_imagemetadata.signing.signer import Signer, SigningMap
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-from cryptography.x509.oid import NameOID
 
+from armillary.wire.certificates.certificate import build_root_authority
 from armillary.wire.image import application as application_package, package as image_package
 from bench.result import result
 
 CONTENT_BYTES = 64 * 1024  # a typical high-level application
 ROUNDS = 5
 ROUND_S = 0.3
+DAY_S = 86_400
 
 
 def run() -> list[dict[str, object]]:
     """Parse alone, then parse and verify: packages a second of ours and of the peer, medians of interleaved rounds."""
-    key, certificate = _signer()
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = int(time.time())
+    certificate = build_root_authority(key, name="bench", serial=1, not_before=now, not_after=now + DAY_S)
     data = _package(key, certificate)
     wrapped = pkcs12.serialize_key_and_certificates(b"bench", key, certificate, None, BestAvailableEncryption(b"x"))
     peer_signer = Signer(SigningMap(ecdsa_256=pkcs12.load_pkcs12(wrapped, b"x")))
@@ -62,23 +63,6 @@ def _rate(work: Callable[[], object]) -> float:
             work()
         done += 10
     return done / elapsed
-
-
-def _signer() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    return key, certificate
 
 
 def _package(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bytes:

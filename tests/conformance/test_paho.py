@@ -8,6 +8,7 @@ part of this project: ``PAHO_TESTING_DIR`` names a checkout. Each of their tests
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,52 +37,13 @@ suite.nosubscribe_topics = ("test/nosubscribe",)
 unittest.main(module=suite, argv=["suite", "-v", "Test." + sys.argv[3]])
 """
 
-MQTT_3_1_1 = [
-    "testBasic",
-    "test_retained_messages",
-    "will_message_test",
-    "test_zero_length_clientid",
-    "test_offline_message_queueing",
-    "test_overlapping_subscriptions",
-    "test_keepalive",
-    "test_redelivery_on_reconnect",
-    "test_subscribe_failure",
-    "test_dollar_topics",
-    "test_unsubscribe",
-]
 
-MQTT_5 = [
-    "test_basic",
-    "test_retained_message",
-    "test_will_message",
-    "test_zero_length_clientid",
-    "test_offline_message_queueing",
-    "test_overlapping_subscriptions",
-    "test_keepalive",
-    "test_redelivery_on_reconnect",
-    "test_subscribe_failure",
-    "test_dollar_topics",
-    "test_unsubscribe",
-    "test_session_expiry",
-    "test_user_properties",
-    "test_payload_format",
-    "test_publication_expiry",
-    "test_subscribe_options",
-    "test_assigned_clientid",
-    "test_subscribe_identifiers",
-    "test_request_response",
-    "test_client_topic_alias",
-    "test_server_topic_alias",
-    "test_maximum_packet_size",
-    "test_server_keep_alive",
-    "test_flow_control1",
-    "test_flow_control2",
-    "test_will_delay",
-    "test_shared_subscriptions",
-]
-
-# Tests of theirs that are not run, each with its reason.
-DESELECTED: dict[str, str] = {}
+def names_in(suite: str) -> list[str]:
+    """The tests of a suite, as its source names them."""
+    if not CHECKOUT:
+        return []
+    source = (Path(CHECKOUT) / "interoperability" / f"{suite}.py").read_text("utf-8")
+    return re.findall(r"^    def (test\w+|\w+_test)\(", source, re.MULTILINE)
 
 
 @pytest.fixture
@@ -106,18 +68,15 @@ def run(broker: RunningBroker, suite: str, test: str) -> None:
     assert "OK" in done.stderr
 
 
-@pytest.mark.parametrize("test", MQTT_3_1_1)
+@pytest.mark.parametrize("test", names_in("client_test"))
 def test_mqtt_3_1_1(broker: RunningBroker, test: str) -> None:
     run(broker, "client_test", test)
 
 
-@pytest.mark.parametrize("test", MQTT_5)
+@pytest.mark.parametrize("test", names_in("client_test5"))
 def test_mqtt_5(broker: RunningBroker, test: str) -> None:
     run(broker, "client_test5", test)
 
 
-@pytest.mark.parametrize(("suite", "ours"), [("client_test", MQTT_3_1_1), ("client_test5", MQTT_5)])
-def test_no_test_of_theirs_is_left_out(suite: str, ours: list[str]) -> None:
-    source = (Path(CHECKOUT) / "interoperability" / f"{suite}.py").read_text("utf-8")
-    theirs = {line.split("(")[0].split()[1] for line in source.splitlines() if line.startswith("    def test")}
-    assert theirs - set(ours) == set(DESELECTED)
+def test_the_suites_have_as_many_tests_as_were_counted() -> None:
+    assert (len(names_in("client_test")), len(names_in("client_test5"))) == (11, 27)

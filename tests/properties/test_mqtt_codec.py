@@ -150,9 +150,13 @@ def packets(level: int) -> st.SearchStrategy[mqtt.Packet]:
     return st.one_of(choices)
 
 
+# MQTT's level, and what is sent at it.
+streams = st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=6)))
+
+
 @settings(max_examples=examples(200), deadline=None)
 @given(
-    st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=5))),
+    streams,
     st.integers(1, 40),
 )
 def test_packets_survive_encode_and_decode_in_any_pieces(
@@ -172,7 +176,7 @@ def test_packets_survive_encode_and_decode_in_any_pieces(
 
 @settings(max_examples=examples(150), deadline=None)
 @given(
-    st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=6))),
+    streams,
     st.integers(1, 400),
 )
 def test_runs_hold_exactly_the_publishes_that_packets_would_show(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ssl
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 import pytest
-from tests.api.running_service import RunningService, wait_until
+from tests.api.running_service import RunningService, fresh, wait_until
 from tests.fixtures.certificates import self_signed
 
 from armillary.errors import ConflictError, InvalidArgumentError
@@ -25,15 +24,12 @@ from armillary.wire.hub.sas_token import sign_sas_token
 
 @pytest.fixture
 def catalog(service: RunningService) -> str:
-    name = f"H-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(name, actor="test")
-    service.service.hub_access.identities.set_admission(name, actor="test", certificates=True, symmetric_keys=True)
-    return name
+    return service.make_catalog(fresh("H"), certificates=True, symmetric_keys=True)
 
 
 def sas_device(service: RunningService, catalog: str, name: str = "") -> tuple[str, Keys]:
     owner = service.service.registry.catalogs.get(catalog).catalog_id
-    name = name or f"cable-{uuid.uuid4().hex[:8]}"
+    name = name or fresh("cable")
     _, keys = service.service.hub_access.identities.put(
         name, IdentityForm(authentication="sas"), actor="test", catalog_id=owner, create=True
     )
@@ -172,8 +168,7 @@ def test_an_open_connection_ends_with_its_token(service: RunningService, catalog
 def test_a_catalog_admits_neither_until_it_says_so_and_not_any_more_when_it_says_no(
     service: RunningService, tmp_path: Path
 ) -> None:
-    name = f"N-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(name, actor="test")
+    name = service.make_catalog(fresh("N"))
     device, keys = sas_device(service, name)
     assert outcome(service, device, password=token(device, keys.primary)) == NOT_AUTHORIZED
     path = f"/api/v1/catalogs/{name}/hub-admission"
@@ -194,13 +189,7 @@ def test_a_device_that_attests_never_gets_a_key_and_no_token_opens_it(service: R
     for identity in (attested, attested.upper(), f"{attested}/m"):
         for way in ("sas", "selfSigned"):
             with pytest.raises(InvalidArgumentError, match="attests"):
-                identities.put(
-                    identity,
-                    IdentityForm(authentication=way),
-                    actor="t",
-                    catalog_id=owner,
-                    create=True,  # type: ignore[arg-type]
-                )
+                identities.put(identity, IdentityForm(authentication=way), actor="t", catalog_id=owner, create=True)
     _, keys = sas_device(service, catalog)
     assert outcome(service, attested, password=token(attested, keys.primary)) == NOT_AUTHORIZED
 
@@ -208,14 +197,13 @@ def test_a_device_that_attests_never_gets_a_key_and_no_token_opens_it(service: R
 def test_a_certificate_of_its_own_opens_its_own_identity_only(
     service: RunningService, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, other = f"pump-{uuid.uuid4().hex[:6]}", f"pump-{uuid.uuid4().hex[:6]}"
+    name, other = fresh("pump"), fresh("pump")
     path, pem, _ = self_signed(tmp_path, name)
     others, others_pem, _ = self_signed(tmp_path, other)
     stranger, _, _ = self_signed(tmp_path, name)
     for device, certificate in ((name, pem), (other, others_pem)):
-        made = service.call(
-            "POST", f"/api/v1/catalogs/{catalog}/hub-devices", {"device_id": device, "certificate": certificate}
-        )
+        body = {"device_id": device, "certificate": certificate}
+        made = service.call("POST", f"/api/v1/catalogs/{catalog}/hub-devices", body)
         assert (made.status, made.body["certificate_known"]) == (200, True), made.body
     assert outcome(service, name, certificate=path) == 0
     assert outcome(service, name, certificate=stranger) == "tls"
@@ -265,10 +253,7 @@ def test_names_and_doubles_are_refused(service: RunningService, catalog: str) ->
 
 def test_a_token_of_another_catalog_sees_no_hub_device_of_ours(service: RunningService, catalog: str) -> None:
     name, _ = sas_device(service, catalog)
-    elsewhere = f"E-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(elsewhere, actor="test")
-    mine = service.service.tokens.create("mine", "Contributor", actor="t", catalog=catalog).secret
-    theirs = service.service.tokens.create("theirs", "Contributor", actor="t", catalog=elsewhere).secret
+    mine, theirs = service.token_for(catalog), service.token_for(service.make_catalog(fresh("E")))
     for path in (f"/api/v1/hub-devices/{name}", f"/api/v1/devices/{name}/twin", f"/api/v1/devices/{name}/messages"):
         assert service.call("GET", path, token=mine).status == 200
         assert service.call("GET", path, token=theirs).status == 404
@@ -288,8 +273,7 @@ def test_keys_are_sealed_at_rest(service: RunningService, catalog: str) -> None:
 
 
 def test_modules_of_a_device_stay_with_the_owner_that_registered_them(service: RunningService, catalog: str) -> None:
-    later = f"L-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(later, actor="test")
+    later = service.make_catalog(fresh("L"))
     attested = service.make_device().device_id
     service.service.registry.devices.claim(catalog, [attested], actor="test")
     path = f"/api/v1/hub-devices/{attested}/modules"
@@ -319,12 +303,10 @@ def test_who_gets_a_name_again_gets_nothing_of_the_one_before(service: RunningSe
         service.hub.files.finish(upload, "", part)
     service.platform.documents.put("device", name, {"properties": {"secret": 1}}, by="test")
     assert service.call("DELETE", f"/api/v1/hub-devices/{name}").status == 200
-    elsewhere = f"N-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(elsewhere, actor="test")
-    service.service.hub_access.identities.set_admission(elsewhere, actor="test", symmetric_keys=True)
-    _, fresh = sas_device(service, elsewhere, name)
+    elsewhere = service.make_catalog(fresh("N"), symmetric_keys=True)
+    _, later = sas_device(service, elsewhere, name)
     assert service.platform.documents.find("device", name) is None
-    with Client(service, name, password=token(name, fresh.primary)) as client:
+    with Client(service, name, password=token(name, later.primary)) as client:
         assert client.connack == 0
         client.client.subscribe(f"devices/{name}/messages/devicebound/#", 1)
         assert service.call("GET", f"{path}/telemetry").body["items"] == []

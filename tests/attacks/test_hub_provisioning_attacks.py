@@ -10,15 +10,14 @@ import http.client
 import json
 import ssl
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.api.running_service import RunningService, own_service, wait_until
-from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
+from tests.api.running_service import RunningService, fresh, own_service, wait_until
+from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client, outcome
 from tests.fixtures.certificates import self_signed
 
 from armillary.hub.provisioning import registrations
@@ -37,6 +36,21 @@ def enrol(service: RunningService, **body: Any) -> dict[str, Any]:
     made = service.call("POST", f"{CATALOG}/hub-enrolments", body)
     assert made.status == 200, made.body
     return dict(made.body)
+
+
+def verified_group(service: RunningService, name: str, folder: Path) -> tuple[str, Any]:
+    """The route of a group whose authority has proven possession, and that authority's key and certificate."""
+    _, pem, authority = self_signed(folder, f"Factory of {name}", authority=True)
+    group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
+    _, honest, _ = self_signed(folder, group["possession_nonce"], issuer=authority)
+    path = f"{CATALOG}/hub-enrolments/{group['enrolment_id']}"
+    assert service.call("POST", f"{path}/verify", {"certificate": honest}).status == 200
+    return path, authority
+
+
+def group_key(service: RunningService, name: str, **more: Any) -> bytes:
+    """The key of a group, from which those of its devices are derived."""
+    return decode_key(enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey", **more)["primary_key"])
 
 
 def scope(service: RunningService) -> str:
@@ -123,14 +137,13 @@ def registers(request: pytest.FixtureRequest) -> Registers:
 
 @pytest.fixture
 def name() -> str:
-    return f"r-{uuid.uuid4().hex[:8]}"
+    return fresh("r")
 
 
 def test_only_the_key_and_the_name_that_go_together_register(
     service: RunningService, registers: Registers, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
-    key = decode_key(group["primary_key"])
+    key = group_key(service, name)
     mine, others = derive_device_key(key, name), derive_device_key(key, "other")
     assert registers(service, name, password=password(service, name, mine)) == "assigned"
     attacks = {
@@ -170,29 +183,19 @@ def test_an_authority_is_used_only_after_possession_was_proven(
 def test_a_groups_device_is_let_in_as_long_as_the_group_is(
     service: RunningService, registers: Registers, name: str, tmp_path: Path
 ) -> None:
-    _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
-    group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
-    one = f"{CATALOG}/hub-enrolments/{group['enrolment_id']}"
-    _, honest, _ = self_signed(tmp_path, group["possession_nonce"], issuer=authority)
-    service.call("POST", f"{one}/verify", {"certificate": honest})
+    one, authority = verified_group(service, name, tmp_path)
     leaf, _, _ = self_signed(tmp_path, name, issuer=authority)
     assert registers(service, name, certificate=leaf) == "assigned"
     renewed, _, _ = self_signed(tmp_path, name, issuer=authority)
-    for path in (leaf, renewed):
-        with Client(service, name, certificate=path) as client:
-            assert client.connack == 0
     other, _, _ = self_signed(tmp_path, f"{name}-2", issuer=authority)
-    with Client(service, name, certificate=other) as client:
-        assert client.connack == NOT_AUTHORIZED
+    assert [outcome(service, name, certificate=path) for path in (leaf, renewed, other)] == [0, 0, NOT_AUTHORIZED]
     with Client(service, name, certificate=leaf) as client:
         assert service.call("PATCH", one, {"enabled": False}).status == 200
         wait_until(lambda: client.lost, "the connection is closed")
-    with Client(service, name, certificate=leaf) as client:
-        assert client.connack == NOT_AUTHORIZED
+    assert outcome(service, name, certificate=leaf) == NOT_AUTHORIZED
     service.call("PATCH", one, {"enabled": True})
     assert service.call("DELETE", one).status == 200
-    with Client(service, name, certificate=leaf) as client:
-        assert client.connack == NOT_AUTHORIZED
+    assert outcome(service, name, certificate=leaf) == NOT_AUTHORIZED
 
 
 def test_a_disabled_enrolment_of_its_own_shuts_a_device_out_of_its_group_too(
@@ -210,8 +213,7 @@ def test_a_group_takes_over_no_device_that_has_something_to_show(
     service: RunningService, registers: Registers, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operator may make a device ahead of its registration; one with keys or of another catalog is no such device."""
-    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
-    key = decode_key(group["primary_key"])
+    key = group_key(service, name)
     identities, registry = service.service.hub_access.identities, service.service.registry
     registry.catalogs.create(f"O-{name}", actor="test")
     owners = {"mine": "Contoso", "theirs": f"O-{name}", "keyed": "Contoso"}
@@ -234,8 +236,7 @@ def test_an_enrolment_takes_back_no_device_that_an_operator_gave_keys(
     service: RunningService, registers: Registers, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The group's key is known to others, so its device gets keys of its own: the group's key opens nothing then."""
-    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
-    key = derive_device_key(decode_key(group["primary_key"]), name)
+    key = derive_device_key(group_key(service, name), name)
     identities = service.service.hub_access.identities
 
     def again() -> Any:
@@ -284,8 +285,7 @@ def test_a_client_that_registers_is_no_device(service: RunningService, name: str
 
 
 def test_one_device_does_not_learn_anothers_registration(service: RunningService, name: str) -> None:
-    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
-    key = decode_key(group["primary_key"])
+    key = group_key(service, name)
     first, second = f"{name}-a", f"{name}-b"
     with connect(service, first, password=password(service, first, derive_device_key(key, first))) as client:
         client.client.subscribe(ANSWERS, 1)
@@ -336,15 +336,10 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
     service: RunningService, registers: Registers, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenSSL tries one issuer of a name: a second one would shut out the devices of the first."""
-    _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
-    group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
-    _, honest, _ = self_signed(tmp_path, group["possession_nonce"], issuer=authority)
-    service.call("POST", f"{CATALOG}/hub-enrolments/{group['enrolment_id']}/verify", {"certificate": honest})
+    _, authority = verified_group(service, name, tmp_path)
     leaf, _, _ = self_signed(tmp_path, name, issuer=authority)
     assert registers(service, name, certificate=leaf) == "assigned"
-    service.service.registry.catalogs.create(f"O-{name}", actor="test")
-    service.service.hub_access.identities.set_admission(f"O-{name}", actor="test", certificates=True)
-    elsewhere = f"/api/v1/catalogs/O-{name}"
+    elsewhere = f"/api/v1/catalogs/{service.make_catalog(f'O-{name}', certificates=True)}"
     _, double, _ = self_signed(tmp_path, f"Factory of {name}", authority=True)
     body = {"name": "g", "group": True, "certificate": double}
     assert service.call("POST", f"{elsewhere}/hub-enrolments", body).status == 409
@@ -362,8 +357,7 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
 
 def test_over_http_each_request_is_asked_who_it_is(service: RunningService, name: str) -> None:
     """The connection is nobody: an operation and a registration are shown to who shows that device's key, each time."""
-    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey", returned_payload={"a": 1})
-    key = decode_key(group["primary_key"])
+    key = group_key(service, name, returned_payload={"a": 1})
     first, second = f"{name}-a", f"{name}-b"
     mine = {"password": password(service, first, derive_device_key(key, first))}
     other = {"password": password(service, second, derive_device_key(key, second))}

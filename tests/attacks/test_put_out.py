@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -65,9 +64,7 @@ def test_a_device_is_cut_when_it_is_revoked_and_when_a_copy_of_it_is_found(
 
 
 def test_a_hub_device_is_cut_when_it_is_disabled(service: RunningService) -> None:
-    catalog = f"P-{uuid.uuid4().hex[:10]}"
-    service.service.registry.catalogs.create(catalog, actor="test")
-    service.service.hub_access.identities.set_admission(catalog, actor="test", certificates=False, symmetric_keys=True)
+    catalog = service.make_catalog(fresh("P"), symmetric_keys=True)
     trust = ssl.create_default_context(cafile=str(service.root))
     clients = []
     for name in (f"{catalog}-1", f"{catalog}-2"):

@@ -53,6 +53,13 @@ def offered(host: ServiceHost, device: WireDevice, **options: int) -> UUID:
     return made.transfer_id
 
 
+def sold(host: ServiceHost, device: WireDevice, giver: str, taker: str) -> None:
+    """Offered by the one and accepted by the other."""
+    offers = host.service.registry.transfers
+    offer = offers.offer(giver, device.device_id, catalog_id(host, taker), actor="giver")
+    offers.accept(taker, offer.transfer_id, actor="taker")
+
+
 def owner(host: ServiceHost, device: WireDevice) -> str | None:
     return host.service.registry.devices.get(device.device_id).catalog
 
@@ -91,27 +98,22 @@ def test_there_and_back_again_the_first_certificates_stay_dead(
     with device:
         old = device.check_in().certificate_chain[0]
     clock.now += 60
-    host.service.registry.transfers.accept("Fabrikam", offered(host, device), actor="bob")
-    back = host.service.registry.transfers.offer("Fabrikam", device.device_id, catalog_id(host, "Contoso"), actor="bob")
+    sold(host, device, "Contoso", "Fabrikam")
     clock.now += 60
-    host.service.registry.transfers.accept("Contoso", back.transfer_id, actor="alice")
+    sold(host, device, "Fabrikam", "Contoso")
     assert owner(host, device) == "Contoso"
     with pytest.raises(Exception, match="not on record"):
         host.service.hub_access.authenticate(old)
 
 
 def test_an_offer_alone_moves_nothing(host: ServiceHost, device: WireDevice) -> None:
-    offered(host, device)
+    transfer = offered(host, device)
     assert owner(host, device) == "Contoso"
     with device:
         assert device.check_in().catalog_id == catalog_id(host, "Contoso")
     with pytest.raises(NotFoundError):  # the giver cannot say yes for the other
-        host.service.registry.transfers.accept("Contoso", offered_id(host), actor="alice")
+        host.service.registry.transfers.accept("Contoso", transfer, actor="alice")
     assert owner(host, device) == "Contoso"
-
-
-def offered_id(host: ServiceHost) -> UUID:
-    return host.service.registry.transfers.list("Contoso").items[0].transfer_id
 
 
 def test_an_acceptance_alone_moves_nothing(host: ServiceHost, device: WireDevice) -> None:
@@ -125,17 +127,13 @@ def test_an_acceptance_alone_moves_nothing(host: ServiceHost, device: WireDevice
 
 
 def test_a_stranger_can_neither_accept_nor_decline_nor_see(host: ServiceHost, device: WireDevice) -> None:
-    transfer = offered(host, device)
-    for verb in (
-        host.service.registry.transfers.accept,
-        host.service.registry.transfers.decline,
-        host.service.registry.transfers.cancel,
-    ):
+    transfer, offers = offered(host, device), host.service.registry.transfers
+    for verb in (offers.accept, offers.decline, offers.cancel):
         with pytest.raises(NotFoundError):
             verb("Mallory", transfer, actor="m")
-    assert host.service.registry.transfers.list("Mallory").items == ()
+    assert offers.list("Mallory").items == ()
     assert owner(host, device) == "Contoso"
-    assert host.service.registry.transfers.accept("Fabrikam", transfer, actor="bob").state == "accepted"
+    assert offers.accept("Fabrikam", transfer, actor="bob").state == "accepted"
 
 
 def test_without_the_table_the_stranger_would_get_it(
@@ -155,10 +153,7 @@ def test_an_acceptance_is_good_once(host: ServiceHost, device: WireDevice) -> No
         with pytest.raises(ConflictError, match="accepted"):
             getattr(host.service.registry.transfers, verb)(catalog, transfer, actor="x")
     # Sold on: the old yes does not bring it back.
-    onward = host.service.registry.transfers.offer(
-        "Fabrikam", device.device_id, catalog_id(host, "Mallory"), actor="bob"
-    )
-    host.service.registry.transfers.accept("Mallory", onward.transfer_id, actor="m")
+    sold(host, device, "Fabrikam", "Mallory")
     with pytest.raises(ConflictError):
         host.service.registry.transfers.accept("Fabrikam", transfer, actor="bob")
     assert owner(host, device) == "Mallory"

@@ -8,35 +8,20 @@ service.
 from __future__ import annotations
 
 import random
-from importlib import resources
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import pkcs12
+from tests.fixtures.images import P256, sdk_pair
 
 from armillary import content
 from armillary.boot import chain, profile, virtual_chain
 from armillary.boot.counter import raise_minimums
 from armillary.boot.slots import SlotEvent, SlotTable, select
 from armillary.errors import BootRefusedError, SignatureError, WireError
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import application as application_package, asxipfs, capability_file, package as image_package
 from armillary.wire.image.section import Revocation
 
 CHIP = profile.parse(content.chip_document("mt3620"))
-KEY = ec.derive_private_key(7, ec.SECP256R1())
-CERTIFICATE = certificates.build_root_authority(
-    KEY, name="OS signing", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
-)
-
-
-def public_test_key() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    file = resources.files("azuresphere_imagemetadata") / "certificates" / "app_test_sign.pfx"
-    loaded = pkcs12.load_pkcs12(file.read_bytes(), None)
-    assert isinstance(loaded.key, ec.EllipticCurvePrivateKey)
-    assert loaded.cert is not None
-    return loaded.key, loaded.cert.certificate
+KEY, CERTIFICATE = P256
 
 
 def release(version: str, security_version: int) -> dict[str, bytes]:
@@ -88,7 +73,7 @@ def test_changed_unsigned_block_boots_only_where_the_measurement_shows_it():
 
 
 def test_component_signed_with_the_public_test_key_does_not_boot():
-    key, certificate = public_test_key()
+    key, certificate = sdk_pair()
     packages = release("26.11", 1)
     forged = image_package.resign(image_package.parse(packages["services"]), key=key, certificate=certificate)
     image_package.verify(image_package.parse(forged), [certificate])  # it is a valid package of that key
@@ -157,7 +142,7 @@ def test_application_cannot_be_passed_off_as_a_boot_component():
 
 
 def test_capability_made_with_the_public_test_key_is_refused():
-    key, certificate = public_test_key()
+    key, certificate = sdk_pair()
     device = "ab" * 64
     image_id = virtual_chain.image_id(CHIP.boot_components[0], "2")
     forged = capability_file.build(device, [0xB], image_id=image_id, built=0, key=key, certificate=certificate)

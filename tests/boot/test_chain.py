@@ -8,25 +8,16 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.images import pair
 
 from armillary import content
 from armillary.boot import chain, profile, virtual_chain
 from armillary.errors import BootRefusedError
 from armillary.wire.attestation import event_log
-from armillary.wire.certificates import certificate as certificates
 from armillary.wire.image import package as image_package
 
-
-def pair(number: int) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.derive_private_key(number, ec.SECP256R1())
-    return key, certificates.build_root_authority(
-        key, name=f"OS {number}", serial=number, not_before=1_700_000_000, not_after=2_000_000_000
-    )
-
-
-OS, STRANGER = pair(7), pair(8)
+OS, STRANGER = pair(ec.SECP256R1(), 7), pair(ec.SECP256R1(), 8)
 CHIPS = {name: profile.parse(content.chip_document(name)) for name in content.chip_names()}
 MT3620 = CHIPS["mt3620"]
 

@@ -6,22 +6,18 @@ Where AZURE_IOT_SAMPLES_DIR names the samples and ARMILLARY_VECTORS_DIR the publ
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.api.running_service import RunningService, fresh, wait_until
 from tests.conformance.azure_sdk import Sdk, hub, sas_connection, sdk
+from tests.conformance.foreign_vectors import VECTORS, needs
 from tests.conformance.test_azure_iot_device import thermostat
 
 __all__ = ["hub", "sdk"]
 
-VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or Path(__file__).resolve().parents[3] / "shared" / "vectors")
 MODELS = VECTORS / "dtdl" / "models"
-pytestmark = pytest.mark.skipif(
-    not MODELS.is_dir(), reason="foreign vectors are absent: set ARMILLARY_VECTORS_DIR to a folder with dtdl/"
-)
+pytestmark = needs(MODELS)
 
 CONTROLLER = (
     "com/example/temperaturecontroller-2",

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.conformance.foreign_vectors import VECTORS, needs
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.encoding import cose
 
-VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR", Path(__file__).resolve().parents[3] / "shared" / "vectors"))
 FOLDER = VECTORS / "cose"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"foreign vectors are not at {FOLDER}")
+pytestmark = needs(FOLDER)
 
 ACCEPTED = ("ecdsa-sig-01", "sign-pass-01", "sign-pass-02")
 REFUSED = ("sign-fail-01", "sign-fail-02", "sign-fail-03", "sign-fail-04", "sign-fail-06", "sign-fail-07")

@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.foreign_vectors import VECTORS, needs
 
 from armillary.wire.dtdl import tables
 from armillary.wire.dtdl.model import parse_model
 from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
 
-VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or Path(__file__).resolve().parents[3] / "shared" / "vectors")
 METAMODEL, MODELS = VECTORS / "dtdl" / "metamodel", VECTORS / "dtdl" / "models"
 CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_DIR") or "/nonexistent") / "DTDL"
 
-vectors_only = pytest.mark.skipif(
-    not METAMODEL.is_dir(), reason="foreign vectors are absent: set ARMILLARY_VECTORS_DIR to a folder with dtdl/"
-)
+vectors_only = needs(METAMODEL)
 checkout_only = pytest.mark.skipif(
     not CHECKOUT.is_dir(),
     reason="the metamodel's constraints are absent: set ARMILLARY_DTDL_DIR to a checkout of Azure/opendigitaltwins-dtdl",

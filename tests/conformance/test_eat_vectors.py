@@ -18,20 +18,18 @@ Deviations, each checked below:
 from __future__ import annotations
 
 import json
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.foreign_vectors import VECTORS, needs
 
 from armillary.errors import WireError
 from armillary.wire.attestation import evidence
 from armillary.wire.encoding import cbor, cose
 
-VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR", Path(__file__).resolve().parents[3] / "shared" / "vectors"))
 FOLDER = VECTORS / "eat"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"foreign vectors are not at {FOLDER}")
+pytestmark = needs(FOLDER)
 
 TOKEN = re.compile(
     r"""\s+ | /[^/]*/ | (?P<bytes>h'[0-9A-Fa-f\s]*') | (?P<text>"(?:[^"\\]|\\.)*") | (?P<number>-?\d+)

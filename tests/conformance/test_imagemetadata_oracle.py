@@ -10,8 +10,6 @@ The library's test key is read from the installed package: it proves format, nev
 
 from __future__ import annotations
 
-from importlib import resources
-
 import pytest
 from azuresphere_imagemetadata.image import Image
 from azuresphere_imagemetadata.metadata_sections import IdentitySection
@@ -24,10 +22,9 @@ from azuresphere_imagemetadata.metadata_sections.revocation import RevocationSec
 from azuresphere_imagemetadata.metadata_sections.temporary_image import TempImageMetadataSection
 from azuresphere_imagemetadata.signing.app_development import AppDevelopmentSigner
 from azuresphere_imagemetadata.signing.signer import Signer, SigningMap
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-from tests.fixtures.images import COMPONENT, IMAGE, P256, SDK_SECTIONS, pair
+from tests.fixtures.images import COMPONENT, IMAGE, P256, SDK_SECTIONS, pair, sdk_pair
 
 from armillary.errors import SignatureError
 from armillary.wire.image import capability_file, package as image_package, section as image_section
@@ -40,15 +37,6 @@ def oracle_signer() -> Signer:
     """The library's signer around our key."""
     data = pkcs12.serialize_key_and_certificates(b"ours", KEY, CERTIFICATE, None, BestAvailableEncryption(b"x"))
     return Signer(SigningMap(ecdsa_256=pkcs12.load_pkcs12(data, b"x")))
-
-
-def sdk_pair() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """The SDK's public test key, from the installed library."""
-    file = resources.files("azuresphere_imagemetadata") / "certificates" / "app_test_sign.pfx"
-    loaded = pkcs12.load_pkcs12(file.read_bytes(), None)
-    assert isinstance(loaded.key, ec.EllipticCurvePrivateKey)
-    assert loaded.cert is not None
-    return loaded.key, loaded.cert.certificate
 
 
 def ours(**changes: object) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, authority, running, wait_until
+from tests.hub.wire_client import device_context
 
 from armillary.hub.link.tls import hub_context
 
@@ -34,12 +34,6 @@ TRANSPORTS = pytest.mark.parametrize("transport", ["tcp", "websockets"])
 MOSQUITTO = pytest.mark.skipif(
     shutil.which("mosquitto_pub") is None, reason="needs mosquitto_pub: scripts/install-test-tools"
 )
-
-
-def context(authority: Authority, device_id: str = DEVICE) -> ssl.SSLContext:
-    made = ssl.create_default_context(cafile=str(authority.folder / "root.pem"))
-    made.load_cert_chain(authority.device(device_id))
-    return made
 
 
 @pytest.fixture
@@ -65,7 +59,7 @@ class Paho:
         )
         if transport == "websockets":
             self.paho.ws_set_options(path=path)
-        self.paho.tls_set_context(context(authority, device_id))
+        self.paho.tls_set_context(device_context(authority, device_id))
         self.paho.username_pw_set(f"localhost/{device_id}/?api-version=2021-04-12")
         self.paho.on_connect = self._on_connect
         self.paho.on_message = lambda _c, _u, message: self.messages.append(message)
@@ -158,7 +152,7 @@ def test_aiomqtt(running: RunningHub, authority: Authority, protocol: Any, trans
             protocol=version,
             transport=transport,
             websocket_path="/$iothub/websocket",
-            tls_context=context(authority),
+            tls_context=device_context(authority),
         ) as client:
             await client.publish(EVENTS, b'{"t":1}', qos=1)
             await client.subscribe("$iothub/twin/res/#")
@@ -175,23 +169,8 @@ def test_aiomqtt(running: RunningHub, authority: Authority, protocol: Any, trans
 
 def mosquitto(program: str, authority: Authority, port: int, version: str, *arguments: str) -> list[str]:
     pem = str(authority.device(DEVICE))
-    root = str(authority.folder / "root.pem")
-    return [
-        program,
-        "-h",
-        "localhost",
-        "-p",
-        str(port),
-        "-V",
-        version,
-        "--cafile",
-        root,
-        "--cert",
-        pem,
-        "--key",
-        pem,
-        *arguments,
-    ]
+    tls = ["--cafile", str(authority.folder / "root.pem"), "--cert", pem, "--key", pem]
+    return [program, "-h", "localhost", "-p", str(port), "-V", version, *tls, *arguments]
 
 
 @MOSQUITTO

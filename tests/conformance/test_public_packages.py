@@ -7,19 +7,16 @@ vectors.
 
 from __future__ import annotations
 
-import os
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import pkcs12
+from tests.conformance.foreign_vectors import VECTORS
+from tests.fixtures.images import sdk_pair
 
 from armillary.wire.image import application as application_package, asxipfs, package as image_package
 from armillary.wire.image.section import AbiDepends, Debug, Identity, SigningKey, TemporaryImage
 
-ROOT = Path(__file__).resolve().parents[2]
-VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or ROOT.parent / "shared" / "vectors") / "image-packages"
-FILES = sorted(VECTORS.glob("*.imagepackage"))
+FILES = sorted((VECTORS / "image-packages").glob("*.imagepackage"))
 
 pytestmark = pytest.mark.skipif(
     not FILES,
@@ -29,9 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_sdk_package(path: Path):
-    file = resources.files("azuresphere_imagemetadata") / "certificates" / "app_test_sign.pfx"
-    signer = pkcs12.load_pkcs12(file.read_bytes(), None).cert
-    package = image_package.verify(image_package.parse(path.read_bytes()), [signer.certificate])
+    package = image_package.verify(image_package.parse(path.read_bytes()), [sdk_pair()[1]])
     assert [type(section) for section in package.sections] == [Identity, SigningKey, Debug, TemporaryImage, AbiDepends]
     application = application_package.open_application(package)
     files = {name: entry.content for name, entry in application.filesystem.files.items()}

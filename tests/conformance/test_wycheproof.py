@@ -10,20 +10,17 @@ canonical DER of two 256-bit numbers can be carried, and each of those must have
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from unittest import mock
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from tests.conformance.foreign_vectors import VECTORS, needs
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.encoding import cbor, cose
 
-VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR", Path(__file__).resolve().parents[3] / "shared" / "vectors"))
 FOLDER = VECTORS / "wycheproof"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"foreign vectors are not at {FOLDER}")
+pytestmark = needs(FOLDER)
 
 
 def cases(name: str) -> Iterator[tuple[bytes, dict]]:

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where public vectors of others' formats are, which are never copied here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or Path(__file__).resolve().parents[3] / "shared" / "vectors")
+
+
+def needs(folder: Path) -> pytest.MarkDecorator:
+    """Skips where a folder of vectors is not there."""
+    reason = f"foreign vectors are not at {folder}: set ARMILLARY_VECTORS_DIR to a folder that has them"
+    return pytest.mark.skipif(not folder.is_dir(), reason=reason)

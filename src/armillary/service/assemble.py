@@ -18,10 +18,9 @@ import structlog
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.store import Records
 from armillary.service.authority.authority import Authority
-from armillary.service.context.address import DeviceAddress
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
-from armillary.service.context.context import Context
+from armillary.service.context.context import Context, DeviceAddress
 from armillary.service.context.notices import Notices
 from armillary.service.endpoint.device_server import ServingParts
 from armillary.service.factory.enrolments import Enrolments

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from armillary.service.authority.server_certificate import ServerFiles
-from armillary.service.context.address import DeviceAddress
+from armillary.service.context.context import DeviceAddress
 from armillary.service.endpoint.device_server import DeviceServer, ServingParts
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.heartbeat import VerifierMonitor

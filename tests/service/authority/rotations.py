@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines import durable as files
-from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.service.assemble import SecurityService
 from armillary.service.authority import server_certificate
@@ -65,7 +64,7 @@ class Rotation:
         return {
             one.der
             for kind in ("root", "policy", "catalog", "issuing", "server")
-            for one in self.service.context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))
+            for one in self.service.authority.issued.of_kind(kind)
         }
 
     def hub_accepts(self, handed: HandedOut) -> bool:

@@ -11,7 +11,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.errors import DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.life import DAY_S
@@ -38,7 +37,7 @@ def test_a_catalog_authority_is_p384_two_years_and_leads_to_the_root(host: Servi
     (active,) = authority.catalogs.list("Contoso")
     certificate = x509.load_der_x509_certificate(active.der)
     root = x509.load_der_x509_certificate(authority.roots.certificate)
-    (recorded,) = host.service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
+    (recorded,) = authority.issued.of_kind("policy")
     policy = x509.load_der_x509_certificate(recorded.der)
     certificate.verify_directly_issued_by(policy)
     policy.verify_directly_issued_by(root)
@@ -99,11 +98,7 @@ def test_every_certificate_handed_out_is_on_record(host: ServiceHost) -> None:
     with host.claimed(b"b" * 32) as device:
         reply = device.check_in()
     kinds = ("root", "policy", "silicon", "catalog", "issuing", "os-signing", "image-signing", "server", "identity")
-    recorded = {
-        record.der
-        for kind in kinds
-        for record in host.service.context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))
-    }
+    recorded = {record.der for kind in kinds for record in host.service.authority.issued.of_kind(kind)}
     handed_out = {
         *device.factory.certificate_chain,
         device.factory.service_root,

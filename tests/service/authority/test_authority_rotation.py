@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fixtures.effort import effort
 from tests.service.authority.rotations import Cut, Rotation, copies, cut_at, needs_openssl, openssl_says
 
-from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.errors import DataFolderError, SignerError
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S
 
@@ -70,8 +69,7 @@ def test_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> Non
     assert all((one.not_valid_after_utc - one.not_valid_before_utc).days == 730 for one in lives)
     # A successor is made 90 days before the end: every 640 days.
     assert [round((after - before) / DAY_S) for before, after in pairwise(starts)] == [640] * (YEARS * 365 // 640)
-    policies = service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
-    assert len(policies) >= effort(2, 3)
+    assert len(service.authority.issued.of_kind("policy")) >= effort(2, 3)
     assert rotation.recorded() >= {root, *yesterday.chain}
 
 
@@ -188,14 +186,14 @@ def test_a_folder_from_before_the_policy_authority_keeps_its_catalogs_and_gets_o
     rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     service = rotation.service
-    root = service.context.records.read(lambda c: certificate_rows.of_kind(c, "root"))[0]
+    root = service.authority.issued.of_kind("root")[0]
     with monkeypatch.context() as patch:  # a catalog as it was made then: by the root
         patch.setattr(service.authority.policy, "active", lambda: root)
         service.registry.catalogs.create("Old", actor="test")
     old = service.registry.catalogs.get("Old").catalog_id
     service.context.records.write(lambda c: c.exec_driver_sql("DELETE FROM certificate WHERE kind = 'policy'"))
     service.authority.renew()
-    assert len(service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))) == 1
+    assert len(service.authority.issued.of_kind("policy")) == 1
     assert len(service.authority.catalogs.issuer(old).chain) == 2
     clock.now += 641 * DAY_S
     service.authority.renew()

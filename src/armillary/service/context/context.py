@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every part of the service shares: the records, the settings and the clock."""
+"""What the parts of the service share: the records, the settings and the clock; the address of the device endpoint."""
 
 from __future__ import annotations
 
@@ -56,3 +56,16 @@ class Context:
         audit_rows.append(
             connection, at=self.now(), actor=actor, operation=operation, target=target, detail=detail or {}
         )
+
+
+class DeviceAddress:
+    """Host and port of the device endpoint; ``port`` is 0 before it listens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """``https://HOST:PORT``."""
+        return f"https://{self._settings.public_host}:{self.port or self._settings.device_port}"

@@ -24,9 +24,8 @@ from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
 from armillary.identity.manufacturing import ManufacturingState, state_named
 from armillary.service.authority.authority import Authority
-from armillary.service.context.address import DeviceAddress
 from armillary.service.context.chips import Chips
-from armillary.service.context.context import Context
+from armillary.service.context.context import Context, DeviceAddress
 from armillary.service.factory.reply import FactoryReply
 from armillary.service.verifier.releases import Releases
 

@@ -178,7 +178,7 @@ class Hub:
         )
 
     def name_of(self, number: int) -> str | None:
-        """Id of the device with this number, if it has connected in this life of the hub. In the hub's loop."""
+        """Id of the device with this number, if it has connected since the hub's start. In the hub's loop."""
         return None if self._front is None else self._front.names.get(number)
 
     def connected(self) -> frozenset[str]:
@@ -207,7 +207,7 @@ class Hub:
             self._front.loop.call_soon_threadsafe(act)
 
     def names(self) -> Collection[str]:
-        """Ids of all devices that have connected in this life of the hub. In the hub's loop."""
+        """Ids of all devices that have connected since the hub's start. In the hub's loop."""
         return () if self._front is None else self._front.names.values()
 
     def has_undecoded(self) -> bool:
@@ -298,7 +298,7 @@ class Hub:
 
     def _publish_live(self, device: int, telemetry: Telemetry, *_: int) -> None:
         if not self.live.idle:
-            name = self.name_of(device)  # none: from the log of an earlier life, live no more
+            name = self.name_of(device)  # none: it was in the log before the start, and is not live any more
             if name is not None:
                 self.live.publish(name, telemetry, self.front.loop)
 

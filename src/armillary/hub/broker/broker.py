@@ -86,7 +86,7 @@ class MqttBroker:
         self._ticking = self.loop.create_task(self._tick(), name="broker-tick")
 
     def _begin(self) -> None:
-        """Empty memory, then what is on disk."""
+        """Forget everything in memory, and read what is on disk."""
         self.journal = Journal(self._store, self.loop, self._disk_refused)
         self.router = Router(self.journal, self.counters, self.now)
         self._sessions.clear()
@@ -117,7 +117,7 @@ class MqttBroker:
                 connection.close(Reason.REVOKED, keep_will=False)
 
     def gauges(self) -> dict[str, int]:
-        """What goes up and down."""
+        """How many sessions, connections and retained messages there are now."""
         return {
             "broker_sessions_now": len(self._sessions),
             "broker_connections_now": sum(each.connection is not None for each in self._sessions.values()),
@@ -231,7 +231,7 @@ class MqttBroker:
         self._of_one[session.key[:2]] += 1
 
     def _ends(self, session: Session, at: float | None, expiry_s: int | None = None) -> None:
-        """The session ends then; None while it is connected."""
+        """Note when the session ends (Unix seconds); None while it is connected."""
         session.ends_at = at
         if expiry_s is not None:
             session.expiry_s = expiry_s
@@ -241,7 +241,7 @@ class MqttBroker:
             self._look_at(session, at)
 
     def _over(self, session: Session) -> None:
-        """The session ends now; a will that waits does not wait longer (§3.1.3.2.2)."""
+        """End the session now; a will that waits is published at once (§3.1.3.2.2)."""
         if self._sessions.get(session.key) is not session:
             return  # it is over already
         del self._sessions[session.key]

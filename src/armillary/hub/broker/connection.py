@@ -123,7 +123,7 @@ class BrokerConnection(Link):
     # From the broker --------------------------------------------------------------------------------------------
 
     def accept(self, session: Session, *, resumed: bool, properties: Properties) -> None:
-        """The session is there, and kept if it is to be: send CONNACK and what waits."""
+        """The session is ready, and on the disk if it is persistent: send CONNACK and the messages that wait."""
         if self._state is not State.ESTABLISHING:
             return  # it went away meanwhile
         self._state = step(self._state, Event.ACCEPTED, self.table)
@@ -133,7 +133,7 @@ class BrokerConnection(Link):
         self.flow()
 
     def take_will(self) -> Will | None:
-        """The will, once."""
+        """The will, which is removed by that."""
         will, self._will = self._will, None
         return will
 
@@ -306,7 +306,7 @@ class BrokerConnection(Link):
         self._reply(lambda: self.acknowledge(encode_packet(packet, level=self.level)))
 
     def _reply(self, act: Callable[[], object], *, weight: int = 1) -> None:
-        """Do something once all noted so far is committed; until then it counts as in flight."""
+        """Do something once all facts noted so far are committed; until then it counts as in flight."""
         self.in_flight += weight
 
         def done() -> None:

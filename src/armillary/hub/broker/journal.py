@@ -41,7 +41,7 @@ class Journal:
 
     @property
     def keeps(self) -> bool:
-        """Whether there is a disk behind it."""
+        """Whether facts are written to a disk."""
         return self._store is not None
 
     @property

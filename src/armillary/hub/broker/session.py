@@ -44,7 +44,7 @@ class DeliveryState(enum.IntEnum):
 
 
 class Move(enum.Enum):
-    """What can happen to it."""
+    """What can happen to a message on its way to the client."""
 
     SENT_QOS_1 = "sent with QoS 1"
     SENT_QOS_2 = "sent with QoS 2"
@@ -93,7 +93,7 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Bytes it costs, about."""
+        """About how many bytes it takes."""
         properties = sum(
             len(value) if isinstance(value, (str, bytes)) else sum(map(len, value)) if isinstance(value, tuple) else 4
             for _, value in self.properties
@@ -187,7 +187,7 @@ class SessionConnection(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What outlives a connection, if its expiry says so."""
+    """What the broker keeps of a client: it outlives the connection by ``expiry_s``."""
 
     key: tuple[str, str, str]  # Catalog, identity, client id: no other client reaches this session
     expiry_s: int = ENDS_WITH_CONNECTION  # How long it is kept after its connection, seconds; 0 for not at all
@@ -202,7 +202,7 @@ class Session:
 
     @property
     def catalog(self) -> str:
-        """Whose it is."""
+        """The client's catalog."""
         return self.key[0]
 
     @property

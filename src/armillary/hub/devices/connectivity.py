@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who connects and who leaves, and why: written down for data exports, from the first that wants it on.
+"""The journal of connects and disconnects, with reasons, which is kept from the first data export of them on.
 
-A connection costs nothing for it before. The journal is ``engines/hub/connectivity.py``; it is of devices over MQTT
+Until then it costs a connection nothing. The journal is ``engines/hub/connectivity.py``; it is of devices over MQTT
 and WebSocket, not of clients of the general broker.
 """
 
@@ -40,7 +40,7 @@ class Connectivity:
         self._soon(self.attach)
 
     def recover(self) -> bool:
-        """Say of who was connected when an earlier hub was stopped that they are not; whether a journal is wanted."""
+        """Note as disconnected who was connected when the hub stopped; returns whether the journal is kept at all."""
         if not self._series.read(connectivity.is_wanted):
             return False
         self._series.commits.commit(connectivity.recovered(self._now_ms()))
@@ -49,7 +49,7 @@ class Connectivity:
     # In the hub's loop --------------------------------------------------------------------------------------
 
     def attach(self) -> None:
-        """Hear of connections from now on."""
+        """Subscribe to connects and disconnects."""
         if self._sink is None:
             self._sink = LoopSink(asyncio.get_running_loop(), lambda *_: None)
             self._notices.on_connect.append(self._connected)
@@ -62,7 +62,7 @@ class Connectivity:
         self._post(connectivity.disconnected(device_id, why, now_ms=self._now_ms()))
 
     def _post(self, change: Change) -> None:
-        assert self._sink is not None  # noqa: S101 - nobody tells of connections before attach
+        assert self._sink is not None  # noqa: S101 - there are no callbacks before attach
         try:
             self._series.commits.post(change, self._sink)
         except RateLimitedError:  # the queue is full: the device is not held up for it

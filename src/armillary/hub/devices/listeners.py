@@ -124,7 +124,7 @@ class LiveListeners:
         return gathering
 
     def shed(self) -> None:
-        """Count a reader of live values that was too slow and was let go."""
+        """Count a reader of live values that was too slow and was disconnected."""
         self.counters.live_readers_shed += 1
 
     def remove(self, listener: LiveListener) -> None:

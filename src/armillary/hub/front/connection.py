@@ -135,7 +135,7 @@ class Listening(Owner, Protocol):
         """Where connections of services go."""
 
     def identify(self, credentials: HubCredentials, /) -> HubPeer:
-        """Who a client is. Raises ArmillaryError for one that is not let in."""
+        """Who a client is. Raises ArmillaryError to refuse it."""
 
     def register(self, connection: HubConnection, /, *, clean: bool) -> None:
         """Write a device down, then have its connection accepted; ``clean`` forgets its subscriptions."""

@@ -81,7 +81,7 @@ class Front:
         self.conversation = Conversation(self.intake, self.methods, self.cloud_messages, notices, counters)
         self._seen_at = self.monotonic()
         self._sweeper = self.loop.create_task(self._sweep(), name="hub-sweep")
-        self._decoding.soon()  # what an earlier life left undecoded
+        self._decoding.soon()  # what was not decoded when the hub ended
 
     # Listening ----------------------------------------------------------------------------------------------
 

@@ -41,6 +41,6 @@ class Counters:
     live_readers_shed: int = 0  # Live streams and exports of values whose reader took nothing for too long
     cloud_messages_sent: int = 0  # Cloud-to-device messages sent, each delivery counted
     cloud_messages_completed: int = 0  # Those that devices have acknowledged
-    provisioning_connections: int = 0  # Clients let in to ask for registration
+    provisioning_connections: int = 0  # Authenticated clients that asked for registration
     provisioning_registrations: int = 0  # Devices assigned to this hub by a registration
     uploads_begun: int = 0  # File uploads of devices begun

@@ -229,7 +229,7 @@ class Link(asyncio.Protocol):
             self._transport.write(packets)
 
     def send(self, packet: Packet) -> bool:
-        """Send a packet; a client that takes nothing is cut off instead of buffered for.
+        """Send a packet; the connection of a client that reads nothing is aborted: nothing is buffered for it.
 
         Returns False if the packet is longer than the client takes: it was not sent.
         """
@@ -248,7 +248,7 @@ class Link(asyncio.Protocol):
         return True
 
     def shed(self) -> None:
-        """Cut off a client that does not take what is sent to it."""
+        """Abort the connection of a client that does not read what is sent to it."""
         self._owner.counters.slow_consumers_shed += 1
         _log.warning("hub.slow-consumer-shed", device=self.device_id[:16])
         self.ended = self.ended or TOOK_NOTHING
@@ -284,7 +284,7 @@ class Link(asyncio.Protocol):
         self._transport.abort()
 
     def flow(self) -> None:
-        """Read or do not read, as things stand now."""
+        """Start or stop reading, as the state, the limits and the send buffer allow now."""
         wanted = self._may_take()
         if wanted == self._reading or self._transport.is_closing():
             return
@@ -296,7 +296,7 @@ class Link(asyncio.Protocol):
             self._transport.pause_reading()
 
     def check(self, now: float, unix_now: float) -> None:
-        """Close when a time is over; called about every second."""
+        """Close if a time limit is exceeded; called about every second."""
         silent = now - self.heard
         counters = self._owner.counters
         if self._state is State.AWAITING_CONNECT and now - self._begun > CONNECT_TIMEOUT_S:

@@ -160,10 +160,10 @@ def sign(secret: str, body: bytes, now_s: int) -> str:
 
 
 def verify(secret: str, body: bytes, header: str, now_s: int) -> bytes:
-    """The receiver's side: the body, when somebody with the secret has just signed it.
+    """The receiver's check: the body, if it was signed with the secret a short time ago.
 
     Raises:
-        PermissionDeniedError: nobody has, or long ago.
+        PermissionDeniedError: the signature is wrong or too old.
     """
     fields = dict(part.partition("=")[::2] for part in header.split(","))
     signed_s = int(fields["t"]) if fields.get("t", "").isdecimal() else 0

@@ -163,7 +163,7 @@ class RuleActions:
             self._task.get_loop().call_soon_threadsafe(self._woken.set)
 
     async def close(self) -> None:
-        """End; attempts under way are given up, and made again by the next life."""
+        """End; attempts under way are given up, and made again after the next start."""
         tasks = [task for _, task in self._under_way.values()]
         if self._task is not None:
             tasks.append(self._task)

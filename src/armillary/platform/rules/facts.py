@@ -41,7 +41,7 @@ class KnownDevices:
         return self._earlier.values()
 
     def newly_met(self) -> Collection[str]:
-        """Ids of the devices of this life, if there are more than the last time."""
+        """Ids of the devices that have connected since the start, if there are more than at the last call."""
         names = self._devices.names()
         if len(names) <= self._met:
             return ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rules make durable, and when: firings at the end of the block that made them, everything else now and then.
+"""What rules make durable, and when: firings at the end of the block that made them, everything else at checkpoints.
 
 A commit holds the states of whole devices and what they fired, and nothing that is younger or older: it is made between
 two blocks of the log. One is under way at a time; one that the disk refuses is made again, with what came meanwhile.
@@ -89,11 +89,11 @@ class RuleKeeping:
         return max(self._queue.age_s, time.monotonic() - self._under_way_since if self._under_way else 0.0)
 
     def note(self, plan: Plan, news: Sequence[News]) -> None:
-        """Something came of an evaluation."""
+        """Add the news of an evaluation."""
         self._queue.note(plan, news)
 
     def end(self) -> None:
-        """The last rule is gone: keep what was not committed, and that nothing is evaluated any more."""
+        """The last rule is gone: commit what is left, and note that nothing is evaluated any more."""
         while taken := self._queue.take(MAX_NEWS_OF_COMMIT):
             self.post(keep((), _news_of(taken), None))
         self.post(keep((), (), -1))
@@ -112,7 +112,7 @@ class RuleKeeping:
         return keep(states, _news_of(taken), None if left else decoded_seq)
 
     def begin(self) -> None:
-        """Rules begin: the next checkpoint is a while off."""
+        """Start the time to the next checkpoint."""
         self._checkpoint_at = time.monotonic()
 
     def settle(self, plans: Iterable[Plan], decoded_seq: int) -> None:
@@ -132,7 +132,7 @@ class RuleKeeping:
             self._commit(taken, [each.plan for each in taken], None)
 
     def _prune(self) -> None:
-        """Let old alerts go, until there are none too many."""
+        """Delete the oldest alerts, until there are no more than the limit."""
         self._pruned_at = time.monotonic()
 
         def deliver(_: list[Any], outcomes: list[Any]) -> None:

@@ -17,36 +17,36 @@ from armillary.platform.rules.plans import Plan
 
 @dataclass(slots=True)
 class Pending:
-    """What rules said of one device."""
+    """News of rules about one device that wait for their commit."""
 
     plan: Plan  # The device's
-    owner: str  # Its catalog when the first of it was said
+    owner: str  # Its catalog when the first of them came
     since: float  # When that was, monotonic seconds
-    _said: list[News] = field(default_factory=list)
+    _news: list[News] = field(default_factory=list)
     _more: dict[str, More] = field(default_factory=dict)
 
     @property
     def news(self) -> list[News]:
         """Everything, firings before what is counted on them."""
-        return [*self._said, *self._more.values()]
+        return [*self._news, *self._more.values()]
 
     def __len__(self) -> int:
-        return len(self._said) + len(self._more)
+        return len(self._news) + len(self._more)
 
     def add(self, news: Sequence[News]) -> None:
         """Note more; firings that are only counted are one row an alert."""
         for each in news:
             if not isinstance(each, More):
-                self._said.append(each)
+                self._news.append(each)
                 continue
             before = self._more.get(each.alert_id)
             count = each.count + (before.count if before else 0)
             self._more[each.alert_id] = More(each.alert_id, count, each.over_ms)
 
     def put_before(self, earlier: Pending) -> None:
-        """Put what was said before in front of all of this."""
+        """Put earlier news in front."""
         news = [*earlier.news, *self.news]
-        self._said, self._more, self.since = [], {}, earlier.since
+        self._news, self._more, self.since = [], {}, earlier.since
         self.add(news)
 
 
@@ -68,7 +68,7 @@ class Queue:
         return self._clock() - min(oldest) if oldest else 0.0
 
     def note(self, plan: Plan, news: Sequence[News]) -> None:
-        """Something was said of a device."""
+        """Add news of a device."""
         pending = self._devices.get(plan.device_id)
         if pending is None:
             pending = Pending(plan, plan.catalog.lower(), self._clock())
@@ -93,7 +93,7 @@ class Queue:
         return taken
 
     def give_back(self, taken: Sequence[Pending]) -> None:
-        """What could not be committed is the first of its device again."""
+        """Put back news that could not be committed, in front of later news of the same device."""
         for each in taken:
             later = self._devices.get(each.plan.device_id)
             if later is None:

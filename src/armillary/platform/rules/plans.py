@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rules concern which device: rules made ready, and a plan per device with the states of its rules.
+"""Which rules concern which device: prepared rules, and a plan per device with the states of its rules.
 
 A plan is made when a device is first heard of and made again when rules, or what is known of the device, changed. It
 remembers which rules look at which set of names, so that a message that no rule is about costs one dict look-up.
@@ -31,7 +31,7 @@ _NOTHING: Final[tuple[Running, ...]] = ()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A rule of the application, ready."""
+    """A rule of the application, prepared for evaluation."""
 
     id: str  # Of its document; ``version`` likewise
     version: int
@@ -69,7 +69,7 @@ def load(document: Document) -> Loaded:
 
 
 class RuleSet:
-    """The application's rules, ready, and what has to be read of devices for the enabled ones."""
+    """The application's prepared rules, and what has to be read of devices for the enabled ones."""
 
     def __init__(self) -> None:
         self.number = 0  # Rises with each change: plans made for a lower one have to be made again
@@ -96,7 +96,7 @@ class RuleSet:
             self._rules[document.id] = load(document)
 
     def settle(self) -> bool:
-        """Rules changed: see what has to be read of devices now; whether that is of other device groups than before."""
+        """Work out after a change what has to be read of devices; whether the device groups are others than before."""
         enabled, groups = self.enabled(), self.groups
         self.number += 1
         self.groups = frozenset(each.rule.target.group for each in enabled) - {""}
@@ -159,11 +159,11 @@ class Plan:
         self._allowances: dict[tuple[str, int], Allowance] = {}
 
     def allowance(self, loaded: Loaded) -> Allowance:
-        """How many alerts a rule made; outlives what makes the rule begin anew, which a device can bring about."""
+        """The count of a rule's alerts; it stays when the rule's state is reset, which a device can cause."""
         return self._allowances.setdefault((loaded.id, loaded.version), Allowance())
 
     def restore(self, row: DeviceStates) -> None:
-        """Take up what an earlier life remembered."""
+        """Restore the states that were kept of it."""
         self.restored = {(rule, version): state for rule, version, state in row.states}
         self.open_seq = self.done_seq = row.seq
 

@@ -108,7 +108,7 @@ class Rules:
         return self._store.get()
 
     async def start(self) -> None:
-        """Take up where the last life ended. Before the hub takes its first message."""
+        """Continue where the hub ended last. Call it before the hub takes its first message."""
         self._loop = self._keeping.loop = asyncio.get_running_loop()
         self._time.listening_since_ms = self.now_ms()
         documents = await asyncio.to_thread(self._documents.all, ("rule",))
@@ -154,7 +154,7 @@ class Rules:
             return
         plan = self._plan(device_id)
         if seq <= plan.done_seq:
-            return  # evaluated in an earlier life
+            return  # evaluated before the start
         if seq > plan.open_seq:
             plan.done_seq = plan.open_seq
             plan.open_seq = seq
@@ -258,7 +258,7 @@ class Rules:
             self._ticking = self._loop.create_task(self._tick(), name="hub-rules")
 
     def _end(self) -> None:
-        """The last rule was disabled: nothing is remembered of it."""
+        """The last enabled rule was disabled: drop all states."""
         self.is_active = False
         self._keeping.post(forgotten(self._plans))
         self._keeping.end()
@@ -407,10 +407,10 @@ class Rules:
         """Unix time, milliseconds."""
         return self._time.now_ms()
 
-    # The last life ------------------------------------------------------------------------------------------
+    # After a restart ----------------------------------------------------------------------------------------
 
     async def _resume(self) -> None:
-        """Take up the states of the last life, and evaluate what it did not get to."""
+        """Restore the states that were kept, and evaluate the messages that were not evaluated before the hub ended."""
         store, series = self.store(), self._series
         evaluated = await asyncio.to_thread(store.evaluated)
         for row in await asyncio.to_thread(store.states):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The time of rules: up to when every message was evaluated, and the deadlines that are due by then. In the hub's loop.
 
-A busy hub takes nobody for silent: a deadline is looked at when every message that arrived before it was evaluated.
+A hub that is behind takes no device for silent: a deadline is evaluated after every message that arrived before it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class RuleTime:
 
     def __init__(self, clock: Callable[[], float], series: SeriesStore, devices: Devices) -> None:
         self.reached_ms = 0  # Arrival of the last message that was evaluated, Unix milliseconds
-        self.listening_since_ms = 0  # When this life began
-        self.is_replaying = False  # Whether messages of the last life are evaluated
+        self.listening_since_ms = 0  # When the hub started
+        self.is_replaying = False  # Whether messages from before the start are evaluated
         self._clock = clock
         self._series = series
         self._devices = devices

@@ -63,7 +63,7 @@ class Trial:
 
 
 class _OutOfTimeError(Exception):
-    """A trial has had its time."""
+    """The time limit of a trial is reached."""
 
 
 @dataclass(eq=False)

@@ -41,7 +41,7 @@ class Misfit:
 
 
 class ModelCheck:
-    """Judges messages."""
+    """Checks messages against templates, and counts the values that do not fit."""
 
     def __init__(self, templates: DeviceTemplates, devices: Devices) -> None:
         self._templates = templates
@@ -101,7 +101,7 @@ class ModelCheck:
 
     def _look_up(self, number: int) -> None:
         device_id = self._devices.name_of(number)
-        if device_id is None:  # from the log of an earlier life
+        if device_id is None:  # it was in the log before the start
             return
         self._tables[number] = None
         if not is_device_id(device_id):  # a module: it has no template

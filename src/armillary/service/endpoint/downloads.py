@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -26,18 +27,16 @@ CHUNK_BYTES: Final = 64 * 1024
 RenewIdentity = Callable[[str, str, int], bytes]
 
 
+@dataclass(eq=False)
 class Downloads:
     """Sends these replies, each in a task of its own, in one event loop."""
 
-    def __init__(
-        self, states: DeviceStates, offers: Offers, blobs: Blobs, renew_identity: RenewIdentity, counts: Counter[str]
-    ) -> None:
-        self._states = states
-        self._offers = offers
-        self._blobs = blobs
-        self._renew_identity = renew_identity
-        self._counts = counts
-        self._tasks: set[asyncio.Task[None]] = set()
+    _states: DeviceStates
+    _offers: Offers
+    _blobs: Blobs
+    _renew_identity: RenewIdentity
+    _counts: Counter[str]
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def close(self) -> None:
         """Cancel the replies under way."""

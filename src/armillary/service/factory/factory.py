@@ -61,17 +61,15 @@ class Admission(Protocol):
         """Complete the enrolment of the recorded device; raise to undo all. Returns details for the audit line."""
 
 
+@dataclass(eq=False)
 class Factory:
     """Enrols devices."""
 
-    def __init__(
-        self, context: Context, authority: Authority, releases: Releases, chips: Chips, address: DeviceAddress
-    ) -> None:
-        self._context = context
-        self._address = address
-        self._authority = authority
-        self._releases = releases
-        self._chips = chips
+    _context: Context
+    _authority: Authority
+    _releases: Releases
+    _chips: Chips
+    _address: DeviceAddress
 
     def enrol(
         self,

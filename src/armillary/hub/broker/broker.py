@@ -190,7 +190,7 @@ class MqttBroker:
         self.journal.after(lambda: link.accept(found, resumed=resumed, properties=properties))
 
     def change_expiry(self, session: Session, expiry_s: int) -> None:
-        """DISCONNECT said anew how long the session is to be kept (§3.14.2.2.2)."""
+        """DISCONNECT changed how long the session is to be kept (§3.14.2.2.2)."""
         session.expiry_s = min(expiry_s, MAX_SESSION_EXPIRY_S)
 
     def check_publish(self, topic: str) -> None:

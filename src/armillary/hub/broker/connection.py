@@ -151,7 +151,7 @@ class BrokerConnection(Link):
         self._pump()
 
     def resume_writing(self) -> None:
-        """The client takes what is sent again."""
+        """The send buffer has room again."""
         super().resume_writing()
         self._pump()
 

@@ -84,7 +84,7 @@ class CloudMessages:
             self.wake(connection)
 
     def acknowledged(self, connection: HubConnection, packet_id: int) -> None:
-        """PUBACK came; one for nothing that was sent says nothing."""
+        """PUBACK came; one for no message that was sent is ignored."""
         window = self._windows.get(connection)
         sequence = None if window is None else window.unacknowledged.pop(packet_id, None)
         if window is None or sequence is None:

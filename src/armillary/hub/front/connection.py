@@ -75,7 +75,7 @@ class DeviceConversation(Protocol):
         """Act on a packet. Raises WireError if the device may not do this."""
 
     def change_session_end(self, connection: HubConnection, /, *, persistent: bool) -> None:
-        """DISCONNECT said anew how long the session lasts. Raises WireError where CONNECT gave it no length."""
+        """DISCONNECT changed how long the session lasts. Raises WireError where CONNECT gave it no length."""
 
 
 class RegistrationConversation(Protocol):
@@ -102,7 +102,7 @@ class DeviceRequests(Protocol):
         """Whether devices may register."""
 
     def take(self, transport: TlsChannel, certificate: bytes | None, data: bytes, /) -> None:
-        """Have a connection that begins with these bytes."""
+        """Take over a connection that begins with these bytes."""
 
     async def answer(self, request: HttpRequest, /) -> HttpReply:
         """The answer to a request; raises nothing."""
@@ -138,7 +138,7 @@ class Listening(Owner, Protocol):
         """Who a client is. Raises ArmillaryError to refuse it."""
 
     def register(self, connection: HubConnection, /, *, clean: bool) -> None:
-        """Write a device down, then have its connection accepted; ``clean`` forgets its subscriptions."""
+        """Store a device's row, then accept its connection; ``clean`` removes its subscriptions."""
 
     def accepted(self, connection: HubConnection, /) -> None:
         """A client is connected; its older connection, if any, ends."""

@@ -176,7 +176,7 @@ class Conversation:
         self._change_inboxes(connection, inboxes, answer)
 
     def change_session_end(self, connection: HubConnection, *, persistent: bool) -> None:
-        """DISCONNECT said anew how long the session lasts (MQTT 5 §3.14.2.2.2): forever, or no longer than now.
+        """DISCONNECT changed how long the session lasts (MQTT 5 §3.14.2.2.2): forever, or no longer than now.
 
         Raises:
             WireError: a session that was to end with its connection cannot be made to last.
@@ -201,7 +201,7 @@ class Conversation:
         self._change_inboxes(connection, inboxes, Unsuback(packet_id=packet.packet_id, reasons=tuple(reasons)))
 
     def _change_inboxes(self, connection: HubConnection, inboxes: Inbox, answer: Packet) -> None:
-        """Change subscriptions; a persistent session's are written down before the device is told."""
+        """Change subscriptions; a persistent session's are stored before the device gets its answer."""
         unchanged = inboxes == connection.inboxes
         connection.inboxes = inboxes
         if unchanged or not connection.persistent:

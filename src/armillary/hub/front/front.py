@@ -142,7 +142,7 @@ class Front:
                 self._notices.on_disconnect(connection.device_id, connection.ended or why_ended(None))
 
     def register(self, connection: HubConnection, *, clean: bool) -> None:
-        """Write a device down, then accept its connection."""
+        """Store a device's row, then accept its connection."""
 
         def deliver(row: object) -> None:
             if isinstance(row, DeviceRow):

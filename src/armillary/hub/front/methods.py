@@ -88,7 +88,7 @@ class DirectMethods:
                 self._open.pop(device_id, None)
 
     def answer(self, device_id: str, request_id: str, status: int, payload: bytes) -> None:
-        """An answer came; one to no open call (it came too late) says nothing to anybody."""
+        """An answer came; one to no open call (it came too late) is ignored."""
         future = self._open.get(device_id, {}).get(request_id)
         if future is not None and not future.done():
             future.set_result(MethodResult(status, decode_answer(payload)))

@@ -16,7 +16,7 @@ class Notice(list[Callable[[*Arguments], None]], Generic[*Arguments]):
     """Callbacks for one kind of event, called in the order of the list; they must be quick and must not raise."""
 
     def __call__(self, *arguments: *Arguments) -> None:
-        """The event has happened."""
+        """Call all of them."""
         for call in self:
             call(*arguments)
 

@@ -25,22 +25,22 @@ _PARTS: Final = 3  # method, target, version (RFC 9112 §3)
 
 
 class ServiceConnections:
-    """Hands connections of services to the operator API, from when it is there."""
+    """Hands connections of services to the operator API, once that has started."""
 
     def __init__(self) -> None:
         self._answer: AnswerService | None = None
 
     @property
     def are_answered(self) -> bool:
-        """Whether the operator API is there."""
+        """Whether the operator API has started."""
         return self._answer is not None
 
     def answer_with(self, answer: AnswerService) -> None:
-        """The operator API is there: it answers from now on."""
+        """The operator API has started: it gets connections of services from now on."""
         self._answer = answer
 
     def hand_over(self, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
-        """Let the operator API have a connection, with what came of its request so far."""
+        """Give a connection to the operator API, with what came of its request so far."""
         protocol = None if self._answer is None else self._answer(certificate)
         if protocol is None:
             transport.abort()
@@ -52,7 +52,7 @@ class ServiceConnections:
 
 
 def has_line(data: bytes) -> bool:
-    """Whether the beginning of a request decides who answers it: its first line is whole, or is no request's."""
+    """Whether enough of a request has come to decide who answers it: a whole first line, or no request's."""
     return b"\n" in data or len(data) > MAX_LINE_BYTES or not data[:1].isalpha()
 
 

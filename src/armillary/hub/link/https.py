@@ -95,7 +95,7 @@ class HttpChannel(asyncio.Protocol):
     # From the transport -------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request; what comes while one is answered waits, a little of it."""
+        """Bytes of a request; while one is answered, a limited number of bytes waits."""
         if self._is_broken:
             return
         if self._task is not None:
@@ -132,11 +132,11 @@ class HttpChannel(asyncio.Protocol):
         self._leave()
 
     def pause_writing(self) -> None:
-        """Answers are small: who leaves so many of them untaken is let go."""
+        """The send buffer is full although answers are small: the client reads none of them."""
         self.abort()
 
     def resume_writing(self) -> None:
-        """It is gone by then."""
+        """Nothing: the connection was aborted."""
 
     def abort(self) -> None:
         """Close at once."""
@@ -145,7 +145,7 @@ class HttpChannel(asyncio.Protocol):
     # From the parser ----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """The first byte of a request: nothing of the one before is of it."""
+        """A request begins: forget what came of the one before."""
         self._turns += 1
         self._url, self._body, self._bytes, self._head_size = b"", b"", 0, 0
         self._in_head = True

@@ -179,7 +179,7 @@ class Link(asyncio.Protocol):
         self._certificate = certificate_der
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client; those that come after the end are thrown away."""
+        """Bytes from the client; those that come after the end are discarded."""
         if self._state is State.CLOSED:
             return
         self.heard = self._owner.monotonic()
@@ -202,12 +202,12 @@ class Link(asyncio.Protocol):
         self._owner.left(self)
 
     def pause_writing(self) -> None:
-        """The client takes nothing: read nothing from it either."""
+        """The send buffer is full: read nothing from the client either."""
         self._stalled = self._owner.monotonic()
         self.flow()
 
     def resume_writing(self) -> None:
-        """The client takes what is sent again."""
+        """The send buffer has room again."""
         self._stalled = 0.0
         self.flow()
 

@@ -44,7 +44,7 @@ class Transport(Protocol):
         """Send what is buffered, then close."""
 
     def write_eof(self) -> None:
-        """Send what is buffered and nothing more; what still comes is thrown away."""
+        """Send what is buffered and nothing more; what still comes is discarded."""
 
     def abort(self) -> None:
         """Close at once."""
@@ -201,14 +201,14 @@ class TlsChannel(asyncio.Protocol):
             self._transport.write(self._outgoing.read())
 
     def close(self) -> None:
-        """Say goodbye (close_notify), send what is buffered, close."""
+        """Send what is buffered and close_notify, then close."""
         if self._closing:
             return
         self._say_goodbye()
         self._transport.close()
 
     def write_eof(self) -> None:
-        """Say goodbye and send nothing more; what still comes is thrown away."""
+        """Send close_notify and nothing more; what still comes is discarded."""
         self._say_goodbye()
         self._transport.write_eof()
 

@@ -112,12 +112,12 @@ class WebSocketChannel(asyncio.Protocol):
             self._flush()
 
     def close(self) -> None:
-        """Say goodbye, send what is buffered, close."""
+        """Send what is buffered and a close frame, then close."""
         self._say_goodbye()
         self._transport.close()
 
     def write_eof(self) -> None:
-        """Say goodbye and send nothing more; what still comes is thrown away."""
+        """Send a close frame and nothing more; what still comes is discarded."""
         self._say_goodbye()
         self._transport.write_eof()
 

@@ -54,13 +54,13 @@ CONNECTION_LIFE_S: Final = 300.0
 
 
 def owner_of(scope: str, registration_id: str) -> str:
-    """Who registers, as its operations are kept."""
+    """The key under which the operations of a client that registers are kept."""
     return f"{MARK}{scope}/{registration_id}"
 
 
 @dataclass(eq=False)
 class Provisioning:
-    """Connections that register. Lives in the hub's loop."""
+    """Connections of clients that ask to be registered. Lives in the hub's loop."""
 
     _registrations: Registrations
     _check_certificate: Callable[[bytes | None], object]  # Raises ArmillaryError if it is not valid now

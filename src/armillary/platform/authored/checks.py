@@ -51,7 +51,7 @@ def check_organisations(store: DocumentStore, puts: Sequence[Put], replace: Sequ
 
 
 def warnings(store: DocumentStore, puts: Sequence[Put]) -> list[str]:
-    """What documents name and nobody would have, as sentences."""
+    """Groups and templates that documents name and that would not exist, as sentences."""
     known = {(put.kind, put.id) for put in puts}
     found: list[str] = []
     for put in puts:

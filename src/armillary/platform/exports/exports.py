@@ -125,7 +125,7 @@ class _Outlet:
         return dead
 
     def close(self) -> None:
-        """Let go of everything; nothing of it is under way."""
+        """Close destination, transform and thread; call it when nothing is being delivered."""
         if self.destination is not None:
             self.destination.close()
         if self.transform is not None:
@@ -193,7 +193,7 @@ class Exports:
     # In the hub's loop --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on where every export was."""
+        """Continue every export at its cursor."""
         self._loop = asyncio.get_running_loop()
         self._documents.on_change.append(self._changed)
         self._looking = self._loop.create_task(self._look(), name="hub-exports")

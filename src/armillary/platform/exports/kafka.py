@@ -178,7 +178,7 @@ class Kafka:
         return {position: type(each).__name__ for position, each in errors.items()}
 
     async def _producer(self, *, alone: bool) -> AIOKafkaProducer:
-        """The producer; one for records that go alone numbers none: a refused one would leave a gap that is refused."""
+        """The producer; the one for single records numbers none, as a broker refuses what follows a refused number."""
         from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - only with exports of this kind
 
         if alone not in self._producers:
@@ -223,7 +223,7 @@ class Kafka:
 
 
 class _Listener(logging.Handler):
-    """Hears the library: why a connection failed it tells only its log. What it says goes nowhere else."""
+    """Reads the library's log, as only that says why a connection failed. Nothing of it goes to the service's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

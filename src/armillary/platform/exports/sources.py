@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What data exports read: five orders of things that happened, each with numbers that rise and are never used again.
+"""What data exports read: five sequences of events, each with rising numbers that are never used again.
 
 | source | order | kept |
 |---|---|---|
@@ -59,7 +59,7 @@ class Portion:
 
 
 class Sources:
-    """The orders."""
+    """Reads the sources."""
 
     def __init__(
         self,

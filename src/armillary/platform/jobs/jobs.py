@@ -212,7 +212,7 @@ class Jobs:
     # In the hub's loop --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on with what an earlier life left, and with the schedule."""
+        """Continue the runs that were under way when the hub ended, and the schedule."""
         self._loop = asyncio.get_running_loop()
         if self._store.exists:
             lost = await in_thread(lambda: self.store.devices.recover(self._now_ms()))

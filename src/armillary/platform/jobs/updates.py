@@ -41,7 +41,7 @@ class _Asked:
 
 @dataclass(eq=False)
 class JobUpdates:
-    """Asks devices to update themselves, and looks how far they are."""
+    """Asks devices to update themselves, and reads how far they are."""
 
     _twins: Twins
     _directory: Directory

@@ -9,7 +9,7 @@ import pytest
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
 
-from armillary.console.application import CHANGE, EDIT, READ
+from armillary.console.application import CHANGE, EDIT, LIVE, READ
 
 # What stands in the place of a path's names: things that there are, so that nothing is refused for not being there.
 FILLED = {"device_id": "cooler-1", "catalog": "contoso", "name": "cooler", "kind": "certificates", "version": "1"}
@@ -19,10 +19,10 @@ def filled(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: FILLED.get(found[1], "1"), path)
 
 
-@pytest.mark.parametrize("path", sorted({path for path, *_ in (*READ, *EDIT)}))
+@pytest.mark.parametrize("path", sorted({path for path, *_ in (*READ, *EDIT, *LIVE)}))
 def test_nobody_reads_without_signing_in(hub_scene: HubScene, path: str):
     answer = Browser(hub_scene).get(filled(path))
-    assert (answer.status, answer.headers["location"].startswith("/sign-in")) == (303, True)
+    assert (answer.status, answer.headers["location"].startswith("/sign-in"), answer.body) == (303, True, b"")
 
 
 @pytest.mark.parametrize("path", sorted({path for path, *_ in CHANGE}))

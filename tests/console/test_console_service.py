@@ -74,7 +74,9 @@ def test_every_place_shows_what_the_service_has(real: RealConsole):
 def test_a_roll_out_is_halted_and_resumed_under_the_operators_name(real: RealConsole):
     browser = real.browser("Contributor")
     address = f"/updates/{real.rollout.rollout_id}"
-    assert browser.post(f"{address}/halt", reason="looks wrong").status == 303
+    answer = browser.post(f"{address}/halt", reason="looks wrong")
+    assert (answer.status, answer.headers["location"]) == (303, f"{address}?told=halt")
+    assert "Halted." in browser.get(answer.headers["location"]).text
     held = real.running.service.updates.rollouts.get(real.rollout.rollout_id)
     assert (held.state, held.reason) == ("held", "looks wrong")
     newest = real.running.service.audit.list(limit=1).items[0]
@@ -221,15 +223,17 @@ def test_a_finding_is_acknowledged_and_closed(real: RealConsole):
 
 def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConsole):
     admin = real.browser()
-    made = admin.post("/settings/tokens", name="night shift", role="Reader").text
-    secret = re.search(r"arm_[\w-]{40,}", made)
+    made = admin.post("/settings/tokens", name="night shift", role="Reader")
+    secret = re.search(r"arm_[\w-]{40,}", made.text)
     assert secret is not None
+    assert (made.headers["cache-control"], secret[0] in admin.get("/settings").text) == ("no-store", False)
     reader = Browser(real)
     assert reader.sign_in(secret[0]).status == 303
     assert reader.get("/fleet").status == 200
     token = next(row for row in real.running.service.tokens.list() if row.name == "night shift")
     assert admin.post(f"/settings/tokens/{token.token_id}/revoke").status == 303
-    assert reader.get("/fleet").status == 303
+    assert (reader.get("/fleet").status, "__Host-armillary" in reader.cookies) == (303, False)
+    assert admin.get("/fleet").status == 200
 
 
 def test_the_api_keeps_its_own_routes_beside_the_console(real: RealConsole):

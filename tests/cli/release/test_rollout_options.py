@@ -39,7 +39,7 @@ class Service:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert path == "/rollouts"
         self.body = body
-        return body
+        return {**body, "history": []}
 
 
 @pytest.fixture

@@ -41,9 +41,9 @@ def lines_are_harmless(text: str, lines: int) -> bool:
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_records_tables_notes_and_errors_are_inert(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_record({"name": hostile, "list": [hostile], "map": {"a": hostile}}, as_json=False)
+    output.record({"name": hostile, "list": [hostile], "map": {"a": hostile}}).print_text()
     assert lines_are_harmless(shown(capsys), 3)
-    output.print_table([{"name": hostile}], ("name",), as_json=False, empty="")
+    output.table([{"name": hostile}], ("name",), empty="").print_text()
     assert lines_are_harmless(shown(capsys), 2)
     output.print_error(ArmillaryError(hostile, remedy=hostile, code=hostile))
     assert lines_are_harmless(shown(capsys), 3)
@@ -72,14 +72,14 @@ def test_the_output_of_applications_is_inert(hostile: str) -> None:
 
 
 def test_people_s_text_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_record({"name": "Kaffeemaschine für Zoë, 東京"}, as_json=False)
+    output.record({"name": "Kaffeemaschine für Zoë, 東京"}).print_text()
     assert shown(capsys) == "name  Kaffeemaschine für Zoë, 東京\n"
     output.print_json({"name": "Zoë 東京"})
     assert shown(capsys) == '{\n  "name": "Zoë 東京"\n}\n'
 
 
 def test_a_document_in_a_cell_is_json_and_still_inert(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_record({"payload": {"closed": True, "name": "a\x1b[2J"}, "list": [None, {"a": 1}]}, as_json=False)
+    output.record({"payload": {"closed": True, "name": "a\x1b[2J"}, "list": [None, {"a": 1}]}).print_text()
     assert capsys.readouterr().out == 'payload  {"closed": true, "name": "a\\u001b[2J"}\nlist     -, {"a": 1}\n'
 
 

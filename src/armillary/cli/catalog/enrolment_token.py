@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, table
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, TokenIdOption, in_catalog
@@ -31,8 +31,7 @@ def create(
     chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for devices with this chip.")] = None,
     uses: Annotated[int, typer.Option("--uses", min=1, metavar="N", help="How many devices it enrols.")] = 1,
     expires: ExpiresOption = "1h",
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a token; its secret is shown this once.
 
     Whoever has it can enrol devices into the named group, and nothing else.
@@ -45,13 +44,11 @@ def create(
         {name: value for name, value in body.items() if value is not None}
         | {"uses": uses, "lifetime_s": seconds_of(expires)},
     )
-    if as_json:
-        print_record(made, as_json=True)
-        return
-    shown = {name: made[name] for name in ("token_id", "catalog", "product", "group", "chip", "uses", "expires_at")}
-    print_record({"token": made["secret"], **readable(shown)}, as_json=False)
-    note("keep it now: the service cannot show it again")
-    note(f"on the device: armillary device create --data DIR --service {remote.address} --ca FILE --token TOKEN")
+    facts = only("token_id", "catalog", "product", "group", "chip", "uses", "expires_at")
+    return record(made, row=lambda token: {"token": token["secret"], **readable(facts(token))}).then(
+        "keep it now: the service cannot show it again",
+        f"on the device: armillary device create --data DIR --service {remote.address} --ca FILE --token TOKEN",
+    )
 
 
 @remote_command(app, "list")

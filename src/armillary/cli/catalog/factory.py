@@ -13,7 +13,7 @@ import typer
 
 from armillary.cli.catalog.factory_run import MAX_DEVICES, FactoryRun, RunOptions, open_run
 from armillary.cli.terminal.device_options import ChipOption, SandboxName, StateName
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record
+from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.errors import ArmillaryError
 
@@ -64,16 +64,8 @@ def run(
             finally:
                 table = begun.write_table()
     seconds = time.monotonic() - started
-    print_record(
-        {
-            "devices": count,
-            "made": len(missing),
-            "made_before": earlier,
-            "seconds": round(seconds, 1),
-            "table": str(table),
-        },
-        as_json=as_json,
-    )
+    made = {"devices": count, "made": len(missing), "made_before": earlier}
+    record({**made, "seconds": round(seconds, 1), "table": str(table)}).show(as_json=as_json)
 
 
 def _make(begun: FactoryRun, missing: list[int], remote: RemoteService, *, labels: bool) -> None:

@@ -22,6 +22,7 @@ from armillary.cli.device.device_state import manufacturing_state
 from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
 from armillary.cli.terminal.output import (
     JsonOption,
+    Shown,
     adopt,
     inert,
     json_text,
@@ -29,8 +30,8 @@ from armillary.cli.terminal.output import (
     noun,
     print_error,
     print_json,
-    print_record,
-    print_table,
+    record,
+    table,
 )
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.device.boot.provision import Factory, provision, recover as recover_device
@@ -108,15 +109,8 @@ def create(
         note("Its secret is a file on this host: trust tier software, not hardware.")
     for sentence in open_sandbox(sandbox).self_test().weaker:
         note(f"weaker sandbox: {sentence}")
-    print_record(
-        {
-            "device_id": configuration.device_id,
-            "chip": configuration.chip,
-            "os_version": configuration.os_version,
-            "data": str(data),
-        },
-        as_json=as_json,
-    )
+    facts = {name: getattr(configuration, name) for name in ("device_id", "chip", "os_version")}
+    record({**facts, "data": str(data)}).show(as_json=as_json)
 
 
 @app.command("boot")
@@ -145,32 +139,25 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
     folder.check()
     found = _status(folder)
     found["alive"] = folder.holder() is not None
-    if as_json:
-        print_json(found)
-        return
     last = found.get("last_check_in") or {}
     sandbox = found.get("sandbox") or {}
-    print_record(
-        {
-            "device_id": found.get("device_id"),
-            "state": found["state"] if found["alive"] else f"{found['state']}, process ended",
-            "chip": found.get("chip"),
-            "os_version": found.get("os_version"),
-            "boot_count": found.get("boot_count"),
-            "trust_tier": found.get("trust_tier"),
-            "sandbox": sandbox.get("name"),
-            "verdict": last.get("verdict") or last.get("message"),
-            "installation": found.get("installation"),
-            "reason": found.get("reason"),
-        },
-        as_json=False,
-    )
-    for sentence in sandbox.get("weaker", ()):
-        note(f"weaker: {sentence}")
+    shown = {
+        "device_id": found.get("device_id"),
+        "state": found["state"] if found["alive"] else f"{found['state']}, process ended",
+        "chip": found.get("chip"),
+        "os_version": found.get("os_version"),
+        "boot_count": found.get("boot_count"),
+        "trust_tier": found.get("trust_tier"),
+        "sandbox": sandbox.get("name"),
+        "verdict": last.get("verdict") or last.get("message"),
+        "installation": found.get("installation"),
+        "reason": found.get("reason"),
+    }
     applications = found.get("applications") or []
-    if applications:
-        note("")
-        print_table(applications, ("name", "state", "on_trial", "image_id", "component_id"), as_json=False, empty="")
+    columns = ("name", "state", "on_trial", "image_id", "component_id")
+    below = ("", table(applications, columns, empty="")) if applications else ()
+    weaker = (f"weaker: {sentence}" for sentence in sandbox.get("weaker", ()))
+    Shown(found).then(record(shown), *weaker, *below).show(as_json=as_json)
 
 
 @app.command("check-in")
@@ -238,7 +225,7 @@ def recover(
     address = service or load_configuration(FileFlash(folder.flash)).operator_api
     with connect(address, token, ca) as remote:
         restored = recover_device(folder, _factory(remote))
-    print_record({"restored": list(restored)}, as_json=as_json)
+    record({"restored": list(restored)}).show(as_json=as_json)
     note(f"Start it: armillary device boot --data {data}")
 
 
@@ -297,10 +284,10 @@ def _show_appraisal(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif found.get("accepted"):
-        print_record({name: found.get(name) for name in ("verdict", "purpose", "next_check_in_s")}, as_json=False)
+        record({name: found.get(name) for name in ("verdict", "purpose", "next_check_in_s")}).print_text()
         note("")
         rows = [{**step, "step": f"({step['number']})"} for step in found["steps"]]
-        print_table(rows, ("step", "result", "name", "detail"), as_json=False, empty="The service named no steps.")
+        table(rows, ("step", "result", "name", "detail"), empty="The service named no steps.").print_text()
     if not found.get("accepted"):
         refusal = ArmillaryError(
             str(found.get("message")), remedy=str(found.get("remedy") or ""), code=str(found.get("code"))

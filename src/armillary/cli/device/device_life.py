@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.output import Shown, note, noun, print_record, record, shown, table
+from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable, readable_device, readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, ReasonOption, YesOption, confirm, in_catalog
@@ -101,9 +101,7 @@ def _reprovision(found: dict[str, Any]) -> dict[str, Any]:
     return readable({"device_id": found["device_id"], "reprovision_until_at": found["reprovision_until"]})
 
 
-@shown
-def _transfer(transfer: dict[str, Any]) -> None:
-    names = ("transfer_id", "state", "device_id", "from_catalog", "to_catalog", "expires_at")
-    print_record(transfer, row=readable_of(*names), as_json=False)
-    if transfer["state"] == "offered":
-        note(f"the new owner: armillary device transfer accept --catalog NAME --id {transfer['transfer_id']}")
+def _transfer(transfer: dict[str, Any]) -> Shown:
+    row = readable_of("transfer_id", "state", "device_id", "from_catalog", "to_catalog", "expires_at")
+    accept = f"the new owner: armillary device transfer accept --catalog NAME --id {transfer['transfer_id']}"
+    return record(transfer, row=row).then(accept if transfer["state"] == "offered" else None)

@@ -13,15 +13,11 @@ from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption,
 from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.given import json_of
 from armillary.cli.terminal.output import (
-    JsonOption,
     Shown,
     note,
     noun,
     only,
-    print_record,
-    print_table,
     record,
-    shown,
     table,
 )
 from armillary.cli.terminal.readable import readable, readable_device, with_unit
@@ -181,18 +177,15 @@ def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption) ->
 
 
 @remote_command(verbs, "show")
-def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _show(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show a device, and each step of its appraisal."""
     found = remote.get(f"/devices/{segment(device)}")
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    print_record(readable({name: found.get(name) for name in FACTS}), as_json=False)
+    facts = record(found, row=lambda device: readable({name: device.get(name) for name in FACTS}))
     check_in = found.get("last_check_in")
-    if check_in:
-        note("")
-        rows = [{"step": f"({step['number']})", **step} for step in check_in["steps"]]
-        print_table(rows, ("step", "result", "name", "prevents", "detail"), as_json=False, empty="")
+    if not check_in:
+        return facts
+    rows = [{"step": f"({step['number']})", **step} for step in check_in["steps"]]
+    return facts.then("", table(rows, ("step", "result", "name", "prevents", "detail"), empty=""))
 
 
 @remote_command(verbs, "show-count")
@@ -216,19 +209,15 @@ def _show_count(
 
 
 @remote_command(verbs, "show-deployment-status")
-def _deployment_status(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _deployment_status(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show whether a device runs its deployment.
 
     If it does not, the text says why not.
     """
     found = remote.get(f"/devices/{segment(device)}/deployment")
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    print_record({name: found[name] for name in ("status", "deployment_id", "reason")}, as_json=False)
-    note("")
     empty = "The device said nothing about its applications yet."
-    print_table(found["images"], ("name", "image_id", "wanted", "installed", "state"), as_json=False, empty=empty)
+    images = table(found["images"], ("name", "image_id", "wanted", "installed", "state"), empty=empty)
+    return record(found, row=only("status", "deployment_id", "reason")).then("", images)
 
 
 @remote_command(verbs, "enable-development")
@@ -372,18 +361,16 @@ def _twin_update(
     return _twin(remote.patch(f"/devices/{segment(device)}/twin", body))
 
 
-@shown
-def _twin(twin: dict[str, Any]) -> None:
+def _twin(twin: dict[str, Any]) -> Shown:
     """A twin as JSON, or a line for each property: what is wanted of the device beside what it reports."""
-    print_record({name: twin[name] for name in ("deviceId", "etag", "version", "tags")}, as_json=False)
     desired, reported = (
         {name: value for name, value in twin["properties"][side].items() if not name.startswith("$")}
         for side in ("desired", "reported")
     )
     names = sorted(desired.keys() | reported.keys())
     rows = [{"property": name, "desired": desired.get(name), "reported": reported.get(name)} for name in names]
-    note("")
-    print_table(rows, ("property", "desired", "reported"), as_json=False, empty="The twin has no properties yet.")
+    properties = table(rows, ("property", "desired", "reported"), empty="The twin has no properties yet.")
+    return record(twin, row=only("deviceId", "etag", "version", "tags")).then("", properties)
 
 
 def _value(row: dict[str, Any]) -> dict[str, Any]:

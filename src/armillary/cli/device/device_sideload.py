@@ -13,7 +13,7 @@ from cryptography.x509 import Certificate
 from armillary.cli.release.development_key import development_folder, load_certificate
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record
+from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.device.applications.sideload import delete, deploy
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
@@ -77,5 +77,5 @@ def _developer(content: bytes, certificate: Path | None) -> Certificate | None:
 
 
 def _print(image: SlotImage, *, as_json: bool) -> None:
-    record = {"name": image.name, "component_id": str(image.component_id), "image_id": str(image.image_id)}
-    print_record(record, as_json=as_json)
+    facts = {"name": image.name, "component_id": str(image.component_id), "image_id": str(image.image_id)}
+    record(facts).show(as_json=as_json)

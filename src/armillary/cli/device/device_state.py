@@ -11,7 +11,7 @@ import typer
 from armillary.cli.device.device_remote import capability
 from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record
+from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -127,11 +127,11 @@ def _allowed(flash: FileFlash, configuration: DeviceConfiguration) -> AllowedSta
 
 def _print(found: AllowedState, *, as_json: bool) -> None:
     allowed = {name: getattr(found.permissions, name) for name in found.permissions.__slots__}
-    record = {
+    facts = {
         "manufacturing_state": found.state.value,
         "capabilities": list(found.capabilities),
         "expires_at": found.expires_at,
         "refused": found.refused,
         **allowed,
     }
-    print_record(record, row=readable, as_json=as_json)
+    record(facts, row=readable).show(as_json=as_json)

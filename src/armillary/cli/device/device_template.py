@@ -4,23 +4,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.platform.template_device import DryRunOption, NewestOption, TemplateOption, losses
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.output import (
-    JsonOption,
-    Shown,
-    note,
-    noun,
-    print_json,
-    print_record,
-    print_table,
-    record,
-    shown,
-)
+from armillary.cli.terminal.output import Shown, noun, only, print_json, record, table
 from armillary.cli.terminal.readable import readable, with_unit
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -46,49 +37,39 @@ def _set(
     template: TemplateOption,
     version: NewestOption = None,
     dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Give a device a template, or another version of it."""
     sent = {"template": template, "version": version, "dry_run": dry_run}
     found = remote.put(_place(device, "template"), sent)
-    if as_json:
-        print_json(found)
-        return
-    print_record({name: found[name] for name in ("device_id", "template", "version", "dry_run")}, as_json=False)
-    for word in losses(found):
-        note(word)
+    return record(found, row=only("device_id", "template", "version", "dry_run")).then(*losses(found))
 
 
 @remote_command(template_group, "show")
-def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _show(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show a device as its template sees it.
 
     Properties with their states, last values, and what is not modelled.
     """
     found = remote.get(_place(device, "template"))
-    if as_json:
-        print_json(found)
-        return
-    head = ("device_id", "template", "version", "by", "announced_model", "cloud_properties")
-    print_record({name: found[name] for name in head}, as_json=False)
-    if found["is_missing"]:
-        note("The template is not there any more: give the device another.")
-    note("")
-    properties = [with_unit(each, "desired", "reported") for each in found["properties"]]
-    print_table(properties, PROPERTY_COLUMNS, as_json=False, empty="The template has no properties.")
-    note("")
-    rows = [with_unit(readable(each), "value") for each in found["telemetry"]]
-    print_table(rows, VALUE_COLUMNS, as_json=False, empty="It has sent no values that the template has.")
+    values = [with_unit(readable(each), "value") for each in found["telemetry"]]
+    notes: list[str] = []
     misfit = found["last_misfit"]
     if misfit is not None:
         last = f"{misfit['name']}: expected {misfit['expected']}, got {misfit['got']}"
-        note(f"values that did not fit: {misfit['count']}; the last was {last}")
-    for each in found["unmodelled_telemetry"]:
-        note(f"not modelled: {each['name']} = {each['value']}")
+        notes.append(f"values that did not fit: {misfit['count']}; the last was {last}")
+    notes += [f"not modelled: {each['name']} = {each['value']}" for each in found["unmodelled_telemetry"]]
     for name, value in found["unmodelled_properties"].items():
-        note(f"property not modelled: {name} = {json.dumps(value, ensure_ascii=False)}")
-    for name in found["unmarked_components"]:
-        note(f'component {name} is reported without its marker "__t": "c"')
+        notes.append(f"property not modelled: {name} = {json.dumps(value, ensure_ascii=False)}")
+    notes += [f'component {name} is reported without its marker "__t": "c"' for name in found["unmarked_components"]]
+    head = record(found, row=only("device_id", "template", "version", "by", "announced_model", "cloud_properties"))
+    return head.then(
+        "The template is not there any more: give the device another." if found["is_missing"] else None,
+        "",
+        table(found["properties"], PROPERTY_COLUMNS, row=_property, empty="The template has no properties."),
+        "",
+        table(values, VALUE_COLUMNS, empty="It has sent no values that the template has."),
+        *notes,
+    )
 
 
 @remote_command(template_group, "unset")
@@ -119,19 +100,17 @@ def _set_property(
     device: DeviceOption,
     values: ValuesArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the patch that would be merged.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Want values of writable properties.
 
     They are called [component.]name in the device's template.
     """
     if dry_run:
-        print_json(remote.patch(_place(device, "properties"), parsed(values), dry_run="true"))
-        return
+        patch = remote.patch(_place(device, "properties"), parsed(values), dry_run="true")
+        return Shown(patch, partial(print_json, patch))
     found = remote.patch(_place(device, "properties"), parsed(values))
-    rows = [each if as_json else with_unit(each, "desired", "reported") for each in found["properties"]]
-    rows = [each for each in rows if each["writable"]]
-    print_table(rows, PROPERTY_COLUMNS, as_json=as_json, empty="The template has no writable properties.")
+    writable = [each for each in found["properties"] if each["writable"]]
+    return table(writable, PROPERTY_COLUMNS, row=_property, empty="The template has no writable properties.")
 
 
 def parsed(values: list[str]) -> dict[str, Any]:
@@ -152,7 +131,10 @@ def _place(device: str, what: str) -> str:
     return f"/devices/{segment(device)}/{what}"
 
 
-@shown
-def _cloud_values(found: dict[str, Any]) -> None:
+def _property(found: dict[str, Any]) -> dict[str, Any]:
+    return with_unit(found, "desired", "reported")
+
+
+def _cloud_values(found: dict[str, Any]) -> Shown:
     rows = [{"name": name, "value": value} for name, value in found["values"].items()]
-    print_table(rows, ("name", "value"), as_json=False, empty="Nothing is kept of this device.")
+    return Shown(found).then(table(rows, ("name", "value"), empty="Nothing is kept of this device."))

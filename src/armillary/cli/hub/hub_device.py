@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption, SearchOption
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, record, shown, table
+from armillary.cli.terminal.output import Shown, note, noun, only, present, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -84,16 +84,13 @@ def list_(
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show a hub device."""
     found = remote.get(f"/hub-devices/{segment(device)}")
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    modules = found.pop("modules")
-    print_record(readable(found), as_json=False)
-    if modules:
-        note("\nmodules: " + ", ".join(each["module_id"] for each in modules))
+    modules = ", ".join(each["module_id"] for each in found["modules"])
+    facts = only(*(name for name in found if name != "modules"))
+    shown = record(found, row=lambda device: readable(facts(device)))
+    return shown.then(f"\nmodules: {modules}" if modules else None)
 
 
 @remote_command(app, "update")
@@ -159,10 +156,9 @@ def module_delete(remote: RemoteService, device: DeviceOption, module_id: Module
     note(f"{module_id} is deleted")
 
 
-@shown
-def _with_keys(made: dict[str, Any]) -> None:
+def _with_keys(made: dict[str, Any]) -> Shown:
     names = ("device_id", "name", "module_id", "trust_tier", "authentication", "enabled")
     keys = ("primary_key", "secondary_key", "connection_string")
-    print_record({name: made[name] for name in (*names, *keys) if made.get(name) is not None}, as_json=False)
-    if "primary_key" in made:
-        note("The keys are shown this once.")
+    return record(made, row=present(*names, *keys)).then(
+        "The keys are shown this once." if "primary_key" in made else None
+    )

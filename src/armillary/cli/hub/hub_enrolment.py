@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.given import json_of
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, print_record, print_table, record, table
+from armillary.cli.terminal.output import Shown, note, noun, only, present, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -40,8 +40,7 @@ def create(
     payload: Annotated[
         str | None, typer.Option("--payload", metavar="JSON", help="What devices get with their registration.")
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Let one device, or a group of them, register.
 
     Without a certificate it is for symmetric keys, which are shown this once. A group with an authority
@@ -57,15 +56,10 @@ def create(
         "returned_payload": None if payload is None else json_of("--payload", payload),
     }
     made = remote.post(in_catalog(remote, catalog, PATH), body)
-    if as_json:
-        print_record(made, as_json=True)
-        return
-    names = (*COLUMNS, "possession_nonce", "primary_key", "secondary_key")
-    print_record({name: made[name] for name in names if made.get(name) is not None}, as_json=False)
-    if "primary_key" in made:
-        note("The keys are shown this once.")
-    if made["possession_nonce"]:
-        note("Sign a certificate with this nonce as its common name, then: armillary hub-enrolment verify.")
+    sign = "Sign a certificate with this nonce as its common name, then: armillary hub-enrolment verify."
+    return record(made, row=present(*COLUMNS, "possession_nonce", "primary_key", "secondary_key")).then(
+        "The keys are shown this once." if "primary_key" in made else None, sign if made["possession_nonce"] else None
+    )
 
 
 @remote_command(app, "verify")
@@ -81,15 +75,12 @@ def verify(
 
 
 @remote_command(app, "list")
-def list_(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def list_(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List a catalog's enrolments, and its id scope."""
     found = remote.get(in_catalog(remote, catalog, PATH))
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    note(f"id scope: {found['id_scope']}\n")
-    rows = [readable(row) for row in found["items"]]
-    print_table(rows, COLUMNS, as_json=False, empty="There is none: armillary hub-enrolment create --name NAME.")
+    empty = "There is none: armillary hub-enrolment create --name NAME."
+    enrolments = table(found["items"], COLUMNS, row=readable, empty=empty)
+    return Shown(found).then(f"id scope: {found['id_scope']}\n", enrolments)
 
 
 @remote_command(app, "registrations")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, print_record, table
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
@@ -32,14 +32,12 @@ def create(
         bool, typer.Option("--reveals-keys", help="Its bearer sees the symmetric keys of devices; not with Reader.")
     ] = False,
     catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a key; its connection string is shown this once."""
     wanted = {"name": name, "role": role, "reveals_keys": reveals_keys}
     made = remote.post(in_catalog(remote, catalog, PATH), wanted)
-    print_record(made, row=only("name", "role", "connection_string"), as_json=as_json)
-    if not as_json:
-        note("The connection string is shown this once.")
+    shown = record(made, row=only("name", "role", "connection_string"))
+    return shown.then("The connection string is shown this once.")
 
 
 @remote_command(app, "list")

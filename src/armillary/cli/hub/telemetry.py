@@ -15,7 +15,7 @@ import typer
 from armillary.cli.terminal.authored import CatalogOption, FileOption, read_definition
 from armillary.cli.terminal.device_reference import AnyDeviceOption
 from armillary.cli.terminal.files import explained
-from armillary.cli.terminal.output import Shown, note, noun, print_table, record
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.times import moment
 from armillary.errors import InvalidArgumentError
@@ -25,7 +25,7 @@ retention_app = noun("How long telemetry is kept.")
 app.add_typer(retention_app, name="retention")
 
 RETENTION_COLUMNS = ("template", "metric", "raw_days", "rollup_days")
-# Progress is told this often (seconds).
+# Progress is noted this often (seconds).
 PROGRESS_S = 2.0
 # Bytes of CSV sent at a time: the service takes 4 MiB.
 IMPORT_PART_BYTES = 3 << 20
@@ -79,7 +79,7 @@ def import_(
     What is there counts once, so an import that broke off is simply begun again.
     """
     total = {"points": 0, "devices": 0}
-    told = time.monotonic()
+    noted_at = time.monotonic()
     for first_line, part in _parts_of(file):
         try:
             done = remote.upload("/telemetry/import", part, "text/csv")
@@ -89,8 +89,8 @@ def import_(
             ) from error
         total["points"] += done["points"]
         total["devices"] = max(total["devices"], done["devices"])
-        if time.monotonic() - told > PROGRESS_S:
-            told = time.monotonic()
+        if time.monotonic() - noted_at > PROGRESS_S:
+            noted_at = time.monotonic()
             note(f"{total['points']:,} points ...")
     return record({"points": total["points"]})
 
@@ -104,7 +104,7 @@ def show_retention(remote: RemoteService) -> Shown:
         {name: "for ever" if each.get(name) is None else each[name] for name in RETENTION_COLUMNS}
         for each in [*found["rules"], last]
     ]
-    return Shown(found, partial(print_table, rows, RETENTION_COLUMNS, as_json=False, empty=""))
+    return Shown(found).then(table(rows, RETENTION_COLUMNS, empty=""))
 
 
 @remote_command(retention_app, "set")
@@ -123,15 +123,15 @@ def set_retention(remote: RemoteService, file: FileOption) -> Shown:
 def _write(parts: Iterator[bytes], output: Path) -> int:
     """Write a file beside its place and then put it there: what is there is whole."""
     unfinished = output.with_name(output.name + ".part")
-    size, told = 0, time.monotonic()
+    size, noted_at = 0, time.monotonic()
     with explained(output, "cannot be written", remedy="Check the path and the room on its disk."):
         try:
             with unfinished.open("wb") as out:
                 for part in parts:
                     out.write(part)
                     size += len(part)
-                    if time.monotonic() - told > PROGRESS_S:
-                        told = time.monotonic()
+                    if time.monotonic() - noted_at > PROGRESS_S:
+                        noted_at = time.monotonic()
                         note(f"{size / 1e6:,.1f} MB ...")
                 out.flush()
                 os.fsync(out.fileno())

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.files import explained, read_file, write_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_json, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError
@@ -88,7 +88,7 @@ def import_(
     plan = remote.post("/application/import", {**body, "dry_run": True})
     changes = [step for step in plan["steps"] if step["change"] != "same"]
     if not as_json:
-        print_table(changes, COLUMNS, as_json=False, empty="Everything is there already.")
+        table(changes, COLUMNS, empty="Everything is there already.").print_text()
         for warning in plan["warnings"]:
             note(f"warning: {warning}")
     if not dry_run and changes:

@@ -11,7 +11,7 @@ import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption
-from armillary.cli.terminal.output import Shown, note, noun, print_json, print_table
+from armillary.cli.terminal.output import Shown, note, noun, print_json, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 
 app = noun("Pages of tiles over what devices say; the console shows and edits them.")
@@ -78,9 +78,7 @@ def data(
     """Show what every tile of a dashboard shows now."""
     found = remote.get(f"{DASHBOARDS.place(dashboard)}/data", catalog=catalog, range_s=range_s)
     rows = [_tile(name, each) for name, each in found["tiles"].items()]
-    return Shown(
-        found, partial(print_table, rows, TILE_COLUMNS, as_json=False, empty="No tile of this dashboard shows data.")
-    )
+    return Shown(found).then(table(rows, TILE_COLUMNS, empty="No tile of this dashboard shows data."))
 
 
 DASHBOARDS.add_delete("Delete a dashboard; no device changes.")

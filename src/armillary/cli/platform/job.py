@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.given import one_of, pairs_of
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.times import moment, seconds_of
@@ -102,8 +103,7 @@ def create(
     run_now: Annotated[bool, typer.Option("--run", help="Begin a run at once.")] = False,
     wait: WaitOption = False,
     replace: authored.ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a job; with --run begin it at once."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with the other options, or --file")
@@ -134,34 +134,23 @@ def create(
     made = JOBS.put(remote, document_id, body, catalog, replace=replace)
     if run_now or wait:
         begun = remote.post(f"{JOBS.place(made['id'])}/runs", catalog=catalog)
-        _show_run(remote, begun, catalog, wait, as_json)
-    else:
-        print_record(made, row=authored.row_of, as_json=as_json)
+        return _run(remote, begun, catalog, wait=wait)
+    return record(made, row=authored.row_of)
 
 
 @remote_command(app, "run")
-def run(
-    remote: RemoteService,
-    job: JobOption,
-    catalog: CatalogOption = None,
-    wait: WaitOption = False,
-    as_json: JsonOption = False,
-) -> None:
+def run(remote: RemoteService, job: JobOption, catalog: CatalogOption = None, wait: WaitOption = False) -> Shown:
     """Begin a run of a job now."""
-    _show_run(remote, remote.post(f"{JOBS.place(job)}/runs", catalog=catalog), catalog, wait, as_json)
+    return _run(remote, remote.post(f"{JOBS.place(job)}/runs", catalog=catalog), catalog, wait=wait)
 
 
 @remote_command(app, "rerun-failed")
 def rerun_failed(
-    remote: RemoteService,
-    job: JobOption,
-    catalog: CatalogOption = None,
-    wait: WaitOption = False,
-    as_json: JsonOption = False,
-) -> None:
+    remote: RemoteService, job: JobOption, catalog: CatalogOption = None, wait: WaitOption = False
+) -> Shown:
     """Begin a run over the devices that failed in the newest one."""
     begun = remote.post(f"{JOBS.place(job)}/runs", {"only": "failed"}, catalog=catalog)
-    _show_run(remote, begun, catalog, wait, as_json)
+    return _run(remote, begun, catalog, wait=wait)
 
 
 JOBS.add_list(
@@ -176,11 +165,11 @@ JOBS.add_list(
 def show(remote: RemoteService, job: JobOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Show a job and its runs."""
     found = remote.get(JOBS.place(job), catalog=catalog)
-    print_record(found, row=authored.row_of, as_json=as_json)
+    record(found, row=authored.row_of).show(as_json=as_json)
     if not as_json:
         runs = [_run_row(each) for each in remote.pages(f"{JOBS.place(job)}/runs", catalog=catalog)]
         sys.stdout.write("\n")
-        print_table(runs, RUN_COLUMNS, as_json=False, empty="It has not run yet.")
+        table(runs, RUN_COLUMNS, empty="It has not run yet.").print_text()
 
 
 @remote_command(app, "results")
@@ -203,20 +192,14 @@ def results(
         sys.stdout.write(csv_head(RESULT_COLUMNS) + csv_rows(rows, RESULT_COLUMNS))
         return
     empty = "No device is in that state."
-    print_table(rows, ("name", *RESULT_COLUMNS), row=readable_device, as_json=as_json, empty=empty)
+    table(rows, ("name", *RESULT_COLUMNS), row=readable_device, empty=empty).show(as_json=as_json)
 
 
 @remote_command(app, "cancel")
-def cancel(
-    remote: RemoteService,
-    job: JobOption,
-    number: RunOption = None,
-    catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def cancel(remote: RemoteService, job: JobOption, number: RunOption = None, catalog: CatalogOption = None) -> Shown:
     """End a run: no other device begins."""
     place = f"{JOBS.place(job)}/runs/{_number(remote, job, number, catalog)}"
-    _show_run(remote, remote.post(f"{place}/cancel", catalog=catalog), catalog, False, as_json)
+    return _run(remote, remote.post(f"{place}/cancel", catalog=catalog), catalog, wait=False)
 
 
 JOBS.add_delete_of_used(
@@ -224,19 +207,19 @@ JOBS.add_delete_of_used(
 )
 
 
-def _show_run(remote: RemoteService, run: dict[str, Any], catalog: str | None, wait: bool, as_json: bool) -> None:
+def _run(remote: RemoteService, run: dict[str, Any], catalog: str | None, *, wait: bool) -> Shown:
     place = f"{JOBS.place(run['job_id'])}/runs/{run['number']}"
-    told = ""
+    last = ""
     while wait and run["state"] == "running":
         line = f"{run['done']} of {run['total']} devices, {run['counts']['failed']} failed"
-        if line != told:
+        if line != last:
             note(line)
-            told = line
+            last = line
         time.sleep(WATCH_S)
         run = remote.get(place, catalog=catalog)
-    print_record(run if as_json else {name: _run_row(run)[name] for name in RUN_COLUMNS}, as_json=as_json)
-    if wait and (run["state"] != "completed" or run["counts"]["failed"]):
-        raise typer.Exit(1)
+    has_failed = wait and (run["state"] != "completed" or run["counts"]["failed"])
+    shown = record(run, row=lambda found: only(*RUN_COLUMNS)(_run_row(found)))
+    return replace(shown, exit_code=1 if has_failed else 0)
 
 
 def _number(remote: RemoteService, job: str, number: int | None, catalog: str | None) -> int:

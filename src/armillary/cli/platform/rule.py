@@ -14,12 +14,9 @@ from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
 from armillary.cli.terminal.output import (
-    JsonOption,
     Shown,
     note,
     noun,
-    print_json,
-    print_table,
     record,
     table,
 )
@@ -139,8 +136,7 @@ def try_rule(
     ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print the last evaluations of each device as well.")] = False,
     catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Try a rule on stored values, before it is enabled.
 
     Prints when it would have fired, and why. Nothing is kept and nothing is done.
@@ -158,43 +154,40 @@ def try_rule(
     begun = time.monotonic()
     path = "/rule-test" if rule is None else RULES.place(rule) + "/test"
     found = remote.post(path, body, catalog=catalog)
-    if as_json:
-        print_json(found)
-        return
     rows = [
         {**device_row(each), "when": _when(entry["now_ms"]), "why": entry["summary"] or entry["why"]}
         for each in found["devices"]
         for entry in each["fired"]
     ]
-    print_table(rows, ("name", "device_id", "when", "why"), as_json=False, empty="It would not have fired.")
+    of_devices: list[str | Shown] = []
     for each in found["devices"]:
         if each["unconcerned"]:
-            note(f"{short_id(each['device_id'])}: {each['unconcerned']}")
+            of_devices.append(f"{short_id(each['device_id'])}: {each['unconcerned']}")
         elif trace:
             seen = f"{each['messages']} messages, {each['evaluations']} evaluations"
-            note(f"{short_id(each['device_id'])}: {seen}; the last:")
-            print_table(_traced(each["last"]), TRACE_COLUMNS, as_json=False, empty="none")
-    for warning in found["warnings"]:
-        note(f"warning: {warning}")
+            of_devices.append(f"{short_id(each['device_id'])}: {seen}; the last:")
+            of_devices.append(table(_traced(each["last"]), TRACE_COLUMNS, empty="none"))
     evaluations = sum(each["evaluations"] for each in found["devices"])
-    note(
+    summary = (
         f"{found['firings']} firings in {evaluations} evaluations on {len(found['devices'])} devices,"
         f" {time.monotonic() - begun:.1f} s"
-        + ("; there was more to look at: name devices, or take less time" if found["is_cut"] else "")
     )
+    if found["is_cut"]:
+        summary += "; there was more to look at: name devices, or take less time"
+    fired = table(rows, ("name", "device_id", "when", "why"), empty="It would not have fired.")
+    warnings = [f"warning: {each}" for each in found["warnings"]]
+    return Shown(found).then(fired, *of_devices, *warnings, summary)
 
 
 @remote_command(app, "trace")
-def trace(remote: RemoteService, rule: RuleOption, device: DeviceOption, as_json: JsonOption = False) -> None:
+def trace(remote: RemoteService, rule: RuleOption, device: DeviceOption) -> Shown:
     """Say why a rule fired or did not for a device."""
     found = remote.get(f"{RULES.place(rule)}/trace/{segment(device)}")
-    if as_json:
-        print_json(found)
-        return
-    if found["unconcerned"]:
-        note(f"The rule does not look at this device: {found['unconcerned']}.")
     empty = "It was not evaluated for this device since the hub's start; armillary rule test tries it on stored values."
-    print_table(_traced(found["items"]), TRACE_COLUMNS, as_json=False, empty=empty)
+    return Shown(found).then(
+        f"The rule does not look at this device: {found['unconcerned']}." if found["unconcerned"] else None,
+        table(_traced(found["items"]), TRACE_COLUMNS, empty=empty),
+    )
 
 
 @remote_command(app, "alerts")

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, record, table
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 
@@ -43,8 +44,7 @@ def _use(
         str | None,
         typer.Option("--catalog", "-c", metavar="NAME", help="Who owns them; Simulated by default, made if missing."),
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a running application of a template.
 
     It has simulated devices with live data, dashboards, rules, jobs and groups.
@@ -62,13 +62,9 @@ def _use(
     note(f"{found['devices_measuring']} of {total} send values, after {time.monotonic() - began:.1f} s")
     if found["state"] != "running":
         note(f"{found['state']}; rules and jobs begin after it")
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    shown = {**found, "dashboards": _ids(found, "dashboard"), "rules": _ids(found, "rule")}
-    print_record({key: shown[key] for key in SHOWN}, as_json=False)
     dashboards = [each["id"] for each in found["documents"] if each["kind"] == "dashboard"]
-    note(f"Look at it: {remote.address}/" + (f"dashboards/{segment(dashboards[0])}" if dashboards else ""))
+    place = f"dashboards/{segment(dashboards[0])}" if dashboards else ""
+    return record(found, row=_application_row).then(f"Look at it: {remote.address}/{place}")
 
 
 @remote_command(verbs, "unuse")
@@ -83,6 +79,10 @@ def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False) ->
 
 def _row(template: dict[str, Any]) -> dict[str, Any]:
     return {**template, "in_use": "yes" if template["in_use"] else ""}
+
+
+def _application_row(found: dict[str, Any]) -> Mapping[str, Any]:
+    return only(*SHOWN)({**found, "dashboards": _ids(found, "dashboard"), "rules": _ids(found, "rule")})
 
 
 def _ids(found: dict[str, Any], kind: str) -> str:

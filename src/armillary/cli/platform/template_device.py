@@ -17,11 +17,8 @@ from armillary.cli.terminal.output import (
     Shown,
     note,
     noun,
-    print_json,
-    print_record,
-    print_table,
+    only,
     record,
-    shown,
     table,
 )
 from armillary.cli.terminal.readable import readable
@@ -74,7 +71,7 @@ def _check(files: FilesArgument, root: RootOption = None, as_json: JsonOption = 
         "cloud_properties": len(template.cloud),
         "warnings": len(template.model.warnings),
     }
-    print_record(found, as_json=as_json)
+    record(found).show(as_json=as_json)
 
 
 @remote_command(verbs, "import")
@@ -127,41 +124,24 @@ def _publish(
     template: TemplateOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs and would be lost.")] = False,
     catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Publish the draft of a template.
 
     A published version never changes, and devices can have it.
     """
     made = remote.post(_place(template, "/publish"), catalog=catalog, dry_run="true" if dry_run else None)
-    difference = made.get("difference")
+    difference = made.get("difference") or {"added": [], "removed": [], "changed": {}, "compatible": True}
+    worse = [f"{name} is gone" for name in difference["removed"]]
+    worse += [f"{name}: {how}" for name, how in difference["changed"].items()]
     if dry_run:
-        _print_upcoming(made, as_json=as_json)
-        return
-    if difference is not None and not difference["compatible"]:
+        new = [f"{name} is new" for name in difference["added"]]
+        upcoming = record(made, row=only("version", "devices", "losing", "dry_run"))
+        return upcoming.then(*new, *worse, *_losses_of_devices(made))
+    if not difference["compatible"]:
         note(f"Version {made['version']} lacks or changes what version {made['version'] - 1} has:")
-        for name in difference["removed"]:
-            note(f"  {name} is gone")
-        for name, how in difference["changed"].items():
-            note(f"  {name}: {how}")
-    _template(made).show(as_json=as_json)
-
-
-def _print_upcoming(found: dict[str, Any], *, as_json: bool) -> None:
-    """What publishing would do."""
-    if as_json:
-        print_json(found)
-        return
-    print_record({name: found[name] for name in ("version", "devices", "losing", "dry_run")}, as_json=False)
-    difference = found["difference"] or {"added": [], "removed": [], "changed": {}}
-    for name in difference["added"]:
-        note(f"{name} is new")
-    for name in difference["removed"]:
-        note(f"{name} is gone")
-    for name, how in difference["changed"].items():
-        note(f"{name}: {how}")
-    for each in found["named"]:
-        note(f"{each['device_id'][:12]}...: {', '.join(losses(each))}")
+        for each in worse:
+            note(f"  {each}")
+    return _template(made)
 
 
 @remote_command(verbs, "delete")
@@ -220,8 +200,7 @@ def _migrate(
     dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Give every device of a template one version of it.
 
     Says what they lose.
@@ -229,12 +208,11 @@ def _migrate(
     if not dry_run:
         confirm(f"Migrate every device of template {template}?", yes=yes)
     found = remote.post(_place(template, "/migrate"), {"version": version, "dry_run": dry_run}, catalog=catalog)
-    if as_json:
-        print_json(found)
-        return
-    print_record({name: found[name] for name in ("devices", "losing", "dry_run")}, as_json=False)
-    for each in found["named"]:
-        note(f"{each['device_id'][:12]}...: {', '.join(losses(each))}")
+    return record(found, row=only("devices", "losing", "dry_run")).then(*_losses_of_devices(found))
+
+
+def _losses_of_devices(found: dict[str, Any]) -> list[str]:
+    return [f"{each['device_id'][:12]}...: {', '.join(losses(each))}" for each in found["named"]]
 
 
 def losses(migration: dict[str, Any]) -> list[str]:
@@ -271,18 +249,15 @@ def _version(version: int | None) -> str:
     return "" if version is None else f"/versions/{version}"
 
 
-@shown
-def _template(found: dict[str, Any]) -> None:
-    head = ("name", "version", "display_name", "description", "catalog", "root", "published_versions")
-    print_record({name: found[name] for name in head}, as_json=False)
-    note("")
+def _template(found: dict[str, Any]) -> Shown:
+    head = only("name", "version", "display_name", "description", "catalog", "root", "published_versions")
     rows = [{**each, "schema": _schema(each["schema"])} for each in found["capabilities"]]
     rows += [{**each, "kind": "cloud", "schema": _schema(each["schema"])} for each in found["cloud_properties"]]
-    print_table(rows, CAPABILITY_COLUMNS, as_json=False, empty="The template has nothing yet.")
-    for each in found["warnings"]:
-        note(f"warning: {each['name']}: {each['reason']}")
-    for context in found["unknown_contexts"]:
-        note(f"warning: the extension {context} is not known; what it adds was not checked")
+    capabilities = table(rows, CAPABILITY_COLUMNS, empty="The template has nothing yet.")
+    warnings = [f"warning: {each['name']}: {each['reason']}" for each in found["warnings"]]
+    unknown = "warning: the extension {} is not known; what it adds was not checked"
+    warnings += [unknown.format(context) for context in found["unknown_contexts"]]
+    return record(found, row=head).then("", capabilities, *warnings)
 
 
 def _schema(schema: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.release.package_folder import load_definitions, read_file
-from armillary.cli.terminal.output import JsonOption, noun, print_record
+from armillary.cli.terminal.output import JsonOption, noun, record
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import hardware_definition
 from armillary.wire.image.hardware_definition import HardwareDefinition
@@ -49,7 +49,7 @@ def generate_header(
         raise InvalidArgumentError(
             f"{target}: expected a file that can be written, got {error.strerror}", remedy="Check --output."
         ) from error
-    print_record({"header": str(target), "peripherals": len(definition.peripherals)}, as_json=as_json)
+    record({"header": str(target), "peripherals": len(definition.peripherals)}).show(as_json=as_json)
 
 
 @app.command("test-header")
@@ -61,7 +61,7 @@ def check_header(definition_file: DefinitionOption, search: SearchOption = "", a
     definition = _load(definition_file, search)
     target = _header_path(definition_file)
     hardware_definition.check_header(definition, read_file(target).decode("utf-8", "replace"))
-    print_record({"header": str(target), "up_to_date": True}, as_json=as_json)
+    record({"header": str(target), "up_to_date": True}).show(as_json=as_json)
 
 
 def _load(definition_file: Path, search: str) -> HardwareDefinition:

@@ -18,7 +18,7 @@ import typer
 
 from armillary.cli.release.development_key import load_certificate, signing_pair, verify_own
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record
+from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.content import applications
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.wire.image import app_manifest, application as application_package, package as image_package
@@ -72,7 +72,7 @@ def write_example(
             f"{output_directory}: expected a new folder that can be written, got {error.strerror}",
             remedy="Name a folder that does not exist with --output-directory.",
         ) from error
-    print_record({"folder": str(output_directory), "files": len(files)}, as_json=as_json)
+    record({"folder": str(output_directory), "files": len(files)}).show(as_json=as_json)
     note(f"Pack it: armillary image-package pack-application --package-directory {output_directory} --output-file FILE")
 
 
@@ -145,14 +145,8 @@ def pack_application(
             f"{output_file}: expected a file that can be written, got {error.strerror}", remedy="Check --output-file."
         ) from error
     package = image_package.parse(data)
-    record = {
-        "output_file": str(output_file),
-        "name": package.name,
-        "component_id": package.component_id,
-        "image_id": package.image_id,
-        "bytes": len(data),
-    }
-    print_record(record, as_json=as_json)
+    facts = {"name": package.name, "component_id": package.component_id, "image_id": package.image_id}
+    record({"output_file": str(output_file), **facts, "bytes": len(data)}).show(as_json=as_json)
 
 
 @app.command("show")
@@ -169,7 +163,7 @@ def show(
     Also says whether its signature could be checked.
     """
     package = image_package.parse(read_file(image))
-    print_record({**describe(package), "signature": _signature(package, signing_certificate)}, as_json=as_json)
+    record({**describe(package), "signature": _signature(package, signing_certificate)}).show(as_json=as_json)
 
 
 def describe(package: UnverifiedImagePackage) -> dict[str, Any]:

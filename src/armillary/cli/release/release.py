@@ -11,7 +11,7 @@ import typer
 
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, record, shown, table
+from armillary.cli.terminal.output import Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import OnlyChipOption, YesOption, confirm
@@ -108,8 +108,7 @@ def import_corim(
         list[str] | None,
         typer.Option("--pass-over", metavar="FIELD", help="Vouch that this field may be ignored; repeatable."),
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a release of the reference values in a CoRIM.
 
     Devices that boot it are let in from then on. What says nothing about reference values is passed over and named; a
@@ -127,10 +126,8 @@ def import_corim(
     if key is not None:
         body["key"] = read_file(key, limit=MAX_KEY_BYTES).decode("ascii", errors="replace")
     made = remote.post("/releases/corim", body)
-    _whole(made).show(as_json=as_json)
-    for label, told in (("passed over", made["passed_over"]), ("not said by the file", made["derived"])):
-        if told and not as_json:
-            note(f"{label}: {'; '.join(told)}")
+    said = (("passed over", made["passed_over"]), ("not said by the file", made["derived"]))
+    return _whole(made).then(*(f"{label}: {'; '.join(words)}" for label, words in said if words))
 
 
 @remote_command(app, "withdraw")
@@ -200,11 +197,9 @@ def _release_id(remote: RemoteService, name: str) -> str:
     raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
 
 
-@shown
-def _whole(release: dict[str, Any]) -> None:
-    print_record({name: _row(release)[name] for name in COLUMNS}, as_json=False)
-    note("")
-    print_table(release["components"], PART_COLUMNS, as_json=False, empty="The release has no components.")
+def _whole(release: dict[str, Any]) -> Shown:
+    components = table(release["components"], PART_COLUMNS, empty="The release has no components.")
+    return record(release, row=lambda found: only(*COLUMNS)(_row(found))).then("", components)
 
 
 def _row(release: dict[str, Any]) -> dict[str, Any]:

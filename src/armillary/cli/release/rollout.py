@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, print_record, print_table, shown, table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, record, table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
@@ -49,11 +49,9 @@ def _row(rollout: dict[str, Any]) -> dict[str, Any]:
     return {**readable(rollout), "progress": progress or "no devices", "cohort": f"{started} of {len(steps)}"}
 
 
-@shown
-def _whole(rollout: dict[str, Any]) -> None:
-    print_record(_row(rollout), row=only(*FACTS), as_json=False)
-    if rollout["history"]:
-        print_table(rollout["history"], EVENT_COLUMNS, row=readable, as_json=False, empty="")
+def _whole(rollout: dict[str, Any]) -> Shown:
+    history = table(rollout["history"], EVENT_COLUMNS, row=readable, empty="") if rollout["history"] else None
+    return record(rollout, row=lambda found: only(*FACTS)(_row(found))).then(history)
 
 
 def _cohorts(text: str) -> list[int]:

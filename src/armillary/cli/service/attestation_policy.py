@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from armillary.cli.service import firmware_reference
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, print_table, shown
+from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
@@ -32,16 +32,14 @@ def show(
     remote: RemoteService,
     catalog: CatalogOption = None,
     versions: Annotated[bool, typer.Option("--versions", help="Show every version it had, newest first.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Show what a catalog demands."""
     path = in_catalog(remote, catalog, "attestation-policy")
     if versions:
         found = remote.get(f"{path}/versions")["items"]
         empty = "No policy was ever set: the catalog demands nothing."
-        print_table(found, VERSION_COLUMNS, row=_row, as_json=as_json, empty=empty)
-        return
-    _demands(remote.get(path)).show(as_json=as_json)
+        return table(found, VERSION_COLUMNS, row=_row, empty=empty)
+    return _demands(remote.get(path))
 
 
 @remote_command(app, "set")
@@ -123,11 +121,9 @@ def set_policy(
 app.add_typer(firmware_reference.firmware, name="firmware")
 
 
-@shown
-def _demands(policy: dict[str, Any]) -> None:
-    print_record(policy, row=_row, as_json=False)
-    if policy["version"] == 0:
-        note("No policy was ever set: the catalog demands nothing.")
+def _demands(policy: dict[str, Any]) -> Shown:
+    never = "No policy was ever set: the catalog demands nothing."
+    return record(policy, row=_row).then(never if policy["version"] == 0 else None)
 
 
 def _row(policy: dict[str, Any]) -> dict[str, Any]:

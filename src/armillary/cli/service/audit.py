@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, noun, print_record, table
+from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 
@@ -29,9 +30,7 @@ def list_lines(
 
 
 @remote_command(app, "verify")
-def verify(remote: RemoteService, as_json: JsonOption = False) -> None:
+def verify(remote: RemoteService) -> Shown:
     """Walk the whole hash chain; exit 1 when it is broken."""
     found = remote.get("/audit/verification")
-    print_record(found, as_json=as_json)
-    if found["broken_at"] is not None:
-        raise typer.Exit(1)
+    return replace(record(found), exit_code=0 if found["broken_at"] is None else 1)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_table
+from armillary.cli.terminal.output import JsonOption, note, table
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -111,7 +111,5 @@ def bench(
         raise InvalidArgumentError(f"benchmark {name!r} is unknown", remedy=f"Known: {', '.join(BENCHMARKS)}.")
     note(f"measuring {name} ...")
     results = [result for subject in BENCHMARKS[name] for result in run_benchmark(subject)]
-    if as_json:
-        print_json(results)
-        return
-    print_table(results, ("name", "value", "unit", "reference", "reference_value", "ratio"), as_json=False, empty="")
+    columns = ("name", "value", "unit", "reference", "reference_value", "ratio")
+    table(results, columns, empty="").show(as_json=as_json)

@@ -14,7 +14,7 @@ import typer
 from armillary.attest import firmware_reference as rules
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.files import read_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
@@ -39,21 +39,19 @@ firmware = noun("Which firmware of TPM machines is good (step 20).")
 
 
 @remote_command(firmware, "list")
-def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def _list(remote: RemoteService, catalog: CatalogOption = None) -> Shown:
     """List the reference values of a catalog.
 
     Values that were stated together are one line; with --json each digest.
     """
     found = remote.get(in_catalog(remote, catalog, *PATH))["items"]
     empty = "No reference values are stated: firmware is not compared."
-    print_table(found, LIST_COLUMNS, row=_row, as_json=as_json, empty=empty)
-    if not as_json:
-        for chip in sorted({item["chip"] for item in found}):
-            _note_gaps(chip, [value for item in found if item["chip"] == chip for value in item["values"]])
+    chips = sorted({item["chip"] for item in found})
+    return table(found, LIST_COLUMNS, row=_row, empty=empty).then(*(_gaps(chip, found) for chip in chips))
 
 
 @remote_command(firmware, "show")
-def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+def _show(remote: RemoteService, device: DeviceOption) -> Shown:
     """Show what a device's firmware measured last.
 
     As its TPM vouched for it.
@@ -61,11 +59,8 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
     With --json in the form that add takes.
     """
     found = remote.get(f"/devices/{segment(device)}/firmware")
-    if as_json:
-        print_record(found, as_json=True)
-    else:
-        note(f"Chip {found['chip']}, first told {readable(found)['at']}.")
-        _print_values(found["values"])
+    seen = f"Chip {found['chip']}, first told {readable(found)['at']}."
+    return Shown(found).then(seen, _values(found["values"]))
 
 
 @remote_command(firmware, "take")
@@ -94,11 +89,10 @@ def _take(
     found = remote.get(f"/devices/{segment(device)}/firmware")
     name = catalog or remote.get(f"/devices/{segment(device)}").get("catalog") or catalog_name(remote, catalog)
     values = rules.to_json(rules.statable(rules.from_json(found["values"]), final=final_values))
+    given_note = given_note or f"taken from device {device[:16]}..."
     if not as_json:
-        _print_values(values)
-    _state(
-        remote, name, found["chip"], values, given_note or f"taken from device {device[:16]}...", expires, yes, as_json
-    )
+        _values(values).print_text()
+    _state(remote, name, found["chip"], values, given_note, expires, yes).show(as_json=as_json)
 
 
 @remote_command(firmware, "add")
@@ -126,8 +120,8 @@ def _add(
         raise InvalidArgumentError("the file names no chip", remedy="Give --chip NAME; armillary chip list shows them.")
     name = catalog_name(remote, catalog)
     if not as_json:
-        _print_values(values)
-    _state(remote, name, named, values, given_note or "", expires, yes, as_json)
+        _values(values).print_text()
+    _state(remote, name, named, values, given_note or "", expires, yes).show(as_json=as_json)
 
 
 @remote_command(firmware, "remove")
@@ -154,13 +148,14 @@ def _state(
     given_note: str,
     expires: str | None,
     yes: bool,
-    as_json: bool,
-) -> None:
+) -> Shown:
     before = [item for item in remote.get(in_catalog(remote, catalog, *PATH))["items"] if item["chip"] == chip]
     known = {_key(value) for item in before for value in item["values"]}
     new = sum(_key(value) not in known for value in values)
     note(f"{len(values)} reference values, {new} of them new, for chip {chip} in catalog {catalog}.")
-    _note_gaps(chip, [*values, *(value for item in before for value in item["values"])])
+    gaps = _gaps(chip, [{"chip": chip, "values": values}, *before])
+    if gaps:
+        note(gaps)
     first = "" if before else f" They are the first for {chip}: its devices with a TPM must then send their log."
     confirm(f"State them as good?{first} Devices with other firmware get only updates.", yes=yes)
     body = {
@@ -170,22 +165,22 @@ def _state(
         "expires_at": None if expires is None else moment("--expires", expires),
     }
     made = remote.post(in_catalog(remote, catalog, *PATH), body)
-    print_record(made, row=_row, as_json=as_json)
+    return record(made, row=_row)
 
 
 def _key(value: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     return value["kind"], value["pcr"], value["digest"]
 
 
-def _note_gaps(chip: str, values: Iterable[Mapping[str, Any]]) -> None:
-    gaps = [f"{pcr} ({what})" for pcr, what in rules.JUDGED_PCRS.items() if pcr not in {v["pcr"] for v in values}]
-    if gaps:
-        note(f"Nothing is stated for PCR {', '.join(gaps)}: every {chip} will fail there.")
+def _gaps(chip: str, statements: Iterable[Mapping[str, Any]]) -> str | None:
+    stated = {value["pcr"] for item in statements if item["chip"] == chip for value in item["values"]}
+    gaps = [f"{pcr} ({what})" for pcr, what in rules.JUDGED_PCRS.items() if pcr not in stated]
+    return f"Nothing is stated for PCR {', '.join(gaps)}: every {chip} will fail there." if gaps else None
 
 
-def _print_values(values: Iterable[Mapping[str, Any]]) -> None:
+def _values(values: Iterable[Mapping[str, Any]]) -> Shown:
     rows = [{**value, "measures": rules.JUDGED_PCRS.get(value["pcr"])} for value in values]
-    print_table(rows, VALUE_COLUMNS, as_json=False, empty="Nothing was measured.")
+    return table(rows, VALUE_COLUMNS, empty="Nothing was measured.")
 
 
 def _row(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from armillary.cli.terminal.connection import (
     stored_path,
 )
 from armillary.cli.terminal.files import explained
-from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.terminal.output import JsonOption, note, record
 from armillary.cli.terminal.remote import RemoteService
 from armillary.errors import InvalidArgumentError
 
@@ -50,7 +50,7 @@ def login(
     path = stored_path()
     with explained(path, "cannot be written", remedy="Set XDG_CONFIG_HOME to a folder of yours."):
         store(connection, path)
-    print_record({"service": connection.service, "name": who["name"], "role": who["role"]}, as_json=as_json)
+    record({"service": connection.service, "name": who["name"], "role": who["role"]}).show(as_json=as_json)
     note(f"remembered in {path}")
 
 

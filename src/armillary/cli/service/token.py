@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, print_record, table
+from armillary.cli.terminal.output import Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import TokenIdOption
@@ -35,8 +35,7 @@ def create(
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3650, metavar="N", help="Days until it expires.")
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Shown:
     """Make a token; its secret is shown this once.
 
     One of a catalog reaches that catalog and the devices in it, one of an organisation single devices of that
@@ -46,9 +45,8 @@ def create(
     if organisation is not None:
         body["organisation"] = organisation
     made = remote.post("/tokens", body)
-    print_record(made if as_json else {"token": made["secret"], "name": name, "role": role}, as_json=as_json)
-    if not as_json:
-        note("keep it now: the service cannot show it again")
+    shown = record(made, row=lambda token: {"token": token["secret"], "name": name, "role": role})
+    return shown.then("keep it now: the service cannot show it again")
 
 
 @remote_command(app, "list")

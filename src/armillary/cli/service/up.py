@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.terminal.output import JsonOption, note, record
 from armillary.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
 def _without(package: str) -> Iterator[None]:
     """Have an optional dependency count as not installed while others are imported, unless it is there already.
 
-    None as its module is how Python is told that an import must fail.
+    Python lets an import fail where None stands as the module.
     """
     absent = package not in sys.modules
     if absent:
@@ -112,7 +112,7 @@ def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
     """Say where everything is."""
     service = whole.service
     address = f"https://{settings.public_host}:{whole.api_port}"
-    record: dict[str, object] = {
+    facts: dict[str, object] = {
         "ready": True,
         "api": address,
         "console": f"{address}/",
@@ -123,12 +123,12 @@ def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
         "data": str(settings.data.resolve()),
     }
     if service.first_token is not None:
-        record["token"] = service.first_token
+        facts["token"] = service.first_token
     if as_json:  # one line: whoever started this process reads it and knows that it is ready
-        sys.stdout.write(json.dumps(record) + "\n")
+        sys.stdout.write(json.dumps(facts) + "\n")
     else:
-        print_record(record, as_json=False)
+        record(facts).print_text()
     sys.stdout.flush()
     if service.first_token is not None and not as_json:
         note("\nThe token is shown this once. Remember it with:")
-        note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
+        note(f"  armillary login --service {address} --ca {facts['root_ca']} --token {service.first_token}")

@@ -69,7 +69,7 @@ class ManagementApi:
         return answer
 
     def _follow(self, link: str) -> tuple[http.client.HTTPMessage, Any]:
-        """GET what a link names: the token goes to the service we were told of and nowhere else."""
+        """GET what a link names: the token goes to the service that was named and nowhere else."""
         parts = urlsplit(link)
         return self._exchange.call("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)[1:]
 

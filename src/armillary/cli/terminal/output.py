@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial, wraps
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -56,7 +55,7 @@ def inert(text: str, *, keep: str = "") -> str:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    r"""A JSON document as text that a terminal does not obey: what is not printable stands as ``\u001b`` inside."""
+    r"""A JSON document as text that a terminal does not obey: what is not printable stands as ``\u001b`` in it."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
     if text.isprintable():
         return text
@@ -68,74 +67,78 @@ def print_json(value: object) -> None:
     sys.stdout.write(json_text(value, indent=2) + "\n")
 
 
-def print_record(record: Mapping[str, Any], *, as_json: bool, row: Row | None = None) -> None:
-    """Print one thing: a JSON object, or aligned ``name  value`` lines of what ``row`` makes of it for people."""
-    if as_json:
-        print_json(dict(record))
-        return
-    shown = record if row is None else row(record)
-    width = max((len(name) for name in shown), default=0)
-    for name, value in shown.items():
-        sys.stdout.write(f"{inert(name):<{width}}  {_cell(value)}\n")
-
-
-def print_table(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str, row: Row | None = None
-) -> None:
-    """Print many things: a JSON array, or a table of ``columns`` of what ``row`` makes of each for people.
-
-    ``empty`` says what to do when there is none.
-    """
-    found = list(rows)
-    if as_json:
-        print_json([dict(each) for each in found])
-        return
-    if not found:
-        sys.stderr.write(empty + "\n")
-        return
-    shown = found if row is None else [row(each) for each in found]
-    cells = [[_cell(each.get(column)) for column in columns] for each in shown]
-    widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
-    for line in [list(columns), *cells]:
-        sys.stdout.write(
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a verb shows: ``found`` with ``--json``, what ``tell`` prints for people without."""
+    """What a command shows: ``found`` with ``--json``, what ``print_text`` prints for people without; how it exits."""
 
     found: object
-    tell: Callable[[], None]
+    print_text: Callable[[], None] = lambda: None
+    exit_code: int = 0
 
     def show(self, *, as_json: bool) -> None:
-        """Print it."""
+        """Print it, and end the command if its exit code is not 0."""
         if as_json:
             print_json(self.found)
         else:
-            self.tell()
+            self.print_text()
+        if self.exit_code:
+            raise typer.Exit(self.exit_code)
+
+    def then(self, *more: str | Shown | None) -> Shown:
+        """The same, and for people ``more`` below it: notes, and other things to show; None is nothing."""
+
+        def print_text() -> None:
+            self.print_text()
+            for each in more:
+                if isinstance(each, str):
+                    note(each)
+                elif each is not None:
+                    each.print_text()
+
+        return replace(self, print_text=print_text)
 
 
 def record(found: Mapping[str, Any], *, row: Row | None = None) -> Shown:
-    """One thing, as :func:`print_record` prints it."""
-    return Shown(dict(found), partial(print_record, found, as_json=False, row=row))
+    """One thing: a JSON object, or aligned ``name  value`` lines of what ``row`` makes of it for people."""
+
+    def print_text() -> None:
+        shown = found if row is None else row(found)
+        width = max((len(name) for name in shown), default=0)
+        for name, value in shown.items():
+            sys.stdout.write(f"{inert(name):<{width}}  {_cell(value)}\n")
+
+    return Shown(dict(found), print_text)
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str, row: Row | None = None) -> Shown:
-    """Many things, as :func:`print_table` prints them."""
+    """Many things: a JSON array, or a table of ``columns`` of what ``row`` makes of each for people.
+
+    ``empty`` says what to do when there is none.
+    """
     found = [dict(each) for each in rows]
-    return Shown(found, partial(print_table, found, columns, as_json=False, empty=empty, row=row))
 
+    def print_text() -> None:
+        if not found:
+            sys.stderr.write(empty + "\n")
+            return
+        shown = found if row is None else [row(each) for each in found]
+        cells = [[_cell(each.get(column)) for column in columns] for each in shown]
+        widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
+        for line in [list(columns), *cells]:
+            padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+            sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
-def shown(tell: Callable[[Any], None]) -> Callable[[Any], Shown]:
-    """Make of a function that prints a document for people one that returns what a verb shows."""
-    return wraps(tell)(lambda found: Shown(found, partial(tell, found)))
+    return Shown(found, print_text)
 
 
 def only(*names: str) -> Row:
     """What people see of a record: these fields of it."""
-    return lambda record: {name: record[name] for name in names}
+    return lambda found: {name: found[name] for name in names}
+
+
+def present(*names: str) -> Row:
+    """What people see of a record: those of these fields that have a value."""
+    return lambda found: {name: found[name] for name in names if found.get(name) is not None}
 
 
 def note(text: str) -> None:

@@ -141,7 +141,7 @@ def _write_component(call: Call, *, replaces: bool) -> dict[str, Any]:
     return get_component(call)
 
 
-def _write_raw(call: Call, identity: str, body: Mapping[str, Any], replaces: bool) -> None:  # noqa: FBT001 - inside
+def _write_raw(call: Call, identity: str, body: Mapping[str, Any], replaces: bool) -> None:  # noqa: FBT001 - only here
     patch: Mapping[str, Any] = check_patch(body, "desired")
     if replaces:
         patch = replacement_patch(call.hub.twins.get(identity).desired.properties, patch)

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope
 # Values of a body: a claim of a thousand devices has a thousand, a dashboard of sixty tiles two thousand.
 MAX_VALUES: Final = 20_000
 # Names of one object, where a body may have so many values: a twin's patch of 32 KB has four thousand. What a route's
-# model does not know is told name by name, and in the event loop.
+# model does not know is refused name by name, and in the event loop.
 MAX_NAMES: Final = 5_000
 # A body up to this size is decoded where it is (a millisecond), a larger one in a thread.
 INLINE_BYTES: Final = 16 << 10

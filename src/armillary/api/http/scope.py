@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What restricted tokens reach: those of one catalog, and inside a catalog those of one organisation.
+"""What restricted tokens reach: those of one catalog, and within a catalog those of one organisation.
 
 A token of one catalog may use a route that names that catalog, or a device that is in it now; a token of one
 organisation a route about a single device of that organisation or of those below it.
@@ -86,7 +86,7 @@ def check_scope(request: Request, row: Route, token: Token, service: SecuritySer
 
     Raises:
         PermissionDeniedError: the route is not about one catalog.
-        NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.
+        NotFoundError: it is about another one, or there is no such thing; both answers are the same.
     """
     named = query.get("catalog")
     if token.catalog_id is None:
@@ -133,7 +133,7 @@ def check_reach(
 
     Raises:
         PermissionDeniedError: what is asked is not about one catalog, or not about a device of the organisation.
-        NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.
+        NotFoundError: it is about another one, or there is no such thing; both answers are the same.
     """
     row = asked.row
     if row.reach is Reach.CALLER:

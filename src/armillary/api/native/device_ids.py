@@ -2,8 +2,8 @@
 """The device that a route, a query or a body is about: one type and one parser for devices of both kinds.
 
 A device that attests has 128 hexadecimal digits as its id, a hub device whatever its maker called it. What both can do
-is asked with :func:`known_device`; what only a device that attests has, with :func:`attesting_device`, which tells
-who asks it of a hub device that there is no such thing, and why.
+is asked with :func:`known_device`; what only a device that attests has, with :func:`attesting_device`, which
+answers for a hub device that there is no such thing, and why.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
     ├── WireError          bytes that are not what their format says; SignatureError: no trusted key signed them
     ├── DeviceFault        a device did, or is, something the service does not accept
     ├── OperatorError      a person or script asked for something that cannot be done
-    ├── HostError          this machine does not give what the process needs
+    ├── HostError          this machine lacks something that the process needs
     ├── ManifestError      an app manifest or hardware definition breaks a rule
     └── ModelError         a device model (DTDL) breaks rules
 
@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 
 
 class ArmillaryError(Exception):
-    """An error that is explained: what was wrong, what was expected, what to do."""
+    """An error with an explanation: what was wrong, what was expected, what to do."""
 
     code: str = "armillary"  # Stable, ``area.reason``
     remedy: str = ""  # One sentence: what to do next
@@ -96,8 +96,7 @@ class ModelError(ArmillaryError):
         count: int | None = None,
         details: Sequence[Mapping[str, str | int]] = (),
     ) -> None:
-        # (where, what) of each broken rule, as many as are kept: document, line and element; rule, what it expects and
-        # what stands there
+        # (where, what) of each broken rule that is kept: document, line and element; rule, expected and actual value
         self.faults = tuple(faults)
         # The same faults in parts: document, line (0: not known), path, rule, version, expected, got, remedy
         self.details = tuple(details)
@@ -121,7 +120,7 @@ class UnknownDeviceError(DeviceFault):
 
 
 class NotLetInError(DeviceFault):
-    """A client of the hub is none, or has not shown that it is; it is not told which."""
+    """A client of the hub is unknown or not authenticated; the answer does not say which."""
 
     code = "device.not-let-in"
 
@@ -162,9 +161,9 @@ class ChallengeError(DeviceFault):
 
 
 class ReplayedProofError(ChallengeError):
-    """The challenge was made for another key or was answered before: somebody presents an old or foreign proof.
+    """The challenge was made for another key or was answered before: an old or foreign proof is replayed.
 
-    The device is told no more than with any challenge it has to replace; the service notes the difference.
+    The device gets the same answer as with any challenge that it has to replace; the service records the difference.
     """
 
 
@@ -264,7 +263,7 @@ class PermissionDeniedError(OperatorError):
 
 
 class HostError(ArmillaryError):
-    """This machine does not give what the process needs."""
+    """This machine lacks something that the process needs."""
 
     code = "host"
 

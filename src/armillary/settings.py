@@ -150,7 +150,7 @@ class Settings:
 
 def _check_database(url: str) -> None:
     if url and not url.startswith(("postgresql://", "postgres://")):
-        raise InvalidArgumentError(  # not told what it is: it may hold a password
+        raise InvalidArgumentError(  # without its text, which may contain a password
             "series_database: expected a URL as postgresql://user@host/name",
             remedy="Correct it, or leave it empty for a file in the data folder.",
         )

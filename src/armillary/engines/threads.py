@@ -22,5 +22,5 @@ async def in_thread(work: Callable[[], T], executor: Executor | None = None) -> 
     except asyncio.CancelledError:
         await asyncio.wait([future])
         if not future.cancelled():
-            future.exception()  # seen: it goes to nobody
+            future.exception()  # mark it as retrieved: there is no caller to raise it to
         raise

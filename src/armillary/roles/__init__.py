@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one process is made of: the only place where parts of the product are joined.
 
-What it is: the whole service in one process (``whole.py``), how it runs until it is told to stop (``serve.py``), its
-log and its memory. What it is not: any part's work. A part takes what it uses in its constructor, and is handed it
-here.
+What it is: the whole service in one process (``whole.py``), how it runs until a signal stops it (``serve.py``), its log
+and its memory. What it is not: the work of any part. A part gets all that it uses here, in its constructor.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory the service's process keeps: one heap, freed memory given back, pages of the start given back.
+"""Limits the memory of the service's process: one heap, freed memory returned, program pages of the start released.
 
-Linux and glibc only; elsewhere every function here does nothing.
+Linux and glibc only; elsewhere every function does nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# Freed memory and pages of programs go back to the system when a spell of work is over, and so often while one lasts
-# (seconds): glibc keeps what lies below anything still in use, and what is run once stays in memory. It costs 10 ms,
-# and what is used again comes back in 1 ms.
+# Freed memory and program pages are returned to the system when work is over, and at this interval in it (seconds):
+# glibc keeps freed memory below any block in use, and code that ran once stays in memory. It costs 10 ms, and what is
+# used again comes back in 1 ms.
 TRIM_INTERVAL_S = 20.0
-# How often that is asked (seconds), the CPU time between two askings below which no work is under way, and the CPU time
-# of a spell that is worth it (seconds): answering a status page is not.
+# Interval of checks (seconds); CPU time between two checks below which no work is under way; CPU time since the last
+# return that makes another one worthwhile (seconds): answering a status page does not.
 LOOK_INTERVAL_S = 0.5
 QUIET_S = 0.05
 SPELL_S = 0.2
-# Program pages that came back are worth it too, however little work touched them (bytes), but not more often (seconds):
-# one handshake brings 10 MB, and after it the process may be idle for an hour.
+# Program pages that came back make it worthwhile too, after little work (bytes), but not more often (seconds): one
+# handshake brings 10 MB, and after it the process may be idle for an hour.
 BACK_BYTES = 4 * 1024 * 1024
 BACK_INTERVAL_S = 5.0
-# Loading a library takes milliseconds; a mapping that has been there for this long is whole (seconds).
+# Loading a library takes milliseconds; a mapping that has existed for this long is complete (seconds).
 LOADED_AFTER_S = 0.25
 
 _M_ARENA_MAX = -8  # mallopt(3)
@@ -38,7 +38,7 @@ _STATM = Path("/proc/self/statm")  # proc_pid_statm(5)
 
 
 class _Mapping(NamedTuple):
-    """Program pages that are in memory and that nobody has written to; addresses and sizes in bytes."""
+    """Program pages that are in memory and were never written; addresses and sizes in bytes."""
 
     start: int
     size: int
@@ -46,14 +46,14 @@ class _Mapping(NamedTuple):
 
 
 def keep_one_heap() -> None:
-    """Have all threads allocate from one heap: glibc gives each its own, and what one frees no other uses (3 MB)."""
+    """Have all threads allocate from one heap: glibc gives each its own, and they share no freed memory (3 MB)."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
 
 
 async def give_back_memory() -> None:
-    """Return what nobody uses when work is over: 5 MB after 300 devices were made, 14 MB of programs after a start."""
+    """Return unused memory when work is over: 5 MB after 300 devices were made, 14 MB of programs after a start."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # a C library without it (musl) returns memory by itself
     while True:
         await asyncio.to_thread(unmap_program_pages)
@@ -69,21 +69,21 @@ async def give_back_memory() -> None:
 
 
 def trim_is_due(elapsed_s: float, worked_s: float, lately_s: float, back_bytes: int = 0) -> bool:
-    """Whether memory is to be given back now.
+    """Whether memory should be returned now.
 
-    Since it last was: ``elapsed_s`` of time, ``worked_s`` of the process's CPU time (``lately_s`` of it since the last
-    call), and ``back_bytes`` of program pages that were loaded again.
+    Since the last time: ``elapsed_s`` of time, ``worked_s`` of the process's CPU time (``lately_s`` of it since the
+    last call), and ``back_bytes`` of program pages that were loaded again.
     """
     is_quiet = lately_s < QUIET_S
     if is_quiet and elapsed_s >= BACK_INTERVAL_S and back_bytes >= BACK_BYTES:
         return True
     if worked_s < SPELL_S:
-        return False  # what was given back is not there again
+        return False  # little has come back since
     return is_quiet or elapsed_s >= TRIM_INTERVAL_S
 
 
 def _program_bytes() -> int:
-    """Resident pages that are of files: programs and libraries, and little else here; 0 where nobody says it."""
+    """Resident pages of files: programs and libraries, and little else here; 0 where they are not reported."""
     try:
         return int(_STATM.read_text("ascii").split()[2]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -107,17 +107,17 @@ def unmap_program_pages() -> int:
 
 
 def _settled(before: str, now: str) -> list[_Mapping]:
-    """Mappings that were there before as well, not written to either: no other thread is loading that library now.
+    """Mappings that existed before and were never written: no other thread is loading that library now.
 
-    While a library is loaded its mapping is clean for a moment before its own pages are written; to let go of it then
-    would lose them.
+    While a library is being loaded, its mapping is clean for a moment before its own pages are written; releasing it
+    then would lose them.
     """
     known = {(one.start, one.size) for one in _clean_program_mappings(before)}
     return [one for one in _clean_program_mappings(now) if (one.start, one.size) in known]
 
 
 def _clean_program_mappings(smaps: str) -> Iterator[_Mapping]:
-    """Mappings of files that cannot be written and hold no page of their own: relocated ones would lose their content.
+    """Mappings of files that cannot be written and have no private page: relocated pages would lose their contents.
 
     ``smaps`` is as in proc_pid_smaps(5).
     """

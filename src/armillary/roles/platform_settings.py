@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the platform is handed of service and settings: mail, webhooks, quarantine, catalogs, tokens."""
+"""What the platform gets from service and settings: mail, webhooks, quarantine, catalogs, tokens."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def action_settings(service: SecurityService, settings: Settings) -> ActionSetti
 
 @dataclass(eq=False)
 class PlatformRegistry:
-    """Catalogs and tokens, as the platform asks for them."""
+    """Catalogs and tokens, in the form that the platform needs."""
 
     _service: SecurityService
 
     def catalog_name(self, given: str) -> str:
-        """The name of a catalog as its owner writes it; raises NotFoundError."""
+        """The name of a catalog in its owner's spelling; raises NotFoundError."""
         return self._service.registry.catalogs.get(given).name
 
     def has_tokens_of(self, organisation: str) -> bool:
-        """Whether a token of an organisation is still good."""
+        """Whether an organisation has a valid token."""
         return any(
             each.organisation == organisation and each.revoked_at is None for each in self._service.tokens.list()
         )

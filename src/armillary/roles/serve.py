@@ -36,7 +36,7 @@ def serve(settings: Settings, on_ready: Callable[[Whole], None], on_stop: Callab
 
 
 def _allow_descriptors() -> None:
-    """Let this process open as many files as the system lets it: every connection is one, and 1,024 is usual."""
+    """Raise the limit of open files as far as the system allows: every connection is one, and 1,024 is usual."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -44,7 +44,7 @@ def _allow_descriptors() -> None:
 
 
 async def _serve(settings: Settings, on_ready: Callable[[Whole], None], on_stop: Callable[[], None]) -> None:
-    """Start everything, say so, wait for the end."""
+    """Start everything, report it, wait for the end."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -33,7 +33,7 @@ from armillary.service.authority.server_certificate import ServerFiles
 from armillary.settings import Settings
 from armillary.sim.templates.applications import Applications
 
-# What a client of https takes when it is told none.
+# Port of https when an address has none.
 HTTPS_PORT = 443
 
 
@@ -54,7 +54,7 @@ class Parts:
 class Whole:
     """A service that listens."""
 
-    service: SecurityService  # The security service, with the device endpoint
+    service: SecurityService  # With the device endpoint
     hub: Hub
     platform: Platform
     api: FastAPI
@@ -65,7 +65,7 @@ class Whole:
 
 @contextlib.asynccontextmanager
 async def running_whole(settings: Settings, parts: Parts | None = None) -> AsyncIterator[Whole]:
-    """Open everything in dependency order, connect it, start it; close it in the other order.
+    """Open everything in dependency order, connect it, start it; close it in reverse order.
 
     Raises:
         ArmillaryError: it cannot start; what had started is closed again.
@@ -77,7 +77,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         running.push_async_callback(service.close)
 
         def template_of(device_id: str) -> str:
-            return platform.template_of(device_id)  # asked when the hub has started, and the platform is there
+            return platform.template_of(device_id)  # called when the hub has started, and the platform exists
 
         hub = Hub(
             settings.data / "hub",
@@ -135,9 +135,9 @@ def platform_of(
     settings: ActionSettings | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Platform:
-    """The application platform of a hub that has not started: it hears of the first message that the hub takes.
+    """The application platform of a hub that has not started, so that it gets the first message that the hub receives.
 
-    Closing the hub closes the platform's stores, between the last message and the hub's own. Arguments are as of
+    Closing the hub closes the platform's stores, after the last message and before the hub's own. Arguments are as of
     :class:`Platform`.
 
     Raises:
@@ -156,9 +156,9 @@ def platform_of(
 
 
 def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, ports: Mapping[str, int]) -> None:
-    """Have the hub's ports answer IoT Hub's service API, and connection strings name where it is.
+    """Have the hub's ports answer IoT Hub's service API, and connection strings name its address.
 
-    Most of its clients ask at port 443 of ``HostName`` whatever they are told, so no port is named where that is ours.
+    Most clients use port 443 of ``HostName`` whatever it says, so no port is named where that is ours.
     """
     answering = (api_port, ports["hub_port"], ports.get("websocket_port"))
     hub.storage_host = f"{host}:{api_port}"
@@ -169,7 +169,7 @@ def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, p
 def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
     """The hub's server side of TLS: it trusts the service's authorities, and the hub devices that catalogs admit.
 
-    With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.
+    Because it has every authority, the hub needs only a device's leaf certificate, and saves 9 KB for each connection.
     """
     context = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
     service.authority.issued.on_authority.append(lambda der: context.load_verify_locations(cadata=der))
@@ -182,7 +182,7 @@ def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
 
 
 def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
-    """Have TLS servers present each renewed server certificate from the next handshake on: a service runs for years."""
+    """Have TLS servers present a renewed server certificate from the next handshake on: a service runs for years."""
 
     def present(files: ServerFiles) -> None:
         for context in contexts:
@@ -192,7 +192,7 @@ def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
 
 
 async def _start_hub(hub: Hub, tls: ssl.SSLContext, settings: Settings) -> dict[str, int]:
-    """Open the hub's ports; the ports that are really used, by the name of their setting."""
+    """Open the hub's ports; returns the ports in use, by the name of their setting."""
     ports = {"hub_port": await hub.start(tls, settings.host, settings.hub_port)}
     if settings.websocket_port != "off":
         ports["websocket_port"] = await hub.start(tls, settings.host, int(settings.websocket_port))

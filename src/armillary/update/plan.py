@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares what is wanted with what is installed, and makes the next install record.
+"""Compares the wanted images with the installed ones, and makes the next install record.
 
-Every function here takes a record and returns a new one; writing it is the caller's one atomic switch.
+Every function takes a record and returns a new one; the caller writes it in one atomic switch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRIAL_STARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class StagedImage:
-    """One image that has to be fetched, and the slot it goes to."""
+    """An image that has to be fetched, and the slot for it."""
 
     offered: OfferedImage
     target: SlotImage
@@ -30,7 +30,7 @@ class StagedImage:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """How to get from the active set to the wanted one."""
+    """How to get from the active set of images to the wanted one."""
 
     offer_id: UUID
     rejection_key: UUID  # The deployment; the offer if it names none
@@ -40,10 +40,10 @@ class InstallPlan:
 
 
 def plan_install(record: InstallRecord, offer: Offer) -> InstallPlan | None:
-    """The plan for ``offer``, or None when there is nothing to do now.
+    """The plan for ``offer``; None when there is nothing to do now.
 
-    Nothing is done while a trial is under way (it is settled first; the service offers again at the next
-    check-in), for a deployment that already failed on this device, or when the wanted set is what runs.
+    There is nothing to do during a trial (it is settled first; the service offers again at the next check-in), for a
+    deployment that failed on this device before, or when the wanted set already runs.
 
     Raises:
         InstallError: the offer names a component twice.
@@ -79,7 +79,7 @@ def plan_install(record: InstallRecord, offer: Offer) -> InstallPlan | None:
 def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int) -> InstallRecord:
     """The record that switches to the plan's set.
 
-    A plan that only removes components has nothing that could fail: it is confirmed by the switch itself.
+    A plan that only removes components needs no trial: the switch confirms it.
 
     Raises:
         InstallError: another trial is still under way.
@@ -94,7 +94,7 @@ def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int) -> Instal
 
 
 def start_device(record: InstallRecord, *, now: int) -> InstallRecord:
-    """The record to write *before* a start: counts the start against a trial, or takes the trial back."""
+    """The record to write *before* a start: it counts the start against a trial, or reverts the trial."""
     if record.trial is None:
         return record
     if record.trial.starts_left <= 0:
@@ -142,9 +142,9 @@ def refuse(record: InstallRecord, plan: InstallPlan, *, reason: str, now: int) -
 
 
 def drop_damaged(record: InstallRecord, damaged: Sequence[SlotImage], *, now: int) -> InstallRecord:
-    """The record without images whose flash no longer holds what it should; the next offer brings them back.
+    """The record without images that are damaged in flash; the next offer brings them back.
 
-    On trial the whole set is taken back instead.
+    During a trial the whole set is reverted instead.
     """
     if not damaged:
         return record

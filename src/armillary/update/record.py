@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The install record: the one durable value that says which images run.
 
-Two regions hold a copy each. A new record always goes over the *older* (or damaged) copy, with the sequence
-number one higher, so that a power cut while writing damages at most the copy that is not in force.
+Two regions hold a copy each. A new record replaces the *older* (or damaged) copy, with the sequence number one higher,
+so that a power cut during the write damages at most the copy that is not in force.
 
 Copy (big endian)::
 
     magic "ARMR" 4 | version u8 = 1 | sequence u64 | length u32 | CRC-32 u32 over all the rest | CBOR payload
 
-The payload is deterministic CBOR (``wire.cbor``). CRC-32 finds torn writes; it is no protection against a
-person with the flash in hand, which is what the images' signatures are for.
+The payload is deterministic CBOR (``wire.encoding.cbor``). The CRC-32 finds torn writes; it does not protect against a
+person who can write the flash, which the images' signatures do.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class InstallRecord:
-    """What runs, what is on trial, and what the service has still to hear."""
+    """The images that run, the trial, and the outcomes that the service does not know yet."""
 
     active: tuple[SlotImage, ...] = ()  # The images that run now: the trial's new set while ``trial`` is there
     trial: Trial | None = None
@@ -94,7 +94,7 @@ class RecordCopy:
 
 @dataclass(frozen=True, slots=True)
 class ChosenRecord:
-    """Which copy is in force and where the next one goes."""
+    """The record in force, and where the next one goes."""
 
     record: InstallRecord  # The record in force; empty on a device that never installed anything
     next_copy: int  # Index (0 or 1) of the copy to overwrite
@@ -108,11 +108,11 @@ def slot_region(component_id: UUID, slot: str) -> str:
 
 
 def choose(copies: Sequence[bytes | None]) -> ChosenRecord:
-    """Pick the record in force out of the two copies; None for a region that does not exist.
+    """Choose the record in force from the two copies; None for a region that does not exist.
 
     Raises:
-        WireError: both copies are there and neither is readable, or the only one there is not. One power cut
-            cannot do that; the device must not guess that nothing was installed.
+        WireError: both copies exist and neither is readable. One power cut cannot cause that, and the device must not
+            assume that nothing was installed.
     """
     readable: dict[int, RecordCopy] = {}
     damaged: dict[int, WireError] = {}

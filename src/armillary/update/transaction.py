@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The installation's state table.
+"""The state table of an installation.
 
 Rules:
 
 * One transaction at a time; it covers the whole wanted set of images, so a set is never half installed.
 * Nothing before SWITCHED changes what runs: an interruption in FETCHED or STAGED falls back to IDLE.
-* Only TRIAL is durable (it is in the install record). It ends CONFIRMED or REVERTED, both written with the same
-  single record write that ends it; CONFIRMED and REVERTED last until the service has acknowledged the outcome.
+* Only TRIAL is durable (it is in the install record). It ends CONFIRMED or REVERTED, both written with the one record
+  write that ends it; CONFIRMED and REVERTED last until the service has acknowledged the outcome.
 * Every (state, event) pair that is not in the table is a defect of the caller and raises.
 
 ::
@@ -24,7 +24,7 @@ from armillary.errors import InstallError
 
 
 class InstallState(enum.StrEnum):
-    """Where an installation stands."""
+    """The state of an installation."""
 
     IDLE = "idle"  # the active set runs, nothing is under way
     FETCHED = "fetched"  # every missing image is here, its digest, signature, manifest and grant checked

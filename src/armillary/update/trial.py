@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a new set of images is kept and when it is taken back.
+"""When a new set of images is confirmed and when it is reverted.
 
-Kept: every application of the set has been running without an exit for :data:`HEALTHY_S`, AND the service has
-accepted a check-in since the set started. Health alone could keep a set that cut the device off; contact alone
-could keep one that crashes a minute later.
-Taken back: the applications exited :data:`EXITS_ALLOWED` times in all, one could not be started, or the set was
-not healthy :data:`DEADLINE_S` after it started. A service that is down takes nothing back: without contact a
-healthy set stays on trial, and only the count of starts (``plan.TRIAL_STARTS``) limits it.
+Confirmed: every application of the set has been running without an exit for :data:`HEALTHY_S`, AND the service has
+accepted a check-in since the set started. Health alone could confirm a set that disconnects the device; contact alone
+could confirm one that crashes a minute later.
+
+Reverted: the applications exited :data:`EXITS_ALLOWED` times in all, one could not be started, or the set was not
+healthy :data:`DEADLINE_S` after it started. A service that is down reverts nothing: without contact a healthy set stays
+on trial, and only the count of starts (``plan.TRIAL_STARTS``) limits it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DEADLINE_S = 300.0  # applications that never all stay up together are not healt
 
 @dataclass(frozen=True, slots=True)
 class TrialRules:
-    """The times and counts above, so that a test or a simulator can shorten them."""
+    """The times and counts above, which a test or a simulator can shorten."""
 
     healthy_s: float = HEALTHY_S
     exits_allowed: int = EXITS_ALLOWED
@@ -33,7 +34,7 @@ DEFAULT_RULES = TrialRules()
 
 @dataclass(frozen=True, slots=True)
 class ApplicationHealth:
-    """What the supervisor saw of one application of the set."""
+    """The state of one application of the set, as the supervisor saw it."""
 
     name: str  # For texts
     running_since: float | None  # When its present run started (monotonic seconds), or None when it does not run
@@ -43,7 +44,7 @@ class ApplicationHealth:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Undecided; look again in ``seconds`` (or at the next exit or check-in)."""
+    """Undecided; judge again in ``seconds`` (or at the next exit or check-in)."""
 
     seconds: float
     needs_contact: bool = False  # healthy: only an accepted check-in is missing
@@ -69,14 +70,10 @@ def judge(
     now: float,
     rules: TrialRules,
 ) -> Wait | Keep | TakeBack:
-    """Decide about the set on trial.
+    """Decide about the set on trial; times are monotonic seconds.
 
-    Args:
-        applications: The applications of the set that should run; may be empty (board configuration only).
-        started: When the set was started, monotonic seconds.
-        contact: When the service last accepted a check-in, monotonic seconds, or None.
-        now: Monotonic seconds.
-        rules: Times and counts.
+    ``applications`` are those of the set that should run, none for a board configuration. The set was ``started`` then;
+    the service last accepted a check-in at ``contact`` (None: never).
     """
     for application in applications:
         if application.start_failure is not None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests import postgresql
+from tests.engines.series.play import START, Play
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 def sqlite_only(engine: str) -> None:
     if engine != "sqlite":
         pytest.skip("it is about the file")
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    playing = Play(tmp_path / "hub")
+    yield playing
+    playing.store.close(START)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import signal
 import sys
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -34,13 +33,6 @@ def _here(server: postgresql.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(postgresql.VARIABLE, server.url("postgres"))
     monkeypatch.setattr(session, "FIRST_PAUSE_S", 0.001)  # the server is back when a test says so
     monkeypatch.setattr(session, "LAST_PAUSE_S", 0.001)
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    playing = Play(tmp_path / "hub")
-    yield playing
-    playing.store.close(START)
 
 
 def opened(folder: Path, url: str) -> SeriesStore:

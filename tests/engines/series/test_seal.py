@@ -28,13 +28,6 @@ OVER = START + HOUR_MS + ALLOWED_LATENESS_MS
 pytestmark = pytest.mark.usefixtures("engine")
 
 
-@pytest.fixture
-def play(tmp_path: Path) -> Play:  # type: ignore[misc]
-    playing = Play(tmp_path / "hub")
-    yield playing
-    playing.store.close(START)
-
-
 def stored(play: Play, table: str) -> int:
     query = f"SELECT count(*) FROM {table}"  # noqa: S608 - a constant
     return int(play.store.read(lambda connection: connection.execute(query).fetchone()[0]))

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,13 +25,6 @@ from armillary.twin.document.document import patch_desired, patch_tags
 from armillary.wire.hub.cloud_message import CloudMessage
 
 pytestmark = pytest.mark.usefixtures("engine")
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    playing = Play(tmp_path / "hub")
-    yield playing
-    playing.store.close(START)
 
 
 def do(play: Play, change: Any) -> Any:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,13 +31,6 @@ from armillary.wire.mqtt.fields import Property
 from armillary.wire.mqtt.packet import Publish
 
 pytestmark = pytest.mark.usefixtures("engine")
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    playing = Play(tmp_path / "hub")
-    yield playing
-    playing.store.close(START)
 
 
 def test_a_value_is_found_in_the_tail_in_chunks_and_in_both(play: Play) -> None:

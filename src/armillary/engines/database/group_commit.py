@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Group commit: many submitters, one thread, one transaction per batch.
 
-A durable commit costs one wait for the disk whatever its size. So submitters do not commit themselves:
-they queue an item, the one thread takes everything that is queued, calls ``commit`` once for all of it,
-and only then tells each submitter the outcome. While one batch waits for the disk the next one gathers,
-so the batch size follows the load without any timer.
+A durable commit costs one wait for the disk whatever its size. So submitters only queue items: one thread takes
+everything that is queued, calls ``commit`` once for all of it, and then delivers each outcome. While one batch waits
+for the disk the next one gathers, so the batch size follows the load without any timer.
 
 Rules:
 
 1. An outcome is delivered after the commit that contains the item, never before.
 2. Items are committed in the order in which they were submitted.
-3. If ``commit`` raises, nothing of the batch was kept: every submitter of the batch gets that error.
-   An item that fails alone is reported by ``commit`` as :class:`Rejected` and hurts nobody else.
+3. If ``commit`` raises, nothing was committed, and every submitter of the batch gets that error.
+   An item that fails alone is reported by ``commit`` as :class:`Rejected` and does not affect others.
 4. The queue is bounded by weight. A thread waits for room; an event loop never waits: it gets
    :class:`~armillary.errors.RateLimitedError`, or watches :attr:`GroupCommit.queued` and stops reading.
 5. ``close`` commits what is queued, then ends the thread.
@@ -39,12 +38,12 @@ MAX_BATCH_WEIGHT = 20_000
 # Queued weight above which submitters are held back: a second or so of work for a slow disk.
 MAX_QUEUED_WEIGHT = 100_000
 
-# A thread that finds no room for this long is told to try later (seconds).
+# A thread that finds no room for this long gets an error (seconds).
 ROOM_TIMEOUT_S = 30.0
 # A commit that takes longer than this is a broken disk (seconds).
 COMMIT_TIMEOUT_S = 30.0
 
-# What a submitter that came at a bad time is asked to wait (seconds).
+# When a refused submitter may try again (seconds).
 RETRY_AFTER_S = 2
 
 
@@ -252,12 +251,12 @@ def _deliver(
             lists[0].append(item)
             lists[1].append(outcome)
         elif not target.set_running_or_notify_cancel():
-            continue  # the waiter gave up; what was committed stays committed
+            continue  # the waiter gave up; the item stays committed
         elif isinstance(outcome, Rejected):
             target.set_exception(outcome.error)
         else:
             target.set_result(outcome)
     for sink, (items, results) in gathered.items():
-        # A closed loop has nobody left to tell; the items are kept all the same.
+        # A closed loop gets no outcomes; the items are committed all the same.
         with contextlib.suppress(RuntimeError):
             sink.loop.call_soon_threadsafe(sink.deliver, items, results)

@@ -32,7 +32,7 @@ CREATE TABLE run (
 ) STRICT;
 CREATE INDEX run_of_job ON run (job_id, number);
 CREATE INDEX run_under_way ON run (number) WHERE state = 'running';
--- attempts: how often its action began. repeated: it may have been reached by an attempt whose end nobody saw.
+-- attempts: how often its action began. repeated: an earlier attempt with an unknown outcome may have reached it.
 CREATE TABLE run_device (
     run INTEGER NOT NULL REFERENCES run (number),
     device_id TEXT NOT NULL,

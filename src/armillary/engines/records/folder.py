@@ -31,7 +31,7 @@ from armillary.errors import DataFolderError, DataFolderInUseError
 FORMAT_NAME = "armillary-data"
 FORMAT_VERSION = 1  # 1 (2026-11): first
 
-# What a first start makes and what an interrupted first start may have left.
+# Files of a first start, which an interrupted one may have left.
 _OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", "blobs", "keys")
 
 
@@ -63,7 +63,7 @@ class DataFolder:
             fresh = _is_fresh(path)
             if fresh:
                 _begin(path)
-        except BaseException as error:  # undone whatever it was, then raised on
+        except BaseException as error:  # undo it, whatever was raised
             os.close(lock)
             if not locked and not isinstance(error, DataFolderInUseError):
                 with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ class DataFolder:
 
     @classmethod
     def shared(cls, path: Path) -> DataFolder:
-        """A folder whose lock the process holds that started this one; only its worker processes may call this."""
+        """A folder whose lock the parent process holds; only for worker processes of that process."""
         return cls(path.absolute(), fresh=False, _lock=-1)
 
     @property
@@ -94,7 +94,7 @@ class DataFolder:
         return self.path / "keys"
 
     def finish(self) -> None:
-        """Declare the first start complete: from now on the folder is of this format."""
+        """End the first start: from now on the folder is of this format."""
         write_file(self.path / "format", f"{FORMAT_NAME} {FORMAT_VERSION}\n".encode(), mode=0o644)
         (self.path / "making").unlink(missing_ok=True)
         sync_folder(self.path)
@@ -131,7 +131,11 @@ def _take_lock(path: Path, lock: int) -> None:
 
 
 def _is_fresh(path: Path) -> bool:
-    """Whether this folder has to be made; raises for one that is not ours or not of this version."""
+    """Whether this folder has to be made.
+
+    Raises:
+        DataFolderError: it has other files, or is of another version.
+    """
     expected = f"{FORMAT_NAME} {FORMAT_VERSION}"
     try:
         got = (path / "format").read_text("utf-8").strip()
@@ -165,12 +169,12 @@ def _is_fresh(path: Path) -> bool:
 
 
 def _is_from_a_cut_start(name: str) -> bool:
-    """Whether a first start that was cut before its mark could have left this."""
+    """Whether a first start that was interrupted before it wrote its mark could have made this file."""
     return name in ("lock", "hub") or (name.startswith("making.") and name.endswith(PARTIAL_SUFFIX))
 
 
 def _begin(path: Path) -> None:
-    """Start making the folder; removes only what an interrupted first start of ours left behind."""
+    """Begin to make the folder; deletes only files of an interrupted first start."""
     try:
         if (path / "making").exists():
             for name in _OWN:

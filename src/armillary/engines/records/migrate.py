@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring an older database to this version, in a process of its own: Alembic costs memory that a service keeps."""
+"""Upgrades an older database to this version, in a separate process: Alembic takes memory that a service would keep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def known_revisions() -> frozenset[str]:
 
 
 def migrate(database: Path, revision: str) -> None:
-    """Upgrade ``database`` from ``revision`` to :data:`schema.REVISION`; does nothing when it is there.
+    """Upgrade ``database`` from ``revision`` to :data:`schema.REVISION`; does nothing when it is up to date.
 
     Raises:
         DataFolderError: the database is newer than this program, or the upgrade failed (nothing was changed then).

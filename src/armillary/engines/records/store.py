@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open records: many readers, one writer thread, one commit for everything that waits.
+"""The open records: many readers, one writer thread, one commit for all changes that wait.
 
-A *query* is a function of one connection that returns values; the modules of ``queries/`` hold them all.
-``read`` runs one in a snapshot of its own. ``write`` runs one in the writer thread inside a savepoint, in one
-transaction with whatever else waits, and returns after the commit. A check-in is not a function but a
-:class:`~armillary.engines.records.queries.check_ins.CheckInWrite`: a whole batch of them becomes one
-statement per table.
+A *query* is a function of one connection that returns values; all are in ``queries/``. ``read`` runs one in its own
+snapshot. ``write`` runs one in the writer thread in a savepoint, in one transaction with all others that wait, and
+returns after the commit. A check-in is not a function but a
+:class:`~armillary.engines.records.queries.check_ins.CheckInWrite`: a whole batch becomes one statement per table.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ class Records:
             raise refusal(str(database), error.orig) or DataFolderError(
                 f"{database} cannot be read ({error.orig})", remedy="Restore the data folder from a backup."
             ) from error
-        except BaseException:  # undone whatever it was, then raised on
+        except BaseException:  # undo it, whatever was raised
             writer.dispose()
             raise
         return cls(writer, dialect.open_readers(database))
@@ -104,9 +103,9 @@ class Records:
         """Run a change in the writer thread; returns after it is durable.
 
         Raises:
-            ConflictError: it breaks a uniqueness rule that the caller did not look up first.
-            DataFolderError: the disk refuses; nothing of it was kept.
-            Exception: whatever ``change`` raised; nothing of it was kept then.
+            ConflictError: it breaks a uniqueness rule that the caller did not check first.
+            DataFolderError: the disk refuses; nothing of it was committed.
+            Exception: what ``change`` raised; nothing of it was committed.
         """
         return cast("T", self._group.submit(change, weight=CHANGE_WEIGHT).result())
 
@@ -120,16 +119,16 @@ class Records:
 
     @property
     def queued(self) -> int:
-        """Weight of what waits for the writer."""
+        """Weight of the changes that wait for the writer."""
         return self._group.queued
 
     @property
     def batches(self) -> int:
-        """Commits so far."""
+        """Commits since the start."""
         return self._group.batches
 
     def close(self) -> None:
-        """Commit what waits and close every connection."""
+        """Commit all that waits and close every connection."""
         self._group.close()
         self.lookup.close()
         self._readers.dispose()
@@ -159,7 +158,7 @@ class Records:
         return outcomes
 
     def _commit_plain(self, connection: Connection, items: Sequence[CheckInWrite | Query[Any]]) -> bool:
-        """Commit a batch of nothing but ordinary check-ins; False when it is not that, or one of them is refused."""
+        """Commit a batch of plain check-ins; False if it has anything else, or one of them is refused."""
         writes = [item for item in items if isinstance(item, CheckInWrite)]
         batch = self._check_ins.plain(writes) if len(writes) == len(items) else None
         if batch is None:
@@ -173,7 +172,7 @@ class Records:
     def _write_check_ins(
         self, connection: Connection, check_ins: list[tuple[int, CheckInWrite]], outcomes: list[Any]
     ) -> None:
-        """All at once; one by one only when the database refuses one of them."""
+        """Write all at once, or one by one if the database refuses one of them."""
         writes = [write for _, write in check_ins]
         savepoint = connection.begin_nested()
         try:
@@ -214,7 +213,7 @@ def _in_savepoint(connection: Connection, change: Query[Any]) -> Any:
 
 
 def _explained(error: Exception) -> Exception:
-    """The error that the caller of a read or a write is to see; ``error`` itself where it is a fault of ours."""
+    """The error for the caller of a read or a write; ``error`` itself if it is a fault of this program."""
     explained: Exception | None = None
     if isinstance(error, IntegrityError):
         explained = ConflictError(

@@ -69,7 +69,7 @@ class RuleStore:
     ) -> list[Alert]:
         """Alerts, newest first, with numbers below ``before``; a filter that is None leaves out nothing.
 
-        ``is_open`` chooses the alerts that nobody has acknowledged (False: only the others).
+        ``is_open`` chooses the alerts that are not acknowledged (False: those that are).
         """
         wanted = {"catalog = ?": catalog, "rule_id = ?": rule_id, "device_id = ?": device_id, "number < ?": before}
         parts = ["1", *(part for part, value in wanted.items() if value is not None)]

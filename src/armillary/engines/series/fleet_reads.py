@@ -37,7 +37,7 @@ class FleetReads:
         with self._readers.snapshot(keys) as (shelf, tail):
             flushed = flushed_upto(shelf.connection)
             fresh = [hours for reaches, hours in sums if reaches > flushed]
-            # A group that nobody with this name is outside of is everything: it needs no picking out.
+            # A group that has every device with this name is everything: its columns are not filtered.
             everything = devices is None or len(series) == len(self._tail.index.series_with(number, None))
             group = Group(number, series, keys, everything=everything)
             return read_fleet(shelf, group, tail, fresh, start_ms, end_ms, max_points)

@@ -74,7 +74,7 @@ class Writer:
         outcomes: list[Any] = []
         with transaction(self._connection, self._begin):
             if self._sessions != self._storage.sessions:
-                # The connection was lost. A batch that was on its way may be in the log, though nobody was told so:
+                # The connection was lost. A batch that was being committed may be in the log, with its outcome unknown:
                 # its number is not given out again, and the decoder finds it before the next block.
                 self._next_seq = self._read_next_seq()
                 self._sessions = self._storage.sessions

@@ -192,9 +192,9 @@ def _refusals_of_day(connection: Connection, device_id: str, at: int) -> int:
 
 
 def prune(connection: Connection, *, before: int, most: int) -> int:
-    """Delete error reports, refusals and update outcomes of before a time, and a device's beyond its newest ``most``.
+    """Delete old error reports, refusals and update outcomes, and those of a device beyond its newest ``most``.
 
-    Returns how many. Outcomes of a roll-out under way stay: it decides by them.
+    Returns how many. Outcomes of a roll-out under way stay, because it decides by them.
     """
     report, refusal, outcome = schema.error_report, schema.refusal, schema.outcome
     living = select(schema.rollout.c.deployment_id).where(schema.rollout.c.state.in_(LIVING))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operator tokens; only their SHA-256 is stored: a token is 256 random bits, which nobody guesses from a hash."""
+"""Operator tokens; only their SHA-256 is stored: a token is 256 random bits, which cannot be guessed from a hash."""
 
 from __future__ import annotations
 

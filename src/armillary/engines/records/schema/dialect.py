@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What depends on the database engine: connections, durability, "insert unless there".
+"""All that depends on the database engine: connections, durability, "insert unless it exists".
 
-SQLite: WAL, so that readers never wait for the writer; ``synchronous=FULL``, so that a commit that was reported
-is on the disk; foreign keys on. Python's driver opens transactions by itself at moments of its own choosing, so it
-is told not to, and BEGIN is written here: IMMEDIATE for the writer, plain (a snapshot) for readers.
+SQLite: WAL, so that readers never wait for the writer; ``synchronous=FULL``, so that a commit that was reported is on
+the disk; foreign keys on. Python's driver would open transactions at moments of its own choice; that is switched off,
+and BEGIN is written here: IMMEDIATE for the writer, plain (a snapshot) for readers.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ RowsStatement = Callable[[int], str]
 # Statements, each with rows of positional parameters.
 Batch = Sequence[tuple[RowsStatement, Sequence[tuple[Any, ...]]]]
 
-# Rows that one statement takes at once; few sizes, so that the driver finds each prepared already. The driver lets go
-# of the interpreter and takes it again for every statement run: row by row, that costs 26 us a check-in.
+# Rows of one statement; few sizes, so that the driver has each one prepared. The driver releases and takes the
+# interpreter lock for every statement: row by row, that costs 26 us a check-in.
 ROWS_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
 
-# Why a batch is refused whose rows somebody else has changed meanwhile.
+# Message when another process has changed rows of a batch meanwhile.
 MOVED_ON = "a row is not what it was when the change was decided"
 # Pages of 4 KiB that the write-ahead log may grow to before a commit copies them into the database file.
 WAL_CHECKPOINT_PAGES = 4000
 # Kibibytes of page cache of the writer and of each reader.
 WRITER_CACHE_KIB = 512
 READER_CACHE_KIB = 256
-# Who else can hold the lock: a checkpoint of our own, and the writers of device workers, for one batch each. With two
-# workers under full load a change of the service waited 24 ms at most.
+# Others that hold the lock: our own checkpoint, and the writers of device workers, for one batch each. With two workers
+# under full load a change of the service waited 24 ms at most.
 BUSY_TIMEOUT_MS = 10_000
 # Readers at the same time: FastAPI's thread pool has 40 threads, but reads are short.
 READERS = 4
@@ -96,14 +96,14 @@ def _configure(engine: Engine, *, begin: str, cache_kib: int, query_only: bool) 
 
 
 def execute_batch(connection: Connection, batch: Batch) -> None:
-    """Run a few statements over many rows each, in a transaction of their own, through the driver alone.
+    """Run a few statements over many rows each, in one transaction, through the driver alone.
 
-    An SQLAlchemy transaction costs 250 us of bookkeeping where the statements cost 20; a check-in that comes alone
-    would pay all of it.
+    An SQLAlchemy transaction costs 250 us of bookkeeping where the statements cost 20; a single check-in would pay it
+    all.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: a row breaks a uniqueness rule, or one to change is not what it was; nothing of
-            the batch was kept.
+        sqlalchemy.exc.IntegrityError: a row breaks a uniqueness rule, or one to update has changed meanwhile; nothing
+            was committed.
     """
     raw: Any = connection.connection.driver_connection
     raw.execute("BEGIN IMMEDIATE")
@@ -117,7 +117,7 @@ def execute_batch(connection: Connection, batch: Batch) -> None:
     except sqlite3.IntegrityError as error:
         raw.execute("ROLLBACK")
         raise IntegrityError(batch[0][0](1), None, error) from error
-    except BaseException:  # undone whatever it was, then raised on
+    except BaseException:  # undo it, whatever was raised
         if raw.in_transaction:
             raw.execute("ROLLBACK")
         raise
@@ -129,7 +129,7 @@ def _check_moved(changed: int, due: int) -> None:
 
 
 def in_portions(statement: RowsStatement, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Texts and parameters that together run a statement over all the rows."""
+    """Texts and parameters that together run a statement over all rows."""
     start = 0
     for size in ROWS_AT_ONCE:
         while len(rows) - start >= size:
@@ -155,10 +155,10 @@ def changes(connection: Connection) -> int:
 
 
 def update_rows(table: Table, columns: Sequence[str], key: str, unmoved: str | None = None) -> RowsStatement:
-    """UPDATE of many rows, found by ``key``, none twice; parameters in the order of ``columns``, then the key.
+    """UPDATE of many rows, found by ``key``, each at most once; parameters in the order of ``columns``, then the key.
 
-    With ``unmoved`` there is one more: the value that this column must still have, None for any. A row that somebody
-    has changed meanwhile is left as it is.
+    With ``unmoved`` there is one more: the value that this column must still have, None for any. A row that another
+    process has changed meanwhile is left as it is.
     """
     names = (*columns, key) if unmoved is None else (*columns, key, "unmoved")
     assigned = ", ".join(f'"{name}" = given."{name}"' for name in columns)
@@ -190,7 +190,7 @@ def fetch(connection: Connection, statement: str, parameters: tuple[Any, ...]) -
 
 
 def inserted(table: Table) -> ColumnElement[int]:
-    """What rows of a table without a number of its own are ordered by where their times are equal: which came first."""
+    """The order in which rows of a table without a number of its own were inserted, for rows of equal time."""
     return literal_column(f"{table.name}.rowid", Integer)
 
 

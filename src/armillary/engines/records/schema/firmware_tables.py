@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, Text, Uuid
 
 from armillary.engines.records.schema.tables import Number, metadata
 
-# Which measurements are good, as they were stated together (attest/firmware_reference.py).
+# Good measurements, as they were stated together (attest/firmware_reference.py).
 firmware_statement = Table(
     "firmware_statement",
     metadata,
@@ -21,7 +21,7 @@ firmware_statement = Table(
     Column("stated_by", Text, nullable=False),
 )
 
-# What a device's firmware measured, as its TPM vouched for it last; written when it differs.
+# Last measurements of a device's firmware, quoted by its TPM; written when they differ.
 device_firmware = Table(
     "device_firmware",
     metadata,

@@ -20,10 +20,10 @@ from sqlalchemy import (
 
 from armillary.engines.records.schema.tables import NAME_LENGTH, metadata
 
-# A device's 128 and a module's 64 characters, and what is between them.
+# A device's 128 and a module's 64 characters, with a slash between them.
 IDENTITY_LENGTH = 193
 
-# What a catalog lets into the hub beside devices that attest. No row: nothing.
+# Which devices that do not attest a catalog admits to the hub. No row: none.
 hub_admission = Table(
     "hub_admission",
     metadata,
@@ -56,7 +56,7 @@ hub_identity = Table(
     Column("changed_at", BigInteger, nullable=False),
 )
 
-# Who may register over the provisioning endpoint: one device, or a group of them.
+# Who may register over the provisioning endpoint: one device, or a group of devices.
 hub_enrolment = Table(
     "hub_enrolment",
     metadata,
@@ -79,7 +79,7 @@ hub_enrolment = Table(
     UniqueConstraint("catalog_id", "is_group", "name"),
 )
 
-# What TLS of the hub trusts for them. OpenSSL chooses an issuer by its name: no two may have one name and two keys.
+# Certificates that the hub's TLS trusts for them. OpenSSL finds an issuer by its name, so a name has only one key.
 hub_certificate = Table(
     "hub_certificate",
     metadata,
@@ -89,7 +89,7 @@ hub_certificate = Table(
     Column("key_hash", LargeBinary, nullable=False),
 )
 
-# What was registered.
+# Completed registrations.
 hub_registration = Table(
     "hub_registration",
     metadata,

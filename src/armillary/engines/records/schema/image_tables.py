@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from armillary.engines.records.schema.tables import NAME_LENGTH, Number, metadata
 
-# Several catalogs may have the same vendor's package; none learns from an id what another one has.
+# Several catalogs may have the same vendor's package; an id does not reveal which other catalogs have it.
 image = Table(
     "image",
     metadata,

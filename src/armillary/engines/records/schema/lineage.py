@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a device's lineage (``attest/lineage.py``) stands in ``device_status``.
+"""How ``device_status`` stores a device's lineage (``attest/lineage.py``).
 
-The newest value is no column of its own: a reply's challenge and its certificate share their random part, so it is
+The newest value has no column of its own: a reply's challenge and its certificate share their random part, so it is
 ``certificate_serial``. ``lineage`` is what the last proof showed: hex digits, "" for "none yet", null for a device that
 shows none, or :data:`BEGINS` after an operator released it.
 """
@@ -24,12 +24,12 @@ def lineage_from(certificate_serial: str, lineage: str | None, held_at: int | No
 
 
 def lineage_text(lineage: Lineage) -> str | None:
-    """What the column ``lineage`` holds."""
+    """The value of the column ``lineage``."""
     if lineage.shown is None:
         return BEGINS if lineage.begins else None
     return lineage.shown.hex()
 
 
 def serial_of(lineage: Lineage) -> str:
-    """``certificate_serial`` as it stands beside a lineage."""
+    """The value of ``certificate_serial`` for a lineage."""
     return "00" + lineage.newest.hex().upper() if lineage.newest else ""

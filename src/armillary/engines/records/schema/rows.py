@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Where a claimed device sits until somebody assigns it (Azure Sphere's names).
+# Product and group of a claimed device until it is assigned (Azure Sphere's names).
 DEFAULT_PRODUCT = ".default"
 UNASSIGNED_GROUP = ".unassigned"
 
@@ -70,7 +70,7 @@ class Catalog:
 
     catalog_id: UUID  # Azure's tenantId
     name: str
-    resource_group: str  # kept for the management API's paths; "default" where nobody gave one
+    resource_group: str  # kept for the management API's paths; "default" if none was given
     tags: Mapping[str, str]
     created_at: int
 
@@ -113,7 +113,7 @@ class DeviceGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device as the service knows it; everything but ``installed`` and ``os_version`` is the service's own word."""
+    """A device as the service knows it; the device itself reports only ``installed`` and ``os_version``."""
 
     device_id: str
     chip: str  # Name of its profile, e.g. ``mt3620``
@@ -132,25 +132,25 @@ class Device:
     health: str  # One of :data:`HEALTHS`, computed at reading time
     verdict: str | None  # Of the last accepted check-in: ``attested``, ``update-only`` or None
     last_check_in_at: int | None  # Accepted ones only
-    last_refused_at: int | None  # Time of the last refused request and ``last_refusal`` its error code
+    last_refused_at: int | None  # ``last_refusal`` is its error code
     last_refusal: str
     boot_count: int  # Highest boot count accepted so far
     os_version: str  # OS release the last evidence was matched to, "" before the first
     sandbox: str
-    installed: tuple[InstalledImage, ...]  # Applications the device said it has, at its last check-in
+    installed: tuple[InstalledImage, ...]  # Applications, as reported at its last check-in
     enforcement: tuple[tuple[str, str], ...]  # (mechanism, ``enforced`` or ``missing: why``) pairs of the last evidence
     certificate_serial: str  # Serial number (upper-case hex) of the last client certificate, "" before the first
     certificate_not_after: int | None  # When it ends
     offered_deployment_id: UUID | None
     last_update_at: int | None
     last_attested_at: int | None = None  # Time of the last check-in that was attested, as far as history is kept
-    # Since when it gets no client certificate, because two machines seemed to hold its identity
+    # Since when it gets no client certificate, because two machines seem to have its identity
     held_at: int | None = None
-    decommissioned_at: int | None = None  # When it was taken out of service; it is revoked and nobody's since then
-    # Before this time it may come back through an enrolment; of one that is in service again: when it came back
+    decommissioned_at: int | None = None  # Taken out of service then: revoked, and without an owner
+    # Until when it may come back through an enrolment; of a device that has come back: when it did
     reprovision_until: int | None = None
-    name: str = ""  # What it is called: the name that somebody gave it, else one of its product and id
-    is_named: bool = False  # Whether somebody gave it that name
+    name: str = ""  # Given by a person, else made of its product and id
+    is_named: bool = False  # Whether a person gave it ``name``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ class DeviceFilter:
     verdict: str | None = None  # of the last accepted check-in
     os_version: str | None = None
     device_id_prefix: str | None = None
-    image_id: UUID | None = None  # devices that said they have this image
+    image_id: UUID | None = None  # devices that report this image
     claimed: bool | None = None
     search: str | None = None  # the beginning of a word of its name, or of its id
 
@@ -183,7 +183,7 @@ class Image:
     size: int  # Bytes of the re-signed package
     sha256: bytes  # SHA-256 (32 bytes) of the re-signed package, also its name in the blob folder
     built_at: int  # Build time inside the package
-    architecture: str  # ELF machine of its executables, e.g. ``arm``; ``any`` for scripts and data.
+    architecture: str  # ELF machine of its executables, e.g. ``arm``; ``any`` for scripts and data
     allowed_connections: tuple[str, ...]  # Host names its manifest asks for
     regional_data_boundary: str
     uploaded_at: int
@@ -202,7 +202,7 @@ class Deployment:
     created_by: str
     # When it became the group's deployment; None while a roll-out stages it or after it was rolled back
     in_force_at: int | None
-    rollout_id: UUID | None  # The roll-out that staged it, or None for a plain deployment
+    rollout_id: UUID | None  # The roll-out that staged it; None for a plain deployment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +242,7 @@ class ErrorReportRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckIn:
-    """An accepted check-in: what was decided, by which steps, and what was handed out."""
+    """An accepted check-in: its verdict, the appraisal steps, and what the device got."""
 
     number: int
     device_id: str
@@ -267,12 +267,12 @@ class Refusal:
     at: int
     code: str  # Error code, e.g. ``device.challenge``
     message: str
-    count: int  # Equal refusals folded into this row (same device, code and minute)
+    count: int  # Refusals of this device, code and minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOutcome:
-    """What became of one offered image on one device, as the device reported it."""
+    """The outcome of one offered image on one device, as the device reported it."""
 
     number: int
     device_id: str
@@ -312,7 +312,7 @@ class OsRelease:
     expires_at: int | None = None  # None for no end
     withdrawn_at: int | None = None  # None while it is in force
     withdrawn_reason: str | None = None
-    # Id of the CoRIM that named its reference values; None: built here, its packages are too
+    # Id of the CoRIM with its reference values; None for a release that was built here with its packages
     imported_from: str | None = None
 
 
@@ -342,11 +342,11 @@ class AuditLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditVerification:
-    """Result of walking the whole audit chain."""
+    """Result of checking the whole audit chain."""
 
     lines: int
     head: bytes  # Hash of the last line (32 bytes, zeros when there is none): note it elsewhere to detect truncation
-    broken_at: int | None  # Number of the first line whose hash does not fit, or None
+    broken_at: int | None  # Number of the first line with a wrong hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,14 +361,14 @@ class Token:
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
-    catalog_id: UUID | None = None  # The only catalog it speaks for; None for all of them
-    # The only organisation of that catalog it speaks for, with what is below; None for all of them
+    catalog_id: UUID | None = None  # The only catalog it is valid for; None for all
+    # The only organisation of that catalog it is valid for, with those below; None for all
     organisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:
-    """A token at the only moment its secret is known."""
+    """A new token with its secret, which is shown once and not stored."""
 
     token: Token
     secret: str = field(repr=False)

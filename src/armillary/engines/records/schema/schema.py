@@ -3,14 +3,14 @@
 
 Rules of the schema:
 
-* A name that people give has a twin ``*_key`` column holding it in lower case, unique where the name is unique.
-* ``device`` is what an operator and the factory decide, ``device_status`` what check-ins say: each has one writer.
-* ``check_in`` is unique by (challenge's end, challenge id): the database itself refuses to accept one challenge twice.
-  Its end is a part of what a challenge's MAC covers, so it never has another one. The ids are random: an index of them
-  alone is changed in as many places as there are check-ins in a commit (10 us each), one by time at its end only.
-* ``error_report`` is unique by (device, boot count, sequence), ``outcome`` by what was reported: told twice, kept once.
-* ``finding.open_key`` equals the fingerprint while a finding is not closed and is null afterwards: at most one
-  living finding per fingerprint, however many watchers report it.
+* A name that people choose has a second column ``*_key`` with its lower case, unique where the name is unique.
+* ``device`` has what an operator and the factory decide, ``device_status`` what check-ins report: each has one writer.
+* ``check_in`` is unique by (end of the challenge, challenge id), so the database refuses a challenge the second time.
+  The MAC of a challenge covers its end, so the end cannot differ. The ids are random: an index of ids alone changes in
+  as many pages as there are check-ins in a commit (10 us each), an index by time only at its end.
+* ``error_report`` is unique by (device, boot count, sequence), ``outcome`` by its contents: repeats are stored once.
+* ``finding.open_key`` equals the fingerprint until the finding is closed and is null afterwards: at most one finding
+  per fingerprint is open, however many watchers report it.
 
 A change here needs a migration in ``migrations/versions`` and a new :data:`REVISION`;
 ``tests/engines/records/test_migrations.py`` compares both ways of making the tables.
@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records.schema import firmware_tables, hub_tables, image_tables, name_tables, tables
 
-REVISION = "0019"  # newest migration: what a new data folder is stamped with
+REVISION = "0019"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -114,15 +114,15 @@ device = Table(
     Column("claimed_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("revoked_reason", Text, nullable=False),
-    # Taken out of service: it is revoked, belongs to nobody, and comes back only through an enrolment before the time.
+    # Taken out of service: revoked, without an owner; it can come back through an enrolment before the second time.
     Column("decommissioned_at", BigInteger),
     Column("reprovision_until", BigInteger),
     Index(None, "catalog_id", "device_id"),
-    # What a catalog's summary asks of this table, in the order of device_status: 1.3 s for a million devices, not 7 s.
+    # For a catalog's summary, in the order of device_status: 1.3 s for a million devices, not 7 s.
     Index(None, "catalog_id", "trust_tier", "revoked_at"),
 )
 
-# Permissions to enrol devices into one device group. What became of a group that is deleted is asked at use.
+# Permissions to enrol devices into one device group; whether the group still exists is checked at use.
 enrolment_token = Table(
     "enrolment_token",
     metadata,
@@ -139,7 +139,7 @@ enrolment_token = Table(
     Column("revoked_at", BigInteger),
 )
 
-# Which device spent which use of a token: who comes again with the same key is answered again and spends nothing.
+# The devices that used a token: one that comes again with the same key is answered again, without another use.
 enrolment = Table(
     "enrolment",
     metadata,
@@ -200,7 +200,7 @@ device_status = Table(
     # engines/records/schema/lineage.py.
     Column("lineage", String(40)),
     Column("held_at", BigInteger),
-    # The highest sequence number of an error report that was not kept: told again, it is not counted again.
+    # The highest sequence number of an error report that was only counted: reported again, it is not counted again.
     Column("suppressed_up_to", BigInteger),
 )
 
@@ -334,7 +334,7 @@ certificate = Table(
     Index(None, "kind", "not_after"),
 )
 
-# The newest revocation list of each authority: its number must rise over restarts, whatever the clock says.
+# The newest revocation list of each authority: its number must rise over restarts, whatever the clock shows.
 revocation_list = Table(
     "revocation_list",
     metadata,
@@ -345,7 +345,7 @@ revocation_list = Table(
     Column("der", LargeBinary, nullable=False),
 )
 
-# Versions of what a catalog demands of its devices; the highest holds. The document is attest/policy.py's JSON form.
+# Versions of a catalog's demands on its devices; the highest is in force. Document: JSON form of attest/policy.py.
 attestation_policy = Table(
     "attestation_policy",
     metadata,
@@ -462,6 +462,6 @@ token = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
-    Column("catalog_id", Uuid),  # the only catalog it speaks for; null: all
-    Column("organisation", String(128)),  # the only organisation of that catalog it speaks for; null: all
+    Column("catalog_id", Uuid),  # the only catalog it is valid for; null: all
+    Column("organisation", String(128)),  # the only organisation of that catalog; null: all
 )

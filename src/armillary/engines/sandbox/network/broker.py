@@ -2,19 +2,19 @@
 """The network broker: answers every connect and addressed send of one application.
 
 The application's filter stops these calls in the kernel and queues them here. For each one the broker copies the
-address out of the caller's memory, decides on the copy, and does the work itself; the caller's memory is never
-looked at again, so changing it afterwards changes nothing. The order for every call:
+address out of the caller's memory, decides on the copy, and makes the call itself. The caller's memory is not read
+again, so changing it afterwards has no effect. The order for every call:
 
-(1) hold the caller's memory and socket; (2) check that the caller still waits, so that both are its own and not
-those of a later thread with the same number; (3) copy the arguments; (4) decide and report; (5) act outside;
-(6) put the result in place and answer.
+(1) open the caller's memory and socket; (2) check that the caller still waits, so that both are its own and not those
+of a later thread with the same number; (3) copy the arguments; (4) decide and report; (5) act outside; (6) put the
+result in place and answer.
 
-An allowed TCP connect gets a socket that was connected outside in place of its own. Such a socket lives in the
-host's network, so it is never handed out unconnected, and no way to disconnect it is left: AF_UNSPEC connects of
-streams are refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other side resets
-(``outside.hold_port``), so that it cannot be bound to another port of the host. Datagram sockets stay in the
-sandbox's network (``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every
-send that could name another address is carried out here on a copy of the socket.
+An allowed TCP connect replaces the application's socket by one that was connected outside. Such a socket lives in the
+host's network, so it is never handed out unconnected, and cannot be disconnected: AF_UNSPEC connects of streams are
+refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other side resets (``outside.hold_port``), so
+that it cannot be bound to another port of the host. Datagram sockets stay in the sandbox's network
+(``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every send that could name
+another address is made here on a copy of the socket.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway: one datagram socket in the sandbox's own network, answered by the supervisor outside.
 
-An application's datagram sockets never leave its network. When one connects to a declared host, the supervisor
-connects it to the gateway instead and remembers its source address; datagrams from that address are relayed
-through a socket outside, answers come back the same way. Sources that connected to the resolver's address get
-their DNS queries answered (``name_lookup``). Datagrams from sources nobody registered are dropped.
+An application's datagram sockets never leave its network. When one connects to a declared host, the supervisor connects
+it to the gateway instead and stores its source address; datagrams from that address are relayed through a socket
+outside, and answers come back the same way. Sources that connected to the resolver's address get their DNS queries
+answered (``name_lookup``). Datagrams from other sources are dropped.
 """
 
 from __future__ import annotations

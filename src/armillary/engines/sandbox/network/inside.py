@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections an application makes to itself, within its own network and file tree.
+"""Connections that an application makes to itself, in its own network and file tree.
 
 A program may talk to its own sockets: an event loop wakes itself over loopback, processes share a Unix socket. The
-broker stops these calls like all others, finds that they stay inside, and makes them on a copy of the
-application's socket, which belongs to the application's network whoever connects it.
+broker stops these calls like all others, finds that they stay in the sandbox, and makes them on a copy of the
+application's socket, which belongs to the application's network whichever process connects it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TABLES = {socket.SOCK_STREAM: ("tcp", "tcp6"), socket.SOCK_DGRAM: ("udp", "udp6
 
 @dataclass(slots=True)
 class InsideNetwork:
-    """Makes connections inside. Owns its threads."""
+    """Makes connections within the sandbox's network. Owns its threads."""
 
     _threads: ThreadPoolExecutor | None = None
 
@@ -74,12 +74,12 @@ def _connect_and_close(copy: socket.socket, where: tuple[str, int] | bytes | str
 
 
 def network_of(own: socket.socket) -> bytes:
-    """What identifies a socket's network namespace (SO_NETNS_COOKIE, Linux 5.14)."""
+    """The identity of a socket's network namespace (SO_NETNS_COOKIE, Linux 5.14)."""
     return own.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
 
 
 def waits_inside(thread: int, host: str, port: int, kind: int) -> bool:
-    """Whether a socket of the thread's own network waits at this loopback address.
+    """Whether a socket of the thread's own network listens at this loopback address.
 
     Only for a thread that has a network of its own: /proc shows that network's sockets.
     """

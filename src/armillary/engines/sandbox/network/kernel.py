@@ -85,7 +85,7 @@ def place_descriptor(listener: int, identity: int, source: int, target: int, fla
 
 
 class Memory:
-    """The memory of a waiting caller, held open: it stays that process's even when the thread id is used again.
+    """The memory of a waiting caller, open: it remains that process's memory even if the thread id is used again.
 
     Open it, then call :func:`still_waiting`; everything read afterwards came from the caller.
     """
@@ -115,7 +115,7 @@ class Memory:
             raise OSError(errno.EFAULT, "unmapped memory") from error
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         os.close(self._descriptor)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answer one DNS query from inside a sandbox: declared names get their stand-in, every other name does not exist.
+"""Answers a sandbox's DNS query: a declared name has its stand-in address, every other name does not exist.
 
-Nothing is ever forwarded, so a query's name cannot carry data out. Only what is needed of RFC 1035 is read: a
-header, one question; the answer copies the question.
+Nothing is ever forwarded, so a query's name cannot carry data out. Only a part of RFC 1035 is read: a header, one
+question; the answer copies the question.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Lookup:
 
 
 def look_up(query: bytes, allowed: AllowedHosts) -> Lookup | None:
-    """Answer a query, or None for bytes that are no query (they are dropped: nobody waits for them)."""
+    """Answer a query; None for bytes that are not a query, which are dropped."""
     if not _HEADER.size < len(query) <= QUERY_LIMIT_BYTES:
         return None
     identity, flags, questions, *_ = _HEADER.unpack_from(query)

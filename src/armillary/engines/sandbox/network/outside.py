@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a connection outside the sandbox on behalf of an application, to a host its manifest declares."""
+"""Makes a connection outside the sandbox on behalf of an application, to a host that its manifest declares."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def hosts_file_entries() -> Mapping[str, frozenset[str]]:
 
 
 def local_names() -> frozenset[str]:
-    """Names that this machine's administrator gave an address to: its hosts file and its own name."""
+    """Names that have an address on this machine: those of its hosts file, and its own."""
     return frozenset(hosts_file_entries()) | {"localhost", socket.gethostname().lower()}
 
 
 async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, str]]:
-    """Addresses of a declared name or address, those refused left out.
+    """Addresses of a declared name or address, except refused ones.
 
     Raises:
         OSError: EHOSTUNREACH when none is left, with the reason as text.
@@ -113,7 +113,7 @@ async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.
                 except OSError as error:
                     stream.close()
                     problem = error
-                except BaseException:  # cancelled: nobody will use or close the socket
+                except BaseException:  # cancelled: close the socket
                     stream.close()
                     raise
                 else:
@@ -124,11 +124,11 @@ async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.
 
 
 def hold_port(stream: socket.socket) -> None:
-    """Give a socket a port for as long as it is open, so that nobody can bind it again: bind(2) is then EINVAL.
+    """Bind a socket to a free port for its lifetime, so that it cannot be bound again: bind(2) then fails with EINVAL.
 
-    The port of a connect is taken back when the other side resets; whoever has the socket could bind it to any port of
-    the host. One that was asked for by number stays. Which number is free the system says; with SO_REUSEADDR it keeps
-    no server of the host from its port.
+    The port that a connect chose is released when the other side resets, and the owner of the socket could then bind it
+    to any port of the host. A port that was bound by number stays. The kernel chooses the free number; with
+    SO_REUSEADDR the port stays available for servers of the host.
     """
     for _ in range(PORT_ATTEMPTS):
         with socket.socket(stream.family, socket.SOCK_STREAM) as place:

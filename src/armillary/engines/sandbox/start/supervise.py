@@ -128,7 +128,7 @@ def _cut(line: bytes) -> list[bytes]:
 
 
 def kill_group(group: int) -> None:
-    """SIGKILL a session's process group until nobody is left; a process being forked is caught by the next round."""
+    """SIGKILL a session's process group until it is empty; a process being forked is killed in the next round."""
     for _ in range(64):
         try:
             os.killpg(group, signal.SIGKILL)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last program before an application: it gives up everything, then becomes the application.
+"""The last program before an application: it gives up all rights, then executes the application.
 
-Run by the host's interpreter inside the namespaces (``linux``) or directly (``reduced``), as
-``python3 -I -S -c SOURCE CHANNEL``, where CHANNEL is the number of an inherited Unix stream socket. It imports
-the standard library only: nothing of Armillary is visible in the sandbox.
+Run by the host's interpreter inside the namespaces (``linux``) or directly (``reduced``), as ``python3 -I -S -c SOURCE
+CHANNEL``, where CHANNEL is the number of an inherited Unix stream socket. It imports the standard library only: nothing
+of Armillary is visible in the sandbox.
 
-Conversation on the channel: the supervisor sends one line of JSON (:data:`STEPS` lists what it may ask for); the
-launcher answers with one line, ``{"listener": N, "gateway": M}`` (descriptor numbers, which the supervisor
-copies out of this process) or ``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the
-launcher executes the application and the channel closes with it. Every step that fails ends the launch.
+Conversation on the channel: the supervisor sends one line of JSON (see :func:`prepare`); the launcher answers with one
+line, ``{"listener": N, "gateway": M}`` (descriptor numbers, which the supervisor copies out of this process) or
+``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the launcher executes the application and the
+channel closes with it. Every step that fails ends the launch.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def prctl(operation: int, *arguments: int) -> int:
 
 
 def forbid_execution(asked: dict[str, Any]) -> None:
-    """Have nothing below these mount points executed, nor mapped to be: not by a loader, not by dlopen(3).
+    """Forbid to execute files below these mount points, and to map them for execution (by a loader or dlopen(3)).
 
-    Landlock refuses execve(2) alone. A host that gives bwrap's children no capabilities refuses this step; where the
+    Landlock refuses execve(2) only. A host that gives bwrap's children no capabilities refuses this step; where the
     self-test has seen it work, it is required.
     """
     for path in asked["paths"]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program of the self-test: it tries, inside the sandbox, what an application must not be able to do.
+"""The program of the self-test: it tries, in the sandbox, what an application must not be able to do.
 
 Run as an application's entry point, standard library only. The question (``ARMILLARY_PROBE``, JSON) names a secret
-file, the supervisor's process id and two listening addresses; the answer is one line of JSON per probe:
-``{"probe": NAME, "saw": TEXT, ...}``. It judges nothing: ``self_test`` does.
+file, the supervisor's process id and two listening addresses; the answer is one line of JSON per probe: ``{"probe":
+NAME, "saw": TEXT, ...}``. ``self_test`` judges the answers.
 """
 
 # ruff: noqa: PTH101, PTH108, PTH115, PTH118, PTH120, PTH123 - its subject is system calls and the errno of each

@@ -13,7 +13,7 @@ APPLICATION_ID = 0x41726D48
 SCHEMA_VERSION = 2
 
 SCHEMA = """
--- What the hub remembers of a device. inboxes: wire/hub_topics.Inbox bits of its persistent session.
+-- The hub's row of a device. inboxes: wire.hub.topics.Inbox bits of its persistent session.
 CREATE TABLE device (
     number INTEGER PRIMARY KEY,
     device_id TEXT NOT NULL UNIQUE,
@@ -42,7 +42,7 @@ CREATE TABLE series (
     kind INTEGER NOT NULL,
     UNIQUE (device, metric, kind)
 ) STRICT;
--- Hot: what flushes brought, one row an hour and shard of series (segments.py). Points have no key.
+-- Hot: flushed points, one row for each flush, hour and shard of series (segments.py). Points have no key.
 CREATE TABLE hot (
     hour_ms INTEGER NOT NULL,
     shard INTEGER NOT NULL,
@@ -50,7 +50,7 @@ CREATE TABLE hot (
     data BLOB NOT NULL,
     PRIMARY KEY (hour_ms, shard, number)
 ) STRICT, WITHOUT ROWID;
--- What is in hot, a series and hour: added to with each flush, so that nobody reads hot for a dashboard.
+-- Sums of the points in hot by series and hour, updated with each flush, so that a dashboard does not read hot.
 CREATE TABLE hot_hour (
     metric INTEGER NOT NULL,
     hour_ms INTEGER NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE fleet (
     data BLOB NOT NULL,
     PRIMARY KEY (metric, hour_ms, shard)
 ) STRICT, WITHOUT ROWID;
--- Rows of hot and chunk that did not pass their checksum at a seal, as they were.
+-- Rows of hot and chunk that failed their checksum when they were sealed, unchanged.
 CREATE TABLE damaged (
     number INTEGER PRIMARY KEY,
     origin TEXT NOT NULL,

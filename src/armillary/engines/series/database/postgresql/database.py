@@ -169,8 +169,9 @@ class PostgresqlDatabase:
                 )
                 connection.execute(whole_schema())
         except psycopg.errors.InsufficientPrivilege as error:
+            why = self._target.redacted(str(error))
             raise DataFolderError(
-                f"the PostgreSQL database {place}: the user may not make a schema ({self._target.told(str(error))})",
+                f"the PostgreSQL database {place}: the user may not make a schema ({why})",
                 remedy="Make the user its owner: createdb --owner USER NAME",
             ) from None
         self._bind(store)

@@ -2,7 +2,7 @@
 """A connection to PostgreSQL that reconnects after it was lost.
 
 A lost connection undoes its transaction; the next transaction begins on a new connection. While the server does not
-answer, callers get an error at once, except for one attempt after each pause (:class:`Reach`): nobody waits in a queue.
+answer, callers get an error at once, except for one attempt after each pause (:class:`Reach`): no queue builds up.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Session:
             )
         except (psycopg.Error, OSError) as error:
             raise DatabaseUnavailableError(
-                f"the PostgreSQL database {target.place} cannot be reached: {target.told(str(error))}",
+                f"the PostgreSQL database {target.place} cannot be reached: {target.redacted(str(error))}",
                 remedy="Check that it runs, the address, user and password of series_database (or PGPASSFILE), and "
                 "what pg_hba.conf allows.",
             ) from None  # libpq's own error may hold what the URL has
@@ -195,7 +195,7 @@ class Session:
 
 def explained(target: Target, error: psycopg.Error, *, lost: bool) -> Exception:
     """The error to raise in place of psycopg's; psycopg's own if the statement is to blame."""
-    state, what = error.sqlstate or "", target.told(str(error))
+    state, what = error.sqlstate or "", target.redacted(str(error))
     if state in _DAMAGED:
         return DataFolderError(
             f"the PostgreSQL database {target.place} is damaged: {what}", remedy="Restore it from a backup."

@@ -36,8 +36,8 @@ class Target:
     options: Mapping[str, Any] = field(repr=False)  # What libpq is given; may hold the password
     password: str = field(repr=False)  # The one in them; empty where libpq finds it elsewhere, or none is needed
 
-    def told(self, text: str) -> str:
-        """What a driver said, on one line and without the password."""
+    def redacted(self, text: str) -> str:
+        """A driver's message, on one line and without the password."""
         line = " ".join(text.split())
         return line.replace(self.password, "***") if self.password else line
 
@@ -49,7 +49,7 @@ def parse_target(url: str) -> Target:
     (``sslmode=verify-full``): libpq's own default would go on without.
 
     Raises:
-        InvalidArgumentError: no URL of a PostgreSQL database; it is not told which, for it may hold a password.
+        InvalidArgumentError: not a URL of a PostgreSQL database. The message is without it: it may contain a password.
     """
     try:
         if not url.startswith(("postgresql://", "postgres://")):
@@ -72,8 +72,8 @@ def parse_target(url: str) -> Target:
 
 
 def _listed(options: Mapping[str, Any], name: str) -> list[str]:
-    told = options.get(name) or os.environ.get(f"PG{name.upper()}") or ""
-    return [each for each in str(told).split(",") if each]
+    listed = options.get(name) or os.environ.get(f"PG{name.upper()}") or ""
+    return [each for each in str(listed).split(",") if each]
 
 
 def _is_here(host: str) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from tests.postgresql import database_of
 from armillary.engines.database.outbox import AuditEntry, AuditOutboxes
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import ExportStore
-from armillary.engines.hub.twins import changed_twin
 from armillary.engines.jobs.store import JobStore
 from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.schema.rows import AuditLine
@@ -28,57 +28,55 @@ from armillary.engines.records.store import Records
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.retention import Retention
 from armillary.engines.series.store import SeriesStore
-from armillary.twin.document.document import patch_tags
+from armillary.errors import DataFolderError
 
-KINDS = ("documents", "jobs", "rules", "exports", "series")
-# What an operation changes, and where it is seen.
-CHANGES = {
-    "documents": "SELECT id FROM document",
-    "jobs": "SELECT job_id FROM run",
-    "rules": "SELECT rule_id FROM secret",
-    "exports": "SELECT export_id FROM secret",
-    "series": "SELECT device_id FROM twin",
+# Of each kind of store: how it is opened, a change of an operation by name, and where that is seen.
+KINDS: dict[str, tuple[Callable[..., Any], str, str]] = {
+    "documents": (
+        partial(DocumentStore, clock=time.time),
+        "INSERT INTO document SELECT NULL, 'group', ?, 1, coalesce(max(seq), 0) + 1, 1, 't', '{}' FROM document",
+        "SELECT id FROM document",
+    ),
+    "jobs": (
+        JobStore,
+        "INSERT INTO run (job_id, definition, state, begun_by, started_ms) VALUES (?, '{}', 'running', 't', 1)",
+        "SELECT job_id FROM run",
+    ),
+    "rules": (RuleStore, "INSERT INTO secret VALUES (?, '', '')", "SELECT rule_id FROM secret"),
+    "exports": (ExportStore, "INSERT INTO secret VALUES (?, '')", "SELECT export_id FROM secret"),
+    "series": (
+        lambda folder, audit: SeriesStore(
+            folder, retention=Retention(), listener=lambda *_: None, database=database_of(folder), audit=audit
+        ),
+        "INSERT INTO twin VALUES (?, '{}')",
+        "SELECT device_id FROM twin",
+    ),
 }
-SECRET = {"rules": "INSERT INTO secret VALUES (?, '', '')", "exports": "INSERT INTO secret VALUES (?, '')"}
 
 
 class Place:
-    """One store of a kind, and the records, in a folder."""
+    """One store of a kind, and the records, in a folder. The audit log takes nothing while it ``is_away``."""
 
     def __init__(self, folder: Path, kind: str) -> None:
-        folder.mkdir(exist_ok=True)
-        self.kind = kind
+        folder.mkdir(parents=True, exist_ok=True)
+        self.kind, self.is_away = kind, False
         self.records = Records.open(folder / "records.db", fresh=not (folder / "records.db").exists())
         self.audit = AuditOutboxes(self.append, lambda: 7)
-        self.store: Any
-        if kind == "documents":
-            self.store = DocumentStore(folder, clock=time.time, audit=self.audit)
-        elif kind == "series":
-            hub: dict[str, Any] = {"retention": Retention(), "listener": None, "database": database_of(folder)}
-            self.store = SeriesStore(folder, audit=self.audit, **hub)
-        else:
-            self.store = {"jobs": JobStore, "rules": RuleStore, "exports": ExportStore}[kind](folder, self.audit)
+        make, self._change, self._changes = KINDS[kind]
+        self.store: Any = make(folder, audit=self.audit)
 
     def append(self, entries: Sequence[AuditEntry]) -> None:
-        self.records.write(lambda c: audit_rows.append_once(c, entries))
+        if self.is_away:
+            raise DataFolderError("the disk refuses", remedy="Wait.")
+        self.records.write(lambda c: audit_rows.append(c, *entries))
 
     def do(self, name: str) -> None:
         """One operation with its entry."""
-        entry = AuditEntry("t", "thing.put", name, {"kind": self.kind})
-        if self.kind == "documents":
-            self.store.put("group", name, {"name": name}, by=entry)
-        elif self.kind == "jobs":
-            options: dict[str, Any] = {"catalog": None, "batch_size": 1, "by": "t", "due": None, "now_ms": 1}
-            self.store.begin(name, {}, [], entry=entry, **options)
-        elif self.kind == "series":
-            self.store.outbox.commit(changed_twin(name, lambda twin: patch_tags(twin, {"a": 1}), now_ms=1), entry)
-        else:
-            self.store.outbox.commit(lambda c: c.execute(SECRET[self.kind], (name,)), entry)
+        self.store.outbox.commit(lambda c: c.execute(self._change, (name,)), AuditEntry("t", "thing.put", name, {}))
 
     def changes(self) -> list[str]:
         """Names of the operations whose change is there, in alphabetical order."""
-        read = self.store.read if self.kind == "series" else self.store._database.read
-        return sorted(row[0] for row in read(lambda c: c.execute(CHANGES[self.kind]).fetchall()))
+        return sorted(row[0] for row in self.store.outbox.read(lambda c: c.execute(self._changes).fetchall()))
 
     def lines(self, limit: int = 100_000) -> list[AuditLine]:
         """The newest lines of the audit log, oldest first."""

@@ -44,7 +44,6 @@ def before_statements(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], obje
 
 def cut_everywhere(folder: Path, kind: str, before: list[Callable[[], object]]) -> list[tuple[bool, int]]:
     """Of an operation that dies before each of its statements, after a restart: whether it is done, how many lines."""
-    folder.mkdir(exist_ok=True)
     place, copies = Place(folder / "work", kind), list[Path]()
 
     def copy() -> None:  # in a process of its own: closing a file would give up this one's locks

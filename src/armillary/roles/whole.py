@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 import time
@@ -98,7 +97,6 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             registry=PlatformRegistry(service),
             settings=action_settings(service, settings),
         )
-        running.callback(asyncio.create_task(service.audit.outboxes.keep_moving()).cancel)
         service.notices.on_device.append(platform.rules.device_changed)
         await platform.start()
         running.push_async_callback(platform.close)

@@ -82,7 +82,7 @@ def _check(name: str, look: Callable[[], tuple[str, str]]) -> Document:
 def _records(service: SecurityService, fleet: list[FleetSummary]) -> tuple[str, str]:
     fleet.append(service.registry.devices.summary())
     detail = f"{fleet[0].devices} devices"
-    if waiting := service.audit.outboxes.waiting:
+    if waiting := service.audit.outboxes.drain():
         return "degraded", f"{detail}, the audit log does not take its lines: {waiting} wait"
     return "ok", detail
 

@@ -6,14 +6,13 @@
     operation --one transaction--> change + row of audit_outbox --move--> line of the audit log --> row deleted
 
 The audit log is in the records, what operations change is in other databases. An entry in the change's own transaction
-is there exactly if the change is. The same call moves it, so whoever changed something finds its line; what a crash or
-records out of order have left is moved when the store opens, and every few seconds. The audit log knows the ids of
-entries: one that is moved again, because nobody noted that it was moved, adds nothing.
+is there exactly if the change is. The same call moves it, so whoever changed something finds its line; what a crash has
+left is moved when the store opens, what the log did not take with the next change and when somebody reads the log, its
+metric or its health. The log knows the ids of entries: one that is moved again adds nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import threading
@@ -25,7 +24,6 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from armillary.engines.database.port import Connection
-from armillary.engines.threads import in_thread
 from armillary.errors import ArmillaryError, HostError
 
 T = TypeVar("T")
@@ -34,8 +32,6 @@ T = TypeVar("T")
 MAX_WAITING: Final = 10_000
 # Entries of one transaction of the records, which others wait for.
 MOVED_AT_ONCE: Final = 200
-# How often entries that were left are looked for (seconds).
-MOVE_EVERY_S: Final = 10.0
 
 # SQL for every store whose changes have audit entries; the first numbers are the oldest entries.
 TABLE: Final = """
@@ -56,7 +52,6 @@ _KEEP = (
 _OLDEST = "SELECT number, actor, operation, target, detail, at, entry_id FROM audit_outbox ORDER BY number LIMIT ?"
 
 _log = structlog.get_logger(__name__)
-
 
 # Of an entry; None says nothing, and there is no line.
 Detail = Mapping[str, object] | None
@@ -99,17 +94,11 @@ class AuditOutboxes:
         self.now = now
         self.outboxes: list[Outbox] = []
 
-    @property
-    def waiting(self) -> int:
-        """Entries that the audit log did not take when it was tried last."""
-        return sum(each.waiting for each in tuple(self.outboxes))
-
-    async def keep_moving(self) -> None:
-        """Move what was left, every few seconds, until it is cancelled."""
-        while True:
-            await asyncio.sleep(MOVE_EVERY_S)
-            for each in tuple(self.outboxes):
-                await in_thread(each.move)
+    def drain(self) -> int:
+        """Try again to move what the audit log did not take; how many entries it still does not take."""
+        for each in [each for each in self.outboxes if each.waiting]:
+            each.move()
+        return sum(each.waiting for each in self.outboxes)
 
 
 class Outbox:
@@ -121,7 +110,7 @@ class Outbox:
 
     def __init__(self, audit: AuditOutboxes | None, read: Callable[..., Any], write: Callable[..., Any]) -> None:
         self.audit = audit
-        self._read = read
+        self.read = read
         self._write = write
         self._moving = threading.Lock()
         self._held = set[str]()
@@ -186,20 +175,15 @@ class Outbox:
         with self._moving:
             try:
                 while rows := self._oldest():
-                    self.audit.append(
-                        [
-                            AuditEntry(actor, operation, target, json.loads(detail), at, entry_id)
-                            for _, actor, operation, target, detail, at, entry_id in rows
-                        ]
-                    )
+                    self.audit.append([AuditEntry(*row[1:]) for row in rows])
                     moved = [row[:1] for row in rows]
                     self._write(lambda c, of=moved: c.executemany("DELETE FROM audit_outbox WHERE number = ?", of))
                 self.waiting = 0
             except Exception as error:  # noqa: BLE001 - what it tells of is committed: noted, and tried again
                 with contextlib.suppress(ArmillaryError):
-                    self.waiting = self._read(lambda c: c.execute("SELECT count(*) FROM audit_outbox").fetchone()[0])
+                    self.waiting = self.read(lambda c: c.execute("SELECT count(*) FROM audit_outbox").fetchone()[0])
                 _log.warning("audit.lines-wait", waiting=self.waiting, why=str(error))
 
     def _oldest(self) -> list[Any]:
-        rows = self._read(lambda c: c.execute(_OLDEST, (MOVED_AT_ONCE,)).fetchall())
-        return [row for row in rows if row[6] not in self._held]
+        rows = self.read(lambda c: c.execute(_OLDEST, (MOVED_AT_ONCE,)).fetchall())
+        return [(*row[:4], json.loads(row[4]), *row[5:]) for row in rows if row[6] not in self._held]

@@ -122,7 +122,7 @@ class DocumentStore:
     def __init__(self, folder: Path, *, clock: Callable[[], float], audit: AuditOutboxes | None = None) -> None:
         self._clock = clock
         self._database = open_database(folder)
-        self._outbox = Outbox(audit, self._database.read, self._database.write)
+        self.outbox = Outbox(audit, self._database.read, self._database.write)
         self.devices = DeviceDocuments(self._database)
         # Called after each commit with the documents that changed (a deletion has no body), in the thread that changed
         # them, in the order of the commits. Must be quick and must not call the store's changes.
@@ -243,7 +243,7 @@ class DocumentStore:
         checked = [_checked(change) for change in changes]
         now_ms = int(self._clock() * 1000)
         name, news = name_of(by), list[Document]()
-        return self._outbox.commit(
+        return self.outbox.commit(
             lambda connection: tuple(_change(connection, change, text, name, now_ms, news) for change, text in checked),
             by,
             committed=lambda _: self._tell(news),

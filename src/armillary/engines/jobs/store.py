@@ -55,7 +55,7 @@ class JobStore:
 
     def __init__(self, folder: Path, audit: AuditOutboxes | None = None) -> None:
         self._database = open_file(folder / FILE_NAME, LAYOUT, "the jobs' file")
-        self._outbox = Outbox(audit, self._database.read, self._database.write)
+        self.outbox = Outbox(audit, self._database.read, self._database.write)
         self.devices = RunDevices(self._database)
 
     @staticmethod
@@ -157,7 +157,7 @@ class JobStore:
             _forget_old(connection, job_id)
             return int(number), len(devices)
 
-        return self._outbox.commit(change, entry)[0]
+        return self.outbox.commit(change, entry)[0]
 
     def end(self, number: int, event: str, now_ms: int, entry: AuditEntry | None = None) -> RunState:
         """End a run: pending devices are skipped, waiting ones are given up, running ones still get their result.
@@ -173,7 +173,7 @@ class JobStore:
             skip_if_ended(connection, number, now_ms)
             return ended
 
-        return self._outbox.commit(change, entry)
+        return self.outbox.commit(change, entry)
 
     def forget(self, job_id: str) -> None:
         """Delete every run of a job."""

@@ -99,10 +99,7 @@ class DeviceOperations:
         """Put points of so many devices back, at ``now_ms`` (Unix). Raises as :meth:`Restoring.points`."""
         detail = {"points": len(points), "devices": devices}
         entry = AuditEntry(actor.name, "telemetry.import", "telemetry", detail)
-        if points:
-            self._series.outbox.commit(self._series.restoring.points(points, now_ms), entry)
-        else:
-            self._series.outbox.note(entry)
+        self._series.outbox.commit(self._series.restoring.points(points, now_ms), entry)
 
     def put_configuration(
         self,

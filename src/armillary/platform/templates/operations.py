@@ -129,9 +129,8 @@ class TemplateOperations:
         version = self._templates.version_after(name, versions)  # refused before the draft is another one
         entry = AuditEntry(actor.name, "template.publish", name, {})
         if versions and {**versions[0].content, "version": 0} == {**decode_body(encode_body(body)), "version": 0}:
-            self._templates.put(name, body, by=entry)
-        else:
-            self._templates.put_published(name, body, version, by=entry)
+            version = 0  # it is published already
+        self._templates.put(name, body, by=entry, publish_as=version)
         return self._templates.published(name, None)
 
     def migrate(

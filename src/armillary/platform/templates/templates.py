@@ -74,30 +74,25 @@ class Templates:
                 found[name].append(version)
         return {name: sorted(found[name]) for name in sorted(found)}
 
-    def put(self, name: str, body: Mapping[str, Any], *, by: Author, if_match: str | None = None) -> Document:
-        """Keep a draft.
+    def put(
+        self, name: str, body: Mapping[str, Any], *, by: Author, if_match: str | None = None, publish_as: int = 0
+    ) -> Document:
+        """Keep a draft; with ``publish_as`` also as this published version, both or neither.
 
         Raises:
             ModelError, InvalidArgumentError: it makes no sense.
-            ConflictError: somebody changed it since.
+            ConflictError: somebody changed it since, or published this version.
         """
-        self._check_draft(name, body)
-        return self._kept.put(KIND, name, body, by=by, if_match=if_match)
+        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
-    def put_published(self, name: str, body: Mapping[str, Any], version: int, *, by: Author) -> None:
-        """Keep a draft and publish it as a version, both or neither. Raises as `put`.
-
-        Where somebody published a version of this number at the same moment, the draft is kept alone.
-        """
-        self._check_draft(name, body)
-        draft, published = (
-            Put(KIND, name, body),
-            Put(KIND, published_id(name, version), {**body, "version": version}, ""),
-        )
-        try:
-            self._kept.change([draft, published], by=by)
-        except ConflictError:
-            self._kept.change([draft], by=by)
+        check_name(name)
+        if parse_template(body).version:
+            raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
+        check_given(body, KIND, kept.content if (kept := self._kept.find(KIND, name)) else None)
+        changes = [Put(KIND, name, body, if_match)]
+        if publish_as:
+            changes.append(Put(KIND, published_id(name, publish_as), {**body, "version": publish_as}, if_match=""))
+        return self._kept.change(changes, by=by)[0]
 
     def publish(self, name: str, *, by: Author) -> Document:
         """Make the draft the next published version, which never changes.
@@ -195,8 +190,8 @@ class Templates:
             known = self._ready.get(document.id)
         if known is not None and known.document.etag == document.etag:
             return known
-        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
-        from armillary.twin.template.payload import PayloadTable  # noqa: PLC0415 - as above
+        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - as above
+        from armillary.twin.template.payload import PayloadTable  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
         made = parse_template(document.content)
         ready = Ready(document, made, PayloadTable(made), ValueNames(made))
@@ -205,14 +200,6 @@ class Templates:
                 self._ready.pop(next(iter(self._ready)))
             self._ready[document.id] = ready
         return ready
-
-    def _check_draft(self, name: str, body: Mapping[str, Any]) -> None:
-        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - as above
-
-        check_name(name)
-        if parse_template(body).version:
-            raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
-        check_given(body, KIND, kept.content if (kept := self._kept.find(KIND, name)) else None)
 
     def _documents(self) -> Iterator[Document]:
         """Every document of a template, by id."""

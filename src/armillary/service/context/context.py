@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.store import Records
@@ -53,9 +54,7 @@ class Context:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Append the audit line of an operation in its transaction."""
-        audit_rows.append(
-            connection, at=self.now(), actor=actor, operation=operation, target=target, detail=detail or {}
-        )
+        audit_rows.append(connection, AuditEntry(actor, operation, target, detail, self.now()))
 
 
 class DeviceAddress:

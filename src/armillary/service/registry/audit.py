@@ -27,7 +27,8 @@ class AuditLog:
         self.outboxes = AuditOutboxes(self._append, context.now)
 
     def list(self, *, limit: int = 100, after: str | None = None, target: str | None = None) -> Page[AuditLine]:
-        """Lines, newest first; those of a target only."""
+        """Lines, newest first; those of a target only. What waits in outboxes is moved first."""
+        self.outboxes.drain()
         before = number_after(after)
         return self._context.records.read(
             lambda c: audit_rows.page(c, limit=bounded(limit), before=before, target=target)
@@ -38,4 +39,4 @@ class AuditLog:
         return self._context.records.read(audit_rows.verify)
 
     def _append(self, entries: Sequence[AuditEntry]) -> None:
-        self._context.records.write(lambda c: audit_rows.append_once(c, entries))
+        self._context.records.write(lambda c: audit_rows.append(c, *entries))

@@ -52,7 +52,7 @@ def metrics(request: Request) -> Response:
     rollouts = {
         state: len(service.updates.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED
     }
-    workers, waiting = service.serving.describe_workers(), service.audit.outboxes.waiting
+    workers, waiting = service.serving.describe_workers(), service.audit.outboxes.drain()
     collector = FleetCollector(
         service.registry.devices.summary(),
         hub={**hub.counters(), **platform_of(request).counters(), "audit_lines_waiting_now": waiting},

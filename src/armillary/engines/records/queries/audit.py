@@ -12,7 +12,7 @@ A chain cannot show that its end was cut off: note the head that :func:`verify` 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -31,40 +31,19 @@ VERIFY_STEP = 1000
 _table = schema.audit_line
 
 
-def append(
-    connection: Connection,
-    *,
-    at: int,
-    actor: str,
-    operation: str,
-    target: str,
-    detail: Mapping[str, object],
-    entry_id: str | None = None,
-) -> None:
-    """Append a line inside the caller's transaction: the operation and its line are kept together or not at all."""
-    last = connection.execute(select(_table.c.number, _table.c.hash).order_by(_table.c.number.desc()).limit(1)).first()
-    number, previous = (1, EMPTY_HASH) if last is None else (last.number + 1, bytes(last.hash))
-    document = json.dumps(dict(detail), sort_keys=True, separators=(",", ":"), default=str)
-    values = {
-        "number": number,
-        "at": at,
-        "actor": actor,
-        "operation": operation,
-        "target": target,
-        "detail": document,
-        "previous_hash": previous,
-        "hash": _hash(previous, number, at, actor, operation, target, document),
-        "entry_id": entry_id,
-    }
-    connection.execute(insert(_table).values(values))
-
-
-def append_once(connection: Connection, entries: Sequence[AuditEntry]) -> None:
-    """Append the lines of entries in order, without those that were appended before."""
-    for each in entries:
-        known = connection.execute(select(_table.c.number).where(_table.c.entry_id == each.entry_id)).first()
-        if known is None:
-            append(connection, **asdict(each))
+def append(connection: Connection, *entries: AuditEntry) -> None:
+    """Append lines inside the caller's transaction, but none for an entry with an id that has its line already."""
+    last = select(_table.c.number, _table.c.hash).order_by(_table.c.number.desc()).limit(1)
+    for entry in entries:
+        with_id = select(_table.c.number).where(_table.c.entry_id == entry.entry_id)
+        if entry.entry_id and connection.execute(with_id).first() is not None:
+            continue
+        newest = connection.execute(last).first()
+        number, previous = (1, EMPTY_HASH) if newest is None else (newest.number + 1, bytes(newest.hash))
+        detail = json.dumps(dict(entry.detail_of(None) or {}), sort_keys=True, separators=(",", ":"), default=str)
+        line = asdict(entry) | {"number": number, "detail": detail, "entry_id": entry.entry_id or None}
+        made = _hash(previous, number, entry.at, entry.actor, entry.operation, entry.target, detail)
+        connection.execute(insert(_table).values(line | {"previous_hash": previous, "hash": made}))
 
 
 def page(connection: Connection, *, limit: int, before: int | None, target: str | None = None) -> Page[AuditLine]:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from armillary.attest.firmware_reference import FirmwareValue
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.queries import audit as audit_rows, firmware as firmware_rows, reports as report_rows
 from armillary.engines.records.queries.devices import BootDetails
 from armillary.engines.records.queries.pages import newest_first
@@ -206,14 +207,8 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
         status["held_at"] = write.at
         known = select(schema.device.c.device_id).where(schema.device.c.number == write.device_number)
         device_id = connection.execute(known).scalar_one()
-        audit_rows.append(
-            connection,
-            at=write.at,
-            actor="service",
-            operation="device.hold",
-            target=device_id,
-            detail={"reason": write.held},
-        )
+        entry = AuditEntry("service", "device.hold", device_id, {"reason": write.held}, write.at)
+        audit_rows.append(connection, entry)
     if status:
         table = schema.device_status
         connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))

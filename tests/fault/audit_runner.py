@@ -32,11 +32,7 @@ from armillary.errors import DataFolderError
 
 # Of each kind of store: how it is opened, a change of an operation by name, and where that is seen.
 KINDS: dict[str, tuple[Callable[..., Any], str, str]] = {
-    "documents": (
-        partial(DocumentStore, clock=time.time),
-        "INSERT INTO document SELECT NULL, 'group', ?, 1, coalesce(max(seq), 0) + 1, 1, 't', '{}' FROM document",
-        "SELECT id FROM document",
-    ),
+    "documents": (partial(DocumentStore, clock=time.time), "", "SELECT id FROM document"),
     "jobs": (
         JobStore,
         "INSERT INTO run (job_id, definition, state, begun_by, started_ms) VALUES (?, '{}', 'running', 't', 1)",
@@ -72,7 +68,11 @@ class Place:
 
     def do(self, name: str) -> None:
         """One operation with its entry."""
-        self.store.outbox.commit(lambda c: c.execute(self._change, (name,)), AuditEntry("t", "thing.put", name, {}))
+        entry = AuditEntry("t", "thing.put", name, {})
+        if self.kind == "documents":
+            self.store.put("group", name, {}, by=entry)
+        else:
+            self.store.outbox.commit(lambda c: c.execute(self._change, (name,)), entry)
 
     def changes(self) -> list[str]:
         """Names of the operations whose change is there, in alphabetical order."""

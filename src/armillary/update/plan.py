@@ -113,7 +113,7 @@ def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
 
 
 def revert(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
-    """The record that goes back to the previous set and bars this deployment; InstallError if there is no trial."""
+    """Go back to the previous set and record not to try this deployment again; InstallError without a trial."""
     trial = _trial(record)
     outcomes = tuple(
         _outcome(trial.offer_id, image, "reverted", reason, now)

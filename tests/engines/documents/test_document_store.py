@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.fixtures.processes import killed_process
 
 from armillary.engines.documents import store as store_module
 from armillary.engines.documents.document import KINDS, MAX_BODY_BYTES, Document, check_id, encode_body
@@ -261,27 +258,6 @@ def test_foreign_newer_and_damaged_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFolderError, match="not a database") as caught:
         opened(tmp_path)
     assert "backup" in caught.value.remedy
-
-
-def test_a_kill_loses_nothing_that_was_promised_and_halves_nothing(tmp_path: Path) -> None:
-    runner = Path(__file__).with_name("store_runner.py")
-    promised = 0
-    for round_ in range(4):
-        with killed_process([sys.executable, str(runner), str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                promised = int(line)
-                if promised % 40 == 13 + round_:
-                    break
-            process.kill()
-            for line in process.stdout:  # what it had promised before it died
-                if line.endswith("\n"):
-                    promised = int(line)
-        store = opened(tmp_path)
-        left, right = store.get("rule", "left"), store.get("rule", "right")
-        store.close()
-        assert left.body == right.body
-        assert left.content["n"] >= promised
 
 
 def test_a_cut_at_any_byte_of_the_log_leaves_a_state_that_was(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.rules.test_rule_actions import Hook, hook
 
+from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.exports.store import ExportStore
 from armillary.engines.rules import rows
 from armillary.errors import ConflictError
@@ -208,6 +209,15 @@ def test_a_batch_that_is_refused_for_good_is_a_dead_letter_and_can_be_replayed(r
     assert running.audited == [("ann", "export.replay", name, {"records": count}) for count in (1, 0)]
     assert running.platform.exports.store.dead_letters(name) == []
     assert got(hook)[-1] == letter.records[0]
+
+
+def test_what_a_replay_had_delivered_when_it_was_cut_off_is_audited_at_the_next_start(running: RunningHub) -> None:
+    outbox = running.platform.exports.store.outbox
+    with outbox.held() as entry_id:
+        outbox.note(AuditEntry("ann", "export.replay", "e", {"records": 1}, entry_id=entry_id))
+        assert running.audited == []
+        running.restart()
+    assert running.audited == [("ann", "export.replay", "e", {"records": 1})]
 
 
 def test_a_destination_that_hangs_holds_up_no_other_export(

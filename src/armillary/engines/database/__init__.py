@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Databases: the port that stores use, SQLite files, transactions, group commit, stores that are opened on demand.
+"""Databases: their port, SQLite files, transactions, group commit, stores opened on demand, outboxes of audit entries.
 
-Not here: any table. Specification: ``port.py`` for what a database has to offer.
+Not here: any table but that of audit entries. Specification: ``port.py`` for what a database has to offer.
 """

@@ -120,11 +120,10 @@ class Outbox:
             self.move()
 
     def commit(self, change: Callable[[Connection], T], by: Author | None, **options: Any) -> T:
-        """Make a change with its entry, in one transaction, and move the entry. ``options`` are of ``write``.
+        """Make a change with its entry, in one transaction, and move the entry; ``options`` are those of ``write``.
 
         Raises:
             HostError: the audit log has taken no entries for long; nothing was changed.
-            ArmillaryError: what the change or its database raises.
         """
         made: T = self._write(self.with_entry(change, by), **options)
         if isinstance(by, AuditEntry):

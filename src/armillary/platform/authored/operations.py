@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from armillary.engines.database.outbox import AuditEntry
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -17,8 +17,6 @@ from armillary.platform.authored.documents import AuthoredDocuments, check_catal
 from armillary.platform.authored.organisations import KIND, Organisations
 from armillary.platform.ports import Directory, Registry
 from armillary.twin.author.organisation import parse_organisation
-
-CHANGES: Final = ("new", "changed", "same", "deleted")
 
 
 @dataclass(eq=False)
@@ -49,8 +47,7 @@ class OrganisationOperations:
 
     def delete(self, actor: Operator, organisation: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
         """Delete an organisation that has nothing below it, no devices and no token that is still good."""
-        self._documents.visible(KIND, organisation, catalog)
-        self._documents.check_owned(KIND, organisation, catalog)
+        self._documents.owned(KIND, organisation, catalog)
         if self._organisations.has_devices(organisation):
             raise ConflictError(
                 f"organisation {organisation[:64]!a} has devices",

@@ -195,6 +195,8 @@ class Exports:
     async def start(self) -> None:
         """Continue every export at its cursor."""
         self._loop = asyncio.get_running_loop()
+        if ExportStore.exists(self._folder):  # audit entries that a crash has left are moved
+            await in_thread(self._store.get)
         self._documents.on_change.append(self._changed)
         self._looking = self._loop.create_task(self._look(), name="hub-exports")
 

@@ -81,7 +81,7 @@ class ExportOperations:
 
     def dead_letters(self, export_id: str, catalog: str | None, *, after: int, limit: int) -> list[DeadLetter]:
         """Batches that the destination refused for good, or on which the transform failed, oldest first."""
-        self._check_owned(export_id, catalog)
+        self._documents.owned(KIND, export_id, catalog)
         return self._exports.store.dead_letters(export_id, after=after, limit=limit)
 
     def replay(
@@ -91,7 +91,7 @@ class ExportOperations:
 
         Replays of one ``caller`` are limited, and those of all callers of one ``caller_catalog`` (empty for none).
         """
-        self._check_owned(export_id, catalog)
+        self._documents.owned(KIND, export_id, catalog)
         entry = AuditEntry(actor.name, "export.replay", export_id, lambda records: {"records": records})
         return self._exports.replays.begin(export_id, caller, entry, catalog=caller_catalog)
 
@@ -147,10 +147,6 @@ class ExportOperations:
             raise InvalidArgumentError(
                 "export.destination.secret: expected one, as the destination is new", remedy="Give the secret again."
             )
-
-    def _check_owned(self, export_id: str, catalog: str | None) -> None:
-        self._documents.visible(KIND, export_id, catalog)
-        self._documents.check_owned(KIND, export_id, catalog)
 
     def _shown(self, document: Document, catalog: str | None) -> dict[str, Any]:
         status: dict[str, Any] = asdict(self._exports.status(document))

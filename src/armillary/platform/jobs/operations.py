@@ -58,7 +58,7 @@ class JobOperations:
         Raises:
             InvalidArgumentError: none failed in it.
         """
-        self._check_owned(job_id, catalog)
+        self._documents.owned(KIND, job_id, catalog)
         failed_of = None
         if only_failed:
             newest = self._jobs.store.runs(job_id, limit=1)
@@ -91,7 +91,7 @@ class JobOperations:
 
     def cancel(self, actor: Operator, job_id: str, number: int, catalog: str | None) -> JobRun:
         """End a run: no other device begins; those under way still get their result."""
-        self._check_owned(job_id, catalog)
+        self._documents.owned(KIND, job_id, catalog)
         return self._jobs.cancel(job_id, number, entry=AuditEntry(actor.name, "job.cancel", job_id, {"run": number}))
 
     def runs(self, job_id: str, catalog: str | None, *, before: int | None, limit: int) -> list[JobRun]:
@@ -124,7 +124,3 @@ class JobOperations:
                 f"job {job_id[:64]!a} is of all catalogs", remedy="Use a token that is not for one catalog."
             )
         return document
-
-    def _check_owned(self, job_id: str, catalog: str | None) -> None:
-        self._documents.visible(KIND, job_id, catalog)
-        self._documents.check_owned(KIND, job_id, catalog)

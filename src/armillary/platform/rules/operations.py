@@ -102,8 +102,7 @@ class RuleOperations:
 
     def switch(self, actor: Operator, rule_id: str, catalog: str | None, *, enabled: bool) -> dict[str, Any]:
         """Enable a rule from the next message on, or disable it, which drops its states."""
-        found = self._authored.visible(KIND, rule_id, catalog)
-        self._authored.check_owned(KIND, rule_id, catalog)
+        found = self._authored.owned(KIND, rule_id, catalog)
         body = {**found.content, "enabled": enabled}
         return self._names.shown(self._authored.put(actor, KIND, rule_id, body, catalog, found.etag), catalog)
 

@@ -193,10 +193,7 @@ class DeviceStates:
             state.stale = True
 
     def admitted(self, device_id: str) -> DeviceState:
-        """A device that may use the endpoint.
-
-        UnknownDeviceError, RevokedDeviceError, DeviceStateError or UnclaimedDeviceError for one that may not.
-        """
+        """A device that may use the endpoint; UnknownDeviceError, RevokedDeviceError and the like for another."""
         state = self._states.get(device_id)
         if state is None or state.stale:
             state = self._load(device_id, state)

@@ -8,8 +8,8 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, fresh, wait_until
-from tests.twin.template.test_template import BODY, CENTRAL, CONTROLLER, ROOT, THERMOSTAT
+from tests.api.running_service import RunningService, fresh
+from tests.twin.template.test_template import BODY, CENTRAL, CONTROLLER, THERMOSTAT
 
 TEMPLATES = "/api/v1/templates"
 CENTRAL_PATH = "/api/deviceTemplates"
@@ -254,38 +254,6 @@ def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, c
         assert service.call("DELETE", path_of, token=token).status == status
         assert service.call("PUT", path_of, CENTRAL, token=token).status == put
     assert called(service, "GET", f"{TEMPLATES}/{theirs}")["display_name"] == before["display_name"]
-
-
-def test_who_did_what_is_in_the_audit_log(service: RunningService, template: str, device: str) -> None:
-    called(service, "PUT", path(device, "template"), {"template": template})
-    called(service, "PATCH", path(device, "cloud-properties"), {"Limit": 5})
-    lines = called(service, "GET", "/api/v1/audit?limit=20")["items"]
-    found = {(each["operation"], each["target"]) for each in lines}
-    assert {
-        ("template.put", template),
-        ("template.publish", template),
-        ("device.template", device),
-        ("device.cloud-properties", device),
-    } <= found
-
-
-def test_a_device_that_announces_its_model_gets_the_template(
-    service: RunningService, template: str, device: str, catalog: str
-) -> None:
-    templates = service.platform.device_templates
-    templates.announced(device, "dtmi:unknown:Model;1")
-    assert templates.get(device).name == ""
-    # The newest template of that root: other tests made some as well.
-    templates.announced(device, ROOT)
-    first = templates.get(device)
-    assert first.name
-    assert first.by == "device"
-    assert first.ready is not None
-    assert first.ready.template.root == ROOT
-    called(service, "PUT", path(device, "template"), {"template": template})
-    templates.announced(device, ROOT)
-    assert (templates.get(device).name, templates.get(device).by) == (template, "operator")
-    wait_until(lambda: called(service, "GET", path(device, "template"))["by"] == "operator", "the operator's word")
 
 
 def test_a_hub_device_has_a_template_like_any_other(service: RunningService, catalog: str, template: str) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from tests.api.running_service import RunningService, application, device_request, wait_until
+from tests.api.running_service import RunningService, application, device_request, fresh, wait_until
 
 from armillary.api.native.service.requests import FactoryBody
 from armillary.api.native.service.tpm import TpmDeviceBody
+from armillary.errors import DataFolderError
 from armillary.sim.device.wire_device import components_of
 from armillary.wire.image import package as image_package
 
@@ -456,6 +457,24 @@ def test_metrics_are_the_fleets_own_numbers(service: RunningService, catalog: st
     assert float(lines["armillary_devices_unclaimed"]) == fleet["unclaimed"]
     assert "armillary_hub_connected" in lines
     assert lines['armillary_device_workers{state="ready"}'] == "0.0"  # this service serves devices itself
+
+
+def test_status_and_metrics_show_lines_that_the_audit_log_does_not_take(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_entries: object) -> None:
+        raise DataFolderError("the disk refuses", remedy="Wait.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(service.service.audit.outboxes, "append", away)
+        group = fresh("group")
+        assert service.call("PUT", f"/api/v1/groups/{group}", {"name": "Untold"}).status == 200
+        assert service.call("GET", "/api/v1/status").body["checks"][0]["status"] == "degraded"
+        assert "armillary_hub_audit_lines_waiting 1.0" in service.call("GET", "/metrics").raw.decode()
+        assert service.call("GET", f"/api/v1/audit?target={group}").body["items"] == []
+    (line,) = service.call("GET", f"/api/v1/audit?target={group}").body["items"]
+    assert line["operation"] == "group.put"
+    assert service.call("GET", "/api/v1/status").body["checks"][0]["status"] == "ok"
 
 
 def test_metrics_show_each_device_worker(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:

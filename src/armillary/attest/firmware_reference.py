@@ -143,7 +143,7 @@ def measured(firmware: FirmwareLog) -> tuple[FirmwareValue, ...]:
 def statable(values: Iterable[FirmwareValue], *, final: bool) -> tuple[FirmwareValue, ...]:
     """The reference values that make a machine with these measurements (of :func:`measured`) good, each once.
 
-    With ``final`` they are final values, else measurements; of a PCR without any it is the final value.
+    With ``final`` they are final values, else measurements; for a PCR without measurements it is its final value.
     """
     values = tuple(values)
     with_events = {value.pcr for value in values if value.kind == EVENT}

@@ -25,7 +25,7 @@ def device_id_of_key(key: ec.EllipticCurvePublicKey) -> DeviceId:
 
 
 def key_of_device_id(device_id: DeviceId) -> ec.EllipticCurvePublicKey:
-    """The identity key a device id stands for (parsed once and kept); WireError unless it is one."""
+    """The identity key a device id stands for (parsed once and kept); WireError for any other text."""
     return cose.public_key(device_id_bytes(device_id))
 
 

@@ -86,7 +86,7 @@ def permissions_of(
 
 
 def advance(current: ManufacturingState, wanted: ManufacturingState) -> ManufacturingState:
-    """The new state; DeviceStateError, since states never move back nor to themselves."""
+    """``wanted``, if it comes after ``current``; else DeviceStateError: states never move back."""
     if not TRANSITIONS[current, wanted]:
         raise DeviceStateError(
             f"manufacturing state: expected one after {current.value}, got {wanted.value}",

@@ -113,7 +113,7 @@ def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
 
 
 def revert(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
-    """Go back to the previous set and record not to try this deployment again; InstallError without a trial."""
+    """The record that goes back to the previous set and bars this deployment; InstallError if there is no trial."""
     trial = _trial(record)
     outcomes = tuple(
         _outcome(trial.offer_id, image, "reverted", reason, now)

@@ -235,8 +235,9 @@ def test_server_certificate(authorities: Authorities):
         assert verifier.verify(server, [])
     with pytest.raises(VerificationError):
         client_verifier(authorities.root).verify(server, [])
-    with pytest.raises(WireError):
-        cert.parse_device_certificate(der(server))
+    for parse in (cert.parse_device_certificate, cert.parse_identity_certificate):
+        with pytest.raises(WireError):
+            parse(der(server))
 
 
 def test_signing_and_possession_certificates(authorities: Authorities):

@@ -133,8 +133,8 @@ class Authority:
     def renew(self) -> None:
         """Renew what ends soon, from the root to issuing authorities and server certificate; daily and at each start.
 
-        Renewals that fail do not stop the others; then HostError is raised, the first, and what was active stays
-        active.
+        A renewal that fails does not stop the others, and what was active stays active. At the end the first HostError
+        is raised.
         """
         catalogs = self._context.records.read(catalog_rows.catalogs)
         renewals: list[Callable[[], None]] = [self.roots.renew_due, self.server.renew_due, self.silicon.renew_due]

@@ -108,7 +108,7 @@ class CatalogAuthorities:
         return found
 
     def issuing_certificates(self, catalog_id: UUID) -> tuple[x509.Certificate, ...]:
-        """Every issuing authority of a catalog that may still have valid certificates."""
+        """Every issuing authority of a catalog that may still have valid certificates; none for an unknown catalog."""
         records = self._context.records.read(lambda c: certificate_rows.of_catalog(c, catalog_id, kinds=("issuing",)))
         now = self._context.now()
         return tuple(

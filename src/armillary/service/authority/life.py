@@ -62,7 +62,7 @@ def signed_by(certificate: x509.Certificate, issuer_der: bytes) -> bool:
 def active_of(
     records: Sequence[CertificateRecord], now: int, *, takeover_s: int | None = None
 ) -> CertificateRecord | None:
-    """The newest that was made ``takeover_s`` ago (45 days when None), so that it is known; else the oldest valid one.
+    """The newest that is at least ``takeover_s`` old (45 days when None), so that it is known; else the oldest valid.
 
     ``records`` are oldest first; ``now`` is in Unix seconds UTC.
     """

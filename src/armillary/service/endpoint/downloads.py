@@ -29,7 +29,7 @@ RenewIdentity = Callable[[str, str, int], bytes]
 
 @dataclass(eq=False)
 class Downloads:
-    """Sends these replies, each in a task of its own, in one event loop."""
+    """Sends images and new identity certificates, each in a task of its own, in one event loop."""
 
     _states: DeviceStates
     _offers: Offers

@@ -50,7 +50,7 @@ REASONS: Final = {
 
 
 class RequestRefusedError(ArmillaryError):
-    """An HTTP request that is refused before its content is read."""
+    """An HTTP request that is refused for its form, method, size or range, or that the endpoint cannot serve now."""
 
     code = "request.refused"
     remedy = "See docs/reference/device-protocol.md."

@@ -12,7 +12,10 @@ _RANGE: Final = re.compile(rb"bytes=(\d{0,15})-(\d{0,15})")
 
 
 def parse_range(header: bytes, size: int) -> tuple[int, int]:
-    """First and last byte of the one range of ``size`` bytes; RequestRefusedError (416) otherwise."""
+    """First and last byte of the one range that ``header`` asks of a content of ``size`` bytes.
+
+    RequestRefusedError (416) for several ranges, another unit, or a range outside of the content.
+    """
     match = _RANGE.fullmatch(header.strip())
     if match is None or (not match[1] and not match[2]):
         raise RequestRefusedError(416, "range: expected one range such as bytes=1024-")

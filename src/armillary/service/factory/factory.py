@@ -94,7 +94,8 @@ class Factory:
         ``Blank`` one may not check in.
 
         Raises:
-            InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
+            InvalidArgumentError: the request is malformed, not signed by its key, for another key than that of ``tpm``,
+                or the key is not on P-256; or there is no such manufacturing state, or the tier needs a ``tpm``.
             NotFoundError: no such chip.
             ConflictError: the device of this key was made with another chip; or ``tpm`` is given and it was made
                 without a TPM, or with another attestation key.

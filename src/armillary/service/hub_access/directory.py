@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hub may know of devices: owner, group, health and the like, for queries over many of them."""
+"""What the hub may know of devices: owner, group, health and the like, for queries over many of them.
+
+Devices of both kinds are here: those that attest, and hub devices, which a catalog admits too (``identities.py``).
+"""
 
 from __future__ import annotations
 

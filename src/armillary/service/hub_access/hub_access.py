@@ -22,7 +22,7 @@ from armillary.wire.hub.credentials import canonical_device_id, is_attested_id
 
 
 class HubAccess:
-    """All operations, by noun. Synchronous and thread-safe."""
+    """All operations on who may use the hub, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, registry: Registry, notices: Notices) -> None:
         self._registry = registry

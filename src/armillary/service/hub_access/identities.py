@@ -274,7 +274,7 @@ class HubIdentities:
         return tuple(self.sealer.open(key, _purpose(found.identity, which)) for key, which in sealed if key is not None)
 
     def note_shown(self, actor: str, target: str, identities: int) -> None:
-        """Audit that ``actor`` saw keys: of ``target`` (an identity, or ``several``), of how many."""
+        """Audit that ``actor`` saw the keys of ``target``, which is an identity, or ``several`` with their number."""
         self._context.records.write(
             lambda c: self._context.audit(c, actor, "hub-device.show-keys", target, {"identities": identities})
         )

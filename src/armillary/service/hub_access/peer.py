@@ -42,7 +42,7 @@ class HubPeers:
         self._authority = authority
 
     def authenticate(self, certificate_der: bytes) -> HubPeer:
-        """The device of a client certificate; DeviceFault, whose leaf says why, if there is none."""
+        """The device of a client certificate; DeviceFault, whose leaf class says why, if it is refused."""
         try:
             claimed = parse_device_certificate(certificate_der)
         except WireError as error:

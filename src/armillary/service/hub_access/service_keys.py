@@ -51,7 +51,7 @@ class RevealingToken(Token):
 
 
 class HubServiceKeys:
-    """Makes, lists, removes and checks these keys. An unknown catalog raises NotFoundError."""
+    """Makes, lists, removes and checks the keys of services. An unknown catalog raises NotFoundError."""
 
     def __init__(self, context: Context, identities: HubIdentities, notices: Notices) -> None:
         self._context = context

@@ -13,7 +13,7 @@ from armillary.service.registry.names import catalog_or_raise
 
 
 class DeviceHistory:
-    """Pages of these, newest first."""
+    """Pages of what devices reported and were refused, newest first."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -126,7 +126,7 @@ class Transfers:
             return transfer
 
         transfer = self._context.records.write(change)
-        self._notices.device_revoked(transfer.device_id)
+        self._notices.device_revoked(transfer.device_id)  # connections that it made under the old owner are closed
         return transfer
 
     def decline(self, catalog: str, transfer_id: UUID, *, actor: str) -> Transfer:

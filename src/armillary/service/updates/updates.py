@@ -16,7 +16,7 @@ from armillary.service.updates.rollouts import Rollouts
 
 
 class Updates:
-    """All operations, by noun. Synchronous and thread-safe."""
+    """All operations on images, deployments and roll-outs, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
         self.images = Images(context, authority, blobs, chips)

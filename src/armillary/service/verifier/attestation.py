@@ -14,7 +14,7 @@ from armillary.service.verifier.security_floors import SecurityFloors
 
 
 class Attestation:
-    """All operations, by noun. Synchronous and thread-safe."""
+    """All operations on what evidence is judged by, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
         self.policies = AttestationPolicies(context, chips, releases)

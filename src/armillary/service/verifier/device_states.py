@@ -193,7 +193,10 @@ class DeviceStates:
             state.stale = True
 
     def admitted(self, device_id: str) -> DeviceState:
-        """A device that may use the endpoint; UnknownDeviceError, RevokedDeviceError and the like for another."""
+        """A device that may use the endpoint.
+
+        UnknownDeviceError, RevokedDeviceError, DeviceStateError or UnclaimedDeviceError for one that may not.
+        """
         state = self._states.get(device_id)
         if state is None or state.stale:
             state = self._load(device_id, state)

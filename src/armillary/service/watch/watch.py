@@ -127,7 +127,7 @@ class Watch:
     # -- for other parts ------------------------------------------------------------------------------------------
 
     def observe(self, seen: Observation) -> Finding:
-        """Record an observation that another part made, e.g. a rule of the hub."""
+        """Record an observation that another part made, such as the monitor of the verifier."""
         return self._context.records.write(lambda c: record(c, seen, self._context.now()))
 
     def request_quarantine(self, device_id: str, said: Mapping[str, str]) -> None:

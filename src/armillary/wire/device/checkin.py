@@ -109,7 +109,7 @@ class UpdateOutcome:
 
 @dataclass(slots=True)  # frozen would cost 1.3 us a check-in
 class CheckinRequest:
-    """What a device sends; never changed after :func:`parse_request` has made it."""
+    """What a device sends; never changed once it is made."""
 
     evidence: bytes  # COSE_Sign1 by the alias key
     endorsement: bytes  # COSE_Sign1 by the device identity key

@@ -41,7 +41,8 @@ class PublishRun:
 class PacketDecoder:
     """An incremental decoder for one direction of one connection; without ``level`` it learns that from CONNECT.
 
-    After a WireError the connection must be closed.
+    ``max_packet_bytes`` is the longest packet accepted, fixed header included. After a WireError the connection must be
+    closed.
     """
 
     __slots__ = ("_at", "_buffer", "_missing", "_pending", "_topic", "level", "max_packet_bytes")

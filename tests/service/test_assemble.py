@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from types import MappingProxyType
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -66,6 +68,15 @@ def test_a_changed_or_missing_audit_line_is_found(host: ServiceHost) -> None:
     assert host.service.audit.verify() == whole
     records.write(lambda c: c.execute(text("DELETE FROM audit_line WHERE number = 3")))
     assert host.service.audit.verify().broken_at == 4
+
+
+def test_an_audit_line_keeps_any_mapping_of_details(host: ServiceHost) -> None:
+    context, detail = host.service.context, MappingProxyType({"devices": 3, "group": UUID(int=1)})
+    context.records.write(lambda c: context.audit(c, "ann", "test.try", "x", detail))
+    (line,) = host.service.audit.list(limit=1).items
+    assert (line.actor, line.operation, line.target) == ("ann", "test.try", "x")
+    assert line.detail == {"devices": 3, "group": str(UUID(int=1))}
+    assert host.service.audit.verify().broken_at is None
 
 
 def test_what_happened_just_before_the_end_is_recorded(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -41,9 +40,16 @@ def append(connection: Connection, *entries: AuditEntry) -> None:
         newest = connection.execute(last).first()
         number, previous = (1, EMPTY_HASH) if newest is None else (newest.number + 1, bytes(newest.hash))
         detail = json.dumps(dict(entry.detail_of(None) or {}), sort_keys=True, separators=(",", ":"), default=str)
-        line = asdict(entry) | {"number": number, "detail": detail, "entry_id": entry.entry_id or None}
-        made = _hash(previous, number, entry.at, entry.actor, entry.operation, entry.target, detail)
-        connection.execute(insert(_table).values(line | {"previous_hash": previous, "hash": made}))
+        line: dict[str, Any] = {
+            "number": number,
+            "at": entry.at,
+            "actor": entry.actor,
+            "operation": entry.operation,
+            "target": entry.target,
+            "detail": detail,
+        }
+        made = {"previous_hash": previous, "hash": _hash(previous, **line)}
+        connection.execute(insert(_table).values(line | made | {"entry_id": entry.entry_id or None}))
 
 
 def page(connection: Connection, *, limit: int, before: int | None, target: str | None = None) -> Page[AuditLine]:

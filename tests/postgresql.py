@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.processes import OwnProcess
 
 VARIABLE = "ARMILLARY_TEST_POSTGRESQL"
@@ -66,9 +66,7 @@ class Server:
         rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
         self.port = 0
         if certificate is not None:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            self.port = reserved_port()
             for name, content in zip(("server.crt", "server.key"), certificate, strict=True):
                 (data / name).write_bytes(content)
                 (data / name).chmod(0o600)

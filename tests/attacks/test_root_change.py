@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.attacks.test_device_time import IN_1970, factory_of, make, service as serving, started
+from tests.fixtures.ports import reserved_port
 
 from armillary.device.boot.provision import recover
 from armillary.device.checkin import endpoint as device_endpoint, renewal
@@ -69,8 +70,8 @@ def run_until(device: Device, condition: Any) -> None:
 
 
 def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(tmp_path: Path) -> None:
-    with serving(tmp_path, 0) as host:
-        port = host.service.device_address.port
+    port = reserved_port()
+    with serving(tmp_path, 0, port=port) as host:
         follower = make(host, tmp_path / "follower", wall=IN_1970)
         make(host, tmp_path / "away", wall=IN_1970)
         old = x509.load_der_x509_certificate(host.service.authority.roots.certificate)
@@ -100,8 +101,8 @@ def identity_of(folder: Path) -> x509.Certificate:
 
 
 def test_an_identity_certificate_that_ends_soon_is_replaced_over_the_air(tmp_path: Path) -> None:
-    with serving(tmp_path, 0) as host:
-        port = host.service.device_address.port
+    port = reserved_port()
+    with serving(tmp_path, 0, port=port) as host:
         for name in ("comes", "stays"):
             device = make(host, tmp_path / name, wall=IN_1970)
             assert asyncio.run(device.prove_once()).verdict == "attested"
@@ -179,8 +180,8 @@ def test_who_stole_the_services_tls_key_gives_no_device_a_certificate_of_nobodys
 
 
 def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(tmp_path: Path) -> None:
-    with serving(tmp_path, 0) as host:
-        port = host.service.device_address.port
+    port = reserved_port()
+    with serving(tmp_path, 0, port=port) as host:
         before = make(host, tmp_path / "before", wall=IN_1970)
     with serving(tmp_path, DAY_S, port=port) as host:
         made = host.service.authority.renew_by_hand("silicon", "MediaTek", actor="t")

@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fixtures.certificates import private_pem
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
@@ -123,12 +124,6 @@ class Nginx:
                 return 0, str(error)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -151,7 +146,7 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     with ServiceHost(folder / "data") as host:
         host.catalog()
         host.catalog("Fabrikam")
-        running = Nginx(folder, free_port(), host)
+        running = Nginx(folder, reserved_port(), host)
         running.feed()
         (folder / "nginx.conf").write_text(CONFIGURATION.format(folder=folder, port=running.port))
         log = (folder / "log").open("wb")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.processes import OwnProcess
 
 ENABLE = "sudo ./scripts/install-test-tools"
@@ -88,7 +89,7 @@ def software_tpm(folder: Path) -> Iterator[SwTpm]:
         check=False,
     )
     assert setup.returncode == 0, setup.stdout + setup.stderr
-    port = _free_pair()
+    port = reserved_port(2)  # its TCTI asks for neighbours
     process = OwnProcess(
         [
             "swtpm",
@@ -110,18 +111,6 @@ def software_tpm(folder: Path) -> Iterator[SwTpm]:
     with process:
         _wait(process, port)
         yield SwTpm(f"swtpm:host=127.0.0.1,port={port}", authority)
-
-
-def _free_pair() -> int:
-    """A port that is free together with the next one: swtpm's TCTI asks for neighbours."""
-    for _ in range(100):
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                other.bind(("127.0.0.1", port + 1))
-                return int(port)
-    raise AssertionError("no two neighbouring ports are free")
 
 
 def _wait(process: OwnProcess, port: int) -> None:

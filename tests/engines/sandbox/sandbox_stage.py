@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fixtures.ports import reserved_port
 
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
@@ -149,16 +150,14 @@ class Listeners:
     def __init__(self) -> None:
         self.servers: list[asyncio.Server] = []
         self.transports: list[asyncio.DatagramTransport] = []
-        self.port = 0
+        self.port = reserved_port()
         self.reached: list[str] = []
 
     @classmethod
     async def open(cls) -> Listeners:
         listeners = cls()
         for address in ("127.0.0.1", "127.0.0.2"):
-            server = await asyncio.start_server(listeners._greet, address, listeners.port)
-            listeners.port = server.sockets[0].getsockname()[1]
-            listeners.servers.append(server)
+            listeners.servers.append(await asyncio.start_server(listeners._greet, address, listeners.port))
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 Echo, local_addr=(address, listeners.port)
             )

@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from tests.fixtures.directories import Owners
+from tests.fixtures.ports import reserved_port
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
 from tests.platform.rules.test_rules import alerts, put
 
@@ -296,9 +296,7 @@ def mail(authority: Authority) -> Iterator[Mail]:
         good = mechanism in ("LOGIN", "PLAIN") and (data.login, data.password) == (b"armillary", b"pass word")
         return AuthResult(success=good, handled=False)  # else it says nothing, and the client waits
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = reserved_port()
     controller = Controller(
         box, hostname="127.0.0.1", port=port, tls_context=context, require_starttls=True, authenticator=login,
         auth_required=True,

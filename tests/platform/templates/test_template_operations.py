@@ -67,6 +67,26 @@ def test_who_speaks_for_a_catalog_changes_its_templates_and_no_others(running: R
     assert templates.visible("mine", 0, "North").template.catalog == "North"
 
 
+@pytest.mark.parametrize(("owner", "refused"), [("South", NotFoundError), (None, PermissionDeniedError)])
+def test_a_template_that_was_imported_without_its_draft_is_its_owners(
+    running: RunningHub, owner: str | None, refused: type[Exception]
+) -> None:
+    templates, documents = running.platform.template_operations, running.platform.documents
+    templates.put(ANN, "south", {**BODY, "catalog": owner}, None, None)
+    templates.publish(ANN, "south", None)
+    documents.delete("template", "south", by="test")
+    with pytest.raises((ConflictError, PermissionDeniedError), match=r"is taken|is of all catalogs"):
+        templates.put(NORTH, "south", BODY, "North", None)
+    with pytest.raises(refused):
+        templates.delete(NORTH, "south", 0, "North")
+    documents.put("template", "south", {**BODY, "catalog": "North"}, by="test")  # a draft of before this was refused
+    with pytest.raises(refused):
+        templates.delete(NORTH, "south", 0, "North")
+    assert [each.id for each in running.platform.templates.versions("south")] == ["south.1"]
+    documents.delete("template", "south", by="test")
+    assert templates.delete(ANN, "south", 0, owner) == 1
+
+
 def test_a_template_that_is_put_and_published_at_once_is_a_version_only_where_it_differs(running: RunningHub) -> None:
     templates = running.platform.template_operations
     first = templates.put_published(NORTH, "mine", dict(BODY), "North", None, seen)

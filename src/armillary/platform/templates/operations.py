@@ -54,7 +54,8 @@ class TemplateOperations:
             ModelError, InvalidArgumentError: it makes no sense, or names another catalog.
             ConflictError, PermissionDeniedError: it is not the caller's, or another version than ``if_match``.
         """
-        self._authored.check_free(KIND, check_name(name), catalog, if_match)
+        for document_id in self._saying_whose(name):
+            self._authored.check_free(KIND, document_id, catalog, if_match)
         kept = dict(body)
         if catalog is not None:  # whatever a file says that was imported
             check_catalog(KIND, kept.setdefault("catalog", catalog), catalog)
@@ -153,6 +154,9 @@ class TemplateOperations:
             ConflictError: a device has it.
         """
         self.check_owned(name, catalog, version)
+        if catalog is not None and not version:
+            for each in self._templates.versions(name):
+                self._authored.check_owned(KIND, each.id, catalog)
         entry = AuditEntry(actor.name, "template.delete", name, {"version": version or None})
         return self._templates.delete(name, version, by=entry)
 
@@ -164,7 +168,8 @@ class TemplateOperations:
 
     def check_owned(self, name: str, catalog: str | None, version: int = 0) -> None:
         """Raise unless who speaks for a catalog may change a template."""
-        self._authored.check_owned(KIND, _document_id(name, version), catalog)
+        for document_id in (_document_id(name, version),) if version else self._saying_whose(name):
+            self._authored.check_owned(KIND, document_id, catalog)
 
     def uses(self, name: str, catalog: str | None, value: str | None) -> Sequence[Use]:
         """What uses a template, or one of its values, of that which the caller may see."""
@@ -190,6 +195,12 @@ class TemplateOperations:
             for each in found[:limit]
         ]
         return {"items": rows, "next": found[limit - 1].id if len(found) > limit else None}
+
+    def _saying_whose(self, name: str) -> Sequence[str]:
+        """Documents that say whose a template is: its draft; its versions, where it was imported without a draft."""
+        if self._store.find(KIND, check_name(name)) is None:
+            return [each.id for each in self._templates.versions(name)] or [name]
+        return [name]
 
 
 def _document_id(name: str, version: int) -> str:

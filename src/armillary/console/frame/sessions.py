@@ -13,6 +13,7 @@ import hmac
 import secrets
 import threading
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from armillary.console.sources.signed_in import SignedIn
 
@@ -21,6 +22,8 @@ IDLE_S = 8 * 3600
 LIFETIME_S = 24 * 3600
 # One sign-in costs about 300 bytes; a script that signs in without end must not eat the process.
 MAX_SESSIONS = 10_000
+# Of the people of one catalog: who signs in without end there ends sessions of that catalog, and nobody else's.
+MAX_SESSIONS_OF_CATALOG = 1000
 NAME_BYTES = 32
 
 
@@ -44,8 +47,7 @@ class Sessions:
         """Start a session and return the cookie's value. Always a new name: none is taken from the browser."""
         name = secrets.token_urlsafe(NAME_BYTES)
         with self._lock:
-            if len(self._open) >= MAX_SESSIONS:
-                del self._open[min(self._open, key=lambda key: self._open[key].seen)]
+            self._make_room(operator.catalog)
             self._open[_key(name)] = Session(operator, now, now)
         return name
 
@@ -68,6 +70,18 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def _make_room(self, catalog: UUID | None) -> None:
+        """End the session that was not used for longest, where there are too many of a catalog, or of all."""
+        ends = None
+        if catalog is not None:
+            own = [key for key, each in self._open.items() if each.operator.catalog == catalog]
+            ends = own if len(own) >= MAX_SESSIONS_OF_CATALOG else None
+        if ends is None and len(self._open) >= MAX_SESSIONS:
+            of_catalogs = [key for key, each in self._open.items() if each.operator.catalog is not None]
+            ends = of_catalogs or list(self._open)
+        if ends:
+            del self._open[min(ends, key=lambda key: self._open[key].seen)]
 
 
 class FormSeal:

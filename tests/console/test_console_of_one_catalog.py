@@ -15,6 +15,7 @@ from tests.api.native.platform.test_native_rules import say
 from tests.api.running_service import running_service, wait_until
 from tests.console.plain_browser import Browser
 from tests.console.scene import Scene
+from tests.twin.template.test_template import BODY
 
 from armillary.api.http.callers import catalog_of
 from armillary.console.frame.console import HUB_PLACES, PLACES
@@ -197,6 +198,20 @@ def test_a_new_owner_sees_nothing_of_the_time_before(shared: SharedService) -> N
     series = f"/devices/{device}/series?metric=secret_celsius&range=1h"
     assert "31.5" in everybody.get(series).text
     assert "31.5" not in look.get(series).text
+
+
+def test_a_new_owner_opens_every_page_of_a_device_whose_template_is_the_former_owners(shared: SharedService) -> None:
+    device = shared.claimed().device_id
+    body = {**BODY, "catalog": "northwind"}
+    assert shared.running.call("PUT", "/api/v1/templates/formers", body).status == 200
+    assert shared.running.call("POST", "/api/v1/templates/formers/publish").status == 200
+    given = {"template": "formers", "version": 1}
+    assert shared.running.call("PUT", f"/api/v1/devices/{device}/template", given).status == 200
+    shared.hand_over(device, "northwind", "fabrikam")
+    look = shared.signed_in(shared.token("takes-over", "fabrikam"))
+    for page in ("", "/data", "/twin"):
+        assert look.get(f"/devices/{device}{page}").status == 200, page
+    assert look.get("/templates/formers").status == 404
 
 
 def test_a_live_stream_ends_when_the_device_changes_hands(shared: SharedService) -> None:

@@ -11,6 +11,7 @@ from armillary.console.device import commands, pages_device_data
 from armillary.console.frame.action_checks import Form, json_of
 from armillary.console.frame.asking import ask, may, may_ask, show
 from armillary.console.frame.console import Visit
+from armillary.errors import NotFoundError
 from armillary.wire.hub.credentials import is_attested_id
 
 DAY_MS = 86_400_000
@@ -74,5 +75,8 @@ def _raw(visit: Visit, device_id: str) -> dict[str, Any] | None:
 def _names(visit: Visit, found: dict[str, Any]) -> list[str]:
     if not found["template"] or found["is_missing"] or not may_ask(visit, "show_template_version"):
         return []
-    shown = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
+    try:
+        shown = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
+    except NotFoundError:  # its earlier owner's, or deleted since
+        return []
     return [each["name"] for each in shown["capabilities"] if each["kind"] == "command"]

@@ -266,6 +266,7 @@ def test_a_reader_is_offered_no_action(console: RunningConsole):
     assert "Acknowledge" not in reader.get("/findings").text
     assert "may not see tokens" in reader.get("/settings").text
     assert uid("admin-secret") not in reader.get("/settings").text
+    assert reader.get(f"/settings/tokens/{uid('admin-secret')}/revoke").status == 403
     settings = reader.get("/settings").text
     assert f'href="{CATALOG}' not in settings
     assert f'action="{CATALOG}' not in settings

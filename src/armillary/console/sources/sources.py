@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from armillary.api.http.route import allows
 from armillary.api.http.scope import reaches
@@ -52,12 +53,8 @@ class ServiceSignIn:
 
     def standing(self, operator: SignedIn) -> SignedIn | None:
         """The operator as its token is now; None when that has ended, or its catalog or organisation was deleted."""
-        now = self._service.context.now()
-        for token in self._service.tokens.list():
-            if str(token.token_id) == operator.token_id:
-                ended = token.expires_at is not None and token.expires_at <= now
-                return None if token.revoked_at is not None or ended else self._operator(token)
-        return None
+        token = self._service.tokens.valid(UUID(operator.token_id))
+        return None if token is None else self._operator(token)
 
     def _operator(self, token: Token) -> SignedIn | None:
         """The operator of a token; None where its catalog or organisation is gone."""

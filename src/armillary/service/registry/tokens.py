@@ -186,6 +186,11 @@ class Tokens:
                     self._cached[digest] = token
         return token
 
+    def valid(self, token_id: UUID) -> Token | None:
+        """The token of an id; None if there is none, or it is revoked or expired."""
+        token = self._context.records.read(lambda c: token_rows.by_id(c, token_id))
+        return token if token is not None and _is_valid(token, self._context.now()) else None
+
     def cached(self, secret: str) -> Token | None:
         """The valid token of a secret that was used before, without reading the records; None says nothing about it.
 

@@ -174,11 +174,14 @@ def test_a_document_of_all_catalogs_is_seen_and_not_changed(shared: SharedServic
     shared.running.call("PUT", "/api/v1/groups/all-of-all", {"name": "All"})
     job = {"name": "Job of all", "group": "all-of-all", "action": {"kind": "set-property", "properties": {"a": 1}}}
     shared.running.call("PUT", "/api/v1/jobs/of-all", job)
+    assert shared.running.call("POST", "/api/v1/jobs/of-all/runs", {}).status == 200
     look = shared.signed_in(shared.token("reads", "fabrikam"))
     for path in ("/rules/everywhere", "/groups/all-of-all", "/jobs/of-all"):
         page = look.get(path)
         assert (page.status, "All catalogs" in page.text or "/jobs/" in path) == (200, True)
         assert not re.search(r"/(delete|run|disable)\b", page.text), path
+    assert "never run" not in look.get("/jobs/of-all").text + look.get("/jobs").text  # it was; they do not see how
+    assert "not shown" in look.get("/jobs").text
     assert look.post("/rules/everywhere/disable").status == 403
     new = look.get("/rules/new").text
     assert ('value="*"' in new, ">fabrikam</option>" in new) == (False, True)

@@ -18,6 +18,8 @@ from armillary.console.frame.words import counted, grouped, joined
 # A page of a run that is under way is asked for again so often (seconds): devices answer within seconds.
 RUNNING_EVERY_S = 3
 
+# Of a job of all catalogs, to an operator of one: its runs are over devices of others, too.
+NOT_SHOWN = "not shown"
 RUN: Mapping[str, State] = MappingProxyType(
     {
         "running": State(GOOD, "running"),
@@ -105,11 +107,12 @@ def filters_words(body: Mapping[str, Any]) -> str:
 # Jobs -------------------------------------------------------------------------------------------------------------
 
 
-def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
-    """All jobs, each with its newest run."""
+def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, of_one: bool, now: int) -> Sheet:
+    """All jobs, each with its newest run; ``of_one``: to an operator of one catalog, who sees runs of its jobs only."""
     found = []
     for item in page["items"]:
         run = item["run"]
+        without = NOT_SHOWN if of_one and item["body"].get("catalog") is None else "never run"
         found.append(
             (
                 sheet.text(
@@ -117,7 +120,7 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
                 ),
                 sheet.text(item["body"]["group"], href=place("group", item["body"]["group"])),
                 sheet.text(catalog_words(item["body"])),
-                sheet.state(RUN, run["state"]) if run else Cell(state=State(UNKNOWN, "never run")),
+                sheet.state(RUN, run["state"]) if run else Cell(state=State(UNKNOWN, without)),
                 sheet.number(f"{grouped(run['done'])} of {grouped(run['total'])}" if run else ""),
                 sheet.number(grouped(run["counts"]["failed"]) if run else ""),
                 sheet.when(run["started_ms"] if run else None, now),
@@ -129,12 +132,12 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
 
 def job_sheet(
     document: Mapping[str, Any],
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]] | None,
     results: Sequence[Mapping[str, Any]],
     labels: Mapping[str, str],
     now: int,
 ) -> Sheet:
-    """One job, its runs, and what became of each device in the newest."""
+    """One job, its runs, and what became of each device in the newest; None for runs that the operator may not see."""
     body, job_id, newest = document["body"], document["id"], document["run"]
     is_running = newest is not None and newest["state"] == "running"
     run = place("job", job_id, "run")
@@ -152,8 +155,7 @@ def job_sheet(
         "job",
         document,
         said,
-        _results_section(results, labels, now),
-        _runs_section(runs, now),
+        *((_results_section(results, labels, now), _runs_section(runs, now)) if runs is not None else ()),
         detail=f"It {action_words(body['action'])} on group {body['group']}." if newest else "",
         every_s=RUNNING_EVERY_S if is_running else 0,
     )
@@ -233,8 +235,8 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
     )
 
 
-def export_sheet(document: Mapping[str, Any], letters: Sequence[Mapping[str, Any]]) -> Sheet:
-    """One data export, how it is doing, what was refused for good."""
+def export_sheet(document: Mapping[str, Any], letters: Sequence[Mapping[str, Any]] | None) -> Sheet:
+    """One data export, how it is doing, what was refused for good; None where the operator may not see that."""
     body, word = document["body"], state_of(EXPORT, document["status"]["state"]).word
     status = [(sheet.text(name.replace("_", " ")), sheet.code(value)) for name, value in document["status"].items()]
     return _document_sheet(
@@ -242,12 +244,16 @@ def export_sheet(document: Mapping[str, Any], letters: Sequence[Mapping[str, Any
         document,
         f"{body['name']}: {body['source']} to {body['destination']['kind']}, {word}.",
         Section(title="How it is doing", columns=("What", "Value"), rows=status, none="Nothing is known."),
-        Section(
-            title="Dead letters",
-            columns=("Number", "Why"),
-            rows=[(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters],
-            none="Nothing was refused for good.",
-        ),
+        *(() if letters is None else (_letters_section(letters),)),
+    )
+
+
+def _letters_section(letters: Sequence[Mapping[str, Any]]) -> Section:
+    return Section(
+        title="Dead letters",
+        columns=("Number", "Why"),
+        rows=[(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters],
+        none="Nothing was refused for good.",
     )
 
 

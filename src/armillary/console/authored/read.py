@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -137,19 +138,25 @@ def alerts(visit: Visit) -> Response:
 # Groups, jobs, exports --------------------------------------------------------------------------------------------
 
 
-def _listing(kind: str, laid_out: Callable[..., Sheet]) -> Callable[[Visit], Response]:
+def _listed(visit: Visit, kind: str, laid_out: Callable[..., Sheet]) -> Response:
     """The page that lists all documents of a kind."""
-
-    def page(visit: Visit) -> Response:
-        found = ask(visit, f"list_{kind}s", limit=LINES, after=visit.query.get("after"))
-        return show(visit, laid_out(found, may_change=may(visit, kind), now=visit.now))
-
-    return page
+    found = ask(visit, f"list_{kind}s", limit=LINES, after=visit.query.get("after"))
+    return show(visit, laid_out(found, may_change=may(visit, kind), now=visit.now))
 
 
-groups = _listing("group", pages.groups_sheet)
-jobs = _listing("job", pages.jobs_sheet)
-exports = _listing("export", pages.exports_sheet)
+def groups(visit: Visit) -> Response:
+    """Device groups."""
+    return _listed(visit, "group", pages.groups_sheet)
+
+
+def jobs(visit: Visit) -> Response:
+    """Jobs."""
+    return _listed(visit, "job", partial(pages.jobs_sheet, of_one=visit.operator.catalog is not None))
+
+
+def exports(visit: Visit) -> Response:
+    """Data exports."""
+    return _listed(visit, "export", pages.exports_sheet)
 
 
 def authored(visit: Visit) -> Response:
@@ -184,9 +191,9 @@ def _found(visit: Visit, kind: str, document_id: str) -> tuple[Mapping[str, Any]
     # What one of all catalogs does is not shown to who speaks for one: it is done to others' devices as well.
     is_theirs = visit.operator.catalog is None or document["body"].get("catalog") is not None
     if kind == "export":
-        letters = ask(visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"] if is_theirs else []
+        letters = ask(visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"] if is_theirs else None
         return document, pages.export_sheet(document, letters)
-    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS)["items"] if is_theirs else []
+    runs = ask(visit, "list_runs", job_id=document_id, limit=RUNS)["items"] if is_theirs else None
     number = runs[0]["number"] if runs else None
     results = ask(visit, "list_results", job_id=document_id, number=number, limit=RESULTS)["items"] if runs else []
     labels = application.labels([each["device_id"] for each in results])

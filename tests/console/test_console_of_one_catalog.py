@@ -4,21 +4,25 @@ see is asked for at every address by ``tests/attacks/test_console_tenant_matrix.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from tests.api.native.platform.test_native_rules import say
 from tests.api.running_service import running_service, wait_until
+from tests.attacks.under_attack import Gate
 from tests.console.plain_browser import Browser
 from tests.console.scene import Scene
 from tests.twin.template.test_template import BODY
 
-from armillary.api.http.callers import catalog_of
+from armillary.api.http.callers import OPERATOR_THREADS, THREADS_OF_CATALOG, catalog_of
 from armillary.console.frame.console import HUB_PLACES, PLACES
+from armillary.console.sources import narrowed
+from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import SignedIn
 
 ALL = {href for _, href, _ in PLACES}
@@ -217,16 +221,43 @@ def test_a_new_owner_opens_every_page_of_a_device_whose_template_is_the_former_o
     assert look.get("/templates/formers").status == 404
 
 
-def test_a_live_stream_ends_when_the_device_changes_hands(shared: SharedService) -> None:
-    device = shared.device_of("fabrikam")
-    say(shared.running, device, {"live_celsius": 1.5})
-    wait_until(lambda: shared.running.hub.series.fleet.latest([device], "live_celsius", 1), "the device is known")
-    look = shared.signed_in(shared.token("watches", "fabrikam"))
+def stream(look: Browser, device: str) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+    """The live values of a device, which are there from now on."""
     connection = http.client.HTTPSConnection(look.host, context=look.context, timeout=20)
     cookie = "; ".join(f"{name}={value}" for name, value in look.cookies.items())
     connection.request("GET", f"/devices/{device}/live", headers={"Cookie": cookie})
     response = connection.getresponse()
     assert (response.status, response.readline()) == (200, b": live\n")
+    return connection, response
+
+
+def test_live_streams_of_one_catalog_leave_threads_to_others(
+    shared: SharedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, check = shared.device_of("fabrikam"), narrowed.check
+    look, everybody = shared.signed_in(shared.token("many-streams", "fabrikam")), shared.browser()
+    with Gate() as gate, contextlib.ExitStack() as opened:
+
+        def held(by: RequestContext, question: str, arguments: Mapping[str, Any]) -> None:
+            if question == "hub.connected":
+                gate.hold()
+            check(by, question, arguments)
+
+        for _ in range(OPERATOR_THREADS):
+            opened.callback(stream(look, device)[0].close)
+        monkeypatch.setattr(narrowed, "check", held)
+        say(shared.running, device, {"live_celsius": 2.5})
+        gate.holds(THREADS_OF_CATALOG)
+        assert not gate.is_reached(), "the other streams wait for a turn of the catalog's"
+        assert everybody.get("/fleet").status == 200
+        gate.open()
+
+
+def test_a_live_stream_ends_when_the_device_changes_hands(shared: SharedService) -> None:
+    device = shared.device_of("fabrikam")
+    say(shared.running, device, {"live_celsius": 1.5})
+    wait_until(lambda: shared.running.hub.series.fleet.latest([device], "live_celsius", 1), "the device is known")
+    connection, response = stream(shared.signed_in(shared.token("watches", "fabrikam")), device)
     lines: list[bytes] = []
     while not any(line.startswith(b"data:") for line in lines):
         say(shared.running, device, {"live_celsius": 2.5})

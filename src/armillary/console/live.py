@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.http.callers import caller_of, catalog_of, owner_of
+from armillary.api.http.callers import Caller, caller_of, catalog_of, owner_of
 from armillary.api.native.dashboard_live import LiveResponse
 from armillary.console.dashboards.pages_tiles import live_items, names_of
 from armillary.console.dashboards.read import found
@@ -78,7 +78,7 @@ class LiveStreams:
         called = await run_in_threadpool(sources.hub.called, device_id)
         points = await run_in_threadpool(sources.hub.listen, device_id)
         if visit.operator.catalog is not None:
-            points = _while_theirs(sources, device_id, points)
+            points = _while_theirs(sources, device_id, points, caller_of(request))
 
         def event(item: Document) -> str:
             return f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
@@ -163,9 +163,15 @@ class LiveStreams:
         return True
 
 
-async def _while_theirs(sources: Sources, device_id: str, points: AsyncGenerator[Document]) -> AsyncGenerator[Document]:
-    """Points of a device until it changes hands: then NotFoundError, and no point more."""
+async def _while_theirs(
+    sources: Sources, device_id: str, points: AsyncGenerator[Document], caller: Caller
+) -> AsyncGenerator[Document]:
+    """Points of a device until it changes hands: then NotFoundError, and no point more.
+
+    Each look takes a turn of the catalog's: a device may send thousands of values a second, and others need threads.
+    """
     async with contextlib.aclosing(points):
         async for each in points:
-            await run_in_threadpool(sources.hub.connected, device_id)
+            async with caller.turn():
+                await run_in_threadpool(sources.hub.connected, device_id)
             yield each

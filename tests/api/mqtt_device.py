@@ -75,6 +75,7 @@ class Connected(MqttDevice):
 
     def __init__(self, service: RunningService, device: WireDevice) -> None:
         super().__init__(service, device.device_id, service.client_context(device))
+        assert self.connack == [0]
 
 
 class HubDevice(MqttDevice):

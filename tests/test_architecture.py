@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house rules that a machine can hold: sizes, names, licence lines, package docstrings, silent excepts."""
+"""Rules of this repository that a machine can check: sizes, names, licence lines, docstrings of packages, silent excepts."""
 
 from __future__ import annotations
 

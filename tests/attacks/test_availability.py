@@ -119,7 +119,7 @@ def test_a_template_that_multiplies_is_refused_before_it_is_built(
     own.call("DELETE", "/api/v1/templates/large")
 
 
-# Strangers -------------------------------------------------------------------------------------------------------
+# Unauthenticated callers -----------------------------------------------------------------------------------------
 
 
 def signs_in(own: RunningService) -> bool:

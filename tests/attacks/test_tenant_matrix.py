@@ -356,7 +356,7 @@ def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_wou
 def test_without_the_one_reading_of_the_query_an_empty_second_catalog_lifts_the_scope(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: the doors that were open when scope and handler each read the query."""
+    """The control: what was shown when scope and handler each read the query."""
     group = f"everybody-{next(NEW)}"
     assert world.everybody.one("PUT", f"{V1}/groups/{group}", {"name": "All"}).status == 200
     twice = f"catalog={world.mine.name}&catalog="
@@ -380,7 +380,7 @@ def test_without_the_one_reading_of_the_query_an_empty_second_catalog_lifts_the_
 
 
 def test_over_the_wire_the_answer_is_the_same(world: World) -> None:
-    """What is asked above is asked in the service's own loop; the door in front of it changes nothing."""
+    """What is asked above is asked in the service's own loop; over TLS nothing else is answered."""
     for query, status in (("&catalog=", 400), (f"&catalog={world.theirs.name}", 400), ("", 200)):
         path = f"{V1}/group-preview?catalog={world.mine.name}{query}"
         reply = world.service.call("POST", path, {"name": "x"}, token=world.mine.token)

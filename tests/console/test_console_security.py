@@ -85,9 +85,9 @@ def test_the_headers_are_there_also_before_sign_in_and_on_errors(browser: Browse
 
 
 def test_cookies_are_closed_to_scripts_other_sites_and_plain_connections(browser: Browser):
-    door = browser.get("/sign-in").headers["set-cookie"]
+    first = browser.get("/sign-in").headers["set-cookie"]
     session = browser.sign_in().headers.get_all("set-cookie")[0]
-    for cookie in (door, session):
+    for cookie in (first, session):
         parts = {part.strip().lower() for part in cookie.split(";")}
         assert {"httponly", "secure", "samesite=strict", "path=/"} <= parts
         assert cookie.startswith("__Host-")

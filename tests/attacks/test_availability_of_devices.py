@@ -19,6 +19,7 @@ from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close
 
 from armillary.api.http import callers, connection, unauthenticated
 from armillary.api.http.callers import Budgets
+from armillary.console.frame import sessions
 from armillary.engines import acceptor
 from armillary.engines.quota import CATALOG_SHARE
 from armillary.engines.rules import shares
@@ -186,6 +187,7 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         (callers.MAX_REQUESTS_OF_CALLER, Budgets().requests.of_catalog, callers.MAX_REQUESTS),
         (callers.THREADS_OF_CALLER, callers.THREADS_OF_CATALOG, callers.OPERATOR_THREADS),
         (callers.MAX_STREAMS_OF_CALLER, Budgets().streams.of_catalog, callers.MAX_STREAMS),
+        (sessions.MAX_SESSIONS_OF_CATALOG, sessions.MAX_SESSIONS),
         (callers.MAX_EXPORTS_OF_CALLER, Budgets().exports.of_catalog, callers.MAX_EXPORTS),
         (export_limits.MAX_EXPORTS_OF_CATALOG, export_limits.MAX_EXPORTS, export_limits.MAX_EXPORTS_OF_CATALOGS),
         (

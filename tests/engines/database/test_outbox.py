@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fault.audit_runner import KINDS, Place
 
 from armillary.engines.database import outbox
-from armillary.engines.database.outbox import AuditEntry
+from armillary.engines.database.outbox import AuditEntry, Outbox
 from armillary.engines.documents.store import Put
 from armillary.errors import ConflictError, HostError
 
@@ -46,6 +48,8 @@ def test_lines_wait_in_order_while_the_audit_log_takes_none(place: Place, monkey
     assert (place.changes(), place.targets(), place.audit.drain()) == (["a", "b", "c"], [], 3)
     with pytest.raises(HostError, match="3 wait for it: nothing was changed"):
         place.do("d")
+    with pytest.raises(HostError), place.store.outbox.held():
+        pytest.fail("its effects would be there before the refusal")
     place.store.outbox.commit(lambda _: None, "t")  # what has no line is not held up
     assert place.changes() == ["a", "b", "c"]
     place.is_away = False
@@ -67,6 +71,45 @@ def test_several_commits_have_one_line_that_says_how_far_they_came(place: Place,
     again = Place(tmp_path, "documents")
     assert [(line.target, line.detail) for line in again.lines()[1:]] == [("all", {"n": 2}), ("all", {"n": 3})]
     again.close()
+
+
+def test_a_deletion_that_comes_after_its_commit_timed_out_hits_no_newer_entry(place: Place) -> None:
+    box, late = place.store.outbox, list[Callable[[Any], object]]()
+
+    def write(change: Callable[[Any], object]) -> None:
+        late.append(change)
+        raise TimeoutError
+
+    box._write(box.with_entry(lambda _: None, AuditEntry("t", "o", "a", {})))
+    slow = Outbox(place.audit, box.read, write)
+    slow.move()
+    assert (place.targets(), len(late)) == (["a"], 2)
+    box._write(late[0])
+    box._write(box.with_entry(lambda _: None, AuditEntry("t", "o", "b", {})))
+    box._write(late[1])
+    box.move()
+    assert place.targets() == ["a", "b"]
+
+
+def test_a_change_stands_although_its_entry_cannot_be_read_and_is_counted_as_waiting(place: Place) -> None:
+    def read(_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    box = Outbox(place.audit, read, place.store.outbox._write)
+    assert box.commit(lambda _: 7, AuditEntry("t", "o", "a", {})) == 7
+    assert (place.audit.drain(), place.targets()) == (1, [])
+    place.store.outbox.move()
+    assert place.targets() == ["a"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moving_ends_although_the_store_is_closed(tmp_path: Path, kind: str) -> None:
+    place = Place(tmp_path, kind)
+    place.close()
+    mover = threading.Thread(target=place.store.outbox.move, daemon=True)
+    mover.start()
+    mover.join(20)
+    assert not mover.is_alive()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from armillary.engines.database.port import Connection
-from armillary.errors import ArmillaryError, HostError
+from armillary.errors import HostError
 
 T = TypeVar("T")
 
@@ -50,6 +50,8 @@ _KEEP = (
     " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6 FROM audit_outbox"
 )
 _OLDEST = "SELECT number, actor, operation, target, detail, at, entry_id FROM audit_outbox ORDER BY number LIMIT ?"
+# Numbers are used again once all entries are moved: a deletion whose commit timed out and comes late hits no newer one.
+_FORGET = "DELETE FROM audit_outbox WHERE number = ? AND entry_id = ?"
 
 _log = structlog.get_logger(__name__)
 
@@ -136,7 +138,11 @@ class Outbox:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[str]:
-        """An entry id for several commits, of which each keeps the entry anew; it is moved when the block ends."""
+        """An entry id for several commits, of which each keeps the entry anew; it is moved when the block ends.
+
+        Raises HostError as :meth:`commit`: before the first of them, and of none of them.
+        """
+        self._check_room()
         entry_id = uuid.uuid4().hex
         self._held.add(entry_id)
         try:
@@ -150,11 +156,8 @@ class Outbox:
         audit = self.audit
         if audit is None or not isinstance(by, AuditEntry):
             return change
-        if self.waiting >= MAX_WAITING:
-            raise HostError(
-                f"the audit log takes no lines, and {self.waiting} wait for it: nothing was changed",
-                remedy="See what armillary status says of the records, and try again when they are well.",
-            )
+        if by.entry_id not in self._held:
+            self._check_room()
 
         def apply(connection: Connection) -> T:
             made = change(connection)
@@ -175,13 +178,21 @@ class Outbox:
             try:
                 while rows := self._oldest():
                     self.audit.append([AuditEntry(*row[1:]) for row in rows])
-                    moved = [row[:1] for row in rows]
-                    self._write(lambda c, of=moved: c.executemany("DELETE FROM audit_outbox WHERE number = ?", of))
+                    moved = [(row[0], row[6]) for row in rows]
+                    self._write(lambda c, of=moved: c.executemany(_FORGET, of))
                 self.waiting = 0
             except Exception as error:  # noqa: BLE001 - what it tells of is committed: noted, and tried again
-                with contextlib.suppress(ArmillaryError):
+                self.waiting = self.waiting or 1  # where they cannot even be counted
+                with contextlib.suppress(Exception):
                     self.waiting = self.read(lambda c: c.execute("SELECT count(*) FROM audit_outbox").fetchone()[0])
                 _log.warning("audit.lines-wait", waiting=self.waiting, why=str(error))
+
+    def _check_room(self) -> None:
+        if self.waiting >= MAX_WAITING:
+            raise HostError(
+                f"the audit log takes no lines, and {self.waiting} wait for it: nothing was changed",
+                remedy="See what armillary status says of the records, and try again when they are well.",
+            )
 
     def _oldest(self) -> list[Any]:
         rows = self.read(lambda c: c.execute(_OLDEST, (MOVED_AT_ONCE,)).fetchall())

@@ -15,6 +15,7 @@ from armillary.engines.series.log.generation import Last
 from armillary.engines.series.log.tail import Tail
 from armillary.engines.series.values.chunks import Points, SeriesKey, ValueKind
 from armillary.engines.series.values.hours import Shelf
+from armillary.errors import DataFolderError
 from armillary.wire.hub.telemetry import Value
 
 # Connections to read with: a long answer or an export must not hold up short ones.
@@ -24,7 +25,7 @@ READERS = 3
 class Readers:
     """READERS connections for reading, which only this object uses, and the tail, whose values are not flushed yet.
 
-    ``begin`` is the SQL that begins a reading transaction.
+    ``begin`` is the SQL that begins a reading transaction. After :meth:`close` every read raises DataFolderError.
     """
 
     def __init__(self, connections: Sequence[Connection], tail: Tail, begin: str) -> None:
@@ -33,6 +34,7 @@ class Readers:
         self._connections: LifoQueue[Connection] = LifoQueue()  # the last one used has the pages in its cache
         for each in connections:
             self._connections.put(each)
+        self._is_closed = False
         self._names_lock = threading.Lock()
         self._last_device = 0
         self._names_of: dict[int, str] = {}
@@ -43,6 +45,8 @@ class Readers:
         """One snapshot of the database; waits while all connections are reading."""
         reader = self._connections.get()
         try:
+            if self._is_closed:
+                raise DataFolderError("the hub's log: closed", remedy="The service is stopping; try later.")
             with transaction(reader, self._begin):
                 yield reader
         finally:
@@ -87,8 +91,10 @@ class Readers:
 
     def close(self) -> None:
         """Close every connection, each when its reader is done. Call it once."""
-        for _ in range(READERS):
-            self._connections.get().close()
+        self._is_closed = True
+        for each in [self._connections.get() for _ in range(READERS)]:
+            each.close()
+            self._connections.put(each)  # for who waits for one: waiting for ever would keep the process from its end
 
 
 def flushed_upto(connection: Connection) -> int:

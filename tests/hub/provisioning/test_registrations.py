@@ -14,8 +14,10 @@ from armillary.errors import NotFoundError, RateLimitedError
 from armillary.hub.front.notices import HubNotices
 from armillary.hub.link.counters import Counters
 from armillary.hub.provisioning import registrations as module
+from armillary.hub.provisioning.mqtt import Provisioning
 from armillary.hub.provisioning.registrations import Registrations
 from armillary.wire.hub.provisioning import RegistrationRequest, RegistrationResult
+from armillary.wire.mqtt.packet import Connect, Packet, Publish
 
 
 class SlowAuthority:
@@ -24,6 +26,9 @@ class SlowAuthority:
     def __init__(self) -> None:
         self.go = threading.Event()
         self.asked: list[str] = []
+
+    def authenticate(self, scope: str, registration_id: str, _credentials: Any, /) -> str:
+        return f"{scope}/{registration_id}"
 
     def register(self, applicant: Any, request: RegistrationRequest, /) -> RegistrationResult:
         assert self.go.wait(20)
@@ -90,5 +95,26 @@ def test_nobody_pushes_out_the_result_of_another(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(NotFoundError):
             found.result("s/quiet", quiet)
         assert len(found._last) == len(found._operations) == 3
+
+    play(scene)
+
+
+def test_a_client_that_is_cut_off_by_the_acknowledgement_of_its_request_registers_nothing() -> None:
+    async def scene(found: Registrations, authority: SlowAuthority) -> None:
+        provisioning = Provisioning(found, lambda _: None, Counters(), lambda: 0.0)
+
+        class TakesNothing:  # a link aborts such a client when it is to send it something
+            def established(self, _row: Any) -> None:
+                pass
+
+            def send(self, _packet: Packet) -> None:
+                provisioning.left(cast("Any", self))
+
+        connection = cast("Any", TakesNothing())
+        connect = Connect(client_id="a", username="0ne1/registrations/a/api-version=2019-03-31")
+        assert provisioning.begin(connection, connect, None)
+        topic = "$dps/registrations/PUT/iotdps-register/?$rid=1"
+        provisioning.converse(connection, Publish(topic=topic, payload=b'{"registrationId": "a"}', qos=1, packet_id=1))
+        assert found._operations == {}
 
     play(scene)

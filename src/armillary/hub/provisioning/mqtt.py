@@ -116,6 +116,8 @@ class Provisioning:
         topic = parse_topic(packet.topic)
         if packet.packet_id is not None:
             connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
+        if connection not in self._applicants:  # it takes nothing, and is cut off
+            return
         retry_after_s: int | None
         try:
             status, body = self._answer(connection, topic, packet.payload)

@@ -24,6 +24,7 @@ from tests.fixtures.ports import reserved_port
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
 from tests.platform.rules.test_rules import alerts, put
 
+from armillary.engines.database import outbox
 from armillary.engines.rules import rows, shares
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.platform.outbound import attempts, webhook as rule_webhook
@@ -395,7 +396,7 @@ def test_a_command_to_a_device_that_takes_none_waits_and_one_it_refuses_is_dead(
 
 
 def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only(
-    running: RunningHub, client: Client
+    running: RunningHub, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub, platform = running.hub, running.platform
     running.directory.now = Owners({DEVICE: "North", OTHER: "South"})
@@ -406,12 +407,16 @@ def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only
         body = {"name": name, "group": "everybody", "catalog": catalog, "action": action}
         platform.documents.put("job", name, body, by="t")
     jobs = [{"name": name, "kind": "job", "job": name} for name in ("of-all", "of-south", "of-nobody")]
+    monkeypatch.setattr(outbox, "MAX_WAITING", 0)
     fire(running, client, *jobs)
 
     def made() -> dict[str, Any]:
         store = platform.rules.store()
         return {each.action: each for alert in store.alerts("North") for each in store.deliveries.of(alert)}
 
+    wait_until(lambda: "of-all" in made() and made()["of-all"].attempts, "an attempt")
+    assert "the audit log takes no lines" in made()["of-all"].error
+    monkeypatch.setattr(outbox, "MAX_WAITING", 1)
     states = {"of-all": "done", "of-south": "dead", "of-nobody": "dead"}
     wait_until(lambda: {name: each.state for name, each in made().items()} == states, "the outcomes")
     assert "there is no job" in made()["of-south"].error  # another owner's

@@ -37,6 +37,7 @@ from armillary.errors import (
     DeviceFault,
     DeviceOfflineError,
     DeviceTimeoutError,
+    HostError,
     PermissionDeniedError,
 )
 from armillary.platform.jobs.jobs import Jobs
@@ -398,7 +399,7 @@ class RuleActions:
         entry = AuditEntry(f"rule {alert.rule_id}", "job.run", alert.device_id, detail)
         try:
             await asyncio.to_thread(lambda: jobs.begin(job_id, by=by, within=alert.catalog, entry=entry))
-        except ConflictError as error:
+        except (ConflictError, HostError) as error:  # a run is under way; disk or audit log take nothing
             raise NotNowError(error.message) from error
         except ArmillaryError as error:
             raise NeverError(error.message) from error

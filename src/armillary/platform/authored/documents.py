@@ -68,8 +68,10 @@ class AuthoredDocuments:
 
     def owned(self, kind: str, document_id: str, catalog: str | None) -> Document:
         """A document that the caller may change. Raises as :meth:`visible` and :meth:`check_owned`."""
-        self.check_owned(kind, document_id, catalog)
-        return self._store.get(kind, document_id)
+        found = self.check_owned(kind, document_id, catalog)
+        if found is None:
+            raise not_found(kind, document_id)
+        return found
 
     def put(
         self,

@@ -17,7 +17,7 @@ from tests.fault.audit_runner import KINDS, Place
 from armillary.engines.database import outbox
 from armillary.engines.database.outbox import AuditEntry, Outbox
 from armillary.engines.documents.store import Put
-from armillary.errors import ConflictError, HostError
+from armillary.errors import ConflictError, DatabaseUnavailableError, HostError
 
 
 @pytest.fixture
@@ -100,6 +100,22 @@ def test_a_change_stands_although_its_entry_cannot_be_read_and_is_counted_as_wai
     assert (place.audit.drain(), place.targets()) == (1, [])
     place.store.outbox.move()
     assert place.targets() == ["a"]
+
+
+def test_what_changes_no_database_is_audited_while_one_of_the_two_takes_nothing(place: Place) -> None:
+    def write(_: object) -> None:
+        raise DatabaseUnavailableError("it does not answer")
+
+    box, without_database = place.store.outbox, Outbox(place.audit, place.store.outbox.read, write)
+    without_database.note(AuditEntry("t", "o", "a", {}))
+    assert place.targets() == ["a"]
+    place.is_away = True
+    box.note(AuditEntry("t", "o", "b", {}))
+    with pytest.raises(DatabaseUnavailableError):
+        without_database.note(AuditEntry("t", "o", "refused", {}))
+    place.is_away = False
+    box.note(AuditEntry("t", "o", "c", {}))
+    assert place.targets() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

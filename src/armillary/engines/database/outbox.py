@@ -18,7 +18,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -133,7 +133,20 @@ class Outbox:
         return made
 
     def note(self, entry: AuditEntry) -> None:
-        """Keep the entry of something that is no change of the database: before it is done, where that can be."""
+        """Keep the entry of something that is no change of the database: before it is done, where that can be.
+
+        It goes to the audit log, or waits here: an outage of one of the two databases does not prevent what needs
+        neither. Raises as :meth:`commit` where both fail.
+        """
+        if self.audit is None:
+            return
+        entry = replace(entry, at=self.audit.now(), entry_id=entry.entry_id or uuid.uuid4().hex)
+        if entry.entry_id not in self._held:
+            if self.waiting:  # in their order
+                self.move()
+            with contextlib.suppress(Exception):
+                self.audit.append([entry])
+                return
         self.commit(lambda _: None, entry)
 
     @contextlib.contextmanager

@@ -107,6 +107,19 @@ def test_a_template_that_is_put_and_published_at_once_is_a_version_only_where_it
     assert running.platform.templates.names() == {}
 
 
+def test_two_who_publish_a_template_at_the_same_moment_publish_one_version_each(running: RunningHub) -> None:
+    templates = running.platform.template_operations
+
+    def meanwhile(etag: str | None) -> None:
+        if etag is None:
+            templates.put_published(ANN, "pump", {**BODY, "display_name": "Other"}, None, None, seen)
+
+    assert templates.put_published(ANN, "pump", dict(BODY), None, None, meanwhile).template.version == 2
+    names = [each.content["display_name"] for each in running.platform.templates.versions("pump")]
+    assert names == [BODY["display_name"], "Other"]
+    assert [line[1] for line in running.audited] == ["template.publish"] * 2
+
+
 def test_a_device_gets_a_template_of_its_catalog_only(running: RunningHub) -> None:
     running.directory.now = Owners({DEVICE: "North", OTHER: "South"})
     platform = running.platform

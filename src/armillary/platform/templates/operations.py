@@ -13,6 +13,7 @@ from typing import Any
 from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.document import Document, decode_body, encode_body
 from armillary.engines.documents.store import MAX_LIMIT, DocumentStore
+from armillary.errors import ConflictError
 from armillary.identity.operator import Operator
 from armillary.platform.authored.device_facts import of_catalog
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, is_visible, put_entry
@@ -131,7 +132,10 @@ class TemplateOperations:
         entry = AuditEntry(actor.name, "template.publish", name, {})
         if versions and {**versions[0].content, "version": 0} == {**decode_body(encode_body(body)), "version": 0}:
             version = 0  # it is published already
-        self._templates.put(name, body, by=entry, publish_as=version)
+        try:
+            self._templates.put(name, body, by=entry, publish_as=version)
+        except ConflictError:  # somebody published this version at the same moment: look again
+            return self.put_published(actor, name, body, catalog, if_match, check)
         return self._templates.published(name, None)
 
     def migrate(

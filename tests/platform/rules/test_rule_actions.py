@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import json
@@ -18,12 +17,11 @@ from typing import Any
 
 import pytest
 import structlog
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import AuthResult
 from tests.fixtures.directories import Owners
 from tests.fixtures.ports import reserved_port
-from tests.fixtures.waiting import until
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
+from tests.platform.rules.mail_server import Mailbox, MailController
 from tests.platform.rules.test_rules import alerts, put
 
 from armillary.engines.database import outbox
@@ -263,51 +261,11 @@ def test_without_the_guard_the_same_name_reaches_the_inside(
 # E-mail ---------------------------------------------------------------------------------------------------------------
 
 
-class Mailbox:
-    """Keeps what the server takes."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[list[str], str]] = []
-        self.refuse = ""
-
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        if self.refuse:
-            return self.refuse
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        self.messages.append((envelope.rcpt_tos, envelope.content.decode("utf-8", "replace")))
-        return "250 OK"
-
-
-class ClosedController(Controller):
-    """Ends its connections before its loop: a transport that outlives it fails whichever test runs when it is freed."""
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._sessions: list[SMTP] = []
-
-    def factory(self) -> SMTP:
-        self._sessions.append(super().factory())
-        return self._sessions[-1]
-
-    def stop(self, no_assert: bool = False) -> None:
-        asyncio.run_coroutine_threadsafe(self._end_sessions(), self.loop).result()
-        super().stop(no_assert)
-
-    async def _end_sessions(self) -> None:
-        for session in self._sessions:
-            if session.transport is not None:
-                session.transport.abort()
-        await until(lambda: all(session.transport is None for session in self._sessions), "the sessions' end")
-
-
 @dataclass
 class Mail:
     server: MailServer
     box: Mailbox
-    controller: Controller
+    controller: MailController
 
 
 @pytest.fixture
@@ -322,7 +280,7 @@ def mail(authority: Authority) -> Iterator[Mail]:
         return AuthResult(success=good, handled=False)  # else it says nothing, and the client waits
 
     port = reserved_port()
-    controller = ClosedController(
+    controller = MailController(
         box, hostname="127.0.0.1", port=port, tls_context=context, require_starttls=True, authenticator=login,
         auth_required=True,
     )  # fmt: skip

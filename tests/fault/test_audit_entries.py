@@ -100,7 +100,7 @@ def test_changes_and_lines_match_one_to_one_after_kills_at_random_moments(
         pytest.skip("its store is a file")
     chance, told = random.Random(kind), list[str]()  # noqa: S311 - moments to kill at, the same in every run
     command = [sys.executable, "-m", "tests.fault.audit_runner", kind, str(tmp_path)]
-    for _ in range(effort(4, 30)):
+    for _ in range(effort(2, 30)):
         with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             told.append(process.readline().strip())
             time.sleep(chance.random() * 0.1)

@@ -208,7 +208,8 @@ def test_a_blob_changed_on_the_disk_is_noticed(host: ServiceHost, package: Make)
     image = host.service.updates.images.upload("Contoso", package(), actor="t")
     path = host.service.updates.images._blobs.path(image.sha256)
     path.chmod(0o600)
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    *kept, last = path.read_bytes()
+    path.write_bytes(bytes((*kept, last ^ 1)))
     with pytest.raises(DataFolderError):
         host.service.updates.images.read(image.image_id)
 

@@ -330,7 +330,9 @@ class Rules:
         """Read what is known of a device again, and evaluate the rules that look at properties."""
         if not self.is_active:
             return
-        plan = self._plans.setdefault(device_id, Plan(device_id))
+        plan = self._plans.get(device_id)
+        if plan is None:
+            plan = self._plans[device_id] = Plan(device_id)
         plan.facts = None
         self._make(plan)
         now_ms = plan.now_ms = max(plan.now_ms, self._time.moment_ms())

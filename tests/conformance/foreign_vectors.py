@@ -13,5 +13,6 @@ VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or Path(__file__).resolve
 
 def needs(folder: Path) -> pytest.MarkDecorator:
     """Skips where a folder of vectors is not there."""
-    reason = f"foreign vectors are not at {folder}: set ARMILLARY_VECTORS_DIR to a folder that has them"
+    has = folder.relative_to(VECTORS)
+    reason = f"foreign vectors are not at {folder}; to enable: ARMILLARY_VECTORS_DIR=FOLDER make test (it has {has}/)"
     return pytest.mark.skipif(not folder.is_dir(), reason=reason)

@@ -125,19 +125,21 @@ async def test_a_start_that_fails_is_reported_once_and_tried_again(
 
 
 async def test_stopping_while_it_starts_leaves_nothing_behind(rig: Rig, fake_sandbox: Any) -> None:
-    gate = asyncio.Event()
+    begun, gate = asyncio.Event(), asyncio.Event()
     real_start = fake_sandbox.start
 
     async def slow_start(launch: Any, on_event: Any) -> Any:
+        begun.set()
         await gate.wait()
         return await real_start(launch, on_event)
 
     fake_sandbox.start = slow_start
 
     await rig.supervisor.run_set([application(1)])
-    await asyncio.sleep(0.05)
+    await begun.wait()
+    task = rig.supervisor.runs[0].task
     stopping = asyncio.create_task(rig.supervisor.stop())
-    await asyncio.sleep(0.05)
+    await until(lambda: task is not None and task.cancelling(), "the stop to reach the application that starts")
     gate.set()
     await stopping
     assert [run.stopped for run in fake_sandbox.runs] == [True]

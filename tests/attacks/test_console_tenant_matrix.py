@@ -23,7 +23,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.attacks.tenant_asks import ACTION, EXPORT, HOOK, MODEL, NEW, RULE, Pair, World, absent_for
 from tests.attacks.tenant_world import Answer, Ask, Caller, Tenant, comparable, tenant
 from tests.attacks.test_tenant_matrix import state_of
-from tests.console.plain_browser import Browser
+from tests.console.plain_browser import signed_in
 
 from armillary.console.application import CHANGE, EDIT, LIVE, READ
 from armillary.console.authored.read import KINDS
@@ -115,8 +115,7 @@ class Visitor(Caller):
     def __init__(self, service: RunningService, token: str) -> None:
         super().__init__(service, token)
         context = ssl.create_default_context(cafile=str(service.root))
-        browser = Browser(SimpleNamespace(url=service.address, context=context))
-        assert browser.sign_in(token).status == 303
+        browser = signed_in(SimpleNamespace(url=service.address, context=context), token)
         self.cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
         self.form_token = browser.form_token
 
@@ -302,7 +301,7 @@ def test_nothing_of_another_catalog_is_shown_and_its_rows_are_as_good_as_none(st
         elif not same(theirs, nobody, [*pair.sent[0], *pair.sent[1]]):
             differ.append((pair.theirs, theirs, nobody))
     for each in (*leaked, *differ):
-        print("LEAKED OR TOLD", each)
+        print("SHOWN OR NOT THE SAME", each)
     assert leaked == []
     assert differ == []
     assert taken == set(MADE_OF)

@@ -92,3 +92,10 @@ class Browser:
     def _sign_in(self, secret: str) -> Answer:
         body = urlencode({"form_token": self.form_token, "token": secret, "back": "/fleet"}).encode()
         return self.send("POST", "/sign-in", body, Content_Type="application/x-www-form-urlencoded")
+
+
+def signed_in(console: Served, secret: str = "admin-secret") -> Browser:  # noqa: S107 - a rehearsed token
+    """A browser of somebody who is signed in."""
+    made = Browser(console)
+    assert made.sign_in(secret).status == 303
+    return made

@@ -7,11 +7,10 @@ import ssl
 
 from playwright.sync_api import Page
 from tests.api.running_service import RunningService
-from tests.console.plain_browser import Browser
+from tests.console.plain_browser import Browser, signed_in
 from tests.console.watched_browser import Watched
 
 from armillary.console.application import create_console
-from armillary.settings import Settings
 from armillary.sim.device.wire_device import WireDevice
 
 
@@ -24,7 +23,7 @@ class Scene:
         self.context = ssl.create_default_context(cafile=str(running.root))
         self.product, self.group = product, group
         closing = running.app.state.closing
-        console = create_console(running.service, running.hub, running.platform, Settings(), closing=closing)
+        console = create_console(running.service, running.hub, running.platform, closing=closing)
         running.app.mount("/", console)
         if product:
             registry = running.service.registry
@@ -41,9 +40,7 @@ class Scene:
 
     def browser(self, role: str = "Administrator") -> Browser:
         """Somebody of a role, signed in with a browser without a window."""
-        made = Browser(self)
-        assert made.sign_in(self.running.token_of(role)).status == 303
-        return made
+        return signed_in(self, self.running.token_of(role))
 
     def sign_in(self, watched: Watched, role: str = "Administrator") -> Page:
         """The page of somebody of a role, signed in with a real browser."""

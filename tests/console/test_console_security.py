@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from tests.console.console_server import RunningConsole
-from tests.console.plain_browser import Browser
+from tests.console.plain_browser import Browser, signed_in
 from tests.console.rehearsed_data import device_id, uid
 
 from armillary.console.frame.guard import HEADERS, MAX_FORM_BYTES, POLICY
@@ -26,9 +26,8 @@ def browser(console: RunningConsole) -> Browser:
 
 
 @pytest.fixture
-def admin(browser: Browser) -> Browser:
-    assert browser.sign_in().status == 303
-    return browser
+def admin(console: RunningConsole) -> Browser:
+    return signed_in(console)
 
 
 PAGES = [
@@ -247,21 +246,18 @@ def test_a_role_that_may_not_is_refused_and_told_so(
     console: RunningConsole, role: str, path: str, fields: dict[str, str]
 ):
     console.fleet.neighbours.append("contoso")
-    browser = Browser(console)
-    browser.sign_in(f"{role}-secret")
+    browser = signed_in(console, f"{role}-secret")
     before = len(console.fleet.lines)
     answer = browser.post(path, **fields)
     assert answer.status == 403
     assert "does not allow this" in answer.text
     assert len(console.fleet.lines) == before
-    admin = Browser(console)
-    admin.sign_in()
+    admin = signed_in(console)
     assert admin.post(path, **fields).status in (200, 303)
 
 
 def test_a_reader_is_offered_no_action(console: RunningConsole):
-    reader = Browser(console)
-    reader.sign_in("reader-secret")
+    reader = signed_in(console, "reader-secret")
     assert f"{ROLLOUT}/halt" not in reader.get(ROLLOUT).text
     assert "Acknowledge" not in reader.get("/findings").text
     assert "may not see tokens" in reader.get("/settings").text
@@ -270,8 +266,7 @@ def test_a_reader_is_offered_no_action(console: RunningConsole):
     settings = reader.get("/settings").text
     assert f'href="{CATALOG}' not in settings
     assert f'action="{CATALOG}' not in settings
-    contributor = Browser(console)
-    contributor.sign_in("contributor-secret")
+    contributor = signed_in(console, "contributor-secret")
     settings = contributor.get("/settings").text
     assert settings.count(f'href="{CATALOG}') == 3 + 2  # the offers' answers, the valid tokens' ends
     assert f'action="{CATALOG}' in settings
@@ -321,8 +316,7 @@ def test_names_from_devices_and_people_are_text_not_markup(console: RunningConso
     console.fleet.seen[0]["title"] = attack
     console.fleet.lines[-1]["target"] = attack
     console.fleet.roll[0]["reason"] = attack
-    admin = Browser(console)
-    admin.sign_in()
+    admin = signed_in(console)
     for path in ("/fleet", f"/devices/{device_id(0)}", "/findings", "/audit", "/updates", ROLLOUT):
         text = admin.get(path).text
         assert "<script src=//" not in text
@@ -419,8 +413,7 @@ def test_a_live_stream_ends_when_the_token_is_revoked(admin: Browser, console: R
 
 
 def test_an_empty_fleet_shows_the_command_that_makes_the_first_device(empty_console: RunningConsole):
-    browser = Browser(empty_console)
-    browser.sign_in()
+    browser = signed_in(empty_console)
     text = browser.get("/fleet").text
     assert "No devices yet." in text
     assert "armillary device create" in text

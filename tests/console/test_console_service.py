@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from tests.api.running_service import RunningService, application, running_service
-from tests.console.plain_browser import Browser
+from tests.console.plain_browser import signed_in
 from tests.console.rehearsed_data import device_id as rehearsed_id, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 from tests.console.scene import Scene
@@ -227,8 +227,7 @@ def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConso
     secret = re.search(r"arm_[\w-]{40,}", made.text)
     assert secret is not None
     assert (made.headers["cache-control"], secret[0] in admin.get("/settings").text) == ("no-store", False)
-    reader = Browser(real)
-    assert reader.sign_in(secret[0]).status == 303
+    reader = signed_in(real, secret[0])
     assert reader.get("/fleet").status == 200
     token = next(row for row in real.running.service.tokens.list() if row.name == "night shift")
     assert admin.post(f"/settings/tokens/{token.token_id}/revoke").status == 303

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
-    from armillary.settings import Settings
 
 Reader = Callable[[Visit], Response]
 Changer = Callable[[Visit, Form], Response]
@@ -220,18 +219,12 @@ def create_console(
     service: SecurityService,
     hub: Hub,
     platform: Platform,
-    settings: Settings,  # noqa: ARG001 - the assembly gives the same three to every part
     *,
     closing: asyncio.Event | None = None,
 ) -> ASGIApp:
-    """The console over a running service and hub.
+    """The console over a running service, hub and platform.
 
-    Args:
-        service: The security service.
-        hub: The hub.
-        platform: The application platform.
-        settings: This process's settings.
-        closing: The API application's ``state.closing``: set when the server stops, so that live pages end at once.
+    ``closing`` is the API application's ``state.closing``: set when the server stops, so that live pages end at once.
     """
     from armillary.console.sources.sources import sources_of  # noqa: PLC0415 - tests of pages need no service
 
@@ -247,11 +240,8 @@ def console_app(
 ) -> ASGIApp:
     """The console over any sources.
 
-    Args:
-        sources: Signing in, and what an operator asks.
-        clock: Unix seconds.
-        recheck_s: Seconds between two looks at the session of an open event stream.
-        closing: Set when the server stops.
+    ``clock`` gives Unix seconds; ``recheck_s`` is between two looks at the session of an open event stream (seconds);
+    ``closing`` is set when the server stops.
     """
     console = Console(sources, clock)
     streams = LiveStreams(recheck_s, closing)

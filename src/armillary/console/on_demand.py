@@ -14,12 +14,7 @@ _APPLICATION = "armillary.console.application"
 
 
 class ConsoleOnDemand:
-    """An ASGI application that stands for the console.
-
-    Args:
-        parts: Arguments of ``armillary.console.application.create_console``.
-        named: Its named arguments.
-    """
+    """An ASGI application that stands for the console, which it makes with its arguments (``create_console``)."""
 
     def __init__(self, *parts: Any, **named: Any) -> None:
         self._parts, self._named = parts, named

@@ -106,7 +106,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         await service.start((settings.public_host, ports["hub_port"]))
         api = create_app(service, hub, platform, settings)
         if parts.console:
-            api.mount("/", ConsoleOnDemand(service, hub, platform, settings, closing=api.state.closing))
+            api.mount("/", ConsoleOnDemand(service, hub, platform, closing=api.state.closing))
         api_tls = server_context(files.certificate, files.key)
         present_renewed(service.authority, hub_tls, api_tls)
         if parts.applications:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.console.console_server import RunningConsole
-from tests.console.plain_browser import Browser
+from tests.console.plain_browser import signed_in
 from tests.console.rehearsed_data import enrolment_token, transfer
 from tests.console.rehearsed_fleet import RehearsedFleet
 
@@ -175,8 +175,7 @@ def test_more_offers_than_a_page_has_are_paged_and_all_of_them_can_be_answered(c
     console.fleet.offers = [
         transfer(console.fleet.now, number, of="contoso", to="northwind") for number in range(read.LIST_LINES + 3)
     ]
-    browser = Browser(console)
-    browser.sign_in()
+    browser = signed_in(console)
     first = browser.get("/settings").text
     assert f"{read.LIST_LINES} or more offered devices wait for an answer." in first
     assert f"{read.LIST_LINES} devices offered to this catalog on this page" in first
@@ -199,8 +198,7 @@ def test_more_offers_than_a_page_has_are_paged_and_all_of_them_can_be_answered(c
 
 def test_an_offer_beyond_what_is_read_at_once_is_found(console: RunningConsole, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(change, "OFFERS_A_READ", 1)
-    browser = Browser(console)
-    browser.sign_in()
+    browser = signed_in(console)
     oldest = console.fleet.offers[-1]["transfer_id"]
     path = f"/settings/catalogs/northwind/transfers/{oldest}/cancel"
     assert browser.get(path).status == 200

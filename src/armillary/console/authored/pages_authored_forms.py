@@ -79,16 +79,8 @@ def form(
 ) -> Form | None:
     """The form of a document; None where it says what the form cannot.
 
-    Args:
-        kind: ``group``, ``job`` or ``export``.
-        body: The document, or what :func:`begin` gave.
-        post: Where it is sent.
-        etag: Of the version that was seen; "" for a new one.
-        groups: (id, name) of the device groups.
-        templates: Names of the device templates.
-        catalogs: Names of all catalogs.
-        sent: What was typed, where it was refused.
-        error: Why it was.
+    ``etag`` is that of the version that was seen, "" for a new one; ``groups`` are (id, name) of the device groups;
+    ``sent`` and ``error`` are what was typed and why it was refused.
     """
     variant = variant_of(kind, body)
     fields: list[Field] = []

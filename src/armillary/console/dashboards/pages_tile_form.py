@@ -82,13 +82,9 @@ _THRESHOLD = re.compile(r"(\S+)\s+(\S+)\Z")
 def form_view(
     kind: str, tile: Mapping[str, Any], sources: Sequence[tuple[str, str]], dashboard_template: str
 ) -> dict[str, Any]:
-    """The fields of a kind with a tile's values.
+    """The fields of a kind with a tile's values; what is missing in ``tile`` is empty.
 
-    Args:
-        kind: A key of KINDS.
-        tile: Its JSON; what is missing is empty.
-        sources: (value, words) of the templates and groups there are.
-        dashboard_template: What is chosen where the tile says nothing.
+    ``sources`` are (value, words) of templates and groups; ``dashboard_template`` is chosen where the tile says none.
     """
     fields = []
     for row in KINDS[kind]:
@@ -119,11 +115,7 @@ def new_tile(kind: str, row: int) -> dict[str, Any]:
 def tile_of(kind: str, form: Mapping[str, str], tile_id: str | None, taken: frozenset[str]) -> dict[str, Any]:
     """The tile that a form says; empty fields are left out.
 
-    Args:
-        kind: A key of KINDS.
-        form: What was posted.
-        tile_id: Of a tile that is there; None for a new one, which gets an id of its title.
-        taken: Ids of the other tiles.
+    ``tile_id`` is None for a new one, which gets an id of its title; ``taken`` are ids of the other tiles.
     """
     title = form.get("title", "").strip()
     tile: dict[str, Any] = {"id": tile_id or slug(title or kind, taken)[:40].strip("-"), "kind": kind, "title": title}

@@ -30,13 +30,7 @@ def send(
 ) -> Response:
     """Call a method of devices (``device_id`` and ``label`` of each), and show what each answered.
 
-    Args:
-        visit: Of the operator.
-        devices: One after the other.
-        method: Its name.
-        parameters: As JSON; None for none.
-        label: What people call it.
-        crumbs: The page that it was sent from, behind what that stands below.
+    ``label`` is what people call the method; ``crumbs`` are those of the page that it was sent from.
     """
     lines = [_call(visit, each, method, parameters) for each in devices]
     view = {"label": label, "back": crumbs[-1][1], "crumbs": crumbs, "lines": lines}

@@ -50,16 +50,10 @@ def data_sheet(
     may_call: bool,
     now: int,
 ) -> Sheet:
-    """The page.
+    """The page of a device as its template sees it (``views_template.device``).
 
-    Args:
-        found: The device as its template sees it (``views_template.device``).
-        label: What it is called.
-        raw: Raw values of one name, or None.
-        commands: Audit lines of its commands, newest first.
-        names: Names of the commands that its template has.
-        may_call: Whether the operator may send commands.
-        now: Unix seconds.
+    ``raw`` are raw values of one name; ``commands`` audit lines of its commands, newest first; ``names`` those of the
+    commands that its template has.
     """
     device_id = found["device_id"]
     unmodelled = found["unmodelled_telemetry"] if found["template"] else []

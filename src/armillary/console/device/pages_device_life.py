@@ -193,10 +193,7 @@ def confirmation(
 ) -> Confirmation:
     """What a verb of :data:`VERBS` does to a device.
 
-    Args:
-        device: As the API shows it.
-        verb: The verb.
-        catalogs: Id and name of those that it can be offered to; None where the operator has to know the id.
+    ``catalogs``: id and name of those that it can be offered to; None where the operator has to know the id.
     """
     asked, page = _QUESTIONS[verb], f"/devices/{device['device_id']}"
     names = {"name": _spoken(device), "giver": device["catalog"] or "nobody"}

@@ -77,11 +77,7 @@ class FleetPage:
     Attributes:
         total: ``1,204 devices``.
         parts: The first line's counted parts.
-        lines: Rows of this page.
         chosen: Active filters, as in the query string.
-        next_href: Next page, or None on the last.
-        first_href: First page, or None when this is it.
-        export_href: The same selection as CSV.
         is_cut: More names match a search than were looked through.
         empty: ``fleet`` when there is no device at all, ``filter`` when none matches, "" otherwise.
     """

@@ -34,11 +34,9 @@ class TwinDevice:
     """What the pages of one device's twin are made of.
 
     Attributes:
-        label: What it is called.
         found: The device as its template sees it (``views_template.device``).
         twin: In IoT Hub's shape.
         template: The version of the template that it has; None without one.
-        connected: Whether it is connected now.
     """
 
     device_id: str
@@ -323,14 +321,10 @@ def review_sheet(
     wanted: Mapping[str, Any],
     conflict: Sequence[tuple[str, Any, Any]] | None,
 ) -> Sheet:
-    """What a patch does to a twin, before it does.
+    """What a patch of desired properties does to a twin, before it does.
 
-    Args:
-        device: As it is now.
-        patch: Of the desired properties.
-        kind: ``values`` (of the form, by the template) or ``patch``.
-        wanted: What the form wants, by name; empty for a patch.
-        conflict: What somebody else changed since the form was made; None: nobody did.
+    ``kind`` is ``values`` (of the form: ``wanted``, by name) or ``patch``; ``conflict`` is what somebody else changed
+    since the form was made, None where nobody did.
     """
     now, label, capabilities = device.desired, device.label, device.capabilities
     back = place(device.device_id, "twin")

@@ -33,14 +33,7 @@ MAX_TEXT_CHARS: Final = 4096
 
 
 def value_field(name: str, found: Mapping[str, Any], value: Any, *, none: str) -> Field:
-    """The field of a property.
-
-    Args:
-        name: What it is posted as.
-        found: A capability or cloud property as the API shows it: schema, unit, limits.
-        value: What stands in it; None: nothing.
-        none: Words of the empty choice.
-    """
+    """The field of a property, ``found`` as the API shows it; ``none`` are the words of the empty choice."""
     schema = found["schema"]
     label, unit = found["display_name"] or found["name"], found["symbol"]
     hint = found["name"] if label != found["name"] else ""

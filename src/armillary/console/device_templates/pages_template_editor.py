@@ -99,13 +99,10 @@ def draft_sentence(found: Mapping[str, Any], upcoming: Mapping[str, Any] | None)
 def draft_sheet(
     found: Mapping[str, Any], upcoming: Mapping[str, Any] | None, forms: Mapping[str, Form], *, may_change: bool
 ) -> Sheet:
-    """The editor of a draft.
+    """The editor of a draft, as ``show_template`` answers it.
 
-    Args:
-        found: The draft as ``show_template`` answers.
-        upcoming: What publishing would do; None: it is published already.
-        forms: By ``capability``, ``cloud``, ``view`` and ``model``; empty for somebody who may change nothing.
-        may_change: Whether the operator may change templates.
+    ``upcoming`` is what publishing would do, None where it is published already; ``forms`` are by ``capability``,
+    ``cloud``, ``view`` and ``model``, none for somebody who may change nothing.
     """
     name = found["name"]
     publish = Button(label="Publish", href=place("template", name, "publish"), primary=True)

@@ -23,12 +23,8 @@ class Confirmation:
     Attributes:
         title: The question.
         touches: (name, sentence) pairs: what it touches, does, leaves alone, and how it is undone.
-        label: Word on the button.
-        danger: Whether the button is drawn as dangerous.
-        word: The word to type, or "" where the button is enough.
-        wide: Why the word is asked for.
+        word: The word to type, or "" where the button is enough; ``wide`` says why it is asked for.
         post: Where the form goes; ``back`` is where Cancel leads.
-        reason: Whether a reason is asked for.
         choice: Label of a choice that has to be made, or "" for none; it is posted as ``to``.
         choices: (value, words) pairs to choose from; None for a text.
         hidden: (name, value) pairs that its form sends as well.

@@ -130,7 +130,6 @@ class Visit:
     """One request of a signed-in operator.
 
     Attributes:
-        console: What all requests share.
         sources: What pages ask: made for this operator.
         here: Path and query of the page, as its links and its refresh use it.
         now: Unix seconds.

@@ -19,15 +19,11 @@ Wrong = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field.
+    """One field, posted as ``name``.
 
     Attributes:
-        name: What it is posted as.
-        label: For people.
-        kind: What it is drawn as.
         value: What stands in it; of a ``check``, whether it is ticked: "" or "on".
-        choices: (value, words) of a ``select``.
-        groups: The same under headings: (heading, choices).
+        choices: (value, words) of a ``select``; ``groups`` the same under headings: (heading, choices).
         hint: Below it: what it takes, and what an empty one means.
         unit: Behind it.
         limits: HTML attributes, e.g. ``min``, ``step``, ``maxlength``, ``pattern``.
@@ -55,11 +51,7 @@ class Form:
     """Fields that are posted together.
 
     Attributes:
-        post: Where they go.
-        label: On the button.
-        fields: In order.
-        title: Heading; "" where it stands below something that has one.
-        about: Beside the heading.
+        title: Heading, with ``about`` beside it; "" where it stands below something that has one.
         hidden: Names and values that go along.
         error: What was wrong with what was sent last.
         primary: Whether the button is the page's main one.

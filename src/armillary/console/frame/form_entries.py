@@ -30,8 +30,7 @@ class Entry:
     """One field of a form.
 
     Attributes:
-        path: Where its value is in the document.
-        field: What is drawn; its name is the path's, with dots.
+        path: Where its value is in the document; the field's name is the same with dots.
         read: What was typed -> the value, or :data:`ABSENT`. Raises InvalidArgumentError.
         write: The value -> what stands in the field.
         default: What a document without it means.

@@ -79,13 +79,9 @@ class SecurityHeaders:
 
 
 async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int = MAX_FORM_BYTES) -> Mapping[str, str]:
-    """Read and check a posted form; the numbered steps are in the module's docstring.
+    """Read and check a posted form of at most ``most`` bytes; the numbered steps are in the module's docstring.
 
-    Args:
-        request: The POST request.
-        seal: This process's form seal.
-        cookie: Value of the session or sign-in cookie that the form was made for.
-        most: Largest form that is read, bytes.
+    ``cookie`` is the value of the session or sign-in cookie that the form was made for.
 
     Raises:
         InvalidArgumentError: too large, wrong content type or malformed.

@@ -52,7 +52,6 @@ class ModelEditor:
     """The text of models in a form.
 
     Attributes:
-        text: The text.
         report_href: Where it is checked while somebody types.
         check_href: Where the button sends the form to be checked without script.
         report: What the last check found; None: none was made.

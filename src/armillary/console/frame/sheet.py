@@ -221,17 +221,8 @@ def list_sheet(
 ) -> Sheet:
     """A page with all documents of a kind.
 
-    Args:
-        title: Of the place.
-        columns: Of the table.
-        found: Its rows; without any the page says how the first is made.
-        path: Where the list is.
-        cursor: Of the next page; None on the last.
-        says: The first line.
-        new: The way to a new one; None where the operator may make none.
-        command: The command that makes one, said where there is none.
-        detail: What such a document is, said there, too.
-        heading: Of the table, where that is not the place's name.
+    Where none is ``found``, it says by ``detail`` what such a document is, and the ``command`` that makes one.
+    ``says`` is the first line; ``new`` the way to a new one, None where the operator may make none.
     """
     next_page = next_href(path, cursor)
     section = Section(title=heading or title, columns=columns, rows=found, none="", next_href=next_page, sorts=True)

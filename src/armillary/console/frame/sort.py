@@ -30,7 +30,6 @@ class Head:
     """The head of a column.
 
     Attributes:
-        label: What it says.
         href: Where it is sorted by this column, the other way round where it is already; "" where it cannot be.
         order: ``ascending`` or ``descending`` where the table is sorted by it, else "".
         number: Whether its figures stand on the right.

@@ -50,14 +50,7 @@ def value_text(value: object, unit: str, decimals: int | None = None) -> str:
 
 
 def said_text(value: object, name: ValueName, unit: str, decimals: int | None = None) -> str:
-    """A value as people read it, an enum's in its word.
-
-    Args:
-        value: As the device sent it.
-        name: What it is called.
-        unit: Its unit in this tile.
-        decimals: As of :func:`value_text`.
-    """
+    """A value as a device sent it, as people read it, an enum's in its word; ``decimals`` as of :func:`value_text`."""
     if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value in name.words:
         return name.words[value]  # type: ignore[index]  # 1.0 is 1
     if isinstance(value, str) and (moment_ := _MOMENT.fullmatch(value)):

@@ -154,18 +154,10 @@ def device_sheet(
     name_form: Form | None,
     now: int,
 ) -> Sheet:
-    """One hub device.
+    """One hub device: ``found`` and ``template`` as ``show_hub_device`` and ``show_device_template`` answer.
 
-    Args:
-        found: As ``show_hub_device`` answers.
-        template: As ``show_device_template`` answers.
-        catalog: Name of its catalog.
-        admission: What that admits; empty for an operator who may not know.
-        may_change: Whether the operator may change hub devices.
-        module_form: The form of a new module; None where the operator may make none.
-        once: Keys that were just made.
-        name_form: The form of its name; None where the operator may not change it.
-        now: Unix seconds.
+    ``admission`` is what its catalog admits, empty for an operator who may not know; ``once`` has keys that were just
+    made; ``module_form`` and ``name_form`` are None where the operator may not make or change one.
     """
     device_id = found["device_id"]
     cell = connection(found, admission)

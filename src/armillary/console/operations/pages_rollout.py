@@ -199,14 +199,10 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
 
 
 def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: int) -> RolloutPage:
-    """One roll-out in full.
+    """One roll-out in full; ``role`` is said where it may not act.
 
-    Args:
-        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each cohort, and what
-            happened by a finding has its ``finding_status``.
-        may_act: Whether the signed-in role may change roll-outs.
-        role: That role, for the sentence that says why not.
-        now: Unix seconds.
+    ``cohorts`` of the API's roll-out hold ``percent``, ``counts`` and ``failed``; what happened by a finding has its
+    ``finding_status``.
     """
     state = rollout_state(rollout)
     changed = moment(rollout["changed_at"], now)

@@ -168,13 +168,7 @@ def may_ask(operator: Operator, question: str) -> bool:
 
 
 class Narrowed:
-    """A source that checks each question.
-
-    Args:
-        source: Answers it.
-        name: What it is called among sources.
-        by: Who asks.
-    """
+    """A source, by its name among sources, that checks each question of ``by`` before it answers."""
 
     def __init__(self, source: object, name: str, by: RequestContext) -> None:
         self._source, self._name, self._by = source, name, by

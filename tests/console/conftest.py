@@ -82,10 +82,12 @@ def chromium() -> Iterator[Browser]:
 def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
     made: list[Watched] = []
 
-    def start(console: Served, **options: object) -> Watched:
-        context = chromium.new_context(**{"ignore_https_errors": True, "viewport": DESKTOP, **options})  # type: ignore[arg-type]
+    def start(console: Served, *, allowed: tuple[str, ...] = (), **options: object) -> Watched:
+        """A context that may complain of what is ``allowed``; addresses of its pages are the console's."""
+        given = {"ignore_https_errors": True, "viewport": DESKTOP, "base_url": console.url, **options}
+        context = chromium.new_context(**given)  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
-        made.append(Watched(context, console))
+        made.append(Watched(context, console, allowed))
         return made[-1]
 
     yield start

@@ -77,8 +77,8 @@ def rules(page: Page, call: str, argument: Any) -> Any:
 
 
 def open_water(scene: WaterScene, watched: Watched) -> Page:
-    page: Page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water")
+    page = scene.sign_in(watched)
+    page.goto("/dashboards/water")
     expect(page.locator("#live-status")).to_have_text("live")
     expect(page.locator("line-chart canvas")).to_have_count(2)
     return page
@@ -118,9 +118,7 @@ def test_what_charts_decide(console: RunningConsole, watch: Callable[..., Watche
 
 
 def test_a_chart_keeps_its_past_when_live_values_outnumber_it(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("willReadFrequently",)  # pixels are read here
-    page = open_water(scene, watched)
+    page = open_water(scene, watch(scene, allowed=("willReadFrequently",)))  # pixels are read here
     history = [each * MINUTE for each in range(60)]
     live = [history[-1] + (1 + each) * 5 * SECOND for each in range(200)]
     show(line_chart(page), chart([*history, *live]))
@@ -135,13 +133,12 @@ def test_a_chart_keeps_its_past_when_live_values_outnumber_it(scene: WaterScene,
 
 
 def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene, viewport={"width": 1440, "height": 900})
     body = scene.body()
     for each in body["tiles"]:  # the chart is four columns wide
         each["x"], each["w"] = {"day": (8, 4), "note": (0, 8)}.get(each["id"], (each["x"], each["w"]))
     scene.running.platform.documents.put("dashboard", "water", body, by="test")
     scene.send(0, {"flow": 33.25, "pressure_bar": 3.5})
-    page = open_water(scene, watched)
+    page = open_water(scene, watch(scene, viewport={"width": 1440, "height": 900}))
     host = line_chart(page)
     readout, over = host.locator(".readout"), host.locator(".u-over")
     expect(readout).to_contain_text("Flow 33.25")
@@ -186,9 +183,8 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
 
 
 def test_zoom_of_a_device_page_pauses_what_is_live(console: RunningConsole, watch: Callable[..., Watched]):
-    watched = watch(console)
-    page = watched.sign_in()
-    watched.open(page, f"/devices/{device_id(0)}?metric=boiler_celsius")
+    page = watch(console).sign_in()
+    page.goto(f"/devices/{device_id(0)}?metric=boiler_celsius")
     expect(page.locator("#live-status")).to_have_text("live")
     over = page.locator(".chart .u-over")
     over.scroll_into_view_if_needed()

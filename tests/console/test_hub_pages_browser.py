@@ -42,8 +42,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene]:
 def test_every_place_of_the_hub_reads_well_and_is_accessible(
     scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    watched = watch(scene, **options)
-    page = scene.sign_in(watched)
+    page = scene.sign_in(watch(scene, **options))
     device = scene.pumps[0].device_id
     places = (
         ("alerts", "/alerts?status=all", "alert"),
@@ -68,16 +67,14 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
         ("device-data", f"/devices/{device}/data?name=flow", "Pump north sends "),
     )
     for name, path, says in some_of(places, look):
-        watched.open(page, path)
+        page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
         reads_well(page, f"hub-{name}-{look}")
 
 
 def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 400",)  # the form with a mistake in it
-    page = scene.sign_in(watched, "Contributor")
-    watched.open(page, "/rules/new")
+    page = scene.sign_in(watch(scene, allowed=("status of 400",)), "Contributor")  # the form with a mistake in it
+    page.goto("/rules/new")
     page.get_by_label("Name", exact=True).fill("Over pressure")
     expect(page.get_by_label("Catalog")).to_have_value("northwind")  # the only one is chosen
     page.get_by_label("Devices of template").fill("pump")
@@ -93,7 +90,7 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
     scene.send(1, {"pressure_bar": 9.5})
     wait_until(lambda: scene.running.call("GET", "/api/v1/alerts?rule=over-pressure").body["items"], "the rule to fire")
     device = scene.pumps[1].device_id
-    watched.open(page, "/rules/over-pressure")
+    page.goto("/rules/over-pressure")
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Show")).filter(has_text="Pump south")
     row.get_by_role("link", name="Show").click()
     page.wait_for_url(f"**/rules/over-pressure/trace?device={device}")
@@ -101,19 +98,19 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
     expect(main).not_to_contain_text("pressure_bar")
     expect(main).to_contain_text("Pressure 9.5 bar was above 9 bar.")
     expect(main).to_contain_text("Pressure 4 bar was not above 9 bar.")
-    watched.open(page, "/rules")
+    page.goto("/rules")
     rule = page.get_by_role("row").filter(has_text="Over pressure")
     expect(rule).to_contain_text("Pressure above 9 bar (clears at 8 bar)")
-    watched.open(page, "/alerts")
+    page.goto("/alerts")
     alert = page.get_by_role("row").filter(has_text="Over pressure")
     expect(alert).to_contain_text("Pump south")
     expect(alert).to_contain_text("Pressure 9.5 bar was above 9 bar.")
     alert.get_by_role("button", name="Acknowledge").click()
     page.wait_for_url("**/alerts?status=open&told=acknowledged-alert")
     assert page.get_by_role("row").filter(has_text="Over pressure").count() == 0
-    watched.open(page, "/alerts?status=acknowledged")
+    page.goto("/alerts?status=acknowledged")
     expect(page.get_by_role("row").filter(has_text="Over pressure")).to_contain_text("by Contributor-token")
-    watched.open(page, "/rules/over-pressure")
+    page.goto("/rules/over-pressure")
     page.get_by_role("button", name="Switch off").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Over pressure is off")
     page.get_by_role("link", name="Delete").click()
@@ -126,10 +123,9 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
 def test_a_rule_is_changed_by_its_form_and_keeps_what_the_form_has_no_field_for(
     scene: WaterScene, watch: Callable[..., Watched]
 ):
-    watched = watch(scene)
     scene.running.call("PUT", "/api/v1/rules/changed", {**RULE, "name": "Changed", "hold_s": 5, "enabled": False})
-    page = scene.sign_in(watched)
-    watched.open(page, "/rules/changed")
+    page = scene.sign_in(watch(scene))
+    page.goto("/rules/changed")
     page.locator("select[name=severity]").select_option("low")
     page.get_by_role("button", name="Keep rule").click()
     page.wait_for_url("**/rules/changed?told=kept")
@@ -139,9 +135,8 @@ def test_a_rule_is_changed_by_its_form_and_keeps_what_the_form_has_no_field_for(
 
 
 def test_a_job_is_run_and_its_results_are_shown(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched)
-    watched.open(page, "/jobs/slower")
+    page = scene.sign_in(watch(scene))
+    page.goto("/jobs/slower")
     page.get_by_role("link", name="Run now").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Run Slower on 3 devices?")
     page.get_by_role("button", name="Run now").click()
@@ -157,9 +152,8 @@ def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Calla
     assert scene.running.call("PUT", "/api/v1/jobs/waits", waits).status == 200
     run = f"/api/v1/jobs/waits/runs/{scene.running.call('POST', '/api/v1/jobs/waits/runs', {}).body['number']}"
     wait_until(lambda: scene.running.call("GET", run).body["counts"]["succeeded"] == 1, "the first batch")
-    watched = watch(scene)
-    page = scene.sign_in(watched)
-    watched.open(page, "/jobs/waits")
+    page = scene.sign_in(watch(scene))
+    page.goto("/jobs/waits")
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_contain_text("running; ")
     assert page.locator("[data-every]").count() == 1
@@ -170,10 +164,8 @@ def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Calla
 
 
 def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 400",)
-    page = scene.sign_in(watched)
-    watched.open(page, "/groups/new")
+    page = scene.sign_in(watch(scene, allowed=("status of 400",)))
+    page.goto("/groups/new")
     page.get_by_label("Document").fill('{"name": "North", "match": "all", "filters": [')
     page.get_by_role("button", name="Keep the JSON").click()
     expect(page.get_by_role("alert")).to_contain_text("body: expected JSON, ")
@@ -191,12 +183,11 @@ def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScen
 def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_sends_commands(
     scene: WaterScene, watch: Callable[..., Watched]
 ):
-    watched = watch(scene)
-    page = scene.sign_in(watched)
+    page = scene.sign_in(watch(scene))
     device = scene.pumps[2].device_id
     scene.send(2, {"vibration": 0.31, "open": "yes"})
     wait_until(lambda: scene.running.hub.series.fleet.latest([device], "vibration", 1), "the value")
-    watched.open(page, f"/devices/{device}")
+    page.goto(f"/devices/{device}")
     page.get_by_role("link", name="All data and commands").click()
     main = page.locator("main")
     expect(main.get_by_role("row").filter(has_text="vibration")).to_contain_text("not in the template")
@@ -223,18 +214,15 @@ def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_send
 
 
 def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched, "Reader")
+    page = scene.sign_in(watch(scene), "Reader")
     for path in ("/rules", "/rules/high-flow", "/alerts?status=all", "/groups/pumps", "/jobs/slower", "/exports/lake"):
-        watched.open(page, path)
+        page.goto(path)
         assert page.locator("main form[method=post]").count() == 0, path
 
 
 def test_a_job_is_made_and_changed_by_its_form(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 400",)
-    page = scene.sign_in(watched)
-    watched.open(page, "/jobs/new")
+    page = scene.sign_in(watch(scene, allowed=("status of 400",)))
+    page.goto("/jobs/new")
     page.get_by_role("link", name="Call a command").click()
     form = page.locator("#form")
     form.get_by_label("Name", exact=True).fill("Flush them")
@@ -262,10 +250,8 @@ def test_a_job_is_made_and_changed_by_its_form(scene: WaterScene, watch: Callabl
 
 
 def test_an_export_is_made_by_its_form_and_its_secret_shown_nowhere(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 400",)
-    page = scene.sign_in(watched)
-    watched.open(page, "/exports/new?kind=kafka")
+    page = scene.sign_in(watch(scene, allowed=("status of 400",)))
+    page.goto("/exports/new?kind=kafka")
     form = page.locator("#form")
     form.get_by_label("Name", exact=True).fill("Stream")
     form.get_by_label("It runs").uncheck()

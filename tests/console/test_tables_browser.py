@@ -64,16 +64,16 @@ def names(page: Page) -> list[str]:
 def test_nothing_runs_into_anything(
     scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    running, watched = scene.running, watch(scene, **options)
+    running = scene.running
     for place, name in UNBROKEN.items():
         body = {**RULE, "enabled": False} if place == "rules" else {"tiles": []}
         assert running.call("PUT", f"/api/v1/{place}/{name}", {**body, "name": "W" * 128}).status == 200
-    page: Page = watched.sign_in(running.token_of("Administrator"))
+    page = scene.sign_in(watch(scene, **options))
     for path in PLACES:
-        watched.open(page, path)
+        page.goto(path)
         name = path[1:].partition("?")[0]
         reads_well(page, f"table-{name}-{look}")
-    watched.open(page, "/rules?told=kept")
+    page.goto("/rules?told=kept")
     notice, crumbs = page.locator("main > .notice").bounding_box(), page.locator(".crumbs").bounding_box()
     assert notice is not None
     assert crumbs is not None
@@ -84,9 +84,8 @@ def test_nothing_runs_into_anything(
 
 
 def test_heads_sort_and_the_address_keeps_it(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page: Page = scene.sign_in(watched, "Reader")
-    watched.open(page, "/rules")
+    page = scene.sign_in(watch(scene), "Reader")
+    page.goto("/rules")
     assert names(page) == ["Almost dry", "High flow", "Zero flow"]  # by id
     page.get_by_role("link", name="Severity", exact=True).click()
     page.wait_for_url("**/rules?sort=severity")
@@ -96,7 +95,7 @@ def test_heads_sort_and_the_address_keeps_it(scene: WaterScene, watch: Callable[
     page.wait_for_url("**/rules?sort=-severity")
     page.reload()
     assert names(page) == ["Almost dry", "High flow", "Zero flow"]
-    watched.open(page, "/fleet")
+    page.goto("/fleet")
     page.get_by_role("link", name="Device", exact=True).click()
     page.wait_for_url("**/fleet?sort=device")
     assert names(page) == ["Booster", "Pump north", "Pump south"]
@@ -108,11 +107,10 @@ def test_heads_sort_and_the_address_keeps_it(scene: WaterScene, watch: Callable[
 def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     scene: WaterScene, watch: Callable[..., Watched]
 ):
-    watched = watch(scene)
-    page: Page = scene.sign_in(watched)
-    watched.open(page, "/findings")
+    page = scene.sign_in(watch(scene))
+    page.goto("/findings")
     assert page.locator("[data-every]").get_attribute("data-every") == "15"
-    watched.open(page, "/alerts?status=all")
+    page.goto("/alerts?status=all")
     assert page.locator("[data-every]").get_attribute("data-every") == "15"
     assert page.get_by_role("row").filter(has_text="Booster").count() == 0
     scene.send(2, {"flow": 77})
@@ -121,7 +119,7 @@ def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     expect(page.get_by_role("row").filter(has_text="Booster")).to_have_count(1)
 
     device = scene.pumps[1].device_id
-    watched.open(page, f"/devices/{device}/data")
+    page.goto(f"/devices/{device}/data")
     assert page.locator("[data-every]").get_attribute("data-every") == "15"
     page.get_by_label("Command").fill("half typ")
     scene.send(1, {"flow": 31.25})
@@ -131,7 +129,7 @@ def test_alerts_findings_and_data_keep_up_and_take_nothing_from_who_types(
     expect(page.get_by_label("Command")).to_be_focused()
     expect(page.get_by_label("Command")).to_have_value("half typ")
 
-    watched.open(page, "/fleet")
+    page.goto("/fleet")
     page.locator("#q").evaluate("(field) => { field.value = 'not sent yet'; }")  # and the focus is elsewhere
     page.evaluate(COUNT)
     wait_until(lambda: page.evaluate("window.asked.control") >= 2, "two rounds of asking")

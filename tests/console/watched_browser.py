@@ -63,12 +63,12 @@ def chromium_browser() -> Iterator[Browser]:
 class Watched:
     """A browser context that records everything that must not happen."""
 
-    def __init__(self, context: BrowserContext, console: Served) -> None:
+    def __init__(self, context: BrowserContext, console: Served, allowed: tuple[str, ...] = ()) -> None:
         self.context = context
         self.console = console
         self.complaints: list[str] = []
         self.foreign: list[str] = []
-        self.allowed: tuple[str, ...] = ()
+        self.allowed = allowed
         context.on("request", self._request)
         context.on("console", lambda message: self._complain(message.type, message.text))
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
@@ -86,11 +86,8 @@ class Watched:
 
     def sign_in(self, secret: str = "admin-secret") -> Page:  # noqa: S107 - a rehearsed token
         page = self.context.new_page()
-        page.goto(self.console.url + "/")
+        page.goto("/")
         page.get_by_label("Operator token").fill(secret)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/fleet")
         return page
-
-    def open(self, page: Page, path: str) -> None:
-        page.goto(self.console.url + path)

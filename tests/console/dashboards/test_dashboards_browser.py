@@ -30,10 +30,9 @@ def wait_live(page: Page) -> None:
 def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
     scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    watched = watch(scene, **{"viewport": {"width": 1440, "height": 900}, **options})
-    page = scene.sign_in(watched)
+    page = scene.sign_in(watch(scene, **{"viewport": {"width": 1440, "height": 900}, **options}))
     for name, path in (("dashboards", "/dashboards"), ("dashboard", "/dashboards/water")):
-        watched.open(page, path)
+        page.goto(path)
         if name == "dashboard":
             wait_live(page)
             expect(page.locator("line-chart canvas")).to_have_count(2)
@@ -57,9 +56,8 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
 def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
     scene: WaterScene, watch: Callable[..., Watched]
 ):
-    watched = watch(scene)
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water")
+    page = scene.sign_in(watch(scene))
+    page.goto("/dashboards/water")
     wait_live(page)
     scene.send(0, {"flow": 61.5})
     started = time.monotonic()
@@ -74,9 +72,8 @@ def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
 
 
 def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water")
+    page = scene.sign_in(watch(scene))
+    page.goto("/dashboards/water")
     page.get_by_role("link", name="1 h", exact=True).click()
     assert page.url.endswith("?range=1h")
     chart = "document.querySelector('[data-tile=day] line-chart').view?.chart"
@@ -84,9 +81,8 @@ def test_a_range_of_the_address_holds_for_every_tile(scene: WaterScene, watch: C
 
 
 def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water/edit")
+    page = scene.sign_in(watch(scene))
+    page.goto("/dashboards/water/edit")
     expect(page.locator("[data-board].ready")).to_be_visible()
     reads_well(page, "dashboard-edit-light")
     grip = page.locator("[gs-id=flush] .tile-grip").bounding_box()
@@ -111,9 +107,8 @@ def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: 
 
 
 def test_a_tile_is_moved_and_sized_with_keys(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene, reduced_motion="reduce")
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water/edit")
+    page = scene.sign_in(watch(scene, reduced_motion="reduce"))
+    page.goto("/dashboards/water/edit")
     grip = page.locator("[gs-id=gone] .tile-grip")
     grip.focus()
     page.keyboard.press("ArrowDown")
@@ -130,10 +125,8 @@ def test_a_tile_is_moved_and_sized_with_keys(scene: WaterScene, watch: Callable[
 
 
 def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 400",)  # the form with a mistake in it
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards")
+    page = scene.sign_in(watch(scene, allowed=("status of 400",)))  # the form with a mistake in it
+    page.goto("/dashboards")
     page.get_by_label("Name").fill("Night shift")
     page.get_by_role("button", name="Make dashboard").click()
     page.wait_for_url("**/dashboards/night-shift/edit")
@@ -156,7 +149,7 @@ def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callab
     page.get_by_role("link", name="Done").click()
     expect(page.get_by_role("heading", name="Mean flow")).to_be_visible()
     expect(page.locator(".kpi")).to_have_class("kpi good")
-    watched.open(page, "/dashboards/night-shift/edit")
+    page.goto("/dashboards/night-shift/edit")
     page.get_by_role("link", name="Configure Mean flow").click()
     page.get_by_role("button", name="Remove tile").click()
     expect(page.locator(".grid-stack-item")).to_have_count(0)
@@ -167,10 +160,8 @@ def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callab
 
 
 def test_of_two_who_edit_at_once_the_second_is_told(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 412",)
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water/tiles/north")
+    page = scene.sign_in(watch(scene, allowed=("status of 412",)))
+    page.goto("/dashboards/water/tiles/north")
     body = scene.body()
     scene.running.platform.documents.put("dashboard", "water", {**body, "name": "Water, changed"}, by="somebody")
     page.get_by_label("Title").fill("Mine")
@@ -180,9 +171,8 @@ def test_of_two_who_edit_at_once_the_second_is_told(scene: WaterScene, watch: Ca
 
 
 def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched, "Contributor")
-    watched.open(page, "/dashboards/water")
+    page = scene.sign_in(watch(scene), "Contributor")
+    page.goto("/dashboards/water")
     page.get_by_role("link", name="Flush the pump").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Flush the pump?")
     expect(page.locator(".touches")).to_contain_text("flush on Pump north.")
@@ -196,23 +186,21 @@ def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Call
 
 
 def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched, "Reader")
-    watched.open(page, "/dashboards/water")
+    page = scene.sign_in(watch(scene), "Reader")
+    page.goto("/dashboards/water")
     wait_live(page)
     assert page.get_by_role("link", name="Edit").count() == 0
     assert page.get_by_role("link", name="Flush the pump").count() == 0
-    watched.open(page, "/dashboards/water/edit")
+    page.goto("/dashboards/water/edit")
     expect(page.locator("main")).to_contain_text("may look at dashboards and not change them")
-    watched.open(page, "/dashboards")
+    page.goto("/dashboards")
     assert page.get_by_role("button", name="Make dashboard").count() == 0
 
 
 def test_a_page_that_nobody_sees_holds_no_connection(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    page = scene.sign_in(watched)
+    page = scene.sign_in(watch(scene))
     listeners = scene.running.hub.live
-    watched.open(page, "/dashboards/water")
+    page.goto("/dashboards/water")
     wait_live(page)
     wait_until(lambda: not listeners.idle, "the hub tells the page")
     turn = """(hidden) => {
@@ -231,20 +219,17 @@ def test_a_page_that_nobody_sees_holds_no_connection(scene: WaterScene, watch: C
 
 
 def test_a_revoked_token_ends_an_open_dashboard(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene)
-    watched.allowed = ("status of 401",)
     made = scene.running.service.tokens.create("night shift", "Reader", actor="test")
-    page = watched.sign_in(made.secret)
-    watched.open(page, "/dashboards/water")
+    page = watch(scene, allowed=("status of 401",)).sign_in(made.secret)
+    page.goto("/dashboards/water")
     wait_live(page)
     scene.running.service.tokens.revoke(made.token.token_id, actor="test")
     expect(page.locator("#live-status")).to_have_text("signed out", timeout=20_000)
 
 
 def test_without_script_a_dashboard_still_says_what_it_shows(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene, java_script_enabled=False)
-    page = scene.sign_in(watched)
-    watched.open(page, "/dashboards/water")
+    page = scene.sign_in(watch(scene, java_script_enabled=False))
+    page.goto("/dashboards/water")
     expect(tile(page, "mean").locator("[data-kpi]")).not_to_be_empty()
     expect(tile(page, "last").locator("tbody tr")).to_have_count(3)
     expect(tile(page, "where").locator("tbody tr")).to_have_count(3)
@@ -252,11 +237,10 @@ def test_without_script_a_dashboard_still_says_what_it_shows(scene: WaterScene, 
 
 
 def test_the_first_paint_is_within_a_second(scene: WaterScene, watch: Callable[..., Watched]):
-    watched = watch(scene, viewport=DESKTOP)
-    page = scene.sign_in(watched)
+    page = scene.sign_in(watch(scene, viewport=DESKTOP))
     times = []
     for _ in range(3):
-        watched.open(page, "/dashboards/water")
+        page.goto("/dashboards/water")
         page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length === 1")
         times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
     assert min(times) < 1000, times

@@ -56,8 +56,8 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedConsole]
         yield PlayedConsole(played)
 
 
-def open_dashboard(watched: Watched, page: Page, dashboard: str) -> None:
-    watched.open(page, f"/dashboards/{dashboard}")
+def open_dashboard(page: Page, dashboard: str) -> None:
+    page.goto(f"/dashboards/{dashboard}")
     expect(page.locator("#live-status")).to_have_text("live")
     charts = page.locator("line-chart").count()
     expect(page.locator("line-chart canvas")).to_have_count(charts)
@@ -109,13 +109,12 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
     applications = console.played.applications
     applications.use(name, actor="test")
     wait_until(lambda: applications.describe(name)["state"] == "running", "a day of history", 60)
-    watched = watch(console, viewport=VIEW)
-    page = watched.sign_in(console.played.running.token_of("Administrator"))
+    page = watch(console, viewport=VIEW).sign_in(console.played.running.token_of("Administrator"))
     made = [each for kind, each in shipped.load(name).documents if kind == "dashboard"]
     assert made
     shown: list[tuple[Page, str]] = []
     for dashboard in made:
-        open_dashboard(watched, page, dashboard)
+        open_dashboard(page, dashboard)
         assert page.locator("[data-state=error]").all_inner_texts() == [], dashboard
         assert page.locator("[data-state=empty]").all_inner_texts() == [], dashboard
         assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 0)"), dashboard
@@ -130,7 +129,7 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{dashboard} is wider than a phone"
         assert page.locator(".plan").evaluate_all("all => all.every((each) => each.clientHeight > 100)"), dashboard
         page.set_viewport_size(VIEW)
-        page = watched.context.new_page()
+        page = page.context.new_page()
     # Not each of them: one dashboard is for setting cameras up, and what it shows changes when somebody does so.
     wait_for_a_change(shown)
     applications.unuse(name, actor="test")

@@ -18,24 +18,21 @@ pytestmark = pytest.mark.console
 def test_the_twin_editor_reads_well_and_is_accessible(
     hub_scene: HubScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    watched = watch(hub_scene, **options)
-    page = hub_scene.sign_in(watched)
+    page = hub_scene.sign_in(watch(hub_scene, **options))
     for name, path in (
         ("hub", "/hub-devices/cooler-1/twin"),
         ("attested", f"/devices/{hub_scene.device.device_id}/twin"),
         ("bare", "/hub-devices/cooler-2/twin"),
     ):
-        watched.open(page, path)
+        page.goto(path)
         expect(page.get_by_role("heading", name="Properties", exact=True)).to_be_visible()
         reads_well(page, f"twin-{name}-{look}")
 
 
 def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubScene, watch: Callable[..., Watched]):
-    watched = watch(hub_scene)
-    watched.allowed = ("status of 412",)
-    page = hub_scene.sign_in(watched, "Contributor")
+    page = hub_scene.sign_in(watch(hub_scene, allowed=("status of 412",)), "Contributor")
     hub_scene.running.hub.twins.change("cooler-1", desired={"interval_s": None, "lamp": None})
-    watched.open(page, "/hub-devices/cooler-1")
+    page.goto("/hub-devices/cooler-1")
     page.get_by_role("link", name="Twin").click()
     page.get_by_label("Target").fill("40")
     page.get_by_role("button", name="Show what will be sent").first.click()

@@ -34,8 +34,7 @@ def test_every_page_of_the_editor_reads_well_and_is_accessible(
         "PUT", f"/templates/{name}", {**body, "models": [model], "views": [{"name": "All", "tiles": ["door"]}]}
     )
     hub_scene.call("PATCH", "/devices/cooler-2/cloud-properties", {"Customer": "Ann"})
-    watched = watch(hub_scene, **options)
-    page = hub_scene.sign_in(watched)
+    page = hub_scene.sign_in(watch(hub_scene, **options))
     for what, path, says in (
         ("list", "/templates", "device template"),
         ("one", f"/templates/{name}", "version 1."),
@@ -43,10 +42,10 @@ def test_every_page_of_the_editor_reads_well_and_is_accessible(
         ("publish", f"/templates/{name}/publish", "Publish version 2 of Cooler?"),
         ("draft", f"/templates/{name}/draft/1", f"Begin a draft of {name} from version 1?"),
     ):
-        watched.open(page, path)
+        page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
         shot(page, what, look)
-    watched.open(page, "/new-template")
+    page.goto("/new-template")
     page.get_by_label("Models, JSON").fill(json.dumps(model, indent=2).replace('"boolean"', '"yes or no"'))
     expect(page.get_by_role("link", name="Line ").first).to_be_visible()
     shot(page, "new", look)
@@ -54,9 +53,9 @@ def test_every_page_of_the_editor_reads_well_and_is_accessible(
 
 
 def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, watch: Callable[..., Watched]):
-    watched, name = watch(hub_scene), f"made-{uuid.uuid4().hex[:6]}"
-    page = hub_scene.sign_in(watched, "Contributor")
-    watched.open(page, "/templates")
+    name = f"made-{uuid.uuid4().hex[:6]}"
+    page = hub_scene.sign_in(watch(hub_scene), "Contributor")
+    page.goto("/templates")
     page.get_by_role("link", name="New template").press("Enter")
     page.get_by_label("Name", exact=True).fill(name)
     model = {**MODEL, "@id": f"dtmi:northwind:{name.replace('-', '')};1", "displayName": "Chest"}
@@ -106,9 +105,8 @@ def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, 
 
 
 def test_the_text_of_a_file_is_taken_into_the_editor(hub_scene: HubScene, watch: Callable[..., Watched]):
-    watched = watch(hub_scene)
-    page = hub_scene.sign_in(watched, "Contributor")
-    watched.open(page, "/new-template")
+    page = hub_scene.sign_in(watch(hub_scene), "Contributor")
+    page.goto("/new-template")
     file = {"name": "cooler.json", "mimeType": "application/json", "buffer": json.dumps(MODEL).encode()}
     page.get_by_label("Take the text of a file").set_input_files(file)  # type: ignore[arg-type]  # a plain dict will do
     expect(page.get_by_label("Models, JSON")).to_have_value(json.dumps(MODEL))
@@ -116,9 +114,8 @@ def test_the_text_of_a_file_is_taken_into_the_editor(hub_scene: HubScene, watch:
 
 
 def test_without_script_the_button_checks(hub_scene: HubScene, watch: Callable[..., Watched]):
-    watched = watch(hub_scene, java_script_enabled=False)
-    page = hub_scene.sign_in(watched, "Contributor")
-    watched.open(page, "/new-template")
+    page = hub_scene.sign_in(watch(hub_scene, java_script_enabled=False), "Contributor")
+    page.goto("/new-template")
     page.get_by_label("Models, JSON").fill('{"@id": "dtmi:x;1"}')
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("link", name="Line 1", exact=True).first).to_be_visible()

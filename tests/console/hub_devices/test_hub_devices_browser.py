@@ -19,8 +19,7 @@ pytestmark = pytest.mark.console
 def test_every_page_of_hub_devices_reads_well_and_is_accessible(
     hub_scene: HubScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
-    watched = watch(hub_scene, **options)
-    page = hub_scene.sign_in(watched)
+    page = hub_scene.sign_in(watch(hub_scene, **options))
     places = (
         ("list", "/hub-devices?catalog=northwind", "None of them attests."),
         ("list-empty", "/hub-devices?catalog=contoso", "No hub device in contoso"),
@@ -32,7 +31,7 @@ def test_every_page_of_hub_devices_reads_well_and_is_accessible(
         ("gone", "/hub-devices/never-made", "There is nothing here."),
     )
     for name, path, says in some_of(places, look):
-        watched.open(page, path)
+        page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
         reads_well(page, f"hub-devices-{name}-{look}")
 
@@ -40,9 +39,8 @@ def test_every_page_of_hub_devices_reads_well_and_is_accessible(
 def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
     hub_scene: HubScene, watch: Callable[..., Watched]
 ):
-    watched = watch(hub_scene)
-    page = hub_scene.sign_in(watched)
-    watched.open(page, "/hub-devices?catalog=northwind")
+    page = hub_scene.sign_in(watch(hub_scene))
+    page.goto("/hub-devices?catalog=northwind")
     page.get_by_role("link", name="New hub device").press("Enter")
     page.get_by_label("Device id").fill("tank-4")
     page.get_by_label("Device id").press("Enter")
@@ -50,7 +48,7 @@ def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
     expect(notice).to_contain_text("are shown this once")
     expect(notice).to_contain_text(re.compile("HostName=.*;DeviceId=tank-4;SharedAccessKey="))
     reads_well(page, "hub-devices-once-light")
-    watched.open(page, "/hub-devices/tank-4")
+    page.goto("/hub-devices/tank-4")
     assert "SharedAccessKey" not in page.content()
     page.get_by_role("link", name="Disable").click()
     page.get_by_label("Reason").fill("leaks")

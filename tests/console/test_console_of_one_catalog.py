@@ -231,6 +231,7 @@ def stream(look: Browser, device: str) -> tuple[http.client.HTTPSConnection, htt
     cookie = "; ".join(f"{name}={value}" for name, value in look.cookies.items())
     connection.request("GET", f"/devices/{device}/live", headers={"Cookie": cookie})
     response = connection.getresponse()
+    assert response.headers["content-type"].startswith("text/event-stream")
     assert (response.status, response.readline()) == (200, b": live\n")
     return connection, response
 

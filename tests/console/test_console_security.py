@@ -294,14 +294,14 @@ def test_what_does_not_exist_has_a_page_that_leads_on(admin: Browser, path: str)
 
 
 def test_a_program_that_asks_for_what_does_not_exist_gets_a_problem_and_no_page(console: RunningConsole):
-    stranger = Browser(console)
+    program = Browser(console)
     for accept in ("", "*/*", "application/json"):
         for method, path, status in (
             ("GET", "/nowhere", 404),
             ("GET", "/nowhere/at/all?x=1", 404),
             ("PUT", "/fleet", 405),
         ):
-            answer = stranger.send(method, path, b"{}" if method == "PUT" else None, Accept=accept)
+            answer = program.send(method, path, b"{}" if method == "PUT" else None, Accept=accept)
             assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), path
             problem = json.loads(answer.body)
             assert (problem["status"], problem["instance"]) == (status, path.partition("?")[0])
@@ -392,7 +392,7 @@ def test_the_export_is_the_filtered_fleet(admin: Browser):
 
 
 @pytest.mark.parametrize("path", ["/devices/%F0%9F%98%80", "/devices/a%0dX-Evil:1", "/devices/a%26b%3Dc%23x"])
-def test_no_path_of_a_stranger_breaks_or_splits_a_header(browser: Browser, path: str):
+def test_no_path_breaks_or_splits_a_header(browser: Browser, path: str):
     answer = browser.get(path, HX_Request="true")
     assert answer.status == 401
     assert answer.headers["hx-redirect"] == f"/sign-in?back={quote(unquote(path))}"

@@ -4,7 +4,7 @@
 Held because of a copy, out of service, on offer, come from another owner: API answers in, sentences, buttons and
 confirmations out.
 
-A held device and one out of service are said before anything that a check-in told, whatever that was.
+That a device is held or out of service comes before anything of its check-ins.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
 
 
 def _spoken(device: Mapping[str, Any]) -> str:
-    """A device in a question: its name and the start of its id, so that two of one name are told apart."""
+    """A device in a question: its name and the start of its id, so that two of one name differ."""
     shown = short_id(device["device_id"]).short
     return f"{device['name']} ({shown})" if device["is_named"] else shown
 

@@ -22,7 +22,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.twin.document.section import merge
 from armillary.wire.hub.credentials import is_attested_id
 
-# Fields of wanted properties and of cloud properties are told apart by these.
+# Names of fields begin with these: of wanted properties, and of cloud properties.
 WANTED: Final = "want."
 CLOUD: Final = "cloud."
 # Marks a component in a twin (IoT Plug and Play); nobody wants it, so it is not shown as a change.

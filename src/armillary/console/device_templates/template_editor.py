@@ -2,7 +2,7 @@
 """Device templates, made and changed: models as DTDL, small forms, publishing with a report, moving devices.
 
 A draft is changed by one step of one person at a time: every form carries the ETag of the draft that it was made of,
-and whoever comes too late is told and keeps what he typed. A check keeps nothing.
+and whoever sends one for an older draft gets a page that says so, with what was typed. A check stores nothing.
 """
 
 from __future__ import annotations

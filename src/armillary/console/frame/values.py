@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values that devices sent, written for people: with their unit, in their enum's word, as JSON. Pure.
 
-Tiles and tables of data write four significant digits, so that figures of one chart are told apart and no noise of a
+Tiles and tables of data write four significant digits, so that figures of one chart differ and no noise of a
 sensor is shown. A device's own page writes what was sent, to three decimals.
 """
 

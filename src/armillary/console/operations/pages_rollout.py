@@ -352,7 +352,7 @@ def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -
 
 
 def _bar(counts: Mapping[str, int], failed: int) -> tuple[Share, ...]:
-    """The parts of a bar; devices that failed and were restored are told from those that were only restored."""
+    """The parts of a bar; devices that failed and were restored are a part of their own."""
     back = min(counts.get("restored", 0), failed - sum(counts.get(word, 0) for word in FAILED))
     counts = {**counts, "restored": counts.get("restored", 0) - back}
     known = [(state_of(ROLLOUT_DEVICE, word), counts.get(word, 0)) for word in PARTS]

@@ -31,7 +31,7 @@ from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
 from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
 from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
 from armillary.console.operations.pages_rollout import ACTIONS
-from armillary.console.sources import narrowed, sources
+from armillary.console.sources import permissions, sources
 from armillary.console.sources.request_context import RequestContext
 
 # Beginning of an address -> the verbs that it knows; the longest counts.
@@ -375,7 +375,7 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
         return found
 
     with monkeypatch.context() as without:
-        without.setattr(narrowed, "check", lambda *_: None)
+        without.setattr(permissions, "check", lambda *_: None)
         unchecked = leaks()
         assert {"/devices/{device_id}", "/hub-devices/{device_id}", "/devices/{device_id}/twin"} <= unchecked
 
@@ -384,7 +384,7 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
 
     monkeypatch.setattr(sources, "RequestContext", of_all)
     assert leaks() == set(), "without a catalog the check refuses what is narrowed"
-    monkeypatch.setattr(narrowed, "check", lambda *_: None)
+    monkeypatch.setattr(permissions, "check", lambda *_: None)
     whole = leaks()
     assert unchecked < whole
     assert {"/fleet", "/updates/{rollout_id}", "/rules/{rule_id}", "/dashboards/{dashboard_id}"} <= whole

@@ -63,7 +63,7 @@ class RehearsedFleet:
         ):
             self._audit(actor, operation, target, {})
 
-    # -- signing in, and rights
+    # -- signing in
     def sign_in(self, secret: str) -> SignedIn:
         if secret in self.extra_tokens:
             token = self.extra_tokens[secret]
@@ -74,14 +74,6 @@ class RehearsedFleet:
 
     def standing(self, operator: SignedIn) -> SignedIn | None:
         return None if operator.token_id in self.revoked_tokens else operator
-
-    def may_change(self, operator: Operator, change: str) -> bool:
-        if change in ("fleet.revoke", "fleet.restore", "settings.create_token"):
-            return operator.role == "Administrator"
-        return operator.role in ("Administrator", "Contributor")
-
-    def may_ask(self, question: str) -> bool:
-        return True
 
     # -- fleet
     def summary(self) -> Document:

@@ -16,13 +16,12 @@ import pytest
 import armillary.console
 from armillary.console.application import CHANGE, EDIT
 from armillary.console.device import pages_device_life as life
-from armillary.console.sources.narrowed import ROUTES_OF, check, may_ask, route_of
+from armillary.console.sources.permissions import ROUTES_OF, check, may_ask, route_of
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source_application import QUESTIONS
 from armillary.console.sources.sources import Sources
 from armillary.errors import PermissionDeniedError
 from armillary.identity.operator import Operator
-from armillary.platform.authored.documents import PARSERS
 
 CONSOLE = Path(armillary.console.__file__).parent
 # Questions whose name the page puts together.
@@ -60,7 +59,7 @@ def answers() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = dict(QUESTIONS)
     for source, protocol in get_type_hints(Sources).items():
         methods = {name: each for name, each in vars(protocol).items() if inspect.isfunction(each) and name[0] != "_"}
-        found |= {f"{source}.{name}": each for name, each in methods.items() if source != "rights" and name != "ask"}
+        found |= {f"{source}.{name}": each for name, each in methods.items() if name != "ask"}
     return found
 
 
@@ -79,27 +78,24 @@ def test_every_question_names_the_route_that_decides_who_may_ask_it() -> None:
 
 
 def test_every_form_and_button_asks_for_the_role_of_the_route_that_does_the_same() -> None:
-    changes = {change for *_, change in (*CHANGE, *EDIT) if isinstance(change, str)} | {
-        f"fleet.{verb}" for verb in life.VERBS
-    }
-    for _, node in parsed():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "may":
-            name = node.args[1]
-            changes |= {str(name.value)} if isinstance(name, ast.Constant) else set()
-    rows = {
-        change: route_of("application.keep", change) if change in PARSERS else route_of(change) for change in changes
-    }
-    assert len(rows) > 20
-    assert {row and row.role for row in rows.values()} == {"Contributor", "Administrator"}
+    changes = {each for *_, each in (*CHANGE, *EDIT) if isinstance(each, str)}
+    changes |= {f"fleet.{verb}" for verb in life.VERBS}
+    assert {row and row.role for row in map(route_of, changes)} == {"Contributor", "Administrator"}
+    for path, node in parsed():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("may", "may_ask"):
+            for each in node.args:
+                assert not isinstance(each, ast.Constant) or route_of(each.value), f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("organisation", [None, "north"])
 def test_what_has_no_row_or_is_about_all_catalogs_is_refused(organisation: str | None) -> None:
     operator = Operator("of-one", "Administrator", uuid.uuid4(), organisation)
     by = RequestContext(None, None, None, operator, "northwind")  # type: ignore[arg-type] # it asks none of them
-    for question in ("settings.audit_lines", "settings.tokens", "settings.releases", "fleet.no_such", "no_such"):
+    one = "your token, of-one, is for one"
+    refused = dict.fromkeys(("settings.audit_lines", "settings.tokens", "settings.releases"), one)
+    for question, says in (refused | dict.fromkeys(("fleet.no_such", "no_such"), "no route decides")).items():
         assert not may_ask(operator, question)
-        with pytest.raises(PermissionDeniedError, match="your token, of-one, is for one"):
+        with pytest.raises(PermissionDeniedError, match=says):
             check(by, question, {})
     seen = {question for question in ROUTES_OF if may_ask(operator, question)}
     assert {"fleet.device", "hub.twin", "application.call", "rule_trace"} <= seen

@@ -26,6 +26,11 @@ def test_nobody_reads_without_signing_in(hub_scene: HubScene, path: str):
     assert (answer.status, answer.headers["location"].startswith("/sign-in"), answer.body) == (303, True, b"")
 
 
+@pytest.mark.parametrize("path", sorted({path for path, *_ in READ}))
+def test_a_reader_reads_every_page(hub_scene: HubScene, path: str):
+    assert hub_scene.browser("Reader").get(filled(path)).status in (200, 303, 400, 404)
+
+
 @pytest.mark.parametrize("path", sorted({path for path, *_ in CHANGE}))
 def test_no_form_of_another_site_is_taken(hub_scene: HubScene, path: str):
     look = hub_scene.browser()

@@ -235,8 +235,6 @@ def test_signing_out_ends_the_session_on_the_server(admin: Browser):
     ("role", "path", "fields"),
     [
         ("reader", f"{ROLLOUT}/halt", {"reason": "x"}),
-        ("contributor", f"/devices/{device_id(0)}/revoke", {"reason": "x"}),
-        ("reader", f"/devices/{device_id(0)}/offer", {"to": uid("contoso")}),
         ("contributor", "/settings/tokens", {"name": "robot", "role": "Administrator"}),
         ("contributor", f"/settings/tokens/{uid('admin-secret')}/revoke", {"word": "revoke"}),
     ],
@@ -244,7 +242,6 @@ def test_signing_out_ends_the_session_on_the_server(admin: Browser):
 def test_a_role_that_may_not_is_refused_and_told_so(
     console: RunningConsole, role: str, path: str, fields: dict[str, str]
 ):
-    console.fleet.neighbours.append("contoso")
     browser = signed_in(console, f"{role}-secret")
     before = len(console.fleet.lines)
     answer = browser.post(path, **fields)

@@ -36,7 +36,7 @@ from armillary.console.device import (
 from armillary.console.device_templates import read as templates_read, template_editor
 from armillary.console.frame import sign_in
 from armillary.console.frame.action_checks import Form, permit
-from armillary.console.frame.asking import asks
+from armillary.console.frame.asking import asks, may
 from armillary.console.frame.console import Console, SignInNeededError, Visit
 from armillary.console.frame.guard import (
     FOREIGN_FORM,
@@ -51,10 +51,10 @@ from armillary.console.hub_devices import change as hub_devices_change, read as 
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
 from armillary.console.sources.signed_in import NOT_FOR_ONE
+from armillary.console.sources.sources import SourcesFor, sources_of
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
-    from armillary.console.sources.sources import SourcesFor
     from armillary.hub.hub import Hub
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 Reader = Callable[[Visit], Response]
 Changer = Callable[[Visit, Form], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
-# A question's name or a document's kind (``ServiceRights.may_change``); a function where the address says which.
+# A question's name or a document's kind (``permissions.route_of``); a function where the address says which.
 Change = str | Callable[[Visit], str]
 
 # Addresses of which a page asks before a form is sent to the same.
@@ -72,7 +72,7 @@ _ENROLMENT = "/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}"
 _KEY = "/hub-catalogs/{catalog}/service-keys/{name}/delete"
 _REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
 
-# Who may ask what these pages show is decided when they ask it (``sources/narrowed.py``).
+# Who may see what these pages show is decided when they ask it (``sources/permissions.py``).
 READ: tuple[tuple[str, Reader], ...] = (
     ("/", read.home),
     ("/fleet", device_read.fleet),
@@ -100,7 +100,6 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/rules/new", authored_read.new_rule),
     ("/rules/{rule_id}", authored_read.rule),
     ("/rules/{rule_id}/trace", authored_read.trace),
-    ("/rules/{rule_id}/try", authored_read.try_rule),
     ("/alerts", authored_read.alerts),
     ("/templates", templates_read.templates),
     ("/templates/{name}", templates_read.template),
@@ -114,13 +113,13 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/hub-devices/{device_id}/data", device_data.page),
     ("/hub-devices/{device_id}/twin", device_twin.page),
     ("/hub-catalogs/{catalog}/enrolments/{enrolment_id}", hub_devices_read.enrolment),
-    ("/settings/tokens/{token_id}/revoke", asks(change.token_question)),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", asks(change.transfer_question)),
     (_REVOCATION, asks(change.enrolment_question)),
     *((f"/{kind}s/{{document_id}}", authored_read.authored) for kind in authored_read.KINDS),
 )
 # Pages that lead to a change, each with the change that one has to be allowed.
 EDIT: tuple[tuple[str, Reader, Change], ...] = (
+    ("/rules/{rule_id}/try", authored_read.try_rule, "try_kept_rule"),
     ("/rules/{rule_id}/{verb}", asks(removal.question), "rule"),
     ("/new-template", template_editor.new, "put_template"),
     ("/templates/{name}/publish", template_editor.confirm_publish, "put_template"),
@@ -134,6 +133,7 @@ EDIT: tuple[tuple[str, Reader, Change], ...] = (
     (_ADMISSION, asks(hub_devices_change.admission_question), "change_admission"),
     (_ENROLMENT, asks(hub_devices_change.enrolment_question), "change_hub_enrolment"),
     (_KEY, asks(hub_devices_change.key_question), "list_hub_service_keys"),
+    ("/settings/tokens/{token_id}/revoke", asks(change.token_question), "settings.create_token"),
     *((f"/{kind}s/{{document_id}}/{{verb}}", asks(removal.question), kind) for kind in authored_read.KINDS),
 )
 # Forms, each with the change that one has to be allowed.
@@ -226,8 +226,6 @@ def create_console(
 
     ``closing`` is the API application's ``state.closing``: set when the server stops, so that live pages end at once.
     """
-    from armillary.console.sources.sources import sources_of  # noqa: PLC0415 - tests of pages need no service
-
     return console_app(sources_of(service, hub, platform), closing=closing)
 
 
@@ -347,7 +345,7 @@ def _problem(console: Console, request: Request, status: int, code: str, message
     except SignInNeededError:
         problem["ways"] = [("Sign in", "/sign-in")]
         return console.bare_page(request, "problem.html", status=status, problem=problem)
-    if not visit.sources.rights.may_ask("settings.audit_lines"):
+    if not may(visit, "settings.audit_lines"):
         problem["ways"] = problem["ways"][:1]
     return visit.page("problem.html", status=status, problem=problem)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dashboards, changed: made, laid out anew, their tiles kept and removed; and the commands that their tiles send.
 
-Every change names the version that the operator saw: of two people who edit at once, the second gets a page that says so.
+Every change names the version that the operator saw: of two people who edit at once, the second is refused.
 """
 
 from __future__ import annotations

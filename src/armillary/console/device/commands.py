@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.console.frame.asking import may_ask
+from armillary.console.frame.asking import may
 from armillary.console.frame.console import Visit
 from armillary.console.frame.values import json_text, value_text
 from armillary.errors import ArmillaryError
@@ -39,7 +39,7 @@ def send(
 
 def sent_before(visit: Visit, device_id: str) -> list[dict[str, Any]]:
     """Audit lines of a device's newest commands, newest first; none for who may not read the audit log."""
-    if not may_ask(visit, "settings.audit_lines"):
+    if not may(visit, "settings.audit_lines"):
         return []
     lines = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES, target=device_id)["items"]
     return [each for each in lines if each["operation"] == "device.method"][:COMMANDS]

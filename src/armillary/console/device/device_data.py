@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from armillary.console.device import commands, pages_device_data
 from armillary.console.frame.action_checks import Form, json_of
-from armillary.console.frame.asking import ask, may, may_ask, show
+from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.console import Visit
 from armillary.errors import NotFoundError
 from armillary.wire.hub.credentials import is_attested_id
@@ -73,7 +73,7 @@ def _raw(visit: Visit, device_id: str) -> dict[str, Any] | None:
 
 
 def _names(visit: Visit, found: dict[str, Any]) -> list[str]:
-    if not found["template"] or found["is_missing"] or not may_ask(visit, "show_template_version"):
+    if not found["template"] or found["is_missing"] or not may(visit, "show_template_version"):
         return []
     try:
         shown = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])

@@ -16,7 +16,7 @@ from armillary.console.device.device_data import known
 from armillary.console.device.pages_device_data import place
 from armillary.console.device.pages_twin import TwinDevice
 from armillary.console.frame.action_checks import Form
-from armillary.console.frame.asking import ask, may, may_ask, show
+from armillary.console.frame.asking import ask, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import Form as FormView, Wrong, wrong_of
@@ -49,7 +49,7 @@ def twin_page(
         forms.append(pages_twin.patch_form(device, *(patch or (None, None))))
     if device.cloud and may(visit, "set_cloud_properties"):
         forms.append(pages_twin.cloud_form(device, *(cloud or (None, None))))
-    if may(visit, "set_device_template") and may_ask(visit, "list_templates"):
+    if may(visit, "set_device_template") and may(visit, "list_templates"):
         forms.append(pages_device_template.template_form(device.found, device_template.offered(visit)))
     made = pages_twin.twin_sheet(device, tuple(forms))
     return show(visit, made, status if values or patch or cloud else 200)
@@ -134,7 +134,7 @@ def _device(visit: Visit) -> TwinDevice:
     device_id = known(visit)
     found = ask(visit, "show_device_template", device_id=device_id)
     template = None
-    if found["template"] and not found["is_missing"] and may_ask(visit, "show_template_version"):
+    if found["template"] and not found["is_missing"] and may(visit, "show_template_version"):
         try:
             template = ask(visit, "show_template_version", template_name=found["template"], version=found["version"])
         except NotFoundError:  # deleted since

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from armillary.console.device import pages_device, pages_device_life as life, pages_fleet, pages_hub
 from armillary.console.device.pages_device_data import place
-from armillary.console.frame.asking import may, may_ask, meant, show
+from armillary.console.frame.asking import may, meant, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sort import sorted_table
 from armillary.console.frame.values import exact_text
@@ -96,7 +96,7 @@ def device(visit: Visit) -> Response:
         "software_age": software["deployment"]["reason"],
         "components": pages_device.components(found, software["releases"]),
         "os_version": found["os_version"],
-        "sees_releases": may_ask(visit, "settings.releases"),
+        "sees_releases": may(visit, "settings.releases"),
         "mechanisms": pages_device.mechanisms(found),
         "enforcement_sentence": pages_device.enforcement_sentence(found),
         "last_values": pages_hub.value_lines(values, called, metric, now),

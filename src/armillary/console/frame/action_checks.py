@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from armillary.api.http.json_body import strict_json
-from armillary.console.frame.asking import confirm, may
+from armillary.console.frame.asking import confirm
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
-from armillary.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
+from armillary.console.sources.permissions import refusal, route_of
+from armillary.errors import InvalidArgumentError, NotFoundError
 
 Form = Mapping[str, str]
 Body = TypeVar("Body", bound=BaseModel)
@@ -28,12 +29,10 @@ CHANGED = "This has changed since the page was opened: look again. Nothing was c
 ADDRESSED = ("only", "what", "name")
 
 
-def permit(visit: Visit, area: str) -> None:
-    """Raise PermissionDeniedError unless the operator's role allows a change of ``area``."""
-    if not may(visit, area):
-        raise PermissionDeniedError(
-            f"the role {visit.operator.role} of {visit.operator.name} does not allow this. Nothing was changed."
-        )
+def permit(visit: Visit, change: str) -> None:
+    """Raise PermissionDeniedError unless the operator is allowed a change."""
+    if (refused := refusal(visit.operator, route_of(change))) is not None:
+        raise refused
 
 
 def verb_of(visit: Visit, verbs: Collection[str], what: str = "", page: str = "page") -> str:

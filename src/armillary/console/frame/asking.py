@@ -12,6 +12,7 @@ from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import Sheet
 from armillary.console.frame.sort import sorted_sheet
+from armillary.console.sources.permissions import may_ask
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
@@ -39,15 +40,13 @@ def ask(visit: Visit, question: str, **arguments: Any) -> dict[str, Any]:
     return visit.sources.application.ask(question, **arguments)
 
 
-def may(visit: Visit, area: str, document: Mapping[str, Any] | None = None) -> bool:
-    """Whether the operator may change an area, and a document of it: those of all are only seen by one of a catalog."""
+def may(visit: Visit, question: str, document: Mapping[str, Any] | None = None) -> bool:
+    """Whether the operator may ask or change something (``permissions.ROUTES_OF``), and change a document of it.
+
+    Documents of all catalogs are only seen by one of a catalog.
+    """
     is_theirs = document is None or visit.operator.catalog is None or document.get("catalog") is not None
-    return is_theirs and visit.sources.rights.may_change(area)
-
-
-def may_ask(visit: Visit, question: str) -> bool:
-    """Whether the operator reaches what a source's method (``fleet.devices``) or a question is about."""
-    return visit.sources.rights.may_ask(question)
+    return is_theirs and may_ask(visit.operator, question)
 
 
 def catalogs(visit: Visit) -> list[str]:

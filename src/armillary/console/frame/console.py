@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import SESSION_COOKIE, THEME_COOKIE
 from armillary.console.frame.sessions import FormSeal, Sessions
 from armillary.console.frame.words import grouped
+from armillary.console.sources.permissions import may_ask
 from armillary.console.sources.signed_in import SignedIn
 from armillary.errors import UnauthenticatedError
 
@@ -147,8 +149,8 @@ class Visit:
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page in its frame."""
-        may_ask = self.sources.rights.may_ask
-        severities = self.sources.fleet.summary()["open_findings"] if may_ask("fleet.summary") else {}
+        may = partial(may_ask, self.operator)
+        severities = self.sources.fleet.summary()["open_findings"] if may("fleet.summary") else {}
         grave = severities.get("critical", 0) + severities.get("high", 0)
         total = sum(severities.values())
         path = self.here.partition("?")[0]
@@ -161,7 +163,7 @@ class Visit:
                 "kind": "bad" if grave else "attention",
             }
             for name, href, question in PLACES
-            if may_ask(question)
+            if may(question)
         ]
         next_theme, theme_label = THEMES[self.theme]
         frame = {
@@ -176,10 +178,10 @@ class Visit:
             "hub_places": [
                 (name, href, path.startswith(BELOW[href] if href != "/dashboards" and href in BELOW else (href,)))
                 for name, href, question in HUB_PLACES
-                if may_ask(question)
+                if may(question)
             ],
             "flash": flash.message(self.query),
-            "has_audit": may_ask("settings.audit_lines"),
+            "has_audit": may("settings.audit_lines"),
         }
         return self.console.render(template, frame, status, values)
 

@@ -99,7 +99,7 @@ async def choose_theme(console: Console, request: Request) -> Response:
 
 
 def ask_to_sign_in(request: Request) -> Response:
-    """Lead to the sign-in page and back afterwards; a refresh by script gets a header that leads the whole page there."""
+    """Lead to the sign-in page and back afterwards; a header leads a page there that a script refreshes."""
     back = request.scope["path"] if request.method == "GET" else "/fleet"
     # Quoted: the path may hold what no header may.
     address = "/sign-in" if back in ("/", "/fleet") else f"/sign-in?back={quote(back)}"

@@ -10,7 +10,7 @@ from uuid import UUID
 from starlette.responses import RedirectResponse, Response
 
 from armillary.console.device.pages_device_life import name_form
-from armillary.console.frame.asking import ask, catalogs, may, may_ask, show
+from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import Button, Once, Sheet
@@ -101,7 +101,7 @@ def device_page(
     found = ask(visit, "show_hub_device", device_id=device_id)
     template = ask(visit, "show_device_template", device_id=device_id)
     catalog = catalog_name(visit, found["catalog_id"])
-    admission = ask(visit, "show_admission", catalog=catalog) if may_ask(visit, "show_admission") else {}
+    admission = ask(visit, "show_admission", catalog=catalog) if may(visit, "show_admission") else {}
     can = may(visit, "make_hub_device")
     made = pages.device_sheet(
         found,

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.asking import may, may_ask
+from armillary.console.frame.asking import may
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES, next_href
 from armillary.console.frame.sort import sorted_table
@@ -109,7 +109,7 @@ def settings_page(
 ) -> Response:
     """The settings page; right after a token was made, with its secret."""
     admin, now = visit.sources.settings, visit.now
-    may_act, sees_service = may(visit, "settings.create_token"), may_ask(visit, "settings.releases")
+    may_act, sees_service = may(visit, "settings.create_token"), may(visit, "settings.releases")
     tokens = None
     if may_act:
         tokens = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from armillary.errors import PermissionDeniedError
 from armillary.identity.operator import Operator
 
 Document = dict[str, Any]
@@ -37,3 +38,10 @@ class SignedIn(Operator):
     def scope(self) -> str:
         """For whom the operator is signed in: ``Contoso``, ``Kitchens of Contoso``; empty for all catalogs."""
         return " of ".join(each for each in (self.organisation_name, self.catalog_name) if each)
+
+
+def role_refused(operator: Operator) -> PermissionDeniedError:
+    """The error for what an operator's role does not allow."""
+    return PermissionDeniedError(
+        f"the role {operator.role} of {operator.name} does not allow this. Nothing was changed."
+    )

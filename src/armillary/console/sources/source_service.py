@@ -3,7 +3,7 @@
 
 Every method returns the JSON-able document that the API's view functions make of the same rows: UUIDs and digests as
 strings (lower-case hex), times as integer Unix seconds. What it shows to one of a catalog is narrowed here, by the
-catalog of the request's context; what such an operator names was checked before (``narrowed.py``).
+catalog of the request's context; what such an operator names was checked before (``permissions.py``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from armillary.api.http.documents import as_document
 from armillary.api.http.tenure import own_page, whole_hours_since
 from armillary.api.views import hub as views_hub, policy as views_policy, service as views
 from armillary.api.views.device_labels import with_names
-from armillary.console.sources.narrowed import may_ask
+from armillary.console.sources.permissions import may_ask
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
 from armillary.engines.records.schema.rows import Catalog, DeviceFilter

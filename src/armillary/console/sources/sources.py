@@ -14,9 +14,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from armillary.api.http.route import allows
-from armillary.api.http.scope import reaches
-from armillary.console.sources.narrowed import Narrowed, may_ask, route_of
+from armillary.console.sources.permissions import Checked
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import SignedIn
 from armillary.console.sources.source_application import ServiceApplication
@@ -29,7 +27,6 @@ from armillary.console.sources.source_service import (
 )
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, UnauthenticatedError
-from armillary.platform.authored.documents import PARSERS
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -73,27 +70,10 @@ class ServiceSignIn:
         return SignedIn(*identity, str(token.token_id), catalog, organisation)
 
 
-class ServiceRights:
-    """What role and token allow."""
-
-    def __init__(self, by: RequestContext) -> None:
-        self._operator = by.operator
-
-    def may_change(self, change: str) -> bool:
-        """Whether role and token allow a change: a question's name, or the kind of a document that is kept."""
-        row = route_of("application.keep", change) if change in PARSERS else route_of(change)
-        return row is not None and allows(self._operator.role, row.role) and reaches(row, self._operator)
-
-    def may_ask(self, question: str) -> bool:
-        """Whether the operator reaches what a method (``fleet.devices``) or a question of ``ask`` is about."""
-        return may_ask(self._operator, question)
-
-
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything that one operator asks."""
 
-    rights: ServiceRights
     fleet: ServiceFleet
     hub: ServiceHub
     updates: ServiceUpdates
@@ -116,7 +96,6 @@ def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> Source
     def of(operator: SignedIn) -> Sources:
         by = RequestContext(service, hub, platform, operator, operator.catalog_name)
         sources = Sources(
-            rights=ServiceRights(by),
             fleet=ServiceFleet(by),
             hub=ServiceHub(by),
             updates=ServiceUpdates(by),
@@ -124,9 +103,7 @@ def sources_of(service: SecurityService, hub: Hub, platform: Platform) -> Source
             settings=ServiceSettings(by),
             application=ServiceApplication(by),
         )
-        if operator.catalog is None:
-            return sources
-        checked = {each.name: Narrowed(getattr(sources, each.name), each.name, by) for each in fields(sources)}
-        return Sources(**{**checked, "rights": sources.rights})  # type: ignore[arg-type]  # they have the same methods
+        checked = {each.name: Checked(getattr(sources, each.name), each.name, by) for each in fields(sources)}
+        return Sources(**checked)  # type: ignore[arg-type]  # they have the same methods
 
     return SourcesFor(ServiceSignIn(service, platform), of)

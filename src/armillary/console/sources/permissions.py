@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources of an operator of one catalog, or of one organisation in it: each question is checked before it is asked.
+"""Who may ask what: each question of a page, and each change, is checked before a source answers it.
 
 :data:`ROUTES_OF` has a row for every method of a source (``fleet.devices``) and every question of ``ask``: the route of
-the API that answers the same. That route's own row decides what the operator reaches (``api/http/scope.py``), so the
-console has no rules of its own: devices and catalogs that are named have to be the operator's, and what is about all
-catalogs is refused. So is a method or a question without a row.
+the API that answers the same. That route's own row decides which role asks it and what a token of one catalog or
+organisation reaches (``api/http/scope.py``), so the console has no rules of its own: devices and catalogs that are
+named have to be the operator's, and what is about all catalogs is refused. So is a method or a question without a row.
 
 Not here: how answers about many rows are narrowed; the sources do that, by the catalog of their request's context.
 """
@@ -19,13 +19,14 @@ from typing import Any, Final
 
 from armillary.api.app import SHAPES
 from armillary.api.azure import names
-from armillary.api.http.route import Route
+from armillary.api.http.route import Route, allows
 from armillary.api.http.scope import Asked, check_reach, reaches
 from armillary.api.native.parameters import V1
 from armillary.console.sources.request_context import RequestContext
-from armillary.console.sources.signed_in import NOT_FOR_ONE
+from armillary.console.sources.signed_in import NOT_FOR_ONE, role_refused
 from armillary.errors import PermissionDeniedError
 from armillary.identity.operator import Operator
+from armillary.platform.authored.documents import PARSERS
 
 _DEVICE, _CATALOG, _HUB_DEVICE = "/devices/{device_id}", "/catalogs/{catalog}", "/hub-devices/{device_id}"
 _MODULES, _ENROLMENTS = f"{_HUB_DEVICE}/modules", f"{_CATALOG}/hub-enrolments"
@@ -154,20 +155,38 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def route_of(question: str, kind: str = "group") -> Route | None:
-    """The API's row for a question; None for one that has none. ``kind`` is that of a document that it is about."""
+    """The API's row for a question; None for one that has none.
+
+    ``kind`` is that of a document that it is about; as a question it is that such a document is kept.
+    """
+    if question in PARSERS:
+        question, kind = "application.keep", question
     method, _, path = ROUTES_OF.get(question, "").replace("{kind}", kind).partition(" ")
     return SHAPES.routes.get(f"{method} {path if path.startswith(names.SUBSCRIPTION) else V1 + path}")
 
 
 def may_ask(operator: Operator, question: str) -> bool:
-    """Whether an operator reaches what a question is about; whose it is, is looked at when it is asked."""
-    if operator.catalog is None:
-        return True
-    row = route_of(question)
-    return row is not None and reaches(row, operator)
+    """Whether an operator may ask a question at all; whose row it is about is looked at when it is asked."""
+    return refusal(operator, route_of(question)) is None
 
 
-class Narrowed:
+def refusal(operator: Operator, row: Route | None) -> PermissionDeniedError | None:
+    """Why an operator may not ask what a route decides about; None where it may, as far as the route says."""
+    if row is None:
+        return PermissionDeniedError("no route decides who may ask this", remedy="Report this.")
+    if not reaches(row, operator):
+        of, beyond = "catalog", "all catalogs"
+        if operator.organisation is not None:
+            of, beyond = "organisation", "more than its devices"
+        return PermissionDeniedError(
+            f"your token, {operator.name}, is for one {of}, and this is about {beyond}",
+            remedy=f"Ask somebody whose token is not for one {of}.",
+            code=NOT_FOR_ONE,
+        )
+    return None if allows(operator.role, row.role) else role_refused(operator)
+
+
+class Checked:
     """A source, by its name among sources, that checks each question of ``by`` before it answers."""
 
     def __init__(self, source: object, name: str, by: RequestContext) -> None:
@@ -189,28 +208,21 @@ def check(by: RequestContext, question: str, arguments: Mapping[str, Any]) -> No
     """Raise unless an operator may ask a question with these arguments.
 
     Raises:
-        PermissionDeniedError: it is not about one catalog, or not about a device of the operator's organisation.
+        PermissionDeniedError: it has no row, asks for another role, is not about one catalog, or not about a device of
+            the operator's organisation.
         NotFoundError: it names a device or a catalog that is not the operator's, or that there is not.
     """
-    row = route_of(question, arguments.get("kind", "group"))
-    if row is None or not reaches(row, by.operator):
-        raise _not_for_one(by)
+    row, operator = route_of(question, arguments.get("kind", "group")), by.operator
+    if (refused := refusal(operator, row)) is not None:
+        raise refused
+    assert row is not None  # noqa: S101 - what has no row is refused
+    if operator.catalog is None:
+        return
     path = {name: arguments[name] for name in ("device_id", "catalog") if isinstance(arguments.get(name), str)}
     if "device" in arguments:
         path["device_id"] = arguments["device"]["device_id"]
     if "{catalog}" in row.path and by.catalog is not None:
         path.setdefault("catalog", by.catalog)
-    if by.operator.organisation is not None:
-        path["organisation"] = by.operator.organisation
-    check_reach(Asked(f"the question {question}", row, path, by.catalog), by.operator, by.service, by.platform)
-
-
-def _not_for_one(by: RequestContext) -> PermissionDeniedError:
-    of, beyond = "catalog", "all catalogs"
-    if by.operator.organisation is not None:
-        of, beyond = "organisation", "more than its devices"
-    return PermissionDeniedError(
-        f"your token, {by.operator.name}, is for one {of}, and this is about {beyond}",
-        remedy=f"Ask somebody whose token is not for one {of}.",
-        code=NOT_FOR_ONE,
-    )
+    if operator.organisation is not None:
+        path["organisation"] = operator.organisation
+    check_reach(Asked(f"the question {question}", row, path, by.catalog), operator, by.service, by.platform)

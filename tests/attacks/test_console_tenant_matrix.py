@@ -13,7 +13,7 @@ import json
 import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
@@ -221,8 +221,8 @@ def pairs(mine: Tenant, theirs: Tenant) -> Iterator[Pair]:
         own, them = ids_of(path, mine), ids_of(path, theirs)
         for query in queries:
             absent = {each: absent_for(them, each) for each in re.findall(r"\{(\w+)\}", query)}
-            target = f"{filled(path, own)}?{query}"
-            yield _pair(path, "GET", target, {}, ({**own, **{each: them[each] for each in absent}}, own | absent))
+            filling = ({**own, **{each: them[each] for each in absent}}, own | absent)
+            yield _pair(path, "GET", f"{path}?{query}", {}, filling)
     for path, fields, place in IN_FORMS:
         own, them = ids_of(path, mine), ids_of(path, theirs)
         asks, sent = list[Ask](), list[list[str]]()
@@ -232,7 +232,7 @@ def pairs(mine: Tenant, theirs: Tenant) -> Iterator[Pair]:
                 key: value.replace("{catalog}", own["catalog"]).replace("*", given) for key, value in fields.items()
             }
             asks.append(Ask("POST", filled(path, own), {**FIELDS, "name": name, "device_id": name, **form}))
-            sent.append([given, name])
+            sent.append([given, name, *(own[each] for each in places(path))])
         yield Pair(path, asks[0], asks[1], (sent[0], sent[1]))
 
 
@@ -283,6 +283,35 @@ def same(theirs: Answer, nobody: Answer, sent: Iterable[str]) -> bool:
     return first == second
 
 
+@dataclass
+class Walk:
+    """What somebody was shown who asked a matrix.
+
+    Attributes:
+        asked: Addresses, each with its method.
+        shown: Those whose answer has something of the other owner that was not sent.
+        differ: Those that answer otherwise about the other owner's than about nobody's.
+    """
+
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    shown: dict[tuple[str, str], tuple[Ask, Answer, Answer]] = field(default_factory=dict)
+    differ: dict[tuple[str, str], tuple[Ask, Answer, Answer]] = field(default_factory=dict)
+
+
+def walk(visitor: Visitor, matrix: Iterable[Pair], theirs: Tenant, *frame: str) -> Walk:
+    """Ask all of a matrix; ``frame`` is what every page says of who is signed in."""
+    found = Walk()
+    for pair in matrix:
+        answers = visitor.all((pair.theirs, pair.nobody))
+        address, seen = (pair.theirs.method, pair.key), (pair.theirs, answers[0], answers[1])
+        found.asked.add(address)
+        if any(shown(theirs, each, [*sent, *frame]) for each, sent in zip(answers, pair.sent, strict=True)):
+            found.shown[address] = seen
+        if not same(*answers, [*pair.sent[0], *pair.sent[1], *frame]):
+            found.differ[address] = seen
+    return found
+
+
 # -- the tests --------------------------------------------------------------------------------------------------------
 
 
@@ -291,47 +320,28 @@ def test_nothing_of_another_catalog_is_shown_and_its_rows_are_as_good_as_none(st
     before, again = state_of(world), state_of(world)
     # What uses a template is looked at by who sees all: documents of others that name it, too.
     steady = {key for key, text in before.items() if again[key] == text and not key.endswith("/uses")}
-    leaked, differ, taken = [], [], set()
-    lists = [path for method, path in addresses() if method == "GET" and "{" not in path]  # before forms name theirs
-    for asker in (stage.asker, stage.inner):
-        leaked += [(path, found) for path in lists if (found := shown(world.theirs, asker.one("GET", path), []))]
-    assert len(lists) > 10
     matrix = sorted(pairs(world.mine, world.theirs), key=lambda each: each.theirs.method)
-    for pair in matrix:
-        theirs, nobody = stage.asker.all((pair.theirs, pair.nobody))
-        if shown(world.theirs, theirs, pair.sent[0]) or shown(world.theirs, nobody, pair.sent[1]):
-            leaked.append((pair.theirs, theirs, nobody))
-        if nobody.status < 400 <= theirs.status < 500 and pair.key in MADE_OF:
-            taken.add(pair.key)
-        elif not same(theirs, nobody, [*pair.sent[0], *pair.sent[1]]):
-            differ.append((pair.theirs, theirs, nobody))
-    for each in (*leaked, *differ):
-        print("SHOWN OR NOT THE SAME", each)
-    assert leaked == []
-    assert differ == []
-    assert taken == set(MADE_OF)
+    found = walk(stage.asker, matrix, world.theirs)
+    assert found.shown == {}
+    assert {
+        address for address, (_, theirs, nobody) in found.differ.items() if nobody.status < 400 <= theirs.status
+    } == {("POST", path) for path in MADE_OF}
+    assert len(found.differ) == len(MADE_OF), found.differ
     after = state_of(world)
     assert {key for key in steady if after[key] != before[key]} == set()
     assert len(steady) > 60, "most of what the other owner has is looked at before and after"
-    print(f"{len(addresses())} addresses, {2 * len(matrix)} requests")
+    print(f"{len(found.asked)} addresses, {2 * len(matrix)} requests")
 
 
-def test_nothing_of_a_catalog_beyond_the_organisation_is_shown_to_its_people(stage: Stage) -> None:
+@pytest.mark.parametrize("owner", ["mine", "theirs"])
+def test_nothing_of_a_catalog_beyond_the_organisation_is_shown_to_its_people(stage: Stage, owner: str) -> None:
     """Its own catalog's rows, devices of no organisation among them, and the other catalog's."""
-    world, leaked, differ, count = stage.world, [], [], 0
-    frame = [stage.scope, world.mine.word, *(each for each in world.mine.ids.values() if len(each) > 5)]
-    for foreign in (world.mine, world.theirs):
-        for pair in pairs(world.mine, foreign):
-            own = [each for each in world.mine.ids.values() if each in pair.theirs.target]
-            theirs, nobody = stage.inner.all((pair.theirs, pair.nobody))
-            count += 2
-            if found := shown(foreign, theirs, [*pair.sent[0], *own, stage.scope]):
-                leaked.append((pair.theirs, found))
-            if not same(theirs, nobody, [*pair.sent[0], *pair.sent[1], *frame]):
-                differ.append((pair.theirs, theirs, nobody))
-    assert leaked == []
-    assert differ == []
-    print(f"{count} requests")
+    foreign = getattr(stage.world, owner)
+    matrix = list(pairs(stage.world.mine, foreign))
+    found = walk(stage.inner, matrix, foreign, stage.scope)
+    assert found.shown == {}
+    assert found.differ == {}
+    print(f"{len(found.asked)} addresses, {2 * len(matrix)} requests")
 
 
 def test_each_sees_what_is_theirs(stage: Stage) -> None:
@@ -370,15 +380,13 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
 ) -> None:
     """The control of each layer: with either taken away pages leak, with both all of them do."""
 
-    def leaks() -> set[str]:
-        found = set()
-        for pair in pairs(stage.world.mine, stage.world.theirs):
-            if pair.theirs.method == "GET":
-                answer = stage.asker.one("GET", pair.theirs.target)
-                if shown(stage.world.theirs, answer, pair.sent[0]):
-                    found.add(pair.key)
-        return found
+    world = stage.world
+    matrix = [each for each in pairs(world.mine, world.theirs) if each.theirs.method == "GET"]
 
+    def leaks() -> set[str]:
+        return {path for _, path in walk(stage.asker, matrix, world.theirs).shown}
+
+    assert leaks() == set()
     with monkeypatch.context() as without:
         without.setattr(permissions, "check", lambda *_: None)
         unchecked = leaks()
@@ -405,16 +413,9 @@ NO_ROW = {
 
 def test_the_same_walk_finds_all_of_it_for_who_speaks_for_all_catalogs(stage: Stage) -> None:
     """The control of the walk: every address gets as far as what is named. It changes things, so it comes last."""
-    world, asked, shows, tells = stage.world, set(), set(), set()
-    matrix = pairs(world.mine, world.theirs)
-    for pair in sorted(matrix, key=lambda each: (each.theirs.method, "delete" in each.theirs.target)):
-        theirs, nobody = stage.everybody.all((pair.theirs, pair.nobody))
-        address = (pair.theirs.method, pair.key)
-        asked.add(address)
-        if shown(world.theirs, theirs, pair.sent[0]):
-            shows.add(address)
-        if not same(theirs, nobody, [*pair.sent[0], *pair.sent[1]]):
-            tells.add(address)
-    print(f"{len(asked)} addresses: {len(shows)} show rows of the other, {len(tells)} answer otherwise about nobody's")
-    assert asked - tells - shows == NO_ROW
-    assert len(shows) > 30, sorted(shows)
+    matrix = pairs(stage.world.mine, stage.world.theirs)
+    ordered = sorted(matrix, key=lambda each: (each.theirs.method, "delete" in each.theirs.target))
+    found = walk(stage.everybody, ordered, stage.world.theirs)
+    assert found.asked - set(found.differ) - set(found.shown) == NO_ROW
+    assert len(found.shown) > 30, sorted(found.shown)
+    print(f"{len(found.asked)} addresses: {len(found.shown)} show rows of the other, {len(found.differ)} differ")

@@ -315,7 +315,7 @@ def walk(visitor: Visitor, matrix: Iterable[Pair], theirs: Tenant, *frame: str) 
 # -- the tests --------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_of_another_catalog_is_shown_and_its_rows_are_as_good_as_none(stage: Stage) -> None:
+def test_nothing_of_another_catalog_is_shown_and_its_rows_answer_as_absent_ones(stage: Stage) -> None:
     world = stage.world
     before, again = state_of(world), state_of(world)
     # What uses a template is looked at by who sees all: documents of others that name it, too.

@@ -15,13 +15,13 @@ import pytest
 from tests.api.native.platform.test_native_rules import say
 from tests.api.running_service import running_service, wait_until
 from tests.attacks.under_attack import Gate
-from tests.console.plain_browser import Browser
+from tests.console.plain_browser import Browser, signed_in
 from tests.console.scene import Scene
 from tests.twin.template.test_template import BODY
 
 from armillary.api.http.callers import OPERATOR_THREADS, THREADS_OF_CATALOG, catalog_of
 from armillary.console.frame.console import HUB_PLACES, PLACES
-from armillary.console.sources import narrowed
+from armillary.console.sources import permissions
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import SignedIn
 
@@ -39,10 +39,6 @@ class SharedService(Scene):
 
     def token(self, name: str, catalog: str, *, role: str = "Administrator", **of: Any) -> str:
         return self.running.service.tokens.create(name, role, actor="test", catalog=catalog, **of).secret
-
-    def catalog(self, name: str) -> str:
-        self.running.service.registry.catalogs.create(name, actor="test")
-        return name
 
     def organisation(self, name: str, *devices: str) -> str:
         body = {"name": name.capitalize(), "catalog": "fabrikam"}
@@ -63,17 +59,12 @@ class SharedService(Scene):
         offer = registry.transfers.offer(giver, device, to, actor="test")
         registry.transfers.accept(taker, offer.transfer_id, actor="test")
 
-    def signed_in(self, secret: str) -> Browser:
-        browser = Browser(self)
-        assert browser.sign_in(secret).status == 303
-        return browser
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedService]:
     with running_service(tmp_path_factory.mktemp("shared")) as running:
         scene = SharedService(running, "Coffee")
-        scene.catalog("fabrikam")
+        running.make_catalog("fabrikam")
         yield scene
 
 
@@ -86,7 +77,7 @@ def places(page: str) -> set[str]:
 
 def test_one_of_a_catalog_sees_what_of_it_there_is_and_for_whom(shared: SharedService) -> None:
     theirs, own = shared.claimed().device_id, shared.device_of("fabrikam")
-    look = shared.signed_in(shared.token("fay", "fabrikam"))
+    look = signed_in(shared, shared.token("fay", "fabrikam"))
     fleet = look.get("/fleet").text
     assert "You are signed in for fabrikam alone" in fleet
     assert (own in fleet, theirs in fleet) == (True, False)
@@ -102,7 +93,7 @@ def test_one_of_a_catalog_sees_what_of_it_there_is_and_for_whom(shared: SharedSe
 
 @pytest.mark.parametrize("path", ["/audit", "/audit?verify=now", "/settings/tokens/x/revoke"])
 def test_what_is_about_all_catalogs_is_refused_in_plain_words(shared: SharedService, path: str) -> None:
-    look = shared.signed_in(shared.token(f"plain-{path}", "fabrikam"))
+    look = signed_in(shared, shared.token(f"plain-{path}", "fabrikam"))
     answer = look.get(path)
     assert (answer.status, "Your token is not for this." in answer.text) == (403, True)
     assert "is for one catalog, and this is about all catalogs" in answer.text
@@ -116,7 +107,7 @@ def test_one_of_an_organisation_sees_its_devices_and_nothing_else(shared: Shared
     body = {"device_id": "field-probe", "authentication": "sas"}
     assert shared.running.call("POST", "/api/v1/catalogs/fabrikam/hub-devices", body).status == 200
     name = shared.organisation("field", inside, "field-probe")
-    look = shared.signed_in(shared.token("finn", "fabrikam", organisation=name))
+    look = signed_in(shared, shared.token("finn", "fabrikam", organisation=name))
     fleet = look.get("/fleet").text
     assert "2 devices of Field of fabrikam." in fleet
     assert fleet.count(">Field<") == 2
@@ -141,11 +132,11 @@ def test_one_of_an_organisation_sees_its_devices_and_nothing_else(shared: Shared
 def test_a_session_ends_with_its_token_its_catalog_or_its_organisation(
     shared: SharedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for_token = shared.signed_in(shared.token("ends", "fabrikam"))
-    secret = shared.token("goes", shared.catalog("goes"))
-    for_catalog = shared.signed_in(secret)
+    for_token = signed_in(shared, shared.token("ends", "fabrikam"))
+    secret = shared.token("goes", shared.running.make_catalog("goes"))
+    for_catalog = signed_in(shared, secret)
     inner = shared.token("dissolved", "fabrikam", organisation=shared.organisation("dissolved"))
-    for_organisation = shared.signed_in(inner)
+    for_organisation = signed_in(shared, inner)
     assert {each.get("/fleet").status for each in (for_token, for_catalog, for_organisation)} == {200}
     shared.revoke("ends")
     shared.running.service.registry.catalogs.delete("goes", actor="test")
@@ -154,7 +145,7 @@ def test_a_session_ends_with_its_token_its_catalog_or_its_organisation(
         assert (look.get("/fleet").status, look.get("/fleet").headers["location"]) == (303, "/sign-in")
     assert {Browser(shared).sign_in(each).status for each in (secret, inner)} == {401}
     ends = int(time.time()) + 3600
-    brief = shared.signed_in(shared.token("brief", "fabrikam", expires_at=ends))
+    brief = signed_in(shared, shared.token("brief", "fabrikam", expires_at=ends))
     assert brief.get("/fleet").status == 200
     monkeypatch.setattr(type(shared.running.service.context), "now", lambda _: ends)
     assert brief.get("/fleet").status == 303
@@ -167,7 +158,7 @@ def test_sessions_of_one_catalog_count_against_its_limits(shared: SharedService)
 
 def test_a_device_is_offered_by_the_id_of_a_catalog_that_no_list_names(shared: SharedService) -> None:
     device = shared.device_of("fabrikam")
-    look = shared.signed_in(shared.token("offers", "fabrikam", role="Contributor"))
+    look = signed_in(shared, shared.token("offers", "fabrikam", role="Contributor"))
     page = look.get(f"/devices/{device}/offer").text
     assert ("northwind" in page, '<input name="to" required' in page) == (False, True)
     northwind = shared.running.service.registry.catalogs.get("northwind").catalog_id
@@ -183,7 +174,7 @@ def test_a_document_of_all_catalogs_is_seen_and_not_changed(shared: SharedServic
     job = {"name": "Job of all", "group": "all-of-all", "action": {"kind": "set-property", "properties": {"a": 1}}}
     shared.running.call("PUT", "/api/v1/jobs/of-all", job)
     assert shared.running.call("POST", "/api/v1/jobs/of-all/runs", {}).status == 200
-    look = shared.signed_in(shared.token("reads", "fabrikam"))
+    look = signed_in(shared, shared.token("reads", "fabrikam"))
     for path in ("/rules/everywhere", "/groups/all-of-all", "/jobs/of-all"):
         page = look.get(path)
         assert (page.status, "All catalogs" in page.text or "/jobs/" in path) == (200, True)
@@ -202,7 +193,7 @@ def test_a_new_owner_sees_nothing_of_the_time_before(shared: SharedService) -> N
     at_ms = hub.series.last_values(device)[0].at_ms
     wait_until(lambda: time.time() * 1000 > at_ms - at_ms % 1000 + 1000, "the next second: owners change at whole ones")
     shared.hand_over(device, "northwind", "fabrikam")
-    look, everybody = shared.signed_in(shared.token("new-owner", "fabrikam")), shared.browser()
+    look, everybody = signed_in(shared, shared.token("new-owner", "fabrikam")), shared.browser()
     for path in (f"/devices/{device}", f"/devices/{device}/data", f"/devices/{device}/data?name=secret_celsius"):
         assert "31.5" in everybody.get(path).text, path
         assert "31.5" not in look.get(path).text, path
@@ -219,7 +210,7 @@ def test_a_new_owner_opens_every_page_of_a_device_whose_template_is_the_former_o
     given = {"template": "formers", "version": 1}
     assert shared.running.call("PUT", f"/api/v1/devices/{device}/template", given).status == 200
     shared.hand_over(device, "northwind", "fabrikam")
-    look = shared.signed_in(shared.token("takes-over", "fabrikam"))
+    look = signed_in(shared, shared.token("takes-over", "fabrikam"))
     for page in ("", "/data", "/twin"):
         assert look.get(f"/devices/{device}{page}").status == 200, page
     assert look.get("/templates/formers").status == 404
@@ -232,6 +223,7 @@ def stream(look: Browser, device: str) -> tuple[http.client.HTTPSConnection, htt
     connection.request("GET", f"/devices/{device}/live", headers={"Cookie": cookie})
     response = connection.getresponse()
     assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["content-type"].startswith("text/event-stream")
     assert (response.status, response.readline()) == (200, b": live\n")
     return connection, response
 
@@ -239,8 +231,8 @@ def stream(look: Browser, device: str) -> tuple[http.client.HTTPSConnection, htt
 def test_live_streams_of_one_catalog_leave_threads_to_others(
     shared: SharedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device, check = shared.device_of("fabrikam"), narrowed.check
-    look, everybody = shared.signed_in(shared.token("many-streams", "fabrikam")), shared.browser()
+    device, check = shared.device_of("fabrikam"), permissions.check
+    look, everybody = signed_in(shared, shared.token("many-streams", "fabrikam")), shared.browser()
     with Gate() as gate, contextlib.ExitStack() as opened:
 
         def held(by: RequestContext, question: str, arguments: Mapping[str, Any]) -> None:
@@ -250,7 +242,7 @@ def test_live_streams_of_one_catalog_leave_threads_to_others(
 
         for _ in range(OPERATOR_THREADS):
             opened.callback(stream(look, device)[0].close)
-        monkeypatch.setattr(narrowed, "check", held)
+        monkeypatch.setattr(permissions, "check", held)
         say(shared.running, device, {"live_celsius": 2.5})
         gate.holds(THREADS_OF_CATALOG)
         assert not gate.is_reached(), "the other streams wait for a turn of the catalog's"
@@ -262,7 +254,7 @@ def test_a_live_stream_ends_when_the_device_changes_hands(shared: SharedService)
     device = shared.device_of("fabrikam")
     say(shared.running, device, {"live_celsius": 1.5})
     wait_until(lambda: shared.running.hub.series.fleet.latest([device], "live_celsius", 1), "the device is known")
-    connection, response = stream(shared.signed_in(shared.token("watches", "fabrikam")), device)
+    connection, response = stream(signed_in(shared, shared.token("watches", "fabrikam")), device)
     lines: list[bytes] = []
     while not any(line.startswith(b"data:") for line in lines):
         say(shared.running, device, {"live_celsius": 2.5})

@@ -209,7 +209,7 @@ def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_send
     expect(main.get_by_role("row").filter(has_text="Booster")).to_contain_text("answered 200")
     page.get_by_role("link", name="Back", exact=True).click()
     expect(main.get_by_role("row").filter(has_text="flush")).to_contain_text("Administrator-token")
-    watched.open(page, f"/devices/{scene.pumps[1].device_id}/data")
+    page.goto(f"/devices/{scene.pumps[1].device_id}/data")
     expect(main.get_by_role("row").filter(has_text="flush")).to_have_count(0)  # that was sent to another device
 
 

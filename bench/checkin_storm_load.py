@@ -22,7 +22,8 @@ import uvloop
 
 from armillary.sim.device.prover import Prover
 from armillary.sim.device.wire_device import WireDevice, components_of
-from armillary.wire.device.checkin import parse_challenge, parse_reply
+from armillary.wire.device.challenge import parse_challenge
+from armillary.wire.device.checkin import parse_reply
 
 # A device that was not served by then is not served (seconds).
 PATIENCE_S = 180.0

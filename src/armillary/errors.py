@@ -68,6 +68,13 @@ class SignatureError(WireError):
     remedy = "Sign with a key that the verifier trusts, or fetch the object again."
 
 
+class DirectiveError(WireError):
+    """A directive that is for another device or chip, older than one that was taken, or over."""
+
+    code = "update.directive"
+    remedy = "Check in again; if it comes back, somebody between device and service sends old or foreign directives."
+
+
 class ManifestError(ArmillaryError):
     """A manifest or hardware definition breaks a rule."""
 

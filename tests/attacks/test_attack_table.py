@@ -27,7 +27,8 @@ from armillary.sim.device.prover import Prover, release
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.attestation.event_log import BootEvent, encode_log, parse_log
-from armillary.wire.device.checkin import CheckinRequest, parse_problem
+from armillary.wire.device.checkin import CheckinRequest
+from armillary.wire.device.problem import parse_problem
 from armillary.wire.encoding import cbor, cose
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -32,6 +32,7 @@ from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation import evidence
 from armillary.wire.attestation.event_log import BootEvent, encode_log, parse_log
 from armillary.wire.device import checkin
+from armillary.wire.device.challenge import parse_challenge
 from armillary.wire.encoding import cbor, cose
 
 NOW = 1_790_000_000
@@ -97,7 +98,7 @@ def test_replay_is_refused(host: ServiceHost):
     assert verifier is not None
     victim = host.claimed(b"victim".ljust(32))
     peer = peer_of(victim.factory.certificate_chain[0])
-    challenge = checkin.parse_challenge(verifier.challenge(peer, now=now)).challenge
+    challenge = parse_challenge(verifier.challenge(peer, now=now)).challenge
     proof = checkin.encode_request(victim.prover.request(challenge, CLIENT_KEY))
     accepted = verifier.check_in(peer, proof, now=now)
     verifier.begin(accepted)

@@ -10,7 +10,7 @@ import pytest
 
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import Problem, parse_problem
+from armillary.wire.device.problem import Problem, parse_problem
 
 DAY_S = 86_400.0
 YEAR_S = 365 * DAY_S

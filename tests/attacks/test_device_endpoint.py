@@ -26,7 +26,8 @@ from armillary.service.verifier.device_rates import DeviceRates
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import Answer, WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
-from armillary.wire.device.checkin import MAX_REQUEST_BYTES, parse_problem, parse_reply
+from armillary.wire.device.checkin import MAX_REQUEST_BYTES, parse_reply
+from armillary.wire.device.problem import parse_problem
 
 CLOSED = (OSError, ServiceUnreachableError)
 

@@ -36,7 +36,7 @@ from armillary.service.endpoint import device_server
 from armillary.service.endpoint.endpoint import server_context
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile
-from armillary.wire.device.checkin import Challenge, encode_challenge
+from armillary.wire.device.challenge import Challenge, encode_challenge
 from armillary.wire.encoding.pem import armour
 
 DAY_S = 86_400

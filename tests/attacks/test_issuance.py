@@ -22,7 +22,7 @@ from armillary.service.verifier.device_states import SpentChallenges
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile, certificate_part as part
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 CLOSED = (OSError, ServiceUnreachableError)

@@ -29,7 +29,7 @@ from armillary.service.endpoint.endpoint import IDENTITY, TRUST_ANCHORS
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile, trust_anchor
 from armillary.wire.certificates.trust_anchor import Anchor
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 
 DEADLINE_S = 30.0
 

@@ -22,7 +22,7 @@ from armillary.identity import transfer as rules
 from armillary.service.registry import transfers
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, certificate_request
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from armillary.errors import AppraisalError, ServiceUnreachableError
 from armillary.service.workers.device_workers import DeviceWorkers
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 
 CLOSED = (OSError, ServiceUnreachableError)
 

@@ -20,7 +20,8 @@ from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.verifier import Verifier
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import parse_problem, parse_reply
+from armillary.wire.device.checkin import parse_reply
+from armillary.wire.device.problem import parse_problem
 
 
 @contextlib.contextmanager

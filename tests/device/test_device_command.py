@@ -24,7 +24,7 @@ from armillary.device.boot.provision import boot_region
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ArmillaryError
-from armillary.wire.device.checkin import Problem
+from armillary.wire.device.problem import Problem
 
 
 class Remote:

@@ -29,7 +29,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
 from armillary.wire.certificates.certificate import parse_device_certificate
-from armillary.wire.device.checkin import Problem
+from armillary.wire.device.problem import Problem
 from armillary.wire.image import capability_file
 
 pytestmark = pytest.mark.anyio

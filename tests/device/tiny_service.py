@@ -35,8 +35,10 @@ from armillary.identity import issue
 from armillary.identity.device_id import device_id_of_key
 from armillary.wire.certificates import certificate
 from armillary.wire.device import checkin
-from armillary.wire.device.checkin import Challenge, CheckinReply, CheckinRequest, Offer, OfferedImage, Problem
+from armillary.wire.device.challenge import Challenge, encode_challenge
+from armillary.wire.device.checkin import CheckinReply, CheckinRequest, Offer, OfferedImage
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.problem import Problem, encode_problem
 from armillary.wire.image import package as image_package
 
 
@@ -212,14 +214,14 @@ class TinyService:
 
     async def _challenge(self, request: web.Request) -> web.Response:
         message = Challenge(self._mint(peer_of(request).spki), int(time.time()))
-        return web.Response(body=checkin.encode_challenge(message), content_type="application/cbor")
+        return web.Response(body=encode_challenge(message), content_type="application/cbor")
 
     async def _check_in(self, http: web.Request) -> web.Response:
         peer = peer_of(http)
         body = await http.read()
         if self.refuse is not None:
             status, problem = self.refuse
-            return web.Response(status=status, body=checkin.encode_problem(problem), content_type="application/cbor")
+            return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
         request = checkin.parse_request(body)
         try:
             judged = self._appraise(request, peer.device_id, peer.spki)
@@ -228,7 +230,7 @@ class TinyService:
         except ArmillaryError as error:
             status = 401 if isinstance(error, ChallengeError) else 403
             problem = Problem(error.code, error.message, error.remedy)
-            return web.Response(status=status, body=checkin.encode_problem(problem), content_type="application/cbor")
+            return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
         self.spent.add(judged.challenge_id.id)
         self.boot_counts[peer.device_id] = judged.evidence.boot_count
         self.checks.append((request, judged))

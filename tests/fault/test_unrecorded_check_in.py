@@ -25,7 +25,8 @@ from armillary.service.endpoint.check_ins import CheckIns
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, certificate_request
 from armillary.wire.certificates.certificate import parse_device_certificate
-from armillary.wire.device.checkin import parse_problem, parse_reply
+from armillary.wire.device.checkin import parse_reply
+from armillary.wire.device.problem import parse_problem
 
 LOG_WITHIN_S = 10.0
 WORDS = "check-ins could not be recorded: these devices got no certificate"

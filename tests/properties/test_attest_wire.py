@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from uuid import UUID
 
 import pytest
@@ -16,9 +17,15 @@ from armillary.attest.reference import ReferenceValues
 from armillary.errors import ArmillaryError, WireError
 from armillary.identity.dice import alias_key
 from armillary.sim.device.prover import Prover, release
+from armillary.update.directive import accepted
 from armillary.wire.attestation import event_log, evidence
 from armillary.wire.device import checkin, error_report
+from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
+from armillary.wire.device.offer_timing import OfferTiming
+from armillary.wire.device.problem import Problem, encode_problem, parse_problem
+from armillary.wire.device.update_status import ABILITIES, UpdateStatus
 from armillary.wire.encoding import cbor, cose
+from armillary.wire.update.directive import Directive, encode_directive, parse_directive
 
 KEY = alias_key(b"k" * 32)
 NOW = 1_790_000_000
@@ -163,6 +170,14 @@ outcomes = st.builds(
     reason=text(512),
     at=times,
 )
+statuses = st.builds(
+    UpdateStatus,
+    abilities=st.sets(st.sampled_from(sorted(ABILITIES))).map(lambda words: tuple(sorted(words))),
+    directive_version=st.integers(0, 2**63),
+    reason=text(64),
+    detail=text(256),
+    until=st.none() | times,
+)
 requests = st.builds(
     checkin.CheckinRequest,
     evidence=st.binary(max_size=100),
@@ -194,6 +209,27 @@ offered = st.builds(
 offers = st.builds(
     checkin.Offer, offer_id=uuids, deployment_id=st.none() | uuids, images=st.lists(offered, max_size=3).map(tuple)
 )
+requests_with_status = st.builds(
+    checkin.CheckinRequest,
+    evidence=st.binary(max_size=100),
+    endorsement=st.binary(max_size=100),
+    event_log=st.binary(max_size=100),
+    installed=st.lists(installed, max_size=2).map(tuple),
+    update_status=statuses,
+    protocol_version=st.just(checkin.STATUS_VERSION),
+    tpm_quote=st.none() | st.binary(max_size=50),
+    lineage=st.none() | st.binary(max_size=64),
+)
+timings = st.builds(OfferTiming, not_before=times, lease_until=st.none() | times, urgent=st.booleans())
+whole_offers = st.builds(
+    checkin.Offer,
+    offer_id=uuids,
+    deployment_id=st.none() | uuids,
+    images=st.lists(offered, max_size=3).map(tuple),
+    os_version=text(64),
+    os_abi=st.integers(0, checkin.MAX_OS_ABI),
+    when=st.none() | timings,
+)
 replies = st.builds(
     checkin.CheckinReply,
     verdict=st.sampled_from(sorted(checkin.VERDICTS)),
@@ -210,14 +246,48 @@ replies = st.builds(
 )
 
 
-challenges = st.builds(checkin.Challenge, st.binary(max_size=64), times)
+directed_replies = st.builds(
+    lambda reply, offer, directive: dataclasses.replace(
+        reply, protocol_version=2, offer=offer, directive=None if offer else directive
+    ),
+    replies,
+    st.none() | whole_offers,
+    st.none() | st.binary(max_size=200),
+)
+directives = st.builds(
+    Directive,
+    version=st.integers(0, 2**63),
+    device_id=st.binary(min_size=64, max_size=64).map(bytes.hex),
+    hardware=text(32).filter(bool),
+    offer=whole_offers,
+    issued_at=st.just(NOW),
+    expires_at=st.integers(NOW + 1, NOW + 10**6),
+)
+KEY_ID = "ab" * 32
+
+
+def directive_of(data: bytes) -> Directive:
+    unverified = parse_directive(data)
+    return accepted(
+        unverified,
+        {KEY_ID: KEY.public_key()},
+        device_id=unverified.claims.device_id,
+        hardware=unverified.claims.hardware,
+        last_version=unverified.claims.version,
+        now=NOW,
+    )
+
+
+challenges = st.builds(Challenge, st.binary(max_size=64), times)
 waits = st.none() | st.integers(0, checkin.MAX_WAIT_S)
-problems = st.builds(checkin.Problem, text(64), text(400), text(400), waits)
+problems = st.builds(Problem, text(64), text(400), text(400), waits)
 MESSAGES = {
     "request": (requests, checkin.encode_request, checkin.parse_request),
+    "request with a status": (requests_with_status, checkin.encode_request, checkin.parse_request),
+    "reply with a directive": (directed_replies, checkin.encode_reply, checkin.parse_reply),
     "reply": (replies, checkin.encode_reply, checkin.parse_reply),
-    "challenge": (challenges, checkin.encode_challenge, checkin.parse_challenge),
-    "problem": (problems, checkin.encode_problem, checkin.parse_problem),
+    "challenge": (challenges, encode_challenge, parse_challenge),
+    "problem": (problems, encode_problem, parse_problem),
 }
 
 
@@ -297,9 +367,31 @@ def test_no_cut_or_insertion_survives(data: st.DataObject):
     assert appraisal.verdict != "attested"
 
 
+@FAST
+@given(directives)
+def test_directive_round_trip(directive: Directive):
+    data = encode_directive(directive, KEY, KEY_ID)
+    assert directive_of(data) == directive
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(directives, st.data())
+def test_no_changed_byte_of_a_directive_is_taken(directive: Directive, data: st.DataObject):
+    signed = bytearray(encode_directive(directive, KEY, KEY_ID))
+    signed[data.draw(st.integers(0, len(signed) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(WireError):
+        directive_of(bytes(signed))
+
+
 @settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(data: bytes):
-    for parse in (checkin.parse_request, checkin.parse_reply, evidence.parse_evidence, evidence.parse_endorsement):
+    for parse in (
+        checkin.parse_request,
+        checkin.parse_reply,
+        evidence.parse_evidence,
+        evidence.parse_endorsement,
+        parse_directive,
+    ):
         with pytest.raises(WireError):
             parse(data)

@@ -27,7 +27,7 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.FIRMWARE_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.STATUS_VERSION}**",
         f"tcg-log: bstr .size (0..{firmware_log.MAX_FIRMWARE_LOG_BYTES})",
         f"pcr-values: bstr .size {tpm_attestation.PCR_VALUE_BYTES * len(tpm_attestation.FIRMWARE_PCRS)}",
         f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",

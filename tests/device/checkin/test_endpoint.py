@@ -19,8 +19,9 @@ from armillary.device.checkin import endpoint as endpoints
 from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
 from armillary.device.state.clock import DeviceClock
 from armillary.errors import DeviceFault, InstallError, RateLimitedError, ServiceUnreachableError, WireError
-from armillary.wire.device import checkin
-from armillary.wire.device.checkin import Challenge, OfferedImage, Problem
+from armillary.wire.device.challenge import Challenge, encode_challenge
+from armillary.wire.device.checkin import OfferedImage
+from armillary.wire.device.problem import Problem, encode_problem
 
 PACKAGE = bytes(range(256)) * 1000
 IMAGE = OfferedImage(
@@ -71,7 +72,7 @@ def answer(status: int = 200, body: bytes = b"", headers: dict[str, str] | None 
 
 def test_positive_control() -> None:
     message = Challenge(b"c" * 54, 1_800_000_000)
-    assert ask(answer(body=checkin.encode_challenge(message)), challenge) == message
+    assert ask(answer(body=encode_challenge(message)), challenge) == message
     assert ask(answer(body=PACKAGE), download) == PACKAGE
 
 
@@ -177,7 +178,7 @@ def test_a_silent_service_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_try_later_says_when(headers: dict[str, str], problem: Problem | None, expected: int) -> None:
-    body = b"busy" if problem is None else checkin.encode_problem(problem)
+    body = b"busy" if problem is None else encode_problem(problem)
     for status in (429, 503):
         with pytest.raises(RateLimitedError) as caught:
             ask(answer(status, body, headers), challenge)
@@ -187,7 +188,7 @@ def test_try_later_says_when(headers: dict[str, str], problem: Problem | None, e
 def test_the_services_own_words_reach_the_person() -> None:
     problem = Problem("device.revoked", "its identity was withdrawn", "Restore it.", None)
     with pytest.raises(DeviceFault) as caught:
-        ask(answer(403, checkin.encode_problem(problem)), challenge)
+        ask(answer(403, encode_problem(problem)), challenge)
     assert (caught.value.code, caught.value.message, caught.value.remedy) == (
         "device.revoked",
         "its identity was withdrawn",
@@ -208,7 +209,7 @@ def test_a_proxy_variable_redirects_no_device(monkeypatch: pytest.MonkeyPatch) -
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     message = Challenge(b"c" * 54, 1_800_000_000)
-    assert ask(answer(body=checkin.encode_challenge(message)), challenge) == message
+    assert ask(answer(body=encode_challenge(message)), challenge) == message
 
 
 def test_only_tls_1_3_and_only_one_root(tiny_service: Any) -> None:

@@ -32,7 +32,7 @@ from armillary.service.endpoint.ranges import parse_range
 from armillary.service.endpoint.refusals import MAX_PENDING, RefusalLog
 from armillary.service.verifier.device_states import MAX_SPENT, DeviceState, DeviceStates, SpentChallenges
 from armillary.service.verifier.peers import Peer
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 
 NOW = 1_800_000_000
 

@@ -20,7 +20,8 @@ from armillary.service.verifier.device_rates import Allowance, DeviceRates, Mete
 from armillary.service.watch.watch import MAX_FINDINGS_OF_DEVICE
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
-from armillary.wire.device.checkin import MAX_ERROR_REPORTS, MAX_OUTCOMES, UpdateOutcome, parse_problem
+from armillary.wire.device.checkin import MAX_ERROR_REPORTS, MAX_OUTCOMES, UpdateOutcome
+from armillary.wire.device.problem import parse_problem
 
 RECORDS = Path(__file__).resolve().parents[3] / "docs" / "reference" / "records.md"
 # What one device can open: its share by its own word, one for what is beyond it, what refusals and failed steps make.

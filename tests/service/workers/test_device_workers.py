@@ -34,7 +34,7 @@ from armillary.service.workers.process import WorkerProcess
 from armillary.settings import Settings, load_settings
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 from armillary.wire.device.worker_message import Done, Message, Ready, Start, Stream, encode
 
 CLOSED = (OSError, ServiceUnreachableError)

@@ -10,6 +10,10 @@ from tests.wire.checkin_samples import IMAGE, OFFER, OUTCOME, REPLY, REPORT, REQ
 
 from armillary.errors import WireError
 from armillary.wire.device import checkin as ci
+from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
+from armillary.wire.device.offer_timing import OfferTiming
+from armillary.wire.device.problem import Problem, encode_problem, parse_problem
+from armillary.wire.device.update_status import UpdateStatus, status_from_fields
 from armillary.wire.encoding import cbor
 
 
@@ -44,17 +48,19 @@ def test_reply_says_what_a_step_prevents_only_where_it_did_not_pass():
 
 
 def test_challenge_round_trip():
-    message = ci.Challenge(b"c" * 54, 1_790_000_000)
-    assert ci.parse_challenge(ci.encode_challenge(message)) == message
+    message = Challenge(b"c" * 54, 1_790_000_000)
+    assert parse_challenge(encode_challenge(message)) == message
 
 
 @pytest.mark.parametrize("retry", [None, 30])
 def test_problem_round_trip(retry: int | None):
-    problem = ci.Problem("device.try-later", "Too many.", "Wait.", retry)
-    assert ci.parse_problem(ci.encode_problem(problem)) == problem
+    problem = Problem("device.try-later", "Too many.", "Wait.", retry)
+    assert parse_problem(encode_problem(problem)) == problem
 
 
 REPORT_BYTES = ci.encode_report((), (), ())
+STATUS = [["delta", "os"], 7, "window", "opens at night", 1_790_000_000]
+STATUS_BYTES = cbor.encode([[], [], [], STATUS])
 INSTALLED = [bytes(16), bytes(16), 10, "n", "running"]
 ENDED = [bytes(16), bytes(16), bytes(16), "failed", "", 0]
 ERROR = [1, 1, "Planned", "OS", "OSUpdate", "", None, None, 1, 5, 5]
@@ -95,6 +101,8 @@ def test_request_variants_positive_control():
             for data in (
                 cbor.encode([[], []]),
                 cbor.encode([[], [], [], []]),
+                cbor.encode([[], [], [], STATUS, []]),
+                cbor.encode([[], [], [], STATUS]),
                 cbor.encode([{}, [], []]),
                 report(installed=[INSTALLED] * 65),
                 report(outcomes=[ENDED] * 33),
@@ -139,6 +147,101 @@ def test_other_lineages_are_refused(rest: list[Any]):
         ci.parse_request(cbor.encode([3, b"e", b"f", b"g", REPORT_BYTES, *rest]))
 
 
+QUOTE, LINEAGE = b"q", b"l" * 54
+FIRMWARE = [bytes(8 * 32), b"log"]
+OPTIONAL = [[], [QUOTE], [None, LINEAGE], [QUOTE, LINEAGE], [QUOTE, None, FIRMWARE], [QUOTE, LINEAGE, FIRMWARE]]
+
+
+@pytest.mark.parametrize("rest", OPTIONAL)
+def test_a_request_with_an_update_status_has_a_version_of_its_own(rest: list[Any]):
+    data = cbor.encode([5, b"e", b"f", b"g", STATUS_BYTES, *rest])
+    request = ci.parse_request(data)
+    quote, lineage, firmware = (*rest, None, None, None)[:3]
+    assert (request.protocol_version, request.tpm_quote, request.lineage) == (5, quote, lineage)
+    assert (request.firmware is None) == (firmware is None)
+    assert request.update_status == UpdateStatus(
+        abilities=("delta", "os"),
+        directive_version=7,
+        reason="window",
+        detail="opens at night",
+        until=1_790_000_000,
+    )
+    assert request.report_digest == sha256(STATUS_BYTES).digest()  # what the evidence signs: the status is in it
+    assert ci.encode_request(request) == data
+
+
+@pytest.mark.parametrize(
+    "rest", [[None], [QUOTE, None], [None, None, FIRMWARE], [None, LINEAGE, FIRMWARE], [QUOTE, LINEAGE, FIRMWARE, b""]]
+)
+def test_other_requests_with_an_update_status_are_refused(rest: list[Any]):
+    with pytest.raises(WireError):
+        ci.parse_request(cbor.encode([5, b"e", b"f", b"g", STATUS_BYTES, *rest]))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_an_update_status_is_in_version_5_and_in_no_other(version: int):
+    rest = {1: [], 2: [QUOTE], 3: [None, LINEAGE], 4: [QUOTE, None, FIRMWARE], 5: []}[version]
+    right, wrong = (REPORT_BYTES, STATUS_BYTES) if version < 5 else (STATUS_BYTES, REPORT_BYTES)
+    assert ci.parse_request(cbor.encode([version, b"e", b"f", b"g", right, *rest])).protocol_version == version
+    with pytest.raises(WireError, match="update status"):
+        ci.parse_request(cbor.encode([version, b"e", b"f", b"g", wrong, *rest]))
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (0, ["os", "delta"]),
+        (0, ["os", "os"]),
+        (0, ["fly"]),
+        (0, "os"),
+        (1, -1),
+        (1, None),
+        (2, "r" * 65),
+        (2, None),
+        (3, "d" * 257),
+        (4, -1),
+        (4, "soon"),
+    ],
+)
+def test_other_update_statuses_are_refused(at: int, value: Any):
+    assert status_from_fields(STATUS).directive_version == 7
+    with pytest.raises(WireError):
+        status_from_fields(put(STATUS, at, value))
+
+
+def directed(**changes: Any) -> ci.CheckinReply:
+    return dataclasses.replace(REPLY, protocol_version=ci.DIRECTIVE_REPLY_VERSION, offer=None, **changes)
+
+
+@pytest.mark.parametrize("directive", [None, b"signed", bytes(ci.MAX_DIRECTIVE_BYTES)])
+def test_a_reply_with_a_directive_round_trip(directive: bytes | None):
+    data = ci.encode_reply(directed(directive=directive))
+    assert ci.parse_reply(data) == directed(directive=directive)
+    assert len(cbor.decode(data, what="t", limit=100_000)) == 13
+
+
+def test_a_reply_of_version_2_offers_all_of_an_offer_and_one_of_version_1_what_it_always_did():
+    whole = dataclasses.replace(OFFER, os_version="26.12", os_abi=3, when=OfferTiming(not_before=5, urgent=True))
+    reply = dataclasses.replace(REPLY, offer=whole)
+    assert ci.parse_reply(ci.encode_reply(reply)).offer == OFFER
+    assert ci.parse_reply(ci.encode_reply(dataclasses.replace(reply, protocol_version=2))).offer == whole
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(12, "directive"), (12, bytes(ci.MAX_DIRECTIVE_BYTES + 1)), (0, 1), (6, [bytes(16), None, []])]
+)
+def test_other_replies_with_a_directive_are_refused(at: int, value: Any):
+    fields = cbor.decode(ci.encode_reply(directed(directive=b"d")), what="t", limit=100_000)
+    with pytest.raises(WireError):
+        ci.parse_reply(cbor.encode(put(fields, at, value)))
+
+
+def test_a_reply_with_a_directive_and_an_offer_is_refused():
+    both = dataclasses.replace(REPLY, protocol_version=2, directive=b"d")
+    with pytest.raises(WireError, match="got both"):
+        ci.parse_reply(ci.encode_reply(both))
+
+
 def test_a_lineage_cannot_be_left_out_or_exchanged():
     digests = {ci.signed_digest(b"d" * 32, lineage) for lineage in (None, b"", b"l", b"m" * 54)}
     assert len(digests) == 4
@@ -146,14 +249,15 @@ def test_a_lineage_cannot_be_left_out_or_exchanged():
 
 def test_protocol_version_has_its_own_code():
     with pytest.raises(WireError) as caught:
-        ci.parse_request(cbor.encode([5, b"", b"", b"", REPORT_BYTES]))
+        ci.parse_request(cbor.encode([6, b"", b"", b"", REPORT_BYTES]))
     assert caught.value.code == "wire.protocol-version"
 
 
 @pytest.mark.parametrize(
     ("at", "value"),
     [
-        (0, 2),
+        (0, 2),  # has one item more
+        (0, 3),
         (1, "trusted"),
         (2, [[1]]),
         (2, [[1, "n", "p", "pass", ""]]),
@@ -188,7 +292,7 @@ def test_other_replies_are_refused(at: int, value: Any):
 )
 def test_other_challenges_are_refused(value: Any):
     with pytest.raises(WireError):
-        ci.parse_challenge(cbor.encode(value))
+        parse_challenge(cbor.encode(value))
 
 
 @pytest.mark.parametrize(
@@ -203,11 +307,11 @@ def test_other_challenges_are_refused(value: Any):
 )
 def test_other_problems_are_refused(value: Any):
     with pytest.raises(WireError):
-        ci.parse_problem(cbor.encode(value))
+        parse_problem(cbor.encode(value))
 
 
 def test_size_limits():
-    for parse in (ci.parse_request, ci.parse_reply, ci.parse_challenge, ci.parse_problem):
+    for parse in (ci.parse_request, ci.parse_reply, parse_challenge, parse_problem):
         with pytest.raises(WireError, match="at most"):
             parse(bytes(1024 * 1024))
     with pytest.raises(WireError, match="at most"):

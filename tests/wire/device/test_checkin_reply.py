@@ -12,6 +12,7 @@ from tests.fixtures.effort import examples
 from armillary.errors import WireError
 from armillary.wire.device.checkin import AppraisalStep, CheckinReply, Offer, OfferedImage, encode_reply, parse_reply
 from armillary.wire.device.checkin_reply import MAX_CACHED, ReplyEncoder
+from armillary.wire.device.offer_timing import OfferTiming
 
 uuids = st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number))
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
@@ -29,7 +30,13 @@ images = st.builds(
     sha256=st.binary(min_size=32, max_size=32),
 )
 offers = st.builds(
-    Offer, offer_id=uuids, deployment_id=st.none() | uuids, images=st.lists(images, max_size=3).map(tuple)
+    Offer,
+    offer_id=uuids,
+    deployment_id=st.none() | uuids,
+    images=st.lists(images, max_size=3).map(tuple),
+    os_version=words | st.just(""),
+    os_abi=st.integers(0, 9),
+    when=st.none() | st.builds(OfferTiming, not_before=st.integers(0, 2**33), urgent=st.booleans()),
 )
 
 
@@ -43,6 +50,8 @@ offers = st.builds(
             "next_check_in_s": st.integers(0, 86400),
             "challenge": st.binary(min_size=8, max_size=64),
             "server_time": st.integers(0, 2**33),
+            "version": st.sampled_from([1, 2]),
+            "directive": st.none() | st.binary(max_size=300),
         }
     ),
     st.sampled_from([{"verdict": "attested", "purpose": "client"}, {"verdict": "update-only", "purpose": "update"}]),
@@ -53,7 +62,16 @@ offers = st.builds(
 def test_equal_to_the_plain_encoder(fields, verdict, leaf, authorities, hub) -> None:  # type: ignore[no-untyped-def]
     encoder = ReplyEncoder()
     fields |= verdict
-    plain = CheckinReply(**fields, certificate_chain=(leaf, *authorities), hub_host=hub[0], hub_port=hub[1])
+    if fields["version"] == 1 or fields["offer"] is not None:
+        fields["directive"] = None
+    others = {name: value for name, value in fields.items() if name != "version"}
+    plain = CheckinReply(
+        **others,
+        certificate_chain=(leaf, *authorities),
+        hub_host=hub[0],
+        hub_port=hub[1],
+        protocol_version=fields["version"],
+    )
     for _ in range(2):  # encoded, then from the cache
         assert encoder.encode(**fields, leaf=leaf, authorities=authorities, hub=hub) == encode_reply(plain)
 

@@ -29,7 +29,9 @@ from armillary.errors import (
 )
 from armillary.wire.certificates import trust_anchor
 from armillary.wire.device import checkin
-from armillary.wire.device.checkin import Challenge, CheckinReply, CheckinRequest, OfferedImage
+from armillary.wire.device.challenge import MAX_CHALLENGE_MESSAGE_BYTES, Challenge, parse_challenge
+from armillary.wire.device.checkin import CheckinReply, CheckinRequest, OfferedImage
+from armillary.wire.device.problem import MAX_PROBLEM_BYTES, Problem, parse_problem
 
 CBOR = "application/cbor"
 CONNECT_TIMEOUT_S = 10.0
@@ -85,8 +87,8 @@ class DeviceEndpoint:
 
     async def challenge(self) -> Challenge:
         """A fresh challenge."""
-        body = await self._exchange("GET", "/v1/challenge", None, checkin.MAX_CHALLENGE_MESSAGE_BYTES)
-        return checkin.parse_challenge(body)
+        body = await self._exchange("GET", "/v1/challenge", None, MAX_CHALLENGE_MESSAGE_BYTES)
+        return parse_challenge(body)
 
     async def trust_anchors(self) -> tuple[trust_anchor.Anchor, ...]:
         """The service's living roots and what vouches for each; nothing of it is verified."""
@@ -181,9 +183,9 @@ async def _refusal(response: aiohttp.ClientResponse) -> ArmillaryError:
     """The error in a refusal: the service's own, or one made from the HTTP status."""
     retry_after = _retry_after(response)
     try:
-        problem = checkin.parse_problem(await _read(response, checkin.MAX_PROBLEM_BYTES))
+        problem = parse_problem(await _read(response, MAX_PROBLEM_BYTES))
     except (TimeoutError, WireError, aiohttp.ClientError):
-        problem = checkin.Problem("device", f"HTTP {response.status}", "Look at the service's log.", None)
+        problem = Problem("device", f"HTTP {response.status}", "Look at the service's log.", None)
     if response.status in (429, 503):
         return RateLimitedError(problem.message, retry_after_s=problem.retry_after_s or retry_after)
     if response.status >= 500:

@@ -16,7 +16,7 @@ from armillary.errors import (
     SignatureError,
     WireError,
 )
-from armillary.wire.device.checkin import Problem, encode_problem
+from armillary.wire.device.problem import Problem, encode_problem
 
 # The first row whose class the error is decides.
 STATUS: Final[tuple[tuple[type[ArmillaryError], int], ...]] = (

@@ -37,7 +37,8 @@ from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.releases import Releases
 from armillary.wire.attestation.evidence import parse_evidence
 from armillary.wire.attestation.firmware_log import FirmwareLog
-from armillary.wire.device.checkin import Challenge, CheckinRequest, Offer, encode_challenge, parse_request
+from armillary.wire.device.challenge import Challenge, encode_challenge
+from armillary.wire.device.checkin import CheckinRequest, Offer, parse_request
 from armillary.wire.device.checkin_reply import ReplyEncoder
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.

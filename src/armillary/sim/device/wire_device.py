@@ -25,14 +25,8 @@ from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.service.factory.reply import FactoryReply
 from armillary.sim.device.prover import Component, Prover
-from armillary.wire.device.checkin import (
-    CheckinReply,
-    InstalledImage,
-    UpdateOutcome,
-    encode_request,
-    parse_challenge,
-    parse_reply,
-)
+from armillary.wire.device.challenge import parse_challenge
+from armillary.wire.device.checkin import CheckinReply, InstalledImage, UpdateOutcome, encode_request, parse_reply
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.encoding.cose import point_of, spki_from_point
 from armillary.wire.image import package as image_package

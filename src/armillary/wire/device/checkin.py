@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The check-in messages between a device and the device endpoint (``application/cbor``).
+"""The request of a check-in and its reply, between a device and the device endpoint (``application/cbor``).
 
-``GET /v1/challenge`` gives a challenge, ``POST /v1/check-in`` takes a request and gives a reply that holds the
-next challenge: in steady state one round trip. ``docs/reference/device-protocol.md`` has the CDDL of each.
+``GET /v1/challenge`` gives a challenge (``challenge.py``), ``POST /v1/check-in`` takes a request and gives a reply
+that holds the next challenge: in steady state one round trip. An error is a ``problem.py``.
+``docs/reference/device-protocol.md`` has the CDDL of each.
 
 Everything in a request is covered by the alias key's signature: the evidence holds the challenge and the digest
 of the report (installed images, outcomes, error reports); the endorsement covers the log head. A proxy that
@@ -16,11 +17,14 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
 - 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``), in seven items.
 - 4 (2026-11): a check-in request may carry the event log of the machine's firmware and the PCR values that it leads
   to. It alone has this version, and eight items.
+- 5 (2026-11): a check-in request may say where the update of the device stands (``update_status.py``), as a fourth
+  item of its report; quote, lineage and firmware follow where it has them. The reply to it is a reply of version 2:
+  its offer says more (OS version, ABI, timing), and a signed directive may take its place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
@@ -31,6 +35,8 @@ from armillary.wire.attestation.event_log import MAX_IMAGE_TYPE
 from armillary.wire.attestation.firmware_log import FirmwareLog, firmware_fields, firmware_from_fields
 from armillary.wire.attestation.tpm_attestation import MAX_ATTESTATION_BYTES
 from armillary.wire.device.error_report import ErrorReport, report_fields, report_from_fields
+from armillary.wire.device.offer_timing import OfferTiming, timing_fields, timing_from_fields
+from armillary.wire.device.update_status import UpdateStatus, status_fields, status_from_fields
 from armillary.wire.encoding import cbor
 from armillary.wire.encoding.cbor_fields import (
     take_array,
@@ -47,16 +53,23 @@ PROTOCOL_VERSION: Final = 1
 QUOTED_VERSION: Final = 2
 SHOWING_VERSION: Final = 3
 FIRMWARE_VERSION: Final = 4
-_REQUEST_ITEMS: Final = {PROTOCOL_VERSION: 5, QUOTED_VERSION: 6, SHOWING_VERSION: 7, FIRMWARE_VERSION: 8}
-_USUAL_REQUEST_HEAD: Final = b"\x85\x01"  # an array of 5, version 1
+STATUS_VERSION: Final = 5
+DIRECTIVE_REPLY_VERSION: Final = 2  # of a reply to a request of STATUS_VERSION; every other reply is version 1
+# Items of a request: at least and at most.
+_REQUEST_ITEMS: Final = {
+    PROTOCOL_VERSION: (5, 5),
+    QUOTED_VERSION: (6, 6),
+    SHOWING_VERSION: (7, 7),
+    FIRMWARE_VERSION: (8, 8),
+    STATUS_VERSION: (5, 8),
+}
+_USUAL_REQUEST_HEADS: Final = {b"\x85\x01": PROTOCOL_VERSION, b"\x85\x05": STATUS_VERSION}  # arrays of 5
 
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
 MAX_REQUEST_BYTES: Final = 64 * 1024
 # Largest reply: a certificate chain of 4 KiB, 20 steps, an offer of 64 images.
 MAX_REPLY_BYTES: Final = 64 * 1024
-MAX_CHALLENGE_MESSAGE_BYTES: Final = 256
-MAX_PROBLEM_BYTES: Final = 8 * 1024
 MAX_LINEAGE_BYTES: Final = 64  # a challenge
 MAX_INSTALLED: Final = 64
 MAX_OUTCOMES: Final = 32
@@ -70,6 +83,9 @@ MAX_REASON_BYTES: Final = 512
 MAX_TEXT_BYTES: Final = 1024
 MAX_HOST_BYTES: Final = 253
 MAX_IMAGE_BYTES: Final = 2**32
+MAX_OS_VERSION_BYTES: Final = 64  # as in evidence
+MAX_OS_ABI: Final = 2**31 - 1
+MAX_DIRECTIVE_BYTES: Final = 16 * 1024  # wire/encoding/cose.py's limit; 64 images are 11 KiB at most
 MAX_WAIT_S: Final = 31 * 24 * 3600
 
 # Most check-ins have the same report as the one before, or as other devices of the group: parsed short reports are
@@ -117,7 +133,9 @@ class CheckinRequest:
     installed: tuple[InstalledImage, ...] = ()
     outcomes: tuple[UpdateOutcome, ...] = ()  # of offers, since the last check-in that succeeded
     error_reports: tuple[ErrorReport, ...] = ()  # oldest first, at most MAX_ERROR_REPORTS
-    # FIRMWARE_VERSION with ``firmware``, else SHOWING_VERSION with ``lineage``, else QUOTED_VERSION with ``tpm_quote``.
+    update_status: UpdateStatus | None = None  # None from a device of before
+    # STATUS_VERSION with ``update_status``, else FIRMWARE_VERSION with ``firmware``, else SHOWING_VERSION with
+    # ``lineage``, else QUOTED_VERSION with ``tpm_quote``.
     protocol_version: int = PROTOCOL_VERSION
     tpm_quote: bytes | None = None  # over the boot PCR, made for ``evidence``
     # The challenge of the last reply that the device kept, empty if it keeps replies and has none; None in a request
@@ -158,11 +176,18 @@ class OfferedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """The complete set of application images wanted on the device; it installs, keeps and removes to match."""
+    """The complete set of images wanted on the device; it installs, keeps and removes to match.
+
+    An image whose type is a boot component's is a component of the OS: devices of before get none, nor anything else
+    that follows the images here.
+    """
 
     offer_id: UUID
     deployment_id: UUID | None
     images: tuple[OfferedImage, ...]
+    os_version: str = ""  # of the OS components; empty: the OS stays as it is
+    os_abi: int = 0  # what the OS gives applications; 0: not said
+    when: OfferTiming | None = None  # None: at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,37 +205,24 @@ class CheckinReply:
     server_time: int  # Unix seconds UTC; the device's clock follows it
     hub_host: str  # of the hub, which takes the client certificate
     hub_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """A challenge and the server's time, Unix seconds UTC."""
-
-    challenge: bytes
-    server_time: int
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error answer of the device endpoint; ``retry_after_s`` only with "try later"."""
-
-    code: str
-    message: str
-    remedy: str
-    retry_after_s: int | None = None
+    # Answers a request of STATUS_VERSION when it is DIRECTIVE_REPLY_VERSION.
+    protocol_version: int = PROTOCOL_VERSION
+    directive: bytes | None = None  # signed (``wire/update/directive.py``), instead of an offer
 
 
 def encode_report(
-    installed: tuple[InstalledImage, ...], outcomes: tuple[UpdateOutcome, ...], error_reports: tuple[ErrorReport, ...]
+    installed: tuple[InstalledImage, ...],
+    outcomes: tuple[UpdateOutcome, ...],
+    error_reports: tuple[ErrorReport, ...],
+    update_status: UpdateStatus | None = None,
 ) -> bytes:
     """Encode the report of a request; its SHA-256 goes into the evidence (``report_digest``)."""
-    return cbor.encode_ordered(
-        [
-            [[i.component_id.bytes, i.image_id.bytes, i.image_type, i.name, i.state] for i in installed],
-            [[o.offer_id.bytes, o.image_id.bytes, o.component_id.bytes, o.outcome, o.reason, o.at] for o in outcomes],
-            [report_fields(report) for report in error_reports],
-        ]
-    )
+    report = [
+        [[i.component_id.bytes, i.image_id.bytes, i.image_type, i.name, i.state] for i in installed],
+        [[o.offer_id.bytes, o.image_id.bytes, o.component_id.bytes, o.outcome, o.reason, o.at] for o in outcomes],
+        [report_fields(report) for report in error_reports],
+    ]
+    return cbor.encode_ordered(report if update_status is None else [*report, status_fields(update_status)])
 
 
 def signed_digest(report_digest: bytes, lineage: bytes | None) -> bytes:
@@ -223,87 +235,96 @@ def signed_digest(report_digest: bytes, lineage: bytes | None) -> bytes:
 
 def encode_request(request: CheckinRequest) -> bytes:
     """Encode a request; raises WireError above :data:`MAX_REQUEST_BYTES` or for a field out of its limits."""
-    version, rest = request.protocol_version, []
-    if request.firmware is not None:
-        version, rest = FIRMWARE_VERSION, [request.tpm_quote, request.lineage, firmware_fields(request.firmware)]
-    elif request.lineage is not None:
-        version, rest = SHOWING_VERSION, [request.tpm_quote, request.lineage]
-    elif request.tpm_quote is not None:
-        version, rest = QUOTED_VERSION, [request.tpm_quote]
-    report = encode_report(request.installed, request.outcomes, request.error_reports)
+    firmware = None if request.firmware is None else firmware_fields(request.firmware)
+    rest = [request.tpm_quote, request.lineage, firmware]
+    while rest and rest[-1] is None:
+        rest.pop()
+    version = PROTOCOL_VERSION + len(rest) if request.update_status is None else STATUS_VERSION
+    report = encode_report(request.installed, request.outcomes, request.error_reports, request.update_status)
     data = cbor.encode_ordered([version, request.evidence, request.endorsement, request.event_log, report, *rest])
     parse_request(data)  # on a device, once per check-in: better refused here than by the service
     return data
 
 
 def parse_request(data: bytes) -> CheckinRequest:
-    """Parse a request of protocol version 1 to 4, else raise WireError.
+    """Parse a request of protocol version 1 to 5, else raise WireError.
 
     Its evidence, endorsement and log stay bytes for the appraisal.
     """
-    usual = len(data) <= MAX_REQUEST_BYTES and data.startswith(_USUAL_REQUEST_HEAD)
-    if usual and (strings := cbor.cut_strings(data, len(_USUAL_REQUEST_HEAD), 4)) is not None:
-        return _request(*strings)
+    usual = _USUAL_REQUEST_HEADS.get(data[:2], 0) if len(data) <= MAX_REQUEST_BYTES else 0
+    if usual and (strings := cbor.cut_strings(data, 2, 4)) is not None:
+        return _request(usual, *strings)
     what = "check-in request"
     fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=8)
     version = fields[0] if fields and type(fields[0]) is int else 0
     if version not in _REQUEST_ITEMS:
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION} to {FIRMWARE_VERSION}",
+            expected=f"protocol version {PROTOCOL_VERSION} to {STATUS_VERSION}",
             got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
         )
-    take_array(fields, what, limit=8, size=_REQUEST_ITEMS[version])
-    measured = version == FIRMWARE_VERSION
-    shows = version == SHOWING_VERSION or (measured and fields[6] is not None)
-    quoted = measured or version == QUOTED_VERSION or (shows and fields[5] is not None)
+    least, most = _REQUEST_ITEMS[version]
+    if not least <= len(fields) <= most or fields[-1] is None:  # one spelling: what is not there at the end is left out
+        raise WireError(what, expected=f"{least} to {most} items, the last not null", got=f"{len(fields)}")
     evidence, endorsement, event_log, report = (take_bytes(field, "check-in request item") for field in fields[1:5])
-    request = _request(evidence, endorsement, event_log, report)
-    request.protocol_version = version
-    request.tpm_quote = take_bytes(fields[5], "check-in TPM quote", limit=MAX_ATTESTATION_BYTES) if quoted else None
-    request.lineage = take_bytes(fields[6], "check-in lineage", limit=MAX_LINEAGE_BYTES) if shows else None
-    request.firmware = firmware_from_fields(fields[7]) if measured else None
+    request = _request(version, evidence, endorsement, event_log, report)
+    quote, lineage, firmware = (*fields[5:], None, None, None)[:3]
+    if quote is not None or firmware is not None:  # a quote has to vouch for what firmware measured
+        request.tpm_quote = take_bytes(quote, "check-in TPM quote", limit=MAX_ATTESTATION_BYTES)
+    request.lineage = None if lineage is None else take_bytes(lineage, "check-in lineage", limit=MAX_LINEAGE_BYTES)
+    request.firmware = None if firmware is None else firmware_from_fields(firmware)
     return request
 
 
-def _request(evidence: bytes, endorsement: bytes, event_log: bytes, report: bytes) -> CheckinRequest:
-    """A request of version 1."""
+def _request(version: int, evidence: bytes, endorsement: bytes, event_log: bytes, report: bytes) -> CheckinRequest:
+    """A request without quote, lineage and firmware."""
     contents = (_cached_report if len(report) <= CACHED_REPORT_BYTES else _report)(report)
-    return CheckinRequest(evidence, endorsement, event_log, *contents, report_digest=sha256(report).digest())
+    if (contents[3] is None) == (version == STATUS_VERSION):
+        raise WireError(
+            "check-in report", expected=f"an update status in version {STATUS_VERSION} alone", got=f"version {version}"
+        )
+    return CheckinRequest(evidence, endorsement, event_log, *contents, version, report_digest=sha256(report).digest())
 
 
 def encode_reply(reply: CheckinReply) -> bytes:
     """Encode a reply of values that the service has checked; raises WireError above :data:`MAX_REPLY_BYTES`."""
-    offer = reply.offer
-    data = cbor.encode_ordered(
-        [
-            PROTOCOL_VERSION,
-            reply.verdict,
-            [step_fields(step) for step in reply.steps],
-            reply.certificate_chain,
-            reply.purpose,
-            reply.catalog_id.bytes,
-            None if offer is None else offer_fields(offer),
-            reply.next_check_in_s,
-            reply.challenge,
-            reply.server_time,
-            reply.hub_host,
-            reply.hub_port,
-        ]
-    )
+    offer, directed = reply.offer, reply.protocol_version == DIRECTIVE_REPLY_VERSION
+    fields = [
+        reply.protocol_version,
+        reply.verdict,
+        [step_fields(step) for step in reply.steps],
+        reply.certificate_chain,
+        reply.purpose,
+        reply.catalog_id.bytes,
+        None if offer is None else whole_offer_fields(offer) if directed else offer_fields(offer),
+        reply.next_check_in_s,
+        reply.challenge,
+        reply.server_time,
+        reply.hub_host,
+        reply.hub_port,
+    ]
+    data = cbor.encode_ordered([*fields, reply.directive] if directed else fields)
     if len(data) > MAX_REPLY_BYTES:
         raise WireError("check-in reply", expected=f"at most {MAX_REPLY_BYTES} bytes", got=f"{len(data)} bytes")
     return data
 
 
 def parse_reply(data: bytes) -> CheckinReply:
-    """Parse a reply of protocol version 1, else raise WireError."""
+    """Parse a reply of version 1 or 2, else raise WireError. A directive in it stays bytes, and is not verified."""
     what = "check-in reply"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=12, size=12)
-    if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
-        raise WireError(what, expected=f"protocol version {PROTOCOL_VERSION}", got=f"{fields[0]!r:.40}")
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=13)
+    version = fields[0] if fields and type(fields[0]) is int else 0
+    if version not in (PROTOCOL_VERSION, DIRECTIVE_REPLY_VERSION):
+        raise WireError(
+            what, expected=f"version {PROTOCOL_VERSION} or {DIRECTIVE_REPLY_VERSION}", got=f"{fields[:1]!r:.40}"
+        )
+    directed = version == DIRECTIVE_REPLY_VERSION
+    take_array(fields, what, limit=13, size=13 if directed else 12)
+    directive = fields[12] if directed else None
+    if directive is not None and fields[6] is not None:
+        raise WireError(what, expected="a directive or an offer", got="both")
     chain = take_array(fields[3], "reply certificate chain", limit=MAX_CERTIFICATES)
     return CheckinReply(
         verdict=take_choice(fields[1], VERDICTS, "reply verdict"),
@@ -311,62 +332,31 @@ def parse_reply(data: bytes) -> CheckinReply:
         certificate_chain=tuple(take_bytes(c, "reply certificate", limit=MAX_CERTIFICATE_BYTES) for c in chain),
         purpose=take_choice(fields[4], PURPOSES, "reply purpose"),
         catalog_id=take_uuid(fields[5], "reply catalog id"),
-        offer=None if fields[6] is None else _offer(fields[6]),
+        offer=None if fields[6] is None else whole_offer(fields[6]) if directed else _offer(fields[6]),
         next_check_in_s=take_uint(fields[7], "reply next check-in", limit=MAX_WAIT_S),
         challenge=take_bytes(fields[8], "reply challenge", limit=64),
         server_time=take_time(fields[9], "reply server time"),
         hub_host=take_text(fields[10], "reply hub host", limit=MAX_HOST_BYTES),
         hub_port=take_uint(fields[11], "reply hub port", limit=65535),
+        protocol_version=version,
+        directive=None if directive is None else take_bytes(directive, "reply directive", limit=MAX_DIRECTIVE_BYTES),
     )
 
 
-def encode_challenge(message: Challenge) -> bytes:
-    """Encode a challenge message."""
-    return cbor.encode_ordered([PROTOCOL_VERSION, message.challenge, message.server_time])
+_Report = tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...], UpdateStatus | None]
 
 
-def parse_challenge(data: bytes) -> Challenge:
-    """Parse a challenge message of protocol version 1, else raise WireError."""
-    what = "challenge message"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_CHALLENGE_MESSAGE_BYTES), what, limit=3, size=3)
-    if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
-        raise WireError(what, expected=f"protocol version {PROTOCOL_VERSION}", got=f"{fields[0]!r:.40}")
-    return Challenge(
-        challenge=take_bytes(fields[1], "challenge", limit=64),
-        server_time=take_time(fields[2], "challenge server time"),
-    )
-
-
-def encode_problem(problem: Problem) -> bytes:
-    """Encode a problem: a map with text keys, readable with any CBOR tool."""
-    fields: dict[str, Any] = {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
-    if problem.retry_after_s is not None:
-        fields["retry_after_s"] = problem.retry_after_s
-    return cbor.encode(fields)
-
-
-def parse_problem(data: bytes) -> Problem:
-    """Parse a problem message, else raise WireError."""
-    fields = cbor.decode(data, what="problem", limit=MAX_PROBLEM_BYTES)
-    names = {"code", "message", "remedy"}
-    if type(fields) is not dict or not names <= fields.keys() <= names | {"retry_after_s"}:
-        raise WireError("problem", expected="a map of code, message, remedy and retry_after_s", got="another value")
-    retry = fields.get("retry_after_s")
-    return Problem(
-        code=take_text(fields["code"], "problem code", limit=MAX_NAME_BYTES),
-        message=take_text(fields["message"], "problem message", limit=MAX_PROBLEM_BYTES),
-        remedy=take_text(fields["remedy"], "problem remedy", limit=MAX_PROBLEM_BYTES),
-        retry_after_s=None if retry is None else take_uint(retry, "problem retry_after_s", limit=MAX_WAIT_S),
-    )
-
-
-def _report(data: bytes) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
+def _report(data: bytes) -> _Report:
     value = cbor.decode(data, what="check-in report", limit=MAX_REQUEST_BYTES)
-    installed, outcomes, error_reports = take_array(value, "check-in report", limit=3, size=3)
+    fields = take_array(value, "check-in report", limit=4)
+    if len(fields) < 3:
+        raise WireError("check-in report", expected="3 or 4 items", got=f"{len(fields)}")
+    installed, outcomes, error_reports, *status = fields
     return (
         tuple(_installed(item) for item in take_array(installed, "installed images", limit=MAX_INSTALLED)),
         tuple(_outcome(item) for item in take_array(outcomes, "update outcomes", limit=MAX_OUTCOMES)),
         tuple(report_from_fields(i) for i in take_array(error_reports, "error reports", limit=MAX_ERROR_REPORTS)),
+        status_from_fields(status[0]) if status else None,
     )
 
 
@@ -419,12 +409,18 @@ def _step(value: Any) -> AppraisalStep:
 
 
 def offer_fields(offer: Offer) -> list[Any]:
-    """The CBOR array of an offer."""
+    """The CBOR array of an offer as devices of before take it: without what follows its images."""
     return [
         offer.offer_id.bytes,
         None if offer.deployment_id is None else offer.deployment_id.bytes,
         [[i.component_id.bytes, i.image_id.bytes, i.image_type, i.name, i.size, i.sha256] for i in offer.images],
     ]
+
+
+def whole_offer_fields(offer: Offer) -> list[Any]:
+    """The CBOR array of an offer in a directive and in a reply of DIRECTIVE_REPLY_VERSION."""
+    timing = None if offer.when is None else timing_fields(offer.when)
+    return [*offer_fields(offer), offer.os_version, offer.os_abi, timing]
 
 
 def _offer(value: Any) -> Offer:
@@ -433,6 +429,17 @@ def _offer(value: Any) -> Offer:
         offer_id=take_uuid(fields[0], "offer id"),
         deployment_id=take_optional_uuid(fields[1], "offer deployment id"),
         images=tuple(_offered(item) for item in take_array(fields[2], "offered images", limit=MAX_OFFERED)),
+    )
+
+
+def whole_offer(value: Any) -> Offer:
+    """The offer of :func:`whole_offer_fields`; WireError for anything else."""
+    fields = take_array(value, "offer", limit=6, size=6)
+    return replace(
+        _offer(fields[:3]),
+        os_version=take_text(fields[3], "offer OS version", limit=MAX_OS_VERSION_BYTES),
+        os_abi=take_uint(fields[4], "offer OS ABI", limit=MAX_OS_ABI),
+        when=None if fields[5] is None else timing_from_fields(fields[5]),
     )
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from armillary.errors import WireError
 from armillary.wire.device.checkin import (
+    DIRECTIVE_REPLY_VERSION,
     MAX_REPLY_BYTES,
     PROTOCOL_VERSION,
     PURPOSES,
@@ -23,15 +24,16 @@ from armillary.wire.device.checkin import (
     Offer,
     offer_fields,
     step_fields,
+    whole_offer_fields,
 )
 from armillary.wire.encoding import cbor
 
 # Cached encodings of each kind; a full cache is emptied.
 MAX_CACHED: Final = 1024
 
-_ARRAY_OF_12: Final = b"\x8c"
+# An array of 12 or, with a directive, of 13 items, and the version.
+_HEADS: Final = {PROTOCOL_VERSION: b"\x8c\x01", DIRECTIVE_REPLY_VERSION: b"\x8d\x02"}
 _CHAINS: Final = {size: cbor.encode_ordered([None] * size)[:1] for size in range(1, 8)}  # heads of arrays
-_VERSION: Final = cbor.encode(PROTOCOL_VERSION)
 _TEXT: Final = {word: cbor.encode(word) for word in (*VERDICTS, *PURPOSES)}
 
 
@@ -58,12 +60,13 @@ class _EncodingCache:
 class ReplyEncoder:
     """Encodes replies; belongs to one event loop, takes no lock."""
 
-    __slots__ = ("_authorities", "_heads", "_hubs", "_offers")
+    __slots__ = ("_authorities", "_heads", "_hubs", "_offers", "_whole_offers")
 
     def __init__(self) -> None:
         self._heads = _EncodingCache(lambda steps: cbor.encode_ordered([step_fields(step) for step in steps]))
         self._authorities = _EncodingCache(lambda chain: b"".join(cbor.encode_ordered(der) for der in chain))
         self._offers = _EncodingCache(lambda offer: cbor.encode_ordered(offer_fields(offer)))
+        self._whole_offers = _EncodingCache(lambda offer: cbor.encode_ordered(whole_offer_fields(offer)))
         self._hubs = _EncodingCache(lambda hub: b"".join(cbor.encode_ordered(item) for item in hub))
 
     def encode(
@@ -80,19 +83,23 @@ class ReplyEncoder:
         challenge: bytes,
         server_time: int,
         hub: tuple[str, int],
+        version: int = PROTOCOL_VERSION,
+        directive: bytes | None = None,
     ) -> bytes:
         """A reply with the fields of :class:`armillary.wire.device.checkin.CheckinReply`.
 
-        Its certificate chain is ``leaf`` and ``authorities``, DER; ``hub`` is host and port.
+        Its certificate chain is ``leaf`` and ``authorities``, DER; ``hub`` is host and port. ``directive`` belongs to
+        DIRECTIVE_REPLY_VERSION, and then stands for the offer.
 
         Raises:
             WireError: larger than MAX_REPLY_BYTES.
         """
         encode = cbor.encode_ordered
+        directed = version == DIRECTIVE_REPLY_VERSION
+        offers = self._whole_offers if directed else self._offers
         data = b"".join(
             (
-                _ARRAY_OF_12,
-                _VERSION,
+                _HEADS[version],
                 _TEXT[verdict],
                 self._heads.of(steps),
                 _CHAINS[1 + len(authorities)],
@@ -101,11 +108,12 @@ class ReplyEncoder:
                 _TEXT[purpose],
                 b"\x50",  # byte string of 16
                 catalog_id.bytes,
-                b"\xf6" if offer is None else self._offers.of(offer),
+                b"\xf6" if offer is None else offers.of(offer),
                 encode(next_check_in_s),
                 encode(challenge),
                 encode(server_time),
                 self._hubs.of(hub),
+                b"" if not directed else b"\xf6" if directive is None else encode(directive),
             )
         )
         if len(data) > MAX_REPLY_BYTES:

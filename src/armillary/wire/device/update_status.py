@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the update of a device stands, as the device says it in the report of a check-in.
+
+::
+
+    update-status = [
+      abilities         : [ 0*3 "delta" / "directive" / "os" ],   ; in this order
+      directive-version : uint,                    ; of the last directive that it accepted; 0: none
+      reason            : tstr .size (0..64),      ; code in wire/device/update_reason.py; "": nothing waits
+      detail            : tstr .size (0..256),     ; in words, for people
+      until             : time / null,             ; until when it waits, where it knows
+    ]
+
+The service offers a device nothing that needs an ability which the device did not name. A reason that the service does
+not know (of a newer device) is shown as it is: nothing is decided by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from armillary.errors import WireError
+from armillary.wire.encoding.cbor_fields import take_array, take_choice, take_text, take_time, take_uint
+
+OS: Final = "os"  # installs OS components
+DELTA: Final = "delta"  # makes artifacts out of deltas
+DIRECTIVE: Final = "directive"  # takes signed directives, and then nothing else
+ABILITIES: Final = frozenset({OS, DELTA, DIRECTIVE})
+MAX_REASON_CODE_BYTES: Final = 64
+MAX_STATUS_DETAIL_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateStatus:
+    """What a device can do, the last directive it accepted, and why an update waits."""
+
+    abilities: tuple[str, ...] = ()  # words of ABILITIES, sorted
+    directive_version: int = 0
+    reason: str = ""  # a code; empty: nothing waits
+    detail: str = ""
+    until: int | None = None  # Unix seconds UTC
+
+
+def status_fields(status: UpdateStatus) -> list[Any]:
+    """The CBOR array of an update status."""
+    return [list(status.abilities), status.directive_version, status.reason, status.detail, status.until]
+
+
+def status_from_fields(value: Any) -> UpdateStatus:
+    """The update status in a CBOR array; WireError if it is none."""
+    fields = take_array(value, "update status", limit=5, size=5)
+    words = take_array(fields[0], "update abilities", limit=len(ABILITIES))
+    abilities = tuple(take_choice(word, ABILITIES, "update ability") for word in words)
+    if list(abilities) != sorted(set(abilities)):
+        raise WireError("update abilities", expected="each once, sorted", got=", ".join(abilities))
+    return UpdateStatus(
+        abilities=abilities,
+        directive_version=take_uint(fields[1], "directive version"),
+        reason=take_text(fields[2], "update reason", limit=MAX_REASON_CODE_BYTES),
+        detail=take_text(fields[3], "update detail", limit=MAX_STATUS_DETAIL_BYTES),
+        until=None if fields[4] is None else take_time(fields[4], "update wait"),
+    )

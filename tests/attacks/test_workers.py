@@ -16,6 +16,7 @@ from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.engines.records.store import Records
 from armillary.service.context.blobs import Blobs
 from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
+from armillary.service.repository.director import Director
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.verifier import Verifier
 from armillary.sim.device.service_host import ServiceHost
@@ -39,12 +40,14 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
             service.releases,
             service.attestation.policies,
             service.updates.offers,
+            Director(records, service.authority.keys, service.repository.files),
             states,
             hub=service.hub_address,
         ),
         states=states,
         offers=service.updates.offers,
         blobs=Blobs(context.folder.blobs),
+        repository=service.repository.files,
         notices=service.notices,
         now=context.now,
         trust_anchors=lambda: b"",

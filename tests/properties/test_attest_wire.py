@@ -173,7 +173,7 @@ outcomes = st.builds(
 statuses = st.builds(
     UpdateStatus,
     abilities=st.sets(st.sampled_from(sorted(ABILITIES))).map(lambda words: tuple(sorted(words))),
-    directive_version=st.integers(0, 2**63),
+    directive_version=st.integers(0, 2**53),
     reason=text(64),
     detail=text(256),
     until=st.none() | times,
@@ -256,7 +256,7 @@ directed_replies = st.builds(
 )
 directives = st.builds(
     Directive,
-    version=st.integers(0, 2**63),
+    version=st.integers(0, 2**53),
     device_id=st.binary(min_size=64, max_size=64).map(bytes.hex),
     hardware=text(32).filter(bool),
     offer=whole_offers,

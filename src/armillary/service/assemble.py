@@ -31,6 +31,7 @@ from armillary.service.loops import ServiceLoops
 from armillary.service.registry.audit import AuditLog
 from armillary.service.registry.registry import Registry
 from armillary.service.registry.tokens import Tokens
+from armillary.service.repository.repository import Repository
 from armillary.service.serving import DeviceServing
 from armillary.service.updates.updates import Updates
 from armillary.service.verifier.attestation import Attestation
@@ -60,11 +61,15 @@ class SecurityService:
         self.registry = Registry(context, authority, notices)
         self.releases = Releases(context, authority, blobs, chips)
         self.attestation = Attestation(context, authority, self.releases, chips)
+        self.repository = Repository(context, authority.keys, blobs)
+        self.releases.on_change.append(notices.artifacts_changed)
+        notices.on_artifacts.append(self.repository.mark_changed)
+        notices.on_groups.append(self.repository.follow)  # first: what is offered is in the repository before
         self.updates = Updates(context, authority, blobs, chips, notices)
         self.watch = Watch(context)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)
-        self.factory = Factory(context, authority, self.releases, chips, self.device_address)
+        self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
         self.tpms = TpmEnrolments(context, authority, self.factory, chips)
         self.enrolments = Enrolments(context, self.factory, self.tpms, chips, notices)
         self.hub_access = HubAccess(context, authority, self.registry, notices)
@@ -144,10 +149,13 @@ class SecurityService:
         """
         self.hub_address = hub or self.hub_address
         self.watch.open_since = await self.serving.start(self.hub_address)
-        self._loops = ServiceLoops(self.context, self.updates.planner, self.watch, self.authority, self.serving.present)
+        self._loops = ServiceLoops(
+            self.context, self.updates.planner, self.watch, self.authority, self.serving.present, self.repository
+        )
         self._loops.start()
         self.notices.on_news.append(self._loops.wake)
         self.notices.on_groups.append(self._loops.wake)
+        self.notices.on_artifacts.append(self._loops.wake)
         _log.info("device endpoint ready", host=self.settings.host, port=self.device_address.port)
 
     async def close(self) -> None:
@@ -165,10 +173,12 @@ class SecurityService:
         records_ok = records.is_readable()
         loops_ok = loops is not None and loops.healthy
         looks = {"ok": loops_ok, "last_run_at": None if loops is None else loops.last_run_at}
+        released = not self.repository.fault
         return {
-            "ok": records_ok and loops_ok and all(part["ok"] for part in serving.values()),
+            "ok": records_ok and loops_ok and released and all(part["ok"] for part in serving.values()),
             "records": {"ok": records_ok, "queued": records.queued, "commits": records.batches},
             **serving,
+            "repository": {"ok": released, "fault": self.repository.fault},
             "planner": looks,
             "watch": looks,
         }

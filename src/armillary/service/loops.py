@@ -17,6 +17,7 @@ from armillary.engines.records.queries import check_ins as check_in_rows, report
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
+from armillary.service.repository.repository import Repository
 from armillary.service.updates.planner import Planner
 from armillary.service.watch.watch import Watch
 
@@ -34,13 +35,14 @@ _log = structlog.get_logger("armillary.service.loops")
 
 @dataclass(eq=False)
 class ServiceLoops:
-    """The service's own two loops."""
+    """The service's own two loops; the first also keeps the repository true to the records."""
 
     _context: Context
     _planner: Planner
     _watch: Watch
     _authority: Authority
     _use_certificate: Callable[[ServerFiles], object]
+    _repository: Repository
     last_run_at: int | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,6 +87,7 @@ class ServiceLoops:
     def _look(self) -> None:
         self._watch.run_once()
         self._planner.run_once()
+        self._repository.follow()
         self.last_run_at = self._context.now()
 
     async def _daily(self) -> None:

@@ -195,6 +195,7 @@ def test_an_update_status_is_in_version_5_and_in_no_other(version: int):
         (0, ["fly"]),
         (0, "os"),
         (1, -1),
+        (1, 2**53 + 1),
         (1, None),
         (2, "r" * 65),
         (2, None),

@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.durable import write_file
+from armillary.engines.durable import sync_folder, write_file
 from armillary.engines.signer import passphrase as passphrases
 from armillary.engines.signer.access import access_fault
 from armillary.errors import DataFolderError
@@ -76,6 +76,16 @@ class FileSigners:
         if name not in self._loaded:
             self._loaded[name] = self._read(self.path(name))
         return self._loaded[name]
+
+    def names(self, start: str) -> list[str]:
+        """The names of keys that begin with ``start``, sorted."""
+        return sorted(path.stem for path in self._folder.glob(f"{start}*.pem"))
+
+    def remove(self, name: str) -> None:
+        """Delete a key for good; does nothing where there is none."""
+        self._loaded.pop(name, None)
+        self.path(name).unlink(missing_ok=True)
+        sync_folder(self._folder)
 
     def encrypt_plain(self, chosen: Callable[[str], bool]) -> int:
         """Encrypt the plain key files whose name is ``chosen``; returns how many there were.

@@ -70,6 +70,11 @@ class TokenSigner:
         return f"TokenSigner({self._id.hex()})"
 
     @property
+    def key_id(self) -> bytes:
+        """Its CKA_ID."""
+        return self._id
+
+    @property
     def public_key(self) -> ec.EllipticCurvePublicKey:
         """As it was read when the key was loaded."""
         return self._public_key
@@ -155,6 +160,27 @@ class TokenSigners:
         if token != self._address.token:
             raise SignerError(f"the key {name} is in the token {token!r}, the settings name {self._address.token!r}")
         return TokenSigner(self, key_id, self._public_key(key_id))
+
+    def names(self, start: str) -> list[str]:
+        """The names of keys that begin with ``start``, sorted."""
+        found = self._folder.glob(f"{start}*{REFERENCE_SUFFIX}")
+        return sorted(path.name.removesuffix(REFERENCE_SUFFIX) for path in found)
+
+    def remove(self, name: str) -> None:
+        """Delete a key in the token, then its reference.
+
+        Raises:
+            SignerError: the token does not answer or refuses.
+            DataFolderError: the reference is missing or damaged.
+        """
+        key_id = self.load(name).key_id
+
+        def destroy(pkcs11: ModuleType, session: Any) -> None:
+            for kind in (pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY):
+                session.get_key(object_class=kind, id=key_id).destroy()
+
+        self._use(destroy)
+        self._reference(name).unlink(missing_ok=True)
 
     def sign_digest(self, key_id: bytes, digest: bytes) -> bytes:
         """The numbers r and s, one after the other.

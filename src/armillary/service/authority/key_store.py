@@ -5,6 +5,7 @@
 keys of                     kept
 ==========================  ==================================================================================
 root, policy, catalog       in the PKCS #11 token where the settings name one, else in an encrypted file
+root, targets of releases   the same; or offline, then not here (``service/repository``)
 other authorities, signing  in an encrypted file: the issuing authority signs at every check-in, in memory
 the TLS server              in a plain file: TLS libraries read it themselves; it is renewed from the root
 ==========================  ==================================================================================
@@ -29,7 +30,7 @@ from armillary.errors import DataFolderError, InvalidArgumentError, KeyPassphras
 from armillary.settings import Settings
 
 PLAIN_KEYS: Final = frozenset({"server"})
-TOKEN_KEYS: Final = ("root", "policy", "catalog")  # first words of key names
+TOKEN_KEYS: Final = ("root", "policy", "catalog", "tuf-root", "tuf-targets")  # beginnings of key names
 CHALLENGE_SECRET: Final = ("challenge", 32)  # name and bytes: what challenges to devices are sealed with
 HUB_SECRET: Final = ("hub-sealing", 32)  # and the symmetric keys of hub devices
 PASSPHRASE_SUFFIX: Final = ".passphrase"  # noqa: S105 - of a file name
@@ -76,7 +77,7 @@ class KeyStore:
             DataFolderError: the disk refuses.
             SignerError: the token refuses.
         """
-        if self._token is not None and name.partition("-")[0] in TOKEN_KEYS:
+        if self._token is not None and name.startswith(TOKEN_KEYS):
             key = self._in_token[name] = SignerKey(self._token.create(name, curve))
             return key
         return self._files.create(name, curve, plain=name in PLAIN_KEYS)
@@ -94,6 +95,21 @@ class KeyStore:
             key = self._in_token[name] = SignerKey(self._token.load(name))
             return key
         return self._files.load(name)
+
+    def names(self, start: str) -> list[str]:
+        """The names of keys that begin with ``start``, wherever they are; sorted."""
+        return sorted({*self._files.names(start), *(() if self._token is None else self._token.names(start))})
+
+    def remove(self, name: str) -> None:
+        """Delete a key for good.
+
+        Raises:
+            SignerError: it is in a token that does not answer.
+        """
+        self._in_token.pop(name, None)
+        if self._token is not None and self._token.has(name):
+            self._token.remove(name)
+        self._files.remove(name)
 
     def load_authority(self, kind: str, serial: str) -> ec.EllipticCurvePrivateKey:
         """The key of an authority (the first root's is named by its kind alone); raises what :meth:`load` does."""

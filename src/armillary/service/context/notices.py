@@ -16,6 +16,7 @@ class Notices:
         on_cut: A client may not stay connected to the hub, for any reason; with its identity.
         on_hub_trust: TLS of the hub has to trust more certificates, or fewer.
         on_groups: What devices are offered has to be computed again.
+        on_artifacts: Images or OS releases were added, taken back or deleted.
         on_news: Devices reported something for the watch and the planner.
 
     Those of device workers return only when every worker has reacted; so the thread that reads workers' answers must
@@ -30,6 +31,7 @@ class Notices:
         self.on_cut: list[Callable[[str], None]] = []
         self.on_hub_trust: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
+        self.on_artifacts: list[Callable[[], None]] = []
 
     def device_changed(self, device_id: str) -> None:
         """Owner, group or state of a device changed: caches of it are read again."""
@@ -61,6 +63,11 @@ class Notices:
     def groups_changed(self) -> None:
         """A deployment, roll-out, policy or group changed: what devices are offered is computed again."""
         for call in self.on_groups:
+            call()
+
+    def artifacts_changed(self) -> None:
+        """Images or OS releases changed: the repository serves others."""
+        for call in self.on_artifacts:
             call()
 
     def news(self) -> None:

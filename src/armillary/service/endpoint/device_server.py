@@ -14,6 +14,8 @@ from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
+from armillary.service.repository.director import Director
+from armillary.service.repository.files import RepositoryFiles
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_states import DeviceStates
@@ -48,6 +50,7 @@ class DeviceServer:
         self._authority = authority
         self._chips = parts.chips
         self._tls: ssl.SSLContext | None = None
+        files = RepositoryFiles(context.folder.path)
         self.states = DeviceStates(context.records, context.now)
         self.verifier = Verifier(
             context,
@@ -55,6 +58,7 @@ class DeviceServer:
             parts.releases,
             parts.policies,
             parts.offers,
+            Director(context.records, authority.keys, files),
             self.states,
             hub=hub,
             has_siblings=has_siblings,
@@ -65,6 +69,7 @@ class DeviceServer:
             states=self.states,
             offers=parts.offers,
             blobs=parts.blobs,
+            repository=files,
             notices=parts.notices,
             now=context.now,
             trust_anchors=authority.roots.trust_anchors,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replies that take longer than a turn of the event loop: packages of images, and new identity certificates."""
+"""Replies that take longer than a turn of the event loop: images, the repository, new identity certificates."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.endpoint.connection import OCTETS, DeviceConnection
 from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.endpoint.ranges import parse_range
+from armillary.service.repository.files import RepositoryFiles
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.peers import Peer
@@ -29,11 +30,12 @@ RenewIdentity = Callable[[str, str, int], bytes]
 
 @dataclass(eq=False)
 class Downloads:
-    """Sends images and new identity certificates, each in a task of its own, in one event loop."""
+    """Sends images, the repository and new identity certificates, each in a task of its own, in one event loop."""
 
     _states: DeviceStates
     _offers: Offers
     _blobs: Blobs
+    _repository: RepositoryFiles
     _renew_identity: RenewIdentity
     _counts: Counter[str]
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
@@ -61,11 +63,26 @@ class Downloads:
         image = next((one for one in wanted.offer.images if one.image_id == image_id), None) if wanted else None
         if image is None:
             raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
-        first, last, status = 0, image.size - 1, 200
+        self._begin_file(connection, self._blobs.path(image.sha256), image.size)
+
+    def send_file(self, connection: DeviceConnection, peer: Peer, path: bytes) -> None:
+        """Begin to send a file of the repository: every admitted device may have each, they are signed and public.
+
+        Raises:
+            DeviceFault: the device is not admitted.
+            NotFoundError: the repository has no such file.
+            RequestRefusedError: the range makes no sense.
+        """
+        self._states.admitted(peer.device_id)
+        found = self._repository.served(path.decode("ascii", errors="replace"))
+        self._begin_file(connection, found, found.stat().st_size)
+
+    def _begin_file(self, connection: DeviceConnection, path: Path, size: int) -> None:
+        first, last, status = 0, size - 1, 200
         if connection.range_header is not None:
-            first, last = parse_range(connection.range_header, image.size)
+            first, last = parse_range(connection.range_header, size)
             status = 206
-        self._begin(self._send(connection, self._blobs.path(image.sha256), first, last, status, image.size))
+        self._begin(self._send(connection, path, first, last, status, size))
 
     def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:
         """Begin to make and send a new identity certificate; DeviceFault if the device is not admitted."""
@@ -91,8 +108,8 @@ class Downloads:
         try:
             file = path.open("rb")
         except OSError:
-            self._counts["images missing"] += 1
-            connection.fail(RequestRefusedError(503, "the image cannot be read"))
+            self._counts["files missing"] += 1
+            connection.fail(RequestRefusedError(503, "the file cannot be read"))
             return
         with file:
             extra = b"accept-ranges: bytes\r\n"
@@ -107,5 +124,5 @@ class Downloads:
                     connection.abort()
                     return
                 left -= len(chunk)
-        self._counts["images sent"] += 1
+        self._counts["files sent"] += 1
         connection.end_reply()

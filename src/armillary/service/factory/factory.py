@@ -27,6 +27,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context, DeviceAddress
 from armillary.service.factory.reply import FactoryReply
+from armillary.service.repository.repository import Repository
 from armillary.service.verifier.releases import Releases
 
 MAX_REQUEST_BYTES = 8192  # a request for a P-256 key has about 500
@@ -68,6 +69,7 @@ class Factory:
     _context: Context
     _authority: Authority
     _releases: Releases
+    _repository: Repository
     _chips: Chips
     _address: DeviceAddress
 
@@ -162,6 +164,7 @@ class Factory:
             boot_packages=self._releases.packages(release),
             endpoint=self._address.url,
             service_name=self._context.settings.public_host,
+            repository_root=self._repository.root(),
         )
 
 

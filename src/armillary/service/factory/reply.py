@@ -22,6 +22,7 @@ class FactoryReply:
         boot_packages: Component name to signed image package.
         endpoint: ``https://host:port`` of the device endpoint.
         service_name: Name that evidence must carry.
+        repository_root: TUF root metadata of the repository, as served; what the device trusts releases by.
     """
 
     device_id: str
@@ -34,3 +35,4 @@ class FactoryReply:
     endpoint: str
     service_name: str
     further_roots: tuple[bytes, ...] = ()
+    repository_root: bytes = b""

@@ -24,6 +24,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded
 from armillary.service.registry.names import catalog_or_raise
 from armillary.wire.image import application as application_package, package as image_package
@@ -40,8 +41,9 @@ NO_IDS: Final = frozenset({0, (1 << 128) - 1})
 class Images:
     """Operations on images."""
 
-    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
         self._context = context
+        self._notices = notices
         self._authority = authority
         self._blobs = blobs
         self._chips = chips
@@ -91,10 +93,12 @@ class Images:
         with self._blobs.held(digest):
             self._blobs.write(signed)
             try:
-                return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
+                kept = self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
             except OperatorError:
                 self._remove_unnamed(digest)
                 raise
+        self._notices.artifacts_changed()
+        return kept
 
     def get(self, catalog: str, image_id: UUID) -> Image:
         """An image of a catalog; NotFoundError if the catalog has none of this id."""
@@ -156,6 +160,7 @@ class Images:
         digest = self._context.records.write(change).sha256
         with self._blobs.held(digest):
             self._remove_unnamed(digest)
+        self._notices.artifacts_changed()
 
     def _remove_unnamed(self, digest: bytes) -> None:
         """Remove a package that no image of any catalog has; the caller holds its blob."""

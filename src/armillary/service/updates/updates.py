@@ -19,7 +19,7 @@ class Updates:
     """All operations on images, deployments and roll-outs, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
-        self.images = Images(context, authority, blobs, chips)
+        self.images = Images(context, authority, blobs, chips, notices)
         self.deployments = Deployments(context, chips, notices)
         self.rollouts = Rollouts(context, self.deployments, notices)
         self.planner = Planner(context, self.deployments, notices)

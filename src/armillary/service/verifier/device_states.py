@@ -28,6 +28,7 @@ from armillary.errors import (
 )
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.authority.catalog_authority import Issuer
+from armillary.service.repository.director import Issued
 from armillary.service.updates.offers import Book, Wanted
 from armillary.wire.device.checkin import Offer
 
@@ -84,7 +85,7 @@ class LastAnswer:
     """What the verifier computed for a device last time, and from what: the next check-in mostly needs the same.
 
     ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest``;
-    ``issuer`` signs its client certificates.
+    ``issuer`` signs its client certificates; ``directive`` is the last one that was made for it.
     """
 
     issuer: Issuer | None = None
@@ -92,6 +93,7 @@ class LastAnswer:
     wanted: Wanted | None = None
     offer: Offer | None = None
     report_digest: bytes = b""
+    directive: Issued | None = None
 
 
 @dataclass(eq=False, slots=True, repr=False)

@@ -28,6 +28,7 @@ from armillary.identity.issue import terms_for
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import new_serial, serial_text
 from armillary.service.context.context import Context
+from armillary.service.repository.director import Director
 from armillary.service.updates.offers import Offers, Wanted, has
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_rates import DeviceRates
@@ -38,8 +39,15 @@ from armillary.service.verifier.releases import Releases
 from armillary.wire.attestation.evidence import parse_evidence
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.device.challenge import Challenge, encode_challenge
-from armillary.wire.device.checkin import CheckinRequest, Offer, parse_request
+from armillary.wire.device.checkin import (
+    DIRECTIVE_REPLY_VERSION,
+    PROTOCOL_VERSION,
+    CheckinRequest,
+    Offer,
+    parse_request,
+)
 from armillary.wire.device.checkin_reply import ReplyEncoder
+from armillary.wire.device.update_status import DIRECTIVE
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
 CHALLENGE_INTERVALS: Final = 3
@@ -78,6 +86,7 @@ class Verifier:
         releases: Releases,
         policies: AttestationPolicies,
         offers: Offers,
+        director: Director,
         states: DeviceStates,
         *,
         hub: tuple[str, int],
@@ -89,6 +98,7 @@ class Verifier:
         self._releases = releases
         self._policies = policies
         self._offers = offers
+        self._director = director
         self._states = states
         self._memory = AppraisalMemory()
         self._firmware_recorded = NumberSet()  # devices whose firmware was recorded since this process began
@@ -238,6 +248,7 @@ class Verifier:
             terms.not_after,
         )
         wanted, offer = self._offer(state, request)
+        version, sent, directive, made = self._directed(state, request, offer, now)
         installed, installed_digest = self._installed(state, request)
         attested = appraisal.verdict == attest.ATTESTED
         details = self._details(state, appraisal) if attested else None
@@ -255,11 +266,13 @@ class Verifier:
             authorities=issuer.chain,
             purpose=terms.purpose,
             catalog_id=state.catalog_id,
-            offer=offer,
+            offer=sent,
             next_check_in_s=self._next_check_in_s(),
             challenge=self._mint(peer, now, handed),
             server_time=now,
             hub=self._hub,
+            version=version,
+            directive=directive,
         )
         write = CheckInWrite(
             device_number=state.number,
@@ -284,6 +297,7 @@ class Verifier:
             held=held,
             after=serial_of(state.lineage),
             firmware=firmware,
+            directive_version=made,
         )
         return Accepted(state, write, reply, installed, installed_digest, details, lineage)
 
@@ -299,6 +313,32 @@ class Verifier:
             last.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
             last.book, last.report_digest = book, request.report_digest
         return last.wanted, last.offer
+
+    def _directed(
+        self, state: DeviceState, request: CheckinRequest, offer: Offer | None, now: int
+    ) -> tuple[int, Offer | None, bytes | None, int | None]:
+        """How the reply says what is offered: its version, the plain offer, the directive, and its version if new.
+
+        A device that takes directives is sent nothing else: without one it stays as it is, and asks again.
+        """
+        status = request.update_status
+        if status is None:
+            return PROTOCOL_VERSION, offer, None, None
+        if offer is None or DIRECTIVE not in status.abilities:
+            return DIRECTIVE_REPLY_VERSION, offer, None, None
+        known = state.last.directive
+        issued = state.last.directive = self._director.issue(
+            known,
+            offer,
+            device_number=state.number,
+            device_id=state.device_id,
+            hardware=state.chip,
+            reported=status.directive_version,
+            now=now,
+        )
+        if issued is None:
+            return DIRECTIVE_REPLY_VERSION, None, None, None
+        return DIRECTIVE_REPLY_VERSION, None, issued.data, None if issued is known else issued.version
 
     def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
         """The stored form of the installed images; computed again only when the report has changed."""

@@ -21,6 +21,7 @@ from armillary.wire.attestation.event_log import BootEvent, encode_log, log_head
 from armillary.wire.attestation.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
 from armillary.wire.device.checkin import CheckinRequest, InstalledImage, UpdateOutcome, encode_report, signed_digest
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.update_status import UpdateStatus
 from armillary.wire.encoding import cose
 
 
@@ -138,9 +139,10 @@ class Prover:
         outcomes: tuple[UpdateOutcome, ...] = (),
         error_reports: tuple[ErrorReport, ...] = (),
         lineage: bytes | None = None,
+        update_status: UpdateStatus | None = None,
     ) -> CheckinRequest:
         """A check-in request that answers ``challenge`` and asks for a certificate over ``certificate_key``."""
-        report = encode_report(installed, outcomes, error_reports)
+        report = encode_report(installed, outcomes, error_reports, update_status)
         evidence = Evidence(
             challenge=challenge,
             device_id=self.device_id,
@@ -163,6 +165,7 @@ class Prover:
             outcomes=outcomes,
             error_reports=error_reports,
             lineage=lineage,
+            update_status=update_status,
         )
 
     def enrolment(self, *, trust_tier: str = "software") -> Enrolment:

@@ -28,6 +28,7 @@ from armillary.sim.device.prover import Component, Prover
 from armillary.wire.device.challenge import parse_challenge
 from armillary.wire.device.checkin import CheckinReply, InstalledImage, UpdateOutcome, encode_request, parse_reply
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.update_status import UpdateStatus
 from armillary.wire.encoding.cose import point_of, spki_from_point
 from armillary.wire.image import package as image_package
 
@@ -78,6 +79,7 @@ class WireDevice:
         installed: What it says it has.
         challenge: From the last reply, or empty.
         lineage: What it kept from the last reply, empty before; None for a device that keeps nothing.
+        update_status: What it says of its updates; None for a device of before.
     """
 
     prover: Prover
@@ -87,6 +89,7 @@ class WireDevice:
     installed: tuple[InstalledImage, ...] = ()
     challenge: bytes = b""
     lineage: bytes | None = None
+    update_status: UpdateStatus | None = None
     client_key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
@@ -191,6 +194,7 @@ class WireDevice:
                 outcomes=outcomes,
                 error_reports=error_reports,
                 lineage=None if answered == self.lineage else self.lineage,
+                update_status=self.update_status,
             )
         )
 

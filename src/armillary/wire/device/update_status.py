@@ -5,7 +5,7 @@
 
     update-status = [
       abilities         : [ 0*3 "delta" / "directive" / "os" ],   ; in this order
-      directive-version : uint,                    ; of the last directive that it accepted; 0: none
+      directive-version : 0..9007199254740992,     ; of the last directive that it accepted; 0: none
       reason            : tstr .size (0..64),      ; code in wire/device/update_reason.py; "": nothing waits
       detail            : tstr .size (0..256),     ; in words, for people
       until             : time / null,             ; until when it waits, where it knows
@@ -29,6 +29,7 @@ DIRECTIVE: Final = "directive"  # takes signed directives, and then nothing else
 ABILITIES: Final = frozenset({OS, DELTA, DIRECTIVE})
 MAX_REASON_CODE_BYTES: Final = 64
 MAX_STATUS_DETAIL_BYTES: Final = 256
+MAX_DIRECTIVE_VERSION: Final = 2**53  # one a second for longer than any device lives, and every reader has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ def status_from_fields(value: Any) -> UpdateStatus:
         raise WireError("update abilities", expected="each once, sorted", got=", ".join(abilities))
     return UpdateStatus(
         abilities=abilities,
-        directive_version=take_uint(fields[1], "directive version"),
+        directive_version=take_uint(fields[1], "directive version", limit=MAX_DIRECTIVE_VERSION),
         reason=take_text(fields[2], "update reason", limit=MAX_REASON_CODE_BYTES),
         detail=take_text(fields[3], "update detail", limit=MAX_STATUS_DETAIL_BYTES),
         until=None if fields[4] is None else take_time(fields[4], "update wait"),

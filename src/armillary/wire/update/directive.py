@@ -7,7 +7,7 @@
       protected   : bstr .cbor { 1: -7, 4: bstr .size 32 },   ; kid: TUF key id of a director key
       unprotected : {},
       payload     : bstr .cbor [
-        version    : uint,                         ; rises with each directive for this device
+        version    : 0..9007199254740992,          ; rises with each directive for this device
         device-id  : bstr .size 64,
         hardware   : tstr .size (1..32),           ; name of the chip profile
         offer      : whole-offer,                  ; the complete set, wire/device/checkin.py
@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import WireError
 from armillary.wire.device.checkin import MAX_DIRECTIVE_BYTES, Offer, whole_offer, whole_offer_fields
+from armillary.wire.device.update_status import MAX_DIRECTIVE_VERSION
 from armillary.wire.encoding import cbor, cose
 from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_map, take_text, take_time, take_uint
 
@@ -109,7 +110,7 @@ def _claims(payload: bytes) -> Directive:
     if expires_at <= issued_at:
         raise WireError(WHAT, expected="an end after it was issued", got=f"{issued_at} to {expires_at}")
     return Directive(
-        version=take_uint(fields[0], "directive version"),
+        version=take_uint(fields[0], "directive version", limit=MAX_DIRECTIVE_VERSION),
         device_id=take_bytes(fields[1], "directive device id", size=DEVICE_ID_BYTES).hex(),
         hardware=hardware,
         offer=whole_offer(fields[3]),

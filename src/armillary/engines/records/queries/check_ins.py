@@ -19,7 +19,12 @@ from sqlalchemy.exc import IntegrityError
 
 from armillary.attest.firmware_reference import FirmwareValue
 from armillary.engines.database.outbox import AuditEntry
-from armillary.engines.records.queries import audit as audit_rows, firmware as firmware_rows, reports as report_rows
+from armillary.engines.records.queries import (
+    audit as audit_rows,
+    directives as directive_rows,
+    firmware as firmware_rows,
+    reports as report_rows,
+)
 from armillary.engines.records.queries.devices import BootDetails
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
@@ -75,6 +80,9 @@ class CheckInWrite(NamedTuple):
     after: str | None = None
     firmware: tuple[FirmwareValue, ...] | None = None  # What the machine's firmware measured; None when unchanged
     suppressed: tuple[ErrorReport, ...] = ()  # Error reports that are counted but not stored
+    directive_version: int | None = (
+        None  # Of a directive made for this reply; None for none or an earlier one
+    )
 
     @property
     def is_plain(self) -> bool:
@@ -83,6 +91,7 @@ class CheckInWrite(NamedTuple):
             self.installed is None
             and self.details is None
             and self.firmware is None
+            and self.directive_version is None
             and not (self.outcomes or self.error_reports or self.suppressed or self.held)
         )
 
@@ -214,6 +223,8 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
         connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))
     if write.firmware is not None:
         firmware_rows.remember(connection, write.device_number, write.at, write.firmware)
+    if write.directive_version is not None:
+        directive_rows.keep(connection, write.device_number, write.directive_version)
     number, table = write.device_number, schema.outcome
     outcomes = [to_row(table, one, device_number=number, received_at=write.at) for one in write.outcomes]
     dialect.insert_new(connection, table, outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -39,6 +39,24 @@ def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
 def names_blob(connection: Connection, digest: bytes) -> bool:
     """Whether an image of any catalog has the package with this SHA-256."""
     return connection.execute(select(_image.c.image_id).where(_image.c.sha256 == digest).limit(1)).first() is not None
+
+
+class Artifact(NamedTuple):
+    """The package of an image, as it is fetched."""
+
+    catalog_id: UUID
+    image_id: UUID
+    size: int  # bytes
+    sha256: bytes
+
+
+def artifacts(connection: Connection) -> list[Artifact]:
+    """The packages of all images of all catalogs."""
+    columns = (_image.c.catalog_id, _image.c.image_id, _image.c.size, _image.c.sha256)
+    return [
+        Artifact(row.catalog_id, row.image_id, row.size, bytes(row.sha256))
+        for row in connection.execute(select(*columns))
+    ]
 
 
 def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None) -> Page[Image]:

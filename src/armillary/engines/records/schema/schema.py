@@ -32,9 +32,16 @@ from sqlalchemy import (
     Uuid,
 )
 
-from armillary.engines.records.schema import firmware_tables, hub_tables, image_tables, name_tables, tables
+from armillary.engines.records.schema import (
+    firmware_tables,
+    hub_tables,
+    image_tables,
+    name_tables,
+    tables,
+    update_tables,
+)
 
-REVISION = "0019"  # newest migration, stored in a new database
+REVISION = "0020"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -43,6 +50,7 @@ Number = tables.Number
 firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
 device_name = name_tables.device_name
+device_directive = update_tables.device_directive
 device_name_word = name_tables.device_name_word
 hub_admission = hub_tables.hub_admission
 hub_identity = hub_tables.hub_identity

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The director: signs for each device what it should install, when there is something to install.
+
+A directive is signed in the process that answers the device, by an online key of the role ``director``, which is found
+in the metadata in force. Its version is one above the last that the records know for the device and the last that the
+device has taken; it is recorded in the transaction of the check-in, so that a version is never used for two sets. While
+nothing changes the same directive is given again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from armillary.engines.records.queries import directives as directive_rows
+from armillary.engines.records.store import Records
+from armillary.service.authority.key_store import KeyStore
+from armillary.service.repository.files import RepositoryFiles
+from armillary.service.repository.roles import DIRECTIVE_LIFE_S, DIRECTIVE_RENEW_S, DIRECTOR, SNAPSHOT, TARGETS
+from armillary.wire.device.checkin import Offer
+from armillary.wire.update.directive import Directive, encode_directive
+
+KEY_PREFIX = f"tuf-{DIRECTOR}-"
+
+
+class Issued(NamedTuple):
+    """A signed directive for one device."""
+
+    offer: Offer
+    version: int
+    data: bytes
+    expires_at: int
+
+
+class Director:
+    """Makes directives; belongs to one event loop, and reads the disk only when it makes one."""
+
+    def __init__(self, records: Records, store: KeyStore, files: RepositoryFiles) -> None:
+        self._records = records
+        self._store = store
+        self._files = files
+        self._key: tuple[str, ec.EllipticCurvePrivateKey] | None = None
+        self._timestamp = b""  # the metadata in which the key was found
+
+    def issue(
+        self,
+        known: Issued | None,
+        offer: Offer,
+        *,
+        device_number: int,
+        device_id: str,
+        hardware: str,
+        reported: int,
+        now: int,
+    ) -> Issued | None:
+        """The directive for an offer: ``known`` again while it fits, else a new one, to be recorded before it is sent.
+
+        ``reported`` is the version that the device says it has taken. None while the repository is not made.
+
+        Raises:
+            DataFolderError: metadata or key cannot be read.
+        """
+        fits = known is not None and known.offer == offer and known.version >= reported
+        if fits and known is not None and known.expires_at - now > DIRECTIVE_RENEW_S:
+            return known
+        signing = self._signing_key()
+        if signing is None:
+            return None
+        last = self._records.read(lambda c: directive_rows.version(c, device_number))
+        directive = Directive(
+            version=max(last, reported) + 1,
+            device_id=device_id,
+            hardware=hardware,
+            offer=offer,
+            issued_at=now,
+            expires_at=now + DIRECTIVE_LIFE_S,
+        )
+        key_id, key = signing
+        return Issued(offer, directive.version, encode_directive(directive, key, key_id), directive.expires_at)
+
+    def _signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
+        """The key in force with its TUF key id; read again when there is a new edition."""
+        timestamp = self._files.read("timestamp.json")
+        if timestamp is None:
+            return None
+        if timestamp != self._timestamp or self._key is None:
+            self._key = self._find_key(timestamp)
+            self._timestamp = timestamp
+        return self._key
+
+    def _find_key(self, timestamp: bytes) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
+        """Follows our own files, which need no verification here: the device verifies what comes of it."""
+        snapshot = self._signed(f"{_version(json.loads(timestamp)['signed'], SNAPSHOT)}.{SNAPSHOT}.json")
+        delegations = self._signed(f"{_version(snapshot, TARGETS)}.{TARGETS}.json")["delegations"]
+        role = next(one for one in delegations["roles"] if one["name"] == DIRECTOR)
+        wanted = {delegations["keys"][key_id]["keyval"]["public"].strip(): key_id for key_id in role["keyids"]}
+        for name in reversed(self._store.names(KEY_PREFIX)):
+            key = self._store.load(name)
+            public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().strip()
+            if public in wanted:
+                return wanted[public], key
+        return None
+
+    def _signed(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._files.read(name) or b"{}")
+        return found["signed"]  # type: ignore[no-any-return]
+
+
+def _version(signed: dict[str, Any], role: str) -> int:
+    return int(signed["meta"][f"{role}.json"]["version"])

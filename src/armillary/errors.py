@@ -229,6 +229,13 @@ class InvalidArgumentError(OperatorError):
     code = "request.invalid"
 
 
+class MetadataRefusedError(OperatorError):
+    """Metadata of the repository that was brought for import is not what waits for signatures, or not signed by it."""
+
+    code = "repository.metadata"
+    remedy = "Nothing was taken; armillary release keys show says what waits, and whose signatures."
+
+
 class NotFoundError(OperatorError):
     """The named thing does not exist, or is not visible to the caller."""
 

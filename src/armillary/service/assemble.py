@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -38,6 +39,9 @@ from armillary.service.verifier.attestation import Attestation
 from armillary.service.verifier.releases import Releases
 from armillary.service.watch.watch import Watch
 from armillary.settings import Settings
+
+if TYPE_CHECKING:
+    from armillary.service.repository.ceremony import Ceremony
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
 
@@ -132,6 +136,13 @@ class SecurityService:
         self.updates.offers.refresh()
 
     @property
+    def ceremony(self) -> Ceremony:
+        """Operations on the keys of the repository; loads the package ``tuf``."""
+        from armillary.service.repository.ceremony import Ceremony  # noqa: PLC0415 - 3 MB that few services need
+
+        return Ceremony(self.context, self.repository)
+
+    @property
     def settings(self) -> Settings:
         """This process's settings."""
         return self.context.settings
@@ -178,7 +189,7 @@ class SecurityService:
             "ok": records_ok and loops_ok and released and all(part["ok"] for part in serving.values()),
             "records": {"ok": records_ok, "queued": records.queued, "commits": records.batches},
             **serving,
-            "repository": {"ok": released, "fault": self.repository.fault},
+            "repository": {"ok": released, "fault": self.repository.fault, "keys": self.repository.custody},
             "planner": looks,
             "watch": looks,
         }

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,13 @@ from armillary.wire.device.update_status import MAX_DIRECTIVE_VERSION, UpdateSta
 from armillary.wire.update.directive import Directive, parse_directive
 
 TAKES = UpdateStatus(abilities=("directive",))
+
+
+@pytest.fixture
+def host(tmp_path: Path, clock: Clock) -> Iterator[ServiceHost]:
+    with ServiceHost(tmp_path / "data", clock=clock, planner_interval_s=3600.0, check_in_jitter=0.0) as running:
+        running.catalog()
+        yield running
 
 
 def director_keys(host: ServiceHost) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from tests.fixtures.clocks import Clock
+from tests.service.repository.conftest import OpenService
 from tests.service.repository.tuf_client import Client
 from tuf.api.exceptions import ExpiredMetadataError
 
@@ -19,24 +20,23 @@ from armillary.service.repository.repository import Repository
 from armillary.service.repository.roles import DAY_S, image_path, os_path
 from armillary.service.repository.status import role_statuses
 from armillary.service.repository.tuf_format import TargetFile
-from armillary.sim.device.service_host import ServiceHost
 
 
 @pytest.fixture
-def repository(host: ServiceHost) -> Repository:
+def repository(host: OpenService) -> Repository:
     return host.service.repository
 
 
 @pytest.fixture
-def client(host: ServiceHost, repository: Repository, clock: Clock, tmp_path: Path) -> Client:
+def client(host: OpenService, repository: Repository, clock: Clock, tmp_path: Path) -> Client:
     return Client(repository.files.folder, tmp_path / "device", repository.root(), int(clock()))
 
 
-def catalog_id(host: ServiceHost) -> UUID:
+def catalog_id(host: OpenService) -> UUID:
     return host.service.registry.catalogs.get("Contoso").catalog_id
 
 
-def upload(host: ServiceHost, package: bytes) -> str:
+def upload(host: OpenService, package: bytes) -> str:
     """Upload an image; its target path."""
     image = host.service.updates.images.upload("Contoso", package, actor="t")
     host.service.repository.follow()
@@ -148,7 +148,7 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, count: int) -> Callable[[], bool]
 
 
 def test_a_cut_at_any_write_of_a_publication_leaves_a_whole_repository(
-    host: ServiceHost, repository: Repository, client: Client, package: Callable[..., bytes]
+    host: OpenService, repository: Repository, client: Client, package: Callable[..., bytes]
 ) -> None:
     present = upload(host, package())
     for count in range(100):
@@ -169,7 +169,7 @@ def test_a_cut_at_any_write_of_a_publication_leaves_a_whole_repository(
     pytest.fail("a publication has no end")
 
 
-def test_a_first_edition_that_is_cut_is_begun_again(host: ServiceHost, tmp_path: Path, clock: Clock) -> None:
+def test_a_first_edition_that_is_cut_is_begun_again(host: OpenService, tmp_path: Path, clock: Clock) -> None:
     repository = host.service.repository
     assert not repository.files.is_made
     for count in range(100):

@@ -6,8 +6,9 @@
    and what comes verify both.
 3. *Complete* is what verifies under the delegator that will be in force, and leaves no role below it without one.
    The rest waits for the signatures of offline keys (``pending``), and the edition in force stays.
-4. *Publish*: artifacts, roles, snapshot, root, timestamp, in this order; each file is wholly there or not at all. The
-   timestamp makes the edition: who fetches before it sees the whole old one, after it the whole new one.
+4. *Publish*: artifacts, roles, snapshot, timestamp, root, in this order; each file is wholly there or not at all. The
+   timestamp makes the edition: who fetches before it sees the whole old one, after it the whole new one. A new root
+   comes last: what went before verifies by the keys of both, where the old ones are still there to sign.
 """
 
 from __future__ import annotations
@@ -228,11 +229,10 @@ class Publication:
                 for path, (_, digest) in contents_of(metadata).items():
                     link(path, digest)
                 files.write(f"{metadata.signed.version}.{role}.json", to_bytes(metadata))
-        for role in (TARGETS, SNAPSHOT, ROOT):
-            metadata = after.get(role)
-            if metadata is not None and metadata is not before.get(role):
-                files.write(f"{metadata.signed.version}.{role}.json", to_bytes(metadata))
+        for role in (TARGETS, SNAPSHOT):
+            _write_numbered(files, role, before, after)
         files.write(f"{TIMESTAMP}.json", to_bytes(after.timestamp))
+        _write_numbered(files, ROOT, before, after)
 
 
 def first_edition(keys: RepositoryKeys, now: int) -> Edition:
@@ -277,6 +277,12 @@ def write_first(files: RepositoryFiles, edition: Edition) -> None:
 def contents_of(metadata: Metadata[Any]) -> dict[str, tuple[int, str]]:
     """The targets that metadata names: path -> (length, SHA-256 in hex)."""
     return {path: (one.length, one.hashes["sha256"]) for path, one in metadata.signed.targets.items()}
+
+
+def _write_numbered(files: RepositoryFiles, role: str, before: Edition, after: Edition) -> None:
+    metadata: Any = after.get(role)
+    if metadata is not before.get(role):
+        files.write(f"{metadata.signed.version}.{role}.json", to_bytes(metadata))
 
 
 def _clean_up(files: RepositoryFiles, before: Edition, after: Edition) -> None:

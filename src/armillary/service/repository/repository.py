@@ -40,12 +40,13 @@ class Repository:
         self._context = context
         self._store = store
         self._blobs = blobs
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._keys: RepositoryKeys | None = None
         self._changed = True
         self._looked_at = 0
         self._fault = ""
         self._root = b""  # what root() read
+        self._custody: dict[str, str] = {}
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -56,7 +57,7 @@ class Repository:
             DataFolderError: the folder cannot be used.
             SignerError: the repository has to be made, and a token does not answer.
         """
-        with self._lock:
+        with self.lock:
             if not self.files.is_made:
                 self.publish()
             if not self._root:
@@ -72,6 +73,11 @@ class Repository:
         """Why the last publication failed; empty if it did not."""
         return self._fault
 
+    @property
+    def custody(self) -> dict[str, str]:
+        """Role -> ``online``, ``offline`` or ``mixed``; empty before this process has looked."""
+        return dict(self._custody)
+
     # -- writing --------------------------------------------------------------------------------------------------
 
     def mark_changed(self) -> None:
@@ -80,7 +86,7 @@ class Repository:
 
     def follow(self) -> None:
         """Publish what changed in the records before the call, and renew what ends soon; quick, and never raises."""
-        with self._lock:  # a publication under way may have read the records before the change
+        with self.lock:  # a publication under way may have read the records before the change
             now = self._context.now()
             if not self._changed and 0 <= now - self._looked_at < RENEWAL_S:
                 return
@@ -99,8 +105,9 @@ class Repository:
             SignerError: a token does not answer.
         """
         from armillary.service.repository import edition as editions, publication  # noqa: PLC0415 - see above
+        from armillary.service.repository.status import role_statuses  # noqa: PLC0415 - see above
 
-        with self._lock:
+        with self.lock:
             now = self._context.now()
             self._changed, self._root = False, b""
             try:
@@ -117,6 +124,7 @@ class Repository:
                 step.renew_due()
                 is_new = step.publish(self.files, self._link)
                 self._forget_replaced(before, step.edition)
+                self._custody = {one.role: one.custody for one in role_statuses(step.edition, keys)}
             except BaseException:
                 self._changed = True
                 raise
@@ -131,7 +139,7 @@ class Repository:
         """
         from armillary.service.repository import edition as editions  # noqa: PLC0415 - see above
 
-        with self._lock:
+        with self.lock:
             if not self.files.is_made:
                 self.publish()
             return editions.read_edition(self.files)

@@ -80,9 +80,7 @@ class CheckInWrite(NamedTuple):
     after: str | None = None
     firmware: tuple[FirmwareValue, ...] | None = None  # What the machine's firmware measured; None when unchanged
     suppressed: tuple[ErrorReport, ...] = ()  # Error reports that are counted but not stored
-    directive_version: int | None = (
-        None  # Of a directive made for this reply; None for none or an earlier one
-    )
+    directive_version: int | None = None  # Of a directive made for this reply; None for none or an earlier one
 
     @property
     def is_plain(self) -> bool:

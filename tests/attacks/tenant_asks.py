@@ -86,6 +86,8 @@ BODIES: dict[str, Any] = {
     "/releases": {"chip": "mt3620", "version": "99.9"},
     "/security-floors": {"chip": "mt3620", "image_type": 7, "minimum": 0},
     "/service-authorities/renew": {"kind": "policy"},
+    "/repository/key-changes": {"changes": [{"role": "director", "online": 1}]},
+    "/repository/signatures": {"documents": [{"role": "root", "metadata": {}}]},
     "/revoke": {"reason": "x"}, "/halt": {"reason": "x"}, "/roll-back": {"reason": "x"}, "/cancel": {"reason": "x"},
     "/devices/query": {"query": "SELECT * FROM devices"},
     "/hub-enrolments/{enrolment_id}": {"enabled": True},

@@ -56,6 +56,7 @@ ADMINISTRATORS = {
     f"POST {_CATALOG}/attestation-policy/firmware", f"DELETE {_CATALOG}/attestation-policy/firmware/{{statement_id}}",
     f"POST {_V1}/releases", f"POST {_V1}/releases/corim", f"POST {_V1}/releases/{{release_id}}/expiry",
     f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors",
+    f"DELETE {_V1}/repository/waiting", f"POST {_V1}/repository/key-changes", f"POST {_V1}/repository/signatures",
     f"POST {_V1}/service-authorities/renew", f"POST {_V1}/application/import", f"PUT {_V1}/telemetry/retention",
 }  # fmt: skip
 # A Reader sees; some of it is asked with another verb, and there are no users to change:

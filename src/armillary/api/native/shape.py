@@ -29,6 +29,7 @@ from armillary.api.native.service import (
     life,
     operations,
     policy,
+    repository,
     status,
     tpm,
 )
@@ -47,7 +48,7 @@ ROUTES: Final = tuple(
     for module in (
         *(status, applications, authorities, devices, enrolment, life, operations, policy),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
-        *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm),
+        *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, repository),
     )
     for route in module.ROUTES
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from armillary.cli.release import release_keys
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, note, noun, only, record, table
@@ -19,6 +20,8 @@ from armillary.cli.terminal.times import moment
 from armillary.errors import NotFoundError
 
 app = noun("OS releases and their reference values.")
+
+app.add_typer(release_keys.app, name="keys")
 
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
 NO_END = "no-end"

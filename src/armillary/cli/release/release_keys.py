@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary release keys``: the keys of the repository, online and offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from armillary.cli.release.key_folder import (
+    KeyPlace,
+    ModuleOption,
+    PassphraseFileOption,
+    PinOption,
+    TokenOption,
+)
+from armillary.cli.terminal.files import read_file, write_file
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record, table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.errors import ConflictError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from armillary.service.repository.offline import Document
+    from armillary.service.repository.tuf_format import KeySigner
+
+app = noun("Keys of the repository: who may release, and where their keys are.")
+
+MAX_PEM_BYTES = 4096
+ROLE_COLUMNS = ("role", "keys", "custody", "version", "expires_at", "targets")
+WAITING_COLUMNS = ("role", "version", "missing", "signed_by", "expires_at")
+OFFLINE_ROLES = ("root", "targets")
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the keys.", show_default=False)]
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", metavar="DIR", help="Folder of offline keys that sign at once.")
+]
+ThresholdOption = Annotated[
+    int, typer.Option("--threshold", min=1, max=16, metavar="N", help="Signatures that metadata of the role needs.")
+]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Exported metadata.", show_default=False)]
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService) -> Shown:
+    """Show each role with its keys, and what waits for signatures.
+
+    "online" keys are held by the service, which signs by itself; of "offline" ones it knows the public half only.
+    """
+    return _shown(remote.get("/repository"))
+
+
+@remote_command(app, "init")
+def init(
+    remote: RemoteService,
+    folder: FolderArgument,
+    count: Annotated[int, typer.Option("--count", min=1, max=16, metavar="M", help="Keys of each role.")] = 1,
+    threshold: ThresholdOption = 1,
+    passphrase_file: PassphraseFileOption = None,
+    module: ModuleOption = None,
+    token: TokenOption = None,
+    pin_file: PinOption = None,
+    yes: YesOption = False,
+) -> Shown:
+    """Take root and targets offline: make their keys here, hand the roles over, delete the service's.
+
+    For keys that shall never be together in one place, make each where it belongs (new-key) and use rotate.
+    """
+    if threshold > count:
+        raise InvalidArgumentError(
+            f"--threshold: expected at most --count, {count}, got {threshold}",
+            remedy="Make more keys.",
+        )
+    confirm("Hand root and targets of the repository over to new keys here? The service's are deleted.", yes=yes)
+    keys = KeyPlace(folder, passphrase_file, module, token, pin_file).open(make=True)
+    changes, signers = [], []
+    for role in OFFLINE_ROLES:
+        made = [keys.create(f"{role}-{number}") for number in range(1, count + 1)]
+        publics = [str(one.public_key.keyval["public"]) for one in made]  # type: ignore[attr-defined]
+        changes.append({"role": role, "public_keys": publics, "threshold": threshold})
+        signers += made
+    remote.post("/repository/key-changes", {"changes": changes})
+    return _sign_and_submit(remote, signers).then(f"Keep {folder} and its passphrase where the service is not.")
+
+
+@app.command("new-key")
+def new_key(
+    folder: FolderArgument,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key: a-z 0-9 -.")],
+    passphrase_file: PassphraseFileOption = None,
+    module: ModuleOption = None,
+    token: TokenOption = None,
+    pin_file: PinOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key for a role, away from the service; its public half goes to ``rotate --key``."""
+    made = KeyPlace(folder, passphrase_file, module, token, pin_file).open(make=True).create(name)
+    found = {"name": name, "key_id": made.public_key.keyid, "public_key": str(folder / f"{name}.pub.pem")}
+    record(found).show(as_json=as_json)
+
+
+@remote_command(app, "rotate")
+def rotate(
+    remote: RemoteService,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="Role, as show prints it.", show_default=False)],
+    key: Annotated[
+        list[Path] | None, typer.Option("--key", metavar="FILE", help="Public half of an offline key; repeatable.")
+    ] = None,
+    online: Annotated[
+        int, typer.Option("--online", min=0, max=16, metavar="N", help="Keys that the service makes and holds.")
+    ] = 0,
+    threshold: ThresholdOption = 1,
+    keys: KeysOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    module: ModuleOption = None,
+    token: TokenOption = None,
+    pin_file: PinOption = None,
+) -> Shown:
+    """Give a role exactly these keys.
+
+    In force at once where online keys may say so. Else it waits: sign it with --keys, or export it, sign it where the
+    keys are, and import it.
+    """
+    publics = [read_file(path, limit=MAX_PEM_BYTES).decode("ascii", errors="replace") for path in key or []]
+    change = {"role": role, "public_keys": publics, "online": online, "threshold": threshold}
+    found = remote.post("/repository/key-changes", {"changes": [change]})
+    if keys is None or found["published"]:
+        return _shown(found)
+    return _sign_and_submit(remote, KeyPlace(keys, passphrase_file, module, token, pin_file).open().signers())
+
+
+@remote_command(app, "recover")
+def recover(
+    remote: RemoteService,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="Role, as show prints it.", show_default=False)],
+    keys: KeysOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    module: ModuleOption = None,
+    token: TokenOption = None,
+    pin_file: PinOption = None,
+) -> Shown:
+    """Replace the online key of a role that was lost or stolen by a new one.
+
+    Root and targets have to sign for some roles: with --keys where theirs are offline. For offline keys of root and
+    targets that were lost, use rotate with those that are left.
+    """
+    found = remote.get("/repository")
+    held = next((one for one in found["roles"] if one["role"] == role), None)
+    if held is not None and held["custody"] != "online":
+        raise ConflictError(
+            f"the keys of {role} are {held['custody']}",
+            remedy="Replace offline keys with those that are left: armillary release keys rotate.",
+        )
+    change = {"role": role, "online": 1 if held is None else len(held["keys"])}
+    if held is not None:
+        change["threshold"] = held["threshold"]
+    found = remote.post("/repository/key-changes", {"changes": [change]})
+    if keys is None or found["published"]:
+        return _shown(found)
+    return _sign_and_submit(remote, KeyPlace(keys, passphrase_file, module, token, pin_file).open().signers())
+
+
+@remote_command(app, "export")
+def export(remote: RemoteService, file: FileArgument) -> None:
+    """Write what waits for signatures to a file, to be signed where the keys are."""
+    from armillary.service.repository.offline import write_documents  # noqa: PLC0415 - the package tuf: slow
+
+    documents = _waiting(remote)
+    write_file(file, write_documents(documents))
+    note(f"{len(documents)} documents wait for signatures: {', '.join(one.role for one in documents) or 'none'}")
+
+
+@app.command("sign")
+def sign(
+    file: FileArgument,
+    keys: Annotated[Path, typer.Option("--keys", metavar="DIR", help="Folder of the keys that sign.")],
+    passphrase_file: PassphraseFileOption = None,
+    module: ModuleOption = None,
+    token: TokenOption = None,
+    pin_file: PinOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign exported metadata with the keys in DIR; no service is asked.
+
+    It prints what is signed first: read it, it is what the signature is for.
+    """
+    from armillary.service.repository.offline import (  # noqa: PLC0415 - the package tuf: slow
+        MAX_FILE_BYTES,
+        read_documents,
+        sign_documents,
+        write_documents,
+    )
+
+    documents = read_documents(read_file(file, limit=MAX_FILE_BYTES))
+    for one in documents:
+        note(_summary(one))
+    confirm(f"Sign {len(documents)} documents?", yes=yes)
+    signed, made = sign_documents(documents, KeyPlace(keys, passphrase_file, module, token, pin_file).open().signers())
+    write_file(file, write_documents(signed))
+    record({"file": str(file), "signatures": made}).show(as_json=as_json)
+
+
+@remote_command(app, "import")
+def import_(remote: RemoteService, file: FileArgument) -> Shown:
+    """Bring signed metadata back; it is published once all of it has enough signatures."""
+    from armillary.service.repository.offline import MAX_FILE_BYTES, read_documents  # noqa: PLC0415 - see export
+
+    documents = read_documents(read_file(file, limit=MAX_FILE_BYTES))
+    known = {one.role: one for one in _waiting(remote)}
+    return _submit(remote, [one for one in documents if _is_news(one, known.get(one.role))] or documents)
+
+
+@remote_command(app, "cancel")
+def cancel(remote: RemoteService, yes: YesOption = False) -> Shown:
+    """Take back what waits for signatures; what is in force stays."""
+    confirm("Take back what waits for signatures?", yes=yes)
+    return _shown(remote.delete("/repository/waiting"))
+
+
+def _sign_and_submit(remote: RemoteService, signers: Sequence[KeySigner]) -> Shown:
+    from armillary.service.repository.offline import sign_documents  # noqa: PLC0415 - the package tuf: slow
+
+    before = _waiting(remote)
+    signed, _ = sign_documents(before, signers)
+    known = {one.role: one for one in before}
+    return _submit(remote, [one for one in signed if _is_news(one, known[one.role])])
+
+
+def _submit(remote: RemoteService, documents: Sequence[Document]) -> Shown:
+    body = {"documents": [{"role": one.role, "metadata": one.metadata} for one in documents]}
+    found = remote.post("/repository/signatures", body)
+    return _shown(found).then("Published." if found["published"] else "Not published yet: signatures are missing.")
+
+
+def _waiting(remote: RemoteService) -> list[Document]:
+    from armillary.service.repository.offline import Document  # noqa: PLC0415 - the package tuf: slow
+
+    found = remote.get("/repository/waiting")["items"]
+    return [Document(one["role"], tuple(one["may_sign"]), one["metadata"]) for one in found]
+
+
+def _is_news(one: Document, known: Document | None) -> bool:
+    """Whether a document has a signature that the service does not have."""
+    return known is None or len(one.metadata["signatures"]) > len(known.metadata["signatures"])
+
+
+def _summary(one: Document) -> str:
+    signed: dict[str, Any] = dict(one.metadata["signed"])
+    lines = [f"{one.role} version {signed.get('version')}, ends {signed.get('expires')}"]
+    given = signed.get("roles") or {each["name"]: each for each in (signed.get("delegations") or {}).get("roles", [])}
+    for role, terms in sorted(given.items()):
+        lines.append(f"  {role}: {terms['threshold']} of {', '.join(key_id[:16] for key_id in terms['keyids'])}")
+    if signed.get("targets"):
+        lines.append(f"  {len(signed['targets'])} targets")
+    return "\n".join(lines)
+
+
+def _shown(found: dict[str, Any]) -> Shown:
+    waiting = table(found["waiting"], WAITING_COLUMNS, row=_waiting_row, empty="Nothing waits for signatures.")
+    shown = table(found["roles"], ROLE_COLUMNS, row=_role_row, empty="")
+    fault = f"The last publication failed: {found['fault']}" if found["fault"] else None
+    return Shown(found, shown.print_text).then("", waiting, fault)
+
+
+def _role_row(one: dict[str, Any]) -> dict[str, Any]:
+    return {**readable(one), "keys": f"{one['threshold']} of {len(one['keys'])}"}
+
+
+def _waiting_row(one: dict[str, Any]) -> dict[str, Any]:
+    return {**readable(one), "signed_by": ", ".join(key_id[:16] for key_id in one["signed_by"]) or "nobody"}

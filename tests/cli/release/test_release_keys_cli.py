@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary release keys``: ceremonies from the command line, with keys in files and in a token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService, own_service
+from tests.cli.conftest import Command
+from tests.engines.softhsm import make_token, needs_softhsm
+
+service = own_service(scope="function")  # each test changes the keys of the whole service
+
+
+@pytest.fixture
+def passphrase(tmp_path: Path) -> list[str]:
+    file = tmp_path / "passphrase"
+    file.write_text("a sentence of some words\n")
+    file.chmod(0o600)
+    return ["--passphrase-file", str(file)]
+
+
+def custody(armillary: Command) -> dict[str, str]:
+    shown = armillary("release", "keys", "show", "--json").json
+    return {one["role"]: f"{one['custody']} {one['threshold']} of {len(one['keys'])}" for one in shown["roles"]}
+
+
+def test_root_and_targets_go_offline_with_one_command(
+    armillary: Command, service: RunningService, passphrase: list[str], tmp_path: Path
+) -> None:
+    before = armillary("release", "keys", "show")
+    assert before.out.splitlines()[0].split() == ["role", "keys", "custody", "version", "expires_at", "targets"]
+    assert set(custody(armillary).values()) == {"online 1 of 1"}
+    assert "Nothing waits for signatures." in before.err
+    keys = tmp_path / "ceremony"
+    arguments = ("release", "keys", "init", str(keys), "--count", "3", "--threshold", "2", *passphrase)
+    done = armillary(*arguments, "--yes")
+    assert done.code == 0, done.err
+    assert "Published." in done.err
+    after = custody(armillary)
+    assert (after["root"], after["targets"], after["timestamp"]) == (
+        "offline 2 of 3",
+        "offline 2 of 3",
+        "online 1 of 1",
+    )
+    assert sorted(path.name for path in keys.iterdir()) == sorted(
+        [
+            "protection.json",
+            *(f"{r}-{n}{end}" for r in ("root", "targets") for n in (1, 2, 3) for end in (".pem", ".pub.pem")),
+        ]
+    )
+    assert b"ENCRYPTED" in (keys / "root-1.pem").read_bytes()
+    assert service.service.health()["repository"]["keys"]["root"] == "offline"  # type: ignore[index]
+    assert armillary(*arguments, "--yes").code == 1  # these keys exist
+
+
+def test_what_waits_is_exported_signed_elsewhere_and_brought_back(
+    armillary: Command, bare: Command, passphrase: list[str], tmp_path: Path
+) -> None:
+    people = [tmp_path / "alice", tmp_path / "bob"]
+    for number, folder in enumerate(people):
+        made = bare("release", "keys", "new-key", str(folder), "--name", f"root-{number}", *passphrase, "--json").json
+        assert (folder / f"root-{number}.pub.pem") == Path(made["public_key"])
+    publics = [argument for path in people for argument in ("--key", str(next(path.glob("*.pub.pem"))))]
+    waits = armillary("release", "keys", "rotate", "root", *publics, "--threshold", "2", "--json").json
+    assert (waits["published"], [one["missing"] for one in waits["waiting"]]) == (False, [2])
+    file = tmp_path / "metadata.json"
+    assert armillary("release", "keys", "export", str(file)).code == 0
+    asked = bare("release", "keys", "sign", str(file), "--keys", str(people[0]), *passphrase, stdin="n\n")
+    assert "root version 2" in asked.err
+    assert "root: 2 of " in asked.err
+    assert json.loads(file.read_text())["documents"][0]["metadata"]["signed"]["version"] == 2
+    signed = bare("release", "keys", "sign", str(file), "--keys", str(people[0]), *passphrase, "--yes", "--json").json
+    assert len(signed["signatures"]) == 1
+    half = armillary("release", "keys", "import", str(file))
+    assert (half.code, "Not published yet" in half.err) == (0, True)
+    again = armillary("release", "keys", "import", str(file))
+    assert (again.code, "no signature that was not known" in again.err) == (1, True)
+    bare("release", "keys", "sign", str(file), "--keys", str(people[1]), *passphrase, "--yes")
+    done = armillary("release", "keys", "import", str(file))
+    assert "Published." in done.err
+    assert custody(armillary)["root"] == "offline 2 of 2"
+    refused = armillary("release", "keys", "recover", "root")
+    assert (refused.code, "rotate" in refused.err) == (1, True)
+
+
+def test_an_online_key_is_replaced_also_where_targets_are_offline(
+    armillary: Command, passphrase: list[str], tmp_path: Path
+) -> None:
+    def key_of(role: str) -> Any:
+        shown = armillary("release", "keys", "show", "--json").json
+        return next(one["keys"][0]["key_id"] for one in shown["roles"] if one["role"] == role)
+
+    before = key_of("director")
+    assert armillary("release", "keys", "recover", "director").code == 0
+    assert key_of("director") != before
+    armillary("release", "keys", "init", str(tmp_path / "k"), *passphrase, "--yes")
+    before = key_of("director")
+    waits = armillary("release", "keys", "recover", "director")
+    assert (waits.code, key_of("director")) == (0, before)
+    assert "targets" in waits.out.splitlines()[-1]
+    assert armillary("release", "keys", "cancel", "--yes").code == 0
+    done = armillary("release", "keys", "recover", "director", "--keys", str(tmp_path / "k"), *passphrase)
+    assert (done.code, key_of("director") == before) == (0, False)
+
+
+@needs_softhsm
+def test_keys_may_be_in_a_token(
+    armillary: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: RunningService
+) -> None:
+    address = make_token(tmp_path, "release-keys", monkeypatch)
+    of_token = [
+        "--pkcs11-module", str(address.module), "--pkcs11-token", address.token,
+        "--pkcs11-pin-file", str(address.pin_file),
+    ]  # fmt: skip
+    done = armillary("release", "keys", "init", str(tmp_path / "card"), *of_token, "--yes")
+    assert "Published." in done.err, done.err
+    assert custody(armillary)["root"] == "offline 1 of 1"
+    assert (tmp_path / "card" / "root-1.p11.json").exists()
+    assert not (tmp_path / "card" / "root-1.pem").exists()
+    half = armillary("release", "keys", "init", str(tmp_path / "c2"), *of_token[:2], "--yes")
+    assert "all of them or none" in half.err
+
+
+def test_mistakes_are_named(armillary: Command, passphrase: list[str], tmp_path: Path) -> None:
+    no_key = tmp_path / "no-key.json"
+    no_key.write_text("{}")
+    for arguments, words in (
+        (("rotate", "root", "--online", "1", "--threshold", "2"), "threshold from 1 to the number of its keys"),
+        (("rotate", "timestamp", "--key", str(no_key)), "have to be online"),
+        (("rotate", "root", "--key", str(no_key)), "public key in PEM"),
+        (("rotate", "nobody", "--online", "1"), "no role 'nobody'"),
+        (("import", str(no_key)), "another file"),
+        (("init", str(tmp_path / "x"), "--threshold", "2", *passphrase, "--yes"), "at most --count"),
+        (("cancel", "--yes"), "nothing waits"),
+        (("sign", str(no_key), "--keys", str(tmp_path / "none"), "--yes"), "another file"),
+    ):
+        ran = armillary("release", "keys", *arguments)
+        assert (ran.code, words in ran.err) == (1, True), (arguments, ran.err)

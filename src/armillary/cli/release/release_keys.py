@@ -60,9 +60,9 @@ def init(
     count: Annotated[int, typer.Option("--count", min=1, max=16, metavar="M", help="Keys of each role.")] = 1,
     threshold: ThresholdOption = 1,
     passphrase_file: PassphraseFileOption = None,
-    module: ModuleOption = None,
-    token: TokenOption = None,
-    pin_file: PinOption = None,
+    pkcs11_module: ModuleOption = None,
+    pkcs11_token: TokenOption = None,
+    pkcs11_pin_file: PinOption = None,
     yes: YesOption = False,
 ) -> Shown:
     """Take root and targets offline: make their keys here, hand the roles over, delete the service's.
@@ -75,7 +75,7 @@ def init(
             remedy="Make more keys.",
         )
     confirm("Hand root and targets of the repository over to new keys here? The service's are deleted.", yes=yes)
-    keys = KeyPlace(folder, passphrase_file, module, token, pin_file).open(make=True)
+    keys = KeyPlace(folder, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open(make=True)
     changes, signers = [], []
     for role in OFFLINE_ROLES:
         made = [keys.create(f"{role}-{number}") for number in range(1, count + 1)]
@@ -91,13 +91,13 @@ def new_key(
     folder: FolderArgument,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key: a-z 0-9 -.")],
     passphrase_file: PassphraseFileOption = None,
-    module: ModuleOption = None,
-    token: TokenOption = None,
-    pin_file: PinOption = None,
+    pkcs11_module: ModuleOption = None,
+    pkcs11_token: TokenOption = None,
+    pkcs11_pin_file: PinOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key for a role, away from the service; its public half goes to ``rotate --key``."""
-    made = KeyPlace(folder, passphrase_file, module, token, pin_file).open(make=True).create(name)
+    made = KeyPlace(folder, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open(make=True).create(name)
     found = {"name": name, "key_id": made.public_key.keyid, "public_key": str(folder / f"{name}.pub.pem")}
     record(found).show(as_json=as_json)
 
@@ -115,9 +115,9 @@ def rotate(
     threshold: ThresholdOption = 1,
     keys: KeysOption = None,
     passphrase_file: PassphraseFileOption = None,
-    module: ModuleOption = None,
-    token: TokenOption = None,
-    pin_file: PinOption = None,
+    pkcs11_module: ModuleOption = None,
+    pkcs11_token: TokenOption = None,
+    pkcs11_pin_file: PinOption = None,
 ) -> Shown:
     """Give a role exactly these keys.
 
@@ -129,7 +129,9 @@ def rotate(
     found = remote.post("/repository/key-changes", {"changes": [change]})
     if keys is None or found["published"]:
         return _shown(found)
-    return _sign_and_submit(remote, KeyPlace(keys, passphrase_file, module, token, pin_file).open().signers())
+    return _sign_and_submit(
+        remote, KeyPlace(keys, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open().signers()
+    )
 
 
 @remote_command(app, "recover")
@@ -138,9 +140,9 @@ def recover(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="Role, as show prints it.", show_default=False)],
     keys: KeysOption = None,
     passphrase_file: PassphraseFileOption = None,
-    module: ModuleOption = None,
-    token: TokenOption = None,
-    pin_file: PinOption = None,
+    pkcs11_module: ModuleOption = None,
+    pkcs11_token: TokenOption = None,
+    pkcs11_pin_file: PinOption = None,
 ) -> Shown:
     """Replace the online key of a role that was lost or stolen by a new one.
 
@@ -160,7 +162,9 @@ def recover(
     found = remote.post("/repository/key-changes", {"changes": [change]})
     if keys is None or found["published"]:
         return _shown(found)
-    return _sign_and_submit(remote, KeyPlace(keys, passphrase_file, module, token, pin_file).open().signers())
+    return _sign_and_submit(
+        remote, KeyPlace(keys, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open().signers()
+    )
 
 
 @remote_command(app, "export")
@@ -178,9 +182,9 @@ def sign(
     file: FileArgument,
     keys: Annotated[Path, typer.Option("--keys", metavar="DIR", help="Folder of the keys that sign.")],
     passphrase_file: PassphraseFileOption = None,
-    module: ModuleOption = None,
-    token: TokenOption = None,
-    pin_file: PinOption = None,
+    pkcs11_module: ModuleOption = None,
+    pkcs11_token: TokenOption = None,
+    pkcs11_pin_file: PinOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -199,7 +203,8 @@ def sign(
     for one in documents:
         note(_summary(one))
     confirm(f"Sign {len(documents)} documents?", yes=yes)
-    signed, made = sign_documents(documents, KeyPlace(keys, passphrase_file, module, token, pin_file).open().signers())
+    place = KeyPlace(keys, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file)
+    signed, made = sign_documents(documents, place.open().signers())
     write_file(file, write_documents(signed))
     record({"file": str(file), "signatures": made}).show(as_json=as_json)
 

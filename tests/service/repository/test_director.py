@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tests.fixtures.clocks import Clock
 from tests.service.updates.test_deployments import HERE, installed
 
-from armillary.engines.records.queries import directives as directive_rows
+from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ServiceUnreachableError
 from armillary.service.repository.director import Director
 from armillary.service.repository.roles import DIRECTIVE_LIFE_S, DIRECTOR
@@ -116,7 +116,7 @@ def test_versions_rise_with_every_change_after_a_restart_and_after_a_restore(
         second = taken(host, device, device.check_in().directive, first.version, now=clock())
         assert second.version == first.version + 1
         number = host.service.serving.server.states.admitted(device.device_id).number  # type: ignore[union-attr]
-        assert host.service.context.records.read(lambda c: directive_rows.version(c, number)) == second.version
+        assert host.service.context.records.read(lambda c: device_rows.directive_version(c, number)) == second.version
         # A verifier that has forgotten everything, as after a restart, and records that were set back.
         director = Director(host.service.context.records, host.service.authority.keys, host.service.repository.files)
         again = director.issue(

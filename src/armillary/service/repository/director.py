@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from armillary.engines.records.queries import directives as directive_rows
+from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.store import Records
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.repository.files import RepositoryFiles
@@ -69,7 +69,7 @@ class Director:
         signing = self._signing_key()
         if signing is None:
             return None
-        last = self._records.read(lambda c: directive_rows.version(c, device_number))
+        last = self._records.read(lambda c: device_rows.directive_version(c, device_number))
         directive = Directive(
             version=max(last, reported) + 1,
             device_id=device_id,

@@ -125,7 +125,7 @@ class Repository:
                 is_new = step.publish(self.files, self._link)
                 self._forget_replaced(before, step.edition)
                 self._custody = {one.role: one.custody for one in role_statuses(step.edition, keys)}
-            except BaseException:
+            except BaseException:  # whatever it was: it is tried again, and raised on
                 self._changed = True
                 raise
             self._looked_at, self._fault = now, ""

@@ -21,11 +21,10 @@ from armillary.attest.firmware_reference import FirmwareValue
 from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.queries import (
     audit as audit_rows,
-    directives as directive_rows,
     firmware as firmware_rows,
     reports as report_rows,
 )
-from armillary.engines.records.queries.devices import BootDetails
+from armillary.engines.records.queries.devices import BootDetails, keep_directive
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import CheckIn, Page, from_row, to_row
@@ -222,7 +221,7 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
     if write.firmware is not None:
         firmware_rows.remember(connection, write.device_number, write.at, write.firmware)
     if write.directive_version is not None:
-        directive_rows.keep(connection, write.device_number, write.directive_version)
+        keep_directive(connection, write.device_number, write.directive_version)
     number, table = write.device_number, schema.outcome
     outcomes = [to_row(table, one, device_number=number, received_at=write.at) for one in write.outcomes]
     dialect.insert_new(connection, table, outcomes)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records.queries import names as name_rows
 from armillary.engines.records.queries.pages import every, first
-from armillary.engines.records.schema import schema
+from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.lineage import BEGINS, lineage_from
 from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary, from_row
 from armillary.wire.device.checkin import InstalledImage
@@ -23,7 +23,7 @@ from armillary.wire.text.device_name import default_name
 
 _device, _status, _tpm_key = schema.device, schema.device_status, schema.tpm_key
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
-_name = schema.device_name
+_name, _directive = schema.device_name, schema.device_directive
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,19 @@ def keep_tpm_key(
             model=model,
         )
     )
+
+
+def directive_version(connection: Connection, device_number: int) -> int:
+    """The version of the device's last directive; 0 if it was never given one."""
+    query = select(_directive.c.version).where(_directive.c.device_number == device_number)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def keep_directive(connection: Connection, device_number: int, version: int) -> None:
+    """Record that the device is given a directive of this version; a lower one changes nothing."""
+    dialect.insert_new(connection, _directive, [{"device_number": device_number, "version": 0}])
+    row = (_directive.c.device_number == device_number) & (_directive.c.version < version)
+    connection.execute(update(_directive).where(row).values(version=version))
 
 
 def one(connection: Connection, device_id: str, *, now: int, silent_after_s: int) -> Device | None:

@@ -232,7 +232,7 @@ class InvalidArgumentError(OperatorError):
 class MetadataRefusedError(OperatorError):
     """Metadata of the repository that was brought for import is not what waits for signatures, or not signed by it."""
 
-    code = "repository.metadata"
+    code = "repository.import"
     remedy = "Nothing was taken; armillary release keys show says what waits, and whose signatures."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.service.repository.ceremonies import exported, new_key, pem, signatur
 from tests.service.repository.conftest import OpenService
 from tests.service.repository.test_repository import cut_after, upload
 from tests.service.repository.tuf_client import Client
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import BadVersionNumberError, RepositoryError
 
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, MetadataRefusedError, NotFoundError
 from armillary.service.repository.ceremony import Ceremony, KeyChange
@@ -127,6 +128,23 @@ def test_after_keys_of_snapshot_and_timestamp_changed_a_client_takes_lower_versi
         patch.setattr(repository, "publish", lambda change=None: real(lambda s: (back(s), change and change(s))))
         ceremony.propose(changes, actor="t")
     assert client.refreshed()._trusted_set.timestamp.version < 100
+
+
+def test_after_an_old_backup_was_restored_new_online_keys_have_devices_follow_again(
+    repository: Repository, ceremony: Ceremony, client: Client, host: OpenService, package: Callable[..., bytes]
+) -> None:
+    backup = repository.files.folder.with_name("backup")
+    shutil.copytree(repository.files.folder, backup)
+    for _ in range(2):
+        upload(host, package())
+    client.refreshed()
+    shutil.rmtree(repository.files.folder)
+    backup.rename(repository.files.folder)
+    with pytest.raises(BadVersionNumberError):
+        client.refreshed()
+    for role in ("timestamp", "snapshot"):
+        ceremony.propose([KeyChange(role=role, online=1)], actor="t")
+    assert client.fetch(component(host)) is not None
 
 
 def test_with_offline_keys_a_lost_one_is_replaced_by_those_that_are_left(ceremony, client, host) -> None:

@@ -9,6 +9,7 @@
     DATA/records.db    the records (and -wal, -shm)
     DATA/blobs/        image packages by SHA-256, immutable
     DATA/keys/         private keys, 0700, files 0600
+    DATA/repository/   metadata and artifacts of the repository (service/repository/files.py)
     DATA/hub/          the hub's own files (not ours)
     DATA/making        present while a first start is under way
 """
@@ -32,7 +33,7 @@ FORMAT_NAME = "armillary-data"
 FORMAT_VERSION = 1  # 1 (2026-11): first
 
 # Files of a first start, which an interrupted one may have left.
-_OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", "blobs", "keys")
+_OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", "blobs", "keys", "repository")
 
 
 @dataclass(slots=True)

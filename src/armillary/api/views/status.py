@@ -53,6 +53,7 @@ def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at
         _check("planner", lambda: _loop(service, "planner")),
         _check("watch", lambda: _loop(service, "watch")),
         _check("disk", lambda: _disk(service.settings.data)),
+        _check("repository", lambda: _repository(service)),
         _check("server-certificate", lambda: _server_certificate(service)),
     ]
     summary = fleet[0] if fleet else None
@@ -154,6 +155,18 @@ def _part(service: SecurityService, name: str) -> Mapping[str, Any]:
 def _disk(data: Path) -> tuple[str, str]:
     free = shutil.disk_usage(data).free
     return ("ok" if free >= LOW_DISK_BYTES else "degraded"), f"{free >> 20} MiB free in the data folder's file system"
+
+
+def _repository(service: SecurityService) -> tuple[str, str]:
+    repository = service.repository
+    if repository.fault:
+        return "failed", f"not published: {repository.fault}"
+    custody = repository.custody
+    away = [role for role, where in custody.items() if where != "online"]
+    detail = f"offline keys: {', '.join(away)}" if away else "all keys are online" if custody else "not looked at yet"
+    if waiting := repository.files.pending():
+        return "degraded", f"{detail}; {', '.join(waiting)} wait for signatures"
+    return "ok", detail
 
 
 def _server_certificate(service: SecurityService) -> tuple[str, str]:

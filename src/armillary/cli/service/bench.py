@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "delays": ("delays",),
     "demo": ("story",),
     "image-parse": ("image_parse",),
+    "artifact-serve": ("artifact_serve",),
 }
 
 
@@ -84,6 +85,7 @@ FLOORS: dict[str, Floor] = {
     "revocation": Floor(1.0, at_least=False),
     "template-live": Floor(1.0, at_least=False),
     "message-check": Floor(1.0, at_least=False),
+    "artifact-serve": Floor(0.60, at_least=True),
 }
 
 

@@ -79,7 +79,7 @@ def init(
     changes, signers = [], []
     for role in OFFLINE_ROLES:
         made = [keys.create(f"{role}-{number}") for number in range(1, count + 1)]
-        publics = [str(one.public_key.keyval["public"]) for one in made]  # type: ignore[attr-defined]
+        publics = [str(one.public_key.keyval["public"]) for one in made]
         changes.append({"role": role, "public_keys": publics, "threshold": threshold})
         signers += made
     remote.post("/repository/key-changes", {"changes": changes})

@@ -7,19 +7,18 @@ import enum
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from armillary.boot import slots
 from armillary.hub.broker import session as broker_session
 from armillary.identity import manufacturing, transfer
 from armillary.rollout import state as rollout
 from armillary.twin.author import job
 from armillary.twin.rule import table as rule_table
-from armillary.update import transaction
+from armillary.update.install import starting, transaction
 from armillary.wire.mqtt import session as mqtt_session
 
 # What the machine is of, where its table is, the table.
 MACHINES: tuple[tuple[str, str, Mapping[Any, Any]], ...] = (
-    ("A device's boot slots", "boot/slots.py", slots.TRANSITIONS),
-    ("An installation", "update/transaction.py", transaction.TRANSITIONS),
+    ("A start of a device", "update/install/starting.py", starting.TABLE),
+    ("An installation", "update/install/transaction.py", transaction.TRANSITIONS),
     ("A device's manufacturing state", "identity/manufacturing.py", manufacturing.TRANSITIONS),
     ("A transfer of a device", "identity/transfer.py", transfer.TRANSITIONS),
     ("A roll-out", "rollout/state.py", rollout.TRANSITIONS),

@@ -8,15 +8,17 @@ service.
 from __future__ import annotations
 
 import random
+from uuid import UUID
 
 import pytest
 from tests.fixtures.images import P256, sdk_pair
 
 from armillary import content
 from armillary.boot import chain, profile, virtual_chain
-from armillary.boot.counter import raise_minimums
-from armillary.boot.slots import SlotEvent, SlotTable, select
 from armillary.errors import BootRefusedError, SignatureError, WireError
+from armillary.update.install import steps
+from armillary.update.install.record import InstallRecord, SlotImage, Trial
+from armillary.update.install.starting import raised_minimums
 from armillary.wire.image import application as application_package, asxipfs, capability_file, package as image_package
 from armillary.wire.image.section import Revocation
 
@@ -83,14 +85,15 @@ def test_component_signed_with_the_public_test_key_does_not_boot():
 
 def test_rollback_to_a_vulnerable_release_is_refused_after_the_new_one_was_confirmed():
     old, new = release("26.10", 1), release("26.11", 2)
-    table, slot = select(SlotTable().after(SlotEvent.STAGE))
-    record = boots(new)
-    with pytest.raises(BootRefusedError):
-        raise_minimums({}, record.events, table=table, booted_slot=slot)
+    booted, events = frozenset({"boot.b/services"}), boots(new).events[-1:]
+    services = SlotImage(events[0].component_id, events[0].image_id, 9, "services", "b", 1, events[0].digest)
+    trial = InstallRecord(active=(services,), trial=Trial(UUID(int=1), UUID(int=2), (), 2))
+    with pytest.raises(BootRefusedError, match="on trial"):
+        raised_minimums({}, trial, events, booted)
     assert boots(old), "before the confirmation the old slot is the way back and must boot"
-    minimums = dict(raise_minimums({}, record.events, table=table.after(SlotEvent.CONFIRM), booted_slot=slot))
+    minimums = dict(raised_minimums({}, steps.confirm(trial, now=0), events, booted))
     assert boots(new, minimums)
-    with pytest.raises(BootRefusedError, match=r"check \(5\)"):
+    with pytest.raises(BootRefusedError, match=r"services, check \(5\)"):
         boots(old, minimums)
 
 

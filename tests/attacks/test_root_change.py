@@ -92,7 +92,7 @@ def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(
             assert verdict_of(tmp_path / name) == "attested", name
         with pytest.raises(ServiceUnreachableError, match="service root"):
             asyncio.run(started(tmp_path / "away", wall=IN_1970).prove_once())
-        assert recover(DeviceFolder(tmp_path / "away"), factory_of(host)) == ()
+        assert recover(DeviceFolder(tmp_path / "away"), factory_of(host), now=int(time.time())) == ()
         assert verdict_of(tmp_path / "away") == "attested"
 
 
@@ -190,7 +190,7 @@ def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(
         leaf.verify_directly_issued_by(x509.load_der_x509_certificate(made.der))
         for device in (before, after):
             assert asyncio.run(device.prove_once()).verdict == "attested"
-        recover(DeviceFolder(tmp_path / "before"), factory_of(host))
+        recover(DeviceFolder(tmp_path / "before"), factory_of(host), now=int(time.time()))
         renewed = started(tmp_path / "before", wall=IN_1970)
         assert renewed.configuration.identity_certificate != before.configuration.identity_certificate
         assert asyncio.run(renewed.prove_once()).verdict == "attested"

@@ -14,7 +14,7 @@ from typing import Any
 from armillary.device.process import Device
 from armillary.device.running import DeviceSettings
 from armillary.device.state.status import read_status
-from armillary.update.trial import TrialRules
+from armillary.update.install.trial import TrialRules
 
 FAST = DeviceSettings(
     trial=TrialRules(healthy_s=0.05, exits_allowed=2, deadline_s=5.0), retry_first_s=0.05, retry_limit_s=0.2

@@ -169,7 +169,7 @@ async def test_tampered_boot_component_is_refused_reported_and_recovered(rig: Ri
         await device.run()
     assert rig.status()["state"] == "boot-refused"
     assert "recover" in rig.status()["remedy"]
-    assert recover(DeviceFolder(rig.folder), rig.service.factory) == ("security-monitor",)
+    assert recover(DeviceFolder(rig.folder), rig.service.factory, now=int(time.time())) == ("security-monitor",)
     await rig.start()
     await until(lambda: rig.service.checks, "check-in after recovery")
     assert [r.event_type for r in rig.service.checks[0][0].error_reports] == ["BootFailure"]

@@ -14,7 +14,7 @@ from armillary.device.running import DeviceSettings
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import SandboxUnavailableError
-from armillary.update.trial import TrialRules
+from armillary.update.install.trial import TrialRules
 
 # A trial long enough for a program to start and end by itself on a busy machine.
 SETTINGS = DeviceSettings(

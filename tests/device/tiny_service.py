@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from armillary.wire.device.checkin import CheckinReply, CheckinRequest, Offer, O
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.problem import Problem, encode_problem
 from armillary.wire.image import package as image_package
+from armillary.wire.image.application import OsRange
 
 
 class TinyService:
@@ -53,6 +55,8 @@ class TinyService:
         refuse: (HTTP status, problem) for check-ins instead of an answer, or None.
         next_check_in_s: Given with every reply.
         security_version: Of the boot components it builds and knows to be good.
+        good: OS versions whose components it knows to be good.
+        speaks_status: False for a service of before protocol version 5.
     """
 
     def __init__(self) -> None:
@@ -88,6 +92,8 @@ class TinyService:
         self.refuse: tuple[int, Problem] | None = None
         self.next_check_in_s = 3600
         self.security_version = 1
+        self.good = ["26.11"]
+        self.speaks_status = True
         self.hub_port = 8883
         self.connections = 0
         self.spent: set[bytes] = set()
@@ -146,9 +152,10 @@ class TinyService:
         *,
         component: int = 1,
         key: Any = None,
+        needs_os: tuple[int, ...] = (),
         **capabilities: Any,
     ) -> OfferedImage:
-        """Pack, sign and publish an application."""
+        """Pack, sign and publish an application; ``needs_os`` are the lowest and the highest ABI number."""
         image_id = uuid.uuid4()
         signer = (self.image_key, self.image_certificate)
         if key is not None:
@@ -159,7 +166,8 @@ class TinyService:
                 ),
             )
         described = manifest(f"app{component}", uuid.UUID(int=component), Capabilities=capabilities)
-        data = package(described, script, signer=signer, image_id=image_id, built=self.now)
+        needed = OsRange(*needs_os) if needs_os else None
+        data = package(described, script, signer=signer, image_id=image_id, built=self.now, os_range=needed)
         self.images[str(image_id)] = data
         return OfferedImage(
             component_id=uuid.UUID(int=component),
@@ -173,6 +181,45 @@ class TinyService:
     def deploy(self, *images: OfferedImage) -> Offer:
         self.offer = Offer(offer_id=uuid.uuid4(), deployment_id=uuid.uuid4(), images=images)
         return self.offer
+
+    def deploy_os(self, version: str, *images: OfferedImage, good: bool = True, abi: int = 0, **boot: bytes) -> Offer:
+        """Publish an OS and offer it with applications; ``boot`` exchanges components (by name, ``_`` for ``-``)."""
+        packages = {**self.os_packages("mt3620", version), **{n.replace("_", "-"): d for n, d in boot.items()}}
+        if good and version not in self.good:
+            self.good.append(version)
+        components = []
+        for name, data in packages.items():
+            package = image_package.parse(data)
+            self.images[str(package.image_id)] = data
+            components.append(
+                OfferedImage(
+                    component_id=package.component_id,
+                    image_id=package.image_id,
+                    image_type=package.image_type,
+                    name=name,
+                    size=len(data),
+                    sha256=hashlib.sha256(data).digest(),
+                )
+            )
+        self.offer = replace(self.deploy(*images, *components), os_version=version, os_abi=abi)
+        return self.offer
+
+    def trust_store(self, payload: bytes, signer: Any, image_type: int = 19) -> OfferedImage:
+        """Publish a trust store signed by a pair of key and certificate."""
+        image_id, component_id = uuid.uuid4(), uuid.UUID(int=image_type)
+        sections = image_package.standard_sections(
+            image_type=image_type, component_id=component_id, image_id=image_id, name="trust", built=self.now
+        )
+        data = image_package.build(payload, sections=sections, key=signer[0], certificate=signer[1])
+        self.images[str(image_id)] = data
+        return OfferedImage(
+            component_id=component_id,
+            image_id=image_id,
+            image_type=image_type,
+            name="trust",
+            size=len(data),
+            sha256=hashlib.sha256(data).digest(),
+        )
 
     # device endpoint
 
@@ -223,6 +270,9 @@ class TinyService:
             status, problem = self.refuse
             return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
         request = checkin.parse_request(body)
+        if request.update_status is not None and not self.speaks_status:
+            problem = Problem("wire.protocol-version", "expected protocol version 1 to 4", "Update the service.")
+            return web.Response(status=400, body=encode_problem(problem), content_type="application/cbor")
         try:
             judged = self._appraise(request, peer.device_id, peer.spki)
             if judged.challenge_id.id in self.spent:
@@ -244,24 +294,24 @@ class TinyService:
             self.lose_replies -= 1
             http.transport.abort()
             raise web.HTTPServiceUnavailable
-        return web.Response(body=self._reply(judged, peer.device_id, peer.spki), content_type="application/cbor")
+        told = request.protocol_version == checkin.STATUS_VERSION
+        body = self._reply(judged, peer.device_id, peer.spki, told=told)
+        return web.Response(body=body, content_type="application/cbor")
 
     def _appraise(self, request: CheckinRequest, device_id: str, peer_key: bytes) -> Appraisal:
         chip = "mt3620"
-        values = []
-        for name, data in self.os_packages(chip).items():
-            package = image_package.parse(data)
-            values.append(
-                ReferenceValue(
-                    component_id=package.component_id,
-                    image_type=package.image_type,
-                    digest=hashlib.sha256(data).digest(),
-                    security_version=package.security_version,
-                    chip=chip,
-                    os_version="26.11",
-                )
+        values = [
+            ReferenceValue(
+                component_id=package.component_id,
+                image_type=package.image_type,
+                digest=package.digest,
+                security_version=package.security_version,
+                chip=chip,
+                os_version=version,
             )
-            assert name
+            for version in self.good
+            for package in map(image_package.parse, self.os_packages(chip, version).values())
+        ]
         return appraise(
             request,
             enrolment=Enrolment(
@@ -277,7 +327,7 @@ class TinyService:
             service_name=self.name,
         )
 
-    def _reply(self, judged: Appraisal, device_id: str, peer_key: bytes) -> bytes:
+    def _reply(self, judged: Appraisal, device_id: str, peer_key: bytes, *, told: bool) -> bytes:
         terms = issue.terms_for(judged.verdict, "software", now=int(time.time()))
         leaf = self.template.issue(
             spki=judged.evidence.certificate_key,
@@ -301,6 +351,7 @@ class TinyService:
                 server_time=int(time.time()),
                 hub_host="hub.test",
                 hub_port=self.hub_port,
+                protocol_version=checkin.DIRECTIVE_REPLY_VERSION if told else checkin.PROTOCOL_VERSION,
             )
         )
 

@@ -4,8 +4,9 @@
 Rules:
 
 * A minimum only rises. A record that would lower one is a defect or an attack and is refused.
-* It rises to the version of what booted, and only when that slot is the confirmed one: raised earlier, or after a
-  candidate was reverted but still runs, the previous slot could not boot any more, and the device would be lost.
+* It rises to the version of what booted, and only when that OS is the confirmed one: raised earlier, or after a
+  new OS was taken back but still runs, the previous one could not boot any more, and the device would be lost
+  (``update.install.starting.raised_minimums`` decides).
 * On silicon the minimum is a fuse word per image type: bit N set means version N is distrusted (RV section). Fuses
   cannot be cleared, which is the first rule again.
 """
@@ -15,32 +16,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from armillary.boot.slots import SlotState, SlotTable
 from armillary.errors import BootRefusedError
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 
-def raise_minimums(
-    minimums: Mapping[int, int], events: Iterable[BootEvent], *, table: SlotTable, booted_slot: str
-) -> Mapping[int, int]:
-    """The minimums after a confirmed boot of these events.
+def raise_minimums(minimums: Mapping[int, int], events: Iterable[BootEvent]) -> Mapping[int, int]:
+    """The minimums (image type -> lowest allowed security version) after a confirmed boot of these events.
 
-    Args:
-        minimums: Image type -> lowest allowed security version.
-        events: What booted, from a verified boot. Of several components of one type the lowest version counts.
-        table: The slot table after the confirmation.
-        booted_slot: The slot that the events came from.
-
-    Raises:
-        BootRefusedError: that slot is not the confirmed one, so a fallback may still need the old versions.
+    Of several components of one type the lowest version counts.
     """
-    if table.state is SlotState.TRIAL or booted_slot != table.active:
-        raise BootRefusedError(
-            f"anti-rollback: expected the confirmed slot {table.active}, got slot {booted_slot} "
-            f"in state {table.state.value}",
-            remedy="Confirm the boot first; after a revert, restart first.",
-        )
     booted: dict[int, int] = {}
     for event in events:
         lowest = min(booted.get(event.image_type, SECURITY_VERSION_LIMIT), event.security_version)

@@ -12,13 +12,13 @@ from pathlib import Path
 from armillary.boot import chain
 from armillary.capability.grant import platform_limits
 from armillary.device.applications.applications import ApplicationStore
-from armillary.device.applications.installer import Installer
 from armillary.device.applications.sideload import signers
 from armillary.device.boot.startup import BootRom, Startup, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
 from armillary.device.checkin.renewal import TrustRenewal
+from armillary.device.install.installer import Installer
 from armillary.device.running import DeviceSettings, RunningDevice
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
@@ -97,39 +97,45 @@ class Device:
             self._running.stop()
 
     async def run(self) -> None:
-        """Be the device until :meth:`stop`.
+        """Be the device until :meth:`stop`: boot, run, and boot again whenever another OS is in force.
 
         Raises:
             BootRefusedError: verified boot stopped; nothing was started.
             DataFolderInUseError: another process is this device.
         """
         with self.folder.hold():
-            startup, report, sandbox = await self._start_up()
-            context = self._tls_context()
-            async with DeviceEndpoint(self.configuration.device_endpoint, context) as endpoint:
-                check_ins = self._check_ins(startup, report, endpoint)
-                for image in check_ins.installer.start():
-                    self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
-                self._running = RunningDevice(
-                    settings=self._settings,
-                    check_ins=check_ins,
-                    store=ApplicationStore(
-                        folder=self.folder,
-                        installer=check_ins.installer,
-                        trusted=signers(self._flash, self.configuration, now=self.clock.now()),
-                        platform=platform_limits(startup.profile),
-                        flash_limit_bytes=startup.profile.limits.application_flash_bytes,
-                        device_id=self.configuration.device_id,
-                    ),
-                    sandbox=sandbox,
-                    journal=self.journal,
-                    publish=self._write_status,
-                    takes_deployments=lambda: self._allowed().permissions.takes_deployments,
-                    after_check_in=TrustRenewal(check_ins, context, self.root_of_trust, self.journal).look,
-                )
-                if self._stop_requested:
-                    self._running.stop()
-                await self._running.run()
+            while await self._run_one_boot():
+                self.journal.write("restarting")
+                self.configuration = load_configuration(self._flash)
+
+    async def _run_one_boot(self) -> bool:
+        """Boot and run; returns whether the device has to start again."""
+        startup, report, sandbox, installer = await self._start_up()
+        context = self._tls_context(startup.configuration)
+        async with DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint:
+            check_ins = self._check_ins(startup, report, endpoint, installer)
+            for image in installer.check_images():
+                self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
+            self._running = RunningDevice(
+                settings=self._settings,
+                check_ins=check_ins,
+                store=ApplicationStore(
+                    folder=self.folder,
+                    installer=installer,
+                    trusted=signers(self._flash, startup.configuration, now=self.clock.now()),
+                    platform=platform_limits(startup.profile),
+                    flash_limit_bytes=startup.profile.limits.application_flash_bytes,
+                    device_id=self.configuration.device_id,
+                ),
+                sandbox=sandbox,
+                journal=self.journal,
+                publish=self._write_status,
+                takes_deployments=lambda: self._allowed().permissions.takes_deployments,
+                after_check_in=TrustRenewal(check_ins, context, self.root_of_trust, self.journal).look,
+            )
+            if self._stop_requested:
+                self._running.stop()
+            return await self._running.run()
 
     async def prove_once(self) -> CheckinReply:
         """Boot, check in once without applications, return the service's reply (``armillary device attest``).
@@ -142,38 +148,48 @@ class Device:
             ServiceUnreachableError: the service did not answer.
         """
         with self.folder.hold():
-            startup, report, _ = await self._start_up()
-            async with DeviceEndpoint(self.configuration.device_endpoint, self._tls_context()) as endpoint:
-                return await self._check_ins(startup, report, endpoint).check_in(states={})
+            startup, report, _, installer = await self._start_up()
+            context = self._tls_context(startup.configuration)
+            async with DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint:
+                return await self._check_ins(startup, report, endpoint, installer).check_in(states={})
 
-    def _check_ins(self, startup: Startup, report: SandboxReport, endpoint: DeviceEndpoint) -> CheckIns:
+    def _check_ins(
+        self, startup: Startup, report: SandboxReport, endpoint: DeviceEndpoint, installer: Installer
+    ) -> CheckIns:
         daa = DeviceAuthentication(self.folder.daa)
         daa.keep_only_for(startup.session.log_head)
+        reports = ReportQueue(self._flash, self.clock.now, startup.session.boot_count)
+        for reason in startup.refused:
+            self.journal.write("os-left", reason=reason, os_version=startup.configuration.os_version)
+            description = f"the boot chain was refused, OS {startup.configuration.os_version} boots instead: {reason}"
+            reports.add(Incident(event_type="BootFailure", event_class="OS", description=description))
         return CheckIns(
-            configuration=self.configuration,
+            configuration=startup.configuration,
             root_of_trust=self.root_of_trust.kind,
             startup=startup,
             sandbox=report,
             endpoint=endpoint,
             flash=self._flash,
             clock=self.clock,
-            reports=ReportQueue(self._flash, self.clock.now, startup.session.boot_count),
-            installer=Installer(self._flash, self.clock.now),
+            reports=reports,
+            installer=installer,
             daa=daa,
         )
 
-    async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox]:
+    async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:
         """Boot, then test the sandbox; both are written to status and log."""
         self.folder.clear_run()
         self._write_status({"state": "starting"})
+        installer = Installer(self._flash, self.clock.now)
         try:
-            startup = start_up(self._flash, self.configuration, self.root_of_trust, self._boot_rom)
+            startup = start_up(self._flash, self.configuration, self.root_of_trust, self._boot_rom, installer)
         except BootRefusedError as error:
             self._boot_refused(error)
             raise
         events = [{"component": event.component, "digest": event.digest.hex()} for event in startup.events]
         session = startup.session
         self._fixed_status |= {
+            "os_version": startup.configuration.os_version,
             "boot_count": session.boot_count,
             "log_head": session.log_head.hex(),
             "boot_components": events,
@@ -191,7 +207,7 @@ class Device:
             "weaker": list(report.weaker),
         }
         self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
-        return startup, report, sandbox
+        return startup, report, sandbox, installer
 
     def _allowed(self) -> AllowedState:
         return allowed_state(self._flash, self.configuration, now=self.clock.now())
@@ -210,7 +226,7 @@ class Device:
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
             write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **allowed, **changing})
 
-    def _tls_context(self) -> ServiceContext:
-        context = tls_context(self.configuration.service_root, self.clock)
-        self.root_of_trust.authenticate(context, "".join(self.configuration.identity_certificate).encode())
+    def _tls_context(self, configuration: DeviceConfiguration) -> ServiceContext:
+        context = tls_context(configuration.service_root, self.clock)
+        self.root_of_trust.authenticate(context, "".join(configuration.identity_certificate).encode())
         return context

@@ -3,6 +3,8 @@
 
 One loop is the only writer of the device's state; everything else (applications, signals) only wakes it. Every
 durable step is atomic on flash, so ``kill -9`` at any time is a power cut and the next start goes on from there.
+
+The loop ends by itself when another OS or trust store is in force than the one that booted: the device starts again.
 """
 
 from __future__ import annotations
@@ -13,19 +15,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from armillary.device.applications.admission import APPLICATION, Application
+from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.schedule import CheckInSchedule
+from armillary.device.installation import Begun, Installation
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
-from armillary.errors import ArmillaryError, DataFolderError, InstallError
-from armillary.update.plan import InstallPlan, plan_install
-from armillary.update.record import SlotImage
-from armillary.update.transaction import InstallState
-from armillary.update.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
+from armillary.errors import ArmillaryError, DataFolderError
+from armillary.update.install.component import Kind
+from armillary.update.install.plan import only_system
+from armillary.update.install.record import InstallRecord, SlotImage
+from armillary.update.install.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
 from armillary.wire.device.checkin import CheckinReply, Offer
 
 RETRY_FIRST_S = 2.0
@@ -81,8 +84,16 @@ class RunningDevice:
         self._schedule = CheckInSchedule(
             self._clock.monotonic, retry_first_s=settings.retry_first_s, retry_limit_s=settings.retry_limit_s
         )
+        self._installation = Installation(
+            installer=self._installer,
+            store=store,
+            startup=check_ins.startup,
+            flash=check_ins.flash,
+            journal=journal,
+        )
         self._trial_started = 0.0
         self._contact_asked = False
+        self._refusal = ""  # why the service did not attest this boot at the last accepted check-in
         self._last_check_in: dict[str, object] = {}
         self._supervisor = Supervisor(
             sandbox,
@@ -102,8 +113,11 @@ class RunningDevice:
         """End :meth:`run`."""
         self._stopped.set()
 
-    async def run(self) -> None:
-        """Work until :meth:`stop`; applications are stopped and reports are durable when it returns."""
+    async def run(self) -> bool:
+        """Work until :meth:`stop` or until the device has to start again, which it returns.
+
+        Applications are stopped and reports are durable when it returns.
+        """
         loop = asyncio.create_task(self._loop(), name="device loop")
         stopped = asyncio.create_task(self._stopped.wait(), name="device stop")
         try:
@@ -116,18 +130,26 @@ class RunningDevice:
             await self._supervisor.stop()
             with contextlib.suppress(DataFolderError):
                 self._reports.flush()
-            self._publish_status("stopped")
+            self._publish_status("restarting" if ended_by_itself and self._is_behind else "stopped")
         if ended_by_itself:
             loop.result()  # a defect ended the loop: let it be seen
+        return ended_by_itself and not self._stopped.is_set()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._check_ins.startup.is_behind(self._installer.record)
 
     async def _loop(self) -> None:
         await self._run_active(only_ready=True)
-        await self._check_in()
-        await self._run_active()
-        while True:
+        if not self._is_behind:
+            await self._check_in()
+            await self._run_active()
+        while not self._is_behind:
             self._wake.clear()
             trial_wait_s = await self._settle()
             wait_s = self._schedule.wait_s
+            if self._is_behind:
+                return
             if wait_s <= 0:
                 await self._check_in()
                 continue
@@ -156,8 +178,11 @@ class RunningDevice:
     async def _run_active(self, *, only_ready: bool = False) -> None:
         """Run the applications of the record in force.
 
-        With ``only_ready``, those that wait for their certificate are left for after the first check-in.
+        With ``only_ready``, those that wait for their certificate are left for after the first check-in. Nothing is
+        started on an OS that is not in force any more.
         """
+        if self._is_behind:
+            return
         loaded = await asyncio.to_thread(self._store.load, self._installer.record)
         for name, reason in loaded.failures:
             self._journal.write("application-refused", name=name, reason=reason)
@@ -185,6 +210,7 @@ class RunningDevice:
             self._check_in_failed(error, self._schedule.failed(error))
             return
         self._schedule.succeeded(reply.next_check_in_s)
+        self._refusal = _refusal(reply)
         self._remember(reply)
         self._publish_status("running")
         if had_certificate and not self._check_ins.daa.ready:
@@ -193,10 +219,8 @@ class RunningDevice:
         elif had_certificate and old_hub is not None and old_hub != self._check_ins.hub:
             self._journal.write("hub-moved", host=reply.hub_host, port=reply.hub_port)
             await self._restart_certified()
-        if reply.offer is not None and not self._takes_deployments():
-            self._journal.write("update-held-back", offer_id=reply.offer.offer_id, reason="application development")
-        elif reply.offer is not None:
-            await self._install(reply.offer)
+        if reply.offer is not None:
+            await self._take_offer(reply.offer)
         if self._after_check_in is not None:
             await self._after_check_in()
 
@@ -209,55 +233,42 @@ class RunningDevice:
         """Whether an application that speaks to the hub has what it needs."""
         return self._check_ins.daa.ready and self._check_ins.hub is not None
 
-    async def _install(self, offer: Offer) -> None:
-        """Install the offered set of images: fetch and check all, stage, switch, start the trial."""
-        if self._installer.state is not InstallState.IDLE:
-            return  # a trial is under way or its outcome is on its way: the service offers again
-        plan: InstallPlan | None = None
-        try:
-            plan = plan_install(self._installer.record, offer)
-            if plan is None:
-                return
-            self._journal.write("update-offered", offer_id=offer.offer_id, images=[i.name for i in offer.images])
-            packages = await self._fetch(plan)
-            await asyncio.to_thread(self._store.admit_set, plan, packages)
-            self._installer.stage(plan, packages)
-            self._installer.switch(plan)
-        except InstallError as error:
-            self._journal.write("update-refused", offer_id=offer.offer_id, reason=error.message)
-            if plan is not None:
-                self._installer.refuse(plan, error.message)
-                self.check_in_now()
-            return
-        except ArmillaryError as error:  # the download did not finish: the next check-in offers it again
-            self._journal.write("update-postponed", offer_id=offer.offer_id, reason=error.message)
-            self._schedule.retry_offer()
-            return
-        self._journal.write(
-            "update-started", offer_id=offer.offer_id, images=[staged.target.name for staged in plan.fetch]
-        )
-        await self._run_active()
-        if self._installer.record.trial is None:
-            self.check_in_now()  # removals only: confirmed already
+    async def _take_offer(self, offer: Offer) -> None:
+        """Install an offer; a device that is open for development takes its OS alone."""
+        wanted: Offer | None = offer
+        if not self._takes_deployments():
+            self._journal.write("update-held-back", offer_id=offer.offer_id, reason="application development")
+            wanted = only_system(offer)
+        if wanted is not None:
+            await self._install(wanted)
 
-    async def _fetch(self, plan: InstallPlan) -> dict[UUID, bytes]:
-        self._store.check_room(plan)
-        return {
-            staged.target.image_id: await self._check_ins.endpoint.download(staged.offered) for staged in plan.fetch
-        }
+    async def _install(self, offer: Offer) -> None:
+        """Install the offered bundle up to the switch, and start the trial; a new OS waits for the restart."""
+        running = {run.application.image_id for run in self._supervisor.runs if run.running is not None}
+        begun = await self._installation.begin(offer, fetch=self._check_ins.endpoint.download, running=running)
+        if begun is Begun.REFUSED:
+            self.check_in_now()
+        elif begun is Begun.POSTPONED:
+            self._schedule.retry_offer()
+        elif begun is Begun.SWITCHED:
+            await self._run_active()
+            if self._installer.record.trial is None:
+                self.check_in_now()  # removals only: confirmed already
 
     async def _judge_trial(self) -> float:
         """Settle a trial if it can be settled; returns seconds until it has to be looked at again."""
         trial = self._installer.record.trial
         if trial is None:
             return float("inf")
-        new = [image for image in self._installer.record.active if image not in trial.previous]
+        with_os = self._installer.record.system_on_trial
         verdict = judge(
-            self._health(new),
+            self._health([image for image in self._installer.record.active if image.image_id in trial.watched]),
             started=self._trial_started,
             contact=self._schedule.contact,
             now=self._clock.monotonic(),
             rules=self._settings.trial,
+            with_os=with_os,
+            refusal=self._refusal if with_os else "",
         )
         if isinstance(verdict, Keep):
             self._installer.confirm()
@@ -265,7 +276,7 @@ class RunningDevice:
             self.check_in_now()
             return float("inf")
         if isinstance(verdict, TakeBack):
-            await self._take_back(verdict.reason)
+            await self._take_back(verdict.reason, bars=verdict.bars)
             return float("inf")
         if verdict.needs_contact and not self._contact_asked:
             self._contact_asked = True
@@ -276,15 +287,15 @@ class RunningDevice:
         """Health of the images that should run; one that was not even loaded counts as not startable."""
         runs = self._supervisor.health({image.image_id for image in images})
         loaded = {run.application.image_id for run in self._supervisor.runs}
-        missing = (image for image in images if image.image_type == APPLICATION and image.image_id not in loaded)
+        missing = (image for image in images if image.kind is Kind.APPLICATION and image.image_id not in loaded)
         return runs + tuple(
             ApplicationHealth(image.name, None, 0, "its package is not acceptable") for image in missing
         )
 
-    async def _take_back(self, reason: str) -> None:
+    async def _take_back(self, reason: str, *, bars: bool = True) -> None:
         """Revert the trial, report it, run the previous set."""
         names = ", ".join(image.name for image in self._installer.record.active)
-        self._installer.revert(reason)
+        self._installer.revert(reason, bars=bars)
         self._journal.write("update-reverted", reason=reason)
         self._report(
             Incident(event_type="InstallReverted", event_class="OS", description=f"InstallReverted ({names}): {reason}")
@@ -350,6 +361,7 @@ class RunningDevice:
                 "certificate_expires_at": daa.expires(),
                 "hub": None if hub is None else f"{hub[0]}:{hub[1]}",
                 "installation": self._installer.state.value,
+                "os": self._os_status(record),
                 "error_reports_waiting": len(self._reports),
                 "applications": [
                     {
@@ -360,7 +372,23 @@ class RunningDevice:
                         "state": self._states().get(image.image_id, "stopped"),
                         "on_trial": record.trial is not None and image not in record.trial.previous,
                     }
-                    for image in record.active
+                    for image in record.applications
                 ],
             }
         )
+
+    def _os_status(self, record: InstallRecord) -> dict[str, object]:
+        """Which OS is in force, from which slots, and whether it is on trial."""
+        startup = self._check_ins.startup
+        return {
+            "version": startup.configuration.os_version,
+            "abi": record.os.abi,
+            "on_trial": record.system_on_trial,
+            "slots": {place.name: record.os_slot(place.name) for place in startup.places},
+        }
+
+
+def _refusal(reply: CheckinReply) -> str:
+    """Which steps of the appraisal failed; empty where the boot was attested."""
+    failed = (f"step ({step.number}) {step.name}: {step.detail}" for step in reply.steps if step.result == "fail")
+    return "" if reply.verdict == "attested" else "; ".join(failed) or reply.verdict

@@ -18,6 +18,7 @@ from tests.fixtures.certificates import private_pem
 
 from armillary.cli.release import development_key
 from armillary.wire.image import application as application_package, package as image_package
+from armillary.wire.image.application import OsRange
 
 COMPONENT = "2f074b0f-d99d-4692-82d9-ef93a7d6463c"
 
@@ -146,18 +147,25 @@ def test_all_options(place: Path):
         *("--hardware-definitions", f"{place / 'board.json'},{place / 'sdk'}"),
         *("--component-id", "592b46b7-5552-4c58-9163-9185f46b96aa"),
         *("--runtime-version", "13"),
+        *("--os-abi", "5-7"),
     )
     application = application_package.open_unverified(image_package.parse(target.read_bytes()))
     assert application.manifest.name == "Other"
     assert application.manifest.capabilities.gpio == (8,)
     assert application.manifest.target_application_runtime_version == 13
     assert application.package.component_id == UUID("592b46b7-5552-4c58-9163-9185f46b96aa")
+    assert application_package.needed_os(application.package) == OsRange(5, 7)
     assert {path: file.executable for path, file in application.filesystem.files.items()} == {
         "app_manifest.json": False,
         "bin/app": True,
         "data": False,
         "tool": True,
     }
+
+
+@pytest.mark.parametrize("text", ["x", "0", "7-5", "5-", "5-6-7", "1000000"])
+def test_a_range_that_is_none_is_refused(place: Path, capsys: pytest.CaptureFixture[str], text: str):
+    fails_with(place, capsys, "--os-abi: expected a number or a range", "--os-abi", text)
 
 
 def fails_with(place: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str) -> None:

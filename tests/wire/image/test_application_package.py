@@ -18,6 +18,7 @@ from armillary.wire.image import (
     hardware_definition,
     package as image_package,
 )
+from armillary.wire.image.application import OsRange
 from armillary.wire.image.section import Abi, AbiDepends, Compression, Identity, TemporaryImage
 
 KEY, CERTIFICATE = P256
@@ -54,6 +55,23 @@ def test_real_time_application_has_an_empty_abi_list():
     application = opened(pack({"app_manifest.json": manifest(ApplicationType="RealTimeCapable"), "bin/app": b"ELF"}))
     assert application.manifest.target_application_runtime_version is None
     assert application.package.section(AbiDepends) == AbiDepends(())
+
+
+@pytest.mark.parametrize(
+    ("os_range", "fits"), [(None, None), (OsRange(5), {5, 6, 99}), (OsRange(5, 6), {5, 6}), (OsRange(5, 5), {5})]
+)
+def test_the_os_that_it_works_on_is_in_the_package(os_range: OsRange | None, fits: set[int] | None):
+    needed = application_package.needed_os(opened(pack(os_range=os_range)).package)
+    assert needed == os_range
+    assert (None if needed is None else {abi for abi in (0, 4, 5, 6, 99) if abi in needed}) == fits
+
+
+@pytest.mark.parametrize("numbers", [(6, 5), (5, 6, 7)])
+def test_a_range_that_is_none_is_refused(numbers: tuple[int, ...]):
+    depends = [Abi(12, 3), *(Abi(number, 2) for number in numbers)]
+    sections = image_package.standard_sections(**{**images.SDK_SECTIONS, "abi_depends": depends})
+    with pytest.raises(WireError, match="a lowest and a highest OS ABI"):
+        application_package.needed_os(image_package.parse(image_package.build(b"1234", sections=sections, **SIGNER)))
 
 
 def test_names_become_values_in_the_packed_manifest():

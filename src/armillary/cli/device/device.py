@@ -47,7 +47,7 @@ from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError
 from armillary.identity.manufacturing import state_named
 from armillary.roles.log import log_to_stderr
-from armillary.update.trial import HEALTHY_S, TrialRules
+from armillary.update.install.trial import HEALTHY_S, TrialRules
 
 app = noun("Devices: on this host and in the service.")
 
@@ -224,7 +224,7 @@ def recover(
     folder.check()
     address = service or load_configuration(FileFlash(folder.flash)).operator_api
     with connect(address, token, ca) as remote:
-        restored = recover_device(folder, _factory(remote))
+        restored = recover_device(folder, _factory(remote), now=int(time.time()))
     record({"restored": list(restored)}).show(as_json=as_json)
     note(f"Start it: armillary device boot --data {data}")
 

@@ -19,7 +19,7 @@ from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import SignatureError
-from armillary.update.record import SlotImage
+from armillary.update.install.record import SlotImage
 from armillary.wire.image import package as image_package
 
 sideload = noun("Load applications by hand.")

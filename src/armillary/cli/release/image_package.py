@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import time
 import uuid
 from pathlib import Path
@@ -22,7 +23,7 @@ from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.content import applications
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.wire.image import app_manifest, application as application_package, package as image_package
-from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION
+from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION, OsRange
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import (
     ABI_KINDS,
@@ -109,6 +110,12 @@ def pack_application(
     runtime_version: Annotated[
         int, typer.Option("--runtime-version", min=1, metavar="N", help="Application runtime (ABI) version.")
     ] = RUNTIME_VERSION,
+    os_abi: Annotated[
+        str,
+        typer.Option(
+            "--os-abi", metavar="RANGE", help="OS ABI numbers it works on: 5 for 5 and later, 5-7; any by default."
+        ),
+    ] = "",
     signing_key: Annotated[
         Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")
     ] = None,
@@ -137,6 +144,7 @@ def pack_application(
         definitions=load_definitions(_split(hardware_definitions)),
         component_id=component_id,
         runtime_version=runtime_version,
+        os_range=_os_range(os_abi),
     )
     try:
         output_file.write_bytes(data)
@@ -221,6 +229,20 @@ def _build_time() -> int:
             f"SOURCE_DATE_EPOCH: expected Unix seconds, got {written!r}", remedy="Correct or unset the variable."
         )
     return int(written)
+
+
+def _os_range(text: str) -> OsRange | None:
+    """The range that ``--os-abi`` names."""
+    if not text:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", text)
+    lowest, highest = (0, 0) if found is None else (int(found[1]), int(found[2] or found[1]))
+    if found is None or highest < lowest:
+        raise InvalidArgumentError(
+            f"--os-abi: expected a number or a range of numbers from 1 up, got {text!r}",
+            remedy="Write --os-abi 5, or --os-abi 5-7.",
+        )
+    return OsRange(lowest, None if found[2] is None else highest)
 
 
 def _split(value: str) -> list[str]:

@@ -5,7 +5,8 @@
 (2) A certificate this device trusts signed it.                     prevents: software of anybody else; the SDK's
                                                                     public test key is none of them
 (3) Its payload is a file system, its manifest follows every rule.  prevents: ambiguous or hidden requests
-(4) The chip can give what the manifest asks for.                   prevents: finding out at run time
+(4) The OS has an ABI that the image works on.                      prevents: an application over a foreign OS
+(5) The chip can give what the manifest asks for.                   prevents: finding out at run time
 """
 
 from __future__ import annotations
@@ -20,13 +21,12 @@ from armillary.capability.grant import Grant, PlatformLimits, grant
 from armillary.errors import InstallError, ManifestError, SignatureError, WireError
 from armillary.wire.image import package as image_package
 from armillary.wire.image.app_manifest import AppManifest
-from armillary.wire.image.application import open_application
+from armillary.wire.image.application import needed_os, open_application
 from armillary.wire.image.asxipfs import Filesystem
 from armillary.wire.image.package import ImagePackage
+from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
 
-APPLICATION = 10  # image types, facts of the Azure Sphere format
-BOARD_CONFIGURATION = 21
-_INSTALLABLE = (APPLICATION, BOARD_CONFIGURATION)
+_INSTALLABLE = (APPLICATIONS, CUSTOMER_BOARD_CONFIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +49,18 @@ def admit(
     trusted: Sequence[Certificate],
     platform: PlatformLimits,
     others: Iterable[Grant] = (),
+    os_abi: int = 0,
 ) -> Application | None:
     """Check the package of an offered image by the steps above, beside the grants of the ``others``.
+
+    ``os_abi`` is the ABI number of the OS that it runs on, 0 where the OS names none: there only images that ask for
+    none run.
 
     Returns the application, or None for an image that is installed and not run (board configuration). InstallError says
     which step failed.
     """
     package = _verified(data, component_id, image_id, trusted)
-    if package.image_type == BOARD_CONFIGURATION:
+    if package.image_type == CUSTOMER_BOARD_CONFIG:
         return None
     if len(data) > platform.image_limit_bytes:
         raise InstallError(
@@ -65,7 +69,13 @@ def admit(
         )
     try:
         content = open_application(package)  # (3)
-        granted = grant(content.manifest, platform, others=others)  # (4)
+        wanted = needed_os(package)  # (4)
+        if wanted is not None and os_abi not in wanted:
+            raise InstallError(
+                f"image {image_id} works on OS ABI {wanted}: this OS has {os_abi or 'none'}",
+                remedy="Deploy it together with an OS that has this ABI, or a build of it for this OS.",
+            )
+        granted = grant(content.manifest, platform, others=others)  # (5)
     except (WireError, ManifestError) as error:
         raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error
     if granted.real_time:

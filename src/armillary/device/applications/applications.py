@@ -13,14 +13,14 @@ from cryptography.x509 import Certificate
 
 from armillary.capability.grant import Grant, PlatformLimits
 from armillary.device.applications.admission import Application, admit
-from armillary.device.applications.installer import Installer
+from armillary.device.install.installer import Installer
 from armillary.device.state.hub_address import HubAddress
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.port import Launch
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import InstallError
-from armillary.update.plan import InstallPlan
-from armillary.update.record import InstallRecord, SlotImage
+from armillary.update.install.plan import InstallPlan
+from armillary.update.install.record import InstallRecord, SlotImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ class ApplicationStore:
         """Verify every active image and say which may run."""
         applications: list[Application] = []
         failures: list[tuple[str, str]] = []
-        for image in record.active:
+        for image in record.applications:
             try:
-                application = self._admit(image, self.installer.package(image), [a.grant for a in applications])
+                data, others = self.installer.package(image), [one.grant for one in applications]
+                application = self._admit(image, data, others, self.trusted, record.os.abi)
             except InstallError as error:
                 failures.append((image.name, error.message))
                 continue
@@ -64,23 +65,29 @@ class ApplicationStore:
 
     def check_room(self, plan: InstallPlan) -> None:
         """Raise InstallError for a set that the chip has no room for, before anything is fetched."""
-        size = sum(image.size for image in plan.result)
+        size = sum(image.size for image in plan.result if not image.kind.is_system)
         if size > self.flash_limit_bytes:
             raise InstallError(
                 f"the set has {size} bytes: expected at most {self.flash_limit_bytes} on {self.platform.name}",
                 remedy="Deploy fewer or smaller applications.",
             )
 
-    def admit_set(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
-        """Check the whole set as it would run: new packages as fetched, kept ones as installed.
+    def admit_set(
+        self, plan: InstallPlan, packages: Mapping[UUID, bytes], trusted: Sequence[Certificate] | None = None
+    ) -> None:
+        """Check all applications of the set as they would run: new packages as fetched, kept ones as installed.
 
-        InstallError if one of them is not acceptable, alone or beside the others.
+        Their signers are those in force after the switch, where the set changes them. InstallError if one is not
+        acceptable, alone, beside the others or on the set's OS.
         """
         grants: list[Grant] = []
+        signers = self.trusted if trusted is None else trusted
         for image in plan.result:
+            if image.kind.is_system:
+                continue
             fetched = packages.get(image.image_id)
             data = self.installer.package(image) if fetched is None else fetched
-            application = self._admit(image, data, grants)
+            application = self._admit(image, data, grants, signers, plan.os.abi)
             if application is not None:
                 grants.append(application.grant)
 
@@ -121,12 +128,15 @@ class ApplicationStore:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
-    def _admit(self, image: SlotImage, data: bytes, others: Sequence[Grant]) -> Application | None:
+    def _admit(
+        self, image: SlotImage, data: bytes, others: Sequence[Grant], trusted: Sequence[Certificate], os_abi: int
+    ) -> Application | None:
         return admit(
             data,
             component_id=image.component_id,
             image_id=image.image_id,
-            trusted=self.trusted,
+            trusted=trusted,
             platform=self.platform,
             others=others,
+            os_abi=os_abi,
         )

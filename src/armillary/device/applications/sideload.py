@@ -22,16 +22,17 @@ from armillary import content
 from armillary.boot import profile
 from armillary.capability.grant import platform_limits
 from armillary.device.applications.applications import ApplicationStore
-from armillary.device.applications.installer import Installer
+from armillary.device.install.installer import Installer
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import allowed_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
-from armillary.errors import ConflictError, DeviceStateError, NotFoundError
-from armillary.update.plan import InstallPlan, plan_install
-from armillary.update.record import SlotImage
-from armillary.update.transaction import InstallState
+from armillary.errors import ConflictError, DeviceStateError, InstallError, NotFoundError
+from armillary.update.install.component import kind_of
+from armillary.update.install.plan import InstallPlan, plan_install
+from armillary.update.install.record import SlotImage
+from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
 from armillary.wire.image import package as image_package
 
@@ -64,6 +65,11 @@ def deploy(folder: DeviceFolder, data: bytes, developer: Certificate | None, *, 
         configuration = load_configuration(flash)
         _check_allowed(flash, configuration, developer, now)
         package = image_package.parse(data)
+        if kind_of(package.image_type).is_system:
+            raise InstallError(
+                f"image {package.image_id} has type {package.image_type}: expected an application",
+                remedy="OS components and trust stores come with an update of the service.",
+            )
         wanted = OfferedImage(
             component_id=package.component_id,
             image_id=package.image_id,
@@ -73,7 +79,7 @@ def deploy(folder: DeviceFolder, data: bytes, developer: Certificate | None, *, 
             sha256=package.digest,
         )
         installer = _idle_installer(flash, now)
-        kept = tuple(_offered(one) for one in installer.record.active if one.component_id != package.component_id)
+        kept = tuple(_offered(one) for one in installer.record.applications if one.component_id != package.component_id)
         plan = plan_install(installer.record, _offer((*kept, wanted)))
         if plan is None:
             raise ConflictError(f"image {package.image_id} is installed already", remedy="Nothing needs to be done.")
@@ -100,12 +106,12 @@ def delete(folder: DeviceFolder, component_id: UUID, *, now: int) -> SlotImage:
         flash = FileFlash(folder.flash)
         _check_allowed(flash, load_configuration(flash), None, now)
         installer = _idle_installer(flash, now)
-        removed = installer.record.image_of(component_id)
+        removed = next((one for one in installer.record.applications if one.component_id == component_id), None)
         if removed is None:
             raise NotFoundError(
                 f"component {component_id} is not installed", remedy="List them: armillary device status."
             )
-        kept = tuple(_offered(one) for one in installer.record.active if one.component_id != component_id)
+        kept = tuple(_offered(one) for one in installer.record.applications if one is not removed)
         plan = plan_install(installer.record, _offer(kept))
         if plan is None:
             raise AssertionError("a removal is always a plan")

@@ -18,7 +18,7 @@ from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, RunningApplication, Sandbox
 from armillary.errors import ArmillaryError
-from armillary.update.trial import ApplicationHealth
+from armillary.update.install.trial import ApplicationHealth
 from armillary.wire.device.error_report import describe_exit
 
 STOP_GRACE_S = 5.0  # SIGTERM to SIGKILL; long enough to close a connection

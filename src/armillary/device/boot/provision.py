@@ -18,6 +18,7 @@ from typing import Any
 
 from cryptography.x509 import load_pem_x509_certificates
 
+from armillary.device.install.installer import Installer
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import begin_state
@@ -28,6 +29,7 @@ from armillary.engines.root_of_trust.selection import create_root_of_trust, open
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.update.install.component import SLOTS, os_region
 
 # (certificate request as PEM text, chip) -> the factory route's JSON answer. The command line gives one that
 # calls POST /api/v1/factory/devices; a simulator gives its own.
@@ -158,11 +160,12 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
+def recover(folder: DeviceFolder, factory: Factory, *, now: int) -> tuple[str, ...]:
     """Write the boot components of the device's release again, and what the service certifies and is known by now.
 
     The identity certificate and the service's roots are replaced: this readmits a device that was switched off for
-    longer than the service waits for it. Keys, boot counter, owner and applications stay as they are.
+    longer than the service waits for it. Keys, boot counter, owner and applications stay as they are; the install
+    record forgets the OS that was installed over the air, and a trial of one is taken back.
 
     Returns the names of the components that were different and are restored. DataFolderError if there is no device, or
     the factory knows another one.
@@ -177,8 +180,15 @@ def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
             raise DataFolderError(
                 "the factory answered for another device", remedy="Use the service that made this device."
             )
-        changed = tuple(name for name, package in reply.boot_components if flash.read(boot_region(name)) != package)
+        installer = Installer(flash, lambda: now)
+        record = installer.record
+        changed = tuple(
+            name
+            for name, package in reply.boot_components
+            if flash.read(os_region(name, record.os_slot(name))) != package
+        )
         store_boot_components(flash, reply.boot_components)
+        installer.forget_system("the device was recovered by hand")
         renewed = replace(
             configuration,
             os_version=reply.os_version,
@@ -186,6 +196,7 @@ def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
             service_root=reply.service_root,
             trusted_os_certificates=reply.trusted_os_certificates,
             trusted_image_certificates=reply.trusted_image_certificates,
+            trust_stores=(),
         )
         if renewed != configuration:
             store_configuration(flash, renewed)
@@ -193,8 +204,8 @@ def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
 
 
 def boot_region(component: str) -> str:
-    """Flash region of a boot component."""
-    return f"boot/{component.lower()}"
+    """Flash region that a boot component is put into when a device is made: its slot ``a``."""
+    return os_region(component, SLOTS[0])
 
 
 def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]]) -> None:

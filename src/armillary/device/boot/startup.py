@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a device: verifies and measures the boot chain, counts the boot, derives the keys.
+"""Starts a device: counts the start, verifies and measures the boot chain that is in force, derives the keys.
 
 Anti-rollback: the lowest security version that may boot is kept per image type in flash (``device/minimums``) and
-raised once the service has attested a boot. A copy of old flash brings old minimums with it: on this tier the
-service's own minimums are what holds (``attest.appraise``).
+raised once the service has attested a confirmed boot. A copy of old flash brings old minimums with it: on this tier
+the service's own minimums are what holds (``attest.appraise``).
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from armillary import content
 from armillary.boot import counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
-from armillary.boot.slots import SlotTable
-from armillary.device.boot.provision import boot_region
+from armillary.device.install.installer import Installer
+from armillary.device.install.trust_stores import configuration_in_force
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError
+from armillary.update.install.component import OsPlace, os_region
+from armillary.update.install.record import InstallRecord
+from armillary.update.install.starting import raised_minimums
 from armillary.wire.attestation.event_log import BootEvent, encode_log
 from armillary.wire.encoding import cbor
 
 _MINIMUMS = "device/minimums"
 _MAX_MINIMUMS_BYTES = 4096  # 29 image types
-# The OS has one copy here; it counts as confirmed once the service attested it.
-_ONLY_SLOT = "a"
 
 
 # The first code that runs: decides whether the chain may start, and measures it; called as ``boot.chain.boot`` is.
@@ -37,35 +38,83 @@ BootRom = Callable[..., BootRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startup:
-    """The result of a boot: what was measured, in order, and the same encoded for check-ins.
+    """The result of a boot.
 
-    ``session`` is what this boot can prove.
+    Attributes:
+        configuration: With the OS version and the trust stores that are in force.
+        events: What was measured, in order; ``event_log`` is the same encoded for check-ins.
+        session: What this boot can prove.
+        booted: Flash regions of the boot components and trust stores that this boot used.
+        refused: Why boot chains were refused before this one; each gave way to the OS before it.
     """
 
     profile: ChipProfile
+    configuration: DeviceConfiguration
     events: tuple[BootEvent, ...]
     event_log: bytes = field(repr=False)
     session: BootSession
+    booted: frozenset[str]
+    refused: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[OsPlace, ...]:
+        """The boot components of the chip, with what this boot measured in each."""
+        digests = {event.component: event.digest for event in self.events}
+        return tuple(
+            OsPlace(
+                component_id=component.component_id,
+                image_type=component.image_type,
+                name=component.name,
+                size_limit_bytes=component.size_limit_bytes,
+                digest=digests.get(component.name, b""),
+            )
+            for component in self.profile.boot_components
+        )
+
+    def is_behind(self, record: InstallRecord) -> bool:
+        """Whether another OS or trust store is in force by now, so that the device has to start again."""
+        return record.system_regions(event.component for event in self.events) != self.booted
 
 
 def start_up(
-    flash: Flash, configuration: DeviceConfiguration, root_of_trust: RootOfTrust, boot_rom: BootRom
+    flash: Flash,
+    configuration: DeviceConfiguration,
+    root_of_trust: RootOfTrust,
+    boot_rom: BootRom,
+    installer: Installer,
 ) -> Startup:
-    """Boot.
+    """Boot what the install record names; the start is counted in it before the chain runs.
 
     Raises:
-        BootRefusedError: verified boot stopped at a stage; nothing was derived and the boot was not counted.
+        BootRefusedError: verified boot stopped at a stage, and there is no other OS to boot; nothing was derived and
+            the boot was not counted by the root of trust.
         RootOfTrustError: the boot cannot be counted.
         NotFoundError: this version has no profile of the device's chip.
     """
     chip = profile.parse(content.chip_document(configuration.chip))
-    packages = {component.name: flash.read(boot_region(component.name)) or b"" for component in chip.boot_components}
-    record = boot_rom(chip, packages, trusted=configuration.os_signers, minimum_security_versions=load_minimums(flash))
+    names = [component.name for component in chip.boot_components]
+    installer.count_start()
+    refused: list[str] = []
+    while True:
+        in_force = configuration_in_force(flash, installer.record, configuration)
+        packages = {name: flash.read(os_region(name, installer.record.os_slot(name))) or b"" for name in names}
+        try:
+            record = boot_rom(
+                chip, packages, trusted=in_force.os_signers, minimum_security_versions=load_minimums(flash)
+            )
+            break
+        except BootRefusedError as error:
+            if not installer.boot_refused(error.message):
+                raise
+            refused.append(error.message)
     return Startup(
         profile=chip,
+        configuration=in_force,
         events=record.events,
         event_log=encode_log(record.events),
         session=root_of_trust.begin_boot(record.events),
+        booted=installer.record.system_regions(names),
+        refused=tuple(refused),
     )
 
 
@@ -83,10 +132,14 @@ def load_minimums(flash: Flash) -> Mapping[int, int]:
     return counter.merge_minimums({}, value)
 
 
-def confirm_boot(flash: Flash, startup: Startup) -> None:
-    """Raise the minimum security versions to those of a boot that the service has attested."""
+def confirm_boot(flash: Flash, startup: Startup, record: InstallRecord) -> None:
+    """Raise the minimum security versions to those of a boot that the service has attested.
+
+    Nothing is raised while the OS is on trial: the way back may need the old versions.
+    """
+    if record.system_on_trial:
+        return
     minimums = load_minimums(flash)
-    table = SlotTable(active=_ONLY_SLOT)
-    raised = counter.raise_minimums(minimums, startup.events, table=table, booted_slot=_ONLY_SLOT)
+    raised = raised_minimums(minimums, record, startup.events, startup.booted)
     if dict(raised) != dict(minimums):
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))

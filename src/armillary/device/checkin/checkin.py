@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from armillary.attest.appraise import STEPS
-from armillary.device.applications.installer import Installer
 from armillary.device.boot.startup import Startup, confirm_boot
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.checkin.proof import Proof, build_proof, check_certificate
+from armillary.device.install.installer import Installer
+from armillary.device.install.trust_stores import keep_confirmed
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
@@ -29,8 +30,11 @@ from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.update_status import OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
+_STATUS = UpdateStatus(abilities=(OS,))
+_OTHER_VERSION = "wire.protocol-version"  # what a service of before version 5 of the protocol says to an update status
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class CheckIns:
     """The check-ins of one boot.
 
     Attributes:
+        configuration: As in force for this boot (``device/install/trust_stores.py``).
         root_of_trust: Kind of its root of trust.
         flash: Keeps the minimum security versions and the lineage.
         challenge: For the next check-in, from the last reply; None asks for one.
@@ -56,6 +61,7 @@ class CheckIns:
     daa: DeviceAuthentication
     challenge: bytes | None = None
     hub: HubAddress | None = None
+    _tells_status: bool = True  # until a service of before version 5 refuses it
 
     def __post_init__(self) -> None:
         self.hub = load_hub(self.flash)
@@ -76,7 +82,9 @@ class CheckIns:
         try:
             proof, reply = await self._exchange(states, outcomes, error_reports)
         except DeviceFault as error:
-            if error.code != ChallengeError.code:
+            if error.code == _OTHER_VERSION and self._tells_status:
+                self._tells_status = False
+            elif error.code != ChallengeError.code:
                 raise
             self.challenge = None
             proof, reply = await self._exchange(states, outcomes, error_reports)
@@ -87,7 +95,8 @@ class CheckIns:
         self.installer.acknowledge(proof.request.outcomes)
         self._take_certificate(reply, proof)
         if reply.verdict == "attested":
-            confirm_boot(self.flash, self.startup)
+            confirm_boot(self.flash, self.startup, self.installer.record)
+            keep_confirmed(self.flash, self.installer.record)
         self.challenge = reply.challenge
         self.hub = (reply.hub_host, reply.hub_port)
         store_hub(self.flash, self.hub)
@@ -122,6 +131,7 @@ class CheckIns:
             outcomes=outcomes,
             error_reports=error_reports,
             lineage=lineage,
+            update_status=_STATUS if self._tells_status else None,
         )
         return proof, await self.endpoint.check_in(proof.request)
 
@@ -136,7 +146,7 @@ class CheckIns:
                 name=image.name,
                 state="trial" if image not in previous else states.get(image.image_id, "stopped"),
             )
-            for image in record.active
+            for image in record.applications
         )
 
     def _take_certificate(self, reply: CheckinReply, proof: Proof) -> None:

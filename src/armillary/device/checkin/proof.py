@@ -20,11 +20,12 @@ from armillary.wire.attestation.evidence import ENFORCED, MAX_ENFORCEMENT_BYTES,
 from armillary.wire.device import checkin
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.update_status import UpdateStatus
 from armillary.wire.encoding.clip import clip_text
 
 # Report, evidence (at most 11 KiB at its own limits), endorsement and event log (a chip's 13 events have 1.5 KiB)
 # together stay under the 64 KiB of a check-in. What does not fit goes with the next one.
-MAX_REPORT_BYTES = 48 * 1024
+MAX_REPORT_BYTES = 48 * 1024  # an update status adds half a KiB at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +51,18 @@ def build_proof(
     outcomes: Sequence[UpdateOutcome],
     error_reports: Sequence[ErrorReport],
     lineage: bytes | None = None,
+    update_status: UpdateStatus | None = None,
 ) -> Proof:
     """A check-in for ``challenge`` with a fresh client key, showing ``lineage`` (``attest/lineage.py``).
+
+    A service of before protocol version 5 takes no ``update_status``.
 
     WireError if something is over a limit of the protocol.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     taken = 0 if session.firmware is None else len(session.firmware.log)
     report = fit_report(installed, outcomes, error_reports, limit=MAX_REPORT_BYTES - taken)
+    digest = sha256(checkin.encode_report(*report, update_status)).digest()
     evidence = Evidence(
         challenge=challenge,
         device_id=configuration.device_id,
@@ -70,7 +75,7 @@ def build_proof(
         enforcement=enforcement(sandbox),
         sandbox=sandbox.sandbox,
         os_version=configuration.os_version,
-        report_digest=checkin.signed_digest(sha256(checkin.encode_report(*report)).digest(), lineage),
+        report_digest=checkin.signed_digest(digest, lineage),
     )
     proven = session.prove(evidence)
     request = CheckinRequest(
@@ -83,6 +88,7 @@ def build_proof(
         outcomes=report[1],
         error_reports=report[2],
         lineage=lineage,
+        update_status=update_status,
     )
     return Proof(request=request, key=key)
 

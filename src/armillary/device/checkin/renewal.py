@@ -23,7 +23,7 @@ from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certifica
 
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.endpoint import ServiceContext
-from armillary.device.state.configuration import store_configuration
+from armillary.device.state.configuration import load_configuration, store_configuration
 from armillary.device.state.journal import Journal
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.errors import ArmillaryError
@@ -52,8 +52,8 @@ class TrustRenewal:
     async def look(self) -> None:
         """Ask the service once a week; call it after an answered check-in. A failure is tried again next week."""
         clock = self._check_ins.clock
-        if clock.monotonic() < self._next:
-            return
+        if clock.monotonic() < self._next or self._check_ins.installer.record.system_on_trial:
+            return  # what is on trial may be taken back: nothing is built on it
         self._next = clock.monotonic() + INTERVAL_S
         for event, renew in (("roots-not-renewed", self._follow), ("identity-not-renewed", self._renew_identity)):
             try:
@@ -69,9 +69,8 @@ class TrustRenewal:
         if found == pinned:
             return
         pem = "".join(one.public_bytes(serialization.Encoding.PEM).decode("ascii") for one in found)
-        renewed = replace(checks.configuration, service_root=pem)
-        store_configuration(checks.flash, renewed)
-        checks.configuration = renewed
+        store_configuration(checks.flash, replace(load_configuration(checks.flash), service_root=pem))
+        checks.configuration = replace(checks.configuration, service_root=pem)
         self._context.trust(pem)
         names = [one.subject.rfc4514_string() for one in found]
         self._journal.write("roots-renewed", roots=names)
@@ -84,8 +83,8 @@ class TrustRenewal:
             return
         new = trust_anchor.verify_identity(current, await checks.endpoint.identity_certificate(), now=now)
         pem = new.public_bytes(serialization.Encoding.PEM)
-        renewed = replace(checks.configuration, identity_certificate=(pem.decode("ascii"),))
-        store_configuration(checks.flash, renewed)
-        checks.configuration = renewed
+        chain = (pem.decode("ascii"),)
+        store_configuration(checks.flash, replace(load_configuration(checks.flash), identity_certificate=chain))
+        checks.configuration = replace(checks.configuration, identity_certificate=chain)
         self._root_of_trust.authenticate(self._context, pem)
         self._journal.write("identity-renewed", ends=int(new.not_valid_after_utc.timestamp()))

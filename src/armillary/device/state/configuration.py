@@ -2,8 +2,8 @@
 """The configuration that manufacture writes: the device's identity, whom it trusts, where it reports.
 
 One flash region, ``device/configuration``, deterministic CBOR. Certificates are PEM text, as the factory API
-gives them. Written by ``provision``, and when the service has a new root (``device/checkin/renewal.py``); read at every
-start.
+gives them. Written by ``provision``, when the service has a new root (``device/checkin/renewal.py``), and when a trust
+store is confirmed (``device/install/trust_stores.py``); read at every start.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class DeviceConfiguration:
         device_endpoint: ``https://host:port`` of the device endpoint.
         service_name: Audience of evidence.
         operator_api: ``https://host:port`` of the operator API that made the device; only ``recover`` uses it.
+        trust_stores: Image ids of the trust stores that were installed and whose content this configuration has.
     """
 
     device_id: str
@@ -50,6 +51,7 @@ class DeviceConfiguration:
     device_endpoint: str
     service_name: str
     operator_api: str
+    trust_stores: tuple[str, ...] = ()
 
     @property
     def os_signers(self) -> tuple[Certificate, ...]:

@@ -16,12 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from armillary.boot import chain
-from armillary.device.applications.installer import Installer
-from armillary.device.boot.provision import boot_region
 from armillary.device.boot.startup import start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
+from armillary.device.install.installer import Installer
 from armillary.device.process import Device
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
@@ -31,6 +30,7 @@ from armillary.engines.flash.port import replace_region
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import ArmillaryError, DataFolderError
+from armillary.update.install.component import os_region
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest
 
 
@@ -61,13 +61,14 @@ def tamper(data: Path, component: str) -> int:
         DataFolderError: the device has no such component.
     """
     flash = FileFlash(DeviceFolder(data).flash)
-    package = flash.read(boot_region(component))
+    region = os_region(component, Installer(flash, lambda: 0).record.os_slot(component))
+    package = flash.read(region)
     if package is None:
         raise DataFolderError(f"{data}: no boot component {component}", remedy="Name one of the chip's components.")
     offset = len(package) // 2
     changed = bytearray(package)
     changed[offset] ^= 1
-    replace_region(flash, boot_region(component), bytes(changed))
+    replace_region(flash, region, bytes(changed))
     return offset
 
 
@@ -85,20 +86,21 @@ async def replay(data: Path) -> ReplayResult:
         configuration = load_configuration(flash)
         root = open_root_of_trust(configuration.root_of_trust, folder.root_of_trust)
         device = Device(data)
-        startup = start_up(flash, configuration, root, chain.boot)
+        installer = Installer(flash, device.clock.now)
+        startup = start_up(flash, configuration, root, chain.boot, installer)
         context = tls_context(configuration.service_root, device.clock)
         root.authenticate(context, "".join(configuration.identity_certificate).encode())
         async with _Recorder(configuration.device_endpoint, context) as endpoint:
             reply = await CheckIns(
                 flash=flash,
-                configuration=configuration,
+                configuration=startup.configuration,
                 root_of_trust=root.kind,
                 startup=startup,
                 sandbox=open_sandbox(configuration.sandbox).self_test(),
                 endpoint=endpoint,
                 clock=device.clock,
                 reports=ReportQueue(flash, device.clock.now, startup.session.boot_count),
-                installer=Installer(flash, device.clock.now),
+                installer=installer,
                 daa=DeviceAuthentication(folder.daa),
             ).check_in(states={})
             same_connection = await _outcome(endpoint, endpoint.recorded[-1])

@@ -7,7 +7,8 @@ manifest in ``wire/image/app_manifest.py``.
 
 As the Azure Sphere SDK packs: the manifest's ``$NAME`` peripherals become values, and a high-level application gets
 ``TargetApplicationRuntimeVersion`` in its manifest and the same version as its ABI Depends; a real-time capable one
-gets an empty ABI Depends list.
+gets an empty ABI Depends list. An application that works on some versions of the OS only says so in the same section:
+one entry of kind OSRuntime is the lowest ABI number of the OS, a second one the highest.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
 from armillary.wire.image.section import (
     APPLICATION_RUNTIME,
     APPLICATIONS,
+    OS_RUNTIME,
     UNDER_DEVELOPMENT,
     Abi,
     AbiDepends,
@@ -69,6 +71,20 @@ class UnverifiedApplication:
     filesystem: Filesystem
 
 
+@dataclass(frozen=True, slots=True)
+class OsRange:
+    """ABI numbers of the OS that an application works on: from ``lowest`` to ``highest``, None for no end."""
+
+    lowest: int
+    highest: int | None = None
+
+    def __contains__(self, abi: int) -> bool:
+        return self.lowest <= abi and (self.highest is None or abi <= self.highest)
+
+    def __str__(self) -> str:
+        return f"{self.lowest} or later" if self.highest is None else f"{self.lowest} to {self.highest}"
+
+
 def pack(
     files: Mapping[str, bytes],
     *,
@@ -81,6 +97,7 @@ def pack(
     component_id: UUID | None = None,
     runtime_version: int = RUNTIME_VERSION,
     temporary_flags: int = UNDER_DEVELOPMENT,
+    os_range: OsRange | None = None,
 ) -> bytes:
     """Turn a folder into a signed package. The same arguments give the same bytes.
 
@@ -95,6 +112,7 @@ def pack(
         component_id: Replaces the manifest's.
         runtime_version: ABI version of a high-level application.
         temporary_flags: ``TEMPORARY_FLAGS`` of ``section.py``; the SDK writes UnderDevelopment.
+        os_range: The OS that it works on; None for any.
 
     Raises:
         ManifestError: the manifest is missing or not valid, a name is unknown, or the entry point is not there.
@@ -131,7 +149,10 @@ def pack(
             name=manifest.name,
             built=built,
             temporary_flags=temporary_flags,
-            abi_depends=[Abi(runtime_version, APPLICATION_RUNTIME)] if high_level else [],
+            abi_depends=[
+                *([Abi(runtime_version, APPLICATION_RUNTIME)] if high_level else []),
+                *(Abi(number, OS_RUNTIME) for number in _os_numbers(os_range)),
+            ],
         ),
         key=key,
         certificate=certificate,
@@ -154,6 +175,26 @@ def open_unverified(package: UnverifiedImagePackage) -> UnverifiedApplication:
     """As :func:`open_application`, for a package that is not verified: to show it or to decide on an upload."""
     manifest, filesystem = _open(package)
     return UnverifiedApplication(package, manifest, filesystem)
+
+
+def needed_os(package: ImagePackage | UnverifiedImagePackage) -> OsRange | None:
+    """The ABI numbers of the OS that an application works on, None for any.
+
+    WireError if it names more than two, or a highest one below the lowest.
+    """
+    depends = package.section(AbiDepends)
+    numbers = [abi.version for abi in (depends.abis if depends else ()) if abi.kind == OS_RUNTIME]
+    if not numbers:
+        return None
+    if len(numbers) > 2 or sorted(numbers) != numbers:
+        raise WireError(FORMAT, expected="a lowest and a highest OS ABI in ABI Depends", got=repr(numbers))
+    return OsRange(*numbers)
+
+
+def _os_numbers(os_range: OsRange | None) -> tuple[int, ...]:
+    if os_range is None:
+        return ()
+    return (os_range.lowest,) if os_range.highest is None else (os_range.lowest, os_range.highest)
 
 
 def _open(package: ImagePackage | UnverifiedImagePackage) -> tuple[AppManifest, Filesystem]:

@@ -62,11 +62,14 @@ IMAGE_TYPES: Mapping[int, str] = {
 ONE_BL = 1
 APPLICATIONS = 10
 FIRMWARE_CONFIG = 13
+TRUSTED_KEYSTORE = 19
 CUSTOMER_BOARD_CONFIG = 21
+UPDATE_CERT_STORE = 22
 
 SIGNATURE_ALGORITHMS: Mapping[int, str] = {1: "ECDsa256", 2: "ECDsa384"}
 COMPRESSION_ALGORITHMS: Mapping[int, str] = {1: "Lzma"}
 ABI_KINDS: Mapping[int, str] = {0: "NoDependency", 1: "SecureWorldRuntime", 2: "OSRuntime", 3: "ApplicationRuntime"}
+OS_RUNTIME = 2
 APPLICATION_RUNTIME = 3
 
 REMOVE_AT_BOOT = 1

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from armillary.update.trial import ApplicationHealth, Keep, TakeBack, TrialRules, Wait, judge
+from armillary.update.install.trial import ApplicationHealth, Keep, TakeBack, TrialRules, Wait, judge
 
-RULES = TrialRules(healthy_s=10, exits_allowed=3, deadline_s=60)
+RULES = TrialRules(healthy_s=10, exits_allowed=3, deadline_s=60, contact_s=3600)
 UP = ApplicationHealth("app", running_since=100.0, exits=0)
 
 
-def verdict(*applications: ApplicationHealth, now: float, contact: float | None = 105.0) -> object:
-    return judge(applications, started=100.0, contact=contact, now=now, rules=RULES)
+def verdict(*applications: ApplicationHealth, now: float, contact: float | None = 105.0, **os: Any) -> object:
+    return judge(applications, started=100.0, contact=contact, now=now, rules=RULES, **os)
 
 
 def test_healthy_and_in_contact_is_kept() -> None:
@@ -60,3 +62,15 @@ def test_never_healthy_is_taken_back_at_the_deadline() -> None:
 
 def test_a_set_without_applications_needs_only_contact() -> None:
     assert verdict(now=100.0, contact=100.0) == Keep()
+
+
+def test_a_new_os_without_an_attested_check_in_goes_after_its_time_and_is_not_barred() -> None:
+    assert isinstance(verdict(UP, now=3699.0, contact=None, with_os=True), Wait)
+    found = verdict(UP, now=3700.0, contact=None, with_os=True)
+    assert found == TakeBack("no attested check-in within 3600 s of the new OS", bars=False)
+    assert verdict(UP, now=3700.0, contact=101.0, with_os=True) == Keep()
+
+
+def test_a_new_os_that_the_service_does_not_attest_goes_at_once() -> None:
+    found = verdict(UP, now=101.0, contact=None, with_os=True, refusal="(13) components: unknown")
+    assert found == TakeBack("the service does not attest the new OS: (13) components: unknown")

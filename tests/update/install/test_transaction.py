@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from armillary.errors import InstallError
-from armillary.update.transaction import TRANSITIONS, InstallEvent, InstallState, advance
+from armillary.update.install.transaction import TRANSITIONS, InstallEvent, InstallState, advance
 
 # The same table written a second time, by state: rows are states, columns events in the order of InstallEvent
 # (fetched staged failed switched restarted confirmed reverted reported), "-" is refused.

@@ -1,32 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Executes installations on flash; the rules are in ``armillary.update``.
+"""Executes installations on flash; the rules are in ``armillary.update.install``.
 
-Every durable step is one write of the install record (two copies, see ``update.record``), synced and read back.
-Whatever moment the power goes: the next start reads a whole record, and every image it names is whole, because
+Every durable step is one write of the install record (two copies, see ``update.install.record``), synced and read
+back. Whatever moment the power goes: the next start reads a whole record, and every image it names is whole, because
 an image is in flash and read back before the record that names it is written, and no slot that a record in
 force names is ever overwritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from uuid import UUID
 
 from armillary.engines.flash.port import Flash
 from armillary.errors import ArmillaryError, InstallError
-from armillary.update import plan as rules
-from armillary.update.plan import InstallPlan
-from armillary.update.record import InstallRecord, SlotImage, choose, encode
-from armillary.update.transaction import InstallEvent, InstallState, advance
-from armillary.wire.device.checkin import UpdateOutcome
+from armillary.update.install import starting, steps
+from armillary.update.install.component import Kind
+from armillary.update.install.plan import InstallPlan
+from armillary.update.install.record import InstallRecord, SlotImage, choose, encode
+from armillary.update.install.transaction import InstallEvent, InstallState, advance
+from armillary.wire.device.checkin import Offer, UpdateOutcome
 
 RECORD_REGIONS = ("install/record.0", "install/record.1")
-_APPLICATIONS = "applications/"
+# Slots that hold nothing unless a record names them. Slot a of a boot component is none of them: it counts without one.
+_COLLECTED = ("applications/", "boot.b/", "trust/")
 
 
 class Installer:
     """Stages, switches, confirms and reverts the images of one device; ``now`` gives Unix seconds, for outcomes.
+
+    At a start of the device call :meth:`count_start`, boot, and then :meth:`check_images`.
 
     WireError if both copies of the install record are unreadable.
     """
@@ -45,18 +49,31 @@ class Installer:
         """The record in force."""
         return self._record
 
-    def start(self) -> tuple[SlotImage, ...]:
-        """Call once per start of the device: counts the start against a trial, checks every active image.
+    def count_start(self) -> None:
+        """Count a start of the device against a trial, or take the trial back; call it before the boot chain runs."""
+        self.state = advance(self.state, InstallEvent.RESTARTED)
+        self._write(starting.start_device(self._record, now=self._now()))
+        self.state = _state_of(self._record)
+
+    def boot_refused(self, reason: str) -> bool:
+        """Put another OS into force because the boot chain was refused; False when there is none to try."""
+        record = starting.boot_refused(self._record, reason=reason, now=self._now())
+        if record is None:
+            return False
+        self._write(record)
+        self.state = _state_of(record)
+        return True
+
+    def check_images(self) -> tuple[SlotImage, ...]:
+        """Check every active image but the OS, which the boot has measured; call it once per start.
 
         Returns images that were dropped because flash no longer holds them; the next offer brings them back.
         """
-        self.state = advance(self.state, InstallEvent.RESTARTED)
-        self._write(rules.start_device(self._record, now=self._now()))
-        damaged = tuple(image for image in self._record.active if not self._is_whole(image))
-        self._write(rules.drop_damaged(self._record, damaged, now=self._now()))
+        damaged = self._damaged()
+        self._write(steps.drop_damaged(self._record, damaged, now=self._now()))
         # A set that was taken back to may be damaged as well: then drop from it too.
-        still = tuple(image for image in self._record.active if not self._is_whole(image))
-        self._write(rules.drop_damaged(self._record, still, now=self._now()))
+        still = self._damaged()
+        self._write(steps.drop_damaged(self._record, still, now=self._now()))
         self.state = _state_of(self._record)
         self._collect()
         return damaged + still
@@ -75,15 +92,17 @@ class Installer:
         """Write the fetched packages (by image id) to their candidate slots and read them back.
 
         InstallError if flash did not give back what was written, or a package is not the offered one. Nothing that runs
-        was changed then.
+        was changed then; new OS components have cost the device its way back.
         """
         self.state = advance(self.state, InstallEvent.FETCHED)
         try:
             for staged in plan.fetch:
+                _check_package(staged.target, packages[staged.target.image_id])
+            self._write(steps.begin_staging(self._record, plan))
+            for staged in plan.fetch:
                 target = staged.target
-                data = packages[target.image_id]
-                self._check_candidate(target, data)
-                self._flash.write(target.region, data)
+                self._check_free(target)
+                self._flash.write(target.region, packages[target.image_id])
                 self._flash.sync(target.region)
                 self.package(target)  # read back
         except ArmillaryError:
@@ -91,10 +110,13 @@ class Installer:
             raise
         self.state = advance(self.state, InstallEvent.STAGED)
 
-    def switch(self, plan: InstallPlan) -> None:
-        """The one atomic switch: from here on the new set runs, on trial."""
+    def switch(self, plan: InstallPlan, *, running: Collection[UUID] = ()) -> None:
+        """The one atomic switch: from here on the new set runs, on trial; a new OS with the next start of the device.
+
+        ``running`` are the applications (by image id) that run now; see ``update.install.steps.begin_trial``.
+        """
         try:
-            self._write(rules.begin_trial(self._record, plan, now=self._now()))
+            self._write(steps.begin_trial(self._record, plan, now=self._now(), running=running))
         except ArmillaryError:
             self.state = advance(self.state, InstallEvent.FAILED)
             raise
@@ -104,36 +126,41 @@ class Installer:
             self._collect()
 
     def confirm(self) -> None:
-        """Keep the set on trial; frees the previous set's slots."""
-        self._write(rules.confirm(self._record, now=self._now()))
+        """Keep the set on trial; frees the slots of the previous applications, the OS before it stays."""
+        self._write(steps.confirm(self._record, now=self._now()))
         self.state = advance(self.state, InstallEvent.CONFIRMED)
         self._collect()
 
-    def revert(self, reason: str) -> None:
-        """Go back to the previous set."""
-        self._write(rules.revert(self._record, reason=reason, now=self._now()))
+    def revert(self, reason: str, *, bars: bool = True) -> None:
+        """Go back to the previous set; what was on trial is not tried again here if the trial ``bars`` it."""
+        self._write(steps.revert(self._record, reason=reason, now=self._now(), bars=bars))
         self.state = advance(self.state, InstallEvent.REVERTED)
         self._collect()
 
     def refuse(self, plan: InstallPlan, reason: str) -> None:
-        """Remember that this device does not install the plan's deployment, and report why."""
-        self._write(rules.refuse(self._record, plan, reason=reason, now=self._now()))
+        """Remember that this device does not install what the plan is for, and report why."""
+        self._write(steps.refuse(self._record, plan, reason=reason, now=self._now()))
+
+    def refuse_offer(self, offer: Offer, reason: str) -> None:
+        """As :meth:`refuse`, for an offer that there is no plan for."""
+        self._write(steps.refuse_offer(self._record, offer, reason=reason, now=self._now()))
+
+    def forget_system(self, reason: str) -> None:
+        """All OS components are in slot ``a`` again, written by hand: forget what the record knew of OS and trust."""
+        self._write(steps.forget_system(self._record, reason=reason, now=self._now()))
+        self.state = _state_of(self._record)
+        self._collect()
 
     def acknowledge(self, sent: Sequence[UpdateOutcome]) -> None:
         """Forget outcomes that the service has received."""
-        self._write(rules.acknowledge(self._record, sent))
+        self._write(steps.acknowledge(self._record, sent))
         if not self._record.outcomes and self.state in (InstallState.CONFIRMED, InstallState.REVERTED):
             self.state = advance(self.state, InstallEvent.REPORTED)
 
-    def _check_candidate(self, target: SlotImage, data: bytes) -> None:
+    def _check_free(self, target: SlotImage) -> None:
         if target.region in self._record.regions_in_use:
             raise InstallError(
                 f"{target.region} is in use", remedy="This is a defect of the device software; report it."
-            )
-        if len(data) != target.size or sha256(data).digest() != target.sha256:
-            raise InstallError(
-                f"{target.name} ({target.image_id}): not the package that was offered",
-                remedy="The device fetches it again at the next check-in.",
             )
 
     def _write(self, record: InstallRecord) -> None:
@@ -152,6 +179,10 @@ class Installer:
         self._next_copy = 1 - self._next_copy
         self._next_sequence += 1
 
+    def _damaged(self) -> tuple[SlotImage, ...]:
+        checked = (image for image in self._record.active if image.kind is not Kind.OS)
+        return tuple(image for image in checked if not self._is_whole(image))
+
     def _is_whole(self, image: SlotImage) -> bool:
         try:
             self.package(image)
@@ -162,9 +193,18 @@ class Installer:
     def _collect(self) -> None:
         """Remove packages that no record in force names."""
         in_use = self._record.regions_in_use
-        for region in self._flash.regions(_APPLICATIONS):
-            if region not in in_use:
-                self._flash.remove(region)
+        for prefix in _COLLECTED:
+            for region in self._flash.regions(prefix):
+                if region not in in_use:
+                    self._flash.remove(region)
+
+
+def _check_package(target: SlotImage, data: bytes) -> None:
+    if len(data) != target.size or sha256(data).digest() != target.sha256:
+        raise InstallError(
+            f"{target.name} ({target.image_id}): not the package that was offered",
+            remedy="The device fetches it again at the next check-in.",
+        )
 
 
 def _state_of(record: InstallRecord) -> InstallState:

@@ -1,38 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The install record: the one durable value that says which images run.
+"""The install record: the one durable value that says which images run, OS components and applications alike.
 
 Two regions hold a copy each. A new record replaces the *older* (or damaged) copy, with the sequence number one higher,
 so that a power cut during the write damages at most the copy that is not in force.
 
 Copy (big endian)::
 
-    magic "ARMR" 4 | version u8 = 1 | sequence u64 | length u32 | CRC-32 u32 over all the rest | CBOR payload
+    magic "ARMR" 4 | version u8 | sequence u64 | length u32 | CRC-32 u32 over all the rest | CBOR payload
 
 The payload is deterministic CBOR (``wire.encoding.cbor``). The CRC-32 finds torn writes; it does not protect against a
 person who can write the flash, which the images' signatures do.
+
+An OS component that no list of images names is in slot ``a``, where it was put when the device was made.
+
+History of the version: 1 (2026-11-24) applications; 2 (2026-11-27) OS components, version and ABI of the OS, the way
+back, and which applications a trial watches. Version 1 is read for good, version 2 is written.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from armillary.errors import WireError
+from armillary.update.install.component import (
+    SLOTS,
+    Kind,
+    application_region,
+    kind_of,
+    os_region,
+    trust_region,
+)
 from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.encoding import cbor
 
-MAX_RECORD_BYTES = 64 * 1024  # 8 components and 64 outcomes take under 16 KiB
+# 64 outcomes with the longest reason take 39 KiB, three sets of 64 images 29 KiB; what is longer is no record.
+MAX_RECORD_BYTES = 128 * 1024
 MAX_OUTCOMES = 64  # outcomes waiting for the service; older ones give way
 MAX_REJECTED = 32  # deployments that failed on this device and are not tried again; older ones give way
-SLOTS = ("a", "b")
 
 _HEADER = struct.Struct(">4sBQII")
 _MAGIC = b"ARMR"
-_VERSION = 1  # 1: 2026-11-24, first
+_FIRST_VERSION = 1
+_VERSION = 2
 _FORMAT = "install-record"
 
 
@@ -49,9 +63,34 @@ class SlotImage:
     sha256: bytes  # SHA-256 of the whole package, 32 bytes
 
     @property
+    def kind(self) -> Kind:
+        """What the image is for."""
+        return kind_of(self.image_type)
+
+    @property
     def region(self) -> str:
         """Flash region that holds the package."""
-        return slot_region(self.component_id, self.slot)
+        if self.kind is Kind.OS:
+            return os_region(self.name, self.slot)
+        if self.kind is Kind.TRUST:
+            return trust_region(self.component_id, self.slot)
+        return application_region(self.component_id, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class OsVersion:
+    """Which OS a set of images has: empty and 0 on a device whose OS no offer has named yet."""
+
+    version: str = ""
+    abi: int = 0  # Interface number that applications may ask for a range of; 0: the release names none
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The OS before the present one; its copies stay in flash in case the present one is damaged."""
+
+    images: tuple[SlotImage, ...]  # OS components; one that is missing here is in slot ``a``
+    os: OsVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +98,11 @@ class Trial:
     """A set of images that has to prove itself."""
 
     offer_id: UUID
-    rejection_key: UUID  # What is not tried again after a failure: the deployment; the offer if it names none
+    rejection_key: UUID  # What is not tried again after a failure: :func:`armillary.update.install.plan.rejection_key`
     previous: tuple[SlotImage, ...]  # The set to go back to
     starts_left: int  # How many more times the device may start with the trial unsettled before it is taken back
+    previous_os: OsVersion = OsVersion()
+    watched: tuple[UUID, ...] = ()  # Images (by image id) of the applications whose health decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +112,38 @@ class InstallRecord:
     active: tuple[SlotImage, ...] = ()  # The images that run now: the trial's new set while ``trial`` is there
     trial: Trial | None = None
     outcomes: tuple[UpdateOutcome, ...] = ()  # Outcomes that no check-in reply has acknowledged yet
-    rejected: tuple[UUID, ...] = ()  # Keys of deployments that failed here; see :class:`Trial`
+    rejected: tuple[UUID, ...] = ()  # Keys of what failed here; see :class:`Trial`
+    os: OsVersion = OsVersion()  # Of the active images
+    way_back: WayBack | None = None  # None while there is no complete OS beside the present one
 
     def image_of(self, component_id: UUID) -> SlotImage | None:
         """The active image of a component."""
         return next((image for image in self.active if image.component_id == component_id), None)
 
     @property
+    def applications(self) -> tuple[SlotImage, ...]:
+        """Active applications and board configurations: what a deployment brings."""
+        return tuple(image for image in self.active if not image.kind.is_system)
+
+    @property
+    def system_on_trial(self) -> bool:
+        """Whether the trial brought OS components or trust stores, so that only a restart puts it into force."""
+        return self.trial is not None and system_of(self.active) != system_of(self.trial.previous)
+
+    @property
     def regions_in_use(self) -> frozenset[str]:
-        """Flash regions that must not be overwritten: those of the active and of the previous set."""
+        """Flash regions that must not be overwritten: of the active set, the previous set and the way back."""
         kept = self.active if self.trial is None else self.active + self.trial.previous
-        return frozenset(image.region for image in kept)
+        return frozenset(image.region for image in (kept if self.way_back is None else kept + self.way_back.images))
+
+    def system_regions(self, names: Iterable[str]) -> frozenset[str]:
+        """Flash regions of the boot components of these names, and of the trust stores, that are in force."""
+        stores = {image.region for image in self.active if image.kind is Kind.TRUST}
+        return frozenset({os_region(name, self.os_slot(name)) for name in names} | stores)
+
+    def os_slot(self, name: str) -> str:
+        """The slot that a boot component (its name in the chip profile) starts from."""
+        return next((i.slot for i in self.active if i.kind is Kind.OS and i.name.lower() == name.lower()), SLOTS[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +164,14 @@ class ChosenRecord:
     damaged: tuple[int, ...] = field(default=())  # Indexes of copies that are there but unreadable
 
 
-def slot_region(component_id: UUID, slot: str) -> str:
-    """Flash region of a component's slot."""
-    return f"applications/{component_id}/{slot}"
+def os_of(images: Iterable[SlotImage]) -> tuple[SlotImage, ...]:
+    """The OS components among ``images``."""
+    return tuple(image for image in images if image.kind is Kind.OS)
+
+
+def system_of(images: Iterable[SlotImage]) -> frozenset[SlotImage]:
+    """The OS components and trust stores among ``images``."""
+    return frozenset(image for image in images if image.kind.is_system)
 
 
 def choose(copies: Sequence[bytes | None]) -> ChosenRecord:
@@ -141,6 +208,8 @@ def encode(record: InstallRecord, sequence: int) -> bytes:
             2: None if record.trial is None else _pack_trial(record.trial),
             3: [_pack_outcome(outcome) for outcome in record.outcomes],
             4: [key.bytes for key in record.rejected],
+            5: _pack_os(record.os),
+            6: None if record.way_back is None else _pack_way_back(record.way_back),
         }
     )
     crc = zlib.crc32(payload, zlib.crc32(_HEADER.pack(_MAGIC, _VERSION, sequence, len(payload), 0)))
@@ -152,8 +221,8 @@ def decode(data: bytes) -> RecordCopy:
     if len(data) < _HEADER.size:
         raise WireError(_FORMAT, offset=0, expected=f"a header of {_HEADER.size} bytes", got=f"{len(data)} bytes")
     magic, version, sequence, length, crc = _HEADER.unpack_from(data)
-    if magic != _MAGIC or version != _VERSION:
-        raise WireError(_FORMAT, offset=0, expected=f"magic ARMR version {_VERSION}", got=f"{magic!r} {version}")
+    if magic != _MAGIC or version not in (_FIRST_VERSION, _VERSION):
+        raise WireError(_FORMAT, offset=0, expected=f"magic ARMR version 1 to {_VERSION}", got=f"{magic!r} {version}")
     payload = data[_HEADER.size :]
     if length != len(payload) or length > MAX_RECORD_BYTES:
         raise WireError(_FORMAT, offset=13, expected=f"{length} payload bytes", got=f"{len(payload)}")
@@ -161,15 +230,34 @@ def decode(data: bytes) -> RecordCopy:
         raise WireError(_FORMAT, offset=17, expected="a matching CRC-32", got="a torn or damaged copy")
     value = cbor.decode(payload, what=_FORMAT, limit=MAX_RECORD_BYTES)
     try:
-        return RecordCopy(sequence, _unpack_record(value))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise WireError(_FORMAT, expected="the fields of version 1", got=f"{type(error).__name__}: {error}") from error
+        return RecordCopy(sequence, _unpack_first(value) if version == _FIRST_VERSION else _unpack_record(value))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        expected = f"the fields of version {version}"
+        raise WireError(_FORMAT, expected=expected, got=f"{type(error).__name__}: {error}") from error
 
 
 def _unpack_record(value: Any) -> InstallRecord:
     return InstallRecord(
-        active=tuple(_unpack_image(image) for image in value[1]),
+        active=_unpack_images(value[1]),
         trial=None if value[2] is None else _unpack_trial(value[2]),
+        outcomes=tuple(_unpack_outcome(outcome) for outcome in value[3]),
+        rejected=tuple(UUID(bytes=key) for key in value[4]),
+        os=_unpack_os(value[5]),
+        way_back=None if value[6] is None else _unpack_way_back(value[6]),
+    )
+
+
+def _unpack_first(value: Any) -> InstallRecord:
+    """A record of version 1: a trial watches the applications that it brought."""
+    active = _unpack_images(value[1])
+    trial = None
+    if value[2] is not None:
+        previous = _unpack_images(value[2][2])
+        watched = [image.image_id.bytes for image in active if image not in previous]
+        trial = _unpack_trial([*value[2], _pack_os(OsVersion()), watched])
+    return InstallRecord(
+        active=active,
+        trial=trial,
         outcomes=tuple(_unpack_outcome(outcome) for outcome in value[3]),
         rejected=tuple(UUID(bytes=key) for key in value[4]),
     )
@@ -194,22 +282,50 @@ def _unpack_image(value: Any) -> SlotImage:
     return SlotImage(UUID(bytes=component_id), UUID(bytes=image_id), image_type, name, slot, size, sha256)
 
 
+def _unpack_images(value: Any) -> tuple[SlotImage, ...]:
+    return tuple(_unpack_image(image) for image in value)
+
+
+def _pack_os(os: OsVersion) -> list[Any]:
+    return [os.version, os.abi]
+
+
+def _unpack_os(value: Any) -> OsVersion:
+    version, abi = value
+    if type(version) is not str or type(abi) is not int:
+        raise ValueError(f"OS version {version!r} {abi!r}")
+    return OsVersion(version, abi)
+
+
+def _pack_way_back(way_back: WayBack) -> list[Any]:
+    return [[_pack_image(image) for image in way_back.images], _pack_os(way_back.os)]
+
+
+def _unpack_way_back(value: Any) -> WayBack:
+    images, os = value
+    return WayBack(_unpack_images(images), _unpack_os(os))
+
+
 def _pack_trial(trial: Trial) -> list[Any]:
     return [
         trial.offer_id.bytes,
         trial.rejection_key.bytes,
         [_pack_image(image) for image in trial.previous],
         trial.starts_left,
+        _pack_os(trial.previous_os),
+        [image_id.bytes for image_id in trial.watched],
     ]
 
 
 def _unpack_trial(value: Any) -> Trial:
-    offer_id, rejection_key, previous, starts_left = value
+    offer_id, rejection_key, previous, starts_left, previous_os, watched = value
     return Trial(
         UUID(bytes=offer_id),
         UUID(bytes=rejection_key),
-        tuple(_unpack_image(image) for image in previous),
+        _unpack_images(previous),
         starts_left,
+        _unpack_os(previous_os),
+        tuple(UUID(bytes=image_id) for image_id in watched),
     )
 
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trust stores on a device: which keys and roots are in force while a new one is on trial, and after it is confirmed.
+
+A device trusts what its configuration says. A trusted key store or certificate store that is installed counts beside
+the record that names it: with a trial that is taken back it goes too. Once it is confirmed its content becomes the
+configuration's, so that the next store is signed by a key of this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
+
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
+from armillary.engines.flash.port import Flash
+from armillary.errors import InstallError, WireError
+from armillary.update.install.component import Kind
+from armillary.update.install.plan import InstallPlan
+from armillary.update.install.record import InstallRecord, SlotImage
+from armillary.wire.image import package as image_package
+from armillary.wire.image.section import TRUSTED_KEYSTORE
+from armillary.wire.update.trust_store import (
+    CertificateStore,
+    KeyStore,
+    parse_certificate_store,
+    parse_key_store,
+)
+
+MAX_TRUST_STORES = 8  # both kinds, with the ones before them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signers:
+    """Certificates whose keys may sign what a bundle brings."""
+
+    os: Sequence[Certificate]
+    images: Sequence[Certificate]
+
+
+def configuration_in_force(
+    flash: Flash, record: InstallRecord, configuration: DeviceConfiguration
+) -> DeviceConfiguration:
+    """The configuration with the OS version and the trust stores of the record.
+
+    A store that flash does not hold whole, or that nobody trusted signed, counts for nothing: what it would replace
+    stays in force.
+    """
+    if record.os.version:
+        configuration = replace(configuration, os_version=record.os.version)
+    signers = configuration.os_signers
+    for image in record.active:
+        if image.kind is not Kind.TRUST or str(image.image_id) in configuration.trust_stores:
+            continue
+        try:
+            store = _store(image, flash.read(image.region) or b"", signers)
+        except InstallError:
+            continue
+        configuration = _with(configuration, store, image)
+    return configuration
+
+
+def keep_confirmed(flash: Flash, record: InstallRecord) -> None:
+    """Make confirmed trust stores the configuration's; nothing while they are on trial."""
+    if record.system_on_trial:
+        return
+    stored = load_configuration(flash)
+    in_force = replace(configuration_in_force(flash, record, stored), os_version=stored.os_version)
+    if in_force != stored:
+        store_configuration(flash, in_force)
+
+
+def signers_after(plan: InstallPlan, packages: Mapping[UUID, bytes], present: Signers) -> Signers:
+    """Who may sign what the plan's bundle has, once its trust stores are in force.
+
+    InstallError if a store is not signed by a key that the device trusts now, or is damaged.
+    """
+    after = present
+    for staged in plan.fetch:
+        if staged.target.kind is Kind.TRUST:
+            store = _store(staged.target, packages[staged.target.image_id], present.os)
+            if isinstance(store, KeyStore):
+                after = Signers(os=store.os_signers, images=store.image_signers)
+    return after
+
+
+def _store(image: SlotImage, data: bytes, signers: Sequence[Certificate]) -> KeyStore | CertificateStore:
+    try:
+        package = image_package.verify(image_package.parse(data), signers)
+        store = (parse_key_store if image.image_type == TRUSTED_KEYSTORE else parse_certificate_store)(package.payload)
+    except WireError as error:
+        raise InstallError(
+            f"{image.name} ({image.image_id}) is no trust store that this device takes: {error.message}",
+            remedy="Sign it with a key that the device trusts already.",
+        ) from error
+    if (package.image_type, package.image_id) != (image.image_type, image.image_id):
+        raise InstallError(
+            f"{image.name}: expected image {image.image_id}, got {package.image_id}",
+            remedy="Offer the image that was signed.",
+        )
+    return store
+
+
+def _with(
+    configuration: DeviceConfiguration, store: KeyStore | CertificateStore, image: SlotImage
+) -> DeviceConfiguration:
+    taken = (*configuration.trust_stores, str(image.image_id))[-MAX_TRUST_STORES:]
+    if isinstance(store, CertificateStore):
+        return replace(configuration, service_root="".join(_pem(store.roots)), trust_stores=taken)
+    return replace(
+        configuration,
+        trusted_os_certificates=_pem(store.os_signers),
+        trusted_image_certificates=_pem(store.image_signers),
+        trust_stores=taken,
+    )
+
+
+def _pem(certificates: Sequence[Certificate]) -> tuple[str, ...]:
+    return tuple(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in certificates)

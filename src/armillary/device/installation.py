@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One installation, from the offer to the switch: plan, fetch, check all, stage, switch.
+
+Nothing is written before the whole bundle was fetched and checked as it would run: trust stores by the keys that are
+trusted now, then the OS and the applications by those that will be, beside one another and on the new OS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from armillary.device.applications.applications import ApplicationStore
+from armillary.device.boot.startup import Startup, load_minimums
+from armillary.device.install.installer import Installer
+from armillary.device.install.os_components import check_os
+from armillary.device.install.trust_stores import Signers, signers_after
+from armillary.device.state.journal import Journal
+from armillary.engines.flash.port import Flash
+from armillary.errors import ArmillaryError, InstallError
+from armillary.update.install.plan import InstallPlan, plan_install
+from armillary.update.install.transaction import InstallState
+from armillary.wire.device.checkin import Offer, OfferedImage
+
+Fetch = Callable[[OfferedImage], Awaitable[bytes]]
+
+
+class Begun(enum.Enum):
+    """What came of an offer."""
+
+    NOTHING = "nothing"  # it is installed, was refused before, or another installation is under way
+    REFUSED = "refused"  # this device does not install it; the outcome waits for the service
+    POSTPONED = "postponed"  # it could not be fetched or written now: the service offers it again
+    SWITCHED = "switched"  # the bundle is in force, on trial unless it only removes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Installs what the service offers to a booted device."""
+
+    installer: Installer
+    store: ApplicationStore
+    startup: Startup
+    flash: Flash
+    journal: Journal
+
+    async def begin(self, offer: Offer, *, fetch: Fetch, running: Collection[UUID]) -> Begun:
+        """Install an offered bundle up to the switch.
+
+        ``fetch`` brings the package of one offered image; ``running`` are the applications (by image id) that run now.
+        """
+        if self.installer.state is not InstallState.IDLE:
+            return Begun.NOTHING  # a trial is under way or its outcome is on its way: the service offers again
+        plan: InstallPlan | None = None
+        try:
+            plan = plan_install(self.installer.record, offer, self.startup.places)
+            if plan is None:
+                return Begun.NOTHING
+            self.journal.write(
+                "update-offered",
+                offer_id=offer.offer_id,
+                os_version=offer.os_version,
+                images=[image.name for image in offer.images],
+            )
+            await self._install(plan, fetch, running)
+        except InstallError as error:
+            self._refuse(offer, plan, error.message)
+            return Begun.REFUSED
+        except ArmillaryError as error:  # the download did not finish: the next check-in offers it again
+            self.journal.write("update-postponed", offer_id=offer.offer_id, reason=error.message)
+            return Begun.POSTPONED
+        images = [staged.target.name for staged in plan.fetch]
+        self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
+        return Begun.SWITCHED
+
+    async def _install(self, plan: InstallPlan, fetch: Fetch, running: Collection[UUID]) -> None:
+        self.store.check_room(plan)
+        packages = {staged.target.image_id: await fetch(staged.offered) for staged in plan.fetch}
+        await asyncio.to_thread(self._check, plan, packages)
+        self.installer.stage(plan, packages)
+        self.installer.switch(plan, running=running)
+
+    def _check(self, plan: InstallPlan, packages: dict[UUID, bytes]) -> None:
+        """Raise InstallError unless the set runs on this device as a whole."""
+        present = Signers(os=self.startup.configuration.os_signers, images=self.store.trusted)
+        signers = signers_after(plan, packages, present)
+        check_os(
+            plan,
+            packages,
+            chip=self.startup.profile,
+            flash=self.flash,
+            signers=signers.os,
+            minimums=load_minimums(self.flash),
+        )
+        self.store.admit_set(plan, packages, signers.images)
+
+    def _refuse(self, offer: Offer, plan: InstallPlan | None, reason: str) -> None:
+        self.journal.write("update-refused", offer_id=offer.offer_id, reason=reason)
+        if plan is None:
+            self.installer.refuse_offer(offer, reason)
+        else:
+            self.installer.refuse(plan, reason)

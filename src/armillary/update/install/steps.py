@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each step of an installation as the next install record.
+
+Every function takes a record and returns a new one; the caller writes it in one atomic switch. What a start of the
+device does to the record is in ``starting``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from armillary.errors import InstallError
+from armillary.update.install.component import Kind
+from armillary.update.install.plan import InstallPlan, rejection_key
+from armillary.update.install.record import (
+    MAX_OUTCOMES,
+    MAX_REJECTED,
+    InstallRecord,
+    OsVersion,
+    SlotImage,
+    Trial,
+    WayBack,
+    os_of,
+)
+from armillary.wire.device.checkin import MAX_REASON_BYTES, Offer, OfferedImage, UpdateOutcome
+from armillary.wire.encoding.clip import clip_text
+
+# Starts of the device with one trial unsettled before it is taken back. Three: one start may be an unlucky
+# power cut, two an unlucky repair; three mean that the new set keeps the device from settling.
+TRIAL_STARTS = 3
+
+
+def begin_staging(record: InstallRecord, plan: InstallPlan) -> InstallRecord:
+    """The record to write before the first byte is staged: new OS components go over the copies of the way back."""
+    return replace(record, way_back=None) if plan.brings_os else record
+
+
+def begin_trial(record: InstallRecord, plan: InstallPlan, *, now: int, running: Collection[UUID] = ()) -> InstallRecord:
+    """The record that switches to the plan's set.
+
+    A plan that only removes components needs no trial: the switch confirms it. The trial watches the new applications
+    and, where the OS under them changes, those that are ``running`` now (by image id): one that did not run before
+    does not hold an OS back.
+
+    Raises:
+        InstallError: another trial is still under way.
+    """
+    if record.trial is not None:
+        raise InstallError("a trial is under way", remedy="Settle it first: confirm or take back.")
+    if not plan.fetch:
+        removed = tuple(_outcome(plan.offer_id, image, "confirmed", "removed", now) for image in plan.removed)
+        return replace(record, active=plan.result, os=plan.os, outcomes=_bounded(record.outcomes + removed))
+    fetched = {staged.target.image_id for staged in plan.fetch}
+    watched = tuple(
+        image.image_id
+        for image in plan.result
+        if not image.kind.is_system and (image.image_id in fetched or (plan.restarts and image.image_id in running))
+    )
+    trial = Trial(plan.offer_id, plan.rejection_key, _explicit(record, plan), TRIAL_STARTS, record.os, watched)
+    return replace(record, active=plan.result, os=plan.os, trial=trial)
+
+
+def confirm(record: InstallRecord, *, now: int) -> InstallRecord:
+    """The record that keeps the trial's set; InstallError if there is no trial.
+
+    The OS before it stays as the way back.
+    """
+    trial = trial_of(record)
+    outcomes = tuple(
+        _outcome(trial.offer_id, image, "confirmed", "", now) for image in record.active if image not in trial.previous
+    )
+    previous = os_of(trial.previous)
+    changed = frozenset(previous) != frozenset(os_of(record.active))
+    way_back = WayBack(previous, trial.previous_os) if changed else record.way_back
+    return replace(record, trial=None, outcomes=_bounded(record.outcomes + outcomes), way_back=way_back)
+
+
+def revert(record: InstallRecord, *, reason: str, now: int, bars: bool = True) -> InstallRecord:
+    """The record that goes back to the previous set; InstallError if there is no trial.
+
+    What was tried is not tried again on this device if the trial ``bars`` it.
+    """
+    trial = trial_of(record)
+    outcomes = tuple(
+        _outcome(trial.offer_id, image, "reverted", reason, now)
+        for image in record.active
+        if image not in trial.previous
+    )
+    return replace(
+        record,
+        active=trial.previous,
+        os=trial.previous_os,
+        trial=None,
+        outcomes=_bounded(record.outcomes + outcomes),
+        rejected=_remembered(record.rejected, trial.rejection_key) if bars else record.rejected,
+    )
+
+
+def refuse(record: InstallRecord, plan: InstallPlan, *, reason: str, now: int) -> InstallRecord:
+    """The record after an offer that this device must not install (bad signature, too large, capability).
+
+    Nothing that runs is changed. It is not tried again here.
+    """
+    images = [staged.target for staged in plan.fetch]
+    return _refused(record, plan.offer_id, plan.rejection_key, images, reason, now)
+
+
+def refuse_offer(record: InstallRecord, offer: Offer, *, reason: str, now: int) -> InstallRecord:
+    """As :func:`refuse`, for an offer that there is no plan for."""
+    active = {(image.image_id, image.sha256) for image in record.active}
+    images = [image for image in offer.images if (image.image_id, image.sha256) not in active]
+    return _refused(record, offer.offer_id, rejection_key(offer), images, reason, now)
+
+
+def drop_damaged(record: InstallRecord, damaged: Sequence[SlotImage], *, now: int) -> InstallRecord:
+    """The record without images that are damaged in flash; the next offer brings them back.
+
+    During a trial the whole set is reverted instead. OS components are not dropped: the boot decides about them.
+    """
+    if not damaged:
+        return record
+    names = ", ".join(f"{image.name} ({image.image_id})" for image in damaged)
+    if record.trial is not None:
+        return revert(record, reason=f"damaged in flash: {names}", now=now)
+    return replace(
+        record, active=tuple(image for image in record.active if image.kind is Kind.OS or image not in damaged)
+    )
+
+
+def forget_system(record: InstallRecord, *, reason: str, now: int) -> InstallRecord:
+    """The record after recovery by hand put OS components into slot ``a`` and the factory's trust into force.
+
+    A trial of an OS is taken back.
+    """
+    if record.system_on_trial:
+        record = revert(record, reason=reason, now=now)
+    trial = record.trial
+    if trial is not None:
+        trial = replace(trial, previous=_without_system(trial.previous), previous_os=OsVersion())
+    return replace(record, active=_without_system(record.active), os=OsVersion(), trial=trial, way_back=None)
+
+
+def acknowledge(record: InstallRecord, sent: Sequence[UpdateOutcome]) -> InstallRecord:
+    """The record after the service answered a check-in that carried ``sent``."""
+    return replace(record, outcomes=tuple(outcome for outcome in record.outcomes if outcome not in sent))
+
+
+def trial_of(record: InstallRecord) -> Trial:
+    """The trial that is under way, else InstallError."""
+    if record.trial is None:
+        raise InstallError("no trial is under way", remedy="Report this with the device's log.")
+    return record.trial
+
+
+def _explicit(record: InstallRecord, plan: InstallPlan) -> tuple[SlotImage, ...]:
+    """The active set, with the kept OS components that this boot has measured in place of what was known of them."""
+    measured = {image.component_id: image for image in plan.measured}
+    known = tuple(image for image in record.active if image.component_id not in measured)
+    return (*plan.measured, *known)
+
+
+def _without_system(images: Iterable[SlotImage]) -> tuple[SlotImage, ...]:
+    return tuple(image for image in images if not image.kind.is_system)
+
+
+def _refused(
+    record: InstallRecord,
+    offer_id: UUID,
+    key: UUID,
+    images: Iterable[SlotImage | OfferedImage],
+    reason: str,
+    now: int,
+) -> InstallRecord:
+    outcomes = tuple(_outcome(offer_id, image, "failed", reason, now) for image in images)
+    return replace(record, outcomes=_bounded(record.outcomes + outcomes), rejected=_remembered(record.rejected, key))
+
+
+def _outcome(offer_id: UUID, image: SlotImage | OfferedImage, outcome: str, reason: str, now: int) -> UpdateOutcome:
+    return UpdateOutcome(
+        offer_id=offer_id,
+        image_id=image.image_id,
+        component_id=image.component_id,
+        outcome=outcome,
+        reason=clip_text(reason, MAX_REASON_BYTES),
+        at=now,
+    )
+
+
+def _bounded(outcomes: tuple[UpdateOutcome, ...]) -> tuple[UpdateOutcome, ...]:
+    return outcomes[-MAX_OUTCOMES:]
+
+
+def _remembered(rejected: tuple[UUID, ...], key: UUID) -> tuple[UUID, ...]:
+    return (*(old for old in rejected if old != key), key)[-MAX_REJECTED:]

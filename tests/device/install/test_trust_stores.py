@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which keys are in force: those of a new trust store while it is on trial, for good once it is confirmed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.device.cut_flash import CutFlash
+from tests.fixtures.images import P384, pair
+
+from armillary.device.install.trust_stores import Signers, configuration_in_force, keep_confirmed, signers_after
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
+from armillary.errors import InstallError
+from armillary.update.install import steps
+from armillary.update.install.plan import InstallPlan, StagedImage
+from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, Trial
+from armillary.wire.device.checkin import OfferedImage
+from armillary.wire.image import package as image_package
+from armillary.wire.update.trust_store import CertificateStore, KeyStore, encode_certificate_store, encode_key_store
+
+OLD, NEW, OTHER = pair(ec.SECP256R1(), 21), pair(ec.SECP256R1(), 22), pair(ec.SECP256R1(), 23)
+
+
+def pem(*certificates: Any) -> tuple[str, ...]:
+    return tuple(certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates)
+
+
+CONFIGURATION = DeviceConfiguration(
+    device_id="ab" * 64,
+    chip="mt3620",
+    root_of_trust="software",
+    sandbox="process",
+    os_version="26.11",
+    identity_certificate=pem(P384[1]),
+    service_root=pem(P384[1])[0],
+    trusted_os_certificates=pem(OLD[1]),
+    trusted_image_certificates=pem(OLD[1]),
+    device_endpoint="https://127.0.0.1:1",
+    service_name="test",
+    operator_api="https://127.0.0.1:2",
+)
+
+
+def store_package(payload: bytes, image_type: int, signer: Any = OLD) -> tuple[SlotImage, bytes]:
+    component, image_id = uuid.UUID(int=image_type), uuid.uuid4()
+    sections = image_package.standard_sections(
+        image_type=image_type, component_id=component, image_id=image_id, name="trust", built=0
+    )
+    data = image_package.build(payload, sections=sections, key=signer[0], certificate=signer[1])
+    return SlotImage(component, image_id, image_type, "trust", "a", len(data), sha256(data).digest()), data
+
+
+def key_store(signer: Any = OLD, os: Any = NEW, images: Any = NEW) -> tuple[SlotImage, bytes]:
+    return store_package(encode_key_store(KeyStore(os_signers=(os[1],), image_signers=(images[1],))), 19, signer)
+
+
+def device(*stores: tuple[SlotImage, bytes], on_trial: bool = True) -> tuple[CutFlash, InstallRecord]:
+    flash = CutFlash({image.region: data for image, data in stores})
+    store_configuration(flash, CONFIGURATION)
+    trial = Trial(uuid.UUID(int=1), uuid.UUID(int=2), (), 3) if on_trial else None
+    active = tuple(image for image, _ in stores)
+    return flash, InstallRecord(active=active, trial=trial, os=OsVersion("26.12", 3))
+
+
+def in_force(flash: CutFlash, record: InstallRecord) -> DeviceConfiguration:
+    return configuration_in_force(flash, record, load_configuration(flash))
+
+
+def test_a_store_on_trial_is_in_force_and_goes_with_its_trial() -> None:
+    flash, record = device(key_store())
+    found = in_force(flash, record)
+    assert found.trusted_os_certificates == found.trusted_image_certificates == pem(NEW[1])
+    assert found.os_version == "26.12"
+    keep_confirmed(flash, record)
+    assert load_configuration(flash) == CONFIGURATION, "nothing is kept of what is on trial"
+    reverted = steps.revert(record, reason="", now=0)
+    assert in_force(flash, reverted) == CONFIGURATION
+
+
+def test_a_confirmed_store_is_the_configurations_for_good_and_signs_the_next() -> None:
+    flash, record = device(key_store(), on_trial=False)
+    keep_confirmed(flash, record)
+    kept = load_configuration(flash)
+    assert kept.trusted_os_certificates == pem(NEW[1])
+    assert kept.os_version == "26.11", "the version of the OS is the record's"
+    image, data = key_store(signer=NEW, os=OTHER, images=OTHER)
+    flash.durable[image.region] = data
+    assert in_force(flash, replace(record, active=(image,))).trusted_os_certificates == pem(OTHER[1])
+
+
+def test_a_confirmed_store_does_not_undo_what_the_service_renewed_since() -> None:
+    roots = store_package(encode_certificate_store(CertificateStore((NEW[1],))), 22)
+    flash, record = device(roots, on_trial=False)
+    keep_confirmed(flash, record)
+    renewed = replace(load_configuration(flash), service_root=pem(NEW[1], OTHER[1])[0] + pem(OTHER[1])[0])
+    store_configuration(flash, renewed)
+    assert in_force(flash, record).service_root == renewed.service_root
+
+
+def test_a_certificate_store_replaces_the_roots_of_the_service() -> None:
+    flash, record = device(store_package(encode_certificate_store(CertificateStore((NEW[1], OTHER[1]))), 22))
+    assert in_force(flash, record).service_root == "".join(pem(NEW[1], OTHER[1]))
+
+
+@pytest.mark.parametrize("fault", ["signer", "damage", "gone", "type"])
+def test_a_store_that_nobody_trusted_signed_or_that_is_damaged_counts_for_nothing(fault: str) -> None:
+    image, data = key_store(signer=OTHER if fault == "signer" else OLD)
+    flash, record = device((image, data))
+    if fault == "damage":
+        flash.durable[image.region] = data[:40] + bytes([data[40] ^ 1]) + data[41:]
+    elif fault == "gone":
+        del flash.durable[image.region]
+    elif fault == "type":
+        record = replace(record, active=(replace(image, image_type=22),))
+        flash.durable[record.active[0].region] = data
+    assert replace(in_force(flash, record), os_version="26.11") == CONFIGURATION
+
+
+def plan_of(*stores: tuple[SlotImage, bytes]) -> tuple[InstallPlan, Mapping[uuid.UUID, bytes]]:
+    staged = tuple(
+        StagedImage(
+            OfferedImage(
+                component_id=image.component_id,
+                image_id=image.image_id,
+                image_type=image.image_type,
+                name=image.name,
+                size=image.size,
+                sha256=image.sha256,
+            ),
+            image,
+        )
+        for image, _ in stores
+    )
+    images = tuple(image for image, _ in stores)
+    plan = InstallPlan(uuid.UUID(int=1), uuid.UUID(int=2), staged, (), images, OsVersion())
+    return plan, {image.image_id: data for image, data in stores}
+
+
+def test_the_rest_of_a_bundle_is_checked_by_the_keys_of_its_store() -> None:
+    present = Signers(os=(OLD[1],), images=(OLD[1],))
+    assert signers_after(*plan_of(key_store(os=NEW, images=OTHER)), present) == Signers(
+        os=(NEW[1],), images=(OTHER[1],)
+    )
+    assert signers_after(*plan_of(), present) == present
+
+
+def test_a_bundle_cannot_bring_a_store_that_its_own_store_signs() -> None:
+    present = Signers(os=(OLD[1],), images=(OLD[1],))
+    roots = store_package(encode_certificate_store(CertificateStore((NEW[1],))), 22, signer=NEW)
+    with pytest.raises(InstallError, match="no trust store that this device takes"):
+        signers_after(*plan_of(key_store(), roots), present)
+    with pytest.raises(InstallError, match="no trust store that this device takes"):
+        signers_after(*plan_of(key_store(signer=OTHER)), present)

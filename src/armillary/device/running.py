@@ -130,25 +130,25 @@ class RunningDevice:
             await self._supervisor.stop()
             with contextlib.suppress(DataFolderError):
                 self._reports.flush()
-            self._publish_status("restarting" if ended_by_itself and self._is_behind else "stopped")
+            self._publish_status("restarting" if ended_by_itself and self._is_behind() else "stopped")
         if ended_by_itself:
             loop.result()  # a defect ended the loop: let it be seen
         return ended_by_itself and not self._stopped.is_set()
 
-    @property
     def _is_behind(self) -> bool:
+        """Whether another OS or trust store is in force than the one that booted."""
         return self._check_ins.startup.is_behind(self._installer.record)
 
     async def _loop(self) -> None:
         await self._run_active(only_ready=True)
-        if not self._is_behind:
+        if not self._is_behind():
             await self._check_in()
             await self._run_active()
-        while not self._is_behind:
+        while not self._is_behind():
             self._wake.clear()
             trial_wait_s = await self._settle()
             wait_s = self._schedule.wait_s
-            if self._is_behind:
+            if self._is_behind():
                 return
             if wait_s <= 0:
                 await self._check_in()
@@ -181,7 +181,7 @@ class RunningDevice:
         With ``only_ready``, those that wait for their certificate are left for after the first check-in. Nothing is
         started on an OS that is not in force any more.
         """
-        if self._is_behind:
+        if self._is_behind():
             return
         loaded = await asyncio.to_thread(self._store.load, self._installer.record)
         for name, reason in loaded.failures:

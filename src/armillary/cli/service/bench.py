@@ -86,6 +86,7 @@ FLOORS: dict[str, Floor] = {
     "template-live": Floor(1.0, at_least=False),
     "message-check": Floor(1.0, at_least=False),
     "artifact-serve": Floor(0.60, at_least=True),
+    "artifact-serve-cpu": Floor(0.60, at_least=True),
 }
 
 

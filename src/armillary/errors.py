@@ -5,6 +5,7 @@
 
     ArmillaryError         code, message, remedy
     ├── WireError          bytes that are not what their format says; SignatureError: no trusted key signed them
+    ├── RepositoryError    an update repository, or a mirror of it, gave what its signed metadata does not allow
     ├── DeviceFault        a device did, or is, something the service does not accept
     ├── OperatorError      a person or script asked for something that cannot be done
     ├── HostError          this machine lacks something that the process needs
@@ -73,6 +74,62 @@ class DirectiveError(WireError):
 
     code = "update.directive"
     remedy = "Check in again; if it comes back, somebody between device and service sends old or foreign directives."
+
+
+class RepositoryError(ArmillaryError):
+    """An update repository, or a mirror, gave what its signed metadata does not allow; nothing of it was taken."""
+
+    code = "repository.refused"
+    remedy = "Look at the repository and its mirrors; the device tries again at its next check-in."
+
+
+class MetadataFormatError(RepositoryError):
+    """A file of the repository is no TUF metadata of the expected role."""
+
+    code = "repository.metadata"
+    remedy = "Publish the metadata again, or repair the mirror that serves this file."
+
+
+class UnsignedMetadataError(RepositoryError):
+    """Too few of the keys that a role has signed its metadata."""
+
+    code = "repository.unsigned"
+    remedy = "Sign the metadata with as many of the role's keys as its threshold asks: armillary release keys sign."
+
+
+class RollbackError(RepositoryError):
+    """Metadata is older than what was trusted before, or no longer lists what was listed."""
+
+    code = "repository.rollback"
+    remedy = "Publish with a higher version; after a compromise rotate the keys of timestamp and snapshot."
+
+
+class ExpiredMetadataError(RepositoryError):
+    """Metadata has expired: somebody may be holding back newer metadata (freeze attack)."""
+
+    code = "repository.expired"
+    remedy = "Renew the metadata of the named role; see that the mirrors copy it."
+
+
+class MismatchError(RepositoryError):
+    """A file has another length, hash or version than the signed metadata says."""
+
+    code = "repository.mismatch"
+    remedy = "Publish the file again, or repair the mirror that serves it."
+
+
+class TargetNotFoundError(RepositoryError):
+    """No role that may name the artifact names it."""
+
+    code = "repository.no-target"
+    remedy = "Publish the artifact, or correct its path in the deployment."
+
+
+class TransferError(RepositoryError):
+    """No source of the repository gave a file: not there, too slow, too long, or the connection failed."""
+
+    code = "repository.transfer"
+    remedy = "Check that the repository or one of its mirrors can be reached from the device and is fast enough."
 
 
 class ManifestError(ArmillaryError):

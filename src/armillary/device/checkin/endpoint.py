@@ -74,8 +74,11 @@ class DeviceEndpoint:
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(ssl=self._context, limit=2, keepalive_timeout=KEEP_ALIVE_S)
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
-        # trust_env off: a proxy variable must not redirect a device.
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+        # trust_env off: a proxy variable must not redirect a device. Nothing is unpacked: it could
+        # come to any size.
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
+        )
         return self
 
     async def __aexit__(
@@ -84,6 +87,16 @@ class DeviceEndpoint:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    @property
+    def url(self) -> str:
+        """``https://host:port``."""
+        return self._url
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The session of all requests; ServiceUnreachableError once it was closed."""
+        return self._open()
 
     async def challenge(self) -> Challenge:
         """A fresh challenge."""

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins the parts of a device's update repository. Loads the ``tuf`` package: import it where it is needed first."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+
+from armillary.device.checkin.endpoint import DeviceEndpoint
+from armillary.device.repository.artifacts import Artifacts
+from armillary.device.repository.repository import DeviceRepository
+from armillary.device.repository.source import HttpSource
+from armillary.device.repository.sources import Sources
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.journal import Journal
+from armillary.engines.flash.port import Flash
+from armillary.update.repository.pace import DEFAULT_PACE, PaceRules
+
+OWN = "the service"
+_FOLDER = "/v1/repository/"
+
+
+def open_repository(
+    endpoint: DeviceEndpoint,
+    mirrors: Sequence[str],
+    mirror_session: aiohttp.ClientSession,
+    *,
+    flash: Flash,
+    folder: Path,
+    clock: DeviceClock,
+    journal: Journal,
+    pace: PaceRules = DEFAULT_PACE,
+) -> DeviceRepository:
+    """The repository behind the device endpoint and ``mirrors`` (addresses of the folder that holds ``metadata/``).
+
+    ``folder`` is where the flash is: its file system says how much room there is.
+
+    Raises:
+        RepositoryError: there are more mirrors than a device takes.
+    """
+
+    def refused(source: str, reason: str) -> None:
+        journal.write("source-refused", source=source, reason=reason)
+
+    own = HttpSource(OWN, endpoint.url + _FOLDER, lambda: endpoint.session, monotonic=clock.monotonic, pace=pace)
+    others = [HttpSource(url, url, lambda: mirror_session, monotonic=clock.monotonic, pace=pace) for url in mirrors]
+    sources = Sources(own, others, refused)
+    artifacts = Artifacts(flash, sources, lambda: shutil.disk_usage(folder).free)
+    return DeviceRepository(flash, clock, own=own, sources=sources, artifacts=artifacts)

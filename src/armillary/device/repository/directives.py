@@ -105,6 +105,14 @@ class Directives:
         version: int = _VERSION.unpack(data)[0]
         return version
 
+    def check_plain_offer(self) -> None:
+        """Raise RepositoryError for an offer without a directive, once the device has taken a directive."""
+        if self.version > 0:
+            raise RepositoryError(
+                "an offer without a directive: expected one, as the service has sent since this device took the first",
+                remedy="Look whether the service was replaced by an older one, or its repository is gone.",
+            )
+
     async def take(self, data: bytes, *, catalog_id: UUID) -> DirectedOffer:
         """The offer of a directive, after all checks; its version is kept.
 

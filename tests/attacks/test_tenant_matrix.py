@@ -72,6 +72,7 @@ NARROWED = {
         "jobs/{job_id}/runs/{number}/results.csv": "GET", "organisations": "GET",
         "organisations/{organisation}": "GET PUT DELETE", "organisations/{organisation}/devices": "GET",
         "rollouts": "GET", "rollouts/{rollout_id}": "GET", "rollouts/{rollout_id}/cancel": "POST",
+        "rollouts/{rollout_id}/approve": "POST",
         "rollouts/{rollout_id}/devices": "GET", "rollouts/{rollout_id}/halt": "POST",
         "rollouts/{rollout_id}/resume": "POST", "rollouts/{rollout_id}/roll-back": "POST",
         "rule-test": "POST", "rules": "GET", "rules/{rule_id}": "GET PUT DELETE", "rules/{rule_id}/disable": "POST",

@@ -173,9 +173,9 @@ def rollout(now: int, state: str) -> Document:
     return {
         "rollout_id": uid(f"rollout {state}"), "catalog": "northwind", "product": product, "group": group, "deployment_id": uid(f"deployment {state}"),
         "previous_deployment_id": uid("deployment before"), "state": state, "cohort": 1 if state != "rolled-back" else 0, "cohort_started_at": now - 5000,
-        "policy": {"cohorts": [percent for percent, _ in cohorts], "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
+        "policy": {"rings": [], "cohorts": [percent for percent, _ in cohorts], "false_hold_percent": 1, "lease_s": 86400, "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
         "reason": "5 of 32 devices failed" if state == "rolled-back" else "", "created_at": now - 9000, "created_by": "maren", "changed_at": now - 600,
-        "counts": counts, "cohorts": [{"percent": percent, "counts": part, "failed": failed} for (percent, part), failed in zip(cohorts, failures, strict=True)], "failed": sum(failures),
+        "counts": counts, "due": 0, "reached_at": None, "cohorts": [{"name": f"to {percent}%", "counts": part, "failed": failed} for (percent, part), failed in zip(cohorts, failures, strict=True)], "failed": sum(failures),
         "history": [{"at": now - 700, "actor": actor, "event": event, "reason": reason, "finding_id": finding, "finding_status": "open"} for event, actor, reason, finding in happened] if state == "rolled-back" else [],
          "images": [{"image_id": uid(name), "name": name}],
     }  # fmt: skip

@@ -295,16 +295,26 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
 
 
 def test_rings_count_who_has_begun_and_who_waits():
+    first = {"name": "Lab", "counts": {"confirmed": 1, "restored": 1}, "failed": 1}
     rollout = {
-        "policy": {"cohorts": [10, 50, 100]},
-        "counts": {"confirmed": 1, "failed": 1, "waiting": 18},
-        "cohort": 0,
+        "policy": {"rings": [{"name": "Lab", "devices": ["a", "b"]}], "cohorts": [30, 50, 100]},
+        "counts": {"confirmed": 1, "restored": 1, "left": 3, "waiting": 18},
+        "due": 0,
+        "cohorts": [first],
     }
-    rows = [{"cohort": 0, "state": "confirmed", "failure": ""}, {"cohort": 0, "state": "restored", "failure": "failed"}]
-    assert cohorts(rollout, rows) == [
-        {"percent": 10, "counts": {"confirmed": 1, "restored": 1}, "failed": 1},
-        {"percent": 50, "counts": {"waiting": 8}, "failed": 0},
-        {"percent": 100, "counts": {"waiting": 10}, "failed": 0},
+    assert cohorts(rollout) == [
+        first,
+        {"name": "to 30%", "counts": {"waiting": 4}, "failed": 0},
+        {"name": "to 50%", "counts": {"waiting": 4}, "failed": 0},
+        {"name": "to 100%", "counts": {"waiting": 10}, "failed": 0},
+    ]
+    begun = {"name": "to 30%", "counts": {"started": 1}, "failed": 0}
+    counts = {"confirmed": 1, "restored": 1, "started": 1, "waiting": 17}
+    under_way = {**rollout, "counts": counts, "due": 3, "cohorts": [first, begun]}
+    assert [each["counts"] for each in cohorts(under_way)[1:]] == [
+        {"started": 1, "waiting": 3},
+        {"waiting": 4},
+        {"waiting": 10},
     ]
 
 

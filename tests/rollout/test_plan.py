@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,15 +12,22 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
-from armillary.rollout.plan import FAILED, RolloutMember, RolloutPlan, RolloutProgress, plan
-from armillary.rollout.policy import RolloutPolicy
+from armillary.rollout.plan import Alarm, RolloutMember, RolloutPlan, RolloutProgress, Sight, plan
+from armillary.rollout.policy import Ring, RolloutPolicy
+from armillary.rollout.tally import FAILED, FINISHED, Tally
 from armillary.wire.device.finding import Finding
 
 IMAGE = UUID(int=7)
 CATALOG = UUID(int=6)
-PROGRESS = RolloutProgress(rollout_id=UUID(int=1), catalog_id=CATALOG, state="running", cohort=0, since=100)
+PROGRESS = RolloutProgress(catalog_id=CATALOG, state="running", cohort=0, since=100)
 POLICY = RolloutPolicy(
-    cohorts=(10, 50, 100), success_percent=100, soak_s=60, min_failures=2, failure_percent=20, timeout_s=500
+    cohorts=(10, 50, 100),
+    success_percent=100,
+    soak_s=60,
+    min_failures=2,
+    failure_percent=20,
+    timeout_s=500,
+    false_hold_percent=0,
 )
 WAITING = RolloutMember(
     device_id="",
@@ -69,15 +77,29 @@ def finding(**changes: Any) -> Finding:
     return Finding(**{**values, **changes})
 
 
+def seen(members: list[RolloutMember], *findings: Finding, since: int = 100, **more: Any) -> Sight:
+    """What the planner sees of a fleet of these devices, all of which have just reported."""
+    devices: Counter[tuple[int, str]] = Counter()
+    recent: Counter[tuple[int, str]] = Counter()
+    for one in members:
+        if one.state:
+            devices[one.cohort, one.state] += 1
+            recent[one.cohort, one.state] += one.finished_at is None or one.finished_at >= since
+    started = {one.device_id for one in members if one.state}
+    alarms = [Alarm(one, len(started & set(one.device_ids))) for one in findings]
+    return Sight(members=members, tally=Tally(devices, recent), devices=len(members), alarms=alarms, **more)
+
+
 def run(
     members: list[RolloutMember], *findings: Finding, now: int = 200, policy: RolloutPolicy = POLICY, **progress: Any
 ) -> RolloutPlan:
-    return plan(policy, replace(PROGRESS, **progress), members, findings, now)
+    stands = replace(PROGRESS, **progress)
+    return plan(policy, stands, seen(members, *findings, since=stands.since), now)
 
 
 def test_the_first_cohort_starts() -> None:
     made = run(waiting(*range(20)), cohort=-1)
-    assert (made.cohort, len(made.start), made.event) == (0, 2, "")
+    assert (made.cohort, made.due, made.event) == (0, 2, "")
     assert run(waiting(*range(20)), cohort=-1) == made
 
 
@@ -102,6 +124,27 @@ def test_an_empty_group_is_done_at_once() -> None:
 def test_rule_1_each_started_device_is_looked_at(now: int, changes: dict[str, Any], state: str | None) -> None:
     made = run([member(1, **changes)], now=now)
     assert [move.state for move in made.moves] == ([] if state is None else [state])
+
+
+def test_no_time_runs_while_a_rollout_is_held() -> None:
+    devices = [member(1), member(2, "offered")]
+    assert run(devices, state="held", now=10_000).moves == ()
+    assert run(devices, since=9_900, now=10_000).moves == ()  # resumed
+    assert [move.state for move in run(devices, since=9_500, now=10_000).moves] == ["timed-out"] * 2
+
+
+@pytest.mark.parametrize("state", ["running", "held", "rolling-back"])
+def test_a_device_that_is_gone_counts_no_longer(state: str) -> None:
+    gone = member(1, gone=True, failure="reverted", offered=True)
+    assert [move.state for move in run([gone, *waiting(2)], state=state).moves] == ["left"]
+    assert run([member(1, "left", gone=True)], state=state).moves == ()
+    assert [m.state for m in run([member(1, "left", offered=True, converged=True)]).moves] == ["confirmed"]
+
+
+def test_what_is_left_of_a_cohort_decides() -> None:
+    """Two of three left: the one that stays has confirmed, so the cohort has."""
+    devices = [member(1, "confirmed"), member(2, gone=True), member(3, gone=True), *waiting(*range(4, 20))]
+    assert run(devices, now=1000, reached_at=110).cohort == 1
 
 
 def test_a_late_device_may_still_confirm_and_a_waiting_one_is_left_alone() -> None:
@@ -170,32 +213,69 @@ def test_rule_3_counts_different_started_devices(named: tuple[str, ...], least: 
     assert (run(members, seen, policy=policy).event == "hold") is holds
 
 
-def test_rule_4_a_cohort_that_can_no_longer_succeed_is_held() -> None:
+def test_rule_4_a_release_that_is_worse_than_the_one_before_is_held() -> None:
+    policy = replace(POLICY, false_hold_percent=1, failure_percent=50, success_percent=1)
+    devices = [*(member(n, "confirmed") for n in range(60)), *(member(n, "reverted") for n in range(60, 75))]
+
+    def hold(before: tuple[int, int], **more: Any) -> str:
+        sight = seen(devices, before={"taken back": before, "crashed": before, "silent": before}, **more)
+        return plan(policy, PROGRESS, sight, 200).reason
+
+    assert hold((1, 500)) == "worse than before: 15 of 75 devices taken back; 1 of 500 with the release before"
+    assert hold((100, 500)) == ""
+    devices = [member(n, "confirmed") for n in range(75)]
+    assert hold((1, 500)) == ""
+    assert hold((1, 500), crashed=15).startswith("worse than before: 15 of 75 devices crashed")
+    devices[:15] = [member(n, "timed-out") for n in range(15)]
+    assert hold((1, 500)).startswith("worse than before: 15 of 75 devices silent")
+
+
+def test_rule_5_a_cohort_that_can_no_longer_succeed_is_held() -> None:
     lost = [member(1, "confirmed"), member(2, "reverted"), *waiting(3)]
     made = run(lost)
     assert made.event == "hold"
     assert "1 of 2" in made.reason
     assert run([member(1), member(2, "reverted"), *waiting(3)]).event == ""  # one is still on its way
+    assert run(lost, due=1).event == ""  # one has not even started
     assert run(lost, policy=replace(POLICY, success_percent=50)).event == ""
 
 
-def test_rule_5_the_next_cohort_waits_for_success_and_soak() -> None:
+def test_rule_6_a_device_that_joins_when_its_place_was_reached_starts_at_once() -> None:
+    devices = [member(1), member(8, "", reached=True), member(9, ""), member(7, "", reached=True, gone=True)]
+    made = run(devices)
+    assert (made.start, made.cohort) == (("d8",), 0)
+    assert run(devices, state="held").start == ()
+    assert run([*devices, member(2, "reverted"), member(3, "failed")]).start == ()  # it holds
+
+
+def test_rule_7_the_next_cohort_waits_for_all_to_start_for_success_and_for_soak() -> None:
     devices = [member(1, "confirmed", finished_at=140), *waiting(*range(2, 11))]
-    assert run(devices, now=199).start == ()
-    made = run(devices, now=200)
-    assert (made.cohort, len(made.start)) == (1, 4)
-    assert (
-        run([member(1), member(20, "confirmed"), *waiting(2)], now=1000, policy=replace(POLICY, timeout_s=5000)).start
-        == ()
-    )
+    made = run(devices, now=140)
+    assert (made.reached_at, made.cohort) == (140, 0)
+    assert run(devices, now=199, reached_at=140).cohort == 0
+    made = run(devices, now=200, reached_at=140)
+    assert (made.cohort, made.due, made.reached_at) == (1, 4, None)
+    assert run(devices, now=200, reached_at=140, due=1) == replace(made, cohort=0, due=1, reason="")
+    assert run(devices, now=200, reached_at=140, since=150).cohort == 0  # resumed since
+    late = [member(1), member(20, "confirmed"), *waiting(2)]
+    made = run(late, now=1000, reached_at=140, policy=replace(POLICY, timeout_s=5000))
+    assert (made.cohort, made.reached_at) == (0, None)  # a newcomer has not confirmed: it soaks anew
 
 
-def test_rule_6_the_last_cohort_finishes_and_takes_newcomers() -> None:
+def test_rule_8_rings_go_first_and_the_last_cohort_finishes() -> None:
+    ring = Ring(name="Lab", devices=("a" * 128, "b" * 128))
+    policy = replace(POLICY, rings=(ring,))
+    made = run(waiting(*range(20)), cohort=-1, policy=policy)
+    assert (made.cohort, made.due) == (0, 0)
+    made = run(waiting(*range(20)), cohort=0, policy=policy)  # nobody of the ring is here
+    assert (made.cohort, made.due) == (1, 2)
+    lab = [member(1, "confirmed"), member(2, "confirmed"), *waiting(*range(3, 31))]
+    made = run(lab, cohort=0, policy=policy, now=1000, reached_at=140)
+    assert (made.cohort, made.due) == (1, 1)  # 10% of 30 are three, two of which are the ring's
+    devices = [member(n, "confirmed", cohort=3) for n in range(3)]
+    assert run(devices, cohort=3, policy=policy, now=1000, reached_at=140).event == "finish"
     devices = [member(n, "confirmed", cohort=2) for n in range(3)]
-    assert run(devices, cohort=2, now=1000).event == "finish"
-    late = [member(0, cohort=2), *waiting(8, 9)]
-    assert set(run(late, cohort=2).start) == {"d8", "d9"}
-    assert run([member(0, cohort=1), *waiting(8)], cohort=1).start == ()
+    assert run([*devices, *waiting(8)], cohort=2, now=1000, reached_at=140).event == "finish"
 
 
 def test_a_held_rollout_is_looked_at_and_starts_nothing() -> None:
@@ -230,6 +310,8 @@ def test_rolling_back_ends_when_every_started_device_is_restored() -> None:
         ({"state": "reverted", "failure": "reverted", "reason": "x"}, None),
         ({"state": "restored", "restored": True, "failure": "reverted", "reason": "x"}, None),
         ({}, None),
+        ({"state": "started"}, None),
+        ({"state": "started", "offered": True}, ("offered", "", "")),
     ],
 )
 def test_a_failure_is_told_once_and_not_lost_on_the_way_back(changes: dict[str, Any], move: object) -> None:
@@ -237,30 +319,50 @@ def test_a_failure_is_told_once_and_not_lost_on_the_way_back(changes: dict[str, 
     assert [(one.state, one.reason, one.failure) for one in made.moves] == ([] if move is None else [move])
 
 
-STATES = ("", "started", "offered", "confirmed", "reverted", "failed", "timed-out")
+STATES = ("", "started", "offered", "confirmed", "reverted", "failed", "timed-out", "left")
 
 
 @settings(max_examples=examples(150), deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(STATES), st.booleans(), st.booleans(), st.integers(0, 2)), max_size=25),
+    st.lists(
+        st.tuples(st.sampled_from(STATES), st.booleans(), st.booleans(), st.integers(0, 2), st.booleans()), max_size=25
+    ),
     st.integers(-1, 2),
     st.integers(100, 2000),
     st.sampled_from(("running", "held", "rolling-back")),
+    st.integers(0, 3),
 )
 def test_no_plan_starts_a_device_twice_or_anything_while_it_holds(
-    rows: list[tuple[str, bool, bool, int]], cohort: int, now: int, state: str
+    rows: list[tuple[str, bool, bool, int, bool]], cohort: int, now: int, state: str, due: int
 ) -> None:
     members = [
-        member(n, row[0], offered=row[1], converged=row[2], **({"cohort": row[3]} if row[0] else {}))
+        member(n, row[0], offered=row[1], converged=row[2], reached=row[4], **({"cohort": row[3]} if row[0] else {}))
         for n, row in enumerate(rows)
     ]
-    made = run(members, state=state, cohort=cohort, now=now)
-    assert made == run(members, state=state, cohort=cohort, now=now)
+    made = run(members, state=state, cohort=cohort, now=now, due=due)
+    assert made == run(members, state=state, cohort=cohort, now=now, due=due)
     fresh = {m.device_id for m in members if not m.state}
     assert set(made.start) <= fresh
     assert len(set(made.start)) == len(made.start)
-    if state != "running" or made.event:
+    if state != "running" or made.event in ("hold", "roll-back"):
         assert made.start == ()
     assert made.cohort in (cohort, cohort + 1)
+    if made.cohort == cohort:
+        assert made.due in (0, due)
+    else:
+        assert 0 <= made.due <= len(members)
     if state == "held":
         assert made.event == ""
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(STATES[1:]), st.sampled_from(STATES[1:]), st.integers(0, 2)), max_size=30))
+def test_a_tally_after_changes_is_the_tally_of_the_changed_devices(rows: list[tuple[str, str, int]]) -> None:
+    before = seen([member(n, old, cohort=cohort) for n, (old, _, cohort) in enumerate(rows) if old != "left"]).tally
+    changed = before.with_changes((cohort, old, True, new) for old, new, cohort in rows)
+    for cohort in range(3):
+        for state in STATES[1:-1]:
+            expected = sum(new == state and where == cohort for _, new, where in rows)
+            assert changed.count((state,), cohort=cohort) == expected
+            assert changed.count_recent((state,), cohort=cohort) == expected
+    assert changed.count(FINISHED) == sum(new in FINISHED for _, new, _ in rows)

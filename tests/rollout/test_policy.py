@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from armillary.errors import InvalidArgumentError
-from armillary.rollout.policy import RolloutPolicy, from_json, to_json
+from armillary.rollout.policy import MAX_COHORTS, MAX_RING_DEVICES, Ring, RolloutPolicy, from_json, to_json
+
+DEVICE, OTHER = "a" * 128, "b" * 128
+LAB = Ring(name="Laboratory", devices=(DEVICE,))
 
 
 def test_json_round_trip_and_defaults() -> None:
-    policy = RolloutPolicy(cohorts=(1, 10, 100), soak_s=5, roll_back_on_hold=True)
+    policy = RolloutPolicy(rings=(LAB,), cohorts=(1, 10, 100), soak_s=5, lease_s=0, roll_back_on_hold=True)
     assert from_json(to_json(policy)) == policy
     assert from_json({}) == RolloutPolicy()
     assert from_json({"cohorts": [50, 100]}).cohorts == (50, 100)
@@ -34,6 +37,12 @@ def test_json_round_trip_and_defaults() -> None:
         {"failure_percent": 100},
         {"timeout_s": 0},
         {"hold_on_severity": "info"},
+        {"false_hold_percent": 51},
+        {"false_hold_percent": -1},
+        {"lease_s": -1},
+        {"rings": (LAB,) * (MAX_COHORTS + 1)},
+        {"rings": (LAB, Ring(name="laboratory", devices=(OTHER,)))},
+        {"rings": (LAB, Ring(name="Roof", devices=(DEVICE,)))},
     ],
 )
 def test_values_out_of_range_are_refused(change: dict[str, Any]) -> None:
@@ -53,8 +62,41 @@ def test_values_out_of_range_are_refused(change: dict[str, Any]) -> None:
         {"soak_s": True},
         {"roll_back_on_hold": 1},
         {"__class__": 1},
+        {"steps": 1},
+        {"rings": "all"},
+        {"rings": ["all"]},
+        {"rings": [{"name": "Lab"}]},
+        {"rings": [{"name": "Lab", "devices": [DEVICE], "soak": 1}]},
+        {"rings": [{"name": 1, "devices": [DEVICE]}]},
+        {"rings": [{"name": "Lab", "devices": DEVICE}]},
+        {"rings": [{"name": "Lab", "devices": [1]}]},
     ],
 )
 def test_misspelt_and_mistyped_documents_are_refused(document: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("name", "devices"),
+    [
+        ("", (DEVICE,)),
+        (" Lab", (DEVICE,)),
+        ("La\nb", (DEVICE,)),
+        ("L" * 65, (DEVICE,)),
+        ("Lab", ()),
+        ("Lab", ("a" * 127,)),
+        ("Lab", ("A" * 128,)),
+        ("Lab", ("g" * 128,)),
+        ("Lab", (DEVICE,) * (MAX_RING_DEVICES + 1)),
+    ],
+)
+def test_rings_that_name_nobody_are_refused(name: str, devices: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidArgumentError, match="ring"):
+        Ring(name=name, devices=devices)
+
+
+def test_rings_are_the_first_cohorts_and_ids_may_be_typed_in_capitals() -> None:
+    policy = from_json({"rings": [{"name": "Lab", "devices": ["A" * 128]}], "cohorts": [10, 100]})
+    assert policy.rings[0].devices == (DEVICE,)
+    assert [policy.step_name(index) for index in range(policy.steps)] == ["Lab", "to 10%", "to 100%"]

@@ -1,36 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""plan(policy, progress, inventory, findings, now) -> what to do next, and nothing else.
+"""plan(policy, progress, seen, now) -> what to do next, and nothing else.
 
 Order of the rules, for a roll-out that runs:
 
-(1) Every started device is looked at: offered, confirmed, reverted, failed or timed out. A silent device is a failed
-    device: an update that takes a device off the air reports nothing.
+(1) Every started device that reported, or whose time is up, is looked at: offered, confirmed, reverted, failed, timed
+    out, or gone. A silent device is a failed device: an update that takes a device off the air reports nothing.
 (2) Hold when too many failed: at least ``min_failures`` and more than ``failure_percent`` of the finished ones.
 (3) Hold when an open finding of ``hold_on_severity`` or above names ``min_failures`` different started devices, or all
     of them while fewer have started. Only findings of the roll-out's catalog count: what others report stops nobody's
     update, and the word of one device among several stops none.
-(4) Hold when the newest cohort has finished and can no longer reach ``success_percent``.
-(5) Wait until the newest cohort has reached ``success_percent`` and has soaked for ``soak_s`` since then.
-(6) Start the next cohort; after the last one, finish.
+(4) Hold when devices fail more often than with the release before (``comparison.py``).
+(5) Hold when the newest cohort has finished and can no longer reach ``success_percent``.
+(6) A device that joins late starts when its place was reached: with the newest cohort.
+(7) Wait until all of the newest cohort have started, it has reached ``success_percent`` and has soaked for ``soak_s``
+    since then.
+(8) Start the next cohort: the rings one by one, then the percentages. After the last one, finish.
 
 Resuming is a person's word that what is known so far is acceptable: failures and findings from before
-``progress.since`` do not hold it again. A held roll-out is only looked at (1). A roll-out that rolls back is done when
-every device it had started runs what it ran before.
+``progress.since`` do not hold it again, and no time ran for devices while it was held: what is held is offered to
+nobody. A held roll-out is only looked at (1). A roll-out that rolls back is done when every device it had started runs
+what it ran before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType
 from uuid import UUID
 
-from armillary.rollout.cohort import in_order, size_after
+from armillary.rollout.cohort import size_after
+from armillary.rollout.comparison import SIGNALS, Signal, worse_than_before
 from armillary.rollout.policy import RolloutPolicy
+from armillary.rollout.tally import FAILED, FINISHED, LEFT, UNFINISHED, Tally
 from armillary.wire.device.finding import SEVERITIES, Finding
-
-FAILED: Final = ("reverted", "failed", "timed-out")
-FINISHED: Final = ("confirmed", *FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +43,21 @@ class RolloutProgress:
     Attributes:
         since: When it began to run, or was last resumed.
         cohort: Index of the newest started cohort, -1 before the first.
+        due: Devices of that cohort that have not started yet.
+        reached_at: Since when that cohort has its ``success_percent``; None: it has not.
     """
 
-    rollout_id: UUID
-    catalog_id: UUID
+    catalog_id: UUID | None
     state: str
     cohort: int
     since: int
+    due: int = 0
+    reached_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutMember:
-    """One device of the group.
+    """One device of the roll-out's reach.
 
     Attributes:
         state: As recorded; "" when it has not started.
@@ -60,6 +66,8 @@ class RolloutMember:
         converged: It runs exactly the roll-out's images, none on trial or failed.
         restored: It runs what it ran before, or never changed.
         failure: ``reverted`` or ``failed`` as it reported about these images, "" otherwise; ``reason`` in its words.
+        reached: It has its turn: its place, or a ring that names it, was reached.
+        gone: It is in another group now, or revoked.
     """
 
     device_id: str
@@ -72,6 +80,37 @@ class RolloutMember:
     restored: bool
     failure: str
     reason: str
+    reached: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A finding and how many different started devices it names."""
+
+    finding: Finding
+    started: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What was seen of a roll-out.
+
+    Attributes:
+        members: Devices that reported since the last plan, or whose time is up.
+        tally: All started devices, as recorded.
+        devices: Devices in the roll-out's reach, started or not.
+        alarms: The catalog's findings that are not closed.
+        crashed: Started devices that findings name because one of the roll-out's images crashes there.
+        before: By signal of ``comparison.py``: devices that failed so with the release before, and all that tried it.
+    """
+
+    members: Sequence[RolloutMember]
+    tally: Tally
+    devices: int
+    alarms: Sequence[Alarm] = ()
+    crashed: int = 0
+    before: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,58 +134,62 @@ class RolloutPlan:
 
     Attributes:
         moves: Devices whose state changed.
-        start: Devices to start, with ``cohort``.
+        start: Devices that joined late and start with ``cohort``.
         cohort: Index of the newest cohort after this plan.
+        due: How many devices of it have still to be started, in the order of the roll-out; those of a ring are all
+            that it names.
+        reached_at: Since when it has its ``success_percent``.
         event: Event for the roll-out's state table, or "".
     """
 
     moves: tuple[DeviceMove, ...]
-    start: tuple[str, ...]
+    start: tuple[str, ...] = ()
     cohort: int
-    event: str
-    reason: str
+    due: int = 0
+    reached_at: int | None = None
+    event: str = ""
+    reason: str = ""
     finding_id: UUID | None = None
 
 
-def plan(
-    policy: RolloutPolicy,
-    progress: RolloutProgress,
-    inventory: Sequence[RolloutMember],
-    findings: Iterable[Finding],
-    now: int,
-) -> RolloutPlan:
+def plan(policy: RolloutPolicy, progress: RolloutProgress, seen: Sight, now: int) -> RolloutPlan:
     """The next steps of a roll-out; see the rules above."""
     if progress.state == "rolling-back":
-        return _rolling_back(progress, inventory)
-    moves = tuple(move for member in inventory if (move := _look(policy, member, now)) is not None)
+        return _rolling_back(progress, seen)
+    moves = tuple(move for member in seen.members if (move := _look(policy, progress, member, now)) is not None)
     if progress.state != "running":
-        return RolloutPlan(moves=moves, start=(), cohort=progress.cohort, event="", reason="")
-    states = {member.device_id: (member.state, member.finished_at) for member in inventory if member.state}
-    states.update({move.device_id: (move.state, now) for move in moves})
-    reason, alarm = _too_many_failures(policy, progress, states), None
-    if not reason and (alarm := _alarming(policy, progress, states, findings)) is not None:
-        reason = f"finding: {alarm.title}"
-    if reason := reason or _cohort_lost(policy, progress, inventory, states):
+        return RolloutPlan(moves=moves, cohort=progress.cohort, due=progress.due, reached_at=progress.reached_at)
+    tally = _moved(progress, seen, moves)
+    if held := _hold(policy, progress, seen, tally):
+        reason, finding_id = held
         event = "roll-back" if policy.roll_back_on_hold else "hold"
-        found = None if alarm is None else alarm.finding_id
-        return RolloutPlan(moves=moves, start=(), cohort=progress.cohort, event=event, reason=reason, finding_id=found)
-    if progress.cohort >= 0 and not _cohort_good(policy, progress, inventory, states, now):
-        start = _late(policy, progress, inventory)
-        return RolloutPlan(moves=moves, start=start, cohort=progress.cohort, event="", reason="")
-    return _advance(policy, progress, inventory, moves)
+        return RolloutPlan(
+            moves=moves, cohort=progress.cohort, due=progress.due, event=event, reason=reason, finding_id=finding_id
+        )
+    start = tuple(one.device_id for one in seen.members if one.reached and not one.state and not one.gone)
+    tally = tally.with_changes((progress.cohort, "", False, "started") for _ in start)
+    if progress.cohort >= 0:
+        reached_at = _reached_at(policy, progress, tally, now)
+        if reached_at is None or now - reached_at < policy.soak_s:
+            return RolloutPlan(
+                moves=moves, start=start, cohort=progress.cohort, due=progress.due, reached_at=reached_at
+            )
+    return _advance(policy, progress, moves, start, tally, seen.devices)
 
 
-def _look(policy: RolloutPolicy, member: RolloutMember, now: int) -> DeviceMove | None:
+def _look(policy: RolloutPolicy, progress: RolloutProgress, member: RolloutMember, now: int) -> DeviceMove | None:
     """(1) What a started device's state is now, if it is another than recorded."""
     if not member.state or member.started_at is None:
         return None
+    if member.gone:
+        return None if member.state == LEFT else _gone(member)
     if member.failure:
         state, reason = member.failure, member.reason
     elif member.converged:
         state, reason = "confirmed", ""
     elif member.state in FINISHED:
         return None
-    elif now - member.started_at >= policy.timeout_s:
+    elif _is_late(policy, progress, member.started_at, now) and member.state in UNFINISHED:
         state, reason = "timed-out", f"not confirmed within {policy.timeout_s} s"
     elif member.offered:
         state, reason = "offered", ""
@@ -155,113 +198,129 @@ def _look(policy: RolloutPolicy, member: RolloutMember, now: int) -> DeviceMove 
     return None if state == member.state else DeviceMove(member.device_id, state, reason)
 
 
-def _since(progress: RolloutProgress, states: dict[str, tuple[str, int | None]], wanted: tuple[str, ...]) -> int:
-    return sum(1 for state, at in states.values() if state in wanted and (at is None or at >= progress.since))
+def _is_late(policy: RolloutPolicy, progress: RolloutProgress, started_at: int, now: int) -> bool:
+    return progress.state == "running" and now - max(started_at, progress.since) >= policy.timeout_s
 
 
-def _too_many_failures(
-    policy: RolloutPolicy, progress: RolloutProgress, states: dict[str, tuple[str, int | None]]
-) -> str:
+def _gone(member: RolloutMember) -> DeviceMove:
+    return DeviceMove(member.device_id, LEFT, "it is in another group now, or revoked")
+
+
+def _moved(progress: RolloutProgress, seen: Sight, moves: Sequence[DeviceMove]) -> Tally:
+    """The tally after the moves."""
+    known = {member.device_id: member for member in seen.members} if moves else {}
+
+    def change(move: DeviceMove) -> tuple[int, str, bool, str]:
+        member = known[move.device_id]
+        recent = member.finished_at is None or member.finished_at >= progress.since
+        return member.cohort, member.state, recent, move.state
+
+    return seen.tally.with_changes(map(change, moves))
+
+
+def _hold(
+    policy: RolloutPolicy, progress: RolloutProgress, seen: Sight, tally: Tally
+) -> tuple[str, UUID | None] | None:
+    """(2) to (5): why the roll-out must stop, and the finding that says so; None while nothing does."""
+    if reason := _too_many_failures(policy, tally):
+        return reason, None
+    if (alarm := _alarming(policy, progress, seen.alarms, tally)) is not None:
+        return f"finding: {alarm.title}", alarm.finding_id
+    if reason := worse_than_before(policy, _signals(seen, tally)) or _cohort_lost(policy, progress, tally):
+        return reason, None
+    return None
+
+
+def _too_many_failures(policy: RolloutPolicy, tally: Tally) -> str:
     """(2)."""
-    failed, finished = _since(progress, states, FAILED), _since(progress, states, FINISHED)
+    failed, finished = tally.count_recent(FAILED), tally.count_recent(FINISHED)
     if failed >= policy.min_failures and failed * 100 > policy.failure_percent * finished:
         return f"{failed} of {finished} devices failed; at most {policy.failure_percent}% may"
     return ""
 
 
 def _alarming(
-    policy: RolloutPolicy,
-    progress: RolloutProgress,
-    states: dict[str, tuple[str, int | None]],
-    findings: Iterable[Finding],
+    policy: RolloutPolicy, progress: RolloutProgress, alarms: Sequence[Alarm], tally: Tally
 ) -> Finding | None:
     """(3)."""
     if not policy.hold_on_severity:
         return None
     floor = SEVERITIES.index(policy.hold_on_severity)
-    enough = min(policy.min_failures, len(states))
-    for finding in findings:
+    enough = min(policy.min_failures, tally.count())
+    for alarm in alarms:
+        finding = alarm.finding
         if finding.status != "open" or finding.kind == "rollout-held" or finding.last_seen < progress.since:
             continue
-        if finding.catalog_id != progress.catalog_id:
+        if progress.catalog_id is not None and finding.catalog_id != progress.catalog_id:
             continue
-        named = len(states.keys() & set(finding.device_ids))
-        if named and named >= enough and SEVERITIES.index(finding.severity) >= floor:
+        if alarm.started and alarm.started >= enough and SEVERITIES.index(finding.severity) >= floor:
             return finding
     return None
 
 
-def _newest(
-    progress: RolloutProgress, inventory: Sequence[RolloutMember], states: dict[str, tuple[str, int | None]]
-) -> list[tuple[str, int | None]]:
-    """State and time of the newest cohort's devices, without the failures a person has accepted by resuming."""
-    mine = [states[member.device_id] for member in inventory if member.cohort == progress.cohort and member.state]
-    return [(state, at) for state, at in mine if not (state in FAILED and at is not None and at < progress.since)]
+def _signals(seen: Sight, tally: Tally) -> tuple[Signal, ...]:
+    """(4) How devices fail with this release and with the one before."""
+    taken_back, silent = tally.count_recent(("reverted", "failed")), tally.count_recent(("timed-out",))
+    finished = tally.count_recent(FINISHED)
+    tried = zip(SIGNALS, (taken_back, silent, seen.crashed), (finished - silent, finished, finished), strict=True)
+    return tuple(Signal(name, failures, trials, *seen.before.get(name, (0, 0))) for name, failures, trials in tried)
 
 
-def _cohort_lost(
-    policy: RolloutPolicy,
-    progress: RolloutProgress,
-    inventory: Sequence[RolloutMember],
-    states: dict[str, tuple[str, int | None]],
-) -> str:
-    """(4)."""
-    newest = _newest(progress, inventory, states)
-    failed = sum(1 for state, _ in newest if state in FAILED)
-    best = len(newest) - failed
-    if failed and all(state in FINISHED for state, _ in newest) and best * 100 < policy.success_percent * len(newest):
-        ended = f"cohort {progress.cohort + 1} ended with {best} of {len(newest)} devices confirmed"
+def _newest(progress: RolloutProgress, tally: Tally) -> tuple[int, int]:
+    """Devices of the newest cohort, and how many of them failed; without failures that a person has accepted."""
+    failed = tally.count_recent(FAILED, cohort=progress.cohort)
+    accepted = tally.count(FAILED, cohort=progress.cohort) - failed
+    return tally.count(cohort=progress.cohort) - accepted, failed
+
+
+def _cohort_lost(policy: RolloutPolicy, progress: RolloutProgress, tally: Tally) -> str:
+    """(5)."""
+    devices, failed = _newest(progress, tally)
+    is_under_way = progress.due or tally.count(UNFINISHED, cohort=progress.cohort)
+    best = devices - failed
+    if failed and not is_under_way and best * 100 < policy.success_percent * devices:
+        ended = f"cohort {progress.cohort + 1} ended with {best} of {devices} devices confirmed"
         return f"{ended}; {policy.success_percent}% must be"
     return ""
 
 
-def _cohort_good(
-    policy: RolloutPolicy,
-    progress: RolloutProgress,
-    inventory: Sequence[RolloutMember],
-    states: dict[str, tuple[str, int | None]],
-    now: int,
-) -> bool:
-    """(5)."""
-    newest = _newest(progress, inventory, states)
-    needed = -(-policy.success_percent * len(newest) // 100)
-    times = sorted(now if at is None else at for state, at in newest if state == "confirmed")
-    if len(times) < needed:
-        return False
-    reached_at = max(progress.since, times[needed - 1]) if needed else progress.since
-    return now - reached_at >= policy.soak_s
+def _reached_at(policy: RolloutPolicy, progress: RolloutProgress, tally: Tally, now: int) -> int | None:
+    """(7) Since when the newest cohort has its ``success_percent``; None: it has not."""
+    devices, _ = _newest(progress, tally)
+    confirmed = tally.count(("confirmed",), cohort=progress.cohort)
+    if progress.due or confirmed * 100 < policy.success_percent * devices:
+        return None
+    if not devices:
+        return progress.since  # a ring that names nobody here
+    return now if progress.reached_at is None else max(progress.since, progress.reached_at)
 
 
 def _advance(
-    policy: RolloutPolicy, progress: RolloutProgress, inventory: Sequence[RolloutMember], moves: tuple[DeviceMove, ...]
+    policy: RolloutPolicy,
+    progress: RolloutProgress,
+    moves: tuple[DeviceMove, ...],
+    start: tuple[str, ...],
+    tally: Tally,
+    devices: int,
 ) -> RolloutPlan:
-    """(6)."""
-    cohort = progress.cohort
-    waiting = [member.device_id for member in inventory if not member.state]
-    if cohort == len(policy.cohorts) - 1 or not waiting:
+    """(8)."""
+    cohort, started = progress.cohort, tally.count()
+    if cohort == policy.steps - 1 or started >= devices:
         # What is left over in a last cohort joined the group late: it gets the deployment as the group's own.
-        return RolloutPlan(moves=moves, start=(), cohort=cohort, event="finish", reason="every cohort is confirmed")
+        reason = "every cohort is confirmed"
+        return RolloutPlan(moves=moves, start=start, cohort=cohort, event="finish", reason=reason)
     cohort += 1
-    started = len(inventory) - len(waiting)
-    wanted = size_after(policy.cohorts, cohort, len(inventory)) - started
-    start = tuple(in_order(progress.rollout_id, waiting)[: max(1, wanted)])
-    return RolloutPlan(moves=moves, start=start, cohort=cohort, event="", reason=f"cohort {cohort + 1} starts")
+    rings = len(policy.rings)
+    due = 0 if cohort < rings else max(1, size_after(policy.cohorts, cohort - rings, devices) - started)
+    return RolloutPlan(moves=moves, start=start, cohort=cohort, due=due, reason=f"cohort {cohort + 1} starts")
 
 
-def _late(policy: RolloutPolicy, progress: RolloutProgress, inventory: Sequence[RolloutMember]) -> tuple[str, ...]:
-    """Devices that joined the group while its last cohort is under way start with it."""
-    if progress.cohort != len(policy.cohorts) - 1:
-        return ()
-    return tuple(in_order(progress.rollout_id, [member.device_id for member in inventory if not member.state]))
-
-
-def _rolling_back(progress: RolloutProgress, inventory: Sequence[RolloutMember]) -> RolloutPlan:
-    started = [member for member in inventory if member.state]
-    moves = tuple(move for member in started if (move := _back(member)) is not None)
-    done = all(member.restored or member.state == "restored" for member in started)
+def _rolling_back(progress: RolloutProgress, seen: Sight) -> RolloutPlan:
+    moves = tuple(move for member in seen.members if member.state and (move := _back(member)) is not None)
+    tally = _moved(progress, seen, moves)
+    done = tally.count() == tally.count(("restored",))
     return RolloutPlan(
         moves=moves,
-        start=(),
         cohort=progress.cohort,
         event="restored" if done else "",
         reason="every device runs what it ran before" if done else "",
@@ -270,9 +329,13 @@ def _rolling_back(progress: RolloutProgress, inventory: Sequence[RolloutMember])
 
 def _back(member: RolloutMember) -> DeviceMove | None:
     """What changes of a device on its way back; that it failed is not forgotten when it arrives."""
+    if member.gone:
+        return None if member.state == LEFT else _gone(member)
     if member.state == "restored":
         return None
     new = member.failure if member.state not in FAILED else ""
     if member.restored:
         return DeviceMove(member.device_id, "restored", member.reason if new else "", new)
-    return DeviceMove(member.device_id, new, member.reason) if new else None
+    if new:
+        return DeviceMove(member.device_id, new, member.reason)
+    return DeviceMove(member.device_id, "offered", "") if member.state == "started" and member.offered else None

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The states of a roll-out, as a table.
 
-Rules: a held roll-out leaves that state by a person's word only (resume, roll-back, cancel). Completed, rolled-back
-and cancelled are final. Cancelling leaves the group's deployment as it was: devices that already changed are offered
-it again without being followed; rolling back follows them until each one has it.
+Rules: a held roll-out leaves that state by a person's word only (resume, roll-back, cancel), and so does a proposed
+one: somebody else than who made it approves it. Rolled-back and cancelled are final; a completed roll-out can still be
+rolled back while its deployment is the group's. Cancelling leaves the group's deployment as it was: devices that
+already changed are offered it again without being followed; rolling back follows them until each one has it.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ from typing import Final
 
 from armillary.errors import ConflictError
 
-STATES: Final = ("running", "held", "rolling-back", "rolled-back", "completed", "cancelled")
-EVENTS: Final = ("hold", "resume", "roll-back", "restored", "finish", "cancel")
+STATES: Final = ("proposed", "running", "held", "rolling-back", "rolled-back", "completed", "cancelled")
+EVENTS: Final = ("approve", "hold", "resume", "roll-back", "restored", "finish", "cancel")
+# In these a roll-out decides for its group.
+LIVING: Final = ("proposed", "running", "held", "rolling-back")
 
 # state -> event -> next state; what is not in the table is refused.
 TRANSITIONS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
+        "proposed": MappingProxyType({"approve": "running", "cancel": "cancelled"}),
         "running": MappingProxyType(
             {"hold": "held", "roll-back": "rolling-back", "finish": "completed", "cancel": "cancelled"}
         ),
         "held": MappingProxyType({"resume": "running", "roll-back": "rolling-back", "cancel": "cancelled"}),
         "rolling-back": MappingProxyType({"restored": "rolled-back"}),
         "rolled-back": MappingProxyType({}),
-        "completed": MappingProxyType({}),
+        "completed": MappingProxyType({"roll-back": "rolling-back"}),
         "cancelled": MappingProxyType({}),
     }
 )

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from armillary.cli.release import rollout
 from armillary.cli.terminal import remote
-from armillary.rollout.policy import RolloutPolicy, from_json
+from armillary.rollout.policy import Ring, RolloutPolicy, from_json
 
+DEVICE = "a1" * 64
 GIVEN = {
     "--cohorts": ("1,10,100", "cohorts", (1, 10, 100)),
     "--soak": ("60", "soak_s", 60),
@@ -19,6 +20,9 @@ GIVEN = {
     "--failures": ("9", "failure_percent", 9),
     "--min-failures": ("3", "min_failures", 3),
     "--timeout": ("120", "timeout_s", 120),
+    "--false-holds": ("0", "false_hold_percent", 0),
+    "--lease": ("600", "lease_s", 600),
+    "--ring": (f"Lab={DEVICE.upper()}", "rings", (Ring(name="Lab", devices=(DEVICE,)),)),
     "--hold-on-severity": ("critical", "hold_on_severity", "critical"),
     "--roll-back-on-hold": (None, "roll_back_on_hold", True),
 }
@@ -39,7 +43,7 @@ class Service:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert path == "/rollouts"
         self.body = body
-        return {**body, "history": []}
+        return {**body, "history": [], "cohorts": []}
 
 
 @pytest.fixture
@@ -71,6 +75,17 @@ def test_an_option_reaches_the_service(option: str, service: Service) -> None:
 
 def test_no_finding_holds_when_the_word_is_none(service: Service) -> None:
     assert _policy(service, "--hold-on-severity", "none").hold_on_severity == ""
+
+
+def test_rings_are_given_one_by_one_and_a_misspelt_one_is_refused(service: Service) -> None:
+    other = "b2" * 64
+    rings = _policy(service, "--ring", f"Lab={DEVICE},{other}", "--ring", f"Roof={'c3' * 64}").rings
+    assert [(ring.name, len(ring.devices)) for ring in rings] == [("Lab", 2), ("Roof", 1)]
+    for wrong in ("Lab", "Lab=", f"={DEVICE}"):
+        where = ("-c", "Contoso", "-p", "Coffee", "-dg", "Production", "-i", "id", "--ring", wrong)
+        ran = CliRunner().invoke(rollout.app, ["create", *where])
+        assert ran.exit_code != 0
+        assert "--ring: expected a name and device ids" in str(ran.exception or ran.output)
 
 
 def test_every_field_of_a_policy_has_an_option() -> None:

@@ -15,16 +15,42 @@ def fleet() -> RehearsedFleet:
     return RehearsedFleet()
 
 
-ROLL = ("running", "held", "rolling-back", "rolled-back", "completed", "cancelled", "a word of tomorrow")
+ROLL = ("proposed", "running", "held", "rolling-back", "rolled-back", "completed", "cancelled", "a word of tomorrow")
 
 
 @pytest.mark.parametrize("state", ROLL)
 def test_the_three_buttons_always_stand_in_the_same_order(fleet: RehearsedFleet, state: str):
     rollout = {**fleet.roll[0], "state": state}
     made = pages_rollout.actions(rollout, may_act=True, role="Contributor")
-    assert [action.label for action in made] == ["Halt", "Resume", "Roll back"]
+    more = ["Approve"] if state == "proposed" else []
+    assert [action.label for action in made] == [*more, "Halt", "Resume", "Roll back"]
     allowed = {action.label for action in made if not action.refused}
-    assert allowed == {"running": {"Halt", "Roll back"}, "held": {"Resume", "Roll back"}}.get(state, set())
+    possible = {
+        "proposed": {"Approve"},
+        "running": {"Halt", "Roll back"},
+        "held": {"Resume", "Roll back"},
+        "completed": {"Roll back"},
+    }
+    assert allowed == possible.get(state, set())
+
+
+def test_who_made_it_sees_that_somebody_else_approves_it(fleet: RehearsedFleet):
+    rollout = {**fleet.roll[0], "state": "proposed", "counts": {"waiting": 1204}}
+    (approve, *_) = pages_rollout.actions(rollout, may_act=True, role="Contributor", who="Maren")
+    assert approve.refused == "you made it; a second person approves it"
+    (approve, *_) = pages_rollout.actions(rollout, may_act=True, role="Contributor", who="ben")
+    assert not approve.refused
+    asked = pages_rollout.confirmation(rollout, "approve")
+    assert asked.touches[0] == ("Touches", "1,204 devices may be offered the update, cohort by cohort.")
+    page = pages_rollout.rollout_page(rollout, may_act=True, role="Contributor", now=fleet.now, who="ben")
+    assert page.sentence == "coffee-control waits for a second person before it goes to 1,204 devices."
+
+
+def test_what_has_left_the_group_is_shown_and_counts_for_nothing(fleet: RehearsedFleet):
+    rollout = {**fleet.roll[0], "counts": {"confirmed": 3, "left": 5, "waiting": 1}, "failed": 0}
+    line = pages_rollout.rollout_line(rollout, fleet.now)
+    assert (line.done, line.devices) == ("75 %", "4")
+    assert {part.label: part.count for part in line.bar} == {"updated": 3, "left the group": 5, "waiting": 1}
 
 
 def test_a_reader_sees_why_the_buttons_do_nothing(fleet: RehearsedFleet):

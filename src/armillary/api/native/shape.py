@@ -30,6 +30,7 @@ from armillary.api.native.service import (
     operations,
     policy,
     repository,
+    rollouts,
     status,
     tpm,
 )
@@ -46,7 +47,7 @@ pass `next` as `after` for the next page. Times are Unix seconds UTC unless a na
 ROUTES: Final = tuple(
     route
     for module in (
-        *(status, applications, authorities, devices, enrolment, life, operations, policy),
+        *(status, applications, authorities, devices, enrolment, life, operations, policy, rollouts),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, repository),
     )

@@ -14,6 +14,7 @@ from armillary.api.http.documents import as_document, as_page, row_document
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
 from armillary.rollout import policy as rollout_policy
+from armillary.rollout.state import LIVING
 from armillary.service.context.paging import MAX_LIMIT
 from armillary.service.updates.rollouts import no_such_rollout
 from armillary.service.watch.watch import no_such_finding
@@ -26,8 +27,8 @@ Document = dict[str, Any]
 
 # Rows of a page when the caller does not say.
 PAGE_ROWS = 100
-# States of roll-outs that still decide for their group.
-UNFINISHED = ("running", "held", "rolling-back")
+# Of a roll-out, what means something to the planner alone: places in an order.
+PLACES = ("reach", "by_place")
 
 
 def fleet(service: SecurityService, *, catalog: str | None = None) -> Document:
@@ -101,7 +102,7 @@ def _failure(service: SecurityService, device_id: str, wanted: Deployment | None
 def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
     return [
         row
-        for state in UNFINISHED
+        for state in LIVING
         for row in service.updates.rollouts.list(catalog=catalog, state=state, limit=MAX_LIMIT).items
     ]
 
@@ -186,7 +187,8 @@ def error_reports(
 
 def rollout_document(row: Rollout) -> Document:
     """A roll-out; its policy in the form that creates one."""
-    return {**as_document(row), "policy": rollout_policy.to_json(row.policy)}
+    document = {**as_document(row), "policy": rollout_policy.to_json(row.policy)}
+    return {name: value for name, value in document.items() if name not in PLACES}
 
 
 def rollouts(
@@ -211,10 +213,15 @@ def rollout(service: SecurityService, rollout_id: UUID, *, catalog: str | None =
 
 
 def rollout_devices(
-    service: SecurityService, rollout_id: UUID, *, limit: int = PAGE_ROWS, after: str | None = None
+    service: SecurityService,
+    rollout_id: UUID,
+    *,
+    failed: bool = False,
+    limit: int = PAGE_ROWS,
+    after: str | None = None,
 ) -> Document:
-    """Where each started device of a roll-out stands."""
-    return as_page(service.updates.rollouts.list_devices(rollout_id, limit=limit, after=after))
+    """Where each started device of a roll-out stands, or only those that failed."""
+    return as_page(service.updates.rollouts.list_devices(rollout_id, failed=failed, limit=limit, after=after))
 
 
 def findings(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None, **chosen: Any) -> Document:

@@ -25,7 +25,7 @@ from armillary.cli.terminal.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = noun("Staged roll-outs: watch, halt, resume, roll back.")
+app = noun("Staged roll-outs: watch, approve, halt, resume, roll back.")
 
 COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "failed", "reason")
 FACTS = (
@@ -34,6 +34,8 @@ FACTS = (
 )  # fmt: skip
 
 RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
+# How far a roll-out's cohorts are, a line each.
+COHORT_COLUMNS = ("name", "progress", "failed")
 # What happened to a roll-out, a line each.
 EVENT_COLUMNS = ("at", "event", "actor", "reason", "finding_id")
 
@@ -41,17 +43,38 @@ EVENT_COLUMNS = ("at", "event", "actor", "reason", "finding_id")
 HoldSeverity = Literal["low", "medium", "high", "critical", "none"]
 
 
+def _progress(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no devices"
+
+
 def _row(rollout: dict[str, Any]) -> dict[str, Any]:
-    counts = rollout["counts"]
-    progress = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    steps = rollout["policy"]["cohorts"]
-    started = min(rollout["cohort"] + 1, len(steps))
-    return {**readable(rollout), "progress": progress or "no devices", "cohort": f"{started} of {len(steps)}"}
+    steps = len(rollout["policy"]["rings"]) + len(rollout["policy"]["cohorts"])
+    started = min(rollout["cohort"] + 1, steps)
+    return {**readable(rollout), "progress": _progress(rollout["counts"]), "cohort": f"{started} of {steps}"}
+
+
+def _cohort_row(cohort: dict[str, Any]) -> dict[str, Any]:
+    return {**cohort, "progress": _progress(cohort["counts"])}
 
 
 def _whole(rollout: dict[str, Any]) -> Shown:
+    cohorts = table(rollout["cohorts"], COHORT_COLUMNS, row=_cohort_row, empty="") if rollout["cohorts"] else None
     history = table(rollout["history"], EVENT_COLUMNS, row=readable, empty="") if rollout["history"] else None
-    return record(rollout, row=lambda found: only(*FACTS)(_row(found))).then(history)
+    return record(rollout, row=lambda found: only(*FACTS)(_row(found))).then(cohorts).then(history)
+
+
+def _rings(given: list[str] | None) -> list[dict[str, Any]] | None:
+    """The rings of options such as ``Laboratory=ID,ID``."""
+    rings = []
+    for text in given or ():
+        name, sign, devices = text.partition("=")
+        if not (name and sign and devices):
+            raise InvalidArgumentError(
+                f"--ring: expected a name and device ids such as Laboratory=ID,ID, got {text!a:.80}",
+                remedy="Correct it.",
+            )
+        rings.append({"name": name, "devices": split_ids([devices])})
+    return rings or None
 
 
 def _cohorts(text: str) -> list[int]:
@@ -74,6 +97,10 @@ def create(
     cohorts: Annotated[
         str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Rising percentages, e.g. 1,10,100.")
     ] = None,
+    rings: Annotated[
+        list[str] | None,
+        typer.Option("--ring", metavar="NAME=IDS", help="Devices that go first, before the percentages; repeatable."),
+    ] = None,
     soak_s: Annotated[int | None, typer.Option("--soak", metavar="SECONDS", help="Wait after each cohort.")] = None,
     success_percent: Annotated[
         int | None, typer.Option("--success", metavar="PERCENT", help="Confirmed share before the next cohort.")
@@ -91,10 +118,23 @@ def create(
         HoldSeverity | None,
         typer.Option("--hold-on-severity", help="A finding of this severity or above holds it; none: no finding does."),
     ] = None,
+    false_hold_percent: Annotated[
+        int | None,
+        typer.Option(
+            "--false-holds",
+            metavar="PERCENT",
+            help="At most so many releases as good as the one before are held by comparison with it; 0: none is.",
+        ),
+    ] = None,
+    lease_s: Annotated[
+        int | None,
+        typer.Option("--lease", metavar="SECONDS", help="For how long an offer may be installed; 0: without end."),
+    ] = None,
     roll_back_on_hold: Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")] = False,
 ) -> Shown:
     """Put images on a device group step by step."""
     given = {
+        "rings": _rings(rings),
         "cohorts": _cohorts(cohorts) if cohorts else None,
         "soak_s": soak_s,
         "success_percent": success_percent,
@@ -102,6 +142,8 @@ def create(
         "min_failures": min_failures,
         "timeout_s": timeout_s,
         "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
+        "false_hold_percent": false_hold_percent,
+        "lease_s": lease_s,
         "roll_back_on_hold": roll_back_on_hold or None,
     }
     body = {
@@ -128,11 +170,43 @@ def show(remote: RemoteService, rollout: RolloutOption) -> Shown:
 
 
 @remote_command(app, "devices")
-def devices(remote: RemoteService, rollout: RolloutOption, limit: LimitOption = None) -> Shown:
+def devices(
+    remote: RemoteService,
+    rollout: RolloutOption,
+    failed: Annotated[bool, typer.Option("--failed", help="Only devices that failed.")] = False,
+    limit: LimitOption = None,
+) -> Shown:
     """List where each device stands in a roll-out."""
-    found = remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit)
+    chosen = {"failed": "true"} if failed else {}
+    found = remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit, **chosen)
     columns = ("name", "device_id", "cohort", "state", "reason")
-    return table(found, columns, row=readable_device, empty="No device has been started yet.")
+    empty = "No device has failed." if failed else "No device has been started yet."
+    return table(found, columns, row=readable_device, empty=empty)
+
+
+@remote_command(app, "approve")
+def approve(remote: RemoteService, rollout: RolloutOption) -> Shown:
+    """Let a proposed roll-out begin.
+
+    Who made it cannot approve it.
+    """
+    return _whole(remote.post(f"/rollouts/{segment(rollout)}/approve"))
+
+
+@remote_command(app, "approval")
+def approval(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    needed: Annotated[
+        bool | None, typer.Option("--needed/--not-needed", help="Whether roll-outs wait for a second person.")
+    ] = None,
+) -> Shown:
+    """Show or set whether roll-outs of a catalog need a second person.
+
+    While they do, plain deployments, which reach every device at once, are refused.
+    """
+    path = f"/catalogs/{segment(catalog_name(remote, catalog))}/rollout-approval"
+    return record(remote.get(path) if needed is None else remote.put(path, {"needed": needed}))
 
 
 @remote_command(app, "halt")

@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "demo": ("story",),
     "image-parse": ("image_parse",),
     "artifact-serve": ("artifact_serve",),
+    "rollout-plan": ("rollout_plan",),
 }
 
 
@@ -87,6 +88,8 @@ FLOORS: dict[str, Floor] = {
     "message-check": Floor(1.0, at_least=False),
     "artifact-serve": Floor(0.60, at_least=True),
     "artifact-serve-cpu": Floor(0.60, at_least=True),
+    "rollout-plan": Floor(1.0, at_least=False),
+    "rollout-halt": Floor(1.0, at_least=False),
 }
 
 

@@ -19,6 +19,7 @@ _DELETED: Final = "Deleted. Its versions stay in the application's history for a
 # Key -> text. All are drawn as good but those of ATTENTION.
 MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "approve": "Approved. The first cohort starts now.",
         "halt": "Halted. No further device is offered this update; Resume continues.",
         "resume": "Resumed. The planner continues with the next cohort.",
         "roll-back": "Rolling back. Devices are offered the deployment before at their next check-in.",

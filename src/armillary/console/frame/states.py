@@ -50,6 +50,7 @@ APPLICATION: Mapping[str, State] = MappingProxyType(
 )
 ROLLOUT: Mapping[str, State] = MappingProxyType(
     {
+        "proposed": State(ATTENTION, "waits for approval"),
         "running": State(GOOD, "running"),
         "held": State(ATTENTION, "halted"),
         "rolling-back": State(ATTENTION, "rolling back"),
@@ -68,6 +69,7 @@ ROLLOUT_DEVICE: Mapping[str, State] = MappingProxyType(
         "reverted": State(BAD, "reverted"),
         "failed": State(BAD, "failed"),
         "timed-out": State(BAD, "timed out"),
+        "left": State(UNKNOWN, "left the group"),
         "waiting": State(UNKNOWN, "waiting"),
     }
 )

@@ -27,10 +27,10 @@ from armillary.console.frame.words import (
     span,
 )
 from armillary.rollout.state import TRANSITIONS
+from armillary.rollout.tally import FAILED, LEFT
 
 # Order of the parts of a bar: what is done, what moves, what went wrong, what has not begun.
-PARTS = ("confirmed", "restored", "offered", "started", "reverted", "failed", "timed-out", "waiting")
-FAILED = ("reverted", "failed", "timed-out")
+PARTS = ("confirmed", "restored", "offered", "started", "reverted", "failed", "timed-out", "left", "waiting")
 # An action on more devices than this asks for the word: a slip must not reach a fleet. Halt never asks: it is the
 # safe direction, and seconds count.
 WIDE_DEVICES = 100
@@ -48,10 +48,20 @@ class ActionWords:
 
 
 # action -> the event it is in the roll-out's state table, which decides when it is possible.
-EVENTS: Mapping[str, str] = MappingProxyType({"halt": "hold", "resume": "resume", "roll-back": "roll-back"})
-# Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled.
+EVENTS: Mapping[str, str] = MappingProxyType(
+    {"approve": "approve", "halt": "hold", "resume": "resume", "roll-back": "roll-back"}
+)
+# Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled. Only
+# Approve is there while it is needed alone.
 ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
     {
+        "approve": ActionWords(
+            "Approve",
+            "The roll-out begins with its first cohort.",
+            "Nobody has been offered anything so far.",
+            "Halt stops it again.",
+            False,
+        ),
         "halt": ActionWords(
             "Halt",
             "No further device is offered this deployment.",
@@ -78,6 +88,7 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
 # event of a roll-out's history -> what a person calls it.
 HAPPENED: Mapping[str, str] = MappingProxyType(
     {
+        "approve": "approved",
         "hold": "halted",
         "resume": "resumed",
         "roll-back": "roll-back begun",
@@ -166,12 +177,13 @@ def updates_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
     """First line of the list: what runs and what is stopped."""
     if not lines:
         return "Nothing has been rolled out yet."
-    counts = {word: sum(1 for line in lines if line["state"] == word) for word in ("running", "held", "rolling-back")}
+    words = ("proposed", "running", "held", "rolling-back")
+    counts = {word: sum(1 for line in lines if line["state"] == word) for word in words}
     if not any(counts.values()):
         return f"Nothing is rolling out now; {counted(len(lines), 'roll-out')} ended."
     parts = [
         f"{grouped(count)} {says}"
-        for word, says in (("running", "running"), ("held", "halted"), ("rolling-back", "rolling back"))
+        for word, says in zip(words, ("waiting for approval", "running", "halted", "rolling back"), strict=True)
         if (count := counts[word])
     ]
     return sentence(f"Roll-outs: {joined(parts)}")
@@ -180,8 +192,8 @@ def updates_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
 def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
     """One row of the list."""
     counts, failed = rollout["counts"], rollout["failed"]
-    whole = sum(counts.values())
-    cohorts = rollout["policy"]["cohorts"]
+    whole = _whole(counts)
+    steps = len(rollout["policy"]["cohorts"]) + len(rollout["policy"]["rings"])
     cohort = rollout["cohort"] + 1
     return RolloutLine(
         href=f"/updates/{rollout['rollout_id']}",
@@ -192,16 +204,16 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
         done=percent(counts.get("confirmed", 0), whole),
         devices=grouped(whole),
         failed=grouped(failed) if failed else "none",
-        cohort=f"{cohort} of {len(cohorts)}" if cohort else f"none of {len(cohorts)}",
+        cohort=f"{cohort} of {steps}" if cohort else f"none of {steps}",
         changed=moment(rollout["changed_at"], now),
         reason=rollout["reason"],
     )
 
 
-def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: int) -> RolloutPage:
-    """One roll-out in full; ``role`` is said where it may not act.
+def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: int, who: str = "") -> RolloutPage:
+    """One roll-out in full; ``role`` is said where ``who`` may not act.
 
-    ``cohorts`` of the API's roll-out hold ``percent``, ``counts`` and ``failed``; what happened by a finding has its
+    ``cohorts`` of the API's roll-out hold ``name``, ``counts`` and ``failed``; what happened by a finding has its
     ``finding_status``.
     """
     state = rollout_state(rollout)
@@ -215,7 +227,7 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
         cohorts=tuple(_cohort(rollout, index, cohort) for index, cohort in enumerate(rollout["cohorts"])),
         gates=gates(rollout["policy"]),
         images=tuple(image["name"] for image in rollout.get("images", ())),
-        actions=actions(rollout, may_act=may_act, role=role),
+        actions=actions(rollout, may_act=may_act, role=role, who=who),
         group=_group(rollout),
         deployment=short_id(rollout["deployment_id"]),
         previous=short_id(rollout["previous_deployment_id"]) if rollout["previous_deployment_id"] else None,
@@ -242,13 +254,17 @@ def rollout_state(rollout: Mapping[str, Any]) -> State:
     return State(ATTENTION, f"{state.word}, with failures") if rollout["failed"] and state.kind == GOOD else state
 
 
-def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str) -> tuple[Action, ...]:
+def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str, who: str = "") -> tuple[Action, ...]:
     """Halt, Resume, Roll back: always three, always in this order; a button that cannot act says why."""
     possible = TRANSITIONS.get(rollout["state"], {})
     made = []
     for verb, words in ACTIONS.items():
+        if verb == "approve" and rollout["state"] != "proposed":
+            continue
         if not may_act:
             refused = f"your role, {role}, may not change roll-outs"
+        elif verb == "approve" and who.casefold() == rollout["created_by"].casefold():
+            refused = "you made it; a second person approves it"
         elif EVENTS[verb] not in possible:
             refused = f"the roll-out is {state_of(ROLLOUT, rollout['state']).word}"
         else:
@@ -265,13 +281,15 @@ def confirmation(rollout: Mapping[str, Any], verb: str) -> Confirmation:
     """
     words = ACTIONS[verb]
     counts = rollout["counts"]
-    reached = sum(count for state, count in counts.items() if state != "waiting")
+    reached = sum(count for state, count in counts.items() if state not in ("waiting", LEFT))
     touched = {
+        "approve": counts.get("waiting", 0),
         "halt": counts.get("waiting", 0) + counts.get("started", 0),
         "resume": counts.get("waiting", 0) + counts.get("started", 0),
         "roll-back": reached,
     }[verb]
     says = {
+        "approve": f"{counted(touched, 'device')} may be offered the update, cohort by cohort",
         "halt": f"{counted(touched, 'device')} not yet offered the update stay on what they have",
         "resume": f"{counted(touched, 'device')} still to go may be offered the update",
         "roll-back": f"{counted(touched, 'device')} reached so far are offered the deployment before",
@@ -300,6 +318,10 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
         named = counted(policy["min_failures"], "different device")
         floor = f"severity {policy['hold_on_severity']} or above"
         says.append(f"An open finding of {floor} that names {named} of it (all, while fewer have started) halts it.")
+    if policy["false_hold_percent"]:
+        says.append("It halts when devices fail more often than with the release before.")
+    if policy["lease_s"]:
+        says.append(f"What a device was offered it may install for {span(policy['lease_s'])}; then it asks again.")
     if policy["roll_back_on_hold"]:
         says.append("When it halts by itself it also rolls back.")
     return tuple(says)
@@ -342,7 +364,7 @@ def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -
         state = State("unknown", "under way")
     return CohortLine(
         number=index + 1,
-        reach=f"to {cohort['percent']} %",
+        reach=cohort["name"].replace("%", " %"),
         devices=grouped(whole),
         state=state,
         bar=_bar(counts, failed),
@@ -363,12 +385,13 @@ def _bar(counts: Mapping[str, int], failed: int) -> tuple[Share, ...]:
 
 def _sentence(rollout: Mapping[str, Any]) -> str:
     counts, failed = rollout["counts"], rollout["failed"]
-    whole = sum(counts.values())
+    whole = _whole(counts)
     name, devices = _name(rollout), counted(whole, "device")
     share = percent(counts.get("confirmed", 0), whole)
     back = f"{grouped(counts.get('restored', 0))} of {grouped(whole - counts.get('waiting', 0))} restored"
     trouble = f", {grouped(failed)} failed" if failed else ", none failed"
     return {
+        "proposed": f"{name} waits for a second person before it goes to {devices}.",
         "running": f"Rolling {name} out to {devices}: {share} updated{trouble}.",
         "held": f"Halted at {share}: {name} on {devices}{trouble}.",
         "rolling-back": f"Rolling {name} back: {back}{trouble}.",
@@ -376,6 +399,11 @@ def _sentence(rollout: Mapping[str, Any]) -> str:
         "completed": f"{name} is on {share} of {devices}{trouble}.",
         "cancelled": f"{name} was cancelled at {share} of {devices}{trouble}.",
     }.get(rollout["state"], f"{name}: state {rollout['state']!r} is not known to this console.")
+
+
+def _whole(counts: Mapping[str, int]) -> int:
+    """Devices of the roll-out: what has left its group is none."""
+    return sum(count for state, count in counts.items() if state != LEFT)
 
 
 def _name(rollout: Mapping[str, Any]) -> str:

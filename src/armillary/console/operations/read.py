@@ -39,8 +39,8 @@ def updates(visit: Visit) -> Response:
 def rollout(visit: Visit) -> Response:
     """One roll-out."""
     found = visit.sources.updates.rollout(visit.params["rollout_id"])
-    may_act = may(visit, "updates.change")
-    view = pages_rollout.rollout_page(found, may_act=may_act, role=visit.operator.role, now=visit.now)
+    may_act, by = may(visit, "updates.change"), visit.operator
+    view = pages_rollout.rollout_page(found, may_act=may_act, role=by.role, now=visit.now, who=by.name)
     failed = visit.sources.updates.troubles(found["rollout_id"], limit=TROUBLE_LINES)
     names = visit.sources.application.labels([each["device_id"] for each in failed])
     return visit.page("rollout.html", view=view, troubles=pages_rollout.troubles(failed, names, visit.now))

@@ -23,11 +23,8 @@ from armillary.console.sources.signed_in import Document
 from armillary.engines.records.schema.rows import Catalog, DeviceFilter
 from armillary.errors import NotFoundError
 from armillary.rollout.cohort import size_after
+from armillary.rollout.tally import LEFT
 from armillary.twin.template.value_names import as_fields
-
-# Rows of a roll-out that are counted into cohorts, a thousand a query; a larger one shows its cohorts without parts.
-MAX_COHORT_ROWS = 20_000
-PAGE_ROWS = 1000
 
 
 class ServiceFleet:
@@ -192,32 +189,26 @@ class ServiceUpdates:
         """One roll-out with ``cohorts`` and ``images``. Raises NotFoundError."""
         document = self._one(rollout_id)
         document["images"] = self._images(document)
-        rows = self._rows(document["rollout_id"], MAX_COHORT_ROWS)
-        document["cohorts"] = cohorts(document, rows) if rows is not None else []
+        document["cohorts"] = cohorts(document)
         for event in document["history"]:
             event["finding_status"] = self._status(event["finding_id"])
         return document
 
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
         """Devices of a roll-out that failed."""
-        found: list[Document] = []
-        after: str | None = None
-        rollout_id = self._one(rollout_id)["rollout_id"]
-        for _ in range(MAX_COHORT_ROWS // PAGE_ROWS):
-            page = views.rollout_devices(self._service, UUID(rollout_id), limit=PAGE_ROWS, after=after)
-            found += [item for item in page["items"] if item["failure"]]
-            after = page["next"]
-            if after is None or len(found) >= limit:
-                break
-        return found[:limit]
+        number = UUID(self._one(rollout_id)["rollout_id"])
+        items: list[Document] = views.rollout_devices(self._service, number, failed=True, limit=limit)["items"]
+        return items
 
     def change(self, rollout_id: str, verb: str, reason: str) -> None:
-        """``halt``, ``resume`` or ``roll-back``."""
+        """``approve``, ``halt``, ``resume`` or ``roll-back``."""
         rollouts, number = self._service.updates.rollouts, UUID(self._one(rollout_id)["rollout_id"])
         if verb == "halt":
             rollouts.hold(number, reason=reason, actor=self._by.operator.name)
         elif verb == "resume":
             rollouts.resume(number, actor=self._by.operator.name)
+        elif verb == "approve":
+            rollouts.approve(number, actor=self._by.operator.name)
         else:
             rollouts.roll_back(number, reason=reason, actor=self._by.operator.name)
 
@@ -238,38 +229,25 @@ class ServiceUpdates:
         images: list[Document] = as_document(row.images)
         return images
 
-    def _rows(self, rollout_id: str, most: int) -> list[Document] | None:
-        rows: list[Document] = []
-        after: str | None = None
-        while True:
-            page = views.rollout_devices(self._service, UUID(rollout_id), limit=PAGE_ROWS, after=after)
-            rows += page["items"]
-            after = page["next"]
-            if after is None:
-                return rows
-            if len(rows) >= most:
-                return None
 
-
-def cohorts(rollout: Document, rows: list[Document]) -> list[Document]:
+def cohorts(rollout: Document) -> list[Document]:
     """Counts per cohort: where its started devices stand, and how many of its share have not begun."""
-    percents = tuple(rollout["policy"]["cohorts"])
-    whole = sum(rollout["counts"].values())
-    made = []
-    before = 0
-    for index, percent in enumerate(percents):
-        counts: dict[str, int] = {}
-        failed = 0
-        for row in rows:
-            if row["cohort"] == index:
-                counts[row["state"]] = counts.get(row["state"], 0) + 1
-                failed += bool(row["failure"])
-        reach = size_after(percents, index, whole)
-        waiting = reach - before - sum(counts.values())
-        if waiting > 0 and index > rollout["cohort"]:
-            counts["waiting"] = waiting
-        before = reach
-        made.append({"percent": percent, "counts": counts, "failed": failed})
+    policy = rollout["policy"]
+    percents = tuple(policy["cohorts"])
+    rings = [(ring["name"], len(ring["devices"])) for ring in policy["rings"]]
+    whole = sum(count for state, count in rollout["counts"].items() if state != LEFT)
+    reached = whole - rollout["counts"].get("waiting", 0)
+    made = [dict(cohort) for cohort in rollout["cohorts"]]
+    if made and rollout["due"]:
+        reached += rollout["due"]
+        made[-1]["counts"] = {**made[-1]["counts"], "waiting": rollout["due"]}
+    for index in range(len(made), len(rings) + len(percents)):
+        step = index - len(rings)
+        name, waiting = rings[index] if step < 0 else (f"to {percents[step]}%", 0)
+        if step >= 0:
+            waiting = max(0, size_after(percents, step, whole) - reached)
+        reached += waiting
+        made.append({"name": name, "counts": {"waiting": waiting} if waiting else {}, "failed": 0})
     return made
 
 

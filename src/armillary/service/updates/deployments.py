@@ -56,11 +56,17 @@ class Deployments:
         Raises:
             NotFoundError: the group or one of the images does not exist in this catalog.
             InvalidArgumentError: a component twice, or images that do not fit the chips of the group's devices.
-            ConflictError: a roll-out decides for this group, or the deployment id is taken.
+            ConflictError: a roll-out decides for this group, the deployment id is taken, or the catalog asks for a
+                second person, who can only approve a roll-out.
         """
 
         def change(connection: Connection) -> Deployment:
             target = free_group_or_raise(connection, catalog, product, group)
+            if catalog_rows.needs_approval(connection, target.catalog_id):
+                raise ConflictError(
+                    f"updates of catalog {target.catalog} need a second person, and a deployment reaches all at once",
+                    remedy="Start a roll-out, and have somebody else approve it: armillary rollout create.",
+                )
             made = self.prepare(
                 connection, target, image_ids, actor=actor, deployment_id=deployment_id, rollout_id=None
             )

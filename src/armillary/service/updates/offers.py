@@ -16,12 +16,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import catalogs as catalog_rows, images as image_rows, rollouts as rollout_rows
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    images as image_rows,
+    rollouts as rollout_rows,
+)
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.images import ANY_ARCHITECTURE
+from armillary.service.updates.staging import Staging, staging_of
 from armillary.wire.device.checkin import InstalledImage, Offer, OfferedImage
 
 
@@ -35,19 +40,11 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Staging:
-    """A roll-out's view of its group: ``wanted`` is for started devices, the old deployment when it rolls back."""
-
-    wanted: Wanted | None
-    started: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
 class Book:
     """The snapshot: by device group what is in force, and the roll-out that decides for it."""
 
     groups: Mapping[UUID, Wanted | None] = field(default_factory=lambda: MappingProxyType({}))
-    staging: Mapping[UUID, Staging] = field(default_factory=lambda: MappingProxyType({}))
+    staging: Mapping[UUID, Staging[Wanted | None]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Offers:
@@ -75,11 +72,30 @@ class Offers:
             return None
         book = self._book
         staging = book.staging.get(group_id)
-        if staging is not None and device_number in staging.started:
-            found = staging.wanted
-        else:
-            found = book.groups.get(group_id)
+        decides = staging is not None and staging.has_turn(device_number)
+        found = staging.wanted if staging is not None and decides else book.groups.get(group_id)
         return found if found is not None and chip in found.chips else None
+
+    def granted(
+        self, group_id: UUID | None, device_number: int, chip: str, installed: tuple[InstalledImage, ...]
+    ) -> Wanted | None:
+        """What a device that reports ``installed`` may be offered now; None to leave it as it is.
+
+        While a roll-out is held no device is granted its deployment, and none is taken back: devices that have it keep
+        it, devices that have begun to install it are left alone, and all others have what the group had before.
+        """
+        wanted = self.wanted(group_id, device_number, chip)
+        if wanted is None or group_id is None:
+            return wanted
+        book = self._book
+        staging = book.staging.get(group_id)
+        if staging is None or not staging.is_held or staging.wanted is not wanted or has(installed, wanted.image_ids):
+            return wanted
+        before = book.groups.get(group_id)
+        old = frozenset() if before is None else before.image_ids
+        if any(one.image_id in wanted.image_ids - old for one in installed):
+            return None
+        return before if before is not None and chip in before.chips else None
 
     def _read(self, connection: Connection) -> Book:
         in_force = {
@@ -91,14 +107,14 @@ class Offers:
         staging = {
             rollout.group_id: self._staging(connection, rollout)
             for rollout in rollout_rows.living(connection)
-            if rollout.group_id in in_force
+            if rollout.group_id in in_force and rollout.state != "proposed"
         }
         return Book(MappingProxyType(groups), MappingProxyType(staging))
 
-    def _staging(self, connection: Connection, rollout: Rollout) -> Staging:
+    def _staging(self, connection: Connection, rollout: Rollout) -> Staging[Wanted | None]:
         back = rollout.state == "rolling-back"
         wanted = self._wanted(connection, rollout.previous_deployment_id if back else rollout.deployment_id)
-        return Staging(wanted, rollout_rows.started(connection, rollout.rollout_id))
+        return staging_of(connection, rollout, wanted)
 
     def _wanted(self, connection: Connection, deployment_id: UUID | None) -> Wanted | None:
         deployment = None if deployment_id is None else image_rows.deployment(connection, deployment_id)

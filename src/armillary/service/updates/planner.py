@@ -1,96 +1,134 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The planner: reads every running roll-out, asks ``rollout/plan.py`` what to do, and does it.
+"""The planner: looks at every living roll-out, asks ``rollout/plan.py`` what to do, and does it.
 
 It reconciles: each run starts from what the records say, so a crash between seeing and doing loses nothing. It plans
 on a snapshot and, when it writes, does so only if the roll-out still stands where the plan found it; a person's
 command in between wins, and the next run plans again.
+
+A run reads the counters of each roll-out and the devices that checked in since the run before, not the whole fleet;
+and it starts and moves so many devices at once that no transaction keeps check-ins waiting.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final
-from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import findings as finding_rows, images as image_rows, rollouts as rollout_rows
+from armillary.engines.records.queries import (
+    findings as finding_rows,
+    reports as report_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.queries.planning import reach, starts
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.rollout.plan import FAILED, DeviceMove, RolloutMember, RolloutPlan, RolloutProgress, plan
+from armillary.rollout.cohort import EVERYBODY
+from armillary.rollout.plan import DeviceMove, RolloutPlan, RolloutProgress, plan
+from armillary.rollout.tally import FAILED
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.deployments import Deployments
-from armillary.service.updates.offers import has
 from armillary.service.updates.rollouts import apply_event
+from armillary.service.updates.sighting import Sighting, look
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
-from armillary.wire.device.checkin import InstalledImage
 
 ACTOR: Final = "planner"
-# States in which an image counts as arrived.
-SETTLED: Final = frozenset({"running", "stopped"})
+# Check-ins that one run looks at, and devices that it starts of one roll-out; the rest are the next run's.
+CHECK_INS_AT_ONCE: Final = 20_000
+STARTS_AT_ONCE: Final = 20_000
+# Check-ins are numbered before they are committed: several writers may commit a lower number a little later.
+IN_FLIGHT: Final = 500
+# A planner that is further behind passes over the oldest check-ins: their devices will check in again.
+MOST_BEHIND: Final = 10 * CHECK_INS_AT_ONCE
+# How far it got is stored after so many check-ins, so that an idle roll-out costs no commits.
+STORE_EVERY: Final = 1000
 
 
 class Planner:
-    """Plans roll-outs and carries the plans out."""
+    """Plans roll-outs and carries the plans out; one run at a time."""
 
     def __init__(self, context: Context, deployments: Deployments, notices: Notices) -> None:
         self._context = context
         self._deployments = deployments
         self._notices = notices
+        # The newest check-in that every living roll-out has seen; as it is stored. None: not read yet.
+        self._position: int | None = None
+        self._stored = 0
 
     def run_once(self) -> int:
         """Plan every running roll-out once; returns how many changed."""
-        changed = 0
-        for rollout in self._context.records.read(rollout_rows.living):
-            changed += self._run(rollout)
+        living, after, up_to = self._context.records.read(self._span)
+        changed, is_done = 0, True
+        for rollout in living:
+            done = self._run(rollout, after, up_to)
+            changed += bool(done)
+            is_done &= done is not None
+        if is_done:
+            self._position = up_to
+            if up_to - self._stored >= STORE_EVERY or (changed and up_to != self._stored):
+                self._context.records.write(lambda c: finding_rows.set_position(c, ACTOR, up_to))
+                self._stored = up_to
         if changed:
             self._notices.groups_changed()
         return changed
 
-    def _run(self, rollout: Rollout) -> bool:
-        now = self._context.now()
-        made, numbers = self._context.records.read(lambda c: self._plan(c, rollout, now))
-        if not (made.moves or made.start or made.event or made.cohort != rollout.cohort):
-            return False
-        return self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now))
+    def _span(self, connection: Connection) -> tuple[list[Rollout], int, int]:
+        """The roll-outs to plan, and the check-ins to look at: after which number, up to which."""
+        living = [one for one in rollout_rows.living(connection) if one.state != "proposed"]
+        newest = report_rows.newest_number(connection, "check_in")
+        if self._position is None:
+            self._position = self._stored = finding_rows.position(connection, ACTOR)
+        if not living:
+            return [], newest, newest
+        position = max(min(self._position, newest), newest - MOST_BEHIND)
+        return living, max(0, position - IN_FLIGHT), min(newest, position + CHECK_INS_AT_ONCE)
 
-    def _plan(self, connection: Connection, rollout: Rollout, now: int) -> tuple[RolloutPlan, dict[str, int]]:
-        wanted = _image_ids(connection, rollout.deployment_id)
-        previous = _image_ids(connection, rollout.previous_deployment_id)
-        failures = rollout_rows.failures(connection, rollout.deployment_id)
-        members = rollout_rows.members(connection, rollout)
-        inventory = [_member(one, rollout, wanted, previous, failures.get(one.number)) for one in members]
+    def _run(self, rollout: Rollout, after: int, up_to: int) -> bool | None:
+        """Whether the roll-out changed; None if somebody changed it meanwhile."""
+        now = self._context.now()
+        made, numbers = self._context.records.read(lambda c: self._plan(c, rollout, after, up_to, now))
+        stays = (made.cohort, made.reached_at) == (rollout.cohort, rollout.reached_at)
+        if stays and not (made.moves or made.start or made.event or (made.due and rollout.state == "running")):
+            return False
+        return True if self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now)) else None
+
+    def _plan(
+        self, connection: Connection, rollout: Rollout, after: int, up_to: int, now: int
+    ) -> tuple[RolloutPlan, Mapping[str, int]]:
+        sighting: Sighting = look(connection, rollout, after=after, up_to=up_to, now=now)
         progress = RolloutProgress(
-            rollout_id=rollout.rollout_id,
             catalog_id=rollout.catalog_id,
             state=rollout.state,
             cohort=rollout.cohort,
             since=rollout.changed_at,
+            due=rollout.due,
+            reached_at=rollout.reached_at,
         )
-        made = plan(rollout.policy, progress, inventory, finding_rows.living(connection, rollout.catalog_id), now)
-        return made, {one.device_id: one.number for one in members}
+        return plan(rollout.policy, progress, sighting.seen, now), sighting.numbers
 
     def _execute(
-        self, connection: Connection, rollout: Rollout, made: RolloutPlan, numbers: dict[str, int], now: int
+        self, connection: Connection, rollout: Rollout, made: RolloutPlan, numbers: Mapping[str, int], now: int
     ) -> bool:
-        current = rollout_rows.one(connection, rollout.rollout_id)
+        current = rollout_rows.uncounted(connection, rollout.rollout_id)
         if current is None or (current.state, current.cohort, current.changed_at) != (
             rollout.state,
             rollout.cohort,
             rollout.changed_at,
         ):
             return False
+        by_columns: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
         for move in made.moves:
-            values = _values(move, now)
-            rollout_rows.move(connection, rollout.rollout_id, numbers[move.device_id], values)
+            values = {"device_number": numbers[move.device_id], **_values(move, now)}
+            by_columns[tuple(values)].append(values)
+        for rows in by_columns.values():
+            starts.move(connection, rollout.rollout_id, rows)
         if made.start:
-            rollout_rows.start(
-                connection, rollout.rollout_id, made.cohort, [numbers[one] for one in made.start], now=now
-            )
-        if made.cohort != rollout.cohort:
-            rollout_rows.change(connection, rollout.rollout_id, {"cohort": made.cohort, "cohort_started_at": now})
-            detail = {"cohort": made.cohort + 1, "devices": len(made.start)}
-            self._context.audit(connection, ACTOR, "rollout.cohort", str(rollout.rollout_id), detail)
+            starts.start(connection, rollout.rollout_id, made.cohort, [numbers[one] for one in made.start], now=now)
+        if rollout.state == "running" and not made.event:
+            self._go_on(connection, current, made, now)
         finding_id = made.finding_id
         if made.event in ("hold", "roll-back"):
             finding = record(connection, _held(rollout, made), now)
@@ -100,6 +138,30 @@ class Planner:
                 self._context, self._deployments, connection, current, made.event, made.reason, ACTOR, finding_id
             )
         return True
+
+    def _go_on(self, connection: Connection, rollout: Rollout, made: RolloutPlan, now: int) -> None:
+        """Begin the next cohort, if it is its time, and start those of the newest one that are due."""
+        values: dict[str, object] = {"reached_at": made.reached_at}
+        if made.cohort != rollout.cohort:
+            values |= {"cohort": made.cohort, "cohort_started_at": now, "reached_at": None}
+            devices = made.due
+            if made.cohort < len(rollout.policy.rings):
+                devices = self._start_ring(connection, rollout, made.cohort, now)
+            detail = {"cohort": made.cohort + 1, "devices": devices}
+            self._context.audit(connection, ACTOR, "rollout.cohort", str(rollout.rollout_id), detail)
+        due = made.due
+        if due:
+            count = min(due, STARTS_AT_ONCE)
+            started, up_to, is_more = starts.start_next(connection, rollout, made.cohort, count, now=now)
+            due = due - started if is_more else 0
+            is_last = made.cohort == rollout.policy.steps - 1
+            values |= {"reach": EVERYBODY if is_last and not due else up_to}
+        rollout_rows.change(connection, rollout.rollout_id, {**values, "due": due})
+
+    def _start_ring(self, connection: Connection, rollout: Rollout, cohort: int, now: int) -> int:
+        ring = rollout.policy.rings[cohort]
+        numbers = reach.numbers_of(connection, rollout, ring.devices)
+        return starts.start(connection, rollout.rollout_id, cohort, sorted(numbers), now=now)
 
 
 def _values(move: DeviceMove, now: int) -> dict[str, object]:
@@ -134,37 +196,3 @@ def _held(rollout: Rollout, made: RolloutPlan) -> Observation:
         deployment_id=rollout.deployment_id,
         rollout_id=rollout.rollout_id,
     )
-
-
-def _member(
-    one: rollout_rows.Member,
-    rollout: Rollout,
-    wanted: frozenset[UUID],
-    previous: frozenset[UUID],
-    failure: tuple[str, str] | None,
-) -> RolloutMember:
-    seen_since = one.started_at is not None and one.checked_in_at is not None and one.checked_in_at >= one.started_at
-    offered = seen_since and one.offered_deployment_id == rollout.deployment_id
-    back = seen_since and one.offered_deployment_id == rollout.previous_deployment_id
-    never_offered = one.offered_at is None and not offered
-    return RolloutMember(
-        device_id=one.device_id,
-        state=one.state,
-        cohort=one.cohort,
-        started_at=one.started_at,
-        finished_at=one.finished_at,
-        offered=offered,
-        converged=offered and _runs(one.installed, wanted),
-        restored=never_offered or (back and _runs(one.installed, previous)),
-        failure=failure[0] if failure and seen_since and not never_offered else "",
-        reason=failure[1] if failure else "",
-    )
-
-
-def _runs(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:
-    return has(installed, image_ids) and all(one.state in SETTLED for one in installed)
-
-
-def _image_ids(connection: Connection, deployment_id: UUID | None) -> frozenset[UUID]:
-    deployment = None if deployment_id is None else image_rows.deployment(connection, deployment_id)
-    return frozenset() if deployment is None else frozenset(image.image_id for image in deployment.images)

@@ -308,7 +308,7 @@ class Verifier:
         """
         book, last = self._offers.book, state.last
         if last.book is not book or last.report_digest != request.report_digest:
-            wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+            wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
             last.wanted = wanted
             last.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
             last.book, last.report_digest = book, request.report_digest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes: manufacture, devices, roll-outs, findings, releases, audit, tokens, status, description, problems."""
+"""Native routes: manufacture, devices, findings, releases, audit, tokens, status, description, problems."""
 
 from __future__ import annotations
 
@@ -280,72 +280,6 @@ def test_why_a_device_does_not_run_its_deployment(service: RunningService, catal
     ]
     service.service.registry.lifecycle.revoke(device.device_id, reason="test", actor="test")
     assert service.call("GET", path).body["reason"] == "The device is revoked."
-
-
-def test_a_rollout_is_started_halted_resumed_and_rolled_back(service: RunningService, catalog: str) -> None:
-    device = service.claimed(catalog)
-    body = {
-        "catalog": catalog,
-        "product": "Coffee",
-        "group": "Production",
-        "image_ids": [_uploaded(service, catalog)],
-        "policy": {"cohorts": [50, 100], "soak_s": 0},
-    }
-    made = service.call("POST", "/api/v1/rollouts", body)
-    assert (made.status, made.body["state"]) == (201, "running")
-    assert made.body["policy"]["cohorts"] == [50, 100]
-    path = f"/api/v1/rollouts/{made.body['rollout_id']}"
-    assert service.call("POST", "/api/v1/rollouts", body).status == 409
-
-    def listed_as_shown() -> bool:  # the planner may take it further between the two answers
-        listed = service.call("GET", f"/api/v1/rollouts?catalog={catalog}&state=running").body["items"][0]
-        return bool(listed == service.call("GET", path).body)
-
-    wait_until(listed_as_shown, "the list to say what the page says")
-    assert service.call("POST", f"{path}/halt", {"reason": "look first"}).body["state"] == "held"
-    assert service.call("GET", path).body["reason"] == "look first"
-    assert service.call("POST", f"{path}/halt", {"reason": "again"}).status == 409
-    assert service.call("POST", f"{path}/resume").body["state"] == "running"
-    started = wait_until(lambda: service.call("GET", f"{path}/devices").body["items"], "the planner to start a device")
-    assert started[0]["device_id"] == device.device_id
-    assert service.call("POST", f"{path}/roll-back", {"reason": "bad"}).body["state"] in ("rolling-back", "rolled-back")
-    operations = [line["operation"] for line in service.call("GET", "/api/v1/audit?limit=1000").body["items"]
-                  if line["target"] == made.body["rollout_id"]]  # fmt: skip
-    for operation in ("rollout.start", "rollout.hold", "rollout.resume", "rollout.roll-back"):
-        assert operation in operations
-
-
-def test_a_rollout_is_cancelled(service: RunningService, catalog: str) -> None:
-    body = {"catalog": catalog, "product": "Coffee", "group": "Production", "image_ids": [_uploaded(service, catalog)]}
-    service.claimed(catalog)  # it never checks in: without it the planner would be done at once
-    made = service.call("POST", "/api/v1/rollouts", body).body
-    path = f"/api/v1/rollouts/{made['rollout_id']}"
-    service.call("POST", f"{path}/halt", {"reason": "wait"})
-    assert service.call("POST", f"{path}/cancel", {"reason": "no longer wanted"}).body["state"] == "cancelled"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"image_ids": []},
-        {"image_ids": ["x"]},
-        {"policy": {"cohorts": [100, 50]}},
-        {"policy": {"colour": "red"}},
-        {"policy": {"soak_s": "1"}},
-        {"extra": 1},
-        {"catalog": None},
-    ],
-)
-def test_rollouts_that_make_no_sense(service: RunningService, catalog: str, change: dict[str, Any]) -> None:
-    body = {"catalog": catalog, "product": "Coffee", "group": "Production", "image_ids": [str(uuid.uuid4())], **change}
-    assert service.call("POST", "/api/v1/rollouts", body).status == 400
-
-
-def test_rollouts_that_do_not_exist(service: RunningService) -> None:
-    path = f"/api/v1/rollouts/{uuid.uuid4()}"
-    assert service.call("GET", path).status == 404
-    assert service.call("GET", f"{path}/devices").status == 404
-    assert service.call("POST", f"{path}/halt", {"reason": "x"}).status == 404
 
 
 # -- findings, releases, audit, tokens ---------------------------------------------------------------------------

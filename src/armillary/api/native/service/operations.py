@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes of operations: roll-outs, findings, releases, audit, tokens."""
+"""Native routes of operations: findings, releases, audit, tokens."""
 
 from __future__ import annotations
 
@@ -16,83 +16,14 @@ from starlette.responses import Response
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, platform_of, service_of
-from armillary.api.http.scope import CheckedCatalog
-from armillary.api.native.device_labels import names_of, with_names
-from armillary.api.native.parameters import V1, After, CatalogFilter, Limit, NewestPage, NumberAfter, Text
-from armillary.api.native.service.requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
+from armillary.api.native.device_labels import names_of
+from armillary.api.native.parameters import V1, CatalogFilter, Limit, NumberAfter, Text
+from armillary.api.native.service.requests import FloorBody, ReleaseBody, TokenBody
 from armillary.api.views import service as views
 from armillary.errors import NotFoundError
-from armillary.rollout import policy as rollout_policy
-from armillary.service.updates.rollouts import Rollouts
 from armillary.wire.device import finding as wire_finding
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
-
-
-def list_rollouts(
-    request: Request, page: NewestPage, catalog: CatalogFilter = None, state: Text = None
-) -> dict[str, Any]:
-    """Roll-outs, newest first."""
-    return views.rollouts(service_of(request), catalog=catalog, state=state, limit=page.limit, after=page.after)
-
-
-def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:
-    """Bring a set of images to a device group in cohorts."""
-    row = service_of(request).updates.rollouts.start(
-        body.catalog,
-        body.product,
-        body.group,
-        body.image_ids,
-        actor=operator_of(request).name,
-        policy=rollout_policy.from_json(body.policy),
-    )
-    return views.rollout_document(row)
-
-
-def show_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
-    """A roll-out and how far it got."""
-    return views.rollout(service_of(request), rollout_id, catalog=catalog)
-
-
-def rollout_devices(
-    request: Request,
-    rollout_id: UUID,
-    catalog: CatalogFilter = None,
-    limit: Limit = views.PAGE_ROWS,
-    after: After = None,
-) -> dict[str, Any]:
-    """Where each started device of a roll-out stands."""
-    service = service_of(request)
-    views.rollout(service, rollout_id, catalog=catalog)
-    return with_names(request, views.rollout_devices(service, rollout_id, limit=limit, after=after))
-
-
-def halt_rollout(request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None) -> dict[str, Any]:
-    """Stop a roll-out where it is: no further device is started."""
-    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
-    return views.rollout_document(rollouts.hold(rollout_id, reason=body.reason, actor=actor))
-
-
-def resume_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
-    """Let a held roll-out go on."""
-    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
-    return views.rollout_document(rollouts.resume(rollout_id, actor=actor))
-
-
-def roll_back_rollout(
-    request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None
-) -> dict[str, Any]:
-    """Give every started device its previous images back."""
-    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
-    return views.rollout_document(rollouts.roll_back(rollout_id, reason=body.reason, actor=actor))
-
-
-def cancel_rollout(
-    request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None
-) -> dict[str, Any]:
-    """Stop deciding for the device group; its deployment stays the one from before."""
-    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
-    return views.rollout_document(rollouts.cancel(rollout_id, reason=body.reason, actor=actor))
 
 
 def list_findings(
@@ -224,33 +155,15 @@ def revoke_token(request: Request, token_id: UUID) -> Response:
     return Response(status_code=204)
 
 
-def _rollouts(request: Request, rollout_id: UUID, catalog: CheckedCatalog | None) -> Rollouts:
-    """What changes roll-outs, where this one is the caller's."""
-    views.rollout(service_of(request), rollout_id, catalog=catalog)
-    return service_of(request).updates.rollouts
-
-
 def _named(finding: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
     """A finding with what its devices are called."""
     return {**finding, "device_names": {each: known[each] for each in finding["device_ids"] if each in known}}
 
 
-_rollout, _finding, _release = (
-    partial(Route, tag="rollouts", narrowed=True),
-    partial(Route, tag="findings", narrowed=True),
-    partial(Route, tag="releases"),
-)
+_finding, _release = partial(Route, tag="findings", narrowed=True), partial(Route, tag="releases")
 _token, _log = partial(Route, tag="tokens"), partial(Route, tag="audit")
-_ROLLOUT, _FINDING = V1 + "/rollouts/{rollout_id}", V1 + "/findings/{finding_id}"
+_FINDING = V1 + "/findings/{finding_id}"
 ROUTES = (
-    _rollout("GET", V1 + "/rollouts", list_rollouts, READER),
-    _rollout("POST", V1 + "/rollouts", start_rollout, CONTRIBUTOR, status=201, narrowed=False),
-    _rollout("GET", _ROLLOUT, show_rollout, READER),
-    _rollout("GET", _ROLLOUT + "/devices", rollout_devices, READER),
-    _rollout("POST", _ROLLOUT + "/halt", halt_rollout, CONTRIBUTOR),
-    _rollout("POST", _ROLLOUT + "/resume", resume_rollout, CONTRIBUTOR),
-    _rollout("POST", _ROLLOUT + "/roll-back", roll_back_rollout, CONTRIBUTOR),
-    _rollout("POST", _ROLLOUT + "/cancel", cancel_rollout, CONTRIBUTOR),
     _finding("GET", V1 + "/findings", list_findings, READER),
     _finding("GET", _FINDING, show_finding, READER),
     _finding("POST", _FINDING + "/acknowledge", acknowledge_finding, CONTRIBUTOR),

@@ -18,6 +18,7 @@ from armillary.api.http.tenure import tenures
 from armillary.api.native.device_labels import with_names
 from armillary.api.native.parameters import V1, CatalogFilter, NewestPage
 from armillary.api.views import service as views, status as views_status
+from armillary.rollout.state import LIVING
 from armillary.service.context.paging import MAX_LIMIT
 
 
@@ -49,9 +50,7 @@ def metrics(request: Request) -> Response:
     from armillary.api.http.metrics import CONTENT_TYPE, FleetCollector, exposition  # noqa: PLC0415 - its library is 1 MB
 
     service, hub = service_of(request), hub_of(request)
-    rollouts = {
-        state: len(service.updates.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED
-    }
+    rollouts = {state: len(service.updates.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in LIVING}
     workers, waiting = service.serving.describe_workers(), service.audit.outboxes.drain()
     collector = FleetCollector(
         service.registry.devices.summary(),

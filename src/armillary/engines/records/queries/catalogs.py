@@ -49,6 +49,18 @@ def set_tags(connection: Connection, catalog_id: UUID, tags: Mapping[str, str]) 
     connection.execute(update(_catalog).where(_catalog.c.catalog_id == catalog_id).values(tags=json.dumps(dict(tags))))
 
 
+def needs_approval(connection: Connection, catalog_id: UUID) -> bool:
+    """Whether roll-outs of the catalog wait for a second person."""
+    query = select(_catalog.c.rollout_approval).where(_catalog.c.catalog_id == catalog_id)
+    return bool(connection.execute(query).scalar())
+
+
+def set_needs_approval(connection: Connection, catalog_id: UUID, needed: bool) -> None:  # noqa: FBT001 - the value
+    """Set whether roll-outs of the catalog wait for a second person."""
+    mine = _catalog.c.catalog_id == catalog_id
+    connection.execute(update(_catalog).where(mine).values(rollout_approval=needed))
+
+
 def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
     """Delete a catalog with its products and groups; refused by the database while devices or images remain."""
     products = select(_product.c.product_id).where(_product.c.catalog_id == catalog_id)

@@ -103,11 +103,13 @@ def named_in(connection: Connection, device_id: str, *, since: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def living(connection: Connection, catalog_id: UUID) -> tuple[Finding, ...]:
-    """The findings of a catalog that are not closed, with all their devices."""
-    here = (_finding.c.status != "closed") & (_finding.c.catalog_id == catalog_id)
+def headlines(connection: Connection, catalog_id: UUID | None) -> tuple[Finding, ...]:
+    """The findings of a catalog (None: of all) that are not closed, without the ids of their devices."""
+    here = _finding.c.status != "closed"
+    if catalog_id is not None:
+        here &= _finding.c.catalog_id == catalog_id
     rows = connection.execute(_findings().where(here).order_by(_finding.c.number)).all()
-    return tuple(_as_finding(connection, row, named=None) for row in rows)
+    return tuple(from_row(Finding, row, device_ids=()) for row in rows)
 
 
 def set_status(connection: Connection, finding_id: UUID, status: str) -> None:
@@ -140,9 +142,9 @@ def _findings() -> Select[Any]:
     return select(_finding, devices.label("device_count"))
 
 
-def _as_finding(connection: Connection, row: Row[Any], named: int | None = MAX_NAMED_DEVICES) -> Finding:
+def _as_finding(connection: Connection, row: Row[Any]) -> Finding:
     devices = select(_concerned.c.device_id).where(_concerned.c.finding_id == row.finding_id)
-    devices = devices.order_by(_concerned.c.device_id).limit(named)
+    devices = devices.order_by(_concerned.c.device_id).limit(MAX_NAMED_DEVICES)
     return from_row(Finding, row, device_ids=tuple(connection.execute(devices).scalars()))
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, dele
 
 from armillary.engines.records.queries import images as image_rows
 from armillary.engines.records.queries.pages import newest_first
-from armillary.engines.records.queries.rollouts import LIVING
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row, to_row
+from armillary.rollout.state import LIVING
 from armillary.wire.device.error_report import ErrorReport
 
 _device, _check_in = schema.device, schema.check_in

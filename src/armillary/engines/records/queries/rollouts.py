@@ -4,46 +4,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from armillary.engines.records.queries.devices import installed_from
 from armillary.engines.records.queries.pages import first, newest_first
-from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutCohort, RolloutDevice, RolloutEvent
 from armillary.engines.records.schema.rows import Page, from_row, to_row
 from armillary.rollout.policy import from_json, to_json
-from armillary.wire.device.checkin import InstalledImage
+from armillary.rollout.state import LIVING
+from armillary.rollout.tally import LEFT
 
 _rollout, _part = schema.rollout, schema.rollout_device
-_device, _status, _outcome = schema.device, schema.device_status, schema.outcome
+_device = schema.device
 _group, _product, _catalog = schema.device_group, schema.product, schema.catalog
 
-# States of a roll-out that is under way.
-LIVING = ("running", "held", "rolling-back")
 # Events that are stored with a roll-out; the audit log has them all.
 MAX_HISTORY = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One device of a roll-out's group, for the planner's inventory."""
-
-    number: int
-    device_id: str
-    checked_in_at: int | None
-    offered_deployment_id: UUID | None  # What its last check-in offered it
-    installed: tuple[InstalledImage, ...]
-    cohort: int
-    state: str  # "" when it has not started
-    started_at: int | None
-    offered_at: int | None
-    finished_at: int | None
 
 
 def add(connection: Connection, rollout: Rollout) -> None:
@@ -54,19 +37,24 @@ def add(connection: Connection, rollout: Rollout) -> None:
 
 def one(connection: Connection, rollout_id: UUID) -> Rollout | None:
     """The roll-out of an id."""
-    return first(connection, _rollouts().where(_rollout.c.rollout_id == rollout_id), partial(_as_rollout, connection))
+    return first(connection, _rollouts().where(_rollout.c.rollout_id == rollout_id), partial(_counted, connection))
+
+
+def uncounted(connection: Connection, rollout_id: UUID) -> Rollout | None:
+    """The roll-out of an id, without its counts."""
+    return first(connection, _rollouts().where(_rollout.c.rollout_id == rollout_id), _as_rollout)
 
 
 def living(connection: Connection) -> tuple[Rollout, ...]:
-    """Roll-outs under way, oldest first."""
+    """Roll-outs under way, oldest first, without their counts."""
     query = _rollouts().where(_rollout.c.state.in_(LIVING)).order_by(_rollout.c.number)
-    return tuple(_as_rollout(connection, row) for row in connection.execute(query).all())
+    return tuple(_as_rollout(row) for row in connection.execute(query).all())
 
 
 def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:
-    """The roll-out under way in a group."""
+    """The roll-out under way in a group, without its counts."""
     query = _rollouts().where(_rollout.c.group_id == group_id, _rollout.c.state.in_(LIVING))
-    return first(connection, query, partial(_as_rollout, connection))
+    return first(connection, query, _as_rollout)
 
 
 def page(
@@ -78,11 +66,11 @@ def page(
         query = query.where(_catalog.c.catalog_id == catalog_id)
     if state is not None:
         query = query.where(_rollout.c.state == state)
-    return newest_first(connection, query, _rollout, partial(_as_rollout, connection), limit=limit, before=before)
+    return newest_first(connection, query, _rollout, partial(_counted, connection), limit=limit, before=before)
 
 
 def change(connection: Connection, rollout_id: UUID, values: Mapping[str, object]) -> None:
-    """Set columns of a roll-out: state, cohort, cohort_started_at, reason, changed_at."""
+    """Set columns of a roll-out."""
     connection.execute(update(_rollout).where(_rollout.c.rollout_id == rollout_id).values(dict(values)))
 
 
@@ -93,69 +81,10 @@ def note(connection: Connection, rollout_id: UUID, event: RolloutEvent) -> None:
     change(connection, rollout_id, {"history": json.dumps([*json.loads(row or "[]"), noted][-MAX_HISTORY:])})
 
 
-def members(connection: Connection, rollout: Rollout) -> list[Member]:
-    """Every device of the roll-out's group that is not revoked, and every device that it started."""
-    joined = _part.c.rollout_id == rollout.rollout_id
-    query = (
-        select(
-            _device.c.number,
-            _device.c.device_id,
-            _status,
-            _part.c.cohort,
-            _part.c.state,
-            _part.c.started_at,
-            _part.c.offered_at,
-            _part.c.finished_at,
-        )
-        .join(_status, _status.c.device_number == _device.c.number)
-        .join(_part, (_part.c.device_number == _device.c.number) & joined, isouter=True)
-        .where((_device.c.group_id == rollout.group_id) & (_device.c.revoked_at.is_(None)))
-        .order_by(_device.c.device_id)
-    )
-    return [
-        from_row(
-            Member,
-            row,
-            installed=installed_from(row.installed),
-            cohort=-1 if row.cohort is None else row.cohort,
-            state=row.state or "",
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def failures(connection: Connection, deployment_id: UUID) -> dict[int, tuple[str, str]]:
-    """Devices whose newest outcome for the deployment is bad: row number to (outcome, reason)."""
-    query = (
-        select(_outcome.c.device_number, _outcome.c.outcome, _outcome.c.reason)
-        .where(_outcome.c.deployment_id == deployment_id)
-        .order_by(_outcome.c.number)
-    )
-    newest = {number: (outcome, reason) for number, outcome, reason in connection.execute(query)}
-    return {number: failure for number, failure in newest.items() if failure[0] != "confirmed"}
-
-
-def start(connection: Connection, rollout_id: UUID, cohort: int, numbers: Sequence[int], *, now: int) -> None:
-    """Start devices: from their next check-in on they are offered the roll-out's deployment."""
-    values = {"rollout_id": rollout_id, "cohort": cohort, "state": "started", "started_at": now, "reason": ""}
-    dialect.insert_new(connection, _part, [{**values, "device_number": number} for number in numbers])
-
-
-def move(connection: Connection, rollout_id: UUID, number: int, values: Mapping[str, object]) -> None:
-    """Set columns of a device in a roll-out: state, offered_at, finished_at, failure, reason."""
-    connection.execute(
-        update(_part).where(_part.c.rollout_id == rollout_id, _part.c.device_number == number).values(dict(values))
-    )
-
-
-def started(connection: Connection, rollout_id: UUID) -> frozenset[int]:
-    """Row numbers of the devices a roll-out has started."""
-    query = select(_part.c.device_number).where(_part.c.rollout_id == rollout_id)
-    return frozenset(connection.execute(query).scalars())
-
-
-def devices(connection: Connection, rollout_id: UUID, *, limit: int, after: str | None) -> Page[RolloutDevice]:
-    """The devices a roll-out has started, by id."""
+def devices(
+    connection: Connection, rollout_id: UUID, *, failed: bool = False, limit: int, after: str | None
+) -> Page[RolloutDevice]:
+    """The devices a roll-out has started, or those of them that failed, by id."""
     query = (
         select(_part, _device.c.device_id)
         .join(_device, _device.c.number == _part.c.device_number)
@@ -163,6 +92,8 @@ def devices(connection: Connection, rollout_id: UUID, *, limit: int, after: str 
         .order_by(_device.c.device_id)
         .limit(limit + 1)
     )
+    if failed:
+        query = query.where(_part.c.failure.is_not(None))
     if after is not None:
         query = query.where(_device.c.device_id > after)
     rows = connection.execute(query).all()
@@ -185,24 +116,44 @@ def _rollouts() -> Select[Any]:
     )
 
 
-def _as_rollout(connection: Connection, row: Row[Any]) -> Rollout:
-    counted = select(_part.c.state, func.count().label("devices")).where(_part.c.rollout_id == row.rollout_id)
-    counts = {part.state: part.devices for part in connection.execute(counted.group_by(_part.c.state))}
-    in_group = (_device.c.group_id == row.group_id) & _device.c.revoked_at.is_(None)
-    total = connection.execute(select(func.count()).select_from(_device).where(in_group)).scalar_one()
-    counts["waiting"] = max(0, total - sum(counts.values()))
-    failed = select(func.count()).where(_part.c.rollout_id == row.rollout_id, _part.c.failure.is_not(None))
+def _as_rollout(row: Row[Any], **counted: object) -> Rollout:
     return from_row(
         Rollout,
         row,
         policy=from_json(json.loads(row.policy)),
-        counts=counts,
-        failed=int(connection.execute(failed).scalar_one()),
         history=tuple(
             RolloutEvent(**{**noted, "finding_id": None if noted["finding_id"] is None else UUID(noted["finding_id"])})
             for noted in json.loads(row.history or "[]")
         ),
+        **{"counts": {}, "failed": 0, "cohorts": (), **counted},
     )
+
+
+def _counted(connection: Connection, row: Row[Any]) -> Rollout:
+    """The roll-out with its counts, from one walk over an index."""
+    failed = func.count(_part.c.failure).label("failed")
+    query = (
+        select(_part.c.cohort, _part.c.state, func.count().label("devices"), failed)
+        .where(_part.c.rollout_id == row.rollout_id)
+        .group_by(_part.c.cohort, _part.c.state)
+    )
+    policy = from_json(json.loads(row.policy))
+    names = [policy.step_name(index) for index in range(policy.steps)]
+    cohorts = [RolloutCohort(name, {}, 0) for name in names[: row.cohort + 1]]
+    counts: Counter[str] = Counter()
+    failures = 0
+    for part in connection.execute(query):
+        counts[part.state] += part.devices
+        failures += part.failed
+        if 0 <= part.cohort < len(cohorts):
+            known = cohorts[part.cohort]
+            cohorts[part.cohort] = RolloutCohort(
+                known.name, {**known.counts, part.state: part.devices}, known.failed + part.failed
+            )
+    in_group = (_device.c.group_id == row.group_id) & _device.c.revoked_at.is_(None)
+    total = connection.execute(select(func.count()).select_from(_device).where(in_group)).scalar_one()
+    waiting = max(0, total - sum(devices for state, devices in counts.items() if state != LEFT))
+    return _as_rollout(row, counts={**counts, "waiting": waiting}, failed=failures, cohorts=tuple(cohorts))
 
 
 def names(connection: Connection, deployment_id: UUID) -> bool:

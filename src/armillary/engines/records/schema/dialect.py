@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
+    Select,
     Table,
     create_engine,
     delete,
@@ -206,6 +207,21 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     else:
         statement = sqlite_insert(table).on_conflict_do_nothing()
     return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
+
+
+def insert_selected(connection: Connection, table: Table, columns: Sequence[str], rows: Select[Any]) -> int:
+    """Insert what a query selects, but for rows that break a uniqueness rule; returns how many were inserted.
+
+    ``rows`` has a WHERE clause: without one SQLite's grammar takes ON CONFLICT for a join's condition.
+    """
+    statement: Any
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 2 MB that the embedded engine never needs
+
+        statement = postgresql.insert(table)
+    else:
+        statement = sqlite_insert(table)
+    return connection.execute(statement.from_select(list(columns), rows).on_conflict_do_nothing()).rowcount
 
 
 def keep_newest(connection: Connection, table: Table, most: int, *, also: ColumnElement[bool] | None = None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from armillary.rollout.cohort import NOBODY
 from armillary.rollout.policy import RolloutPolicy
 
 
@@ -16,9 +17,18 @@ class RolloutEvent:
 
     at: int  # Unix seconds UTC
     actor: str  # ``planner`` for the service itself
-    event: str  # Of ``rollout/state.py``: hold, resume, roll-back, restored, finish or cancel
+    event: str  # Of ``rollout/state.py``: approve, hold, resume, roll-back, restored, finish or cancel
     reason: str
     finding_id: UUID | None = None  # The finding that caused it, or that reports it
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutCohort:
+    """How far one cohort of a roll-out is."""
+
+    name: str  # Of its ring, or ``to 25%``
+    counts: Mapping[str, int]  # Devices per state of :class:`RolloutDevice`
+    failed: int  # Including devices that were restored since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +44,13 @@ class Rollout:
     deployment_id: UUID
     previous_deployment_id: UUID | None
     policy: RolloutPolicy
-    state: str  # ``running``, ``held``, ``rolling-back``, ``rolled-back``, ``completed`` or ``cancelled``
+    state: str  # Of ``rollout/state.py``
     cohort: int  # Index of the newest started cohort; -1 before the first starts
     cohort_started_at: int | None
+    due: int = 0  # Devices of that cohort that have not started yet
+    reach: int = NOBODY  # Every device whose place is no higher has its turn (``rollout/cohort.py``)
+    by_place: bool = True  # False: devices it started before they had places stand in their rows alone
+    reached_at: int | None = None  # Since when that cohort is confirmed enough
     reason: str  # Of a hold, roll-back or cancellation; "" while it runs
     created_at: int
     created_by: str
@@ -44,6 +58,7 @@ class Rollout:
     # Devices per state of :class:`RolloutDevice`, and ``waiting`` for those not started
     counts: Mapping[str, int] = field(default_factory=dict)
     failed: int = 0  # Including devices that were restored since
+    cohorts: tuple[RolloutCohort, ...] = ()  # Of those that have started
     history: tuple[RolloutEvent, ...] = ()  # Oldest first
 
 
@@ -55,7 +70,7 @@ class RolloutDevice:
     device_id: str
     cohort: int
     # ``started`` (may be offered), ``offered``, ``confirmed``, ``reverted``, ``failed``, ``timed-out``, ``restored``
-    # (rolled back and confirmed)
+    # (rolled back and confirmed) or ``left`` (in another group now, or revoked)
     state: str
     started_at: int
     offered_at: int | None

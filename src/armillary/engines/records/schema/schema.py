@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -37,11 +38,12 @@ from armillary.engines.records.schema import (
     hub_tables,
     image_tables,
     name_tables,
+    rollout_tables,
     tables,
     update_tables,
 )
 
-REVISION = "0020"  # newest migration, stored in a new database
+REVISION = "0021"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -61,6 +63,8 @@ hub_service_key = hub_tables.hub_service_key
 image = image_tables.image
 deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
+rollout = rollout_tables.rollout
+rollout_device = rollout_tables.rollout_device
 
 
 def _number() -> Column[int]:
@@ -76,6 +80,7 @@ catalog = Table(
     Column("resource_group", String(90), nullable=False),
     Column("tags", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("rollout_approval", Boolean),  # true: roll-outs wait for a second person
 )
 
 product = Table(
@@ -118,7 +123,7 @@ device = Table(
     Column("manufacturing_state", String(32), nullable=False),
     Column("enrolled_at", BigInteger, nullable=False),
     Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id")),
-    Column("group_id", Uuid, ForeignKey("device_group.group_id"), index=True),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id")),
     Column("claimed_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("revoked_reason", Text, nullable=False),
@@ -126,6 +131,8 @@ device = Table(
     Column("decommissioned_at", BigInteger),
     Column("reprovision_until", BigInteger),
     Index(None, "catalog_id", "device_id"),
+    # For counting a group and putting its devices in a roll-out's order: 0.1 s for a million, without a row read.
+    Index(None, "group_id", "revoked_at", "number"),
     # For a catalog's summary, in the order of device_status: 1.3 s for a million devices, not 7 s.
     Index(None, "catalog_id", "trust_tier", "revoked_at"),
 )
@@ -289,40 +296,6 @@ error_report = Table(
     Column("end_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     UniqueConstraint("device_number", "boot_count", "sequence"),
-)
-
-rollout = Table(
-    "rollout",
-    metadata,
-    _number(),
-    Column("rollout_id", Uuid, nullable=False, unique=True),
-    Column("group_id", Uuid, ForeignKey("device_group.group_id"), nullable=False, index=True),
-    Column("deployment_id", Uuid, ForeignKey("deployment.deployment_id"), nullable=False),
-    Column("previous_deployment_id", Uuid),
-    Column("policy", Text, nullable=False),
-    Column("state", String(16), nullable=False, index=True),
-    Column("cohort", Integer, nullable=False),
-    Column("cohort_started_at", BigInteger),
-    Column("reason", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
-    Column("history", Text),  # JSON: a list of rows.RolloutEvent; null: nothing yet
-)
-
-rollout_device = Table(
-    "rollout_device",
-    metadata,
-    Column("rollout_id", Uuid, ForeignKey("rollout.rollout_id"), primary_key=True),
-    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
-    Column("cohort", Integer, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("offered_at", BigInteger),
-    Column("finished_at", BigInteger),
-    Column("reason", Text, nullable=False),
-    Column("failure", String(16)),  # the state in which it failed, kept when it is restored; null: it did not
-    Index(None, "device_number"),
 )
 
 certificate = Table(

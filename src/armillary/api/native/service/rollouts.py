@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of roll-outs, and whether those of a catalog need a second person."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import Field
+from starlette.requests import Request
+
+from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
+from armillary.api.http.routes import operator_of, service_of
+from armillary.api.http.scope import CheckedCatalog
+from armillary.api.native.device_labels import with_names
+from armillary.api.native.parameters import (
+    CATALOG,
+    V1,
+    After,
+    CatalogFilter,
+    CatalogPath,
+    Limit,
+    NewestPage,
+    StrictBody,
+    Text,
+)
+from armillary.api.native.service.requests import ReasonBody, RolloutBody
+from armillary.api.views import service as views
+from armillary.rollout import policy as rollout_policy
+from armillary.service.updates.rollouts import Rollouts
+
+
+class ApprovalBody(StrictBody):
+    """Whether roll-outs of a catalog wait for somebody else than who made them."""
+
+    needed: Annotated[bool, Field(strict=True)]
+
+
+def list_rollouts(
+    request: Request, page: NewestPage, catalog: CatalogFilter = None, state: Text = None
+) -> dict[str, Any]:
+    """Roll-outs, newest first."""
+    return views.rollouts(service_of(request), catalog=catalog, state=state, limit=page.limit, after=page.after)
+
+
+def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:
+    """Bring a set of images to a device group in cohorts."""
+    row = service_of(request).updates.rollouts.start(
+        body.catalog,
+        body.product,
+        body.group,
+        body.image_ids,
+        actor=operator_of(request).name,
+        policy=rollout_policy.from_json(body.policy),
+    )
+    return views.rollout_document(row)
+
+
+def show_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """A roll-out and how far it got."""
+    return views.rollout(service_of(request), rollout_id, catalog=catalog)
+
+
+def rollout_devices(
+    request: Request,
+    rollout_id: UUID,
+    catalog: CatalogFilter = None,
+    failed: Annotated[bool, Query(description="Only devices that failed")] = False,  # noqa: FBT002 - a query parameter
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Where each started device of a roll-out stands."""
+    service = service_of(request)
+    views.rollout(service, rollout_id, catalog=catalog)
+    page = views.rollout_devices(service, rollout_id, failed=failed, limit=limit, after=after)
+    return with_names(request, page)
+
+
+def approve_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """Let a proposed roll-out begin: the word of a second person, not of who made it."""
+    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
+    return views.rollout_document(rollouts.approve(rollout_id, actor=actor))
+
+
+def halt_rollout(request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """Stop a roll-out where it is: no further device is started."""
+    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
+    return views.rollout_document(rollouts.hold(rollout_id, reason=body.reason, actor=actor))
+
+
+def resume_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """Let a held roll-out go on."""
+    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
+    return views.rollout_document(rollouts.resume(rollout_id, actor=actor))
+
+
+def roll_back_rollout(
+    request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None
+) -> dict[str, Any]:
+    """Give every started device its previous images back; a completed roll-out too, while its images are in force."""
+    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
+    return views.rollout_document(rollouts.roll_back(rollout_id, reason=body.reason, actor=actor))
+
+
+def cancel_rollout(
+    request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None
+) -> dict[str, Any]:
+    """Stop deciding for the device group; its deployment stays the one from before."""
+    rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
+    return views.rollout_document(rollouts.cancel(rollout_id, reason=body.reason, actor=actor))
+
+
+def show_approval(request: Request, catalog: CatalogPath) -> dict[str, Any]:
+    """Whether roll-outs of a catalog wait for a second person."""
+    service = service_of(request)
+    name = service.registry.catalogs.get(catalog).name
+    return {"catalog": name, "needed": service.updates.rollouts.needs_approval(name)}
+
+
+def set_approval(request: Request, catalog: CatalogPath, body: ApprovalBody) -> dict[str, Any]:
+    """Say whether roll-outs wait for a second person; while they do, plain deployments are refused."""
+    service = service_of(request)
+    name = service.registry.catalogs.get(catalog).name
+    actor = operator_of(request).name
+    return {
+        "catalog": name,
+        "needed": service.updates.rollouts.set_needs_approval(name, needed=body.needed, actor=actor),
+    }
+
+
+def _rollouts(request: Request, rollout_id: UUID, catalog: CheckedCatalog | None) -> Rollouts:
+    """What changes roll-outs, where this one is the caller's."""
+    views.rollout(service_of(request), rollout_id, catalog=catalog)
+    return service_of(request).updates.rollouts
+
+
+_rollout = partial(Route, tag="rollouts", narrowed=True)
+_ROLLOUT, _APPROVAL = V1 + "/rollouts/{rollout_id}", CATALOG + "/rollout-approval"
+ROUTES = (
+    _rollout("GET", V1 + "/rollouts", list_rollouts, READER),
+    _rollout("POST", V1 + "/rollouts", start_rollout, CONTRIBUTOR, status=201, narrowed=False),
+    _rollout("GET", _ROLLOUT, show_rollout, READER),
+    _rollout("GET", _ROLLOUT + "/devices", rollout_devices, READER),
+    _rollout("POST", _ROLLOUT + "/approve", approve_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/halt", halt_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/resume", resume_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/roll-back", roll_back_rollout, CONTRIBUTOR),
+    _rollout("POST", _ROLLOUT + "/cancel", cancel_rollout, CONTRIBUTOR),
+    _rollout("GET", _APPROVAL, show_approval, READER, narrowed=False),
+    _rollout("PUT", _APPROVAL, set_approval, ADMINISTRATOR, narrowed=False),
+)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices that a roll-out is for, and where each of them stands in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.rollout.cohort import PRIME, order_of
+
+_device, _part = schema.device, schema.rollout_device
+
+# Ids of one IN list: well below what any database takes.
+IDS_AT_ONCE: Final = 500
+
+
+def in_reach(rollout: Rollout) -> ColumnElement[bool]:
+    """The devices that the roll-out is for."""
+    return (_device.c.group_id == rollout.group_id) & _device.c.revoked_at.is_(None)
+
+
+def devices_in_reach(connection: Connection, rollout: Rollout) -> int:
+    """How many devices the roll-out is for, started or not."""
+    return int(connection.execute(select(func.count()).select_from(_device).where(in_reach(rollout))).scalar_one())
+
+
+def place(rollout_id: UUID) -> ColumnElement[int]:
+    """A device's place in the order of a roll-out, as ``rollout/cohort.py`` computes it."""
+    order = order_of(rollout_id)
+    return (_device.c.number * order.multiplier + order.offset) % PRIME
+
+
+def numbers_of(connection: Connection, rollout: Rollout, device_ids: Collection[str]) -> frozenset[int]:
+    """Row numbers of those of these devices that the roll-out is for."""
+    found: set[int] = set()
+    for some in portions(device_ids):
+        query = select(_device.c.number).where(_device.c.device_id.in_(some), in_reach(rollout))
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
+def out_of_place(connection: Connection, rollout: Rollout) -> frozenset[int]:
+    """Row numbers of the devices that the roll-out has started before their place was reached."""
+    query = (
+        select(_part.c.device_number)
+        .join(_device, _device.c.number == _part.c.device_number)
+        .where(_part.c.rollout_id == rollout.rollout_id, place(rollout.rollout_id) > rollout.reach)
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
+def portions(values: Collection[Any]) -> Iterator[list[Any]]:
+    """The values in lists that a statement takes."""
+    left = iter(values)
+    while some := list(islice(left, IDS_AT_ONCE)):
+        yield some

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of roll-outs: their life, rings, a second person, and what makes no sense."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService, application, wait_until
+
+
+def _uploaded(service: RunningService, catalog: str) -> str:
+    _, package = application()
+    return str(service.service.updates.images.upload(catalog, package, actor="test").image_id)
+
+
+def test_a_rollout_is_started_halted_resumed_and_rolled_back(service: RunningService, catalog: str) -> None:
+    device = service.claimed(catalog)
+    body = {
+        "catalog": catalog,
+        "product": "Coffee",
+        "group": "Production",
+        "image_ids": [_uploaded(service, catalog)],
+        "policy": {"cohorts": [50, 100], "soak_s": 0},
+    }
+    made = service.call("POST", "/api/v1/rollouts", body)
+    assert (made.status, made.body["state"]) == (201, "running")
+    assert made.body["policy"]["cohorts"] == [50, 100]
+    path = f"/api/v1/rollouts/{made.body['rollout_id']}"
+    assert service.call("POST", "/api/v1/rollouts", body).status == 409
+
+    def listed_as_shown() -> bool:  # the planner may take it further between the two answers
+        listed = service.call("GET", f"/api/v1/rollouts?catalog={catalog}&state=running").body["items"][0]
+        return bool(listed == service.call("GET", path).body)
+
+    wait_until(listed_as_shown, "the list to say what the page says")
+    assert service.call("POST", f"{path}/halt", {"reason": "look first"}).body["state"] == "held"
+    assert service.call("GET", path).body["reason"] == "look first"
+    assert service.call("POST", f"{path}/halt", {"reason": "again"}).status == 409
+    assert service.call("POST", f"{path}/resume").body["state"] == "running"
+    started = wait_until(lambda: service.call("GET", f"{path}/devices").body["items"], "the planner to start a device")
+    assert started[0]["device_id"] == device.device_id
+    assert service.call("POST", f"{path}/roll-back", {"reason": "bad"}).body["state"] in ("rolling-back", "rolled-back")
+    operations = [line["operation"] for line in service.call("GET", "/api/v1/audit?limit=1000").body["items"]
+                  if line["target"] == made.body["rollout_id"]]  # fmt: skip
+    for operation in ("rollout.start", "rollout.hold", "rollout.resume", "rollout.roll-back"):
+        assert operation in operations
+
+
+def test_a_rollout_is_cancelled(service: RunningService, catalog: str) -> None:
+    body = {"catalog": catalog, "product": "Coffee", "group": "Production", "image_ids": [_uploaded(service, catalog)]}
+    service.claimed(catalog)  # it never checks in: without it the planner would be done at once
+    made = service.call("POST", "/api/v1/rollouts", body).body
+    path = f"/api/v1/rollouts/{made['rollout_id']}"
+    service.call("POST", f"{path}/halt", {"reason": "wait"})
+    assert service.call("POST", f"{path}/cancel", {"reason": "no longer wanted"}).body["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_ids": []},
+        {"image_ids": ["x"]},
+        {"policy": {"cohorts": [100, 50]}},
+        {"policy": {"colour": "red"}},
+        {"policy": {"soak_s": "1"}},
+        {"extra": 1},
+        {"catalog": None},
+    ],
+)
+def test_rollouts_that_make_no_sense(service: RunningService, catalog: str, change: dict[str, Any]) -> None:
+    body = {"catalog": catalog, "product": "Coffee", "group": "Production", "image_ids": [str(uuid.uuid4())], **change}
+    assert service.call("POST", "/api/v1/rollouts", body).status == 400
+
+
+def test_a_rollout_waits_for_a_second_person_where_the_catalog_asks_for_one(
+    service: RunningService, catalog: str
+) -> None:
+    approval = f"/api/v1/catalogs/{catalog}/rollout-approval"
+    assert service.call("GET", approval).body == {"catalog": catalog, "needed": False}
+    assert service.call("PUT", approval, {"needed": "yes"}).status == 400
+    assert service.call("PUT", approval, {"needed": True}).body == {"catalog": catalog, "needed": True}
+    body = {"catalog": catalog, "product": "Coffee", "group": "Production", "image_ids": [_uploaded(service, catalog)]}
+    made = service.call("POST", "/api/v1/rollouts", body).body
+    assert made["state"] == "proposed"
+    path = f"/api/v1/rollouts/{made['rollout_id']}"
+    refused = service.call("POST", f"{path}/approve")
+    assert (refused.status, refused.body["code"]) == (409, "request.conflict")
+    second = {"name": f"second of {catalog}", "role": "Contributor", "catalog": catalog}
+    token = service.call("POST", "/api/v1/tokens", second).body["secret"]
+    approved = service.call("POST", f"{path}/approve?catalog={catalog}", token=token)
+    assert approved.body["state"] == "running"
+    assert service.call("PUT", approval, {"needed": False}, token=token).status == 403
+    assert [(one["event"], one["actor"]) for one in approved.body["history"]] == [("approve", second["name"])]
+
+
+def test_rings_are_named_devices_and_failures_are_listed_alone(service: RunningService, catalog: str) -> None:
+    device = service.claimed(catalog)
+    body = {
+        "catalog": catalog,
+        "product": "Coffee",
+        "group": "Production",
+        "image_ids": [_uploaded(service, catalog)],
+        "policy": {"rings": [{"name": "Laboratory", "devices": [device.device_id]}]},
+    }
+    made = service.call("POST", "/api/v1/rollouts", body)
+    assert (made.status, made.body["policy"]["rings"][0]["name"]) == (201, "Laboratory")
+    path = f"/api/v1/rollouts/{made.body['rollout_id']}"
+    wait_until(lambda: service.call("GET", f"{path}/devices").body["items"], "the ring to be started")
+    cohorts = service.call("GET", path).body["cohorts"]
+    assert [(cohort["name"], sum(cohort["counts"].values())) for cohort in cohorts] == [("Laboratory", 1)]
+    assert service.call("GET", f"{path}/devices?failed=true").body["items"] == []
+    service.call("POST", f"{path}/cancel", {"reason": "done"})
+    body["policy"] = {"rings": [{"name": "Laboratory", "devices": ["ab" * 64]}]}
+    assert service.call("POST", "/api/v1/rollouts", body).status == 400
+
+
+def test_rollouts_that_do_not_exist(service: RunningService) -> None:
+    path = f"/api/v1/rollouts/{uuid.uuid4()}"
+    assert service.call("GET", path).status == 404
+    assert service.call("GET", f"{path}/devices").status == 404
+    assert service.call("POST", f"{path}/halt", {"reason": "x"}).status == 404

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import aiohttp
 
 from armillary.device.repository.artifacts import Artifacts
-from armillary.device.repository.metadata_store import FlashMetadata
 from armillary.device.repository.source import HttpSource
 from armillary.device.repository.sources import METADATA, TARGETS, Sources
+from armillary.device.state.metadata_store import FlashMetadata
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ArmillaryError, MismatchError
 from armillary.update.repository.client import TrustedRepository, refresh

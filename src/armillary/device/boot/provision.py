@@ -14,13 +14,14 @@ import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from cryptography.x509 import load_pem_x509_certificates
 
 from armillary.device.install.installer import Installer
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
@@ -30,6 +31,9 @@ from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
+
+ROOT: Final = "root"
+LED_TO: Final = ("timestamp", "snapshot", "targets")  # roles that a root leads to
 
 # (certificate request as PEM text, chip) -> the factory route's JSON answer. The command line gives one that
 # calls POST /api/v1/factory/devices; a simulator gives its own.
@@ -43,7 +47,7 @@ class FactoryReply:
     """A checked answer of the factory; certificates are PEM, the identity certificate's chain leaf first.
 
     ``boot_components`` is component name -> package, ``device_endpoint`` is ``https://host:port``, and evidence is made
-    for ``service_name``.
+    for ``service_name``. ``repository_root`` is TUF root metadata; empty from a service without a repository.
     """
 
     device_id: str
@@ -55,6 +59,7 @@ class FactoryReply:
     boot_components: tuple[tuple[str, bytes], ...] = field(repr=False)
     device_endpoint: str
     service_name: str
+    repository_root: str = field(default="", repr=False)
 
 
 def provision(
@@ -101,6 +106,7 @@ def provision(
             )
         flash = FileFlash(folder.flash)
         store_boot_components(flash, reply.boot_components)
+        trust_repository(flash, reply.repository_root)
         configuration = DeviceConfiguration(
             device_id=reply.device_id,
             chip=chip,
@@ -188,6 +194,7 @@ def recover(folder: DeviceFolder, factory: Factory, *, now: int) -> tuple[str, .
             if flash.read(os_region(name, record.os_slot(name))) != package
         )
         store_boot_components(flash, reply.boot_components)
+        trust_repository(flash, reply.repository_root)
         installer.forget_system("the device was recovered by hand")
         renewed = replace(
             configuration,
@@ -214,6 +221,15 @@ def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]])
         replace_region(flash, boot_region(name), package)
 
 
+def trust_repository(flash: Flash, root: str) -> None:
+    """Trust a repository by its root from now on; what was trusted by another root is forgotten. Empty does nothing."""
+    trusted = FlashMetadata(flash)
+    if root and trusted.read(ROOT) != root.encode():
+        for role in LED_TO:
+            trusted.forget(role)
+        trusted.keep(ROOT, root.encode())
+
+
 def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
     """Check the factory's answer; ServiceUnreachableError if a field is missing or of another kind."""
     try:
@@ -230,6 +246,7 @@ def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
             ),
             device_endpoint=str(value["device_endpoint"]),
             service_name=str(value["service_name"]),
+            repository_root=str(value.get("repository_root", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise ServiceUnreachableError(

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The update repository as one device sees it: refreshed with the time that the service signed.
 
-The first root comes from the service itself, over the connection whose root the device was given at its manufacture: it
-is trusted as much as the service is at that moment, never a mirror. From then on the root in flash and what it leads to
-decide, whoever runs the service.
+A device is given its first root at its manufacture. One of before asks the service itself for it, over the connection
+whose root it was manufactured with: that is trusted as much as the service is at that moment, never a mirror. From then
+on the root in flash and what it leads to decide, whoever runs the service.
 """
 
 from __future__ import annotations
 
 from armillary.device.repository.artifacts import Artifacts
-from armillary.device.repository.metadata_store import FlashMetadata
 from armillary.device.repository.source import HttpSource
 from armillary.device.repository.sources import METADATA, Sources
 from armillary.device.state.clock import DeviceClock
+from armillary.device.state.metadata_store import FlashMetadata
 from armillary.engines.flash.port import Flash
 from armillary.errors import RepositoryError, TransferError
 from armillary.update.repository import limits, steps

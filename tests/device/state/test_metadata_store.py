@@ -11,7 +11,7 @@ from tests.fixtures.effort import effort
 from tests.fixtures.tuf_repository import NOW, MemoryFetcher, TufRepository
 from tuf.api.metadata import Metadata
 
-from armillary.device.repository.metadata_store import FlashMetadata
+from armillary.device.state.metadata_store import FlashMetadata
 from armillary.engines.flash.port import check_region_name
 from armillary.update.repository.client import refresh
 

@@ -32,6 +32,7 @@ from armillary.service.loops import ServiceLoops
 from armillary.service.registry.audit import AuditLog
 from armillary.service.registry.registry import Registry
 from armillary.service.registry.tokens import Tokens
+from armillary.service.repository.loading import load_tuf
 from armillary.service.repository.repository import Repository
 from armillary.service.serving import DeviceServing
 from armillary.service.updates.updates import Updates
@@ -138,6 +139,7 @@ class SecurityService:
     @property
     def ceremony(self) -> Ceremony:
         """Operations on the keys of the repository; loads the package ``tuf``."""
+        load_tuf()
         from armillary.service.repository.ceremony import Ceremony  # noqa: PLC0415 - 3 MB that few services need
 
         return Ceremony(self.context, self.repository)

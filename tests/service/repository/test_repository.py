@@ -13,13 +13,13 @@ from tests.fixtures.clocks import Clock
 from tests.service.repository.conftest import OpenService
 from tests.service.repository.tuf_client import Client
 from tuf.api.exceptions import ExpiredMetadataError
+from tuf.api.metadata import TargetFile
 
 from armillary.errors import DataFolderError, NotFoundError
 from armillary.service.repository import files as files_module
 from armillary.service.repository.repository import Repository
 from armillary.service.repository.roles import DAY_S, image_path, os_path
 from armillary.service.repository.status import role_statuses
-from armillary.service.repository.tuf_format import TargetFile
 
 
 @pytest.fixture

@@ -16,6 +16,10 @@ from typing import Any, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import SSlibKey
+from tuf.api.metadata import Metadata
+from tuf.api.serialization import DeserializationError
 
 from armillary.errors import ConflictError, InvalidArgumentError, MetadataRefusedError, NotFoundError
 from armillary.service.context.context import Context
@@ -34,15 +38,7 @@ from armillary.service.repository.roles import (
     parent_of,
 )
 from armillary.service.repository.status import RoleStatus, role_keys, role_statuses
-from armillary.service.repository.tuf_format import (
-    DeserializationError,
-    Metadata,
-    SSlibKey,
-    UnverifiedSignatureError,
-    key_of,
-    moment,
-    to_bytes,
-)
+from armillary.service.repository.tuf_format import key_of, moment, to_bytes
 
 MAX_PEM_BYTES: Final = 4096
 # Roles whose metadata a change of keys makes anew by itself: root carries it, the others follow every publication.

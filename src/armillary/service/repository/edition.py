@@ -7,18 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
+
 from armillary.errors import DataFolderError
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.repository.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, parent_of
-from armillary.service.repository.tuf_format import (
-    DeserializationError,
-    Metadata,
-    RepositoryError,
-    Root,
-    Snapshot,
-    Targets,
-    Timestamp,
-)
 
 _REMEDY = "Restore the folder repository from a backup, together with the records and the keys."
 

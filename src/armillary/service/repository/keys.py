@@ -12,9 +12,10 @@ from collections.abc import Collection
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from securesystemslib.signer import SSlibKey
 
 from armillary.service.authority.key_store import KeyStore
-from armillary.service.repository.tuf_format import KeySigner, SSlibKey, key_of
+from armillary.service.repository.tuf_format import KeySigner, key_of
 
 KEY_PREFIX: Final = "tuf-"
 

@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tuf.api.serialization import DeserializationError
+
 from armillary.errors import MetadataRefusedError
 from armillary.service.repository.edition import kind_of, parse_metadata
-from armillary.service.repository.tuf_format import DeserializationError, KeySigner, to_bytes
+from armillary.service.repository.tuf_format import KeySigner, to_bytes
 
 FORMAT: Final = "armillary release metadata 1"
 MAX_FILE_BYTES: Final = 8 << 20

@@ -17,6 +17,21 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from securesystemslib.signer import SSlibKey
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Role,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+from tuf.api.serialization import DeserializationError
+
 from armillary.service.repository.edition import Edition, key_ids, kind_of, parse_metadata, verifies
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.repository.keys import RepositoryKeys
@@ -33,22 +48,7 @@ from armillary.service.repository.roles import (
     parent_of,
     terms,
 )
-from armillary.service.repository.tuf_format import (
-    DelegatedRole,
-    Delegations,
-    DeserializationError,
-    Metadata,
-    MetaFile,
-    Role,
-    Root,
-    Snapshot,
-    SSlibKey,
-    TargetFile,
-    Targets,
-    Timestamp,
-    moment,
-    to_bytes,
-)
+from armillary.service.repository.tuf_format import moment, to_bytes
 
 
 class Publication:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The repository of one service: made at its first use, kept true to the records, renewed before anything ends.
 
-Everything that takes the package ``tuf`` is imported where it is needed first: a service at rest does not load it.
+Everything that takes the package ``tuf`` is imported where it is needed first (``loading.py``): a service at rest does
+not load it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from armillary.service.authority.key_store import KeyStore
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.repository.files import RepositoryFiles
+from armillary.service.repository.loading import load_tuf
 from armillary.service.repository.roles import CATALOG_PREFIX, ROOT
 from armillary.service.repository.wanted import Wanted, wanted
 
@@ -104,6 +106,7 @@ class Repository:
             DataFolderError: the disk refuses; the edition in force stays whole.
             SignerError: a token does not answer.
         """
+        load_tuf()
         from armillary.service.repository import edition as editions, publication  # noqa: PLC0415 - see above
         from armillary.service.repository.status import role_statuses  # noqa: PLC0415 - see above
 
@@ -137,6 +140,7 @@ class Repository:
         Raises:
             DataFolderError: the folder cannot be used.
         """
+        load_tuf()
         from armillary.service.repository import edition as editions  # noqa: PLC0415 - see above
 
         with self.lock:
@@ -146,6 +150,7 @@ class Repository:
 
     def keys(self) -> RepositoryKeys:
         """The online keys."""
+        load_tuf()
         from armillary.service.repository.keys import RepositoryKeys  # noqa: PLC0415 - see above
 
         if self._keys is None:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from securesystemslib.signer import Key
+
 from armillary.service.repository.edition import Edition, key_ids
 from armillary.service.repository.keys import RepositoryKeys
 from armillary.service.repository.roles import DIRECTOR, parent_of
-from armillary.service.repository.tuf_format import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,68 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TUF's metadata as the package ``tuf`` has it, and our keys as its keys and signers. Imported when first needed.
-
-The package brings signers for clouds' key services and imports the clouds' libraries where they happen to be installed
-(4 MB of memory for Azure's). None of them is used here: they count as absent while it is imported.
-"""
+"""Our keys as TUF's keys and signers, and times and files as TUF has them. Imports ``tuf``."""
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-
-_absent = [name for name in ("azure",) if name not in sys.modules]
-for _name in _absent:
-    sys.modules[_name] = None  # type: ignore[assignment]  # Python lets an import fail where None stands
-try:
-    from securesystemslib.exceptions import UnverifiedSignatureError
-    from securesystemslib.signer import Key, Signature, Signer, SSlibKey
-    from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
-    from tuf.api.metadata import (
-        DelegatedRole,
-        Delegations,
-        Metadata,
-        MetaFile,
-        Role,
-        Root,
-        Snapshot,
-        TargetFile,
-        Targets,
-        Timestamp,
-    )
-    from tuf.api.serialization import DeserializationError
-    from tuf.api.serialization.json import JSONSerializer
-finally:
-    for _name in _absent:
-        del sys.modules[_name]
-
-__all__ = [
-    "DelegatedRole",
-    "Delegations",
-    "DeserializationError",
-    "Key",
-    "KeySigner",
-    "MetaFile",
-    "Metadata",
-    "RepositoryError",
-    "Role",
-    "Root",
-    "SSlibKey",
-    "Snapshot",
-    "TargetFile",
-    "Targets",
-    "Timestamp",
-    "UnsignedMetadataError",
-    "UnverifiedSignatureError",
-    "key_of",
-    "moment",
-    "to_bytes",
-]
-
-SPEC_VERSION = "1.0.31"  # what the package writes
+from securesystemslib.signer import Key, Signature, Signer, SSlibKey
+from tuf.api.metadata import Metadata
+from tuf.api.serialization.json import JSONSerializer
 
 
 class KeySigner(Signer):

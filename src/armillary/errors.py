@@ -132,6 +132,13 @@ class TransferError(RepositoryError):
     remedy = "Check that the repository or one of its mirrors can be reached from the device and is fast enough."
 
 
+class DeltaError(WireError):
+    """A delta is damaged, hostile or made for other artifacts: nothing of what it made is used."""
+
+    code = "wire.delta"
+    remedy = "Nothing was changed: the whole artifact is fetched instead."
+
+
 class ManifestError(ArmillaryError):
     """A manifest or hardware definition breaks a rule."""
 

@@ -47,6 +47,8 @@ class Settings:
         rollups_retention_days: How long the hub keeps minutes and hours of values, days; never less than values.
         messages_retention_days: How long the hub keeps messages as they came, days.
         disk_reserve_mb: The hub takes no messages when less than this is free on its disk, MiB; 0 for no reserve.
+        delta_cache_mb: Disk for deltas between versions of artifacts, which are made when devices ask for them, MiB; 0
+            for none: then devices fetch whole artifacts.
         series_database: PostgreSQL database of the hub's series, ``postgresql://user@host/name``; empty for a file in
             the data folder. A password is better kept in a file (PGPASSFILE, ``~/.pgpass``) than here.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
@@ -85,6 +87,7 @@ class Settings:
     rollups_retention_days: int = 1825
     messages_retention_days: int = 7
     disk_reserve_mb: int = 256
+    delta_cache_mb: int = 1024
     series_database: str = dataclasses.field(default="", repr=False)
     log_level: str = "info"
     key_passphrase: str = dataclasses.field(default="", repr=False)
@@ -116,10 +119,8 @@ class Settings:
                 "values_retention_days, rollups_retention_days and messages_retention_days: expected at least 1 day",
                 remedy="Set them to 1 or more.",
             )
-        if self.disk_reserve_mb < 0:
-            raise InvalidArgumentError(
-                f"disk_reserve_mb: expected 0 or more, got {self.disk_reserve_mb}", remedy="Use 0 for no reserve."
-            )
+        for name in ("disk_reserve_mb", "delta_cache_mb"):
+            _check_not_negative(name, getattr(self, name))
         if not 0 <= self.check_in_jitter <= 1:
             raise InvalidArgumentError(
                 f"check_in_jitter: expected 0 to 1, got {self.check_in_jitter}", remedy="Use a fraction such as 0.1."
@@ -154,6 +155,11 @@ def _check_database(url: str) -> None:
             "series_database: expected a URL as postgresql://user@host/name",
             remedy="Correct it, or leave it empty for a file in the data folder.",
         )
+
+
+def _check_not_negative(name: str, value: int) -> None:
+    if value < 0:
+        raise InvalidArgumentError(f"{name}: expected 0 or more, got {value}", remedy="Use 0 for none.")
 
 
 def _check_port_or_off(name: str, text: str) -> None:

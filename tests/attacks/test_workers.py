@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from armillary.engines.delta.cache import DeltaCache
 from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.engines.records.store import Records
 from armillary.service.context.blobs import Blobs
 from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
 from armillary.service.repository.director import Director
+from armillary.service.updates.deltas import Deltas
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.verifier import Verifier
 from armillary.sim.device.service_host import ServiceHost
@@ -48,6 +50,7 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         offers=service.updates.offers,
         blobs=Blobs(context.folder.blobs),
         repository=service.repository.files,
+        deltas=Deltas(records, Blobs(context.folder.blobs), DeltaCache(context.folder.deltas, limit_bytes=0)),
         notices=service.notices,
         now=context.now,
         trust_anchors=lambda: b"",

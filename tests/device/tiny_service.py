@@ -50,6 +50,7 @@ class TinyService:
     Attributes:
         offer: Given with every reply.
         images: Image id to package.
+        deltas: What is given for the delta from one SHA-256 to another, both in hex; nothing else has a delta.
         checks: Every accepted check-in as (request, appraisal).
         lose_replies: So many next check-ins are accepted and their answer is never sent.
         refuse: (HTTP status, problem) for check-ins instead of an answer, or None.
@@ -85,6 +86,7 @@ class TinyService:
         self.template = certificate.DeviceCertificateTemplate(self.catalog, self.catalog_key)
         self.offer: Offer | None = None
         self.images: dict[str, bytes] = {}
+        self.deltas: dict[tuple[str, str], bytes] = {}
         self.checks: list[tuple[CheckinRequest, Appraisal]] = []
         self.reports_seen: dict[int, ErrorReport] = {}
         self.duplicate_reports = 0
@@ -242,6 +244,7 @@ class TinyService:
                 web.get("/v1/challenge", self._challenge),
                 web.post("/v1/check-in", self._check_in),
                 web.get("/v1/images/{image_id}", self._image),
+                web.get("/v1/delta/{source}/{target}", self._delta),
             ]
         )
         self._runner = web.AppRunner(application)
@@ -360,6 +363,9 @@ class TinyService:
         if data is None:
             raise web.HTTPNotFound
         return web.Response(body=data)
+
+    async def _delta(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.deltas.get((request.match_info["source"], request.match_info["target"]), b""))
 
 
 def pem(value: x509.Certificate) -> str:

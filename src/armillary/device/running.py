@@ -19,12 +19,14 @@ from armillary.device.applications.admission import Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
+from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
 from armillary.errors import ArmillaryError, DataFolderError
+from armillary.update.delta.choice import stored_artifacts
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
 from armillary.update.install.record import InstallRecord, SlotImage
@@ -76,6 +78,12 @@ class RunningDevice:
         self._clock = check_ins.clock
         self._store = store
         self._journal = journal
+        self._artifacts = ArtifactFetch(
+            check_ins.endpoint,
+            check_ins.flash,
+            lambda: stored_artifacts(check_ins.installer.record, check_ins.startup.places),
+            journal,
+        )
         self._publish = publish
         self._takes_deployments = takes_deployments
         self._after_check_in = after_check_in
@@ -245,7 +253,7 @@ class RunningDevice:
     async def _install(self, offer: Offer) -> None:
         """Install the offered bundle up to the switch, and start the trial; a new OS waits for the restart."""
         running = {run.application.image_id for run in self._supervisor.runs if run.running is not None}
-        begun = await self._installation.begin(offer, fetch=self._check_ins.endpoint.download, running=running)
+        begun = await self._installation.begin(offer, fetch=self._artifacts.fetch, running=running)
         if begun is Begun.REFUSED:
             self.check_in_now()
         elif begun is Begun.POSTPONED:

@@ -39,6 +39,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "image-parse": ("image_parse",),
     "artifact-serve": ("artifact_serve",),
     "rollout-plan": ("rollout_plan",),
+    "delta": ("delta",),
 }
 
 
@@ -90,6 +91,8 @@ FLOORS: dict[str, Floor] = {
     "artifact-serve-cpu": Floor(0.60, at_least=True),
     "rollout-plan": Floor(1.0, at_least=False),
     "rollout-halt": Floor(1.0, at_least=False),
+    "delta": Floor(1.02, at_least=False),
+    "delta-memory": Floor(1.0, at_least=False),
 }
 
 

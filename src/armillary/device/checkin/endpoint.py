@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Client of the service's device endpoint: challenge, check-in, image download.
+"""Client of the service's device endpoint: challenge, check-in, downloads of images and deltas.
 
 TLS 1.3 only, mutual; the service's certificate must be signed by a root the device pins itself (that of its manufacture
 or a successor, ``renewal.py``), name the host it was told, and be in its days by the device's own clock
@@ -9,7 +9,10 @@ a limit.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
 from hashlib import sha256
 from types import TracebackType
 from typing import Self
@@ -21,6 +24,7 @@ from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x
 from armillary.device.state.clock import DeviceClock
 from armillary.errors import (
     ArmillaryError,
+    DeltaError,
     DeviceFault,
     InstallError,
     RateLimitedError,
@@ -145,16 +149,41 @@ class DeviceEndpoint:
             )
         return bytes(data)
 
+    async def delta(self, source: bytes, target: OfferedImage) -> AsyncGenerator[bytes, None]:
+        """The delta from an artifact (its SHA-256) to an offered one, as it arrives; nothing where there is none.
+
+        It is what the service says and nobody signed it. It is never longer than the target.
+
+        Raises:
+            DeltaError: it is longer than its target, or changed while it was fetched.
+            RateLimitedError: it is being made.
+            ServiceUnreachableError: the download did not finish.
+        """
+        path, size, fetched, failure = f"/v1/delta/{source.hex()}/{target.sha256.hex()}", None, 0, ""
+        for _ in range(DOWNLOAD_ATTEMPTS):
+            try:
+                async with self._get(path, fetched) as response:
+                    length = _length(response)
+                    if length > target.size or (fetched and (length, response.status) != (size, 206)):
+                        raise DeltaError(
+                            "delta", expected=f"{size or f'at most {target.size}'} bytes", got=f"{length} bytes"
+                        )
+                    size = length
+                    async for block in response.content.iter_chunked(64 * 1024):
+                        fetched += len(block)
+                        if fetched > size:
+                            raise DeltaError("delta", expected=f"{size} bytes", got="more")
+                        yield block
+            except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
+                failure = str(error) or type(error).__name__
+                continue
+            if fetched == size:
+                return
+            failure = f"{fetched} of {size} bytes"
+        raise ServiceUnreachableError(f"download of a delta for {target.name} did not finish: {failure}")
+
     async def _append(self, path: str, data: bytearray, size: int) -> None:
-        headers = {"Range": f"bytes={len(data)}-"} if data else {}
-        timeout = aiohttp.ClientTimeout(
-            total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S
-        )
-        async with self._open().get(
-            self._url + path, headers=headers, timeout=timeout, allow_redirects=False
-        ) as response:
-            if response.status not in (200, 206):
-                raise await _refusal(response)
+        async with self._get(path, len(data)) as response:
             if response.status == 200:
                 data.clear()  # the service does not do ranges: from the start
             async for block in response.content.iter_chunked(64 * 1024):
@@ -164,6 +193,20 @@ class DeviceEndpoint:
                         remedy="Upload the image again.",
                     )
                 data += block
+
+    @contextlib.asynccontextmanager
+    async def _get(self, path: str, offset: int) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A download from ``offset`` on; the error in the answer where it is refused."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        timeout = aiohttp.ClientTimeout(
+            total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S
+        )
+        async with self._open().get(
+            self._url + path, headers=headers, timeout=timeout, allow_redirects=False
+        ) as response:
+            if response.status not in (200, 206):
+                raise await _refusal(response)
+            yield response
 
     async def _exchange(self, method: str, path: str, body: bytes | None, limit: int) -> bytes:
         headers = {"Accept": CBOR} if body is None else {"Accept": CBOR, "Content-Type": CBOR}
@@ -190,6 +233,15 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(data) > limit:
             raise WireError("answer", expected=f"at most {limit} bytes", got="more")
     return bytes(data)
+
+
+def _length(response: aiohttp.ClientResponse) -> int:
+    """Bytes of the whole content that an answer is, or is a part of; DeltaError if it does not say."""
+    part = re.fullmatch(r"bytes \d{1,15}-\d{1,15}/(\d{1,15})", response.headers.get("Content-Range", ""))
+    length = int(part[1]) if part and response.status == 206 else response.content_length
+    if length is None or (response.status == 206 and part is None):
+        raise DeltaError("delta", expected="an answer that says how long it is", got="none")
+    return length
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> ArmillaryError:

@@ -8,6 +8,7 @@
     DATA/lock          held with flock for the life of the process; the number of the holder is in it
     DATA/records.db    the records (and -wal, -shm)
     DATA/blobs/        image packages by SHA-256, immutable
+    DATA/deltas/       deltas between them that devices asked for; may be removed at any time
     DATA/keys/         private keys, 0700, files 0600
     DATA/repository/   metadata and artifacts of the repository (service/repository/files.py)
     DATA/hub/          the hub's own files (not ours)
@@ -33,7 +34,7 @@ FORMAT_NAME = "armillary-data"
 FORMAT_VERSION = 1  # 1 (2026-11): first
 
 # Files of a first start, which an interrupted one may have left.
-_OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", "blobs", "keys", "repository")
+_OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", "blobs", "deltas", "keys", "repository")
 
 
 @dataclass(slots=True)
@@ -88,6 +89,11 @@ class DataFolder:
     def blobs(self) -> Path:
         """Folder of image packages."""
         return self.path / "blobs"
+
+    @property
+    def deltas(self) -> Path:
+        """Folder of deltas between artifacts."""
+        return self.path / "deltas"
 
     @property
     def keys(self) -> Path:
@@ -159,7 +165,7 @@ def _is_fresh(path: Path) -> bool:
             f"{path} has format {got[:40]!r}, this version needs {expected!r}",
             remedy="Start it with the version that made it, or use another folder with --data.",
         )
-    missing = [name for name in ("blobs", "keys") if not (path / name).is_dir()]
+    missing = [name for name in ("blobs", "deltas", "keys") if not (path / name).is_dir()]
     if not (path / "records.db").is_file():
         missing.append("records.db")
     if missing:
@@ -187,7 +193,7 @@ def _begin(path: Path) -> None:
         for partial in path.glob(f"*{PARTIAL_SUFFIX}"):
             partial.unlink()
         write_file(path / "making", b"first start under way\n", mode=0o600)
-        for name in ("blobs", "keys"):
+        for name in ("blobs", "deltas", "keys"):
             (path / name).mkdir(mode=0o700)
         sync_folder(path)
     except OSError as error:

@@ -193,6 +193,10 @@ class DeviceConnection(asyncio.Protocol):
         transport.write(b"%b%d\r\n\r\n%b" % (_OK_HEAD, len(body), body))
         self.end_reply()
 
+    def wait(self, seconds: float) -> None:
+        """Give the reply so much longer before the connection counts as slow."""
+        self.deadline = self._endpoint.monotonic() + seconds + REQUEST_TIMEOUT_S
+
     def start_reply(self, status: int, length: int, *, content: bytes = CBOR, extra: bytes = b"") -> None:
         """Write the head of a reply; the body follows with :meth:`write`, then :meth:`end_reply`."""
         if self.transport is not None:

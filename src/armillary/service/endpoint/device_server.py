@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from dataclasses import dataclass
 
+from armillary.engines.delta.cache import DeltaCache
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.blobs import Blobs
@@ -16,6 +17,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
 from armillary.service.repository.director import Director
 from armillary.service.repository.files import RepositoryFiles
+from armillary.service.updates.deltas import Deltas
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_states import DeviceStates
@@ -70,6 +72,11 @@ class DeviceServer:
             offers=parts.offers,
             blobs=parts.blobs,
             repository=files,
+            deltas=Deltas(
+                context.records,
+                parts.blobs,
+                DeltaCache(context.folder.deltas, limit_bytes=context.settings.delta_cache_mb << 20),
+            ),
             notices=parts.notices,
             now=context.now,
             trust_anchors=authority.roots.trust_anchors,

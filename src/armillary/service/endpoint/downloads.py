@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replies that take longer than a turn of the event loop: images, the repository, new identity certificates."""
+"""Replies that take longer than a turn of the event loop: artifacts, deltas, the repository, new identities."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -17,11 +18,15 @@ from armillary.service.endpoint.connection import OCTETS, DeviceConnection
 from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.endpoint.ranges import parse_range
 from armillary.service.repository.files import RepositoryFiles
+from armillary.service.updates.deltas import WAIT_S, Asker, Deltas, Pair
 from armillary.service.updates.offers import Offers
-from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.device_states import DeviceState, DeviceStates
 from armillary.service.verifier.peers import Peer
+from armillary.wire.device.checkin import OfferedImage
 
 CHUNK_BYTES: Final = 64 * 1024
+
+_DELTA: Final = re.compile(rb"([0-9a-f]{64})/([0-9a-f]{64})")
 
 # Makes the message with a new identity certificate for a chip, a device id and the end, Unix seconds UTC, of its
 # present one. Signs and records: not for the event loop.
@@ -30,11 +35,12 @@ RenewIdentity = Callable[[str, str, int], bytes]
 
 @dataclass(eq=False)
 class Downloads:
-    """Sends images, the repository and new identity certificates, each in a task of its own, in one event loop."""
+    """Sends artifacts, deltas and new identity certificates, each in a task of its own, in one event loop."""
 
     _states: DeviceStates
     _offers: Offers
     _blobs: Blobs
+    _deltas: Deltas
     _repository: RepositoryFiles
     _renew_identity: RenewIdentity
     _counts: Counter[str]
@@ -45,6 +51,7 @@ class Downloads:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._deltas.close()
 
     def send_image(self, connection: DeviceConnection, peer: Peer, name: bytes) -> None:
         """Begin to send the package of an image that this device should have.
@@ -59,11 +66,28 @@ class Downloads:
             image_id = UUID(name.decode("ascii"))
         except (ValueError, UnicodeDecodeError) as error:
             raise NotFoundError("no such image", remedy="Ask for an image of the last offer.") from error
-        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
-        image = next((one for one in wanted.offer.images if one.image_id == image_id), None) if wanted else None
-        if image is None:
-            raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
-        self._begin_file(connection, self._blobs.path(image.sha256), image.size)
+        image = self._offered(state, lambda one: one.image_id == image_id)
+        self._begin(self._send(connection, self._blobs.path(image.sha256), *_part(connection, image.size)))
+
+    def send_delta(self, connection: DeviceConnection, peer: Peer, names: bytes) -> None:
+        """Begin to send the delta between two artifacts, ``<source SHA-256>/<target SHA-256>`` in hex.
+
+        An empty answer says that there is none, and the device fetches the target.
+
+        Raises:
+            DeviceFault: the device is not admitted.
+            NotFoundError: the target is not offered to it.
+        """
+        state = self._states.admitted(peer.device_id)
+        named = _DELTA.fullmatch(names)
+        if named is None:
+            raise NotFoundError(
+                "no such delta", remedy="Name two artifacts by their SHA-256: SOURCE/TARGET, 64 digits."
+            )
+        pair = Pair(bytes.fromhex(named[1].decode()), bytes.fromhex(named[2].decode()))
+        self._offered(state, lambda one: one.sha256 == pair.target)
+        asker = Asker(state.catalog_id, state.chip, state.installed)
+        self._begin(self._give_delta(connection, asker, pair))
 
     def send_file(self, connection: DeviceConnection, peer: Peer, path: bytes) -> None:
         """Begin to send a file of the repository: every admitted device may have each, they are signed and public.
@@ -75,19 +99,20 @@ class Downloads:
         """
         self._states.admitted(peer.device_id)
         found = self._repository.served(path.decode("ascii", errors="replace"))
-        self._begin_file(connection, found, found.stat().st_size)
-
-    def _begin_file(self, connection: DeviceConnection, path: Path, size: int) -> None:
-        first, last, status = 0, size - 1, 200
-        if connection.range_header is not None:
-            first, last = parse_range(connection.range_header, size)
-            status = 206
-        self._begin(self._send(connection, path, first, last, status, size))
+        self._begin(self._send(connection, found, *_part(connection, found.stat().st_size)))
 
     def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:
         """Begin to make and send a new identity certificate; DeviceFault if the device is not admitted."""
         chip = self._states.admitted(peer.device_id).chip
         self._begin(self._give_identity(connection, peer, chip))
+
+    def _offered(self, state: DeviceState, is_it: Callable[[OfferedImage], bool]) -> OfferedImage:
+        """The image of the device's offer that is asked for; NotFoundError."""
+        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+        image = next((one for one in wanted.offer.images if is_it(one)), None) if wanted else None
+        if image is None:
+            raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
+        return image
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -101,6 +126,24 @@ class Downloads:
             connection.fail(error)
         else:
             connection.reply_ok(message)
+
+    async def _give_delta(self, connection: DeviceConnection, asker: Asker, pair: Pair) -> None:
+        connection.wait(WAIT_S)
+        try:
+            path = await self._deltas.find(asker, pair)
+            size = 0 if path is None else path.stat().st_size
+            part = _part(connection, size) if size else (0, -1, 200, 0)
+        except ArmillaryError as error:
+            connection.fail(error)
+            return
+        except OSError:
+            path, part = None, (0, -1, 200, 0)  # it gave way to others just now
+        self._counts["deltas sent" if path else "deltas missing"] += 1
+        if path is None:
+            connection.start_reply(200, 0, content=OCTETS)
+            connection.end_reply()
+        else:
+            await self._send(connection, path, *part)
 
     async def _send(
         self, connection: DeviceConnection, path: Path, first: int, last: int, status: int, size: int
@@ -126,3 +169,10 @@ class Downloads:
                 left -= len(chunk)
         self._counts["files sent"] += 1
         connection.end_reply()
+
+
+def _part(connection: DeviceConnection, size: int) -> tuple[int, int, int, int]:
+    """First and last byte, HTTP status and size of what a request asks of a content; RequestRefusedError (416)."""
+    if connection.range_header is None:
+        return 0, size - 1, 200, size
+    return *parse_range(connection.range_header, size), 206, size

@@ -6,6 +6,7 @@ GET /v1/challenge             a challenge for this device
 POST /v1/check-in             proof and report in; certificate, offer and next challenge out
 GET /v1/images/{id}           the package of an image that this device should have (Range supported)
 GET /v1/repository/{path}     metadata and artifacts of the repository, to admitted devices (Range supported)
+GET /v1/delta/{from}/{to}     the delta that makes an offered artifact of one that the device has (Range supported)
 GET /v1/trust-anchors         the service's living roots and what vouches for each
 GET /v1/identity-certificate  a new identity certificate, for a device whose present one ends soon
 ============================  ==========================================================================
@@ -41,6 +42,7 @@ from armillary.service.endpoint.open_connections import OpenConnections
 from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.endpoint.refusals import RefusalLog
 from armillary.service.repository.files import RepositoryFiles
+from armillary.service.updates.deltas import Deltas
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.verifier import Verifier
@@ -53,6 +55,7 @@ CHALLENGE: Final = b"/v1/challenge"
 CHECK_IN: Final = b"/v1/check-in"
 IMAGES: Final = b"/v1/images/"
 REPOSITORY: Final = b"/v1/repository/"
+DELTAS: Final = b"/v1/delta/"
 TRUST_ANCHORS: Final = b"/v1/trust-anchors"
 IDENTITY: Final = b"/v1/identity-certificate"
 
@@ -89,6 +92,7 @@ class DeviceEndpoint:
         offers: Offers,
         blobs: Blobs,
         repository: RepositoryFiles,
+        deltas: Deltas,
         notices: Notices,
         now: Callable[[], int],
         trust_anchors: Callable[[], bytes],
@@ -104,7 +108,7 @@ class DeviceEndpoint:
         self._trust_anchors = trust_anchors
         self._open = OpenConnections(self.counts)
         self._check_ins = CheckIns(records, verifier, notices, self.counts)
-        self._downloads = Downloads(states, offers, blobs, repository, renew_identity, self.counts)
+        self._downloads = Downloads(states, offers, blobs, deltas, repository, renew_identity, self.counts)
         self._refusals = RefusalLog()
         self._refusal_sink: CheckInSink | None = None
         self._listener: Listener | None = None
@@ -182,6 +186,9 @@ class DeviceEndpoint:
         elif target.startswith(REPOSITORY):
             _only(method, b"GET")
             self._downloads.send_file(connection, peer, target[len(REPOSITORY) :])
+        elif target.startswith(DELTAS):
+            _only(method, b"GET")
+            self._downloads.send_delta(connection, peer, target[len(DELTAS) :])
         elif target == TRUST_ANCHORS:
             _only(method, b"GET")
             connection.reply_ok(self._trust_anchors())

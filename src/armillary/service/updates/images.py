@@ -17,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from armillary.engines.delta.cache import DeltaCache
 from armillary.engines.records.queries import images as image_rows, releases as release_rows
 from armillary.engines.records.schema.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
@@ -47,6 +48,7 @@ class Images:
         self._authority = authority
         self._blobs = blobs
         self._chips = chips
+        self._deltas = DeltaCache(context.folder.deltas, limit_bytes=context.settings.delta_cache_mb << 20)
 
     def upload(self, catalog: str, package: bytes, *, actor: str, regional_data_boundary: str = "None") -> Image:
         """Check, sign and keep an image package.
@@ -166,6 +168,7 @@ class Images:
         """Remove a package that no image of any catalog has; the caller holds its blob."""
         if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
             self._blobs.remove(digest)
+            self._deltas.forget(digest)
 
     def _keep(self, connection: Connection, catalog: str, image: Image, actor: str) -> Image:
         owner = catalog_or_raise(connection, catalog)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Formats of updates: the directive, which is the director's signed answer for one device.
+"""Formats of updates: what a device is told to install, and the bytes that lead from one artifact to the next.
 
-What it is not: a decision about an update (``update/``), nor TUF's metadata (the package ``tuf``).
-Specification: ``docs/reference/device-protocol.md``, Uptane Standard 2.1.0 §5.4.2 (the director's targets metadata).
+Not here: whether a device takes what it is told (``armillary.update``); TUF's own metadata, which the ``tuf`` package
+reads and writes. Specification: docs/reference/device-protocol.md, docs/reference/delta.md.
 """

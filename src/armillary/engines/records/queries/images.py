@@ -59,6 +59,12 @@ def artifacts(connection: Connection) -> list[Artifact]:
     ]
 
 
+def of_blob(connection: Connection, catalog_id: UUID, digest: bytes) -> frozenset[UUID]:
+    """The ids of a catalog's images whose package has this SHA-256."""
+    query = select(_image.c.image_id).where(_image.c.catalog_id == catalog_id, _image.c.sha256 == digest)
+    return frozenset(connection.execute(query).scalars())
+
+
 def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None) -> Page[Image]:
     """A catalog's images, newest first; the cursor is ``time:image id``."""
     query = select(_image).where(_image.c.catalog_id == catalog_id)

@@ -29,6 +29,16 @@ def has_image(connection: Connection, image_id: UUID) -> bool:
     return connection.execute(query).first() is not None
 
 
+def has_component(connection: Connection, chip: str, digest: bytes) -> bool:
+    """Whether a release for a chip has a component with this digest."""
+    query = (
+        select(_component.c.image_id)
+        .join(_release, _release.c.release_id == _component.c.release_id)
+        .where(_release.c.chip == chip, _component.c.digest == digest)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def every(connection: Connection) -> tuple[OsRelease, ...]:
     """All releases, by chip, then oldest first."""
     components: dict[UUID, list[OsComponent]] = {}

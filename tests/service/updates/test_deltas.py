@@ -138,7 +138,7 @@ def test_a_component_of_the_chips_os_is_a_place_to_start_from(scene: Scene) -> N
 
 
 def test_a_pair_with_nothing_in_common_has_no_delta_and_is_tried_once(scene: Scene, made: list[Pair]) -> None:
-    other = scene.upload(noise(9, 60_000))
+    other = scene.upload(noise(9, 200_000))
     scene.service.updates.deployments.create("Contoso", scene.product, "Production", [other.image_id], actor="t")
     for _ in range(2):
         answer = ask(scene.device, scene.old.sha256, other.sha256)

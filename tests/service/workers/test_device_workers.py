@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tests.engines.softhsm import make_token, needs_softhsm
 from tests.fixtures.processes import killed_process
+from tests.fixtures.reports import installed
 from tests.fixtures.waiting import wait_until
 from tests.service.workers.worker_places import at_each, check_in, pids, verdicts, workers_of
+from tests.update.delta.pairs import noise
 
 from armillary.api.views.status import _device_endpoint
 from armillary.engines.acceptor import reserve
@@ -106,6 +110,25 @@ def test_a_deployment_is_offered_by_both(host: ServiceHost, package: Callable[..
     host.service.updates.deployments.delete("Contoso", made.deployment_id, actor="t")
     for device in devices:
         assert check_in(device, devices).offer is None
+
+
+def test_a_delta_is_made_once_for_both(host: ServiceHost, package: Callable[..., bytes]) -> None:
+    devices, component, content = at_each(host, host.claimed(b"e" * 32)), uuid4(), noise(1, 50_000)
+    old, new = (
+        host.service.updates.images.upload("Contoso", package(component, content=each), actor="t")
+        for each in (content, content[:20_000] + b"new" + content[20_000:])
+    )
+    host.service.updates.deployments.create("Contoso", "Kettle", "Production", [new.image_id], actor="t")
+    for device in devices:
+        device.installed = (installed(old),)
+        assert check_in(device, devices).offer is not None
+    path = f"/v1/delta/{old.sha256.hex()}/{new.sha256.hex()}"
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda device: device.exchange("GET", path), devices))
+    assert [answer.status for answer in answers] == [200, 200]
+    assert 0 < len(answers[0].body) < 2000
+    assert answers[0].body == answers[1].body
+    assert len(list(host.service.context.folder.deltas.iterdir())) == 1
 
 
 def test_a_renewed_issuing_authority_signs_at_both(tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ class DeviceEndpoint:
             RateLimitedError: it is being made.
             ServiceUnreachableError: the download did not finish.
         """
-        path, size, fetched, failure = f"/v1/delta/{source.hex()}/{target.sha256.hex()}", None, 0, ""
+        path = f"/v1/delta/{source.hex()}/{target.sha256.hex()}"
+        size: int | None = None
+        fetched, failure = 0, ""
         for _ in range(DOWNLOAD_ATTEMPTS):
             try:
                 async with self._get(path, fetched) as response:

@@ -83,7 +83,7 @@ class ArtifactFetch:
                     reconstruction = Reconstruction(
                         ArtifactDigest(len(old), source.sha256),
                         target,
-                        read=lambda offset, size, old=old: old[offset : offset + size],
+                        read=_reader(old),
                         decompress=decompress,
                         write=made.extend,
                     )
@@ -108,3 +108,7 @@ class ArtifactFetch:
             image_id=str(image.image_id),
             reason=error.message,
         )
+
+
+def _reader(content: bytes) -> Callable[[int, int], bytes]:
+    return lambda offset, size: content[offset : offset + size]

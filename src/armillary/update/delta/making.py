@@ -80,8 +80,8 @@ def make_delta(
     for piece in pieces:
         first, end = piece.first * BLOCK_BYTES, min(piece.end * BLOCK_BYTES, len(new))
         if piece.copied:
-            window = (SourceRange(matches[piece.first] * BLOCK_BYTES, end - first),)
-            yield encode_segment(Segment(end - first, window, b""), len(old))
+            place = SourceRange(matches[piece.first] * BLOCK_BYTES, end - first)
+            yield encode_segment(Segment(end - first, (place,), b""), len(old))
             continue
         blocks = slice(piece.first, piece.end)
         window = choose_window(matches[blocks], expected[blocks], source_bytes=len(old), limit=sizes.window)

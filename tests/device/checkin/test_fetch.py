@@ -21,7 +21,8 @@ from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.state.journal import Journal
 from armillary.update.delta.choice import StoredArtifact
-from armillary.wire.device.checkin import OfferedImage, Problem, encode_problem
+from armillary.wire.device.checkin import OfferedImage
+from armillary.wire.device.problem import Problem, encode_problem
 
 OLD = text(1, 80_000)
 NEW = edited(OLD, 2, 9)

@@ -23,7 +23,7 @@ from armillary.service.updates import deltas
 from armillary.service.updates.deltas import Deltas, Pair
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import Answer, WireDevice
-from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.problem import parse_problem
 
 CONTENT = text(1, 60_000)
 

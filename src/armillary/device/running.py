@@ -31,7 +31,7 @@ from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
 from armillary.update.install.record import InstallRecord, SlotImage
 from armillary.update.install.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
-from armillary.wire.device.checkin import CheckinReply, Offer
+from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
 
 RETRY_FIRST_S = 2.0
 RETRY_LIMIT_S = 300.0  # a device that lost its service looks for it every five minutes at least
@@ -253,7 +253,7 @@ class RunningDevice:
     async def _install(self, offer: Offer) -> None:
         """Install the offered bundle up to the switch, and start the trial; a new OS waits for the restart."""
         running = {run.application.image_id for run in self._supervisor.runs if run.running is not None}
-        begun = await self._installation.begin(offer, fetch=self._artifacts.fetch, running=running)
+        begun = await self._installation.begin(offer, fetch=self._fetch, running=running)
         if begun is Begun.REFUSED:
             self.check_in_now()
         elif begun is Begun.POSTPONED:
@@ -262,6 +262,9 @@ class RunningDevice:
             await self._run_active()
             if self._installer.record.trial is None:
                 self.check_in_now()  # removals only: confirmed already
+
+    async def _fetch(self, image: OfferedImage) -> bytes:
+        return await self._artifacts.fetch(image, self._check_ins.endpoint.download)
 
     async def _judge_trial(self) -> float:
         """Settle a trial if it can be settled; returns seconds until it has to be looked at again."""

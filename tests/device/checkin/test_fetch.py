@@ -85,7 +85,7 @@ def play(answer: Answer, wanted: OfferedImage | None = None, *, new: bytes = NEW
         try:
             async with DeviceEndpoint(f"http://127.0.0.1:{port}", ssl.create_default_context()) as endpoint:
                 artifacts = ArtifactFetch(endpoint, flash, lambda: [stored], journal, sleep=wait)
-                played.content = await artifacts.fetch(wanted or offered(new, 2))
+                played.content = await artifacts.fetch(wanted or offered(new, 2), endpoint.download)
         finally:
             await runner.cleanup()
 

@@ -20,6 +20,8 @@ from armillary.update.delta.choice import StoredArtifact, source_of
 from armillary.wire.device.checkin import OfferedImage
 from armillary.wire.update.delta import ArtifactDigest
 
+Fetch = Callable[[OfferedImage], Awaitable[bytes]]
+
 # A delta that the service is still making is waited for this long in all; then the whole is sooner there.
 PATIENCE_S = 120.0
 
@@ -42,16 +44,14 @@ class ArtifactFetch:
         self._journal = journal
         self._sleep = sleep
 
-    async def fetch(self, image: OfferedImage) -> bytes:
-        """The bytes of an offered artifact, its digest checked.
+    async def fetch(self, image: OfferedImage, whole: Fetch) -> bytes:
+        """The bytes of an offered artifact, its digest checked; ``whole`` fetches it where there is no delta.
 
-        Raises:
-            InstallError: the service gave other bytes than it offered.
-            ServiceUnreachableError: the download did not finish; what was fetched is thrown away.
+        Raises what ``whole`` raises.
         """
         source = source_of(image, self._stored())
         made = None if source is None else await self._by_delta(source, image)
-        return await self._endpoint.download(image) if made is None else made
+        return await whole(image) if made is None else made
 
     async def _by_delta(self, source: StoredArtifact, image: OfferedImage) -> bytes | None:
         """The artifact by a delta from ``source``; None where the whole has to be fetched."""

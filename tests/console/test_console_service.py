@@ -268,6 +268,7 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
         (line, true_line),
         (rehearsed.audit_verification(), sources.settings.audit_verification()),
         (rehearsed.tokens()[0], sources.settings.tokens()[0]),
+        (rehearsed.release_keys(), sources.settings.release_keys()),
         (release, true_release),
         (release["components"][0], true_release["components"][0]),
         (catalog, true_catalog),

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from armillary.console.frame.confirmation import Confirmation, touching
-from armillary.console.frame.states import BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
+from armillary.console.frame.states import ATTENTION, BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
 from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, short_id
+
+# Roles that people should take away from the service.
+OFFLINE_ABLE = frozenset({"root", "targets"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,15 @@ class ReleaseLine:
     state: State
     note: str
     ends: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLine:
+    """The keys of a role of the repository."""
+
+    role: str
+    state: State
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,12 @@ def release_line(release: Mapping[str, Any], now: int) -> ReleaseLine:
         note,
         moment(expires_at, now),
     )
+
+
+def key_line(role: str, custody: str, *, is_waiting: bool) -> KeyLine:
+    """The keys of a role of the repository. That the service alone may say who releases is drawn as a warning."""
+    kind = ATTENTION if custody != "offline" and role in OFFLINE_ABLE else GOOD
+    return KeyLine(role, State(kind, custody), "a new version waits for signatures" if is_waiting else "")
 
 
 def policy_sentence(policy: Mapping[str, Any]) -> str:

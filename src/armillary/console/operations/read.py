@@ -117,6 +117,7 @@ def settings_page(
             for token in admin.tokens()
         ]
     catalogs, releases = admin.catalogs(), admin.releases() if sees_service else None
+    keys = admin.release_keys() if may(visit, "settings.release_keys") else None
     factories = {catalog["name"]: _factory(visit, catalog) for catalog in catalogs}
     waiting = sum(part["waiting"] for part in factories.values())
     view = {
@@ -138,6 +139,7 @@ def settings_page(
             for catalog in catalogs
         ],
         "releases": None if releases is None else [settings_pages.release_line(each, now) for each in releases],
+        "release_keys": [] if keys is None else _release_keys(keys),
         "tokens": tokens,
         "new_token": new_token,
         "new_enrolment": new_enrolment,
@@ -146,6 +148,14 @@ def settings_page(
         "roles": ROLES,
     }
     return visit.page("settings.html", view=view)
+
+
+def _release_keys(found: dict[str, Any]) -> list[settings_pages.KeyLine]:
+    """Where the keys of the repository are, role by role."""
+    waiting = found["waiting"]
+    return [
+        settings_pages.key_line(role, custody, is_waiting=role in waiting) for role, custody in found["custody"].items()
+    ]
 
 
 def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:

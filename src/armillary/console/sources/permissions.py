@@ -73,6 +73,7 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "settings.create_enrolment_token": f"POST {_TOKENS}",
         "settings.revoke_enrolment_token": f"DELETE {_TOKENS}/{{token_id}}",
         "settings.releases": "GET /releases",
+        "settings.release_keys": "GET /repository",
         "settings.tokens": "GET /tokens",
         "settings.create_token": "POST /tokens",
         "settings.revoke_token": "DELETE /tokens/{token_id}",

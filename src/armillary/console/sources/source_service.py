@@ -332,6 +332,11 @@ class ServiceSettings:
         items: list[Document] = views.releases(self._service)["items"]
         return items
 
+    def release_keys(self) -> Document:
+        """``custody``: role of the repository -> where its keys are; ``waiting``: roles that lack signatures."""
+        repository = self._service.repository
+        return {"custody": repository.custody, "waiting": sorted(repository.files.pending())}
+
     def tokens(self) -> list[Document]:
         """Operator tokens, without secrets."""
         items: list[Document] = views.tokens(self._service)["items"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,10 +47,18 @@ class Installation:
     flash: Flash
     journal: Journal
 
-    async def begin(self, offer: Offer, *, fetch: Fetch, running: Collection[UUID]) -> Begun:
+    async def begin(
+        self,
+        offer: Offer,
+        *,
+        fetch: Fetch,
+        running: Collection[UUID],
+        check_room: Callable[[Sequence[OfferedImage]], None] = lambda _: None,
+    ) -> Begun:
         """Install an offered bundle up to the switch.
 
-        ``fetch`` brings the package of one offered image; ``running`` are the applications (by image id) that run now.
+        ``fetch`` brings the package of one offered image, ``check_room`` raises DataFolderError where the flash does
+        not take those that are to be fetched; ``running`` are the applications (by image id) that run now.
         """
         if self.installer.state is not InstallState.IDLE:
             return Begun.NOTHING  # a trial is under way or its outcome is on its way: the service offers again
@@ -65,6 +73,8 @@ class Installation:
                 os_version=offer.os_version,
                 images=[image.name for image in offer.images],
             )
+            self.store.check_room(plan)
+            check_room([staged.offered for staged in plan.fetch])
             await self._install(plan, fetch, running)
         except InstallError as error:
             self._refuse(offer, plan, error.message)
@@ -77,7 +87,6 @@ class Installation:
         return Begun.SWITCHED
 
     async def _install(self, plan: InstallPlan, fetch: Fetch, running: Collection[UUID]) -> None:
-        self.store.check_room(plan)
         packages = {staged.target.image_id: await fetch(staged.offered) for staged in plan.fetch}
         await asyncio.to_thread(self._check, plan, packages)
         self.installer.stage(plan, packages)

@@ -7,7 +7,7 @@ could otherwise leave the signatures away. What is refused changes nothing; the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from armillary.device.repository.directives import DirectedOffer, Directives
@@ -25,6 +25,16 @@ class TakenOffer:
     offer: Offer
     fetch: Fetch
     directed: DirectedOffer | None = None  # What the repository vouches for; None for a plain offer
+
+    def check_room(self, images: Sequence[OfferedImage]) -> None:
+        """Raise DataFolderError if the flash has no room to fetch ``images``; a plain offer has no say in it."""
+        if self.directed is not None:
+            self.directed.check_room(tuple(images))
+
+    def settled(self) -> None:
+        """It is installed or refused: what was kept of downloads goes."""
+        if self.directed is not None:
+            self.directed.forget_downloads()
 
 
 @dataclass(frozen=True, slots=True)

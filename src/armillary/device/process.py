@@ -8,6 +8,9 @@ import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
 
 from armillary.boot import chain
 from armillary.capability.grant import platform_limits
@@ -19,6 +22,8 @@ from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
 from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.install.installer import Installer
+from armillary.device.offers import Offers
+from armillary.device.repository.directives import Directives
 from armillary.device.running import DeviceSettings, RunningDevice
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
@@ -34,6 +39,9 @@ from armillary.engines.sandbox.port import Sandbox, SandboxReport
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import BootRefusedError
 from armillary.wire.device.checkin import CheckinReply
+
+if TYPE_CHECKING:
+    from armillary.device.repository.repository import DeviceRepository
 
 
 class Device:
@@ -112,8 +120,13 @@ class Device:
         """Boot and run; returns whether the device has to start again."""
         startup, report, sandbox, installer = await self._start_up()
         context = self._tls_context(startup.configuration)
-        async with DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint:
+        async with (
+            DeviceEndpoint(startup.configuration.device_endpoint, context) as endpoint,
+            aiohttp.ClientSession(auto_decompress=False, trust_env=False) as mirrors,
+        ):
             check_ins = self._check_ins(startup, report, endpoint, installer)
+            directives = self._directives(endpoint, mirrors)
+            check_ins.directive_version = directives.reported_version
             for image in installer.check_images():
                 self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
             self._running = RunningDevice(
@@ -129,6 +142,7 @@ class Device:
                 ),
                 sandbox=sandbox,
                 journal=self.journal,
+                offers=Offers(directives, self.journal, endpoint.download),
                 publish=self._write_status,
                 takes_deployments=lambda: self._allowed().permissions.takes_deployments,
                 after_check_in=TrustRenewal(check_ins, context, self.root_of_trust, self.journal).look,
@@ -136,6 +150,31 @@ class Device:
             if self._stop_requested:
                 self._running.stop()
             return await self._running.run()
+
+    def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:
+        """What takes directives; the repository behind it, and the TUF library, are loaded with the first one."""
+
+        def open_it() -> DeviceRepository:
+            from armillary.device.repository.opening import open_repository  # noqa: PLC0415 - see above
+
+            return open_repository(
+                endpoint.url,
+                lambda: endpoint.session,
+                self._settings.mirrors,
+                mirrors,
+                flash=self._flash,
+                folder=self.folder.flash,
+                clock=self.clock,
+                journal=self.journal,
+            )
+
+        return Directives(
+            self._flash,
+            self.clock,
+            device_id=self.configuration.device_id,
+            hardware=self.configuration.chip,
+            open_repository=open_it,
+        )
 
     async def prove_once(self) -> CheckinReply:
         """Boot, check in once without applications, return the service's reply (``armillary device attest``).

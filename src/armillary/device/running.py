@@ -22,6 +22,7 @@ from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
+from armillary.device.offers import Offers, TakenOffer
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
@@ -30,6 +31,7 @@ from armillary.update.delta.choice import stored_artifacts
 from armillary.update.install.component import Kind
 from armillary.update.install.plan import only_system
 from armillary.update.install.record import InstallRecord, SlotImage
+from armillary.update.install.transaction import InstallState
 from armillary.update.install.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
 from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
 
@@ -43,12 +45,14 @@ FLUSH_S = 1.0  # error reports counted in memory reach flash within this time
 class DeviceSettings:
     """Times of one device process; waits in seconds, the first and the longest after failed check-ins.
 
-    ``trial`` says when a new set of images is confirmed or taken back.
+    ``trial`` says when a new set of images is confirmed or taken back; ``mirrors`` are addresses of folders that have
+    the files of the update repository as well.
     """
 
     trial: TrialRules = DEFAULT_RULES
     retry_first_s: float = RETRY_FIRST_S
     retry_limit_s: float = RETRY_LIMIT_S
+    mirrors: tuple[str, ...] = ()
 
 
 class RunningDevice:
@@ -67,6 +71,7 @@ class RunningDevice:
         store: ApplicationStore,
         sandbox: Sandbox,
         journal: Journal,
+        offers: Offers,
         publish: Callable[[Mapping[str, object]], None],
         takes_deployments: Callable[[], bool] = lambda: True,
         after_check_in: Callable[[], Awaitable[None]] | None = None,
@@ -84,6 +89,7 @@ class RunningDevice:
             lambda: stored_artifacts(check_ins.installer.record, check_ins.startup.places),
             journal,
         )
+        self._offers = offers
         self._publish = publish
         self._takes_deployments = takes_deployments
         self._after_check_in = after_check_in
@@ -227,8 +233,8 @@ class RunningDevice:
         elif had_certificate and old_hub is not None and old_hub != self._check_ins.hub:
             self._journal.write("hub-moved", host=reply.hub_host, port=reply.hub_port)
             await self._restart_certified()
-        if reply.offer is not None:
-            await self._take_offer(reply.offer)
+        if self._installer.state is InstallState.IDLE:  # else the service offers again once this is settled
+            await self._take_offer(reply)
         if self._after_check_in is not None:
             await self._after_check_in()
 
@@ -241,19 +247,31 @@ class RunningDevice:
         """Whether an application that speaks to the hub has what it needs."""
         return self._check_ins.daa.ready and self._check_ins.hub is not None
 
-    async def _take_offer(self, offer: Offer) -> None:
-        """Install an offer; a device that is open for development takes its OS alone."""
-        wanted: Offer | None = offer
+    async def _take_offer(self, reply: CheckinReply) -> None:
+        """Install what a reply offers; a device that is open for development takes its OS alone."""
+        taken = await self._offers.take(reply)
+        if not isinstance(taken, TakenOffer):
+            if taken is not None and taken.again:
+                self._schedule.retry_offer()
+            return
+        wanted: Offer | None = taken.offer
         if not self._takes_deployments():
-            self._journal.write("update-held-back", offer_id=offer.offer_id, reason="application development")
-            wanted = only_system(offer)
+            self._journal.write("update-held-back", offer_id=taken.offer.offer_id, reason="application development")
+            wanted = only_system(taken.offer)
         if wanted is not None:
-            await self._install(wanted)
+            await self._install(wanted, taken)
 
-    async def _install(self, offer: Offer) -> None:
+    async def _install(self, offer: Offer, taken: TakenOffer) -> None:
         """Install the offered bundle up to the switch, and start the trial; a new OS waits for the restart."""
         running = {run.application.image_id for run in self._supervisor.runs if run.running is not None}
-        begun = await self._installation.begin(offer, fetch=self._fetch, running=running)
+
+        async def fetch(image: OfferedImage) -> bytes:
+            return await self._artifacts.fetch(image, taken.fetch)
+
+        begun = await self._installation.begin(offer, fetch=fetch, running=running, check_room=taken.check_room)
+        if begun in (Begun.REFUSED, Begun.SWITCHED):
+            with contextlib.suppress(DataFolderError):  # the next offer tries again
+                taken.settled()
         if begun is Begun.REFUSED:
             self.check_in_now()
         elif begun is Begun.POSTPONED:
@@ -262,9 +280,6 @@ class RunningDevice:
             await self._run_active()
             if self._installer.record.trial is None:
                 self.check_in_now()  # removals only: confirmed already
-
-    async def _fetch(self, image: OfferedImage) -> bytes:
-        return await self._artifacts.fetch(image, self._check_ins.endpoint.download)
 
     async def _judge_trial(self) -> float:
         """Settle a trial if it can be settled; returns seconds until it has to be looked at again."""

@@ -14,7 +14,7 @@ from tests.fixtures.static_server import Misbehaviour, Request, StaticServer, dr
 from armillary.device.repository import partial
 from armillary.device.repository.artifacts import SPARE_BYTES, Artifacts
 from armillary.device.repository.partial import PartialFile, folder_of, forget_downloads
-from armillary.errors import DataFolderError, InstallError, MismatchError, TransferError
+from armillary.errors import DataFolderError, MismatchError, TransferError
 from armillary.update.repository.targets import VerifiedTarget
 
 PIECE = 1000
@@ -166,7 +166,7 @@ def test_a_set_without_room_is_refused_before_anything_is_fetched():
     needed = 2 * 2 * len(KERNEL) + SPARE_BYTES
     other = VerifiedTarget("other", len(KERNEL), {"sha256": "ab" * 32}, "os")
     room(needed, CutFlash(), TARGET, other)
-    with pytest.raises(InstallError, match=f"needs {needed} bytes of flash: expected at most the {needed - 1}"):
+    with pytest.raises(DataFolderError, match=f"needs {needed} bytes of flash: expected at most the {needed - 1}"):
         room(needed - 1, CutFlash(), TARGET, other)
 
 

@@ -9,8 +9,8 @@ import pytest
 from tests.device.repository.device_side import Network, play
 from tests.fixtures.static_server import Misbehaviour, StaticServer, drip, endless, gone, silent
 
-from armillary.device.repository.sources import MAX_MIRRORS, Sources
-from armillary.errors import MismatchError, RepositoryError, TransferError
+from armillary.device.repository.sources import MAX_MIRRORS, check_mirrors
+from armillary.errors import InvalidArgumentError, MismatchError, TransferError
 
 GOOD = {"metadata/x.json": b"good"}
 BAD = {"metadata/x.json": b"evil"}
@@ -82,6 +82,17 @@ def test_artifacts_are_asked_of_mirrors_first_and_metadata_of_the_service():
     assert (len(own.asked), len(mirror.asked)) == (2, 0)
 
 
-def test_too_many_mirrors_are_refused():
-    with pytest.raises(RepositoryError, match=f"expected at most {MAX_MIRRORS}"):
-        Sources(None, [None] * (MAX_MIRRORS + 1), lambda *_: None)  # type: ignore[list-item]
+@pytest.mark.parametrize(
+    "address",
+    ["cdn.example.com", "ftp://cdn.example.com/", "https:///x", "http://h/?a=b", "http://h/#x", "http://[", ""],
+)
+def test_a_mirror_is_the_address_of_a_folder(address: str):
+    with pytest.raises(InvalidArgumentError, match="mirror"):
+        check_mirrors([address])
+
+
+def test_so_many_mirrors_are_taken_and_no_more():
+    good = [f"https://mirror{number}.example.com:8443/armillary/" for number in range(MAX_MIRRORS)]
+    assert check_mirrors(good) == tuple(good)
+    with pytest.raises(InvalidArgumentError, match=f"expected at most {MAX_MIRRORS}"):
+        check_mirrors([*good, "http://one.more/"])

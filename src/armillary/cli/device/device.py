@@ -37,6 +37,7 @@ from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption
 from armillary.device.boot.provision import Factory, provision, recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
 from armillary.device.process import Device
+from armillary.device.repository.sources import check_mirrors
 from armillary.device.running import DeviceSettings
 from armillary.device.state.configuration import load_configuration
 from armillary.device.state.journal import read_journal
@@ -119,13 +120,18 @@ def boot(
     trial: Annotated[
         float, typer.Option("--trial", min=0.1, metavar="SECONDS", help="How long new applications must stay healthy.")
     ] = HEALTHY_S,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option("--mirror", metavar="URL", help="A copy of the update repository, http or https. Repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
     """Be the device, until Ctrl-C.
 
     Verified boot, then applications and check-ins.
     """
-    device = Device(data, settings=DeviceSettings(trial=TrialRules(healthy_s=trial)))
+    settings = DeviceSettings(trial=TrialRules(healthy_s=trial), mirrors=check_mirrors(mirror or ()))
+    device = Device(data, settings=settings)
     device.journal.listen(_print_event_json if as_json else lambda entry: _event_text(entry, sys.stderr.write))
     if as_json:
         device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode

@@ -10,7 +10,7 @@ shows it beside its report. A copy of this device cannot do both for long (``att
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,10 +30,9 @@ from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
-from armillary.wire.device.update_status import OS, UpdateStatus
+from armillary.wire.device.update_status import DIRECTIVE, OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
-_STATUS = UpdateStatus(abilities=(OS,))
 _OTHER_VERSION = "wire.protocol-version"  # what a service of before version 5 of the protocol says to an update status
 
 
@@ -47,6 +46,7 @@ class CheckIns:
         flash: Keeps the minimum security versions and the lineage.
         challenge: For the next check-in, from the last reply; None asks for one.
         hub: Host and port of the hub, from the last reply, also of an earlier boot.
+        directive_version: Of the last directive that was taken; None for a device that takes none.
     """
 
     configuration: DeviceConfiguration
@@ -61,6 +61,7 @@ class CheckIns:
     daa: DeviceAuthentication
     challenge: bytes | None = None
     hub: HubAddress | None = None
+    directive_version: Callable[[], int] | None = None
     _tells_status: bool = True  # until a service of before version 5 refuses it
 
     def __post_init__(self) -> None:
@@ -131,9 +132,14 @@ class CheckIns:
             outcomes=outcomes,
             error_reports=error_reports,
             lineage=lineage,
-            update_status=_STATUS if self._tells_status else None,
+            update_status=self._update_status() if self._tells_status else None,
         )
         return proof, await self.endpoint.check_in(proof.request)
+
+    def _update_status(self) -> UpdateStatus:
+        if self.directive_version is None:
+            return UpdateStatus(abilities=(OS,))
+        return UpdateStatus(abilities=(DIRECTIVE, OS), directive_version=self.directive_version())
 
     def _installed(self, states: Mapping[UUID, str]) -> tuple[InstalledImage, ...]:
         record = self.installer.record

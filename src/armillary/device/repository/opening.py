@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 
-from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.repository.artifacts import Artifacts
 from armillary.device.repository.repository import DeviceRepository
 from armillary.device.repository.source import HttpSource
@@ -24,7 +23,8 @@ _FOLDER = "/v1/repository/"
 
 
 def open_repository(
-    endpoint: DeviceEndpoint,
+    service: str,
+    service_session: Callable[[], aiohttp.ClientSession],
     mirrors: Sequence[str],
     mirror_session: aiohttp.ClientSession,
     *,
@@ -34,18 +34,16 @@ def open_repository(
     journal: Journal,
     pace: PaceRules = DEFAULT_PACE,
 ) -> DeviceRepository:
-    """The repository behind the device endpoint and ``mirrors`` (addresses of the folder that holds ``metadata/``).
+    """The repository behind the device endpoint at ``service`` (``https://host:port``) and behind ``mirrors``.
 
-    ``folder`` is where the flash is: its file system says how much room there is.
-
-    Raises:
-        RepositoryError: there are more mirrors than a device takes.
+    ``service_session`` gives the session of the pinned connection; a mirror is the address of the folder that holds
+    ``metadata/``. ``folder`` is where the flash is: its file system says how much room there is.
     """
 
     def refused(source: str, reason: str) -> None:
         journal.write("source-refused", source=source, reason=reason)
 
-    own = HttpSource(OWN, endpoint.url + _FOLDER, lambda: endpoint.session, monotonic=clock.monotonic, pace=pace)
+    own = HttpSource(OWN, service + _FOLDER, service_session, monotonic=clock.monotonic, pace=pace)
     others = [HttpSource(url, url, lambda: mirror_session, monotonic=clock.monotonic, pace=pace) for url in mirrors]
     sources = Sources(own, others, refused)
     artifacts = Artifacts(flash, sources, lambda: shutil.disk_usage(folder).free)

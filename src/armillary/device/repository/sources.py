@@ -10,12 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from armillary.device.repository.source import HttpSource
-from armillary.errors import RepositoryError, TransferError
+from armillary.errors import InvalidArgumentError, RepositoryError, TransferError
 from armillary.update.repository.port import Accepted
+from armillary.wire.text.web_address import split_web_address
 
 METADATA = "metadata/"
 TARGETS = "targets/"
 MAX_MIRRORS = 8  # each costs a refresh one request more in the worst case
+_ADDRESS_REMEDY = "Give the folder that holds metadata/ and targets/, as https://cdn.example.com/armillary/."
+
+
+def check_mirrors(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Addresses of mirrors as a person gave them.
+
+    Raises:
+        InvalidArgumentError: one is no address of a web server, or there are more than :data:`MAX_MIRRORS`.
+    """
+    if len(addresses) > MAX_MIRRORS:
+        raise InvalidArgumentError(
+            f"{len(addresses)} mirrors: expected at most {MAX_MIRRORS}", remedy="Name the nearest mirrors only."
+        )
+    for address in addresses:
+        try:
+            parts = split_web_address(address)
+        except ValueError as error:
+            raise InvalidArgumentError(f"mirror {address}: {error}", remedy=_ADDRESS_REMEDY) from error
+        if parts.query or parts.fragment:
+            raise InvalidArgumentError(
+                f"mirror {address}: expected the address of a folder, without ? and #", remedy=_ADDRESS_REMEDY
+            )
+    return tuple(addresses)
 
 
 class Sources:
@@ -27,10 +51,6 @@ class Sources:
     def __init__(
         self, own: HttpSource | None, mirrors: Sequence[HttpSource], refused: Callable[[str, str], None]
     ) -> None:
-        if len(mirrors) > MAX_MIRRORS:
-            raise RepositoryError(
-                f"{len(mirrors)} mirrors: expected at most {MAX_MIRRORS}", remedy="Name the nearest mirrors only."
-            )
         self._own = () if own is None else (own,)
         self._mirrors = tuple(mirrors)
         self._refused = refused

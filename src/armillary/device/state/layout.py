@@ -19,7 +19,7 @@
         boot/<component>        boot component packages
         install/record.0, .1    the install record's two copies
         applications/<component id>/<a|b>   application packages
-        repository/<role>.json  trusted metadata of the update repository (device/repository/metadata_store.py)
+        repository/<role>.json  trusted metadata of the update repository (metadata_store.py)
         repository/directive-version    of the last directive that was taken
         downloads/<digest>/<n>  pieces of downloads under way (device/repository/partial.py)
     daa/                    24-hour certificate for applications (device/checkin/daa.py)

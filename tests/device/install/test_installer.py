@@ -22,7 +22,7 @@ from tests.device.install.offers import (
 )
 
 from armillary.device.install.installer import RECORD_REGIONS, Installer
-from armillary.errors import BootRefusedError, InstallError, WireError
+from armillary.errors import BootRefusedError, DataFolderError, InstallError, WireError
 from armillary.update.install.component import os_region
 from armillary.update.install.plan import plan_install
 from armillary.update.install.steps import TRIAL_STARTS
@@ -214,7 +214,7 @@ def test_flash_that_lies_is_found_by_reading_back(place: str) -> None:
             super().write(region, data[:-1] + bytes([data[-1] ^ 1]) if region.startswith(place) else data)
 
     flash = Lying(with_old_set())
-    with pytest.raises(InstallError, match="no longer holds"):
+    with pytest.raises(DataFolderError, match="does not give back"):
         boot(flash).install(NEW)
     assert running(boot(flash)) == expected(OLD)
 

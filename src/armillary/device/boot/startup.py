@@ -8,6 +8,7 @@ the service's own minimums are what holds (``attest.appraise``).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,7 @@ def start_up(
         RootOfTrustError: the boot cannot be counted.
         NotFoundError: this version has no profile of the device's chip.
     """
-    chip = profile.parse(content.chip_document(configuration.chip))
+    chip = _profile(configuration.chip)
     names = [component.name for component in chip.boot_components]
     installer.count_start()
     refused: list[str] = []
@@ -116,6 +117,12 @@ def start_up(
         booted=installer.record.system_regions(names),
         refused=tuple(refused),
     )
+
+
+@functools.cache
+def _profile(chip: str) -> ChipProfile:
+    """A shipped chip profile. Kept: a device boots again within its process after an update of its OS."""
+    return profile.parse(content.chip_document(chip))
 
 
 def load_minimums(flash: Flash) -> Mapping[int, int]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from uuid import UUID
 
-from armillary.engines.flash.port import Flash
+from armillary.engines.flash.port import Flash, store_region
 from armillary.errors import ArmillaryError, InstallError
 from armillary.update.install import starting, steps
 from armillary.update.install.component import Kind
@@ -91,8 +91,8 @@ class Installer:
     def stage(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
         """Write the fetched packages (by image id) to their candidate slots and read them back.
 
-        InstallError if flash did not give back what was written, or a package is not the offered one. Nothing that runs
-        was changed then; new OS components have cost the device its way back.
+        InstallError if a package is not the offered one, DataFolderError if flash did not give back what was written.
+        Nothing that runs was changed then; new OS components have cost the device its way back.
         """
         self.state = advance(self.state, InstallEvent.FETCHED)
         try:
@@ -102,11 +102,10 @@ class Installer:
             for staged in plan.fetch:
                 target = staged.target
                 self._check_free(target)
-                self._flash.write(target.region, packages[target.image_id])
-                self._flash.sync(target.region)
-                self.package(target)  # read back
+                store_region(self._flash, target.region, packages[target.image_id])
         except ArmillaryError:
             self.state = advance(self.state, InstallEvent.FAILED)
+            self._collect()
             raise
         self.state = advance(self.state, InstallEvent.STAGED)
 
@@ -166,15 +165,7 @@ class Installer:
     def _write(self, record: InstallRecord) -> None:
         if record == self._record:
             return
-        region = RECORD_REGIONS[self._next_copy]
-        data = encode(record, self._next_sequence)
-        self._flash.write(region, data)
-        self._flash.sync(region)
-        if self._flash.read(region) != data:
-            raise InstallError(
-                f"flash region {region} does not give back what was written",
-                remedy="The flash is failing: replace it. The record in force was not touched.",
-            )
+        store_region(self._flash, RECORD_REGIONS[self._next_copy], encode(record, self._next_sequence))
         self._record = record
         self._next_copy = 1 - self._next_copy
         self._next_sequence += 1

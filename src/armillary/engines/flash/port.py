@@ -24,6 +24,7 @@ from armillary.errors import DataFolderError
 # Four levels are one more than the deepest name in use (applications/<component id>/<slot>).
 _REGION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63}){0,3}")
 
+WRITE_TRIES = 2  # one sector in many goes wrong and is well the next time; a medium that fails twice is failing
 NEW_SUFFIX = ".new"  # a region on its way to replace the one without the suffix
 
 
@@ -63,9 +64,29 @@ def check_region_name(region: str) -> str:
     return region
 
 
+def store_region(flash: Flash, region: str, data: bytes) -> None:
+    """Write ``region``, sync it and read it back; a power cut may leave anything in it.
+
+    Raises:
+        DataFolderError: the medium does not give back what was written, also at the second try.
+    """
+    for _ in range(WRITE_TRIES):
+        flash.write(region, data)
+        flash.sync(region)
+        if flash.read(region) == data:
+            return
+    raise DataFolderError(
+        f"flash region {region} does not give back what was written",
+        remedy="The flash is failing: replace it. What was in force before still is.",
+    )
+
+
 def replace_region(flash: Flash, region: str, data: bytes) -> None:
-    """Replace ``region`` by ``data``; after a power cut it has the old or the new bytes, complete."""
+    """Replace ``region`` by ``data``; after a power cut it has the old or the new bytes, complete.
+
+    Raises:
+        DataFolderError: the medium does not take the new bytes; ``region`` has the old ones.
+    """
     fresh = region + NEW_SUFFIX
-    flash.write(fresh, data)
-    flash.sync(fresh)
+    store_region(flash, fresh, data)
     flash.rename(fresh, region)

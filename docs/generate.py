@@ -2,8 +2,9 @@
 """``python -m docs.generate``: write the reference pages that come from the code; ``--check`` only compares.
 
 Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting), ``api.md``
-(every route of the operator API), ``iot-central.md`` (every operation in IoT Central's shape). The same text on every
-machine: help has its own width and no colours.
+(every route of the operator API), ``iot-central.md`` (every operation in IoT Central's shape), ``states.md`` (state
+machines), ``power-cut.md`` (flash media and transactions that are cut). The same text on every machine: help has its
+own width and no colours.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from armillary import errors, settings
 from armillary.cli.main import COMMANDS, command_of, overview
 from docs.api_page import api_page
 from docs.central_page import central_page
+from docs.power_page import power_page
 from docs.states_page import states_page
 
 SOURCE = Path(errors.__file__).resolve().parent
@@ -115,6 +117,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "api.md": lambda: api_page(NOTICE),
     "iot-central.md": lambda: central_page(NOTICE),
     "states.md": lambda: states_page(NOTICE),
+    "power-cut.md": lambda: power_page(NOTICE),
 }
 
 

@@ -4,6 +4,7 @@
 A profile is data, ``content/chips/<name>.toml``, decoded by the content loader. Keys, all required unless said::
 
     name, title, maker, sku, architecture   strings; name is the file's
+    flash                                   name of the geometry of its usual flash, see content/flash; optional
     [limits]  flash_bytes, ram_bytes, application_flash_bytes, application_ram_bytes, mutable_storage_kb
     [[boot]]  name, image_type, component_id, size_limit_bytes, about        in boot order
     [[core]]  name, kind ("high-level" | "real-time"), ram_bytes
@@ -91,6 +92,7 @@ class ChipProfile:
         name: E.g. ``mt3620``.
         sku: What devices report as chip SKU, e.g. ``MT3620AN``.
         architecture: Instruction set of high-level applications, e.g. ``armv7``.
+        flash: Geometry of the flash it usually has, a name in ``content/flash``; empty when the profile does not say.
         boot_components: In boot order.
         peripherals: Manifest key -> names; ``Gpio`` -> decimal pin numbers. Empty when the profile does not say.
         pins: Peripheral name -> pin numbers it occupies.
@@ -106,6 +108,7 @@ class ChipProfile:
     cores: tuple[Core, ...]
     peripherals: Mapping[str, frozenset[str]]
     pins: Mapping[str, tuple[int, ...]]
+    flash: str = ""
 
     def boot_component(self, name: str) -> BootComponent | None:
         """The stage of this name, or None."""
@@ -121,7 +124,7 @@ def parse(document: Mapping[str, Any]) -> ChipProfile:
     """
     field.known_keys(
         document,
-        ("name", "title", "maker", "sku", "architecture", "limits", "boot", "core", "peripherals", "pins"),
+        ("name", "title", "maker", "sku", "architecture", "flash", "limits", "boot", "core", "peripherals", "pins"),
         "chip profile",
     )
     peripherals = _peripherals(document.get("peripherals", {}))
@@ -136,6 +139,7 @@ def parse(document: Mapping[str, Any]) -> ChipProfile:
         cores=_cores(field.required(document, "core")),
         peripherals=peripherals,
         pins=_pins(document.get("pins", {}), peripherals),
+        flash=_name(document["flash"], "flash") if "flash" in document else "",
     )
 
 

@@ -43,3 +43,16 @@ def chip_document(name: str) -> dict[str, Any]:
     if name not in chip_names():
         raise NotFoundError(f"no chip {name!r}", remedy=f"Use one of: {', '.join(chip_names())}.")
     return tomllib.loads((folder("chips") / f"{name}.toml").read_text("utf-8"))
+
+
+def flash_names() -> tuple[str, ...]:
+    """Names of all flash geometries, sorted."""
+    names = (entry.name for entry in folder("flash").iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def flash_document(name: str) -> dict[str, Any]:
+    """One flash geometry, decoded, not checked (``armillary.sim.power.geometry.parse``). Raises NotFoundError."""
+    if name not in flash_names():
+        raise NotFoundError(f"no flash geometry {name!r}", remedy=f"Use one of: {', '.join(flash_names())}.")
+    return tomllib.loads((folder("flash") / f"{name}.toml").read_text("utf-8"))

@@ -16,6 +16,7 @@ from armillary.boot import profile as chip_profile
 from armillary.content import application_templates
 from armillary.errors import ArmillaryError
 from armillary.sim.check import template as template_check
+from armillary.sim.power import geometry as flash_geometry
 from armillary.wire.image import app_manifest
 
 
@@ -34,6 +35,22 @@ def chips() -> Iterator[str]:
             owner = owners.setdefault(component.component_id, f"{name}/{component.name}")
             if owner != f"{name}/{component.name}":
                 yield f"chips/{name}.toml: {component.name}: component id belongs to {owner} already"
+
+
+def flash() -> Iterator[str]:
+    """Every flash geometry parses and carries its file's name; every chip's usual flash is one of them."""
+    for name in content.flash_names():
+        try:
+            found = flash_geometry.parse(content.flash_document(name))
+        except (ArmillaryError, tomllib.TOMLDecodeError) as error:
+            yield f"flash/{name}.toml: {error}"
+            continue
+        if found.name != name:
+            yield f"flash/{name}.toml: name: expected {name}, got {found.name}"
+    for name in content.chip_names():
+        usual = content.chip_document(name).get("flash")
+        if usual is not None and usual not in content.flash_names():
+            yield f"chips/{name}.toml: flash: expected one of {', '.join(content.flash_names())}, got {usual}"
 
 
 def applications() -> Iterator[str]:
@@ -57,7 +74,7 @@ def _application(folder: Traversable) -> Iterator[str]:
         yield f"applications/{folder.name}/app_manifest.json: {error}"
 
 
-CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, applications, template_check.templates)
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, flash, applications, template_check.templates)
 
 
 def main() -> int:

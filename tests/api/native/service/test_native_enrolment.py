@@ -45,13 +45,16 @@ def test_its_word_about_its_own_trust_counts_for_nothing(service: RunningService
     assert service.call("GET", f"/api/v1/devices/{made.body['device_id']}").body["trust_tier"] == "software"
 
 
-@pytest.mark.parametrize("key", sorted(key for key, row in SHAPES.routes.items() if row.role in RANK))
-def test_it_opens_nothing_but_the_factory(service: RunningService, secret: str, key: str) -> None:
-    method, path = key.split(" ", 1)
-    for part in ("subscription", "resource_group", "catalog", "product", "device_group", "location", "operation"):
-        path = path.replace("{" + part + "}", "x")
-    reply = service.call(method, path.split("{", 1)[0], token=secret)
-    assert reply.status == 401, reply.raw
+def test_it_opens_nothing_but_the_factory(service: RunningService, secret: str) -> None:
+    opened = []
+    for key in sorted(key for key, row in SHAPES.routes.items() if row.role in RANK):
+        method, path = key.split(" ", 1)
+        for part in ("subscription", "resource_group", "catalog", "product", "device_group", "location", "operation"):
+            path = path.replace("{" + part + "}", "x")
+        reply = service.call(method, path.split("{", 1)[0], token=secret)
+        if reply.status != 401:
+            opened.append((key, reply.status, reply.raw))
+    assert opened == []
 
 
 def test_a_revoked_token_opens_nothing(service: RunningService, catalog: str, secret: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 2 << 30  # twice what a whole run was seen to need
 
 if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH_BYTES:
-    os.environ["TMPDIR"] = str(MEMORY)  # before anything asks for it; workers and processes under test inherit it
+    tempfile.tempdir = os.environ["TMPDIR"] = str(MEMORY)  # workers and processes under test inherit it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

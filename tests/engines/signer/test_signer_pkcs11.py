@@ -150,7 +150,11 @@ def test_a_service_keeps_root_policy_and_catalogs_in_the_token(tmp_path: Path, t
             leaf, issuing, catalog = device.check_in().certificate_chain[:3]
         keys = host.service.context.folder.keys
         in_token = {path.name.partition("-")[0].partition(".")[0] for path in keys.glob("*.p11.json")}
-        assert {"root", "catalog"} <= in_token <= {"root", "policy", "catalog"}
+        assert {"root", "catalog", "tuf"} <= in_token <= {"root", "policy", "catalog", "tuf"}
+        assert sorted(path.name for path in keys.glob("tuf-*.p11.json")) == [
+            "tuf-root-1.p11.json", "tuf-targets-1.p11.json",
+        ]  # fmt: skip
+        assert not list(keys.glob("tuf-root-*.pem"))
         assert not list(keys.glob("root*.pem"))
         assert not list(keys.glob("catalog-*.pem"))
         assert len(list(keys.glob("issuing-*.pem"))) == 1
@@ -177,9 +181,14 @@ def test_while_the_token_is_away_devices_check_in_and_nothing_else_is_signed(
             assert device.check_in().verdict == "attested"
         with pytest.raises(SignerError, match="PIN"):
             host.catalog("Fabrikam")
+        assert host.service.repository.publish(lambda step: step.next("os"))  # timestamp and all that devices live by
+        assert not host.service.repository.publish(lambda step: step.next("root"))
+        assert list(host.service.repository.files.pending()) == ["root"]
         assert [one.name for one in host.service.registry.catalogs.list()] == ["Contoso"]
         token.pin_file.write_text(pin)
         host.catalog("Fabrikam")
+        assert host.service.repository.publish()  # what waited for the token is signed by it
+        assert host.service.repository.files.newest_root() == 2
 
 
 def test_a_folder_with_keys_in_files_keeps_them_there(tmp_path: Path, token: TokenAddress) -> None:

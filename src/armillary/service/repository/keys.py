@@ -7,6 +7,7 @@ it is here; an offline key is one of which only the public half is in the metada
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Collection
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from securesystemslib.signer import SSlibKey
 
+from armillary.errors import SignerError
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.repository.tuf_format import KeySigner, key_of
 
@@ -44,7 +46,7 @@ class RepositoryKeys:
             return self._know(name, self._store.create(name, ec.SECP256R1()))
 
     def signers(self, role: str, key_ids: Collection[str]) -> list[KeySigner]:
-        """Signers for those of ``key_ids``, which are keys of ``role``, that are here."""
+        """Signers for those of ``key_ids``, which are keys of ``role``, that are here and answer."""
         with self._lock:
             if any(key_id not in self._signers for key_id in key_ids):
                 self._look(role)
@@ -64,7 +66,9 @@ class RepositoryKeys:
     def _look(self, role: str) -> None:
         for name in self._store.names(f"{KEY_PREFIX}{role}-"):
             if name not in self._seen:
-                self._know(name, self._store.load(name))
+                # What a token that is away would sign waits for it; everything else is renewed meanwhile.
+                with contextlib.suppress(SignerError):
+                    self._know(name, self._store.load(name))
 
     def _know(self, name: str, private: ec.EllipticCurvePrivateKey) -> SSlibKey:
         public = key_of(private.public_key())

@@ -33,6 +33,9 @@ class DeviceLookup:
                 _device.c.catalog_id,
                 _device.c.group_id,
                 _device.c.revoked_at,
+                _device.c.check_now_at,
+                _status.c.checked_in_at,
+                _status.c.update_status,
                 _status.c.boot_count,
                 _status.c.installed,
                 _status.c.sandbox,
@@ -66,7 +69,8 @@ class DeviceLookup:
             row = dialect.fetch(self._connection, self._device, (device_id,))
         if not row:
             return None
-        number, chip, tier, state, catalog_id, group_id, revoked_at, boot_count, installed, *details = row[0]
+        number, chip, tier, state, catalog_id, group_id, revoked_at, *more = row[0]
+        check_now_at, checked_in_at, update_status, boot_count, installed, *details = more
         sandbox, enforcement, endorsement, security_versions, serial, lineage, held_at, attestation_key = details
         return Enrolled(
             number=number,
@@ -82,6 +86,8 @@ class DeviceLookup:
             details=BootDetails(sandbox, enforcement, bytes(endorsement), security_versions),
             attestation_key=bytes(attestation_key or b""),
             lineage=lineage_from(serial, lineage, held_at),
+            is_asked=check_now_at is not None and (checked_in_at is None or check_now_at >= checked_in_at),
+            update_status=update_status,
         )
 
     def spent_challenges(self, device_number: int, *, now: int) -> dict[bytes, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Catalogs, products and device groups."""
+"""Catalogs, products and device groups, and when the devices of a group update."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
 from armillary.engines.records.queries import hub as hub_rows
 from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product, from_row, to_row
+from armillary.engines.records.schema.update_rows import UpdateSchedule
 
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
+_schedule = schema.update_schedule
 _as_product, _as_group = partial(from_row, Product), partial(from_row, DeviceGroup)
 
 
@@ -64,6 +66,7 @@ def set_needs_approval(connection: Connection, catalog_id: UUID, needed: bool) -
 def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
     """Delete a catalog with its products and groups; refused by the database while devices or images remain."""
     products = select(_product.c.product_id).where(_product.c.catalog_id == catalog_id)
+    _remove_schedules(connection, _group.c.product_id.in_(products))
     connection.execute(delete(_group).where(_group.c.product_id.in_(products)))
     connection.execute(delete(_product).where(_product.c.catalog_id == catalog_id))
     mine = schema.certificate.c.catalog_id == catalog_id
@@ -100,6 +103,7 @@ def set_product_description(connection: Connection, product_id: UUID, descriptio
 
 def delete_product(connection: Connection, product_id: UUID) -> None:
     """Delete a product with its groups; refused by the database while they have devices or deployments."""
+    _remove_schedules(connection, _group.c.product_id == product_id)
     connection.execute(delete(_group).where(_group.c.product_id == product_id))
     connection.execute(delete(_product).where(_product.c.product_id == product_id))
 
@@ -145,7 +149,31 @@ def change_group(connection: Connection, group_id: UUID, values: Mapping[str, ob
 
 def delete_group(connection: Connection, group_id: UUID) -> None:
     """Delete a device group; refused by the database while it has devices or deployments."""
+    _remove_schedules(connection, _group.c.group_id == group_id)
     connection.execute(delete(_group).where(_group.c.group_id == group_id))
+
+
+def _remove_schedules(connection: Connection, chosen: ColumnElement[bool]) -> None:
+    """Delete the update schedules of the groups that a condition chooses, before the groups themselves."""
+    groups = select(_group.c.group_id).where(chosen)
+    connection.execute(delete(_schedule).where(_schedule.c.group_id.in_(groups)))
+
+
+def update_schedule(connection: Connection, group_id: UUID) -> UpdateSchedule:
+    """The update schedule of a group; the default one where it has none of its own."""
+    query = select(_schedule).where(_schedule.c.group_id == group_id)
+    return first(connection, query, _as_schedule) or UpdateSchedule(group_id=group_id)
+
+
+def update_schedules(connection: Connection) -> tuple[UpdateSchedule, ...]:
+    """The update schedules of all groups that have one of their own."""
+    return every(connection, select(_schedule), _as_schedule)
+
+
+def put_update_schedule(connection: Connection, schedule: UpdateSchedule) -> None:
+    """Replace the update schedule of a group."""
+    connection.execute(delete(_schedule).where(_schedule.c.group_id == schedule.group_id))
+    connection.execute(insert(_schedule).values(to_row(_schedule, schedule, windows=json.dumps(schedule.windows))))
 
 
 def _products() -> Select[Any]:
@@ -169,3 +197,7 @@ def _groups() -> Select[Any]:
 
 def _as_catalog(row: Row[Any]) -> Catalog:
     return from_row(Catalog, row, tags=json.loads(row.tags))
+
+
+def _as_schedule(row: Row[Any]) -> UpdateSchedule:
+    return from_row(UpdateSchedule, row, windows=tuple(json.loads(row.windows)))

@@ -80,6 +80,7 @@ class CheckInWrite(NamedTuple):
     firmware: tuple[FirmwareValue, ...] | None = None  # What the machine's firmware measured; None when unchanged
     suppressed: tuple[ErrorReport, ...] = ()  # Error reports that are counted but not stored
     directive_version: int | None = None  # Of a directive made for this reply; None for none or an earlier one
+    update_status: str | None = None  # JSON text of what the device says of its update; None when unchanged
 
     @property
     def is_plain(self) -> bool:
@@ -89,6 +90,7 @@ class CheckInWrite(NamedTuple):
             and self.details is None
             and self.firmware is None
             and self.directive_version is None
+            and self.update_status is None
             and not (self.outcomes or self.error_reports or self.suppressed or self.held)
         )
 
@@ -207,6 +209,8 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
         status["installed"] = write.installed
     if write.details is not None:
         status |= asdict(write.details)
+    if write.update_status is not None:
+        status["update_status"] = write.update_status
     if write.outcomes:
         status["updated_at"] = write.at
     if write.held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.lineage import BEGINS, lineage_from
 from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary, from_row
+from armillary.engines.records.schema.update_rows import DeviceUpdateStatus
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import SEVERITIES
 from armillary.wire.text.device_name import default_name
@@ -53,6 +54,8 @@ class Enrolled:
     details: BootDetails  # As stored at the last attested check-in
     attestation_key: bytes = b""  # X || Y of its TPM's attestation key, 64 bytes; empty without a TPM
     lineage: Lineage = NO_LINEAGE  # What the next proof has to continue
+    is_asked: bool = False  # Whether somebody asked it to check in at once since it did last
+    update_status: str | None = None  # What it says about its update, as stored
     # Since when it has its owner; the check-in's look-up does not read this and the next two
     claimed_at: int | None = None
     decommissioned_at: int | None = None  # When it was taken out of service, None otherwise
@@ -70,6 +73,17 @@ def installed_text(installed: Sequence[InstalledImage]) -> str:
 def enforcement_text(enforcement: Sequence[tuple[str, str]]) -> str:
     """The JSON text that ``device_status.enforcement`` holds."""
     return json.dumps([list(pair) for pair in enforcement], separators=(",", ":"))
+
+
+def update_status_text(status: DeviceUpdateStatus) -> str:
+    """The JSON text that ``device_status.update_status`` holds."""
+    return json.dumps(asdict(status), separators=(",", ":"))
+
+
+def update_status_from(document: str) -> DeviceUpdateStatus:
+    """The update status in a stored JSON text."""
+    found = json.loads(document)
+    return DeviceUpdateStatus(**{**found, "abilities": tuple(found["abilities"])})
 
 
 def installed_from(document: str) -> tuple[InstalledImage, ...]:
@@ -355,6 +369,7 @@ def _as_enrolled(row: Row[Any]) -> Enrolled:
         details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
         attestation_key=bytes(row.attestation_key or b""),
         lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
+        is_asked=row.check_now_at is not None and (row.checked_in_at is None or row.check_now_at >= row.checked_in_at),
     )
 
 
@@ -369,6 +384,7 @@ def as_device(row: Row[Any]) -> Device:
         installed=installed_from(row.installed),
         enforcement=tuple((name, state) for name, state in json.loads(row.enforcement)),
         last_update_at=row.updated_at,
+        update_status=None if row.update_status is None else update_status_from(row.update_status),
         last_attested_at=row.attested_at,
         name=row.given_name or default_name(row.device_id, product=row.product, chip=row.chip_sku),
         is_named=row.given_name is not None,

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
 from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row, to_row
+from armillary.engines.records.schema.update_rows import BillRow
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
-_product, _group = schema.product, schema.device_group
+_product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
 
 
 def add(connection: Connection, image: Image) -> None:
@@ -80,7 +82,8 @@ def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | N
 
 
 def remove(connection: Connection, catalog_id: UUID, image_id: UUID) -> None:
-    """Delete a catalog's image; refused by the database while a deployment names it."""
+    """Delete a catalog's image and its bill of materials; refused by the database while a deployment names it."""
+    connection.execute(delete(_bill).where(_is_of(None, catalog_id, image_id)))
     connection.execute(delete(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id))
 
 
@@ -180,3 +183,36 @@ def _as_image(row: Row[Any]) -> Image:
     return from_row(
         Image, row, sha256=bytes(row.sha256), allowed_connections=tuple(json.loads(row.allowed_connections))
     )
+
+
+def put_bill(connection: Connection, bill: BillRow) -> None:
+    """Record a bill of materials in the place of the one before."""
+    connection.execute(delete(_bill).where(_is_of(bill.release_id, bill.catalog_id, bill.image_id)))
+    connection.execute(insert(_bill).values(to_row(_bill, bill)))
+
+
+def bill_of_release(connection: Connection, release_id: UUID) -> BillRow | None:
+    """The bill of materials of a release."""
+    return first(connection, select(_bill).where(_is_of(release_id, None, None)), partial(from_row, BillRow))
+
+
+def bill_of_image(connection: Connection, catalog_id: UUID, image_id: UUID) -> BillRow | None:
+    """The bill of materials of an image of a catalog."""
+    return first(connection, select(_bill).where(_is_of(None, catalog_id, image_id)), partial(from_row, BillRow))
+
+
+def without_bill(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of some images of a catalog that have no bill of materials."""
+    here = (_bill.c.catalog_id == catalog_id) & _bill.c.image_id.in_(image_ids)
+    return frozenset(image_ids) - frozenset(connection.execute(select(_bill.c.image_id).where(here)).scalars())
+
+
+def names_bill(connection: Connection, sha256: bytes) -> bool:
+    """Whether a bill of materials has this document."""
+    return connection.execute(select(_bill.c.number).where(_bill.c.sha256 == sha256).limit(1)).first() is not None
+
+
+def _is_of(release_id: UUID | None, catalog_id: UUID | None, image_id: UUID | None) -> ColumnElement[bool]:
+    if release_id is not None:
+        return _bill.c.release_id == release_id
+    return (_bill.c.catalog_id == catalog_id) & (_bill.c.image_id == image_id)

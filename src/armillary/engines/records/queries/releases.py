@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from armillary.engines.records.queries import pages
 from armillary.engines.records.schema import dialect, schema
@@ -18,6 +18,18 @@ _release, _component, _floor = schema.os_release, schema.os_component, schema.se
 def add(connection: Connection, release: OsRelease) -> None:
     """Record a release and its components."""
     connection.execute(insert(_release).values(to_row(_release, release)))
+    _add_components(connection, release)
+
+
+def change(connection: Connection, release: OsRelease) -> None:
+    """Replace what is recorded of a release, its components too."""
+    here = _release.c.release_id == release.release_id
+    connection.execute(update(_release).where(here).values(to_row(_release, release)))
+    connection.execute(delete(_component).where(_component.c.release_id == release.release_id))
+    _add_components(connection, release)
+
+
+def _add_components(connection: Connection, release: OsRelease) -> None:
     for position, one in enumerate(release.components):
         values = to_row(_component, one, release_id=release.release_id, position=position)
         connection.execute(insert(_component).values(values))
@@ -39,13 +51,16 @@ def has_component(connection: Connection, chip: str, digest: bytes) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def every(connection: Connection) -> tuple[OsRelease, ...]:
-    """All releases, by chip, then oldest first."""
+def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, ...]:
+    """All published releases, with ``drafts`` those too that are not, by chip, then oldest first."""
     components: dict[UUID, list[OsComponent]] = {}
     for row in connection.execute(select(_component).order_by(_component.c.release_id, _component.c.position)):
         component = from_row(OsComponent, row, digest=bytes(row.digest))
         components.setdefault(row.release_id, []).append(component)
-    query = select(_release).order_by(_release.c.chip, _release.c.created_at, _release.c.version)
+    published = func.coalesce(_release.c.published_at, _release.c.created_at)
+    query = select(_release).order_by(_release.c.chip, published, _release.c.version)
+    if not drafts:
+        query = query.where(_release.c.published_at.is_not(None))
     return pages.every(
         connection, query, lambda row: from_row(OsRelease, row, components=tuple(components.get(row.release_id, ())))
     )

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
+from armillary.engines.records.schema.update_rows import DeviceUpdateStatus
 from armillary.wire.device.checkin import AppraisalStep, InstalledImage
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ class Device:
     reprovision_until: int | None = None
     name: str = ""  # Given by a person, else made of its product and id
     is_named: bool = False  # Whether a person gave it ``name``
+    update_status: DeviceUpdateStatus | None = None  # What it says itself; None for a device that says nothing
+    check_now_at: int | None = None  # When somebody asked it to check in at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +317,9 @@ class OsRelease:
     withdrawn_reason: str | None = None
     # Id of the CoRIM with its reference values; None for a release that was built here with its packages
     imported_from: str | None = None
+    os_abi: int = 0  # What it gives to applications (ApplicationRuntime's version); 0 for not said
+    signed_at: int | None = None  # When its packages were signed here; None while one of them is not
+    published_at: int | None = None  # None for a draft, which is no reference value and given to nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0021"  # newest migration, stored in a new database
+REVISION = "0022"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -65,6 +65,8 @@ deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
 rollout = rollout_tables.rollout
 rollout_device = rollout_tables.rollout_device
+bill_of_materials = update_tables.bill_of_materials
+update_schedule = update_tables.update_schedule
 
 
 def _number() -> Column[int]:
@@ -130,6 +132,7 @@ device = Table(
     # Taken out of service: revoked, without an owner; it can come back through an enrolment before the second time.
     Column("decommissioned_at", BigInteger),
     Column("reprovision_until", BigInteger),
+    Column("check_now_at", BigInteger),  # when somebody asked it to check in at once
     Index(None, "catalog_id", "device_id"),
     # For counting a group and putting its devices in a roll-out's order: 0.1 s for a million, without a row read.
     Index(None, "group_id", "revoked_at", "number"),
@@ -217,6 +220,7 @@ device_status = Table(
     Column("held_at", BigInteger),
     # The highest sequence number of an error report that was only counted: reported again, it is not counted again.
     Column("suppressed_up_to", BigInteger),
+    Column("update_status", Text),  # what it says about its update, JSON; null: it has never said anything
 )
 
 appraisal_steps = Table(
@@ -349,6 +353,9 @@ os_release = Table(
     Column("withdrawn_at", BigInteger),
     Column("withdrawn_reason", Text),
     Column("imported_from", Text),  # id of the CoRIM that named its reference values; null: built here
+    Column("os_abi", Integer, nullable=False, server_default="0"),
+    Column("signed_at", BigInteger),
+    Column("published_at", BigInteger),  # null: a draft, which is no reference value and given to nobody
     UniqueConstraint("chip", "version"),
 )
 

@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of updates of whole devices; part of ``schema.py``."""
+"""The tables of updates of whole devices: what each was told, and when its group updates; part of ``schema.py``."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 
 from armillary.engines.records.schema.tables import Number, metadata
 
@@ -13,4 +25,35 @@ device_directive = Table(
     metadata,
     Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
+)
+
+# Of groups for which somebody has set one; the others have the defaults (update_rows.py).
+update_schedule = Table(
+    "update_schedule",
+    metadata,
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), primary_key=True),
+    Column("check_interval_s", Integer),
+    Column("zone", String(64), nullable=False),
+    Column("windows", Text, nullable=False),  # a JSON list of texts
+    Column("max_deferral_s", Integer, nullable=False),
+    Column("urgent_until", BigInteger),
+    Column("urgent_reason", Text, nullable=False),
+)
+
+# What a release, or an image of a catalog, is made of: the newest document of each.
+bill_of_materials = Table(
+    "bill_of_materials",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("release_id", Uuid, ForeignKey("os_release.release_id"), unique=True),
+    Column("catalog_id", Uuid),
+    Column("image_id", Uuid),
+    Column("sha256", LargeBinary, nullable=False),  # of the document, also its name in the blob folder
+    Column("size", BigInteger, nullable=False),
+    Column("spec_version", String(8), nullable=False),
+    Column("components", Integer, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("added_by", Text, nullable=False),
+    ForeignKeyConstraint(["catalog_id", "image_id"], ["image.catalog_id", "image.image_id"]),
+    UniqueConstraint("catalog_id", "image_id"),
 )

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that come out of the records about when devices update. Times are integer Unix seconds UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+# As long as Azure Sphere lets applications put off an update of the operating system.
+DEFAULT_DEFERRAL_S: Final = 24 * 3600
+UTC: Final = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSchedule:
+    """When devices of a group look for updates and when they may begin to install them.
+
+    Attributes:
+        check_interval_s: Seconds between two check-ins; None for the service's own setting.
+        zone: Name of the time zone (IANA) by whose clock ``windows`` are meant.
+        windows: Maintenance windows as people write them; empty for at any time.
+        max_deferral_s: How long applications may put off an update.
+        urgent_until: Until then what is offered is installed without regard to windows and deferrals.
+    """
+
+    group_id: UUID
+    check_interval_s: int | None = None
+    zone: str = UTC
+    windows: tuple[str, ...] = ()
+    max_deferral_s: int = DEFAULT_DEFERRAL_S
+    urgent_until: int | None = None
+    urgent_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceUpdateStatus:
+    """What a device said about its update when it last had something new to say, at ``since``.
+
+    ``reason`` is a code of ``wire.device.update_reason``; empty: nothing waits.
+    """
+
+    abilities: tuple[str, ...]
+    directive_version: int
+    reason: str
+    detail: str
+    until: int | None
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillRow:
+    """What is kept of a software bill of materials beside its document, which is a blob of the name ``sha256``."""
+
+    release_id: UUID | None  # The release that it is of, or else
+    catalog_id: UUID | None  # the image of a catalog
+    image_id: UUID | None
+    sha256: bytes
+    size: int
+    spec_version: str  # Of CycloneDX
+    components: int
+    added_at: int
+    added_by: str

@@ -15,13 +15,14 @@ from uuid import UUID
 
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.boot.startup import Startup, load_minimums
+from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.install.os_components import check_os
 from armillary.device.install.trust_stores import Signers, signers_after
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.port import Flash
-from armillary.errors import ArmillaryError, InstallError
-from armillary.update.install.plan import InstallPlan, plan_install
+from armillary.errors import ArmillaryError, DataFolderError, InstallError
+from armillary.update.install.plan import InstallPlan, plan_install, rejection_key
 from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
 
@@ -46,6 +47,7 @@ class Installation:
     startup: Startup
     flash: Flash
     journal: Journal
+    wait: UpdateWait
 
     async def begin(
         self,
@@ -61,11 +63,14 @@ class Installation:
         not take those that are to be fetched; ``running`` are the applications (by image id) that run now.
         """
         if self.installer.state is not InstallState.IDLE:
+            self.wait.say("trial")
             return Begun.NOTHING  # a trial is under way or its outcome is on its way: the service offers again
         plan: InstallPlan | None = None
         try:
             plan = plan_install(self.installer.record, offer, self.startup.places)
             if plan is None:
+                if rejection_key(offer) in self.installer.record.rejected:
+                    self.wait.say("failed-before")
                 return Begun.NOTHING
             self.journal.write(
                 "update-offered",
@@ -81,6 +86,7 @@ class Installation:
             return Begun.REFUSED
         except ArmillaryError as error:  # the download did not finish: the next check-in offers it again
             self.journal.write("update-postponed", offer_id=offer.offer_id, reason=error.message)
+            self.wait.say("flash" if isinstance(error, DataFolderError) else "download", error.message)
             return Begun.POSTPONED
         images = [staged.target.name for staged in plan.fetch]
         self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
@@ -108,6 +114,7 @@ class Installation:
 
     def _refuse(self, offer: Offer, plan: InstallPlan | None, reason: str) -> None:
         self.journal.write("update-refused", offer_id=offer.offer_id, reason=reason)
+        self.wait.say("refused", reason)
         if plan is None:
             self.installer.refuse_offer(offer, reason)
         else:

@@ -20,7 +20,9 @@ from armillary.device.boot.startup import BootRom, Startup, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
+from armillary.device.checkin.hints import HintWatch
 from armillary.device.checkin.renewal import TrustRenewal
+from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.offers import Offers
 from armillary.device.repository.directives import Directives
@@ -129,6 +131,13 @@ class Device:
             check_ins.directive_version = directives.reported_version
             for image in installer.check_images():
                 self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
+            renewal = TrustRenewal(check_ins, context, self.root_of_trust, self.journal)
+            hints = HintWatch(endpoint.hint, self.check_in_now, self.journal)
+
+            async def after_check_in() -> None:
+                await renewal.look()
+                hints.check_in_answered()
+
             self._running = RunningDevice(
                 settings=self._settings,
                 check_ins=check_ins,
@@ -145,11 +154,12 @@ class Device:
                 offers=Offers(directives, self.journal, endpoint.download),
                 publish=self._write_status,
                 takes_deployments=lambda: self._allowed().permissions.takes_deployments,
-                after_check_in=TrustRenewal(check_ins, context, self.root_of_trust, self.journal).look,
+                after_check_in=after_check_in,
             )
             if self._stop_requested:
                 self._running.stop()
-            return await self._running.run()
+            async with hints:
+                return await self._running.run()
 
     def _directives(self, endpoint: DeviceEndpoint, mirrors: aiohttp.ClientSession) -> Directives:
         """What takes directives; the repository behind it, and the TUF library, are loaded with the first one."""
@@ -213,6 +223,7 @@ class Device:
             reports=reports,
             installer=installer,
             daa=daa,
+            wait=UpdateWait(self._flash, self.clock.now),
         )
 
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:

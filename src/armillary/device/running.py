@@ -22,7 +22,7 @@ from armillary.device.checkin.checkin import CheckIns, describe_steps
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.installation import Begun, Installation
-from armillary.device.offers import Offers, TakenOffer
+from armillary.device.offers import Offers, RefusedOffer, TakenOffer
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
@@ -81,6 +81,7 @@ class RunningDevice:
         self._installer = check_ins.installer
         self._reports = check_ins.reports
         self._clock = check_ins.clock
+        self._wait = check_ins.wait
         self._store = store
         self._journal = journal
         self._artifacts = ArtifactFetch(
@@ -104,7 +105,9 @@ class RunningDevice:
             startup=check_ins.startup,
             flash=check_ins.flash,
             journal=journal,
+            wait=self._wait,
         )
+        self._taken: TakenOffer | None = None  # what waits for its time
         self._trial_started = 0.0
         self._contact_asked = False
         self._refusal = ""  # why the service did not attest this boot at the last accepted check-in
@@ -116,6 +119,7 @@ class RunningDevice:
             report=self._report,
             changed=self._wake.set,
             monotonic=self._clock.monotonic,
+            deferrals=self._wait,
         )
 
     def check_in_now(self) -> None:
@@ -161,14 +165,20 @@ class RunningDevice:
         while not self._is_behind():
             self._wake.clear()
             trial_wait_s = await self._settle()
-            wait_s = self._schedule.wait_s
+            if len(self._reports):
+                self._schedule.soon()
+            wait_s, offer_wait_s = self._schedule.wait_s, self._wait.wait_s()
             if self._is_behind():
                 return
             if wait_s <= 0:
                 await self._check_in()
                 continue
+            if offer_wait_s <= 0:
+                await self._begin_due()
+                continue
             self._publish_status("running")
-            await self._sleep(min(wait_s, trial_wait_s, FLUSH_S if self._reports.unsaved else wait_s))
+            flush_wait_s = FLUSH_S if self._reports.unsaved else wait_s
+            await self._sleep(min(wait_s, trial_wait_s, offer_wait_s, flush_wait_s))
 
     async def _settle(self) -> float:
         """Save what is unsaved and judge a trial; returns seconds until this has to be done again.
@@ -233,8 +243,7 @@ class RunningDevice:
         elif had_certificate and old_hub is not None and old_hub != self._check_ins.hub:
             self._journal.write("hub-moved", host=reply.hub_host, port=reply.hub_port)
             await self._restart_certified()
-        if self._installer.state is InstallState.IDLE:  # else the service offers again once this is settled
-            await self._take_offer(reply)
+        await self._hear(reply)
         if self._after_check_in is not None:
             await self._after_check_in()
 
@@ -247,16 +256,37 @@ class RunningDevice:
         """Whether an application that speaks to the hub has what it needs."""
         return self._check_ins.daa.ready and self._check_ins.hub is not None
 
-    async def _take_offer(self, reply: CheckinReply) -> None:
-        """Install what a reply offers; a device that is open for development takes its OS alone."""
+    async def _hear(self, reply: CheckinReply) -> None:
+        """Take note of what a reply offers, and begin it if its time has come."""
+        if self._installer.state is not InstallState.IDLE:  # the service offers again once this is settled
+            if reply.offer is not None or reply.directive is not None:
+                self._wait.say("trial")
+            return
         taken = await self._offers.take(reply)
-        if not isinstance(taken, TakenOffer):
-            if taken is not None and taken.again:
+        if isinstance(taken, RefusedOffer):
+            self._wait.hear(None)
+            self._wait.say("download" if taken.again else "repository", taken.error.message)
+            if taken.again:
                 self._schedule.retry_offer()
             return
+        self._taken = taken
+        self._wait.hear(None if taken is None else taken.offer)
+        await self._begin_due()
+
+    async def _begin_due(self) -> None:
+        """Begin what is offered if its time has come; else say why it waits."""
+        before, offer = self._wait.reason, self._wait.due()
+        if offer is not None and self._taken is not None:
+            await self._take_offer(self._taken)
+        elif self._wait.reason != before:
+            self._journal.write("update-waits", reason=self._wait.reason.code, until=self._wait.reason.until)
+
+    async def _take_offer(self, taken: TakenOffer) -> None:
+        """Install an offer; a device that is open for development takes its OS alone."""
         wanted: Offer | None = taken.offer
         if not self._takes_deployments():
             self._journal.write("update-held-back", offer_id=taken.offer.offer_id, reason="application development")
+            self._wait.say("development")
             wanted = only_system(taken.offer)
         if wanted is not None:
             await self._install(wanted, taken)
@@ -388,6 +418,11 @@ class RunningDevice:
                 "hub": None if hub is None else f"{hub[0]}:{hub[1]}",
                 "installation": self._installer.state.value,
                 "os": self._os_status(record),
+                "update": {
+                    "reason": self._wait.reason.code,
+                    "detail": self._wait.reason.detail,
+                    "until": self._wait.reason.until,
+                },
                 "error_reports_waiting": len(self._reports),
                 "applications": [
                     {

@@ -28,8 +28,8 @@ from armillary.wire.image.asxipfs import Filesystem
 pytestmark = pytest.mark.anyio
 
 
-def application(number: int, version: int = 1) -> Application:
-    manifest = app_manifest.parse(images.manifest(f"app{number}", uuid.UUID(int=number)))
+def application(number: int, version: int = 1, **capabilities: Any) -> Application:
+    manifest = app_manifest.parse(images.manifest(f"app{number}", uuid.UUID(int=number), Capabilities=capabilities))
     return Application(
         component_id=uuid.UUID(int=number),
         image_id=uuid.UUID(int=number * 100 + version),
@@ -46,6 +46,7 @@ class Rig:
         self.reports: list[Incident] = []
         self.entries: list[dict[str, Any]] = []
         self.now = 0.0
+        self.deferred: dict[uuid.UUID, int] = {}
         journal = Journal(None, lambda: 0)
         journal.listen(self.entries.append)
         self.supervisor = Supervisor(
@@ -55,7 +56,14 @@ class Rig:
             report=self.reports.append,
             changed=lambda: None,
             monotonic=lambda: self.now,
+            deferrals=self,
         )
+
+    def defer(self, component_id: uuid.UUID, minutes: int) -> None:
+        self.deferred[component_id] = minutes
+
+    def forget(self, component_id: uuid.UUID) -> None:
+        self.deferred.pop(component_id, None)
 
 
 @pytest.fixture
@@ -167,3 +175,19 @@ def test_literal_forms() -> None:
     assert describe(one, ExitStatus(0, None)).description == f"AppExit (exit_code=0; {ids}"
     attempt = ConnectionAttempt("evil.test", 443, allowed=False, at=0.0)
     assert blocked(one, attempt).description == f"ConnectionBlocked (tcp connection to evil.test:443; {ids}"
+
+
+async def test_an_application_that_may_puts_off_updates_until_it_ends(rig: Rig, fake_sandbox: Any) -> None:
+    busy, other = application(1, SoftwareUpdateDeferral=True), application(2)
+    await rig.supervisor.run_set([busy, other])
+    await until(lambda: len(fake_sandbox.alive) == 2, "both run")
+    say = dict(zip(fake_sandbox.alive, fake_sandbox.events, strict=True))
+    say["app2"](OutputLine("stdout", "armillary: defer-update 60", 0.0))
+    say["app1"](OutputLine("stderr", "armillary: defer-update 60", 0.0))
+    say["app1"](OutputLine("stdout", "busy: armillary: defer-update 60", 0.0))
+    assert rig.deferred == {}, "it was not granted, not on standard output, or not this line"
+    say["app1"](OutputLine("stdout", "armillary: defer-update 60", 0.0))
+    assert rig.deferred == {busy.component_id: 60}
+    assert [entry["minutes"] for entry in rig.entries if entry["event"] == "update-deferred"] == [60]
+    fake_sandbox.runs[0].end(ExitStatus(1, None))
+    await until(lambda: not rig.deferred, "what it asked for ends with it")

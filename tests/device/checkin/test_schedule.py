@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.device.checkin.schedule import CheckInSchedule
+from armillary.device.checkin.schedule import REPORT_S, CheckInSchedule
 from armillary.errors import RateLimitedError, ServiceUnreachableError
 
 
@@ -38,3 +38,22 @@ def test_failures_wait_longer_and_at_least_as_long_as_the_service_says():
     schedule.succeeded(3600)
     schedule.retry_offer()
     assert 1.0 <= schedule.wait_s <= 2.0
+
+
+def test_what_is_to_be_reported_waits_an_hour_and_hurries_no_failing_service():
+    now = [100.0]
+    schedule = CheckInSchedule(lambda: now[0], retry_first_s=2.0, retry_limit_s=300.0)
+    schedule.soon()
+    assert schedule.wait_s <= 0, "the first is due anyway"
+    schedule.succeeded(72_000)
+    now[0] += 60
+    schedule.soon()
+    assert schedule.wait_s == REPORT_S - 60
+    now[0] += REPORT_S
+    assert schedule.wait_s < 0
+    wait = schedule.failed(ServiceUnreachableError("gone"))
+    schedule.soon()
+    assert schedule.wait_s == pytest.approx(wait)
+    schedule.succeeded(60)
+    schedule.soon()
+    assert schedule.wait_s == 60

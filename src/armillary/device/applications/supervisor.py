@@ -10,15 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 from uuid import UUID
 
 from armillary.device.applications.admission import Application
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
-from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, RunningApplication, Sandbox
+from armillary.engines.sandbox.port import (
+    AppEvent,
+    ConnectionAttempt,
+    ExitStatus,
+    Launch,
+    OutputLine,
+    RunningApplication,
+    Sandbox,
+)
 from armillary.errors import ArmillaryError
 from armillary.update.install.trial import ApplicationHealth
+from armillary.update.schedule import deferral
 from armillary.wire.device.error_report import describe_exit
 
 STOP_GRACE_S = 5.0  # SIGTERM to SIGKILL; long enough to close a connection
@@ -47,12 +57,22 @@ class ApplicationRun:
         return "failed" if self.start_failure is not None else "stopped"
 
 
+class Deferrals(Protocol):
+    """What hears that applications put off updates (``device/checkin/update_wait.py``)."""
+
+    def defer(self, component_id: UUID, minutes: int) -> None:
+        """An application puts off updates for so long from now; 0 takes it back."""
+
+    def forget(self, component_id: UUID) -> None:
+        """An application has ended."""
+
+
 class Supervisor:
     """Runs a set of applications.
 
     ``launch`` extracts an application's image and finds its folders; ``journal`` gets starts, exits, output and blocked
-    connections; ``changed`` is called after every start and exit, so that a trial can be judged; ``monotonic`` gives
-    seconds that are never set.
+    connections; ``changed`` is called after every start and exit, so that a trial can be judged, and when an
+    application puts off updates, of which ``deferrals`` hears; ``monotonic`` gives seconds that are never set.
     """
 
     def __init__(
@@ -64,6 +84,7 @@ class Supervisor:
         report: Callable[[Incident], None],
         changed: Callable[[], None],
         monotonic: Callable[[], float],
+        deferrals: Deferrals,
     ) -> None:
         self._sandbox = sandbox
         self._launch = launch
@@ -71,6 +92,7 @@ class Supervisor:
         self._report = report
         self._changed = changed
         self._monotonic = monotonic
+        self._deferrals = deferrals
         self._runs: dict[UUID, ApplicationRun] = {}
 
     @property
@@ -172,6 +194,7 @@ class Supervisor:
             raise
         finally:
             run.running, run.running_since = None, None
+            self._deferrals.forget(application.component_id)
 
     async def _start(self, launch: Launch, application: Application) -> RunningApplication:
         """Start; when cancelled meanwhile, let the start finish and stop what it started: nothing is left behind."""
@@ -186,6 +209,7 @@ class Supervisor:
     def _on_event(self, application: Application, event: AppEvent) -> None:
         if not isinstance(event, ConnectionAttempt):
             self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
+            self._hear(application, event)
         elif not event.allowed:
             self._journal.write(
                 "connection-blocked",
@@ -196,6 +220,16 @@ class Supervisor:
                 count=event.count,
             )
             self._report(blocked(application, event))
+
+    def _hear(self, application: Application, line: OutputLine) -> None:
+        """What an application says to the device: that it puts off updates, where it may."""
+        if line.stream != "stdout" or deferral.CAPABILITY not in application.grant.privileges:
+            return
+        minutes = deferral.asked_minutes(line.text)
+        if minutes is not None:
+            self._journal.write("update-deferred", name=application.name, minutes=minutes)
+            self._deferrals.defer(application.component_id, minutes)
+            self._changed()
 
 
 def describe(application: Application, status: ExitStatus) -> Incident:

@@ -19,6 +19,7 @@ from armillary.device.boot.startup import Startup, confirm_boot
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.checkin.proof import Proof, build_proof, check_certificate
+from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import keep_confirmed
 from armillary.device.state.clock import DeviceClock
@@ -44,6 +45,7 @@ class CheckIns:
         configuration: As in force for this boot (``device/install/trust_stores.py``).
         root_of_trust: Kind of its root of trust.
         flash: Keeps the minimum security versions and the lineage.
+        wait: What the device says about its update.
         challenge: For the next check-in, from the last reply; None asks for one.
         hub: Host and port of the hub, from the last reply, also of an earlier boot.
         directive_version: Of the last directive that was taken; None for a device that takes none.
@@ -59,6 +61,7 @@ class CheckIns:
     reports: ReportQueue
     installer: Installer
     daa: DeviceAuthentication
+    wait: UpdateWait
     challenge: bytes | None = None
     hub: HubAddress | None = None
     directive_version: Callable[[], int] | None = None
@@ -137,9 +140,15 @@ class CheckIns:
         return proof, await self.endpoint.check_in(proof.request)
 
     def _update_status(self) -> UpdateStatus:
-        if self.directive_version is None:
-            return UpdateStatus(abilities=(OS,))
-        return UpdateStatus(abilities=(DIRECTIVE, OS), directive_version=self.directive_version())
+        said = self.wait.reason
+        directed = self.directive_version
+        return UpdateStatus(
+            abilities=(OS,) if directed is None else (DIRECTIVE, OS),
+            directive_version=0 if directed is None else directed(),
+            reason=said.code,
+            detail=said.detail,
+            until=said.until,
+        )
 
     def _installed(self, states: Mapping[UUID, str]) -> tuple[InstalledImage, ...]:
         record = self.installer.record

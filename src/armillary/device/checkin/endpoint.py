@@ -32,13 +32,15 @@ from armillary.errors import (
     WireError,
 )
 from armillary.wire.certificates import trust_anchor
-from armillary.wire.device import checkin
+from armillary.wire.device import checkin, hint
 from armillary.wire.device.challenge import MAX_CHALLENGE_MESSAGE_BYTES, Challenge, parse_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, OfferedImage
 from armillary.wire.device.problem import MAX_PROBLEM_BYTES, Problem, parse_problem
 
 CBOR = "application/cbor"
 CONNECT_TIMEOUT_S = 10.0
+CONNECTIONS = 3  # one for a hint that is waited for, one for a check-in, one for a download
+HINT_TIMEOUT_S = 300.0  # the service answers after 200 s at the latest
 REQUEST_TIMEOUT_S = 30.0  # a check-in is answered in milliseconds; a busy service says 429 or 503
 IDLE_TIMEOUT_S = 15.0  # no byte for this long ends a download (slow retrieval attack)
 DOWNLOAD_TIMEOUT_S = 300.0  # 1 MiB at 3.5 kB/s
@@ -76,7 +78,7 @@ class DeviceEndpoint:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._context, limit=2, keepalive_timeout=KEEP_ALIVE_S)
+        connector = aiohttp.TCPConnector(ssl=self._context, limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S)
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         # trust_env off: a proxy variable must not redirect a device. Nothing is unpacked: it could
         # come to any size.
@@ -116,6 +118,11 @@ class DeviceEndpoint:
         """A new identity certificate, where the present one ends soon; nothing of it is verified."""
         body = await self._exchange("GET", "/v1/identity-certificate", None, trust_anchor.MAX_MESSAGE_BYTES)
         return trust_anchor.parse_identity(body)
+
+    async def hint(self) -> bool:
+        """Wait until the service wants this device to check in (True), or has nothing to say for a while."""
+        within = aiohttp.ClientTimeout(total=HINT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        return hint.parse_hint(await self._exchange("GET", "/v1/hint", None, hint.MAX_HINT_BYTES, within))
 
     async def check_in(self, request: CheckinRequest) -> CheckinReply:
         """Send a check-in and return the reply."""
@@ -210,11 +217,18 @@ class DeviceEndpoint:
                 raise await _refusal(response)
             yield response
 
-    async def _exchange(self, method: str, path: str, body: bytes | None, limit: int) -> bytes:
+    async def _exchange(
+        self, method: str, path: str, body: bytes | None, limit: int, within: aiohttp.ClientTimeout | None = None
+    ) -> bytes:
         headers = {"Accept": CBOR} if body is None else {"Accept": CBOR, "Content-Type": CBOR}
         try:
             async with self._open().request(
-                method, self._url + path, data=body, headers=headers, allow_redirects=False
+                method,
+                self._url + path,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=within or self._open().timeout,
             ) as response:
                 if response.status != 200:
                     raise await _refusal(response)

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from armillary.device.state.backoff import Backoff
 from armillary.errors import ArmillaryError, RateLimitedError
 
+# Errors that a device has to report wait no longer for a check-in: a release that crashes is noticed within the hour.
+REPORT_S = 3600.0
+
 
 class CheckInSchedule:
     """Decides when the next check-in is due. Monotonic seconds; the first is due at once.
@@ -55,6 +58,14 @@ class CheckInSchedule:
             retry_s = max(retry_s, float(error.retry_after_s))
         self._due = self._monotonic() + retry_s
         return retry_s
+
+    def soon(self) -> None:
+        """There is something to report: make a check-in due an hour after the last one that was accepted.
+
+        After a failure it changes nothing: then another is due soon, and no sooner than the service can take.
+        """
+        if self.contact is not None and not self._backoff.failures:
+            self._due = min(self._due, self.contact + REPORT_S)
 
     def retry_offer(self) -> None:
         """An offered image could not be fetched: check in sooner, to be offered it again."""

@@ -20,6 +20,7 @@ from armillary.device.boot.startup import start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
+from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.process import Device
 from armillary.device.state.configuration import load_configuration
@@ -102,6 +103,7 @@ async def replay(data: Path) -> ReplayResult:
                 reports=ReportQueue(flash, device.clock.now, startup.session.boot_count),
                 installer=installer,
                 daa=DeviceAuthentication(folder.daa),
+                wait=UpdateWait(flash, device.clock.now),
             ).check_in(states={})
             same_connection = await _outcome(endpoint, endpoint.recorded[-1])
         async with DeviceEndpoint(configuration.device_endpoint, context) as fresh:

@@ -16,6 +16,7 @@ from armillary.settings import Settings
 from armillary.sim.device.wire_device import WireDevice
 
 START_TIMEOUT_S = 30.0
+HOUR_S = 3600  # simulated devices come hourly where nobody says otherwise
 ACTOR = "host"
 
 
@@ -36,7 +37,14 @@ class ServiceHost:
         hub: tuple[str, int] | None = None,
         **settings: object,
     ) -> None:
-        chosen = {"data": data, "device_port": 0, "hub_port": 0, "api_port": 0, **settings}
+        chosen = {
+            "data": data,
+            "device_port": 0,
+            "hub_port": 0,
+            "api_port": 0,
+            "check_in_interval_s": HOUR_S,
+            **settings,
+        }
         self.service = SecurityService.open(Settings(**chosen), clock=clock)  # type: ignore[arg-type]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="service-host", daemon=True)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device obeys the timing of an offer: it waits and says so, begins by itself when its time comes, or not at all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.device.rig import Rig
+from tests.fixtures.waiting import until
+
+from armillary.engines.sandbox.port import OutputLine
+from armillary.wire.device.checkin import Offer
+from armillary.wire.device.offer_timing import OfferTiming, Window
+
+pytestmark = pytest.mark.anyio
+
+
+def deployed(rig: Rig, timing: OfferTiming, **capabilities: Any) -> Offer:
+    """An application is offered with a timing."""
+    offer = replace(rig.service.deploy(rig.service.application(**capabilities)), when=timing)
+    rig.service.offer = offer
+    return offer
+
+
+def said(rig: Rig) -> list[str]:
+    """The reasons that the device gave with its check-ins."""
+    return [request.update_status.reason for request, _ in rig.service.checks if request.update_status is not None]
+
+
+async def test_an_offer_waits_for_its_window_and_says_so(rig: Rig) -> None:
+    now = int(time.time())
+    deployed(rig, OfferTiming(windows=(Window(now + 3600, now + 7200),)))
+    device = await rig.start()
+    await until(lambda: rig.status().get("last_check_in") and rig.events("update-waits"), "it says that it waits")
+    await until(lambda: rig.status().get("update", {}).get("reason"), "its status says so too")
+    assert rig.status()["update"] == {"reason": "window", "detail": "", "until": now + 3600}
+    device.check_in_now()
+    await until(lambda: "window" in said(rig), "the service is told")
+    assert rig.events("update-offered") == []
+    rig.service.offer = replace(rig.service.offer, when=OfferTiming(urgent=True, windows=()))
+    device.check_in_now()
+    await until(lambda: rig.events("update-started"), "urgent is not waited for")
+
+
+async def test_a_window_that_opens_is_used_without_another_check_in(rig: Rig) -> None:
+    now = int(time.time())
+    deployed(rig, OfferTiming(windows=(Window(now + 2, now + 3600),)))
+    await rig.start()
+    await until(lambda: rig.status().get("last_check_in") and rig.events("update-waits"), "it says that it waits")
+    checked = len(rig.service.checks)
+    await until(lambda: rig.events("update-started"), "the window opens")
+    assert len(rig.service.checks) == checked
+    await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "the update is confirmed")
+
+
+async def test_a_lease_that_is_over_is_not_begun(rig: Rig) -> None:
+    deployed(rig, OfferTiming(lease_until=int(time.time()) - 1))
+    device = await rig.start()
+    await until(lambda: rig.status().get("last_check_in") and rig.events("update-waits"), "it says that it waits")
+    device.check_in_now()
+    await until(lambda: "lease-over" in said(rig), "the service is told")
+    assert rig.events("update-offered") == []
+
+
+async def test_an_application_puts_off_the_next_update(rig: Rig) -> None:
+    deployed(rig, OfferTiming(max_deferral_s=3600), SoftwareUpdateDeferral=True)
+    device = await rig.start()
+    await until(lambda: rig.outcomes() and rig.outcomes()[-1][1] == "confirmed", "the application runs")
+    rig.sandbox.events[-1](OutputLine("stdout", "armillary: defer-update 60", 0.0))
+    deployed(rig, OfferTiming(max_deferral_s=3600), SoftwareUpdateDeferral=True)
+    device.check_in_now()
+    await until(lambda: rig.status().get("update", {}).get("reason") == "deferred", "the update is put off")
+    started = len(rig.events("update-started"))
+    rig.sandbox.events[-1](OutputLine("stdout", "armillary: defer-update 0", 0.0))
+    await until(lambda: len(rig.events("update-started")) > started, "it begins once it may")
+
+
+async def test_a_refused_update_says_why(rig: Rig) -> None:
+    offer = deployed(rig, OfferTiming())
+    image = offer.images[0]
+    rig.service.images[str(image.image_id)] = rig.service.images[str(image.image_id)][:-1] + b"\0"
+    device = await rig.start()
+    await until(lambda: rig.status().get("last_check_in") and rig.events("update-refused"), "it refuses it")
+    device.check_in_now()
+    await until(lambda: "failed-before" in said(rig) or "refused" in said(rig), "the service is told")

@@ -20,6 +20,8 @@ from armillary.errors import InvalidArgumentError
 ENVIRONMENT_PREFIX = "ARMILLARY_"
 # Each worker takes 50 MB, and all of them wait for one disk.
 MAX_DEVICE_WORKERS = 64
+BILL_POLICIES = ("off", "warned", "required")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,11 @@ class Settings:
             for none.
         device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside
             the service's own.
-        check_in_interval_s: Seconds between two check-ins that the service asks devices for.
+        check_in_interval_s: Seconds between two check-ins that the service asks devices for, where their group says
+            nothing else. Devices with errors to report come within an hour.
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
+        check_now_connections: How many devices may keep a connection open by which they are told to check in at once,
+            in each process that serves devices; about 50 KiB each, 0 for none.
         planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
         certificate_lifetime_s: Life of a device's client certificate, seconds.
         values_retention_days: How long the hub keeps values over time, days, where no rule of retention says otherwise.
@@ -51,6 +56,8 @@ class Settings:
             for none: then devices fetch whole artifacts.
         series_database: PostgreSQL database of the hub's series, ``postgresql://user@host/name``; empty for a file in
             the data folder. A password is better kept in a file (PGPASSFILE, ``~/.pgpass``) than here.
+        bill_of_materials: What a release or an image without a software bill of materials is worth: ``off`` for as
+            much as with one, ``warned`` for a line in the audit log, ``required`` for not being published or deployed.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         key_passphrase: Passphrase of the private keys' files, 12 characters at least. A file is better: other
             processes of this user can see a process's environment.
@@ -79,8 +86,9 @@ class Settings:
     websocket_port: str = "off"
     broker_port: str = "off"
     device_workers: str = "0"
-    check_in_interval_s: int = 3600
+    check_in_interval_s: int = 20 * 3600
     check_in_jitter: float = 0.1
+    check_now_connections: int = 1000
     planner_interval_s: float = 5.0
     certificate_lifetime_s: int = 24 * 3600
     values_retention_days: int = 365
@@ -89,6 +97,7 @@ class Settings:
     disk_reserve_mb: int = 256
     delta_cache_mb: int = 1024
     series_database: str = dataclasses.field(default="", repr=False)
+    bill_of_materials: str = "off"
     log_level: str = "info"
     key_passphrase: str = dataclasses.field(default="", repr=False)
     key_passphrase_file: str = ""
@@ -119,7 +128,8 @@ class Settings:
                 "values_retention_days, rollups_retention_days and messages_retention_days: expected at least 1 day",
                 remedy="Set them to 1 or more.",
             )
-        for name in ("disk_reserve_mb", "delta_cache_mb"):
+        _check_word("bill_of_materials", self.bill_of_materials, BILL_POLICIES)
+        for name in ("disk_reserve_mb", "delta_cache_mb", "check_now_connections"):
             _check_not_negative(name, getattr(self, name))
         if not 0 <= self.check_in_jitter <= 1:
             raise InvalidArgumentError(
@@ -135,11 +145,7 @@ class Settings:
         for name in ("websocket_port", "broker_port"):
             _check_port_or_off(name, getattr(self, name))
         _check_database(self.series_database)
-        if self.log_level not in ("debug", "info", "warning", "error"):
-            raise InvalidArgumentError(
-                f"log_level: expected debug, info, warning or error, got {self.log_level!r}",
-                remedy="Use one of the four levels.",
-            )
+        _check_word("log_level", self.log_level, LOG_LEVELS)
 
     @property
     def device_worker_count(self) -> int:
@@ -147,6 +153,11 @@ class Settings:
         if self.device_workers == "auto":
             return min(MAX_DEVICE_WORKERS, len(os.sched_getaffinity(0)))
         return int(self.device_workers)
+
+
+def _check_word(name: str, value: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise InvalidArgumentError(f"{name}: expected {', '.join(words)}, got {value!r:.40}", remedy="Use one of them.")
 
 
 def _check_database(url: str) -> None:

@@ -65,12 +65,13 @@ class SecurityService:
         self.authority = authority = Authority(context, notices)
         self.registry = Registry(context, authority, notices)
         self.releases = Releases(context, authority, blobs, chips)
-        self.attestation = Attestation(context, authority, self.releases, chips)
+        self.attestation = Attestation(context, authority, self.releases, chips, blobs)
         self.repository = Repository(context, authority.keys, blobs)
         self.releases.on_change.append(notices.artifacts_changed)
         notices.on_artifacts.append(self.repository.mark_changed)
         notices.on_groups.append(self.repository.follow)  # first: what is offered is in the repository before
         self.updates = Updates(context, authority, blobs, chips, notices)
+        self.releases.on_change.append(self.updates.offers.refresh)
         self.watch = Watch(context)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)
@@ -163,13 +164,24 @@ class SecurityService:
         self.hub_address = hub or self.hub_address
         self.watch.open_since = await self.serving.start(self.hub_address)
         self._loops = ServiceLoops(
-            self.context, self.updates.planner, self.watch, self.authority, self.serving.present, self.repository
+            self.context,
+            self.updates.planner,
+            self.watch,
+            self.authority,
+            self.serving.present,
+            self.repository,
+            self._renew_offers,
         )
         self._loops.start()
         self.notices.on_news.append(self._loops.wake)
         self.notices.on_groups.append(self._loops.wake)
         self.notices.on_artifacts.append(self._loops.wake)
         _log.info("device endpoint ready", host=self.settings.host, port=self.device_address.port)
+
+    def _renew_offers(self) -> None:
+        """Have every process compute again what devices are offered, where time has changed it."""
+        if self.updates.offers.is_due():
+            self.notices.groups_changed()
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""

@@ -43,6 +43,7 @@ class ServiceLoops:
     _authority: Authority
     _use_certificate: Callable[[ServerFiles], object]
     _repository: Repository
+    _renew_offers: Callable[[], object]
     last_run_at: int | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,6 +89,7 @@ class ServiceLoops:
         self._watch.run_once()
         self._planner.run_once()
         self._repository.follow()
+        self._renew_offers()
         self.last_run_at = self._context.now()
 
     async def _daily(self) -> None:

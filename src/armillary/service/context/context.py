@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,16 @@ MISSED_CHECK_INS = 3
 SILENT_FLOOR_S = 60
 
 
+@dataclass(slots=True)
+class OwnIntervals:
+    """What is known of the check intervals that device groups have of their own: the longest, in seconds; 0 for none.
+
+    Silence is told by one number for all devices, which queries over a million of them compare with an index alone.
+    """
+
+    longest_s: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Shared by all parts; built once by ``assemble.py``."""
@@ -29,6 +39,7 @@ class Context:
     folder: DataFolder
     records: Records
     clock: Callable[[], float] = time.time
+    own_intervals: OwnIntervals = field(default_factory=OwnIntervals)
 
     def now(self) -> int:
         """Unix seconds UTC."""
@@ -36,8 +47,9 @@ class Context:
 
     @property
     def silent_after_s(self) -> int:
-        """Seconds without a check-in after which a device counts as silent."""
-        interval = self.settings.check_in_interval_s * (1 + self.settings.check_in_jitter)
+        """Seconds without a check-in after which a device counts as silent, whatever the interval of its group."""
+        longest_s = max(self.settings.check_in_interval_s, self.own_intervals.longest_s)
+        interval = longest_s * (1 + self.settings.check_in_jitter)
         return max(SILENT_FLOOR_S, int(MISSED_CHECK_INS * interval))
 
     @property

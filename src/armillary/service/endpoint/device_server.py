@@ -81,8 +81,9 @@ class DeviceServer:
             now=context.now,
             trust_anchors=authority.roots.trust_anchors,
             renew_identity=self._renew_identity,
+            held_hints=context.settings.check_now_connections,
         )
-        parts.notices.on_device.append(self.states.mark_stale)
+        parts.notices.on_device.append(self.device_changed)
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listen and return the port (``shared``: see :meth:`Listener.open`); PortInUseError if it is taken."""
@@ -93,6 +94,11 @@ class DeviceServer:
     async def close(self) -> None:
         """Accept nobody any more, finish what is being recorded, close every connection."""
         await self.endpoint.close()
+
+    def device_changed(self, device_id: str) -> None:
+        """Read a device again before its next request; one that was asked to check in is told so."""
+        self.states.mark_stale(device_id)
+        self.endpoint.wake(device_id)
 
     def present(self, files: ServerFiles) -> None:
         """Present the server certificate in these files from the next handshake on."""

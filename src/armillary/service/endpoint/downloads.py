@@ -108,8 +108,8 @@ class Downloads:
 
     def _offered(self, state: DeviceState, is_it: Callable[[OfferedImage], bool]) -> OfferedImage:
         """The image of the device's offer that is asked for; NotFoundError."""
-        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
-        image = next((one for one in wanted.offer.images if is_it(one)), None) if wanted else None
+        images = self._offers.images(state.group_id, state.number, state.chip)
+        image = next((one for one in images if is_it(one)), None)
         if image is None:
             raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
         return image

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device endpoint: TLS 1.3, a device identity certificate, six routes.
+"""The device endpoint: TLS 1.3, a device identity certificate, seven routes.
 
 ============================  ==========================================================================
 GET /v1/challenge             a challenge for this device
@@ -9,6 +9,7 @@ GET /v1/repository/{path}     metadata and artifacts of the repository, to admit
 GET /v1/delta/{from}/{to}     the delta that makes an offered artifact of one that the device has (Range supported)
 GET /v1/trust-anchors         the service's living roots and what vouches for each
 GET /v1/identity-certificate  a new identity certificate, for a device whose present one ends soon
+GET /v1/hint                  held until somebody wants the device to check in, or some minutes
 ============================  ==========================================================================
 
 Every request is checked: certificate valid now, device known, sealed, claimed, not revoked. The roots alone are given
@@ -22,6 +23,7 @@ and signed reports).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections import Counter
@@ -37,6 +39,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.endpoint.check_ins import CheckIns
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.endpoint.downloads import Downloads, RenewIdentity
+from armillary.service.endpoint.hints import Hints
 from armillary.service.endpoint.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.endpoint.open_connections import OpenConnections
 from armillary.service.endpoint.problem import RequestRefusedError
@@ -58,6 +61,7 @@ REPOSITORY: Final = b"/v1/repository/"
 DELTAS: Final = b"/v1/delta/"
 TRUST_ANCHORS: Final = b"/v1/trust-anchors"
 IDENTITY: Final = b"/v1/identity-certificate"
+HINT: Final = b"/v1/hint"
 
 
 def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> ssl.SSLContext:
@@ -80,7 +84,8 @@ def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> 
 class DeviceEndpoint:
     """The server that devices reach, in one event loop; built by ``DeviceServer``.
 
-    ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names.
+    ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names. At most
+    ``held_hints`` requests for a hint are held.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class DeviceEndpoint:
         now: Callable[[], int],
         trust_anchors: Callable[[], bytes],
         renew_identity: RenewIdentity,
+        held_hints: int,
     ) -> None:
         self.monotonic = time.monotonic
         self.counts: Counter[str] = Counter()
@@ -109,6 +115,7 @@ class DeviceEndpoint:
         self._open = OpenConnections(self.counts)
         self._check_ins = CheckIns(records, verifier, notices, self.counts)
         self._downloads = Downloads(states, offers, blobs, deltas, repository, renew_identity, self.counts)
+        self._hints = Hints(states, self.monotonic, self.counts, held_hints)
         self._refusals = RefusalLog()
         self._refusal_sink: CheckInSink | None = None
         self._listener: Listener | None = None
@@ -151,6 +158,15 @@ class DeviceEndpoint:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._open.disconnect, device_id)
 
+    def wake(self, device_id: str) -> None:
+        """Give a device that waits for a hint the one that there may be now; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, device_id)
+
+    def _wake(self, device_id: str) -> None:
+        with contextlib.suppress(ArmillaryError):  # it is let in no more: its connections are being closed
+            self._hints.wake(device_id)
+
     # -- for connections ------------------------------------------------------------------------------------------
 
     def opened(self, connection: DeviceConnection) -> None:
@@ -160,6 +176,7 @@ class DeviceEndpoint:
     def closed(self, connection: DeviceConnection) -> None:
         """Count a closed connection out."""
         self._open.remove(connection)
+        self._hints.forget(connection)
 
     def refused(self, connection: DeviceConnection, error: ArmillaryError, status: int) -> None:
         """Count a refused request, and note it for the watch where it is known whose it was."""
@@ -195,6 +212,9 @@ class DeviceEndpoint:
         elif target == IDENTITY:
             _only(method, b"GET")
             self._downloads.send_identity(connection, peer)
+        elif target == HINT:
+            _only(method, b"GET")
+            self._hints.wait(connection, peer)
         else:
             raise NotFoundError("no such address", remedy="See docs/reference/device-protocol.md.")
 
@@ -207,6 +227,7 @@ class DeviceEndpoint:
             if connection.deadline < now and not self._check_ins.is_waiting(connection):
                 self.counts["timed out"] += 1
                 connection.abort()
+        self._hints.sweep()
         self._flush_refusals()
         self._check_ins.log_unrecorded()
         self.liveness = Liveness(now, self._check_ins.oldest_wait_s(self._now()))

@@ -63,6 +63,7 @@ class Catalogs:
             self._context.audit(connection, actor, "catalog.create", name, {"catalog_id": str(catalog.catalog_id)})
 
         self._context.records.write(change)
+        self._notices.groups_changed()
         return catalog
 
     def get(self, name: str) -> Catalog:

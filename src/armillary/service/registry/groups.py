@@ -68,7 +68,9 @@ class Groups:
             self._context.audit(connection, actor, "device-group.create-defaults", f"{owner.catalog}/{owner.name}", {})
             return tuple(made)
 
-        return self._context.records.write(change)
+        groups = self._context.records.write(change)
+        self._notices.groups_changed()
+        return groups
 
     def create(
         self,
@@ -104,7 +106,9 @@ class Groups:
             )
             return group_or_raise(connection, catalog, product, name)
 
-        return self._context.records.write(change)
+        made = self._context.records.write(change)
+        self._notices.groups_changed()
+        return made
 
     def get(self, catalog: str, product: str, name: str) -> DeviceGroup:
         """A device group by name."""

@@ -26,6 +26,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise, group_or_raise, product_or_raise
+from armillary.service.updates.bills import check_bills
 from armillary.service.updates.images import ANY_ARCHITECTURE, image_or_raise
 from armillary.wire.device.checkin import MAX_OFFERED
 
@@ -171,6 +172,7 @@ class Deployments:
         images = tuple(image_or_raise(connection, group.catalog_id, image_id) for image_id in image_ids)
         _check_components(images)
         self._check_chips(connection, group, images)
+        without_bill = check_bills(self._context, connection, group.catalog_id, images)
         deployment = Deployment(
             deployment_id=deployment_id or uuid4(),
             group_id=group.group_id,
@@ -186,7 +188,7 @@ class Deployments:
             "group": f"{group.catalog}/{group.product}/{group.name}",
             "images": [str(image.image_id) for image in images],
             "staged": rollout_id is not None,
-        }
+        } | ({"without_bill": without_bill} if without_bill else {})
         self._context.audit(connection, actor, "deployment.create", str(deployment.deployment_id), detail)
         return deployment
 

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each device should have: computed when a deployment or roll-out changes, looked up at every check-in.
+"""What each device should have: computed when something of it changes, looked up at every check-in.
+
+Applications come from the deployment or roll-out of the device's group, the operating system from the group's OS feed,
+the timing from the group's schedule; a device is offered all that it lacks in one offer.
 
 The book is an immutable snapshot that is replaced as a whole, so that the device endpoint reads it without a lock
-while operators change things. An offer's id is its deployment's id: a device that failed with an offer need not be
-offered it in a loop, and its outcome names the deployment.
+while operators change things. An offer's id is its deployment's id, or its release's where no applications are meant: a
+device that failed with an offer need not be offered it in a loop, and its outcome names the deployment.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -19,15 +23,26 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     images as image_rows,
+    releases as release_rows,
     rollouts as rollout_rows,
 )
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment
+from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.images import ANY_ARCHITECTURE
+from armillary.service.updates.os_feeds import FeedOfChip, WantedOs, newest_of_feeds
+from armillary.service.updates.schedules import GroupSchedule, told
 from armillary.service.updates.staging import Staging, staging_of
-from armillary.wire.device.checkin import InstalledImage, Offer, OfferedImage
+from armillary.wire.attestation.event_log import BootEvent
+from armillary.wire.device.checkin import MAX_OFFERED, InstalledImage, Offer, OfferedImage
+from armillary.wire.device.offer_timing import OfferTiming
+
+# Windows are reckoned into moments at least this often; they reach a month ahead.
+RECKONED_S: Final = 24 * 3600
+# Of groups that have no schedule of their own: at any time, but for what applications put off.
+USUAL: Final = GroupSchedule(None, OfferTiming(max_deferral_s=DEFAULT_DEFERRAL_S))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +56,25 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """The snapshot: by device group what is in force, and the roll-out that decides for it."""
+    """The snapshot: by device group what is in force, and the roll-out that decides for it.
+
+    Attributes:
+        feeds: The OS feed of each group.
+        systems: The operating system that each feed gives to each chip.
+        schedules: Of groups that have one of their own.
+        due_at: When time alone changes something: a release that expires, an urgency that ends, the next windows.
+        made: Offers made of it, with what they are made of: one for many devices, so that it is encoded once.
+    """
 
     groups: Mapping[UUID, Wanted | None] = field(default_factory=lambda: MappingProxyType({}))
     staging: Mapping[UUID, Staging[Wanted | None]] = field(default_factory=lambda: MappingProxyType({}))
+    feeds: Mapping[UUID, str] = field(default_factory=lambda: MappingProxyType({}))
+    systems: Mapping[FeedOfChip, WantedOs] = field(default_factory=lambda: MappingProxyType({}))
+    schedules: Mapping[UUID, GroupSchedule] = field(default_factory=lambda: MappingProxyType({}))
+    due_at: int = 0
+    made: dict[tuple[int, int, UUID | None], tuple[Wanted | None, WantedOs | None, Offer]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 class Offers:
@@ -59,7 +89,14 @@ class Offers:
     def refresh(self) -> None:
         """Compute the book again from the records."""
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
-            self._book = self._context.records.read(self._read)
+            book = self._context.records.read(self._read)
+            self._book = book
+            intervals = [one.interval_s or 0 for one in book.schedules.values()]
+            self._context.own_intervals.longest_s = max(intervals, default=0)
+
+    def is_due(self) -> bool:
+        """Whether the book has to be computed again because time went by."""
+        return self._context.now() >= self._book.due_at
 
     @property
     def book(self) -> Book:
@@ -97,19 +134,68 @@ class Offers:
             return None
         return before if before is not None and chip in before.chips else None
 
+    def wanted_os(self, group_id: UUID | None, chip: str) -> WantedOs | None:
+        """The operating system that a device should have; None where its group's feed has none for its chip."""
+        book = self._book
+        feed = None if group_id is None else book.feeds.get(group_id)
+        return None if feed is None else book.systems.get((feed, chip))
+
+    def schedule(self, group_id: UUID | None) -> GroupSchedule:
+        """The schedule of a device's group; the usual one where it has none of its own."""
+        return USUAL if group_id is None else self._book.schedules.get(group_id, USUAL)
+
+    def images(self, group_id: UUID | None, device_number: int, chip: str) -> tuple[OfferedImage, ...]:
+        """The images that a device may fetch: those of its applications, and of its operating system."""
+        wanted, system = self.wanted(group_id, device_number, chip), self.wanted_os(group_id, chip)
+        return (*(wanted.offer.images if wanted else ()), *(system.images if system else ()))
+
+    def offer(
+        self,
+        group_id: UUID | None,
+        wanted: Wanted | None,
+        system: WantedOs | None,
+        *,
+        installed: tuple[InstalledImage, ...],
+        events: Sequence[BootEvent],
+    ) -> Offer | None:
+        """What a device is offered that should have ``wanted`` and ``system``; None if it has them.
+
+        It reports ``installed`` applications and has measured ``events`` at boot. ``system`` is None for a device that
+        does not update its operating system.
+        """
+        if system is not None and system.runs(events):
+            system = None
+        if system is None and (wanted is None or has(installed, wanted.image_ids)):
+            return None
+        if wanted is not None and system is not None and len(wanted.offer.images) + len(system.images) > MAX_OFFERED:
+            wanted = None  # one after the other: applications stay as they are until the system is there
+        key, made = (id(wanted), id(system), group_id), self._book.made
+        found = made.get(key)
+        if found is None or found[0] is not wanted or found[1] is not system:
+            found = made[key] = (wanted, system, offer_of(wanted, system, self.schedule(group_id).timing))
+        return found[2]
+
     def _read(self, connection: Connection) -> Book:
-        in_force = {
-            group.group_id: group.deployment_id
-            for group in catalog_rows.every_group(connection)
-            if group.update_policy == "UpdateAll"
-        }
+        now = self._context.now()
+        every = catalog_rows.every_group(connection)
+        in_force = {group.group_id: group.deployment_id for group in every if group.update_policy == "UpdateAll"}
         groups = {group_id: self._wanted(connection, deployment) for group_id, deployment in in_force.items()}
         staging = {
             rollout.group_id: self._staging(connection, rollout)
             for rollout in rollout_rows.living(connection)
             if rollout.group_id in in_force and rollout.state != "proposed"
         }
-        return Book(MappingProxyType(groups), MappingProxyType(staging))
+        releases = release_rows.every(connection)
+        schedules = catalog_rows.update_schedules(connection)
+        ends = [one.expires_at for one in releases] + [one.urgent_until for one in schedules]
+        return Book(
+            MappingProxyType(groups),
+            MappingProxyType(staging),
+            feeds=MappingProxyType({group.group_id: group.os_feed for group in every}),
+            systems=MappingProxyType(newest_of_feeds(releases, release_rows.floors(connection), now=now)),
+            schedules=MappingProxyType({one.group_id: told(one, now) for one in schedules}),
+            due_at=min([now + RECKONED_S, *(end for end in ends if end is not None and end > now)]),
+        )
 
     def _staging(self, connection: Connection, rollout: Rollout) -> Staging[Wanted | None]:
         back = rollout.state == "rolling-back"
@@ -150,6 +236,19 @@ def wanted_of(deployment: Deployment, chips: Chips) -> Wanted:
         frozenset(image.image_id for image in images),
         fitting,
     )
+
+
+def offer_of(wanted: Wanted | None, system: WantedOs | None, timing: OfferTiming) -> Offer:
+    """The offer of what a device should have, of which at least one is not None."""
+    if wanted is None:
+        if system is None:
+            raise ValueError("an offer of nothing")
+        offer = Offer(offer_id=system.release_id, deployment_id=None, images=())
+    else:
+        offer = wanted.offer
+    if system is not None:
+        offer = replace(offer, images=(*system.images, *offer.images), os_version=system.version, os_abi=system.abi)
+    return replace(offer, when=timing)
 
 
 def has(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:

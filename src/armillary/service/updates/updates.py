@@ -8,11 +8,15 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
+from armillary.service.updates.bills import Bills
+from armillary.service.updates.check_now import CheckNow
 from armillary.service.updates.deployments import Deployments
 from armillary.service.updates.images import Images
 from armillary.service.updates.offers import Offers
 from armillary.service.updates.planner import Planner
 from armillary.service.updates.rollouts import Rollouts
+from armillary.service.updates.schedules import Schedules
+from armillary.service.updates.standing import Standings
 
 
 class Updates:
@@ -24,4 +28,8 @@ class Updates:
         self.rollouts = Rollouts(context, self.deployments, notices)
         self.planner = Planner(context, self.deployments, notices)
         self.offers = Offers(context, chips)
+        self.schedules = Schedules(context, notices)
+        self.check_now = CheckNow(context, notices)
+        self.bills = Bills(context, blobs)
+        self.standings = Standings(context, self.offers)
         notices.on_groups.append(self.offers.refresh)

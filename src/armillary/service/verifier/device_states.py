@@ -30,6 +30,7 @@ from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.authority.catalog_authority import Issuer
 from armillary.service.repository.director import Issued
 from armillary.service.updates.offers import Book, Wanted
+from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.device.checkin import Offer
 
 # Devices kept, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
@@ -84,8 +85,9 @@ class SpentChallenges:
 class LastAnswer:
     """What the verifier computed for a device last time, and from what: the next check-in mostly needs the same.
 
-    ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest``;
-    ``issuer`` signs its client certificates; ``directive`` is the last one that was made for it.
+    ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest`` and
+    a boot with these ``events``; ``interval_s`` is that of its group; ``issuer`` signs its client certificates;
+    ``directive`` is the last one that was made for it.
     """
 
     issuer: Issuer | None = None
@@ -94,6 +96,8 @@ class LastAnswer:
     offer: Offer | None = None
     report_digest: bytes = b""
     directive: Issued | None = None
+    events: tuple[BootEvent, ...] = ()
+    interval_s: int = 0
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -103,6 +107,8 @@ class DeviceState:
     Attributes:
         stale: The records have to be read again before the next use.
         busy: A check-in is being recorded.
+        is_asked: Somebody asked it to check in at once since it did last.
+        update_status: What it says about its update, as stored.
         installed_digest: Of the report that ``installed`` is the stored form of.
         firmware_values: PCR values whose log was recorded or is no log.
     """
@@ -126,6 +132,8 @@ class DeviceState:
     last: LastAnswer = field(default_factory=LastAnswer)
     installed_digest: bytes = b""
     firmware_values: bytes = b""
+    is_asked: bool = False
+    update_status: str | None = None
     enforcement: tuple[tuple[str, str], ...] | None = None
     _enrolment: Enrolment | None = None
 
@@ -160,6 +168,8 @@ class DeviceState:
         self.last_boot_count = found.boot_count
         self.lineage = found.lineage
         self.installed = found.installed
+        self.is_asked = found.is_asked
+        self.update_status = found.update_status
         self.details = found.details
         self.last = LastAnswer()  # what follows from the records is computed again
         self.installed_digest = self.firmware_values = b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -72,7 +73,7 @@ class Releases:
                 ReleaseStanding(
                     chip=release.chip,
                     os_version=release.version,
-                    published_at=release.created_at,
+                    published_at=release.published_at or release.created_at,
                     expires_at=release.expires_at,
                     withdrawn="" if release.withdrawn_at is None else release.withdrawn_reason or NO_REASON,
                     retail=release.feed == OS_FEEDS[0],
@@ -109,13 +110,13 @@ class Releases:
             ConflictError: the chip has a release of this version.
         """
         profile = self._chips.get(chip)
-        _check_version(version)
+        check_version(version)
         if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
             raise InvalidArgumentError(
                 f"security version: expected 0 to {SECURITY_VERSION_LIMIT}, got {security_version}",
                 remedy="Raise it by one when a release fixes what must not come back.",
             )
-        _check_feed(feed)
+        check_feed(feed)
         now = self._context.now()
         signer = self._authority.os_signer
         packages = virtual_chain.build(
@@ -133,12 +134,13 @@ class Releases:
             feed=feed,
             components=tuple(self._component(name, packages[name]) for name in packages),
             created_at=now,
+            signed_at=now,
         )
 
         return self.add(release, "release.publish", {"security_version": security_version}, actor=actor)
 
     def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
-        """Record a release of an existing chip; its components become reference values.
+        """Record a release of an existing chip as published; its components become reference values.
 
         ``operation`` and ``detail`` go into the audit line, which also names chip, version and feed.
 
@@ -146,16 +148,12 @@ class Releases:
             InvalidArgumentError: version or feed.
             ConflictError: the chip has a release of this version.
         """
-        _check_version(release.version)
-        _check_feed(release.feed)
+        check_version(release.version)
+        check_feed(release.feed)
+        release = replace(release, published_at=release.created_at)
 
         def change(connection: Connection) -> None:
-            living = release_rows.every(connection)
-            if any((one.chip, one.version) == (release.chip, release.version) for one in living):
-                raise ConflictError(
-                    f"{release.chip} has a release {release.version}",
-                    remedy="Releases never change; use a new version.",
-                )
+            check_new(connection, release.chip, release.version)
             release_rows.add(connection, release)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)
@@ -164,14 +162,14 @@ class Releases:
         self.refresh()
         return release
 
-    def list(self, *, chip: str | None = None) -> tuple[OsRelease, ...]:
-        """Releases of all chips or of one, oldest first."""
-        found = self._context.records.read(release_rows.every)
+    def list(self, *, chip: str | None = None, drafts: bool = False) -> tuple[OsRelease, ...]:
+        """Published releases of all chips or of one, oldest first; with ``drafts`` those too that are not published."""
+        found = self._context.records.read(lambda c: release_rows.every(c, drafts=drafts))
         return tuple(release for release in found if chip is None or release.chip == chip)
 
     def get(self, release_id: UUID) -> OsRelease:
         """The release of an id."""
-        for release in self.list():
+        for release in self.list(drafts=True):
             if release.release_id == release_id:
                 return release
         raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
@@ -237,7 +235,8 @@ class Releases:
             )
 
         def change(connection: Connection) -> None:
-            found = next((one for one in release_rows.every(connection) if one.release_id == release_id), None)
+            every = release_rows.every(connection, drafts=True)
+            found = next((one for one in every if one.release_id == release_id), None)
             if found is None:
                 raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
             if found.withdrawn_at is not None:
@@ -271,13 +270,21 @@ class Releases:
         )
 
 
-def _check_version(version: str) -> None:
+def check_new(connection: Connection, chip: str, version: str) -> None:
+    """Raise ConflictError if a chip has a release of this version, published or not."""
+    if any((one.chip, one.version) == (chip, version) for one in release_rows.every(connection, drafts=True)):
+        raise ConflictError(f"{chip} has a release {version}", remedy="Releases never change; use a new version.")
+
+
+def check_version(version: str) -> None:
+    """Raise InvalidArgumentError unless a version is short, and of letters, digits, dots and dashes."""
     if not 1 <= len(version) <= 32 or not version.replace(".", "").replace("-", "").isalnum():
         raise InvalidArgumentError(
             f"version: expected letters, digits, dots and dashes, got {version!r:.60}", remedy="For example 26.12."
         )
 
 
-def _check_feed(feed: str) -> None:
+def check_feed(feed: str) -> None:
+    """Raise InvalidArgumentError for a feed that there is not."""
     if feed not in OS_FEEDS:
         raise InvalidArgumentError(f"feed: expected {' or '.join(OS_FEEDS)}, got {feed!r:.40}", remedy="Use one.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, replace
 from random import Random
 from typing import Final, NamedTuple
 
@@ -21,21 +22,29 @@ from armillary.attest.judgement import AppraisalMemory
 from armillary.attest.lineage import ID_BYTES, Lineage, continued
 from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.engines.records.queries.check_ins import CheckInWrite, OutcomeWrite
-from armillary.engines.records.queries.devices import BootDetails, enforcement_text, installed_text
+from armillary.engines.records.queries.devices import (
+    BootDetails,
+    enforcement_text,
+    installed_text,
+    update_status_from,
+    update_status_text,
+)
 from armillary.engines.records.schema.lineage import lineage_text, serial_of
+from armillary.engines.records.schema.update_rows import DeviceUpdateStatus
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError, WireError
 from armillary.identity.issue import terms_for
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import new_serial, serial_text
 from armillary.service.context.context import Context
 from armillary.service.repository.director import Director
-from armillary.service.updates.offers import Offers, Wanted, has
+from armillary.service.updates.offers import Offers, Wanted
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_rates import DeviceRates
 from armillary.service.verifier.device_states import DeviceState, DeviceStates
 from armillary.service.verifier.number_set import NumberSet
 from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.releases import Releases
+from armillary.update.schedule.begin import not_yet
 from armillary.wire.attestation.evidence import parse_evidence
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.device.challenge import Challenge, encode_challenge
@@ -47,11 +56,13 @@ from armillary.wire.device.checkin import (
     parse_request,
 )
 from armillary.wire.device.checkin_reply import ReplyEncoder
-from armillary.wire.device.update_status import DIRECTIVE
+from armillary.wire.device.update_status import DIRECTIVE, OS
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
 CHALLENGE_INTERVALS: Final = 3
 CHALLENGE_SLACK_S: Final = 600
+# A device that is let in for updates only comes at least this often: what heals it may be published meanwhile.
+HELD_INTERVAL_S: Final = 3600
 # One check-in of a device at a time; the second waits this long.
 BUSY_RETRY_S: Final = 1
 
@@ -108,7 +119,6 @@ class Verifier:
         self._interval_s = settings.check_in_interval_s
         self._jitter = settings.check_in_jitter
         self._lifetime_s = settings.certificate_lifetime_s
-        self._challenge_life_s = min(MAX_LIFETIME_S, CHALLENGE_INTERVALS * self._interval_s + CHALLENGE_SLACK_S)
         self._random = Random(os.urandom(16))  # noqa: S311 - spreads load; secrets come from os.urandom
         self._hub = hub
         self._has_siblings = has_siblings
@@ -212,10 +222,11 @@ class Verifier:
     def recorded(self, accepted: Accepted) -> None:
         """The record is durable: keep what it says."""
         state = accepted.state
-        state.busy = False
+        state.busy = state.is_asked = False
         state.installed = accepted.installed
         state.installed_digest = accepted.installed_digest
         state.lineage = accepted.lineage
+        state.update_status = accepted.write.update_status or state.update_status
         if accepted.details is not None:
             state.booted(accepted.write.boot_count, accepted.details)
 
@@ -247,8 +258,11 @@ class Verifier:
             terms.not_before,
             terms.not_after,
         )
-        wanted, offer = self._offer(state, request)
+        wanted, offer = self._offer(state, request, appraisal, now)
         version, sent, directive, made = self._directed(state, request, offer, now)
+        interval_s = state.last.interval_s
+        if appraisal.verdict != attest.ATTESTED:
+            interval_s = min(interval_s, HELD_INTERVAL_S)
         installed, installed_digest = self._installed(state, request)
         attested = appraisal.verdict == attest.ATTESTED
         details = self._details(state, appraisal) if attested else None
@@ -267,8 +281,8 @@ class Verifier:
             purpose=terms.purpose,
             catalog_id=state.catalog_id,
             offer=sent,
-            next_check_in_s=self._next_check_in_s(),
-            challenge=self._mint(peer, now, handed),
+            next_check_in_s=self._spread(interval_s),
+            challenge=self._mint(peer, now, handed, interval_s),
             server_time=now,
             hub=self._hub,
             version=version,
@@ -298,21 +312,33 @@ class Verifier:
             after=serial_of(state.lineage),
             firmware=firmware,
             directive_version=made,
+            update_status=_said(state, request, now),
         )
         return Accepted(state, write, reply, installed, installed_digest, details, lineage)
 
-    def _offer(self, state: DeviceState, request: CheckinRequest) -> tuple[Wanted | None, Offer | None]:
-        """What the device should have, and the offer if it has something else.
+    def _offer(
+        self, state: DeviceState, request: CheckinRequest, appraisal: attest.Appraisal, now: int
+    ) -> tuple[Wanted | None, Offer | None]:
+        """What the device should have, and the offer if it lacks something of it.
 
-        Computed again only when the book or the device's report has changed.
+        Computed again only when the book, the device's report or its boot has changed.
         """
         book, last = self._offers.book, state.last
-        if last.book is not book or last.report_digest != request.report_digest:
-            wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
-            last.wanted = wanted
-            last.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
-            last.book, last.report_digest = book, request.report_digest
-        return last.wanted, last.offer
+        if last.book is not book or last.report_digest != request.report_digest or last.events is not appraisal.events:
+            status = request.update_status
+            system = None
+            if status is not None and OS in status.abilities:
+                system = self._offers.wanted_os(state.group_id, state.chip)
+            last.wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
+            last.offer = self._offers.offer(
+                state.group_id, last.wanted, system, installed=request.installed, events=appraisal.events
+            )
+            last.interval_s = self._offers.schedule(state.group_id).interval_s or self._interval_s
+            last.book, last.report_digest, last.events = book, request.report_digest, appraisal.events
+        offer = last.offer
+        if offer is not None and request.update_status is None and not_yet(offer.when, now=now, heard_at=now):
+            offer = None  # a device of before knows of no windows: it is offered nothing outside of them
+        return last.wanted, offer
 
     def _directed(
         self, state: DeviceState, request: CheckinRequest, offer: Offer | None, now: int
@@ -403,20 +429,34 @@ class Verifier:
             json.dumps({str(kind): highest[kind] for kind in sorted(highest)}, separators=(",", ":")),
         )
 
-    def _mint(self, peer: Peer, now: int, handed: bytes | None = None) -> bytes:
+    def _mint(self, peer: Peer, now: int, handed: bytes | None = None, interval_s: int = 0) -> bytes:
         """A challenge for a device that asks for one, or with ``handed`` the one of its reply."""
+        kept_s = min(MAX_LIFETIME_S, CHALLENGE_INTERVALS * interval_s + CHALLENGE_SLACK_S)
         return mint(
             self._authority.challenge_key,
             now=now,
             random=handed or os.urandom(RANDOM_BYTES),
             peer_key=peer.spki,
-            lifetime_s=LIFETIME_S if handed is None else self._challenge_life_s,
+            lifetime_s=LIFETIME_S if handed is None else kept_s,
             in_reply=handed is not None,
         )
 
-    def _next_check_in_s(self) -> int:
+    def _spread(self, interval_s: int) -> int:
+        """Seconds until the next check-in, varied so that devices do not come together."""
         spread = 1 + self._jitter * (2 * self._random.random() - 1)
-        return max(1, round(self._interval_s * spread))
+        return max(1, round(interval_s * spread))
+
+
+def _said(state: DeviceState, request: CheckinRequest, now: int) -> str | None:
+    """The stored form of what the device says about its update; None where it says what it said last."""
+    status = request.update_status
+    if status is None or state.installed_digest == request.report_digest:
+        return None
+    said = DeviceUpdateStatus(**asdict(status), since=now)
+    before = None if state.update_status is None else update_status_from(state.update_status)
+    if before is not None and replace(said, since=before.since) == before:
+        return None
+    return update_status_text(said)
 
 
 def _outcomes(request: CheckinRequest) -> tuple[OutcomeWrite, ...]:

@@ -134,6 +134,7 @@ class DeviceWorker:
             policies=AttestationPolicies(context, chips, releases),
             offers=Offers(context, chips),
         )
+        releases.on_change.append(self._parts.offers.refresh)
         self._server = DeviceServer(
             self._parts, hub=(start.hub_host, start.hub_port), has_siblings=settings.device_worker_count > 1
         )
@@ -184,7 +185,7 @@ class DeviceWorker:
         """Carry out a message of the service, and answer that it is done; ArmillaryError if it cannot be done."""
         match message:
             case messages.Changed(number, device_id):
-                self._server.states.mark_stale(device_id)
+                self._server.device_changed(device_id)
             case messages.Cut(number, device_id):
                 self._cut(device_id)
             case messages.Reread(number, topic):

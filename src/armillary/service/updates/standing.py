@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the update of one device stands, and why it does not have yet what it should have: a code, in words.
+
+What the records know comes first (is the device there, may it, is there anything for it), then what the device itself
+said with its last check-in. The codes are ``wire/device/update_reason.py``'s; which one is said is decided by
+:func:`judge` alone, in the order of :data:`CAUSES`, which is the order in which causes hide each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    check_ins as check_in_rows,
+    devices as device_rows,
+    reports as report_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Device, DeviceGroup
+from armillary.engines.records.schema.update_rows import UpdateSchedule
+from armillary.service.context.context import Context
+from armillary.service.registry.names import no_such_device
+from armillary.service.updates.offers import Offers, Wanted, has
+from armillary.service.updates.os_feeds import WantedOs
+from armillary.wire.device.update_reason import reason_of
+from armillary.wire.device.update_status import OS
+
+ALL: Final = "UpdateAll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the records know about the update of a device.
+
+    Attributes:
+        group: Its device group; None for a device of no catalog.
+        wanted: Its applications; None where none are meant for it.
+        system: Its operating system; None where its feed has none.
+        rollout: The roll-out that decides for its group.
+        last_offer: Id of what it was offered at its last check-in; None where nothing was.
+        failure: Why it took ``wanted`` back or could not install it, in its own words; empty where it did not.
+    """
+
+    device: Device
+    group: DeviceGroup | None
+    wanted: Wanted | None
+    system: WantedOs | None
+    rollout: Rollout | None
+    last_offer: UUID | None
+    failure: str
+
+    @property
+    def lacks_applications(self) -> bool:
+        """Whether it reports other applications than it should have."""
+        return self.wanted is not None and not has(self.device.installed, self.wanted.image_ids)
+
+    @property
+    def lacks_os(self) -> bool:
+        """Whether it runs an operating system that it should not stay with."""
+        return self.system is not None and not self.system.is_enough(self.device.os_version)
+
+    @property
+    def updates_os(self) -> bool:
+        """Whether it says that it can update its operating system."""
+        return self.device.update_status is not None and OS in self.device.update_status.abilities
+
+    @property
+    def lacks(self) -> bool:
+        """Whether it is offered something."""
+        return self.lacks_applications or (self.lacks_os and self.updates_os)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its last check-in offered it what it lacks now."""
+        meant = (self.wanted and self.wanted.offer.offer_id, self.system and self.system.release_id)
+        return self.last_offer is not None and self.last_offer in meant
+
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether a roll-out decides for its group and has not come to it."""
+        if self.rollout is None:
+            return False
+        return self.wanted is None or self.wanted.offer.deployment_id != self.rollout.deployment_id
+
+
+class Standing(NamedTuple):
+    """A reason code of ``wire/device/update_reason.py``, what more is known, and until when, Unix seconds UTC."""
+
+    code: str
+    detail: str = ""
+    until: int | None = None
+
+
+def _own_words(facts: Facts) -> Standing | None:
+    said = facts.device.update_status
+    if not facts.is_heard or said is None or not said.reason:
+        return None
+    return Standing(said.reason, said.detail, said.until)
+
+
+def _rollout(facts: Facts) -> Standing | None:
+    rollout = facts.rollout
+    if rollout is None or not facts.is_passed_over or facts.lacks or rollout.state == "rolling-back":
+        return None
+    if rollout.state == "held":
+        return Standing("rollout-held", rollout.reason)
+    return Standing("rollout-waits", f"roll-out {rollout.rollout_id}")
+
+
+def _failed(facts: Facts) -> Standing | None:
+    return Standing("failed-before", facts.failure) if facts.failure and facts.lacks_applications else None
+
+
+def _lacks_nothing(facts: Facts) -> Standing | None:
+    device, group, system = facts.device, facts.group, facts.system
+    if facts.lacks or group is None:
+        return None
+    step = "" if system is None else f"{device.os_version} to {system.version}"
+    rows = (
+        (device.verdict == "update-only", Standing("update-only")),
+        (facts.lacks_os, Standing("os-by-hand", step)),
+        (group.update_policy == ALL and group.has_deployment and facts.wanted is None, Standing("wrong-chip")),
+        (facts.wanted is not None, Standing("up-to-date")),
+        (group.update_policy != ALL, Standing("os-only")),
+        (system is None, Standing("no-release")),
+    )
+    return next((found for holds, found in rows if holds), Standing("nothing-deployed"))
+
+
+# The first that is not None is what is said.
+CAUSES: Final[tuple[Callable[[Facts], Standing | None], ...]] = (
+    lambda facts: Standing("revoked", facts.device.revoked_reason) if facts.device.revoked_at is not None else None,
+    lambda facts: Standing("unclaimed") if facts.group is None else None,
+    lambda facts: Standing("held") if facts.device.held_at is not None else None,
+    lambda facts: Standing("never-seen") if facts.device.last_check_in_at is None else None,
+    lambda facts: Standing("silent") if facts.device.health == "silent" else None,
+    _rollout,
+    _lacks_nothing,
+    _own_words,
+    _failed,
+    lambda facts: Standing("offered") if facts.is_heard else None,
+)
+
+
+def judge(facts: Facts) -> Standing:
+    """What is said of a device."""
+    for cause in CAUSES:
+        if (found := cause(facts)) is not None:
+            return found
+    return Standing("check-in-due")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateStanding:
+    """Where the update of a device stands, with what it has and what it should have.
+
+    Attributes:
+        until: Until when it stays like that, where that is known, Unix seconds UTC.
+        os_version: What it booted last; empty before its first check-in.
+        wanted_os_version: What it should boot; empty where nothing is meant for it.
+        lacking: Names of the applications that it should have and does not.
+        check_in_by: When it checks in at the latest; None before its first check-in.
+        group: Catalog, product and name of its group; empty where it has none.
+    """
+
+    device_id: str
+    code: str
+    meaning: str
+    remedy: str
+    detail: str
+    until: int | None
+    os_version: str
+    wanted_os_version: str
+    deployment_id: UUID | None
+    lacking: tuple[str, ...]
+    rollout_id: UUID | None
+    abilities: tuple[str, ...] | None
+    last_check_in_at: int | None
+    check_in_by: int | None
+    check_now_at: int | None
+    group: tuple[str, ...]
+    schedule: UpdateSchedule | None
+
+
+class Standings:
+    """Says where the update of a device stands."""
+
+    def __init__(self, context: Context, offers: Offers) -> None:
+        self._context = context
+        self._offers = offers
+
+    def of(self, device_id: str) -> UpdateStanding:
+        """Where the update of a device stands; NotFoundError if there is none of this id."""
+        facts, schedule = self._context.records.read(lambda c: self._facts(c, device_id.lower()))
+        found = judge(facts)
+        reason = reason_of(found.code)
+        device, wanted, said = facts.device, facts.wanted, facts.device.update_status
+        has_ids = {image.image_id for image in device.installed}
+        settings = self._context.settings
+        interval_s = (None if schedule is None else schedule.check_interval_s) or settings.check_in_interval_s
+        by = None
+        if device.last_check_in_at is not None:
+            by = device.last_check_in_at + int(interval_s * (1 + settings.check_in_jitter))
+        place = () if facts.group is None else (facts.group.catalog, facts.group.product, facts.group.name)
+        return UpdateStanding(
+            device_id=device.device_id,
+            code=found.code,
+            meaning=reason.meaning,
+            remedy=reason.remedy,
+            detail=found.detail,
+            until=found.until or (by if found.code == "check-in-due" else None),
+            os_version=device.os_version,
+            wanted_os_version="" if facts.system is None else facts.system.version,
+            deployment_id=None if wanted is None else wanted.offer.deployment_id,
+            lacking=tuple(i.name for i in wanted.offer.images if i.image_id not in has_ids) if wanted else (),
+            rollout_id=None if facts.rollout is None else facts.rollout.rollout_id,
+            abilities=None if said is None else said.abilities,
+            last_check_in_at=device.last_check_in_at,
+            check_in_by=by,
+            check_now_at=device.check_now_at,
+            group=place,
+            schedule=schedule,
+        )
+
+    def _facts(self, connection: Connection, device_id: str) -> tuple[Facts, UpdateSchedule | None]:
+        device = device_rows.one(connection, device_id, **self._context.as_of)
+        enrolled = device_rows.enrolled(connection, device_id)
+        if device is None or enrolled is None:
+            raise no_such_device(device_id)
+        group = None if device.group_id is None else catalog_rows.group_by_id(connection, device.group_id)
+        wanted = self._offers.wanted(device.group_id, enrolled.number, device.chip)
+        last = check_in_rows.list_of_device(connection, device_id, limit=1, before=None).items
+        facts = Facts(
+            device=device,
+            group=group,
+            wanted=wanted,
+            system=self._offers.wanted_os(device.group_id, device.chip),
+            rollout=None if group is None else rollout_rows.living_of_group(connection, group.group_id),
+            last_offer=last[0].offer_id if last else None,
+            failure="" if wanted is None else _failure(connection, device_id, wanted.offer.offer_id),
+        )
+        return facts, None if group is None else catalog_rows.update_schedule(connection, group.group_id)
+
+
+def _failure(connection: Connection, device_id: str, deployment_id: UUID) -> str:
+    """Why a device has given up a deployment, in its own words; empty where it has not."""
+    last = report_rows.outcomes(
+        connection, device_id=device_id, deployment_id=deployment_id, limit=1, before=None
+    ).items
+    if not last or last[0].outcome == "confirmed":
+        return ""
+    return last[0].reason or last[0].outcome

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of an OS release before it is in force: created as a draft, signed, published, promoted to everybody.
+
+A draft is nobody's: its components are no reference values, and no device is offered it. It is made of uploaded
+component packages, or for a virtual chip built here; signed as a whole or not at all; and published into its feed, from
+where it is promoted to the retail feed by a person. What was published never changes; it is revoked
+(``Releases.withdraw``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.boot import virtual_chain
+from armillary.boot.profile import ChipProfile
+from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
+from armillary.errors import ConflictError, InvalidArgumentError, SignatureError
+from armillary.service.authority.authority import Authority
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.updates.bills import lacks_bill
+from armillary.service.verifier.releases import FIRST_SECURITY_VERSION, Releases, check_feed, check_new, check_version
+from armillary.wire.image import package as image_package
+from armillary.wire.image.package import UnverifiedImagePackage
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
+
+MAX_OS_ABI: Final = 2**31 - 1
+RETAIL: Final = OS_FEEDS[0]
+
+
+class ReleaseDrafts:
+    """Operations on releases that are not in force for everybody yet. An unknown release id raises NotFoundError."""
+
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, releases: Releases) -> None:
+        self._context = context
+        self._authority = authority
+        self._blobs = blobs
+        self._chips = chips
+        self._releases = releases
+
+    def create(
+        self,
+        chip: str,
+        version: str,
+        *,
+        actor: str,
+        packages: Mapping[str, bytes] | None = None,
+        security_version: int = FIRST_SECURITY_VERSION,
+        feed: str = OS_FEEDS[1],
+        os_abi: int = 0,
+    ) -> OsRelease:
+        """Make a draft of component packages (component name -> package), or of ones built here where none are given.
+
+        What is built here is signed. Uploaded packages count as signed if each bears the signature of this service's
+        OS signer.
+
+        Raises:
+            NotFoundError: no such chip.
+            InvalidArgumentError: version, feed, ABI or security version; a component that is missing, is none of the
+                chip's, is larger than its slot or is below a security floor.
+            ConflictError: the chip has a release of this version.
+            WireError: a package breaks its format.
+        """
+        profile = self._chips.get(chip)
+        check_version(version)
+        check_feed(feed)
+        for name, value, most in (
+            ("os_abi", os_abi, MAX_OS_ABI),
+            ("security version", security_version, SECURITY_VERSION_LIMIT),
+        ):
+            if not 0 <= value <= most:
+                raise InvalidArgumentError(f"{name}: expected 0 to {most}, got {value}", remedy="Use such a number.")
+        is_signed = packages is None
+        if packages is None:
+            packages = self._built(profile, version, security_version)
+        _check_whole(profile, packages)
+        components = tuple(_component(profile, each.name, packages) for each in profile.boot_components)
+        is_signed = is_signed or all(self._is_signed(package) for package in packages.values())
+        now = self._context.now()
+        draft = OsRelease(
+            release_id=uuid4(),
+            chip=chip,
+            version=version,
+            feed=feed,
+            components=components,
+            created_at=now,
+            os_abi=os_abi,
+            signed_at=now if is_signed else None,
+        )
+        for package in packages.values():
+            self._blobs.write(package)
+
+        def change(connection: Connection) -> None:
+            check_new(connection, chip, version)
+            _check_floors(connection, draft)
+            _check_ids(connection, draft)
+            release_rows.add(connection, draft)
+            detail = {"chip": chip, "version": version, "feed": feed, "signed": is_signed}
+            self._context.audit(connection, actor, "release.create", str(draft.release_id), detail)
+
+        self._context.records.write(change)
+        return draft
+
+    def sign(self, release_id: UUID, *, actor: str) -> OsRelease:
+        """Sign every component of a draft with this service's OS signer; ConflictError if it was published."""
+        found = self._draft(release_id, "signed")
+        signer = self._authority.os_signer
+        components = []
+        for one in found.components:
+            package = image_package.parse(self._blobs.read(one.digest))
+            signed = image_package.resign(package, key=signer.key, certificate=signer.certificate)
+            components.append(replace(one, digest=self._blobs.write(signed), size=len(signed)))
+        made = replace(found, components=tuple(components), signed_at=self._context.now())
+        return self._change(found, made, "release.sign", {}, actor)
+
+    def publish(self, release_id: UUID, *, actor: str) -> OsRelease:
+        """Put a signed draft in force: its components become reference values, its feed's groups are offered it.
+
+        Raises:
+            ConflictError: it was published, is not signed, or has no bill of materials where one is required.
+            InvalidArgumentError: a security floor was raised above it.
+        """
+        found = self._draft(release_id, "published")
+        if found.signed_at is None:
+            raise ConflictError(
+                f"release {found.version} of {found.chip} is not signed",
+                remedy="Sign it first: armillary release sign.",
+            )
+        made = replace(found, published_at=self._context.now())
+        return self._change(found, made, "release.publish", {"feed": found.feed}, actor)
+
+    def promote(self, release_id: UUID, *, actor: str) -> OsRelease:
+        """Give a release of the evaluation feed, or of one's own, to everybody; ConflictError unless it is in force."""
+        found = self._releases.get(release_id)
+        if found.published_at is None or found.withdrawn_at is not None or found.feed == RETAIL:
+            why = "not published" if found.published_at is None else "revoked"
+            raise ConflictError(
+                f"release {found.version} of {found.chip} is {f'in {RETAIL}' if found.feed == RETAIL else why}",
+                remedy="Promote a published release that is in another feed.",
+            )
+        return self._change(found, replace(found, feed=RETAIL), "release.promote", {"from": found.feed}, actor)
+
+    def _change(
+        self, before: OsRelease, made: OsRelease, operation: str, detail: Mapping[str, object], actor: str
+    ) -> OsRelease:
+        """Record a release if it still is as it was read."""
+
+        def change(connection: Connection) -> None:
+            every = release_rows.every(connection, drafts=True)
+            if before not in every:
+                raise ConflictError(
+                    f"release {before.version} of {before.chip} was changed meanwhile", remedy="Look at it again."
+                )
+            said = {"chip": made.chip, "version": made.version, **detail}
+            if operation == "release.publish":
+                _check_floors(connection, made)
+                if lacks_bill(self._context, connection, made.release_id):
+                    said["without_bill"] = True
+            release_rows.change(connection, made)
+            self._context.audit(connection, actor, operation, str(made.release_id), said)
+
+        self._context.records.write(change)
+        self._releases.refresh()
+        return made
+
+    def _draft(self, release_id: UUID, done: str) -> OsRelease:
+        found = self._releases.get(release_id)
+        if found.published_at is not None or found.withdrawn_at is not None:
+            raise ConflictError(
+                f"release {found.version} of {found.chip} is no draft any more: it cannot be {done}",
+                remedy="What was published never changes; make another release.",
+            )
+        return found
+
+    def _built(self, profile: ChipProfile, version: str, security_version: int) -> Mapping[str, bytes]:
+        signer = self._authority.os_signer
+        return virtual_chain.build(
+            profile,
+            version,
+            built=self._context.now(),
+            security_version=security_version,
+            key=signer.key,
+            certificate=signer.certificate,
+        )
+
+    def _is_signed(self, package: bytes) -> bool:
+        try:
+            image_package.verify(image_package.parse(package), [self._authority.os_signer.certificate])
+        except SignatureError:
+            return False
+        return True
+
+
+def _component(profile: ChipProfile, name: str, packages: Mapping[str, bytes]) -> OsComponent:
+    """A component of a draft, checked against the chip's."""
+    package = packages[name]
+    expected = next(each for each in profile.boot_components if each.name == name)
+    if len(package) > expected.size_limit_bytes:
+        raise InvalidArgumentError(
+            f"component {name}: expected at most {expected.size_limit_bytes} bytes (its slot on {profile.name}), "
+            f"got {len(package)}",
+            remedy="Make it smaller.",
+        )
+    parsed: UnverifiedImagePackage = image_package.parse(package)
+    if (parsed.image_type, parsed.component_id) != (expected.image_type, expected.component_id):
+        raise InvalidArgumentError(
+            f"component {name}: expected image type {expected.image_type} of component {expected.component_id}, got "
+            f"{parsed.image_type} of {parsed.component_id}",
+            remedy=f"Use the package of {name} for {profile.name}.",
+        )
+    return OsComponent(
+        name=name,
+        image_type=parsed.image_type,
+        component_id=parsed.component_id,
+        image_id=parsed.image_id,
+        digest=sha256(package).digest(),
+        security_version=parsed.security_version,
+        size=len(package),
+    )
+
+
+def _check_whole(profile: ChipProfile, packages: Mapping[str, bytes]) -> None:
+    """Raise InvalidArgumentError unless there is a package for each boot component of the chip and no other."""
+    names = {each.name for each in profile.boot_components}
+    if names != packages.keys():
+        wrong = [f"no {name}" for name in sorted(names - packages.keys())]
+        wrong += [f"an unknown {name!r:.40}" for name in sorted(packages.keys() - names)]
+        raise InvalidArgumentError(
+            f"components: expected {', '.join(sorted(names))} of {profile.name}, got {', '.join(wrong)}",
+            remedy="A release has all boot components of its chip.",
+        )
+
+
+def _check_floors(connection: Connection, release: OsRelease) -> None:
+    """Raise InvalidArgumentError for a component that no device of the chip would be let in with."""
+    floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
+    for one in release.components:
+        minimum = floors.get((release.chip, one.image_type), 0)
+        if one.security_version < minimum:
+            raise InvalidArgumentError(
+                f"component {one.name}: expected security version {minimum} or more (the floor of {release.chip}), got "
+                f"{one.security_version}",
+                remedy="Raise its security version: devices that boot it would get updates only.",
+            )
+
+
+def _check_ids(connection: Connection, release: OsRelease) -> None:
+    """Raise InvalidArgumentError for an image id that an application has: an offer could not tell them apart."""
+    for one in release.components:
+        if image_rows.of_id(connection, one.image_id):
+            raise InvalidArgumentError(
+                f"component {one.name}: image id {one.image_id} is an application's",
+                remedy="Pack it again: every build has an image id of its own.",
+            )

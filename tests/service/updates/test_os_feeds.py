@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which operating system a feed gives to a chip, and which devices need no other."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
+from armillary.service.updates.os_feeds import WantedOs, newest_of_feeds
+from armillary.wire.attestation.event_log import BootEvent
+
+NOW = 1_800_000_000
+LOADER, KERNEL = UUID(int=1), UUID(int=2)
+
+
+def release(
+    version: str, feed: str = "Retail", *, chip: str = "mt3620", security: int = 1, **changes: Any
+) -> OsRelease:
+    components = tuple(
+        OsComponent(
+            name=name, image_type=kind, component_id=component, image_id=uuid4(), size=10, security_version=security,
+            digest=f"{chip} {version} {name}".encode().ljust(32),
+        )
+        for name, kind, component in (("loader", 1, LOADER), ("kernel", 3, KERNEL))
+    )  # fmt: skip
+    fields = {"release_id": uuid4(), "created_at": NOW, "published_at": NOW, "signed_at": NOW, **changes}
+    return OsRelease(chip=chip, version=version, feed=feed, components=components, **fields)
+
+
+def measured(one: OsRelease, *, but: str = "") -> list[BootEvent]:
+    return [
+        BootEvent(
+            part.name,
+            part.image_type,
+            part.component_id,
+            part.image_id,
+            bytes(32) if part.name == but else part.digest,
+            1,
+        )
+        for part in one.components
+    ]
+
+
+def given(*releases: OsRelease, feed: str = "Retail", floors: tuple[SecurityFloor, ...] = ()) -> WantedOs | None:
+    return newest_of_feeds(releases, floors, now=NOW).get((feed, "mt3620"))
+
+
+def version_of(found: WantedOs | None) -> str:
+    return "" if found is None else found.version
+
+
+def test_evaluation_comes_first_and_everybody_gets_what_is_for_everybody() -> None:
+    old, tried = release("27.1"), release("27.2", "RetailEval")
+    assert version_of(given(old, tried)) == "27.1"
+    assert version_of(given(old, tried, feed="RetailEval")) == "27.2"
+    newer = release("27.3")
+    assert version_of(given(old, tried, newer, feed="RetailEval")) == "27.3"
+    assert given(release("27.1", chip="imx8mp")) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"withdrawn_at": NOW}, {"expires_at": NOW}, {"imported_from": "a corim"}],
+)
+def test_what_is_not_in_force_or_not_here_is_given_to_nobody(changes: dict[str, Any]) -> None:
+    old, gone = release("27.1"), release("27.2", **changes)
+    assert version_of(given(old, gone)) == "27.1"
+    assert given(gone) is None
+
+
+def test_what_is_below_a_floor_is_given_to_nobody() -> None:
+    floor = SecurityFloor(chip="mt3620", image_type=3, minimum=2, changed_at=NOW)
+    assert given(release("27.1", security=1), floors=(floor,)) is None
+    assert version_of(given(release("27.1", security=2), release("27.2", security=1), floors=(floor,))) == "27.1"
+
+
+def test_a_device_has_a_release_when_it_measured_every_component() -> None:
+    old, new = release("27.1"), release("27.2")
+    wanted = given(old, new)
+    assert wanted is not None
+    assert wanted.runs(measured(new))
+    assert not wanted.runs(measured(old))
+    assert not wanted.runs(measured(new, but="kernel"))
+    assert not wanted.runs(measured(new)[:1])
+    assert not wanted.runs([]), "a log that does not replay measures nothing"
+
+
+def test_a_device_with_a_newer_release_is_left_alone_until_that_is_revoked() -> None:
+    old, tried = release("27.1"), release("27.2", "RetailEval")
+    wanted = given(old, tried)
+    assert wanted is not None
+    assert wanted.runs(measured(tried))
+    assert wanted.is_enough("27.2")
+    assert not wanted.runs(measured(tried, but="kernel"))
+    revoked = given(old, release("27.2", "RetailEval", withdrawn_at=NOW))
+    assert revoked is not None
+    assert not revoked.runs(measured(tried))
+    assert not revoked.is_enough("27.2")
+
+
+def test_a_newer_imported_release_is_left_alone_too() -> None:
+    built, imported = release("27.1"), release("27.2", imported_from="a corim")
+    wanted = given(built, imported)
+    assert wanted is not None
+    assert (wanted.version, wanted.runs(measured(imported))) == ("27.1", True)

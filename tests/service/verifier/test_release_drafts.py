@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releases before they are in force: drafts are nobody's, signed as a whole, published once, promoted by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.fixtures.clocks import Clock
+from tests.fixtures.images import P256
+
+from armillary.boot import virtual_chain
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
+from armillary.sim.device.service_host import ServiceHost
+
+CHIP = "mt3620"
+Change = Callable[[dict[str, bytes]], Any]
+
+
+@pytest.fixture
+def foreign(host: ServiceHost) -> dict[str, bytes]:
+    """The packages of a version, signed by somebody else."""
+    key, certificate = P256
+    packages = virtual_chain.build(
+        host.service.chips.get(CHIP), "27.1", built=1_790_000_000, security_version=1, key=key, certificate=certificate
+    )
+    return dict(packages)
+
+
+def test_from_a_draft_to_everybody(host: ServiceHost, foreign: dict[str, bytes], clock: Clock) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", packages=foreign, os_abi=7, actor="ann")
+    assert (draft.signed_at, draft.published_at, draft.feed, draft.os_abi) == (None, None, "RetailEval", 7)
+    digests = {one.digest for one in draft.components}
+    assert draft not in service.releases.list(chip=CHIP)
+    assert draft in service.releases.list(chip=CHIP, drafts=True)
+    assert not digests & {value.digest for value in service.releases.reference.values}
+    with pytest.raises(ConflictError, match="not signed"):
+        drafts.publish(draft.release_id, actor="ann")
+    signed = drafts.sign(draft.release_id, actor="ann")
+    assert signed.signed_at is not None
+    assert not digests & {one.digest for one in signed.components}
+    clock.now += 60
+    published = drafts.publish(draft.release_id, actor="ann")
+    assert published.published_at == int(clock.now)
+    assert {one.digest for one in published.components} <= {v.digest for v in service.releases.reference.values}
+    assert service.releases.newest(CHIP, "RetailEval").version == "27.1"
+    assert service.releases.newest(CHIP).version == "26.11"
+    drafts.promote(draft.release_id, actor="bob")
+    assert service.releases.newest(CHIP).version == "27.1"
+    operations = [(line.operation, line.actor) for line in service.audit.list(target=str(draft.release_id)).items]
+    assert operations == [
+        ("release.promote", "bob"),
+        ("release.publish", "ann"),
+        ("release.sign", "ann"),
+        ("release.create", "ann"),
+    ]
+
+
+def test_what_is_built_here_is_signed(host: ServiceHost) -> None:
+    drafts = host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", feed="Retail", actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+    assert host.service.releases.newest(CHIP).version == "27.1"
+    again = drafts.create(CHIP, "27.2", packages=host.service.releases.packages(draft), actor="ann")
+    assert again.signed_at is not None, "each package bears this service's signature"
+
+
+def test_what_was_published_changes_no_more(host: ServiceHost) -> None:
+    drafts = host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", feed="Retail", actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+    for change in (drafts.sign, drafts.publish, drafts.promote):
+        with pytest.raises(ConflictError, match=r"27\.1"):
+            change(draft.release_id, actor="ann")
+    with pytest.raises(ConflictError, match=r"has a release 27\.1"):
+        drafts.create(CHIP, "27.1", actor="ann")
+
+
+def test_a_revoked_draft_is_published_never(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", actor="ann")
+    with pytest.raises(ConflictError, match="not published"):
+        drafts.promote(draft.release_id, actor="ann")
+    service.releases.withdraw(draft.release_id, "a key leaked", actor="ann")
+    with pytest.raises(ConflictError, match="no draft"):
+        drafts.publish(draft.release_id, actor="ann")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda packages: packages.pop(next(iter(packages))), "got no "),
+        (lambda packages: packages.update(extra=b"x"), "an unknown 'extra'"),
+        (lambda packages: packages.update(zip(packages, reversed(packages.values()), strict=True)), "image type"),
+        (lambda packages: packages.update(dict.fromkeys(packages, bytes(64 << 20))), "its slot"),
+    ],
+)
+def test_what_is_no_whole_release_of_the_chip_is_refused(
+    host: ServiceHost, foreign: dict[str, bytes], change: Change, named: str
+) -> None:
+    change(foreign)
+    with pytest.raises(InvalidArgumentError, match=named):
+        host.service.attestation.drafts.create(CHIP, "27.1", packages=foreign, actor="ann")
+    assert [one.version for one in host.service.releases.list(chip=CHIP, drafts=True)] == ["26.11"]
+
+
+def test_other_bad_input_is_refused(host: ServiceHost, foreign: dict[str, bytes]) -> None:
+    drafts = host.service.attestation.drafts
+    with pytest.raises(NotFoundError, match="no chip"):
+        drafts.create("z80", "27.1", actor="ann")
+    for wrong in ({"version": "27/1"}, {"feed": "Beta"}, {"os_abi": -1}, {"security_version": 32}):
+        with pytest.raises(InvalidArgumentError):
+            drafts.create(CHIP, **{"version": "27.1", "actor": "ann", **wrong})  # type: ignore[arg-type]
+    with pytest.raises(WireError):
+        drafts.create(CHIP, "27.1", packages=dict.fromkeys(foreign, b"no package"), actor="ann")
+
+
+def test_a_release_below_a_floor_is_refused_when_it_is_made_and_when_it_is_published(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    low = drafts.create(CHIP, "27.1", security_version=1, actor="ann")
+    high = drafts.create(CHIP, "27.2", security_version=2, actor="ann")
+    drafts.publish(high.release_id, actor="ann")
+    service.attestation.floors.raise_to(CHIP, low.components[0].image_type, 2, actor="ann")
+    with pytest.raises(InvalidArgumentError, match="floor"):
+        drafts.publish(low.release_id, actor="ann")
+    with pytest.raises(InvalidArgumentError, match="floor"):
+        drafts.create(CHIP, "27.3", security_version=1, actor="ann")

@@ -29,8 +29,10 @@ from armillary.api.native.service import (
     life,
     operations,
     policy,
+    release_life,
     repository,
     rollouts,
+    schedules,
     status,
     tpm,
 )
@@ -47,7 +49,8 @@ pass `next` as `after` for the next page. Times are Unix seconds UTC unless a na
 ROUTES: Final = tuple(
     route
     for module in (
-        *(status, applications, authorities, devices, enrolment, life, operations, policy, rollouts),
+        *(status, applications, authorities, devices, enrolment, life, operations, policy),
+        *(release_life, rollouts, schedules),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, repository),
     )

@@ -239,7 +239,10 @@ def finding(service: SecurityService, finding_id: UUID, *, catalog: str | None =
 
 def releases(service: SecurityService, *, chip: str | None = None) -> Document:
     """OS releases, newest first; their components are the verifier's reference values."""
-    return {"items": [as_document(row) for row in reversed(service.releases.list(chip=chip))], "next": None}
+    return {
+        "items": [as_document(row) for row in reversed(service.releases.list(chip=chip, drafts=True))],
+        "next": None,
+    }
 
 
 def audit(

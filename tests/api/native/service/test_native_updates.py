@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When devices update, where each stands, check now, drafts and bills of materials, over the operator API."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+
+import pytest
+from tests.api.running_service import RunningService, application
+
+BILL = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}).encode()
+CYCLONEDX = {"Content-Type": "application/vnd.cyclonedx+json"}
+
+
+def schedule_of(catalog: str, group: str = "Production") -> str:
+    return f"/api/v1/catalogs/{catalog}/products/Coffee/device-groups/{group}/update-schedule"
+
+
+def test_the_schedule_of_a_group(service: RunningService, catalog: str) -> None:
+    service.claimed(catalog)
+    usual = service.call("GET", schedule_of(catalog)).body
+    assert (usual["check_interval_s"], usual["windows"], usual["zone"]) == (None, [], "UTC")
+    assert usual["max_deferral_s"] == 86_400
+    body = {"check_interval_s": 7200, "zone": "Asia/Tokyo", "windows": ["Sat,Sun 01:00-05:00"], "max_deferral_s": 0}
+    made = service.call("PUT", schedule_of(catalog), body).body
+    assert {name: made[name] for name in body} == body
+    assert service.call("GET", schedule_of(catalog.lower(), "production")).body == made
+    urgent = service.call("POST", schedule_of(catalog) + "/urgent", {"reason": "the lock opens", "lifetime_s": 600})
+    assert urgent.body["urgent_reason"] == "the lock opens"
+    assert service.call("DELETE", schedule_of(catalog) + "/urgent").body["urgent_until"] is None
+    assert service.call("DELETE", schedule_of(catalog) + "/urgent").status == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"windows": ["Mon 01:00-03:00", "Mon 02:00-04:00"]}, "overlap"),
+        ({"windows": ["at night"]}, "maintenance window"),
+        ({"zone": "Mars/Olympus"}, "time zone"),
+        ({"check_interval_s": 86_400 * 2}, "check interval"),
+        ({"max_deferral_s": 86_400 * 15}, "max_deferral_s"),
+        ({"window": []}, "window"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(
+    service: RunningService, catalog: str, body: dict[str, object], named: str
+) -> None:
+    service.claimed(catalog)
+    refused = service.call("PUT", schedule_of(catalog), body)
+    assert refused.status in (400, 422)
+    assert named in json.dumps(refused.body)
+    assert service.call("GET", schedule_of(catalog)).body["windows"] == []
+
+
+def test_where_a_device_stands_and_check_now(service: RunningService, catalog: str) -> None:
+    device = service.claimed(catalog)
+    path = f"/api/v1/devices/{device.device_id}"
+    assert service.call("GET", path + "/update-status").body["code"] == "never-seen"
+    with device:
+        device.check_in()
+        image = service.service.updates.images.upload(catalog, application()[1], actor="test")
+        service.service.updates.deployments.create(catalog, "Coffee", "Production", [image.image_id], actor="test")
+        standing = service.call("GET", path + "/update-status").body
+        assert (standing["code"], standing["lacking"]) == ("check-in-due", [image.name])
+        assert standing["meaning"].endswith(".")
+        assert standing["remedy"].endswith(".")
+        asked = service.call("POST", path + "/check-now").body
+        assert asked["check_now_at"] is not None
+        assert device.exchange("GET", "/v1/hint").status == 200
+        device.check_in()
+        assert service.call("GET", path + "/update-status").body["code"] == "offered"
+    reader = service.token_of("Reader")
+    assert service.call("GET", path + "/update-status", token=reader).status == 200
+    assert service.call("POST", path + "/check-now", token=reader).status == 403
+    assert service.call("POST", f"/api/v1/devices/{'00' * 64}/check-now").status == 404
+
+
+def test_from_uploaded_packages_to_a_release_for_everybody(service: RunningService) -> None:
+    chip, version = "imx8mp", f"30.{uuid.uuid4().int % 1_000_000}"
+    newest = service.service.releases.newest(chip)
+    packages = {name: base64.b64encode(p).decode() for name, p in service.service.releases.packages(newest).items()}
+    body = {"chip": chip, "version": version, "os_abi": 3, "components": packages}
+    draft = service.call("POST", "/api/v1/releases/drafts", body)
+    assert (draft.status, draft.body["published_at"], draft.body["os_abi"]) == (201, None, 3)
+    path = f"/api/v1/releases/{draft.body['release_id']}"
+    assert service.call("POST", path + "/sbom", BILL, headers=CYCLONEDX).body["components"] == 0
+    answer = service.call("GET", path + "/sbom")
+    assert answer.raw == BILL
+    assert answer.headers["content-type"] == CYCLONEDX["Content-Type"]
+    for step in ("sign", "publish", "promote"):
+        assert service.call("POST", f"{path}/{step}", token=service.token_of("Contributor")).status == 403
+        assert service.call("POST", f"{path}/{step}").status == 200
+        assert service.call("POST", f"{path}/{step}").status in ((200,) if step == "sign" else (409,))
+    assert service.call("GET", path).body["feed"] == "Retail"
+    half = {**body, "version": version + "b", "components": dict(list(packages.items())[1:])}
+    refused = service.call("POST", "/api/v1/releases/drafts", half)
+    assert (refused.status, refused.body["code"]) == (400, "request.invalid")
+    wrong = {**body, "version": version + "c", "components": {**packages, next(iter(packages)): "%%%"}}
+    assert "base64" in service.call("POST", "/api/v1/releases/drafts", wrong).body["detail"]
+
+
+def test_the_bill_of_an_image(service: RunningService, catalog: str) -> None:
+    image = service.service.updates.images.upload(catalog, application()[1], actor="test")
+    path = f"/api/v1/catalogs/{catalog}/images/{image.image_id}/sbom"
+    assert service.call("GET", path).status == 404
+    assert service.call("POST", path, b"{}", headers=CYCLONEDX).status == 400
+    assert service.call("POST", path, BILL, headers=CYCLONEDX, token=service.token_of("Contributor")).status == 200
+    assert service.call("GET", path, token=service.token_of("Reader")).raw == BILL

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.catalog import update_schedule
+from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, Together, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -137,3 +138,6 @@ def delete(
     confirm(f"Delete device group {device_group}?", yes=yes)
     remote.management.call("DELETE", path)
     note(f"device group {device_group} is deleted")
+
+
+adopt(app, update_schedule.verbs)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.device import device_life, device_remote, device_template
+from armillary.cli.device import device_life, device_remote, device_template, device_update
 from armillary.cli.device.device_file import files
 from armillary.cli.device.device_message import message
 from armillary.cli.device.device_sideload import sideload
@@ -238,7 +238,7 @@ def recover(
 adopt(app, device_remote.verbs)
 app.add_typer(manufacturing_state, name="manufacturing-state")
 app.add_typer(sideload, name="sideload")
-adopt(app, device_life.verbs)
+adopt(app, device_life.verbs, device_update.verbs)
 app.add_typer(message, name="message")
 adopt(app, device_template.verbs)
 app.add_typer(files, name="file")

@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release.development_key import verify_own
-from armillary.cli.terminal.files import read_file
+from armillary.cli.release.release_life import BILL_FACTS, BillArgument, BillOutput
+from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, note, noun, record, table
+from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -22,10 +24,12 @@ from armillary.cli.terminal.remote_names import (
     YesOption,
     catalog_path,
     confirm,
+    in_catalog,
     resource_row,
 )
 from armillary.errors import WireError
 from armillary.wire.image import package as image_package
+from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
 
 app = noun("Images of a catalog.")
 
@@ -90,3 +94,19 @@ def delete(remote: RemoteService, image: ImageOption, base: CatalogPath, yes: Ye
     confirm(f"Delete image {image}?", yes=yes)
     remote.management.call("DELETE", path)
     note(f"image {image} is deleted")
+
+
+@remote_command(app, "add-sbom")
+def add_bill(remote: RemoteService, file: BillArgument, image: ImageOption, catalog: CatalogOption = None) -> Shown:
+    """Add the bill of materials of an image, in the place of the one before."""
+    data = read_file(file, limit=MAX_BYTES)
+    made = remote.upload(in_catalog(remote, catalog, "images", image, "sbom"), data, MEDIA_TYPE)
+    return record(made, row=readable_of(*BILL_FACTS))
+
+
+@remote_command(app, "get-sbom")
+def get_bill(remote: RemoteService, image: ImageOption, output: BillOutput, catalog: CatalogOption = None) -> None:
+    """Write the bill of materials of an image, as it was given."""
+    data = b"".join(remote.download(in_catalog(remote, catalog, "images", image, "sbom")))
+    write_file(output, data)
+    note(f"{len(data)} bytes")

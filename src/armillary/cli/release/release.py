@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release import release_keys
+from armillary.cli.release import release_keys, release_life
+from armillary.cli.release.release_view import COLUMNS, OsFeed, ReleaseOption, row, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
-from armillary.cli.terminal.output import Shown, note, noun, only, record, table
+from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import OnlyChipOption, YesOption, confirm
@@ -23,25 +24,16 @@ app = noun("OS releases and their reference values.")
 
 app.add_typer(release_keys.app, name="keys")
 
-PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
 NO_END = "no-end"
 MAX_CORIM_BYTES = 16 << 10  # wire/attestation/corim.py's limit
 MAX_KEY_BYTES = 8 << 10
 FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
 
 
-ReleaseOption = Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")]
-
-# Who gets a release.
-OsFeed = Literal["Retail", "RetailEval"]
-
-COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
-
-
 @remote_command(app, "list")
 def list_releases(remote: RemoteService, chip: OnlyChipOption = None) -> Shown:
     """List OS releases."""
-    return table(remote.pages("/releases", chip=chip), COLUMNS, row=_row, empty="No OS release.")
+    return table(remote.pages("/releases", chip=chip), COLUMNS, row=row, empty="No OS release.")
 
 
 @remote_command(app, "show")
@@ -51,14 +43,19 @@ def show(remote: RemoteService, release: ReleaseOption) -> Shown:
     They are the digests of its boot components that the verifier accepts.
     """
     found = remote.get(f"/releases/{segment(release)}")
-    return _whole(found)
+    return whole(found)
 
 
 @remote_command(app, "publish")
 def publish(
     remote: RemoteService,
-    chip: ChipOption,
-    version: Annotated[str, typer.Option("--os-version", metavar="VERSION", help="New version, e.g. 26.12.")],
+    release: Annotated[str | None, typer.Option("--release", metavar="ID", help="A signed draft.")] = None,
+    chip: Annotated[
+        str | None, typer.Option("--chip", metavar="NAME", help="Or build one for this chip profile.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option("--os-version", metavar="VERSION", help="New version of that chip, e.g. 26.12.")
+    ] = None,
     security_version: Annotated[
         int | None,
         typer.Option(
@@ -67,9 +64,16 @@ def publish(
     ] = None,
     os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = "Retail",
 ) -> Shown:
-    """Build, sign and publish an OS release for a chip."""
+    """Publish a signed draft; or build, sign and publish a release for a chip at once.
+
+    Groups of its feed are offered it from their devices' next check-ins on.
+    """
+    if (release is None) == (chip is None) or (chip is None) != (version is None):
+        raise typer.BadParameter("give either --release, or --chip and --os-version")
+    if release is not None:
+        return whole(remote.post(f"/releases/{segment(release)}/publish"))
     body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed}
-    return _whole(remote.post("/releases", body))
+    return whole(remote.post("/releases", body))
 
 
 @remote_command(app, "export-corim")
@@ -130,7 +134,7 @@ def import_corim(
         body["key"] = read_file(key, limit=MAX_KEY_BYTES).decode("ascii", errors="replace")
     made = remote.post("/releases/corim", body)
     said = (("passed over", made["passed_over"]), ("not said by the file", made["derived"]))
-    return _whole(made).then(*(f"{label}: {'; '.join(words)}" for label, words in said if words))
+    return whole(made).then(*(f"{label}: {'; '.join(words)}" for label, words in said if words))
 
 
 @remote_command(app, "withdraw")
@@ -145,7 +149,7 @@ def withdraw(
     From each device's next check-in on, a device that boots it gets only updates, and reads the reason.
     """
     confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
-    return _whole(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}))
+    return whole(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}))
 
 
 @remote_command(app, "set-expiry")
@@ -159,7 +163,7 @@ def set_expiry(
     From then on a device that boots it gets only updates.
     """
     expires_at = None if until == NO_END else moment("--until", until)
-    return _whole(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}))
+    return whole(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}))
 
 
 @remote_command(app, "list-floors")
@@ -200,17 +204,4 @@ def _release_id(remote: RemoteService, name: str) -> str:
     raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
 
 
-def _whole(release: dict[str, Any]) -> Shown:
-    components = table(release["components"], PART_COLUMNS, empty="The release has no components.")
-    return record(release, row=lambda found: only(*COLUMNS)(_row(found))).then("", components)
-
-
-def _row(release: dict[str, Any]) -> dict[str, Any]:
-    row = readable(release)
-    if release["withdrawn_at"] is not None:
-        state = f"withdrawn {row['withdrawn_at']}: {release['withdrawn_reason']}"
-    elif release["expires_at"] is not None:
-        state = f"good until {row['expires_at']}"
-    else:
-        state = "good"
-    return {**row, "state": state if release["imported_from"] is None else f"{state}; imported"}
+adopt(app, release_life.verbs)

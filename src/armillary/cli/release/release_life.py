@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of ``armillary release`` for a release that is not in force for everybody yet, and its bill of materials."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.release.release_view import OsFeed, ReleaseOption, whole
+from armillary.cli.terminal.device_options import ChipOption
+from armillary.cli.terminal.files import read_file, write_file
+from armillary.cli.terminal.output import Shown, note, noun, record
+from armillary.cli.terminal.readable import readable_of
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
+
+verbs = noun()
+
+MAX_COMPONENT_BYTES = 48 << 20  # what base64 makes of it fits into one request
+BILL_FACTS = ("components", "spec_version", "size", "sha256", "added_at", "added_by")
+BillArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CycloneDX document, JSON; - is stdin.")]
+BillOutput = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is stdout.")]
+
+
+@remote_command(verbs, "create")
+def create(
+    remote: RemoteService,
+    chip: ChipOption,
+    version: Annotated[str, typer.Option("--os-version", metavar="VERSION", help="New version, e.g. 26.12.")],
+    component: Annotated[
+        list[str] | None,
+        typer.Option("--component", metavar="NAME=FILE", help="A component package, repeatable; none: built here."),
+    ] = None,
+    os_feed: Annotated[
+        OsFeed, typer.Option("--os-feed", "-f", help="Who gets it once it is published.")
+    ] = "RetailEval",
+    os_abi: Annotated[
+        int, typer.Option("--os-abi", min=0, metavar="N", help="What it gives to applications; 0: not said.")
+    ] = 0,
+    security_version: Annotated[
+        int | None,
+        typer.Option("--security-version", min=0, max=31, metavar="N", help="Of components that are built here."),
+    ] = None,
+) -> Shown:
+    """Make a release as a draft.
+
+    Nobody is offered it, and no device that boots it is let in, until it is signed and published.
+    """
+    body: dict[str, Any] = {
+        "chip": chip,
+        "version": version,
+        "feed": os_feed,
+        "os_abi": os_abi,
+        "security_version": security_version,
+        "components": None if not component else dict(_package(text) for text in component),
+    }
+    return whole(remote.post("/releases/drafts", body))
+
+
+@remote_command(verbs, "sign")
+def sign(remote: RemoteService, release: ReleaseOption) -> Shown:
+    """Sign every component of a draft with the service's OS signing key."""
+    return whole(remote.post(f"/releases/{segment(release)}/sign"))
+
+
+@remote_command(verbs, "promote")
+def promote(remote: RemoteService, release: ReleaseOption) -> Shown:
+    """Give a release of the evaluation feed to everybody."""
+    return whole(remote.post(f"/releases/{segment(release)}/promote"))
+
+
+@remote_command(verbs, "revoke")
+def revoke(
+    remote: RemoteService,
+    release: ReleaseOption,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
+    yes: YesOption = False,
+) -> Shown:
+    """Take a release back, for good: release withdraw by its other name.
+
+    From each device's next check-in on, a device that boots it gets only updates, and is offered its feed's newest.
+    """
+    confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
+    return whole(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}))
+
+
+@remote_command(verbs, "add-sbom")
+def add_bill(remote: RemoteService, file: BillArgument, release: ReleaseOption) -> Shown:
+    """Add the bill of materials of a release, in the place of the one before."""
+    data = read_file(file, limit=MAX_BYTES)
+    return record(remote.upload(f"/releases/{segment(release)}/sbom", data, MEDIA_TYPE), row=readable_of(*BILL_FACTS))
+
+
+@remote_command(verbs, "get-sbom")
+def get_bill(remote: RemoteService, release: ReleaseOption, output: BillOutput) -> None:
+    """Write the bill of materials of a release, as it was given."""
+    data = b"".join(remote.download(f"/releases/{segment(release)}/sbom"))
+    write_file(output, data)
+    note(f"{len(data)} bytes")
+
+
+def _package(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise typer.BadParameter(f"--component: expected NAME=FILE, got {text!r:.80}")
+    return name, base64.b64encode(read_file(Path(file), limit=MAX_COMPONENT_BYTES)).decode("ascii")

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device-group set-schedule`` and ``armillary device update-status|check-now``, as people type them."""
+
+from __future__ import annotations
+
+import pytest
+from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
+
+
+@pytest.fixture
+def group(service: RunningService, catalog: str) -> tuple[str, ...]:
+    service.service.registry.products.create(catalog, "Coffee", actor="test")
+    service.service.registry.groups.create_defaults(catalog, "Coffee", actor="test")
+    return ("-c", catalog, "-p", "Coffee", "-dg", "Production")
+
+
+def test_a_schedule_is_changed_in_parts(armillary: Command, group: tuple[str, ...]) -> None:
+    assert "at any time" in armillary("device-group", "show-schedule", *group).out
+    armillary("device-group", "set-schedule", *group, "-w", "Sat 01:00-05:00", "--zone", "Europe/Berlin")
+    made = armillary("device-group", "set-schedule", *group, "--check-every", "4h", "--defer", "0", "--json").json
+    assert (made["windows"], made["zone"]) == (["Sat 01:00-05:00"], "Europe/Berlin")
+    assert (made["check_interval_s"], made["max_deferral_s"]) == (14_400, 0)
+    urgent = armillary("device-group", "set-urgent", *group, "--reason", "the lock opens", "--for", "2h")
+    assert "the lock opens" in urgent.out
+    assert "the lock opens" not in armillary("device-group", "end-urgency", *group).out
+    back = armillary("device-group", "set-schedule", *group, "-w", "any", "--check-every", "usual", "--json").json
+    assert (back["windows"], back["check_interval_s"]) == ([], None)
+    refused = armillary("device-group", "set-schedule", *group, "-w", "at night")
+    assert refused.code == 1
+    assert "Mon-Fri 01:00-05:00" in refused.err
+
+
+def test_where_a_device_stands_is_said_in_words(
+    armillary: Command, service: RunningService, catalog: str, group: tuple[str, ...]
+) -> None:
+    device = service.make_device()
+    service.service.registry.devices.claim(
+        catalog, [device.device_id], product="Coffee", group="Production", actor="test"
+    )
+    said = armillary("device", "update-status", "-d", device.device_id)
+    assert "never-seen" in said.out
+    assert "armillary device log" in said.out
+    with device:
+        device.check_in()
+    asked = armillary("device", "check-now", "-d", device.device_id)
+    assert asked.code == 0, asked.err
+    assert "update-status" in asked.err
+    assert group[1] == catalog

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary release create|sign|publish|promote|revoke`` and bills of materials, as people type them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+from tests.api.running_service import RunningService
+from tests.cli.conftest import Command
+
+CHIP = "imx8mp"
+
+
+def fresh_version() -> str:
+    return f"31.{uuid.uuid4().int % 1_000_000}"
+
+
+def test_from_files_to_everybody_and_back(armillary: Command, service: RunningService, tmp_path: Path) -> None:
+    packages = service.service.releases.packages(service.service.releases.newest(CHIP))
+    given: list[str] = []
+    for name, package in packages.items():
+        (tmp_path / name).write_bytes(package)
+        given += ["--component", f"{name}={tmp_path / name}"]
+    made = armillary("release", "create", "--chip", CHIP, "--os-version", fresh_version(), *given, "--json").json
+    release = ("--release", made["release_id"])
+    assert "draft, signed" in armillary("release", "show", *release).out
+    assert armillary("release", "sign", *release).code == 0
+    bill = tmp_path / "bom.json"
+    bill.write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.5"}))
+    assert "components" in armillary("release", "add-sbom", str(bill), *release).out
+    assert armillary("release", "get-sbom", *release, "-o", str(tmp_path / "again.json")).code == 0
+    assert (tmp_path / "again.json").read_bytes() == bill.read_bytes()
+    assert armillary("release", "publish", *release, "--json").json["feed"] == "RetailEval"
+    assert armillary("release", "promote", *release, "--json").json["feed"] == "Retail"
+    revoked = armillary("release", "revoke", *release, "--reason", "it does not boot", "--yes")
+    assert "it does not boot" in revoked.out
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("publish",),
+        ("publish", "--release", "x", "--chip", CHIP, "--os-version", "1"),
+        ("publish", "--chip", CHIP),
+        ("create", "--chip", CHIP, "--os-version", "32.1", "--component", "loader"),
+    ],
+)
+def test_wrong_usage_is_said(armillary: Command, wrong: tuple[str, ...]) -> None:
+    assert armillary("release", *wrong).code == 2

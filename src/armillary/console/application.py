@@ -31,6 +31,7 @@ from armillary.console.device import (
     device_data,
     device_template,
     device_twin,
+    device_update,
     read as device_read,
 )
 from armillary.console.device_templates import read as templates_read, template_editor
@@ -81,6 +82,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/devices/{device_id}/series", device_read.series),
     ("/devices/{device_id}/data", device_data.page),
     ("/devices/{device_id}/twin", device_twin.page),
+    ("/devices/{device_id}/update", device_update.page),
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
     ("/findings", read.findings),
@@ -152,6 +154,7 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
             ("name", device_change.name_device, "name_device"),
         )
     ),
+    ("/devices/{device_id}/check-now", device_update.check_now, "check_now"),
     ("/devices/{device_id}/{verb}", device_change.change_device, device_change.of_verb),
     ("/updates/{rollout_id}/{verb}", change.change_rollout, "updates.change"),
     ("/findings/{finding_id}", change.move_finding, "watch.move"),

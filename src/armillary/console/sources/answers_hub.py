@@ -32,6 +32,17 @@ def name_device(by: RequestContext, device_id: str, name: str) -> Document:
     return row_document(by.service.registry.names.rename(known, name, actor=by.operator.name))
 
 
+def update_status(by: RequestContext, device_id: str) -> Document:
+    """Where the update of a device stands."""
+    return row_document(by.service.updates.standings.of(device_id))
+
+
+def check_now(by: RequestContext, device_id: str) -> Document:
+    """Have a device check in now."""
+    by.service.updates.check_now.ask(device_id, actor=by.operator.name)
+    return update_status(by, device_id)
+
+
 def device_raw(by: RequestContext, device_id: str, metric: str, start_ms: int, end_ms: int, limit: int) -> Document:
     """A metric's values as they were sent, since the device is the operator's."""
     known = by.service.hub_access.known(device_id)

@@ -113,6 +113,8 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "fleet": "GET /fleet",
         "find_device": "GET /device-names",
         "name_device": f"PUT {_DEVICE}/name",
+        "update_status": f"GET {_DEVICE}/update-status",
+        "check_now": f"POST {_DEVICE}/check-now",
         "device_raw": f"GET {_DEVICE}/telemetry/raw",
         "device_twin": f"GET {_DEVICE}/twin",
         "patch_device_twin": f"PATCH {_DEVICE}/twin",

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the update of one device stands, and why it lacks what it should have. Pure: an answer in, a page out.
+
+The first line is the reason in a sentence, below it what a person can do; then what the device has and should have, and
+when it may update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from armillary.console.device.pages_device_data import place
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.words import moment, short_id, span
+
+# What a reason says of the device: good, waiting by itself, or in need of somebody. The others need nobody.
+_KINDS: Final[Mapping[str, State]] = MappingProxyType(
+    {
+        "up-to-date": State(GOOD, "up to date"),
+        **dict.fromkeys(("nothing-deployed", "os-only", "unclaimed", "never-seen"), State(UNKNOWN, "nothing is due")),
+        **dict.fromkeys(("silent", "revoked", "held", "failed-before", "flash", "refused"), State(BAD, "needs you")),
+        **dict.fromkeys(
+            ("update-only", "no-release", "wrong-chip", "os-by-hand", "no-room", "does-not-fit", "repository"),
+            State(ATTENTION, "look at it"),
+        ),
+    }
+)
+_WAITS: Final = State(ATTENTION, "waits")
+
+
+def update_sheet(standing: Mapping[str, Any], name: str, now: int, *, may_ask: bool) -> Sheet:
+    """The page; ``may_ask``: the operator may have the device check in now."""
+    device_id = standing["device_id"]
+    buttons = (Button(label="Check in now", post=place(device_id, "check-now"), primary=True),) if may_ask else ()
+    detail = standing["remedy"] if not standing["detail"] else f"{standing['detail']}. {standing['remedy']}"
+    rows = [(text("Operating system"), text(standing["os_version"] or "not known"), _wanted_os(standing))]
+    lacking = ", ".join(standing["lacking"])
+    if standing["deployment_id"] is not None:
+        shown = text("all of the deployment") if not lacking else text(f"lacks {lacking}")
+        rows.append((text("Applications"), shown, _id(standing["deployment_id"])))
+    return Sheet(
+        place="Fleet",
+        title=standing["meaning"],
+        heading=f"Update of {name}",
+        crumbs=(("Fleet", "/fleet"), (name, place(device_id)), ("Update", "")),
+        detail=detail,
+        buttons=buttons,
+        facts=_facts(standing, now),
+        sections=(
+            Section(
+                title="What it has and should have",
+                columns=("Part", "Has", "Should have"),
+                rows=rows,
+                none="",
+            ),
+            Section(
+                title="When it may update",
+                columns=("Rule", "Value"),
+                rows=_schedule(standing, now),
+                none="It is in no device group.",
+                note="set by armillary device-group set-schedule",
+            ),
+        ),
+        every_s=15,
+    )
+
+
+def _facts(standing: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...]:
+    kind = _KINDS.get(standing["code"], _WAITS)
+    found = [
+        ("State", state({standing["code"]: kind}, standing["code"])),
+        ("Code", text(standing["code"])),
+        ("Last check-in", Cell(at=moment(standing["last_check_in_at"], now), text="never")),
+    ]
+    if standing["check_in_by"] is not None and standing["check_in_by"] > now:
+        found.append(("Next check-in", text(f"within {span(standing['check_in_by'] - now)}")))
+    if standing["until"] is not None and standing["until"] > now:
+        found.append(("Stays so", text(f"for at most {span(standing['until'] - now)}")))
+    if standing["rollout_id"] is not None:
+        found.append(("Roll-out", text("the one that decides", href=f"/updates/{standing['rollout_id']}")))
+    return tuple(found)
+
+
+def _wanted_os(standing: Mapping[str, Any]) -> Cell:
+    if not standing["wanted_os_version"]:
+        return text("as it is")
+    told = "the device does not update it by itself" if "os" not in (standing["abilities"] or ()) else ""
+    return text(standing["wanted_os_version"], reason=told)
+
+
+def _schedule(standing: Mapping[str, Any], now: int) -> list[tuple[Cell, Cell]]:
+    schedule = standing["schedule"]
+    if schedule is None:
+        return []
+    interval = schedule["check_interval_s"]
+    rows = [
+        (text("Checks in"), text("as the service asks" if interval is None else f"every {span(interval)}")),
+        (text("Windows"), text("; ".join(schedule["windows"]) or "at any time", reason=schedule["zone"])),
+        (
+            text("Applications may put it off"),
+            text(span(schedule["max_deferral_s"]) if schedule["max_deferral_s"] else "not at all"),
+        ),
+    ]
+    if schedule["urgent_until"] is not None and schedule["urgent_until"] > now:
+        ends = span(schedule["urgent_until"] - now)
+        rows.append((text("Urgent"), text(f"for another {ends}", reason=schedule["urgent_reason"])))
+    return rows
+
+
+def _id(value: str) -> Cell:
+    return Cell(ident=short_id(value))

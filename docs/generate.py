@@ -3,8 +3,8 @@
 
 Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting), ``api.md``
 (every route of the operator API), ``iot-central.md`` (every operation in IoT Central's shape), ``states.md`` (state
-machines), ``power-cut.md`` (flash media and transactions that are cut). The same text on every machine: help has its
-own width and no colours.
+machines), ``power-cut.md`` (flash media and transactions that are cut), ``update-reasons.md`` (why a device lacks what
+it should have). The same text on every machine: help has its own width and no colours.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from armillary import errors, settings
 from armillary.cli.main import COMMANDS, command_of, overview
+from armillary.wire.device.update_reason import REASONS
 from docs.api_page import api_page
 from docs.central_page import central_page
 from docs.power_page import power_page
@@ -110,7 +111,20 @@ def help_texts(command: object, path: str) -> Iterator[tuple[str, str]]:
         yield from help_texts(child, f"{path} {name}")
 
 
+def reasons_page() -> str:
+    """Every reason why a device does not have yet what it should have."""
+    lines = ["# Why a device does not have yet what it should have", NOTICE]
+    lines.append(
+        "`armillary device update-status` and the console say one of these for each device. A code never changes its\n"
+        "meaning; scripts may rely on it. A newer device may give one that is not here.\n"
+    )
+    lines += ["| code | found by | meaning | what to do |", "|---|---|---|---|"]
+    lines += [f"| `{each.code}` | {each.found_by} | {each.meaning} | {each.remedy} |" for each in REASONS]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "update-reasons.md": reasons_page,
     "errors.md": error_page,
     "settings.md": settings_page,
     "cli.md": command_page,

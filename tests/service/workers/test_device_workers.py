@@ -31,6 +31,7 @@ from armillary.errors import (
     PortInUseError,
     ServiceUnreachableError,
 )
+from armillary.service.repository.ceremony import KeyChange
 from armillary.service.watch import heartbeat
 from armillary.service.workers import device_workers, process as worker_process
 from armillary.service.workers.device_worker import settings_from_text, settings_to_text
@@ -39,7 +40,9 @@ from armillary.settings import Settings, load_settings
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.device.problem import parse_problem
+from armillary.wire.device.update_status import UpdateStatus
 from armillary.wire.device.worker_message import Done, Message, Ready, Start, Stream, encode
+from armillary.wire.update.directive import UnverifiedDirective, parse_directive
 
 CLOSED = (OSError, ServiceUnreachableError)
 PASSPHRASE = "a passphrase of the owner"
@@ -110,6 +113,27 @@ def test_a_deployment_is_offered_by_both(host: ServiceHost, package: Callable[..
     host.service.updates.deployments.delete("Contoso", made.deployment_id, actor="t")
     for device in devices:
         assert check_in(device, devices).offer is None
+
+
+def test_both_sign_directives_whose_versions_rise_by_the_key_in_force(
+    host: ServiceHost, package: Callable[..., bytes]
+) -> None:
+    devices, service = at_each(host, host.claimed(b"D" * 32)), host.service
+    for device in devices:
+        device.update_status = UpdateStatus(abilities=("directive",))
+
+    def directives() -> list[UnverifiedDirective]:
+        image = service.updates.images.upload("Contoso", package(), actor="t")
+        service.updates.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+        return [parse_directive(check_in(device, devices).directive or b"") for device in devices]
+
+    first = directives()
+    service.ceremony.propose([KeyChange(role="director", online=1)], actor="t")
+    second = directives()
+    versions = [each.claims.version for each in (*first, *second)]
+    assert versions == sorted(set(versions))
+    assert len({each.key_id for each in first}) == len({each.key_id for each in second}) == 1
+    assert first[0].key_id != second[0].key_id
 
 
 def test_a_delta_is_made_once_for_both(host: ServiceHost, package: Callable[..., bytes]) -> None:

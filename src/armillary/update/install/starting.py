@@ -5,7 +5,8 @@ Rules:
 
 * The record is read, and the start counted in it, BEFORE the boot chain runs: a new OS that hangs uses up its starts
   without running a line of code that could count.
-* A boot chain that is refused while it is on trial takes the trial back, and the previous OS boots at once.
+* A boot chain that is refused while it is on trial takes the trial back, and the previous OS boots at once. One that
+  had booted before was damaged since, which is not its fault: it may be tried again.
 * A chain that is refused otherwise gives way to the OS before it, once, if its copies are still in flash. Those have to
   pass the same checks: a way back below the anti-rollback minimums is none.
 * The record returned here must be durable before its effect happens. Every cell of :data:`TABLE` is filled.
@@ -93,7 +94,8 @@ def boot_refused(record: InstallRecord, *, reason: str, now: int) -> InstallReco
     """The record with the set to boot instead of a refused one, to be written first; None when there is no other."""
     effect = TABLE[_situation(record), _refusal(record)]
     if effect is StartEffect.TAKE_BACK:
-        return revert(record, reason=reason, now=now)
+        never_booted = trial_of(record).starts_left >= TRIAL_STARTS - 1
+        return revert(record, reason=reason, now=now, bars=never_booted)
     if effect is StartEffect.FALL_BACK and record.way_back is not None:
         return _fall_back(record, record.way_back)
     if effect is StartEffect.STOP:

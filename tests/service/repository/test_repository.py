@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ def test_a_cut_at_any_write_of_a_publication_leaves_a_whole_repository(
 
 def test_a_first_edition_that_is_cut_is_begun_again(host: OpenService, tmp_path: Path, clock: Clock) -> None:
     repository = host.service.repository
+    shutil.rmtree(repository.files.folder, ignore_errors=True)
     assert not repository.files.is_made
     for count in range(100):
         with pytest.MonkeyPatch.context() as patch:

@@ -71,6 +71,18 @@ def verifies(delegator: Metadata[Any], role: str, metadata: Metadata[Any]) -> bo
     return bool(result.verified)
 
 
+def is_signed(delegator: Metadata[Any], role: str, metadata: Metadata[Any]) -> bool:
+    """Whether as many keys as ``delegator`` asks for are named among the signatures of our own metadata.
+
+    It verifies none: that costs a millisecond for each role, at every publication.
+    """
+    try:
+        given = delegator.signed.get_delegated_role(role)
+    except ValueError:
+        return False
+    return len(set(given.keyids) & metadata.signatures.keys()) >= given.threshold
+
+
 def read_edition(files: RepositoryFiles) -> Edition:
     """The edition in the folder. The newest root has to verify itself; the others are checked when they are used.
 

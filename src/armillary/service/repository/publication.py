@@ -32,7 +32,7 @@ from tuf.api.metadata import (
 )
 from tuf.api.serialization import DeserializationError
 
-from armillary.service.repository.edition import Edition, key_ids, kind_of, parse_metadata, verifies
+from armillary.service.repository.edition import Edition, is_signed, key_ids, kind_of, parse_metadata, verifies
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.repository.keys import RepositoryKeys
 from armillary.service.repository.roles import (
@@ -118,7 +118,7 @@ class Publication:
             if metadata is None or role in self.staged:
                 continue
             parent = self.edition.get(parent_of(role))
-            vouched = parent is not None and verifies(parent, role, metadata)
+            vouched = parent is not None and is_signed(parent, role, metadata)
             if metadata.signed.is_expired(moment(self._now + terms(role).renew_s)) or not vouched:
                 self.next(role)
 
@@ -295,7 +295,8 @@ def _clean_up(files: RepositoryFiles, before: Edition, after: Edition) -> None:
                     files.unlink(path, digest)
     for role in (TARGETS, SNAPSHOT, *after.delegated):
         metadata_now: Any = after.get(role)
-        files.drop_old(role, metadata_now.signed.version)
+        if metadata_now is not before.get(role):
+            files.drop_old(role, metadata_now.signed.version)
 
 
 def _give_top(root: Root, role: str, keys: list[SSlibKey], threshold: int) -> None:

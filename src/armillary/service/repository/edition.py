@@ -80,7 +80,7 @@ def is_signed(delegator: Metadata[Any], role: str, metadata: Metadata[Any]) -> b
         given = delegator.signed.get_delegated_role(role)
     except ValueError:
         return False
-    return len(set(given.keyids) & metadata.signatures.keys()) >= given.threshold
+    return bool(len(set(given.keyids) & metadata.signatures.keys()) >= given.threshold)
 
 
 def read_edition(files: RepositoryFiles) -> Edition:

@@ -11,6 +11,7 @@ from tests.fixtures.reports import installed
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.sim.device.service_host import ServiceHost
+from armillary.wire.image.application import OsRange
 
 Make = Callable[..., bytes]
 HERE = ("Contoso", "Kettle", "Production")
@@ -98,6 +99,25 @@ def test_images_must_fit_the_chips_of_the_group(host: ServiceHost, package: Make
         with pytest.raises(InvalidArgumentError):
             service.updates.deployments.create(*HERE, [image.image_id], actor="t")
         service.registry.devices.move("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
+
+
+def test_an_application_needs_an_os_that_a_release_of_its_chip_has(host: ServiceHost, package: Make) -> None:
+    service = host.service
+    upload, create = service.updates.images.upload, service.updates.deployments.create
+    image = upload("Contoso", package(os_range=OsRange(5, 6)), actor="t")
+    create(*HERE, [image.image_id], actor="t")  # an empty group takes anything
+    with host.claimed(b"o" * 32):
+        with pytest.raises(InvalidArgumentError, match="works on OS ABI 5 to 6: the releases for mt3620 have none"):
+            create(*HERE, [image.image_id], actor="t")
+        for version, abi in (("99.1", 7), ("99.2", 6)):
+            draft = service.attestation.drafts.create("mt3620", version, actor="t", os_abi=abi)
+            with pytest.raises(InvalidArgumentError, match="have none" if abi == 7 else "have 7"):
+                create(*HERE, [image.image_id], actor="t")
+            service.attestation.drafts.publish(draft.release_id, actor="t")
+        create(*HERE, [image.image_id], actor="t")
+        service.releases.withdraw(draft.release_id, "it crashes", actor="t")
+        with pytest.raises(InvalidArgumentError, match="have 7"):
+            create(*HERE, [image.image_id], actor="t")
 
 
 def test_lists_are_newest_first_per_group(host: ServiceHost, package: Make) -> None:

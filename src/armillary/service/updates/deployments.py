@@ -21,6 +21,7 @@ from armillary.engines.records.queries import (
 )
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
@@ -28,6 +29,7 @@ from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise, group_or_raise, product_or_raise
 from armillary.service.updates.bills import check_bills
 from armillary.service.updates.images import ANY_ARCHITECTURE, image_or_raise
+from armillary.service.updates.os_fit import check_os_fit
 from armillary.wire.device.checkin import MAX_OFFERED
 
 # Images in a deployment: what one offer can hold.
@@ -37,8 +39,9 @@ MAX_IMAGES = MAX_OFFERED
 class Deployments:
     """Operations on deployments."""
 
-    def __init__(self, context: Context, chips: Chips, notices: Notices) -> None:
+    def __init__(self, context: Context, blobs: Blobs, chips: Chips, notices: Notices) -> None:
         self._context = context
+        self._blobs = blobs
         self._chips = chips
         self._notices = notices
 
@@ -56,7 +59,8 @@ class Deployments:
 
         Raises:
             NotFoundError: the group or one of the images does not exist in this catalog.
-            InvalidArgumentError: a component twice, or images that do not fit the chips of the group's devices.
+            InvalidArgumentError: a component twice, or images that do not fit the chips of the group's devices, or
+                no OS release for them.
             ConflictError: a roll-out decides for this group, the deployment id is taken, or the catalog asks for a
                 second person, who can only approve a roll-out.
         """
@@ -194,7 +198,9 @@ class Deployments:
 
     def _check_chips(self, connection: Connection, group: DeviceGroup, images: Sequence[Image]) -> None:
         total = sum(image.size for image in images)
-        for name in device_rows.chips_of_group(connection, group.group_id):
+        names = device_rows.chips_of_group(connection, group.group_id)
+        check_os_fit(connection, names, images, self._blobs.read, now=self._context.now())
+        for name in names:
             chip = self._chips.get(name)
             if total > chip.limits.application_flash_bytes:
                 raise InvalidArgumentError(

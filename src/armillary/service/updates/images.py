@@ -218,6 +218,7 @@ class Images:
             )
         try:
             application = application_package.open_unverified(package)
+            application_package.needed_os(package)  # a range that is none would be refused by every device
         except ArmillaryError as error:
             error.remedy = error.remedy or "Pack the application again: armillary image-package pack-application."
             raise

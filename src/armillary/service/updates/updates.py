@@ -24,7 +24,7 @@ class Updates:
 
     def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
         self.images = Images(context, authority, blobs, chips, notices)
-        self.deployments = Deployments(context, chips, notices)
+        self.deployments = Deployments(context, blobs, chips, notices)
         self.rollouts = Rollouts(context, self.deployments, notices)
         self.planner = Planner(context, self.deployments, notices)
         self.offers = Offers(context, chips)

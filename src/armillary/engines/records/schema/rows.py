@@ -317,7 +317,7 @@ class OsRelease:
     withdrawn_reason: str | None = None
     # Id of the CoRIM with its reference values; None for a release that was built here with its packages
     imported_from: str | None = None
-    os_abi: int = 0  # What it gives to applications (ApplicationRuntime's version); 0 for not said
+    os_abi: int = 0  # ABI number that applications may ask for a range of; 0 for none
     signed_at: int | None = None  # When its packages were signed here; None while one of them is not
     published_at: int | None = None  # None for a draft, which is no reference value and given to nobody
 

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.story import attacks, scenes
+from armillary.cli.story import attacks, os_updates, scenes
 from armillary.cli.story.scenes import SceneError
 from armillary.cli.story.stage import Stage
 from armillary.cli.terminal.output import JsonOption, note, print_json
@@ -39,6 +39,9 @@ SCENES: tuple[tuple[str, Callable[[Stage], str]], ...] = (
     ("attack: replayed proof refused", attacks.replay_a_proof),
     ("attack: undeclared connection blocked", attacks.phone_home),
     ("attack: bad release halted and rolled back", attacks.release_something_bad),
+    ("OS updated over the air", os_updates.update_the_os),
+    ("withdrawn OS left by every device", os_updates.withdraw_the_os),
+    ("damaged device heals itself", os_updates.heal_a_damaged_device),
     ("audit chain verified", attacks.verify_the_audit),
 )
 

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of the demo about the OS of devices: an update, a release that is taken back, a device that heals itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from armillary.cli.story.scenes import require
+from armillary.cli.story.stage import DeviceOnStage, Stage
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.status import read_status
+from armillary.sim.device import attacker
+
+NEW_OS = "99.1"  # newer than whatever this version of Armillary begins with
+DAMAGED = "coffee_machine_guardian"
+
+
+def update_the_os(stage: Stage) -> str:
+    """A release is published: each device fetches it, restarts into it, is measured anew and attested."""
+    device = next(iter(stage.devices.values()))
+    shown = stage.show(device)
+    stage.notes["os_version"] = shown["os_version"]
+    body = {"chip": shown["chip"], "version": NEW_OS, "feed": "Retail"}
+    stage.notes["release_id"] = stage.client.post("/releases", body)["release_id"]
+    for each in stage.devices.values():
+        _wait_for(stage, each, NEW_OS)
+    return f"OS {stage.notes['os_version']} to {NEW_OS}: {len(stage.devices)} devices restarted and attested"
+
+
+def withdraw_the_os(stage: Stage) -> str:
+    """The release is withdrawn: devices that run it are held to updates, and go back by themselves."""
+    path = f"/releases/{stage.notes['release_id']}/withdraw"
+    stage.client.post(path, {"reason": "Its kernel crashes after an hour."})
+    for device in stage.devices.values():
+        _wait_for(stage, device, stage.notes["os_version"])
+    held = sum("update-only" in _verdicts(stage, device) for device in stage.devices.values())
+    require(held > 0, "no device was held to updates while it ran a withdrawn release")
+    return f"{held} devices were held to updates, and run OS {stage.notes['os_version']} again; nobody touched them"
+
+
+def heal_a_damaged_device(stage: Stage) -> str:
+    """One bit of the OS that boots is changed: the OS before it boots, is held, and fetches the genuine one."""
+    device = stage.devices[DAMAGED]
+    boots = stage.show(device)["boot_count"]
+    component = stage.client.get("/releases")["items"][0]["components"][-1]["name"]
+    stage.power_off(device)
+    attacker.tamper(device.data, component)
+    stage.power_on(device)
+    shown = _wait_for(stage, device, stage.notes["os_version"], after_boot=boots + 1)
+    return f"{component} damaged: OS {NEW_OS} booted instead, then OS {shown['os_version']} over the air, attested"
+
+
+def _wait_for(stage: Stage, device: DeviceOnStage, version: str, *, after_boot: int = 0) -> dict[str, Any]:
+    """Wait until a device is attested with an OS version and has confirmed it."""
+
+    def look() -> dict[str, Any] | None:
+        shown, own = stage.show(device), read_status(DeviceFolder(device.data).status) or {}
+        is_there = shown["verdict"] == "attested" and shown["os_version"] == version
+        is_confirmed = own.get("installation") == "idle" and own["os_version"] == version
+        return shown if is_there and is_confirmed and shown["boot_count"] > after_boot else None
+
+    return stage.wait(f"{device.name} attested with OS {version}", look)
+
+
+def _verdicts(stage: Stage, device: DeviceOnStage) -> set[str]:
+    """What the last check-ins of a device came to."""
+    items = stage.client.get(f"/devices/{device.device_id}/check-ins", limit=50)["items"]
+    return {item["verdict"] for item in items}

@@ -156,6 +156,9 @@ def _software(made: Tenant) -> None:
     image_id, package = application(f"{made.word}App")
     service.updates.images.upload(made.name, package, actor="test")
     ids |= {"image": str(image_id), "image_id": str(image_id)}
+    bill = b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}'
+    service.updates.bills.put_of_image(made.name, image_id, bill, actor="test")
+    service.updates.bills.put_of_release(uuid.UUID(ids["release_id"]), bill, actor="test")
     place = (made.name, ids["product"])
     deployed = service.updates.deployments.create(*place, ids["device_group"], [image_id], actor="test")
     ids["deployment"] = str(deployed.deployment_id)

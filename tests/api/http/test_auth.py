@@ -52,10 +52,12 @@ ADMINISTRATORS = {
     f"GET {_V1}/tokens", f"POST {_V1}/tokens", f"DELETE {_V1}/tokens/{{token_id}}",
     f"GET {_CATALOG}/hub-service-keys", f"POST {_CATALOG}/hub-service-keys",
     f"DELETE {_CATALOG}/hub-service-keys/{{name}}",
+    f"PUT {_CATALOG}/rollout-approval",
     f"PATCH {_CATALOG}/hub-admission", f"PATCH {_CATALOG}/attestation-policy",
     f"POST {_CATALOG}/attestation-policy/firmware", f"DELETE {_CATALOG}/attestation-policy/firmware/{{statement_id}}",
     f"POST {_V1}/releases", f"POST {_V1}/releases/corim", f"POST {_V1}/releases/{{release_id}}/expiry",
-    f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors",
+    f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors", f"POST {_V1}/releases/drafts",
+    *(f"POST {_V1}/releases/{{release_id}}/{step}" for step in ("sign", "publish", "promote", "sbom")),
     f"DELETE {_V1}/repository/waiting", f"POST {_V1}/repository/key-changes", f"POST {_V1}/repository/signatures",
     f"POST {_V1}/service-authorities/renew", f"POST {_V1}/application/import", f"PUT {_V1}/telemetry/retention",
 }  # fmt: skip

@@ -49,19 +49,21 @@ class UrgencyBody(StrictBody):
     lifetime_s: Annotated[int, Field(ge=MIN_INTERVAL_S, le=MAX_URGENCY_S)] = DEFAULT_URGENCY_S
 
 
-def show_schedule(request: Request, catalog: CatalogPath, product: ProductPath, group: GroupPath) -> dict[str, Any]:
+def show_schedule(
+    request: Request, catalog: CatalogPath, product: ProductPath, device_group: GroupPath
+) -> dict[str, Any]:
     """When devices of a group look for updates and install them."""
-    return row_document(service_of(request).updates.schedules.get(catalog, product, group))
+    return row_document(service_of(request).updates.schedules.get(catalog, product, device_group))
 
 
 def put_schedule(
-    request: Request, catalog: CatalogPath, product: ProductPath, group: GroupPath, body: ScheduleBody
+    request: Request, catalog: CatalogPath, product: ProductPath, device_group: GroupPath, body: ScheduleBody
 ) -> dict[str, Any]:
     """Set when devices of a group look for updates and install them; each hears of it at its next check-in."""
     made = service_of(request).updates.schedules.put(
         catalog,
         product,
-        group,
+        device_group,
         actor=operator_of(request).name,
         check_interval_s=body.check_interval_s,
         zone=body.zone,
@@ -72,20 +74,22 @@ def put_schedule(
 
 
 def urge(
-    request: Request, catalog: CatalogPath, product: ProductPath, group: GroupPath, body: UrgencyBody
+    request: Request, catalog: CatalogPath, product: ProductPath, device_group: GroupPath, body: UrgencyBody
 ) -> dict[str, Any]:
     """Have devices of a group install what they are offered in no window, and whatever applications say."""
     actor = operator_of(request).name
     made = service_of(request).updates.schedules.urge(
-        catalog, product, group, reason=body.reason, actor=actor, lifetime_s=body.lifetime_s
+        catalog, product, device_group, reason=body.reason, actor=actor, lifetime_s=body.lifetime_s
     )
     return row_document(made)
 
 
-def end_urgency(request: Request, catalog: CatalogPath, product: ProductPath, group: GroupPath) -> dict[str, Any]:
+def end_urgency(
+    request: Request, catalog: CatalogPath, product: ProductPath, device_group: GroupPath
+) -> dict[str, Any]:
     """Have maintenance windows and deferrals of a group hold again."""
     actor = operator_of(request).name
-    return row_document(service_of(request).updates.schedules.end_urgency(catalog, product, group, actor=actor))
+    return row_document(service_of(request).updates.schedules.end_urgency(catalog, product, device_group, actor=actor))
 
 
 def device_update_status(request: Request, device_id: DevicePath) -> dict[str, Any]:
@@ -102,7 +106,7 @@ def check_device_now(request: Request, device_id: DevicePath) -> dict[str, Any]:
 
 
 _row = partial(Route, tag="updates")
-_SCHEDULE = CATALOG + "/products/{product}/device-groups/{group}/update-schedule"
+_SCHEDULE = CATALOG + "/products/{product}/device-groups/{device_group}/update-schedule"
 ROUTES = (
     _row("GET", _SCHEDULE, show_schedule, READER),
     _row("PUT", _SCHEDULE, put_schedule, CONTRIBUTOR),

@@ -151,14 +151,20 @@ class Stage:
 
     def _run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run an ``armillary`` command to its end, signed in to this play's service."""
-        return subprocess.run(  # noqa: S603 - this interpreter, this package
-            [sys.executable, "-m", "armillary", *map(str, arguments)],
-            env={**os.environ, "ARMILLARY_TOKEN": self.ready["token"], "ARMILLARY_CA": self.ready["root_ca"]},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=WAIT_S,
-        )
+        try:
+            return subprocess.run(  # noqa: S603 - this interpreter, this package
+                [sys.executable, "-m", "armillary", *map(str, arguments)],
+                env={**os.environ, "ARMILLARY_TOKEN": self.ready["token"], "ARMILLARY_CA": self.ready["root_ca"]},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=WAIT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            command = " ".join(map(str, arguments))
+            raise HostError(
+                f"armillary {command}: no end within {WAIT_S:.0f} s", remedy="Run the demo again."
+            ) from error
 
     def close(self) -> None:
         """End every process of this play."""

@@ -65,6 +65,8 @@ class DataFolder:
             fresh = _is_fresh(path)
             if fresh:
                 _begin(path)
+            else:
+                _add_what_may_be_missing(path)
         except BaseException as error:  # undo it, whatever was raised
             os.close(lock)
             if not locked and not isinstance(error, DataFolderInUseError):
@@ -165,7 +167,7 @@ def _is_fresh(path: Path) -> bool:
             f"{path} has format {got[:40]!r}, this version needs {expected!r}",
             remedy="Start it with the version that made it, or use another folder with --data.",
         )
-    missing = [name for name in ("blobs", "deltas", "keys") if not (path / name).is_dir()]
+    missing = [name for name in ("blobs", "keys") if not (path / name).is_dir()]
     if not (path / "records.db").is_file():
         missing.append("records.db")
     if missing:
@@ -173,6 +175,14 @@ def _is_fresh(path: Path) -> bool:
             f"{path} lacks {', '.join(missing)}", remedy="Restore the folder from a backup; it was damaged."
         )
     return False
+
+
+def _add_what_may_be_missing(path: Path) -> None:
+    """Folders that a data folder of before has not, or that somebody removed to free space."""
+    try:
+        (path / "deltas").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise not_writable(path, error) from error
 
 
 def _is_from_a_cut_start(name: str) -> bool:

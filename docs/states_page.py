@@ -13,6 +13,7 @@ from armillary.rollout import state as rollout
 from armillary.twin.author import job
 from armillary.twin.rule import table as rule_table
 from armillary.update.install import starting, transaction
+from armillary.wire.hawkbit import action as bridge_action
 from armillary.wire.mqtt import session as mqtt_session
 
 # What the machine is of, where its table is, the table.
@@ -22,6 +23,7 @@ MACHINES: tuple[tuple[str, str, Mapping[Any, Any]], ...] = (
     ("A device's manufacturing state", "identity/manufacturing.py", manufacturing.TRANSITIONS),
     ("A transfer of a device", "identity/transfer.py", transfer.TRANSITIONS),
     ("A roll-out", "rollout/state.py", rollout.TRANSITIONS),
+    ("An action of a bridged device", "wire/hawkbit/action.py", bridge_action.TRANSITIONS),
     ("An MQTT connection of the hub's front", "wire/mqtt/session.py", mqtt_session.TRANSITIONS),
     ("A delivery of the general broker", "hub/broker/session.py", broker_session.DELIVERIES),
     ("A rule for one device", "twin/rule/table.py", rule_table.TRANSITIONS),

@@ -39,6 +39,8 @@ class Settings:
             port, 0 for a free one, ``off`` for none. Both are spoken on ``hub_port`` as well.
         broker_port: General MQTT broker over TLS for clients that talk to each other: a port, 0 for a free one, ``off``
             for none.
+        bridge_port: Port for devices that speak hawkBit's DDI (https, client certificate optional): a port, 0 for a
+            free one, ``off`` for none; the DDI is spoken on ``api_port`` as well, there without client certificates.
         device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside
             the service's own.
         check_in_interval_s: Seconds between two check-ins that the service asks devices for, where their group says
@@ -85,6 +87,7 @@ class Settings:
     hub_port: int = 8883
     websocket_port: str = "off"
     broker_port: str = "off"
+    bridge_port: str = "off"
     device_workers: str = "0"
     check_in_interval_s: int = 20 * 3600
     check_in_jitter: float = 0.1
@@ -142,7 +145,7 @@ class Settings:
                 f"device_workers: expected 0 to {MAX_DEVICE_WORKERS} or auto, got {self.device_workers!r:.40}",
                 remedy="Use auto for one a core, or 0 to serve devices in the service's own process.",
             )
-        for name in ("websocket_port", "broker_port"):
+        for name in ("websocket_port", "broker_port", "bridge_port"):
             _check_port_or_off(name, getattr(self, name))
         _check_database(self.series_database)
         _check_word("log_level", self.log_level, LOG_LEVELS)

@@ -33,6 +33,7 @@ NEW = count()
 
 SPAN = "start_ms=0&end_ms=99999999999999"
 NEEDED: Mapping[str, tuple[str, ...]] = {
+    f"{V1}/catalogs/{{catalog}}/bridge-uploads/{{upload}}": ("offset=0",),
     f"{V1}/device-names": ("text=zqtheirs%20device",),
     f"{V1}/devices/{{device_id}}/telemetry/series": ("metric=temperature", SPAN),
     f"{V1}/devices/{{device_id}}/telemetry/raw": ("metric=temperature", SPAN),
@@ -96,6 +97,9 @@ BODIES: dict[str, Any] = {
     "/hub-enrolments/{enrolment_id}": {"enabled": True},
     "/verify": {"certificate": "x"},
     "/devices/{device_id}/name": {"name": "x"},
+    "/bridge-devices/{controller}": lambda who: {"product": who.ids["product"], "group": "Bridged"},
+    "/bridge-artifacts": {"name": "x", "version": "1", "filename": "x", "size": 1, "sha256": "00" * 32},
+    "/bridge-authorities": {"certificate": "x"},
 }  # fmt: skip
 
 
@@ -148,7 +152,7 @@ def target(template: str, ids: Mapping[str, str], *query: str) -> str:
 def absent_for(them: Mapping[str, str], place: str) -> str:
     """An id of the same form that nobody has, another one each time."""
     number, given = next(NEW), them[place]
-    if place == "number":
+    if place in ("number", "action"):
         return str(900_000 + number)
     if place == "operation":
         return operation_on({each: absent_for(them, each) for each in ("catalog", "product", "device_group", "device")})

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,6 +22,8 @@ from tests.api.central_client import Central, make_template
 from tests.api.native.platform.test_native_rules import hot, say
 from tests.api.native.service.test_native_firmware import told
 from tests.api.running_service import CATALOGS, VERSION, RunningService, application, wait_until
+from tests.fixtures.certificates import self_signed
+from tests.fixtures.controllers import artifact as bridge_artifact
 
 from armillary.api.azure import names, operations
 from armillary.hub.devices.files import CONTAINER
@@ -64,6 +68,8 @@ class Tenant:
             found["token_id"] = self.ids["enrolment_token"]
         if "/alerts/" in key:
             found["number"] = self.ids["alert"]
+        if "/bridge-artifacts/" in key:
+            found["image_id"] = self.ids["bridge_image"]
         if "/scheduledJobs/" in key:
             found["job"] = self.ids["scheduled"]
         return found
@@ -91,6 +97,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _registry(made)
     _devices(made)
     _software(made)
+    _bridge(made)
     _authored(made)
     _hub(made)
     _rows(made)
@@ -176,6 +183,30 @@ def _software(made: Tenant) -> None:
         {"chip": "imx8mp", "values": [value], "note": f"{made.word} note"},
     )
     ids["statement_id"] = reply.body["statement_id"] if reply.status == 201 else str(uuid.uuid4())
+
+
+def _bridge(made: Tenant) -> None:
+    """A controller with an open action, an artifact, an upload under way and an authority."""
+    service, word = made.service, made.word
+    service.service.registry.groups.create(made.name, made.ids["product"], "Bridged", actor="test")
+    place, group = f"/catalogs/{made.name}", {"product": made.ids["product"], "group": "Bridged"}
+    made.ids["controller"] = f"{word}controller"
+    _good(made, "PATCH", f"{place}/bridge-admission", {"target_tokens": True})
+    _good(made, "POST", f"{place}/bridge-devices", {"controller": made.ids["controller"], **group})
+    image = bridge_artifact(service, made.name, b"x", name=f"{word}artifact")["image_id"]
+    made.ids["bridge_image"] = image
+    service.service.updates.deployments.create(
+        made.name, made.ids["product"], "Bridged", [uuid.UUID(image)], actor="test"
+    )
+    bridge = service.service.bridge
+    bridge.actions.poll(bridge.devices.get(made.name, made.ids["controller"]))
+    found = _good(made, "GET", f"{place}/bridge-devices/{made.ids['controller']}/actions")
+    made.ids["action"] = str(found["items"][0]["action"])
+    form = {"name": f"{word} next", "version": "1", "filename": "x", "size": 100, "sha256": "00" * 32}
+    made.ids["upload"] = _good(made, "POST", f"{place}/bridge-artifacts", form)["upload_id"]
+    with tempfile.TemporaryDirectory() as folder:
+        _, pem, _ = self_signed(Path(folder), f"{word} authority", authority=True)
+    made.ids["fingerprint"] = _good(made, "POST", f"{place}/bridge-authorities", {"certificate": pem})["fingerprint"]
 
 
 def _authored(made: Tenant) -> None:

@@ -50,7 +50,15 @@ FREE = {
     "GET /api/v1/me",
     f"GET {AZURE}/operationStatuses/{{operation}}",
     "POST /api/v1/template-check",
-}
+    # hawkBit's DDI takes no operator token: who authenticates is the controller that the path names.
+    *(f"{method} /{{tenant}}/controller/v1/{{controller}}{place}" for method, place in (
+        ("GET", ""), ("GET", "/deploymentBase/{action}"), ("POST", "/deploymentBase/{action}/feedback"),
+        ("GET", "/installedBase/{action}"), ("GET", "/cancelAction/{action}"),
+        ("POST", "/cancelAction/{action}/feedback"), ("PUT", "/configData"), ("GET", "/confirmationBase"),
+        ("GET", "/softwaremodules/{module}/artifacts"),
+        ("GET", "/softwaremodules/{module}/artifacts/{filename}"),
+        ("HEAD", "/softwaremodules/{module}/artifacts/{filename}"))),
+}  # fmt: skip
 # Routes that answer about the catalog which ``catalog=`` names.
 NARROWED = {
     f"{method} {V1}/{place}"

@@ -62,6 +62,20 @@ def test_a_simulated_device_is_not_said_to_be_unknown(fleet: RehearsedFleet):
     assert said.kind == UNKNOWN
 
 
+def test_a_bridged_device_is_said_to_attest_nothing(fleet: RehearsedFleet):
+    device = of(fleet, health="unattested", trust_tier="unattested", last_check_in_at=fleet.now - 60)
+    said = pages_device.verdict(device, None, fleet.now)
+    assert said.sentence.startswith("Heard from 60 s ago, not attested: it says that it installed ")
+    assert said.detail.startswith("It attests nothing")
+    assert said.kind == UNKNOWN
+    lines = pages_device.applications(device, fleet.images, fleet.now)
+    assert {(line.state.kind, line.state.word) for line in lines} == {(UNKNOWN, "installed, by its own word")}
+    row = pages_fleet.device_line(device, fleet.now)
+    assert (row.health.kind, row.tier, row.applications) == (UNKNOWN, "unattested", "3 installed")
+    nothing = pages_device.verdict({**device, "installed": []}, None, fleet.now)
+    assert "nothing was installed over the bridge yet" in nothing.sentence
+
+
 def test_refused_and_revoked_devices_say_why(fleet: RehearsedFleet):
     assert judged(fleet, 5).sentence == "Refused 5 min ago: device.challenge."
     revoked = judged(fleet, 21)
@@ -70,7 +84,8 @@ def test_refused_and_revoked_devices_say_why(fleet: RehearsedFleet):
 
 
 @pytest.mark.parametrize(
-    "health", ["attested", "update-only", "silent", "refused", "never", "held", "revoked", "a word of tomorrow"]
+    "health",
+    ["attested", "update-only", "unattested", "silent", "refused", "never", "held", "revoked", "a word of tomorrow"],
 )
 def test_good_is_drawn_only_for_an_attested_device(fleet: RehearsedFleet, health: str):
     device = copy.deepcopy(fleet.device(device_id(0)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from armillary.api.azure import shape as azure
 from armillary.api.central import shape as central
+from armillary.api.hawkbit import shape as hawkbit
 from armillary.api.http.application import application
 from armillary.api.http.shape import Shapes
 from armillary.api.iot_hub import shape as iot_hub
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 
-SHAPES: Final = Shapes(azure.SHAPE, iot_hub.SHAPE, central.SHAPE, native.SHAPE)
+SHAPES: Final = Shapes(azure.SHAPE, iot_hub.SHAPE, central.SHAPE, native.SHAPE, hawkbit.SHAPE)
+
+
+def create_bridge_app(service: SecurityService, hub: Hub, platform: Platform, settings: Settings) -> FastAPI:
+    """What the bridge's own port serves: hawkBit's DDI and nothing else, with limits of its own."""
+    return application(Shapes(hawkbit.SHAPE), "hawkBit's DDI", service, hub, platform, settings)
 
 
 def create_app(service: SecurityService, hub: Hub, platform: Platform, settings: Settings) -> FastAPI:

@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("service.token", "Operator tokens."),
     "factory": ("catalog.factory", "Factory runs: many devices at once."),
     "hub-device": ("hub.hub_device", "Hub devices: clients that do not attest."),
+    "bridge": ("bridge.bridge", "The bridge: devices that speak hawkBit's DDI."),
     "hub-service-key": ("hub.hub_service_key", "Service keys: for tools that speak IoT Hub's service API."),
     "hub-enrolment": ("hub.hub_enrolment", "Enrolments: which hub devices may register themselves."),
     "enrolment-token": ("catalog.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),

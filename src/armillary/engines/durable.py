@@ -40,6 +40,25 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
         raise not_writable(path.parent, error) from error
 
 
+def move_file(file: Path, path: Path, *, mode: int) -> None:
+    """Give a finished file its name so that after a crash it is there completely or not at all; on one disk only.
+
+    Raises:
+        DataFolderError: the disk refuses.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        file.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise not_writable(path.parent, error) from error
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

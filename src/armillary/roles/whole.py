@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio.to_thread
 from fastapi import FastAPI
 
-from armillary.api.app import create_app
+from armillary.api.app import create_app, create_bridge_app
 from armillary.api.http.callers import OPERATOR_THREADS
 from armillary.api.http.server import ApiServer, server_context
 from armillary.console.on_demand import ConsoleOnDemand
@@ -58,7 +58,8 @@ class Whole:
     platform: Platform
     api: FastAPI
     api_port: int  # Port of the operator API and the console
-    ports: dict[str, int]  # ``hub_port`` and, where they are on, ``websocket_port`` and ``broker_port``
+    # ``hub_port`` and, where they are on, ``websocket_port``, ``broker_port`` and ``bridge_port``
+    ports: dict[str, int]
     root_ca: Path  # PEM file of the root that clients trust
 
 
@@ -118,6 +119,10 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         api_port = await server.start(settings.host, settings.api_port)
         join_service_api(hub, server, settings.public_host, api_port=api_port, ports=ports)
         running.push_async_callback(server.close)
+        if settings.bridge_port != "off":
+            bridge = ApiServer(create_bridge_app(service, hub, platform, settings), bridge_tls_of(service, files))
+            ports["bridge_port"] = await bridge.start(settings.host, int(settings.bridge_port))
+            running.push_async_callback(bridge.close)
         yield Whole(
             service=service, hub=hub, platform=platform, api=api, api_port=api_port, ports=ports, root_ca=files.root
         )
@@ -176,6 +181,27 @@ def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
     identities, trust = service.hub_access.identities, AdmittedTrust(context)
     service.notices.on_hub_trust.append(lambda: trust.update(*identities.trust()))
     trust.update(*identities.trust())
+    return context
+
+
+def bridge_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
+    """The bridge's server side of TLS: a client certificate is optional, and of an authority that a catalog admits.
+
+    Which catalog's it is, is checked with each request (``service/bridge/callers.py``): an authority that is removed
+    stays in TLS until the next start, and opens nothing. No tickets: a resumed session would outlive the certificate.
+    """
+    context = server_context(files.certificate, files.key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+
+    def trust() -> None:
+        for der in service.bridge.admissions.trusted():
+            context.load_verify_locations(cadata=der)
+
+    service.notices.on_bridge_trust.append(trust)
+    trust()
+    present_renewed(service.authority, context)
     return context
 
 

@@ -19,6 +19,7 @@ import structlog
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.store import Records
 from armillary.service.authority.authority import Authority
+from armillary.service.bridge.bridge import Bridge
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context, DeviceAddress
@@ -72,6 +73,7 @@ class SecurityService:
         notices.on_groups.append(self.repository.follow)  # first: what is offered is in the repository before
         self.updates = Updates(context, authority, blobs, chips, notices)
         self.releases.on_change.append(self.updates.offers.refresh)
+        self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)
@@ -136,6 +138,7 @@ class SecurityService:
         self.releases.refresh()
         self.attestation.policies.refresh()
         self.updates.offers.refresh()
+        self.bridge.artifacts.remove_partial()
 
     @property
     def ceremony(self) -> Ceremony:
@@ -188,6 +191,7 @@ class SecurityService:
         if self._loops is not None:
             await self._loops.close()
         await self.serving.close()
+        await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.context.records.close)
         self.authority.close()
         self.context.folder.close()

@@ -16,6 +16,7 @@ from tests.api.running_service import RunningService
 from armillary.api.app import SHAPES
 from armillary.api.central import table as central_table
 from armillary.api.central.route import CentralRoute
+from armillary.api.hawkbit.call import ROOT as DDI
 from armillary.api.http import auth, route as rows
 from armillary.api.http.routes import GuardedRoute
 from armillary.api.http.shape import Shape, Shapes
@@ -33,6 +34,17 @@ PUBLIC_ROUTES = {
 }
 SCRAPE_ROUTES = {"GET /metrics"}
 FACTORY_ROUTES = {f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")}
+# hawkBit's DDI: who asks is a controller with a token or certificate of its own (tests/attacks/test_bridge_attacks.py).
+CONTROLLER_ROUTES = {
+    f"{method} {DDI}{place}"
+    for method, place in (
+        ("GET", ""), ("GET", "/deploymentBase/{action}"), ("POST", "/deploymentBase/{action}/feedback"),
+        ("GET", "/installedBase/{action}"), ("GET", "/cancelAction/{action}"),
+        ("POST", "/cancelAction/{action}/feedback"), ("PUT", "/configData"), ("GET", "/confirmationBase"),
+        ("GET", "/softwaremodules/{module}/artifacts"), ("GET", "/softwaremodules/{module}/artifacts/{filename}"),
+        ("HEAD", "/softwaremodules/{module}/artifacts/{filename}"),
+    )
+}  # fmt: skip
 _V1, _CATALOG = "/api/v1", "/api/v1/catalogs/{catalog}"
 _AZURE = (
     "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.AzureSphere/catalogs/{catalog}"
@@ -54,6 +66,8 @@ ADMINISTRATORS = {
     f"DELETE {_CATALOG}/hub-service-keys/{{name}}",
     f"PUT {_CATALOG}/rollout-approval",
     f"PATCH {_CATALOG}/hub-admission", f"PATCH {_CATALOG}/attestation-policy",
+    f"PATCH {_CATALOG}/bridge-admission", f"POST {_CATALOG}/bridge-authorities",
+    f"DELETE {_CATALOG}/bridge-authorities/{{fingerprint}}",
     f"POST {_CATALOG}/attestation-policy/firmware", f"DELETE {_CATALOG}/attestation-policy/firmware/{{statement_id}}",
     f"POST {_V1}/releases", f"POST {_V1}/releases/corim", f"POST {_V1}/releases/{{release_id}}/expiry",
     f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors", f"POST {_V1}/releases/drafts",
@@ -97,6 +111,7 @@ def needed(key: str) -> str:
     """The role that a route needs, by what it does."""
     for routes, role in (
         (PUBLIC_ROUTES, rows.PUBLIC), (SCRAPE_ROUTES, rows.SCRAPE), (FACTORY_ROUTES, rows.FACTORY),
+        (CONTROLLER_ROUTES, rows.CONTROLLER),
         (ADMINISTRATORS, "Administrator"), (READ_OTHERWISE, "Reader"), (KEYS_SHOWN, "Contributor"),
     ):  # fmt: skip
         if key in routes:
@@ -141,7 +156,8 @@ def test_only_the_declared_routes_are_public() -> None:
     assert {key for key, role in ACCESS.items() if role == rows.PUBLIC} == PUBLIC_ROUTES
     assert {key for key, role in ACCESS.items() if role == rows.SCRAPE} == SCRAPE_ROUTES
     assert {key for key, role in ACCESS.items() if role == rows.FACTORY} == FACTORY_ROUTES
-    assert set(ACCESS.values()) == {rows.PUBLIC, rows.SCRAPE, rows.FACTORY, *rows.RANK}
+    assert {key for key, role in ACCESS.items() if role == rows.CONTROLLER} == CONTROLLER_ROUTES
+    assert set(ACCESS.values()) == {rows.PUBLIC, rows.SCRAPE, rows.FACTORY, rows.CONTROLLER, *rows.RANK}
 
 
 @pytest.mark.parametrize("key", sorted(set(ACCESS) - PUBLIC_ROUTES))
@@ -155,7 +171,8 @@ def test_no_route_answers_without_a_valid_token(service: RunningService, key: st
     ):
         reply = service.call(method, _path(template), b"{" if method != "GET" else None, token=None, headers=headers)
         assert reply.status == 401, (key, headers, reply.raw)
-        assert reply.headers["www-authenticate"] == 'Bearer realm="armillary"'
+        scheme = "TargetToken" if key in CONTROLLER_ROUTES else "Bearer"
+        assert reply.headers["www-authenticate"] == f'{scheme} realm="armillary"'
 
 
 @pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in rows.RANK and role != "Reader"))
@@ -175,6 +192,12 @@ def test_the_routes_own_role_gets_past_the_guard(service: RunningService, key: s
     reply = service.call(method, _path(template), body, token=service.token_of(ROLES[key]))
     assert reply.status not in (401, 403), (key, reply.raw)
     assert reply.status < 500, (key, reply.raw)
+
+
+@pytest.mark.parametrize("key", sorted(CONTROLLER_ROUTES))
+def test_no_operator_is_a_controller(service: RunningService, key: str) -> None:
+    method, template = key.split(" ", 1)
+    assert service.call(method, _path(template), token=service.token_of("Administrator")).status == 401
 
 
 def test_roles_rise_and_unknown_words_reach_nothing() -> None:

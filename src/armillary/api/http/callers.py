@@ -60,6 +60,8 @@ LATER_S: Final = 30
 # Where a request's scope has its caller, and its connection.
 _CALLER: Final = "armillary.caller"
 CONNECTION: Final = "armillary.connection"
+# Where the state of a request has the client certificate that TLS verified (DER), or None.
+CLIENT_CERTIFICATE: Final = "client_certificate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from armillary.api.http import problems
-from armillary.api.http.callers import CONNECTION, MAX_REQUESTS, Link
+from armillary.api.http.callers import CLIENT_CERTIFICATE, CONNECTION, MAX_REQUESTS, Link
 from armillary.api.http.unauthenticated import SlowRequests
 
 if TYPE_CHECKING:
@@ -280,3 +280,13 @@ class ApiConnection(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._timer = self.loop.call_at(self._deadline, self._look)
+
+
+class CertifiedConnection(ApiConnection):
+    """A connection whose requests carry the client certificate that TLS verified, if the peer has shown one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """The handshake is done."""
+        tls = transport.get_extra_info("ssl_object")
+        self.app_state = {CLIENT_CERTIFICATE: tls.getpeercert(binary_form=True)}
+        super().connection_made(transport)

@@ -8,21 +8,19 @@ too, by the hub. Nothing else of the operator API can be reached.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from armillary.api.http.callers import CLIENT_CERTIFICATE
 from armillary.hub.link.https import MAX_BODY_BYTES, HttpRequest
 from armillary.wire.hub.iot_hub_paths import is_service_target
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
-
-# Where a connection's state has the client certificate that TLS verified (DER), or None.
-CLIENT_CERTIFICATE: Final = "client_certificate"
 
 
 class HubRequests:

@@ -46,6 +46,7 @@ STATUS: Mapping[type[errors.ArmillaryError], int] = {
 }
 # Codes that say more than their class does.
 STATUS_OF_CODE: Mapping[str, int] = {
+    "bridge.action-closed": 410,  # what hawkBit answers, and its clients read
     "request.precondition": 412,  # RFC 9110 §13.1.1: an If-Match that does not hold
 }
 # Statuses that the web framework decides itself -> (our code, what to do).

@@ -22,6 +22,7 @@ SCRAPE: Final = "scrape"  # Reader token, or a caller on this host
 FACTORY: Final = (
     "factory"  # Contributor token, or an enrolment token: service/factory/enrolments.py says what it allows
 )
+CONTROLLER: Final = "controller"  # a bridged device, which its shape authenticates; no operator token
 READER: Final = "Reader"  # sees
 CONTRIBUTOR: Final = "Contributor"  # changes products, devices, images, roll-outs
 ADMINISTRATOR: Final = "Administrator"  # changes who and what is trusted

@@ -15,9 +15,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from armillary.api.http.callers import Budgets, catalog_of, owner_of
-from armillary.api.http.connection import ApiConnection, NotAdmitted
-from armillary.api.http.hub_requests import CLIENT_CERTIFICATE, HubRequests
+from armillary.api.http.callers import CLIENT_CERTIFICATE, Budgets, catalog_of, owner_of
+from armillary.api.http.connection import ApiConnection, CertifiedConnection, NotAdmitted
+from armillary.api.http.hub_requests import HubRequests
 from armillary.api.http.shape import Shapes
 from armillary.api.http.unauthenticated import MAX_WITH_TOKEN, MAX_WITH_TOKEN_OF_OWNER, SlowRequests
 from armillary.errors import PortInUseError
@@ -43,7 +43,10 @@ def server_context(certificate_chain: Path, key: Path) -> ssl.SSLContext:
 
 
 class ApiServer:
-    """One listening operator API; without a TLS context plain HTTP, for tests and proxies on loopback that end TLS."""
+    """One listening API; without a TLS context plain HTTP, for tests and proxies on loopback that end TLS.
+
+    Where the context asks for client certificates, requests carry what TLS verified.
+    """
 
     def __init__(self, app: FastAPI, context: ssl.SSLContext | None) -> None:
         self._app = app
@@ -70,8 +73,10 @@ class ApiServer:
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[])
+        certified = context is not None and context.verify_mode != ssl.CERT_NONE
+        kind = CertifiedConnection if certified else ApiConnection
         listener = await asyncio.get_running_loop().create_server(
-            lambda: self._connection(config, server.server_state),
+            lambda: self._connection(config, server.server_state, kind),
             sock=listening,
             ssl=context,
             backlog=BACKLOG,
@@ -97,9 +102,11 @@ class ApiServer:
         made.app_state = {CLIENT_CERTIFICATE: certificate}
         return made
 
-    def _connection(self, config: uvicorn.Config, state: ServerState) -> ApiConnection:
+    def _connection(
+        self, config: uvicorn.Config, state: ServerState, kind: type[ApiConnection] = ApiConnection
+    ) -> ApiConnection:
         not_admitted = NotAdmitted(self.unauthenticated, self.with_token, self._owner_of)
-        return ApiConnection(config, state, self._waiting, not_admitted, self._shapes.form)
+        return kind(config, state, self._waiting, not_admitted, self._shapes.form)
 
     def _owner_of(self, header: bytes) -> str:
         """The owner of the valid token in an Authorization header, if the cache has it; else empty."""

@@ -23,6 +23,7 @@ from armillary.api.native.platform import (
 )
 from armillary.api.native.service import (
     authorities,
+    bridge,
     devices,
     enrolment,
     firmware,
@@ -52,7 +53,7 @@ ROUTES: Final = tuple(
         *(status, applications, authorities, devices, enrolment, life, operations, policy),
         *(release_life, rollouts, schedules),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
-        *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, repository),
+        *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
     )
     for route in module.ROUTES
 )

@@ -52,6 +52,12 @@ def up(  # noqa: PLR0917 - each is an option of the command line
         str | None,
         typer.Option("--broker-port", metavar="PORT", help="General MQTT broker over TLS; 0 is a free one, off none."),
     ] = None,
+    bridge_port: Annotated[
+        str | None,
+        typer.Option(
+            "--bridge-port", metavar="PORT", help="Devices that speak hawkBit's DDI; 0 is a free one, off none."
+        ),
+    ] = None,
     device_workers: Annotated[
         str | None,
         typer.Option(
@@ -81,6 +87,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
             "hub_port": hub_port,
             "websocket_port": websocket_port,
             "broker_port": broker_port,
+            "bridge_port": bridge_port,
             "device_workers": device_workers,
             "series_database": series_database,
             "log_level": log_level,

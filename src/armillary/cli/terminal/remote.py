@@ -81,6 +81,11 @@ class RemoteService:
         """POST a file to a native route."""
         return self._exchange.send("POST", _target(path, {}), data, media_type=media_type)[2]
 
+    def send_part(self, path: str, data: bytes, **query: object) -> Any:
+        """PUT a part of a file to a native route."""
+        target = _target(path, query)
+        return self._exchange.send("PUT", target, data, media_type="application/octet-stream")[2]
+
     def download(self, path: str, **query: object) -> Iterator[bytes]:
         """A file from a native route in parts, whatever its size."""
         return self._exchange.download(_target(path, query))

@@ -139,6 +139,7 @@ def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int)
         life.HELD: life.held,
         "attested": _attested,
         "update-only": _update_only,
+        "unattested": _unattested,
         "silent": _silent,
         "refused": _refused,
         "revoked": _revoked,
@@ -209,6 +210,14 @@ def _update_only(device: Mapping[str, Any], last: Mapping[str, Any] | None, now:
     else:
         text, detail = f"Not trusted: {when} its boot could not be accounted for.", ""
     return text, (detail + " It holds a certificate that fetches updates and opens nothing else.").strip()
+
+
+def _unattested(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    seen = moment(device["last_check_in_at"], now)
+    names = [image["name"] for image in device["installed"]]
+    has = f"it says that it installed {joined(names)}" if names else "nothing was installed over the bridge yet"
+    text = f"Heard from {seen.relative if seen else 'at an unknown time'}, not attested: {has}."
+    return text, TIER_MEANING.get(device["trust_tier"], "")
 
 
 def _silent(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
@@ -316,7 +325,9 @@ def applications(
     for item in device["installed"]:
         image = images.get(item["image_id"])
         state = state_of(APPLICATION, item["state"])
-        if not current:
+        if life.standing(device) == "unattested":
+            state = State(UNKNOWN, "installed, by its own word")
+        elif not current:
             state = State(UNKNOWN, f"was {state.word}")
         hosts = list(image["allowed_connections"]) if image else []
         lines.append(

@@ -22,6 +22,7 @@ FILTERS = ("q", "health", "product", "group", "chip")
 _SAYS = (
     ("attested", "attested"),
     ("update-only", "held to updates only"),
+    ("unattested", "attest nothing"),
     ("refused", "refused"),
     ("silent", "silent"),
     ("never", "never checked in"),
@@ -146,7 +147,9 @@ def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
     ill = [image for image in device["installed"] if image["state"] not in ("running", "trial")]
     never = device["last_check_in_at"] is None
     applications = "not known" if never else counted(len(running), "running", "running")
-    if ill and not never:
+    if device["health"] == "unattested":  # what it runs nobody has shown
+        applications = counted(len(device["installed"]), "installed", "installed")
+    elif ill and not never:
         applications += f", {grouped(len(ill))} not"
     return DeviceLine(
         device=called(device["device_id"], device["name"]),

@@ -25,6 +25,7 @@ HEALTH: Mapping[str, State] = MappingProxyType(
     {
         "attested": State(GOOD, "attested"),
         "update-only": State(BAD, "update only"),
+        "unattested": State(UNKNOWN, "unattested"),
         "silent": State(ATTENTION, "silent"),
         "refused": State(BAD, "refused"),
         "never": State(UNKNOWN, "never checked in"),
@@ -112,6 +113,7 @@ TIERS: Mapping[str, str] = MappingProxyType(
         "software": "software root of trust",
         "tpm": "TPM root of trust",
         "silicon": "silicon root of trust",
+        "unattested": "no root of trust",
     }
 )
 TIER_MEANING: Mapping[str, str] = MappingProxyType(
@@ -119,6 +121,7 @@ TIER_MEANING: Mapping[str, str] = MappingProxyType(
         "simulated": "Its identity is made up by a simulator: it proves the protocol, nothing about hardware.",
         "software": "Its identity key lies in a file: whoever reads that file can speak as this device.",
         "tpm": "Its identity key is held by a TPM and cannot be read out; the TPM does not vouch for the boot ROM.",
+        "unattested": "It attests nothing: it speaks hawkBit's protocol, and what it says of itself is its word.",
         "silicon": "Its identity key was made inside the chip and never leaves it.",
     }
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from armillary.engines.durable import PARTIAL_SUFFIX, sync_folder, write_file
+from armillary.engines.durable import PARTIAL_SUFFIX, move_file, sync_folder, write_file
 from armillary.errors import DataFolderError
 
 
@@ -61,6 +61,21 @@ class Blobs:
                 sync_folder(self._folder)
             write_file(path, content, mode=0o400)
         return digest
+
+    def take(self, file: Path, digest: bytes) -> None:
+        """Keep a finished file of the same disk durably as the blob of its SHA-256, which the caller has computed.
+
+        Raises:
+            DataFolderError: the disk refuses.
+        """
+        path = self.path(digest)
+        if path.exists():
+            file.unlink()
+            return
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(self._folder)
+        move_file(file, path, mode=0o400)
 
     def read(self, digest: bytes) -> bytes:
         """The content; DataFolderError if it is missing or not what was written."""

@@ -15,6 +15,7 @@ class Notices:
         on_held: Connections that a device made with its client certificate must close; with its id.
         on_cut: A client may not stay connected to the hub, for any reason; with its identity.
         on_hub_trust: TLS of the hub has to trust more certificates, or fewer.
+        on_bridge_trust: TLS of the bridge's port has to trust more authorities, or fewer.
         on_groups: What devices are offered has to be computed again.
         on_artifacts: Images or OS releases were added, taken back or deleted.
         on_news: Devices reported something for the watch and the planner.
@@ -30,6 +31,7 @@ class Notices:
         self.on_groups: list[Callable[[], None]] = []
         self.on_cut: list[Callable[[str], None]] = []
         self.on_hub_trust: list[Callable[[], None]] = []
+        self.on_bridge_trust: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
         self.on_artifacts: list[Callable[[], None]] = []
 
@@ -58,6 +60,11 @@ class Notices:
     def hub_trust_changed(self) -> None:
         """Catalogs admit other hub devices or services than before; a deleted catalog admits none."""
         for call in self.on_hub_trust:
+            call()
+
+    def bridge_trust_changed(self) -> None:
+        """Catalogs admit client certificates of other authorities than before to the bridge."""
+        for call in self.on_bridge_trust:
             call()
 
     def groups_changed(self) -> None:

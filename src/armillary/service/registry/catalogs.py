@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
+from armillary.engines.records.bridge import devices as bridge_rows
 from armillary.engines.records.queries import catalogs as catalog_rows, images as image_rows
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Catalog, DeviceFilter, Product
 from armillary.errors import ConflictError, NotFoundError
@@ -105,9 +106,11 @@ class Catalogs:
                     f"catalog {catalog.name!r} has {devices} devices and {images} images",
                     remedy="Delete its images first; move its devices with device transfer, or decommission them.",
                 )
+            bridge_rows.remove_catalog(connection, catalog.catalog_id)
             catalog_rows.delete_catalog(connection, catalog.catalog_id)
             self._context.audit(connection, actor, "catalog.delete", catalog.name, {})
 
         self._context.records.write(change)
         self._notices.groups_changed()
         self._notices.hub_trust_changed()
+        self._notices.bridge_trust_changed()

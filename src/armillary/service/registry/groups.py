@@ -121,6 +121,10 @@ class Groups:
             raise NotFoundError(f"device group {group_id} does not exist", remedy="List them: device-group list.")
         return found
 
+    def find(self, group_id: UUID) -> DeviceGroup | None:
+        """A device group by id; None if there is none."""
+        return self._context.records.read(lambda c: catalog_rows.group_by_id(c, group_id))
+
     def list(
         self, catalog: str, product: str | None = None, *, name: str | None = None, hidden: bool = False
     ) -> tuple[DeviceGroup, ...]:

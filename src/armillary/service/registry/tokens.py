@@ -36,7 +36,7 @@ SECRET_BYTES = 32
 MAX_NAME_LENGTH = 64
 
 # Actors in the audit log of what was done without a token.
-SERVICE_ACTORS = frozenset(("authority", "host", "planner", "schedule", "service", "simulation", "watch"))
+SERVICE_ACTORS = frozenset(("authority", "bridge", "host", "planner", "schedule", "service", "simulation", "watch"))
 
 # last_used_at is written at most this often per token: a read must not cost a disk write each time.
 USE_NOTED_EVERY_S = 60

@@ -28,6 +28,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.devices import Devices
 from armillary.service.registry.names import catalog_or_raise, group_or_raise
+from armillary.wire.hub.credentials import UNATTESTED
 
 DEFAULT_LIFETIME_S: Final = 7 * 86400
 MAX_LIFETIME_S: Final = 90 * 86400
@@ -211,6 +212,11 @@ class Transfers:
             raise absent
         if device.revoked_at is not None:
             raise ConflictError("the device is revoked", remedy="Restore it first: armillary device restore.")
+        if device.trust_tier == UNATTESTED:
+            raise ConflictError(
+                "a bridged device is its catalog's: it has no identity that another owner could verify",
+                remedy="Remove it here, and have the new owner make it: armillary bridge device create.",
+            )
         return device
 
     def _transfer(self, connection: Connection, transfer_id: UUID) -> Transfer:

@@ -31,6 +31,7 @@ from armillary.service.updates.bills import check_bills
 from armillary.service.updates.images import ANY_ARCHITECTURE, image_or_raise
 from armillary.service.updates.os_fit import check_os_fit
 from armillary.wire.device.checkin import MAX_OFFERED
+from armillary.wire.hawkbit.artifact import CHIP as BRIDGE_CHIP, IMAGE_TYPE as BRIDGE_IMAGE
 
 # Images in a deployment: what one offer can hold.
 MAX_IMAGES = MAX_OFFERED
@@ -175,6 +176,7 @@ class Deployments:
             )
         images = tuple(image_or_raise(connection, group.catalog_id, image_id) for image_id in image_ids)
         _check_components(images)
+        _check_kinds(images)
         self._check_chips(connection, group, images)
         without_bill = check_bills(self._context, connection, group.catalog_id, images)
         deployment = Deployment(
@@ -199,8 +201,11 @@ class Deployments:
     def _check_chips(self, connection: Connection, group: DeviceGroup, images: Sequence[Image]) -> None:
         total = sum(image.size for image in images)
         names = device_rows.chips_of_group(connection, group.group_id)
-        check_os_fit(connection, names, images, self._blobs.read, now=self._context.now())
-        for name in names:
+        if BRIDGE_CHIP in names:
+            _check_artifacts(images)
+        if not any(image.image_type == BRIDGE_IMAGE for image in images):  # of which the service reads nothing
+            check_os_fit(connection, names, images, self._blobs.read, now=self._context.now())
+        for name in (each for each in names if each != BRIDGE_CHIP):
             chip = self._chips.get(name)
             if total > chip.limits.application_flash_bytes:
                 raise InvalidArgumentError(
@@ -240,6 +245,25 @@ def free_group_or_raise(connection: Connection, catalog: str, product: str, grou
             remedy="Let it finish, roll it back or cancel it first.",
         )
     return found
+
+
+def _check_kinds(images: Sequence[Image]) -> None:
+    """Refuse a deployment of packages and artifacts: no device takes both."""
+    kinds = {image.image_type == BRIDGE_IMAGE for image in images}
+    if len(kinds) > 1:
+        raise InvalidArgumentError(
+            "images: expected image packages or artifacts for bridged devices, got both",
+            remedy="Deploy them to two groups: one of devices that attest, one of bridged devices.",
+        )
+
+
+def _check_artifacts(images: Sequence[Image]) -> None:
+    for image in images:
+        if image.image_type != BRIDGE_IMAGE:
+            raise InvalidArgumentError(
+                f"image {image.name} is an image package, and the group has bridged devices, which take artifacts",
+                remedy="Upload an artifact: armillary bridge artifact add; or deploy it to another group.",
+            )
 
 
 def _check_components(images: Sequence[Image]) -> None:

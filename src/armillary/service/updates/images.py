@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.engines.delta.cache import DeltaCache
+from armillary.engines.records.bridge import devices as bridge_rows
 from armillary.engines.records.queries import images as image_rows, releases as release_rows
 from armillary.engines.records.schema.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
@@ -28,6 +29,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded
 from armillary.service.registry.names import catalog_or_raise
+from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 from armillary.wire.image import application as application_package, package as image_package
 from armillary.wire.image.asxipfs import Filesystem
 from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
@@ -97,7 +99,7 @@ class Images:
             try:
                 kept = self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
             except OperatorError:
-                self._remove_unnamed(digest)
+                self.remove_unnamed(digest)
                 raise
         self._notices.artifacts_changed()
         return kept
@@ -125,11 +127,12 @@ class Images:
 
         Raises:
             NotFoundError: no such image.
-            InvalidArgumentError: no catalog is named, and several have an image of this id.
+            InvalidArgumentError: no catalog is named, and several have an image of this id; or it is an artifact of
+                the bridge, which is no package.
             DataFolderError: the file is missing or was changed.
         """
         if catalog is not None:
-            return self._blobs.read(self.get(catalog, image_id).sha256)
+            return self._package(self.get(catalog, image_id))
         found = self._context.records.read(lambda c: image_rows.of_id(c, image_id))
         if not found:
             raise NotFoundError(f"image {image_id} does not exist", remedy="List them: armillary image list.")
@@ -137,7 +140,15 @@ class Images:
             raise InvalidArgumentError(
                 f"catalog: {len(found)} catalogs have an image {image_id}", remedy="Name one: catalog=NAME."
             )
-        return self._blobs.read(found[0].sha256)
+        return self._package(found[0])
+
+    def _package(self, image: Image) -> bytes:
+        if image.image_type == BRIDGE_IMAGE:
+            raise InvalidArgumentError(
+                f"image {image.image_id} is an artifact for bridged devices, no package",
+                remedy="Read about it: armillary bridge artifact show.",
+            )
+        return self._blobs.read(image.sha256)
 
     def delete(self, catalog: str, image_id: UUID, *, actor: str) -> None:
         """Delete an image that no deployment names.
@@ -154,6 +165,7 @@ class Images:
                 raise ConflictError(
                     f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
                 )
+            bridge_rows.remove_artifact(connection, owner.catalog_id, image_id)
             image_rows.remove(connection, owner.catalog_id, image_id)
             detail = {"catalog": owner.name, "name": image.name}
             self._context.audit(connection, actor, "image.delete", str(image_id), detail)
@@ -161,10 +173,10 @@ class Images:
 
         digest = self._context.records.write(change).sha256
         with self._blobs.held(digest):
-            self._remove_unnamed(digest)
+            self.remove_unnamed(digest)
         self._notices.artifacts_changed()
 
-    def _remove_unnamed(self, digest: bytes) -> None:
+    def remove_unnamed(self, digest: bytes) -> None:
         """Remove a package that no image of any catalog has; the caller holds its blob."""
         if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
             self._blobs.remove(digest)

@@ -38,6 +38,7 @@ from armillary.service.updates.staging import Staging, staging_of
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.device.checkin import MAX_OFFERED, InstalledImage, Offer, OfferedImage
 from armillary.wire.device.offer_timing import OfferTiming
+from armillary.wire.hawkbit.artifact import CHIP as BRIDGE_CHIP, IMAGE_TYPE as BRIDGE_IMAGE
 
 # Windows are reckoned into moments at least this often; they reach a month ahead.
 RECKONED_S: Final = 24 * 3600
@@ -217,6 +218,8 @@ def wanted_of(deployment: Deployment, chips: Chips) -> Wanted:
         for name in chips.names
         if total <= chips.get(name).limits.application_flash_bytes and needed <= {chips.get(name).architecture}
     )
+    if all(image.image_type == BRIDGE_IMAGE for image in images):  # none: what bridged devices have is let go, too
+        fitting |= {BRIDGE_CHIP}
     return Wanted(
         Offer(
             offer_id=deployment.deployment_id,

@@ -32,6 +32,7 @@ from armillary.service.repository.director import Issued
 from armillary.service.updates.offers import Book, Wanted
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.device.checkin import Offer
+from armillary.wire.hub.credentials import UNATTESTED
 
 # Devices kept, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
 MAX_DEVICES: Final = 256
@@ -237,7 +238,7 @@ class DeviceStates:
             if is_new:
                 self._states.pop(device_id, None)
             raise
-        if found is None:
+        if found is None or found.trust_tier == UNATTESTED:  # a bridged device has no key that could attest
             self._states.pop(device_id, None)
             raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")
         state.take(found)

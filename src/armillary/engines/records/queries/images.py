@@ -15,6 +15,7 @@ from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row, to_row
 from armillary.engines.records.schema.update_rows import BillRow
+from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
@@ -53,11 +54,11 @@ class Artifact(NamedTuple):
 
 
 def artifacts(connection: Connection) -> list[Artifact]:
-    """The packages of all images of all catalogs."""
+    """The packages of all images of all catalogs; files for bridged devices are not packages."""
     columns = (_image.c.catalog_id, _image.c.image_id, _image.c.size, _image.c.sha256)
     return [
         Artifact(row.catalog_id, row.image_id, row.size, bytes(row.sha256))
-        for row in connection.execute(select(*columns))
+        for row in connection.execute(select(*columns).where(_image.c.image_type != BRIDGE_IMAGE))
     ]
 
 

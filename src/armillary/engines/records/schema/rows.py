@@ -33,7 +33,8 @@ REGIONAL_DATA_BOUNDARIES = ("None", "EU")
 ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/registry/tokens.py
 
 # How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
-HEALTHS = ("attested", "update-only", "silent", "refused", "never", "held", "revoked")
+# Of devices that attest nothing and are heard of, "unattested".
+HEALTHS = ("attested", "update-only", "unattested", "silent", "refused", "never", "held", "revoked")
 
 
 def from_row(kind: type[T], row: Row[Any], **values: object) -> T:

@@ -34,6 +34,7 @@ from sqlalchemy import (
 )
 
 from armillary.engines.records.schema import (
+    bridge_tables,
     firmware_tables,
     hub_tables,
     image_tables,
@@ -43,12 +44,18 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0022"  # newest migration, stored in a new database
+REVISION = "0023"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
 NAME_LENGTH = tables.NAME_LENGTH
 Number = tables.Number
+bridge_admission = bridge_tables.bridge_admission
+bridge_authority = bridge_tables.bridge_authority
+bridge_device = bridge_tables.bridge_device
+bridge_artifact = bridge_tables.bridge_artifact
+bridge_action = bridge_tables.bridge_action
+bridge_status = bridge_tables.bridge_status
 firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
 device_name = name_tables.device_name

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Uploads of artifacts: in parts, checked, on one disk with everything else; nothing half-done stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from armillary.engines.records.schema.bridge_rows import BridgeArtifact
+from armillary.errors import (
+    ConflictError,
+    DataFolderError,
+    InvalidArgumentError,
+    NotFoundError,
+    QuotaExceededError,
+)
+from armillary.service.assemble import SecurityService
+from armillary.service.bridge import artifacts
+from armillary.service.bridge.artifacts import ArtifactForm, BridgeArtifacts
+from armillary.service.repository.wanted import wanted
+from armillary.settings import Settings
+
+CONTENT = os.urandom(10_000)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[SecurityService]:
+    opened = SecurityService.open(Settings(data=tmp_path / "data"))
+    opened.registry.catalogs.create("Mine", actor="test")
+    opened.registry.catalogs.create("Theirs", actor="test")
+    yield opened
+    opened.bridge.close()
+    opened.context.records.close()
+    opened.authority.close()
+    opened.context.folder.close()
+
+
+def form(content: bytes = CONTENT, **changes: object) -> ArtifactForm:
+    values = {
+        "name": "gateway",
+        "version": "1",
+        "filename": "a.swu",
+        "size": len(content),
+        "sha256": sha256(content).digest(),
+    }
+    return ArtifactForm(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def upload(bridge: BridgeArtifacts, content: bytes = CONTENT, **changes: object) -> BridgeArtifact:
+    begun = bridge.begin("Mine", form(content, **changes))
+    found: BridgeArtifact | int = 0
+    for offset in range(0, len(content), 3000):
+        found = bridge.take("Mine", begun.upload_id, offset, content[offset : offset + 3000], actor="test")
+    assert isinstance(found, BridgeArtifact)
+    return found
+
+
+def files(service: SecurityService) -> set[str]:
+    """Every blob, and everything of uploads."""
+    folder = service.context.folder
+    blobs = {each.name for each in folder.blobs.glob("*/*") if len(each.name) == 64 or "partial" in each.name}
+    return blobs | {each.name for each in (folder.path / "bridge-uploads").glob("*")}
+
+
+def test_an_artifact_is_there_with_its_last_part(service: SecurityService) -> None:
+    bridge, before = service.bridge.artifacts, files(service)
+    made = upload(bridge)
+    assert bridge.path(made).read_bytes() == CONTENT
+    assert bridge.list("Mine") == (made,)
+    assert bridge.get("Mine", made.image_id) == made
+    assert bridge.list("Theirs") == ()
+    assert files(service) - before == {sha256(CONTENT).hexdigest()}
+    with pytest.raises(NotFoundError):
+        bridge.get("Theirs", made.image_id)
+    targets = service.context.records.read(wanted).values()
+    assert not any(str(made.image_id) in path for each in targets for path in each), (
+        "no device that attests may fetch it"
+    )
+    bridge.delete("Mine", made.image_id, actor="test")
+    assert files(service) == before
+    with pytest.raises(InvalidArgumentError, match="artifact for bridged devices"):
+        service.updates.images.read(upload(bridge).image_id, "Mine")
+
+
+def test_a_file_that_is_another_one_than_was_said_is_refused_and_gone(service: SecurityService) -> None:
+    bridge, before = service.bridge.artifacts, files(service)
+    begun = bridge.begin("Mine", form())
+    with pytest.raises(ConflictError, match="SHA-256"):
+        bridge.take("Mine", begun.upload_id, 0, CONTENT[:-1] + b"x", actor="test")
+    with pytest.raises(NotFoundError):
+        bridge.take("Mine", begun.upload_id, 0, CONTENT, actor="test")
+    assert files(service) == before
+    assert bridge.list("Mine") == ()
+    assert upload(bridge).size == len(CONTENT)
+
+
+def test_parts_come_in_order_and_fit(service: SecurityService) -> None:
+    bridge = service.bridge.artifacts
+    begun = bridge.begin("Mine", form())
+    assert bridge.take("Mine", begun.upload_id, 0, CONTENT[:100], actor="test") == 100
+    for offset, part, kind in (
+        (0, CONTENT[:100], ConflictError), (99, CONTENT[99:], ConflictError), (101, CONTENT[101:], ConflictError),
+        (100, b"", InvalidArgumentError), (100, CONTENT, InvalidArgumentError),
+    ):  # fmt: skip
+        with pytest.raises(kind):
+            bridge.take("Mine", begun.upload_id, offset, part, actor="test")
+    with pytest.raises(NotFoundError):
+        bridge.take("Theirs", begun.upload_id, 100, CONTENT[100:], actor="test")
+    assert isinstance(bridge.take("Mine", begun.upload_id, 100, CONTENT[100:], actor="test"), BridgeArtifact)
+
+
+def test_a_version_is_there_once(service: SecurityService) -> None:
+    bridge = service.bridge.artifacts
+    two = bridge.begin("Mine", form())
+    upload(bridge)
+    with pytest.raises(ConflictError, match="has version 1"):
+        bridge.begin("Mine", form(b"other"))
+    with pytest.raises(ConflictError, match="has version 1"):
+        bridge.take("Mine", two.upload_id, 0, CONTENT, actor="test")
+    assert upload(bridge, version="2").sha256 == sha256(CONTENT).digest(), (
+        "the same file as another version is one blob"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"size": 0}, {"size": 5 << 30}, {"sha256": b"short"}, {"name": "a/b"}, {"filename": "../x"}, {"part": ""}],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    service: SecurityService, changes: dict[str, object]
+) -> None:
+    before = files(service)
+    with pytest.raises(InvalidArgumentError):
+        service.bridge.artifacts.begin("Mine", form(**changes))
+    assert files(service) == before
+
+
+def test_one_catalog_leaves_room_for_others(service: SecurityService) -> None:
+    bridge = service.bridge.artifacts
+    for number in range(artifacts.MAX_UPLOADS_OF_CATALOG):
+        bridge.begin("Mine", form(version=str(number)))
+    with pytest.raises(QuotaExceededError):
+        bridge.begin("mine", form(version="x"))
+    bridge.begin("Theirs", form())
+
+
+def test_an_upload_that_stops_is_given_up(service: SecurityService) -> None:
+    bridge, before = service.bridge.artifacts, files(service)
+    begun = bridge.begin("Mine", form())
+    bridge.take("Mine", begun.upload_id, 0, CONTENT[:10], actor="test")
+    begun.changed_at -= artifacts.UPLOAD_LIFETIME_S + 1
+    with pytest.raises(NotFoundError, match="no upload"):
+        bridge.take("Mine", begun.upload_id, 10, CONTENT[10:], actor="test")
+    assert files(service) == before
+    given_up = bridge.begin("Mine", form())
+    bridge.give_up("Mine", given_up.upload_id)
+    with pytest.raises(NotFoundError):
+        bridge.take("Mine", given_up.upload_id, 0, CONTENT, actor="test")
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_a_disk_without_room_is_said_before_a_byte_is_taken(
+    service: SecurityService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, artifacts.RESERVE_BYTES + 9_999))
+    with pytest.raises(DataFolderError, match="bytes free"):
+        service.bridge.artifacts.begin("Mine", form())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, artifacts.RESERVE_BYTES + 10_000))
+    first = service.bridge.artifacts.begin("Mine", form())
+    with pytest.raises(DataFolderError, match="bytes free"):  # the first one's bytes are promised
+        service.bridge.artifacts.begin("Theirs", form())
+    assert first.received == 0
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_a_disk_that_refuses_leaves_nothing_behind(
+    service: SecurityService, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    bridge, before = service.bridge.artifacts, files(service)
+    begun = bridge.begin("Mine", form())
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path if call == "replace" else os, call, refuse)
+        with pytest.raises(DataFolderError, match="No space left"):
+            bridge.take("Mine", begun.upload_id, 0, CONTENT, actor="test")
+    assert files(service) == before
+    assert bridge.list("Mine") == ()
+    assert upload(bridge).size == len(CONTENT)
+
+
+def test_what_a_killed_service_has_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    first = SecurityService.open(Settings(data=folder))
+    first.registry.catalogs.create("Mine", actor="test")
+    begun = first.bridge.artifacts.begin("Mine", form())
+    first.bridge.artifacts.take("Mine", begun.upload_id, 0, CONTENT[:10], actor="test")
+    first.context.records.close()
+    first.authority.close()
+    first.context.folder.close()
+    assert begun.path.exists()
+    second = SecurityService.open(Settings(data=folder))
+    assert not begun.path.exists()
+    second.context.records.close()
+    second.authority.close()
+    second.context.folder.close()

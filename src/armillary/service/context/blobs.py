@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from armillary.engines.durable import PARTIAL_SUFFIX, move_file, sync_folder, write_file
+from armillary.engines.durable import PARTIAL_SUFFIX, move_file, not_writable, sync_folder, write_file
 from armillary.errors import DataFolderError
 
 
@@ -56,9 +56,7 @@ class Blobs:
         digest = sha256(content).digest()
         path = self.path(digest)
         if not path.exists():
-            if not path.parent.exists():
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                sync_folder(self._folder)
+            self._make_folder(path.parent)
             write_file(path, content, mode=0o400)
         return digest
 
@@ -72,10 +70,17 @@ class Blobs:
         if path.exists():
             file.unlink()
             return
-        if not path.parent.exists():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(self._folder)
+        self._make_folder(path.parent)
         move_file(file, path, mode=0o400)
+
+    def _make_folder(self, path: Path) -> None:
+        if path.exists():
+            return
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(self._folder)
+        except OSError as error:
+            raise not_writable(path, error) from error
 
     def read(self, digest: bytes) -> bytes:
         """The content; DataFolderError if it is missing or not what was written."""

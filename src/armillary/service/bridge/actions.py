@@ -156,7 +156,7 @@ class ControllerActions:
             status["offered_deployment_id"] = wanted.deployment_id
         if step is Step.FORGET:
             status["installed"] = device_rows.installed_text(())
-        bridge_rows.set_status(connection, device.number, status)
+        bridge_rows.set_status(connection, device.number, status, now=now)
         if step is Step.CANCEL and action is not None:
             why = "another deployment is wanted" if wanted is not None else "nothing is wanted any more"
             return record(connection, device, action, Said(event="cancel", messages=(why,), reason=why), now)

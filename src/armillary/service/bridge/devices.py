@@ -167,7 +167,7 @@ class BridgeDevices:
             number = known.number
             bridge_rows.remove_device(connection, number)
             device_rows.let_back_in(connection, device_id, now=now)
-            bridge_rows.set_status(connection, number, {"installed": "[]", "offered_deployment_id": None})
+            bridge_rows.set_status(connection, number, {"installed": "[]", "offered_deployment_id": None}, now=now)
         device_rows.claim(connection, device_id, catalog_id=target.catalog_id, group_id=target.group_id, now=now)
         name_rows.put(connection, device_id, target.catalog_id, controller)
         hashed = None if token is None else self._hashes.of(token)

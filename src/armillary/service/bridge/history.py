@@ -124,7 +124,7 @@ def _close(connection: Connection, device: BridgeDevice, action: BridgeAction, n
         status["updated_at"] = now
         for each in artifacts:
             action_rows.add_outcome(connection, action, each.image_id, each.component_id, outcome, at=now)
-    bridge_rows.set_status(connection, device.number, status)
+    bridge_rows.set_status(connection, device.number, status, now=now)
 
 
 def _installed(artifact: BridgeArtifact) -> InstalledImage:

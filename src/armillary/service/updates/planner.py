@@ -43,6 +43,8 @@ STARTS_AT_ONCE: Final = 20_000
 IN_FLIGHT: Final = 500
 # A planner that is further behind passes over the oldest check-ins: their devices will check in again.
 MOST_BEHIND: Final = 10 * CHECK_INS_AT_ONCE
+# News of bridged devices has the time at which its transaction began, not that of its commit.
+BRIDGED_SLACK_S: Final = 10
 # How far it got is stored after so many check-ins, so that an idle roll-out costs no commits.
 STORE_EVERY: Final = 1000
 
@@ -57,9 +59,11 @@ class Planner:
         # The newest check-in that every living roll-out has seen; as it is stored. None: not read yet.
         self._position: int | None = None
         self._stored = 0
+        self._bridged_since = 0  # Unix seconds: news of bridged devices before it was seen by every living roll-out
 
     def run_once(self) -> int:
         """Plan every running roll-out once; returns how many changed."""
+        began = self._context.now()
         living, after, up_to = self._context.records.read(self._span)
         changed, is_done = 0, True
         for rollout in living:
@@ -68,6 +72,7 @@ class Planner:
             is_done &= done is not None
         if is_done:
             self._position = up_to
+            self._bridged_since = began - BRIDGED_SLACK_S
             if up_to - self._stored >= STORE_EVERY or (changed and up_to != self._stored):
                 self._context.records.write(lambda c: finding_rows.set_position(c, ACTOR, up_to))
                 self._stored = up_to
@@ -98,7 +103,8 @@ class Planner:
     def _plan(
         self, connection: Connection, rollout: Rollout, after: int, up_to: int, now: int
     ) -> tuple[RolloutPlan, Mapping[str, int]]:
-        sighting: Sighting = look(connection, rollout, after=after, up_to=up_to, now=now)
+        since = self._bridged_since
+        sighting: Sighting = look(connection, rollout, after=after, up_to=up_to, bridged_since=since, now=now)
         progress = RolloutProgress(
             catalog_id=rollout.catalog_id,
             state=rollout.state,

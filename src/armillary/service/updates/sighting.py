@@ -48,8 +48,13 @@ class _Target:
     named: frozenset[int]  # by rings that have started
 
 
-def look(connection: Connection, rollout: Rollout, *, after: int, up_to: int, now: int) -> Sighting:
-    """See a roll-out whose devices were last looked at up to the check-in numbered ``after``."""
+def look(
+    connection: Connection, rollout: Rollout, *, after: int, up_to: int, bridged_since: int = 0, now: int
+) -> Sighting:
+    """See a roll-out whose devices were last looked at up to the check-in numbered ``after``.
+
+    Bridged devices do not check in: those are looked at of which there is news since ``bridged_since``.
+    """
     target = _Target(
         rollout,
         _image_ids(connection, rollout.deployment_id),
@@ -58,6 +63,7 @@ def look(connection: Connection, rollout: Rollout, *, after: int, up_to: int, no
         ring_numbers(connection, rollout),
     )
     found = {one.number: one for one in looks.reported(connection, rollout, after=after, up_to=up_to)}
+    found |= {one.number: one for one in looks.bridged(connection, rollout, since=bridged_since)}
     found |= {one.number: one for one in _overdue(connection, rollout, now)}
     failures = looks.failures(connection, rollout.deployment_id, found)
     members = [_member(one, target, failures.get(one.number)) for one in found.values()]

@@ -90,6 +90,7 @@ def add_device(
             attributes="{}",
             attributes_at=None,
             created_at=now,
+            changed_at=now,
         )
     )
 
@@ -150,9 +151,10 @@ def polled(connection: Connection, times: Sequence[tuple[int, int]], verdict: st
     connection.execute(statement, [{"numbered": number, "at": at} for number, at in times])
 
 
-def set_status(connection: Connection, number: int, values: Mapping[str, object]) -> None:
+def set_status(connection: Connection, number: int, values: Mapping[str, object], *, now: int) -> None:
     """Set columns of a bridged device in ``device_status``, whose one writer the bridge is: installed, offered..."""
     connection.execute(update(_status).where(_status.c.device_number == number).values(dict(values)))
+    connection.execute(update(_bridged).where(_bridged.c.device_number == number).values(changed_at=now))
 
 
 # -- artifacts --------------------------------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ bridge_device = Table(
     Column("attributes", Text, nullable=False),  # JSON: name -> value
     Column("attributes_at", BigInteger),  # null: the controller is asked for them
     Column("created_at", BigInteger, nullable=False),
+    # When what it has or is offered changed last: the roll-out planner looks at those since its last run.
+    Column("changed_at", BigInteger, nullable=False, index=True),
     UniqueConstraint("catalog_id", "controller"),
 )
 

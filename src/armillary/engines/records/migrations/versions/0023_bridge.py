@@ -58,11 +58,13 @@ def _devices_and_artifacts() -> None:
         sa.Column("attributes", sa.Text(), nullable=False),
         sa.Column("attributes_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["device_number"], ["device.number"], name=op.f("fk_bridge_device_device_number")),
         sa.ForeignKeyConstraint(["catalog_id"], ["catalog.catalog_id"], name=op.f("fk_bridge_device_catalog_id")),
         sa.PrimaryKeyConstraint("device_number", name=op.f("pk_bridge_device")),
         sa.UniqueConstraint("catalog_id", "controller", name=op.f("uq_bridge_device_catalog_id_controller")),
     )
+    op.create_index(op.f("ix_bridge_device_changed_at"), "bridge_device", ["changed_at"])
     op.create_table(
         "bridge_artifact",
         sa.Column("catalog_id", sa.Uuid(), nullable=False),

@@ -24,6 +24,7 @@ from armillary.wire.device.checkin import InstalledImage
 
 _device, _status, _outcome = schema.device, schema.device_status, schema.outcome
 _part, _check_in = schema.rollout_device, schema.check_in
+_bridged = schema.bridge_device
 _concerned = schema.finding_device
 
 
@@ -64,6 +65,13 @@ def reported(connection: Connection, rollout: Rollout, *, after: int, up_to: int
     newer = (_check_in.c.number > after) & (_check_in.c.number <= up_to)
     seen = select(_check_in.c.device_number).where(newer).distinct().subquery()
     query = _members(rollout).join(seen, seen.c.device_number == _device.c.number)
+    return _read(connection, query.where(or_(_part.c.state.is_not(None), in_reach(rollout))))
+
+
+def bridged(connection: Connection, rollout: Rollout, *, since: int) -> list[Member]:
+    """Bridged devices of the roll-out that were offered something or ended an action since a time."""
+    news = (_bridged.c.device_number == _device.c.number) & (_bridged.c.changed_at >= since)
+    query = _members(rollout).join(_bridged, news)
     return _read(connection, query.where(or_(_part.c.state.is_not(None), in_reach(rollout))))
 
 

@@ -61,11 +61,14 @@ def test_a_bad_release_is_held_in_the_first_cohort_and_taken_back_in_one_call(
 ) -> None:
     rollout = start(service, fleet[0].catalog, b"bad")
     bad, slow = cohort(fleet, 2)
-    slow_action = slow.links()["deploymentBase"].rsplit("/", 1)[1]
+    slow_link = slow.links()["deploymentBase"]
+    slow_action = slow_link.rsplit("/", 1)[1]
+    assert slow.ask("GET", slow_link).status == 200, "it begins before the roll-out is held"
     bad.install("failure", "the new system does not boot")
     wait_until(lambda: state(service, rollout) == "held", what="the roll-out to be held")
     rest = [device for device in fleet if device not in (bad, slow)]
     assert offered(rest) == [], "nobody else is offered it"
+    assert slow.links()["deploymentBase"] == slow_link, "who has begun goes on"
     answer = service.call("POST", f"/api/v1/rollouts/{rollout}/roll-back", {"reason": "it does not boot"})
     assert answer.status == 200
     # Who was at it is asked to cancel, and has what it had; who failed has it already.
@@ -81,6 +84,21 @@ def test_a_bad_release_is_held_in_the_first_cohort_and_taken_back_in_one_call(
         each["device_id"]: each for each in service.call("GET", f"/api/v1/rollouts/{rollout}/devices").body["items"]
     }
     assert shown[bad.shown()["device_id"]]["reason"] == "the new system does not boot"
+
+
+def test_a_halt_ends_what_was_granted_and_not_begun(service: RunningService, fleet: list[Controller]) -> None:
+    rollout = start(service, fleet[0].catalog, b"halted")
+    begun, waiting = cohort(fleet, 2)
+    link = waiting.links()["deploymentBase"]
+    assert begun.ask("GET", begun.links()["deploymentBase"]).status == 200
+    place = f"/api/v1/rollouts/{rollout}"
+    assert service.call("POST", f"{place}/halt", {"reason": "wait"}).status == 200
+    assert "deploymentBase" not in waiting.links()
+    assert waiting.ask("GET", link).status == 404, "an address that was told before opens nothing, either"
+    assert begun.install() == b"halted"
+    assert service.call("POST", f"{place}/resume", {}).status == 200
+    assert wait_until(lambda: waiting.links().get("deploymentBase"), what="it may again") == link
+    assert waiting.install() == b"halted"
 
 
 def test_a_first_release_that_is_taken_back_leaves_what_is_on_a_device_and_says_so(service: RunningService) -> None:

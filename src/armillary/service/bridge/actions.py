@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -19,7 +20,8 @@ from armillary.service.bridge.history import POLL, Said, action_or_raise, artifa
 from armillary.service.bridge.polls import Polls
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.updates.offers import Offers
+from armillary.service.updates.offers import Offers, Wanted
+from armillary.update.schedule.begin import not_yet
 from armillary.wire.hawkbit import action as action_table
 from armillary.wire.hawkbit.action import FINAL
 from armillary.wire.hawkbit.artifact import CHIP
@@ -39,20 +41,19 @@ class ControllerActions:
 
     def poll(self, device: BridgeDevice) -> Links:
         """What a device is to do now; opens or cancels an action where something else is wanted than before."""
-        wanted = wanted_for(self._offers, device)
-        step, open_action = self._context.records.read(lambda c: step_of(c, device, wanted))
+        seen = self._context.records.read(lambda c: sight_of(c, device, self._offers))
+        wanted = seen.wanted
         is_other = wanted is not None and device.offered_deployment_id != wanted.deployment_id
-        is_news = is_other or device.polled_at is None
-        if step is not Step.NOTHING or is_news:
-            open_action = self._context.records.write(lambda c: self._do(c, device.number, wanted))
+        if seen.step is not Step.NOTHING or is_other or device.polled_at is None:
+            seen = self._context.records.write(lambda c: self._do(c, device))
         else:
             self._polls.note(device.number)
         installed = self._context.records.read(lambda c: action_rows.installed_by(c, device.number))
-        is_canceling = open_action is not None and open_action.state == "canceling"
-        number = None if open_action is None else open_action.number
+        action = seen.action
+        is_canceling = action is not None and action.state == "canceling"
         return Links(
-            deployment=None if is_canceling else number,
-            cancel=number if is_canceling else None,
+            deployment=action.number if action is not None and not is_canceling and self._may_begin(seen) else None,
+            cancel=action.number if action is not None and is_canceling else None,
             installed=None if installed is None else installed.number,
             config_data=device.attributes_at is None,
         )
@@ -66,7 +67,8 @@ class ControllerActions:
 
         def query(connection: Connection) -> tuple[BridgeAction, tuple[BridgeArtifact, ...]]:
             action = action_or_raise(connection, device, number)
-            if action.state in FINAL or action.state == "canceling":
+            seen = sight_of(connection, device, self._offers)
+            if action.state in FINAL or action.state == "canceling" or not self._may_begin(seen):
                 raise no_action(number)
             return action, artifacts_of(connection, device, action)
 
@@ -144,28 +146,39 @@ class ControllerActions:
 
         return self._context.records.read(query)
 
-    def _do(self, connection: Connection, number: int, wanted: WantedDeployment | None) -> BridgeAction | None:
-        """Take the step again on what the records say now, and do it; returns the open action."""
+    def _may_begin(self, seen: BridgeSight) -> bool:
+        """Whether a device may fetch what its open action is about: one that has begun goes on, whatever changes.
+
+        One that has not waits while its roll-out is held, and outside the group's maintenance windows.
+        """
+        if seen.action is None or seen.action.state != "offered":
+            return True
+        timing = self._offers.schedule(seen.group_id).timing
+        return seen.is_granted and not_yet(timing, now=self._context.now(), heard_at=seen.action.created_at) is None
+
+    def _do(self, connection: Connection, polling: BridgeDevice) -> BridgeSight:
+        """Take the step again on what the records say now, and do it."""
         now = self._context.now()
-        device = bridge_rows.device_numbered(connection, number)
+        device = bridge_rows.device_numbered(connection, polling.number)
         if device is None:  # removed meanwhile
-            return None
-        step, action = step_of(connection, device, wanted)
+            return BridgeSight(None, Step.NOTHING, None, polling.group_id, is_granted=False)
+        seen = sight_of(connection, device, self._offers)
+        wanted, action = seen.wanted, seen.action
         status: dict[str, object] = {"checked_in_at": now, "verdict": Polls.VERDICT}
         if wanted is not None:
             status["offered_deployment_id"] = wanted.deployment_id
-        if step is Step.FORGET:
+        if seen.step is Step.FORGET:
             status["installed"] = device_rows.installed_text(())
         bridge_rows.set_status(connection, device.number, status, now=now)
-        if step is Step.CANCEL and action is not None:
+        if seen.step is Step.CANCEL and action is not None:
             why = "another deployment is wanted" if wanted is not None else "nothing is wanted any more"
-            return record(connection, device, action, Said(event="cancel", messages=(why,), reason=why), now)
-        if step is Step.OFFER and wanted is not None:
+            said = Said(event="cancel", messages=(why,), reason=why)
+            action = record(connection, device, action, said, now)
+        if seen.step is Step.OFFER and wanted is not None:
             action = action_rows.add(connection, device.number, wanted.deployment_id, now=now)
-            action_rows.say(
-                connection, action.number, BridgeStatus(at=now, event="offer", progress="", code=None, messages=())
-            )
-        return action
+            offered = BridgeStatus(at=now, event="offer", progress="", code=None, messages=())
+            action_rows.say(connection, action.number, offered)
+        return replace(seen, action=action)
 
     def _apply(self, device: BridgeDevice, number: int, said: Said) -> BridgeAction:
         def change(connection: Connection) -> BridgeAction:
@@ -181,30 +194,46 @@ class ControllerActions:
         return made
 
 
-def _said(event: str, said: Feedback) -> Said:
-    return Said(event=event, messages=said.messages, code=said.code, progress=said.progress)
+@dataclass(frozen=True, slots=True)
+class BridgeSight:
+    """A device as a poll finds it: its open action, the next step, what it should have.
+
+    ``is_granted`` says whether it may begin with that now: while a roll-out is held, nobody may who has not begun.
+    """
+
+    action: BridgeAction | None
+    step: Step
+    wanted: WantedDeployment | None
+    group_id: UUID
+    is_granted: bool
 
 
-def wanted_for(offers: Offers, device: BridgeDevice) -> WantedDeployment | None:
-    """What a device should have; None where nothing is wanted."""
-    found = offers.wanted(device.group_id, device.number, CHIP)
-    if found is None or found.offer.deployment_id is None:
-        return None
-    return WantedDeployment(found.offer.deployment_id, found.image_ids)
-
-
-def step_of(
-    connection: Connection, device: BridgeDevice, wanted: WantedDeployment | None
-) -> tuple[Step, BridgeAction | None]:
-    """The next step of a device, and its open action."""
+def sight_of(connection: Connection, device: BridgeDevice, offers: Offers) -> BridgeSight:
+    """See a device; an action under way for what the group's roll-out distributes is left alone while that is held."""
+    installed = device_rows.installed_from(device.installed)
     action = action_rows.open_of(connection, device.number)
+    wanted = _deployment_of(offers.wanted(device.group_id, device.number, CHIP))
+    granted = _deployment_of(offers.granted(device.group_id, device.number, CHIP, installed))
+    is_at_it = action is not None and wanted is not None and action.deployment_id == wanted.deployment_id
+    if not is_at_it:
+        wanted = granted
     last = None
     if wanted is not None and action is None:
         last = action_rows.newest_of(connection, device.number, wanted.deployment_id)
     step = next_step(
         wanted,
-        frozenset(each.image_id for each in device_rows.installed_from(device.installed)),
+        frozenset(each.image_id for each in installed),
         None if action is None else OpenAction(action.deployment_id, action.state),
         may_repeat=last is None or last.may_repeat,
     )
-    return step, action
+    return BridgeSight(action, step, wanted, device.group_id, is_granted=granted == wanted)
+
+
+def _deployment_of(found: Wanted | None) -> WantedDeployment | None:
+    if found is None or found.offer.deployment_id is None:
+        return None
+    return WantedDeployment(found.offer.deployment_id, found.image_ids)
+
+
+def _said(event: str, said: Feedback) -> Said:
+    return Said(event=event, messages=said.messages, code=said.code, progress=said.progress)

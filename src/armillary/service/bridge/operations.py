@@ -11,7 +11,7 @@ from armillary.engines.records.bridge import actions as action_rows
 from armillary.engines.records.schema.bridge_rows import BridgeAction, BridgeDevice, BridgeStatus
 from armillary.engines.records.schema.rows import Page
 from armillary.errors import ConflictError
-from armillary.service.bridge.actions import wanted_for
+from armillary.service.bridge.actions import sight_of
 from armillary.service.bridge.devices import device_or_raise
 from armillary.service.bridge.history import Said, action_or_raise, record
 from armillary.service.context.context import Context
@@ -76,7 +76,7 @@ class ActionOperations:
 
         def change(connection: Connection) -> BridgeDevice:
             device = device_or_raise(connection, catalog, controller)
-            wanted = wanted_for(self._offers, device)
+            wanted = sight_of(connection, device, self._offers).wanted
             last = None if wanted is None else action_rows.newest_of(connection, device.number, wanted.deployment_id)
             if last is None or last.state not in FINAL or last.may_repeat:
                 raise ConflictError("nothing failed that could be tried again", remedy="See bridge device show.")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from hashlib import md5
 
@@ -156,6 +157,24 @@ def test_ranges_and_heads(service: RunningService, device: Controller) -> None:
     assert sums.raw.decode() == f"{md5(CONTENT, usedforsecurity=False).hexdigest()}  gateway.swu"
     module = device.ask("GET", f"/softwaremodules/{image['image_id']}/artifacts").body
     assert [each["filename"] for each in module] == ["gateway.swu"]
+
+
+def test_maintenance_windows_of_the_group_hold(service: RunningService, device: Controller) -> None:
+    """What a device has begun goes on when its window ends; what is urgent does not wait for one."""
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=12)
+    window = f"daily {later:%H:%M}-{later + dt.timedelta(hours=1):%H:%M}"
+    schedules, place = service.service.updates.schedules, (device.catalog, PRODUCT, "Production")
+    usual = {"actor": "test", "check_interval_s": None, "zone": "UTC", "max_deferral_s": 0}
+    schedules.put(*place, windows=[window], **usual)
+    image = artifact(service, device.catalog, CONTENT)
+    deploy(service, device.catalog, image["image_id"])
+    assert "deploymentBase" not in device.links()
+    schedules.urge(*place, reason="a hole", actor="test")
+    link = device.links()["deploymentBase"]
+    assert device.ask("GET", link).status == 200
+    schedules.end_urgency(*place, actor="test")
+    assert device.links()["deploymentBase"] == link
+    assert device.install() == CONTENT
 
 
 def test_the_gateway_token_registers_devices_where_the_catalog_says(service: RunningService, catalog: str) -> None:

@@ -35,7 +35,7 @@ SchedulePath = Annotated[
 
 @remote_command(verbs, "show-schedule")
 def show(remote: RemoteService, path: SchedulePath) -> Shown:
-    """Show when devices of a group look for updates and install them."""
+    """Show when devices of a group update."""
     return record(remote.get(path), row=_row)
 
 
@@ -61,9 +61,9 @@ def put(
         typer.Option("--defer", metavar="TIME", help="How long applications may put off an update, such as 24h; 0."),
     ] = None,
 ) -> Shown:
-    """Set when devices of a group update; what is not named stays as it is.
+    """Set when devices of a group update.
 
-    Each device hears of it at its next check-in.
+    What is not named stays as it is. Each device hears of it at its next check-in.
     """
     now = remote.get(path)
     body: dict[str, Any] = {name: now[name] for name in ("check_interval_s", "zone", "windows", "max_deferral_s")}
@@ -85,7 +85,7 @@ def urge(
     reason: ReasonOption,
     lasting: Annotated[str, typer.Option("--for", metavar="TIME", help="How long that holds, such as 24h.")] = "24h",
 ) -> Shown:
-    """Have devices of a group install what they are offered at once.
+    """Have devices of a group update at once.
 
     In no maintenance window, and whatever applications say. It ends by itself.
     """

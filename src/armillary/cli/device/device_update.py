@@ -15,9 +15,9 @@ verbs = noun()
 
 @remote_command(verbs, "update-status")
 def update_status(remote: RemoteService, device: DeviceOption) -> Shown:
-    """Say where a device's update stands, and why not, in words.
+    """Say where a device's update stands.
 
-    The codes are those of docs/reference/update-reasons.md.
+    And why it does not go on, in words. The codes are those of docs/reference/update-reasons.md.
     """
     return record(remote.get(f"/devices/{segment(device)}/update-status"), row=_row)
 

@@ -98,7 +98,10 @@ def delete(remote: RemoteService, image: ImageOption, base: CatalogPath, yes: Ye
 
 @remote_command(app, "add-sbom")
 def add_bill(remote: RemoteService, file: BillArgument, image: ImageOption, catalog: CatalogOption = None) -> Shown:
-    """Add the bill of materials of an image, in the place of the one before."""
+    """Add the bill of materials of an image.
+
+    It takes the place of the one before.
+    """
     data = read_file(file, limit=MAX_BYTES)
     made = remote.upload(in_catalog(remote, catalog, "images", image, "sbom"), data, MEDIA_TYPE)
     return record(made, row=readable_of(*BILL_FACTS))

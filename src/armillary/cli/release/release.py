@@ -64,9 +64,10 @@ def publish(
     ] = None,
     os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = "Retail",
 ) -> Shown:
-    """Publish a signed draft; or build, sign and publish a release for a chip at once.
+    """Publish a signed draft, or a new release.
 
-    Groups of its feed are offered it from their devices' next check-ins on.
+    With a chip the release is built, signed and published at once. Groups of its feed are offered it from their devices'
+    next check-ins on.
     """
     if (release is None) == (chip is None) or (chip is None) != (version is None):
         raise typer.BadParameter("give either --release, or --chip and --os-version")

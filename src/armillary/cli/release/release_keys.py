@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from armillary.service.repository.offline import Document
     from armillary.service.repository.tuf_format import KeySigner
 
-app = noun("Keys of the repository: who may release, and where their keys are.")
+app = noun("Keys of the repository: who may release.")
 
 MAX_PEM_BYTES = 4096
 ROLE_COLUMNS = ("role", "keys", "custody", "version", "expires_at", "targets")
@@ -65,9 +65,10 @@ def init(
     pkcs11_pin_file: PinOption = None,
     yes: YesOption = False,
 ) -> Shown:
-    """Take root and targets offline: make their keys here, hand the roles over, delete the service's.
+    """Take root and targets offline.
 
-    For keys that shall never be together in one place, make each where it belongs (new-key) and use rotate.
+    It makes their keys here, hands the roles over, and has the service delete its own. For keys that shall never be
+    together in one place, make each where it belongs (new-key) and use rotate.
     """
     if threshold > count:
         raise InvalidArgumentError(
@@ -96,7 +97,10 @@ def new_key(
     pkcs11_pin_file: PinOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key for a role, away from the service; its public half goes to ``rotate --key``."""
+    """Make a key for a role, away from the service.
+
+    Its public half goes to rotate --key.
+    """
     made = KeyPlace(folder, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open(make=True).create(name)
     found = {"name": name, "key_id": made.public_key.keyid, "public_key": str(folder / f"{name}.pub.pem")}
     record(found).show(as_json=as_json)
@@ -144,7 +148,7 @@ def recover(
     pkcs11_token: TokenOption = None,
     pkcs11_pin_file: PinOption = None,
 ) -> Shown:
-    """Replace the online key of a role that was lost or stolen by a new one.
+    """Replace a lost or stolen online key.
 
     Root and targets have to sign for some roles: with --keys where theirs are offline. For offline keys of root and
     targets that were lost, use rotate with those that are left.
@@ -169,7 +173,10 @@ def recover(
 
 @remote_command(app, "export")
 def export(remote: RemoteService, file: FileArgument) -> None:
-    """Write what waits for signatures to a file, to be signed where the keys are."""
+    """Write what waits for signatures to a file.
+
+    It is signed where the keys are, and imported.
+    """
     from armillary.service.repository.offline import write_documents  # noqa: PLC0415 - the package tuf: slow
 
     documents = _waiting(remote)
@@ -211,7 +218,10 @@ def sign(
 
 @remote_command(app, "import")
 def import_(remote: RemoteService, file: FileArgument) -> Shown:
-    """Bring signed metadata back; it is published once all of it has enough signatures."""
+    """Bring signed metadata back.
+
+    It is published once all of it has enough signatures.
+    """
     from armillary.service.repository.offline import MAX_FILE_BYTES, read_documents  # noqa: PLC0415 - see export
 
     documents = read_documents(read_file(file, limit=MAX_FILE_BYTES))

@@ -63,7 +63,10 @@ def create(
 
 @remote_command(verbs, "sign")
 def sign(remote: RemoteService, release: ReleaseOption) -> Shown:
-    """Sign every component of a draft with the service's OS signing key."""
+    """Sign every component of a draft.
+
+    It is done with the service's OS signing key.
+    """
     return whole(remote.post(f"/releases/{segment(release)}/sign"))
 
 
@@ -80,7 +83,7 @@ def revoke(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
     yes: YesOption = False,
 ) -> Shown:
-    """Take a release back, for good: release withdraw by its other name.
+    """Take a release back, for good; also: withdraw.
 
     From each device's next check-in on, a device that boots it gets only updates, and is offered its feed's newest.
     """
@@ -90,7 +93,10 @@ def revoke(
 
 @remote_command(verbs, "add-sbom")
 def add_bill(remote: RemoteService, file: BillArgument, release: ReleaseOption) -> Shown:
-    """Add the bill of materials of a release, in the place of the one before."""
+    """Add the bill of materials of a release.
+
+    It takes the place of the one before.
+    """
     data = read_file(file, limit=MAX_BYTES)
     return record(remote.upload(f"/releases/{segment(release)}/sbom", data, MEDIA_TYPE), row=readable_of(*BILL_FACTS))
 

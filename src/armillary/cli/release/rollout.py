@@ -201,9 +201,9 @@ def approval(
         bool | None, typer.Option("--needed/--not-needed", help="Whether roll-outs wait for a second person.")
     ] = None,
 ) -> Shown:
-    """Show or set whether roll-outs of a catalog need a second person.
+    """Show or set whether roll-outs need a second person.
 
-    While they do, plain deployments, which reach every device at once, are refused.
+    It is a setting of a catalog. While they do, plain deployments, which reach every device at once, are refused.
     """
     path = f"/catalogs/{segment(catalog_name(remote, catalog))}/rollout-approval"
     return record(remote.get(path) if needed is None else remote.put(path, {"needed": needed}))

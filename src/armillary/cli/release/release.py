@@ -66,8 +66,8 @@ def publish(
 ) -> Shown:
     """Publish a signed draft, or a new release.
 
-    With a chip the release is built, signed and published at once. Groups of its feed are offered it from their devices'
-    next check-ins on.
+    With a chip the release is built, signed and published at once. Groups of its feed are offered it from
+    their devices' next check-ins on.
     """
     if (release is None) == (chip is None) or (chip is None) != (version is None):
         raise typer.BadParameter("give either --release, or --chip and --os-version")

@@ -11,6 +11,8 @@ import pytest
 from tests.device.rig import Rig
 from tests.fixtures.waiting import until
 
+from armillary.device.checkin.fetch import ArtifactFetch
+from armillary.device.checkin.update_wait import UpdateWait
 from armillary.engines.sandbox.port import OutputLine
 from armillary.wire.device.checkin import Offer
 from armillary.wire.device.offer_timing import OfferTiming, Window
@@ -63,6 +65,34 @@ async def test_a_lease_that_is_over_is_not_begun(rig: Rig) -> None:
     device.check_in_now()
     await until(lambda: "lease-over" in said(rig), "the service is told")
     assert rig.events("update-offered") == []
+
+
+async def test_a_lease_that_ends_while_the_images_come_is_not_switched_to(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is halted meanwhile, for all the device knows: it asks again before it goes on."""
+    until_then, fetched, due = int(time.time()) + 3600, ArtifactFetch.fetch, UpdateWait.due
+    waits: list[UpdateWait] = []
+
+    def seen(self: UpdateWait) -> Offer | None:
+        waits.append(self)
+        return due(self)
+
+    device = await rig.start()
+    await until(lambda: rig.status().get("last_check_in"), "it has checked in")
+
+    async def slowly(self: ArtifactFetch, *given: Any) -> bytes:
+        package = await fetched(self, *given)
+        waits[-1]._now = lambda: until_then
+        return package
+
+    monkeypatch.setattr(ArtifactFetch, "fetch", slowly)
+    monkeypatch.setattr(UpdateWait, "due", seen)
+    deployed(rig, OfferTiming(lease_until=until_then))
+    device.check_in_now()
+    await until(lambda: rig.events("update-postponed"), "the lease is over")
+    assert rig.events("update-started") == []
+    assert rig.status()["update"]["reason"] == "lease-over"
 
 
 async def test_an_application_puts_off_the_next_update(rig: Rig) -> None:

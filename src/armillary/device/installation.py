@@ -80,7 +80,10 @@ class Installation:
             )
             self.store.check_room(plan)
             check_room([staged.offered for staged in plan.fetch])
-            await self._install(plan, fetch, running)
+            if not await self._install(offer, plan, fetch, running):
+                self.journal.write("update-postponed", offer_id=offer.offer_id, reason="its lease is over")
+                self.wait.say("lease-over")
+                return Begun.POSTPONED
         except InstallError as error:
             self._refuse(offer, plan, error.message)
             return Begun.REFUSED
@@ -92,11 +95,15 @@ class Installation:
         self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
         return Begun.SWITCHED
 
-    async def _install(self, plan: InstallPlan, fetch: Fetch, running: Collection[UUID]) -> None:
+    async def _install(self, offer: Offer, plan: InstallPlan, fetch: Fetch, running: Collection[UUID]) -> bool:
+        """Whether it switched: not where the lease ended while the packages came."""
         packages = {staged.target.image_id: await fetch(staged.offered) for staged in plan.fetch}
         await asyncio.to_thread(self._check, plan, packages)
+        if self.wait.is_lease_over(offer):
+            return False
         self.installer.stage(plan, packages)
         self.installer.switch(plan, running=running)
+        return True
 
     def _check(self, plan: InstallPlan, packages: dict[UUID, bytes]) -> None:
         """Raise InstallError unless the set runs on this device as a whole."""

@@ -72,6 +72,7 @@ class SecurityService:
         notices.on_artifacts.append(self.repository.mark_changed)
         notices.on_groups.append(self.repository.follow)  # first: what is offered is in the repository before
         self.updates = Updates(context, authority, blobs, chips, notices)
+        notices.on_releases.append(self.releases.refresh)
         self.releases.on_change.append(self.updates.offers.refresh)
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context)

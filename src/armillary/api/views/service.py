@@ -187,7 +187,7 @@ def error_reports(
 
 def rollout_document(row: Rollout) -> Document:
     """A roll-out; its policy in the form that creates one."""
-    document = {**as_document(row), "policy": rollout_policy.to_json(row.policy)}
+    document = {**as_document(row), "policy": rollout_policy.to_json(row.policy), "target": row.target}
     return {name: value for name, value in document.items() if name not in PLACES}
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, Shown, note, noun, only, record, table
+from armillary.cli.terminal.output import JsonOption, Shown, note, noun, present, record, table
 from armillary.cli.terminal.readable import readable, readable_device
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote import RemoteService, Together, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogOption,
     DeviceGroupOption,
@@ -27,10 +27,10 @@ from armillary.errors import InvalidArgumentError
 
 app = noun("Staged roll-outs: watch, approve, halt, resume, roll back.")
 
-COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "failed", "reason")
+COLUMNS = ("rollout_id", "state", "target", "cohort", "progress", "failed", "reason")
 FACTS = (
     "rollout_id", "state", "reason", "catalog", "product", "group", "deployment_id", "previous_deployment_id",
-    "cohort", "progress", "failed", "created_at", "created_by",
+    "release_id", "chip", "version", "feed", "cohort", "progress", "failed", "created_at", "created_by",
 )  # fmt: skip
 
 RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
@@ -60,7 +60,7 @@ def _cohort_row(cohort: dict[str, Any]) -> dict[str, Any]:
 def _whole(rollout: dict[str, Any]) -> Shown:
     cohorts = table(rollout["cohorts"], COHORT_COLUMNS, row=_cohort_row, empty="") if rollout["cohorts"] else None
     history = table(rollout["history"], EVENT_COLUMNS, row=readable, empty="") if rollout["history"] else None
-    return record(rollout, row=lambda found: only(*FACTS)(_row(found))).then(cohorts).then(history)
+    return record(rollout, row=lambda found: present(*FACTS)(_row(found))).then(cohorts).then(history)
 
 
 def _rings(given: list[str] | None) -> list[dict[str, Any]] | None:
@@ -86,6 +86,81 @@ def _cohorts(text: str) -> list[int]:
         ) from error
 
 
+def _policy(
+    _: RemoteService,
+    *,
+    cohorts: str | None,
+    rings: list[str] | None,
+    hold_on_severity: str | None,
+    roll_back_on_hold: bool,
+    **numbers: int | None,
+) -> dict[str, Any]:
+    """The fields of a policy that were given."""
+    given = {
+        "rings": _rings(rings),
+        "cohorts": _cohorts(cohorts) if cohorts else None,
+        "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
+        "roll_back_on_hold": roll_back_on_hold or None,
+        **numbers,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _number(name: str, metavar: str, words: str) -> tuple[Any, object]:
+    return Annotated[int | None, typer.Option(name, metavar=metavar, help=words)], None
+
+
+# The policy of a roll-out, an option for each of its fields.
+Policy = Annotated[
+    dict[str, Any],
+    Together(
+        {
+            "cohorts": (
+                Annotated[
+                    str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Rising percentages, e.g. 1,10,100.")
+                ],
+                None,
+            ),
+            "rings": (
+                Annotated[
+                    list[str] | None,
+                    typer.Option(
+                        "--ring", metavar="NAME=IDS", help="Devices that go first, before the percentages; repeatable."
+                    ),
+                ],
+                None,
+            ),
+            "soak_s": _number("--soak", "SECONDS", "Wait after each cohort."),
+            "success_percent": _number("--success", "PERCENT", "Confirmed share before the next cohort."),
+            "failure_percent": _number("--failures", "PERCENT", "Failed share that holds the roll-out."),
+            "min_failures": _number("--min-failures", "N", "Fewer failures never hold it."),
+            "timeout_s": _number("--timeout", "SECONDS", "Unconfirmed for so long counts as failed."),
+            "hold_on_severity": (
+                Annotated[
+                    HoldSeverity | None,
+                    typer.Option(
+                        "--hold-on-severity",
+                        help="A finding of this severity or above holds it; none: no finding does.",
+                    ),
+                ],
+                None,
+            ),
+            "false_hold_percent": _number(
+                "--false-holds",
+                "PERCENT",
+                "At most so many releases as good as the one before are held by comparison with it; 0: none is.",
+            ),
+            "lease_s": _number("--lease", "SECONDS", "For how long an offer may be installed; 0: without end."),
+            "roll_back_on_hold": (
+                Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")],
+                False,
+            ),
+        },
+        _policy,
+    ),
+]
+
+
 @remote_command(app, "create")
 def create(
     remote: RemoteService,
@@ -93,67 +168,36 @@ def create(
     product: ProductOption,
     device_group: DeviceGroupOption,
     images: ImagesOption,
+    policy: Policy,
     catalog: CatalogOption = None,
-    cohorts: Annotated[
-        str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Rising percentages, e.g. 1,10,100.")
-    ] = None,
-    rings: Annotated[
-        list[str] | None,
-        typer.Option("--ring", metavar="NAME=IDS", help="Devices that go first, before the percentages; repeatable."),
-    ] = None,
-    soak_s: Annotated[int | None, typer.Option("--soak", metavar="SECONDS", help="Wait after each cohort.")] = None,
-    success_percent: Annotated[
-        int | None, typer.Option("--success", metavar="PERCENT", help="Confirmed share before the next cohort.")
-    ] = None,
-    failure_percent: Annotated[
-        int | None, typer.Option("--failures", metavar="PERCENT", help="Failed share that holds the roll-out.")
-    ] = None,
-    min_failures: Annotated[
-        int | None, typer.Option("--min-failures", metavar="N", help="Fewer failures never hold it.")
-    ] = None,
-    timeout_s: Annotated[
-        int | None, typer.Option("--timeout", metavar="SECONDS", help="Unconfirmed for so long counts as failed.")
-    ] = None,
-    hold_on_severity: Annotated[
-        HoldSeverity | None,
-        typer.Option("--hold-on-severity", help="A finding of this severity or above holds it; none: no finding does."),
-    ] = None,
-    false_hold_percent: Annotated[
-        int | None,
-        typer.Option(
-            "--false-holds",
-            metavar="PERCENT",
-            help="At most so many releases as good as the one before are held by comparison with it; 0: none is.",
-        ),
-    ] = None,
-    lease_s: Annotated[
-        int | None,
-        typer.Option("--lease", metavar="SECONDS", help="For how long an offer may be installed; 0: without end."),
-    ] = None,
-    roll_back_on_hold: Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")] = False,
 ) -> Shown:
     """Put images on a device group step by step."""
-    given = {
-        "rings": _rings(rings),
-        "cohorts": _cohorts(cohorts) if cohorts else None,
-        "soak_s": soak_s,
-        "success_percent": success_percent,
-        "failure_percent": failure_percent,
-        "min_failures": min_failures,
-        "timeout_s": timeout_s,
-        "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
-        "false_hold_percent": false_hold_percent,
-        "lease_s": lease_s,
-        "roll_back_on_hold": roll_back_on_hold or None,
-    }
     body = {
         "catalog": catalog_name(remote, catalog),
         "product": product,
         "group": device_group,
         "image_ids": split_ids(images),
-        "policy": {name: value for name, value in given.items() if value is not None},
+        "policy": policy,
     }
     return _whole(remote.post("/rollouts", body))
+
+
+@remote_command(app, "create-os")
+def create_os(
+    remote: RemoteService,
+    *,
+    release: Annotated[str, typer.Option("--release", metavar="ID", help="OS release, of another feed.")],
+    policy: Policy,
+    feed: Annotated[str, typer.Option("--feed", metavar="NAME", help="OS feed whose device groups get it.")] = "Retail",
+    catalog: OnlyCatalogOption = None,
+) -> Shown:
+    """Bring an OS release to the device groups of a feed step by step.
+
+    It reaches devices of all catalogs, or of the one that is named. When every cohort is confirmed, the release is
+    promoted into the feed.
+    """
+    body = {"feed": feed, "catalog": catalog, "policy": policy}
+    return _whole(remote.post(f"/releases/{segment(release)}/rollout", body))
 
 
 @remote_command(app, "list")

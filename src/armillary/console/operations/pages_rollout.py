@@ -143,7 +143,8 @@ class RolloutPage:
     images: tuple[str, ...]
     actions: tuple[Action, ...]
     group: str
-    deployment: ShortId
+    deployment: ShortId | None
+    release: ShortId | None
     previous: ShortId | None
     created: Moment | None
     created_by: str
@@ -229,7 +230,8 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
         images=tuple(image["name"] for image in rollout.get("images", ())),
         actions=actions(rollout, may_act=may_act, role=role, who=who),
         group=_group(rollout),
-        deployment=short_id(rollout["deployment_id"]),
+        deployment=short_id(rollout["deployment_id"]) if rollout["deployment_id"] else None,
+        release=short_id(rollout["release_id"]) if rollout.get("release_id") else None,
         previous=short_id(rollout["previous_deployment_id"]) if rollout["previous_deployment_id"] else None,
         created=moment(rollout["created_at"], now),
         created_by=rollout["created_by"],
@@ -407,9 +409,13 @@ def _whole(counts: Mapping[str, int]) -> int:
 
 
 def _name(rollout: Mapping[str, Any]) -> str:
+    if rollout.get("release_id"):
+        return f"OS {rollout['version']} for {rollout['chip']}"
     names = [image["name"] for image in rollout.get("images", ())]
     return joined(names) if names else f"deployment {short_id(rollout['deployment_id']).short}"
 
 
 def _group(rollout: Mapping[str, Any]) -> str:
+    if rollout.get("release_id"):
+        return f"{rollout['feed']} groups of {rollout['catalog'] or 'all catalogs'}"
     return f"{rollout['product']} / {rollout['group']}"

@@ -222,6 +222,8 @@ class ServiceUpdates:
             return ""
 
     def _images(self, rollout: Document) -> list[Document]:
+        if rollout["deployment_id"] is None:
+            return []
         try:
             row = self._service.updates.deployments.get(rollout["catalog"], UUID(rollout["deployment_id"]))
         except NotFoundError:

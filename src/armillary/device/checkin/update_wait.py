@@ -76,6 +76,11 @@ class UpdateWait:
             return float("inf") if self._offer is None else 0.0
         return float("inf") if found.until is None else max(0.0, float(found.until - self._now()))
 
+    def is_lease_over(self, offer: Offer) -> bool:
+        """Whether an offer that was begun in time may not be switched to any more."""
+        until = None if offer.when is None else offer.when.lease_until
+        return until is not None and self._now() >= until
+
     def say(self, code: str, detail: str = "") -> None:
         """Say with the next check-in why an update does not go on."""
         self.reason = UpdateReason(code, detail.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore"))

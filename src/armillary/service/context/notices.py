@@ -18,6 +18,7 @@ class Notices:
         on_bridge_trust: TLS of the bridge's port has to trust more authorities, or fewer.
         on_groups: What devices are offered has to be computed again.
         on_artifacts: Images or OS releases were added, taken back or deleted.
+        on_releases: A roll-out has promoted an OS release.
         on_news: Devices reported something for the watch and the planner.
 
     Those of device workers return only when every worker has reacted; so the thread that reads workers' answers must
@@ -32,6 +33,7 @@ class Notices:
         self.on_cut: list[Callable[[str], None]] = []
         self.on_hub_trust: list[Callable[[], None]] = []
         self.on_bridge_trust: list[Callable[[], None]] = []
+        self.on_releases: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
         self.on_artifacts: list[Callable[[], None]] = []
 
@@ -75,6 +77,11 @@ class Notices:
     def artifacts_changed(self) -> None:
         """Images or OS releases changed: the repository serves others."""
         for call in self.on_artifacts:
+            call()
+
+    def releases_changed(self) -> None:
+        """An OS release is in another feed: what is known of releases is read again."""
+        for call in self.on_releases:
             call()
 
     def news(self) -> None:

@@ -12,7 +12,7 @@ device that failed with an offer need not be offered it in a loop, and its outco
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -27,12 +27,12 @@ from armillary.engines.records.queries import (
     rollouts as rollout_rows,
 )
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.engines.records.schema.rows import Deployment
+from armillary.engines.records.schema.rows import Deployment, DeviceGroup, OsRelease
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.images import ANY_ARCHITECTURE
-from armillary.service.updates.os_feeds import FeedOfChip, WantedOs, newest_of_feeds
+from armillary.service.updates.os_feeds import FeedOfChip, WantedOs, newest_of_feeds, system_of
 from armillary.service.updates.schedules import GroupSchedule, told
 from armillary.service.updates.staging import Staging, staging_of
 from armillary.wire.attestation.event_log import BootEvent
@@ -56,6 +56,14 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class OsStaging:
+    """The view of the roll-out of an OS release; ``groups``: those of its only catalog, None for all."""
+
+    staging: Staging[WantedOs | None]
+    groups: frozenset[UUID] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Book:
     """The snapshot: by device group what is in force, and the roll-out that decides for it.
 
@@ -63,6 +71,7 @@ class Book:
         feeds: The OS feed of each group.
         systems: The operating system that each feed gives to each chip.
         schedules: Of groups that have one of their own.
+        os_staging: The roll-outs of OS releases.
         due_at: When time alone changes something: a release that expires, an urgency that ends, the next windows.
         made: Offers made of it, with what they are made of: one for many devices, so that it is encoded once.
     """
@@ -73,7 +82,8 @@ class Book:
     systems: Mapping[FeedOfChip, WantedOs] = field(default_factory=lambda: MappingProxyType({}))
     schedules: Mapping[UUID, GroupSchedule] = field(default_factory=lambda: MappingProxyType({}))
     due_at: int = 0
-    made: dict[tuple[int, int, UUID | None], tuple[Wanted | None, WantedOs | None, Offer]] = field(
+    os_staging: Mapping[FeedOfChip, OsStaging] = field(default_factory=lambda: MappingProxyType({}))
+    made: dict[tuple[int, int, UUID | None, int | None], tuple[Wanted | None, WantedOs | None, Offer]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -135,11 +145,35 @@ class Offers:
             return None
         return before if before is not None and chip in before.chips else None
 
-    def wanted_os(self, group_id: UUID | None, chip: str) -> WantedOs | None:
+    def wanted_os(self, group_id: UUID | None, device_number: int, chip: str) -> WantedOs | None:
         """The operating system that a device should have; None where its group's feed has none for its chip."""
         book = self._book
         feed = None if group_id is None else book.feeds.get(group_id)
-        return None if feed is None else book.systems.get((feed, chip))
+        if feed is None:
+            return None
+        staging = self._os_staging(group_id, device_number, chip)
+        # What is held is granted to nobody; who runs it is left alone, as what runs is newer than what the feed gives.
+        return book.systems.get((feed, chip)) if staging is None or staging.is_held else staging.wanted
+
+    def _os_staging(self, group_id: UUID | None, device_number: int, chip: str) -> Staging[WantedOs | None] | None:
+        """The roll-out of an OS release that decides for a device."""
+        book = self._book
+        feed = None if group_id is None else book.feeds.get(group_id)
+        found = None if feed is None else book.os_staging.get((feed, chip))
+        if found is None or not (found.groups is None or group_id in found.groups):
+            return None
+        return found.staging if found.staging.has_turn(device_number) else None
+
+    def lease_s(
+        self, group_id: UUID | None, device_number: int, chip: str, wanted: Wanted | None, system: WantedOs | None
+    ) -> int:
+        """For how many seconds a device may install what it is offered without asking again; 0 for no end."""
+        staged = (
+            (None if group_id is None else self._book.staging.get(group_id), wanted),
+            (self._os_staging(group_id, device_number, chip), system),
+        )
+        leases = [one.lease_s for one, wish in staged if one is not None and wish is not None and one.wanted is wish]
+        return min((lease for lease in leases if lease), default=0)
 
     def schedule(self, group_id: UUID | None) -> GroupSchedule:
         """The schedule of a device's group; the usual one where it has none of its own."""
@@ -147,7 +181,10 @@ class Offers:
 
     def images(self, group_id: UUID | None, device_number: int, chip: str) -> tuple[OfferedImage, ...]:
         """The images that a device may fetch: those of its applications, and of its operating system."""
-        wanted, system = self.wanted(group_id, device_number, chip), self.wanted_os(group_id, chip)
+        wanted, system = (
+            self.wanted(group_id, device_number, chip),
+            self.wanted_os(group_id, device_number, chip),
+        )
         return (*(wanted.offer.images if wanted else ()), *(system.images if system else ()))
 
     def offer(
@@ -158,6 +195,7 @@ class Offers:
         *,
         installed: tuple[InstalledImage, ...],
         events: Sequence[BootEvent],
+        lease_until: int | None = None,
     ) -> Offer | None:
         """What a device is offered that should have ``wanted`` and ``system``; None if it has them.
 
@@ -170,10 +208,13 @@ class Offers:
             return None
         if wanted is not None and system is not None and len(wanted.offer.images) + len(system.images) > MAX_OFFERED:
             wanted = None  # one after the other: applications stay as they are until the system is there
-        key, made = (id(wanted), id(system), group_id), self._book.made
+        key, made = (id(wanted), id(system), group_id, lease_until), self._book.made
         found = made.get(key)
         if found is None or found[0] is not wanted or found[1] is not system:
-            found = made[key] = (wanted, system, offer_of(wanted, system, self.schedule(group_id).timing))
+            timing = self.schedule(group_id).timing
+            if lease_until is not None:
+                timing = replace(timing, lease_until=lease_until)
+            found = made[key] = (wanted, system, offer_of(wanted, system, timing))
         return found[2]
 
     def _read(self, connection: Connection) -> Book:
@@ -184,16 +225,23 @@ class Offers:
         staging = {
             rollout.group_id: self._staging(connection, rollout)
             for rollout in rollout_rows.living(connection)
-            if rollout.group_id in in_force and rollout.state != "proposed"
+            if rollout.group_id is not None and rollout.group_id in in_force and rollout.state != "proposed"
         }
-        releases = release_rows.every(connection)
+        releases, floors = release_rows.every(connection), release_rows.floors(connection)
+        systems = newest_of_feeds(releases, floors, now=now)
+        os_staging = {
+            (str(rollout.feed), rollout.chip): _os_staging(connection, rollout, releases, systems, every, now)
+            for rollout in rollout_rows.living(connection)
+            if rollout.release_id is not None and rollout.state != "proposed"
+        }
         schedules = catalog_rows.update_schedules(connection)
         ends = [one.expires_at for one in releases] + [one.urgent_until for one in schedules]
         return Book(
             MappingProxyType(groups),
             MappingProxyType(staging),
             feeds=MappingProxyType({group.group_id: group.os_feed for group in every}),
-            systems=MappingProxyType(newest_of_feeds(releases, release_rows.floors(connection), now=now)),
+            systems=MappingProxyType(systems),
+            os_staging=MappingProxyType(os_staging),
             schedules=MappingProxyType({one.group_id: told(one, now) for one in schedules}),
             due_at=min([now + RECKONED_S, *(end for end in ends if end is not None and end > now)]),
         )
@@ -206,6 +254,29 @@ class Offers:
     def _wanted(self, connection: Connection, deployment_id: UUID | None) -> Wanted | None:
         deployment = None if deployment_id is None else image_rows.deployment(connection, deployment_id)
         return None if deployment is None else wanted_of(deployment, self._chips)
+
+
+def _os_staging(
+    connection: Connection,
+    rollout: Rollout,
+    releases: Sequence[OsRelease],
+    systems: Mapping[FeedOfChip, WantedOs],
+    groups: Iterable[DeviceGroup],
+    now: int,
+) -> OsStaging:
+    """The roll-out of an OS release: for devices that have their turn the release, on the way back what was before."""
+    wanted = None if rollout.release_id is None else system_of(releases, rollout.release_id, now=now)
+    if rollout.state == "rolling-back":
+        wanted = systems.get((str(rollout.feed), rollout.chip))
+        if wanted is not None:  # who runs what is rolled back is not left alone
+            newer = {version: digests for version, digests in wanted.newer.items() if version != rollout.version}
+            wanted = replace(wanted, newer=newer)
+    only = (
+        None
+        if rollout.catalog_id is None
+        else frozenset(group.group_id for group in groups if group.catalog_id == rollout.catalog_id)
+    )
+    return OsStaging(staging_of(connection, rollout, wanted), only)
 
 
 def wanted_of(deployment: Deployment, chips: Chips) -> Wanted:

@@ -67,6 +67,15 @@ def newest_of_feeds(
     return found
 
 
+def system_of(releases: Sequence[OsRelease], release_id: UUID, *, now: int) -> WantedOs | None:
+    """A release as it is offered to devices, whatever its feed; None while it is not in force at a time."""
+    release = next((one for one in releases if one.release_id == release_id and _is_in_force(one, now)), None)
+    if release is None:
+        return None
+    mine = [one for one in releases if one.chip == release.chip and _is_in_force(one, now)]
+    return _wanted(release, mine[mine.index(release) + 1 :])
+
+
 def _given_to(feed: str) -> tuple[str, ...]:
     """The feeds whose releases a group of ``feed`` gets: everybody gets what is for everybody."""
     return (OS_FEEDS[0],) if feed == OS_FEEDS[0] else (OS_FEEDS[0], feed)

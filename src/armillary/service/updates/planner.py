@@ -30,19 +30,19 @@ from armillary.rollout.tally import FAILED
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.deployments import Deployments
-from armillary.service.updates.rollouts import apply_event
+from armillary.service.updates.rollout_events import apply_event
 from armillary.service.updates.sighting import Sighting, look
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
 
 ACTOR: Final = "planner"
 # Check-ins that one run looks at, and devices that it starts of one roll-out; the rest are the next run's.
-CHECK_INS_AT_ONCE: Final = 20_000
+CHECK_INS_AT_ONCE: Final = 10_000
 STARTS_AT_ONCE: Final = 20_000
 # Check-ins are numbered before they are committed: several writers may commit a lower number a little later.
 IN_FLIGHT: Final = 500
 # A planner that is further behind passes over the oldest check-ins: their devices will check in again.
-MOST_BEHIND: Final = 10 * CHECK_INS_AT_ONCE
+MOST_BEHIND: Final = 20 * CHECK_INS_AT_ONCE
 # News of bridged devices has the time at which its transaction began, not that of its commit.
 BRIDGED_SLACK_S: Final = 10
 # How far it got is stored after so many check-ins, so that an idle roll-out costs no commits.
@@ -60,6 +60,7 @@ class Planner:
         self._position: int | None = None
         self._stored = 0
         self._bridged_since = 0  # Unix seconds: news of bridged devices before it was seen by every living roll-out
+        self._has_promoted = False
 
     def run_once(self) -> int:
         """Plan every running roll-out once; returns how many changed."""
@@ -76,6 +77,9 @@ class Planner:
             if up_to - self._stored >= STORE_EVERY or (changed and up_to != self._stored):
                 self._context.records.write(lambda c: finding_rows.set_position(c, ACTOR, up_to))
                 self._stored = up_to
+        if self._has_promoted:
+            self._has_promoted = False
+            self._notices.releases_changed()
         if changed:
             self._notices.groups_changed()
         return changed
@@ -98,7 +102,9 @@ class Planner:
         stays = (made.cohort, made.reached_at) == (rollout.cohort, rollout.reached_at)
         if stays and not (made.moves or made.start or made.event or (made.due and rollout.state == "running")):
             return False
-        return True if self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now)) else None
+        is_done = self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now))
+        self._has_promoted |= is_done and made.event == "finish" and rollout.release_id is not None
+        return is_done or None
 
     def _plan(
         self, connection: Connection, rollout: Rollout, after: int, up_to: int, now: int
@@ -194,7 +200,7 @@ def _held(rollout: Rollout, made: RolloutPlan) -> Observation:
         kind="rollout-held",
         key=(str(rollout.rollout_id),),
         severity="high",
-        title=f"The roll-out to {rollout.product}/{rollout.group} was stopped",
+        title=f"The roll-out to {rollout.target} was stopped",
         cause=made.reason,
         proposed_action=action,
         catalog_id=rollout.catalog_id,

@@ -16,20 +16,19 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
-    images as image_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import reach
-from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice
 from armillary.engines.records.schema.rows import Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.rollout import state
 from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
-from armillary.service.registry.names import catalog_or_raise, group_or_raise
+from armillary.service.registry.names import catalog_or_raise
 from armillary.service.updates.deployments import Deployments, free_group_or_raise
+from armillary.service.updates.rollout_events import apply_event
+from armillary.service.updates.staging import check_rings
 
 MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native/service/requests.py)
 
@@ -91,7 +90,7 @@ class Rollouts:
                 created_by=actor,
                 changed_at=now,
             )
-            _check_rings(connection, made)
+            check_rings(connection, made)
             rollout_rows.add(connection, made)
             detail = {"deployment": str(deployment.deployment_id), "policy": policy_to_json(careful)}
             verb = "propose" if waits else "start"
@@ -177,14 +176,15 @@ class Rollouts:
                 f"reason: expected at most {MAX_REASON_LENGTH} characters, got {len(reason)}", remedy="Shorten it."
             )
 
-        def change(connection: Connection) -> Rollout:
-            found = rollout_or_raise(connection, rollout_id)
+        def change(connection: Connection) -> None:
+            found = rollout_rows.uncounted(connection, rollout_id)
+            if found is None:
+                raise no_such_rollout(rollout_id)
             apply_event(self._context, self._deployments, connection, found, event, reason, actor)
-            return rollout_or_raise(connection, rollout_id)
 
-        rollout = self._context.records.write(change)
-        self._notices.groups_changed()
-        return rollout
+        self._context.records.write(change)
+        self._notices.groups_changed()  # first of all: a halt is obeyed before anything is counted
+        return self.get(rollout_id)
 
 
 def rollout_or_raise(connection: Connection, rollout_id: UUID) -> Rollout:
@@ -198,78 +198,3 @@ def rollout_or_raise(connection: Connection, rollout_id: UUID) -> Rollout:
 def no_such_rollout(rollout_id: UUID) -> NotFoundError:
     """The error for a roll-out that does not exist, or is another catalog's than the caller's."""
     return NotFoundError(f"roll-out {rollout_id} does not exist", remedy="List them: armillary rollout list.")
-
-
-def apply_event(
-    context: Context,
-    deployments: Deployments,
-    connection: Connection,
-    rollout: Rollout,
-    event: str,
-    reason: str,
-    actor: str,
-    finding_id: UUID | None = None,
-) -> None:
-    """Apply an event to a roll-out in the caller's transaction; ConflictError if it is not possible in this state."""
-    now = context.now()
-    after = state.after(rollout.state, event)
-    if event == "approve" and actor.casefold() == rollout.created_by.casefold():
-        raise ConflictError(
-            f"{actor} made this roll-out and cannot approve it",
-            remedy="Ask a second person: whoever makes a roll-out needs somebody else's word.",
-        )
-    values: dict[str, object] = {"state": after, "changed_at": now, "reached_at": None}
-    if event != "restored":  # why it was rolled back stays
-        values["reason"] = reason
-    if event == "finish":
-        image_rows.put_in_force(connection, rollout.deployment_id, rollout.group_id, now=now)
-    if event == "roll-back":
-        if rollout.state == "completed":
-            _check_newest(connection, rollout)
-        if rollout.previous_deployment_id is None:
-            # Nothing was in force before: devices that have the images must learn that none are wanted.
-            values["previous_deployment_id"] = _put_nothing_in_force(context, deployments, connection, rollout, actor)
-        elif rollout.state == "completed":
-            image_rows.put_in_force(connection, rollout.previous_deployment_id, rollout.group_id, now=now)
-    rollout_rows.change(connection, rollout.rollout_id, values)
-    line = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
-    rollout_rows.note(connection, rollout.rollout_id, line)
-    detail = {"from": rollout.state, "to": after, "reason": reason}
-    context.audit(connection, actor, f"rollout.{event}", str(rollout.rollout_id), detail)
-
-
-def _check_newest(connection: Connection, rollout: Rollout) -> None:
-    """Refuse to roll back a completed roll-out after which something else came: it would undo that as well."""
-    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
-    living = rollout_rows.living_of_group(connection, rollout.group_id)
-    if living is not None:
-        raise ConflictError(
-            f"roll-out {living.rollout_id} ({living.state}) decides for group {group.name}",
-            remedy="Roll that one back, or cancel it first.",
-        )
-    if group.deployment_id != rollout.deployment_id:
-        raise ConflictError(
-            "a newer deployment is in force in this group",
-            remedy="Roll out the images that you want back: armillary rollout create.",
-        )
-
-
-def _check_rings(connection: Connection, rollout: Rollout) -> None:
-    """Refuse rings that name a device which is not in the group: it is misspelt, or of somebody else."""
-    for ring in rollout.policy.rings:
-        found = reach.numbers_of(connection, rollout, ring.devices)
-        if len(found) != len(ring.devices):
-            missing = next(one for one in ring.devices if not reach.numbers_of(connection, rollout, [one]))
-            raise InvalidArgumentError(
-                f"ring {ring.name}: device {missing[:16]}... is not in group {rollout.group}",
-                remedy="List the group's devices: armillary device list --device-group NAME.",
-            )
-
-
-def _put_nothing_in_force(
-    context: Context, deployments: Deployments, connection: Connection, rollout: Rollout, actor: str
-) -> UUID:
-    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
-    empty = deployments.prepare(connection, group, (), actor=actor, deployment_id=None, rollout_id=rollout.rollout_id)
-    image_rows.put_in_force(connection, empty.deployment_id, group.group_id, now=context.now())
-    return empty.deployment_id

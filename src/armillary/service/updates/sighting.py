@@ -10,23 +10,18 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import findings as finding_rows, images as image_rows
+from armillary.engines.records.queries import findings as finding_rows
 from armillary.engines.records.queries.planning import before as before_rows, looks, reach
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.rollout.cohort import PlaceOrder, order_of
 from armillary.rollout.comparison import SIGNALS
-from armillary.rollout.plan import Alarm, RolloutMember, Sight
+from armillary.rollout.plan import Alarm, Sight
 from armillary.rollout.tally import FAILED
-from armillary.service.updates.offers import has
-from armillary.service.updates.staging import ring_numbers
-from armillary.wire.device.checkin import InstalledImage
+from armillary.service.updates.targets import Target, target_of
 from armillary.wire.device.finding import Finding
 
-# States in which an image counts as arrived.
-SETTLED: Final = frozenset({"running", "stopped"})
 # Devices whose time is up that one look takes; the rest are the next one's. A million in one transaction would keep
 # check-ins waiting for their commit.
-OVERDUE_AT_ONCE: Final = 20_000
+OVERDUE_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +32,6 @@ class Sighting:
     numbers: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What devices are compared with."""
-
-    rollout: Rollout
-    wanted: frozenset[UUID]
-    previous: frozenset[UUID]
-    order: PlaceOrder
-    named: frozenset[int]  # by rings that have started
-
-
 def look(
     connection: Connection, rollout: Rollout, *, after: int, up_to: int, bridged_since: int = 0, now: int
 ) -> Sighting:
@@ -55,21 +39,15 @@ def look(
 
     Bridged devices do not check in: those are looked at of which there is news since ``bridged_since``.
     """
-    target = _Target(
-        rollout,
-        _image_ids(connection, rollout.deployment_id),
-        _image_ids(connection, rollout.previous_deployment_id),
-        order_of(rollout.rollout_id),
-        ring_numbers(connection, rollout),
-    )
+    target = target_of(connection, rollout)
     found = {one.number: one for one in looks.reported(connection, rollout, after=after, up_to=up_to)}
     found |= {one.number: one for one in looks.bridged(connection, rollout, since=bridged_since)}
     found |= {one.number: one for one in _overdue(connection, rollout, now)}
-    failures = looks.failures(connection, rollout.deployment_id, found)
-    members = [_member(one, target, failures.get(one.number)) for one in found.values()]
+    failures = looks.failures(connection, rollout, target.wanted, found)
+    members = [target.member(one, failures.get(one.number)) for one in found.values()]
     tally = looks.tally(connection, rollout.rollout_id, rollout.changed_at)
     findings = finding_rows.headlines(connection, rollout.catalog_id)
-    crashed = _crashed(connection, rollout, findings, target.wanted)
+    crashed = _crashed(connection, target, findings)
     devices = reach.devices_in_reach(connection, rollout)
     suspects = tally.count_recent(FAILED) + sum(bool(one.failure) for one in members) + crashed
     compared = rollout.policy.false_hold_percent and (suspects or _is_time_up(rollout, now))
@@ -98,59 +76,37 @@ def _overdue(connection: Connection, rollout: Rollout, now: int) -> list[looks.M
     return looks.overdue(connection, rollout, started_before=started_before, limit=OVERDUE_AT_ONCE)
 
 
-def _crashed(
-    connection: Connection, rollout: Rollout, findings: tuple[Finding, ...], image_ids: frozenset[UUID]
-) -> int:
-    """Started devices on which one of the roll-out's images crashes, since it runs."""
-    mine = [one.finding_id for one in _crashes(findings, image_ids) if one.last_seen >= rollout.changed_at]
+def _crashed(connection: Connection, target: Target, findings: tuple[Finding, ...]) -> int:
+    """Started devices on which one of the new images crashes since it runs; of an OS release, any application."""
+    rollout = target.rollout
+    crashes = _crashes(findings, None if rollout.release_id else target.wanted)
+    mine = [one.finding_id for one in crashes if one.last_seen >= rollout.changed_at]
     return looks.named_by(connection, rollout.rollout_id, mine)
 
 
-def _crashes(findings: tuple[Finding, ...], image_ids: frozenset[UUID]) -> list[Finding]:
-    return [one for one in findings if one.kind == "application-crashed" and one.image_id in image_ids]
+def _crashes(findings: tuple[Finding, ...], image_ids: frozenset[UUID] | None) -> list[Finding]:
+    return [
+        one
+        for one in findings
+        if one.kind == "application-crashed" and (image_ids is None or one.image_id in image_ids)
+    ]
 
 
 def _before(
-    connection: Connection, target: _Target, findings: tuple[Finding, ...], devices: int, now: int
+    connection: Connection, target: Target, findings: tuple[Finding, ...], devices: int, now: int
 ) -> dict[str, tuple[int, int]]:
     """By signal: how many devices failed so with the release before, and of how many."""
-    rollout = target.rollout
-    crashing = sum(one.device_count for one in _crashes(findings, target.previous - target.wanted))
+    rollout, old = target.rollout, target.previous - target.wanted
+    if rollout.release_id is not None:
+        crashes = _crashes(findings, None)
+        started = looks.named_by(connection, rollout.rollout_id, [one.finding_id for one in crashes])
+        crashing = sum(one.device_count for one in crashes) - started, devices
+    else:
+        crashing = sum(one.device_count for one in _crashes(findings, old)), devices if old else 0
     silent_since = now - rollout.policy.timeout_s
     rates = (
         before_rows.taken_back_before(connection, rollout),
         before_rows.silent_share(connection, rollout, before=silent_since, devices=devices),
-        (min(crashing, devices), devices) if target.previous - target.wanted else (0, 0),
+        (max(0, min(crashing)), crashing[1]),
     )
     return dict(zip(SIGNALS, rates, strict=True))
-
-
-def _member(one: looks.Member, target: _Target, failure: tuple[str, str] | None) -> RolloutMember:
-    rollout = target.rollout
-    seen_since = one.started_at is not None and one.checked_in_at is not None and one.checked_in_at >= one.started_at
-    offered = seen_since and one.offered_deployment_id == rollout.deployment_id
-    back = seen_since and None is not one.offered_deployment_id == rollout.previous_deployment_id
-    never_offered = one.offered_at is None and not offered and not back
-    return RolloutMember(
-        device_id=one.device_id,
-        state=one.state,
-        cohort=one.cohort,
-        started_at=one.started_at,
-        finished_at=one.finished_at,
-        offered=offered,
-        converged=offered and _runs(one.installed, target.wanted),
-        restored=never_offered or (back and _runs(one.installed, target.previous)),
-        failure=failure[0] if failure and seen_since and not never_offered else "",
-        reason=failure[1] if failure else "",
-        reached=target.order.place(one.number) <= rollout.reach or one.number in target.named,
-        gone=one.group_id != rollout.group_id or one.revoked_at is not None,
-    )
-
-
-def _runs(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:
-    return has(installed, image_ids) and all(one.state in SETTLED for one in installed)
-
-
-def _image_ids(connection: Connection, deployment_id: UUID | None) -> frozenset[UUID]:
-    deployment = None if deployment_id is None else image_rows.deployment(connection, deployment_id)
-    return frozenset() if deployment is None else frozenset(image.image_id for image in deployment.images)

@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries.planning import reach
 from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.errors import InvalidArgumentError
 from armillary.rollout.cohort import PlaceOrder, order_of
 
 Wish = TypeVar("Wish")
+
+# A lease ends at a full step, so that a device that asks again and again is given the same offer: every hour, and for
+# short leases an eighth of them.
+LEASE_STEP_S: Final = 3600
+LEASE_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,27 @@ def staging_of(connection: Connection, rollout: Rollout, wanted: Wish) -> Stagin
     return Staging(wanted, order, rollout.reach, named, rollout.state == "held", lease_s)
 
 
+def leased(lease_s: int, now: int) -> tuple[int, int]:
+    """Until when what is offered now may be installed, and from when on it is offered with a later end."""
+    step = max(1, min(LEASE_STEP_S, lease_s // LEASE_PARTS))
+    begun = now // step * step
+    return begun + lease_s, begun + step
+
+
 def ring_numbers(connection: Connection, rollout: Rollout) -> frozenset[int]:
     """Row numbers of the devices that rings name, of those rings that have started."""
     rings = rollout.policy.rings[: rollout.cohort + 1]
     return reach.numbers_of(connection, rollout, [device for ring in rings for device in ring.devices])
+
+
+def check_rings(connection: Connection, rollout: Rollout) -> None:
+    """Refuse rings that name a device that is out of reach: it is misspelt, or of somebody else."""
+    for ring in rollout.policy.rings:
+        found = reach.numbers_of(connection, rollout, ring.devices)
+        if len(found) != len(ring.devices):
+            missing = next(one for one in ring.devices if not reach.numbers_of(connection, rollout, [one]))
+            where = f"group {rollout.group}" if rollout.group else rollout.target
+            raise InvalidArgumentError(
+                f"ring {ring.name}: device {missing[:16]}... is not in {where}",
+                remedy="List the devices: armillary device list.",
+            )

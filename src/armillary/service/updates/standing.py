@@ -241,7 +241,7 @@ class Standings:
             device=device,
             group=group,
             wanted=wanted,
-            system=self._offers.wanted_os(device.group_id, device.chip),
+            system=self._offers.wanted_os(device.group_id, enrolled.number, device.chip),
             rollout=None if group is None else rollout_rows.living_of_group(connection, group.group_id),
             last_offer=last[0].offer_id if last else None,
             failure="" if wanted is None else _failure(connection, device_id, wanted.offer.offer_id),

@@ -13,6 +13,7 @@ from armillary.service.updates.check_now import CheckNow
 from armillary.service.updates.deployments import Deployments
 from armillary.service.updates.images import Images
 from armillary.service.updates.offers import Offers
+from armillary.service.updates.os_rollouts import OsRollouts
 from armillary.service.updates.planner import Planner
 from armillary.service.updates.rollouts import Rollouts
 from armillary.service.updates.schedules import Schedules
@@ -26,6 +27,7 @@ class Updates:
         self.images = Images(context, authority, blobs, chips, notices)
         self.deployments = Deployments(context, blobs, chips, notices)
         self.rollouts = Rollouts(context, self.deployments, notices)
+        self.os_rollouts = OsRollouts(context, notices)
         self.planner = Planner(context, self.deployments, notices)
         self.offers = Offers(context, chips)
         self.schedules = Schedules(context, notices)

@@ -82,13 +82,17 @@ class SpentChallenges:
         self._sweep_at = max(SPENT_SWEEP, 2 * len(self._known))
 
 
+# Unix seconds that no clock shows.
+NEVER: Final = 2**63 - 1
+
+
 @dataclass(eq=False, slots=True, repr=False)
 class LastAnswer:
     """What the verifier computed for a device last time, and from what: the next check-in mostly needs the same.
 
     ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest`` and
-    a boot with these ``events``; ``interval_s`` is that of its group; ``issuer`` signs its client certificates;
-    ``directive`` is the last one that was made for it.
+    a boot with these ``events``, until the offer's lease is renewed at ``renewed_at``; ``interval_s`` is that of its
+    group; ``issuer`` signs its client certificates; ``directive`` is the last one that was made for it.
     """
 
     issuer: Issuer | None = None
@@ -99,6 +103,7 @@ class LastAnswer:
     directive: Issued | None = None
     events: tuple[BootEvent, ...] = ()
     interval_s: int = 0
+    renewed_at: int = NEVER
 
 
 @dataclass(eq=False, slots=True, repr=False)

@@ -38,9 +38,10 @@ from armillary.service.authority.issued import new_serial, serial_text
 from armillary.service.context.context import Context
 from armillary.service.repository.director import Director
 from armillary.service.updates.offers import Offers, Wanted
+from armillary.service.updates.staging import leased
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_rates import DeviceRates
-from armillary.service.verifier.device_states import DeviceState, DeviceStates
+from armillary.service.verifier.device_states import NEVER, DeviceState, DeviceStates
 from armillary.service.verifier.number_set import NumberSet
 from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.releases import Releases
@@ -321,18 +322,27 @@ class Verifier:
     ) -> tuple[Wanted | None, Offer | None]:
         """What the device should have, and the offer if it lacks something of it.
 
-        Computed again only when the book, the device's report or its boot has changed.
+        Computed again only when the book, the device's report or its boot has changed, or an offer's lease is renewed.
         """
         book, last = self._offers.book, state.last
-        if last.book is not book or last.report_digest != request.report_digest or last.events is not appraisal.events:
+        is_same = last.book is book and last.report_digest == request.report_digest and last.events is appraisal.events
+        if not is_same or now >= last.renewed_at:
             status = request.update_status
             system = None
             if status is not None and OS in status.abilities:
-                system = self._offers.wanted_os(state.group_id, state.chip)
+                system = self._offers.wanted_os(state.group_id, state.number, state.chip)
             last.wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
+            lease_s = self._offers.lease_s(state.group_id, state.number, state.chip, last.wanted, system)
+            until, renewed_at = leased(lease_s, now) if lease_s else (None, NEVER)
             last.offer = self._offers.offer(
-                state.group_id, last.wanted, system, installed=request.installed, events=appraisal.events
+                state.group_id,
+                last.wanted,
+                system,
+                installed=request.installed,
+                events=appraisal.events,
+                lease_until=until,
             )
+            last.renewed_at = NEVER if last.offer is None else renewed_at
             last.interval_s = self._offers.schedule(state.group_id).interval_s or self._interval_s
             last.book, last.report_digest, last.events = book, request.report_digest, appraisal.events
         offer = last.offer

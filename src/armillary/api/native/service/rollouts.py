@@ -22,6 +22,7 @@ from armillary.api.native.parameters import (
     CatalogFilter,
     CatalogPath,
     Limit,
+    Name,
     NewestPage,
     StrictBody,
     Text,
@@ -30,6 +31,20 @@ from armillary.api.native.service.requests import ReasonBody, RolloutBody
 from armillary.api.views import service as views
 from armillary.rollout import policy as rollout_policy
 from armillary.service.updates.rollouts import Rollouts
+
+
+class OsRolloutBody(StrictBody):
+    """A roll-out of an OS release.
+
+    Attributes:
+        feed: The OS feed whose groups get it; at the end the release is promoted into it.
+        catalog: The only catalog whose devices get it; null: all.
+        policy: Fields of a roll-out policy (docs/concepts/rollouts.md); absent ones take their defaults.
+    """
+
+    feed: Name = "Retail"
+    catalog: Name | None = None
+    policy: dict[str, Any] = Field(default_factory=dict)
 
 
 class ApprovalBody(StrictBody):
@@ -53,6 +68,18 @@ def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:
         body.group,
         body.image_ids,
         actor=operator_of(request).name,
+        policy=rollout_policy.from_json(body.policy),
+    )
+    return views.rollout_document(row)
+
+
+def start_os_rollout(request: Request, release_id: UUID, body: OsRolloutBody) -> dict[str, Any]:
+    """Bring an OS release to the device groups of a feed in cohorts, across catalogs."""
+    row = service_of(request).updates.os_rollouts.start(
+        release_id,
+        actor=operator_of(request).name,
+        feed=body.feed,
+        catalog=body.catalog,
         policy=rollout_policy.from_json(body.policy),
     )
     return views.rollout_document(row)
@@ -137,10 +164,12 @@ def _rollouts(request: Request, rollout_id: UUID, catalog: CheckedCatalog | None
 
 
 _rollout = partial(Route, tag="rollouts", narrowed=True)
+_OS = V1 + "/releases/{release_id}/rollout"
 _ROLLOUT, _APPROVAL = V1 + "/rollouts/{rollout_id}", CATALOG + "/rollout-approval"
 ROUTES = (
     _rollout("GET", V1 + "/rollouts", list_rollouts, READER),
     _rollout("POST", V1 + "/rollouts", start_rollout, CONTRIBUTOR, status=201, narrowed=False),
+    _rollout("POST", _OS, start_os_rollout, ADMINISTRATOR, status=201, narrowed=False),
     _rollout("GET", _ROLLOUT, show_rollout, READER),
     _rollout("GET", _ROLLOUT + "/devices", rollout_devices, READER),
     _rollout("POST", _ROLLOUT + "/approve", approve_rollout, CONTRIBUTOR),

@@ -66,6 +66,17 @@ def every(connection: Connection, *, drafts: bool = False) -> tuple[OsRelease, .
     )
 
 
+def image_ids(connection: Connection, release_id: UUID) -> frozenset[UUID]:
+    """Image ids of a release's components."""
+    query = select(_component.c.image_id).where(_component.c.release_id == release_id)
+    return frozenset(connection.execute(query).scalars())
+
+
+def promote(connection: Connection, release_id: UUID, feed: str) -> None:
+    """Put a release into another feed."""
+    connection.execute(update(_release).where(_release.c.release_id == release_id).values(feed=feed))
+
+
 def set_expiry(connection: Connection, release_id: UUID, expires_at: int | None) -> None:
     """Set when a release expires."""
     connection.execute(update(_release).where(_release.c.release_id == release_id).values(expires_at=expires_at))

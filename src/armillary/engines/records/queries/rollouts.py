@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records.queries.pages import first, newest_first
+from armillary.engines.records.queries.planning.reach import devices_in_reach
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutCohort, RolloutDevice, RolloutEvent
 from armillary.engines.records.schema.rows import Page, from_row, to_row
@@ -24,6 +25,7 @@ from armillary.rollout.tally import LEFT
 _rollout, _part = schema.rollout, schema.rollout_device
 _device = schema.device
 _group, _product, _catalog = schema.device_group, schema.product, schema.catalog
+_release = schema.os_release
 
 # Events that are stored with a roll-out; the audit log has them all.
 MAX_HISTORY = 200
@@ -31,7 +33,8 @@ MAX_HISTORY = 200
 
 def add(connection: Connection, rollout: Rollout) -> None:
     """Record a roll-out."""
-    values = to_row(_rollout, rollout, policy=json.dumps(to_json(rollout.policy)), history=None)
+    only = rollout.catalog_id if rollout.release_id is not None else None
+    values = to_row(_rollout, rollout, policy=json.dumps(to_json(rollout.policy)), history=None, only_catalog_id=only)
     connection.execute(insert(_rollout).values(values))
 
 
@@ -49,6 +52,12 @@ def living(connection: Connection) -> tuple[Rollout, ...]:
     """Roll-outs under way, oldest first, without their counts."""
     query = _rollouts().where(_rollout.c.state.in_(LIVING)).order_by(_rollout.c.number)
     return tuple(_as_rollout(row) for row in connection.execute(query).all())
+
+
+def living_of_feed(connection: Connection, chip: str, feed: str) -> Rollout | None:
+    """The roll-out of an OS release under way for a chip and a feed, whatever its catalogs, without its counts."""
+    query = _rollouts().where(_rollout.c.feed == feed, _release.c.chip == chip, _rollout.c.state.in_(LIVING))
+    return first(connection, query, _as_rollout)
 
 
 def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:
@@ -102,17 +111,21 @@ def devices(
 
 
 def _rollouts() -> Select[Any]:
+    owner = func.coalesce(_product.c.catalog_id, _rollout.c.only_catalog_id)
     return (
         select(
             _rollout,
-            _group.c.name.label("group"),
-            _product.c.name.label("product"),
-            _catalog.c.name.label("catalog"),
+            func.coalesce(_group.c.name, "").label("group"),
+            func.coalesce(_product.c.name, "").label("product"),
+            func.coalesce(_catalog.c.name, "").label("catalog"),
             _catalog.c.catalog_id,
+            func.coalesce(_release.c.chip, "").label("chip"),
+            func.coalesce(_release.c.version, "").label("version"),
         )
-        .join(_group, _group.c.group_id == _rollout.c.group_id)
-        .join(_product, _product.c.product_id == _group.c.product_id)
-        .join(_catalog, _catalog.c.catalog_id == _product.c.catalog_id)
+        .join(_group, _group.c.group_id == _rollout.c.group_id, isouter=True)
+        .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
+        .join(_catalog, _catalog.c.catalog_id == owner, isouter=True)
+        .join(_release, _release.c.release_id == _rollout.c.release_id, isouter=True)
     )
 
 
@@ -150,10 +163,9 @@ def _counted(connection: Connection, row: Row[Any]) -> Rollout:
             cohorts[part.cohort] = RolloutCohort(
                 known.name, {**known.counts, part.state: part.devices}, known.failed + part.failed
             )
-    in_group = (_device.c.group_id == row.group_id) & _device.c.revoked_at.is_(None)
-    total = connection.execute(select(func.count()).select_from(_device).where(in_group)).scalar_one()
-    waiting = max(0, total - sum(devices for state, devices in counts.items() if state != LEFT))
-    return _as_rollout(row, counts={**counts, "waiting": waiting}, failed=failures, cohorts=tuple(cohorts))
+    made = _as_rollout(row, failed=failures, cohorts=tuple(cohorts))
+    waiting = devices_in_reach(connection, made) - sum(count for state, count in counts.items() if state != LEFT)
+    return replace(made, counts={**counts, "waiting": max(0, waiting)})
 
 
 def names(connection: Connection, deployment_id: UUID) -> bool:

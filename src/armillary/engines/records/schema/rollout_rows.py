@@ -33,15 +33,15 @@ class RolloutCohort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A staged roll-out of a deployment over a device group."""
+    """A staged roll-out: of a deployment over a device group, or of an OS release over the groups of a feed."""
 
     rollout_id: UUID
-    catalog_id: UUID
-    group_id: UUID
-    catalog: str
+    catalog_id: UUID | None  # None: an OS release for devices of all catalogs
+    group_id: UUID | None  # Of applications, as ``deployment_id``; None of an OS release
+    catalog: str  # These three are empty where there is none
     product: str
     group: str
-    deployment_id: UUID
+    deployment_id: UUID | None
     previous_deployment_id: UUID | None
     policy: RolloutPolicy
     state: str  # Of ``rollout/state.py``
@@ -60,6 +60,17 @@ class Rollout:
     failed: int = 0  # Including devices that were restored since
     cohorts: tuple[RolloutCohort, ...] = ()  # Of those that have started
     history: tuple[RolloutEvent, ...] = ()  # Oldest first
+    release_id: UUID | None = None  # Of an OS release, as the next three; None of applications
+    feed: str | None = None  # The OS feed whose groups get it, and into which it is promoted at the end
+    chip: str = ""
+    version: str = ""
+
+    @property
+    def target(self) -> str:
+        """What is rolled out to whom, for people."""
+        if self.release_id is None:
+            return f"{self.product}/{self.group}"
+        return f"the {self.feed} groups of {self.catalog or 'all catalogs'} with OS {self.version} for {self.chip}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,18 @@ SAMPLE: Final = 20_000
 
 
 def taken_back_before(connection: Connection, rollout: Rollout) -> tuple[int, int]:
-    """Of the roll-out that brought the group its deployment before: devices that took it back, and all that tried."""
-    earlier = select(schema.rollout.c.rollout_id).where(
-        schema.rollout.c.group_id == rollout.group_id,
-        schema.rollout.c.deployment_id == rollout.previous_deployment_id,
-        schema.rollout.c.rollout_id != rollout.rollout_id,
-    )
+    """Of the roll-out that brought what was before: devices that took it back, and all that tried."""
+    table, release = schema.rollout, schema.os_release
+    earlier = select(table.c.rollout_id).where(table.c.rollout_id != rollout.rollout_id)
+    if rollout.release_id is None:
+        is_before = (table.c.group_id == rollout.group_id) & (table.c.deployment_id == rollout.previous_deployment_id)
+        earlier = earlier.where(is_before)
+    else:
+        earlier = earlier.join(release, release.c.release_id == table.c.release_id)
+        earlier = earlier.where(
+            table.c.feed == rollout.feed, release.c.chip == rollout.chip, table.c.state == "completed"
+        )
+        earlier = earlier.order_by(table.c.number.desc()).limit(1)
     failed = _part.c.failure.in_(("reverted", "failed"))
     tried = _part.c.state.in_(FINISHED) & (_part.c.state != "timed-out")
     query = select(func.count().filter(failed), func.count().filter(tried)).where(_part.c.rollout_id.in_(earlier))

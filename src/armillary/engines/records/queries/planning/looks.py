@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from armillary.engines.records.queries.devices import installed_from
 from armillary.engines.records.queries.planning.reach import in_reach, portions
@@ -34,8 +34,9 @@ class Member:
 
     number: int
     device_id: str
-    group_id: UUID | None
-    revoked_at: int | None
+    is_in_reach: bool  # Whether the roll-out is for it now: it is in the group, or in one of the feed, and not revoked
+    verdict: str | None  # Of its last check-in, as the next four
+    os_version: str
     checked_in_at: int | None
     offered_deployment_id: UUID | None  # What its last check-in offered it
     installed: tuple[InstalledImage, ...]
@@ -44,6 +45,14 @@ class Member:
     started_at: int | None
     offered_at: int | None
     finished_at: int | None
+
+
+class BadOutcome(NamedTuple):
+    """How a device did not take an update."""
+
+    outcome: str  # ``reverted`` or ``failed``
+    reason: str
+    received_at: int
 
 
 def tally(connection: Connection, rollout_id: UUID, since: int) -> Tally:
@@ -86,17 +95,25 @@ def never_offered(connection: Connection, rollout: Rollout, *, limit: int) -> li
     return _read(connection, _members(rollout).where(_part.c.state == "started").limit(limit))
 
 
-def failures(connection: Connection, deployment_id: UUID, numbers: Collection[int]) -> dict[int, tuple[str, str]]:
-    """Of these devices those whose newest outcome for the deployment is bad: row number to (outcome, reason)."""
-    newest: dict[int, tuple[str, str]] = {}
+def failures(
+    connection: Connection, rollout: Rollout, image_ids: Collection[UUID], numbers: Collection[int]
+) -> dict[int, BadOutcome]:
+    """By row number, those of these devices whose newest outcome for the roll-out is bad.
+
+    Outcomes for the roll-out name its deployment; of an OS release they name one of its images.
+    """
+    is_mine = _outcome.c.deployment_id == rollout.deployment_id
+    if rollout.release_id is not None:
+        is_mine = _outcome.c.image_id.in_(image_ids)
+    newest: dict[int, BadOutcome] = {}
     for some in portions(numbers):
         query = (
-            select(_outcome.c.device_number, _outcome.c.outcome, _outcome.c.reason)
-            .where(_outcome.c.device_number.in_(some), _outcome.c.deployment_id == deployment_id)
+            select(_outcome.c.device_number, _outcome.c.outcome, _outcome.c.reason, _outcome.c.received_at)
+            .where(_outcome.c.device_number.in_(some), is_mine)
             .order_by(_outcome.c.number)
         )
-        newest |= {number: (outcome, reason) for number, outcome, reason in connection.execute(query)}
-    return {number: failure for number, failure in newest.items() if failure[0] != "confirmed"}
+        newest |= {row.device_number: BadOutcome(*row[1:]) for row in connection.execute(query)}
+    return {number: failure for number, failure in newest.items() if failure.outcome != "confirmed"}
 
 
 def named_by(connection: Connection, rollout_id: UUID, findings: Collection[UUID]) -> int:
@@ -119,8 +136,9 @@ def _members(rollout: Rollout) -> Select[Any]:
         select(
             _device.c.number,
             _device.c.device_id,
-            _device.c.group_id,
-            _device.c.revoked_at,
+            case((in_reach(rollout), 1), else_=0).label("is_in_reach"),
+            _status.c.verdict,
+            _status.c.os_version,
             _status.c.checked_in_at,
             _status.c.offered_deployment_id,
             _status.c.installed,
@@ -137,11 +155,13 @@ def _members(rollout: Rollout) -> Select[Any]:
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Member]:
+    known: dict[str, tuple[InstalledImage, ...]] = {}  # most devices of a group report the same
     return [
         from_row(
             Member,
             row,
-            installed=installed_from(row.installed),
+            installed=known.get(row.installed) or known.setdefault(row.installed, installed_from(row.installed)),
+            is_in_reach=bool(row.is_in_reach),
             cohort=-1 if row.cohort is None else row.cohort,
             state=row.state or "",
         )

@@ -8,13 +8,14 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.cohort import PRIME, order_of
 
-_device, _part = schema.device, schema.rollout_device
+_device, _status, _part = schema.device, schema.device_status, schema.rollout_device
+_group, _product = schema.device_group, schema.product
 
 # Ids of one IN list: well below what any database takes.
 IDS_AT_ONCE: Final = 500
@@ -22,7 +23,21 @@ IDS_AT_ONCE: Final = 500
 
 def in_reach(rollout: Rollout) -> ColumnElement[bool]:
     """The devices that the roll-out is for."""
-    return (_device.c.group_id == rollout.group_id) & _device.c.revoked_at.is_(None)
+    if rollout.release_id is None:
+        return (_device.c.group_id == rollout.group_id) & _device.c.revoked_at.is_(None)
+    groups = select(_group.c.group_id).where(_group.c.os_feed == rollout.feed)
+    if rollout.catalog_id is not None:
+        groups = groups.join(_product, _product.c.product_id == _group.c.product_id)
+        groups = groups.where(_product.c.catalog_id == rollout.catalog_id)
+    able = select(_status.c.device_number).where(
+        or_(*(_status.c.update_status.like(f'%{before}"os"%') for before in ("[", ",")))
+    )
+    return (
+        _device.c.group_id.in_(groups)
+        & _device.c.revoked_at.is_(None)
+        & (_device.c.chip == rollout.chip)
+        & _device.c.number.in_(able)
+    )
 
 
 def devices_in_reach(connection: Connection, rollout: Rollout) -> int:

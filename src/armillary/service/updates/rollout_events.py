@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an event of a roll-out's state table does: to the roll-out, to its group's deployment, to its OS release.
+
+People's commands (``rollouts.py``) and the planner's decisions come here; each in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    images as image_rows,
+    releases as release_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent
+from armillary.engines.records.schema.rows import OsRelease
+from armillary.errors import ConflictError, NotFoundError
+from armillary.rollout import state
+from armillary.service.context.context import Context
+from armillary.service.registry.names import group_or_raise
+from armillary.service.updates.deployments import Deployments
+from armillary.service.updates.os_feeds import newest_of_feeds
+
+
+def apply_event(
+    context: Context,
+    deployments: Deployments,
+    connection: Connection,
+    rollout: Rollout,
+    event: str,
+    reason: str,
+    actor: str,
+    finding_id: UUID | None = None,
+) -> None:
+    """Apply an event to a roll-out in the caller's transaction; ConflictError if it is not possible in this state."""
+    now = context.now()
+    after = state.after(rollout.state, event)
+    if event == "approve" and actor.casefold() == rollout.created_by.casefold():
+        raise ConflictError(
+            f"{actor} made this roll-out and cannot approve it",
+            remedy="Ask a second person: whoever makes a roll-out needs somebody else's word.",
+        )
+    values: dict[str, object] = {"state": after, "changed_at": now, "reached_at": None}
+    if event != "restored":  # why it was rolled back stays
+        values["reason"] = reason
+    if rollout.release_id is not None:
+        _apply_to_release(connection, rollout, event, now)
+    else:
+        values |= _apply_to_group(context, deployments, connection, rollout, event, actor)
+    rollout_rows.change(connection, rollout.rollout_id, values)
+    line = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
+    rollout_rows.note(connection, rollout.rollout_id, line)
+    detail = {"from": rollout.state, "to": after, "reason": reason}
+    context.audit(connection, actor, f"rollout.{event}", str(rollout.rollout_id), detail)
+
+
+def _apply_to_group(
+    context: Context, deployments: Deployments, connection: Connection, rollout: Rollout, event: str, actor: str
+) -> dict[str, object]:
+    """What an event does to the deployment of the roll-out's group; returns columns of the roll-out to change."""
+    if rollout.group_id is None or event not in ("finish", "roll-back"):
+        return {}
+    now = context.now()
+    if event == "finish":
+        image_rows.put_in_force(connection, rollout.deployment_id, rollout.group_id, now=now)
+        return {}
+    if rollout.state == "completed":
+        _check_newest(connection, rollout, rollout.group_id)
+    if rollout.previous_deployment_id is None:
+        # Nothing was in force before: devices that have the images must learn that none are wanted.
+        return {"previous_deployment_id": _put_nothing_in_force(context, deployments, connection, rollout, actor)}
+    if rollout.state == "completed":
+        image_rows.put_in_force(connection, rollout.previous_deployment_id, rollout.group_id, now=now)
+    return {}
+
+
+def _check_newest(connection: Connection, rollout: Rollout, group_id: UUID) -> None:
+    """Refuse to roll back a completed roll-out after which something else came: it would undo that as well."""
+    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
+    living = rollout_rows.living_of_group(connection, group_id)
+    if living is not None:
+        raise ConflictError(
+            f"roll-out {living.rollout_id} ({living.state}) decides for group {group.name}",
+            remedy="Roll that one back, or cancel it first.",
+        )
+    if group.deployment_id != rollout.deployment_id:
+        raise ConflictError(
+            "a newer deployment is in force in this group",
+            remedy="Roll out the images that you want back: armillary rollout create.",
+        )
+
+
+def _put_nothing_in_force(
+    context: Context, deployments: Deployments, connection: Connection, rollout: Rollout, actor: str
+) -> UUID:
+    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
+    empty = deployments.prepare(connection, group, (), actor=actor, deployment_id=None, rollout_id=rollout.rollout_id)
+    image_rows.put_in_force(connection, empty.deployment_id, group.group_id, now=context.now())
+    return empty.deployment_id
+
+
+def _apply_to_release(connection: Connection, rollout: Rollout, event: str, now: int) -> None:
+    """What an event of a roll-out does to its OS release, in the caller's transaction.
+
+    Raises:
+        ConflictError: devices that run the release cannot go back: its security versions are higher than those of the
+            release before, or it is everybody's.
+    """
+    release = release_or_raise(connection, rollout.release_id)
+    if event == "finish":
+        release_rows.promote(connection, release.release_id, str(rollout.feed))
+    elif event == "roll-back":
+        if rollout.state == "completed":
+            raise ConflictError(
+                f"OS {release.version} was promoted to {rollout.feed} by this roll-out",
+                remedy="Revoke it: armillary release revoke. Devices then get the newest release before it.",
+            )
+        _check_way_back(connection, release, str(rollout.feed), now)
+
+
+def release_or_raise(connection: Connection, release_id: UUID | None) -> OsRelease:
+    """The published release of an id; NotFoundError if there is none."""
+    found = next((one for one in release_rows.every(connection) if one.release_id == release_id), None)
+    if found is None:
+        raise NotFoundError(f"there is no published release {release_id}", remedy="List them: armillary release list.")
+    return found
+
+
+def _check_way_back(connection: Connection, release: OsRelease, feed: str, now: int) -> None:
+    """Refuse a roll-back that devices cannot follow: a security version that was confirmed is never left again."""
+    every = release_rows.every(connection)
+    given = newest_of_feeds(every, release_rows.floors(connection), now=now).get((feed, release.chip))
+    before = next((one for one in every if given is not None and one.release_id == given.release_id), None)
+    if before is None:
+        raise ConflictError(
+            f"{feed} gives no other release for {release.chip}", remedy="Publish one that devices can go to."
+        )
+    lowest = {one.image_type: one.security_version for one in before.components}
+    for one in release.components:
+        if one.security_version > lowest.get(one.image_type, 0):
+            raise ConflictError(
+                f"{one.name} of OS {release.version} has security version {one.security_version}, the one before "
+                f"{lowest.get(one.image_type, 0)}: devices that confirmed it do not go back",
+                remedy="Publish a release with the old content and this security version, and roll that out.",
+            )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the devices of a roll-out are compared with: a deployment's images, or the version of an OS release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.queries.planning.looks import BadOutcome, Member
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.rollout.cohort import PlaceOrder, order_of
+from armillary.rollout.plan import RolloutMember
+from armillary.service.updates.offers import has
+from armillary.service.updates.staging import ring_numbers
+from armillary.wire.device.checkin import InstalledImage
+
+# States in which an image counts as arrived.
+SETTLED: Final = frozenset({"running", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A roll-out's target.
+
+    Attributes:
+        wanted: Image ids of the deployment, or of the release's components.
+        previous: Image ids of the deployment before.
+        named: Row numbers of devices in rings that have started.
+    """
+
+    rollout: Rollout
+    wanted: frozenset[UUID]
+    previous: frozenset[UUID]
+    order: PlaceOrder
+    named: frozenset[int]
+
+    def member(self, one: Member, failure: BadOutcome | None) -> RolloutMember:
+        """How a device stands to the roll-out."""
+        seen_since = (
+            one.started_at is not None and one.checked_in_at is not None and one.checked_in_at >= one.started_at
+        )
+        offered, converged, restored = (self._system if self.rollout.release_id else self._applications)(
+            one, seen_since
+        )
+        is_mine = failure is not None and one.started_at is not None and failure.received_at >= one.started_at
+        told = failure if is_mine and seen_since and (one.offered_at is not None or offered) else None
+        return RolloutMember(
+            device_id=one.device_id,
+            state=one.state,
+            cohort=one.cohort,
+            started_at=one.started_at,
+            finished_at=one.finished_at,
+            offered=offered,
+            converged=converged,
+            restored=restored,
+            failure="" if told is None else told.outcome,
+            reason="" if told is None else told.reason,
+            reached=self.order.place(one.number) <= self.rollout.reach or one.number in self.named,
+            gone=not one.is_in_reach,
+        )
+
+    def _applications(self, one: Member, seen_since: bool) -> tuple[bool, bool, bool]:  # noqa: FBT001 - one of three facts
+        """Whether it was offered the deployment, runs exactly it, and is back at what was before."""
+        offered = seen_since and one.offered_deployment_id == self.rollout.deployment_id
+        back = seen_since and None is not one.offered_deployment_id == self.rollout.previous_deployment_id
+        never_offered = one.offered_at is None and not offered and not back
+        return (
+            offered,
+            offered and _runs(one.installed, self.wanted),
+            never_offered or (back and _runs(one.installed, self.previous)),
+        )
+
+    def _system(self, one: Member, seen_since: bool) -> tuple[bool, bool, bool]:  # noqa: FBT001 - one of three facts
+        """The same of an OS release: whoever has its turn is offered it with its next check-in."""
+        runs = one.os_version == self.rollout.version and one.verdict == "attested"
+        is_back = self.rollout.state == "rolling-back"
+        asked_back = is_back and one.checked_in_at is not None and one.checked_in_at >= self.rollout.changed_at
+        offered = seen_since and not is_back
+        return offered, offered and runs, is_back and not runs and (asked_back or one.offered_at is None)
+
+
+def target_of(connection: Connection, rollout: Rollout) -> Target:
+    """The target of a roll-out."""
+    if rollout.release_id is not None:
+        wanted = release_rows.image_ids(connection, rollout.release_id)
+    else:
+        wanted = _image_ids(connection, rollout.deployment_id)
+    previous = _image_ids(connection, rollout.previous_deployment_id)
+    return Target(rollout, wanted, previous, order_of(rollout.rollout_id), ring_numbers(connection, rollout))
+
+
+def _runs(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:
+    return has(installed, image_ids) and all(one.state in SETTLED for one in installed)
+
+
+def _image_ids(connection: Connection, deployment_id: UUID | None) -> frozenset[UUID]:
+    deployment = None if deployment_id is None else image_rows.deployment(connection, deployment_id)
+    return frozenset() if deployment is None else frozenset(image.image_id for image in deployment.images)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roll-outs of OS releases: across catalogs or in one, in cohorts, held, rolled back, promoted at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+from tests.fixtures.clocks import Clock
+from tests.fixtures.looks import nobody_wakes
+
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import OsRelease
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.rollout.policy import Ring, RolloutPolicy
+from armillary.service.context.blobs import Blobs
+from armillary.sim.device.prover import Component
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
+from armillary.wire.device.update_status import UpdateStatus
+from armillary.wire.image import package as image_package
+
+POLICY = RolloutPolicy(cohorts=(30, 100), success_percent=100, soak_s=10, min_failures=1, timeout_s=1000)
+CHIP = "mt3620"
+
+
+class OsFleet:
+    """Four devices of two catalogs that boot the release they should have, and one that takes no OS update."""
+
+    def __init__(self, host: ServiceHost) -> None:
+        self.service = host.service
+        nobody_wakes(host.service)
+        host.catalog("Fabrikam", "Kettle")
+        self.first = next(one for one in self.service.releases.list(chip=CHIP) if one.feed == "Retail")
+        self.devices = [host.claimed(bytes([n + 1]) * 32) for n in range(3)]
+        self.devices.append(host.claimed(bytes([9]) * 32, catalog="Fabrikam"))
+        for device in self.devices:
+            device.update_status = UpdateStatus(abilities=("delta", "os"))
+        self.old_style = host.claimed(bytes([10]) * 32)
+        self.new = self.release("27.1")
+        self.refuses: set[str] = set()
+
+    def release(self, version: str, security_version: int = 1) -> OsRelease:
+        return self.service.releases.publish(
+            CHIP, version, actor="t", security_version=security_version, feed="RetailEval"
+        )
+
+    def start(self, policy: RolloutPolicy = POLICY, catalog: str | None = None) -> Rollout:
+        return self.service.updates.os_rollouts.start(self.new.release_id, actor="anna", policy=policy, catalog=catalog)
+
+    def offered(self, device: WireDevice) -> str:
+        """The version that a check-in offers a device now; empty where it is left as it is."""
+        offer = device.check_in().offer
+        return "" if offer is None else offer.os_version
+
+    def boot(self, device: WireDevice, version: str) -> None:
+        release = next(one for one in self.service.releases.list(chip=CHIP) if one.version == version)
+        packages = (Blobs(self.service.context.folder.blobs).read(one.digest) for one in release.components)
+        device.prover.components = tuple(
+            Component(
+                name=one.name,
+                image_type=one.image_type,
+                component_id=one.component_id,
+                image_id=one.image_id,
+                content=content,
+                security_version=image_package.parse(content).security_version,
+            )
+            for one, content in zip(release.components, packages, strict=True)
+        )
+        device.prover.os_version = version
+        device.prover.boot()
+
+    def check_in_all(self) -> None:
+        """Everybody checks in, boots what it is offered, and checks in again."""
+        for device in (*self.devices, self.old_style):
+            version = self.offered(device)
+            if version and device.device_id not in self.refuses:
+                self.boot(device, version)
+                device.check_in()
+        self.service.watch.run_once()
+
+    def running(self, version: str) -> set[str]:
+        return {one.device_id for one in self.devices if one.prover.os_version == version}
+
+    def get(self, rollout: Rollout) -> Rollout:
+        return self.service.updates.rollouts.get(rollout.rollout_id)
+
+    def feed_of_new(self) -> str:
+        return self.service.releases.get(self.new.release_id).feed
+
+
+@pytest.fixture
+def fleet(host: ServiceHost) -> Iterator[OsFleet]:
+    made = OsFleet(host)
+    with ExitStack() as stack:
+        for device in (*made.devices, made.old_style):
+            stack.enter_context(device)
+        made.check_in_all()
+        yield made
+
+
+def step(fleet: OsFleet, clock: Clock, seconds: float = 1) -> None:
+    clock.now += seconds
+    fleet.service.updates.planner.run_once()
+    fleet.check_in_all()
+    fleet.service.updates.planner.run_once()
+
+
+def test_a_release_goes_to_all_catalogs_in_cohorts_and_is_promoted(fleet: OsFleet, clock: Clock) -> None:
+    rollout = fleet.start()
+    assert (rollout.target, rollout.catalog_id) == ("the Retail groups of all catalogs with OS 27.1 for mt3620", None)
+    assert [fleet.offered(one) for one in fleet.devices] == [""] * 4
+    sizes = []
+    for _ in range(2):
+        step(fleet, clock)
+        sizes.append(len(fleet.running("27.1")))
+        assert fleet.feed_of_new() == "RetailEval"
+        clock.now += 10
+    assert sizes == [2, 4]
+    fleet.service.updates.planner.run_once()
+    done = fleet.get(rollout)
+    assert (done.state, done.counts) == ("completed", {"confirmed": 4, "waiting": 0})
+    assert fleet.feed_of_new() == "Retail"
+    assert fleet.service.releases.reference.standing(CHIP, "27.1").retail
+    assert fleet.offered(fleet.old_style) == ""
+    fleet.old_style.update_status = UpdateStatus(abilities=("os",))  # from now on it is everybody's who takes it
+    assert fleet.offered(fleet.old_style) == "27.1"
+
+
+def test_a_release_for_one_catalog_reaches_no_other(fleet: OsFleet, clock: Clock) -> None:
+    rollout = fleet.start(replace(POLICY, cohorts=(100,)), catalog="Contoso")
+    assert rollout.catalog == "Contoso"
+    step(fleet, clock)
+    assert fleet.running("27.1") == {one.device_id for one in fleet.devices[:3]}
+    assert fleet.get(rollout).counts == {"confirmed": 3, "waiting": 0}
+    assert fleet.offered(fleet.devices[3]) == ""
+
+
+def test_devices_that_never_take_it_hold_it_and_what_is_held_is_granted_to_nobody(fleet: OsFleet, clock: Clock) -> None:
+    fleet.refuses = {one.device_id for one in fleet.devices}
+    rollout = fleet.start()
+    step(fleet, clock)
+    wanting = [one for one in fleet.devices if fleet.offered(one) == "27.1"]
+    assert len(wanting) == 2
+    fleet.service.updates.planner.run_once()
+    clock.now += 1001
+    fleet.service.updates.planner.run_once()
+    held = fleet.get(rollout)
+    assert (held.state, held.failed) == ("held", 2)
+    (finding,) = fleet.service.watch.list(kind="rollout-held").items
+    assert finding.title == "The roll-out to the Retail groups of all catalogs with OS 27.1 for mt3620 was stopped"
+    assert [fleet.offered(one) for one in fleet.devices] == [""] * 4
+
+
+def test_who_runs_it_is_left_alone_while_it_is_held_and_set_back_when_it_rolls_back(
+    fleet: OsFleet, clock: Clock
+) -> None:
+    rollout, rollouts = fleet.start(), fleet.service.updates.rollouts
+    step(fleet, clock)
+    updated = fleet.running("27.1")
+    assert len(updated) == 2
+    rollouts.hold(rollout.rollout_id, reason="a doubt", actor="ben")
+    step(fleet, clock)
+    assert fleet.running("27.1") == updated
+    clock.now += 1
+    rollouts.roll_back(rollout.rollout_id, reason="bad", actor="ben")
+    step(fleet, clock)
+    step(fleet, clock)
+    assert fleet.running("27.1") == set()
+    done = fleet.get(rollout)
+    assert (done.state, done.counts["restored"]) == ("rolled-back", 2)
+    assert fleet.feed_of_new() == "RetailEval"  # nobody else is offered it
+    assert fleet.running(fleet.first.version) == {one.device_id for one in fleet.devices}
+
+
+def test_a_release_with_a_higher_security_version_cannot_be_rolled_back(fleet: OsFleet, clock: Clock) -> None:
+    fleet.new = fleet.release("27.2", security_version=2)
+    rollout = fleet.start()
+    step(fleet, clock)
+    with pytest.raises(ConflictError, match="security version 2, the one before 1"):
+        fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="", actor="ben")
+    assert fleet.get(rollout).state == "running"
+
+
+def test_rings_and_a_second_person(fleet: OsFleet, clock: Clock) -> None:
+    """One catalog that asks for a second person is enough where devices of all are reached."""
+    fleet.service.updates.rollouts.set_needs_approval("Fabrikam", needed=True, actor="boss")
+    ring = Ring(name="Laboratory", devices=(fleet.devices[3].device_id,))
+    rollout = fleet.start(replace(POLICY, rings=(ring,)))
+    assert rollout.state == "proposed"
+    step(fleet, clock)
+    assert fleet.running("27.1") == set()
+    with pytest.raises(ConflictError):
+        fleet.service.updates.rollouts.approve(rollout.rollout_id, actor="anna")
+    clock.now += 1
+    fleet.service.updates.rollouts.approve(rollout.rollout_id, actor="ben")
+    step(fleet, clock)
+    assert fleet.running("27.1") == {fleet.devices[3].device_id}
+
+
+def test_what_cannot_be_rolled_out_is_refused_and_nothing_is_recorded(fleet: OsFleet) -> None:
+    rollouts, releases = fleet.service.updates.os_rollouts, fleet.service.releases
+    outside = Ring(name="Old", devices=(fleet.old_style.device_id,))
+    for release_id, options, error, words in (
+        (fleet.first.release_id, {}, ConflictError, "is in feed Retail"),
+        (fleet.new.release_id, {"feed": "Beta"}, InvalidArgumentError, "feed"),
+        (fleet.new.release_id, {"catalog": "Nobody"}, NotFoundError, "Nobody"),
+        (fleet.new.release_id, {"policy": replace(POLICY, rings=(outside,))}, InvalidArgumentError, "ring Old"),
+    ):
+        with pytest.raises(error, match=words):
+            rollouts.start(release_id, actor="t", **options)  # type: ignore[arg-type]
+    releases.withdraw(fleet.new.release_id, "bad", actor="t")
+    with pytest.raises(ConflictError, match="revoked"):
+        fleet.start()
+    fleet.new = fleet.release("27.3")
+    fleet.start()
+    with pytest.raises(ConflictError, match="decides for Retail on mt3620"):
+        fleet.start(catalog="Contoso")
+    assert len(fleet.service.updates.rollouts.list().items) == 1

@@ -311,6 +311,17 @@ def test_a_terminating_delegation_ends_the_search(repository: TufRepository, cli
     assert client.target("a/x").role == "second"
 
 
+def test_a_terminating_delegation_ends_the_search_for_those_above_it_too(repository: TufRepository, client: Client):
+    repository.delegate("first", ["a/*"], key=20, terminating=False)
+    repository.delegate("second", ["a/*"], key=21, terminating=False)
+    repository.delegate("below", ["a/*"], by="first", key=22, terminating=True)
+    repository.add("a/x", b"from the second", role="second")
+    repository.publish("targets", "first", "second", "below")
+    with pytest.raises(TargetNotFoundError):
+        client.target("a/x")
+    assert client.fetcher.asked[-2:] == ["1.first.json", "1.below.json"]
+
+
 def test_a_delegated_role_is_verified_for_each_delegator(repository: TufRepository, client: Client):
     """Two branches delegate to one role name with different keys: what the one vouches for says nothing for the other."""
     repository.delegate("team-a", ["a/*"], key=20)

@@ -18,7 +18,7 @@ from bench.delta import DECODE
 from bench.delta_images import CACHE, pair
 
 MEBIBYTE = 1 << 20
-SEGMENTS_AND_WINDOWS = ((1, 2), (1, 8), (2, 4), (2, 8), (4, 4), (4, 8), (4, 12), (4, 16), (8, 8), (8, 16), (16, 32))
+SEGMENTS_AND_WINDOWS = ((4, 8), (1, 2), (2, 4), (4, 4), (4, 16), (8, 8), (8, 16), (16, 32))
 LIFT = """
 from armillary.wire.update import delta as wire
 wire.MAX_SEGMENT_BYTES = wire.MAX_WINDOW_BYTES = 1 << 28

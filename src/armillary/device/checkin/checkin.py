@@ -31,7 +31,7 @@ from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
-from armillary.wire.device.update_status import DIRECTIVE, OS, UpdateStatus
+from armillary.wire.device.update_status import DELTA, DIRECTIVE, OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
 _OTHER_VERSION = "wire.protocol-version"  # what a service of before version 5 of the protocol says to an update status
@@ -143,7 +143,7 @@ class CheckIns:
         said = self.wait.reason
         directed = self.directive_version
         return UpdateStatus(
-            abilities=(OS,) if directed is None else (DIRECTIVE, OS),
+            abilities=(DELTA, OS) if directed is None else (DELTA, DIRECTIVE, OS),
             directive_version=0 if directed is None else directed(),
             reason=said.code,
             detail=said.detail,

@@ -51,7 +51,10 @@ def write_delta(
 
 
 def apply_delta(
-    source: tuple[ArtifactDigest, BinaryIO], target: ArtifactDigest, delta: BinaryIO, write: Callable[[bytes], object]
+    source: tuple[ArtifactDigest, BinaryIO],
+    target: ArtifactDigest,
+    delta: BinaryIO,
+    write: Callable[[bytes | bytearray], object],
 ) -> None:
     """Make ``target`` out of the file ``source`` and a delta, and ``write`` its parts in order.
 

@@ -35,7 +35,7 @@ def compress(data: bytes, window: bytes, *, level: int = LEVEL) -> bytes:
     return zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress(data)
 
 
-def decompress(payload: bytes, window: Callable[[], bytes], size: int) -> bytes:
+def decompress(payload: bytes, window: Callable[[], bytes | bytearray], size: int) -> bytes:
     """The ``size`` bytes that ``payload`` makes of ``window``; DeltaError unless it is one frame of exactly these."""
     try:
         frame = zstandard.get_frame_parameters(payload)

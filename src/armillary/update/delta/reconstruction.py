@@ -22,7 +22,7 @@ from armillary.wire.update.delta import ArtifactDigest, DeltaParser, Segment
 ReadSource = Callable[[int, int], bytes]
 # What a payload makes of a window: exactly so many bytes, else DeltaError (``engines/delta/zstd.py``). The window is
 # read by one call: whoever copies it can let go of it before the target's bytes are there.
-Decompress = Callable[[bytes, Callable[[], bytes], int], bytes]
+Decompress = Callable[[bytes, Callable[[], bytearray], int], bytes]
 
 
 class Reconstruction:
@@ -39,7 +39,7 @@ class Reconstruction:
         *,
         read: ReadSource,
         decompress: Decompress,
-        write: Callable[[bytes], object],
+        write: Callable[[bytes | bytearray], object],
     ) -> None:
         self._source = source
         self._target = target
@@ -80,7 +80,7 @@ class Reconstruction:
                 raise DeltaError("delta", expected=f"the {what} {_name(wanted)}", got=_name(named))
         self._named = True
 
-    def _make(self, segment: Segment) -> bytes:
+    def _make(self, segment: Segment) -> bytes | bytearray:
         if not segment.payload:
             return self._window(segment)  # as long as the segment: the parser has compared them
         made = self._decompress(segment.payload, lambda: self._window(segment), segment.size)
@@ -88,14 +88,15 @@ class Reconstruction:
             raise DeltaError("delta", expected=f"a segment of {segment.size} bytes", got=f"{len(made)}")
         return made
 
-    def _window(self, segment: Segment) -> bytes:
-        parts = []
+    def _window(self, segment: Segment) -> bytearray:
+        window, filled = bytearray(segment.window_bytes), 0  # not joined from parts: that would take it twice
         for one in segment.window:
             part = self._read(one.offset, one.size)
             if len(part) != one.size:
                 raise DeltaError("delta", expected=f"a source of {self._source.size} bytes", got="one that ends before")
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            window[filled : filled + one.size] = part
+            filled += one.size
+        return window
 
 
 def _name(artifact: ArtifactDigest) -> str:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m bench.delta_sweep [LEVEL ...]``: bytes, memory and seconds of deltas by the sizes of segment and window.
 
-The table of ``docs/reference/delta.md``. The limits of the format are lifted for what is larger than they allow.
+The table of ``docs/reference/delta.md``. The limits of the format are lifted for what is larger than they allow. With
+the word ``forgetful`` instead of levels: the same at level 9 with a compressor that is left to choose its own window.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import zstandard
+
 from armillary.engines.delta import files, zstd
-from armillary.update.delta.making import Sizes
+from armillary.update.delta.making import Sizes, make_delta
 from armillary.wire.update import delta as wire
 from bench.delta import DECODE
 from bench.delta_images import CACHE, pair
 
 MEBIBYTE = 1 << 20
-SEGMENTS_AND_WINDOWS = ((4, 8), (1, 2), (2, 4), (4, 4), (4, 16), (8, 8), (8, 16), (16, 32))
+SEGMENTS_AND_WINDOWS = ((16, 32), (8, 8), (4, 16), (4, 4), (2, 4), (1, 2), (4, 8), (8, 16))
 LIFT = """
 from armillary.wire.update import delta as wire
 wire.MAX_SEGMENT_BYTES = wire.MAX_WINDOW_BYTES = 1 << 28
@@ -64,5 +67,26 @@ def decoded(source: Path, delta: Path, old: wire.ArtifactDigest, new: wire.Artif
     return time.perf_counter() - began, int(done.stdout) / 1024
 
 
+def forgetful(segments: tuple[int, ...] = (4, 8, 16)) -> None:
+    """Bytes by the size of segments where the frame's window has the 4 MiB that level 9 brings by itself."""
+    wire.MAX_SEGMENT_BYTES = wire.MAX_WINDOW_BYTES = 1 << 28
+    wire.MAX_PAYLOAD_BYTES = 1 << 29
+    images = pair()
+    old, new = files.digest_of(images.old), files.digest_of(images.new)
+
+    def compress(data: bytes, window: bytes) -> bytes:
+        dictionary = zstandard.ZstdCompressionDict(window, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        return zstandard.ZstdCompressor(level=9, dict_data=dictionary, write_dict_id=False).compress(data)
+
+    source, target = (memoryview(image.read_bytes()) for image in (images.old, images.new))
+    for segment in segments:
+        sizes = Sizes(segment=segment * MEBIBYTE, window=2 * segment * MEBIBYTE, copy_blocks=1 << 30)
+        size = sum(map(len, make_delta((old, source), (new, target), compress, sizes=sizes)))
+        print(f"| 9, forgetful | {segment} | {2 * segment} | {size} | {100 * size / new.size:.2f} |", flush=True)
+
+
 if __name__ == "__main__":
-    main([int(level) for level in sys.argv[1:]] or [zstd.LEVEL])
+    if sys.argv[1:] == ["forgetful"]:
+        forgetful()
+    else:
+        main([int(level) for level in sys.argv[1:]] or [zstd.LEVEL])

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
 from armillary.errors import DeltaError
 from armillary.wire.update.delta import ArtifactDigest, DeltaParser, Segment
+
+# Of the source at a time: what is read and joined is in memory twice.
+READ_BYTES: Final = 256 << 10
 
 # Reads so many bytes of the source at an offset; fewer only at its end.
 ReadSource = Callable[[int, int], bytes]
@@ -55,9 +59,7 @@ class Reconstruction:
         segments = self._parser.feed(data)
         self._check_names()  # before anything is read or written
         for segment in segments:
-            made = self._make(segment)
-            self._digest.update(made)
-            self._write(made)
+            self._take(self._make(segment))
 
     def finish(self) -> ArtifactDigest:
         """The delta has ended: returns the target that was made, verified (step 4)."""
@@ -80,6 +82,11 @@ class Reconstruction:
                 raise DeltaError("delta", expected=f"the {what} {_name(wanted)}", got=_name(named))
         self._named = True
 
+    def _take(self, made: bytes | bytearray) -> None:
+        """The next bytes of the target; nobody keeps them while those after them are made."""
+        self._digest.update(made)
+        self._write(made)
+
     def _make(self, segment: Segment) -> bytes | bytearray:
         if not segment.payload:
             return self._window(segment)  # as long as the segment: the parser has compared them
@@ -89,13 +96,15 @@ class Reconstruction:
         return made
 
     def _window(self, segment: Segment) -> bytearray:
-        window, filled = bytearray(segment.window_bytes), 0  # not joined from parts: that would take it twice
+        window, filled = bytearray(segment.window_bytes), 0
         for one in segment.window:
-            part = self._read(one.offset, one.size)
-            if len(part) != one.size:
-                raise DeltaError("delta", expected=f"a source of {self._source.size} bytes", got="one that ends before")
-            window[filled : filled + one.size] = part
-            filled += one.size
+            end = one.offset + one.size
+            for offset in range(one.offset, end, READ_BYTES):
+                part = self._read(offset, min(READ_BYTES, end - offset))
+                window[filled : filled + len(part)] = part
+                filled += len(part)
+        if filled != len(window):
+            raise DeltaError("delta", expected=f"a source of {self._source.size} bytes", got="one that ends before")
         return window
 
 

@@ -25,7 +25,9 @@ from tests.device.repository.directed_device import (
 )
 from tests.fixtures.static_server import Request, StaticServer, drip
 from tests.fixtures.tuf_repository import DAY_S, NOW, Client, TufRepository, moment, signer
+from tests.wire.checkin_samples import REPLY
 
+from armillary.device.offers import Offers, RefusedOffer, TakenOffer
 from armillary.device.repository import directives as taking
 from armillary.device.repository.artifacts import Artifacts
 from armillary.device.state.clock import DeviceClock
@@ -36,6 +38,7 @@ from armillary.errors import (
     MismatchError,
     RepositoryError,
     RollbackError,
+    SignatureError,
     TransferError,
     UnsignedMetadataError,
 )
@@ -44,6 +47,8 @@ from armillary.update.repository.client import TrustedRepository
 from armillary.update.repository.metadata import UnverifiedMetadata, Verified
 from armillary.update.repository.pace import PaceRules
 from armillary.update.repository.targets import VerifiedTarget
+from armillary.wire.device.checkin import OfferedImage
+from armillary.wire.encoding import cose
 
 THIEF = 99  # a key that nobody ever gave a role
 
@@ -345,3 +350,41 @@ def test_the_workflow_is_the_one_that_is_attacked():
     """The mutations above are of modules that the client uses, by the names it uses them by."""
     assert workflow.steps is steps
     assert steps.verify is metadata.verify
+
+
+def test_images_of_two_directives_in_one(monkeypatch: pytest.MonkeyPatch):
+    """Somebody on the way puts together a set that nobody released: each image is genuine, the set is not signed."""
+    mixed = replace(OFFER, images=(KERNEL_IMAGE,))
+    data = directive(offer=mixed, key=51, as_key=50)[:-64] + directive()[-64:]  # ends with the signature
+
+    async def act(device: DirectedDevice) -> Any:
+        return (await device.take(data)).offer
+
+    with pytest.raises(SignatureError):
+        directed(act, released())
+    monkeypatch.setattr(cose, "verify_sign1", lambda *_, **__: None)
+    assert directed(act, released()) == mixed
+
+
+def test_an_offer_with_the_signatures_left_away(monkeypatch: pytest.MonkeyPatch):
+    """Somebody took over the service's end of the connection, and has no key of the repository."""
+
+    async def downloaded(image: OfferedImage) -> bytes:
+        return b"evil"
+
+    async def act(device: DirectedDevice) -> Any:
+        await device.take(directive())
+        offers = Offers(device.directives, Silent(), downloaded)  # type: ignore[arg-type]
+        taken = await offers.take(replace(REPLY, offer=OFFER, directive=None))
+        return await taken.fetch(APP_IMAGE) if isinstance(taken, TakenOffer) else taken
+
+    assert isinstance(directed(act, released()), RefusedOffer)
+    monkeypatch.setattr(taking.Directives, "check_plain_offer", lambda _: None)
+    assert directed(act, released()) == b"evil"
+
+
+class Silent:
+    """A journal that nobody reads."""
+
+    def write(self, event: str, **facts: Any) -> None:
+        pass

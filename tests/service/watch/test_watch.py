@@ -174,6 +174,18 @@ def test_silence_is_noticed_once(host: ServiceHost, clock: Any) -> None:
         assert host.service.registry.devices.get(device.device_id).health == "attested"
 
 
+def test_without_the_look_for_silence_nobody_hears_of_dropped_requests(
+    host: ServiceHost, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control of the row in docs/reference/attacks.md."""
+    monkeypatch.setattr(watch_module.Watch, "_look_for_silence", lambda _: 0)
+    with host.claimed(b"c" * 32) as device:
+        device.check_in()
+        clock.now += host.service.context.silent_after_s + 1
+        host.service.watch.run_once()
+    assert host.service.watch.list().items == ()
+
+
 def test_where_the_watch_has_looked_survives_a_restart(host: ServiceHost) -> None:
     with host.claimed(b"d" * 32) as device:
         device.check_in(error_reports=(report(device, 1, "AppCrash", "x"),))

@@ -32,6 +32,7 @@ class Service:
     """Stands where a connection to the service would: keeps what was posted."""
 
     def __init__(self) -> None:
+        self.path = ""
         self.body: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,8 +42,7 @@ class Service:
         pass
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        assert path == "/rollouts"
-        self.body = body
+        self.path, self.body = path, body
         return {**body, "history": [], "cohorts": []}
 
 
@@ -58,6 +58,7 @@ def _policy(service: Service, *options: str) -> RolloutPolicy:
     where = ("-c", "Contoso", "-p", "Coffee", "-dg", "Production", "-i", "id", "--json")
     ran = CliRunner().invoke(rollout.app, ["create", *where, *options])
     assert ran.exit_code == 0, ran.output
+    assert service.path == "/rollouts"
     return from_json(service.body["policy"])
 
 
@@ -75,6 +76,20 @@ def test_an_option_reaches_the_service(option: str, service: Service) -> None:
 
 def test_no_finding_holds_when_the_word_is_none(service: Service) -> None:
     assert _policy(service, "--hold-on-severity", "none").hold_on_severity == ""
+
+
+def test_an_os_release_takes_the_same_policy(service: Service) -> None:
+    given = ("--release", "id", "--feed", "Retail", "-c", "Contoso", "--cohorts", "10,100", "--lease", "600", "--json")
+    ran = CliRunner().invoke(rollout.app, ["create-os", *given])
+    assert ran.exit_code == 0, ran.output
+    assert (service.path, service.body["feed"], service.body["catalog"]) == (
+        "/releases/id/rollout",
+        "Retail",
+        "Contoso",
+    )
+    assert from_json(service.body["policy"]) == RolloutPolicy(cohorts=(10, 100), lease_s=600)
+    ran = CliRunner().invoke(rollout.app, ["create-os", "--release", "id", "--json"])
+    assert service.body == {"feed": "Retail", "catalog": None, "policy": {}}
 
 
 def test_rings_are_given_one_by_one_and_a_misspelt_one_is_refused(service: Service) -> None:

@@ -46,6 +46,16 @@ def test_who_made_it_sees_that_somebody_else_approves_it(fleet: RehearsedFleet):
     assert page.sentence == "coffee-control waits for a second person before it goes to 1,204 devices."
 
 
+def test_an_os_release_is_named_by_its_version_and_its_feed(fleet: RehearsedFleet):
+    system = {"release_id": "5f3a", "version": "27.1", "chip": "mt3620", "feed": "Retail", "deployment_id": None}
+    rollout = {**fleet.roll[0], **system, "images": [], "previous_deployment_id": None, "catalog": ""}
+    page = pages_rollout.rollout_page(rollout, may_act=True, role="Administrator", now=fleet.now)
+    assert page.sentence.startswith("Rolling OS 27.1 for mt3620 out to 1,204 devices")
+    assert (page.group, page.deployment, page.previous) == ("Retail groups of all catalogs", None, None)
+    line = pages_rollout.rollout_line({**rollout, "catalog": "northwind"}, fleet.now)
+    assert (line.name, line.group) == ("OS 27.1 for mt3620", "Retail groups of northwind")
+
+
 def test_what_has_left_the_group_is_shown_and_counts_for_nothing(fleet: RehearsedFleet):
     rollout = {**fleet.roll[0], "counts": {"confirmed": 3, "left": 5, "waiting": 1}, "failed": 0}
     line = pages_rollout.rollout_line(rollout, fleet.now)

@@ -121,3 +121,23 @@ def test_rollouts_that_do_not_exist(service: RunningService) -> None:
     assert service.call("GET", path).status == 404
     assert service.call("GET", f"{path}/devices").status == 404
     assert service.call("POST", f"{path}/halt", {"reason": "x"}).status == 404
+
+
+def test_an_os_release_is_rolled_out_by_who_runs_the_service_alone(service: RunningService, catalog: str) -> None:
+    version = f"30.{catalog[-6:]}"
+    release = service.service.releases.publish("mt3620", version, actor="test", feed="RetailEval")
+    path = f"/api/v1/releases/{release.release_id}/rollout"
+    mine = {"name": f"admin of {catalog}", "role": "Administrator", "catalog": catalog}
+    token = service.call("POST", "/api/v1/tokens", mine).body["secret"]
+    assert service.call("POST", path, {"catalog": catalog}, token=token).status == 403
+    assert service.call("POST", path, {"feed": "Beta"}).status == 400
+    assert service.call("POST", path, {"policy": {"colour": "red"}}).status == 400
+    made = service.call("POST", path, {"catalog": catalog, "policy": {"cohorts": [100]}})
+    assert made.status == 201
+    facts = ("catalog", "group", "release_id", "feed", "chip", "version")
+    expected = (catalog, "", str(release.release_id), "Retail", "mt3620", version)
+    assert tuple(made.body[name] for name in facts) == expected
+    assert service.call("POST", path, {}).status == 409
+    rollout = f"/api/v1/rollouts/{made.body['rollout_id']}"
+    assert service.call("GET", f"{rollout}?catalog={catalog}", token=token).body["target"] == made.body["target"]
+    assert service.call("POST", f"{rollout}/cancel", {"reason": "enough"}).body["state"] in ("cancelled", "completed")

@@ -16,6 +16,7 @@ from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record
 from armillary.sim.power.boards import board_names, matching, open_board
 from armillary.sim.power.campaign import Campaign, Effort
 from armillary.sim.power.tally import Tally, together
+from armillary.sim.power.transactions import TRANSACTIONS
 
 app = noun("Simulators: cut the power at every write of a device.")
 
@@ -75,6 +76,7 @@ def search(name: str, effort: Effort) -> tuple[Tally, float]:
 
 def searched(names: Sequence[str], effort: Effort, jobs: int, one: Search) -> Iterator[Tally]:
     """The boards' tallies in their order, ``jobs`` at a time; tells people of each board as it is done."""
+    note(f"cutting {len(TRANSACTIONS)} transactions on {len(names)} boards, {min(jobs, len(names))} at a time ...")
     if len(names) == 1 or jobs == 1:
         for name in names:
             tally, seconds = one(name, effort)

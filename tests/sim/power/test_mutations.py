@@ -115,8 +115,8 @@ MUTATIONS = (
         record,
         "    if crc != zlib.crc32(",
         "    if not crc and crc != zlib.crc32(",
-        "os-damaged-on-trial",
-        "spi-nor",
+        "revert",
+        "slc-nand",
     ),
     Mutation(
         "one damaged record copy is an error",
@@ -207,8 +207,8 @@ MUTATIONS = (
     Mutation(
         "a refused boot does not end its trial",
         starting,
-        "        return revert(record, reason=reason, now=now)\n    if effect is StartEffect.FALL_BACK",
-        "        return None\n    if effect is StartEffect.FALL_BACK",
+        "        return revert(record, reason=reason, now=now, bars=never_booted)\n",
+        "        return None\n",
         "os-damaged-on-trial",
     ),
     Mutation(

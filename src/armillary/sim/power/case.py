@@ -153,15 +153,15 @@ def prepare(transaction: Transaction, board: Board) -> Case:
         start=regions,
         wish=_wish(supply, transaction),
         legal=_legal(board, transaction, had),
-        final=contents(board, replace(wanted, os=wanted.os or had.os) if wanted and transaction.stays else had),
+        final=_final(board, transaction, had),
         outcomes=_expected(supply, had, wanted, transaction.outcome),
         floor=security_version(had.os) if transaction.before else 0,
         os_signers=2 if wanted and wanted.key_store and transaction.stays else 1,
-        is_good=transaction.stays,
+        is_good=transaction.stays is True,
         worn=transaction.worn,
     )
     if transaction.switched:
-        regions = _switched(case)
+        regions = _switched(case, booted=transaction.booted)
     if transaction.spoil is not None:
         transaction.spoil(regions)
     return replace(case, start=regions)
@@ -223,13 +223,23 @@ def _legal(board: Board, transaction: Transaction, had: Bundle) -> frozenset[Con
     return frozenset(legal)
 
 
-def _switched(case: Case) -> Regions:
-    """The flash of a device that has switched to what is wanted, and lost its power before it started again."""
+def _final(board: Board, transaction: Transaction, had: Bundle) -> Contents | None:
+    """What runs in the end; None where it is not said."""
+    wanted = transaction.wanted
+    if transaction.stays is None:
+        return None
+    return contents(board, replace(wanted, os=wanted.os or had.os) if wanted and transaction.stays else had)
+
+
+def _switched(case: Case, *, booted: bool) -> Regions:
+    """The flash of a device that has switched to what is wanted, and perhaps ``booted`` it, when its power went."""
     service = Told()
     flash = PowerFlash(case.board.geometry, case.start, told=service.now)
     machine = Machine(flash, case.board.supply, Witness(case.board.supply, case.legal, case.floor), service)
     if machine.live_once(case.wish):
         raise AssertionError(f"{case.name}: expected a bundle that takes a restart")
+    if booted:
+        machine.power_on()
     return dict(flash.medium.durable)
 
 

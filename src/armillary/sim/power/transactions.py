@@ -42,11 +42,12 @@ class Transaction:
         os_hangs: Its OS boots and then does nothing.
         os_unattested: The service does not attest its OS.
         switched: The device has switched to the wanted bundle already and has not started again.
+        booted: It has started again once, and lost its power before it did anything more.
         spoil: What happens to the flash then; without the application that was spoilt it may run until it is whole.
         worn: Beginning of the names of regions that the medium never stores right any more.
         also: Other bundles that may run on the way.
         root: The service's root that the device is to pin (``Supply.configuration``).
-        stays: Whether the wanted bundle runs in the end.
+        stays: Whether the wanted bundle runs in the end; None where it or the one before may.
         outcome: What the service has to be told of the images that were offered and not there; empty for nothing.
     """
 
@@ -59,11 +60,12 @@ class Transaction:
     os_hangs: bool = False
     os_unattested: bool = False
     switched: bool = False
+    booted: bool = False
     spoil: Spoil | None = None
     worn: str = ""
     also: tuple[Bundle, ...] = ()
     root: int | None = None
-    stays: bool = True
+    stays: bool | None = True
     outcome: str = "confirmed"
 
 
@@ -201,13 +203,23 @@ OS: Final = (
     ),
     Transaction(
         name="os-damaged-on-trial",
-        about="The new OS is damaged before its first boot: the boot refuses it and starts the one before at once.",
+        about="The new OS is damaged before its first boot: the boot refuses it and starts the one before at once. "
+        "(If the power goes in that start, it looks like a boot, and the OS may come again.)",
         before=_BEFORE,
         wanted=Bundle(os=4, applications=_NEW),
         switched=True,
         spoil=_rot("boot.b/"),
-        stays=False,
+        stays=None,
         outcome="reverted",
+    ),
+    Transaction(
+        name="os-damaged-later",
+        about="The new OS is damaged after it booted on trial: the one before starts at once, and it is fetched again.",
+        before=_BEFORE,
+        wanted=Bundle(os=4, applications=_NEW),
+        switched=True,
+        booted=True,
+        spoil=_rot("boot.b/"),
     ),
     Transaction(
         name="os-way-back",

@@ -203,8 +203,8 @@ def test_a_withdrawal_beside_another_change_is_not_forgotten(
     has_read, go_on = threading.Event(), threading.Event()
     every = release_rows.every
 
-    def slow(connection: Any) -> Any:
-        found = every(connection)
+    def slow(connection: Any, **given: Any) -> Any:
+        found = every(connection, **given)
         if threading.current_thread() is other:
             has_read.set()
             go_on.wait(20)

@@ -26,7 +26,8 @@ def test_unknown_chip_names_those_there_are():
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(str(content.folder("chips")), tmp_path / "chips")
+    for kind in ("chips", "flash"):  # a chip names its usual flash
+        shutil.copytree(str(content.folder(kind)), tmp_path / kind)
     monkeypatch.setattr(content, "folder", lambda kind: tmp_path / kind)
     return tmp_path
 

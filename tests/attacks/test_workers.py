@@ -55,6 +55,7 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         now=context.now,
         trust_anchors=lambda: b"",
         renew_identity=lambda *_: b"",
+        held_hints=context.settings.check_now_connections,
     )
     files = service.authority.server.files()
     tls = server_context(files.certificate, files.key, service.authority.silicon.certificates())

@@ -21,16 +21,20 @@ from armillary.wire.image import app_manifest
 
 
 def chips() -> Iterator[str]:
-    """Every chip profile parses, carries its file's name, and shares no component id with another component."""
+    """Every chip profile parses, carries its file's name, and shares no component id; its usual flash is there."""
     owners: dict[object, str] = {}
     for name in content.chip_names():
         try:
-            profile = chip_profile.parse(content.chip_document(name))
+            document = content.chip_document(name)
+            profile = chip_profile.parse(document)
         except (ArmillaryError, tomllib.TOMLDecodeError) as error:
             yield f"chips/{name}.toml: {error}"
             continue
         if profile.name != name:
             yield f"chips/{name}.toml: name: expected {name}, got {profile.name}"
+        usual = document.get("flash")
+        if usual is not None and usual not in content.flash_names():
+            yield f"chips/{name}.toml: flash: expected one of {', '.join(content.flash_names())}, got {usual}"
         for component in profile.boot_components:
             owner = owners.setdefault(component.component_id, f"{name}/{component.name}")
             if owner != f"{name}/{component.name}":
@@ -38,7 +42,7 @@ def chips() -> Iterator[str]:
 
 
 def flash() -> Iterator[str]:
-    """Every flash geometry parses and carries its file's name; every chip's usual flash is one of them."""
+    """Every flash geometry parses and carries its file's name."""
     for name in content.flash_names():
         try:
             found = flash_geometry.parse(content.flash_document(name))
@@ -47,10 +51,6 @@ def flash() -> Iterator[str]:
             continue
         if found.name != name:
             yield f"flash/{name}.toml: name: expected {name}, got {found.name}"
-    for name in content.chip_names():
-        usual = content.chip_document(name).get("flash")
-        if usual is not None and usual not in content.flash_names():
-            yield f"chips/{name}.toml: flash: expected one of {', '.join(content.flash_names())}, got {usual}"
 
 
 def applications() -> Iterator[str]:

@@ -14,6 +14,7 @@ from tests.service.updates.test_deployments import HERE, installed
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ServiceUnreachableError
+from armillary.service.endpoint import downloads
 from armillary.service.repository.director import Director
 from armillary.service.repository.roles import DIRECTIVE_LIFE_S, DIRECTOR
 from armillary.service.repository.status import role_statuses
@@ -82,6 +83,27 @@ def test_what_is_offered_to_a_device_is_in_the_repository_before(host, clock, of
         path = f"targets/catalogs/{catalog}/{image.sha256.hex()}.{image.image_id}"
         answer = device.exchange("GET", f"/v1/repository/{path}")
         assert (answer.status, len(answer.body)) == (200, image.size)
+
+
+def test_a_device_is_shown_nothing_of_another_catalogs_images(host, clock, offered, monkeypatch) -> None:
+    host.catalog("Fabrikam")
+    catalog = host.service.registry.catalogs.get("Contoso").catalog_id
+    files = host.service.repository.files
+    with host.claimed(b"d" * 32) as owner, host.claimed(b"e" * 32, catalog="Fabrikam") as other:
+        owner.update_status = TAKES
+        image = taken(host, owner, owner.check_in().directive, now=clock()).offer.images[0]
+        paths = [
+            f"targets/catalogs/{catalog}/{image.sha256.hex()}.{image.image_id}",
+            f"metadata/{max(files.versions(f'catalog-{catalog}'))}.catalog-{catalog}.json",
+        ]
+
+        def statuses(device: WireDevice) -> list[int]:
+            return [device.exchange("GET", f"/v1/repository/{path}").status for path in paths]
+
+        assert (statuses(owner), statuses(other)) == ([200, 200], [404, 404])
+        # The control: without the check it has all.
+        monkeypatch.setattr(downloads, "is_for", lambda *_: True)
+        assert statuses(other) == [200, 200]
 
 
 def test_other_devices_are_answered_as_before(host, offered) -> None:

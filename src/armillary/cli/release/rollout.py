@@ -191,7 +191,7 @@ def create_os(
     feed: Annotated[str, typer.Option("--feed", metavar="NAME", help="OS feed whose device groups get it.")] = "Retail",
     catalog: OnlyCatalogOption = None,
 ) -> Shown:
-    """Bring an OS release to the device groups of a feed step by step.
+    """Bring an OS release to the groups of a feed in cohorts.
 
     It reaches devices of all catalogs, or of the one that is named. When every cohort is confirmed, the release is
     promoted into the feed.

@@ -17,7 +17,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.endpoint.connection import OCTETS, DeviceConnection
 from armillary.service.endpoint.problem import RequestRefusedError
 from armillary.service.endpoint.ranges import parse_range
-from armillary.service.repository.files import RepositoryFiles
+from armillary.service.repository.files import RepositoryFiles, is_for
 from armillary.service.updates.deltas import WAIT_S, Asker, Deltas, Pair
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.device_states import DeviceState, DeviceStates
@@ -90,15 +90,16 @@ class Downloads:
         self._begin(self._give_delta(connection, asker, pair))
 
     def send_file(self, connection: DeviceConnection, peer: Peer, path: bytes) -> None:
-        """Begin to send a file of the repository: every admitted device may have each, they are signed and public.
+        """Begin to send a file of the repository: of the OS and of the device's own catalog.
 
         Raises:
             DeviceFault: the device is not admitted.
-            NotFoundError: the repository has no such file.
+            NotFoundError: the repository has no such file, or it is another catalog's.
             RequestRefusedError: the range makes no sense.
         """
-        self._states.admitted(peer.device_id)
-        found = self._repository.served(path.decode("ascii", errors="replace"))
+        state = self._states.admitted(peer.device_id)
+        name = path.decode("ascii", errors="replace")
+        found = self._repository.served(name if is_for(name, state.catalog_id) else "")
         self._begin(self._send(connection, found, *_part(connection, found.stat().st_size)))
 
     def send_identity(self, connection: DeviceConnection, peer: Peer) -> None:

@@ -19,6 +19,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from armillary.engines.durable import PARTIAL_SUFFIX, not_writable, sync_folder, write_file
 from armillary.errors import NotFoundError
@@ -35,6 +36,16 @@ _SERVED: Final = re.compile(
     r"|targets(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}/[0-9a-f]{64}\.[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     re.ASCII,
 )
+_OF_CATALOG: Final = re.compile(r"(?:targets/catalogs/|metadata/\d{1,9}\.catalog-)([0-9a-f-]{36})[/.].+", re.ASCII)
+
+
+def is_for(path: str, catalog_id: UUID | None) -> bool:
+    """Whether a served path belongs to all, or to the catalog of who asks.
+
+    A mirror cannot tell; the device endpoint can, and shows nobody the images of another catalog.
+    """
+    owner = _OF_CATALOG.fullmatch(path)
+    return owner is None or owner[1] == str(catalog_id)
 
 
 class RepositoryFiles:

@@ -20,7 +20,7 @@ from armillary.api.native.device_labels import with_names
 HUB_DEVICE = "Plant-7:pump_2"
 NOT_OF_HUB_DEVICES = (
     "", "/check-ins", "/refusals", "/outcomes", "/error-reports", "/deployment", "/firmware", "/revoke", "/restore",
-    "/release", "/decommission", "/allow-reprovision", "/manufacturing-state",
+    "/release", "/decommission", "/allow-reprovision", "/manufacturing-state", "/update-status", "/check-now",
 )  # fmt: skip
 # What a route is asked with: so that nothing but the id could be wrong. Body, or query.
 ASKED: Mapping[str, Any] = {

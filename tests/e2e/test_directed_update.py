@@ -18,6 +18,7 @@ from tests.device.fake_sandbox import FakeSandbox
 from tests.device.rig import FAST
 from tests.fixtures.images import manifest, package
 from tests.fixtures.static_server import StaticServer
+from tests.fixtures.waiting import until
 
 from armillary.device.process import Device
 from armillary.sim.device.service_host import ServiceHost
@@ -55,9 +56,7 @@ def run_until(folder: Path, condition: Callable[[Device], bool], *mirrors: Stati
             device = Device(folder, settings=settings, sandbox=FakeSandbox())
             running = asyncio.create_task(device.run())
             try:
-                async with asyncio.timeout(DEADLINE_S):
-                    while not condition(device) and not running.done():
-                        await asyncio.sleep(0.05)
+                await until(lambda: condition(device) or running.done(), "the device has come so far", DEADLINE_S)
             finally:
                 device.stop()
                 await running

@@ -12,6 +12,8 @@ from securesystemslib.signer import Key, Signature, Signer, SSlibKey
 from tuf.api.metadata import Metadata
 from tuf.api.serialization.json import JSONSerializer
 
+from armillary.errors import SignerError
+
 
 class KeySigner(Signer):
     """A P-256 private key, in memory or in a token, as a signer of metadata (ecdsa-sha2-nistp256)."""
@@ -27,8 +29,12 @@ class KeySigner(Signer):
 
     @classmethod
     def from_priv_key_uri(cls, priv_key_uri: str, public_key: Key, secrets_handler: Any = None) -> KeySigner:
-        """Refused: keys come from the key store."""
-        raise NotImplementedError(f"{priv_key_uri}, {public_key}, {secrets_handler}")
+        """SignerError always: keys come from the key store, never from an address, which may hold a secret."""
+        del priv_key_uri, secrets_handler
+        raise SignerError(
+            f"the key {public_key.keyid[:16]}... cannot be opened by an address",
+            remedy="Keys are opened by the service's key store.",
+        )
 
     def sign(self, payload: bytes) -> Signature:
         """An ECDSA signature with SHA-256 over the canonical bytes, DER in hex.

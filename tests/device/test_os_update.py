@@ -311,3 +311,12 @@ def test_the_range_of_an_application_is_in_its_package(tiny_service: Any) -> Non
     image = tiny_service.application(needs_os=(5, 7))
     package = image_package.parse(tiny_service.images[str(image.image_id)])
     assert [abi.version for abi in package.section(AbiDepends).abis if abi.kind == OS_RUNTIME] == [5, 7]
+
+
+async def test_a_device_says_that_its_os_is_on_trial_until_it_has_confirmed_it(rig: Rig) -> None:
+    rig.service.deploy_os("26.12")
+    await rig.start()
+    await settled(rig, "confirmed", 1)
+    said = [asked.update_status.reason for asked, judged in rig.service.checks if judged.evidence.os_version == "26.12"]
+    assert "trial" in said
+    await until(lambda: rig.service.checks[-1][0].update_status.reason != "trial", "a check-in after the trial")

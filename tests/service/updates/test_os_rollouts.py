@@ -219,3 +219,19 @@ def test_what_cannot_be_rolled_out_is_refused_and_nothing_is_recorded(fleet: OsF
     with pytest.raises(ConflictError, match="decides for Retail on mt3620"):
         fleet.start(catalog="Contoso")
     assert len(fleet.service.updates.rollouts.list().items) == 1
+
+
+def test_a_device_on_trial_with_the_release_is_not_confirmed_yet(fleet: OsFleet, clock: Clock) -> None:
+    for device in fleet.devices:
+        device.update_status = UpdateStatus(abilities=("delta", "os"), reason="trial")
+    rollout = fleet.start()
+    for _ in range(3):
+        step(fleet, clock, 20)  # longer than the soak
+    first = fleet.running("27.1")
+    assert 0 < len(first) < len(fleet.devices)
+    assert fleet.get(rollout).counts.get("confirmed", 0) == 0
+    for device in fleet.devices:  # the trial is over
+        device.update_status = UpdateStatus(abilities=("delta", "os"))
+    for _ in range(3):
+        step(fleet, clock, 20)
+    assert fleet.running("27.1") > first

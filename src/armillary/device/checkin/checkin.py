@@ -19,7 +19,7 @@ from armillary.device.boot.startup import Startup, confirm_boot
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.checkin.proof import Proof, build_proof, check_certificate
-from armillary.device.checkin.update_wait import UpdateWait
+from armillary.device.checkin.update_wait import UpdateReason, UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import keep_confirmed
 from armillary.device.state.clock import DeviceClock
@@ -31,6 +31,7 @@ from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.update_reason import ON_TRIAL
 from armillary.wire.device.update_status import DELTA, DIRECTIVE, OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
@@ -140,7 +141,11 @@ class CheckIns:
         return proof, await self.endpoint.check_in(proof.request)
 
     def _update_status(self) -> UpdateStatus:
-        said = self.wait.reason
+        said, record = self.wait.reason, self.installer.record
+        if record.system_on_trial:
+            said = UpdateReason(ON_TRIAL)
+        elif record.trial is None and said.code == ON_TRIAL:  # said of an offer during a trial that is over
+            said = UpdateReason()
         directed = self.directive_version
         return UpdateStatus(
             abilities=(DELTA, OS) if directed is None else (DELTA, DIRECTIVE, OS),

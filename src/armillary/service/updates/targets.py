@@ -76,7 +76,7 @@ class Target:
 
     def _system(self, one: Member, seen_since: bool) -> tuple[bool, bool, bool]:  # noqa: FBT001 - one of three facts
         """The same of an OS release: whoever has its turn is offered it with its next check-in."""
-        runs = one.os_version == self.rollout.version and one.verdict == "attested"
+        runs = one.os_version == self.rollout.version and one.verdict == "attested" and not one.is_on_trial
         is_back = self.rollout.state == "rolling-back"
         asked_back = is_back and one.checked_in_at is not None and one.checked_in_at >= self.rollout.changed_at
         offered = seen_since and not is_back

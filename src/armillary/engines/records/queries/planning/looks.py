@@ -14,13 +14,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
-from armillary.engines.records.queries.devices import installed_from
+from armillary.engines.records.queries.devices import installed_from, update_status_from
 from armillary.engines.records.queries.planning.reach import in_reach, portions
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import from_row
 from armillary.rollout.tally import LEFT, UNFINISHED, Tally
 from armillary.wire.device.checkin import InstalledImage
+from armillary.wire.device.update_reason import ON_TRIAL
 
 _device, _status, _outcome = schema.device, schema.device_status, schema.outcome
 _part, _check_in = schema.rollout_device, schema.check_in
@@ -35,6 +36,7 @@ class Member:
     number: int
     device_id: str
     is_in_reach: bool  # Whether the roll-out is for it now: it is in the group, or in one of the feed, and not revoked
+    is_on_trial: bool  # Whether it said so with its last check-in
     verdict: str | None  # Of its last check-in, as the next four
     os_version: str
     checked_in_at: int | None
@@ -142,6 +144,7 @@ def _members(rollout: Rollout) -> Select[Any]:
             _status.c.checked_in_at,
             _status.c.offered_deployment_id,
             _status.c.installed,
+            _status.c.update_status,
             _part.c.cohort,
             _part.c.state,
             _part.c.started_at,
@@ -162,6 +165,7 @@ def _read(connection: Connection, query: Select[Any]) -> list[Member]:
             row,
             installed=known.get(row.installed) or known.setdefault(row.installed, installed_from(row.installed)),
             is_in_reach=bool(row.is_in_reach),
+            is_on_trial=row.update_status is not None and update_status_from(row.update_status).reason == ON_TRIAL,
             cohort=-1 if row.cohort is None else row.cohort,
             state=row.state or "",
         )

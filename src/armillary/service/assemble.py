@@ -73,7 +73,7 @@ class SecurityService:
         notices.on_groups.append(self.repository.follow)  # first: what is offered is in the repository before
         self.updates = Updates(context, authority, blobs, chips, notices)
         notices.on_releases.append(self.releases.refresh)
-        self.releases.on_change.append(self.updates.offers.refresh)
+        self.releases.on_change += [self._publish_releases, self.updates.offers.refresh]  # in this order, as above
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context)
         self.audit = AuditLog(context)
@@ -181,6 +181,11 @@ class SecurityService:
         self.notices.on_groups.append(self._loops.wake)
         self.notices.on_artifacts.append(self._loops.wake)
         _log.info("device endpoint ready", host=self.settings.host, port=self.device_address.port)
+
+    def _publish_releases(self) -> None:
+        """Have the repository name the releases in force; before the start there is nobody to offer them to."""
+        if self._loops is not None:
+            self.repository.follow()
 
     def _renew_offers(self) -> None:
         """Have every process compute again what devices are offered, where time has changed it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -67,14 +68,22 @@ def test_a_device_takes_what_the_director_signs_by_the_keys_in_its_metadata(
 ) -> None:
     service = host.service
     director = Director(service.context.records, service.authority.keys, service.repository.files)
+    offer = replace(OFFER, images=())
     issued = director.issue(
-        None, OFFER, device_number=1, device_id="ab" * 64, hardware="mt3620", reported=0, now=int(clock())
+        None,
+        offer,
+        device_number=1,
+        device_id="ab" * 64,
+        catalog_id=UUID(int=1),
+        hardware="mt3620",
+        reported=0,
+        now=int(clock()),
     )
     assert issued is not None
     keys = {key.key_id: key.public_key for key in follow().director_keys()}
     unverified = parse_directive(issued.data)
     taken = accepted(unverified, keys, device_id="ab" * 64, hardware="mt3620", last_version=0, now=int(clock()))
-    assert taken.offer == OFFER
+    assert taken.offer == offer
 
 
 def test_a_device_that_is_recovered_by_hand_follows_a_new_repository(

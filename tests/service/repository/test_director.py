@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tests.fixtures.clocks import Clock
+from tests.service.repository.ceremonies import new_key, pem, signatures
 from tests.service.updates.test_deployments import HERE, installed
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ServiceUnreachableError
 from armillary.service.endpoint import downloads
+from armillary.service.repository.ceremony import KeyChange
 from armillary.service.repository.director import Director
-from armillary.service.repository.roles import DIRECTIVE_LIFE_S, DIRECTOR
+from armillary.service.repository.roles import DIRECTIVE_LIFE_S, DIRECTOR, os_path
 from armillary.service.repository.status import role_statuses
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
@@ -85,6 +87,43 @@ def test_what_is_offered_to_a_device_is_in_the_repository_before(host, clock, of
         assert (answer.status, len(answer.body)) == (200, image.size)
 
 
+def test_a_release_is_in_the_repository_before_any_device_hears_of_it(host, monkeypatch) -> None:
+    service = host.service
+    with host.claimed(b"d" * 32) as device:
+        device.update_status = UpdateStatus(abilities=("directive", "os"))
+        assert device.check_in().directive is None
+        # The loops, which publish a moment later, do not run in this test: the call itself has published.
+        release = service.releases.publish("mt3620", "27.1", actor="t")
+        directive = device.check_in().directive
+        assert directive is not None
+        assert parse_directive(directive).claims.offer.os_version == "27.1"
+        path = os_path("mt3620", "27.1", release.components[0].name)
+        assert service.repository.files.artifact(path, release.components[0].digest.hex()).is_file()
+        draft = service.attestation.drafts.create("mt3620", "27.2", feed="Retail", actor="t")
+        # The control: where it cannot be published (a full disk) nobody is offered it, and devices are not told to.
+        monkeypatch.setattr(service.repository, "follow", lambda: None)
+        service.attestation.drafts.publish(draft.release_id, actor="t")
+        assert device.check_in().directive is None
+        assert service.updates.standings.of(device.device_id).code == "check-in-due"
+        service.repository.publish()
+        directive = device.check_in().directive
+        assert directive is not None
+        assert parse_directive(directive).claims.offer.os_version == "27.2"
+
+
+def test_a_release_that_waits_for_an_offline_signature_is_offered_once_it_has_it(host) -> None:
+    service, key = host.service, new_key()
+    with host.claimed(b"d" * 32) as device:
+        device.update_status = UpdateStatus(abilities=("directive", "os"))
+        change = KeyChange(role="os", public_keys=(pem(key),), threshold=1)
+        assert not service.ceremony.propose([change], actor="t")
+        assert service.ceremony.submit(signatures(service.ceremony, [key]), actor="t")
+        service.releases.publish("mt3620", "27.1", actor="t")
+        assert device.check_in().directive is None
+        assert service.ceremony.submit(signatures(service.ceremony, [key]), actor="t")
+        assert device.check_in().directive is not None
+
+
 def test_a_device_is_shown_nothing_of_another_catalogs_images(host, clock, offered, monkeypatch) -> None:
     host.catalog("Fabrikam")
     catalog = host.service.registry.catalogs.get("Contoso").catalog_id
@@ -146,6 +185,7 @@ def test_versions_rise_with_every_change_after_a_restart_and_after_a_restore(
             second.offer,
             device_number=number,
             device_id=device.device_id,
+            catalog_id=host.service.registry.catalogs.get("Contoso").catalog_id,
             hardware="mt3620",
             reported=40,
             now=int(clock()),

@@ -2,15 +2,17 @@
 """The director: signs for each device what it should install, when there is something to install.
 
 A directive is signed in the process that answers the device, by an online key of the role ``director``, which is found
-in the metadata in force. Its version is one above the last that the records know for the device and the last that the
-device has taken; it is recorded in the transaction of the check-in, so that a version is never used for two sets. While
-nothing changes the same directive is given again.
+in the metadata in force, and only for images that this metadata names: a device refuses any other, and would not ask
+again before its next check-in. Its version is one above the last that the records know for the device and the last that
+the device has taken; it is recorded in the transaction of the check-in, so that a version is never used for two sets.
+While nothing changes the same directive is given again.
 """
 
 from __future__ import annotations
 
 import json
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -19,7 +21,15 @@ from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.store import Records
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.repository.files import RepositoryFiles
-from armillary.service.repository.roles import DIRECTIVE_LIFE_S, DIRECTIVE_RENEW_S, DIRECTOR, SNAPSHOT, TARGETS
+from armillary.service.repository.roles import (
+    DIRECTIVE_LIFE_S,
+    DIRECTIVE_RENEW_S,
+    DIRECTOR,
+    OS,
+    SNAPSHOT,
+    TARGETS,
+    catalog_role,
+)
 from armillary.wire.device.checkin import Offer
 from armillary.wire.update.directive import Directive, encode_directive
 
@@ -44,6 +54,8 @@ class Director:
         self._files = files
         self._key: tuple[str, ec.EllipticCurvePrivateKey] | None = None
         self._timestamp = b""  # the metadata in which the key was found
+        self._snapshot: dict[str, Any] = {}
+        self._named: dict[str, frozenset[str]] = {}  # role -> SHA-256, in hex, of what that metadata names
 
     def issue(
         self,
@@ -52,13 +64,15 @@ class Director:
         *,
         device_number: int,
         device_id: str,
+        catalog_id: UUID,
         hardware: str,
         reported: int,
         now: int,
     ) -> Issued | None:
         """The directive for an offer: ``known`` again while it fits, else a new one, to be recorded before it is sent.
 
-        ``reported`` is the version that the device says it has taken. None while the repository is not made.
+        ``reported`` is the version that the device says it has taken. None while the repository is not made, or does
+        not name every image: it is about to be published, or waits for the signatures of offline keys.
 
         Raises:
             DataFolderError: metadata or key cannot be read.
@@ -67,7 +81,7 @@ class Director:
         if fits and known is not None and known.expires_at - now > DIRECTIVE_RENEW_S:
             return known
         signing = self._signing_key()
-        if signing is None:
+        if signing is None or not self._names(offer, catalog_id):
             return None
         last = self._records.read(lambda c: device_rows.directive_version(c, device_number))
         directive = Directive(
@@ -87,14 +101,29 @@ class Director:
         if timestamp is None:
             return None
         if timestamp != self._timestamp or self._key is None:
-            self._key = self._find_key(timestamp)
+            self._snapshot = self._signed(f"{_version(json.loads(timestamp)['signed'], SNAPSHOT)}.{SNAPSHOT}.json")
+            self._named = {}
+            self._key = self._find_key()
             self._timestamp = timestamp
         return self._key
 
-    def _find_key(self, timestamp: bytes) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
+    def _names(self, offer: Offer, catalog_id: UUID) -> bool:
+        """Whether the metadata in force names every image of an offer to a device of a catalog."""
+        named = self._named_by(OS) | self._named_by(catalog_role(catalog_id))
+        return all(image.sha256.hex() in named for image in offer.images)
+
+    def _named_by(self, role: str) -> frozenset[str]:
+        found = self._named.get(role)
+        if found is None:
+            targets: dict[str, Any] = {}
+            if f"{role}.json" in self._snapshot["meta"]:
+                targets = self._signed(f"{_version(self._snapshot, role)}.{role}.json")["targets"]
+            found = self._named[role] = frozenset(one["hashes"]["sha256"] for one in targets.values())
+        return found
+
+    def _find_key(self) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
         """Follows our own files, which need no verification here: the device verifies what comes of it."""
-        snapshot = self._signed(f"{_version(json.loads(timestamp)['signed'], SNAPSHOT)}.{SNAPSHOT}.json")
-        delegations = self._signed(f"{_version(snapshot, TARGETS)}.{TARGETS}.json")["delegations"]
+        delegations = self._signed(f"{_version(self._snapshot, TARGETS)}.{TARGETS}.json")["delegations"]
         role = next(one for one in delegations["roles"] if one["name"] == DIRECTOR)
         wanted = {delegations["keys"][key_id]["keyval"]["public"].strip(): key_id for key_id in role["keyids"]}
         for name in reversed(self._store.names(KEY_PREFIX)):

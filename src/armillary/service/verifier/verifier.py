@@ -14,6 +14,7 @@ import os
 from dataclasses import asdict, replace
 from random import Random
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from armillary.attest import appraise as attest
 from armillary.attest.challenge import LIFETIME_S, MAX_LIFETIME_S, RANDOM_BYTES, kept_challenge, mint, open_challenge
@@ -260,7 +261,8 @@ class Verifier:
             terms.not_after,
         )
         wanted, offer = self._offer(state, request, appraisal, now)
-        version, sent, directive, made = self._directed(state, request, offer, now)
+        version, sent, directive, made = self._directed(state, state.catalog_id, request, offer, now)
+        is_sent = sent is not None or directive is not None
         interval_s = state.last.interval_s
         if appraisal.verdict != attest.ATTESTED:
             interval_s = min(interval_s, HELD_INTERVAL_S)
@@ -299,7 +301,7 @@ class Verifier:
             certificate_serial=serial_text(serial),
             certificate_not_after=terms.not_after,
             purpose=terms.purpose,
-            offer_id=None if offer is None else offer.offer_id,
+            offer_id=offer.offer_id if offer is not None and is_sent else None,
             deployment_id=None if wanted is None else wanted.offer.deployment_id,
             challenge_id=appraisal.challenge_id.id,
             challenge_expires_at=appraisal.challenge_id.expires_at,
@@ -351,7 +353,7 @@ class Verifier:
         return last.wanted, offer
 
     def _directed(
-        self, state: DeviceState, request: CheckinRequest, offer: Offer | None, now: int
+        self, state: DeviceState, catalog_id: UUID, request: CheckinRequest, offer: Offer | None, now: int
     ) -> tuple[int, Offer | None, bytes | None, int | None]:
         """How the reply says what is offered: its version, the plain offer, the directive, and its version if new.
 
@@ -368,6 +370,7 @@ class Verifier:
             offer,
             device_number=state.number,
             device_id=state.device_id,
+            catalog_id=catalog_id,
             hardware=state.chip,
             reported=status.directive_version,
             now=now,

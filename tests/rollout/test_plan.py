@@ -119,11 +119,23 @@ def test_an_empty_group_is_done_at_once() -> None:
         (600, {"offered": True}, "timed-out"),
         (600, {"converged": True, "offered": True}, "confirmed"),
         (599, {"offered": True}, "offered"),
+        (600, {"offered": True, "may_begin_at": 101}, "offered"),
+        (9000, {"offered": True, "may_begin_at": 8501}, "offered"),
+        (9000, {"offered": True, "may_begin_at": 8500}, "timed-out"),
+        (600, {"offered": True, "may_begin_at": 20}, "timed-out"),
     ],
 )
 def test_rule_1_each_started_device_is_looked_at(now: int, changes: dict[str, Any], state: str | None) -> None:
     made = run([member(1, **changes)], now=now)
     assert [move.state for move in made.moves] == ([] if state is None else [state])
+
+
+def test_what_a_device_waits_for_is_recorded_when_it_changes() -> None:
+    """An offered device is moved again where its time runs from another moment than recorded, and only then."""
+    for recorded, may_begin_at, moved in ((None, 300, 300), (300, 300, None), (300, 250, 250), (None, None, None)):
+        one = member(1, "offered", offered=True, timed_from=recorded, may_begin_at=may_begin_at)
+        made = run([one], now=200)
+        assert [(move.state, move.timed_from) for move in made.moves] == ([("offered", moved)] if moved else [])
 
 
 def test_no_time_runs_while_a_rollout_is_held() -> None:

@@ -4,7 +4,9 @@
 Order of the rules, for a roll-out that runs:
 
 (1) Every started device that reported, or whose time is up, is looked at: offered, confirmed, reverted, failed, timed
-    out, or gone. A silent device is a failed device: an update that takes a device off the air reports nothing.
+    out, or gone. A silent device is a failed device: an update that takes a device off the air reports nothing. One
+    that was offered the update and waits, for its maintenance window or because an application put it off, is not late:
+    its time runs from when it may begin.
 (2) Hold when too many failed: at least ``min_failures`` and more than ``failure_percent`` of the finished ones.
 (3) Hold when an open finding of ``hold_on_severity`` or above names ``min_failures`` different started devices, or all
     of them while fewer have started. Only findings of the roll-out's catalog count: what others report stops nobody's
@@ -66,6 +68,9 @@ class RolloutMember:
         converged: It runs exactly the roll-out's images, none on trial or failed.
         restored: It runs what it ran before, or never changed.
         failure: ``reverted`` or ``failed`` as it reported about these images, "" otherwise; ``reason`` in its words.
+        timed_from: From when its time runs, as recorded, where that is later than its start.
+        may_begin_at: From when on it may install what it was offered, as of its last check-in; None for one that has
+            not been offered it.
         reached: It has its turn: its place, or a ring that names it, was reached.
         gone: It is in another group now, or revoked.
     """
@@ -80,6 +85,8 @@ class RolloutMember:
     restored: bool
     failure: str
     reason: str
+    timed_from: int | None = None
+    may_begin_at: int | None = None
     reached: bool = False
     gone: bool = False
 
@@ -120,12 +127,14 @@ class DeviceMove:
     Attributes:
         reason: Why it failed, "" where it did not.
         failure: In which way a device had failed that is restored now, where that was not known before.
+        timed_from: From when its time runs, where that is another moment than recorded.
     """
 
     device_id: str
     state: str
     reason: str
     failure: str = ""
+    timed_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,23 +192,35 @@ def _look(policy: RolloutPolicy, progress: RolloutProgress, member: RolloutMembe
         return None
     if member.gone:
         return None if member.state == LEFT else _gone(member)
+    timed_from = _timed_from(member)
     if member.failure:
         state, reason = member.failure, member.reason
     elif member.converged:
         state, reason = "confirmed", ""
     elif member.state in FINISHED:
         return None
-    elif _is_late(policy, progress, member.started_at, now) and member.state in UNFINISHED:
+    elif _is_late(policy, progress, timed_from, now) and member.state in UNFINISHED:
         state, reason = "timed-out", f"not confirmed within {policy.timeout_s} s"
     elif member.offered:
         state, reason = "offered", ""
+        if timed_from != _recorded(member):
+            return DeviceMove(member.device_id, state, reason, timed_from=timed_from)
     else:
         return None
     return None if state == member.state else DeviceMove(member.device_id, state, reason)
 
 
-def _is_late(policy: RolloutPolicy, progress: RolloutProgress, started_at: int, now: int) -> bool:
-    return progress.state == "running" and now - max(started_at, progress.since) >= policy.timeout_s
+def _timed_from(member: RolloutMember) -> int:
+    """From when a started device's time runs: what it waits for may have moved, or may be no more."""
+    return _recorded(member) if member.may_begin_at is None else max(member.may_begin_at, member.started_at or 0)
+
+
+def _recorded(member: RolloutMember) -> int:
+    return member.timed_from or member.started_at or 0
+
+
+def _is_late(policy: RolloutPolicy, progress: RolloutProgress, timed_from: int, now: int) -> bool:
+    return progress.state == "running" and now - max(timed_from, progress.since) >= policy.timeout_s
 
 
 def _gone(member: RolloutMember) -> DeviceMove:

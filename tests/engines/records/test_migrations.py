@@ -227,9 +227,27 @@ def test_rolled_back_rollouts_get_back_who_failed_and_why(tmp_path: Path) -> Non
     upgrade(database)
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
         rows = newer.execute("SELECT failure, reason FROM rollout_device ORDER BY device_number").fetchall()
+        assert newer.execute("SELECT started_at, timed_from FROM rollout_device").fetchall() == [(1, 1)] * 3
         assert rows == [("reverted", "it crashed"), (None, ""), ("timed-out", "")]
         history = json.loads(newer.execute("SELECT history FROM rollout").fetchone()[0])
     assert [(one["at"], one["event"], one["reason"]) for one in history] == [
         (11, "hold", "bad"),
         (13, "restored", "bad"),
     ]
+
+
+def test_a_completed_rollout_of_an_os_knows_where_its_release_came_from(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, "0023")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        older.execute("PRAGMA foreign_keys=OFF")
+        for name, release, state in ((1, 7, "completed"), (2, 7, "running"), (3, None, "completed")):
+            older.execute(
+                "INSERT INTO rollout (rollout_id, policy, state, cohort, reason, created_at, created_by, changed_at,"
+                " due, reach, by_place, release_id) VALUES (?, '{}', ?, 0, '', 1, 't', 1, 0, 0, true, ?)",
+                (UUID(int=name).hex, state, release and UUID(int=release).hex),
+            )
+    upgrade(database)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
+        rows = newer.execute("SELECT from_feed FROM rollout ORDER BY rollout_id").fetchall()
+    assert rows == [("RetailEval",), (None,), (None,)]

@@ -13,7 +13,7 @@ from tests.fixtures.looks import nobody_wakes
 
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import OsRelease
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.rollout.policy import Ring, RolloutPolicy
 from armillary.service.context.blobs import Blobs
 from armillary.sim.device.prover import Component
@@ -219,6 +219,128 @@ def test_what_cannot_be_rolled_out_is_refused_and_nothing_is_recorded(fleet: OsF
     with pytest.raises(ConflictError, match="decides for Retail on mt3620"):
         fleet.start(catalog="Contoso")
     assert len(fleet.service.updates.rollouts.list().items) == 1
+
+
+def completed(fleet: OsFleet, clock: Clock, catalog: str | None = None) -> Rollout:
+    rollout = fleet.start(replace(POLICY, cohorts=(100,), soak_s=0), catalog=catalog)
+    for _ in range(3):
+        step(fleet, clock)
+    done = fleet.get(rollout)
+    assert (done.state, done.from_feed, fleet.feed_of_new()) == ("completed", "RetailEval", "Retail")
+    clock.now += 1
+    return done
+
+
+def test_a_completed_one_is_rolled_back_by_one_call(fleet: OsFleet, clock: Clock) -> None:
+    """Also devices that got the release from the feed after the roll-out had ended, and those of other catalogs."""
+    rollout = completed(fleet, clock, catalog="Contoso")
+    fleet.old_style.update_status = UpdateStatus(abilities=("os",))
+    step(fleet, clock)
+    assert fleet.running("27.1") == {one.device_id for one in fleet.devices}
+    assert fleet.old_style.prover.os_version == "27.1"
+    rolling = fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="it leaks", actor="ben")
+    assert (rolling.state, rolling.counts["confirmed"]) == ("rolling-back", 5)
+    assert fleet.feed_of_new() == "RetailEval"
+    assert not fleet.service.releases.reference.standing(CHIP, "27.1").retail
+    step(fleet, clock)
+    step(fleet, clock)
+    done = fleet.get(rollout)
+    assert (done.state, done.counts["restored"]) == ("rolled-back", 5)
+    assert fleet.running(fleet.first.version) == {one.device_id for one in fleet.devices}
+    assert fleet.old_style.prover.os_version == fleet.first.version
+    assert [one.event for one in done.history] == ["finish", "roll-back", "restored"]
+    assert fleet.offered(fleet.devices[0]) == ""
+
+
+def test_who_speaks_for_one_catalog_does_not_roll_back_what_all_have(fleet: OsFleet, clock: Clock) -> None:
+    rollout = completed(fleet, clock, catalog="Contoso")
+    with pytest.raises(PermissionDeniedError, match="for all catalogs"):
+        fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="", actor="ben", catalog="Contoso")
+    assert (fleet.get(rollout).state, fleet.feed_of_new()) == ("completed", "Retail")
+
+
+def test_a_completed_one_is_not_rolled_back_where_devices_cannot_go(fleet: OsFleet, clock: Clock) -> None:
+    fleet.new = fleet.release("27.2", security_version=2)
+    rollout = completed(fleet, clock)
+    with pytest.raises(ConflictError, match="security version 2, the one before 1"):
+        fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="", actor="ben")
+    assert (fleet.get(rollout).state, fleet.feed_of_new()) == ("completed", "Retail")  # nothing half-done
+
+
+def test_a_completed_one_is_not_rolled_back_after_something_newer(fleet: OsFleet, clock: Clock) -> None:
+    first, rollouts = completed(fleet, clock), fleet.service.updates.rollouts
+    fleet.new = fleet.release("27.4")
+    newer = fleet.start()
+    with pytest.raises(ConflictError, match=str(newer.rollout_id)):
+        rollouts.roll_back(first.rollout_id, reason="", actor="ben")
+    rollouts.cancel(newer.rollout_id, reason="", actor="ben")
+    fleet.service.attestation.drafts.promote(fleet.new.release_id, actor="ben")
+    with pytest.raises(ConflictError, match=r"gives another release than OS 27\.1"):
+        rollouts.roll_back(first.rollout_id, reason="", actor="ben")
+    fleet.service.releases.withdraw(fleet.new.release_id, "bad", actor="ben")
+    assert rollouts.roll_back(first.rollout_id, reason="", actor="ben").state == "rolling-back"
+
+
+@pytest.mark.parametrize("state", ["proposed", "running", "held", "rolling-back"])
+def test_nothing_is_put_into_the_feed_while_a_rollout_decides(fleet: OsFleet, clock: Clock, state: str) -> None:
+    """Neither its release nor another, promoted, published as a draft or at once; afterwards everything is."""
+    drafts, rollouts = fleet.service.attestation.drafts, fleet.service.updates.rollouts
+    other = fleet.release("27.5")
+    draft = drafts.create(CHIP, "27.6", actor="t", feed="Retail")
+    fleet.service.updates.rollouts.set_needs_approval("Contoso", needed=state == "proposed", actor="t")
+    rollout = fleet.start()
+    step(fleet, clock)
+    if state == "held":
+        rollouts.hold(rollout.rollout_id, reason="", actor="ben")
+    elif state == "rolling-back":
+        rollouts.roll_back(rollout.rollout_id, reason="", actor="ben")
+    assert fleet.get(rollout).state == state
+    for change in (
+        lambda: drafts.promote(fleet.new.release_id, actor="ben"),
+        lambda: drafts.promote(other.release_id, actor="ben"),
+        lambda: drafts.publish(draft.release_id, actor="ben"),
+        lambda: fleet.service.releases.publish(CHIP, "27.7", actor="ben", feed="Retail"),
+    ):
+        with pytest.raises(ConflictError, match=rf"{rollout.rollout_id} \({state}\) brings OS 27\.1 to Retail"):
+            change()
+    assert {one.version for one in fleet.service.releases.list(chip=CHIP) if one.feed == "Retail"} == {
+        fleet.first.version
+    }
+    fleet.release("27.8")  # into another feed
+    if state == "rolling-back":
+        return
+    rollouts.cancel(rollout.rollout_id, reason="", actor="ben")
+    assert drafts.promote(fleet.new.release_id, actor="ben").feed == "Retail"
+    assert drafts.publish(draft.release_id, actor="ben").published_at is not None
+
+
+def test_revoking_a_release_holds_its_rollout_which_goes_on_no_more(fleet: OsFleet, clock: Clock) -> None:
+    rollout, rollouts = fleet.start(), fleet.service.updates.rollouts
+    step(fleet, clock)
+    updated = [one for one in fleet.devices if one.prover.os_version == "27.1"]
+    assert len(updated) == 2
+    fleet.service.releases.withdraw(fleet.new.release_id, "its key leaked", actor="ben")
+    held = fleet.get(rollout)
+    assert (held.state, held.reason) == ("held", "OS 27.1 was revoked: its key leaked")
+    assert [(one.event, one.actor) for one in held.history] == [("hold", "ben")]
+    assert [fleet.offered(one) for one in updated] == [fleet.first.version] * 2
+    with pytest.raises(ConflictError, match="was revoked: its key leaked"):
+        rollouts.resume(rollout.rollout_id, actor="ben")
+    clock.now += 1
+    rollouts.roll_back(rollout.rollout_id, reason="", actor="ben")
+    step(fleet, clock)
+    step(fleet, clock)
+    assert fleet.get(rollout).state == "rolled-back"
+    assert fleet.running("27.1") == set()
+
+
+def test_a_proposed_one_of_a_revoked_release_is_not_approved(fleet: OsFleet) -> None:
+    fleet.service.updates.rollouts.set_needs_approval("Contoso", needed=True, actor="t")
+    rollout = fleet.start()
+    fleet.service.releases.withdraw(fleet.new.release_id, "bad", actor="ben")
+    assert fleet.get(rollout).state == "proposed"
+    with pytest.raises(ConflictError, match="was revoked: bad"):
+        fleet.service.updates.rollouts.approve(rollout.rollout_id, actor="ben")
 
 
 def test_a_device_on_trial_with_the_release_is_not_confirmed_yet(fleet: OsFleet, clock: Clock) -> None:

@@ -223,7 +223,7 @@ def devices(
     """List where each device stands in a roll-out."""
     chosen = {"failed": "true"} if failed else {}
     found = remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit, **chosen)
-    columns = ("name", "device_id", "cohort", "state", "reason")
+    columns = ("name", "device_id", "cohort", "state", "waits_until", "reason")
     empty = "No device has failed." if failed else "No device has been started yet."
     return table(found, columns, row=readable_device, empty=empty)
 

@@ -314,7 +314,7 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
     says = [
         f"The next cohort starts when {policy['success_percent']} % of the newest is confirmed, and is so for {soak}.",
         f"It halts by itself at {least} or more, when over {policy['failure_percent']} % of finished devices failed.",
-        f"A device that has not confirmed after {span(policy['timeout_s'])} counts as failed.",
+        f"A device that has not confirmed {span(policy['timeout_s'])} after it may begin counts as failed.",
     ]
     if policy["hold_on_severity"]:
         named = counted(policy["min_failures"], "different device")

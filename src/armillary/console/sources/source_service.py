@@ -210,7 +210,7 @@ class ServiceUpdates:
         elif verb == "approve":
             rollouts.approve(number, actor=self._by.operator.name)
         else:
-            rollouts.roll_back(number, reason=reason, actor=self._by.operator.name)
+            rollouts.roll_back(number, reason=reason, actor=self._by.operator.name, catalog=self._by.catalog)
 
     def _one(self, rollout_id: str) -> Document:
         return views.rollout(self._service, _uuid("roll-out", rollout_id), catalog=self._by.catalog)

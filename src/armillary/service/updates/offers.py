@@ -273,7 +273,7 @@ def _os_staging(
             wanted = replace(wanted, newer=newer)
     only = (
         None
-        if rollout.catalog_id is None
+        if rollout.catalog_id is None or rollout.is_promoted
         else frozenset(group.group_id for group in groups if group.catalog_id == rollout.catalog_id)
     )
     return OsStaging(staging_of(connection, rollout, wanted), only)

@@ -179,6 +179,8 @@ class Planner:
 def _values(move: DeviceMove, now: int) -> dict[str, object]:
     """Columns to write for a device that moves; a recorded failure stays until the device confirms."""
     values: dict[str, object] = {"state": move.state}
+    if move.timed_from is not None:
+        values["timed_from"] = move.timed_from
     if move.state == "offered":
         values["offered_at"] = now
     else:

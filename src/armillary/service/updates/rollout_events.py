@@ -6,6 +6,7 @@ People's commands (``rollouts.py``) and the planner's decisions come here; each 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from armillary.engines.records.queries import (
     releases as release_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.queries.planning import starts
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, NotFoundError
@@ -37,19 +39,57 @@ def apply_event(
 ) -> None:
     """Apply an event to a roll-out in the caller's transaction; ConflictError if it is not possible in this state."""
     now = context.now()
-    after = state.after(rollout.state, event)
+    state.after(rollout.state, event)  # before anything else: what is not possible says so
     if event == "approve" and actor.casefold() == rollout.created_by.casefold():
         raise ConflictError(
             f"{actor} made this roll-out and cannot approve it",
             remedy="Ask a second person: whoever makes a roll-out needs somebody else's word.",
         )
-    values: dict[str, object] = {"state": after, "changed_at": now, "reached_at": None}
+    if rollout.release_id is not None:
+        values = _apply_to_release(connection, rollout, event, now)
+    else:
+        values = _apply_to_group(context, deployments, connection, rollout, event, actor)
+    _record(context, connection, rollout, event, values, reason, actor, finding_id)
+
+
+def hold_of_release(context: Context, connection: Connection, release_id: UUID, *, reason: str, actor: str) -> None:
+    """Hold the roll-out of an OS release, if it runs: the release was revoked."""
+    rollout = rollout_rows.living_of_release(connection, release_id)
+    if rollout is not None and rollout.state == "running":
+        _record(context, connection, rollout, "hold", {}, reason, actor, None)
+
+
+def check_undecided(connection: Connection, release: OsRelease, feed: str) -> None:
+    """Raise ConflictError while a roll-out decides for an OS release, or for its chip in a feed.
+
+    A feed gives what is in it to every device at once: that would go around the steps of the roll-out.
+    """
+    living = rollout_rows.living_of_release(connection, release.release_id)
+    if living is None:
+        living = rollout_rows.living_of_feed(connection, release.chip, feed)
+    if living is not None:
+        raise ConflictError(
+            f"roll-out {living.rollout_id} ({living.state}) brings OS {living.version} to {living.feed} on "
+            f"{living.chip} step by step: nothing is put into that feed meanwhile",
+            remedy="Let it finish, which promotes its release; or roll it back or cancel it first.",
+        )
+
+
+def _record(
+    context: Context,
+    connection: Connection,
+    rollout: Rollout,
+    event: str,
+    changes: Mapping[str, object],
+    reason: str,
+    actor: str,
+    finding_id: UUID | None,
+) -> None:
+    """Put a roll-out into the state after an event, with further changes, and note it in its history."""
+    now, after = context.now(), state.after(rollout.state, event)
+    values: dict[str, object] = {"state": after, "changed_at": now, "reached_at": None, **changes}
     if event != "restored":  # why it was rolled back stays
         values["reason"] = reason
-    if rollout.release_id is not None:
-        _apply_to_release(connection, rollout, event, now)
-    else:
-        values |= _apply_to_group(context, deployments, connection, rollout, event, actor)
     rollout_rows.change(connection, rollout.rollout_id, values)
     line = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
     rollout_rows.note(connection, rollout.rollout_id, line)
@@ -102,23 +142,51 @@ def _put_nothing_in_force(
     return empty.deployment_id
 
 
-def _apply_to_release(connection: Connection, rollout: Rollout, event: str, now: int) -> None:
-    """What an event of a roll-out does to its OS release, in the caller's transaction.
+def _apply_to_release(connection: Connection, rollout: Rollout, event: str, now: int) -> dict[str, object]:
+    """What an event of a roll-out does to its OS release; returns columns of the roll-out to change.
 
     Raises:
-        ConflictError: devices that run the release cannot go back: its security versions are higher than those of the
-            release before, or it is everybody's.
+        ConflictError: the release was revoked, devices that run it cannot go back (its security versions are higher
+            than those of the release before), or something newer came after it.
     """
     release = release_or_raise(connection, rollout.release_id)
+    if event in ("approve", "resume") and release.withdrawn_at is not None:
+        raise ConflictError(
+            f"OS {release.version} was revoked: {release.withdrawn_reason}",
+            remedy="Roll it back, or cancel it, and roll out another release.",
+        )
     if event == "finish":
-        release_rows.promote(connection, release.release_id, str(rollout.feed))
+        release_rows.set_feed(connection, release.release_id, str(rollout.feed))
+        return {"from_feed": release.feed}
+    if event == "roll-back" and rollout.is_promoted:
+        _take_out_of_feed(connection, rollout, release, now)
     elif event == "roll-back":
-        if rollout.state == "completed":
-            raise ConflictError(
-                f"OS {release.version} was promoted to {rollout.feed} by this roll-out",
-                remedy="Revoke it: armillary release revoke. Devices then get the newest release before it.",
-            )
-        _check_way_back(connection, release, str(rollout.feed), now)
+        _check_way_back(connection, rollout, release, now)
+    return {}
+
+
+def _take_out_of_feed(connection: Connection, rollout: Rollout, release: OsRelease, now: int) -> None:
+    """Put the release of a completed roll-out back into the feed that it came from, and follow all who run it."""
+    living = rollout_rows.living_of_feed(connection, rollout.chip, str(rollout.feed))
+    if living is not None:
+        raise ConflictError(
+            f"roll-out {living.rollout_id} ({living.state}) decides for {rollout.feed} on {rollout.chip}",
+            remedy="Roll that one back, or cancel it first.",
+        )
+    if release.withdrawn_at is not None:
+        raise ConflictError(
+            f"OS {release.version} was revoked: devices go back to the release before it already",
+            remedy="Nothing: armillary device update-status says where one stands.",
+        )
+    given = _given(connection, rollout, now)
+    if given is None or given.release_id != release.release_id:
+        raise ConflictError(
+            f"{rollout.feed} gives another release than OS {release.version} to {release.chip} now",
+            remedy="Roll out the release that you want: armillary rollout create-os.",
+        )
+    release_rows.set_feed(connection, release.release_id, str(rollout.from_feed))
+    _check_way_back(connection, rollout, release, now)
+    starts.add_runners(connection, rollout, now=now)
 
 
 def release_or_raise(connection: Connection, release_id: UUID | None) -> OsRelease:
@@ -129,14 +197,19 @@ def release_or_raise(connection: Connection, release_id: UUID | None) -> OsRelea
     return found
 
 
-def _check_way_back(connection: Connection, release: OsRelease, feed: str, now: int) -> None:
-    """Refuse a roll-back that devices cannot follow: a security version that was confirmed is never left again."""
+def _given(connection: Connection, rollout: Rollout, now: int) -> OsRelease | None:
+    """The release that the roll-out's feed gives to its chip."""
     every = release_rows.every(connection)
-    given = newest_of_feeds(every, release_rows.floors(connection), now=now).get((feed, release.chip))
-    before = next((one for one in every if given is not None and one.release_id == given.release_id), None)
+    given = newest_of_feeds(every, release_rows.floors(connection), now=now).get((str(rollout.feed), rollout.chip))
+    return next((one for one in every if given is not None and one.release_id == given.release_id), None)
+
+
+def _check_way_back(connection: Connection, rollout: Rollout, release: OsRelease, now: int) -> None:
+    """Refuse a roll-back that devices cannot follow: a security version that was confirmed is never left again."""
+    before = _given(connection, rollout, now)
     if before is None:
         raise ConflictError(
-            f"{feed} gives no other release for {release.chip}", remedy="Publish one that devices can go to."
+            f"{rollout.feed} gives no other release for {release.chip}", remedy="Publish one that devices can go to."
         )
     lowest = {one.image_type: one.security_version for one in before.components}
     for one in release.components:

@@ -20,7 +20,7 @@ from armillary.engines.records.queries import (
 )
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice
 from armillary.engines.records.schema.rows import Page
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
@@ -125,7 +125,9 @@ class Rollouts:
         def query(connection: Connection) -> Page[RolloutDevice]:
             if rollout_rows.uncounted(connection, rollout_id) is None:
                 raise no_such_rollout(rollout_id)
-            return rollout_rows.devices(connection, rollout_id, failed=failed, limit=bounded(limit), after=after)
+            return rollout_rows.devices(
+                connection, rollout_id, now=self._context.now(), failed=failed, limit=bounded(limit), after=after
+            )
 
         return self._context.records.read(query)
 
@@ -158,31 +160,42 @@ class Rollouts:
         """Go on: what failed so far is accepted and does not hold it again."""
         return self._command(rollout_id, "resume", "", actor)
 
-    def roll_back(self, rollout_id: UUID, *, reason: str, actor: str) -> Rollout:
+    def roll_back(self, rollout_id: UUID, *, reason: str, actor: str, catalog: str | None = None) -> Rollout:
         """Give every device that started what it had before, and follow until each one has it.
 
-        A completed roll-out too, in one call: the deployment before it is the group's again, at once. ConflictError
-        where something newer is in force, or under way.
+        A completed roll-out too, in one call: the deployment before it is the group's again, at once; an OS release
+        goes back to the feed that it was promoted from. ``catalog`` is the only one that the actor may speak for.
+
+        Raises:
+            ConflictError: something newer is in force, or under way, or devices cannot go back.
+            PermissionDeniedError: an OS release was promoted to all catalogs, and the actor speaks for one.
         """
-        return self._command(rollout_id, "roll-back", reason, actor)
+        return self._command(rollout_id, "roll-back", reason, actor, catalog)
 
     def cancel(self, rollout_id: UUID, *, reason: str, actor: str) -> Rollout:
         """Stop deciding for the group; its deployment stays the one from before."""
         return self._command(rollout_id, "cancel", reason, actor)
 
-    def _command(self, rollout_id: UUID, event: str, reason: str, actor: str) -> Rollout:
+    def _command(self, rollout_id: UUID, event: str, reason: str, actor: str, catalog: str | None = None) -> Rollout:
         if len(reason) > MAX_REASON_LENGTH:
             raise InvalidArgumentError(
                 f"reason: expected at most {MAX_REASON_LENGTH} characters, got {len(reason)}", remedy="Shorten it."
             )
 
-        def change(connection: Connection) -> None:
+        def change(connection: Connection) -> bool:
             found = rollout_rows.uncounted(connection, rollout_id)
             if found is None:
                 raise no_such_rollout(rollout_id)
+            if found.is_promoted and catalog is not None:
+                raise PermissionDeniedError(
+                    f"OS {found.version} was promoted to {found.feed} for all catalogs",
+                    remedy="Ask an operator of the whole service.",
+                )
             apply_event(self._context, self._deployments, connection, found, event, reason, actor)
+            return found.is_promoted
 
-        self._context.records.write(change)
+        if self._context.records.write(change):
+            self._notices.releases_changed()
         self._notices.groups_changed()  # first of all: a halt is obeyed before anything is counted
         return self.get(rollout_id)
 

@@ -17,6 +17,7 @@ from armillary.rollout.comparison import SIGNALS
 from armillary.rollout.plan import Alarm, Sight
 from armillary.rollout.tally import FAILED
 from armillary.service.updates.targets import Target, target_of
+from armillary.service.updates.waits import Waits
 from armillary.wire.device.finding import Finding
 
 # Devices whose time is up that one look takes; the rest are the next one's. A million in one transaction would keep
@@ -44,7 +45,8 @@ def look(
     found |= {one.number: one for one in looks.bridged(connection, rollout, since=bridged_since)}
     found |= {one.number: one for one in _overdue(connection, rollout, now)}
     failures = looks.failures(connection, rollout, target.wanted, found)
-    members = [target.member(one, failures.get(one.number)) for one in found.values()]
+    waits = Waits(connection)
+    members = [target.member(one, failures.get(one.number), waits) for one in found.values()]
     tally = looks.tally(connection, rollout.rollout_id, rollout.changed_at)
     findings = finding_rows.headlines(connection, rollout.catalog_id)
     crashed = _crashed(connection, target, findings)
@@ -72,8 +74,8 @@ def _overdue(connection: Connection, rollout: Rollout, now: int) -> list[looks.M
         return looks.never_offered(connection, rollout, limit=OVERDUE_AT_ONCE)
     if not _is_time_up(rollout, now):
         return []
-    started_before = now - rollout.policy.timeout_s
-    return looks.overdue(connection, rollout, started_before=started_before, limit=OVERDUE_AT_ONCE)
+    timed_before = now - rollout.policy.timeout_s
+    return looks.overdue(connection, rollout, timed_before=timed_before, limit=OVERDUE_AT_ONCE)
 
 
 def _crashed(connection: Connection, target: Target, findings: tuple[Finding, ...]) -> int:

@@ -14,8 +14,10 @@ from armillary.engines.records.queries.planning.looks import BadOutcome, Member
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.cohort import PlaceOrder, order_of
 from armillary.rollout.plan import RolloutMember
+from armillary.rollout.tally import UNFINISHED
 from armillary.service.updates.offers import has
 from armillary.service.updates.staging import ring_numbers
+from armillary.service.updates.waits import Waits
 from armillary.wire.device.checkin import InstalledImage
 
 # States in which an image counts as arrived.
@@ -38,7 +40,7 @@ class Target:
     order: PlaceOrder
     named: frozenset[int]
 
-    def member(self, one: Member, failure: BadOutcome | None) -> RolloutMember:
+    def member(self, one: Member, failure: BadOutcome | None, waits: Waits) -> RolloutMember:
         """How a device stands to the roll-out."""
         seen_since = (
             one.started_at is not None and one.checked_in_at is not None and one.checked_in_at >= one.started_at
@@ -47,6 +49,7 @@ class Target:
             one, seen_since
         )
         is_mine = failure is not None and one.started_at is not None and failure.received_at >= one.started_at
+        may_wait = offered and one.state in UNFINISHED
         told = failure if is_mine and seen_since and (one.offered_at is not None or offered) else None
         return RolloutMember(
             device_id=one.device_id,
@@ -54,6 +57,8 @@ class Target:
             cohort=one.cohort,
             started_at=one.started_at,
             finished_at=one.finished_at,
+            timed_from=one.timed_from,
+            may_begin_at=waits.may_begin_at(one) if may_wait else None,
             offered=offered,
             converged=converged,
             restored=restored,

@@ -27,6 +27,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.bills import lacks_bill
+from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.releases import FIRST_SECURITY_VERSION, Releases, check_feed, check_new, check_version
 from armillary.wire.image import package as image_package
 from armillary.wire.image.package import UnverifiedImagePackage
@@ -125,7 +126,8 @@ class ReleaseDrafts:
         """Put a signed draft in force: its components become reference values, its feed's groups are offered it.
 
         Raises:
-            ConflictError: it was published, is not signed, or has no bill of materials where one is required.
+            ConflictError: it was published, is not signed, has no bill of materials where one is required, or a
+                roll-out decides for its feed.
             InvalidArgumentError: a security floor was raised above it.
         """
         found = self._draft(release_id, "published")
@@ -138,7 +140,10 @@ class ReleaseDrafts:
         return self._change(found, made, "release.publish", {"feed": found.feed}, actor)
 
     def promote(self, release_id: UUID, *, actor: str) -> OsRelease:
-        """Give a release of the evaluation feed, or of one's own, to everybody; ConflictError unless it is in force."""
+        """Give a release of the evaluation feed, or of one's own, to everybody.
+
+        ConflictError unless it is in force, and while a roll-out decides for it, or for its chip.
+        """
         found = self._releases.get(release_id)
         if found.published_at is None or found.withdrawn_at is not None or found.feed == RETAIL:
             why = "not published" if found.published_at is None else "revoked"
@@ -160,6 +165,8 @@ class ReleaseDrafts:
                     f"release {before.version} of {before.chip} was changed meanwhile", remedy="Look at it again."
                 )
             said = {"chip": made.chip, "version": made.version, **detail}
+            if operation in ("release.publish", "release.promote"):
+                check_undecided(connection, made, made.feed)
             if operation == "release.publish":
                 _check_floors(connection, made)
                 if lacks_bill(self._context, connection, made.release_id):

@@ -24,6 +24,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 from armillary.wire.image import package as image_package
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
@@ -107,7 +108,7 @@ class Releases:
         Raises:
             NotFoundError: no such chip.
             InvalidArgumentError: version, security version or feed.
-            ConflictError: the chip has a release of this version.
+            ConflictError: the chip has a release of this version, or a roll-out decides for it in this feed.
         """
         profile = self._chips.get(chip)
         check_version(version)
@@ -146,7 +147,7 @@ class Releases:
 
         Raises:
             InvalidArgumentError: version or feed.
-            ConflictError: the chip has a release of this version.
+            ConflictError: the chip has a release of this version, or a roll-out decides for it in this feed.
         """
         check_version(release.version)
         check_feed(release.feed)
@@ -154,6 +155,8 @@ class Releases:
 
         def change(connection: Connection) -> None:
             check_new(connection, release.chip, release.version)
+            if release.imported_from is None:
+                check_undecided(connection, release, release.feed)
             release_rows.add(connection, release)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)
@@ -225,6 +228,8 @@ class Releases:
     def withdraw(self, release_id: UUID, reason: str, *, actor: str) -> OsRelease:
         """Withdraw a release for good: devices that boot it get update-only certificates from their next check-in on.
 
+        Its roll-out is held.
+
         Raises:
             InvalidArgumentError: the reason is empty or too long for a step's words.
             ConflictError: it was withdrawn before.
@@ -245,6 +250,8 @@ class Releases:
                     remedy="A withdrawal is for good; publish another release.",
                 )
             release_rows.withdraw(connection, release_id, at=self._context.now(), reason=reason)
+            why = f"OS {found.version} was revoked: {reason}"
+            hold_of_release(self._context, connection, release_id, reason=why, actor=actor)
             detail = {"chip": found.chip, "version": found.version, "reason": reason}
             self._context.audit(connection, actor, "release.withdraw", str(release_id), detail)
 

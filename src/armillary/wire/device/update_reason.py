@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 NOTHING: Final = ""  # the code of a device for which nothing waits
+DEFERRED: Final = "deferred"
 ON_TRIAL: Final = "trial"  # said also while the operating system is on trial and nothing else is offered
 
 

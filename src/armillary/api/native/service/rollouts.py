@@ -126,9 +126,9 @@ def resume_rollout(request: Request, rollout_id: UUID, catalog: CatalogFilter = 
 def roll_back_rollout(
     request: Request, rollout_id: UUID, body: ReasonBody, catalog: CatalogFilter = None
 ) -> dict[str, Any]:
-    """Give every started device its previous images back; a completed roll-out too, while its images are in force."""
+    """Give every started device what it had before; of a completed roll-out too, while what it brought is in force."""
     rollouts, actor = _rollouts(request, rollout_id, catalog), operator_of(request).name
-    return views.rollout_document(rollouts.roll_back(rollout_id, reason=body.reason, actor=actor))
+    return views.rollout_document(rollouts.roll_back(rollout_id, reason=body.reason, actor=actor, catalog=catalog))
 
 
 def cancel_rollout(

@@ -72,7 +72,7 @@ def image_ids(connection: Connection, release_id: UUID) -> frozenset[UUID]:
     return frozenset(connection.execute(query).scalars())
 
 
-def promote(connection: Connection, release_id: UUID, feed: str) -> None:
+def set_feed(connection: Connection, release_id: UUID, feed: str) -> None:
     """Put a release into another feed."""
     connection.execute(update(_release).where(_release.c.release_id == release_id).values(feed=feed))
 

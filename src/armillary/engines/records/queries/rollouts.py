@@ -20,7 +20,7 @@ from armillary.engines.records.schema.rollout_rows import Rollout, RolloutCohort
 from armillary.engines.records.schema.rows import Page, from_row, to_row
 from armillary.rollout.policy import from_json, to_json
 from armillary.rollout.state import LIVING
-from armillary.rollout.tally import LEFT
+from armillary.rollout.tally import LEFT, UNFINISHED
 
 _rollout, _part = schema.rollout, schema.rollout_device
 _device = schema.device
@@ -60,6 +60,12 @@ def living_of_feed(connection: Connection, chip: str, feed: str) -> Rollout | No
     return first(connection, query, _as_rollout)
 
 
+def living_of_release(connection: Connection, release_id: UUID) -> Rollout | None:
+    """The roll-out of an OS release under way, without its counts."""
+    query = _rollouts().where(_rollout.c.release_id == release_id, _rollout.c.state.in_(LIVING))
+    return first(connection, query, _as_rollout)
+
+
 def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:
     """The roll-out under way in a group, without its counts."""
     query = _rollouts().where(_rollout.c.group_id == group_id, _rollout.c.state.in_(LIVING))
@@ -91,9 +97,14 @@ def note(connection: Connection, rollout_id: UUID, event: RolloutEvent) -> None:
 
 
 def devices(
-    connection: Connection, rollout_id: UUID, *, failed: bool = False, limit: int, after: str | None
+    connection: Connection, rollout_id: UUID, *, now: int, failed: bool = False, limit: int, after: str | None
 ) -> Page[RolloutDevice]:
     """The devices a roll-out has started, or those of them that failed, by id."""
+
+    def read(row: Row[Any]) -> RolloutDevice:
+        waits = row.state in UNFINISHED and row.timed_from > max(row.started_at, now)
+        return from_row(RolloutDevice, row, failure=row.failure or "", waits_until=row.timed_from if waits else None)
+
     query = (
         select(_part, _device.c.device_id)
         .join(_device, _device.c.number == _part.c.device_number)
@@ -106,7 +117,7 @@ def devices(
     if after is not None:
         query = query.where(_device.c.device_id > after)
     rows = connection.execute(query).all()
-    items = tuple(from_row(RolloutDevice, row, failure=row.failure or "") for row in rows[:limit])
+    items = tuple(map(read, rows[:limit]))
     return Page(items, items[-1].device_id if len(rows) > limit else None)
 
 

@@ -64,6 +64,12 @@ class Rollout:
     feed: str | None = None  # The OS feed whose groups get it, and into which it is promoted at the end
     chip: str = ""
     version: str = ""
+    from_feed: str | None = None  # The feed that the release was promoted from; None: it has not been
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether its OS release was put into its feed, from where every catalog gets it."""
+        return self.from_feed is not None
 
     @property
     def target(self) -> str:
@@ -89,3 +95,4 @@ class RolloutDevice:
     reason: str
     # ``reverted``, ``failed`` or ``timed-out`` where it failed, also after it was restored; "" otherwise
     failure: str = ""
+    waits_until: int | None = None  # When it may begin that waits for a maintenance window, or for an application

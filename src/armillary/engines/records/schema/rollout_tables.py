@@ -35,6 +35,7 @@ rollout = Table(
     Column("release_id", Uuid, ForeignKey("os_release.release_id")),
     Column("feed", String(16)),
     Column("only_catalog_id", Uuid),
+    Column("from_feed", String(16)),  # the feed that the release was in before; null: not completed
 )
 
 rollout_device = Table(
@@ -49,8 +50,10 @@ rollout_device = Table(
     Column("finished_at", BigInteger),
     Column("reason", Text, nullable=False),
     Column("failure", String(16)),  # the state in which it failed, kept when it is restored; null: it did not
+    # From when its time runs: later than started_at while it waits for a window, or for an application.
+    Column("timed_from", BigInteger, nullable=False),
     Index(None, "device_number"),
     # For the tally of a roll-out, and for the devices whose time is up: neither reads a row of the table.
     Index(None, "rollout_id", "cohort", "state", "failure", "finished_at"),
-    Index(None, "rollout_id", "state", "started_at"),
+    Index(None, "rollout_id", "state", "timed_from"),
 )

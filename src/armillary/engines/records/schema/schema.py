@@ -44,7 +44,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0023"  # newest migration, stored in a new database
+REVISION = "0024"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH

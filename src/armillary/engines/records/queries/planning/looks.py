@@ -21,7 +21,7 @@ from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import from_row
 from armillary.rollout.tally import LEFT, UNFINISHED, Tally
 from armillary.wire.device.checkin import InstalledImage
-from armillary.wire.device.update_reason import ON_TRIAL
+from armillary.wire.device.update_reason import DEFERRED, ON_TRIAL
 
 _device, _status, _outcome = schema.device, schema.device_status, schema.outcome
 _part, _check_in = schema.rollout_device, schema.check_in
@@ -36,7 +36,9 @@ class Member:
     number: int
     device_id: str
     is_in_reach: bool  # Whether the roll-out is for it now: it is in the group, or in one of the feed, and not revoked
+    group_id: UUID | None
     is_on_trial: bool  # Whether it said so with its last check-in
+    deferred_until: int | None  # Until when an application puts it off, as it said with its last check-in
     verdict: str | None  # Of its last check-in, as the next four
     os_version: str
     checked_in_at: int | None
@@ -45,6 +47,7 @@ class Member:
     cohort: int
     state: str  # "" when it has not started
     started_at: int | None
+    timed_from: int | None
     offered_at: int | None
     finished_at: int | None
 
@@ -86,9 +89,9 @@ def bridged(connection: Connection, rollout: Rollout, *, since: int) -> list[Mem
     return _read(connection, query.where(or_(_part.c.state.is_not(None), in_reach(rollout))))
 
 
-def overdue(connection: Connection, rollout: Rollout, *, started_before: int, limit: int) -> list[Member]:
-    """Devices that started no later than a time and have not finished."""
-    late = (_part.c.state.in_(UNFINISHED)) & (_part.c.started_at <= started_before)
+def overdue(connection: Connection, rollout: Rollout, *, timed_before: int, limit: int) -> list[Member]:
+    """Devices that have not finished and whose time runs since a time or longer."""
+    late = (_part.c.state.in_(UNFINISHED)) & (_part.c.timed_from <= timed_before)
     return _read(connection, _members(rollout).where(late).limit(limit))
 
 
@@ -138,6 +141,7 @@ def _members(rollout: Rollout) -> Select[Any]:
         select(
             _device.c.number,
             _device.c.device_id,
+            _device.c.group_id,
             case((in_reach(rollout), 1), else_=0).label("is_in_reach"),
             _status.c.verdict,
             _status.c.os_version,
@@ -148,6 +152,7 @@ def _members(rollout: Rollout) -> Select[Any]:
             _part.c.cohort,
             _part.c.state,
             _part.c.started_at,
+            _part.c.timed_from,
             _part.c.offered_at,
             _part.c.finished_at,
         )
@@ -165,9 +170,19 @@ def _read(connection: Connection, query: Select[Any]) -> list[Member]:
             row,
             installed=known.get(row.installed) or known.setdefault(row.installed, installed_from(row.installed)),
             is_in_reach=bool(row.is_in_reach),
-            is_on_trial=row.update_status is not None and update_status_from(row.update_status).reason == ON_TRIAL,
+            **_said(row.update_status),
             cohort=-1 if row.cohort is None else row.cohort,
             state=row.state or "",
         )
         for row in connection.execute(query)
     ]
+
+
+def _said(document: str | None) -> dict[str, Any]:
+    """What a device said about its update with its last check-in."""
+    status = None if document is None else update_status_from(document)
+    reason = "" if status is None else status.reason
+    return {
+        "is_on_trial": reason == ON_TRIAL,
+        "deferred_until": status.until if status is not None and reason == DEFERRED else None,
+    }

@@ -40,6 +40,7 @@ SCENES: tuple[tuple[str, Callable[[Stage], str]], ...] = (
     ("attack: undeclared connection blocked", attacks.phone_home),
     ("attack: bad release halted and rolled back", attacks.release_something_bad),
     ("OS updated over the air", os_updates.update_the_os),
+    ("bad OS release halted and rolled back", os_updates.halt_a_bad_os),
     ("withdrawn OS left by every device", os_updates.withdraw_the_os),
     ("damaged device heals itself", os_updates.heal_a_damaged_device),
     ("audit chain verified", attacks.verify_the_audit),

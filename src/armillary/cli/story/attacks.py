@@ -8,7 +8,18 @@ import uuid
 from typing import Any
 
 from armillary.cli.story.console_visit import see_the_fleet
-from armillary.cli.story.scenes import CATALOG, GROUP, PRODUCTS, claim, confirmed, deploy, pack, require, upload
+from armillary.cli.story.scenes import (
+    CATALOG,
+    GROUP,
+    PRODUCTS,
+    claim,
+    confirmed,
+    deploy,
+    in_state,
+    pack,
+    require,
+    upload,
+)
 from armillary.cli.story.stage import DeviceOnStage, Stage
 from armillary.sim.device import attacker
 
@@ -90,7 +101,7 @@ def release_something_bad(stage: Stage) -> str:
     upload(stage, package)
     rollout = stage.client.post("/rollouts", _plan(product, bad))
     path = f"/rollouts/{rollout['rollout_id']}"
-    stage.wait("the roll-out rolled back", lambda: _in_state(stage, path, "rolled-back"))
+    stage.wait("the roll-out rolled back", lambda: in_state(stage, path, "rolled-back"))
     touched = [row["device_id"] for row in stage.client.get(f"{path}/devices")["items"]]
     require(len(touched) == 1, f"{len(touched)} of {len(cables)} cables were given the bad release")
     for cable in cables:
@@ -125,8 +136,3 @@ def _plan(product: str, image_id: uuid.UUID) -> dict[str, Any]:
 def _report(stage: Stage, device: DeviceOnStage, kind: str) -> dict[str, Any] | None:
     reports = stage.client.get(f"/devices/{device.device_id}/error-reports")["items"]
     return next((report for report in reports if report["event_type"] == kind), None)
-
-
-def _in_state(stage: Stage, path: str, state: str) -> dict[str, Any] | None:
-    rollout: dict[str, Any] = stage.client.get(path)
-    return rollout if rollout["state"] == state else None

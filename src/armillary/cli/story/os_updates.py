@@ -1,30 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of the demo about the OS of devices: an update, a release that is taken back, a device that heals itself."""
+"""The part of the demo about the OS of devices: an update, two releases that are taken back, a device that heals."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from armillary.cli.story.scenes import require
+from armillary.cli.story.scenes import in_state, require
 from armillary.cli.story.stage import DeviceOnStage, Stage
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
 from armillary.sim.device import attacker
 
 NEW_OS = "99.1"  # newer than whatever this version of Armillary begins with
+BAD_OS = "99.2"
+# A device that has not confirmed an OS by then has failed: it takes three seconds.
+SILENT_S = 6
 DAMAGED = "coffee_machine_guardian"
 
 
 def update_the_os(stage: Stage) -> str:
     """A release is published: each device fetches it, restarts into it, is measured anew and attested."""
-    device = next(iter(stage.devices.values()))
-    shown = stage.show(device)
-    stage.notes["os_version"] = shown["os_version"]
-    body = {"chip": shown["chip"], "version": NEW_OS, "feed": "Retail"}
+    stage.notes["os_version"] = stage.show(next(iter(stage.devices.values())))["os_version"]
+    body = {"chip": _chip(stage), "version": NEW_OS, "feed": "Retail"}
     stage.notes["release_id"] = stage.client.post("/releases", body)["release_id"]
     for each in stage.devices.values():
         _wait_for(stage, each, NEW_OS)
     return f"OS {stage.notes['os_version']} to {NEW_OS}: {len(stage.devices)} devices restarted and attested"
+
+
+def halt_a_bad_os(stage: Stage) -> str:
+    """A release goes out in rings: the first device that boots it falls silent, and the roll-out goes back."""
+    release = stage.client.post("/releases", {"chip": _chip(stage), "version": BAD_OS, "feed": "RetailEval"})
+    policy = {
+        "cohorts": [1, 100],
+        "soak_s": 2,
+        "min_failures": 1,
+        "failure_percent": 0,
+        "timeout_s": SILENT_S,
+        "roll_back_on_hold": True,
+    }
+    rollout = stage.client.post(f"/releases/{release['release_id']}/rollout", {"policy": policy})
+    path = f"/rollouts/{rollout['rollout_id']}"
+    first = stage.wait(f"a device with OS {BAD_OS}", lambda: _booted(stage, BAD_OS))
+    stage.power_off(first)  # it hangs
+    reason = stage.wait("the roll-out rolling back", lambda: in_state(stage, path, "rolling-back"))["reason"]
+    stage.power_on(first)
+    stage.wait("the roll-out rolled back", lambda: in_state(stage, path, "rolled-back"))
+    _wait_for(stage, first, NEW_OS)
+    touched = [row["device_id"] for row in stage.client.get(f"{path}/devices")["items"]]
+    require(touched == [first.device_id], f"{len(touched)} of {len(stage.devices)} devices were given OS {BAD_OS}")
+    return f"{first.name} fell silent with OS {BAD_OS}; {reason}: back on OS {NEW_OS}, nobody else was offered it"
 
 
 def withdraw_the_os(stage: Stage) -> str:
@@ -50,11 +75,26 @@ def heal_a_damaged_device(stage: Stage) -> str:
     return f"{component} damaged: OS {NEW_OS} booted instead, then OS {shown['os_version']} over the air, attested"
 
 
+def _chip(stage: Stage) -> str:
+    chip: str = stage.show(next(iter(stage.devices.values())))["chip"]
+    return chip
+
+
+def _booted(stage: Stage, version: str) -> DeviceOnStage | None:
+    """The device that says itself that it has booted an OS version."""
+    return next((one for one in stage.devices.values() if _own(one).get("os_version") == version), None)
+
+
+def _own(device: DeviceOnStage) -> dict[str, Any]:
+    """What a device itself says of its state."""
+    return dict(read_status(DeviceFolder(device.data).status) or {})
+
+
 def _wait_for(stage: Stage, device: DeviceOnStage, version: str, *, after_boot: int = 0) -> dict[str, Any]:
     """Wait until a device is attested with an OS version and has confirmed it."""
 
     def look() -> dict[str, Any] | None:
-        shown, own = stage.show(device), read_status(DeviceFolder(device.data).status) or {}
+        shown, own = stage.show(device), _own(device)
         is_there = shown["verdict"] == "attested" and shown["os_version"] == version
         is_confirmed = own.get("installation") == "idle" and own["os_version"] == version
         return shown if is_there and is_confirmed and shown["boot_count"] > after_boot else None

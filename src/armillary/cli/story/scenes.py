@@ -205,6 +205,12 @@ def _attested(stage: Stage, device: DeviceOnStage) -> dict[str, Any] | None:
     return shown if shown["verdict"] == "attested" else None
 
 
+def in_state(stage: Stage, path: str, state: str) -> dict[str, Any] | None:
+    """The roll-out of a path once it is in a state; None before."""
+    rollout: dict[str, Any] = stage.client.get(path)
+    return rollout if rollout["state"] == state else None
+
+
 def require(holds: bool, otherwise: str) -> None:
     """Go on only when ``holds``; else the scene has failed with the sentence ``otherwise``."""
     if not holds:

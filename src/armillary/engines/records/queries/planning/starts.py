@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal, select, update
 
 from armillary.engines.records.queries.planning.reach import in_reach, place
 from armillary.engines.records.schema import dialect, schema
@@ -83,7 +84,7 @@ def move(connection: Connection, rollout_id: UUID, values: Sequence[dict[str, ob
     mine = (_part.c.rollout_id == rollout_id) & (_part.c.device_number == bindparam("of_device"))
     rows = [{"of_device": row["device_number"], **row} for row in values]
     names = [name for name in values[0] if name != "device_number"]
-    new = {name: bindparam(f"new_{name}", type_=_part.c[name].type) for name in names}
+    new: dict[str, ColumnElement[Any]] = {name: bindparam(f"new_{name}", type_=_part.c[name].type) for name in names}
     if "offered_at" in new:
         new["offered_at"] = func.coalesce(_part.c.offered_at, new["offered_at"])
     connection.execute(

@@ -52,7 +52,10 @@ def exact_codes() -> list[tuple[str, str, str]]:
     kinds = {kind.__name__: kind.code for kind in subclasses(errors.ArmillaryError)}
     found = set()
     for file in sorted(SOURCE.rglob("*.py")):
-        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = file.read_text("utf-8")
+        if "code=" not in text:
+            continue
+        for call in ast.walk(ast.parse(text)):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
                 for keyword in call.keywords:
                     if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):

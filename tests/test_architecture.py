@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "src" / "armillary"
+import pytest
+from tests.fixtures.source_code import ROOT, SOURCE, TESTS, files_of, forget, nodes, text_of, trees
+
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 80  # design: near 50; the hard stop leaves room for one annotated table or format
 BANNED_WORDS = (
@@ -25,25 +26,19 @@ BANNED_WORDS = (
     "misc",
 )
 
-# Demo applications are content that runs on the device with its own packed libraries, not part of the package's code.
-MODULES = sorted(path for path in SOURCE.rglob("*.py") if not re.search(r"content/applications/[^/]+/", str(path)))
-OWN_FILES = sorted(
-    [*MODULES] + [path for folder in ("tests", "bench", "fuzz", "docs") for path in (ROOT / folder).rglob("*.py")]
-)
+MODULES = files_of(SOURCE)
+OWN_FILES = [*MODULES, *(path for folder in ("tests", "bench", "fuzz", "docs") for path in files_of(ROOT / folder))]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parsed() -> Iterator[None]:
+    """What these tests parse is theirs alone."""
+    yield
+    forget()
 
 
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-@functools.cache
-def text_of(path: Path) -> str:
-    return path.read_text("utf-8")
-
-
-@functools.cache
-def nodes_of(path: Path) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(text_of(path))))
 
 
 def test_the_search_finds_the_code():
@@ -64,7 +59,7 @@ def test_files_carry_their_licence_and_are_short():
 def test_names_say_what_they_are():
     for path in MODULES:
         assert not set(re.split(r"[_.]", path.stem)) & set(BANNED_WORDS), f"module name {relative(path)} says nothing"
-        for node in nodes_of(path):
+        for node in nodes(SOURCE)[path]:
             if isinstance(node, ast.ClassDef):
                 words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", node.name)]
                 assert not set(words) & set(BANNED_WORDS), f"{relative(path)}: class name {node.name} says nothing"
@@ -72,7 +67,7 @@ def test_names_say_what_they_are():
 
 def test_functions_are_short():
     for path in MODULES:
-        for node in nodes_of(path):
+        for node in nodes(SOURCE)[path]:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert length <= FUNCTION_LINES_MAX, f"{relative(path)}: {node.name} has {length} lines"
@@ -81,7 +76,7 @@ def test_functions_are_short():
 def test_packages_say_what_they_are():
     for path in MODULES:
         if path.name == "__init__.py":
-            docstring = ast.get_docstring(ast.parse(text_of(path)))
+            docstring = ast.get_docstring(trees(SOURCE)[path])
             assert docstring, f"{relative(path)}: a docstring says what it is, what it is not, and its specification"
             assert len(docstring) > 80, f"{relative(path)}: one line is not enough to say what it is and is not"
 
@@ -89,7 +84,7 @@ def test_packages_say_what_they_are():
 def test_broad_excepts_give_their_reason():
     for path in MODULES:
         lines = text_of(path).splitlines()
-        for node in nodes_of(path):
+        for node in nodes(SOURCE)[path]:
             if not isinstance(node, ast.ExceptHandler):
                 continue
             names = [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)] if node.type else ["everything"]
@@ -105,7 +100,7 @@ def test_drivers_of_databases_stand_behind_their_port():
     for path in MODULES:
         if relative(path).removeprefix("src/armillary/").startswith(DATABASES):
             continue
-        for node in nodes_of(path):
+        for node in nodes(SOURCE)[path]:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
                 drivers = {name.partition(".")[0] for name in names} & {"sqlite3", "psycopg"}
@@ -128,11 +123,9 @@ FORK = "a fork in a process with threads may stand still for ever: start a progr
 
 def test_no_failing_test_can_hang_the_suite():
     """Processes end with their block, nothing forks beside threads. Text of programs that tests start is no code."""
-    for path in OWN_FILES:
-        if not path.is_relative_to(ROOT / "tests"):
-            continue
+    for path in files_of(TESTS):
         called, defined, modules = set[str](), set[str](), set[str]()
-        for node in nodes_of(path):
+        for node in nodes(TESTS)[path]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 called.add(f"{node.value.id}.{node.attr}")
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.args:
@@ -141,7 +134,7 @@ def test_no_failing_test_can_hang_the_suite():
                 modules |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules |= {f"{node.module}.{alias.name}" for alias in node.names}
-        if not path.is_relative_to(ROOT / "tests" / "fixtures"):
+        if not path.is_relative_to(TESTS / "fixtures"):
             assert "subprocess.Popen" not in called | modules, f"{relative(path)}: {START}"
             hand_made = {f"{name}(condition)" for name in ("until", "wait", "wait_for", "wait_until", "eventually")}
             assert not defined & hand_made, f"{relative(path)}: {WAIT}"

@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests.fixtures.source_code import SOURCE, files_of, forget, text_of, trees as parsed_trees
 
-SOURCE = Path(__file__).resolve().parent.parent / "src"
-PACKAGE = SOURCE / "armillary"
 MODULES_OF_A_FOLDER = 20
 PUBLIC_METHODS = 12
 ATTRIBUTES = 20
@@ -33,21 +32,25 @@ SQL = re.compile(r'f?"(SELECT (?![*$])|INSERT INTO|DELETE FROM|UPDATE \w+ SET)|e
 HTTP = re.compile(r"^\s*(?:from|import) (?:starlette|fastapi)\b", re.MULTILINE)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def parsed() -> Iterator[None]:
+    """What these tests parse is theirs alone."""
+    yield
+    forget()
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
 @functools.cache
 def texts() -> Mapping[str, str]:
-    """Every module and package by its dotted name; what devices carry in image packages is no module of ours."""
-    found = {}
-    for path in PACKAGE.rglob("*.py"):
-        if not re.search(r"content/applications/[^/]+/", str(path)):
-            found[".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")] = path.read_text(
-                "utf-8"
-            )
-    return found
+    """Every module and package by its dotted name."""
+    return {name_of(path): text_of(path) for path in files_of(SOURCE)}
 
 
-@functools.cache
 def trees() -> Mapping[str, ast.Module]:
-    return {name: ast.parse(text) for name, text in texts().items()}
+    return {name_of(path): tree for path, tree in parsed_trees(SOURCE).items()}
 
 
 @functools.cache

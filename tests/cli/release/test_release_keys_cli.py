@@ -12,6 +12,9 @@ from tests.api.running_service import RunningService, own_service
 from tests.cli.conftest import Command
 from tests.engines.softhsm import make_token, needs_softhsm
 
+from armillary.cli.release import release_keys
+from armillary.errors import ServiceUnreachableError
+
 service = own_service(scope="function")  # each test changes the keys of the whole service
 
 
@@ -107,6 +110,56 @@ def test_an_online_key_is_replaced_also_where_targets_are_offline(
     assert (done.code, key_of("director") == before) == (0, False)
 
 
+def test_people_sign_copies_of_their_own_and_no_signature_is_lost(
+    armillary: Command, bare: Command, passphrase: list[str], tmp_path: Path
+) -> None:
+    """Both hold a key of root, one of them one of targets too: what one brings back is news of both roles."""
+    alice, bob = tmp_path / "alice", tmp_path / "bob"
+    for folder, name in ((alice, "root-1"), (bob, "root-2"), (bob, "targets-1")):
+        assert bare("release", "keys", "new-key", str(folder), "--name", name, *passphrase).code == 0
+    assert armillary("release", "keys", "rotate", "targets", "--key", str(bob / "targets-1.pub.pem")).code == 0
+    first = tmp_path / "first.json"
+    assert armillary("release", "keys", "export", str(first)).code == 0
+    bare("release", "keys", "sign", str(first), "--keys", str(bob), *passphrase, "--yes")
+    assert "Published." in armillary("release", "keys", "import", str(first)).err
+    publics = ("--key", str(alice / "root-1.pub.pem"), "--key", str(bob / "root-2.pub.pem"))
+    armillary("release", "keys", "rotate", "root", *publics, "--threshold", "2")
+    files = [tmp_path / "of-alice.json", tmp_path / "of-bob.json"]
+    for file, folder in zip(files, (alice, bob), strict=True):
+        armillary("release", "keys", "export", str(file))
+        assert bare("release", "keys", "sign", str(file), "--keys", str(folder), *passphrase, "--yes").code == 0
+    assert "Not published yet" in armillary("release", "keys", "import", str(files[0])).err
+    assert "Published." in armillary("release", "keys", "import", str(files[1])).err
+    assert custody(armillary)["root"] == "offline 2 of 2"
+
+
+def test_taking_keys_offline_goes_on_where_it_was_cut_short(
+    armillary: Command, passphrase: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "ceremony"
+    arguments = ("release", "keys", "init", str(keys), "--count", "2", *passphrase, "--yes")
+    with monkeypatch.context() as without_answer:
+        without_answer.setattr(release_keys, "_sign_and_submit", _no_answer)
+        assert armillary(*arguments).code == 1
+    made = {path.name: path.read_bytes() for path in keys.iterdir()}
+    assert "root" in armillary("release", "keys", "show").out.splitlines()[-2]  # it waits
+    (keys / "targets-2.pem").unlink()
+    (keys / "targets-2.pub.pem").unlink()
+    refused = armillary(*arguments)
+    assert (refused.code, "still waits" in refused.err) == (1, True)  # another key than was proposed
+    for name, content in made.items():
+        (keys / name).write_bytes(content)
+    done = armillary(*arguments)
+    assert "Published." in done.err, done.err
+    assert custody(armillary)["root"] == "offline 1 of 2"
+    again = armillary(*arguments)
+    assert (again.code, "has the keys in" in again.err) == (1, True)
+
+
+def _no_answer(*_: object) -> None:
+    raise ServiceUnreachableError("the service does not answer", remedy="Try again.")
+
+
 @needs_softhsm
 def test_keys_may_be_in_a_token(
     armillary: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: RunningService
@@ -126,14 +179,19 @@ def test_keys_may_be_in_a_token(
 
 
 def test_mistakes_are_named(armillary: Command, passphrase: list[str], tmp_path: Path) -> None:
-    no_key = tmp_path / "no-key.json"
+    no_key, no_metadata, deep = (tmp_path / name for name in ("no-key.json", "no-metadata.json", "deep.json"))
     no_key.write_text("{}")
+    one = {"role": "root", "may_sign": [], "metadata": {}}
+    no_metadata.write_text(json.dumps({"format": "armillary release metadata 1", "documents": [one]}))
+    deep.write_text("[" * 100_000)
     for arguments, words in (
         (("rotate", "root", "--online", "1", "--threshold", "2"), "threshold from 1 to the number of its keys"),
         (("rotate", "timestamp", "--key", str(no_key)), "have to be online"),
         (("rotate", "root", "--key", str(no_key)), "public key in PEM"),
         (("rotate", "nobody", "--online", "1"), "no role 'nobody'"),
         (("import", str(no_key)), "another file"),
+        (("import", str(no_metadata)), "another file"),
+        (("import", str(deep)), "another file"),
         (("init", str(tmp_path / "x"), "--threshold", "2", *passphrase, "--yes"), "at most --count"),
         (("cancel", "--yes"), "nothing waits"),
         (("sign", str(no_key), "--keys", str(tmp_path / "none"), "--yes"), "another file"),

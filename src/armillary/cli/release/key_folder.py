@@ -111,6 +111,10 @@ class KeyFolder:
         write_file(self._folder / f"{name}{PUBLIC_SUFFIX}", pem)
         return self._signer(name)
 
+    def get_or_create(self, name: str) -> KeySigner:
+        """The key of a name, made where it is not there; raises as :meth:`create`."""
+        return self._signer(name) if name in self._keys.names(name) else self.create(name)
+
     def signers(self) -> list[KeySigner]:
         """All keys; NotFoundError if there is none."""
         names = [name for name in self._keys.names("") if not name.endswith(PUBLIC_SUFFIX.removesuffix(".pem"))]

@@ -67,8 +67,9 @@ def init(
 ) -> Shown:
     """Take root and targets offline.
 
-    It makes their keys here, hands the roles over, and has the service delete its own. For keys that shall never be
-    together in one place, make each where it belongs (new-key) and use rotate.
+    It makes their keys here, hands the roles over, and has the service delete its own. Cut short, it is given once more
+    and goes on with the keys in DIR. For keys that shall never be together in one place, make each where it belongs
+    (new-key) and use rotate.
     """
     if threshold > count:
         raise InvalidArgumentError(
@@ -77,13 +78,20 @@ def init(
         )
     confirm("Hand root and targets of the repository over to new keys here? The service's are deleted.", yes=yes)
     keys = KeyPlace(folder, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open(make=True)
+    found = remote.get("/repository")
     changes, signers = [], []
     for role in OFFLINE_ROLES:
-        made = [keys.create(f"{role}-{number}") for number in range(1, count + 1)]
+        made = [keys.get_or_create(f"{role}-{number}") for number in range(1, count + 1)]
         publics = [str(one.public_key.keyval["public"]) for one in made]
         changes.append({"role": role, "public_keys": publics, "threshold": threshold})
         signers += made
-    remote.post("/repository/key-changes", {"changes": changes})
+    own = {one.public_key.keyid for one in signers}
+    if own & {key["key_id"] for role in found["roles"] for key in role["keys"]}:
+        raise ConflictError(
+            f"the repository has the keys in {folder} already", remedy="Use another folder for other keys."
+        )
+    if not own <= {key_id for one in found["waiting"] for key_id in one["may_sign"]}:
+        remote.post("/repository/key-changes", {"changes": changes})
     return _sign_and_submit(remote, signers).then(f"Keep {folder} and its passphrase where the service is not.")
 
 
@@ -260,7 +268,7 @@ def _waiting(remote: RemoteService) -> list[Document]:
 
 def _is_news(one: Document, known: Document | None) -> bool:
     """Whether a document has a signature that the service does not have."""
-    return known is None or len(one.metadata["signatures"]) > len(known.metadata["signatures"])
+    return known is None or not one.signed_by <= known.signed_by
 
 
 def _summary(one: Document) -> str:

@@ -38,6 +38,11 @@ class Document:
         """The metadata as a file."""
         return json.dumps(self.metadata).encode()
 
+    @property
+    def signed_by(self) -> frozenset[str]:
+        """Ids of the keys whose signatures it has."""
+        return frozenset(str(one["keyid"]) for one in self.metadata["signatures"])
+
 
 def write_documents(documents: Sequence[Document]) -> bytes:
     """The file of documents."""
@@ -54,7 +59,9 @@ def read_documents(content: bytes) -> list[Document]:
             for one in whole["documents"]
         ]
         of = str(whole["format"])
-    except (ValueError, KeyError, TypeError) as error:
+        for one in found:
+            _ = one.signed_by
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MetadataRefusedError(f"expected exported metadata, got another file ({error})", remedy=_REMEDY) from error
     if of != FORMAT:
         raise MetadataRefusedError(f"expected the format {FORMAT!r}, got another file ({of!r:.60})", remedy=_REMEDY)

@@ -20,16 +20,17 @@ from armillary.errors import ArmillaryError, ConflictError, NotFoundError
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.updates.images import image_or_raise
+from armillary.service.updates.images import Images, image_or_raise
 from armillary.wire.image.bill_of_materials import read_bill
 
 
 class Bills:
     """Operations on bills of materials."""
 
-    def __init__(self, context: Context, blobs: Blobs) -> None:
+    def __init__(self, context: Context, blobs: Blobs, images: Images) -> None:
         self._context = context
         self._blobs = blobs
+        self._images = images
 
     def put_of_release(self, release_id: UUID, document: bytes, *, actor: str) -> BillRow:
         """Keep the bill of a release, in the place of the one before.
@@ -118,16 +119,12 @@ class Bills:
             try:
                 before = self._context.records.write(change)
             except ArmillaryError:
-                self._remove_unnamed(made.sha256)
+                self._images.remove_unnamed(made.sha256)
                 raise
         if before is not None and before.sha256 != made.sha256:
             with self._blobs.held(before.sha256):
-                self._remove_unnamed(before.sha256)
+                self._images.remove_unnamed(before.sha256)
         return made
-
-    def _remove_unnamed(self, digest: bytes) -> None:
-        if not self._context.records.read(lambda c: image_rows.names_bill(c, digest)):
-            self._blobs.remove(digest)
 
     def _read(self, found: BillRow | None, whose: str) -> tuple[BillRow, bytes]:
         if found is None:

@@ -32,6 +32,6 @@ class Updates:
         self.offers = Offers(context, chips)
         self.schedules = Schedules(context, notices)
         self.check_now = CheckNow(context, notices)
-        self.bills = Bills(context, blobs)
+        self.bills = Bills(context, blobs, self.images)
         self.standings = Standings(context, self.offers)
         notices.on_groups.append(self.offers.refresh)

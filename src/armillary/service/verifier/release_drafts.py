@@ -9,6 +9,7 @@ where it is promoted to the retail feed by a person. What was published never ch
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -96,8 +97,6 @@ class ReleaseDrafts:
             os_abi=os_abi,
             signed_at=now if is_signed else None,
         )
-        for package in packages.values():
-            self._blobs.write(package)
 
         def change(connection: Connection) -> None:
             check_new(connection, chip, version)
@@ -107,7 +106,12 @@ class ReleaseDrafts:
             detail = {"chip": chip, "version": version, "feed": feed, "signed": is_signed}
             self._context.audit(connection, actor, "release.create", str(draft.release_id), detail)
 
-        self._context.records.write(change)
+        with contextlib.ExitStack() as held:  # until the records name them, whoever has one of them deletes it
+            for digest in sorted({one.digest for one in components}):
+                held.enter_context(self._blobs.held(digest))
+            for package in packages.values():
+                self._blobs.write(package)
+            self._context.records.write(change)
         return draft
 
     def sign(self, release_id: UUID, *, actor: str) -> OsRelease:

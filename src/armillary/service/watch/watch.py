@@ -47,7 +47,8 @@ MAX_SILENT: Final = 1000
 MAX_FINDINGS_OF_DEVICE: Final = 32
 DAY_S: Final = 86_400
 
-Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, UpdateOutcome)
+Row = TypeVar("Row", CheckIn, ErrorReportRow, UpdateOutcome)
+CountedRow = TypeVar("CountedRow", Refusal, ErrorReportRow)
 
 
 class Watch:
@@ -178,8 +179,8 @@ class Watch:
     def _follow_counted(
         self,
         table: str,
-        read: Callable[..., Sequence[Row]],
-        judge: Callable[[Connection, Row], Sequence[Observation | None]],
+        read: Callable[..., Sequence[CountedRow]],
+        judge: Callable[[Connection, CountedRow], Sequence[Observation | None]],
     ) -> int:
         """Judge what rows that are counted up have had since they were read, a step at a time."""
         seen = 0
@@ -191,7 +192,9 @@ class Watch:
                 return {row.number: row.count for row in rows}, found
 
             counts, found = self._context.records.read(look)
-            if counts and self._context.records.write(partial(self._keep_counted, table, counts, found)):
+            if not counts:
+                return seen
+            if self._context.records.write(partial(self._keep_counted, table, counts, found)):
                 seen += len(found)
             if len(counts) < STEP:
                 return seen

@@ -156,7 +156,7 @@ def _device(connection: Connection, number: int) -> None:
         "update_status": device_rows.update_status_text(ABLE) if number % 4 else None,
         "checked_in_at": NOW + number if number % 6 else None,
         "verdict": "attested",
-        "os_version": "26.11",
+        "os_version": "26.11" if number % 7 else "26.12",
         "offered_deployment_id": AFTER,
     }
     mine = schema.device_status.c.device_number == number
@@ -191,6 +191,7 @@ def play(connection: Connection) -> dict[str, Any]:
         started, up_to, is_more = starts.start_next(connection, current, 1, 8, now=NOW + 1)
         seen[f"next {rollout_id}"] = (started, up_to, is_more)
         rollout_rows.change(connection, rollout_id, {"cohort": 1, "reach": up_to, "due": 0, "reached_at": NOW})
+    seen["runners"] = starts.add_runners(connection, _of(connection, SYSTEMS), now=NOW)
     _say(connection)
     for name, wanted in (("apps", APPS), ("systems", SYSTEMS)):
         seen |= {f"{name}: {what}": found for what, found in looked(connection, _of(connection, wanted)).items()}
@@ -199,7 +200,7 @@ def play(connection: Connection) -> dict[str, Any]:
     event = RolloutEvent(at=NOW, actor="planner", event="hold", reason="3 timed out", finding_id=CRASH)
     rollout_rows.note(connection, APPS, event)
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
-    release_rows.promote(connection, SECOND, "Retail")
+    release_rows.set_feed(connection, SECOND, "Retail")
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
     return seen
 
@@ -278,7 +279,7 @@ def looked(connection: Connection, made: Rollout) -> dict[str, Any]:
         ),
         "reported": _sorted(looks.reported(connection, made, after=2, up_to=12)),
         "bridged": _sorted(looks.bridged(connection, made, since=NOW + DEVICES + 2)),
-        "overdue": _sorted(looks.overdue(connection, made, started_before=NOW, limit=100)),
+        "overdue": _sorted(looks.overdue(connection, made, timed_before=NOW, limit=100)),
         "never offered": _sorted(looks.never_offered(connection, made, limit=100)),
         "failures": looks.failures(connection, made, images, numbers),
         "tally": looks.tally(connection, made.rollout_id, NOW),
@@ -289,8 +290,8 @@ def looked(connection: Connection, made: Rollout) -> dict[str, Any]:
         "of group": rollout_rows.living_of_group(connection, GROUP),
         "of feed": rollout_rows.living_of_feed(connection, "mt3620", "Retail"),
         "page": rollout_rows.page(connection, catalog_id=CATALOG, state=None, limit=10, before=None),
-        "devices": rollout_rows.devices(connection, made.rollout_id, limit=5, after=None),
-        "failed": rollout_rows.devices(connection, made.rollout_id, failed=True, limit=5, after=device_id(1)),
+        "devices": rollout_rows.devices(connection, made.rollout_id, limit=5, after=None, now=NOW),
+        "failed": rollout_rows.devices(connection, made.rollout_id, failed=True, limit=5, after=device_id(1), now=NOW),
         "names": rollout_rows.names(connection, AFTER),
         "headlines": finding_rows.headlines(connection, CATALOG),
         "unread": report_rows.unread_refusals(connection, limit=10),

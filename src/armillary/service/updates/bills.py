@@ -7,7 +7,7 @@ is said in the audit log (``warned``), or it is not published or deployed (``req
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from uuid import UUID
 
@@ -31,6 +31,11 @@ class Bills:
         self._context = context
         self._blobs = blobs
         self._images = images
+
+    @property
+    def policy(self) -> str:
+        """What a release or an image without one is worth: ``off``, ``warned`` or ``required``."""
+        return self._context.settings.bill_of_materials
 
     def put_of_release(self, release_id: UUID, document: bytes, *, actor: str) -> BillRow:
         """Keep the bill of a release, in the place of the one before.
@@ -89,6 +94,20 @@ class Bills:
             return image_rows.bill_of_image(connection, owner.catalog_id, image_id)
 
         return self._read(self._context.records.read(query), f"image {image_id}")
+
+    def of_releases(self) -> Mapping[UUID, BillRow]:
+        """Release id -> what is kept of its bill, for all releases that have one."""
+        found = self._context.records.read(image_rows.bills_of_releases)
+        return {one.release_id: one for one in found if one.release_id is not None}
+
+    def of_images(self, catalog: str, image_ids: Collection[UUID]) -> Mapping[UUID, BillRow]:
+        """Image id -> what is kept of its bill, for those of some images of a catalog that have one."""
+
+        def query(connection: Connection) -> tuple[BillRow, ...]:
+            owner = catalog_or_raise(connection, catalog)
+            return image_rows.bills_of_images(connection, owner.catalog_id, image_ids)
+
+        return {one.image_id: one for one in self._context.records.read(query) if one.image_id is not None}
 
     def _checked(
         self,

@@ -211,6 +211,17 @@ def bill_of_image(connection: Connection, catalog_id: UUID, image_id: UUID) -> B
     return first(connection, select(_bill).where(_is_of(None, catalog_id, image_id)), partial(from_row, BillRow))
 
 
+def bills_of_releases(connection: Connection) -> tuple[BillRow, ...]:
+    """The bills of materials of all releases."""
+    return every(connection, select(_bill).where(_bill.c.release_id.is_not(None)), partial(from_row, BillRow))
+
+
+def bills_of_images(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> tuple[BillRow, ...]:
+    """The bills of materials of some images of a catalog."""
+    here = (_bill.c.catalog_id == catalog_id) & _bill.c.image_id.in_(image_ids)
+    return every(connection, select(_bill).where(here), partial(from_row, BillRow))
+
+
 def without_bill(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> frozenset[UUID]:
     """Those of some images of a catalog that have no bill of materials."""
     here = (_bill.c.catalog_id == catalog_id) & _bill.c.image_id.in_(image_ids)

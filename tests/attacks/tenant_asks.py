@@ -92,6 +92,7 @@ BODIES: dict[str, Any] = {
     "/service-authorities/renew": {"kind": "policy"},
     "/repository/key-changes": {"changes": [{"role": "director", "online": 1}]},
     "/repository/signatures": {"documents": [{"role": "root", "metadata": {}}]},
+    "/signing-keys/renew": {}, "/signing-keys/use": {},
     "/revoke": {"reason": "x"}, "/halt": {"reason": "x"}, "/roll-back": {"reason": "x"}, "/cancel": {"reason": "x"},
     "/devices/query": {"query": "SELECT * FROM devices"},
     "/hub-enrolments/{enrolment_id}": {"enabled": True},

@@ -28,9 +28,10 @@ from armillary.update.install.component import os_region
 from armillary.update.install.record import OsVersion
 from armillary.update.install.steps import TRIAL_STARTS
 from armillary.wire.certificates import certificate
+from armillary.wire.device.checkin import Offer
 from armillary.wire.image import capability_file, package as image_package
 from armillary.wire.image.section import OS_RUNTIME, AbiDepends
-from armillary.wire.update.trust_store import KeyStore, encode_key_store
+from armillary.wire.update.trust_store import KeyStore, encode_key_store, trusted_digest
 
 pytestmark = pytest.mark.anyio
 
@@ -270,6 +271,27 @@ async def test_a_bundle_brings_the_keys_that_sign_it_and_they_stay(rig: Rig) -> 
     rig.service.deploy_os("26.13")
     rig.device.check_in_now()
     await settled(rig, "confirmed", 19)
+
+
+async def test_a_device_that_is_held_takes_a_trust_store_and_no_os_that_is_not_attested(rig: Rig) -> None:
+    """The store is not what the service attests; without it a device that was long away could not be healed."""
+    rig.service.good = []  # no release of this service: every boot is update-only
+    await rig.start()
+    await until(lambda: rig.service.checks, "the first boot")
+    content = KeyStore(
+        os_signers=(rig.service.os_certificate,),
+        image_signers=(rig.service.image_certificate, rig.service.os_certificate),
+    )
+    store = rig.service.trust_store(encode_key_store(content), (rig.service.os_key, rig.service.os_certificate))
+    rig.service.offer = Offer(offer_id=store.image_id, deployment_id=None, images=(store,))
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 1)
+    assert {judged.verdict for _, judged in rig.service.checks} == {"update-only"}, "positive control"
+    assert rig.service.checks[-1][0].update_status.trusted_keys == trusted_digest(content)
+    await until(lambda: len(load_configuration(flash_of(rig)).trusted_image_certificates) == 2, "kept")
+    rig.service.deploy_os("26.12", good=False)
+    rig.device.check_in_now()
+    await settled(rig, "reverted", 1)
 
 
 async def test_a_device_that_is_open_for_development_takes_the_os_and_keeps_its_applications(rig: Rig) -> None:

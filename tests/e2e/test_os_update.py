@@ -45,8 +45,11 @@ def host(tmp_path: Path) -> Iterator[ServiceHost]:
 
 @pytest.fixture
 def folder(host: ServiceHost, tmp_path: Path) -> Path:
-    """Of a device that was made and claimed."""
-    data = tmp_path / "device"
+    return claimed_device(host, tmp_path / "device")
+
+
+def claimed_device(host: ServiceHost, data: Path) -> Path:
+    """The folder of a device that was made and claimed."""
     provision(
         DeviceFolder(data),
         chip="mt3620",

@@ -177,6 +177,10 @@ statuses = st.builds(
     reason=text(64),
     detail=text(256),
     until=st.none() | times,
+) | st.builds(
+    UpdateStatus,
+    trusted_keys=st.binary(min_size=32, max_size=32),
+    trusted_roots=st.binary(min_size=32, max_size=32),
 )
 requests = st.builds(
     checkin.CheckinRequest,

@@ -316,15 +316,15 @@ class RunningDevice:
         trial = self._installer.record.trial
         if trial is None:
             return float("inf")
-        with_os = self._installer.record.system_on_trial
+        record = self._installer.record
         verdict = judge(
             self._health([image for image in self._installer.record.active if image.image_id in trial.watched]),
             started=self._trial_started,
             contact=self._schedule.contact,
             now=self._clock.monotonic(),
             rules=self._settings.trial,
-            with_os=with_os,
-            refusal=self._refusal if with_os else "",
+            with_os=record.system_on_trial,
+            refusal=self._refusal if record.os_on_trial else "",
         )
         if isinstance(verdict, Keep):
             self._installer.confirm()

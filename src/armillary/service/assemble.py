@@ -188,7 +188,8 @@ class SecurityService:
             self.repository.follow()
 
     def _renew_offers(self) -> None:
-        """Have every process compute again what devices are offered, where time has changed it."""
+        """Renew signing keys, and have every process compute offers again, where time or devices have changed it."""
+        self.updates.trust_stores.look()
         if self.updates.offers.is_due():
             self.notices.groups_changed()
 

@@ -73,6 +73,7 @@ ADMINISTRATORS = {
     f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors", f"POST {_V1}/releases/drafts",
     *(f"POST {_V1}/releases/{{release_id}}/{step}" for step in ("sign", "publish", "promote", "sbom", "rollout")),
     f"DELETE {_V1}/repository/waiting", f"POST {_V1}/repository/key-changes", f"POST {_V1}/repository/signatures",
+    f"POST {_V1}/signing-keys/renew", f"POST {_V1}/signing-keys/use", f"DELETE {_V1}/signing-keys/{{key_serial}}",
     f"POST {_V1}/service-authorities/renew", f"POST {_V1}/application/import", f"PUT {_V1}/telemetry/retention",
 }  # fmt: skip
 # A Reader sees; some of it is asked with another verb, and there are no users to change:

@@ -96,9 +96,7 @@ class Booted:
         plan = plan_install(installer.record, wanted, self.places)
         if plan is None:
             return False
-        for staged in installer.missing(plan):
-            installer.keep(staged.target, STORE[staged.target.image_id])
-        installer.stage(plan)
+        installer.stage(plan, STORE)
         installer.switch(plan)
         return True
 

@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.device.cut_flash import CutFlash
 from tests.fixtures.images import P384, pair
 
-from armillary.device.install.trust_stores import Signers, configuration_in_force, keep_confirmed, signers_after
+from armillary.device.install.trust_stores import (
+    Signers,
+    configuration_in_force,
+    keep_confirmed,
+    signers_after,
+    trusted,
+)
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.errors import InstallError
 from armillary.update.install import steps
@@ -23,7 +29,13 @@ from armillary.update.install.plan import InstallPlan, StagedImage
 from armillary.update.install.record import InstallRecord, OsVersion, SlotImage, Trial
 from armillary.wire.device.checkin import OfferedImage
 from armillary.wire.image import package as image_package
-from armillary.wire.update.trust_store import CertificateStore, KeyStore, encode_certificate_store, encode_key_store
+from armillary.wire.update.trust_store import (
+    CertificateStore,
+    KeyStore,
+    encode_certificate_store,
+    encode_key_store,
+    trusted_digest,
+)
 
 OLD, NEW, OTHER = pair(ec.SECP256R1(), 21), pair(ec.SECP256R1(), 22), pair(ec.SECP256R1(), 23)
 
@@ -121,6 +133,21 @@ def test_a_store_that_nobody_trusted_signed_or_that_is_damaged_counts_for_nothin
         record = replace(record, active=(replace(image, image_type=22),))
         flash.durable[record.active[0].region] = data
     assert replace(in_force(flash, record), os_version="26.11") == CONFIGURATION
+
+
+def test_what_a_device_trusts_has_one_digest_however_it_came_to_it() -> None:
+    made = replace(CONFIGURATION, trusted_os_certificates=pem(OLD[1], NEW[1]))
+    both = KeyStore(os_signers=(NEW[1], OLD[1]), image_signers=(OLD[1],))
+    assert trusted(made) == (trusted_digest(both), trusted_digest(CertificateStore((P384[1],))))
+    flash, record = device(store_package(encode_key_store(both), 19))
+    assert trusted(in_force(flash, record)) == trusted(made), "made with it, or renewed to it"
+    for other in (
+        CONFIGURATION,
+        replace(made, trusted_image_certificates=pem(NEW[1])),
+        replace(made, service_root=pem(OTHER[1])[0]),
+        replace(made, trusted_os_certificates=pem(OLD[1]), trusted_image_certificates=pem(OLD[1], NEW[1])),
+    ):
+        assert trusted(other) != trusted(made)
 
 
 def plan_of(*stores: tuple[SlotImage, bytes]) -> tuple[InstallPlan, Mapping[uuid.UUID, bytes]]:

@@ -226,6 +226,31 @@ def test_an_offer_without_an_os_version_leaves_the_os_and_one_without_a_deployme
     assert plan.os == OsVersion("26.2", 2)
 
 
+def trust_store(version: int) -> OfferedImage:
+    return replace(offered(9, version), image_type=19, name="trusted-key-store")
+
+
+def test_an_offer_of_a_trust_store_alone_leaves_everything_else() -> None:
+    record = installed(offered(1, 1))
+    plan = plans.plan_install(record, offer(trust_store(1), deployment=None), places())
+    assert plan.removed == ()
+    assert plan.restarts
+    assert not plan.brings_os
+    trial = rules.begin_trial(record, plan, now=NOW)
+    assert (trial.system_on_trial, trial.os_on_trial) == (True, False)
+    assert {image.name for image in trial.active} == {"app1", "trusted-key-store"}
+    nothing = plans.plan_install(record, offer(deployment=None), places())
+    assert [image.name for image in nothing.removed] == ["app1"], "positive control: without a store it empties"
+
+
+def test_a_device_that_is_open_for_development_takes_os_and_trust_stores_and_nothing_else() -> None:
+    both = plans.only_system(bundle(2, trust_store(1), offered(1, 1)))
+    assert {image.image_type for image in both.images} >= {19}
+    assert not {10} & {image.image_type for image in both.images}
+    assert plans.only_system(offer(trust_store(1), offered(1, 1))).images == (trust_store(1),)
+    assert plans.only_system(offer(offered(1, 1))) is None
+
+
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [

@@ -13,7 +13,7 @@ from armillary.wire.device import checkin as ci
 from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
 from armillary.wire.device.offer_timing import OfferTiming
 from armillary.wire.device.problem import Problem, encode_problem, parse_problem
-from armillary.wire.device.update_status import UpdateStatus, status_from_fields
+from armillary.wire.device.update_status import UpdateStatus, status_fields, status_from_fields
 from armillary.wire.encoding import cbor
 
 
@@ -208,6 +208,22 @@ def test_other_update_statuses_are_refused(at: int, value: Any):
     assert status_from_fields(STATUS).directive_version == 7
     with pytest.raises(WireError):
         status_from_fields(put(STATUS, at, value))
+
+
+def test_an_update_status_may_say_what_the_device_trusts() -> None:
+    trusted = [b"k" * 32, b"r" * 32]
+    status = status_from_fields([*STATUS, trusted])
+    assert [status.trusted_keys, status.trusted_roots] == trusted
+    assert status_fields(status) == [*STATUS, trusted]
+    assert status_fields(status_from_fields(STATUS)) == STATUS, "a device that does not say it is as before"
+
+
+@pytest.mark.parametrize(
+    "rest", [[None], [[]], [[b"k" * 32]], [[b"k" * 31, b"r" * 32]], [[b"k" * 32, "r"]], [[b"k" * 32, b"r" * 32], 1]]
+)
+def test_other_words_on_trust_are_refused(rest: list[Any]) -> None:
+    with pytest.raises(WireError):
+        status_from_fields([*STATUS, *rest])
 
 
 def directed(**changes: Any) -> ci.CheckinReply:

@@ -67,13 +67,7 @@ def application(
     as such a route has no row.
     """
     app = FastAPI(
-        title="Armillary",
-        version=__version__,
-        description=description,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # to where the caller's Host header says, before anybody was admitted
+        title="Armillary", version=__version__, description=description, openapi_url=None, docs_url=None, redoc_url=None
     )
     app.router.route_class = GuardedRoute
     app.state.shapes = shapes

@@ -34,6 +34,7 @@ from armillary.api.native.service import (
     repository,
     rollouts,
     schedules,
+    signing_keys,
     status,
     tpm,
 )
@@ -51,7 +52,7 @@ ROUTES: Final = tuple(
     route
     for module in (
         *(status, applications, authorities, devices, enrolment, life, operations, policy),
-        *(release_life, rollouts, schedules),
+        *(release_life, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
     )

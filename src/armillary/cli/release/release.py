@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release import release_keys, release_life
+from armillary.cli.release import release_keys, release_life, signing_keys
 from armillary.cli.release.release_view import COLUMNS, OsFeed, ReleaseOption, row, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
@@ -23,6 +23,7 @@ from armillary.errors import NotFoundError
 app = noun("OS releases and their reference values.")
 
 app.add_typer(release_keys.app, name="keys")
+app.add_typer(signing_keys.app, name="signing-keys")
 
 NO_END = "no-end"
 MAX_CORIM_BYTES = 16 << 10  # wire/attestation/corim.py's limit

@@ -83,5 +83,5 @@ def review_sheet(device_id: str, label: str, chosen: str, found: Mapping[str, An
                 primary=True,
             ),
         ),
-        within="" if is_attested_id(device_id) else "hub",
+        in_hub=not is_attested_id(device_id),
     )

@@ -21,7 +21,7 @@ from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.checkin.proof import Proof, build_proof, check_certificate
 from armillary.device.checkin.update_wait import UpdateReason, UpdateWait
 from armillary.device.install.installer import Installer
-from armillary.device.install.trust_stores import keep_confirmed
+from armillary.device.install.trust_stores import keep_confirmed, trusted
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
@@ -101,7 +101,7 @@ class CheckIns:
         self._take_certificate(reply, proof)
         if reply.verdict == "attested":
             confirm_boot(self.flash, self.startup, self.installer.record)
-            keep_confirmed(self.flash, self.installer.record)
+        keep_confirmed(self.flash, self.installer.record)
         self.challenge = reply.challenge
         self.hub = (reply.hub_host, reply.hub_port)
         store_hub(self.flash, self.hub)
@@ -147,12 +147,15 @@ class CheckIns:
         elif record.trial is None and said.code == ON_TRIAL:  # said of an offer during a trial that is over
             said = UpdateReason()
         directed = self.directive_version
+        keys, roots = trusted(self.configuration)
         return UpdateStatus(
             abilities=(DELTA, OS) if directed is None else (DELTA, DIRECTIVE, OS),
             directive_version=0 if directed is None else directed(),
             reason=said.code,
             detail=said.detail,
             until=said.until,
+            trusted_keys=keys,
+            trusted_roots=roots,
         )
 
     def _installed(self, states: Mapping[UUID, str]) -> tuple[InstalledImage, ...]:

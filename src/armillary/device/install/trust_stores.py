@@ -8,12 +8,13 @@ configuration's, so that the next store is signed by a key of this one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate
+from cryptography.x509 import Certificate, load_pem_x509_certificate, load_pem_x509_certificates
 
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.engines.flash.port import Flash
@@ -28,6 +29,7 @@ from armillary.wire.update.trust_store import (
     KeyStore,
     parse_certificate_store,
     parse_key_store,
+    trusted_digest,
 )
 
 MAX_TRUST_STORES = 8  # both kinds, with the ones before them
@@ -85,6 +87,23 @@ def signers_after(plan: InstallPlan, packages: Mapping[UUID, bytes], present: Si
             if isinstance(store, KeyStore):
                 after = Signers(os=store.os_signers, images=store.image_signers)
     return after
+
+
+def trusted(configuration: DeviceConfiguration) -> tuple[bytes, bytes]:
+    """Digests of the keys and of the roots of the service that a configuration trusts, for the service's eyes."""
+    return _trusted(
+        configuration.trusted_os_certificates, configuration.trusted_image_certificates, configuration.service_root
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _trusted(os_signers: Sequence[str], image_signers: Sequence[str], roots: str) -> tuple[bytes, bytes]:
+    keys = KeyStore(os_signers=_loaded(os_signers), image_signers=_loaded(image_signers))
+    return trusted_digest(keys), trusted_digest(CertificateStore(tuple(load_pem_x509_certificates(roots.encode()))))
+
+
+def _loaded(texts: Sequence[str]) -> tuple[Certificate, ...]:
+    return tuple(load_pem_x509_certificate(text.encode()) for text in texts)
 
 
 def _store(image: SlotImage, data: bytes, signers: Sequence[Certificate]) -> KeyStore | CertificateStore:

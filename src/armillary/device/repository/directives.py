@@ -26,8 +26,14 @@ from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import MismatchError, RepositoryError
 from armillary.update.directive import accepted
 from armillary.wire.device.checkin import Offer, OfferedImage
-from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
+from armillary.wire.image.section import (
+    APPLICATIONS,
+    CUSTOMER_BOARD_CONFIG,
+    TRUSTED_KEYSTORE,
+    UPDATE_CERT_STORE,
+)
 from armillary.wire.update.directive import parse_directive
+from armillary.wire.update.trust_store import TRUST_FOLDER
 
 if TYPE_CHECKING:
     from armillary.device.repository.repository import DeviceRepository
@@ -36,10 +42,9 @@ if TYPE_CHECKING:
 
 _VERSION_REGION: Final = "repository/directive-version"
 _VERSION: Final = struct.Struct(">Q")
-_TRUSTED_KEYSTORE: Final = 19
-_UPDATE_CERT_STORE: Final = 22
-# Images that a catalog uploads; every other type is a component of the OS.
-_OF_CATALOGS: Final = frozenset({APPLICATIONS, CUSTOMER_BOARD_CONFIG, _TRUSTED_KEYSTORE, _UPDATE_CERT_STORE})
+# Images that a catalog uploads, and those that say what is trusted; every other type is a component of the OS.
+_OF_CATALOGS: Final = frozenset({APPLICATIONS, CUSTOMER_BOARD_CONFIG})
+_TRUST: Final = frozenset({TRUSTED_KEYSTORE, UPDATE_CERT_STORE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,12 @@ class Directives:
 
 
 def path_of(image: OfferedImage, offer: Offer, *, catalog_id: UUID, hardware: str) -> str:
-    """Path of an image in the repository: of its release if it is a component of the OS, else of its catalog."""
+    """Path of an image in the repository: of its release if it is a component of the OS, else of its catalog.
+
+    Who may sign is not a catalog's to say: trust stores are beside the OS, under the same role.
+    """
     if image.image_type in _OF_CATALOGS:
         return f"catalogs/{catalog_id}/{image.image_id}"
+    if image.image_type in _TRUST:
+        return f"os/{TRUST_FOLDER}/{image.image_id}/{image.name}"
     return f"os/{hardware}/{offer.os_version}/{image.name}"

@@ -18,31 +18,27 @@ Each kind has a module of its own. A certificate is recorded before it is given 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import HostError, InvalidArgumentError, SignerError
 from armillary.service.authority.catalog_authority import CatalogAuthorities
-from armillary.service.authority.issued import BACKDATE_S, IssuedCertificates, new_serial
+from armillary.service.authority.issued import IssuedCertificates, new_serial
 from armillary.service.authority.key_store import CHALLENGE_SECRET, HUB_SECRET, KeyStore
-from armillary.service.authority.life import YEAR_S, serving_root
+from armillary.service.authority.life import serving_root
 from armillary.service.authority.policy_authority import PolicyAuthorities
 from armillary.service.authority.revocation_lists import RevocationLists
 from armillary.service.authority.root_authority import ROOT_NAME, RootAuthorities
 from armillary.service.authority.server_certificate import ServerCertificate
+from armillary.service.authority.signing_keys import IMAGES, KINDS, OS, Signer, SigningKeys
 from armillary.service.authority.silicon_authority import SiliconAuthorities
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.wire.certificates import certificate as profile
 
-SIGNING_LIFE_S: Final = 20 * YEAR_S
 # What an operator can renew, and which of it has a name: of a chip maker, or of a catalog.
 RENEWED: Final = ("root", "policy", "silicon", "catalog", "issuing")
 NAMED: Final = ("silicon", "catalog", "issuing")
@@ -50,23 +46,13 @@ NAMED: Final = ("silicon", "catalog", "issuing")
 _log = structlog.get_logger("armillary.service.authority.authority")
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """A signing key with its certificate."""
-
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-
 class Authority:
     """Keys and certificates, by kind. Thread-safe.
 
-    :meth:`open` sets ``os_signer``, ``image_signer`` and ``challenge_key``, which seals challenges to devices;
-    :meth:`open_to_issue` sets only the last.
+    :meth:`open` loads the keys that sign and ``challenge_key``, which seals challenges to devices;
+    :meth:`open_to_issue` only the last.
     """
 
-    os_signer: Signer
-    image_signer: Signer
     challenge_key: bytes
 
     def __init__(self, context: Context, notices: Notices) -> None:
@@ -77,6 +63,7 @@ class Authority:
         self.silicon = SiliconAuthorities(context, self.keys, self.issued)
         self.policy = PolicyAuthorities(context, self.keys, self.issued, self.roots)
         self.catalogs = CatalogAuthorities(context, self.keys, self.issued, self.policy)
+        self.signing = SigningKeys(context, self.keys, self.issued, self.roots)
         self.server = ServerCertificate(context, self.keys, self.issued, self.roots)
         self.revocation_lists = RevocationLists(context, self.keys, self.issued, self.catalogs, notices)
 
@@ -84,31 +71,28 @@ class Authority:
         """Close the key store."""
         self.keys.close()
 
+    @property
+    def os_signer(self) -> Signer:
+        """The key that signs boot components, trust stores and capability files."""
+        return self.signing.signer(OS)
+
+    @property
+    def image_signer(self) -> Signer:
+        """The key that signs applications."""
+        return self.signing.signer(IMAGES)
+
     # -- first start and start ------------------------------------------------------------------------------------
 
     def create(self) -> None:
         """Make and record the root, the policy authority and the signing keys of a new service."""
-        now = self._context.now()
         root = self.roots.make("root", ROOT_NAME, new_serial())
-        records = [root, self.policy.make(root)]
-        for kind, name in (("os-signing", "Armillary OS Signing"), ("image-signing", "Armillary Image Signing")):
-            key = self.keys.create(kind, ec.SECP256R1())
-            certificate = profile.build_signing_certificate(
-                x509.load_der_x509_certificate(root.der),
-                self.keys.load_authority(root.kind, root.serial),
-                key.public_key(),
-                name=name,
-                serial=new_serial(),
-                not_before=now - BACKDATE_S,
-                not_after=now + SIGNING_LIFE_S,
-            )
-            records.append(self.issued.as_record(kind, certificate))
+        records = [root, self.policy.make(root), *self.signing.make_first(root)]
         self.keys.create_secret(*CHALLENGE_SECRET)
         self._context.records.write(lambda c: self.issued.record(c, records))
 
     def open(self, makers: Iterable[str]) -> None:
         """Load keys, make an authority for each new chip maker, and renew what ends soon; at every start."""
-        self.os_signer, self.image_signer = self._signer("os-signing"), self._signer("image-signing")
+        self.signing.open()
         self.challenge_key = self.keys.secret(*CHALLENGE_SECRET)
         self.silicon.add_makers(makers)
         try:
@@ -188,15 +172,13 @@ class Authority:
         roots = self.roots.valid()
         groups = [(roots, serving_root(roots, now)), (self.issued.of_kind("policy"), self.policy.active())]
         groups += [(tuple(ones), ones[-1]) for _, ones in sorted(self.silicon.by_maker().items())]
-        for kind in ("os-signing", "image-signing", "server"):
-            ones = self.issued.of_kind(kind)
-            groups.append((ones[-1:], ones[-1]))
+        for purpose in KINDS:
+            trusted, serial = self.signing.trusted(purpose), self.signing.signer(purpose).serial
+            groups.append((trusted, next(one for one in trusted if one.serial == serial)))
+        servers = self.issued.of_kind("server")
+        groups.append((servers[-1:], servers[-1]))
         for records, active in groups:
             number = records.index(active)
             states = ["old"] * number + ["active"] + ["next"] * (len(records) - number - 1)
             found += [(one, state) for one, state in zip(records, states, strict=True) if one.not_after > now]
         return tuple(found)
-
-    def _signer(self, kind: str) -> Signer:
-        certificate = x509.load_der_x509_certificate(self.issued.of_kind(kind)[-1].der)
-        return Signer(self.keys.load(kind), certificate)

@@ -31,6 +31,7 @@ from armillary.settings import Settings
 
 PLAIN_KEYS: Final = frozenset({"server"})
 TOKEN_KEYS: Final = ("root", "policy", "catalog", "tuf-root", "tuf-targets")  # beginnings of key names
+FIRST_KEYS: Final = ("root", "os-signing", "image-signing")  # kinds whose first key bears their name
 CHALLENGE_SECRET: Final = ("challenge", 32)  # name and bytes: what challenges to devices are sealed with
 HUB_SECRET: Final = ("hub-sealing", 32)  # and the symmetric keys of hub devices
 PASSPHRASE_SUFFIX: Final = ".passphrase"  # noqa: S105 - of a file name
@@ -112,9 +113,12 @@ class KeyStore:
         self._files.remove(name)
 
     def load_authority(self, kind: str, serial: str) -> ec.EllipticCurvePrivateKey:
-        """The key of an authority (the first root's is named by its kind alone); raises what :meth:`load` does."""
+        """The key of an authority or signing certificate; raises what :meth:`load` does.
+
+        The first of some kinds is named by its kind alone.
+        """
         named = f"{kind}-{serial.lower()}"
-        return self.load("root" if kind == "root" and not self.has(named) else named)
+        return self.load(kind if kind in FIRST_KEYS and not self.has(named) else named)
 
     def close(self) -> None:
         """Log out of the token."""

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
@@ -24,6 +23,7 @@ from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
 from armillary.identity.manufacturing import ManufacturingState, state_named
 from armillary.service.authority.authority import Authority
+from armillary.service.authority.signing_keys import IMAGES, OS
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context, DeviceAddress
 from armillary.service.factory.reply import FactoryReply
@@ -151,15 +151,14 @@ class Factory:
         return self._reply(device_id, chain, release)
 
     def _reply(self, device_id: str, chain: tuple[bytes, ...], release: OsRelease) -> FactoryReply:
-        der = serialization.Encoding.DER
         root = self._authority.roots.certificate
         return FactoryReply(
             device_id=device_id,
             certificate_chain=chain,
             service_root=root,
             further_roots=tuple(one.der for one in self._authority.roots.valid() if one.der != root),
-            trusted_os_certificates=(self._authority.os_signer.certificate.public_bytes(der),),
-            trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
+            trusted_os_certificates=tuple(one.der for one in self._authority.signing.trusted(OS)),
+            trusted_image_certificates=tuple(one.der for one in self._authority.signing.trusted(IMAGES)),
             os_version=release.version,
             boot_packages=self._releases.packages(release),
             endpoint=self._address.url,

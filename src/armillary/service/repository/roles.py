@@ -5,7 +5,7 @@
 
     root ─┬─ timestamp                      online, always: they change daily
           ├─ snapshot                       online, always
-          └─ targets ─┬─ os                 os/CHIP/VERSION/COMPONENT
+          └─ targets ─┬─ os                 os/CHIP/VERSION/COMPONENT, os/trust/IMAGE-ID/STORE
                       ├─ catalogs           catalogs/*/*; online, always: a catalog is made without a ceremony
                       │   └─ catalog-ID     catalogs/ID/IMAGE-ID, one for each catalog that has images
                       └─ director           director/*: keys, and no file; its metadata are the directives
@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from armillary.wire.update.trust_store import STORE_NAMES, TRUST_FOLDER
 
 ROOT: Final = "root"
 TARGETS: Final = "targets"
@@ -83,6 +85,11 @@ def parent_of(role: str) -> str:
 def os_path(chip: str, version: str, component: str) -> str:
     """Target path of an OS component."""
     return f"os/{chip}/{version}/{component}"
+
+
+def trust_path(kind: str, image_id: UUID) -> str:
+    """Target path of a trust store: beside the chips, under the role of the operating systems."""
+    return f"os/{TRUST_FOLDER}/{image_id}/{STORE_NAMES[kind]}"
 
 
 def image_path(catalog_id: UUID, image_id: UUID) -> str:

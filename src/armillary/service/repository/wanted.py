@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the repository should serve, by the records: the components of OS releases, and the images of catalogs."""
+"""What the repository should serve, by the records: OS components, trust stores, and the images of catalogs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import images as image_rows, releases as release_rows
-from armillary.service.repository.roles import OS, catalog_role, image_path, os_path
+from armillary.engines.records.queries import (
+    images as image_rows,
+    releases as release_rows,
+)
+from armillary.engines.records.queries.planning import trust_stores as store_rows
+from armillary.service.repository.roles import OS, catalog_role, image_path, os_path, trust_path
 
 # Role -> target path -> (length in bytes, SHA-256 in hex).
 Wanted = Mapping[str, Mapping[str, tuple[int, str]]]
@@ -25,6 +29,9 @@ def wanted(connection: Connection) -> Wanted:
             for part in release.components:
                 path = os_path(release.chip, release.version, part.name)
                 found[OS][path] = (part.size, part.digest.hex())
+    for store in store_rows.every(connection):
+        for package in store.packages:
+            found[OS][trust_path(store.kind, package.image_id)] = (package.size, package.sha256.hex())
     for image in image_rows.artifacts(connection):
         targets = found.setdefault(catalog_role(image.catalog_id), {})
         targets[image_path(image.catalog_id, image.image_id)] = (image.size, image.sha256.hex())

@@ -11,6 +11,7 @@ proves nothing; who may upload is decided by the operator's token.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -19,7 +20,11 @@ from sqlalchemy import Connection
 
 from armillary.engines.delta.cache import DeltaCache
 from armillary.engines.records.bridge import devices as bridge_rows
-from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.queries import (
+    images as image_rows,
+    releases as release_rows,
+)
+from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.schema.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
 from armillary.service.authority.authority import Authority
@@ -93,6 +98,7 @@ class Images:
             regional_data_boundary=regional_data_boundary,
             uploaded_at=self._context.now(),
             uploaded_by=actor,
+            signer=signer.serial,
         )
         with self._blobs.held(digest):
             self._blobs.write(signed)
@@ -158,10 +164,9 @@ class Images:
             ConflictError: a deployment names it.
         """
 
-        def change(connection: Connection) -> list[bytes]:
+        def change(connection: Connection) -> Image:
             owner = catalog_or_raise(connection, catalog)
             image = image_or_raise(connection, owner.catalog_id, image_id)
-            bill = image_rows.bill_of_image(connection, owner.catalog_id, image_id)
             if image_rows.is_deployed(connection, owner.catalog_id, image_id):
                 raise ConflictError(
                     f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
@@ -170,15 +175,48 @@ class Images:
             image_rows.remove(connection, owner.catalog_id, image_id)
             detail = {"catalog": owner.name, "name": image.name}
             self._context.audit(connection, actor, "image.delete", str(image_id), detail)
-            return [image.sha256, *([] if bill is None else [bill.sha256])]
+            return image
 
-        for digest in self._context.records.write(change):
-            with self._blobs.held(digest):
-                self.remove_unnamed(digest)
+        digest = self._context.records.write(change).sha256
+        with self._blobs.held(digest):
+            self.remove_unnamed(digest)
         self._notices.artifacts_changed()
 
+    def sign_again(self, signer: str, *, actor: str) -> None:
+        """Sign the images anew that the key of a certificate (its serial) has signed, with the key in force.
+
+        Each is replaced whole or not at all; what it is and who may have it stays.
+
+        Raises:
+            DataFolderError: a package is missing or damaged, or the disk refuses.
+        """
+        for catalog_id, image_id in self._context.records.read(lambda c: store_rows.signed_images(c, signer)):
+            self._sign_again(catalog_id, image_id, actor)
+        self._notices.artifacts_changed()
+
+    def _sign_again(self, catalog_id: UUID, image_id: UUID, actor: str) -> None:
+        image = self._context.records.read(lambda c: image_rows.one(c, catalog_id, image_id))
+        if image is None:
+            return
+        signer = self._authority.image_signer
+        package = image_package.parse(self._blobs.read(image.sha256))
+        signed = image_package.resign(package, key=signer.key, certificate=signer.certificate)
+        digest = sha256(signed).digest()
+        made = replace(image, sha256=digest, size=len(signed), signer=signer.serial)
+
+        def change(connection: Connection) -> None:
+            image_rows.replace_package(connection, image, made)
+            detail = {"name": image.name, "sha256": digest.hex(), "before": image.sha256.hex()}
+            self._context.audit(connection, actor, "image.sign-again", str(image_id), detail)
+
+        with self._blobs.held(digest):
+            self._blobs.write(signed)
+            self._context.records.write(change)
+        with self._blobs.held(image.sha256):
+            self.remove_unnamed(image.sha256)
+
     def remove_unnamed(self, digest: bytes) -> None:
-        """Remove a blob that nothing names any more; the caller holds it."""
+        """Remove a package that no image of any catalog has; the caller holds its blob."""
         if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
             self._blobs.remove(digest)
             self._deltas.forget(digest)

@@ -2,7 +2,8 @@
 """What each device should have: computed when something of it changes, looked up at every check-in.
 
 Applications come from the deployment or roll-out of the device's group, the operating system from the group's OS feed,
-the timing from the group's schedule; a device is offered all that it lacks in one offer.
+the timing from the group's schedule; a device is offered all that it lacks in one offer. What signs them comes before
+(``trust_chain.py``).
 
 The book is an immutable snapshot that is replaced as a whole, so that the device endpoint reads it without a lock
 while operators change things. An offer's id is its deployment's id, or its release's where no applications are meant: a
@@ -26,9 +27,11 @@ from armillary.engines.records.queries import (
     releases as release_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup, OsRelease
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
+from armillary.service.authority.trust_chain import Signed, TrustBook, Trusts, book_of, takes
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.images import ANY_ARCHITECTURE
@@ -48,11 +51,18 @@ USUAL: Final = GroupSchedule(None, OfferTiming(max_deferral_s=DEFAULT_DEFERRAL_S
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A deployment as it is offered to devices: its image ids, and the names of the chips it fits."""
+    """A deployment as it is offered to devices.
+
+    Attributes:
+        image_ids: Ids of its images.
+        chips: Names of the chips it fits.
+        signers: Serials of the certificates whose keys signed its images.
+    """
 
     offer: Offer
     image_ids: frozenset[UUID]
     chips: frozenset[str]
+    signers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,10 @@ class OsStaging:
 
     staging: Staging[WantedOs | None]
     groups: frozenset[UUID] | None
+
+
+# Identities of what is wanted, the group, the end of the lease, and the trust store that comes with it.
+MadeOf = tuple[int, int, UUID | None, int | None, UUID | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class Book:
         schedules: Of groups that have one of their own.
         os_staging: The roll-outs of OS releases.
         due_at: When time alone changes something: a release that expires, an urgency that ends, the next windows.
+        trust: The trust stores.
         made: Offers made of it, with what they are made of: one for many devices, so that it is encoded once.
     """
 
@@ -83,7 +98,8 @@ class Book:
     schedules: Mapping[UUID, GroupSchedule] = field(default_factory=lambda: MappingProxyType({}))
     due_at: int = 0
     os_staging: Mapping[FeedOfChip, OsStaging] = field(default_factory=lambda: MappingProxyType({}))
-    made: dict[tuple[int, int, UUID | None, int | None], tuple[Wanted | None, WantedOs | None, Offer]] = field(
+    trust: TrustBook = field(default_factory=TrustBook)
+    made: dict[MadeOf, tuple[Wanted | None, WantedOs | None, Offer]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -180,12 +196,13 @@ class Offers:
         return USUAL if group_id is None else self._book.schedules.get(group_id, USUAL)
 
     def images(self, group_id: UUID | None, device_number: int, chip: str) -> tuple[OfferedImage, ...]:
-        """The images that a device may fetch: those of its applications, and of its operating system."""
+        """The images that a device may fetch: of its applications, its operating system, and all trust stores."""
         wanted, system = (
             self.wanted(group_id, device_number, chip),
             self.wanted_os(group_id, device_number, chip),
         )
-        return (*(wanted.offer.images if wanted else ()), *(system.images if system else ()))
+        applications = wanted.offer.images if wanted else ()
+        return (*applications, *(system.images if system else ()), *self._book.trust.images)
 
     def offer(
         self,
@@ -196,26 +213,38 @@ class Offers:
         installed: tuple[InstalledImage, ...],
         events: Sequence[BootEvent],
         lease_until: int | None = None,
+        trusts: Trusts | None = None,
     ) -> Offer | None:
         """What a device is offered that should have ``wanted`` and ``system``; None if it has them.
 
         It reports ``installed`` applications and has measured ``events`` at boot. ``system`` is None for a device that
-        does not update its operating system.
+        does not update its operating system, ``trusts`` for one that does not say what it trusts.
         """
-        if system is not None and system.runs(events):
-            system = None
-        if system is None and (wanted is None or has(installed, wanted.image_ids)):
-            return None
-        if wanted is not None and system is not None and len(wanted.offer.images) + len(system.images) > MAX_OFFERED:
+        store, trust = None, self._book.trust
+        if trusts is not None and trust.moves:
+            found = trust.next_store(trusts, _signed(wanted, system, installed, events))
+            store, present = None if found is None else found.image, trust.present(trusts.keys)
+            if found is not None and found.is_alone:
+                wanted = system = None
+            elif store is None and present is not None:
+                system = None if system is None or not takes([system.signer], present.os) else system
+                wanted = None if wanted is None or not takes(wanted.signers, present.images) else wanted
+        if store is None:
+            if system is not None and system.runs(events):
+                system = None
+            if system is None and (wanted is None or has(installed, wanted.image_ids)):
+                return None
+        if wanted is not None and system is not None and len(wanted.offer.images) + len(system.images) >= MAX_OFFERED:
             wanted = None  # one after the other: applications stay as they are until the system is there
-        key, made = (id(wanted), id(system), group_id, lease_until), self._book.made
-        found = made.get(key)
-        if found is None or found[0] is not wanted or found[1] is not system:
+        key = (id(wanted), id(system), group_id, lease_until, None if store is None else store.image_id)
+        made = self._book.made
+        known = made.get(key)
+        if known is None or known[0] is not wanted or known[1] is not system:
             timing = self.schedule(group_id).timing
             if lease_until is not None:
                 timing = replace(timing, lease_until=lease_until)
-            found = made[key] = (wanted, system, offer_of(wanted, system, timing))
-        return found[2]
+            known = made[key] = (wanted, system, offer_of(wanted, system, timing, store))
+        return known[2]
 
     def _read(self, connection: Connection) -> Book:
         now = self._context.now()
@@ -243,6 +272,7 @@ class Offers:
             systems=MappingProxyType(systems),
             os_staging=MappingProxyType(os_staging),
             schedules=MappingProxyType({one.group_id: told(one, now) for one in schedules}),
+            trust=book_of(store_rows.every(connection)),
             due_at=min([now + RECKONED_S, *(end for end in ends if end is not None and end > now)]),
         )
 
@@ -309,20 +339,41 @@ def wanted_of(deployment: Deployment, chips: Chips) -> Wanted:
         ),
         frozenset(image.image_id for image in images),
         fitting,
+        frozenset(image.signer for image in images if image.image_type != BRIDGE_IMAGE),
     )
 
 
-def offer_of(wanted: Wanted | None, system: WantedOs | None, timing: OfferTiming) -> Offer:
-    """The offer of what a device should have, of which at least one is not None."""
+def offer_of(
+    wanted: Wanted | None, system: WantedOs | None, timing: OfferTiming, store: OfferedImage | None = None
+) -> Offer:
+    """The offer of what a device should have, of which at least one is not None; a trust store comes first."""
     if wanted is None:
-        if system is None:
+        if system is not None:
+            offer_id = system.release_id
+        elif store is not None:
+            offer_id = store.image_id
+        else:
             raise ValueError("an offer of nothing")
-        offer = Offer(offer_id=system.release_id, deployment_id=None, images=())
+        offer = Offer(offer_id=offer_id, deployment_id=None, images=())
     else:
         offer = wanted.offer
     if system is not None:
         offer = replace(offer, images=(*system.images, *offer.images), os_version=system.version, os_abi=system.abi)
-    return replace(offer, when=timing)
+    return replace(offer, images=(*([] if store is None else [store]), *offer.images), when=timing)
+
+
+def _signed(
+    wanted: Wanted | None,
+    system: WantedOs | None,
+    installed: tuple[InstalledImage, ...],
+    events: Sequence[BootEvent],
+) -> Signed | None:
+    """Whose keys signed all that a device should have; None where it keeps something that this does not name."""
+    if system is None or system.is_behind(events) or (wanted is None and installed):
+        return None
+    if wanted is not None and len(wanted.offer.images) + len(system.images) >= MAX_OFFERED:
+        return None
+    return Signed(system.signer, frozenset() if wanted is None else wanted.signers)
 
 
 def has(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:

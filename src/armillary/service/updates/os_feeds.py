@@ -27,6 +27,7 @@ class WantedOs:
     Attributes:
         abi: What it gives to applications; 0 for not said.
         digests: SHA-256 of each component's package: what a device that runs it measures at boot.
+        signer: Serial of the certificate whose key signed its components.
         newer: The same of each newer release in force, by its version: a device may run it instead.
     """
 
@@ -35,11 +36,17 @@ class WantedOs:
     abi: int
     images: tuple[OfferedImage, ...]
     digests: frozenset[bytes]
+    signer: str = ""
     newer: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
 
     def is_enough(self, version: str) -> bool:
         """Whether a device that runs this version needs no other."""
         return version == self.version or version in self.newer
+
+    def is_behind(self, events: Sequence[BootEvent]) -> bool:
+        """Whether a device with these measured components runs a newer release, which it may stay with."""
+        measured = {event.digest for event in events}
+        return not self.digests <= measured and any(digests <= measured for digests in self.newer.values())
 
     def runs(self, events: Sequence[BootEvent]) -> bool:
         """Whether a device with these measured components needs no other operating system."""
@@ -76,11 +83,6 @@ def system_of(releases: Sequence[OsRelease], release_id: UUID, *, now: int) -> W
     return _wanted(release, mine[mine.index(release) + 1 :])
 
 
-def feeds_given(feed: str) -> tuple[str, ...]:
-    """The feeds whose groups get the releases of ``feed``."""
-    return tuple(each for each in OS_FEEDS if feed in _given_to(each))
-
-
 def _given_to(feed: str) -> tuple[str, ...]:
     """The feeds whose releases a group of ``feed`` gets: everybody gets what is for everybody."""
     return (OS_FEEDS[0],) if feed == OS_FEEDS[0] else (OS_FEEDS[0], feed)
@@ -111,6 +113,7 @@ def _wanted(release: OsRelease, newer: Iterable[OsRelease]) -> WantedOs:
             for one in release.components
         ),
         digests=_digests(release),
+        signer=release.signer,
         newer={one.version: _digests(one) for one in newer},
     )
 

@@ -18,6 +18,7 @@ from armillary.service.updates.planner import Planner
 from armillary.service.updates.rollouts import Rollouts
 from armillary.service.updates.schedules import Schedules
 from armillary.service.updates.standing import Standings
+from armillary.service.updates.trust_stores import TrustStores
 
 
 class Updates:
@@ -32,6 +33,7 @@ class Updates:
         self.offers = Offers(context, chips)
         self.schedules = Schedules(context, notices)
         self.check_now = CheckNow(context, notices)
-        self.bills = Bills(context, blobs, self.images)
+        self.bills = Bills(context, blobs)
+        self.trust_stores = TrustStores(context, authority, blobs, self.images, notices)
         self.standings = Standings(context, self.offers)
         notices.on_groups.append(self.offers.refresh)

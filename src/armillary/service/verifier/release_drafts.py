@@ -9,9 +9,8 @@ where it is promoted to the retail feed by a person. What was published never ch
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -24,11 +23,11 @@ from armillary.engines.records.queries import images as image_rows, releases as 
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, SignatureError
 from armillary.service.authority.authority import Authority
+from armillary.service.authority.signing_keys import OS
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.bills import lacks_bill
-from armillary.service.updates.os_feeds import feeds_given
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.releases import FIRST_SECURITY_VERSION, Releases, check_feed, check_new, check_version
 from armillary.wire.image import package as image_package
@@ -37,22 +36,6 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 MAX_OS_ABI: Final = 2**31 - 1
 RETAIL: Final = OS_FEEDS[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseReach:
-    """Whom a release concerns.
-
-    Attributes:
-        groups, devices: Device groups that get its feed and have devices of its chip, and how many.
-        everybody: How many devices of its chip there are in groups of any feed: who gets it once it is promoted.
-        running: Devices that boot it.
-    """
-
-    groups: int
-    devices: int
-    everybody: int
-    running: int
 
 
 class ReleaseDrafts:
@@ -113,7 +96,10 @@ class ReleaseDrafts:
             created_at=now,
             os_abi=os_abi,
             signed_at=now if is_signed else None,
+            signer=self._authority.os_signer.serial if is_signed else "",
         )
+        for package in packages.values():
+            self._blobs.write(package)
 
         def change(connection: Connection) -> None:
             check_new(connection, chip, version)
@@ -123,12 +109,7 @@ class ReleaseDrafts:
             detail = {"chip": chip, "version": version, "feed": feed, "signed": is_signed}
             self._context.audit(connection, actor, "release.create", str(draft.release_id), detail)
 
-        with contextlib.ExitStack() as held:  # until the records name them, whoever has one of them deletes it
-            for digest in sorted({one.digest for one in components}):
-                held.enter_context(self._blobs.held(digest))
-            for package in packages.values():
-                self._blobs.write(package)
-            self._context.records.write(change)
+        self._context.records.write(change)
         return draft
 
     def sign(self, release_id: UUID, *, actor: str) -> OsRelease:
@@ -140,15 +121,15 @@ class ReleaseDrafts:
             package = image_package.parse(self._blobs.read(one.digest))
             signed = image_package.resign(package, key=signer.key, certificate=signer.certificate)
             components.append(replace(one, digest=self._blobs.write(signed), size=len(signed)))
-        made = replace(found, components=tuple(components), signed_at=self._context.now())
+        made = replace(found, components=tuple(components), signed_at=self._context.now(), signer=signer.serial)
         return self._change(found, made, "release.sign", {}, actor)
 
     def publish(self, release_id: UUID, *, actor: str) -> OsRelease:
         """Put a signed draft in force: its components become reference values, its feed's groups are offered it.
 
         Raises:
-            ConflictError: it was published, is not signed, has no bill of materials where one is required, or a
-                roll-out decides for its feed.
+            ConflictError: it was published, is not signed by a key that devices trust, has no bill of materials where
+                one is required, or a roll-out decides for its feed.
             InvalidArgumentError: a security floor was raised above it.
         """
         found = self._draft(release_id, "published")
@@ -156,6 +137,11 @@ class ReleaseDrafts:
             raise ConflictError(
                 f"release {found.version} of {found.chip} is not signed",
                 remedy="Sign it first: armillary release sign.",
+            )
+        if found.signer not in self._authority.signing.newest.trusted[OS]:
+            raise ConflictError(
+                f"release {found.version} of {found.chip} is signed by a key that was dropped",
+                remedy="Sign it again: armillary release sign.",
             )
         made = replace(found, published_at=self._context.now())
         return self._change(found, made, "release.publish", {"feed": found.feed}, actor)
@@ -173,18 +159,6 @@ class ReleaseDrafts:
                 remedy="Promote a published release that is in another feed.",
             )
         return self._change(found, replace(found, feed=RETAIL), "release.promote", {"from": found.feed}, actor)
-
-    def reach(self, release_id: UUID) -> ReleaseReach:
-        """Whom a release concerns now."""
-        found = self._releases.get(release_id)
-
-        def query(connection: Connection) -> ReleaseReach:
-            groups, devices = release_rows.devices_of_feeds(connection, found.chip, feeds_given(found.feed))
-            _, everybody = release_rows.devices_of_feeds(connection, found.chip, feeds_given(RETAIL))
-            running = release_rows.devices_running(connection, found.chip, found.version)
-            return ReleaseReach(groups=groups, devices=devices, everybody=everybody, running=running)
-
-        return self._context.records.read(query)
 
     def _change(
         self, before: OsRelease, made: OsRelease, operation: str, detail: Mapping[str, object], actor: str

@@ -136,6 +136,7 @@ class Releases:
             components=tuple(self._component(name, packages[name]) for name in packages),
             created_at=now,
             signed_at=now,
+            signer=signer.serial,
         )
 
         return self.add(release, "release.publish", {"security_version": security_version}, actor=actor)

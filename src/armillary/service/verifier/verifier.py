@@ -36,6 +36,7 @@ from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofErro
 from armillary.identity.issue import terms_for
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import new_serial, serial_text
+from armillary.service.authority.trust_chain import Trusts
 from armillary.service.context.context import Context
 from armillary.service.repository.director import Director
 from armillary.service.updates.offers import Offers, Wanted
@@ -330,9 +331,11 @@ class Verifier:
         is_same = last.book is book and last.report_digest == request.report_digest and last.events is appraisal.events
         if not is_same or now >= last.renewed_at:
             status = request.update_status
-            system = None
+            system = trusts = None
             if status is not None and OS in status.abilities:
                 system = self._offers.wanted_os(state.group_id, state.number, state.chip)
+                if status.trusted_keys:
+                    trusts = Trusts(status.trusted_keys, status.trusted_roots)
             last.wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
             lease_s = self._offers.lease_s(state.group_id, state.number, state.chip, last.wanted, system)
             until, renewed_at = leased(lease_s, now) if lease_s else (None, NEVER)
@@ -343,6 +346,7 @@ class Verifier:
                 installed=request.installed,
                 events=appraisal.events,
                 lease_until=until,
+                trusts=trusts,
             )
             last.renewed_at = NEVER if last.offer is None else renewed_at
             last.interval_s = self._offers.schedule(state.group_id).interval_s or self._interval_s
@@ -465,7 +469,8 @@ def _said(state: DeviceState, request: CheckinRequest, now: int) -> str | None:
     status = request.update_status
     if status is None or state.installed_digest == request.report_digest:
         return None
-    said = DeviceUpdateStatus(**asdict(status), since=now)
+    trusted = {name: getattr(status, name).hex() for name in ("trusted_keys", "trusted_roots")}
+    said = DeviceUpdateStatus(**{**asdict(status), **trusted}, since=now)
     before = None if state.update_status is None else update_status_from(state.update_status)
     if before is not None and replace(said, since=before.since) == before:
         return None

@@ -4,7 +4,8 @@
 An offer names the complete bundle, with two exceptions that keep old and partial services right:
 
 * without an OS version it says nothing about the OS, which stays as it is;
-* with an OS version and without a deployment it says nothing about applications, which stay as they are.
+* with an OS version, or with nothing but trust stores, and without a deployment it says nothing about applications,
+  which stay as they are.
 
 An OS component that this boot measured as it should be is kept, whatever the record says of it; one that was measured
 otherwise (damaged, exchanged) is fetched again.
@@ -63,10 +64,10 @@ def rejection_key(offer: Offer) -> UUID:
 
 
 def only_system(offer: Offer) -> Offer | None:
-    """The OS and the trust stores of an offer, with applications left as they are; None where it has no OS."""
-    if not offer.os_version:
-        return None
+    """The OS and the trust stores of an offer, with applications left as they are; None where it has neither."""
     images = tuple(image for image in offer.images if kind_of(image.image_type).is_system)
+    if not images:
+        return None
     return replace(offer, deployment_id=None, images=images)
 
 
@@ -190,6 +191,7 @@ def _others(
 ) -> tuple[tuple[SlotImage, ...], tuple[SlotImage, ...]]:
     """Active images that the offer does not name: those that stay, and those that are removed."""
     others = [image for image in record.active if image.component_id not in wanted]
-    keeps_applications = bool(offer.os_version) and offer.deployment_id is None
+    brings_system = any(kind_of(image.image_type).is_system for image in wanted.values())
+    keeps_applications = brings_system and offer.deployment_id is None
     stays = tuple(image for image in others if image.kind.is_system or keeps_applications)
     return stays, tuple(image for image in others if image not in stays)

@@ -131,6 +131,11 @@ class InstallRecord:
         return self.trial is not None and system_of(self.active) != system_of(self.trial.previous)
 
     @property
+    def os_on_trial(self) -> bool:
+        """Whether the trial brought OS components."""
+        return self.trial is not None and frozenset(os_of(self.active)) != frozenset(os_of(self.trial.previous))
+
+    @property
     def regions_in_use(self) -> frozenset[str]:
         """Flash regions that must not be overwritten: of the active set, the previous set and the way back."""
         kept = self.active if self.trial is None else self.active + self.trial.previous

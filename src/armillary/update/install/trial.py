@@ -10,7 +10,8 @@ Reverted: the applications exited :data:`EXITS_ALLOWED` times in all, one could 
 healthy :data:`DEADLINE_S` after it started. A service that is down reverts no application: without contact a healthy
 set stays on trial, and only the count of starts (``steps.TRIAL_STARTS``) limits it. A new OS is different: it may be
 what keeps the device from its service, so it goes :data:`CONTACT_S` after it started, and at once when the service
-answers that it does not attest it.
+answers that it does not attest it. A trust store is in between: it may keep the device from its service, and is not
+what the service attests. A device that is held to updates only needs it to be healed.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def judge(
     """Decide about the set on trial; times are monotonic seconds.
 
     ``applications`` are the watched ones, none for a board configuration. The set was ``started`` then; the service
-    last accepted a check-in at ``contact`` (None: never). A set ``with_os`` has new OS components or trust stores:
-    there ``refusal`` says why the service did not attest the last one ("" if it did).
+    last accepted a check-in at ``contact`` (None: never). A set ``with_os`` has new OS components or trust stores;
+    where it has the former ``refusal`` says why the service did not attest the last one ("" if it did).
     """
     failure = (
         f"the service does not attest the new OS: {refusal}"

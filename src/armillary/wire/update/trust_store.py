@@ -10,13 +10,18 @@ the device trusts already. Payload::
                           2 => [ 1*8 certificate ] }     ; who may sign applications
     certificate-store = [ 1*4 certificate ]              ; roots that the device endpoint's certificate may come from
     certificate       = bstr .size (1..4096)             ; X.509, DER
+
+A device names what it trusts, however it came to it, by the SHA-256 of that CBOR with each list of certificates sorted
+(:func:`trusted_digest`).
 """
 
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -28,10 +33,17 @@ from armillary.errors import WireError
 from armillary.wire.encoding import cbor
 from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_map
 
+TRUST_FOLDER: Final = "trust"  # in the repository, beside the chips: os/trust/<image id>/<name>
 MAX_SIGNERS: Final = 8  # the present key and the next of each maker; a rotation needs two
 MAX_ROOTS: Final = 4  # as many as a device pins (``device/checkin/renewal.py``)
 MAX_CERTIFICATE_BYTES: Final = 4096
 MAX_PAYLOAD_BYTES: Final = 2 * MAX_SIGNERS * MAX_CERTIFICATE_BYTES + 1024
+
+# A device has one store of each kind, so each kind is one component.
+KEY_STORE_COMPONENT: Final = uuid.UUID("a5d3c7f0-0c3e-5b0e-9a51-7d1f00000019")
+CERTIFICATE_STORE_COMPONENT: Final = uuid.UUID("a5d3c7f0-0c3e-5b0e-9a51-7d1f00000022")
+
+STORE_NAMES: Final = {"keys": "trusted-key-store", "roots": "certificate-store"}  # in packages and in the repository
 
 _KEY_STORE: Final = b"AKS1"
 _CERTIFICATE_STORE: Final = b"ACS1"
@@ -76,6 +88,14 @@ def parse_certificate_store(payload: bytes) -> CertificateStore:
     """Read the payload of a certificate store; its package has to be verified before. WireError if it is none."""
     what = "certificate store"
     return CertificateStore(_certificates(_content(payload, _CERTIFICATE_STORE, what), what, MAX_ROOTS))
+
+
+def trusted_digest(store: KeyStore | CertificateStore) -> bytes:
+    """SHA-256 that names what a device with this store trusts, whatever the order of the certificates."""
+    if isinstance(store, CertificateStore):
+        return sha256(cbor.encode(sorted(_der(store.roots)))).digest()
+    content = {1: sorted(_der(store.os_signers)), 2: sorted(_der(store.image_signers))}
+    return sha256(cbor.encode(content)).digest()
 
 
 def _framed(magic: bytes, value: Any, check: Any) -> bytes:

@@ -38,6 +38,7 @@ image = Table(
     Column("regional_data_boundary", String(16), nullable=False),
     Column("uploaded_at", BigInteger, nullable=False),
     Column("uploaded_by", Text, nullable=False),
+    Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
     PrimaryKeyConstraint("catalog_id", "image_id"),
     Index(None, "catalog_id", "uploaded_at"),
 )

@@ -192,6 +192,7 @@ class Image:
     regional_data_boundary: str
     uploaded_at: int
     uploaded_by: str
+    signer: str = ""  # Serial of the certificate whose key signed it; empty where it was not signed here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +321,7 @@ class OsRelease:
     imported_from: str | None = None
     os_abi: int = 0  # ABI number that applications may ask for a range of; 0 for none
     signed_at: int | None = None  # When its packages were signed here; None while one of them is not
+    signer: str = ""  # Serial of the certificate whose key signed them; empty where it was not signed here
     published_at: int | None = None  # None for a draft, which is no reference value and given to nobody
 
 

@@ -31,7 +31,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    text,
 )
 
 from armillary.engines.records.schema import (
@@ -74,6 +73,8 @@ deployment_image = image_tables.deployment_image
 rollout = rollout_tables.rollout
 rollout_device = rollout_tables.rollout_device
 bill_of_materials = update_tables.bill_of_materials
+trust_store = update_tables.trust_store
+trust_package = update_tables.trust_package
 update_schedule = update_tables.update_schedule
 
 
@@ -270,10 +271,7 @@ refusal = Table(
     Column("at", BigInteger, nullable=False),
     Column("message", Text, nullable=False),
     Column("count", BigInteger, nullable=False),
-    # How many of them the watch has not read: a row may be counted up after it was read. Null: none.
-    Column("unread", BigInteger),
     UniqueConstraint("device_id", "code", "minute"),
-    Index(None, "unread", sqlite_where=text("unread IS NOT NULL"), postgresql_where=text("unread IS NOT NULL")),
 )
 
 outcome = Table(
@@ -310,9 +308,7 @@ error_report = Table(
     Column("start_at", BigInteger, nullable=False),
     Column("end_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
-    Column("unread", BigInteger),  # As of ``refusal``; of the service's own rows, which are counted up
     UniqueConstraint("device_number", "boot_count", "sequence"),
-    Index(None, "unread", sqlite_where=text("unread IS NOT NULL"), postgresql_where=text("unread IS NOT NULL")),
 )
 
 certificate = Table(
@@ -369,6 +365,7 @@ os_release = Table(
     Column("os_abi", Integer, nullable=False, server_default="0"),
     Column("signed_at", BigInteger),
     Column("published_at", BigInteger),  # null: a draft, which is no reference value and given to nobody
+    Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
     UniqueConstraint("chip", "version"),
 )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -46,6 +47,40 @@ class DeviceUpdateStatus:
     detail: str
     until: int | None
     since: int
+    trusted_keys: str = ""  # Digests in hex of what it trusts; empty from a device that takes no trust stores
+    trusted_roots: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustPackage:
+    """A trust store as one image package; there is one for each key by which some device may know the service."""
+
+    image_id: UUID
+    size: int
+    sha256: bytes  # Also its name in the blob folder
+    signed_by: str  # Serial of the OS signing certificate whose key signed it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustStoreRow:
+    """What devices should trust from one store on until the next of its kind.
+
+    Attributes:
+        kind: ``keys``, a trusted key store, or ``roots``, a certificate store.
+        number: Rises by one within its kind; 0 is what the first devices were made with, which has no package.
+        trusted: Serials of the certificates that it names by their purpose: ``os`` and ``images``, or ``roots``.
+        digest: What a device that has it says it trusts, 32 bytes.
+        packages: None for number 0, and for a store that is not the newest of its kind any more.
+        in_force_at: When its newest keys began to sign; None while they wait for devices to have it.
+    """
+
+    kind: str
+    number: int
+    trusted: Mapping[str, tuple[str, ...]]
+    digest: bytes
+    created_at: int
+    in_force_at: int | None = None
+    packages: tuple[TrustPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,31 @@ update_schedule = Table(
     Column("urgent_reason", Text, nullable=False),
 )
 
+# What devices should trust: trusted key stores and certificate stores, in the order in which they were made.
+trust_store = Table(
+    "trust_store",
+    metadata,
+    Column("kind", String(8), primary_key=True),  # keys | roots
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("trusted", Text, nullable=False),  # JSON: serials of certificates by their purpose
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("in_force_at", BigInteger),
+)
+
+# The newest store of each kind as image packages: the same content, signed by each key that some device may trust.
+trust_package = Table(
+    "trust_package",
+    metadata,
+    Column("image_id", Uuid, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("signed_by", String(40), nullable=False),
+    ForeignKeyConstraint(["kind", "number"], ["trust_store.kind", "trust_store.number"]),
+)
+
 # What a release, or an image of a catalog, is made of: the newest document of each.
 bill_of_materials = Table(
     "bill_of_materials",

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signing keys of a service are renewed, and its devices with them: made, waited for, put in force, dropped.
+
+1. :meth:`TrustStores.renew` makes the next key, and a trusted key store that names it beside those of before, packed
+   once for each key by which some device may know the service. Devices are offered it before anything else
+   (``authority/trust_chain.py``).
+2. Once every device that is here has it, or an operator says so, the next key is put in force: what is uploaded, built
+   and released from then on is signed by it.
+3. :meth:`TrustStores.drop` makes a store without the old key, after its images were signed again; it is refused while
+   an OS release that devices get is signed by it.
+
+Roots of the service are renewed by their own rules, and devices follow them by themselves (``authority/vouchers.py``);
+some weeks later those that have not get a certificate store with the roots that are valid.
+
+Each step is one transaction with its audit line. Cut before it, a key and a package are left over that nothing names.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+import structlog
+from cryptography import x509
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    releases as release_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.queries.certificates import CertificateRecord
+from armillary.engines.records.queries.planning import trust_stores as store_rows
+from armillary.engines.records.queries.planning.trust_stores import KEYS, ROOTS, Having
+from armillary.engines.records.schema.update_rows import TrustPackage, TrustStoreRow
+from armillary.errors import ConflictError, HostError, InvalidArgumentError, NotFoundError
+from armillary.service.authority.authority import Authority
+from armillary.service.authority.issued import ACTOR
+from armillary.service.authority.life import DAY_S
+from armillary.service.authority.signing_keys import IMAGES, KINDS, OS, SIGNING_RENEWAL_S, content_of
+from armillary.service.authority.trust_chain import FORMS
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.updates.images import Images
+from armillary.service.updates.os_feeds import newest_of_feeds
+from armillary.wire.image import package as image_package
+from armillary.wire.update.trust_store import (
+    MAX_ROOTS,
+    MAX_SIGNERS,
+    CertificateStore,
+    encode_certificate_store,
+    encode_key_store,
+    trusted_digest,
+)
+
+# A device that was not here for so long is not waited for: it gets the store before anything else when it is back.
+AWAY_S: Final = 30 * DAY_S
+# The next key is put in force with so much left of the present one's certificate, whoever has not got the store.
+LAST_S: Final = 30 * DAY_S
+# So long devices that meet a new root follow it by themselves, without the restart that a certificate store costs.
+ROOT_SETTLED_S: Final = 14 * DAY_S
+# While a key waits, devices are counted so often.
+COUNTED_S: Final = 60
+
+_SHOW: Final = "Look at what devices have: armillary release signing-keys show."
+_log = structlog.get_logger("armillary.service.updates.trust_stores")
+
+
+class SigningKey(NamedTuple):
+    """A signing key that devices are to trust; ``state`` is ``old``, ``in force`` or ``next``."""
+
+    purpose: str
+    serial: str
+    state: str
+    subject: str
+    ends_at: int  # Unix seconds UTC: the end of its certificate
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStanding:
+    """A trust store, and how many devices have it and have not."""
+
+    store: TrustStoreRow
+    devices: Having
+
+
+class TrustStores:
+    """Operations on signing keys and the stores that name them. Synchronous and thread-safe."""
+
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, images: Images, notices: Notices) -> None:
+        self._context = context
+        self._authority = authority
+        self._blobs = blobs
+        self._images = images
+        self._notices = notices
+        self._lock = threading.Lock()  # one change at a time
+        self._counted_at = 0
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """The signing keys that devices are to trust, by purpose, oldest first."""
+        found = []
+        for purpose in KINDS:
+            trusted, active = self._authority.signing.trusted(purpose), self._authority.signing.signer(purpose).serial
+            at = [one.serial for one in trusted].index(active)
+            for number, one in enumerate(trusted):
+                state = "old" if number < at else "in force" if number == at else "next"
+                found.append(SigningKey(purpose, one.serial, state, one.subject, one.not_after))
+        return tuple(found)
+
+    def stores(self) -> tuple[StoreStanding, ...]:
+        """Every trust store, oldest first, with the devices that have exactly this one."""
+        since = self._context.now() - AWAY_S
+
+        def query(connection: Connection) -> tuple[StoreStanding, ...]:
+            return tuple(
+                StoreStanding(one, store_rows.having(connection, one, seen_since=since))
+                for one in store_rows.every(connection)
+            )
+
+        return self._context.records.read(query)
+
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    def renew(self, purposes: Sequence[str] = (OS, IMAGES), *, actor: str) -> TrustStoreRow:
+        """Make the next key of each purpose, and the store with which devices learn of it.
+
+        Raises:
+            InvalidArgumentError: no such purpose, or one twice.
+            ConflictError: another key still waits, or a store is full.
+            SignerError: a token that does not answer.
+            DataFolderError: the disk refuses.
+        """
+        if not purposes or len(set(purposes)) != len(purposes) or not set(purposes) <= KINDS.keys():
+            raise InvalidArgumentError(
+                f"purposes: expected {OS}, {IMAGES} or both, got {', '.join(purposes)!r:.40}",
+                remedy="Name each once.",
+            )
+        signing = self._authority.signing
+        with self._lock:
+            if signing.newest.in_force_at is None:
+                raise ConflictError("the last key that was made is not in force yet", remedy=_SHOW)
+            if any(len(signing.newest.trusted[purpose]) >= MAX_SIGNERS for purpose in purposes):
+                raise ConflictError(
+                    f"devices trust {MAX_SIGNERS} keys of a purpose at most, and do",
+                    remedy="Drop an old one first: armillary release signing-keys drop SERIAL.",
+                )
+            made = {purpose: signing.make_next(purpose) for purpose in purposes}
+            found = {
+                purpose: (*signing.trusted(purpose), *([made[purpose]] if purpose in made else [])) for purpose in KINDS
+            }
+            store = self._store(found)
+            detail = {"store": store.number, "serials": [one.serial for one in made.values()]}
+            return self._record(store, "signing-key.renew", detail, actor, tuple(made.values()))
+
+    def put_in_force(self, *, actor: str, despite: bool = False) -> TrustStoreRow:
+        """Sign with the next key from now on; ``despite`` devices that have not its store.
+
+        These are offered nothing that the next key signed before they have taken the store.
+
+        Raises:
+            ConflictError: no key waits, or devices lack the store.
+        """
+        with self._lock:
+            store = self._authority.signing.newest
+            if store.in_force_at is not None:
+                raise ConflictError("no signing key waits", remedy="Make one: armillary release signing-keys renew.")
+            now = self._context.now()
+
+            def change(connection: Connection) -> None:
+                lacking = store_rows.having(connection, store, seen_since=now - AWAY_S)
+                if lacking.is_lacked and not despite:
+                    raise ConflictError(
+                        f"devices without trusted key store {store.number}: {lacking.waiting} may still take it, "
+                        f"{lacking.refused} refused it, {lacking.unable} cannot take one",
+                        remedy="Wait, or leave them behind: armillary release signing-keys use --despite.",
+                    )
+                store_rows.put_in_force(connection, KEYS, store.number, now=now)
+                detail = {"store": store.number, **lacking._asdict()}
+                self._context.audit(connection, actor, "signing-key.use", str(store.number), detail)
+
+            self._context.records.write(change)
+            return self._changed()
+
+    def drop(self, serial: str, *, actor: str) -> TrustStoreRow:
+        """Have devices trust a signing key no longer; a next key that is dropped never comes into force.
+
+        Application images that it signed are signed again first, each whole: cut there, the same call goes on.
+
+        Raises:
+            NotFoundError: devices are not to trust such a key.
+            ConflictError: it is in force, another key waits, or an OS release that devices get is signed by it.
+            DataFolderError: the disk refuses.
+        """
+        with self._lock:
+            key = next((one for one in self.signing_keys() if one.serial == serial.upper()), None)
+            if key is None:
+                raise NotFoundError(f"there is no signing key {serial!r:.60}", remedy=_SHOW)
+            newest = self._authority.signing.newest
+            if key.state == "in force" or (newest.in_force_at is None and key.state != "next"):
+                raise ConflictError(
+                    f"signing key {key.serial} cannot be dropped: "
+                    + ("it signs now" if key.state == "in force" else "the next key is not in force yet"),
+                    remedy="Put another one in force first: armillary release signing-keys renew, then use.",
+                )
+            if key.purpose == IMAGES:
+                self._images.sign_again(key.serial, actor=actor)
+            found = {
+                purpose: tuple(one for one in self._authority.signing.trusted(purpose) if one.serial != key.serial)
+                for purpose in KINDS
+            }
+            store = self._store(found, in_force_at=self._context.now())
+            detail = {"store": store.number, "purpose": key.purpose}
+            return self._record(store, "signing-key.drop", detail, actor, dropped=key)
+
+    def look(self) -> None:
+        """Renew what ends soon, put in force what devices have, drop what has ended; quick where nothing is due."""
+        now = self._context.now()
+        if 0 <= now - self._counted_at < COUNTED_S:
+            return
+        self._counted_at = now
+        try:
+            self._follow_roots(now)
+            self._look_at_keys(now)
+        except ConflictError:
+            pass  # devices lack the store, or a release needs the key: looked at again
+        except HostError as error:  # what is in force stays in force
+            _log.error("trust stores could not be renewed", error=error.message, remedy=error.remedy)
+
+    # -- within ---------------------------------------------------------------------------------------------------
+
+    def _look_at_keys(self, now: int) -> None:
+        ends = {one.purpose: one.ends_at for one in self.signing_keys() if one.state == "in force"}
+        if self._authority.signing.newest.in_force_at is None:
+            self.put_in_force(actor=ACTOR, despite=min(ends.values()) - now < LAST_S)
+        elif due := [purpose for purpose, end in ends.items() if end - now < SIGNING_RENEWAL_S]:
+            self.renew(due, actor=ACTOR)
+        else:
+            for key in [one for one in self.signing_keys() if one.state == "old" and one.ends_at <= now]:
+                self.drop(key.serial, actor=ACTOR)
+
+    def _follow_roots(self, now: int) -> None:
+        """Make the next certificate store where a root is valid that the newest one does not name, and has settled."""
+        with self._lock:
+            known = self._context.records.read(lambda c: store_rows.every(c, ROOTS))
+            valid = self._authority.roots.valid()[-MAX_ROOTS:]
+            new = [one for one in valid if not known or one.serial not in known[-1].trusted[ROOTS]]
+            if not new or (known and now - new[-1].issued_at < ROOT_SETTLED_S):
+                return
+            content = CertificateStore(tuple(x509.load_der_x509_certificate(one.der) for one in valid))
+            store = TrustStoreRow(
+                kind=ROOTS,
+                number=len(known),
+                trusted={ROOTS: tuple(one.serial for one in valid)},
+                digest=trusted_digest(content),
+                created_at=now,
+                in_force_at=now,
+                packages=self._packed(ROOTS, encode_certificate_store(content)) if known else (),
+            )
+            if known:
+                self._record(store, "trust-store.roots", {"roots": list(store.trusted[ROOTS])}, ACTOR)
+            else:  # what devices were made with
+                self._context.records.write(lambda c: store_rows.add(c, store))
+
+    def _store(
+        self, found: Mapping[str, Sequence[CertificateRecord]], *, in_force_at: int | None = None
+    ) -> TrustStoreRow:
+        """The next trusted key store, packed and kept as blobs."""
+        content = content_of(found)
+        return TrustStoreRow(
+            kind=KEYS,
+            number=self._authority.signing.newest.number + 1,
+            trusted={purpose: tuple(one.serial for one in ones) for purpose, ones in found.items()},
+            digest=trusted_digest(content),
+            created_at=self._context.now(),
+            in_force_at=in_force_at,
+            packages=self._packed(KEYS, encode_key_store(content)),
+        )
+
+    def _packed(self, kind: str, payload: bytes) -> tuple[TrustPackage, ...]:
+        """The packages of a store."""
+        component_id, image_type, name = FORMS[kind]
+        found = []
+        for signer in self._authority.signing.vouching():
+            image_id = uuid4()
+            sections = image_package.standard_sections(
+                image_type=image_type,
+                component_id=component_id,
+                image_id=image_id,
+                name=name,
+                built=self._context.now(),
+            )
+            package = image_package.build(payload, sections=sections, key=signer.key, certificate=signer.certificate)
+            found.append(
+                TrustPackage(
+                    image_id=image_id,
+                    size=len(package),
+                    sha256=self._blobs.write(package),
+                    signed_by=signer.serial,
+                )
+            )
+        return tuple(found)
+
+    def _record(
+        self,
+        store: TrustStoreRow,
+        operation: str,
+        detail: Mapping[str, object],
+        actor: str,
+        made: Sequence[CertificateRecord] = (),
+        *,
+        dropped: SigningKey | None = None,
+    ) -> TrustStoreRow:
+        def change(connection: Connection) -> frozenset[bytes]:
+            if dropped is not None:
+                self._check_unused(connection, dropped)
+            self._authority.issued.record(connection, made)
+            gone = store_rows.add(connection, store)
+            target = str(store.number) if dropped is None else dropped.serial
+            self._context.audit(connection, actor, operation, target, detail)
+            return gone
+
+        gone = self._context.records.write(change)
+        newest = self._changed()
+        for digest in gone:
+            self._blobs.remove(digest)
+        return newest
+
+    def _changed(self) -> TrustStoreRow:
+        self._authority.signing.reload()
+        self._notices.artifacts_changed()
+        self._notices.groups_changed()
+        return self._authority.signing.newest
+
+    def _check_unused(self, connection: Connection, key: SigningKey) -> None:
+        """Raise ConflictError while devices get something that a key signed."""
+        releases = release_rows.every(connection)
+        systems = newest_of_feeds(releases, release_rows.floors(connection), now=self._context.now())
+        given = {one.release_id for one in systems.values()}
+        given |= {one.release_id for one in rollout_rows.living(connection) if one.release_id is not None}
+        for release in releases:
+            if release.release_id in given and release.signer == key.serial:
+                raise ConflictError(
+                    f"OS release {release.version} of {release.chip}, which devices get, is signed by it",
+                    remedy="Release one that the key in force signs, to every feed, and drop the key then.",
+                )
+        if store_rows.signed_images(connection, key.serial):
+            raise ConflictError("an image that it signed was uploaded meanwhile", remedy="Drop it again.")

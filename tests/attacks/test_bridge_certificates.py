@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, own_service
+from tests.api.running_service import RunningService, fresh, own_service
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import PRODUCT, Controller, bridged_catalog, service_admission
 
+from armillary.errors import UnauthenticatedError
 from armillary.service.bridge import callers
+from armillary.service.context.context import Context
 
 service = own_service(bridge_port="0")
 
@@ -79,8 +82,64 @@ def test_a_strangers_certificate_does_not_get_through_the_handshake(mine: Fleet,
         mine.ask(mine.root("gw-1"), "gw-1", issuer=stranger)
 
 
-def test_a_wrong_token_is_not_made_good_by_a_certificate(mine: Fleet) -> None:
-    assert mine.ask(mine.root("gw-1"), "gw-1", headers={"Authorization": "TargetToken wrong"}) == 401
+@pytest.mark.parametrize("header", ["TargetToken wrong", "GatewayToken wrong", "Basic d3Jvbmc=", "x"])
+def test_a_wrong_token_is_not_made_good_by_a_certificate(mine: Fleet, header: str) -> None:
+    assert mine.ask(mine.root("gw-1"), "gw-1", headers={"Authorization": header}) == 401
+
+
+@pytest.mark.parametrize(("leaf_days", "authority_days"), [(1, 9), (9, 1)])
+def test_a_certificate_that_ended_on_an_open_connection_opens_nothing(
+    service: RunningService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    leaf_days: int,
+    authority_days: int,
+) -> None:
+    """TLS looked at the times in its handshake; whichever of the two ends, the next request is refused."""
+    catalog = bridged_catalog(service, certificates=True, registers_into=f"{PRODUCT}/Production")
+    _, pem, pair = self_signed(tmp_path, fresh("fleet"), authority=True, days=authority_days)
+    place = f"/api/v1/catalogs/{catalog}/bridge-authorities"
+    assert service.call("POST", place, {"certificate": pem}).status == 200
+    _, leaf, _ = self_signed(tmp_path, "gw-1", issuer=pair, days=leaf_days)
+    bridge, der, now = service.service.bridge, ssl.PEM_cert_to_DER_cert(leaf), service.service.context.now()
+    for days in (0, 2, -2):
+        monkeypatch.setattr(Context, "now", lambda _, days=days: now + days * 86_400)
+        if days:
+            with pytest.raises(UnauthenticatedError):
+                bridge.callers.authenticate(catalog, "gw-1", "", der)
+        else:
+            assert bridge.callers.authenticate(catalog, "gw-1", "", der)[1].controller == "gw-1"
+
+
+def test_the_bridges_port_presents_a_renewed_certificate_and_gives_no_tickets(
+    service: RunningService, mine: Fleet
+) -> None:
+    """From the next handshake on; a resumed session would outlive a client's certificate."""
+
+    def connection() -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=str(service.root))
+        plain = socket.create_connection(("localhost", service.ports["bridge_port"]), timeout=30)
+        made = context.wrap_socket(plain, server_hostname="localhost")
+        made.sendall(f"GET {mine.root('gw-1')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert made.recv(12) == b"HTTP/1.1 401"  # tickets of TLS 1.3 come with the first bytes of the server
+        return made
+
+    with connection() as before:
+        assert before.session is None or not before.session.has_ticket
+        old = before.getpeercert()
+    server = service.service.authority.server
+    server.files().certificate.unlink()  # what is missing is made anew, as what ends soon is
+    server.renew_due()
+    with connection() as after:
+        assert after.getpeercert() != old
+
+
+def test_a_catalog_that_admits_no_target_tokens_takes_none(service: RunningService) -> None:
+    catalog = bridged_catalog(service)
+    device = Controller.made(service, catalog)
+    assert device.ask("GET", "").status == 200
+    service_admission(service, catalog, target_tokens=False)
+    assert device.ask("GET", "").status == 401
 
 
 def test_a_name_that_another_authority_has_is_refused(service: RunningService, theirs: Fleet, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from tests.api.running_service import RunningService, application, fresh
 from tests.fixtures.controllers import PRODUCT, Controller, artifact, bridged_catalog, deploy, service_admission
 
+from armillary.service.context.context import Context
+
 CONTENT = os.urandom(300_000)
 
 
@@ -56,6 +58,22 @@ def test_it_installs_what_its_group_is_given_and_no_more(service: RunningService
     deploy(service, device.catalog, newer["image_id"])
     assert device.install() == b"new"
     assert len(device.actions()) == 2
+
+
+def test_what_closes_an_action_wakes_the_watch_and_a_poll_that_changes_nothing_is_noted(
+    service: RunningService, device: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news: list[None] = []
+    monkeypatch.setattr(service.service.notices, "on_news", [lambda: news.append(None)])
+    deploy(service, device.catalog, artifact(service, device.catalog, CONTENT)["image_id"])
+    device.links()
+    assert news == []
+    device.install()
+    assert len(news) == 1
+    later = service.service.context.now() + 60
+    monkeypatch.setattr(Context, "now", lambda _: later)
+    device.links()
+    assert service.service.bridge.devices.get(device.catalog, device.controller).polled_at == later
 
 
 def test_what_failed_is_not_offered_again_until_an_operator_says_so(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from armillary.errors import (
 from armillary.service.assemble import SecurityService
 from armillary.service.bridge import artifacts
 from armillary.service.bridge.artifacts import ArtifactForm, BridgeArtifacts
+from armillary.service.context.context import Context
 from armillary.service.repository.wanted import wanted
 from armillary.settings import Settings
 
@@ -217,3 +219,24 @@ def test_what_a_killed_service_has_left_is_removed_at_the_next_start(tmp_path: P
     second.context.records.close()
     second.authority.close()
     second.context.folder.close()
+
+
+def test_what_was_gathered_and_begun_ends_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines that wire it: times of polls are written, uploads leave nothing."""
+    service = SecurityService.open(Settings(data=tmp_path / "data"))
+    service.registry.catalogs.create("Mine", actor="test")
+    bridge, later = service.bridge, service.context.now() + 5
+    bridge.devices.create("Mine", "gw", actor="test")
+    bridge.actions.poll(bridge.devices.get("Mine", "gw"))
+    bridge.actions.poll(bridge.devices.get("Mine", "gw"))  # the first that is only noted is written at once
+    monkeypatch.setattr(Context, "now", lambda _: later)
+    bridge.actions.poll(bridge.devices.get("Mine", "gw"))
+    assert bridge.devices.get("Mine", "gw").polled_at != later
+    begun = bridge.artifacts.begin("Mine", form())
+    bridge.artifacts.take("Mine", begun.upload_id, 0, CONTENT[:100], actor="test")
+    assert begun.path.exists()
+    asyncio.run(service.close())
+    assert not begun.path.exists()
+    again = SecurityService.open(Settings(data=tmp_path / "data"))
+    assert again.bridge.devices.get("Mine", "gw").polled_at == later
+    asyncio.run(again.close())

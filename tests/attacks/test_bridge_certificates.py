@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, fresh, own_service
+from tests.api.running_service import RunningService, fresh, own_service, running_service
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import PRODUCT, Controller, bridged_catalog, service_admission
 
@@ -167,6 +167,14 @@ def test_what_is_removed_or_switched_off_opens_nothing_at_once(service: RunningS
     assert fleet.ask(fleet.root("gw-1"), "gw-1") == 200
     service.call("DELETE", f"{fleet.place}/{fleet.added.body['fingerprint']}")
     assert fleet.ask(fleet.root("gw-1"), "gw-1") == 401
+
+
+def test_after_a_restart_authorities_are_trusted_as_before(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data", bridge_port="0") as service:
+        fleet = Fleet(service, tmp_path, "Kept fleet")
+        assert fleet.ask(fleet.root("gw-1"), "gw-1") == 200
+    with running_service(tmp_path / "data", bridge_port="0") as fleet.service:
+        assert fleet.ask(fleet.root("gw-1"), "gw-1") == 200
 
 
 def test_the_bridges_port_serves_the_ddi_and_nothing_else(service: RunningService, mine: Fleet) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,10 +23,12 @@ from tests.fixtures.static_server import StaticServer
 from tests.fixtures.waiting import until
 
 from armillary.device.process import Device
+from armillary.device.repository import opening, partial
 from armillary.sim.device.service_host import ServiceHost
 
 DEADLINE_S = 40.0
 GROUP = ("Contoso", "Kettle", "Production")
+PIECE_BYTES = 8192  # small, so that pieces of an application are kept while it comes
 
 
 @pytest.fixture
@@ -35,7 +39,8 @@ def host(tmp_path: Path) -> Iterator[ServiceHost]:
 
 
 def deploy(host: ServiceHost, name: str) -> Any:
-    image = host.service.updates.images.upload("Contoso", package(manifest(name)), actor="t")
+    large = os.urandom(3 * PIECE_BYTES)
+    image = host.service.updates.images.upload("Contoso", package(manifest(name), large), actor="t")
     host.service.updates.deployments.create(*GROUP, [image.image_id], actor="t")
     return image
 
@@ -65,6 +70,11 @@ def run_until(folder: Path, condition: Callable[[Device], bool], *mirrors: Stati
     return asyncio.run(play())
 
 
+def pieces(folder: Path) -> list[Path]:
+    """What a device keeps of downloads."""
+    return [path for path in (folder / "flash" / "downloads").rglob("*") if path.is_file()]
+
+
 def served(host: ServiceHost) -> dict[str, bytes]:
     """What a mirror copies from the service's folder."""
     folder = host.service.repository.files.folder
@@ -73,7 +83,10 @@ def served(host: ServiceHost) -> dict[str, bytes]:
 
 
 @pytest.mark.e2e
-def test_a_device_installs_what_director_and_repository_both_signed(tmp_path: Path, host: ServiceHost) -> None:
+def test_a_device_installs_what_director_and_repository_both_signed(
+    tmp_path: Path, host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial, "PIECE_BYTES", PIECE_BYTES)
     folder = tmp_path / "device"
     make(host, folder, wall=time.time())
     flash = folder / "flash" / "repository"
@@ -86,6 +99,11 @@ def test_a_device_installs_what_director_and_repository_both_signed(tmp_path: Pa
     assert (flash / "directive-version").read_bytes() == (1).to_bytes(8, "big")
 
     second = deploy(host, "second")
+    with monkeypatch.context() as full:  # a set without room is refused before its first byte
+        full.setattr(opening.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+        device = run_until(folder, lambda device: bool(events(device, "update-postponed")))
+    assert all("bytes of flash" in event["reason"] for event in events(device, "update-postponed"))
+    assert pieces(folder) == []
     files = served(host)
     spoilt = {path: data[:-1] + b"!" if path.startswith("targets/") else data for path, data in files.items()}
     evil, good = StaticServer(spoilt), StaticServer(files)
@@ -96,3 +114,4 @@ def test_a_device_installs_what_director_and_repository_both_signed(tmp_path: Pa
     address = next(path for path in files if path.endswith(str(second.image_id)))
     assert address in [path for path, _ in good.asked]
     assert (flash / "directive-version").read_bytes() == (2).to_bytes(8, "big")
+    assert pieces(folder) == [], "it is installed"

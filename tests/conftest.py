@@ -10,9 +10,12 @@ are played on a model of the medium.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,25 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests marked ``long`` first, and leave the others as they are."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone() -> Iterator[None]:
+    """Services in this process commit each check-in at once: tests have one device do so at a time, not thousands."""
+    check_ins = sys.modules.get("armillary.service.endpoint.check_ins")
+    with pytest.MonkeyPatch.context() as patch:
+        if check_ins is not None:
+            patch.setattr(check_ins, "GATHER_S", 0.0)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the modules and the items of all tests out of every look of the garbage collector, now and later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.fixtures.waiting import until
 
 from armillary.device.install.installer import Installer
@@ -22,7 +23,7 @@ from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.wire.image.section import APPLICATIONS
 
-KILLS = 6
+KILLS = effort(3, 6)
 
 
 async def boot(folder: Path) -> asyncio.subprocess.Process:

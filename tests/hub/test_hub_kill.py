@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority, wait_until
 
@@ -114,14 +115,15 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
     first = 0
     pem = authority.folder
     command = [sys.executable, str(RUNNER), str(folder), str(pem / "server.pem"), str(pem / "root.pem")]
-    for _ in range(4):
+    kills = effort(2, 4)
+    for _ in range(kills):
         killed_amid(command, authority, first, acknowledged, chance.randint(200, 3000), level=level)
         first = max(acknowledged) + 10_000
-    assert len(acknowledged) == len(set(acknowledged)) >= 800
+    assert len(acknowledged) == len(set(acknowledged)) >= kills * 200
 
     messages, values = messages_and_values(folder)
     assert set(acknowledged) - set(messages) == set()
-    assert sorted(values) == sorted(messages)  # each message's value exactly once, across four crashes
+    assert sorted(values) == sorted(messages)  # each message's value exactly once, across all crashes
 
 
 def messages_and_values(folder: Path, database: str = "") -> tuple[list[int], list[int]]:

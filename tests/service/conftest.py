@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from tests.fixtures.clocks import Clock
 from tests.fixtures.images import manifest, package as packed
+from tests.fixtures.services import copy_of
 
 from armillary.sim.device.service_host import ServiceHost
 
@@ -20,10 +21,19 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a closed service with the catalog Contoso; opened only in copies."""
+    data = tmp_path_factory.mktemp("made") / "data"
+    with ServiceHost(data, clock=Clock()) as first:
+        first.catalog()
+    return data
+
+
 @pytest.fixture
-def host(tmp_path: Path, clock: Clock) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", clock=clock, planner_interval_s=3600.0, check_in_jitter=0.0) as running:
-        running.catalog()
+def host(made_folder: Path, tmp_path: Path, clock: Clock) -> Iterator[ServiceHost]:
+    data = copy_of(made_folder, tmp_path / "data")
+    with ServiceHost(data, clock=clock, planner_interval_s=3600.0, check_in_jitter=0.0) as running:
         yield running
 
 

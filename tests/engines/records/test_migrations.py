@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from armillary.engines.records import store
+from armillary.engines.records import migrate as migrations, store
 from armillary.engines.records.migrate import known_revisions, migrate, upgrade
 from armillary.engines.records.schema import schema
 from armillary.engines.records.store import Records
@@ -108,13 +108,32 @@ def test_an_upgrade_in_another_process_finds_no_lock_of_ours(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("revision", sorted(known_revisions()))
-def test_every_older_database_is_opened_and_upgraded(tmp_path: Path, revision: str) -> None:
+def test_every_older_database_is_opened_and_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    """What the process of an upgrade does is done in this one here: it would take a second for each revision."""
     database = tmp_path / "records.db"
     upgrade(database, revision)
+    monkeypatch.setattr(migrations.subprocess, "run", upgraded_here)
     records = Records.open(database, fresh=False)
     stamped = records.read(lambda c: c.execute(text("SELECT version_num FROM alembic_version")).scalar())
     records.close()
     assert stamped == schema.REVISION
+
+
+def upgraded_here(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    """Do what ``python -m armillary.engines.records.migrate DATABASE`` does."""
+    assert command[:-1] == [sys.executable, "-m", migrations.__name__]
+    upgrade(Path(command[-1]))
+    return subprocess.CompletedProcess(command, 0, "", "")
+
+
+def test_the_oldest_database_is_upgraded_by_a_process_of_its_own(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, min(known_revisions()))
+    Records.open(database, fresh=False).close()
+    Records.open(tmp_path / "new.db", fresh=True).close()
+    assert columns(database) == columns(tmp_path / "new.db")
 
 
 def test_an_upgrade_that_fails_says_why_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -204,15 +205,22 @@ def linux(*, own_user: bool | None = None) -> LinuxSandbox:
     candidates = host.bubblewrap_candidates()
     if not candidates:
         pytest.skip("this host has no bwrap")
-    sandbox = LinuxSandbox(candidates[0])
-    if own_user is not None:
-        sandbox.own_user = own_user
     if own_user and os.geteuid() != 0:
         pytest.skip("only root can give each application a user of its own")
+    tested = _tested(candidates[0], os.geteuid() == 0 if own_user is None else own_user)
+    if isinstance(tested, str):
+        pytest.skip(f"this host forbids namespaces: {tested}")
+    return replace(tested)
+
+
+@cache
+def _tested(bubblewrap: str, own_user: bool) -> LinuxSandbox | str:
+    """A sandbox that has tested itself, or why it cannot: what a host gives is the same for all tests."""
+    sandbox = LinuxSandbox(bubblewrap, own_user)
     try:
         sandbox.self_test()
     except SandboxUnavailableError as error:
-        pytest.skip(f"this host forbids namespaces: {error.message}")
+        return error.message
     return sandbox
 
 

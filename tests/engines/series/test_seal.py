@@ -198,7 +198,7 @@ def test_kill_9_while_sealing_loses_and_doubles_nothing(tmp_path: Path) -> None:
     chance = random.Random(11)  # noqa: S311 - moments to kill at
     committed: list[range] = []
     first = 0
-    for _ in range(5):
+    for _ in range(effort(3, 5)):
         command = [sys.executable, "-m", "tests.engines.series.kill_runner", str(tmp_path / "hub"), str(first)]
         with killed_process(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[2]) as process:
             assert process.stdout is not None

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 from tests.hub.wire_client import WireClient
@@ -157,7 +158,7 @@ def test_no_acknowledged_message_is_lost_and_none_of_qos_2_comes_twice(tmp_path:
         assert subscriber.subscribed.wait(10)
         publisher.start()
         reached(publisher, chance.randint(50, 400))
-    for _ in range(4):
+    for _ in range(effort(2, 4)):
         with process(tmp_path, port):
             reached(publisher, len(publisher.done) + chance.randint(50, 400))
     with process(tmp_path, port):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.rules.test_rule_actions import Hook, hook
@@ -441,14 +442,14 @@ def test_from_the_beginning_misses_nothing_that_was_deleted_before(
 
 
 def exported_over_kills(command: list[str], chance: random.Random, span_s: tuple[float, float]) -> int:
-    """Run an export to its end, killed at a moment of its span in each of the first six lives; how often it was."""
-    kills = 0
+    """Run an export to its end, killed at a moment of its span in each of the first lives; how often it was."""
+    kills, killed = 0, effort(3, 6)
     for life in range(40):
         with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.readline().strip() == "began"
             try:
-                process.wait(chance.uniform(*span_s) if life < 6 else 60)
+                process.wait(chance.uniform(*span_s) if life < killed else 60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 kills += 1

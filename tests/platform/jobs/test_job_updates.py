@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.jobs.test_jobs import RUNNER, begun_over_kills, ended, kept, make, names
 
@@ -126,7 +127,7 @@ def test_more_devices_are_waited_for_than_are_asked_at_once_and_cancelling_waits
 
 @pytest.mark.e2e
 def test_an_update_goes_on_after_kill_9_and_no_device_is_asked_twice_unsaid(tmp_path: Path) -> None:
-    devices = 60
+    devices = effort(40, 60)
     command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices), "update"]
     begun = begun_over_kills(command, random.Random(3), (10, 30))  # noqa: S311 - the same moments in every run
     run, results = kept(tmp_path / "hub")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
@@ -268,7 +269,7 @@ def kept(folder: Path) -> tuple[JobRun, Sequence[DeviceResult]]:
 
 @pytest.mark.e2e
 def test_a_run_goes_on_after_kill_9_and_says_what_was_done_twice(tmp_path: Path) -> None:
-    devices = 120
+    devices = effort(60, 120)
     command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices)]
     begun = begun_over_kills(command, random.Random(11), (10, 40))  # noqa: S311 - the same moments in every run
     run, results = kept(tmp_path / "hub")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.fixtures.effort import effort
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority, wait_until
 from tests.hub.test_hub_kill import killed_amid
@@ -24,7 +25,7 @@ RUNNER = Path(__file__).with_name("rule_kill_runner.py")
 ROOT = Path(__file__).resolve().parents[3]
 EVENTS = f"devices/{DEVICE}/messages/events/"
 WINDOW = 50
-KILLS = 4
+KILLS = effort(2, 4)
 
 
 def every_tenth_fires(number: int) -> bytes:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.services import copy_of
 
 from armillary.engines import durable as files
 from armillary.engines.signer import file as key_files
@@ -45,8 +46,6 @@ class Rotation:
         self.clock = clock
         self.data = data
         self.service = SecurityService.open(Settings(data=data), clock=clock)
-        if not self.service.registry.catalogs.list():
-            self.service.registry.catalogs.create("Contoso", actor="test")
         self.catalog_id: UUID = self.service.registry.catalogs.get("Contoso").catalog_id
 
     def close(self) -> None:
@@ -122,9 +121,7 @@ def copies(original: Path) -> Iterator[tuple[int, Path]]:
     """Copies of a data folder beside it, numbered from 0 on; each is removed when the next is asked for."""
     count = 0
     while True:
-        data = original.with_name(f"cut-{count}")
-        shutil.copytree(original, data)
-        shutil.copy2(original.with_name(original.name + ".passphrase"), data.with_name(data.name + ".passphrase"))
+        data = copy_of(original, original.with_name(f"cut-{count}"))
         yield count, data
         shutil.rmtree(data)
         count += 1

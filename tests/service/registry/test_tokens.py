@@ -14,15 +14,16 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError,
 from armillary.sim.device.service_host import ServiceHost
 
 
-def test_the_first_start_makes_one_administrator_token_and_no_file_holds_it(host: ServiceHost) -> None:
-    service = host.service
-    secret = service.first_token
-    assert secret is not None
-    assert service.tokens.authenticate(secret).role == "Administrator"
-    for path in Path(service.context.folder.path).rglob("*"):
-        if path.is_file():
-            assert secret.encode() not in path.read_bytes(), path
-    assert secret not in repr(service.tokens.create("x", "Reader", actor="t"))
+def test_the_first_start_makes_one_administrator_token_and_no_file_holds_it(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data") as host:
+        service = host.service
+        secret = service.first_token
+        assert secret is not None
+        assert service.tokens.authenticate(secret).role == "Administrator"
+        for path in Path(service.context.folder.path).rglob("*"):
+            if path.is_file():
+                assert secret.encode() not in path.read_bytes(), path
+        assert secret not in repr(service.tokens.create("x", "Reader", actor="t"))
 
 
 def test_tokens_are_refused_when_unknown_expired_or_revoked(host: ServiceHost, clock: Any) -> None:

@@ -55,6 +55,13 @@ def host(tmp_path: Path) -> Iterator[ServiceHost]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceHost]:
+    """Two workers for all tests that leave them whole; each has a catalog of its own."""
+    with ServiceHost(tmp_path_factory.mktemp("shared") / "data", device_workers="2") as running:
+        yield running
+
+
 def refused(device: WireDevice) -> str:
     answer = device.exchange("GET", "/v1/challenge")
     assert answer.status != 200
@@ -73,18 +80,19 @@ def test_both_workers_serve_on_one_port_and_say_so(host: ServiceHost) -> None:
     assert len(host.service.registry.history.check_ins(devices[0].device_id).items) == 4
 
 
-def test_a_claim_and_a_change_of_group_hold_at_both(host: ServiceHost) -> None:
-    device = host.device(b"c" * 32)
+def test_a_claim_and_a_revocation_hold_at_both(shared: ServiceHost) -> None:
+    shared.catalog("Claims")
+    device = shared.device(b"c" * 32)
     with pytest.raises(Exception, match="unclaimed"):
-        at_each(host, device)
-    host.service.registry.devices.claim("Contoso", [device.device_id], product="Kettle", group="Production", actor="t")
-    devices = at_each(host, device)
+        at_each(shared, device)
+    shared.service.registry.devices.claim("Claims", [device.device_id], product="Kettle", group="Production", actor="t")
+    devices = at_each(shared, device)
     assert verdicts(devices) == ["attested", "attested"]
-    host.service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="t")
+    shared.service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="t")
     for one in devices:
         one.connect()
         assert refused(one) == "device.revoked"
-    host.service.registry.lifecycle.restore(device.device_id, actor="t")
+    shared.service.registry.lifecycle.restore(device.device_id, actor="t")
     assert verdicts(devices) == ["attested", "attested"]
 
 
@@ -100,31 +108,33 @@ def test_a_policy_and_a_withdrawn_release_hold_at_both(host: ServiceHost) -> Non
     assert verdicts(devices) == ["update-only", "update-only"]
 
 
-def test_a_deployment_is_offered_by_both(host: ServiceHost, package: Callable[..., bytes]) -> None:
-    devices = at_each(host, host.claimed(b"d" * 32))
+def test_a_deployment_is_offered_by_both(shared: ServiceHost, package: Callable[..., bytes]) -> None:
+    shared.catalog("Deployments")
+    devices = at_each(shared, shared.claimed(b"d" * 32, catalog="Deployments"))
     assert verdicts(devices) == ["attested", "attested"]
-    image = host.service.updates.images.upload("Contoso", package(), actor="t")
-    made = host.service.updates.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+    image = shared.service.updates.images.upload("Deployments", package(), actor="t")
+    made = shared.service.updates.deployments.create("Deployments", "Kettle", "Production", [image.image_id], actor="t")
     for device in devices:
         offer = check_in(device, devices).offer
         assert offer is not None
         assert offer.deployment_id == made.deployment_id
         assert device.exchange("GET", f"/v1/images/{image.image_id}").status == 200
-    host.service.updates.deployments.delete("Contoso", made.deployment_id, actor="t")
+    shared.service.updates.deployments.delete("Deployments", made.deployment_id, actor="t")
     for device in devices:
         assert check_in(device, devices).offer is None
 
 
 def test_both_sign_directives_whose_versions_rise_by_the_key_in_force(
-    host: ServiceHost, package: Callable[..., bytes]
+    shared: ServiceHost, package: Callable[..., bytes]
 ) -> None:
-    devices, service = at_each(host, host.claimed(b"D" * 32)), host.service
+    shared.catalog("Directives")
+    devices, service = at_each(shared, shared.claimed(b"D" * 32, catalog="Directives")), shared.service
     for device in devices:
         device.update_status = UpdateStatus(abilities=("directive",))
 
     def directives() -> list[UnverifiedDirective]:
-        image = service.updates.images.upload("Contoso", package(), actor="t")
-        service.updates.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+        image = service.updates.images.upload("Directives", package(), actor="t")
+        service.updates.deployments.create("Directives", "Kettle", "Production", [image.image_id], actor="t")
         return [parse_directive(check_in(device, devices).directive or b"") for device in devices]
 
     first = directives()
@@ -136,13 +146,18 @@ def test_both_sign_directives_whose_versions_rise_by_the_key_in_force(
     assert first[0].key_id != second[0].key_id
 
 
-def test_a_delta_is_made_once_for_both(host: ServiceHost, package: Callable[..., bytes]) -> None:
-    devices, component, content = at_each(host, host.claimed(b"e" * 32)), uuid4(), noise(1, 50_000)
+def test_a_delta_is_made_once_for_both(shared: ServiceHost, package: Callable[..., bytes]) -> None:
+    shared.catalog("Deltas")
+    devices, component, content = (
+        at_each(shared, shared.claimed(b"e" * 32, catalog="Deltas")),
+        uuid4(),
+        noise(1, 50_000),
+    )
     old, new = (
-        host.service.updates.images.upload("Contoso", package(component, content=each), actor="t")
+        shared.service.updates.images.upload("Deltas", package(component, content=each), actor="t")
         for each in (content, content[:20_000] + b"new" + content[20_000:])
     )
-    host.service.updates.deployments.create("Contoso", "Kettle", "Production", [new.image_id], actor="t")
+    shared.service.updates.deployments.create("Deltas", "Kettle", "Production", [new.image_id], actor="t")
     for device in devices:
         device.installed = (installed(old),)
         assert check_in(device, devices).offer is not None
@@ -152,7 +167,7 @@ def test_a_delta_is_made_once_for_both(host: ServiceHost, package: Callable[...,
     assert [answer.status for answer in answers] == [200, 200]
     assert 0 < len(answers[0].body) < 2000
     assert answers[0].body == answers[1].body
-    assert len(list(host.service.context.folder.deltas.iterdir())) == 1
+    assert len(list(shared.service.context.folder.deltas.iterdir())) == 1
 
 
 def test_a_renewed_issuing_authority_signs_at_both(tmp_path: Path) -> None:
@@ -210,18 +225,19 @@ def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(host: ServiceHos
 
 
 def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
-    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+    shared: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_workers, "ANSWER_S", 0.5)
-    device = host.claimed(b"s" * 32)
-    stuck = at_each(host, device)[0]
-    pid = pids(host)[0]
+    shared.catalog("Stuck")
+    device = shared.claimed(b"s" * 32, catalog="Stuck")
+    stuck = at_each(shared, device)[0]
+    pid = pids(shared)[0]
     os.kill(pid, signal.SIGSTOP)
-    host.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
+    shared.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(CLOSED):
         stuck.check_in()
-    wait_until(lambda: workers_of(host).is_whole and pid not in pids(host), "another worker")
+    wait_until(lambda: workers_of(shared).is_whole and pid not in pids(shared), "another worker")
     for one in range(8):
         device.connect()
         assert refused(device) == "device.revoked", one
@@ -231,8 +247,8 @@ def test_a_worker_that_stands_still_raises_the_alarm_and_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "CHECK_EVERY_S", 0.05)
-    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 2.5)
-    monkeypatch.setattr(device_workers, "SILENT_S", 6.0)
+    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 2.0)  # two heartbeats
+    monkeypatch.setattr(device_workers, "SILENT_S", 4.0)
     with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
         wait_until(lambda: host.service.health()["ok"], "both workers")
         pid = pids(host)[1]
@@ -248,7 +264,7 @@ def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "CHECK_EVERY_S", 0.05)
-    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 2.5)
+    monkeypatch.setattr(heartbeat, "STOPPED_AFTER_S", 2.0)
     monkeypatch.setattr(worker_process, "BACK_OFF_S", (0.0, 0.1))
     with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
         host.catalog()
@@ -288,12 +304,12 @@ sys.exit(asyncio.run(device_worker.serve(int(sys.argv[1]))))
 
 
 @pytest.mark.parametrize("last", [b"", b"\xff" * 8, encode(Done(1))], ids=["end of file", "no message", "not ours"])
-def test_a_worker_ends_when_the_service_is_gone_or_makes_no_sense(host: ServiceHost, last: bytes) -> None:
+def test_a_worker_ends_when_the_service_is_gone_or_makes_no_sense(shared: ServiceHost, last: bytes) -> None:
     ours, theirs = socket.socketpair()
     held, port = reserve("test", "127.0.0.1", 0)
     with ours, theirs, held[0]:
         ours.settimeout(30)
-        ours.sendall(encode(Start(settings_to_text(host.service.settings), port, "localhost", 1)))
+        ours.sendall(encode(Start(settings_to_text(shared.service.settings), port, "localhost", 1)))
         with killed_process(
             [sys.executable, "-c", ORPHAN, str(theirs.fileno())], pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL
         ) as worker:
@@ -308,9 +324,9 @@ def test_a_worker_ends_when_the_service_is_gone_or_makes_no_sense(host: ServiceH
             assert worker.wait(5) == 1
 
 
-def test_a_worker_that_makes_no_sense_is_replaced(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = workers_of(host)
-    (first, second), genuine = pids(host), pool._take
+def test_a_worker_that_makes_no_sense_is_replaced(shared: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = workers_of(shared)
+    (first, second), genuine = pids(shared), pool._take
     nonsense = [first]
 
     def take(worker: WorkerProcess, message: Message) -> None:
@@ -320,16 +336,15 @@ def test_a_worker_that_makes_no_sense_is_replaced(host: ServiceHost, monkeypatch
         genuine(worker, message)
 
     monkeypatch.setattr(pool, "_take", take)
-    wait_until(lambda: pool.is_whole and first not in pids(host), "another worker")
-    assert pids(host)[1] == second
+    wait_until(lambda: pool.is_whole and first not in pids(shared), "another worker")
+    assert pids(shared)[1] == second
 
 
-def test_a_port_that_somebody_has_is_refused_and_nobody_takes_ours(tmp_path: Path) -> None:
-    with ServiceHost(tmp_path / "one", device_workers="2") as host:
-        port = host.service.device_address.port
-        for workers in ("0", "2"):
-            with pytest.raises(PortInUseError):
-                ServiceHost(tmp_path / f"two{workers}", device_workers=workers, device_port=port)
+def test_a_port_that_somebody_has_is_refused_and_nobody_takes_ours(shared: ServiceHost, tmp_path: Path) -> None:
+    port = shared.service.device_address.port
+    for workers in ("0", "2"):
+        with pytest.raises(PortInUseError):
+            ServiceHost(tmp_path / f"two{workers}", device_workers=workers, device_port=port)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -23,13 +23,8 @@ NAME = "connected-waste-management"
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(str(content.folder("templates") / NAME), tmp_path / "templates" / NAME)
     monkeypatch.setattr(content, "folder", lambda kind: tmp_path / kind)
+    monkeypatch.setattr(template_check, "LOOKS", 50)  # the shipped ones are looked at wholly: test_content_check.py
     return tmp_path / "templates" / NAME
-
-
-@pytest.mark.parametrize("name", shipped.names())
-def test_shipped_template_is_valid(name: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shipped, "names", lambda: (name,))
-    assert list(template_check.templates()) == []
 
 
 def test_no_two_templates_share_an_id():

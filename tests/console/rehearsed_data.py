@@ -171,7 +171,7 @@ def rollout(now: int, state: str) -> Document:
     name = {"running": "coffee-control", "completed": "dispenser", "rolled-back": "dispenser"}[state]
     product, group = {"running": GROUPS[1]}.get(state, GROUPS[2])
     return {
-        "rollout_id": uid(f"rollout {state}"), "catalog": "northwind", "product": product, "group": group, "deployment_id": uid(f"deployment {state}"),
+        "rollout_id": uid(f"rollout {state}"), "further": [], "catalog": "northwind", "product": product, "group": group, "deployment_id": uid(f"deployment {state}"),
         "previous_deployment_id": uid("deployment before"), "state": state, "cohort": 1 if state != "rolled-back" else 0, "cohort_started_at": now - 5000,
         "policy": {"rings": [], "cohorts": [percent for percent, _ in cohorts], "false_hold_percent": 1, "lease_s": 86400, "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
         "reason": "5 of 32 devices failed" if state == "rolled-back" else "", "created_at": now - 9000, "created_by": "maren", "changed_at": now - 600,

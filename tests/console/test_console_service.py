@@ -298,7 +298,7 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
 def test_rings_count_who_has_begun_and_who_waits():
     first = {"name": "Lab", "counts": {"confirmed": 1, "restored": 1}, "failed": 1}
     rollout = {
-        "policy": {"rings": [{"name": "Lab", "devices": ["a", "b"]}], "cohorts": [30, 50, 100]},
+        "policy": {"rings": [{"name": "Lab", "devices": ["a", "b"], "groups": []}], "cohorts": [30, 50, 100]},
         "counts": {"confirmed": 1, "restored": 1, "left": 3, "waiting": 18},
         "due": 0,
         "cohorts": [first],

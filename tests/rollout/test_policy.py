@@ -70,6 +70,9 @@ def test_values_out_of_range_are_refused(change: dict[str, Any]) -> None:
         {"rings": [{"name": 1, "devices": [DEVICE]}]},
         {"rings": [{"name": "Lab", "devices": DEVICE}]},
         {"rings": [{"name": "Lab", "devices": [1]}]},
+        {"rings": [{"name": "Lab", "groups": "A/B/C"}]},
+        {"rings": [{"name": "Lab", "groups": [1]}]},
+        {"rings": [{"devices": [DEVICE]}]},
     ],
 )
 def test_misspelt_and_mistyped_documents_are_refused(document: dict[str, Any]) -> None:
@@ -100,3 +103,20 @@ def test_rings_are_the_first_cohorts_and_ids_may_be_typed_in_capitals() -> None:
     policy = from_json({"rings": [{"name": "Lab", "devices": ["A" * 128]}], "cohorts": [10, 100]})
     assert policy.rings[0].devices == (DEVICE,)
     assert [policy.step_name(index) for index in range(policy.steps)] == ["Lab", "to 10%", "to 100%"]
+
+
+@pytest.mark.parametrize(
+    "groups", [("Production",), ("Kettle/Production",), ("A/B/C/D",), ("A//C",), ("A" * 300 + "/B/C",), ("A/B/C",) * 21]
+)
+def test_groups_of_a_ring_are_named_by_their_whole_path(groups: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"ring Lab: expected (device groups as CATALOG|at most 20)"):
+        Ring(name="Lab", groups=groups)
+
+
+def test_a_ring_has_devices_and_groups_and_its_document_comes_back() -> None:
+    policy = RolloutPolicy(rings=(Ring(name="Lab", devices=(DEVICE,), groups=("Contoso/Kettle/Field Test",)),))
+    document = to_json(policy)
+    assert document["rings"] == [{"name": "Lab", "devices": [DEVICE], "groups": ["Contoso/Kettle/Field Test"]}]
+    assert from_json(document) == policy
+    with pytest.raises(InvalidArgumentError, match="the device group contoso/kettle/field test is there twice"):
+        RolloutPolicy(rings=(*policy.rings, Ring(name="Roof", groups=("contoso/Kettle/field test",))))

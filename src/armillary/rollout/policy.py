@@ -14,7 +14,9 @@ from armillary.errors import InvalidArgumentError
 
 MAX_COHORTS = 20  # more steps than anybody watches; bounds the plan
 MAX_RING_DEVICES = 1000  # devices that somebody names one by one; whoever has more takes percentages
+MAX_RING_GROUPS = 20  # device groups of one ring: more are a feed, or a catalog
 MAX_RING_NAME = 64  # fits a column of the console
+MAX_GROUP_PATH = 256  # longer than any catalog, product and group have names together
 _DEVICE_ID_LENGTH: Final = 128  # hex digits
 
 _REMEDY = "docs/concepts/rollouts.md explains each number and its allowed range."
@@ -27,21 +29,37 @@ class Ring:
     Attributes:
         name: What people call it.
         devices: Device ids; those that are not in the roll-out's reach are passed over.
+        groups: Device groups, all of whose devices go with the ring, as ``CATALOG/PRODUCT/GROUP``.
     """
 
     name: str
-    devices: tuple[str, ...]
+    devices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= MAX_RING_NAME or not self.name.isprintable() or self.name != self.name.strip():
             raise InvalidArgumentError(
                 f"ring name: expected 1 to {MAX_RING_NAME} printable characters, got {self.name!a:.80}", remedy=_REMEDY
             )
-        if not 1 <= len(self.devices) <= MAX_RING_DEVICES:
+        if not self.devices and not self.groups:
             raise InvalidArgumentError(
-                f"ring {self.name}: expected 1 to {MAX_RING_DEVICES} devices, got {len(self.devices)}",
-                remedy="Name fewer devices, or use percentages.",
+                f"ring {self.name}: expected devices or device groups, got none", remedy="Name those that go first."
             )
+        for what, named, most in (
+            ("devices", self.devices, MAX_RING_DEVICES),
+            ("device groups", self.groups, MAX_RING_GROUPS),
+        ):
+            if len(named) > most:
+                raise InvalidArgumentError(
+                    f"ring {self.name}: expected at most {most} {what}, got {len(named)}",
+                    remedy="Name fewer, or use percentages.",
+                )
+        for path in self.groups:
+            if len(path) > MAX_GROUP_PATH or not all(path.split("/")) or path.count("/") != 2:
+                raise InvalidArgumentError(
+                    f"ring {self.name}: expected device groups as CATALOG/PRODUCT/GROUP, got {path!a:.80}",
+                    remedy="List them: armillary device-group list.",
+                )
         for device_id in self.devices:
             if len(device_id) != _DEVICE_ID_LENGTH or not set(device_id) <= set("0123456789abcdef"):
                 raise InvalidArgumentError(
@@ -122,11 +140,12 @@ class RolloutPolicy:
         for what, names in (
             ("ring", [ring.name.casefold() for ring in self.rings]),
             ("device", [device for ring in self.rings for device in ring.devices]),
+            ("device group", [group.casefold() for ring in self.rings for group in ring.groups]),
         ):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise InvalidArgumentError(
-                    f"rings: the {what} {twice[0]:.40} is there twice", remedy="A device belongs to one ring."
+                    f"rings: the {what} {twice[0]:.40} is there twice", remedy="It belongs to one ring."
                 )
 
     @property
@@ -144,7 +163,9 @@ def to_json(policy: RolloutPolicy) -> dict[str, Any]:
     """The policy as a JSON object."""
     document = dataclasses.asdict(policy)
     document["cohorts"] = list(policy.cohorts)
-    document["rings"] = [{"name": ring.name, "devices": list(ring.devices)} for ring in policy.rings]
+    document["rings"] = [
+        {"name": ring.name, "devices": list(ring.devices), "groups": list(ring.groups)} for ring in policy.rings
+    ]
     return document
 
 
@@ -174,20 +195,26 @@ def from_json(document: Mapping[str, Any]) -> RolloutPolicy:
 
 
 def _rings(value: Any) -> tuple[Ring, ...]:
-    """The rings of a JSON array of objects with ``name`` and ``devices``."""
+    """The rings of a JSON array of objects with ``name`` and ``devices``, ``groups`` or both."""
     if not isinstance(value, (list, tuple)):
         raise InvalidArgumentError(f"rings: expected a list, got {value!a:.80}", remedy=_REMEDY)
     rings = []
     for item in value:
         if (
             not isinstance(item, Mapping)
-            or item.keys() != {"name", "devices"}
-            or type(item["name"]) is not str
-            or not isinstance(item["devices"], (list, tuple))
-            or any(type(device) is not str for device in item["devices"])
+            or not item.keys() <= {"name", "devices", "groups"}
+            or type(item.get("name")) is not str
+            or not _are_texts(item.get("devices", ()))
+            or not _are_texts(item.get("groups", ()))
         ):
             raise InvalidArgumentError(
-                f"rings: expected objects with a name and a list of device ids, got {item!a:.80}", remedy=_REMEDY
+                f"rings: expected objects with a name and lists of devices or groups, got {item!a:.80}",
+                remedy=_REMEDY,
             )
-        rings.append(Ring(name=item["name"], devices=tuple(device.lower() for device in item["devices"])))
+        devices = tuple(device.lower() for device in item.get("devices", ()))
+        rings.append(Ring(name=item["name"], devices=devices, groups=tuple(item.get("groups", ()))))
     return tuple(rings)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(type(one) is str for one in value)

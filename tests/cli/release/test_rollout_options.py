@@ -96,11 +96,13 @@ def test_rings_are_given_one_by_one_and_a_misspelt_one_is_refused(service: Servi
     other = "b2" * 64
     rings = _policy(service, "--ring", f"Lab={DEVICE},{other}", "--ring", f"Roof={'c3' * 64}").rings
     assert [(ring.name, len(ring.devices)) for ring in rings] == [("Lab", 2), ("Roof", 1)]
+    (mixed,) = _policy(service, "--ring", f"Field=Contoso/Kettle/Field Test,{DEVICE}").rings
+    assert mixed == Ring(name="Field", devices=(DEVICE,), groups=("Contoso/Kettle/Field Test",))
     for wrong in ("Lab", "Lab=", f"={DEVICE}"):
         where = ("-c", "Contoso", "-p", "Coffee", "-dg", "Production", "-i", "id", "--ring", wrong)
         ran = CliRunner().invoke(rollout.app, ["create", *where])
         assert ran.exit_code != 0
-        assert "--ring: expected a name and device ids" in str(ran.exception or ran.output)
+        assert "--ring: expected a name and device ids or groups" in str(ran.exception or ran.output)
 
 
 def test_every_field_of_a_policy_has_an_option() -> None:

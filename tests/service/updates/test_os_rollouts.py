@@ -357,3 +357,29 @@ def test_a_device_on_trial_with_the_release_is_not_confirmed_yet(fleet: OsFleet,
     for _ in range(3):
         step(fleet, clock, 20)
     assert fleet.running("27.1") > first
+
+
+@pytest.mark.parametrize("version", ["27.1", "before"])
+def test_a_device_on_trial_is_not_restored_whichever_it_tries(fleet: OsFleet, clock: Clock, version: str) -> None:
+    """It may keep the release that it tries, or fall back to it; nobody would set it back any more."""
+    trial = UpdateStatus(abilities=("delta", "os"), reason="trial")
+    rollout = fleet.start(replace(POLICY, cohorts=(100,)))
+    step(fleet, clock)
+    clock.now += 1
+    fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="ben")
+    for device in fleet.devices:
+        device.update_status = trial
+        if version == "27.1":
+            fleet.refuses.add(device.device_id)
+    for _ in range(2):
+        step(fleet, clock)
+    assert len(fleet.running("27.1")) == (4 if version == "27.1" else 0)
+    stands = fleet.get(rollout)
+    assert (stands.state, stands.counts.get("restored", 0)) == ("rolling-back", 0)
+    fleet.refuses.clear()
+    for device in fleet.devices:
+        device.update_status = UpdateStatus(abilities=("delta", "os"))
+    for _ in range(2):
+        step(fleet, clock)
+    assert fleet.get(rollout).state == "rolled-back"
+    assert fleet.running("27.1") == set()

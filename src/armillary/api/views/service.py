@@ -81,10 +81,11 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
         return {"status": "none", "reason": "The device is not claimed.", "deployment_id": None, "images": []}
     group = service.registry.groups.get_by_id(found.group_id)
     deployment_id = group.deployment_id
-    rollout = next((row for row in _living_rollouts(service, group.catalog) if row.group_id == group.group_id), None)
-    if rollout is not None and found.offered_deployment_id == rollout.deployment_id:
+    living = [(row, part) for row in _living_rollouts(service, group.catalog) for part in row.parts]
+    rollout, part = next((one for one in living if one[1].group_id == group.group_id), (None, None))
+    if rollout is not None and part is not None and found.offered_deployment_id == part.deployment_id:
         back = rollout.state == "rolling-back"
-        deployment_id = rollout.previous_deployment_id if back else rollout.deployment_id
+        deployment_id = part.previous_deployment_id if back else part.deployment_id
     wanted = service.updates.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
     return _deployment_state(found, wanted, group.update_policy, failure=_failure(service, device_id, wanted))
 

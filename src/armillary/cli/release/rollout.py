@@ -29,7 +29,7 @@ app = noun("Staged roll-outs: watch, approve, halt, resume, roll back.")
 
 COLUMNS = ("rollout_id", "state", "target", "cohort", "progress", "failed", "reason")
 FACTS = (
-    "rollout_id", "state", "reason", "catalog", "product", "group", "deployment_id", "previous_deployment_id",
+    "rollout_id", "state", "reason", "target", "catalog", "product", "group", "deployment_id", "previous_deployment_id",
     "release_id", "chip", "version", "feed", "cohort", "progress", "failed", "created_at", "created_by",
 )  # fmt: skip
 
@@ -64,16 +64,19 @@ def _whole(rollout: dict[str, Any]) -> Shown:
 
 
 def _rings(given: list[str] | None) -> list[dict[str, Any]] | None:
-    """The rings of options such as ``Laboratory=ID,ID``."""
+    """The rings of options such as ``Laboratory=ID,ID`` or ``Friends=CATALOG/PRODUCT/GROUP``."""
     rings = []
     for text in given or ():
-        name, sign, devices = text.partition("=")
-        if not (name and sign and devices):
+        name, sign, named = text.partition("=")
+        if not (name and sign and named):
             raise InvalidArgumentError(
-                f"--ring: expected a name and device ids such as Laboratory=ID,ID, got {text!a:.80}",
+                "--ring: expected a name and device ids or groups such as Laboratory=ID,ID or "
+                f"Friends=CATALOG/PRODUCT/GROUP, got {text!a:.80}",
                 remedy="Correct it.",
             )
-        rings.append({"name": name, "devices": split_ids([devices])})
+        items = [one for one in map(str.strip, named.split(",")) if one]  # names of groups have spaces
+        groups = [one for one in items if "/" in one]
+        rings.append({"name": name, "devices": [one for one in items if one not in groups], "groups": groups})
     return rings or None
 
 
@@ -125,7 +128,9 @@ Policy = Annotated[
                 Annotated[
                     list[str] | None,
                     typer.Option(
-                        "--ring", metavar="NAME=IDS", help="Devices that go first, before the percentages; repeatable."
+                        "--ring",
+                        metavar="NAME=IDS",
+                        help="Devices, or groups as CATALOG/PRODUCT/GROUP, that go before the percentages; repeatable.",
                     ),
                 ],
                 None,

@@ -316,6 +316,11 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
         f"It halts by itself at {least} or more, when over {policy['failure_percent']} % of finished devices failed.",
         f"A device that has not confirmed {span(policy['timeout_s'])} after it may begin counts as failed.",
     ]
+    says += [
+        f"{ring['name']} goes before the percentages: all devices of {joined(ring['groups'])}."
+        for ring in policy["rings"]
+        if ring["groups"]
+    ]
     if policy["hold_on_severity"]:
         named = counted(policy["min_failures"], "different device")
         floor = f"severity {policy['hold_on_severity']} or above"
@@ -418,4 +423,5 @@ def _name(rollout: Mapping[str, Any]) -> str:
 def _group(rollout: Mapping[str, Any]) -> str:
     if rollout.get("release_id"):
         return f"{rollout['feed']} groups of {rollout['catalog'] or 'all catalogs'}"
-    return f"{rollout['product']} / {rollout['group']}"
+    more = f" and {counted(len(rollout['further']), 'group')} more" if rollout["further"] else ""
+    return f"{rollout['product']} / {rollout['group']}{more}"

@@ -233,7 +233,10 @@ class ServiceUpdates:
 
 
 def cohorts(rollout: Document) -> list[Document]:
-    """Counts per cohort: where its started devices stand, and how many of its share have not begun."""
+    """Counts per cohort: where its started devices stand, and how many of its share have not begun.
+
+    How many devices the groups of a ring have is not known here before the ring begins.
+    """
     policy = rollout["policy"]
     percents = tuple(policy["cohorts"])
     rings = [(ring["name"], len(ring["devices"])) for ring in policy["rings"]]

@@ -28,7 +28,7 @@ from armillary.engines.records.queries import (
     rollouts as rollout_rows,
 )
 from armillary.engines.records.queries.planning import trust_stores as store_rows
-from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutPart
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup, OsRelease
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
 from armillary.service.authority.trust_chain import Signed, TrustBook, Trusts, book_of, takes
@@ -136,7 +136,7 @@ class Offers:
             return None
         book = self._book
         staging = book.staging.get(group_id)
-        decides = staging is not None and staging.has_turn(device_number)
+        decides = staging is not None and staging.has_turn(device_number, group_id)
         found = staging.wanted if staging is not None and decides else book.groups.get(group_id)
         return found if found is not None and chip in found.chips else None
 
@@ -178,7 +178,7 @@ class Offers:
         found = None if feed is None else book.os_staging.get((feed, chip))
         if found is None or not (found.groups is None or group_id in found.groups):
             return None
-        return found.staging if found.staging.has_turn(device_number) else None
+        return found.staging if found.staging.has_turn(device_number, group_id) else None
 
     def lease_s(
         self, group_id: UUID | None, device_number: int, chip: str, wanted: Wanted | None, system: WantedOs | None
@@ -252,9 +252,10 @@ class Offers:
         in_force = {group.group_id: group.deployment_id for group in every if group.update_policy == "UpdateAll"}
         groups = {group_id: self._wanted(connection, deployment) for group_id, deployment in in_force.items()}
         staging = {
-            rollout.group_id: self._staging(connection, rollout)
+            part.group_id: self._staging(connection, rollout, part)
             for rollout in rollout_rows.living(connection)
-            if rollout.group_id is not None and rollout.group_id in in_force and rollout.state != "proposed"
+            for part in rollout.parts
+            if part.group_id in in_force and rollout.state != "proposed"
         }
         releases, floors = release_rows.every(connection), release_rows.floors(connection)
         systems = newest_of_feeds(releases, floors, now=now)
@@ -276,9 +277,9 @@ class Offers:
             due_at=min([now + RECKONED_S, *(end for end in ends if end is not None and end > now)]),
         )
 
-    def _staging(self, connection: Connection, rollout: Rollout) -> Staging[Wanted | None]:
+    def _staging(self, connection: Connection, rollout: Rollout, part: RolloutPart) -> Staging[Wanted | None]:
         back = rollout.state == "rolling-back"
-        wanted = self._wanted(connection, rollout.previous_deployment_id if back else rollout.deployment_id)
+        wanted = self._wanted(connection, part.previous_deployment_id if back else part.deployment_id)
         return staging_of(connection, rollout, wanted)
 
     def _wanted(self, connection: Connection, deployment_id: UUID | None) -> Wanted | None:

@@ -32,6 +32,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.updates.deployments import Deployments
 from armillary.service.updates.rollout_events import apply_event
 from armillary.service.updates.sighting import Sighting, look
+from armillary.service.updates.staging import ring_groups
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
 
@@ -154,26 +155,41 @@ class Planner:
     def _go_on(self, connection: Connection, rollout: Rollout, made: RolloutPlan, now: int) -> None:
         """Begin the next cohort, if it is its time, and start those of the newest one that are due."""
         values: dict[str, object] = {"reached_at": made.reached_at}
-        if made.cohort != rollout.cohort:
+        is_new = made.cohort != rollout.cohort
+        if is_new:
             values |= {"cohort": made.cohort, "cohort_started_at": now, "reached_at": None}
-            devices = made.due
-            if made.cohort < len(rollout.policy.rings):
-                devices = self._start_ring(connection, rollout, made.cohort, now)
-            detail = {"cohort": made.cohort + 1, "devices": devices}
-            self._context.audit(connection, ACTOR, "rollout.cohort", str(rollout.rollout_id), detail)
-        due = made.due
-        if due:
+        devices = due = made.due
+        if made.cohort < len(rollout.policy.rings):
+            if is_new or due:
+                started, due = self._start_ring(connection, rollout, made.cohort, now, is_new=is_new)
+                devices = started + due
+        elif due:
             count = min(due, STARTS_AT_ONCE)
             started, up_to, is_more = starts.start_next(connection, rollout, made.cohort, count, now=now)
             due = due - started if is_more else 0
             is_last = made.cohort == rollout.policy.steps - 1
             values |= {"reach": EVERYBODY if is_last and not due else up_to}
+        if is_new:
+            detail = {"cohort": made.cohort + 1, "devices": devices}
+            self._context.audit(connection, ACTOR, "rollout.cohort", str(rollout.rollout_id), detail)
         rollout_rows.change(connection, rollout.rollout_id, {**values, "due": due})
 
-    def _start_ring(self, connection: Connection, rollout: Rollout, cohort: int, now: int) -> int:
-        ring = rollout.policy.rings[cohort]
-        numbers = reach.numbers_of(connection, rollout, ring.devices)
-        return starts.start(connection, rollout.rollout_id, cohort, sorted(numbers), now=now)
+    def _start_ring(
+        self, connection: Connection, rollout: Rollout, cohort: int, now: int, *, is_new: bool
+    ) -> tuple[int, int]:
+        """Start devices of a ring: those that it names at once, those of its groups in portions.
+
+        Returns how many started, and how many are left.
+        """
+        ring, started = rollout.policy.rings[cohort], 0
+        if is_new:
+            numbers = reach.numbers_of(connection, rollout, ring.devices)
+            started = starts.start(connection, rollout.rollout_id, cohort, sorted(numbers), now=now)
+        if not ring.groups:
+            return started, 0
+        groups = ring_groups(connection, rollout, only=cohort)
+        more, left = starts.start_ring(connection, rollout, cohort, groups, STARTS_AT_ONCE, now=now)
+        return started + more, left
 
 
 def _values(move: DeviceMove, now: int) -> dict[str, object]:

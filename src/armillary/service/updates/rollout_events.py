@@ -16,8 +16,8 @@ from armillary.engines.records.queries import (
     releases as release_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import starts
-from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent
+from armillary.engines.records.queries.planning import parts, starts
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent, RolloutPart
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, NotFoundError
 from armillary.rollout import state
@@ -100,43 +100,55 @@ def _record(
 def _apply_to_group(
     context: Context, deployments: Deployments, connection: Connection, rollout: Rollout, event: str, actor: str
 ) -> dict[str, object]:
-    """What an event does to the deployment of the roll-out's group; returns columns of the roll-out to change."""
+    """What an event does to the deployments of the roll-out's groups; returns columns of the roll-out to change."""
     if rollout.group_id is None or event not in ("finish", "roll-back"):
         return {}
     now = context.now()
     if event == "finish":
-        image_rows.put_in_force(connection, rollout.deployment_id, rollout.group_id, now=now)
+        for part in rollout.parts:
+            image_rows.put_in_force(connection, part.deployment_id, part.group_id, now=now)
         return {}
-    if rollout.state == "completed":
-        _check_newest(connection, rollout, rollout.group_id)
-    if rollout.previous_deployment_id is None:
-        # Nothing was in force before: devices that have the images must learn that none are wanted.
-        return {"previous_deployment_id": _put_nothing_in_force(context, deployments, connection, rollout, actor)}
-    if rollout.state == "completed":
-        image_rows.put_in_force(connection, rollout.previous_deployment_id, rollout.group_id, now=now)
-    return {}
+    values: dict[str, object] = {}
+    for part in rollout.parts:
+        if rollout.state == "completed":
+            _check_newest(connection, rollout, part)
+        if part.previous_deployment_id is None:
+            # Nothing was in force before: devices that have the images must learn that none are wanted.
+            empty = _put_nothing_in_force(context, deployments, connection, rollout, part, actor)
+            if part.group_id == rollout.group_id:
+                values["previous_deployment_id"] = empty
+            else:
+                parts.set_previous(connection, rollout.rollout_id, part.group_id, empty)
+        elif rollout.state == "completed":
+            image_rows.put_in_force(connection, part.previous_deployment_id, part.group_id, now=now)
+    return values
 
 
-def _check_newest(connection: Connection, rollout: Rollout, group_id: UUID) -> None:
+def _check_newest(connection: Connection, rollout: Rollout, part: RolloutPart) -> None:
     """Refuse to roll back a completed roll-out after which something else came: it would undo that as well."""
-    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
-    living = rollout_rows.living_of_group(connection, group_id)
+    group = group_or_raise(connection, rollout.catalog, part.product, part.group)
+    living = rollout_rows.living_of_group(connection, part.group_id)
     if living is not None:
         raise ConflictError(
             f"roll-out {living.rollout_id} ({living.state}) decides for group {group.name}",
             remedy="Roll that one back, or cancel it first.",
         )
-    if group.deployment_id != rollout.deployment_id:
+    if group.deployment_id != part.deployment_id:
         raise ConflictError(
-            "a newer deployment is in force in this group",
+            f"a newer deployment is in force in group {group.name}",
             remedy="Roll out the images that you want back: armillary rollout create.",
         )
 
 
 def _put_nothing_in_force(
-    context: Context, deployments: Deployments, connection: Connection, rollout: Rollout, actor: str
+    context: Context,
+    deployments: Deployments,
+    connection: Connection,
+    rollout: Rollout,
+    part: RolloutPart,
+    actor: str,
 ) -> UUID:
-    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
+    group = group_or_raise(connection, rollout.catalog, part.product, part.group)
     empty = deployments.prepare(connection, group, (), actor=actor, deployment_id=None, rollout_id=rollout.rollout_id)
     image_rows.put_in_force(connection, empty.deployment_id, group.group_id, now=context.now())
     return empty.deployment_id

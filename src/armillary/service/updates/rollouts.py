@@ -9,7 +9,7 @@ Not here: when a roll-out advances or stops, and its state table (``armillary.ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
@@ -18,8 +18,8 @@ from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice
-from armillary.engines.records.schema.rows import Page
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutPart
+from armillary.engines.records.schema.rows import DeviceGroup, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
 from armillary.service.context.context import Context
@@ -53,24 +53,22 @@ class Rollouts:
     ) -> Rollout:
         """Bring a set of images to a group in cohorts; only proposed where the catalog asks for a second person.
 
+        Groups of the catalog that a ring names get them as well, before the group.
+
         Raises:
-            NotFoundError: the group or one of the images does not exist in this catalog.
-            InvalidArgumentError: images that do not go together or do not fit the group's devices, or a ring that
-                names a device of another group.
-            ConflictError: another roll-out decides for this group, or it takes no application updates.
+            NotFoundError: a group or one of the images does not exist in this catalog.
+            InvalidArgumentError: images that do not go together or do not fit a group's devices, or a ring that names
+                a device of another group, or a group of another catalog.
+            ConflictError: another roll-out decides for a group, or it takes no application updates.
         """
         now, rollout_id, careful = self._context.now(), uuid4(), policy or RolloutPolicy()
 
         def change(connection: Connection) -> Rollout:
             target = free_group_or_raise(connection, catalog, product, group)
             waits = catalog_rows.needs_approval(connection, target.catalog_id)
-            if target.update_policy != "UpdateAll":
-                raise ConflictError(
-                    f"group {target.name} takes no application updates ({target.update_policy})",
-                    remedy="Set its update policy to UpdateAll first.",
-                )
-            deployment = self._deployments.prepare(
-                connection, target, image_ids, actor=actor, deployment_id=None, rollout_id=rollout_id
+            *further, last = (
+                self._part(connection, one, image_ids, rollout_id, actor)
+                for one in (*_ring_groups(connection, target, careful), target)
             )
             made = Rollout(
                 rollout_id=rollout_id,
@@ -79,8 +77,9 @@ class Rollouts:
                 catalog=target.catalog,
                 product=target.product,
                 group=target.name,
-                deployment_id=deployment.deployment_id,
-                previous_deployment_id=target.deployment_id,
+                deployment_id=last.deployment_id,
+                previous_deployment_id=last.previous_deployment_id,
+                further=tuple(further),
                 policy=careful,
                 state="proposed" if waits else "running",
                 cohort=-1,
@@ -92,7 +91,7 @@ class Rollouts:
             )
             check_rings(connection, made)
             rollout_rows.add(connection, made)
-            detail = {"deployment": str(deployment.deployment_id), "policy": policy_to_json(careful)}
+            detail = {"deployment": str(last.deployment_id), "policy": policy_to_json(careful)}
             verb = "propose" if waits else "start"
             self._context.audit(connection, actor, f"rollout.{verb}", str(rollout_id), detail)
             return rollout_or_raise(connection, rollout_id)
@@ -100,6 +99,26 @@ class Rollouts:
         rollout = self._context.records.write(change)
         self._notices.groups_changed()
         return rollout
+
+    def _part(
+        self, connection: Connection, group: DeviceGroup, image_ids: Sequence[UUID], rollout_id: UUID, actor: str
+    ) -> RolloutPart:
+        """A device group of a new roll-out, with the deployment that it gets."""
+        if group.update_policy != "UpdateAll":
+            raise ConflictError(
+                f"group {group.name} takes no application updates ({group.update_policy})",
+                remedy="Set its update policy to UpdateAll first.",
+            )
+        deployment = self._deployments.prepare(
+            connection, group, image_ids, actor=actor, deployment_id=None, rollout_id=rollout_id
+        )
+        return RolloutPart(
+            group_id=group.group_id,
+            product=group.product,
+            group=group.name,
+            deployment_id=deployment.deployment_id,
+            previous_deployment_id=group.deployment_id,
+        )
 
     def get(self, rollout_id: UUID) -> Rollout:
         """A roll-out with its counts; NotFoundError if there is none of this id."""
@@ -198,6 +217,20 @@ class Rollouts:
             self._notices.releases_changed()
         self._notices.groups_changed()  # first of all: a halt is obeyed before anything is counted
         return self.get(rollout_id)
+
+
+def _ring_groups(connection: Connection, target: DeviceGroup, policy: RolloutPolicy) -> Iterator[DeviceGroup]:
+    """The device groups of the target's catalog that rings name beside it, each free for a roll-out."""
+    for path in (path for ring in policy.rings for path in ring.groups):
+        catalog, product, group = path.split("/")
+        if catalog.casefold() != target.catalog.casefold():
+            raise InvalidArgumentError(
+                f"rings: device group {path} is not of catalog {target.catalog}, whose images these are",
+                remedy="Name groups of the catalog.",
+            )
+        found = free_group_or_raise(connection, catalog, product, group)
+        if found.group_id != target.group_id:
+            yield found
 
 
 def rollout_or_raise(connection: Connection, rollout_id: UUID) -> Rollout:

@@ -87,7 +87,8 @@ class Facts:
         """Whether a roll-out decides for its group and has not come to it."""
         if self.rollout is None:
             return False
-        return self.wanted is None or self.wanted.offer.deployment_id != self.rollout.deployment_id
+        brought = {part.deployment_id for part in self.rollout.parts}
+        return self.wanted is None or self.wanted.offer.deployment_id not in brought
 
 
 class Standing(NamedTuple):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -11,15 +12,16 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import images as image_rows, releases as release_rows
 from armillary.engines.records.queries.planning.looks import BadOutcome, Member
-from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutPart
 from armillary.rollout.cohort import PlaceOrder, order_of
 from armillary.rollout.plan import RolloutMember
 from armillary.rollout.tally import UNFINISHED
 from armillary.service.updates.offers import has
-from armillary.service.updates.staging import ring_numbers
+from armillary.service.updates.staging import ring_groups, ring_numbers
 from armillary.service.updates.waits import Waits
 from armillary.wire.device.checkin import InstalledImage
 
+NO_GROUP: Final = UUID(int=0)
 # States in which an image counts as arrived.
 SETTLED: Final = frozenset({"running", "stopped"})
 
@@ -29,16 +31,22 @@ class Target:
     """A roll-out's target.
 
     Attributes:
-        wanted: Image ids of the deployment, or of the release's components.
-        previous: Image ids of the deployment before.
-        named: Row numbers of devices in rings that have started.
+        wanted: Image ids of the deployments, or of the release's components.
+        parts: By device group what it gets, and the image ids of its deployment before.
+        named: Row numbers of devices in rings that have started; ``groups``: device groups in them.
     """
 
     rollout: Rollout
     wanted: frozenset[UUID]
-    previous: frozenset[UUID]
+    parts: Mapping[UUID, tuple[RolloutPart, frozenset[UUID]]]
     order: PlaceOrder
     named: frozenset[int]
+    groups: frozenset[UUID]
+
+    @property
+    def previous(self) -> frozenset[UUID]:
+        """Image ids of the deployments before, in all groups."""
+        return frozenset().union(*(image_ids for _, image_ids in self.parts.values()))
 
     def member(self, one: Member, failure: BadOutcome | None, waits: Waits) -> RolloutMember:
         """How a device stands to the roll-out."""
@@ -64,28 +72,38 @@ class Target:
             restored=restored,
             failure="" if told is None else told.outcome,
             reason="" if told is None else told.reason,
-            reached=self.order.place(one.number) <= self.rollout.reach or one.number in self.named,
+            reached=self._is_reached(one),
             gone=not one.is_in_reach,
         )
 
+    def _is_reached(self, one: Member) -> bool:
+        place = self.order.place(one.number)
+        return place <= self.rollout.reach or one.number in self.named or one.group_id in self.groups
+
     def _applications(self, one: Member, seen_since: bool) -> tuple[bool, bool, bool]:  # noqa: FBT001 - one of three facts
         """Whether it was offered the deployment, runs exactly it, and is back at what was before."""
-        offered = seen_since and one.offered_deployment_id == self.rollout.deployment_id
-        back = seen_since and None is not one.offered_deployment_id == self.rollout.previous_deployment_id
+        part, previous = self.parts.get(one.group_id or NO_GROUP, (None, frozenset()))
+        if part is None:  # in another group now
+            return False, False, False
+        offered = seen_since and one.offered_deployment_id == part.deployment_id
+        back = seen_since and None is not one.offered_deployment_id == part.previous_deployment_id
         never_offered = one.offered_at is None and not offered and not back
         return (
             offered,
             offered and _runs(one.installed, self.wanted),
-            never_offered or (back and _runs(one.installed, self.previous)),
+            never_offered or (back and _runs(one.installed, previous)),
         )
 
     def _system(self, one: Member, seen_since: bool) -> tuple[bool, bool, bool]:  # noqa: FBT001 - one of three facts
         """The same of an OS release: whoever has its turn is offered it with its next check-in."""
-        runs = one.os_version == self.rollout.version and one.verdict == "attested" and not one.is_on_trial
+        boots = one.os_version == self.rollout.version
+        runs = boots and one.verdict == "attested" and not one.is_on_trial
         is_back = self.rollout.state == "rolling-back"
         asked_back = is_back and one.checked_in_at is not None and one.checked_in_at >= self.rollout.changed_at
         offered = seen_since and not is_back
-        return offered, offered and runs, is_back and not runs and (asked_back or one.offered_at is None)
+        # Whatever is on trial may still end as the other: a device that falls back to the release is not restored.
+        is_away = not boots and not one.is_on_trial
+        return offered, offered and runs, is_back and is_away and (asked_back or one.offered_at is None)
 
 
 def target_of(connection: Connection, rollout: Rollout) -> Target:
@@ -94,8 +112,9 @@ def target_of(connection: Connection, rollout: Rollout) -> Target:
         wanted = release_rows.image_ids(connection, rollout.release_id)
     else:
         wanted = _image_ids(connection, rollout.deployment_id)
-    previous = _image_ids(connection, rollout.previous_deployment_id)
-    return Target(rollout, wanted, previous, order_of(rollout.rollout_id), ring_numbers(connection, rollout))
+    before = {one.group_id: (one, _image_ids(connection, one.previous_deployment_id)) for one in rollout.parts}
+    named, groups = ring_numbers(connection, rollout), ring_groups(connection, rollout)
+    return Target(rollout, wanted, before, order_of(rollout.rollout_id), named, groups)
 
 
 def _runs(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:

@@ -114,6 +114,11 @@ def test_rings_are_named_devices_and_failures_are_listed_alone(service: RunningS
     service.call("POST", f"{path}/cancel", {"reason": "done"})
     body["policy"] = {"rings": [{"name": "Laboratory", "devices": ["ab" * 64]}]}
     assert service.call("POST", "/api/v1/rollouts", body).status == 400
+    body["policy"] = {"rings": [{"name": "Field", "groups": [f"{catalog}/Coffee/Field Test"]}]}
+    made = service.call("POST", "/api/v1/rollouts", body)
+    assert (made.status, made.body["target"]) == (201, "Coffee/Production and 1 more")
+    assert [one["group"] for one in made.body["further"]] == ["Field Test"]
+    service.call("POST", f"/api/v1/rollouts/{made.body['rollout_id']}/cancel", {"reason": "done"})
 
 
 def test_rollouts_that_do_not_exist(service: RunningService) -> None:

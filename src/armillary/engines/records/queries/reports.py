@@ -197,8 +197,11 @@ def prune(connection: Connection, *, before: int, most: int) -> int:
     Returns how many. Outcomes of a roll-out under way stay, because it decides by them.
     """
     report, refusal, outcome = schema.error_report, schema.refusal, schema.outcome
-    living = select(schema.rollout.c.deployment_id).where(schema.rollout.c.state.in_(LIVING))
-    done = outcome.c.deployment_id.is_(None) | outcome.c.deployment_id.not_in(living)
+    rollout, further = schema.rollout, schema.rollout_group
+    is_living = rollout.c.state.in_(LIVING) & rollout.c.deployment_id.is_not(None)
+    living = select(rollout.c.deployment_id).where(is_living)
+    named = select(further.c.deployment_id).join(rollout, rollout.c.rollout_id == further.c.rollout_id).where(is_living)
+    done = outcome.c.deployment_id.is_(None) | outcome.c.deployment_id.not_in(living.union_all(named))
     removed = connection.execute(delete(report).where(report.c.received_at < before)).rowcount
     removed += connection.execute(delete(refusal).where(refusal.c.at < before)).rowcount
     removed += connection.execute(delete(outcome).where(outcome.c.received_at < before, done)).rowcount

@@ -14,9 +14,16 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records.queries.pages import first, newest_first
+from armillary.engines.records.queries.planning import parts
 from armillary.engines.records.queries.planning.reach import devices_in_reach
 from armillary.engines.records.schema import schema
-from armillary.engines.records.schema.rollout_rows import Rollout, RolloutCohort, RolloutDevice, RolloutEvent
+from armillary.engines.records.schema.rollout_rows import (
+    Rollout,
+    RolloutCohort,
+    RolloutDevice,
+    RolloutEvent,
+    RolloutPart,
+)
 from armillary.engines.records.schema.rows import Page, from_row, to_row
 from armillary.rollout.policy import from_json, to_json
 from armillary.rollout.state import LIVING
@@ -36,6 +43,7 @@ def add(connection: Connection, rollout: Rollout) -> None:
     only = rollout.catalog_id if rollout.release_id is not None else None
     values = to_row(_rollout, rollout, policy=json.dumps(to_json(rollout.policy)), history=None, only_catalog_id=only)
     connection.execute(insert(_rollout).values(values))
+    parts.add(connection, rollout.rollout_id, rollout.further)
 
 
 def one(connection: Connection, rollout_id: UUID) -> Rollout | None:
@@ -45,31 +53,32 @@ def one(connection: Connection, rollout_id: UUID) -> Rollout | None:
 
 def uncounted(connection: Connection, rollout_id: UUID) -> Rollout | None:
     """The roll-out of an id, without its counts."""
-    return first(connection, _rollouts().where(_rollout.c.rollout_id == rollout_id), _as_rollout)
+    return _first(connection, _rollouts().where(_rollout.c.rollout_id == rollout_id))
 
 
 def living(connection: Connection) -> tuple[Rollout, ...]:
     """Roll-outs under way, oldest first, without their counts."""
-    query = _rollouts().where(_rollout.c.state.in_(LIVING)).order_by(_rollout.c.number)
-    return tuple(_as_rollout(row) for row in connection.execute(query).all())
+    rows = connection.execute(_rollouts().where(_rollout.c.state.in_(LIVING)).order_by(_rollout.c.number)).all()
+    further = parts.of_rollouts(connection, [row.rollout_id for row in rows])
+    return tuple(_as_rollout(row, further=further.get(row.rollout_id, ())) for row in rows)
 
 
 def living_of_feed(connection: Connection, chip: str, feed: str) -> Rollout | None:
     """The roll-out of an OS release under way for a chip and a feed, whatever its catalogs, without its counts."""
     query = _rollouts().where(_rollout.c.feed == feed, _release.c.chip == chip, _rollout.c.state.in_(LIVING))
-    return first(connection, query, _as_rollout)
+    return _first(connection, query)
 
 
 def living_of_release(connection: Connection, release_id: UUID) -> Rollout | None:
     """The roll-out of an OS release under way, without its counts."""
     query = _rollouts().where(_rollout.c.release_id == release_id, _rollout.c.state.in_(LIVING))
-    return first(connection, query, _as_rollout)
+    return _first(connection, query)
 
 
 def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:
     """The roll-out under way in a group, without its counts."""
-    query = _rollouts().where(_rollout.c.group_id == group_id, _rollout.c.state.in_(LIVING))
-    return first(connection, query, _as_rollout)
+    decides = (_rollout.c.group_id == group_id) | _rollout.c.rollout_id.in_(parts.with_group(group_id))
+    return _first(connection, _rollouts().where(decides, _rollout.c.state.in_(LIVING)))
 
 
 def page(
@@ -140,6 +149,15 @@ def _rollouts() -> Select[Any]:
     )
 
 
+def _first(connection: Connection, query: Select[Any]) -> Rollout | None:
+    """The first roll-out that a query finds, without its counts."""
+    return first(connection, query, lambda row: _as_rollout(row, further=_further(connection, row)))
+
+
+def _further(connection: Connection, row: Row[Any]) -> tuple[RolloutPart, ...]:
+    return parts.of_rollouts(connection, [row.rollout_id]).get(row.rollout_id, ())
+
+
 def _as_rollout(row: Row[Any], **counted: object) -> Rollout:
     return from_row(
         Rollout,
@@ -149,7 +167,7 @@ def _as_rollout(row: Row[Any], **counted: object) -> Rollout:
             RolloutEvent(**{**noted, "finding_id": None if noted["finding_id"] is None else UUID(noted["finding_id"])})
             for noted in json.loads(row.history or "[]")
         ),
-        **{"counts": {}, "failed": 0, "cohorts": (), **counted},
+        **{"counts": {}, "failed": 0, "cohorts": (), "further": (), **counted},
     )
 
 
@@ -166,20 +184,27 @@ def _counted(connection: Connection, row: Row[Any]) -> Rollout:
     cohorts = [RolloutCohort(name, {}, 0) for name in names[: row.cohort + 1]]
     counts: Counter[str] = Counter()
     failures = 0
-    for part in connection.execute(query):
-        counts[part.state] += part.devices
-        failures += part.failed
-        if 0 <= part.cohort < len(cohorts):
-            known = cohorts[part.cohort]
-            cohorts[part.cohort] = RolloutCohort(
-                known.name, {**known.counts, part.state: part.devices}, known.failed + part.failed
+    for found in connection.execute(query):
+        counts[found.state] += found.devices
+        failures += found.failed
+        if 0 <= found.cohort < len(cohorts):
+            known = cohorts[found.cohort]
+            cohorts[found.cohort] = RolloutCohort(
+                known.name, {**known.counts, found.state: found.devices}, known.failed + found.failed
             )
-    made = _as_rollout(row, failed=failures, cohorts=tuple(cohorts))
+    made = _as_rollout(row, failed=failures, cohorts=tuple(cohorts), further=_further(connection, row))
     waiting = devices_in_reach(connection, made) - sum(count for state, count in counts.items() if state != LEFT)
     return replace(made, counts={**counts, "waiting": max(0, waiting)})
 
 
 def names(connection: Connection, deployment_id: UUID) -> bool:
     """Whether a roll-out distributes the deployment or would roll back to it."""
-    either = (_rollout.c.deployment_id == deployment_id) | (_rollout.c.previous_deployment_id == deployment_id)
-    return connection.execute(select(_rollout.c.number).where(either).limit(1)).first() is not None
+    return any(
+        connection.execute(
+            select(table.c.rollout_id)
+            .where((table.c.deployment_id == deployment_id) | (table.c.previous_deployment_id == deployment_id))
+            .limit(1)
+        ).first()
+        is not None
+        for table in (_rollout, schema.rollout_group)
+    )

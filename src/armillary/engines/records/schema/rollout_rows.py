@@ -32,12 +32,23 @@ class RolloutCohort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPart:
+    """One device group of a roll-out of applications, and what it gets."""
+
+    group_id: UUID
+    product: str
+    group: str
+    deployment_id: UUID  # Of the same images in every group
+    previous_deployment_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A staged roll-out: of a deployment over a device group, or of an OS release over the groups of a feed."""
+    """A staged roll-out: of images over device groups of a catalog, or of an OS release over the groups of a feed."""
 
     rollout_id: UUID
     catalog_id: UUID | None  # None: an OS release for devices of all catalogs
-    group_id: UUID | None  # Of applications, as ``deployment_id``; None of an OS release
+    group_id: UUID | None  # Of applications, as ``deployment_id``: the one that goes last; None of an OS release
     catalog: str  # These three are empty where there is none
     product: str
     group: str
@@ -60,11 +71,26 @@ class Rollout:
     failed: int = 0  # Including devices that were restored since
     cohorts: tuple[RolloutCohort, ...] = ()  # Of those that have started
     history: tuple[RolloutEvent, ...] = ()  # Oldest first
+    further: tuple[RolloutPart, ...] = ()  # Device groups that rings name beside ``group_id``
     release_id: UUID | None = None  # Of an OS release, as the next three; None of applications
     feed: str | None = None  # The OS feed whose groups get it, and into which it is promoted at the end
     chip: str = ""
     version: str = ""
     from_feed: str | None = None  # The feed that the release was promoted from; None: it has not been
+
+    @property
+    def parts(self) -> tuple[RolloutPart, ...]:
+        """The device groups that it decides for, each with what it gets; none of an OS release."""
+        if self.group_id is None or self.deployment_id is None:
+            return ()
+        last = RolloutPart(
+            group_id=self.group_id,
+            product=self.product,
+            group=self.group,
+            deployment_id=self.deployment_id,
+            previous_deployment_id=self.previous_deployment_id,
+        )
+        return (*self.further, last)
 
     @property
     def is_promoted(self) -> bool:
@@ -75,7 +101,8 @@ class Rollout:
     def target(self) -> str:
         """What is rolled out to whom, for people."""
         if self.release_id is None:
-            return f"{self.product}/{self.group}"
+            more = f" and {len(self.further)} more" if self.further else ""
+            return f"{self.product}/{self.group}{more}"
         return f"the {self.feed} groups of {self.catalog or 'all catalogs'} with OS {self.version} for {self.chip}"
 
 

@@ -38,6 +38,18 @@ rollout = Table(
     Column("from_feed", String(16)),  # the feed that the release was in before; null: not completed
 )
 
+# Device groups that the rings of a roll-out of applications name, beside the one in its row.
+rollout_group = Table(
+    "rollout_group",
+    metadata,
+    Column("rollout_id", Uuid, ForeignKey("rollout.rollout_id"), primary_key=True),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), primary_key=True),
+    Column("deployment_id", Uuid, ForeignKey("deployment.deployment_id"), nullable=False),
+    Column("previous_deployment_id", Uuid),
+    Index(None, "group_id"),
+    Index(None, "deployment_id"),
+)
+
 rollout_device = Table(
     "rollout_device",
     metadata,

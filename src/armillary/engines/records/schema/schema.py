@@ -44,7 +44,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0025"  # newest migration, stored in a new database
+REVISION = "0026"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -72,6 +72,7 @@ deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
 rollout = rollout_tables.rollout
 rollout_device = rollout_tables.rollout_device
+rollout_group = rollout_tables.rollout_group
 bill_of_materials = update_tables.bill_of_materials
 trust_store = update_tables.trust_store
 trust_package = update_tables.trust_package

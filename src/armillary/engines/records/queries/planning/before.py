@@ -23,8 +23,10 @@ def taken_back_before(connection: Connection, rollout: Rollout) -> tuple[int, in
     table, release = schema.rollout, schema.os_release
     earlier = select(table.c.rollout_id).where(table.c.rollout_id != rollout.rollout_id)
     if rollout.release_id is None:
-        is_before = (table.c.group_id == rollout.group_id) & (table.c.deployment_id == rollout.previous_deployment_id)
-        earlier = earlier.where(is_before)
+        brought = [part.previous_deployment_id for part in rollout.parts if part.previous_deployment_id is not None]
+        further = schema.rollout_group
+        named = select(further.c.rollout_id).where(further.c.deployment_id.in_(brought))
+        earlier = earlier.where(table.c.deployment_id.in_(brought) | table.c.rollout_id.in_(named))
     else:
         earlier = earlier.join(release, release.c.release_id == table.c.release_id)
         earlier = earlier.where(

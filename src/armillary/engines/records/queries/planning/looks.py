@@ -107,7 +107,7 @@ def failures(
 
     Outcomes for the roll-out name its deployment; of an OS release they name one of its images.
     """
-    is_mine = _outcome.c.deployment_id == rollout.deployment_id
+    is_mine = _outcome.c.deployment_id.in_([part.deployment_id for part in rollout.parts])
     if rollout.release_id is not None:
         is_mine = _outcome.c.image_id.in_(image_ids)
     newest: dict[int, BadOutcome] = {}

@@ -24,7 +24,9 @@ IDS_AT_ONCE: Final = 500
 def in_reach(rollout: Rollout) -> ColumnElement[bool]:
     """The devices that the roll-out is for; those of all catalogs once its OS release was promoted."""
     if rollout.release_id is None:
-        return (_device.c.group_id == rollout.group_id) & _device.c.revoked_at.is_(None)
+        mine = [part.group_id for part in rollout.parts]
+        is_mine = _device.c.group_id.in_(mine) if len(mine) > 1 else _device.c.group_id == rollout.group_id
+        return is_mine & _device.c.revoked_at.is_(None)
     groups = select(_group.c.group_id).where(_group.c.os_feed == rollout.feed)
     if rollout.catalog_id is not None and not rollout.is_promoted:
         groups = groups.join(_product, _product.c.product_id == _group.c.product_id)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +41,24 @@ def start_next(connection: Connection, rollout: Rollout, cohort: int, count: int
     ).where(ahead, places <= reach)
     started = dialect.insert_selected(connection, _part, ("device_number", *columns), chosen)
     return started, int(reach), is_more
+
+
+def start_ring(
+    connection: Connection, rollout: Rollout, cohort: int, groups: Collection[UUID], count: int, *, now: int
+) -> tuple[int, int]:
+    """Start up to ``count`` devices of a ring's groups; returns how many started, and how many are left."""
+    mine = (_part.c.device_number == _device.c.number) & (_part.c.rollout_id == rollout.rollout_id)
+    waits = in_reach(rollout) & _device.c.group_id.in_(groups) & ~select(_part.c.device_number).where(mine).exists()
+    columns = _started(rollout.rollout_id, cohort, now)
+    chosen = (
+        select(_device.c.number, *(literal(value, _part.c[name].type).label(name) for name, value in columns.items()))
+        .where(waits)
+        .order_by(_device.c.number)
+        .limit(count)
+    )
+    started = dialect.insert_selected(connection, _part, ("device_number", *columns), chosen)
+    left = connection.execute(select(func.count()).select_from(_device).where(waits)).scalar_one()
+    return started, int(left)
 
 
 def start(connection: Connection, rollout_id: UUID, cohort: int, numbers: Sequence[int], *, now: int) -> int:

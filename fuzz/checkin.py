@@ -3,18 +3,35 @@
 
 from __future__ import annotations
 
-from tests.wire.checkin_samples import REPLY, REQUEST
+from dataclasses import replace
+
+from tests.wire.checkin_samples import OFFER, REPLY, REQUEST
 
 from armillary.errors import WireError
 from armillary.wire.device import checkin as ci
 from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
+from armillary.wire.device.offer_timing import OfferTiming, Window
 from armillary.wire.device.problem import Problem, encode_problem, parse_problem
+from armillary.wire.device.update_status import UpdateStatus
+
+STATUS = UpdateStatus(abilities=("delta", "directive", "os"), directive_version=7, reason="window", detail="d", until=9)
+TIMING = OfferTiming(not_before=1, lease_until=9, windows=(Window(1, 2), Window(5, 8)), max_deferral_s=60, urgent=True)
+# Version 5 of the protocol: a request with an update status, and both replies to it.
+ASKED = replace(REQUEST, protocol_version=ci.STATUS_VERSION, update_status=STATUS)
+OFFERED = replace(
+    REPLY, protocol_version=ci.DIRECTIVE_REPLY_VERSION, offer=replace(OFFER, os_version="26.12", os_abi=2, when=TIMING)
+)
+DIRECTED = replace(REPLY, protocol_version=ci.DIRECTIVE_REPLY_VERSION, offer=None, directive=b"a directive")
 
 
 def seeds() -> list[bytes]:
     return [
         ci.encode_request(REQUEST),
+        ci.encode_request(ASKED),
+        ci.encode_request(replace(ASKED, tpm_quote=b"q", lineage=b"l" * 54)),
         ci.encode_reply(REPLY),
+        ci.encode_reply(OFFERED),
+        ci.encode_reply(DIRECTED),
         encode_challenge(Challenge(bytes(54), 1)),
         encode_problem(Problem("device.try-later", "m", "r", 5)),
     ]

@@ -25,12 +25,13 @@ from tests.attacks.tenant_world import Answer, Ask, Caller, Tenant, comparable, 
 from tests.attacks.test_tenant_matrix import state_of
 from tests.console.plain_browser import signed_in
 
-from armillary.console.application import CHANGE, EDIT, LIVE, READ
+from armillary.console.application import CHANGE, EDIT, LIVE, READ, UPLOAD
 from armillary.console.authored.read import KINDS
 from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
 from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
 from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
 from armillary.console.operations.pages_rollout import ACTIONS
+from armillary.console.releases.read import CHANGES as RELEASE_CHANGES
 from armillary.console.sources import permissions, sources
 from armillary.console.sources.request_context import RequestContext
 
@@ -38,6 +39,7 @@ from armillary.console.sources.request_context import RequestContext
 VERBS: Mapping[str, tuple[str, ...]] = {
     "/devices/": DEVICE_VERBS,
     "/updates/": tuple(ACTIONS),
+    "/releases/": tuple(RELEASE_CHANGES),
     "/rules/": ("enable", "disable", "delete"),
     "/hub-devices/": pages_hub_devices.VERBS,
     "/hub-catalogs/{catalog}/admission/": pages_hub_access.ADMIT,
@@ -47,6 +49,8 @@ VERBS: Mapping[str, tuple[str, ...]] = {
 }
 # Pages say how long ago something was.
 AGE = re.compile(r"\bjust now\b|\b[0-9]+ (?:s|min|h) ago\b")
+MULTIPART = b"multipart/form-data; boundary=x"
+BILL = '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}'
 # Places of paths that hold nothing of an owner.
 OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id"}
 # As much of every form as gets an action to where it looks for what is named.
@@ -71,6 +75,8 @@ QUERIES = {
     "/fleet": ("q={word}", "group={device_group}", "product={product}"),
     "/fleet.csv": ("q={word}", "group={device_group}"),
     "/hub-devices": ("catalog={catalog}", "q={word}"),
+    "/images": ("catalog={catalog}",),
+    "/device-groups": ("catalog={catalog}",),
     "/new-hub-device": ("catalog={catalog}",),
     "/rules/{rule_id}/trace": ("device={device_id}", "device={word}%20device", "device={hub_device}"),
     "/devices/{device_id}/data": ("name=temperature",),
@@ -123,9 +129,19 @@ class Visitor(Caller):
         headers = [(b"cookie", self.cookie.encode()), (b"host", b"localhost"), (b"accept", b"text/html")]
         if ask.method == "GET":
             return headers, b""
+        if ask.target.endswith("/bill"):
+            return [*headers, (b"content-type", MULTIPART), (b"origin", b"https://localhost")], self._bill()
         sent = urlencode({**(ask.body or {}), "form_token": self.form_token}).encode()
         headers += [(b"content-type", b"application/x-www-form-urlencoded"), (b"origin", b"https://localhost")]
         return headers, sent
+
+    def _bill(self) -> bytes:
+        """A form with a bill of materials in it."""
+        parts = (("form_token", self.form_token), ('document"; filename="x.json', BILL))
+        return (
+            "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in parts)
+            + "--x--\r\n"
+        ).encode()
 
 
 @dataclass(frozen=True)
@@ -167,6 +183,7 @@ def ids_of(path: str, who: Tenant) -> dict[str, str]:
     kind = path.split("/")[1].removesuffix("s")
     ids = {**who.ids, "word": who.word, "hub_device": who.hub_device, "tile_id": "t", "number": who.ids["alert"]}
     ids |= {
+        "group": ids["device_group"],
         "document_id": ids.get(f"{kind}_id", ""),
         "name": ids["template_name"],
         "version": "1",
@@ -197,7 +214,7 @@ def with_verbs(path: str) -> list[str]:
 def addresses() -> list[tuple[str, str]]:
     """Method and address of everything that the console shows and does; pictures are nobody's."""
     read = [("GET", path) for path, *_ in (*READ, *EDIT, *LIVE) if not path.startswith("/pictures/")]
-    return [*read, *(("POST", path) for path, *_ in CHANGE)]
+    return [*read, *(("POST", path) for path, *_ in (*UPLOAD, *CHANGE))]
 
 
 def pairs(mine: Tenant, theirs: Tenant) -> Iterator[Pair]:
@@ -366,7 +383,15 @@ def test_each_sees_what_is_theirs(stage: Stage) -> None:
 
 
 # About all catalogs.
-NOT_FOR_ONE = ("/audit", "/settings/tokens/{token_id}/revoke")
+NOT_FOR_ONE = (
+    "/audit",
+    "/settings/tokens/{token_id}/revoke",
+    "/releases",
+    "/releases/{release_id}",
+    "/releases/{release_id}/bill.json",
+    "/new-release",
+    "/repository",
+)
 # What is the owner's and cannot be done as it is.
 NOT_NOW = {
     "/dashboards/{dashboard_id}/tiles/{tile_id}/command": 404,  # the tile is no command
@@ -406,7 +431,7 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
 
 # About nobody's row: what is new names no other, a model is the sender's own.
 NO_ROW = {
-    ("GET", "/"), ("GET", "/help"), ("GET", "/new-template"), ("POST", "/dashboards"), ("POST", "/rules/new"),
+    ("GET", "/"), ("GET", "/help"), ("GET", "/new-template"), ("GET", "/releases"), ("GET", "/new-release"), ("POST", "/dashboards"), ("POST", "/rules/new"),
     ("POST", "/exports/new/form"), ("POST", "/groups/new/form"), ("POST", "/templates/{name}/report"),
 }  # fmt: skip
 

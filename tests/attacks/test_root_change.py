@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.attacks.test_device_time import IN_1970, factory_of, make, service as serving, started
 from tests.fixtures.ports import reserved_port
 
-from armillary.device.boot.provision import recover
+from armillary.device.boot.recovery import recover
 from armillary.device.checkin import endpoint as device_endpoint, renewal
 from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.process import Device

@@ -11,11 +11,13 @@ person when it changes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from tests.api.running_service import running_service
+from tests.attacks import odd_asks
 from tests.attacks.tenant_asks import (
     KEYS,
     NEW,
@@ -306,6 +308,36 @@ def test_a_native_route_takes_no_parameter_that_it_does_not_read(world: World) -
     assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=b").status == 200
     assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=").status == 400
     assert world.asker.one("GET", f"{device}/twin?module={world.mine.ids['module']}").status == 200
+
+
+def test_no_odd_request_to_the_routes_of_updates_is_a_fault_of_ours(world: World) -> None:
+    """Each place and each field in every form that is none: refused in the route's own shape, with what was wrong."""
+    asks = [ask for key in odd_asks.ROUTES for ask in odd_asks.odd_paths(key, world)]
+    bodies = [pair for key in odd_asks.ROUTES for pair in odd_asks.odd_bodies(key, world)]
+    asks += [ask for _, ask in bodies]
+    answers = world.everybody.all(asks)
+    faults = [pair for pair in zip(asks, answers, strict=True) if pair[1].status >= 500]
+    assert faults == []
+    dumb = [
+        pair
+        for pair in zip(asks, answers, strict=True)
+        if pair[1].status >= 400 and not json.loads(pair[1].text).get("detail")
+    ]
+    assert dumb == []
+    told = {answer.status for answer in answers}
+    assert {400, 404} <= told <= {200, 201, 400, 404, 405, 409, 413, 422, 429}
+    refused = [answer.status in (400, 422) for answer in answers[-len(bodies) :]]
+    assert sum(refused) > 0.8 * len(bodies), "what is odd is noticed as such"
+    print(f"{len(odd_asks.ROUTES)} routes, {len(asks)} calls")
+
+
+def test_a_path_that_is_spelt_otherwise_is_answered_the_same(world: World) -> None:
+    pairs_asked = [pair for key in odd_asks.ROUTES for pair in odd_asks.other_spellings(key, world)]
+    for caller in (world.everybody, world.asker):
+        plain, spelt = (caller.all(asks) for asks in zip(*pairs_asked, strict=True))
+        assert [one.status for one in plain] == [one.status for one in spelt]
+        assert [comparable(one, []) for one in plain] == [comparable(one, []) for one in spelt]
+    assert len(pairs_asked) > 12
 
 
 def test_that_the_id_of_a_hub_device_is_taken_does_not_say_by_whom(world: World) -> None:

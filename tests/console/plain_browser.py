@@ -11,6 +11,8 @@ from http.cookies import SimpleCookie
 from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
+BOUNDARY = "----a5c1f00d"
+
 
 class Served(Protocol):
     """A console that is served somewhere."""
@@ -71,6 +73,22 @@ class Browser:
             "Origin": f"https://{self.host}",
             **(headers or {}),
         }
+        return self.send("POST", path, body, **sent)
+
+    def upload(self, path: str, files: dict[str, bytes], *, token: str | None = None, **fields: str) -> Answer:
+        """Send a form with files, as a browser does."""
+        given = {"form_token": self.form_token if token is None else token, **fields}
+        parts = [f'name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in given.items()]
+        parts += [
+            f'name="{name}"; filename="{name}.bin"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode()
+            + data
+            + b"\r\n"
+            for name, data in files.items()
+        ]
+        head = b"--" + BOUNDARY.encode() + b"\r\n"
+        body = b"".join(head + b"Content-Disposition: form-data; " + part for part in parts)
+        body += b"--" + BOUNDARY.encode() + b"--\r\n"
+        sent = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}", "Origin": f"https://{self.host}"}
         return self.send("POST", path, body, **sent)
 
     def confirm(self, path: str, **fields: str) -> Answer:

@@ -377,9 +377,6 @@ class RehearsedFleet:
         found["revoked_at"] = self.now
         self._audit(operator.name, "enrolment-token.revoke", token_id, {"catalog": catalog})
 
-    def release_keys(self) -> Document:
-        return {"custody": {"root": "offline", "targets": "online", "timestamp": "online"}, "waiting": ["targets"]}
-
     def releases(self) -> list[Document]:
         parts = [
             {

@@ -14,8 +14,9 @@ from typing import Any, get_type_hints
 import pytest
 
 import armillary.console
-from armillary.console.application import CHANGE, EDIT
+from armillary.console.application import CHANGE, EDIT, UPLOAD
 from armillary.console.device import pages_device_life as life
+from armillary.console.releases.read import CHANGES
 from armillary.console.sources.permissions import ROUTES_OF, check, may_ask, route_of
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.source_application import QUESTIONS
@@ -79,7 +80,7 @@ def test_every_question_names_the_route_that_decides_who_may_ask_it() -> None:
 
 def test_every_form_and_button_asks_for_the_role_of_the_route_that_does_the_same() -> None:
     changes = {each for *_, each in (*CHANGE, *EDIT) if isinstance(each, str)}
-    changes |= {f"fleet.{verb}" for verb in life.VERBS}
+    changes |= {f"fleet.{verb}" for verb in life.VERBS} | set(CHANGES.values()) | {each[2] for each in UPLOAD}
     assert {row and row.role for row in map(route_of, changes)} == {"Contributor", "Administrator"}
     for path, node in parsed():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("may", "may_ask"):
@@ -92,9 +93,7 @@ def test_what_has_no_row_or_is_about_all_catalogs_is_refused(organisation: str |
     operator = Operator("of-one", "Administrator", uuid.uuid4(), organisation)
     by = RequestContext(None, None, None, operator, "northwind")  # type: ignore[arg-type] # it asks none of them
     one = "your token, of-one, is for one"
-    refused = dict.fromkeys(
-        ("settings.audit_lines", "settings.tokens", "settings.releases", "settings.release_keys"), one
-    )
+    refused = dict.fromkeys(("settings.audit_lines", "settings.tokens", "list_releases", "show_repository"), one)
     for question, says in (refused | dict.fromkeys(("fleet.no_such", "no_such"), "no route decides")).items():
         assert not may_ask(operator, question)
         with pytest.raises(PermissionDeniedError, match=says):

@@ -20,7 +20,7 @@ from tests.console.scene import Scene
 from tests.twin.template.test_template import BODY
 
 from armillary.api.http.callers import OPERATOR_THREADS, THREADS_OF_CATALOG, catalog_of
-from armillary.console.frame.console import HUB_PLACES, PLACES
+from armillary.console.frame.console import HUB_PLACES, PLACES, UPDATE_PLACES
 from armillary.console.sources import permissions
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import SignedIn
@@ -88,10 +88,26 @@ def test_one_of_a_catalog_sees_what_of_it_there_is_and_for_whom(shared: SharedSe
     assert all(f'href="{href}"' in hub for _, href, _ in HUB_PLACES)
     settings = TEXT.sub("", look.get("/settings").text)
     assert "Catalog fabrikam" in settings
-    assert not [each for each in ("northwind", "OS releases", "Tokens", "Make a token") if each in settings]
+    assert not [each for each in ("northwind", "Tokens", "Make a token") if each in settings]
 
 
-@pytest.mark.parametrize("path", ["/audit", "/audit?verify=now", "/settings/tokens/x/revoke"])
+def test_one_of_a_catalog_sees_its_images_and_groups_and_has_these_check_in(shared: SharedService) -> None:
+    shared.running.service.registry.products.create("fabrikam", "Tea", actor="test")
+    shared.running.service.registry.groups.create("fabrikam", "Tea", "Pots", actor="test")
+    look = signed_in(shared, shared.token("fred", "fabrikam"))
+    groups = look.get("/device-groups").text
+    assert ("fabrikam/Tea/Pots" in groups, "northwind" in groups) == (True, False)
+    assert "Images of fabrikam" in look.get("/images?catalog=northwind").text
+    assert ('href="/releases"' in groups, 'href="/repository"' in groups) == (False, False)
+    assert look.confirm("/device-groups/fabrikam/Tea/Pots/check-now").status == 409, "it has no device"
+    for path in ("/device-groups/northwind/Coffee/Field", f"/images/northwind/{'0' * 8}-0000-4000-8000-{'0' * 12}"):
+        assert look.get(path).status == 404
+    assert look.post("/device-groups/northwind/Coffee/Field/check-now").status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/audit", "/audit?verify=now", "/settings/tokens/x/revoke", "/releases", "/repository"]
+)
 def test_what_is_about_all_catalogs_is_refused_in_plain_words(shared: SharedService, path: str) -> None:
     look = signed_in(shared, shared.token(f"plain-{path}", "fabrikam"))
     answer = look.get(path)
@@ -122,7 +138,7 @@ def test_one_of_an_organisation_sees_its_devices_and_nothing_else(shared: Shared
         assert look.get(path).status == 200, path
     assert look.post(f"/devices/{inside}/name", name="Finn's").status == 303
     assert look.get(f"/devices/{outside}").status == look.get(f"/devices/{'0' * 128}").status == 404
-    for path in sorted((ALL | {href for _, href, _ in HUB_PLACES}) - {"/fleet"}):
+    for path in sorted((ALL | {href for _, href, _ in (*HUB_PLACES, *UPDATE_PLACES)}) - {"/fleet"}):
         answer = look.get(path)
         assert (answer.status, "is for one organisation, and this is about more" in answer.text) == (403, True), path
     shared.revoke("finn")

@@ -9,7 +9,7 @@ import pytest
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
 
-from armillary.console.application import CHANGE, EDIT, LIVE, READ
+from armillary.console.application import CHANGE, EDIT, LIVE, READ, UPLOAD
 
 # What fills a path's names: things that there are.
 FILLED = {"device_id": "cooler-1", "catalog": "contoso", "name": "cooler", "kind": "certificates"}
@@ -31,7 +31,7 @@ def test_a_reader_reads_every_page(hub_scene: HubScene, path: str):
     assert hub_scene.browser("Reader").get(filled(path)).status in (200, 303, 400, 404)
 
 
-@pytest.mark.parametrize("path", sorted({path for path, *_ in CHANGE}))
+@pytest.mark.parametrize("path", sorted({path for path, *_ in (*CHANGE, *UPLOAD)}))
 def test_no_form_of_another_site_is_taken(hub_scene: HubScene, path: str):
     look = hub_scene.browser()
     answer = look.post(filled(path), token="0" * 64)
@@ -40,7 +40,7 @@ def test_no_form_of_another_site_is_taken(hub_scene: HubScene, path: str):
     assert (answer.status, "request.foreign-form" in answer.text) == (403, True)
 
 
-@pytest.mark.parametrize("path", sorted({path for path, *_ in CHANGE}))
+@pytest.mark.parametrize("path", sorted({path for path, *_ in (*CHANGE, *UPLOAD)}))
 def test_a_reader_changes_nothing_whatever_the_form(hub_scene: HubScene, path: str):
     answer = hub_scene.browser("Reader").post(filled(path))
     assert (answer.status, "does not allow" in answer.text) == (403, True), (path, answer.status)

@@ -19,7 +19,8 @@ from tests.device.rig import FAST, Rig
 from tests.fixtures.waiting import until
 
 from armillary.boot import chain
-from armillary.device.boot.provision import boot_region, recover
+from armillary.device.boot.provision import boot_region
+from armillary.device.boot.recovery import recover
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.process import Device
 from armillary.device.state.configuration import load_configuration

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +46,13 @@ from armillary.console.frame.guard import (
     SESSION_COOKIE,
     SecurityHeaders,
     read_form,
+    read_upload,
 )
 from armillary.console.frame.words import sentence
 from armillary.console.hub_devices import change as hub_devices_change, read as hub_devices_read
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
+from armillary.console.releases import change as releases_change, read as releases_read
 from armillary.console.sources.signed_in import NOT_FOR_ONE
 from armillary.console.sources.sources import SourcesFor, sources_of
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
 Reader = Callable[[Visit], Response]
 Changer = Callable[[Visit, Form], Response]
+Taker = Callable[[Visit, Form, Mapping[str, bytes]], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 # A question's name or a document's kind (``permissions.route_of``); a function where the address says which.
 Change = str | Callable[[Visit], str]
@@ -71,6 +74,8 @@ _MODULE = "/hub-devices/{device_id}/modules/{module_id}/{verb}"
 _ADMISSION = "/hub-catalogs/{catalog}/admission/{kind}/{verb}"
 _ENROLMENT = "/hub-catalogs/{catalog}/enrolments/{enrolment_id}/{verb}"
 _KEY = "/hub-catalogs/{catalog}/service-keys/{name}/delete"
+_GROUP = "/device-groups/{catalog}/{product}/{group}"
+_RELEASE, _IMAGE = "/releases/{release_id}", "/images/{catalog}/{image_id}"
 _REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
 
 # Who may see what these pages show is decided when they ask it (``sources/permissions.py``).
@@ -85,6 +90,15 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/devices/{device_id}/update", device_update.page),
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
+    ("/releases", releases_read.releases),
+    (_RELEASE, releases_read.release),
+    (f"{_RELEASE}/bill.json", releases_read.release_bill),
+    ("/images", releases_read.images),
+    (_IMAGE, releases_read.image),
+    (f"{_IMAGE}/bill.json", releases_read.image_bill),
+    ("/repository", releases_read.repository),
+    ("/device-groups", read.device_groups),
+    (_GROUP, read.device_group),
     ("/findings", read.findings),
     ("/audit", read.audit),
     ("/settings", read.settings),
@@ -121,6 +135,9 @@ READ: tuple[tuple[str, Reader], ...] = (
 )
 # Pages that lead to a change, each with the change that one has to be allowed.
 EDIT: tuple[tuple[str, Reader, Change], ...] = (
+    ("/new-release", releases_read.new_release, "make_draft"),
+    (f"{_RELEASE}/{{verb}}", asks(releases_change.question), releases_change.of_verb),
+    (f"{_GROUP}/check-now", asks(change.group_question), "check_group_now"),
     ("/rules/{rule_id}/try", authored_read.try_rule, "try_kept_rule"),
     ("/rules/{rule_id}/{verb}", asks(removal.question), "rule"),
     ("/new-template", template_editor.new, "put_template"),
@@ -157,6 +174,8 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     ("/devices/{device_id}/check-now", device_update.check_now, "check_now"),
     ("/devices/{device_id}/{verb}", device_change.change_device, device_change.of_verb),
     ("/updates/{rollout_id}/{verb}", change.change_rollout, "updates.change"),
+    (f"{_RELEASE}/{{verb}}", releases_change.change_release, releases_change.of_verb),
+    (f"{_GROUP}/check-now", change.check_group_now, "check_group_now"),
     ("/findings/{finding_id}", change.move_finding, "watch.move"),
     ("/rules/new", authored_change.make_rule, "rule"),
     ("/rules/{rule_id}", authored_change.keep_rule, "rule"),
@@ -198,6 +217,13 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     (_REVOCATION, change.revoke_enrolment_token, "settings.create_enrolment_token"),
     *((f"/{kind}s/{{document_id}}", authored_change.keep_json, kind) for kind in authored_read.KINDS),
     *((f"/{kind}s/{{document_id}}/{{verb}}", authored_change.act, kind) for kind in authored_read.KINDS),
+)
+# Forms with files, each with the change that one has to be allowed and how many bytes it may have. They are asked for
+# before those of CHANGE.
+UPLOAD: tuple[tuple[str, Taker, str, int], ...] = (
+    ("/new-release", releases_change.make_draft, "make_draft", releases_change.MAX_DRAFT_BYTES),
+    (f"{_RELEASE}/bill", releases_change.put_release_bill, "put_release_bill", releases_change.MAX_BILL_BYTES),
+    (f"{_IMAGE}/bill", releases_change.put_image_bill, "put_image_bill", releases_change.MAX_BILL_BYTES),
 )
 LIVE: tuple[tuple[str, Callable[[LiveStreams, Console, Request], Awaitable[Response]]], ...] = (
     ("/devices/{device_id}/live", LiveStreams.respond),
@@ -259,6 +285,10 @@ def console_app(
         *(Route(path, partial(answer, streams, console), methods=["GET"]) for path, answer in LIVE),
         *(Route(path, _reading(console, page), methods=["GET"]) for path, page in READ),
         *(Route(path, _reading(console, page, change), methods=["GET"]) for path, page, change in EDIT),
+        *(
+            Route(path, _taking(console, action, change, most), methods=["POST"])
+            for path, action, change, most in UPLOAD
+        ),
         *(Route(path, _changing(console, action, change), methods=["POST"]) for path, action, change in CHANGE),
     ]
 
@@ -324,6 +354,18 @@ def _changing(console: Console, action: Changer, change: Change) -> Endpoint:
         permit(visit, change if isinstance(change, str) else change(visit))
         async with caller_of(request).turn():
             return await run_in_threadpool(action, visit, form)
+
+    return endpoint
+
+
+def _taking(console: Console, action: Taker, change: str, most: int) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        visit = await admitted_visit(console, request)
+        permit(visit, change)  # before megabytes are read
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        form, files = await read_upload(request, console.seal, cookie, most=most)
+        async with caller_of(request).turn():
+            return await run_in_threadpool(action, visit, form, files)
 
     return endpoint
 

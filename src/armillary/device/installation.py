@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One installation, from the offer to the switch: plan, fetch, check all, stage, switch.
 
-Nothing is written before the whole bundle was fetched and checked as it would run: trust stores by the keys that are
-trusted now, then the OS and the applications by those that will be, beside one another and on the new OS.
+Packages go to flash as they come, beside all slots, so one is in memory at a time. No slot is touched before the whole
+bundle was checked as it would run: trust stores by the keys that are trusted now, then the OS and the applications by
+those that will be, beside one another and on the new OS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -79,8 +80,11 @@ class Installation:
                 images=[image.name for image in offer.images],
             )
             self.store.check_room(plan)
-            check_room([staged.offered for staged in plan.fetch])
-            if not await self._install(offer, plan, fetch, running):
+            missing = self.installer.missing(plan)
+            check_room([staged.offered for staged in missing])
+            for staged in missing:
+                await asyncio.to_thread(self.installer.keep, staged.target, await fetch(staged.offered))
+            if not await self._install(offer, plan, running):
                 self.journal.write("update-postponed", offer_id=offer.offer_id, reason="its lease is over")
                 self.wait.say("lease-over")
                 return Begun.POSTPONED
@@ -95,17 +99,16 @@ class Installation:
         self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
         return Begun.SWITCHED
 
-    async def _install(self, offer: Offer, plan: InstallPlan, fetch: Fetch, running: Collection[UUID]) -> bool:
-        """Whether it switched: not where the lease ended while the packages came."""
-        packages = {staged.target.image_id: await fetch(staged.offered) for staged in plan.fetch}
-        await asyncio.to_thread(self._check, plan, packages)
+    async def _install(self, offer: Offer, plan: InstallPlan, running: Collection[UUID]) -> bool:
+        """Check all that was fetched, and switch; False where the lease ended while the packages came."""
+        await asyncio.to_thread(self._check, plan, self.installer.fetched(plan))
         if self.wait.is_lease_over(offer):
             return False
-        self.installer.stage(plan, packages)
+        self.installer.stage(plan)
         self.installer.switch(plan, running=running)
         return True
 
-    def _check(self, plan: InstallPlan, packages: dict[UUID, bytes]) -> None:
+    def _check(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
         """Raise InstallError unless the set runs on this device as a whole."""
         present = Signers(os=self.startup.configuration.os_signers, images=self.store.trusted)
         signers = signers_after(plan, packages, present)

@@ -16,6 +16,7 @@ from armillary.boot import chain
 from armillary.capability.grant import platform_limits
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.sideload import signers
+from armillary.device.boot.recovery import finish_recovery
 from armillary.device.boot.startup import BootRom, Startup, start_up
 from armillary.device.checkin.checkin import CheckIns
 from armillary.device.checkin.daa import DeviceAuthentication
@@ -229,6 +230,8 @@ class Device:
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:
         """Boot, then test the sandbox; both are written to status and log."""
         self.folder.clear_run()
+        if finish_recovery(self._flash, self.clock.now):
+            self.configuration = load_configuration(self._flash)
         self._write_status({"state": "starting"})
         installer = Installer(self._flash, self.clock.now)
         try:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from armillary.cli.device import sim
 from armillary.errors import NotFoundError
 from armillary.sim.power.boards import open_board
-from armillary.sim.power.campaign import Campaign, Effort
+from armillary.sim.power.campaign import Campaign, Effort, parts_of
 from armillary.sim.power.tally import Failure, Tally
 from armillary.sim.power.transactions import TRANSACTIONS
 from armillary.sim.power.witness import Breach
@@ -19,14 +19,20 @@ from armillary.sim.power.witness import Breach
 runner = CliRunner()
 
 
-def quick(name: str, effort: Effort) -> tuple[Tally, float]:
-    """One transaction of a board, for the process that searches it."""
-    return Campaign(open_board(name), effort, [each for each in TRANSACTIONS if each.name == "roots"]).run(), 1.0
+PARTS = len(TRANSACTIONS) + 1
+ROOTS = next(number for number, each in enumerate(TRANSACTIONS) if each.name == "roots")
+
+
+def quick(name: str, effort: Effort, number: int) -> tuple[Tally, float]:
+    """One transaction of a board, for the process that searches it; the rest of the board is quick."""
+    if number != ROOTS:
+        return Tally(boards=[name]), 0.0
+    return Campaign(open_board(name), effort, parts_of(effort)[number]).run(), 1.0
 
 
 def test_the_summary_is_one_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data to stdout, progress to stderr."""
-    monkeypatch.setattr(sim, "search", quick)
+    monkeypatch.setattr(sim, "search_part", quick)
     done = runner.invoke(sim.app, ["power-cut", "--board", "nvme", "--cuts", "1", "--jobs", "1", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -36,19 +42,21 @@ def test_the_summary_is_one_json_object(monkeypatch: pytest.MonkeyPatch) -> None
     assert done.stderr.count("every promise kept") == 2
 
 
-def test_boards_are_searched_in_processes_of_their_own() -> None:
-    names = ["mt3620/nvme", "imx8mp/nvme"]
-    tallies = list(sim.searched(names, Effort(cuts=1), 2, quick))
-    assert [tally.boards for tally in tallies] == [[name] for name in names]
-    assert tallies == [quick(name, Effort(cuts=1))[0] for name in names], "as in one process"
+def test_more_processes_make_the_same_cuts_in_the_same_order() -> None:
+    names, effort = ["mt3620/nvme", "imx8mp/nvme"], Effort(cuts=PARTS)
+    found = [list(sim.searched(names, effort, jobs, quick)) for jobs in (1, 2)]
+    assert [tally.boards for tally in found[0]] == [[name] for name in names]
+    assert all(tally.cuts > tally.operations > 0 for tally in found[0])
+    assert found[0] == found[1]
 
 
 def test_a_broken_promise_is_exit_code_1_and_says_how_to_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(boards=["mt3620/nvme"], cuts=7)
     failure = {"board": "mt3620/nvme", "transaction": "install", "detail": "nothing boots", "path": ("operation 3",)}
     tally.broke(Failure(breach=Breach.BRICK, **failure))
-    monkeypatch.setattr(sim, "search", lambda _name, _effort: (tally, 1.0))
-    done = runner.invoke(sim.app, ["power-cut", "--board", "mt3620/nvme"])
+    rest = (Tally(boards=["mt3620/nvme"]), 0.0)
+    monkeypatch.setattr(sim, "search_part", lambda _name, _effort, number: rest if number else (tally, 1.0))
+    done = runner.invoke(sim.app, ["power-cut", "--board", "mt3620/nvme", "--jobs", "1"])
     assert done.exit_code == 1
     assert "bricks         1" in done.stdout
     assert "mt3620/nvme: 0 operations, 7 cuts, 7 a second: 1 brick" in done.stderr

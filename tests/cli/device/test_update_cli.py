@@ -47,3 +47,5 @@ def test_where_a_device_stands_is_said_in_words(
     assert asked.code == 0, asked.err
     assert "update-status" in asked.err
     assert group[1] == catalog
+    whole = armillary("device-group", "check-now", *group, "--json")
+    assert whole.json == {"asked": 1}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The view models of the settings: tokens, releases, what a catalog demands, offers and enrolment tokens."""
+"""The view models of the settings: tokens, what a catalog demands, offers and enrolment tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.console.plain_browser import signed_in
 from tests.console.rehearsed_data import enrolment_token, transfer
 from tests.console.rehearsed_fleet import RehearsedFleet
 
-from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN
+from armillary.console.frame.states import BAD, GOOD, UNKNOWN
 from armillary.console.operations import change, pages_catalog, pages_settings, read
 from armillary.errors import InvalidArgumentError
 
@@ -29,34 +29,6 @@ def test_only_a_token_that_still_works_is_good(fleet: RehearsedFleet, change: di
     line = pages_settings.token_line(token, own_id="", may_act=True, now=fleet.now)
     assert line.state.kind == kind
     assert line.revocable == (kind == GOOD)
-
-
-@pytest.mark.parametrize(
-    ("change", "word", "kind"),
-    [
-        ({}, "good", GOOD),
-        ({"expires_at": 1}, "expired", BAD),
-        ({"withdrawn_at": 1, "withdrawn_reason": "It hangs."}, "withdrawn", BAD),
-    ],
-)
-def test_only_a_release_in_force_is_good(fleet: RehearsedFleet, change: dict[str, Any], word: str, kind: str):
-    line = pages_settings.release_line({**fleet.releases()[0], **change}, fleet.now)
-    assert (line.state.word, line.state.kind, line.note) == (word, kind, change.get("withdrawn_reason", ""))
-
-
-@pytest.mark.parametrize(
-    ("role", "custody", "kind"),
-    [
-        ("root", "online", ATTENTION),
-        ("targets", "mixed", ATTENTION),
-        ("root", "offline", GOOD),
-        ("timestamp", "online", GOOD),
-    ],
-)
-def test_keys_of_root_and_targets_that_the_service_holds_are_a_warning(role: str, custody: str, kind: str):
-    line = pages_settings.key_line(role, custody, is_waiting=role == "root")
-    assert (line.state.word, line.state.kind) == (custody, kind)
-    assert bool(line.note) == (role == "root")
 
 
 def test_what_a_catalog_demands_is_one_sentence(fleet: RehearsedFleet):

@@ -96,7 +96,9 @@ class Booted:
         plan = plan_install(installer.record, wanted, self.places)
         if plan is None:
             return False
-        installer.stage(plan, STORE)
+        for staged in installer.missing(plan):
+            installer.keep(staged.target, STORE[staged.target.image_id])
+        installer.stage(plan)
         installer.switch(plan)
         return True
 

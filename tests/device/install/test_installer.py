@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import tracemalloc
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,12 +25,13 @@ from tests.device.install.offers import (
 )
 
 from armillary.device.install.installer import RECORD_REGIONS, Installer
+from armillary.engines.flash.file import FileFlash
 from armillary.errors import BootRefusedError, DataFolderError, InstallError, WireError
 from armillary.update.install.component import os_region
 from armillary.update.install.plan import plan_install
 from armillary.update.install.steps import TRIAL_STARTS
 from armillary.update.install.transaction import InstallState
-from armillary.wire.device.checkin import Offer
+from armillary.wire.device.checkin import Offer, OfferedImage
 
 OLD = offer(1, (0, 1), (1, 1), os=2)
 NEW = offer(2, (0, 2), (2, 1), os=3)  # of applications changes one, removes one, adds one; of the OS the kernel only
@@ -202,16 +206,75 @@ def test_wrong_bytes_are_not_staged() -> None:
     plan = plan_install(booted.installer.record, NEW, booted.places)
     before = dict(flash.durable)
     with pytest.raises(InstallError, match="not the package that was offered"):
-        booted.installer.stage(plan, dict.fromkeys(STORE, b"other"))
+        booted.installer.keep(plan.fetch[0].target, b"other")
     assert booted.installer.state is InstallState.IDLE
     assert flash.durable == before
 
 
-@pytest.mark.parametrize("place", ["applications/", "boot/"])
-def test_flash_that_lies_is_found_by_reading_back(place: str) -> None:
+def test_what_was_fetched_is_not_fetched_again_until_another_bundle_is_wanted() -> None:
+    flash = CutFlash(with_old_set())
+    booted = boot(flash)
+    plan = plan_install(booted.installer.record, NEW, booted.places)
+    first, *others = plan.fetch
+    booted.installer.keep(first.target, STORE[first.target.image_id])
+    assert booted.installer.missing(plan) == tuple(others)
+    other = plan_install(booted.installer.record, NEWER, booted.places)
+    assert booted.installer.missing(other) == other.fetch
+    assert flash.regions("fetched/") == ()
+
+
+def test_a_package_that_flash_lost_is_noticed_before_the_way_back_is_given_up() -> None:
+    flash = CutFlash(with_old_set())
+    booted = boot(flash)
+    plan = plan_install(booted.installer.record, NEWER, booted.places)
+    for staged in plan.fetch:
+        booted.installer.keep(staged.target, STORE[staged.target.image_id])
+    flash.durable[f"fetched/{plan.fetch[-1].target.image_id}"] = b"rot"
+    before = booted.installer.record
+    with pytest.raises(DataFolderError, match="no longer holds the package that was fetched"):
+        booted.installer.stage(plan)
+    assert (booted.installer.record, booted.installer.state) == (before, InstallState.IDLE)
+    assert before.way_back is not None
+    assert flash.regions("fetched/") == (), "the next check-in fetches all of it again"
+
+
+def test_one_package_of_a_bundle_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    size, packages = 1 << 20, 8
+    flash = FileFlash(tmp_path)
+    installer = Installer(flash, lambda: NOW)
+    content = {uuid.UUID(int=1 + number): bytes([number]) * size for number in range(packages)}
+    images = [
+        OfferedImage(
+            component_id=uuid.UUID(int=100 + number),
+            image_id=image_id,
+            image_type=10,
+            name=f"app{number}",
+            size=size,
+            sha256=hashlib.sha256(data).digest(),
+        )
+        for number, (image_id, data) in enumerate(content.items())
+    ]
+    wanted = Offer(offer_id=uuid.UUID(int=1), deployment_id=uuid.UUID(int=2), images=tuple(images))
+    plan = plan_install(installer.record, wanted)
+    tracemalloc.start()
+    try:
+        for staged in installer.missing(plan):
+            installer.keep(staged.target, bytes(bytearray(content[staged.target.image_id])))
+        for data in installer.fetched(plan).values():
+            assert len(data) == size
+        installer.stage(plan)
+        installer.switch(plan)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(installer.record.active) == packages
+    assert peak < 4 * size, "the bundle has twice as much"
+
+
+def test_flash_that_lies_is_found_by_reading_back() -> None:
     class Lying(CutFlash):
         def write(self, region: str, data: bytes) -> None:
-            super().write(region, data[:-1] + bytes([data[-1] ^ 1]) if region.startswith(place) else data)
+            super().write(region, data[:-1] + bytes([data[-1] ^ 1]) if region.startswith("fetched/") else data)
 
     flash = Lying(with_old_set())
     with pytest.raises(DataFolderError, match="does not give back"):

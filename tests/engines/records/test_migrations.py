@@ -270,3 +270,25 @@ def test_a_completed_rollout_of_an_os_knows_where_its_release_came_from(tmp_path
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
         rows = newer.execute("SELECT from_feed FROM rollout ORDER BY rollout_id").fetchall()
     assert rows == [("RetailEval",), (None,), (None,)]
+
+
+def test_what_the_watch_had_not_read_of_counted_rows_is_read_after_the_upgrade(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, "0024")
+    add_report = (
+        "INSERT INTO error_report (device_number, boot_count, sequence, event_category, event_class, event_type,"
+        " description, count, start_at, end_at, received_at) VALUES (1, ?, ?, 'Unplanned', 'OS', 't', '', 7, 1, 1, 1)"
+    )
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        older.execute("PRAGMA foreign_keys=OFF")
+        for minute in (1, 2, 3):
+            older.execute("INSERT INTO refusal (device_id, code, minute, at, message, count) VALUES"
+                          " ('d', 'wire.signature', ?, 1, 'm', 5)", (minute,))  # fmt: skip
+        for boot_count, sequence in ((-1, 1), (4, 1), (-1, 2), (4, 2)):
+            older.execute(add_report, (boot_count, sequence))
+        older.execute("INSERT INTO watch_position VALUES ('refusal', 2), ('error_report', 1)")
+    upgrade(database)
+    with contextlib.closing(sqlite3.connect(database)) as newer:
+        assert newer.execute("SELECT unread FROM refusal ORDER BY number").fetchall() == [(None,), (None,), (5,)]
+        reports = newer.execute("SELECT boot_count, unread FROM error_report ORDER BY number").fetchall()
+        assert reports == [(-1, None), (4, None), (-1, 7), (4, None)]

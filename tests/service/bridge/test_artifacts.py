@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from armillary.engines.records.queries import images as image_rows
 from armillary.engines.records.schema.bridge_rows import BridgeArtifact
 from armillary.errors import (
     ConflictError,
@@ -32,8 +33,9 @@ CONTENT = os.urandom(10_000)
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[SecurityService]:
-    opened = SecurityService.open(Settings(data=tmp_path / "data"))
+def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SecurityService]:
+    """A service without sockets; settings are a parameter of the test."""
+    opened = SecurityService.open(Settings(data=tmp_path / "data", **getattr(request, "param", {})))
     opened.registry.catalogs.create("Mine", actor="test")
     opened.registry.catalogs.create("Theirs", actor="test")
     yield opened
@@ -115,6 +117,60 @@ def test_parts_come_in_order_and_fit(service: SecurityService) -> None:
     with pytest.raises(NotFoundError):
         bridge.take("Theirs", begun.upload_id, 100, CONTENT[100:], actor="test")
     assert isinstance(bridge.take("Mine", begun.upload_id, 100, CONTENT[100:], actor="test"), BridgeArtifact)
+
+
+@pytest.mark.parametrize("service", [{"bill_of_materials": "required"}], indirect=True)
+def test_where_a_bill_of_materials_is_required_an_artifact_needs_one_too(service: SecurityService) -> None:
+    """Nobody signs an artifact here: what it is made of is asked for all the more."""
+    service.registry.products.create("Mine", "Gateway", actor="test")
+    service.registry.groups.create("Mine", "Gateway", "Old", actor="test")
+    place, updates, before = ("Mine", "Gateway", "Old"), service.updates, files(service)
+    deployed, other = upload(service.bridge.artifacts), upload(service.bridge.artifacts, b"other", version="2")
+    for start in (updates.deployments.create, updates.rollouts.start):
+        with pytest.raises(ConflictError, match="without a bill of materials: gateway"):
+            start(*place, [deployed.image_id], actor="test")
+    assert updates.deployments.list("Mine").items == ()
+    for one, version in ((deployed, 1), (other, 2)):
+        bill = b'{"bomFormat": "CycloneDX", "specVersion": "1.6", "version": %d}' % version
+        updates.bills.put_of_image("Mine", one.image_id, bill, actor="test")
+        assert updates.bills.of_image("Mine", one.image_id)[1] == bill
+    updates.deployments.create(*place, [deployed.image_id], actor="test")
+    service.bridge.artifacts.delete("Mine", other.image_id, actor="test")
+    assert len(files(service) - before) == 2, "the artifact that is deployed, and its bill"
+
+
+def test_a_copy_of_somebody_elses_file_takes_nothing_along(
+    service: SecurityService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blobs are kept by their digest: an artifact can be a copy of an OS component, or of another catalog's bill."""
+    bridge, (release, *_) = service.bridge.artifacts, service.releases.list()
+    component = next(iter(service.releases.packages(release).values()))
+    document = b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}'
+    theirs = bridge.begin("Theirs", form(b"theirs"))
+    made = bridge.take("Theirs", theirs.upload_id, 0, b"theirs", actor="test")
+    assert isinstance(made, BridgeArtifact)
+    service.updates.bills.put_of_image("Theirs", made.image_id, document, actor="test")
+    before = files(service)
+
+    def copy_and_delete() -> None:
+        for content in (component, document, b"theirs"):
+            bridge.delete("Mine", upload(bridge, content).image_id, actor="test")
+
+    copy_and_delete()
+    assert files(service) == before
+    assert service.updates.bills.of_image("Theirs", made.image_id)[1] == document
+    mine = upload(bridge, document)
+    newer = document.replace(b"1.6", b"1.5")
+    service.updates.bills.put_of_image("Theirs", made.image_id, newer, actor="test")
+    assert bridge.path(mine).read_bytes() == document, "nor is a copy taken along"
+    bridge.delete("Theirs", made.image_id, actor="test")
+    bridge.delete("Mine", mine.image_id, actor="test")
+    assert len(files(service)) == len(before) - 2
+    # The control: where images alone are looked at, the OS of everybody's devices is gone.
+    monkeypatch.setattr(image_rows, "names_blob", lambda *_: False)
+    copy_and_delete()
+    with pytest.raises(DataFolderError, match="cannot be read"):
+        service.releases.packages(release)
 
 
 def test_a_version_is_there_once(service: SecurityService) -> None:

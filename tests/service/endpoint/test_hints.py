@@ -12,6 +12,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.errors import ConflictError, NotFoundError
 from armillary.service.endpoint import hints
+from armillary.service.updates import check_now
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import Answer, WireDevice, read_answer
 from armillary.wire.device.hint import parse_hint
@@ -50,15 +51,15 @@ def is_told(answer: Answer) -> bool:
 
 
 def test_a_device_that_waits_is_told_at_once_and_once(host: ServiceHost, clock: Clock) -> None:
-    check_now = host.service.updates.check_now
+    asking = host.service.updates.check_now
     with host.claimed(b"w" * 32) as device, host.claimed(b"v" * 32) as other:
         device.check_in()
         other.check_in()
         clock.now += 60
         waiting = Waiting(host, device)
-        check_now.ask(other.device_id, actor="ann")
+        asking.ask(other.device_id, actor="ann")
         assert held_of(host) == 1
-        check_now.ask(device.device_id.upper(), actor="ann")
+        asking.ask(device.device_id.upper(), actor="ann")
         assert is_told(waiting.done())
         line = host.service.audit.list().items[0]
         assert (line.actor, line.operation, line.target) == ("ann", "device.check-now", device.device_id)
@@ -122,3 +123,35 @@ def test_who_is_let_in_for_nothing_waits_for_nothing(host: ServiceHost) -> None:
             service.updates.check_now.ask(revoked.device_id, actor="ann")
         with pytest.raises(NotFoundError):
             service.updates.check_now.ask("00" * 64, actor="ann")
+
+
+def test_all_of_a_group_that_are_let_in_are_asked_with_one_call_and_one_line(
+    host: ServiceHost, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = host.service
+    with host.claimed(b"7" * 32) as one, host.claimed(b"8" * 32) as two, host.claimed(b"9" * 32) as revoked:
+        for device in (one, two, revoked):
+            device.check_in()
+        owner = service.registry.devices.get(one.device_id)
+        group = (owner.catalog or "", owner.product or "", owner.group or "")
+        service.registry.lifecycle.revoke(revoked.device_id, reason="stolen", actor="ann")
+        clock.now += 60
+        waiting = [Waiting(host, device) for device in (one, two)]
+        monkeypatch.setattr(check_now, "MAX_ASKED", 1)
+        with pytest.raises(ConflictError, match="more than 1 devices"):
+            service.updates.check_now.ask_group(*group, actor="ann")
+        assert service.registry.devices.get(one.device_id).check_now_at is None, "some are not asked"
+        monkeypatch.setattr(check_now, "MAX_ASKED", 2)
+        before = len(service.audit.list().items)
+        assert service.updates.check_now.ask_group(*group, actor="ann") == 2
+        assert all(is_told(each.done()) for each in waiting)
+        assert service.registry.devices.get(revoked.device_id).check_now_at is None
+        lines = service.audit.list().items
+        assert len(lines) == before + 1
+        assert (lines[0].operation, lines[0].target) == ("device-group.check-now", "/".join(group))
+        assert lines[0].detail == {"devices": 2}
+    service.registry.groups.create(*group[:2], "Empty", actor="ann")
+    with pytest.raises(ConflictError, match="no device that is let in"):
+        service.updates.check_now.ask_group(*group[:2], "Empty", actor="ann")
+    with pytest.raises(NotFoundError):
+        service.updates.check_now.ask_group(*group[:2], "Nowhere", actor="ann")

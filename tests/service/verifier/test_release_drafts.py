@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.fixtures.clocks import Clock
@@ -12,6 +13,7 @@ from tests.fixtures.images import P256
 
 from armillary.boot import virtual_chain
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
+from armillary.service.verifier.release_drafts import ReleaseReach
 from armillary.sim.device.service_host import ServiceHost
 
 CHIP = "mt3620"
@@ -127,3 +129,20 @@ def test_a_release_below_a_floor_is_refused_when_it_is_made_and_when_it_is_publi
         drafts.publish(low.release_id, actor="ann")
     with pytest.raises(InvalidArgumentError, match="floor"):
         drafts.create(CHIP, "27.3", security_version=1, actor="ann")
+
+
+def test_whom_a_release_concerns_is_counted(host: ServiceHost) -> None:
+    drafts, groups = host.service.attestation.drafts, host.service.registry.groups
+    with host.claimed(b"a" * 32) as device, host.claimed(b"b" * 32) as gone:
+        for one in (device, gone):
+            one.check_in()
+        host.service.registry.lifecycle.revoke(gone.device_id, reason="stolen", actor="ann")
+        owner = host.service.registry.devices.get(device.device_id)
+        in_force = drafts.reach(host.service.releases.newest(owner.chip).release_id)
+        assert in_force == ReleaseReach(groups=1, devices=1, everybody=1, running=1)
+        draft = drafts.create(owner.chip, "27.9", actor="ann").release_id
+        assert drafts.reach(draft) == ReleaseReach(groups=0, devices=0, everybody=1, running=0)
+        groups.update(owner.catalog or "", owner.product or "", owner.group or "", os_feed="RetailEval", actor="ann")
+        assert drafts.reach(draft) == ReleaseReach(groups=1, devices=1, everybody=1, running=0)
+    with pytest.raises(NotFoundError):
+        drafts.reach(uuid4())

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from tests.fixtures import reports
 
+from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.watch import detections, watch as watch_module
@@ -115,6 +116,41 @@ def test_what_another_process_looked_at_meanwhile_is_left_to_it(
         monkeypatch.setattr(watch, "_of_report", interrupted)
         watch.run_once()
     assert [found.count for found in watch.list(kind="connection-blocked").items] == [1]
+
+
+def test_what_is_counted_up_after_the_watch_has_looked_is_counted_once(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refusals of a minute are one row: those that come after a look, or in the middle of one, are in the finding."""
+    watch, other, write = host.service.watch, Watch(host.service.context), host.service.context.records.write
+
+    def refused(count: int) -> None:
+        told = {"device_id": "d" * 128, "code": "wire.signature", "message": "m", "at": 90_000}
+        write(lambda c: report_rows.refused(c, count=count, **told))
+
+    def counted() -> list[int]:
+        return [found.count for found in watch.list(kind="proof-invalid").items]
+
+    for number, looks in enumerate((1, 2, 0, 1), start=1):
+        refused(number)
+        for _ in range(looks):
+            watch.run_once()
+    assert counted() == [10]
+    genuine = watch._of_refusal
+
+    def interrupted(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        refused(100)
+        return genuine(*arguments)
+
+    refused(1)
+    monkeypatch.setattr(watch, "_of_refusal", interrupted)
+    watch.run_once()
+    assert counted() == [11], "what came in the middle is the next look's"
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(Watch.run_once, (watch, other, other)))
+    assert counted() == [111]
+    assert watch.run_once() == 0
 
 
 def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, package: Callable[[], bytes]) -> None:

@@ -13,7 +13,7 @@ from armillary.device.boot import startup
 from armillary.engines.flash import port
 from armillary.errors import NotFoundError
 from armillary.sim.power.boards import board_names, matching, open_board
-from armillary.sim.power.campaign import Campaign, Effort
+from armillary.sim.power.campaign import Effort, parts_of, search
 from armillary.sim.power.case import prepare
 from armillary.sim.power.supply import Supply, security_version
 from armillary.sim.power.tally import together
@@ -21,17 +21,17 @@ from armillary.sim.power.transactions import TRANSACTIONS
 from armillary.sim.power.witness import Breach, BrokenPromiseError, Witness
 
 QUICK = "mt3620/nvme"  # whose sectors are largest: the fewest operations
-TYPICAL = ("install", "os-and-applications")
+TYPICAL = ("install", "os-and-applications", "recover")
 
 
 @pytest.mark.parametrize("name", board_names() if is_long() else [QUICK])
 def test_every_board_keeps_every_promise(name: str) -> None:
     """Every single cut, and random ones on top; of all transactions in ``make test-long``."""
     chosen = TRANSACTIONS if is_long() else [each for each in TRANSACTIONS if each.name in TYPICAL]
-    found = Campaign(open_board(name), Effort(cuts=effort(150, 10_000)), chosen).run()
+    found = search(open_board(name), Effort(cuts=effort(150, 10_000)), chosen)
     assert not found.failures
     assert found.cuts > effort(500, 13_000)
-    assert found.lives > found.cuts
+    assert found.lives > found.operations
 
 
 @pytest.mark.parametrize("name", board_names())
@@ -45,10 +45,17 @@ def test_every_board_lives_through_every_transaction(name: str) -> None:
 def test_a_campaign_is_the_same_with_the_same_seed() -> None:
     def searched(seed: int) -> list[int]:
         chosen = [each for each in TRANSACTIONS if each.name == "roots"]
-        tally = Campaign(open_board(QUICK), Effort(cuts=60, seed=seed), chosen).run()
+        tally = search(open_board(QUICK), Effort(cuts=60, seed=seed), chosen)
         return [tally.cuts, tally.lives, tally.operations]
 
     assert searched(1) == searched(1)
+
+
+def test_random_cuts_are_shared_out_and_none_is_lost() -> None:
+    for cuts in (0, 1, 2, 100, 4_000):
+        parts = parts_of(Effort(cuts=cuts))
+        assert sum(part.cuts for part in parts) == cuts
+        assert [part.transaction for part in parts] == [*TRANSACTIONS, None]
 
 
 def test_a_broken_promise_says_where_the_power_went() -> None:
@@ -58,7 +65,7 @@ def test_a_broken_promise_says_where_the_power_went() -> None:
         "    store_region(flash, region, data)\n",
     ):
         chosen = [each for each in TRANSACTIONS if each.name == "roots"]
-        tally = Campaign(open_board(QUICK), Effort(cuts=0, breaches=3), chosen).run()
+        tally = search(open_board(QUICK), Effort(cuts=0, breaches=3), chosen)
     assert tally.breaches == {Breach.BRICK: 3}
     text = str(tally.failures[0])
     assert text.startswith("mt3620/nvme, roots: brick: device configuration")
@@ -68,19 +75,20 @@ def test_a_broken_promise_says_where_the_power_went() -> None:
 
 def test_a_defect_that_is_no_error_of_ours_is_a_brick() -> None:
     with broken(startup, "    minimums = load_minimums(flash)\n    raised", "    minimums = {1: 1 // 0}\n    raised"):
-        tally = Campaign(open_board(QUICK), Effort(breaches=1), TRANSACTIONS[:1]).run()
+        tally = search(open_board(QUICK), Effort(cuts=0, breaches=1), TRANSACTIONS[:1])
     assert tally.breaches == {Breach.BRICK: 1}
     assert "ZeroDivisionError" in tally.failures[0].detail
 
 
 def test_tallies_add_up() -> None:
     one, other = (
-        Campaign(open_board(name), Effort(cuts=0), [each for each in TRANSACTIONS if each.name == "roots"]).run()
+        search(open_board(name), Effort(cuts=0), [each for each in TRANSACTIONS if each.name == "roots"])
         for name in (QUICK, "imx8mp/nvme")
     )
     total = together([one, other])
     assert total.boards == [QUICK, "imx8mp/nvme"]
     assert (total.cuts, total.lives) == (one.cuts + other.cuts, one.lives + other.lives)
+    assert together([one, one]).boards == [QUICK], "parts of one board"
 
 
 def test_boards_are_named_by_chip_flash_or_both() -> None:

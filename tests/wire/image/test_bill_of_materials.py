@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import bill_of_materials as format_
-from armillary.wire.image.bill_of_materials import BillOfMaterials, read_bill
+from armillary.wire.image.bill_of_materials import BillOfMaterials, components_of, read_bill
 
 BILL: dict[str, Any] = {
     "bomFormat": "CycloneDX",
@@ -97,3 +97,41 @@ def test_whatever_is_given_is_a_document_or_refused(changes: dict[str, Any]) -> 
     except InvalidArgumentError:
         return
     assert found.components >= 0
+
+
+def test_components_are_read_with_those_within_them_and_what_they_say() -> None:
+    written = {
+        **BILL,
+        "components": [
+            {
+                "type": "library", "group": "org.apache", "name": "commons", "version": "2", "purl": "pkg:maven/x@2",
+                "licenses": [{"license": {"id": "Apache-2.0"}}, {"license": {"name": "Ours"}}, {"expression": "A OR B"}],
+                "components": [{"type": "file", "name": "n" * 1024}],
+            },
+            {"type": "data", "name": "odd", "version": 7, "purl": None, "licenses": [3, {"license": []}, {}]},
+        ],
+    }  # fmt: skip
+    document = json.dumps(written).encode()
+    assert read_bill(document).components == 3
+    first, inner, odd = components_of(document)
+    assert (first.name, first.version, first.kind, first.depth) == ("org.apache/commons", "2", "library", 0)
+    assert (first.purl, first.licences) == ("pkg:maven/x@2", ("Apache-2.0", "Ours", "A OR B"))
+    assert (inner.name, inner.depth) == ("n" * 1024, 1)
+    assert (odd.version, odd.purl, odd.licences) == ("", "", ())
+
+
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["group", "version", "purl", "licenses", "components"]), _ANYTHING))
+def test_whatever_is_taken_is_shown(said: dict[str, Any]) -> None:
+    document = json.dumps({**BILL, "components": [{**said, "type": "file", "name": "x"}]}).encode()
+    try:
+        count = read_bill(document).components
+    except InvalidArgumentError:
+        return
+    assert len(components_of(document)) == count

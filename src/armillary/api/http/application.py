@@ -67,7 +67,13 @@ def application(
     as such a route has no row.
     """
     app = FastAPI(
-        title="Armillary", version=__version__, description=description, openapi_url=None, docs_url=None, redoc_url=None
+        title="Armillary",
+        version=__version__,
+        description=description,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # to where the caller's Host header says, before anybody was admitted
     )
     app.router.route_class = GuardedRoute
     app.state.shapes = shapes

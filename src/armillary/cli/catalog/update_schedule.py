@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of ``armillary device-group`` for when its devices look for updates and install them."""
+"""Verbs of ``armillary device-group`` for when its devices look for updates and install them; check now."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,18 +19,19 @@ USUAL = "usual"
 ANY_TIME = "any"
 
 
+def _group(remote: RemoteService, *, catalog: str | None, product: str, device_group: str) -> str:
+    return in_catalog(remote, catalog, "products", product, "device-groups", device_group)
+
+
 def _path(remote: RemoteService, *, catalog: str | None, product: str, device_group: str) -> str:
-    return in_catalog(remote, catalog, "products", product, "device-groups", device_group, "update-schedule")
+    return f"{_group(remote, catalog=catalog, product=product, device_group=device_group)}/update-schedule"
 
 
 NameOption = Annotated[str, typer.Option("--device-group", "-dg", "--name", "-n", metavar="NAME", help="Device group.")]
-# The path of a group's schedule.
-SchedulePath = Annotated[
-    str,
-    Together(
-        {"catalog": (CatalogOption, None), "product": (ProductOption, ...), "device_group": (NameOption, ...)}, _path
-    ),
-]
+_OPTIONS: Final = {"catalog": (CatalogOption, None), "product": (ProductOption, ...), "device_group": (NameOption, ...)}
+# The paths of a group, and of its schedule.
+GroupPath = Annotated[str, Together(_OPTIONS, _group)]
+SchedulePath = Annotated[str, Together(_OPTIONS, _path)]
 
 
 @remote_command(verbs, "show-schedule")
@@ -98,6 +99,16 @@ def end_urgency(remote: RemoteService, path: SchedulePath) -> Shown:
     """Have maintenance windows and deferrals hold again."""
     remote.delete(f"{path}/urgent")
     return record(remote.get(path), row=_row)
+
+
+@remote_command(verbs, "check-now")
+def check_now(remote: RemoteService, path: GroupPath) -> Shown:
+    """Have every device of a group check in at once.
+
+    Those that wait for a hint come within seconds; the others hear of it when they next ask for a hint.
+    """
+    found = remote.post(f"{path}/check-now", {})
+    return record(found).then("asked; look at one: armillary device update-status")
 
 
 def _row(schedule: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from armillary.cli.terminal.output import (
     table,
 )
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
-from armillary.device.boot.provision import Factory, provision, recover as recover_device
+from armillary.device.boot.provision import Factory, provision
+from armillary.device.boot.recovery import recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
 from armillary.device.process import Device
 from armillary.device.repository.sources import check_mirrors

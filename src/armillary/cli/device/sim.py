@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Annotated, Final
 
@@ -14,7 +16,7 @@ import typer
 
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record
 from armillary.sim.power.boards import board_names, matching, open_board
-from armillary.sim.power.campaign import Campaign, Effort
+from armillary.sim.power.campaign import Campaign, Effort, parts_of
 from armillary.sim.power.tally import Tally, together
 from armillary.sim.power.transactions import TRANSACTIONS
 
@@ -23,7 +25,7 @@ app = noun("Simulators: cut the power at every write of a device.")
 SHOWN_FAILURES: Final = 5  # to people; --json has more
 _DEFAULT: Final = Effort()
 
-Search = Callable[[str, Effort], tuple[Tally, float]]
+SearchPart = Callable[[str, Effort, int], tuple[Tally, float]]
 
 
 @app.callback()
@@ -60,7 +62,7 @@ def power_cut(
         raise typer.BadParameter("give one of --board and --all")
     names = board_names() if board is None else matching(board)
     began = time.monotonic()
-    tally = together(searched(names, Effort(cuts=cuts, seed=seed), jobs or os.cpu_count() or 1, search))
+    tally = together(searched(names, Effort(cuts=cuts, seed=seed), jobs or os.cpu_count() or 1, search_part))
     summary = {**tally.summary(), "seed": seed, "seconds": round(time.monotonic() - began, 1)}
     shown = record(summary, row=lambda found: {name: value for name, value in found.items() if name != "failures"})
     failures = [str(failure) for failure in tally.failures[:SHOWN_FAILURES]]
@@ -68,28 +70,32 @@ def power_cut(
     Shown(shown.found, shown.then(*failures).print_text, exit_code).show(as_json=as_json)
 
 
-def search(name: str, effort: Effort) -> tuple[Tally, float]:
-    """Search one board, in whichever process; the tally and the seconds that it took."""
+def search_part(board: str, effort: Effort, number: int) -> tuple[Tally, float]:
+    """Search the part of this number of a board, in whichever process; the tally and the seconds that it took."""
     began = time.monotonic()
-    return Campaign(open_board(name), effort).run(), time.monotonic() - began
+    tally = Campaign(open_board(board), effort, parts_of(effort)[number]).run()
+    return tally, time.monotonic() - began
 
 
-def searched(names: Sequence[str], effort: Effort, jobs: int, one: Search) -> Iterator[Tally]:
-    """The boards' tallies in their order, ``jobs`` at a time; tells people of each board as it is done."""
-    note(f"cutting {len(TRANSACTIONS)} transactions on {len(names)} boards, {min(jobs, len(names))} at a time ...")
-    if len(names) == 1 or jobs == 1:
-        for name in names:
-            tally, seconds = one(name, effort)
-            _tell(tally, seconds)
+def searched(boards: Sequence[str], effort: Effort, jobs: int, one: SearchPart) -> Iterator[Tally]:
+    """The boards' tallies in their order, ``jobs`` parts at a time; tells people of each board as it is done."""
+    numbers = range(len(parts_of(effort)))
+    work = [(board, effort, number) for board in boards for number in numbers]
+    note(
+        f"cutting {len(TRANSACTIONS)} transactions on {len(boards)} boards, {min(jobs, len(work))} parts at a time ..."
+    )
+    with contextlib.ExitStack() as stack:
+        if jobs == 1:
+            done: Iterator[tuple[Tally, float]] = itertools.starmap(one, work)
+        else:
+            # Processes of their own, begun afresh: nothing of this one, its threads least of all, is taken along.
+            pool = stack.enter_context(ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn")))
+            done = pool.map(one, *zip(*work, strict=True))
+        for _ in boards:
+            tallies, seconds = zip(*itertools.islice(done, len(numbers)), strict=True)
+            tally = together(tallies)
+            _tell(tally, sum(seconds))
             yield tally
-        return
-    found: dict[str, Tally] = {}
-    with ProcessPoolExecutor(min(jobs, len(names)), mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(one, name, effort) for name in names]):
-            tally, seconds = done.result()
-            _tell(tally, seconds)
-            found[tally.boards[0]] = tally
-    yield from (found[name] for name in names)
 
 
 def _tell(tally: Tally, seconds: float) -> None:

@@ -82,7 +82,7 @@ def data_sheet(
         ),
         call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
         buttons=(Button(label="Twin", href=place(device_id, "twin")),),
-        in_hub=not is_attested_id(device_id),
+        within="" if is_attested_id(device_id) else "hub",
         every_s=SEEN_EVERY_S,
     )
 

@@ -83,5 +83,5 @@ def review_sheet(device_id: str, label: str, chosen: str, found: Mapping[str, An
                 primary=True,
             ),
         ),
-        in_hub=not is_attested_id(device_id),
+        within="" if is_attested_id(device_id) else "hub",
     )

@@ -15,6 +15,7 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import moment, short_id, span
+from armillary.console.operations.pages_group import schedule_rows
 
 # What a reason says of the device: good, waiting by itself, or in need of somebody. The others need nobody.
 _KINDS: Final[Mapping[str, State]] = MappingProxyType(
@@ -64,6 +65,7 @@ def update_sheet(standing: Mapping[str, Any], name: str, now: int, *, may_ask: b
                 note="set by armillary device-group set-schedule",
             ),
         ),
+        within="",
         every_s=15,
     )
 
@@ -95,19 +97,7 @@ def _schedule(standing: Mapping[str, Any], now: int) -> list[tuple[Cell, Cell]]:
     schedule = standing["schedule"]
     if schedule is None:
         return []
-    interval = schedule["check_interval_s"]
-    rows = [
-        (text("Checks in"), text("as the service asks" if interval is None else f"every {span(interval)}")),
-        (text("Windows"), text("; ".join(schedule["windows"]) or "at any time", reason=schedule["zone"])),
-        (
-            text("Applications may put it off"),
-            text(span(schedule["max_deferral_s"]) if schedule["max_deferral_s"] else "not at all"),
-        ),
-    ]
-    if schedule["urgent_until"] is not None and schedule["urgent_until"] > now:
-        ends = span(schedule["urgent_until"] - now)
-        rows.append((text("Urgent"), text(f"for another {ends}", reason=schedule["urgent_reason"])))
-    return rows
+    return schedule_rows(schedule, now)
 
 
 def _id(value: str) -> Cell:

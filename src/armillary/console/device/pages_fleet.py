@@ -187,7 +187,7 @@ def organisation_sheet(page: Mapping[str, Any], scope: str) -> Sheet:
                 sorts=True,
             ),
         ),
-        in_hub=False,
+        within="",
     )
 
 

@@ -14,7 +14,7 @@ from armillary.console.device.pages_hub import twin_view
 from armillary.console.device.pages_value_fields import typed_value, value_field
 from armillary.console.frame import sheet
 from armillary.console.frame.form import Field, Form, Wrong
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, json_cell
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, Within, json_cell
 from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.frame.values import json_text
 from armillary.console.frame.words import counted, joined
@@ -47,9 +47,9 @@ class TwinDevice:
     connected: bool
 
     @property
-    def in_hub(self) -> bool:
-        """Whether it is a hub device."""
-        return not is_attested_id(self.device_id)
+    def within(self) -> Within:
+        """The part of the console that it is in."""
+        return "" if is_attested_id(self.device_id) else "hub"
 
     @property
     def desired(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def twin_sheet(device: TwinDevice, forms: tuple[Form, ...]) -> Sheet:
         buttons=(Button(label="Data and commands", href=place(device.device_id, "data")),),
         sections=(_properties(device) if modelled else _plain(lines),),
         forms=forms,
-        in_hub=device.in_hub,
+        within=device.within,
     )
 
 
@@ -370,7 +370,7 @@ def review_sheet(
         buttons=(Button(label="Back to the twin", href=back),),
         sections=tuple(sections),
         forms=(form,) if differs or conflict is not None else (),
-        in_hub=device.in_hub,
+        within=device.within,
     )
 
 

@@ -96,7 +96,7 @@ def device(visit: Visit) -> Response:
         "software_age": software["deployment"]["reason"],
         "components": pages_device.components(found, software["releases"]),
         "os_version": found["os_version"],
-        "sees_releases": may(visit, "settings.releases"),
+        "sees_releases": may(visit, "list_releases"),
         "mechanisms": pages_device.mechanisms(found),
         "enforcement_sentence": pages_device.enforcement_sentence(found),
         "last_values": pages_hub.value_lines(values, called, metric, now),

@@ -12,6 +12,8 @@ from armillary.console.frame.words import grouped, sentence
 
 # What uses a document: ``kind``, ``id`` and ``words`` of each, as the sources answer (``*_uses``).
 Uses = Sequence[Mapping[str, Any]]
+# An action on more devices than this asks for the word: a slip must not reach a fleet.
+WIDE_DEVICES: Final = 100
 # Users that a page names one by one.
 NAMED: Final = 12
 

@@ -49,13 +49,24 @@ HUB_PLACES = (
     ("Jobs", "/jobs", "list_jobs"),
     ("Exports", "/exports", "list_exports"),
 )
+# What devices install, how it reaches them, and who says so.
+UPDATE_PLACES = (
+    ("Roll-outs", "/updates", "updates.rollouts"),
+    ("Releases", "/releases", "list_releases"),
+    ("Images", "/images", "list_images"),
+    ("Device groups", "/device-groups", "list_device_groups"),
+    ("Keys", "/repository", "show_repository"),
+)
+WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType({"hub": HUB_PLACES, "updates": UPDATE_PLACES})
 # place -> beginnings of the paths that belong to it, where these are more than its own.
 BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "/fleet": ("/fleet", "/devices"),
-        "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-"),
+        "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
+        "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
+        "/releases": ("/releases", "/new-release"),
     }
 )
 # theme now -> (theme that the button chooses next, word on the button). "" follows the system.
@@ -175,11 +186,10 @@ class Visit:
             "operator": self.operator,
             "here": flash.without_message(self.here),
             "form_token": self.console.seal.token(self.cookie),
-            "hub_places": [
-                (name, href, path.startswith(BELOW[href] if href != "/dashboards" and href in BELOW else (href,)))
-                for name, href, question in HUB_PLACES
-                if may(question)
-            ],
+            "within": {
+                part: [(name, href, path.startswith(_below(href))) for name, href, question in found if may(question)]
+                for part, found in WITHIN.items()
+            },
             "flash": flash.message(self.query),
             "has_audit": may("settings.audit_lines"),
         }
@@ -189,6 +199,12 @@ class Visit:
         """A part of a page, for htmx to put in its place."""
         frame = {"now": self.now, "form_token": self.console.seal.token(self.cookie)}
         return self.console.render(template, frame, 200, values)
+
+
+def _below(href: str) -> tuple[str, ...]:
+    """Beginnings of the paths that belong to a place within a part, whose first place is not the whole part."""
+    is_whole = any(href == found[0][1] for found in WITHIN.values())
+    return (href,) if is_whole else BELOW.get(href, (href,))
 
 
 def theme_of(request: Request) -> str:

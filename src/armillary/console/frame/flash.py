@@ -66,6 +66,13 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "enrolment-enabled": "Enabled. Devices that show what it names may register.",
         "enrolment-deleted": "Deleted. Nobody registers by it any more.",
         "service-key-deleted": "Deleted. Services that sign with it are refused.",
+        "draft-made": "Made. Nobody is offered a draft: sign and publish it.",
+        "release-sign": "Signed. It is offered to nobody before it is published.",
+        "release-publish": "Published. Groups of its feed are offered it at their next check-in.",
+        "release-promote": "Promoted. Everybody is offered it at their next check-in.",
+        "release-revoke": "Revoked. Devices that boot it get updates only, and are offered their feed's newest.",
+        "bill-kept": "Kept, byte for byte. The one before is gone.",
+        "group-asked": "Asked. Devices that wait for a hint come within seconds; others when they next ask.",
         "token-revoked": "Revoked. Its sessions ended with it.",
     }
 )

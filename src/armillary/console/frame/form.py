@@ -11,8 +11,8 @@ from armillary.console.frame.model import ModelEditor
 from armillary.errors import ArmillaryError
 
 # What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters. What was
-# typed into a ``password`` is not sent back.
-Kind = Literal["text", "number", "date", "password", "select", "area", "code", "check"]
+# typed into a ``password``, or chosen as a ``file``, is not sent back.
+Kind = Literal["text", "number", "date", "password", "select", "area", "code", "check", "file"]
 # What was wrong with what was sent last: message and remedy.
 Wrong = tuple[str, str]
 
@@ -72,6 +72,11 @@ class Form:
     shown: str = ""
     editor: ModelEditor | None = None
 
+    @property
+    def has_files(self) -> bool:
+        """Whether files go along: it is sent in another form type."""
+        return any(each.kind == "file" for each in self.fields)
+
 
 def choices(words: Sequence[str], *, none: str | None = None) -> tuple[tuple[str, str], ...]:
     """Choices that say what they send; ``none`` are the words of the empty one, which is first."""
@@ -87,7 +92,7 @@ def filled(fields: Sequence[Field], sent: Mapping[str, str]) -> tuple[Field, ...
     """Fields with what was sent in them: nothing that somebody typed is lost over an error."""
     return tuple(
         each
-        if each.kind == "password"
+        if each.kind in ("password", "file")
         else replace(each, value=sent.get(each.name, "" if each.kind == "check" else each.value))
         for each in fields
     )

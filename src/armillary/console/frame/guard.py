@@ -4,7 +4,8 @@
 Numbered, in the order they are applied to a request that changes something (POST):
 
     (1) size      a form is at most MAX_FORM_BYTES          prevents: memory exhaustion
-    (2) type      application/x-www-form-urlencoded only    prevents: cross-origin posts of other kinds
+    (2) type      application/x-www-form-urlencoded only,   prevents: cross-origin posts of other kinds
+                  multipart/form-data where files are taken
     (3) origin    Origin and Sec-Fetch-Site, where sent,    prevents: cross-site posting, also from a sibling
                   name this host, over https                          host that could set cookies, or from a
                                                                       page of this host that was not encrypted
@@ -15,10 +16,12 @@ The caller must still ask whether the session's token stands and its role allows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final
 from urllib.parse import parse_qsl
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,8 +40,13 @@ FOREIGN_FORM = "request.foreign-form"
 MAX_FORM_BYTES = 3 * 32 * 1024 + 4096
 # Models in DTDL that somebody edits: 256 KiB, percent-encoded. Larger ones: armillary template import.
 MAX_MODEL_FORM_BYTES = 3 * 256 * 1024 + 4096
+# Parts of a form with files: more than the boot components of any chip.
+MAX_FILES: Final = 40
 # The form of a twin has a field for each writable property, of which a template has 300 at most.
 MAX_FORM_FIELDS = 320
+
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -87,17 +95,13 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
         InvalidArgumentError: too large, wrong content type or malformed.
         PermissionDeniedError: from another site, or its token does not belong to this browser.
     """
-    body = bytearray()  # (1)
-    async for chunk in request.stream():
+    body = bytearray()
+    async for chunk in _bounded(request, most):  # (1)
         body += chunk
-        if len(body) > most:
-            raise InvalidArgumentError(
-                f"the form is larger than {most:,} bytes", remedy="Send less, or use the command line."
-            )
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()  # (2)
-    if kind != "application/x-www-form-urlencoded":
+    kind = _kind(request)  # (2)
+    if kind != URLENCODED:
         raise InvalidArgumentError(
-            f"form type: expected application/x-www-form-urlencoded, got {kind or 'none'}",
+            f"form type: expected {URLENCODED}, got {kind or 'none'}",
             remedy="Use the form on the page.",
         )
     _check_origin(request.headers)  # (3)
@@ -105,9 +109,58 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
     except (ValueError, UnicodeError) as error:
         raise InvalidArgumentError("the form is malformed", remedy="Reload the page and send it again.") from error
+    return _sealed(pairs, seal, cookie)
+
+
+async def read_upload(
+    request: Request, seal: FormSeal, cookie: str, *, most: int
+) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
+    """Read and check a posted form with files, ``most`` bytes in all: its fields, and its files by their fields.
+
+    Nothing is written to a disk. A field of a file that was left empty is not there. Raises as :func:`read_form` does.
+    """
+    if _kind(request) == URLENCODED:
+        return await read_form(request, seal, cookie), {}
+    if _kind(request) != MULTIPART:  # (2)
+        raise InvalidArgumentError(
+            f"form type: expected {MULTIPART}, got {_kind(request) or 'none'}", remedy="Use the form on the page."
+        )
+    _check_origin(request.headers)  # (3)
+    parser = MultiPartParser(request.headers, _bounded(request, most), max_files=MAX_FILES, max_fields=MAX_FORM_FIELDS)
+    parser.spool_max_size = most  # in memory, as other bodies
+    try:
+        found = (await parser.parse()).multi_items()  # (1)
+    except MultiPartException as error:
+        raise InvalidArgumentError("the form is malformed", remedy="Reload the page and send it again.") from error
+    fields = _sealed([(name, value) for name, value in found if isinstance(value, str)], seal, cookie)
+    given = [(name, value) for name, value in found if isinstance(value, UploadFile) and value.filename]
+    files = {name: await value.read() for name, value in given}
+    if len(files) != len(given):
+        raise _twice()
+    return fields, files
+
+
+async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes]:
+    """The body as it comes. Raises InvalidArgumentError once it is larger than ``most`` bytes."""
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise InvalidArgumentError(
+                f"the form is larger than {most:,} bytes", remedy="Send less, or use the command line."
+            )
+        yield chunk
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _sealed(pairs: Sequence[tuple[str, str]], seal: FormSeal, cookie: str) -> dict[str, str]:
+    """The fields of a form that was made for this browser session; each is there once."""
     fields = dict(pairs)
     if len(fields) != len(pairs):  # which one counts would be a matter of who reads it
-        raise InvalidArgumentError("a field of the form is there twice", remedy="Reload the page and send it again.")
+        raise _twice()
     if not seal.holds(cookie, fields.pop(FORM_TOKEN_FIELD, "")):  # (4)
         raise PermissionDeniedError(
             "this form was not made for this browser session",
@@ -115,6 +168,10 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
             code=FOREIGN_FORM,
         )
     return fields
+
+
+def _twice() -> InvalidArgumentError:
+    return InvalidArgumentError("a field of the form is there twice", remedy="Reload the page and send it again.")
 
 
 def _check_origin(headers: Headers) -> None:

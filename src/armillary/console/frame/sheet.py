@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages that are made of tables: rules, alerts, templates, groups, jobs, exports. One template lays them out.
+"""Pages that are made of tables: rules, alerts, templates, releases, groups, jobs, exports. One template lays them out.
 
 A sheet is a sentence, sections with a table each, and where a document may be changed an editor of its JSON. Cells are
 made by the functions below, so that a page says *what* stands in it and nowhere *how*.
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from armillary.api.http.json_body import strict_json
@@ -21,6 +21,8 @@ from armillary.console.frame.values import json_text
 from armillary.console.frame.words import Moment, ShortId, moment, short_id
 from armillary.errors import InvalidArgumentError
 
+# Parts of the console that have several places; "" for a page of none.
+Within = Literal["hub", "updates", ""]
 # A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
 SEEN_EVERY_S = 15
 # Rows of one page of a long table; the next is as many further on, at the same cost.
@@ -103,6 +105,7 @@ class Sheet:
 
     ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
     and fields; ``links`` are chosen views: (words, address, whether it is this one);
+    ``within`` is the part of the console whose places are shown above the page;
     ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
     for again while something is under way, 0 never.
     """
@@ -124,7 +127,7 @@ class Sheet:
     search: Form | None = None
     links: tuple[tuple[str, str, bool], ...] = ()
     forms: tuple[Form, ...] = ()
-    in_hub: bool = True
+    within: Within = "hub"
     every_s: int = 0
     heading: str = ""
 

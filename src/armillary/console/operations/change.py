@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-outs, findings, tokens and offers, changed: as the API does it, under the operator's name."""
+"""Roll-outs, device groups, findings, tokens and offers, changed: as the API does it, under the operator's name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from armillary.console.frame.action_checks import Form, confirmed, reason_of, verb_of
+from armillary.console.frame.asking import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
-from armillary.console.operations import pages_catalog, pages_rollout, pages_settings, read
+from armillary.console.operations import pages_catalog, pages_group, pages_rollout, pages_settings, read
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 # Offers among which the one of an address is looked for; one that is older than so many is answered by the CLI.
@@ -41,6 +42,19 @@ def move_finding(visit: Visit, form: Form) -> Response:
         )
     visit.sources.watch.move(visit.params["finding_id"], status)
     return done(form.get("back", "/findings"), status)
+
+
+def group_question(visit: Visit) -> Confirmation:
+    """What having a whole group check in now does."""
+    return pages_group.confirmation(ask(visit, "show_device_group", **read.group_named(visit)))
+
+
+def check_group_now(visit: Visit, form: Form) -> Response:
+    """Have all devices of a group check in now."""
+    asked = group_question(visit)
+    confirmed(asked, form)
+    ask(visit, "check_group_now", **read.group_named(visit))
+    return done(asked.back, "group-asked")
 
 
 def create_token(visit: Visit, form: Form) -> Response:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from armillary.console.frame.confirmation import Action, Confirmation, touching
+from armillary.console.frame.confirmation import WIDE_DEVICES, Action, Confirmation, touching
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, ROLLOUT, ROLLOUT_DEVICE, State, state_of
 from armillary.console.frame.words import (
     Called,
@@ -31,9 +31,6 @@ from armillary.rollout.tally import FAILED, LEFT
 
 # Order of the parts of a bar: what is done, what moves, what went wrong, what has not begun.
 PARTS = ("confirmed", "restored", "offered", "started", "reverted", "failed", "timed-out", "left", "waiting")
-# An action on more devices than this asks for the word: a slip must not reach a fleet. Halt never asks: it is the
-# safe direction, and seconds count.
-WIDE_DEVICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +274,8 @@ def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str, who: str = 
 
 def confirmation(rollout: Mapping[str, Any], verb: str) -> Confirmation:
     """What ``verb`` touches on this roll-out; asks for the word when it is wide.
+
+    Halt never asks: it is the safe direction, and seconds count.
 
     Raises:
         KeyError: ``verb`` is no action.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings page: catalogs, releases, certificates, tokens. Pure: API answers in, view models out."""
+"""The settings page: catalogs, certificates, tokens. Pure: API answers in, view models out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from armillary.console.frame.confirmation import Confirmation, touching
-from armillary.console.frame.states import ATTENTION, BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
+from armillary.console.frame.states import BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
 from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, short_id
-
-# Roles that people should take away from the service.
-OFFLINE_ABLE = frozenset({"root", "targets"})
+from armillary.console.operations.pages_group import POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +31,12 @@ class TokenLine:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseLine:
-    """An OS release."""
-
-    version: str
-    chip: str
-    feed: str
-    components: str
-    created: Moment | None
-    state: State
-    note: str
-    ends: Moment | None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyLine:
-    """The keys of a role of the repository."""
-
-    role: str
-    state: State
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class GroupLine:
     """A device group with what it gets."""
 
     product: str
     name: str
-    devices_href: str
+    href: str
     feed: str
     policy: str
     deployment: ShortId | None
@@ -99,33 +74,6 @@ def token_line(token: Mapping[str, Any], *, own_id: str, may_act: bool, now: int
     )
 
 
-def release_line(release: Mapping[str, Any], now: int) -> ReleaseLine:
-    """One OS release; whether a device that boots it is let in is the state."""
-    expires_at = release["expires_at"]
-    if release["withdrawn_at"] is not None:
-        state, note = State(BAD, "withdrawn"), release["withdrawn_reason"] or ""
-    elif expires_at is not None and expires_at <= now:
-        state, note = State(BAD, "expired"), ""
-    else:
-        state, note = State(GOOD, "good"), ""
-    return ReleaseLine(
-        release["version"],
-        release["chip"],
-        release["feed"],
-        counted(len(release["components"]), "component"),
-        moment(release["created_at"], now),
-        state,
-        note,
-        moment(expires_at, now),
-    )
-
-
-def key_line(role: str, custody: str, *, is_waiting: bool) -> KeyLine:
-    """The keys of a role of the repository. That the service alone may say who releases is drawn as a warning."""
-    kind = ATTENTION if custody != "offline" and role in OFFLINE_ABLE else GOOD
-    return KeyLine(role, State(kind, custody), "a new version waits for signatures" if is_waiting else "")
-
-
 def policy_sentence(policy: Mapping[str, Any]) -> str:
     """What a catalog demands of its devices beyond a good boot, in one sentence."""
     demands = []
@@ -154,9 +102,7 @@ def group_line(group: Mapping[str, Any], href: str) -> GroupLine:
         group["name"],
         href,
         group["os_feed"],
-        {"UpdateAll": "OS and applications", "No3rdPartyAppUpdates": "OS only"}.get(
-            group["update_policy"], group["update_policy"]
-        ),
+        POLICIES.get(group["update_policy"], group["update_policy"]),
         short_id(group["deployment_id"]) if group["deployment_id"] else None,
     )
 
@@ -173,13 +119,10 @@ def certificate_line(certificate: Mapping[str, Any], now: int) -> CertificateLin
 
 def settings_sentence(
     catalogs: Sequence[Mapping[str, Any]],
-    releases: Sequence[Mapping[str, Any]] | None,
     tokens: Sequence[TokenLine] | None,
 ) -> str:
-    """First line: what is set up here; None for ``releases`` or ``tokens`` that the operator may not see."""
+    """First line: what is set up here; None for ``tokens`` that the operator may not see."""
     parts = [counted(len(catalogs), "catalog")]
-    if releases is not None:
-        parts.append(counted(len(releases), "OS release"))
     if tokens is not None:
         parts.append(counted(sum(1 for token in tokens if token.state.kind == GOOD), "valid token"))
     return joined(parts) + "."

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-outs, findings, the audit log and settings, read: each page asks the sources and builds its view model."""
+"""Roll-outs, device groups, findings, the audit log and settings, read: asked of the sources, laid out as pages."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console.frame.asking import may
+from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.sheet import LIST_LINES, next_href
 from armillary.console.frame.sort import sorted_table
@@ -17,6 +16,7 @@ from armillary.console.operations import (
     pages_audit,
     pages_catalog,
     pages_finding,
+    pages_group,
     pages_rollout,
     pages_settings as settings_pages,
 )
@@ -100,7 +100,7 @@ def audit(visit: Visit) -> Response:
 
 
 def settings(visit: Visit) -> Response:
-    """Catalogs, releases, tokens."""
+    """Catalogs and tokens."""
     return settings_page(visit)
 
 
@@ -109,19 +109,18 @@ def settings_page(
 ) -> Response:
     """The settings page; right after a token was made, with its secret."""
     admin, now = visit.sources.settings, visit.now
-    may_act, sees_service = may(visit, "settings.create_token"), may(visit, "settings.releases")
+    may_act, sees_service = may(visit, "settings.create_token"), may(visit, "list_releases")
     tokens = None
     if may_act:
         tokens = [
             settings_pages.token_line(token, own_id=visit.operator.token_id, may_act=may_act, now=now)
             for token in admin.tokens()
         ]
-    catalogs, releases = admin.catalogs(), admin.releases() if sees_service else None
-    keys = admin.release_keys() if may(visit, "settings.release_keys") else None
-    factories = {catalog["name"]: _factory(visit, catalog) for catalog in catalogs}
+    owners = admin.catalogs()
+    factories = {catalog["name"]: _factory(visit, catalog) for catalog in owners}
     waiting = sum(part["waiting"] for part in factories.values())
     view = {
-        "sentence": settings_pages.settings_sentence(catalogs, releases, tokens)
+        "sentence": settings_pages.settings_sentence(owners, tokens)
         + pages_catalog.waiting_sentence(waiting, more=any(part["is_part"] for part in factories.values())),
         "catalogs": [
             {
@@ -131,15 +130,16 @@ def settings_page(
                 "policy_command": pages_catalog.policy_command(catalog["attestation_policy"]),
                 **factories[catalog["name"]],
                 "groups": [
-                    settings_pages.group_line(group, "/fleet?" + urlencode({"group": group["name"]}))
+                    settings_pages.group_line(
+                        group, pages_group.place(catalog["name"], group["product"], group["name"])
+                    )
                     for group in catalog["groups"]
                 ],
                 "certificates": [settings_pages.certificate_line(item, now) for item in catalog["certificates"]],
             }
-            for catalog in catalogs
+            for catalog in owners
         ],
-        "releases": None if releases is None else [settings_pages.release_line(each, now) for each in releases],
-        "release_keys": [] if keys is None else _release_keys(keys),
+        "sees_service": sees_service,
         "tokens": tokens,
         "new_token": new_token,
         "new_enrolment": new_enrolment,
@@ -148,14 +148,6 @@ def settings_page(
         "roles": ROLES,
     }
     return visit.page("settings.html", view=view)
-
-
-def _release_keys(found: dict[str, Any]) -> list[settings_pages.KeyLine]:
-    """Where the keys of the repository are, role by role."""
-    waiting = found["waiting"]
-    return [
-        settings_pages.key_line(role, custody, is_waiting=role in waiting) for role, custody in found["custody"].items()
-    ]
 
 
 def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
@@ -180,6 +172,25 @@ def _factory(visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
         "enrol_post": f"{pages_catalog.place(name)}/enrolment-tokens",
         "group_choices": pages_catalog.group_choices(catalog["groups"]),
     }
+
+
+def device_groups(visit: Visit) -> Response:
+    """The device groups of all catalogs, or of one."""
+    names, asked = catalogs(visit), visit.query.get("catalog", "")
+    items = ask(visit, "list_device_groups")["items"]
+    return show(visit, pages_group.list_sheet(items, names, asked if asked in names else ""))
+
+
+def device_group(visit: Visit) -> Response:
+    """One device group."""
+    found = ask(visit, "show_device_group", **group_named(visit))
+    return show(visit, pages_group.group_sheet(found, may_ask=may(visit, "check_group_now"), now=visit.now))
+
+
+def group_named(visit: Visit) -> dict[str, str]:
+    """The device group that an address names."""
+    params = visit.params
+    return {"catalog": params["catalog"], "product": params["product"], "device_group": params["group"]}
 
 
 def help_page(visit: Visit) -> Response:

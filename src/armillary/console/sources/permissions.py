@@ -32,6 +32,8 @@ _DEVICE, _CATALOG, _HUB_DEVICE = "/devices/{device_id}", "/catalogs/{catalog}", 
 _MODULES, _ENROLMENTS = f"{_HUB_DEVICE}/modules", f"{_CATALOG}/hub-enrolments"
 _KEYS, _TOKENS, _TEMPLATE = f"{_CATALOG}/hub-service-keys", f"{_CATALOG}/enrolment-tokens", "/templates/{template_name}"
 _RUNS, _VERSION, _ROLLOUT = "/jobs/{job_id}/runs", f"{_TEMPLATE}/versions/{{version}}", "/rollouts/{rollout_id}"
+_RELEASE, _IMAGE = "/releases/{release_id}", f"{_CATALOG}/images/{{image_id}}"
+_GROUP = f"{_CATALOG}/products/{{product}}/device-groups/{{device_group}}"
 _TRANSFERS, _BOARD, _KIND = f"{_CATALOG}/transfers", "/dashboards/{dashboard_id}", "/{kind}s/{{kind}_id}"
 # About the operator alone, about what the operator sends, or narrowed row by row by the source itself.
 _OWN: Final = "GET /me"
@@ -72,8 +74,6 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "settings.enrolment_tokens": f"GET {_TOKENS}",
         "settings.create_enrolment_token": f"POST {_TOKENS}",
         "settings.revoke_enrolment_token": f"DELETE {_TOKENS}/{{token_id}}",
-        "settings.releases": "GET /releases",
-        "settings.release_keys": "GET /repository",
         "settings.tokens": "GET /tokens",
         "settings.create_token": "POST /tokens",
         "settings.revoke_token": "DELETE /tokens/{token_id}",
@@ -115,6 +115,24 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "name_device": f"PUT {_DEVICE}/name",
         "update_status": f"GET {_DEVICE}/update-status",
         "check_now": f"POST {_DEVICE}/check-now",
+        "check_group_now": f"POST {_GROUP}/check-now",
+        "list_device_groups": f"GET {names.PRODUCT}",
+        "show_device_group": f"GET {_GROUP}/update-schedule",
+        "list_releases": "GET /releases",
+        "show_release": "GET /releases",
+        "draft_choices": "POST /releases/drafts",
+        "make_draft": "POST /releases/drafts",
+        "sign_release": f"POST {_RELEASE}/sign",
+        "publish_release": f"POST {_RELEASE}/publish",
+        "promote_release": f"POST {_RELEASE}/promote",
+        "revoke_release": f"POST {_RELEASE}/withdraw",
+        "release_bill": f"GET {_RELEASE}/sbom",
+        "put_release_bill": f"POST {_RELEASE}/sbom",
+        "list_images": f"GET {names.IMAGE}",
+        "show_image": f"GET {names.IMAGE}",
+        "image_bill": f"GET {_IMAGE}/sbom",
+        "put_image_bill": f"POST {_IMAGE}/sbom",
+        "show_repository": "GET /repository",
         "device_raw": f"GET {_DEVICE}/telemetry/raw",
         "device_twin": f"GET {_DEVICE}/twin",
         "patch_device_twin": f"PATCH {_DEVICE}/twin",

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from armillary.api.http.tenure import since_ms_of, tenures_of
+from armillary.errors import NotFoundError
 from armillary.identity.operator import Operator
 
 if TYPE_CHECKING:
@@ -39,3 +41,11 @@ class RequestContext:
     def tenures(self) -> Mapping[str, int]:
         """When devices that had an earlier owner came to the operator's catalog (Unix milliseconds)."""
         return tenures_of(self.service, self.operator.catalog)
+
+
+def uuid_of(kind: str, text: str) -> UUID:
+    """The id that an address names. Raises NotFoundError, which says of what ``kind``, for a text that is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFoundError(f"no {kind} has the id {text[:40]!r}", remedy="Check the address.") from None

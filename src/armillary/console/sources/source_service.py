@@ -18,7 +18,7 @@ from armillary.api.http.tenure import own_page, whole_hours_since
 from armillary.api.views import hub as views_hub, policy as views_policy, service as views
 from armillary.api.views.device_labels import with_names
 from armillary.console.sources.permissions import may_ask
-from armillary.console.sources.request_context import RequestContext
+from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.engines.records.schema.rows import Catalog, DeviceFilter
 from armillary.errors import NotFoundError
@@ -93,7 +93,7 @@ class ServiceFleet:
             except NotFoundError:
                 continue  # sideloaded in development, or deleted since: the page says that it is not known
             images[item["image_id"]] = as_document(row)
-        sees_releases = may_ask(self._by.operator, "settings.releases")
+        sees_releases = may_ask(self._by.operator, "list_releases")
         return {
             "images": images,
             "releases": views.releases(self._service, chip=device["chip"])["items"] if sees_releases else [],
@@ -118,7 +118,7 @@ class ServiceFleet:
 
     def offer(self, device: Document, to_catalog_id: str) -> None:
         """Offer a device of its catalog to another catalog."""
-        taker = _uuid("catalog", to_catalog_id)
+        taker = uuid_of("catalog", to_catalog_id)
         self._service.registry.transfers.offer(
             device["catalog"] or "", device["device_id"], taker, actor=self._by.operator.name
         )
@@ -213,7 +213,7 @@ class ServiceUpdates:
             rollouts.roll_back(number, reason=reason, actor=self._by.operator.name, catalog=self._by.catalog)
 
     def _one(self, rollout_id: str) -> Document:
-        return views.rollout(self._service, _uuid("roll-out", rollout_id), catalog=self._by.catalog)
+        return views.rollout(self._service, uuid_of("roll-out", rollout_id), catalog=self._by.catalog)
 
     def _status(self, finding_id: str | None) -> str:
         try:
@@ -268,7 +268,7 @@ class ServiceWatch:
 
     def move(self, finding_id: str, status: str) -> None:
         """``acknowledged`` or ``closed``."""
-        number = _uuid("finding", finding_id)
+        number = uuid_of("finding", finding_id)
         views.finding(self._service, number, catalog=self._by.catalog)
         if status == "acknowledged":
             self._service.watch.acknowledge(number, actor=self._by.operator.name)
@@ -277,7 +277,7 @@ class ServiceWatch:
 
 
 class ServiceSettings:
-    """Audit log, catalogs, releases, tokens."""
+    """Audit log, catalogs, tokens."""
 
     def __init__(self, by: RequestContext) -> None:
         self._by, self._service = by, by.service
@@ -316,7 +316,7 @@ class ServiceSettings:
         """``accept``, ``decline`` or ``cancel``, in the name of ``catalog``."""
         transfers = self._service.registry.transfers
         answer = {"accept": transfers.accept, "decline": transfers.decline, "cancel": transfers.cancel}[verb]
-        answer(catalog, _uuid("transfer", transfer_id), actor=self._by.operator.name)
+        answer(catalog, uuid_of("transfer", transfer_id), actor=self._by.operator.name)
 
     def enrolment_tokens(self, catalog: str) -> list[Document]:
         """A catalog's enrolment tokens, oldest first, without secrets. Raises NotFoundError."""
@@ -330,17 +330,7 @@ class ServiceSettings:
 
     def revoke_enrolment_token(self, catalog: str, token_id: str) -> None:
         """Make an enrolment token useless."""
-        self._service.enrolments.revoke(catalog, _uuid("enrolment token", token_id), actor=self._by.operator.name)
-
-    def releases(self) -> list[Document]:
-        """OS releases, newest first."""
-        items: list[Document] = views.releases(self._service)["items"]
-        return items
-
-    def release_keys(self) -> Document:
-        """``custody``: role of the repository -> where its keys are; ``waiting``: roles that lack signatures."""
-        repository = self._service.repository
-        return {"custody": repository.custody, "waiting": sorted(repository.files.pending())}
+        self._service.enrolments.revoke(catalog, uuid_of("enrolment token", token_id), actor=self._by.operator.name)
 
     def tokens(self) -> list[Document]:
         """Operator tokens, without secrets."""
@@ -354,17 +344,10 @@ class ServiceSettings:
 
     def revoke_token(self, token_id: str) -> None:
         """End a token and every session that it opened."""
-        self._service.tokens.revoke(_uuid("token", token_id), actor=self._by.operator.name)
+        self._service.tokens.revoke(uuid_of("token", token_id), actor=self._by.operator.name)
 
 
 def _catalogs(by: RequestContext) -> Sequence[Catalog]:
     """Catalogs that the operator speaks for, by name."""
     catalogs, only = by.service.registry.catalogs, by.operator.catalog
     return catalogs.list() if only is None else (catalogs.get_by_id(only),)
-
-
-def _uuid(kind: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFoundError(f"no {kind} has the id {text[:40]!r}", remedy="Check the address.") from None

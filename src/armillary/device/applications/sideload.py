@@ -148,7 +148,9 @@ def _idle_installer(flash: Flash, now: int) -> Installer:
 
 def _install(installer: Installer, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
     """Stage, switch, keep, and tell the service nothing: it offered none of this."""
-    installer.stage(plan, packages)
+    for staged in plan.fetch:
+        installer.keep(staged.target, packages[staged.target.image_id])
+    installer.stage(plan)
     installer.switch(plan)
     if installer.record.trial is not None:
         installer.confirm()

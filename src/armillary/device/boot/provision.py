@@ -13,13 +13,12 @@ import binascii
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.x509 import load_pem_x509_certificates
 
-from armillary.device.install.installer import Installer
-from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
+from armillary.device.state.configuration import DeviceConfiguration, store_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.device.state.permission import begin_state
@@ -28,7 +27,7 @@ from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
-from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError
+from armillary.errors import ArmillaryError, RootOfTrustError, ServiceUnreachableError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.update.install.component import SLOTS, os_region
 
@@ -78,7 +77,7 @@ def provision(
 
     ``root_of_trust`` and ``sandbox`` name engines. For the root of trust ``tpm2``, ``tpm`` says how to reach the TPM
     (the kernel's by default), and ``tpm_factory`` answers its proof: without one the device is enrolled as without TPM.
-    ``operator_api`` is kept for :func:`recover`; ``state`` has to be what the factory records.
+    ``operator_api`` is kept for a recovery (``recovery.py``); ``state`` has to be what the factory records.
 
     Raises:
         DataFolderError: the folder is not empty or not writable, or a creation with other options began there.
@@ -164,50 +163,6 @@ def _prove_tpm(root: Tpm2RootOfTrust, chip: str, factory: TpmFactory) -> Mapping
 
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def recover(folder: DeviceFolder, factory: Factory, *, now: int) -> tuple[str, ...]:
-    """Write the boot components of the device's release again, and what the service certifies and is known by now.
-
-    The identity certificate and the service's roots are replaced: this readmits a device that was switched off for
-    longer than the service waits for it. Keys, boot counter, owner and applications stay as they are; the install
-    record forgets the OS that was installed over the air, and a trial of one is taken back.
-
-    Returns the names of the components that were different and are restored. DataFolderError if there is no device, or
-    the factory knows another one.
-    """
-    folder.check()
-    with folder.hold():
-        flash = FileFlash(folder.flash)
-        configuration = load_configuration(flash)
-        root = open_root_of_trust(configuration.root_of_trust, folder.root_of_trust)
-        reply = parse_reply(factory(root.certificate_request().decode("ascii"), configuration.chip))
-        if reply.device_id != configuration.device_id:
-            raise DataFolderError(
-                "the factory answered for another device", remedy="Use the service that made this device."
-            )
-        installer = Installer(flash, lambda: now)
-        record = installer.record
-        changed = tuple(
-            name
-            for name, package in reply.boot_components
-            if flash.read(os_region(name, record.os_slot(name))) != package
-        )
-        store_boot_components(flash, reply.boot_components)
-        trust_repository(flash, reply.repository_root)
-        installer.forget_system("the device was recovered by hand")
-        renewed = replace(
-            configuration,
-            os_version=reply.os_version,
-            identity_certificate=reply.identity_certificate,
-            service_root=reply.service_root,
-            trusted_os_certificates=reply.trusted_os_certificates,
-            trusted_image_certificates=reply.trusted_image_certificates,
-            trust_stores=(),
-        )
-        if renewed != configuration:
-            store_configuration(flash, renewed)
-    return changed
 
 
 def boot_region(component: str) -> str:

@@ -9,7 +9,7 @@ the service's own minimums are what holds (``attest.appraise``).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +92,13 @@ def start_up(
         RootOfTrustError: the boot cannot be counted.
         NotFoundError: this version has no profile of the device's chip.
     """
-    chip = _profile(configuration.chip)
+    chip = chip_profile(configuration.chip)
     names = [component.name for component in chip.boot_components]
     installer.count_start()
     refused: list[str] = []
     while True:
         in_force = configuration_in_force(flash, installer.record, configuration)
-        packages = {name: flash.read(os_region(name, installer.record.os_slot(name))) or b"" for name in names}
+        packages = _InFlash(flash, {name: os_region(name, installer.record.os_slot(name)) for name in names})
         try:
             record = boot_rom(
                 chip, packages, trusted=in_force.os_signers, minimum_security_versions=load_minimums(flash)
@@ -119,9 +119,29 @@ def start_up(
     )
 
 
+class _InFlash(Mapping[str, bytes]):
+    """Boot components by name, each read when it is asked for: one is in memory at a time. A missing one is empty."""
+
+    def __init__(self, flash: Flash, regions: Mapping[str, str]) -> None:
+        self._flash = flash
+        self._regions = regions
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._flash.read(self._regions[name]) or b""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._regions)
+
+    def __len__(self) -> int:
+        return len(self._regions)
+
+
 @functools.cache
-def _profile(chip: str) -> ChipProfile:
-    """A shipped chip profile. Kept: a device boots again within its process after an update of its OS."""
+def chip_profile(chip: str) -> ChipProfile:
+    """A shipped chip profile, NotFoundError if there is none.
+
+    Kept: a device boots again within its process after an update of its OS.
+    """
     return profile.parse(content.chip_document(chip))
 
 

@@ -4,27 +4,27 @@
 Every durable step is one write of the install record (two copies, see ``update.install.record``), synced and read
 back. Whatever moment the power goes: the next start reads a whole record, and every image it names is whole, because
 an image is in flash and read back before the record that names it is written, and no slot that a record in
-force names is ever overwritten.
+force names is ever overwritten. A package is written once, as it comes (``fetched``), and renamed into its slot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
+from armillary.device.install.fetched import FOLDER, FetchedPackages, fetched_region, is_package
 from armillary.engines.flash.port import Flash, store_region
 from armillary.errors import ArmillaryError, InstallError
 from armillary.update.install import starting, steps
 from armillary.update.install.component import Kind
-from armillary.update.install.plan import InstallPlan
+from armillary.update.install.plan import InstallPlan, StagedImage
 from armillary.update.install.record import InstallRecord, SlotImage, choose, encode
 from armillary.update.install.transaction import InstallEvent, InstallState, advance
 from armillary.wire.device.checkin import Offer, UpdateOutcome
 
 RECORD_REGIONS = ("install/record.0", "install/record.1")
 # Slots that hold nothing unless a record names them. Slot a of a boot component is none of them: it counts without one.
-_COLLECTED = ("applications/", "boot.b/", "trust/")
+_COLLECTED = ("applications/", "boot.b/", "trust/", FOLDER)
 
 
 class Installer:
@@ -81,28 +81,59 @@ class Installer:
     def package(self, image: SlotImage) -> bytes:
         """The package of an installed image, digest checked; InstallError if flash does not hold it whole."""
         data = self._flash.read(image.region)
-        if data is None or len(data) != image.size or sha256(data).digest() != image.sha256:
+        if data is None or not is_package(image, data):
             raise InstallError(
                 f"{image.name} ({image.image_id}): flash no longer holds the package that was installed",
                 remedy="The next check-in fetches it again; check the disk if this repeats.",
             )
         return data
 
-    def stage(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
-        """Write the fetched packages (by image id) to their candidate slots and read them back.
+    def missing(self, plan: InstallPlan) -> tuple[StagedImage, ...]:
+        """Images of the plan that are not kept in flash yet; what was kept for another bundle goes."""
+        kept = {fetched_region(staged.target): staged for staged in plan.fetch}
+        for region in self._flash.regions(FOLDER):
+            if region not in kept:
+                self._flash.remove(region)
+        return tuple(
+            staged for region, staged in kept.items() if not is_package(staged.target, self._flash.read(region) or b"")
+        )
 
-        InstallError if a package is not the offered one, DataFolderError if flash did not give back what was written.
-        Nothing that runs was changed then; new OS components have cost the device its way back.
+    def keep(self, image: SlotImage, data: bytes) -> None:
+        """Keep a fetched package in flash until the whole bundle is there; it is read back.
+
+        InstallError if it is not the offered one, DataFolderError if flash did not give back what was written; then
+        nothing is kept.
+        """
+        try:
+            if not is_package(image, data):
+                raise InstallError(
+                    f"{image.name} ({image.image_id}): not the package that was offered",
+                    remedy="The device fetches it again at the next check-in.",
+                )
+            store_region(self._flash, fetched_region(image), data)
+        except ArmillaryError:
+            self._collect()
+            raise
+
+    def fetched(self, plan: InstallPlan) -> FetchedPackages:
+        """The kept packages of the plan."""
+        return FetchedPackages(self._flash, plan)
+
+    def stage(self, plan: InstallPlan) -> None:
+        """Put the kept packages into their candidate slots.
+
+        DataFolderError if flash has lost one. Nothing that runs was changed then; new OS components have cost the
+        device its way back.
         """
         self.state = advance(self.state, InstallEvent.FETCHED)
         try:
-            for staged in plan.fetch:
-                _check_package(staged.target, packages[staged.target.image_id])
+            for _ in self.fetched(plan).values():
+                pass  # each is whole: only now the way back may be given up
             self._write(steps.begin_staging(self._record, plan))
             for staged in plan.fetch:
                 target = staged.target
                 self._check_free(target)
-                store_region(self._flash, target.region, packages[target.image_id])
+                self._flash.rename(fetched_region(target), target.region)
         except ArmillaryError:
             self.state = advance(self.state, InstallEvent.FAILED)
             self._collect()
@@ -139,6 +170,7 @@ class Installer:
     def refuse(self, plan: InstallPlan, reason: str) -> None:
         """Remember that this device does not install what the plan is for, and report why."""
         self._write(steps.refuse(self._record, plan, reason=reason, now=self._now()))
+        self._collect()
 
     def refuse_offer(self, offer: Offer, reason: str) -> None:
         """As :meth:`refuse`, for an offer that there is no plan for."""
@@ -188,14 +220,6 @@ class Installer:
             for region in self._flash.regions(prefix):
                 if region not in in_use:
                     self._flash.remove(region)
-
-
-def _check_package(target: SlotImage, data: bytes) -> None:
-    if len(data) != target.size or sha256(data).digest() != target.sha256:
-        raise InstallError(
-            f"{target.name} ({target.image_id}): not the package that was offered",
-            remedy="The device fetches it again at the next check-in.",
-        )
 
 
 def _state_of(record: InstallRecord) -> InstallState:

@@ -66,8 +66,7 @@ class DeviceConfiguration:
 
 def store_configuration(flash: Flash, configuration: DeviceConfiguration) -> None:
     """Write the configuration, whole or not at all."""
-    value = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(configuration).items()}
-    replace_region(flash, REGION, cbor.encode({"version": _VERSION, **value}))
+    replace_region(flash, REGION, encode_configuration(configuration))
 
 
 def load_configuration(flash: Flash) -> DeviceConfiguration:
@@ -83,6 +82,17 @@ def load_configuration(flash: Flash) -> DeviceConfiguration:
             "this device has no configuration: its manufacture was never finished",
             remedy="Make it again in an empty folder: armillary device create.",
         )
+    return decode_configuration(data)
+
+
+def encode_configuration(configuration: DeviceConfiguration) -> bytes:
+    """The bytes of a configuration."""
+    value = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(configuration).items()}
+    return cbor.encode({"version": _VERSION, **value})
+
+
+def decode_configuration(data: bytes) -> DeviceConfiguration:
+    """Read the bytes of a configuration; WireError or DataFolderError if they are none."""
     value: Any = cbor.decode(data, what="device configuration", limit=_MAX_BYTES)
     if not isinstance(value, dict) or value.pop("version", None) != _VERSION:
         raise DataFolderError(

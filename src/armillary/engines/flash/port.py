@@ -15,6 +15,7 @@ An engine raises :class:`~armillary.errors.DataFolderError` when the medium fail
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Protocol
 
@@ -50,6 +51,7 @@ class Flash(Protocol):
         """Names of the regions that begin with ``prefix``, sorted."""
 
 
+@functools.lru_cache(maxsize=1024)
 def check_region_name(region: str) -> str:
     """Return ``region`` if it is a legal name.
 

@@ -138,6 +138,11 @@ class Groups:
         found = self._context.records.read(query)
         return tuple(group for group in found if hidden or not group.name.startswith("."))
 
+    def devices(self, catalog: str, product: str, name: str) -> int:
+        """How many devices a group has."""
+        chosen = DeviceFilter(catalog=catalog, product=product, group=name)
+        return self._context.records.read(lambda c: device_count(self._context, c, chosen))
+
     def update(
         self,
         catalog: str,

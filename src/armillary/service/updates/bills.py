@@ -7,7 +7,7 @@ is said in the audit log (``warned``), or it is not published or deployed (``req
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from uuid import UUID
 
@@ -20,16 +20,22 @@ from armillary.errors import ArmillaryError, ConflictError, NotFoundError
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.updates.images import image_or_raise
+from armillary.service.updates.images import Images, image_or_raise
 from armillary.wire.image.bill_of_materials import read_bill
 
 
 class Bills:
     """Operations on bills of materials."""
 
-    def __init__(self, context: Context, blobs: Blobs) -> None:
+    def __init__(self, context: Context, blobs: Blobs, images: Images) -> None:
         self._context = context
         self._blobs = blobs
+        self._images = images
+
+    @property
+    def policy(self) -> str:
+        """What a release or an image without one is worth: ``off``, ``warned`` or ``required``."""
+        return self._context.settings.bill_of_materials
 
     def put_of_release(self, release_id: UUID, document: bytes, *, actor: str) -> BillRow:
         """Keep the bill of a release, in the place of the one before.
@@ -89,6 +95,20 @@ class Bills:
 
         return self._read(self._context.records.read(query), f"image {image_id}")
 
+    def of_releases(self) -> Mapping[UUID, BillRow]:
+        """Release id -> what is kept of its bill, for all releases that have one."""
+        found = self._context.records.read(image_rows.bills_of_releases)
+        return {one.release_id: one for one in found if one.release_id is not None}
+
+    def of_images(self, catalog: str, image_ids: Collection[UUID]) -> Mapping[UUID, BillRow]:
+        """Image id -> what is kept of its bill, for those of some images of a catalog that have one."""
+
+        def query(connection: Connection) -> tuple[BillRow, ...]:
+            owner = catalog_or_raise(connection, catalog)
+            return image_rows.bills_of_images(connection, owner.catalog_id, image_ids)
+
+        return {one.image_id: one for one in self._context.records.read(query) if one.image_id is not None}
+
     def _checked(
         self,
         document: bytes,
@@ -118,16 +138,12 @@ class Bills:
             try:
                 before = self._context.records.write(change)
             except ArmillaryError:
-                self._remove_unnamed(made.sha256)
+                self._images.remove_unnamed(made.sha256)
                 raise
         if before is not None and before.sha256 != made.sha256:
             with self._blobs.held(before.sha256):
-                self._remove_unnamed(before.sha256)
+                self._images.remove_unnamed(before.sha256)
         return made
-
-    def _remove_unnamed(self, digest: bytes) -> None:
-        if not self._context.records.read(lambda c: image_rows.names_bill(c, digest)):
-            self._blobs.remove(digest)
 
     def _read(self, found: BillRow | None, whose: str) -> tuple[BillRow, bytes]:
         if found is None:

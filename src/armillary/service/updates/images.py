@@ -164,9 +164,10 @@ class Images:
             ConflictError: a deployment names it.
         """
 
-        def change(connection: Connection) -> Image:
+        def change(connection: Connection) -> list[bytes]:
             owner = catalog_or_raise(connection, catalog)
             image = image_or_raise(connection, owner.catalog_id, image_id)
+            bill = image_rows.bill_of_image(connection, owner.catalog_id, image_id)
             if image_rows.is_deployed(connection, owner.catalog_id, image_id):
                 raise ConflictError(
                     f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
@@ -175,11 +176,11 @@ class Images:
             image_rows.remove(connection, owner.catalog_id, image_id)
             detail = {"catalog": owner.name, "name": image.name}
             self._context.audit(connection, actor, "image.delete", str(image_id), detail)
-            return image
+            return [image.sha256, *([] if bill is None else [bill.sha256])]
 
-        digest = self._context.records.write(change).sha256
-        with self._blobs.held(digest):
-            self.remove_unnamed(digest)
+        for digest in self._context.records.write(change):
+            with self._blobs.held(digest):
+                self.remove_unnamed(digest)
         self._notices.artifacts_changed()
 
     def sign_again(self, signer: str, *, actor: str) -> None:
@@ -216,7 +217,7 @@ class Images:
             self.remove_unnamed(image.sha256)
 
     def remove_unnamed(self, digest: bytes) -> None:
-        """Remove a package that no image of any catalog has; the caller holds its blob."""
+        """Remove a blob that nothing names any more; the caller holds it."""
         if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
             self._blobs.remove(digest)
             self._deltas.forget(digest)

@@ -83,6 +83,11 @@ def system_of(releases: Sequence[OsRelease], release_id: UUID, *, now: int) -> W
     return _wanted(release, mine[mine.index(release) + 1 :])
 
 
+def feeds_given(feed: str) -> tuple[str, ...]:
+    """The feeds whose groups get the releases of ``feed``."""
+    return tuple(each for each in OS_FEEDS if feed in _given_to(each))
+
+
 def _given_to(feed: str) -> tuple[str, ...]:
     """The feeds whose releases a group of ``feed`` gets: everybody gets what is for everybody."""
     return (OS_FEEDS[0],) if feed == OS_FEEDS[0] else (OS_FEEDS[0], feed)

@@ -33,7 +33,7 @@ class Updates:
         self.offers = Offers(context, chips)
         self.schedules = Schedules(context, notices)
         self.check_now = CheckNow(context, notices)
-        self.bills = Bills(context, blobs)
+        self.bills = Bills(context, blobs, self.images)
         self.trust_stores = TrustStores(context, authority, blobs, self.images, notices)
         self.standings = Standings(context, self.offers)
         notices.on_groups.append(self.offers.refresh)

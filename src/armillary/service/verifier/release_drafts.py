@@ -9,8 +9,9 @@ where it is promoted to the retail feed by a person. What was published never ch
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -28,6 +29,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.bills import lacks_bill
+from armillary.service.updates.os_feeds import feeds_given
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.releases import FIRST_SECURITY_VERSION, Releases, check_feed, check_new, check_version
 from armillary.wire.image import package as image_package
@@ -36,6 +38,22 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 MAX_OS_ABI: Final = 2**31 - 1
 RETAIL: Final = OS_FEEDS[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseReach:
+    """Whom a release concerns.
+
+    Attributes:
+        groups, devices: Device groups that get its feed and have devices of its chip, and how many.
+        everybody: How many devices of its chip there are in groups of any feed: who gets it once it is promoted.
+        running: Devices that boot it.
+    """
+
+    groups: int
+    devices: int
+    everybody: int
+    running: int
 
 
 class ReleaseDrafts:
@@ -98,8 +116,6 @@ class ReleaseDrafts:
             signed_at=now if is_signed else None,
             signer=self._authority.os_signer.serial if is_signed else "",
         )
-        for package in packages.values():
-            self._blobs.write(package)
 
         def change(connection: Connection) -> None:
             check_new(connection, chip, version)
@@ -109,7 +125,12 @@ class ReleaseDrafts:
             detail = {"chip": chip, "version": version, "feed": feed, "signed": is_signed}
             self._context.audit(connection, actor, "release.create", str(draft.release_id), detail)
 
-        self._context.records.write(change)
+        with contextlib.ExitStack() as held:  # until the records name them, whoever has one of them deletes it
+            for digest in sorted({one.digest for one in components}):
+                held.enter_context(self._blobs.held(digest))
+            for package in packages.values():
+                self._blobs.write(package)
+            self._context.records.write(change)
         return draft
 
     def sign(self, release_id: UUID, *, actor: str) -> OsRelease:
@@ -159,6 +180,18 @@ class ReleaseDrafts:
                 remedy="Promote a published release that is in another feed.",
             )
         return self._change(found, replace(found, feed=RETAIL), "release.promote", {"from": found.feed}, actor)
+
+    def reach(self, release_id: UUID) -> ReleaseReach:
+        """Whom a release concerns now."""
+        found = self._releases.get(release_id)
+
+        def query(connection: Connection) -> ReleaseReach:
+            groups, devices = release_rows.devices_of_feeds(connection, found.chip, feeds_given(found.feed))
+            _, everybody = release_rows.devices_of_feeds(connection, found.chip, feeds_given(RETAIL))
+            running = release_rows.devices_running(connection, found.chip, found.version)
+            return ReleaseReach(groups=groups, devices=devices, everybody=everybody, running=running)
+
+        return self._context.records.read(query)
 
     def _change(
         self, before: OsRelease, made: OsRelease, operation: str, detail: Mapping[str, object], actor: str

@@ -47,7 +47,8 @@ MAX_SILENT: Final = 1000
 MAX_FINDINGS_OF_DEVICE: Final = 32
 DAY_S: Final = 86_400
 
-Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, UpdateOutcome)
+Row = TypeVar("Row", CheckIn, ErrorReportRow, UpdateOutcome)
+CountedRow = TypeVar("CountedRow", Refusal, ErrorReportRow)
 
 
 class Watch:
@@ -146,8 +147,9 @@ class Watch:
         with self._looking:
             seen = 0
             seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
-            seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
+            seen += self._follow_counted("refusal", report_rows.unread_refusals, self._of_refusal)
             seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
+            seen += self._follow_counted("error_report", report_rows.unread_suppressions, self._of_report)
             seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
             return seen + self._look_for_silence() + self._look_for_ends()
 
@@ -173,6 +175,39 @@ class Watch:
                 return seen
             if self._context.records.write(partial(self._keep, source, seen_before, newest, found)):
                 seen += len(found)
+
+    def _follow_counted(
+        self,
+        table: str,
+        read: Callable[..., Sequence[CountedRow]],
+        judge: Callable[[Connection, CountedRow], Sequence[Observation | None]],
+    ) -> int:
+        """Judge what rows that are counted up have had since they were read, a step at a time."""
+        seen = 0
+        while True:
+
+            def look(connection: Connection) -> tuple[dict[int, int], list[Observation]]:
+                rows = read(connection, limit=STEP)
+                found = [one for row in rows for one in judge(connection, row) if one is not None]
+                return {row.number: row.count for row in rows}, found
+
+            counts, found = self._context.records.read(look)
+            if not counts:
+                return seen
+            if self._context.records.write(partial(self._keep_counted, table, counts, found)):
+                seen += len(found)
+            if len(counts) < STEP:
+                return seen
+
+    def _keep_counted(
+        self, table: str, counts: Mapping[int, int], found: Sequence[Observation], connection: Connection
+    ) -> bool:
+        """As :meth:`_keep`, for rows that are counted up: number -> how many were read."""
+        if not report_rows.mark_read(connection, table, counts):
+            return False
+        for one in found:
+            record(connection, one, self._context.now())
+        return True
 
     def _keep(
         self, source: str, seen_before: int, last: int, found: Sequence[Observation], connection: Connection

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-
 from armillary import content
 from armillary.boot import profile
 from armillary.errors import NotFoundError
@@ -42,9 +40,5 @@ def matching(wanted: str) -> tuple[str, ...]:
 def open_board(name: str) -> Board:
     """The board of a name that :func:`board_names` has."""
     chip, _, medium = name.partition("/")
-    return Board(supply=_supply(chip), geometry=geometry.parse(content.flash_document(medium)))
-
-
-@functools.cache
-def _supply(chip: str) -> Supply:
-    return Supply(profile.parse(content.chip_document(chip)))
+    supply = Supply(profile.parse(content.chip_document(chip)))
+    return Board(supply=supply, geometry=geometry.parse(content.flash_document(medium)))

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+from armillary.device.boot import recovery
 from armillary.device.boot.provision import store_boot_components
+from armillary.device.install import fetched
 from armillary.device.state.configuration import load_configuration, store_configuration
 from armillary.device.state.permission import begin_state
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.sim.power.asked import Asked
 from armillary.sim.power.flash import PowerFlash
 from armillary.sim.power.geometry import Geometry
+from armillary.sim.power.known import Ending
 from armillary.sim.power.machine import Machine, Told, Wish
 from armillary.sim.power.supply import (
     FIRST_OS,
@@ -28,7 +31,8 @@ from armillary.sim.power.supply import (
 from armillary.sim.power.transactions import Regions, Transaction
 from armillary.sim.power.witness import Breach, BrokenPromiseError, Witness, described
 
-_PACKAGES: Final = ("applications/", "boot.b/", "trust/")  # where nothing lies that no record names
+# Where nothing lies that no record names.
+_PACKAGES: Final = ("applications/", "boot.b/", "trust/", fetched.FOLDER, recovery.STORED, recovery.DECIDED)
 _NO_OUTCOMES: Final = frozenset[object]()
 
 
@@ -73,14 +77,20 @@ class Case:
     worn: str = ""
 
     def live(
-        self, durable: Mapping[str, bytes], told: frozenset[object] = _NO_OUTCOMES, *, flaws: Collection[int] = ()
+        self,
+        durable: Mapping[str, bytes],
+        told: frozenset[object] = _NO_OUTCOMES,
+        *,
+        flaws: Collection[int] = (),
+        asked: Asked | None = None,
     ) -> PowerFlash:
         """A device with this flash, from its start until it is at rest; ``told`` is what the service knew already.
 
-        With ``flaws`` the medium stores these operations' sectors wrongly. BrokenPromiseError if a promise is broken.
+        With ``flaws`` the medium stores these operations' sectors wrongly. ``asked`` notes what the life depends on.
+        BrokenPromiseError if a promise is broken.
         """
         service = Told(told)
-        flash = PowerFlash(self.board.geometry, durable, told=service.now, flaws=flaws, worn=self.worn)
+        flash = PowerFlash(self.board.geometry, durable, told=service.now, flaws=flaws, worn=self.worn, asked=asked)
         witness = Witness(self.board.supply, self.legal, self.floor)
         machine = Machine(flash, self.board.supply, witness, service)
         machine.live(self.wish)
@@ -88,7 +98,7 @@ class Case:
         self._check_end(machine, witness, flash)
         if not self.outcomes <= service.outcomes:
             raise BrokenPromiseError(Breach.NOT_CONVERGED, "the service was not told what came of its offer")
-        self._check_counter(flash.medium.durable, witness.running)
+        self._check_counter(flash.without_power(), witness.running)
         return flash
 
     def insisting(self) -> Case:
@@ -113,21 +123,35 @@ class Case:
         if left:
             raise BrokenPromiseError(Breach.NOT_CONVERGED, f"packages that nothing names: {', '.join(left)}")
 
-    def _check_counter(self, durable: Mapping[str, bytes], running: Contents) -> None:
+    def _check_counter(self, flash: PowerFlash, running: Contents) -> None:
+        """Raise BrokenPromiseError if older software could start again; known where the flash was the same before."""
+        known = self.board.supply.counter_checks
+        reached = max(version for part, version in running if isinstance(part, str))
+        beginning = (self.legal, reached)
+        ending = known.find(beginning, flash.ask)
+        if ending is None:
+            asked = Asked(flash.medium.durable)
+            ending = self._roll_back(PowerFlash(self.board.geometry, flash.medium.durable, asked=asked), reached)
+            known.learn(beginning, asked.answers, ending)
+            for question, _ in asked.answers:
+                flash.ask(question)
+        if ending.broken is not None:
+            raise ending.broken
+
+    def _roll_back(self, flash: PowerFlash, reached: int) -> Ending:
         """Put genuine OS components of an older security version into the flash: none of them may start any more."""
         supply = self.board.supply
-        reached = max(version for part, version in running if isinstance(part, str))
-        old = dict(durable)
-        for region, data in durable.items():
-            genuine = supply.genuine.get(sha256(data).digest()) if region.startswith("boot") else None
+        for region in flash.regions("boot"):
+            genuine = supply.genuine.get(flash.read(region) or b"")
             if genuine is not None:
-                old[region] = supply.os_components(older_os(reached))[str(genuine.part)]
+                flash.write(region, supply.os_components(older_os(reached))[str(genuine.part)])
         witness = Witness(supply, self.legal, security_version(reached))
         try:
-            Machine(PowerFlash(self.board.geometry, old), supply, witness, Told()).power_on()
+            Machine(flash, supply, witness, Told()).power_on()
         except BrokenPromiseError as error:
             if error.breach is not Breach.BRICK:  # that it does not boot is what is wanted here
-                raise
+                return Ending(error)
+        return Ending()
 
 
 def prepare(transaction: Transaction, board: Board) -> Case:
@@ -199,14 +223,21 @@ def wish_for(
 
 
 def _wish(supply: Supply, transaction: Transaction) -> Wish:
-    wanted = transaction.wanted
+    wanted, recovered, root = transaction.wanted, transaction.recovered, transaction.root
+    wish = Wish(
+        configuration=None if root is None else supply.configuration(root=root),
+        recovery=None if recovered is None else supply.recovery(recovered),
+        boots=not transaction.dead,
+    )
     if wanted is None:
-        root = transaction.root
-        return Wish(configuration=None if root is None else supply.configuration(root=root))
+        return wish
     new_os = frozenset({os_version(wanted.os)})
-    wish = wish_for(supply, 1000, wanted, crashing=transaction.crashing, hanging=transaction.hanging)
+    offered = wish_for(supply, 1000, wanted, crashing=transaction.crashing, hanging=transaction.hanging)
     return replace(
         wish,
+        offer=offered.offer,
+        crashing=offered.crashing,
+        hanging=offered.hanging,
         hanging_os=new_os if transaction.os_hangs else frozenset(),
         unattested=new_os if transaction.os_unattested else frozenset(),
     )
@@ -220,7 +251,15 @@ def _legal(board: Board, transaction: Transaction, had: Bundle) -> frozenset[Con
         legal |= {contents(board, had) - {each} for each in had.applications.items()}
     if transaction.wanted is not None and transaction.outcome != "failed":
         legal.add(contents(board, replace(transaction.wanted, os=transaction.wanted.os or had.os)))
+    if transaction.recovered is not None:
+        legal |= {_recovered(board, each, transaction.recovered) for each in tuple(legal)}
     return frozenset(legal)
+
+
+def _recovered(board: Board, running: Contents, recovered: Bundle) -> Contents:
+    """What runs after a recovery: its OS, and the applications that ran."""
+    applications = frozenset(each for each in running if not isinstance(each[0], str))
+    return contents(board, Bundle(os=recovered.os)) | applications
 
 
 def _final(board: Board, transaction: Transaction, had: Bundle) -> Contents | None:
@@ -228,6 +267,8 @@ def _final(board: Board, transaction: Transaction, had: Bundle) -> Contents | No
     wanted = transaction.wanted
     if transaction.stays is None:
         return None
+    if transaction.recovered is not None:
+        return _recovered(board, contents(board, had), transaction.recovered)
     return contents(board, replace(wanted, os=wanted.os or had.os) if wanted and transaction.stays else had)
 
 

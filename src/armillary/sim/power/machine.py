@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device on simulated flash that runs the product's boot and installer rules, in the order of the device process.
 
-``power_on`` is what ``device/process.py`` does before its loop, the rest what ``device/running.py``,
-``device/installation.py`` and ``device/checkin/checkin.py`` do in it, without network, sandbox and waiting: what the
-service wants, and which software is any good, is given by a :class:`Wish`.
+``power_on`` is what ``device/process.py`` does before its loop, a recovery what ``armillary device recover`` does, the
+rest what ``device/running.py``, ``device/installation.py`` and ``device/checkin/checkin.py`` do in the loop, without
+network, sandbox and waiting: what the service wants, and which software is any good, is given by a :class:`Wish`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from cryptography import x509
 from armillary.boot import chain
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
+from armillary.device.boot.provision import FactoryReply
+from armillary.device.boot.recovery import finish_recovery, restore
 from armillary.device.boot.startup import Startup, confirm_boot, load_minimums, start_up
 from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import keep_confirmed
@@ -45,6 +47,7 @@ STARTS_LIMIT: Final = 8
 CHECK_INS_LIMIT: Final = 12
 _STEP_S: Final = 7200  # from one check-in to the next: the time is stored anew each time, and health is judged
 _LINEAGE: Final = "device/lineage"
+_RECOVERED: Final = ("recovered",)  # among what is told: whoever recovers a device by hand sees that it is done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,9 @@ class Wish:
         unattested: OS versions whose boot the service does not attest.
         insists: An offer that failed on the device is made again as another deployment: where the flash stored
             something wrongly. No cut alone may make a good offer fail.
+        recovery: What the factory gives when a person recovers the device by hand, once it has started; None if nobody
+            does.
+        boots: Whether an OS boots before it is recovered.
     """
 
     offer: Offer | None = None
@@ -68,11 +74,13 @@ class Wish:
     hanging_os: frozenset[str] = frozenset()
     unattested: frozenset[str] = frozenset()
     insists: bool = False
+    recovery: FactoryReply | None = None
+    boots: bool = True
 
 
 @dataclass(slots=True)
 class Told:
-    """What the service has learned from the device: (image, outcome); no cut takes it back."""
+    """What the world has learned from the device: (image, outcome) of the service; no cut takes it back."""
 
     outcomes: frozenset[object] = field(default_factory=frozenset)
 
@@ -102,7 +110,18 @@ class Machine:
         self._monotonic = 0.0
 
     def live(self, wish: Wish) -> None:
-        """Start, do what is wanted, start again where that is needed, until nothing is left to do."""
+        """Start, do what is wanted, start again where that is needed, until nothing is left to do.
+
+        A device that is recovered by hand is started first: after a cut it has to run what it ran, or what it was to
+        get. Then the person says it again.
+        """
+        if wish.recovery is not None and _RECOVERED not in self._told.outcomes:
+            try:
+                self.live_once(wish)
+            except BrokenPromiseError as error:
+                if wish.boots or error.breach is not Breach.BRICK:
+                    raise
+            self._recover(wish.recovery)
         for _ in range(STARTS_LIMIT):
             if self.live_once(wish):
                 return
@@ -122,6 +141,7 @@ class Machine:
     def power_on(self) -> None:
         """Boot, and see what is whole."""
         try:
+            finish_recovery(self._flash, lambda: NOW)
             configuration = load_configuration(self._flash)
             self.installer = Installer(self._flash, lambda: NOW)
             self._startup = start_up(self._flash, configuration, self._fuses, self._boot_rom, self.installer)
@@ -139,13 +159,30 @@ class Machine:
         trusted: Sequence[x509.Certificate],
         minimum_security_versions: Mapping[int, int],
     ) -> BootRecord:
+        record = self._verified(profile, packages, trusted=trusted, minimum_security_versions=minimum_security_versions)
+        self._witness.booted(packages)
+        return record
+
+    def _verified(
+        self,
+        profile: ChipProfile,
+        packages: Mapping[str, bytes],
+        *,
+        trusted: Sequence[x509.Certificate],
+        minimum_security_versions: Mapping[int, int],
+    ) -> BootRecord:
         minimums = minimum_security_versions
-        record = self._supply.remembered(
+        return self._supply.remembered(
             ("boot", tuple(packages.items()), tuple(trusted), tuple(minimums.items())),
             lambda: chain.boot(profile, packages, trusted=trusted, minimum_security_versions=minimums),
         )
-        self._witness.booted(packages)
-        return record
+
+    def _recover(self, reply: FactoryReply) -> None:
+        try:
+            restore(self._flash, reply, now=lambda: NOW, boot_rom=self._verified)
+        except ArmillaryError as error:
+            raise BrokenPromiseError(Breach.BRICK, f"it cannot be recovered: {error.message}") from error
+        self._told.outcomes |= {_RECOVERED}
 
     @property
     def _os_version(self) -> str:
@@ -198,10 +235,12 @@ class Machine:
             plan = plan_install(self._record, offer, self._startup.places)
             if plan is None:
                 return False
-            packages = {each.target.image_id: self._supply.packages[each.target.sha256] for each in plan.fetch}
+            for each in self.installer.missing(plan):
+                self.installer.keep(each.target, self._supply.packages[each.target.sha256])
+            packages = self.installer.fetched(plan)
             self._admission.check(plan, packages, self._startup, load_minimums(self._flash), self.installer)
             running = {image.image_id for image in self._record.applications}
-            self.installer.stage(plan, packages)
+            self.installer.stage(plan)
             self.installer.switch(plan, running=running)
         except InstallError as error:
             if plan is None:

@@ -26,8 +26,10 @@ from cryptography.x509.oid import NameOID
 from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
 from armillary.capability.grant import platform_limits
+from armillary.device.boot.provision import FactoryReply
 from armillary.device.state.configuration import DeviceConfiguration
 from armillary.errors import ArmillaryError
+from armillary.sim.power.known import Known
 from armillary.wire.device.checkin import Offer, OfferedImage
 from armillary.wire.image import application, package as image_package
 from armillary.wire.image.application import OsRange
@@ -83,8 +85,9 @@ class Supply:
         self.profile = profile
         self.platform = platform_limits(profile)
         self.signer = _pair(SIGNER)[1]
-        self.genuine: dict[bytes, Genuine] = {}
+        self.genuine: dict[bytes, Genuine] = {}  # by their bytes
         self.packages: dict[bytes, bytes] = {}  # by their SHA-256
+        self.counter_checks = Known()  # whether older software could start, by which sets may run and what was reached
         self._kept: dict[object, Any] = {}
 
     def os_components(self, version: int, signer: int = SIGNER) -> Mapping[str, bytes]:
@@ -122,20 +125,35 @@ class Supply:
             for each in self.profile.boot_components
         ]
 
+    def recovery(self, bundle: Bundle) -> FactoryReply:
+        """What the factory gives to a device that is recovered by hand: the OS of a bundle, and who signed it."""
+        made = self.configuration()
+        return FactoryReply(
+            device_id=made.device_id,
+            identity_certificate=made.identity_certificate,
+            service_root=made.service_root,
+            trusted_os_certificates=_pem(_pair(bundle.signer)[1]),
+            trusted_image_certificates=made.trusted_image_certificates,
+            os_version=os_version(bundle.os),
+            boot_components=tuple(self.os_components(bundle.os, bundle.signer).items()),
+            device_endpoint=made.device_endpoint,
+            service_name=made.service_name,
+            repository_root=f"the root with which OS {bundle.os} came",
+        )
+
     def configuration(self, *, root: int = 3) -> DeviceConfiguration:
         """What manufacture writes, or has become of it when the service's roots were renewed (another ``root``)."""
-        pem = self.signer.public_bytes(Encoding.PEM).decode("ascii")
-        pinned = _pair(root)[1].public_bytes(Encoding.PEM).decode("ascii")
+        pem = _pem(self.signer)
         return DeviceConfiguration(
             device_id="5a" * 64,
             chip=self.profile.name,
             root_of_trust="simulated",
             sandbox="process",
             os_version=os_version(FIRST_OS),
-            identity_certificate=(pem,),
-            service_root=pinned,
-            trusted_os_certificates=(pem,),
-            trusted_image_certificates=(pem,),
+            identity_certificate=pem,
+            service_root=_pem(_pair(root)[1])[0],
+            trusted_os_certificates=pem,
+            trusted_image_certificates=pem,
             device_endpoint="https://localhost:8444",
             service_name="power-cut",
             operator_api="https://localhost:8443",
@@ -204,7 +222,7 @@ class Supply:
         return self._offered(component_id, TRUSTED_KEYSTORE, "trusted-key-store", data)
 
     def _add(self, signed: Iterable[tuple[bytes, Genuine]]) -> None:
-        self.genuine |= {hashlib.sha256(data).digest(): genuine for data, genuine in signed}
+        self.genuine |= signed
 
     def _offered(self, component_id: UUID, image_type: int, name: str, data: bytes) -> OfferedImage:
         digest = hashlib.sha256(data).digest()
@@ -232,6 +250,10 @@ def security_version(version: int) -> int:
 def older_os(version: int) -> int:
     """The newest OS version with a lower security version than that of ``version``."""
     return 3 * (security_version(version) - 1)
+
+
+def _pem(certificate: x509.Certificate) -> tuple[str]:
+    return (certificate.public_bytes(Encoding.PEM).decode("ascii"),)
 
 
 def _verdict(judge: Callable[[], Any]) -> Any:

@@ -36,7 +36,8 @@ class Tally:
         operations: Flash operations of all transactions, without a cut.
         cuts: Times that the power went; each is followed by a whole recovery.
         flaws: Sectors that the medium stored wrongly without a word, one in each life.
-        lives: Devices that were followed until they were at rest.
+        lives: Devices that were followed until they were at rest; cuts that leave the same, as far as a device looks,
+            have one life (``lives.py``).
     """
 
     boards: list[str]
@@ -69,10 +70,10 @@ class Tally:
 
 
 def together(tallies: Iterable[Tally]) -> Tally:
-    """The sum of several boards, in their order."""
+    """The sum of several boards, or parts of them, in their order."""
     total = Tally(boards=[])
     for each in tallies:
-        total.boards += each.boards
+        total.boards += [board for board in each.boards if board not in total.boards]
         total.operations += each.operations
         total.cuts += each.cuts
         total.flaws += each.flaws

@@ -47,6 +47,8 @@ class Transaction:
         worn: Beginning of the names of regions that the medium never stores right any more.
         also: Other bundles that may run on the way.
         root: The service's root that the device is to pin (``Supply.configuration``).
+        recovered: The OS that a person recovers the device with, by hand.
+        dead: No OS boots before that.
         stays: Whether the wanted bundle runs in the end; None where it or the one before may.
         outcome: What the service has to be told of the images that were offered and not there; empty for nothing.
     """
@@ -65,6 +67,8 @@ class Transaction:
     worn: str = ""
     also: tuple[Bundle, ...] = ()
     root: int | None = None
+    recovered: Bundle | None = None
+    dead: bool = False
     stays: bool | None = True
     outcome: str = "confirmed"
 
@@ -140,10 +144,10 @@ APPLICATIONS: Final = (
     ),
     Transaction(
         name="worn-out",
-        about="The flash stores no application any more: nothing is switched to, what runs goes on running.",
+        about="The flash stores no package any more: nothing is switched to, what runs goes on running.",
         before=_BEFORE,
         wanted=Bundle(applications=_NEW),
-        worn="applications/",
+        worn="fetched/",
         stays=False,
         outcome="",
     ),
@@ -271,4 +275,43 @@ OS: Final = (
     ),
 )
 
-TRANSACTIONS: Final = APPLICATIONS + OS
+RECOVERY: Final = (
+    Transaction(
+        name="recover",
+        about="A person recovers a device that runs: another OS comes into slot a, in place of one that came over the "
+        "air.",
+        before=(Bundle(os=2, applications=_OLD),),
+        recovered=Bundle(os=4),
+        outcome="",
+    ),
+    Transaction(
+        name="recover-dead",
+        about="The OS is damaged and there is none before it: nothing boots until a person has recovered the device.",
+        before=_BEFORE,
+        spoil=_rot("boot/"),
+        recovered=Bundle(os=2),
+        dead=True,
+        outcome="",
+    ),
+    Transaction(
+        name="recover-on-trial",
+        about="A person recovers a device whose new OS hangs on trial: the trial is taken back, and its OS not tried "
+        "again.",
+        before=_BEFORE,
+        wanted=Bundle(os=4, applications=_OLD),
+        os_hangs=True,
+        switched=True,
+        recovered=Bundle(os=3),
+        stays=False,
+        outcome="reverted",
+    ),
+    Transaction(
+        name="recover-new-key",
+        about="The release that a device is recovered with has another signer: its certificate comes with the OS.",
+        before=_BEFORE,
+        recovered=Bundle(os=4, signer=NEXT_SIGNER),
+        outcome="",
+    ),
+)
+
+TRANSACTIONS: Final = APPLICATIONS + OS + RECOVERY

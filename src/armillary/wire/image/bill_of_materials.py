@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Software bills of materials in CycloneDX's JSON form (ECMA-424): what is read of one before it is kept.
+"""Software bills of materials in CycloneDX's JSON form (ECMA-424): what is read of one before it is kept, and shown.
 
 A document is kept byte for byte as it was given; here it is checked that it is one, so that whoever fetches it later
 gets what it says it is: strict JSON, ``bomFormat`` CycloneDX, a specification version that has a JSON form, a version,
@@ -8,8 +8,9 @@ and components that each have a type and a name (``components`` nest). Everythin
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +43,24 @@ class BillOfMaterials:
     components: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillComponent:
+    """A component as it is shown: what its document says of it, "" for what it does not say or says in no text.
+
+    Attributes:
+        name: With its ``group`` before it, where it has one: ``org.apache/commons``.
+        depth: In how many other components it is.
+        licences: Identifiers, names or expressions.
+    """
+
+    name: str
+    version: str
+    kind: str
+    purl: str
+    licences: tuple[str, ...]
+    depth: int
+
+
 def read_bill(data: bytes) -> BillOfMaterials:
     """Check a CycloneDX document in JSON.
 
@@ -69,6 +88,45 @@ def read_bill(data: bytes) -> BillOfMaterials:
         if count > MAX_COMPONENTS:
             raise _fault("components", f"at most {MAX_COMPONENTS}", "more")
     return BillOfMaterials(spec_version, count)
+
+
+def components_of(document: bytes) -> tuple[BillComponent, ...]:
+    """The components of a document that :func:`read_bill` took, in its order, those within one after it.
+
+    Only what it takes is relied on; texts are cut at :data:`MAX_NAME_CHARACTERS`.
+    """
+    found: list[BillComponent] = []
+    _add_shown(found, json.loads(document).get("components", []), 0)
+    return tuple(found)
+
+
+def _add_shown(found: list[BillComponent], components: list[Mapping[str, Any]], depth: int) -> None:
+    for each in components:
+        group, name = _text(each.get("group")), _text(each["name"])
+        found.append(
+            BillComponent(
+                name=f"{group}/{name}" if group else name,
+                version=_text(each.get("version")),
+                kind=_text(each["type"]),
+                purl=_text(each.get("purl")),
+                licences=tuple(_licences(each.get("licenses"))),
+                depth=depth,
+            )
+        )
+        _add_shown(found, each.get("components", []), depth + 1)
+
+
+def _licences(value: object) -> Iterator[str]:
+    """ECMA-424 "licenses": ``{"license": {"id"}}``, ``{"license": {"name"}}`` or ``{"expression"}``."""
+    for each in value if isinstance(value, list) else ():
+        given = each.get("license") if isinstance(each, dict) else None
+        inner = given if isinstance(given, dict) else {}
+        said = [inner.get("id"), inner.get("name"), each.get("expression") if isinstance(each, dict) else None]
+        yield from [text for text in map(_text, said) if text][:1]
+
+
+def _text(value: object) -> str:
+    return value[:MAX_NAME_CHARACTERS] if isinstance(value, str) else ""
 
 
 def _components(value: Any, path: str, depth: int) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from starlette.requests import Request
@@ -13,9 +13,7 @@ from starlette.requests import Request
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, StrictBody
-
-if TYPE_CHECKING:
-    from armillary.service.repository.ceremony import WaitingMetadata
+from armillary.api.views import repository as views
 
 # Metadata of a catalog with thousands of images: 200 bytes an image, as JSON in JSON.
 MAX_SIGNATURES_BYTES = 8 << 20
@@ -61,27 +59,14 @@ class SignaturesBody(StrictBody):
 
 def repository(request: Request) -> dict[str, Any]:
     """The roles of the repository with their keys, whether these are online, and what waits for signatures."""
-    service = service_of(request)
-    ceremony = service.ceremony
-    roles = [
-        {
-            "role": one.role,
-            "version": one.version,
-            "expires_at": one.expires_at,
-            "threshold": one.threshold,
-            "custody": one.custody,
-            "targets": one.targets,
-            "keys": [{"key_id": key.key_id, "online": key.online, "public_key": key.public_key} for key in one.keys],
-        }
-        for one in ceremony.roles()
-    ]
-    waiting = [_waiting(one) for one in ceremony.waiting()]
-    return {"roles": roles, "waiting": waiting, "fault": service.repository.fault}
+    return views.repository(service_of(request))
 
 
 def waiting_metadata(request: Request) -> dict[str, Any]:
     """The metadata that waits for signatures, to be signed where the keys are."""
-    items = [{**_waiting(one), "metadata": json.loads(one.document)} for one in service_of(request).ceremony.waiting()]
+    items = [
+        {**views.waiting(one), "metadata": json.loads(one.document)} for one in service_of(request).ceremony.waiting()
+    ]
     return {"items": items, "next": None}
 
 
@@ -108,17 +93,6 @@ def cancel_change(request: Request) -> dict[str, Any]:
     """Take back what waits for signatures; what is in force stays."""
     service_of(request).ceremony.cancel(actor=operator_of(request).name)
     return repository(request)
-
-
-def _waiting(one: WaitingMetadata) -> dict[str, Any]:
-    return {
-        "role": one.role,
-        "version": one.version,
-        "expires_at": one.expires_at,
-        "signed_by": list(one.signed_by),
-        "may_sign": list(one.may_sign),
-        "missing": one.missing,
-    }
 
 
 _row = partial(Route, tag="repository")

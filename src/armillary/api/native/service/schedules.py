@@ -105,8 +105,17 @@ def check_device_now(request: Request, device_id: DevicePath) -> dict[str, Any]:
     return row_document(updates.standings.of(known))
 
 
+def check_group_now(
+    request: Request, catalog: CatalogPath, product: ProductPath, device_group: GroupPath
+) -> dict[str, Any]:
+    """Ask every device of a group to check in at once; the answer is how many were asked."""
+    actor = operator_of(request).name
+    return {"asked": service_of(request).updates.check_now.ask_group(catalog, product, device_group, actor=actor)}
+
+
 _row = partial(Route, tag="updates")
-_SCHEDULE = CATALOG + "/products/{product}/device-groups/{device_group}/update-schedule"
+_GROUP = CATALOG + "/products/{product}/device-groups/{device_group}"
+_SCHEDULE = _GROUP + "/update-schedule"
 ROUTES = (
     _row("GET", _SCHEDULE, show_schedule, READER),
     _row("PUT", _SCHEDULE, put_schedule, CONTRIBUTOR),
@@ -114,4 +123,5 @@ ROUTES = (
     _row("DELETE", _SCHEDULE + "/urgent", end_urgency, CONTRIBUTOR),
     _row("GET", DEVICE + "/update-status", device_update_status, READER),
     _row("POST", DEVICE + "/check-now", check_device_now, CONTRIBUTOR),
+    _row("POST", _GROUP + "/check-now", check_group_now, CONTRIBUTOR),
 )

@@ -233,6 +233,19 @@ def change(connection: Connection, device_id: str, values: Mapping[str, object])
     connection.execute(update(_device).where(_device.c.device_id == device_id).values(dict(values)))
 
 
+def ask_group(connection: Connection, group_id: UUID, *, now: int, limit: int) -> tuple[str, ...]:
+    """Note that somebody asked the devices of a group that are let in to check in at once; their ids.
+
+    Of more than ``limit`` none is noted; one more is in the answer.
+    """
+    chosen = (_device.c.group_id == group_id) & _device.c.revoked_at.is_(None)
+    query = select(_device.c.device_id).where(chosen).order_by(_device.c.number).limit(limit + 1)
+    found = tuple(connection.execute(query).scalars())
+    if len(found) <= limit:
+        connection.execute(update(_device).where(chosen).values(check_now_at=now))
+    return found
+
+
 def let_back_in(connection: Connection, device_id: str, *, now: int) -> None:
     """Put a decommissioned device into service again, without an owner; its storage is new, so its lineage begins anew.
 

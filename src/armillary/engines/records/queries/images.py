@@ -19,6 +19,7 @@ from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
+_component = schema.os_component
 
 
 def add(connection: Connection, image: Image) -> None:
@@ -40,8 +41,16 @@ def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
 
 
 def names_blob(connection: Connection, digest: bytes) -> bool:
-    """Whether an image of any catalog has the package with this SHA-256."""
-    return connection.execute(select(_image.c.image_id).where(_image.c.sha256 == digest).limit(1)).first() is not None
+    """Whether anything is kept under this SHA-256: an image of any catalog, a bill of materials, an OS component.
+
+    All of them: a file for bridged devices can be a copy of whatever another catalog or the service itself has.
+    """
+    named = (
+        select(_image.c.image_id).where(_image.c.sha256 == digest),
+        select(_bill.c.number).where(_bill.c.sha256 == digest),
+        select(_component.c.position).where(_component.c.digest == digest),
+    )
+    return any(connection.execute(query.limit(1)).first() is not None for query in named)
 
 
 class Artifact(NamedTuple):
@@ -209,15 +218,21 @@ def bill_of_image(connection: Connection, catalog_id: UUID, image_id: UUID) -> B
     return first(connection, select(_bill).where(_is_of(None, catalog_id, image_id)), partial(from_row, BillRow))
 
 
+def bills_of_releases(connection: Connection) -> tuple[BillRow, ...]:
+    """The bills of materials of all releases."""
+    return every(connection, select(_bill).where(_bill.c.release_id.is_not(None)), partial(from_row, BillRow))
+
+
+def bills_of_images(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> tuple[BillRow, ...]:
+    """The bills of materials of some images of a catalog."""
+    here = (_bill.c.catalog_id == catalog_id) & _bill.c.image_id.in_(image_ids)
+    return every(connection, select(_bill).where(here), partial(from_row, BillRow))
+
+
 def without_bill(connection: Connection, catalog_id: UUID, image_ids: Collection[UUID]) -> frozenset[UUID]:
     """Those of some images of a catalog that have no bill of materials."""
     here = (_bill.c.catalog_id == catalog_id) & _bill.c.image_id.in_(image_ids)
     return frozenset(image_ids) - frozenset(connection.execute(select(_bill.c.image_id).where(here)).scalars())
-
-
-def names_bill(connection: Connection, sha256: bytes) -> bool:
-    """Whether a bill of materials has this document."""
-    return connection.execute(select(_bill.c.number).where(_bill.c.sha256 == sha256).limit(1)).first() is not None
 
 
 def _is_of(release_id: UUID | None, catalog_id: UUID | None, image_id: UUID | None) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor, from_row, to_row
 
 _release, _component, _floor = schema.os_release, schema.os_component, schema.security_floor
+_device, _status, _group = schema.device, schema.device_status, schema.device_group
 
 
 def add(connection: Connection, release: OsRelease) -> None:
@@ -70,6 +72,27 @@ def image_ids(connection: Connection, release_id: UUID) -> frozenset[UUID]:
     """Image ids of a release's components."""
     query = select(_component.c.image_id).where(_component.c.release_id == release_id)
     return frozenset(connection.execute(query).scalars())
+
+
+def devices_of_feeds(connection: Connection, chip: str, feeds: Collection[str]) -> tuple[int, int]:
+    """How many device groups of these feeds have devices of a chip that are not revoked, and how many devices."""
+    query = (
+        select(func.count(_device.c.group_id.distinct()), func.count())
+        .select_from(_device.join(_group, _group.c.group_id == _device.c.group_id))
+        .where(_group.c.os_feed.in_(feeds), _device.c.chip == chip, _device.c.revoked_at.is_(None))
+    )
+    groups, devices = connection.execute(query).one()
+    return groups, devices
+
+
+def devices_running(connection: Connection, chip: str, version: str) -> int:
+    """How many devices of a chip booted a release by their last evidence."""
+    query = (
+        select(func.count())
+        .select_from(_device.join(_status, _status.c.device_number == _device.c.number))
+        .where(_device.c.chip == chip, _status.c.os_version == version, _device.c.revoked_at.is_(None))
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def set_feed(connection: Connection, release_id: UUID, feed: str) -> None:

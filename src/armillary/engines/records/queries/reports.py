@@ -51,9 +51,16 @@ def error_reports(
 
 
 def error_reports_since(connection: Connection, number: int, *, limit: int) -> list[ErrorReportRow]:
-    """Error reports after row ``number``, oldest first."""
+    """Error reports of devices after row ``number``, oldest first."""
     table = schema.error_report
-    return [_as_report(row) for row in connection.execute(_after(_with_device(table), table, number, limit))]
+    query = _with_device(table).where(table.c.boot_count != SUPPRESSED_BOOT)
+    return [_as_report(row) for row in connection.execute(_after(query, table, number, limit))]
+
+
+def unread_suppressions(connection: Connection, *, limit: int) -> list[ErrorReportRow]:
+    """The service's own error reports that the watch has not read to the end, oldest first; ``count`` is the rest."""
+    table = schema.error_report
+    return [_as_report(row, row.unread) for row in connection.execute(_unread(_with_device(table), table, limit))]
 
 
 def outcomes(
@@ -84,10 +91,27 @@ def refusals(connection: Connection, *, device_id: str | None, limit: int, befor
     return newest_first(connection, query, table, _as_refusal, limit=limit, before=before)
 
 
-def refusals_since(connection: Connection, number: int, *, limit: int) -> list[Refusal]:
-    """Refused requests after row ``number``, oldest first."""
+def unread_refusals(connection: Connection, *, limit: int) -> list[Refusal]:
+    """Refused requests that the watch has not read to the end, oldest first; ``count`` is the rest of a row."""
     table = schema.refusal
-    return [_as_refusal(row) for row in connection.execute(_after(select(table), table, number, limit))]
+    rows = connection.execute(_unread(select(table), table, limit))
+    return [from_row(Refusal, row, count=row.unread) for row in rows]
+
+
+def mark_read(connection: Connection, table_name: str, read: Mapping[int, int]) -> bool:
+    """Note that so many of these rows (number -> count) were read.
+
+    False, and nothing is noted, if another process has read of them meanwhile.
+    """
+    table = schema.metadata.tables[table_name]
+    query = select(table.c.number, table.c.unread).where(table.c.number.in_(read), table.c.unread.is_not(None))
+    unread = {row.number: row.unread for row in connection.execute(query)}
+    if any(unread.get(number, 0) < count for number, count in read.items()):
+        return False
+    for number, count in read.items():
+        rest = unread[number] - count or None  # counted up since: the next time
+        connection.execute(update(table).where(table.c.number == number).values(unread=rest))
+    return True
 
 
 def image_was_offered(connection: Connection, device_id: str, catalog_id: UUID, image_id: UUID) -> bool:
@@ -156,13 +180,14 @@ def _count(connection: Connection, device_number: int, suppressed: Sequence[Erro
         "event_type": SUPPRESSED,
         "description": "So many error reports of this device came beyond what is kept of one device, and were counted",
         "count": len(fresh),
+        "unread": len(fresh),
         "start_at": at,
         "end_at": at,
         "received_at": at,
     }
     if not dialect.insert_new(connection, table, [row]):
         same = _has(table, key)
-        connection.execute(update(table).where(same).values(count=table.c.count + len(fresh), end_at=at))
+        connection.execute(update(table).where(same).values(**_counted_up(table, len(fresh)), end_at=at))
 
 
 def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
@@ -175,8 +200,9 @@ def refused(connection: Connection, *, device_id: str, code: str, message: str, 
     if _refusals_of_day(connection, device_id, at) >= MAX_REFUSALS_A_DAY:
         is_new = connection.execute(select(table.c.number).where(_has(table, key))).first() is None
         key["minute"] = at // 86_400 * 1440 if is_new else at // 60
-    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": count}]):
-        connection.execute(update(table).where(_has(table, key)).values(count=table.c.count + count, at=at))
+    row = {**key, "at": at, "message": message, "count": count, "unread": count}
+    if not dialect.insert_new(connection, table, [row]):
+        connection.execute(update(table).where(_has(table, key)).values(**_counted_up(table, count), at=at))
     known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
     connection.execute(
         update(schema.device_status)
@@ -219,6 +245,14 @@ def _has(table: Table, key: Mapping[str, object]) -> ColumnElement[bool]:
     return and_(*(table.c[name] == value for name, value in key.items()))
 
 
+def _counted_up(table: Table, count: int) -> dict[str, ColumnElement[int]]:
+    return {"count": table.c.count + count, "unread": func.coalesce(table.c.unread, 0) + count}
+
+
+def _unread(query: Select[Any], table: Table, limit: int) -> Select[Any]:
+    return query.where(table.c.unread.is_not(None)).order_by(table.c.number).limit(limit)
+
+
 def _after(query: Select[Any], table: Table, number: int, limit: int) -> Select[Any]:
     return query.where(table.c.number > number).order_by(table.c.number).limit(limit)
 
@@ -229,5 +263,7 @@ def _with_device(table: Table) -> Select[Any]:
     )
 
 
-def _as_report(row: Row[Any]) -> ErrorReportRow:
-    return from_row(ErrorReportRow, row, start=row.start_at, end=row.end_at)
+def _as_report(row: Row[Any], count: int | None = None) -> ErrorReportRow:
+    return from_row(
+        ErrorReportRow, row, start=row.start_at, end=row.end_at, count=row.count if count is None else count
+    )

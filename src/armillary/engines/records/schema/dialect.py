@@ -206,6 +206,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         statement = postgresql.insert(table).on_conflict_do_nothing()
     else:
         statement = sqlite_insert(table).on_conflict_do_nothing()
+    statement = statement.execution_options(preserve_rowcount=True)  # else PostgreSQL's is not known
     return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
 
 
@@ -221,7 +222,8 @@ def insert_selected(connection: Connection, table: Table, columns: Sequence[str]
         statement = postgresql.insert(table)
     else:
         statement = sqlite_insert(table)
-    return connection.execute(statement.from_select(list(columns), rows).on_conflict_do_nothing()).rowcount
+    statement = statement.from_select(list(columns), rows).on_conflict_do_nothing()
+    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
 
 
 def keep_newest(connection: Connection, table: Table, most: int, *, also: ColumnElement[bool] | None = None) -> int:

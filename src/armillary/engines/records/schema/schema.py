@@ -31,6 +31,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from armillary.engines.records.schema import (
@@ -44,7 +45,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0026"  # newest migration, stored in a new database
+REVISION = "0027"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -272,7 +273,10 @@ refusal = Table(
     Column("at", BigInteger, nullable=False),
     Column("message", Text, nullable=False),
     Column("count", BigInteger, nullable=False),
+    # How many of them the watch has not read: a row may be counted up after it was read. Null: none.
+    Column("unread", BigInteger),
     UniqueConstraint("device_id", "code", "minute"),
+    Index(None, "unread", sqlite_where=text("unread IS NOT NULL"), postgresql_where=text("unread IS NOT NULL")),
 )
 
 outcome = Table(
@@ -309,7 +313,9 @@ error_report = Table(
     Column("start_at", BigInteger, nullable=False),
     Column("end_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
+    Column("unread", BigInteger),  # As of ``refusal``; of the service's own rows, which are counted up
     UniqueConstraint("device_number", "boot_count", "sequence"),
+    Index(None, "unread", sqlite_where=text("unread IS NOT NULL"), postgresql_where=text("unread IS NOT NULL")),
 )
 
 certificate = Table(

@@ -6,8 +6,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025"
-down_revision = "0024"
+revision = "0027"
+down_revision = "0026"
 
 _SIGNER = "coalesce((SELECT serial FROM certificate WHERE kind = '{}' ORDER BY issued_at LIMIT 1), '')"
 

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bill of materials of a release or an image: whether there is one, what it lists, and the form that takes one.
+
+Pure: answers in, parts of a page out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from armillary.console.frame.form import Field, Form, Wrong
+from armillary.console.frame.sheet import LIST_LINES, Cell, Section, text
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.words import counted, moment, size
+
+# What is searched of each component.
+_SEARCHED: Final = ("name", "version", "purl")
+# What one that lacks is worth, by the setting ``bill_of_materials``.
+_LACKING: Final[Mapping[str, State]] = MappingProxyType(
+    {"required": State(BAD, "missing, required"), "warned": State(ATTENTION, "missing"), "off": State(UNKNOWN, "none")}
+)
+_MEANS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "required": "None was added: without one it is not published or deployed.",
+        "warned": "None was added: what is published or deployed without one has a note in the audit log.",
+        "off": "None was added, and none is asked for.",
+    }
+)
+
+
+def bill_state(bill: Mapping[str, Any] | None, policy: str) -> State:
+    """Whether there is one, and if not, what that means."""
+    if bill is None:
+        return _LACKING[policy]
+    return State(GOOD, counted(bill["components"], "component"))
+
+
+def bill_cell(bill: Mapping[str, Any] | None, policy: str) -> Cell:
+    """The same in a cell."""
+    return Cell(state=bill_state(bill, policy))
+
+
+def search_form(here: str, asked: str) -> Form:
+    """Find components; ``here`` is the page's address."""
+    field = Field(name="q", label="Component, version, package URL or licence", value=asked)
+    return Form(post=here, label="Search", fields=(field,))
+
+
+def bill_section(
+    found: Mapping[str, Any], here: str, *, asked: str, after: int, now: int, form: Form | None
+) -> Section:
+    """The table of components that match ``asked``, from number ``after`` on.
+
+    ``found`` has ``bill``, ``bill_components`` and ``bill_policy``; ``form`` takes a document, None where the operator
+    may give none.
+    """
+    bill = found["bill"]
+    if bill is None:
+        none = _MEANS[found["bill_policy"]]
+        return Section(title="Bill of materials", columns=(), rows=(), none=none, anchor="bill", form=form)
+    matching = [each for each in found["bill_components"] if _matches(each, asked.casefold())]
+    shown, following = matching[after : after + LIST_LINES], after + LIST_LINES
+    added = moment(bill["added_at"], now)
+    told = f"{len(matching):,} of {counted(bill['components'], 'component')} match, " if asked else ""
+    query = {**({"q": asked} if asked else {}), "after": following}
+    return Section(
+        title="Bill of materials",
+        note=f"{told}CycloneDX {bill['spec_version']}, {size(bill['size'])}, added by {bill['added_by']} "
+        f"{added.relative if added else ''}",
+        columns=("Component", "Version", "Type", "Licence", "Package URL"),
+        rows=[_row(each) for each in shown],
+        none=f"No component matches {asked}." if asked else "It lists no component.",
+        next_href=f"{here}?{urlencode(query)}#bill" if following < len(matching) else "",
+        anchor="bill",
+        form=form,
+    )
+
+
+def bill_form(post: str, *, has_one: bool, wrong: Wrong | None = None) -> Form:
+    """The form that takes a document, in the place of the one before."""
+    field = Field(
+        name="document",
+        label="CycloneDX document",
+        kind="file",
+        hint="JSON, version 1.2 to 1.7, at most 8 MiB",
+        limits=(("accept", ".json,application/json"),),
+        required=True,
+    )
+    made = Form(post=post, label="Add the bill of materials", fields=(field,), title="Add one", error=wrong)
+    return replace(made, label="Replace the bill of materials", title="Replace it") if has_one else made
+
+
+def _matches(component: Mapping[str, Any], asked: str) -> bool:
+    said = (*(component[name] for name in _SEARCHED), *component["licences"])
+    return any(asked in each.casefold() for each in said)
+
+
+def _row(component: Mapping[str, Any]) -> tuple[Cell, ...]:
+    within = f"part of another, {counted(component['depth'], 'level')} down" if component["depth"] else ""
+    return (
+        text(component["name"], reason=within),
+        text(component["version"] or "not said"),
+        text(component["kind"]),
+        text(", ".join(component["licences"]) or "not said"),
+        Cell(text=component["purl"], code=True) if component["purl"] else text("none"),
+    )

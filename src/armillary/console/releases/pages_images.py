@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images of a catalog: the list, and one with its bill of materials. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from armillary.console.frame.form import Field, Form, choices
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, text
+from armillary.console.frame.words import counted_page, joined, moment, short_id, size
+from armillary.console.releases.pages_bill import bill_cell, bill_state
+
+LIST: Final = "/images"
+# Catalogs that have a link each; of more one is chosen from a list.
+MOST_LINKS: Final = 8
+
+
+def place(catalog: str, image_id: str, *more: str) -> str:
+    """The address of an image, or of something below it."""
+    return "/".join([LIST, quote(catalog, safe=""), quote(image_id, safe=""), *more])
+
+
+def list_href(catalog: str, **query: str) -> str:
+    """The list of a catalog."""
+    return f"{LIST}?{urlencode({'catalog': catalog, **query})}"
+
+
+def no_catalog_sheet() -> Sheet:
+    """The list where there is no catalog yet."""
+    return Sheet(
+        place="Images",
+        title="No catalog yet.",
+        detail="A catalog owns images; they are uploaded to one.",
+        command="armillary catalog create --name NAME",
+        within="updates",
+    )
+
+
+def list_sheet(page: Mapping[str, Any], catalog: str, catalogs: Sequence[str], *, is_part: bool, now: int) -> Sheet:
+    """A page of a catalog's images."""
+    many = counted_page(page, "image")
+    field = Field(name="catalog", label="Catalog", kind="select", value=catalog, choices=choices(catalogs))
+    section = Section(
+        title=f"Images of {catalog}",
+        note="newest first",
+        columns=("Image", "Bill of materials", "For", "Size", "Uploaded", "By", "Image id"),
+        rows=[
+            (
+                text(each["name"], href=place(catalog, each["image_id"])),
+                bill_cell(each["bill"], page["bill_policy"]),
+                text(each["architecture"]),
+                number(size(each["size"])),
+                Cell(at=moment(each["uploaded_at"], now)),
+                text(each["uploaded_by"]),
+                Cell(ident=short_id(each["image_id"])),
+            )
+            for each in page["items"]
+        ],
+        none="None was uploaded yet: armillary image add",
+        next_href=list_href(catalog, after=page["next"]) if page["next"] else "",
+        sorts=True,
+    )
+    return Sheet(
+        place="Images",
+        title=f"Older images of {catalog}." if is_part else f"{many} of {catalog}.",
+        detail="Application images that deployments name. Every build has an image id of its own and never changes.",
+        links=tuple((name, list_href(name), name == catalog) for name in catalogs)
+        if 1 < len(catalogs) <= MOST_LINKS
+        else (),
+        search=Form(post=LIST, label="Show", fields=(field,)) if len(catalogs) > MOST_LINKS else None,
+        sections=(section,),
+        within="updates",
+    )
+
+
+def image_sheet(image: Mapping[str, Any], *, bill: Section, search: Form | None, now: int) -> Sheet:
+    """One image; ``bill`` is the section of its bill of materials."""
+    catalog, asks = image["catalog"], joined(image["allowed_connections"])
+    downloads: tuple[Button, ...] = ()
+    if image["bill"] is not None:
+        here = place(catalog, image["image_id"], "bill.json")
+        downloads = (Button(label="Download the bill", href=here),)
+    return Sheet(
+        place="Images",
+        heading=f"Image {image['name']}",
+        title=f"{image['name']}, {'which asks to reach ' + asks if asks else 'which asks to reach no host'}.",
+        crumbs=((f"Images of {catalog}", list_href(catalog)), (image["name"], "")),
+        buttons=downloads,
+        facts=(
+            ("Bill of materials", Cell(state=bill_state(image["bill"], image["bill_policy"]))),
+            ("For", text(image["architecture"])),
+            ("Size", text(size(image["size"]))),
+            ("Built", Cell(at=moment(image["built_at"], now), text="not said")),
+            ("Uploaded", Cell(at=moment(image["uploaded_at"], now))),
+            ("By", text(image["uploaded_by"])),
+            ("Image id", Cell(ident=short_id(image["image_id"]))),
+            ("Component id", Cell(ident=short_id(image["component_id"]))),
+            ("SHA-256", Cell(ident=short_id(image["sha256"]))),
+        ),
+        search=search,
+        sections=(bill,),
+        within="updates",
+    )

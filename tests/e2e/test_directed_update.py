@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.attacks.test_device_time import make
 from tests.device.fake_sandbox import FakeSandbox
 from tests.device.rig import FAST
 from tests.fixtures.images import manifest, package
-from tests.fixtures.static_server import StaticServer
+from tests.fixtures.static_server import Request, StaticServer
 from tests.fixtures.waiting import until
 
 from armillary.device.process import Device
@@ -39,7 +40,7 @@ def host(tmp_path: Path) -> Iterator[ServiceHost]:
 
 
 def deploy(host: ServiceHost, name: str) -> Any:
-    large = os.urandom(3 * PIECE_BYTES)
+    large = os.urandom(PIECE_BYTES // 2) * 6
     image = host.service.updates.images.upload("Contoso", package(manifest(name), large), actor="t")
     host.service.updates.deployments.create(*GROUP, [image.image_id], actor="t")
     return image
@@ -82,6 +83,18 @@ def served(host: ServiceHost) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
+def packing(files: Mapping[str, bytes]) -> StaticServer:
+    """Gives the right bytes packed though nobody asked for that: what is small on the way could unpack to any size."""
+
+    async def packed(request: Request) -> bool:
+        if request.path not in files or not request.path.startswith("targets/"):
+            return False
+        await request.answer(200, gzip.compress(files[request.path]), headers="Content-Encoding: gzip\r\n")
+        return True
+
+    return StaticServer(files, packed)
+
+
 @pytest.mark.e2e
 def test_a_device_installs_what_director_and_repository_both_signed(
     tmp_path: Path, host: ServiceHost, monkeypatch: pytest.MonkeyPatch
@@ -106,9 +119,9 @@ def test_a_device_installs_what_director_and_repository_both_signed(
     assert pieces(folder) == []
     files = served(host)
     spoilt = {path: data[:-1] + b"!" if path.startswith("targets/") else data for path, data in files.items()}
-    evil, good = StaticServer(spoilt), StaticServer(files)
+    evil, packer, good = StaticServer(spoilt), packing(files), StaticServer(files)
     twice = lambda device: len(events(device, "update-confirmed")) == 2  # noqa: E731
-    device = run_until(folder, twice, evil, good)
+    device = run_until(folder, twice, evil, packer, good)
     assert events(device, "update-confirmed")[1]["images"] == ["second"]
     assert [event["source"] for event in events(device, "source-refused")] == [evil.url]
     address = next(path for path in files if path.endswith(str(second.image_id)))

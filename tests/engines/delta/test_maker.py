@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.processes import OwnProcess
+from tests.fixtures.waiting import wait_until
 from tests.update.delta.pairs import digest, edited, noise, text
 
 from armillary.engines.delta import maker
 from armillary.engines.delta.files import apply_delta
+from armillary.engines.durable import PARTIAL_SUFFIX
 from armillary.errors import DeltaError
 
 OLD = text(1, 200_000)
@@ -54,6 +57,25 @@ def test_the_process_makes_a_delta(files: tuple[Path, Path, Path]) -> None:
         assert process.wait(60) == 0
     assert leads_to_new(files)
     only_these(files, "delta")
+
+
+def test_the_process_gives_way_has_a_limit_of_memory_and_ends_with_its_service(files: tuple[Path, Path, Path]) -> None:
+    """What it says of itself while it waits for another that makes the same; its service is killed without a word."""
+    command = [sys.executable, "-P", "-m", "armillary.engines.delta.maker", *map(str, files)]
+    service = f"import subprocess, sys; print(subprocess.Popen({command!r}).pid, flush=True); sys.stdin.read()"
+    with (
+        (files[2].parent / f"delta{PARTIAL_SUFFIX}").open("wb") as busy,
+        OwnProcess([sys.executable, "-c", service], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent,
+    ):
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        process = Path(f"/proc/{int(parent.readline())}")
+        most = maker.MAX_MEMORY_BYTES + len(OLD) + len(NEW)
+        limit = re.compile(rf"Max address space +{most} ")
+        wait_until(lambda: limit.search((process / "limits").read_text()), "the process has limited itself")
+        niceness = int((process / "stat").read_text().rpartition(")")[2].split()[16])  # proc(5), field 19
+        assert niceness == min(19, os.nice(0) + 15)
+        parent.kill()
+        wait_until(lambda: not process.exists() or " Z " in (process / "stat").read_text(), "it ends with its service")
 
 
 def test_a_pair_with_nothing_in_common_leaves_an_empty_file(tmp_path: Path) -> None:

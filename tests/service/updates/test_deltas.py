@@ -31,7 +31,9 @@ CONTENT = text(1, 60_000)
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceHost]:
     """One service for all tests of this file: each has a product, an application and devices of its own."""
-    with ServiceHost(tmp_path_factory.mktemp("deltas") / "data", planner_interval_s=3600.0) as running:
+    with ServiceHost(
+        tmp_path_factory.mktemp("deltas") / "data", planner_interval_s=3600.0, delta_cache_mb=3
+    ) as running:
         running.catalog()
         running.service.registry.catalogs.create("Fabrikam", actor="t")
         yield running
@@ -221,6 +223,7 @@ def test_too_many_that_wait_leave_devices_the_whole(
 def test_a_service_without_room_for_deltas_keeps_none(
     scene: Scene, made: list[Pair], monkeypatch: pytest.MonkeyPatch, limit: int, makings: int
 ) -> None:
+    assert deltas_of(scene).cache.limit_bytes == 3 << 20, "as the setting says"
     monkeypatch.setattr(deltas_of(scene).cache, "limit_bytes", limit)
     for _ in range(2):
         assert ask(scene.device, scene.old.sha256, scene.new.sha256).body == b""
@@ -233,7 +236,7 @@ def test_a_making_under_way_holds_up_no_stop(scene: Scene, monkeypatch: pytest.M
     own = Deltas(scene.service.context.records, deltas_of(scene).blobs, deltas_of(scene).cache)
     monkeypatch.setattr(downloads_of(scene), "_deltas", own)
     assert ask(scene.device, scene.old.sha256, scene.new.sha256).status == 429
-    asyncio.run_coroutine_threadsafe(own.close(), scene.host._loop).result(30)
+    asyncio.run_coroutine_threadsafe(downloads_of(scene).close(), scene.host._loop).result(30)
     assert own._process is None
 
 

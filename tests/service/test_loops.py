@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What time alone changes is done by the service's own loop, while nobody asks and nothing comes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fixtures.clocks import Clock
+from tests.fixtures.waiting import wait_until
+
+from armillary.sim.device.service_host import ServiceHost
+
+HERE = ("Contoso", "Kettle", "Production")
+DAY_S = 86_400
+
+
+def test_what_ends_with_time_ends_by_itself(tmp_path: Path, clock: Clock) -> None:
+    """An urgency, an OS release, metadata of the repository: devices are offered what is so now, and can verify it."""
+    with ServiceHost(tmp_path / "data", clock=clock, planner_interval_s=0.05) as host:
+        host.catalog()
+        service, offers = host.service, host.service.updates.offers
+        first = service.releases.newest("mt3620").version
+        newer = service.releases.publish("mt3620", "99.1", actor="t")
+        service.releases.set_expiry(newer.release_id, int(clock()) + 600, actor="t")
+        service.updates.schedules.urge(*HERE, reason="a hole", actor="t", lifetime_s=300)
+        group = service.registry.groups.get(*HERE).group_id
+
+        def offered() -> tuple[bool, str]:
+            return offers.schedule(group).timing.urgent, offers.book.systems["Retail", "mt3620"].version
+
+        assert offered() == (True, "99.1")
+        service.repository.publish()
+        timestamp = service.repository.files.read("timestamp.json")
+        clock.now += 301
+        wait_until(lambda: offered() == (False, "99.1"), "the urgency ends")
+        clock.now += 300
+        wait_until(lambda: offered() == (False, first), "the release is over")
+        clock.now += DAY_S
+        wait_until(lambda: service.repository.files.read("timestamp.json") != timestamp, "the timestamp is renewed")

@@ -45,6 +45,8 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
         ("publish",),
         ("publish", "--release", "x", "--chip", CHIP, "--os-version", "1"),
         ("publish", "--chip", CHIP),
+        ("publish", "--release", "x", "--os-feed", "Retail"),
+        ("publish", "--release", "x", "--security-version", "2"),
         ("create", "--chip", CHIP, "--os-version", "32.1", "--component", "loader"),
     ],
 )

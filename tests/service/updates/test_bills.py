@@ -98,6 +98,8 @@ def test_what_one_that_lacks_is_worth(tmp_path: Path, clock: Clock, package: Mak
                 service.updates.deployments.create(*HERE, [image.image_id], actor="ann")
             with pytest.raises(ConflictError, match="no bill of materials"):
                 drafts.publish(draft.release_id, actor="ann")
+            with pytest.raises(ConflictError, match="published at once has no bill"):
+                service.releases.publish("mt3620", "27.2", actor="ann")
             service.updates.bills.put_of_image("Contoso", image.image_id, bill("zlib"), actor="ann")
             service.updates.bills.put_of_release(draft.release_id, bill("linux"), actor="ann")
         service.updates.deployments.create(*HERE, [image.image_id], actor="ann")
@@ -106,3 +108,7 @@ def test_what_one_that_lacks_is_worth(tmp_path: Path, clock: Clock, package: Mak
         published = service.audit.list().items[0]
         assert deployed.detail.get("without_bill") == (["tap"] if policy == "warned" else None)
         assert published.detail.get("without_bill") == (True if policy == "warned" else None)
+        if policy != "required":
+            service.releases.publish("mt3620", "27.2", actor="ann")
+            at_once = service.audit.list().items[0]
+            assert at_once.detail.get("without_bill") == (True if policy == "warned" else None)

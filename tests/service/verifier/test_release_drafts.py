@@ -112,11 +112,52 @@ def test_other_bad_input_is_refused(host: ServiceHost, foreign: dict[str, bytes]
     drafts = host.service.attestation.drafts
     with pytest.raises(NotFoundError, match="no chip"):
         drafts.create("z80", "27.1", actor="ann")
-    for wrong in ({"version": "27/1"}, {"feed": "Beta"}, {"os_abi": -1}, {"security_version": 32}):
+    for version in ("27/1", "-27.1", ".27", "27.\uff11", "27.\xe9", "27.1\n", ""):
+        with pytest.raises(InvalidArgumentError, match="version"):
+            drafts.create(CHIP, version, actor="ann")
+    for wrong in ({"feed": "Beta"}, {"os_abi": -1}, {"security_version": 32}):
         with pytest.raises(InvalidArgumentError):
             drafts.create(CHIP, **{"version": "27.1", "actor": "ann", **wrong})  # type: ignore[arg-type]
     with pytest.raises(WireError):
         drafts.create(CHIP, "27.1", packages=dict.fromkeys(foreign, b"no package"), actor="ann")
+
+
+def blobs(host: ServiceHost) -> set[str]:
+    return {path.name for path in host.service.context.folder.blobs.glob("*/*")}
+
+
+def test_what_is_refused_or_was_signed_anew_leaves_no_package(host: ServiceHost, foreign: dict[str, bytes]) -> None:
+    service, drafts, before = host.service, host.service.attestation.drafts, blobs(host)
+    with pytest.raises(ConflictError):
+        drafts.create(CHIP, "26.11", packages=foreign, actor="ann")
+    assert blobs(host) == before
+    draft = drafts.create(CHIP, "27.1", packages=foreign, actor="ann")
+    unsigned = blobs(host) - before
+    assert len(unsigned) == len(foreign)
+    with pytest.raises(ConflictError):  # it is another's too: that one's packages stay
+        drafts.create(CHIP, "27.1", packages=foreign, actor="ann")
+    assert blobs(host) - before == unsigned
+    signed = drafts.sign(draft.release_id, actor="ann")
+    assert blobs(host) - before == {one.digest.hex() for one in signed.components}
+    assert set(service.releases.packages(signed)) == set(foreign)
+
+
+def test_what_is_over_is_not_promoted(host: ServiceHost, clock: Clock) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", actor="ann")
+    drafts.publish(draft.release_id, actor="ann")
+    service.releases.set_expiry(draft.release_id, int(clock.now), actor="ann")
+    with pytest.raises(ConflictError, match="its time has ended"):
+        drafts.promote(draft.release_id, actor="ann")
+
+
+def test_what_is_built_and_published_at_once_keeps_to_the_floors(host: ServiceHost) -> None:
+    service = host.service
+    image_type = service.releases.publish(CHIP, "27.1", security_version=2, actor="ann").components[0].image_type
+    service.attestation.floors.raise_to(CHIP, image_type, 2, actor="ann")
+    with pytest.raises(InvalidArgumentError, match="security version 2 or more"):
+        service.releases.publish(CHIP, "27.2", actor="ann")
+    service.releases.publish(CHIP, "27.2", security_version=2, actor="ann")
 
 
 def test_a_release_below_a_floor_is_refused_when_it_is_made_and_when_it_is_published(host: ServiceHost) -> None:

@@ -63,7 +63,9 @@ def publish(
             "--security-version", min=0, max=31, metavar="N", help="Anti-rollback version; else the newest's."
         ),
     ] = None,
-    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = "Retail",
+    os_feed: Annotated[
+        OsFeed | None, typer.Option("--os-feed", "-f", help="Who gets what is built; else Retail. A draft has its own.")
+    ] = None,
 ) -> Shown:
     """Publish a signed draft, or a new release.
 
@@ -73,8 +75,10 @@ def publish(
     if (release is None) == (chip is None) or (chip is None) != (version is None):
         raise typer.BadParameter("give either --release, or --chip and --os-version")
     if release is not None:
+        if os_feed is not None or security_version is not None:
+            raise typer.BadParameter("--os-feed and --security-version of a draft were said when it was created")
         return whole(remote.post(f"/releases/{segment(release)}/publish"))
-    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed}
+    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed or "Retail"}
     return whole(remote.post("/releases", body))
 
 

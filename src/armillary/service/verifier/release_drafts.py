@@ -9,9 +9,10 @@ where it is promoted to the retail feed by a person. What was published never ch
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -22,7 +23,7 @@ from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
 from armillary.engines.records.queries import images as image_rows, releases as release_rows
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
-from armillary.errors import ConflictError, InvalidArgumentError, SignatureError
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, SignatureError
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.signing_keys import OS
 from armillary.service.context.blobs import Blobs
@@ -31,7 +32,14 @@ from armillary.service.context.context import Context
 from armillary.service.updates.bills import lacks_bill
 from armillary.service.updates.os_feeds import feeds_given
 from armillary.service.updates.rollout_events import check_undecided
-from armillary.service.verifier.releases import FIRST_SECURITY_VERSION, Releases, check_feed, check_new, check_version
+from armillary.service.verifier.releases import (
+    FIRST_SECURITY_VERSION,
+    Releases,
+    check_feed,
+    check_floors,
+    check_new,
+    check_version,
+)
 from armillary.wire.image import package as image_package
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
@@ -119,17 +127,13 @@ class ReleaseDrafts:
 
         def change(connection: Connection) -> None:
             check_new(connection, chip, version)
-            _check_floors(connection, draft)
+            check_floors(connection, draft)
             _check_ids(connection, draft)
             release_rows.add(connection, draft)
             detail = {"chip": chip, "version": version, "feed": feed, "signed": is_signed}
             self._context.audit(connection, actor, "release.create", str(draft.release_id), detail)
 
-        with contextlib.ExitStack() as held:  # until the records name them, whoever has one of them deletes it
-            for digest in sorted({one.digest for one in components}):
-                held.enter_context(self._blobs.held(digest))
-            for package in packages.values():
-                self._blobs.write(package)
+        with self._kept(packages.values()):
             self._context.records.write(change)
         return draft
 
@@ -137,13 +141,19 @@ class ReleaseDrafts:
         """Sign every component of a draft with this service's OS signer; ConflictError if it was published."""
         found = self._draft(release_id, "signed")
         signer = self._authority.os_signer
-        components = []
+        packages = [image_package.parse(self._blobs.read(one.digest)) for one in found.components]
+        signed = [image_package.resign(each, key=signer.key, certificate=signer.certificate) for each in packages]
+        components = tuple(
+            replace(one, digest=sha256(package).digest(), size=len(package))
+            for one, package in zip(found.components, signed, strict=True)
+        )
+        made = replace(found, components=components, signed_at=self._context.now(), signer=signer.serial)
+        with self._kept(signed):
+            self._change(found, made, "release.sign", {}, actor)
         for one in found.components:
-            package = image_package.parse(self._blobs.read(one.digest))
-            signed = image_package.resign(package, key=signer.key, certificate=signer.certificate)
-            components.append(replace(one, digest=self._blobs.write(signed), size=len(signed)))
-        made = replace(found, components=tuple(components), signed_at=self._context.now(), signer=signer.serial)
-        return self._change(found, made, "release.sign", {}, actor)
+            with self._blobs.held(one.digest):
+                self._remove_unnamed(one.digest)
+        return made
 
     def publish(self, release_id: UUID, *, actor: str) -> OsRelease:
         """Put a signed draft in force: its components become reference values, its feed's groups are offered it.
@@ -173,10 +183,17 @@ class ReleaseDrafts:
         ConflictError unless it is in force, and while a roll-out decides for it, or for its chip.
         """
         found = self._releases.get(release_id)
-        if found.published_at is None or found.withdrawn_at is not None or found.feed == RETAIL:
-            why = "not published" if found.published_at is None else "revoked"
+        is_over = found.expires_at is not None and found.expires_at <= self._context.now()
+        why_not = (
+            ("not published", found.published_at is None),
+            ("revoked", found.withdrawn_at is not None),
+            ("over: its time has ended", is_over),
+            (f"in {RETAIL}", found.feed == RETAIL),
+        )
+        reason = next((reason for reason, holds in why_not if holds), "")
+        if reason:
             raise ConflictError(
-                f"release {found.version} of {found.chip} is {f'in {RETAIL}' if found.feed == RETAIL else why}",
+                f"release {found.version} of {found.chip} is {reason}",
                 remedy="Promote a published release that is in another feed.",
             )
         return self._change(found, replace(found, feed=RETAIL), "release.promote", {"from": found.feed}, actor)
@@ -208,7 +225,7 @@ class ReleaseDrafts:
             if operation in ("release.publish", "release.promote"):
                 check_undecided(connection, made, made.feed)
             if operation == "release.publish":
-                _check_floors(connection, made)
+                check_floors(connection, made)
                 if lacks_bill(self._context, connection, made.release_id):
                     said["without_bill"] = True
             release_rows.change(connection, made)
@@ -217,6 +234,27 @@ class ReleaseDrafts:
         self._context.records.write(change)
         self._releases.refresh()
         return made
+
+    @contextmanager
+    def _kept(self, packages: Iterable[bytes]) -> Iterator[None]:
+        """Keep packages while the records are changed to name them; where that is refused nothing of them stays."""
+        by_digest = {sha256(package).digest(): package for package in packages}
+        with ExitStack() as holding:
+            for digest in sorted(by_digest):  # in one order: two that keep the same do not wait for each other
+                holding.enter_context(self._blobs.held(digest))
+            try:
+                for package in by_digest.values():
+                    self._blobs.write(package)
+                yield
+            except ArmillaryError:
+                for digest in by_digest:
+                    self._remove_unnamed(digest)
+                raise
+
+    def _remove_unnamed(self, digest: bytes) -> None:
+        """Remove a package that nothing names; the caller holds its blob."""
+        if not self._context.records.read(partial(image_rows.names_blob, digest=digest)):
+            self._blobs.remove(digest)
 
     def _draft(self, release_id: UUID, done: str) -> OsRelease:
         found = self._releases.get(release_id)
@@ -284,19 +322,6 @@ def _check_whole(profile: ChipProfile, packages: Mapping[str, bytes]) -> None:
             f"components: expected {', '.join(sorted(names))} of {profile.name}, got {', '.join(wrong)}",
             remedy="A release has all boot components of its chip.",
         )
-
-
-def _check_floors(connection: Connection, release: OsRelease) -> None:
-    """Raise InvalidArgumentError for a component that no device of the chip would be let in with."""
-    floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
-    for one in release.components:
-        minimum = floors.get((release.chip, one.image_type), 0)
-        if one.security_version < minimum:
-            raise InvalidArgumentError(
-                f"component {one.name}: expected security version {minimum} or more (the floor of {release.chip}), got "
-                f"{one.security_version}",
-                remedy="Raise its security version: devices that boot it would get updates only.",
-            )
 
 
 def _check_ids(connection: Connection, release: OsRelease) -> None:

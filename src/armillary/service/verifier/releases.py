@@ -7,10 +7,12 @@ is real.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
@@ -34,6 +36,8 @@ FIRST_VERSION = "26.11"
 FIRST_SECURITY_VERSION = 1
 NO_REASON = "no reason was given."
 MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/device/checkin.py
+# A version is a part of the paths under which the repository serves its components (service/repository/files.py).
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,31}", re.ASCII)
 
 
 class Releases:
@@ -92,7 +96,8 @@ class Releases:
     def make_first(self) -> None:
         """Publish the first release of every chip; part of a new service's first start."""
         for name in self._chips.names:
-            self.publish(name, FIRST_VERSION, security_version=FIRST_SECURITY_VERSION, actor="first start")
+            made = self._built(name, FIRST_VERSION, FIRST_SECURITY_VERSION, OS_FEEDS[0])
+            self.add(made, "release.publish", {"security_version": FIRST_SECURITY_VERSION}, actor="first start")
 
     def publish(
         self,
@@ -107,9 +112,24 @@ class Releases:
 
         Raises:
             NotFoundError: no such chip.
-            InvalidArgumentError: version, security version or feed.
-            ConflictError: the chip has a release of this version, or a roll-out decides for it in this feed.
+            InvalidArgumentError: version, security version or feed, or it is below a security floor.
+            ConflictError: the chip has a release of this version, a roll-out decides for it in this feed, or a bill of
+                materials is required: then it takes a draft, to which the bill is added before it is published.
         """
+        policy = self._context.settings.bill_of_materials
+        if policy == "required":
+            raise ConflictError(
+                "a release that is built and published at once has no bill of materials, and the setting "
+                "bill_of_materials requires one",
+                remedy="Make a draft, and add the bill before it is published: armillary release create, add-sbom.",
+            )
+        release = self._built(chip, version, security_version, feed)
+        detail: dict[str, object] = {"security_version": security_version}
+        if policy == "warned":
+            detail["without_bill"] = True
+        return self.add(release, "release.publish", detail, actor=actor)
+
+    def _built(self, chip: str, version: str, security_version: int, feed: str) -> OsRelease:
         profile = self._chips.get(chip)
         check_version(version)
         if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
@@ -128,7 +148,7 @@ class Releases:
             key=signer.key,
             certificate=signer.certificate,
         )
-        release = OsRelease(
+        return OsRelease(
             release_id=uuid4(),
             chip=chip,
             version=version,
@@ -139,15 +159,13 @@ class Releases:
             signer=signer.serial,
         )
 
-        return self.add(release, "release.publish", {"security_version": security_version}, actor=actor)
-
     def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
         """Record a release of an existing chip as published; its components become reference values.
 
         ``operation`` and ``detail`` go into the audit line, which also names chip, version and feed.
 
         Raises:
-            InvalidArgumentError: version or feed.
+            InvalidArgumentError: version or feed, or it has packages here of which one is below a security floor.
             ConflictError: the chip has a release of this version, or a roll-out decides for it in this feed.
         """
         check_version(release.version)
@@ -157,6 +175,7 @@ class Releases:
         def change(connection: Connection) -> None:
             check_new(connection, release.chip, release.version)
             if release.imported_from is None:
+                check_floors(connection, release)
                 check_undecided(connection, release, release.feed)
             release_rows.add(connection, release)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
@@ -285,11 +304,26 @@ def check_new(connection: Connection, chip: str, version: str) -> None:
 
 
 def check_version(version: str) -> None:
-    """Raise InvalidArgumentError unless a version is short, and of letters, digits, dots and dashes."""
-    if not 1 <= len(version) <= 32 or not version.replace(".", "").replace("-", "").isalnum():
+    """Raise InvalidArgumentError unless a version is short, of letters, digits, dots and dashes, as paths have them."""
+    if _VERSION.fullmatch(version) is None:
         raise InvalidArgumentError(
-            f"version: expected letters, digits, dots and dashes, got {version!r:.60}", remedy="For example 26.12."
+            "version: expected at most 32 letters, digits, dots and dashes (a to z, 0 to 9) that begin with a letter "
+            f"or a digit, got {version!a:.60}",
+            remedy="For example 26.12.",
         )
+
+
+def check_floors(connection: Connection, release: OsRelease) -> None:
+    """Raise InvalidArgumentError for a component that no device of the chip would be let in with."""
+    floors = {(one.chip, one.image_type): one.minimum for one in release_rows.floors(connection)}
+    for one in release.components:
+        minimum = floors.get((release.chip, one.image_type), 0)
+        if one.security_version < minimum:
+            raise InvalidArgumentError(
+                f"component {one.name}: expected security version {minimum} or more (the floor of {release.chip}), got "
+                f"{one.security_version}",
+                remedy="Raise its security version: devices that boot it would get updates only.",
+            )
 
 
 def check_feed(feed: str) -> None:

@@ -114,9 +114,11 @@ class Campaign:
         self.tally.operations += len(flash.operations)
         self._every_cut(lives, flash.operations)
         self._every_flaw(Lives(case.insisting()), flash.operations)
+        again = case.cut_twice()
+        recoveries = lives if again is case else Lives(again)
         enough = self.tally.cuts + self._part.cuts
         while self.tally.cuts < enough:
-            self._second_cuts(lives, flash.operations, enough - self.tally.cuts)
+            self._second_cuts(lives, recoveries, flash.operations, enough - self.tally.cuts)
 
     def _every_cut(self, lives: Lives, operations: Iterable[Operation]) -> None:
         for number, operation in enumerate(operations):
@@ -134,7 +136,7 @@ class Campaign:
             if flash is not None:
                 self._cuts_after(lives, flash, self._effort.flaw_cuts, path, first=number + 1)
 
-    def _second_cuts(self, lives: Lives, operations: Sequence[Operation], most: int) -> None:
+    def _second_cuts(self, lives: Lives, recoveries: Lives, operations: Sequence[Operation], most: int) -> None:
         """One random cut, and some of the recovery from it."""
         number = self._random.randrange(len(operations))
         first = operations[number]
@@ -142,7 +144,7 @@ class Campaign:
         path = (_place(number, first),)
         flash = self._follow(lives, durable, first.told, path)
         if flash is not None:
-            self._cuts_after(lives, flash, min(RECOVERY_CUTS, most), path)
+            self._cuts_after(recoveries, flash, min(RECOVERY_CUTS, most), path)
 
     def _cuts_after(
         self, lives: Lives, flash: PowerFlash, count: int, path: tuple[str, ...], *, first: int = 0

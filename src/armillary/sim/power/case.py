@@ -62,6 +62,7 @@ class Case:
         os_signers: How many keys may sign its OS in the end.
         is_good: Whether what is offered stays on the device.
         worn: Beginning of the names of regions that the medium stores wrongly.
+        has_lost_a_start: Whether the power had gone in a start of the trial that is under way.
     """
 
     board: Board
@@ -75,6 +76,7 @@ class Case:
     os_signers: int = 1
     is_good: bool = True
     worn: str = ""
+    has_lost_a_start: bool = False
 
     def live(
         self,
@@ -100,6 +102,10 @@ class Case:
             raise BrokenPromiseError(Breach.NOT_CONVERGED, "the service was not told what came of its offer")
         self._check_counter(flash.without_power(), witness.running)
         return flash
+
+    def cut_twice(self) -> Case:
+        """The same where the power goes twice: a trial that had lost a start may have lost all three then."""
+        return replace(self, final=None, outcomes=frozenset()) if self.has_lost_a_start else self
 
     def insisting(self) -> Case:
         """The same where a good offer that failed is made again, and nobody counts on being told of the first."""
@@ -183,6 +189,7 @@ def prepare(transaction: Transaction, board: Board) -> Case:
         os_signers=2 if wanted and wanted.key_store and transaction.stays else 1,
         is_good=transaction.stays is True,
         worn=transaction.worn,
+        has_lost_a_start=transaction.booted,
     )
     if transaction.switched:
         regions = _switched(case, booted=transaction.booted)

@@ -218,7 +218,8 @@ OS: Final = (
     ),
     Transaction(
         name="os-damaged-later",
-        about="The new OS is damaged after it booted on trial: the one before starts at once, and it is fetched again.",
+        about="The new OS is damaged after it booted on trial: the one before starts at once, and it is fetched again. "
+        "(If the power goes twice, in the two starts that its trial has left, it is not tried again.)",
         before=_BEFORE,
         wanted=Bundle(os=4, applications=_NEW),
         switched=True,

@@ -307,8 +307,8 @@ def check_version(version: str) -> None:
     """Raise InvalidArgumentError unless a version is short, of letters, digits, dots and dashes, as paths have them."""
     if _VERSION.fullmatch(version) is None:
         raise InvalidArgumentError(
-            "version: expected at most 32 letters, digits, dots and dashes (a to z, 0 to 9) that begin with a letter "
-            f"or a digit, got {version!a:.60}",
+            "version: expected letters (a to z), digits, dots and dashes, at most 32, the first a letter or a digit, got "
+            f"{version!a:.60}",
             remedy="For example 26.12.",
         )
 

@@ -307,7 +307,7 @@ def check_version(version: str) -> None:
     """Raise InvalidArgumentError unless a version is short, of letters, digits, dots and dashes, as paths have them."""
     if _VERSION.fullmatch(version) is None:
         raise InvalidArgumentError(
-            "version: expected letters (a to z), digits, dots and dashes, at most 32, the first a letter or a digit, got "
+            "version: expected letters (a to z), digits, dots and dashes, at most 32, the first a letter or digit, got "
             f"{version!a:.60}",
             remedy="For example 26.12.",
         )

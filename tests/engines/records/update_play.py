@@ -22,10 +22,10 @@ from armillary.engines.records.queries import (
     reports as report_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import before, looks, reach, starts
+from armillary.engines.records.queries.planning import before, looks, parts, reach, starts
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.bridge_rows import BridgeAction, BridgeAdmission, BridgeStatus
-from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent, RolloutPart
 from armillary.engines.records.schema.rows import (
     Catalog,
     Deployment,
@@ -44,8 +44,8 @@ from armillary.wire.device.finding import Finding
 NOW, DEVICES, BRIDGED = 1_790_000_000, 30, 6
 CATALOG, PRODUCT, GROUP, EVAL, BRIDGE = (UUID(int=number) for number in range(1, 6))
 OLD, NEW = UUID(int=11), UUID(int=12)  # images
-BEFORE, AFTER = UUID(int=21), UUID(int=22)  # deployments
-APPS, SYSTEMS, PAST = UUID(int=31), UUID(int=32), UUID(int=33)  # roll-outs
+BEFORE, AFTER, BESIDE = UUID(int=21), UUID(int=22), UUID(int=23)  # deployments; the last of group EVAL
+APPS, SYSTEMS, PAST, RINGED = UUID(int=31), UUID(int=32), UUID(int=33), UUID(int=34)  # roll-outs
 FIRST, SECOND = UUID(int=41), UUID(int=42)  # releases
 CRASH = UUID(int=51)
 ABLE = DeviceUpdateStatus(abilities=("delta", "os"), directive_version=1, reason="", detail="", until=None, since=NOW)
@@ -113,11 +113,11 @@ def fill(connection: Connection) -> None:
         catalog_rows.add_group(connection, made)
     for made_image in (image(OLD), image(NEW)):
         image_rows.add(connection, made_image)
-    for deployment_id, image_id in ((BEFORE, OLD), (AFTER, NEW)):
+    for deployment_id, group_id, image_id in ((BEFORE, GROUP, OLD), (AFTER, GROUP, NEW), (BESIDE, EVAL, NEW)):
         image_rows.add_deployment(
             connection,
             Deployment(
-                deployment_id=deployment_id, group_id=GROUP, catalog_id=CATALOG, images=(image(image_id),),
+                deployment_id=deployment_id, group_id=group_id, catalog_id=CATALOG, images=(image(image_id),),
                 created_at=NOW, created_by="ana", in_force_at=None, rollout_id=None,
             ),
         )  # fmt: skip
@@ -202,6 +202,26 @@ def play(connection: Connection) -> dict[str, Any]:
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
     release_rows.set_feed(connection, SECOND, "Retail")
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
+    return seen | _ring_of_a_group(connection)
+
+
+def _ring_of_a_group(connection: Connection) -> dict[str, Any]:
+    """A roll-out of two groups, of which a ring names one, that starts three of its devices."""
+    path = "contoso/KETTLE/field test"
+    beside = RolloutPart(
+        group_id=EVAL, product="Kettle", group="Field test", deployment_id=BESIDE, previous_deployment_id=None
+    )
+    policy = RolloutPolicy(rings=(Ring(name="field", groups=(path,)),))
+    rollout_rows.add(connection, rollout(RINGED, policy=policy, further=(beside,)))
+    seen: dict[str, Any] = {"named groups": parts.named(connection, [path, "Contoso/Kettle/Nowhere"])}
+    made = _of(connection, RINGED)
+    seen["started of a group"] = starts.start_ring(connection, made, 0, [EVAL], 3, now=NOW)
+    parts.set_previous(connection, RINGED, EVAL, BESIDE)
+    made = _of(connection, RINGED)
+    seen |= {"of two groups": made, "in reach of both": reach.devices_in_reach(connection, made)}
+    seen["of the ring's group"] = rollout_rows.living_of_group(connection, EVAL)
+    seen["tried before in both"] = before.taken_back_before(connection, made)
+    seen["deployment of a part"] = rollout_rows.names(connection, BESIDE)
     return seen
 
 

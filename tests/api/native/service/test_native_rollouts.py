@@ -147,3 +147,22 @@ def test_an_os_release_is_rolled_out_by_who_runs_the_service_alone(service: Runn
     assert service.call("GET", f"{rollout}?catalog={catalog}", token=token).body["target"] == made.body["target"]
     service.call("POST", f"{rollout}/cancel", {"reason": "enough"})  # refused where it is over: it has no device
     assert service.call("GET", rollout).body["state"] in ("cancelled", "completed")
+
+
+def test_what_was_promoted_to_all_is_taken_back_by_who_speaks_for_all_alone(
+    service: RunningService, catalog: str
+) -> None:
+    version = f"31.{catalog[-6:]}"
+    release = service.service.releases.publish("imx8mp", version, actor="test", feed="RetailEval")
+    body = {"catalog": catalog, "policy": {"cohorts": [100], "soak_s": 0}}
+    made = service.call("POST", f"/api/v1/releases/{release.release_id}/rollout", body)
+    path = f"/api/v1/rollouts/{made.body['rollout_id']}"
+    wait_until(lambda: service.call("GET", path).body["state"] == "completed", "a roll-out without devices to end")
+    mine = {"name": f"one of {catalog}", "role": "Contributor", "catalog": catalog}
+    token = service.call("POST", "/api/v1/tokens", mine).body["secret"]
+    refused = service.call("POST", f"{path}/roll-back?catalog={catalog}", {"reason": "bad"}, token=token)
+    assert (refused.status, refused.body["code"]) == (403, "request.forbidden")
+    assert service.service.releases.get(release.release_id).feed == "Retail"
+    taken = service.call("POST", f"{path}/roll-back", {"reason": "bad"})
+    assert taken.body["state"] in ("rolling-back", "rolled-back")
+    assert service.service.releases.get(release.release_id).feed == "RetailEval"

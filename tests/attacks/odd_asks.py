@@ -14,11 +14,11 @@ from typing import Any, Final
 from tests.attacks.tenant_asks import World, body_for, target
 from tests.attacks.tenant_world import Ask
 
-from armillary.api.native.service import bridge, release_life, repository, rollouts, schedules
+from armillary.api.native.service import bridge, os_feeds, release_life, repository, rollouts, schedules
 
 ROUTES: Final = tuple(
     f"{row.method} {row.path}"
-    for module in (bridge, release_life, repository, rollouts, schedules)
+    for module in (bridge, os_feeds, release_life, repository, rollouts, schedules)
     for row in module.ROUTES
 )
 # What stands in a path, as it is sent. A slash in a name is another address; nobody's names have spaces alone.
@@ -43,6 +43,7 @@ FULL: Final[Mapping[str, Mapping[str, Any]]] = {
         "chip": "mt3620", "version": "98.1", "feed": "RetailEval", "os_abi": 1, "security_version": 1,
         "components": {"x": "AA=="},
     },
+    "/os-feeds": {"name": "Odd", "follows": "Retail"},
     "/repository/key-changes": {"changes": [{"role": "director", "public_keys": [], "online": 1, "threshold": 1}]},
     "/repository/signatures": {"documents": [{"role": "root", "metadata": {}}]},
     "/releases/{release_id}/rollout": {"feed": "Retail", "catalog": "x", "policy": {

@@ -24,7 +24,7 @@ V1 = "/api/v1"
 # Places of paths that hold nothing of an owner.
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
-    "user", "rerun", "entry", "file", "release_id",
+    "user", "rerun", "entry", "file", "release_id", "feed",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
@@ -86,6 +86,7 @@ BODIES: dict[str, Any] = {
     "/tokens": {"name": "x", "role": "Reader"},
     "/releases": {"chip": "mt3620", "version": "99.9"},
     "/releases/drafts": {"chip": "mt3620", "version": "99.8"},
+    "/os-feeds": {"name": "Canary", "follows": "Retail"},
     "/update-schedule": {},
     "/update-schedule/urgent": {"reason": "x"},
     "/security-floors": {"chip": "mt3620", "image_type": 7, "minimum": 0},

@@ -92,7 +92,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "device_group": f"{word} group", "version": "1", "telemetry": "temperature", "command": "reboot",
         "component": "settings", "module": f"{word}module", "module_id": f"{word}module", "method": "reboot",
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
-        "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
+        "feed": "RetailEval", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
     }  # fmt: skip
     _registry(made)
     _devices(made)

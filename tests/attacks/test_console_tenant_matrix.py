@@ -52,7 +52,7 @@ AGE = re.compile(r"\bjust now\b|\b[0-9]+ (?:s|min|h) ago\b")
 MULTIPART = b"multipart/form-data; boundary=x"
 BILL = '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}'
 # Places of paths that hold nothing of an owner.
-OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id"}
+OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id", "feed"}
 # As much of every form as gets an action to where it looks for what is named.
 FIELDS = {
     "reason": "x", "word": "x", "name": "x", "value": "1", "status": "closed", "etag": "", "seen": "x", "number": "1",
@@ -187,6 +187,7 @@ def ids_of(path: str, who: Tenant) -> dict[str, str]:
         "document_id": ids.get(f"{kind}_id", ""),
         "name": ids["template_name"],
         "version": "1",
+        "feed": "RetailEval",
         "kind": "certificates",
     }
     if "service-keys" in path:
@@ -391,6 +392,7 @@ NOT_FOR_ONE = (
     "/releases/{release_id}/bill.json",
     "/new-release",
     "/repository",
+    "/os-feeds/{feed}/delete",
 )
 # What is the owner's and cannot be done as it is.
 NOT_NOW = {
@@ -431,7 +433,8 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
 
 # About nobody's row: what is new names no other, a model is the sender's own.
 NO_ROW = {
-    ("GET", "/"), ("GET", "/help"), ("GET", "/new-template"), ("GET", "/releases"), ("GET", "/new-release"), ("POST", "/dashboards"), ("POST", "/rules/new"),
+    ("GET", "/"), ("GET", "/help"), ("GET", "/new-template"), ("GET", "/releases"), ("GET", "/new-release"),
+    ("GET", "/os-feeds/{feed}/delete"), ("POST", "/dashboards"), ("POST", "/rules/new"),
     ("POST", "/exports/new/form"), ("POST", "/groups/new/form"), ("POST", "/templates/{name}/report"),
 }  # fmt: skip
 

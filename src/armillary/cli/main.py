@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollout": ("release.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
     "finding": ("service.finding", "What the watch has found."),
     "telemetry": ("hub.telemetry", "Telemetry of the hub: export, import, retention."),
+    "feed": ("release.feed", "OS feeds: whose releases a device group gets."),
     "release": ("release.release", "OS releases and their reference values."),
     "attestation-policy": ("service.attestation_policy", "What a catalog demands of its devices beyond a good boot."),
     "audit": ("service.audit", "The audit log: list and verify."),

@@ -52,3 +52,23 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
 )
 def test_wrong_usage_is_said(armillary: Command, wrong: tuple[str, ...]) -> None:
     assert armillary("release", *wrong).code == 2
+
+
+def test_a_feed_is_made_given_to_a_group_and_not_deleted_while_it_has_it(
+    armillary: Command, service: RunningService, catalog: str
+) -> None:
+    service.service.registry.products.create(catalog, "Tea", actor="test")
+    service.service.registry.groups.create(catalog, "Tea", "Pots", actor="test")
+    group = ("-c", catalog, "-p", "Tea", "-dg", "Pots")
+    assert armillary("feed", "create", "Lab", "--follows", "RetailEval", "--json").json["follows"] == "RetailEval"
+    listed = armillary("feed", "list").out
+    assert "always there" in listed
+    assert "Lab" in listed
+    changed = armillary("device-group", "update", *group, "--os-feed", "Lab", "--json")
+    assert changed.code == 0, changed.err
+    refused = armillary("feed", "delete", "Lab", "--yes")
+    assert (refused.code, "have the feed Lab" in refused.err) == (1, True)
+    unknown = armillary("device-group", "update", *group, "--os-feed", "Nightly")
+    assert (unknown.code, "expected Retail, RetailEval or Lab" in unknown.err) == (1, True)
+    assert armillary("device-group", "update", *group, "--os-feed", "Retail").code == 0
+    assert armillary("feed", "delete", "Lab", "--yes").code == 0

@@ -160,3 +160,18 @@ def test_readers_look_and_contributors_change_no_release(hub_scene: HubScene) ->
         assert draft(look, {}, built="on", version="27.4").status == 403
     assert hub_scene.browser().get(f"{here}/explode").status == 404
     assert hub_scene.browser().get("/releases/none").status == 404
+
+
+def test_a_person_makes_a_feed_and_takes_it_away(hub_scene: HubScene) -> None:
+    look, service = hub_scene.browser(), hub_scene.running.service
+    look.get("/releases")
+    refused = look.post("/os-feeds", name="7th", follows="Retail")
+    assert (refused.status, "1 to 16 letters" in refused.text, 'value="7th"' in refused.text) == (400, True, True)
+    assert look.post("/os-feeds", name="Canary", follows="RetailEval").status == 303
+    assert ">Canary</option>" in look.get(f"/new-release?chip={CHIP}").text
+    assert "/os-feeds/Canary/delete" in look.get("/releases").text
+    assert "/os-feeds/Canary/delete" not in hub_scene.browser("Contributor").get("/releases").text
+    assert look.confirm("/os-feeds/Canary/delete").status == 303
+    assert [each.name for each in service.registry.os_feeds.list()] == ["Retail", "RetailEval"]
+    assert look.post("/os-feeds/Retail/delete").status == 404
+    assert look.get("/os-feeds/Canary/delete").status == 404

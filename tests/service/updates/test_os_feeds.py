@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
-from armillary.service.updates.os_feeds import WantedOs, newest_of_feeds
+from armillary.service.updates.os_feeds import Follows, WantedOs, feeds_given, given_to, newest_of_feeds
 from armillary.wire.attestation.event_log import BootEvent
 
 NOW = 1_800_000_000
@@ -44,8 +45,13 @@ def measured(one: OsRelease, *, but: str = "") -> list[BootEvent]:
     ]
 
 
-def given(*releases: OsRelease, feed: str = "Retail", floors: tuple[SecurityFloor, ...] = ()) -> WantedOs | None:
-    return newest_of_feeds(releases, floors, now=NOW).get((feed, "mt3620"))
+def given(
+    *releases: OsRelease,
+    feed: str = "Retail",
+    floors: tuple[SecurityFloor, ...] = (),
+    follows: Follows = MappingProxyType({"Retail": None, "RetailEval": "Retail"}),
+) -> WantedOs | None:
+    return newest_of_feeds(releases, floors, follows=follows, now=NOW).get((feed, "mt3620"))
 
 
 def version_of(found: WantedOs | None) -> str:
@@ -106,3 +112,22 @@ def test_a_newer_imported_release_is_left_alone_too() -> None:
     wanted = given(built, imported)
     assert wanted is not None
     assert (wanted.version, wanted.runs(measured(imported))) == ("27.1", True)
+
+
+TREE: Follows = MappingProxyType({"Retail": None, "RetailEval": "Retail", "Canary": "RetailEval", "Stable": "Retail"})
+
+
+def test_a_feed_gets_its_releases_and_those_of_the_feeds_that_it_follows() -> None:
+    assert given_to("Canary", TREE) == ("Canary", "RetailEval", "Retail")
+    assert given_to("Stable", TREE) == ("Stable", "Retail")
+    assert feeds_given("Retail", TREE) == tuple(TREE)
+    assert feeds_given("RetailEval", TREE) == ("RetailEval", "Canary")
+    releases = (release("27.1"), release("27.2", "RetailEval"), release("27.3", "Canary"))
+    found = {feed: version_of(given(*releases, feed=feed, follows=TREE)) for feed in TREE}
+    assert found == {"Retail": "27.1", "RetailEval": "27.2", "Canary": "27.3", "Stable": "27.1"}
+    newer = release("27.4")
+    assert {version_of(given(*releases, newer, feed=feed, follows=TREE)) for feed in TREE} == {"27.4"}
+
+
+def test_feeds_that_follow_each_other_in_a_circle_end() -> None:
+    assert given_to("a", {"a": "b", "b": "a"}) == ("a", "b")

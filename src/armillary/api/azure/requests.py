@@ -13,7 +13,8 @@ MAX_CLAIM = 1000
 MAX_DEPLOYED = 64
 
 Text = Annotated[str, Field(max_length=1024)]
-Feed = Literal["Retail", "RetailEval"]
+# The public service has Retail and RetailEval; operators of this one make further feeds.
+Feed = Annotated[str, Field(max_length=16)]
 Policy = Literal["UpdateAll", "No3rdPartyAppUpdates"]
 Dumps = Literal["Enabled", "Disabled"]
 Boundary = Literal["None", "EU"]

@@ -37,6 +37,7 @@ NumberAfter = Annotated[
 ]
 Text = Annotated[str | None, Query(max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+FeedName = Annotated[str, Field(min_length=1, max_length=16)]
 
 # -- catalogs ---------------------------------------------------------------------------------------------------------
 

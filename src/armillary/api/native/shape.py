@@ -29,6 +29,7 @@ from armillary.api.native.service import (
     firmware,
     life,
     operations,
+    os_feeds,
     policy,
     release_life,
     repository,
@@ -52,7 +53,7 @@ ROUTES: Final = tuple(
     route
     for module in (
         *(status, applications, authorities, devices, enrolment, life, operations, policy),
-        *(release_life, rollouts, schedules, signing_keys),
+        *(release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
     )

@@ -29,7 +29,6 @@ app = noun("Device groups of a product.")
 
 COLUMNS = ("product", "name", "updatePolicy", "osFeedType", "hasDeployment", "description")
 
-OsFeed = Literal["Retail", "RetailEval"]
 UpdatePolicy = Literal["UpdateAll", "No3rdPartyAppUpdates", "AcceptAll", "SystemUpdatesOnly"]
 CrashDumps = Literal["Enabled", "Disabled"]
 Boundary = Literal["None", "EU"]
@@ -39,7 +38,9 @@ Boundary = Literal["None", "EU"]
 _OLDER_POLICIES = {"AcceptAll": "UpdateAll", "SystemUpdatesOnly": "No3rdPartyAppUpdates"}
 
 NameOption = Annotated[str, typer.Option("--device-group", "-dg", "--name", "-n", metavar="NAME", help="Device group.")]
-FeedOption = Annotated[OsFeed | None, typer.Option("--os-feed", "-f", help="OS feed.")]
+FeedOption = Annotated[
+    str | None, typer.Option("--os-feed", "-f", metavar="NAME", help="Retail, RetailEval or one that you made.")
+]
 PolicyOption = Annotated[UpdatePolicy | None, typer.Option("--update-policy", "-a", help="What is updated.")]
 DumpsOption = Annotated[
     CrashDumps | None, typer.Option("--allow-crash-dumps-collection", "-cd", help="Collect crash dumps.")

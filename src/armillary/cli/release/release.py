@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release import release_keys, release_life, signing_keys
-from armillary.cli.release.release_view import COLUMNS, OsFeed, ReleaseOption, row, whole
+from armillary.cli.release.release_view import COLUMNS, ReleaseOption, row, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
@@ -64,7 +64,8 @@ def publish(
         ),
     ] = None,
     os_feed: Annotated[
-        OsFeed | None, typer.Option("--os-feed", "-f", help="Who gets what is built; else Retail. A draft has its own.")
+        str | None,
+        typer.Option("--os-feed", "-f", metavar="NAME", help="Who gets what is built; else Retail. A draft has its own."),
     ] = None,
 ) -> Shown:
     """Publish a signed draft, or a new release.
@@ -106,7 +107,7 @@ def import_corim(
     allow_unsigned: Annotated[
         bool, typer.Option("--allow-unsigned", help="Vouch for a CoRIM that nobody has signed.")
     ] = False,
-    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who is meant to run it.")] = "Retail",
+    os_feed: Annotated[str, typer.Option("--os-feed", "-f", metavar="NAME", help="Who is meant to run it.")] = "Retail",
     chip: Annotated[
         str | None, typer.Option("--chip", metavar="NAME", help="Chip profile, where its model is not one.")
     ] = None,

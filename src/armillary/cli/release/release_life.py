@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release.release_view import OsFeed, ReleaseOption, whole
+from armillary.cli.release.release_view import ReleaseOption, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, note, noun, record
@@ -36,7 +36,7 @@ def create(
         typer.Option("--component", metavar="NAME=FILE", help="A component package, repeatable; none: built here."),
     ] = None,
     os_feed: Annotated[
-        OsFeed, typer.Option("--os-feed", "-f", help="Who gets it once it is published.")
+        str, typer.Option("--os-feed", "-f", metavar="NAME", help="Who gets it once it is published.")
     ] = "RetailEval",
     os_abi: Annotated[
         int, typer.Option("--os-abi", min=0, metavar="N", help="What it gives to applications; 0: not said.")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from armillary.cli.terminal.output import Shown, only, record, table
 from armillary.cli.terminal.readable import readable
 
 ReleaseOption = Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")]
-
-# Who gets a release.
-OsFeed = Literal["Retail", "RetailEval"]
 
 COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")

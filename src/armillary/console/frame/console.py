@@ -63,10 +63,10 @@ BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "/fleet": ("/fleet", "/devices"),
         "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
-        "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release"),
+        "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release", "/os-feeds"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
-        "/releases": ("/releases", "/new-release"),
+        "/releases": ("/releases", "/new-release", "/os-feeds"),
     }
 )
 # theme now -> (theme that the button chooses next, word on the button). "" follows the system.

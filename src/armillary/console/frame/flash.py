@@ -71,6 +71,8 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "release-publish": "Published. Groups of its feed are offered it at their next check-in.",
         "release-promote": "Promoted. Everybody is offered it at their next check-in.",
         "release-revoke": "Revoked. Devices that boot it get updates only, and are offered their feed's newest.",
+        "feed-made": "Made. Groups can have it, and releases be published into it.",
+        "feed-deleted": "Deleted. Nothing used it.",
         "bill-kept": "Kept, byte for byte. The one before is gone.",
         "group-asked": "Asked. Devices that wait for a hint come within seconds; others when they next ask.",
         "token-revoked": "Revoked. Its sessions ended with it.",

@@ -14,8 +14,8 @@ from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.console import Visit
 from armillary.console.frame.flash import done
 from armillary.console.frame.form import wrong_of
-from armillary.console.releases import pages_images, pages_releases, read
-from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.console.releases import pages_feeds, pages_images, pages_releases, read
+from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
 from armillary.wire.image.bill_of_materials import MAX_BYTES
 
 # What a form with files has besides them: fields, names, boundaries.
@@ -25,6 +25,7 @@ MAX_DRAFT_BYTES: Final = (48 << 20) + FORM_BYTES
 MAX_BILL_BYTES: Final = MAX_BYTES + FORM_BYTES
 
 Files = Mapping[str, bytes]
+_FEEDS_HERE: Final = f"{pages_releases.LIST}#{pages_feeds.ANCHOR}"
 
 
 def question(visit: Visit) -> Confirmation:
@@ -62,6 +63,30 @@ def make_draft(visit: Visit, form: Form, files: Files) -> Response:
     except ArmillaryError as error:
         return read.new_page(visit, form, wrong_of(error))
     return done(pages_releases.place(made["release_id"]), "draft-made")
+
+
+def make_feed(visit: Visit, form: Form) -> Response:
+    """Make an OS feed."""
+    try:
+        ask(visit, "make_feed", name=form.get("name", "").strip(), follows=form.get("follows", ""))
+    except ArmillaryError as error:
+        return read.releases_page(visit, form, wrong_of(error))
+    return done(_FEEDS_HERE, "feed-made")
+
+
+def feed_question(visit: Visit) -> Confirmation:
+    """What deleting an OS feed does."""
+    name = visit.params["feed"]
+    if name not in {each["name"] for each in ask(visit, "list_feeds")["items"]}:
+        raise NotFoundError(f"there is no feed {name[:40]!r}", remedy="Reload the page of releases.")
+    return pages_feeds.confirmation(name, _FEEDS_HERE)
+
+
+def drop_feed(visit: Visit, form: Form) -> Response:
+    """Delete an OS feed."""
+    confirmed(feed_question(visit), form)
+    ask(visit, "drop_feed", name=visit.params["feed"])
+    return done(_FEEDS_HERE, "feed-deleted")
 
 
 def put_release_bill(visit: Visit, _form: Form, files: Files) -> Response:

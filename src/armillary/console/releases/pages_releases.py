@@ -14,7 +14,7 @@ from armillary.console.frame.sheet import Button, Cell, Section, Sheet, number, 
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id, size
 from armillary.console.releases.pages_bill import bill_cell, bill_state
-from armillary.service.verifier.release_drafts import MAX_OS_ABI, RETAIL
+from armillary.service.verifier.release_drafts import EVALUATION, MAX_OS_ABI, RETAIL
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 LIST: Final = "/releases"
@@ -45,7 +45,7 @@ def state_of(release: Mapping[str, Any], now: int) -> State:
         return State(ATTENTION, "draft" if release["signed_at"] is not None else "draft, not signed")
     if release["expires_at"] is not None and release["expires_at"] <= now:
         return State(BAD, "expired")
-    return State(GOOD, "in force" if release["feed"] == RETAIL else "in evaluation")
+    return State(GOOD, {RETAIL: "in force", EVALUATION: "in evaluation"}.get(release["feed"], f"in {release['feed']}"))
 
 
 def verbs_of(release: Mapping[str, Any]) -> tuple[str, ...]:
@@ -70,8 +70,8 @@ def list_sentence(releases: Sequence[Mapping[str, Any]], now: int) -> str:
     return sentence(joined(said))
 
 
-def list_sheet(found: Mapping[str, Any], *, chip: str, may_make: bool, now: int) -> Sheet:
-    """The list, of one chip or of all."""
+def list_sheet(found: Mapping[str, Any], feeds: Section, *, chip: str, may_make: bool, now: int) -> Sheet:
+    """The list, of one chip or of all; ``feeds`` is the section of OS feeds."""
     releases = [each for each in found["items"] if chip in ("", each["chip"])]
     chips = sorted({each["chip"] for each in found["items"]})
     field = Field(name="chip", label="Chip", kind="select", value=chip, choices=choices(chips, none="All chips"))
@@ -102,6 +102,7 @@ def list_sheet(found: Mapping[str, Any], *, chip: str, may_make: bool, now: int)
                 none="None is for this chip.",
                 sorts=True,
             ),
+            feeds,
         ),
         within="updates",
     )
@@ -232,7 +233,7 @@ def _draft_form(offered: Mapping[str, Any], chip: str, sent: Mapping[str, str], 
             name="feed",
             label="OS feed",
             kind="select",
-            value=offered["feeds"][-1],
+            value=EVALUATION,
             choices=choices(offered["feeds"]),
             hint="whose groups are offered it once it is published",
         ),

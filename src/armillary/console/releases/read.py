@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
-from armillary.console.releases import pages_bill, pages_images, pages_releases, pages_repository
+from armillary.console.releases import pages_bill, pages_feeds, pages_images, pages_releases, pages_repository
 from armillary.wire.image.bill_of_materials import MEDIA_TYPE
 
 MAX_SEARCH: Final = 128
@@ -29,8 +30,18 @@ CHANGES: Final[Mapping[str, str]] = {
 
 def releases(visit: Visit) -> Response:
     """Releases and drafts."""
+    return releases_page(visit)
+
+
+def releases_page(visit: Visit, sent: Mapping[str, str] = MappingProxyType({}), wrong: Wrong | None = None) -> Response:
+    """The page; ``wrong`` is what was wrong with the form of a feed as it was ``sent``."""
+    may_feed, now = may(visit, "make_feed"), visit.now
+    feeds = pages_feeds.feeds_section(
+        ask(visit, "list_feeds")["items"], sent=sent, wrong=wrong, may_make=may_feed, now=now
+    )
     found, chip = ask(visit, "list_releases"), visit.query.get("chip", "")
-    return show(visit, pages_releases.list_sheet(found, chip=chip, may_make=may(visit, "make_draft"), now=visit.now))
+    made = pages_releases.list_sheet(found, feeds, chip=chip, may_make=may(visit, "make_draft"), now=now)
+    return show(visit, made, 400 if wrong else 200)
 
 
 def release(visit: Visit) -> Response:

@@ -11,7 +11,6 @@ from armillary.api.http.documents import as_document, row_document
 from armillary.api.views import repository as views_repository, service as views
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
-from armillary.engines.records.schema.rows import OS_FEEDS
 from armillary.engines.records.schema.update_rows import BillRow
 from armillary.wire.image.bill_of_materials import components_of
 
@@ -46,7 +45,7 @@ def draft_choices(by: RequestContext, chip: str) -> Document:
     profile = chips.get(chip) if chip else None
     return {
         "chips": list(chips.names),
-        "feeds": list(OS_FEEDS),
+        "feeds": [each.name for each in by.service.registry.os_feeds.list()],
         "security_version": by.service.releases.last_security_version(chip) if chip else 0,
         "components": [asdict(each) for each in profile.boot_components] if profile else [],
     }
@@ -96,6 +95,25 @@ def revoke_release(by: RequestContext, release_id: str, reason: str) -> Document
     """Take a release back for good."""
     releases, number = by.service.releases, uuid_of("release", release_id)
     return row_document(releases.withdraw(number, reason, actor=by.operator.name))
+
+
+# OS feeds ----------------------------------------------------------------------------------------------------------
+
+
+def list_feeds(by: RequestContext) -> Document:
+    """OS feeds, those that are always there first."""
+    return {"items": [as_document(each) for each in by.service.registry.os_feeds.list()]}
+
+
+def make_feed(by: RequestContext, name: str, follows: str) -> Document:
+    """Make a feed that follows another."""
+    return row_document(by.service.registry.os_feeds.create(name, follows, actor=by.operator.name))
+
+
+def drop_feed(by: RequestContext, name: str) -> Document:
+    """Delete a feed that nothing uses."""
+    by.service.registry.os_feeds.delete(name, actor=by.operator.name)
+    return {"deleted": name}
 
 
 # Images ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import catalogs as catalog_rows, device_lists, rollouts as rollout_rows
 from armillary.engines.records.schema.rows import (
     CRASH_DUMP_COLLECTION,
-    OS_FEEDS,
     REGIONAL_DATA_BOUNDARIES,
     UPDATE_POLICIES,
     DeviceFilter,
@@ -30,6 +29,7 @@ from armillary.service.registry.names import (
     product_or_raise,
     refuse_hidden,
 )
+from armillary.service.registry.os_feeds import check_feed
 
 # Azure Sphere's five default groups: name, OS feed, update policy, description.
 DEFAULT_GROUPS: Final = (
@@ -96,6 +96,7 @@ class Groups:
 
         def change(connection: Connection) -> DeviceGroup:
             owner = product_or_raise(connection, catalog, product)
+            check_feed(connection, os_feed)
             if catalog_rows.group_named(connection, owner.product_id, name) is not None:
                 raise ConflictError(f"device group {name!r} exists in {owner.name}", remedy="Choose another name.")
             group = new_group(owner, name, description, self._context.now(), os_feed, update_policy)
@@ -161,6 +162,8 @@ class Groups:
 
         def change(connection: Connection) -> DeviceGroup:
             group = group_or_raise(connection, catalog, product, name)
+            if os_feed is not None:
+                check_feed(connection, os_feed)
             catalog_rows.change_group(connection, group.group_id, values)
             target = f"{group.catalog}/{group.product}/{group.name}"
             self._context.audit(connection, actor, "device-group.update", target, values)
@@ -235,7 +238,7 @@ def _checked_group(
     values: dict[str, object] = {}
     for name, value, allowed in (
         ("description", description, None),
-        ("os_feed", os_feed, OS_FEEDS),
+        ("os_feed", os_feed, None),
         ("update_policy", update_policy, UPDATE_POLICIES),
         ("allow_crash_dumps", crash_dumps, CRASH_DUMP_COLLECTION),
         ("regional_data_boundary", boundary, REGIONAL_DATA_BOUNDARIES),

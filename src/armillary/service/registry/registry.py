@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registry: catalogs, products, device groups and devices, and who owns what."""
+"""The registry: catalogs, products, device groups, OS feeds and devices, and who owns what."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from armillary.service.registry.device_lifecycle import DeviceLifecycle
 from armillary.service.registry.device_names import DeviceNames
 from armillary.service.registry.devices import Devices
 from armillary.service.registry.groups import Groups
+from armillary.service.registry.os_feeds import OsFeeds
 from armillary.service.registry.products import Products
 from armillary.service.registry.transfers import Transfers
 
@@ -23,6 +24,7 @@ class Registry:
         self.catalogs = Catalogs(context, authority, notices)
         self.products = Products(context, notices)
         self.groups = Groups(context, notices)
+        self.os_feeds = OsFeeds(context, notices)
         self.devices = Devices(context, authority, notices)
         self.lifecycle = DeviceLifecycle(context, self.devices, notices)
         self.history = DeviceHistory(context)

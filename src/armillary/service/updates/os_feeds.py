@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from armillary.engines.records.schema.rows import OS_FEEDS, OsRelease, SecurityFloor
+from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.device.checkin import OfferedImage
 
 # (OS feed, chip)
 FeedOfChip = tuple[str, str]
+# Every OS feed -> the feed whose releases its groups get as well; None for the retail feed.
+Follows = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class WantedOs:
 
 
 def newest_of_feeds(
-    releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], *, now: int
+    releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], *, follows: Follows, now: int
 ) -> Mapping[FeedOfChip, WantedOs]:
     """What each feed gives to each chip at a time, Unix seconds UTC; ``releases`` are oldest first.
 
@@ -67,8 +69,9 @@ def newest_of_feeds(
     found: dict[FeedOfChip, WantedOs] = {}
     for chip in {one.chip for one in living}:
         mine = [one for one in living if one.chip == chip]
-        for feed in OS_FEEDS:
-            given = [at for at, one in enumerate(mine) if one.feed in _given_to(feed) and one.imported_from is None]
+        for feed in follows:
+            sources = given_to(feed, follows)
+            given = [at for at, one in enumerate(mine) if one.feed in sources and one.imported_from is None]
             if given:
                 found[feed, chip] = _wanted(mine[given[-1]], mine[given[-1] + 1 :])
     return found
@@ -83,14 +86,19 @@ def system_of(releases: Sequence[OsRelease], release_id: UUID, *, now: int) -> W
     return _wanted(release, mine[mine.index(release) + 1 :])
 
 
-def feeds_given(feed: str) -> tuple[str, ...]:
+def given_to(feed: str, follows: Follows) -> tuple[str, ...]:
+    """The feeds whose releases a group of ``feed`` gets, its own first: everybody gets what is for everybody."""
+    found: list[str] = []
+    following: str | None = feed
+    while following is not None and following not in found:
+        found.append(following)
+        following = follows.get(following)
+    return tuple(found)
+
+
+def feeds_given(feed: str, follows: Follows) -> tuple[str, ...]:
     """The feeds whose groups get the releases of ``feed``."""
-    return tuple(each for each in OS_FEEDS if feed in _given_to(each))
-
-
-def _given_to(feed: str) -> tuple[str, ...]:
-    """The feeds whose releases a group of ``feed`` gets: everybody gets what is for everybody."""
-    return (OS_FEEDS[0],) if feed == OS_FEEDS[0] else (OS_FEEDS[0], feed)
+    return tuple(each for each in follows if feed in given_to(each, follows))
 
 
 def _is_in_force(release: OsRelease, now: int) -> bool:

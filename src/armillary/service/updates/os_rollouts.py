@@ -14,16 +14,18 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
+    os_feeds as feed_rows,
     releases as release_rows,
     rollouts as rollout_rows,
 )
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import OS_FEEDS, OsRelease
-from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.errors import ConflictError
 from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.registry.names import catalog_or_raise
+from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.os_feeds import newest_of_feeds
 from armillary.service.updates.rollout_events import release_or_raise
 from armillary.service.updates.staging import check_rings
@@ -53,13 +55,10 @@ class OsRollouts:
             ConflictError: the release is not published, is revoked or is in this feed, it is older than what the feed
                 gives, or another roll-out decides for this chip and feed.
         """
-        if feed not in OS_FEEDS:
-            raise InvalidArgumentError(
-                f"feed: expected {' or '.join(OS_FEEDS)}, got {feed!r:.40}", remedy="Use one of the feeds."
-            )
         now, rollout_id, careful = self._context.now(), uuid4(), policy or RolloutPolicy()
 
         def change(connection: Connection) -> Rollout:
+            check_feed(connection, feed)
             release = release_or_raise(connection, release_id)
             _check_startable(connection, release, feed, now)
             owner = None if catalog is None else catalog_or_raise(connection, catalog)
@@ -117,7 +116,9 @@ def _check_startable(connection: Connection, release: OsRelease, feed: str, now:
             remedy="Let it finish, roll it back or cancel it first.",
         )
     every = release_rows.every(connection)
-    given = newest_of_feeds(every, release_rows.floors(connection), now=now).get((feed, release.chip))
+    given = newest_of_feeds(every, release_rows.floors(connection), follows=feed_rows.follows(connection), now=now).get(
+        (feed, release.chip)
+    )
     if given is not None and release.version not in given.newer:
         raise ConflictError(
             f"{what} is older than what {feed} gives, {given.version}, or below a security floor",

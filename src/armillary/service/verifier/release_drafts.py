@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
-from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.queries import images as image_rows, os_feeds as feed_rows, releases as release_rows
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, SignatureError
 from armillary.service.authority.authority import Authority
@@ -29,13 +29,13 @@ from armillary.service.authority.signing_keys import OS
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
 from armillary.service.updates.os_feeds import feeds_given
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.releases import (
     FIRST_SECURITY_VERSION,
     Releases,
-    check_feed,
     check_floors,
     check_new,
     check_version,
@@ -46,6 +46,7 @@ from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 MAX_OS_ABI: Final = 2**31 - 1
 RETAIL: Final = OS_FEEDS[0]
+EVALUATION: Final = OS_FEEDS[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class ReleaseDrafts:
         actor: str,
         packages: Mapping[str, bytes] | None = None,
         security_version: int = FIRST_SECURITY_VERSION,
-        feed: str = OS_FEEDS[1],
+        feed: str = EVALUATION,
         os_abi: int = 0,
     ) -> OsRelease:
         """Make a draft of component packages (component name -> package), or of ones built here where none are given.
@@ -99,7 +100,7 @@ class ReleaseDrafts:
         """
         profile = self._chips.get(chip)
         check_version(version)
-        check_feed(feed)
+        self._context.records.read(lambda c: check_feed(c, feed))  # before anything is built
         for name, value, most in (
             ("os_abi", os_abi, MAX_OS_ABI),
             ("security version", security_version, SECURITY_VERSION_LIMIT),
@@ -126,6 +127,7 @@ class ReleaseDrafts:
         )
 
         def change(connection: Connection) -> None:
+            check_feed(connection, feed)
             check_new(connection, chip, version)
             check_floors(connection, draft)
             _check_ids(connection, draft)
@@ -203,8 +205,9 @@ class ReleaseDrafts:
         found = self._releases.get(release_id)
 
         def query(connection: Connection) -> ReleaseReach:
-            groups, devices = release_rows.devices_of_feeds(connection, found.chip, feeds_given(found.feed))
-            _, everybody = release_rows.devices_of_feeds(connection, found.chip, feeds_given(RETAIL))
+            follows = feed_rows.follows(connection)
+            groups, devices = release_rows.devices_of_feeds(connection, found.chip, feeds_given(found.feed, follows))
+            _, everybody = release_rows.devices_of_feeds(connection, found.chip, tuple(follows))
             running = release_rows.devices_running(connection, found.chip, found.version)
             return ReleaseReach(groups=groups, devices=devices, everybody=everybody, running=running)
 

@@ -19,13 +19,15 @@ from sqlalchemy import Connection
 
 from armillary.attest.reference import ReferenceValue, ReferenceValues, ReleaseStanding
 from armillary.boot import virtual_chain
-from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.queries import os_feeds as feed_rows, releases as release_rows
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.registry.os_feeds import check_feed
+from armillary.service.updates.os_feeds import given_to
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 from armillary.wire.image import package as image_package
@@ -137,7 +139,7 @@ class Releases:
                 f"security version: expected 0 to {SECURITY_VERSION_LIMIT}, got {security_version}",
                 remedy="Raise it by one when a release fixes what must not come back.",
             )
-        check_feed(feed)
+        self._context.records.read(lambda c: check_feed(c, feed))  # before anything is built
         now = self._context.now()
         signer = self._authority.os_signer
         packages = virtual_chain.build(
@@ -169,10 +171,10 @@ class Releases:
             ConflictError: the chip has a release of this version, or a roll-out decides for it in this feed.
         """
         check_version(release.version)
-        check_feed(release.feed)
         release = replace(release, published_at=release.created_at)
 
         def change(connection: Connection) -> None:
+            check_feed(connection, release.feed)
             check_new(connection, release.chip, release.version)
             if release.imported_from is None:
                 check_floors(connection, release)
@@ -203,7 +205,7 @@ class Releases:
         Only of those built here: of an imported one there are reference values and no packages. NotFoundError if there
         is none.
         """
-        feeds = ("Retail",) if feed == "Retail" else OS_FEEDS
+        feeds = self._context.records.read(lambda c: given_to(feed, feed_rows.follows(c)))
         now = self._context.now()
         found = [
             release
@@ -324,9 +326,3 @@ def check_floors(connection: Connection, release: OsRelease) -> None:
                 f"{one.security_version}",
                 remedy="Raise its security version: devices that boot it would get updates only.",
             )
-
-
-def check_feed(feed: str) -> None:
-    """Raise InvalidArgumentError for a feed that there is not."""
-    if feed not in OS_FEEDS:
-        raise InvalidArgumentError(f"feed: expected {' or '.join(OS_FEEDS)}, got {feed!r:.40}", remedy="Use one.")

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from armillary.api.http.documents import as_document, row_document
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import V1, CatalogPath, Limit, Name, StrictBody
+from armillary.api.native.parameters import V1, CatalogPath, FeedName, Limit, Name, StrictBody
 from armillary.api.native.service.requests import BASE64, ReasonBody
 from armillary.api.views import policy as views_policy
 from armillary.attest import policy as rules
@@ -77,7 +77,7 @@ class CorimBody(StrictBody):
     """
 
     corim: Annotated[str, Field(min_length=1, max_length=24576, json_schema_extra=dict(BASE64))]
-    feed: Literal["Retail", "RetailEval"] = "Retail"
+    feed: FeedName = "Retail"
     key: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
     allow_unsigned: bool = False
     chip: Name | None = None

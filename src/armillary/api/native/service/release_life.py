@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
@@ -18,7 +18,7 @@ from armillary.api.http.callers import caller_of
 from armillary.api.http.documents import row_document
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
-from armillary.api.native.parameters import CATALOG, V1, CatalogPath, Name, StrictBody
+from armillary.api.native.parameters import CATALOG, V1, CatalogPath, FeedName, Name, StrictBody
 from armillary.api.native.service.requests import BASE64
 from armillary.errors import InvalidArgumentError
 from armillary.service.verifier.release_drafts import MAX_OS_ABI
@@ -45,7 +45,7 @@ class DraftBody(StrictBody):
 
     chip: Name
     version: Annotated[str, Field(min_length=1, max_length=32)]
-    feed: Literal["Retail", "RetailEval"] = "RetailEval"
+    feed: FeedName = "RetailEval"
     os_abi: Annotated[int, Field(ge=0, le=MAX_OS_ABI)] = 0
     security_version: Annotated[int, Field(ge=0, le=SECURITY_VERSION_LIMIT)] | None = None
     components: Annotated[dict[Name, Package], Field(max_length=MAX_COMPONENTS)] | None = None

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from armillary.api.native.parameters import Name, StrictBody
+from armillary.api.native.parameters import FeedName, Name, StrictBody
 
 # For descriptions: what is wrong with such a text is said where it is decoded (RFC 4648 §4, with padding).
 BASE64 = MappingProxyType({"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"})
@@ -101,7 +101,7 @@ class ReleaseBody(StrictBody):
     chip: Name
     version: Annotated[str, Field(min_length=1, max_length=32)]
     security_version: Annotated[int, Field(ge=0, le=31)] | None = None
-    feed: Literal["Retail", "RetailEval"] = "Retail"
+    feed: FeedName = "Retail"
 
 
 class FloorBody(StrictBody):

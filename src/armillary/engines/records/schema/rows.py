@@ -26,6 +26,7 @@ T = TypeVar("T")
 DEFAULT_PRODUCT = ".default"
 UNASSIGNED_GROUP = ".unassigned"
 
+# The feeds that are always there; operators make others (service/registry/os_feeds.py).
 OS_FEEDS = ("Retail", "RetailEval")
 UPDATE_POLICIES = ("UpdateAll", "No3rdPartyAppUpdates")
 CRASH_DUMP_COLLECTION = ("Disabled", "Enabled")
@@ -100,7 +101,7 @@ class DeviceGroup:
     product: str
     name: str
     description: str
-    os_feed: str  # ``Retail`` or ``RetailEval``
+    os_feed: str  # ``Retail``, ``RetailEval`` or one that an operator made
     update_policy: str  # ``UpdateAll`` or ``No3rdPartyAppUpdates`` (OS updates only)
     allow_crash_dumps: str  # ``Disabled`` or ``Enabled``
     regional_data_boundary: str  # ``None`` or ``EU``

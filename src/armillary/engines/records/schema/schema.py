@@ -45,7 +45,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0027"  # newest migration, stored in a new database
+REVISION = "0028"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -77,6 +77,7 @@ rollout_group = rollout_tables.rollout_group
 bill_of_materials = update_tables.bill_of_materials
 trust_store = update_tables.trust_store
 trust_package = update_tables.trust_package
+os_feed = update_tables.os_feed
 update_schedule = update_tables.update_schedule
 
 

@@ -84,6 +84,16 @@ class TrustStoreRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFeed:
+    """An OS feed; its groups get its releases and those of the feed that it ``follows`` ("" for the retail feed)."""
+
+    name: str
+    follows: str
+    created_at: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BillRow:
     """What is kept of a software bill of materials beside its document, which is a blob of the name ``sha256``."""
 

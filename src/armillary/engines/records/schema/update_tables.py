@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of updates of whole devices: what each was told, and when its group updates; part of ``schema.py``."""
+"""The tables of updates of whole devices: what each was told, when its group updates, feeds; part of ``schema.py``."""
 
 from __future__ import annotations
 
@@ -63,6 +63,16 @@ trust_package = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("signed_by", String(40), nullable=False),
     ForeignKeyConstraint(["kind", "number"], ["trust_store.kind", "trust_store.number"]),
+)
+
+# OS feeds that operators made; Retail and RetailEval are always there.
+os_feed = Table(
+    "os_feed",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("follows", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
 )
 
 # What a release, or an image of a catalog, is made of: the newest document of each.

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OS feeds: which there are, the form of a new one, and what deleting one does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from armillary.console.frame.confirmation import Confirmation, touching
+from armillary.console.frame.form import Field, Form, Wrong, choices, filled, limits
+from armillary.console.frame.sheet import Cell, Section, text
+from armillary.console.frame.words import moment
+
+FEEDS: Final = "/os-feeds"
+# Where the section is on the page of releases.
+ANCHOR: Final = "feeds"
+
+
+def feeds_section(
+    feeds: Sequence[Mapping[str, Any]], *, sent: Mapping[str, str], wrong: Wrong | None, may_make: bool, now: int
+) -> Section:
+    """The table of feeds; ``wrong`` is what was wrong with the form of a new one as it was ``sent``."""
+    rows = []
+    for each in feeds:
+        is_own = bool(each["created_by"])
+        row = [
+            text(each["name"]),
+            text(each["follows"] or "none: it is for everybody"),
+            Cell(at=moment(each["created_at"], now)) if is_own else text("always there"),
+            text(each["created_by"] or "the service"),
+        ]
+        if may_make:
+            row.append(text("Delete", href=f"{FEEDS}/{quote(each['name'], safe='')}/delete") if is_own else text(""))
+        rows.append(row)
+    return Section(
+        title="OS feeds",
+        note="a group gets its feed's releases, and those of the feeds that this one follows",
+        columns=("Feed", "Follows", "Made", "By", *(("Action",) if may_make else ())),
+        rows=rows,
+        none="",
+        anchor=ANCHOR,
+        form=_form([each["name"] for each in feeds], sent, wrong) if may_make else None,
+    )
+
+
+def confirmation(name: str, back: str) -> Confirmation:
+    """What deleting a feed does."""
+    return Confirmation(
+        title=f"Delete the feed {name}?",
+        touches=touching(
+            "Nothing else: it is refused while a device group, a release that is not revoked, another feed or a "
+            "roll-out uses it.",
+            "Takes it from the feeds that groups and releases can have.",
+            "Devices.",
+            "Make it again.",
+        ),
+        label="Delete",
+        danger=True,
+        post=f"{FEEDS}/{quote(name, safe='')}/delete",
+        back=back,
+    )
+
+
+def _form(names: Sequence[str], sent: Mapping[str, str], wrong: Wrong | None) -> Form:
+    fields = (
+        Field(name="name", label="Name", required=True, limits=limits(maxlength=16), hint="such as Canary"),
+        Field(name="follows", label="Follows", kind="select", choices=choices(names), value=names[0]),
+    )
+    return Form(
+        post=FEEDS,
+        label="Make the feed",
+        title="A new feed",
+        fields=filled(fields, sent) if sent else fields,
+        error=wrong,
+    )

@@ -3,8 +3,7 @@
 
 Nothing is rehearsed: the pages show the service, devices and roll-out that ``armillary demo --stay`` has just run, and
 what ``armillary up`` shows some seconds after ``armillary template use``. With names (``python -m docs.screenshots
-dashboard rule-trace``) only the application is played, or, with ``hub-device``, ``twin`` and ``template-editor``, a hub
-device.
+dashboard rule-trace``) only what these pictures show is played.
 Needs Chromium at ``/usr/bin/chromium`` or where ``ARMILLARY_CHROMIUM`` says, and the development dependencies.
 """
 
@@ -18,23 +17,32 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 from bench.console import call, use
 from bench.service_process import running_service
 from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from armillary.wire.image.bill_of_materials import MEDIA_TYPE
 
 IMAGES = Path(__file__).resolve().parent / "images"
 CHROMIUM = os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium")
 VIEW = {"width": 1200, "height": 760}
 SIZE_LIMIT_BYTES = 150_000  # of one picture: a page of the documentation has to load quickly
 STORY_DEADLINE_S = 300
+# An OS that is newer than those of the demo.
+NEXT_OS = "99.5"
 # Values that the charts of the device page have collected before it is taken.
 CHART_MS = 12_000
 # The application whose hub pages are shown, and how long its rules are given to fire.
 APPLICATION = "water-quality-monitoring"
 ALERT_DEADLINE_S = 400
-# Pictures of the hub's own service, and the model that it has.
+# Pictures of the demo; of the hub's own service, and the model that it has.
+DEMO = {
+    "fleet", "device", "rollout", "rollout-rings", "device-update", "releases", "bill-of-materials", "repository"
+}  # fmt: skip
 HUB = {"hub-device", "twin", "template-editor"}
 MODEL = {
     "@context": ["dtmi:dtdl:context;2", "dtmi:iotcentral:context;2"],
@@ -85,11 +93,12 @@ def _address_and_token(process: subprocess.Popen[str]) -> tuple[str, str]:
 def main() -> int:
     """Write the pictures; 1 when one of them is too large."""
     IMAGES.mkdir(exist_ok=True)
-    if not sys.argv[1:]:
+    wanted = set(sys.argv[1:])
+    if not wanted or wanted & DEMO:
         take_demo()
-    if not set(sys.argv[1:]) - HUB:
+    if not wanted or wanted & HUB:
         take_hub()
-    if not sys.argv[1:] or set(sys.argv[1:]) - HUB:
+    if not wanted or wanted - HUB - DEMO:
         take_application()
     sizes = {file.name: file.stat().st_size for file in sorted(IMAGES.glob("*.png"))}
     print(sizes)
@@ -155,7 +164,7 @@ def take_hub() -> None:
 
 
 def take_demo() -> None:
-    """The fleet, a device and a roll-out of the demo."""
+    """The fleet, a device, a roll-out of the demo, and what people see of updates."""
     with demo() as (address, token), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
         context = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light")  # type: ignore[arg-type]  # a plain dict will do
@@ -165,9 +174,56 @@ def take_demo() -> None:
         page.goto(f"{address}/devices/{_device(context, address, token)}")
         page.wait_for_timeout(CHART_MS)
         _take(page, "device")
-        page.goto(f"{address}/updates/{_items(context, address, token, 'rollouts')[0]['rollout_id']}")
+        page.goto(f"{address}/updates/{_application_rollout(context, address, token)}")
         _take(page, "rollout")
+        take_updates(page, address, token)
         browser.close()
+
+
+def take_updates(page: Page, address: str, token: str) -> None:
+    """An OS that goes to a ring and then to everybody, one device's update, releases, a bill of materials, keys."""
+    context = page.context
+    devices = _items(context, address, token, "devices")
+    first, chip = devices[0]["device_id"], devices[0]["chip"]
+    release = _post(context, address, token, "releases", {"chip": chip, "version": NEXT_OS, "feed": "RetailEval"})
+    _post(context, address, token, "releases/drafts", {"chip": chip, "version": f"{NEXT_OS}-1"})
+    sbom = f"{address}/api/v1/releases/{release['release_id']}/sbom"
+    reply = context.request.post(
+        sbom, data=_bill(), headers={"Authorization": f"Bearer {token}", "Content-Type": MEDIA_TYPE}
+    )
+    if reply.status != 200:
+        raise SystemExit(f"the bill of materials was refused: {reply.text()}")
+    policy = {"rings": [{"name": "Laboratory", "devices": [first]}], "cohorts": [50, 100], "soak_s": 20}
+    rollout = _post(context, address, token, f"releases/{release['release_id']}/rollout", {"policy": policy})
+    page.goto(f"{address}/updates/{rollout['rollout_id']}")
+    page.locator("#rollout .legend", has_text="updated 1").wait_for(timeout=STORY_DEADLINE_S * 1000)
+    _take(page, "rollout-rings")
+    for name, path in (
+        ("device-update", f"/devices/{devices[-1]['device_id']}/update"),
+        ("releases", "/releases"),
+        ("bill-of-materials", f"/releases/{release['release_id']}?q=crypt"),
+        ("repository", "/repository"),
+    ):
+        page.goto(address + path)
+        _take(page, name)
+
+
+def _bill() -> str:
+    """A bill of materials in CycloneDX: of the packages that this program runs with."""
+    found = sorted((each.metadata["Name"], each.version) for each in distributions())
+    components = [
+        {"type": "library", "name": name, "version": version, "purl": f"pkg:pypi/{name.lower()}@{version}"}
+        for name, version in found
+    ]
+    return json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": components})
+
+
+def _post(context: BrowserContext, address: str, token: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    reply = context.request.post(f"{address}/api/v1/{what}", data=body, headers={"Authorization": f"Bearer {token}"})
+    if reply.status != 201:
+        raise SystemExit(f"{what}: {reply.status} {reply.text()}")
+    made: dict[str, Any] = reply.json()
+    return made
 
 
 def _sign_in(page: Page, address: str, token: str) -> None:
@@ -181,6 +237,12 @@ def _device(context: BrowserContext, address: str, token: str) -> str:
     """The coffee machine: it shows the most values."""
     found = _items(context, address, token, "devices")
     return next(device["device_id"] for device in found if "coffee" in device["product"].lower())
+
+
+def _application_rollout(context: BrowserContext, address: str, token: str) -> str:
+    """The roll-out that held itself."""
+    found = _items(context, address, token, "rollouts")
+    return next(rollout["rollout_id"] for rollout in found if rollout["release_id"] is None)
 
 
 def _items(context: BrowserContext, address: str, token: str, what: str) -> list[dict[str, str]]:

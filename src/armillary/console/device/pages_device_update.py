@@ -7,7 +7,7 @@ when it may update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from armillary.console.device.pages_device_data import place
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import moment, short_id, span
-from armillary.console.operations.pages_group import schedule_rows
+from armillary.console.operations.pages_group import place as group_place, schedule_rows
 
 # What a reason says of the device: good, waiting by itself, or in need of somebody. The others need nobody.
 _KINDS: Final[Mapping[str, State]] = MappingProxyType(
@@ -75,6 +75,7 @@ def _facts(standing: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...
     found = [
         ("State", state({standing["code"]: kind}, standing["code"])),
         ("Code", text(standing["code"])),
+        ("Device group", _group(standing["group"])),
         ("Last check-in", Cell(at=moment(standing["last_check_in_at"], now), text="never")),
     ]
     if standing["check_in_by"] is not None and standing["check_in_by"] > now:
@@ -84,6 +85,10 @@ def _facts(standing: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...
     if standing["rollout_id"] is not None:
         found.append(("Roll-out", text("the one that decides", href=f"/updates/{standing['rollout_id']}")))
     return tuple(found)
+
+
+def _group(found: Sequence[str] | None) -> Cell:
+    return text(found[-1], href=group_place(*found)) if found else text("none")
 
 
 def _wanted_os(standing: Mapping[str, Any]) -> Cell:

@@ -43,7 +43,12 @@ def rollout(visit: Visit) -> Response:
     view = pages_rollout.rollout_page(found, may_act=may_act, role=by.role, now=visit.now, who=by.name)
     failed = visit.sources.updates.troubles(found["rollout_id"], limit=TROUBLE_LINES)
     names = visit.sources.application.labels([each["device_id"] for each in failed])
-    return visit.page("rollout.html", view=view, troubles=pages_rollout.troubles(failed, names, visit.now))
+    return visit.page(
+        "rollout.html",
+        view=view,
+        troubles=pages_rollout.troubles(failed, names, visit.now),
+        sees_releases=may(visit, "show_release"),
+    )
 
 
 def findings(visit: Visit) -> Response:

@@ -65,7 +65,9 @@ def publish(
     ] = None,
     os_feed: Annotated[
         str | None,
-        typer.Option("--os-feed", "-f", metavar="NAME", help="Who gets what is built; else Retail. A draft has its own."),
+        typer.Option(
+            "--os-feed", "-f", metavar="NAME", help="Who gets what is built; else Retail. A draft has its own."
+        ),
     ] = None,
 ) -> Shown:
     """Publish a signed draft, or a new release.

@@ -263,6 +263,20 @@ class InstallError(DeviceFault):
     remedy = "Read the reason; nothing of the previous installation was changed."
 
 
+class NoRoomError(InstallError):
+    """A set of images is larger than what the chip has for it."""
+
+    code = "device.no-room"
+    remedy = "Deploy fewer or smaller applications."
+
+
+class DoesNotFitError(InstallError):
+    """The parts of a set do not fit together: an application works on another operating system."""
+
+    code = "device.does-not-fit"
+    remedy = "Deploy it together with an OS that has its ABI, or a build of it for this OS."
+
+
 class RateLimitedError(DeviceFault):
     """A limit was reached; try again after ``retry_after_s`` seconds."""
 
@@ -369,6 +383,13 @@ class DataFolderError(HostError):
     """The data folder is not writable, is of another version, or is half written."""
 
     code = "host.data-folder"
+
+
+class FlashFullError(DataFolderError):
+    """The flash of a device has no room left for what it is to fetch."""
+
+    code = "host.flash-full"
+    remedy = "Deploy fewer or smaller images, or free space on the device."
 
 
 class DatabaseUnavailableError(HostError):

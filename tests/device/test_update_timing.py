@@ -13,7 +13,9 @@ from tests.fixtures.waiting import until
 
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.update_wait import UpdateWait
+from armillary.device.offers import TakenOffer
 from armillary.engines.sandbox.port import OutputLine
+from armillary.errors import FlashFullError
 from armillary.wire.device.checkin import Offer
 from armillary.wire.device.offer_timing import OfferTiming, Window
 
@@ -116,3 +118,31 @@ async def test_a_refused_update_says_why(rig: Rig) -> None:
     await until(lambda: rig.status().get("last_check_in") and rig.events("update-refused"), "it refuses it")
     device.check_in_now()
     await until(lambda: "failed-before" in said(rig) or "refused" in said(rig), "the service is told")
+
+
+async def test_what_is_too_large_for_the_chip_is_said_to_have_no_room(rig: Rig) -> None:
+    offer = deployed(rig, OfferTiming())
+    rig.service.offer = replace(offer, images=(replace(offer.images[0], size=1 << 30),))
+    await rig.start()
+    await until(lambda: "no-room" in said(rig), "the service is told")
+
+
+async def test_a_flash_that_is_full_is_said_to_have_no_room_and_the_offer_stays(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise FlashFullError("the set needs 2 bytes of flash: expected at most the 1 bytes that are free")
+
+    monkeypatch.setattr(TakenOffer, "check_room", full)
+    deployed(rig, OfferTiming())
+    await rig.start()
+    await until(lambda: "no-room" in said(rig), "the service is told")
+    assert rig.events("update-refused") == []
+    monkeypatch.undo()
+    await until(lambda: rig.events("update-started"), "it is installed once there is room")
+
+
+async def test_an_application_for_another_os_is_said_not_to_fit(rig: Rig) -> None:
+    rig.service.offer = rig.service.deploy(rig.service.application(needs_os=(7,)))
+    await rig.start()
+    await until(lambda: "does-not-fit" in said(rig), "the service is told")

@@ -12,6 +12,7 @@ import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from armillary.device.applications.applications import ApplicationStore
@@ -22,12 +23,29 @@ from armillary.device.install.os_components import check_os
 from armillary.device.install.trust_stores import Signers, signers_after
 from armillary.device.state.journal import Journal
 from armillary.engines.flash.port import Flash
-from armillary.errors import ArmillaryError, DataFolderError, InstallError
+from armillary.errors import (
+    ArmillaryError,
+    DataFolderError,
+    DoesNotFitError,
+    FlashFullError,
+    InstallError,
+    NoRoomError,
+)
 from armillary.update.install.plan import InstallPlan, plan_install, rejection_key
 from armillary.update.install.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage
 
 Fetch = Callable[[OfferedImage], Awaitable[bytes]]
+
+
+# Kind of error -> reason code; the first that is one. Every other error is one of the download.
+_REASONS: Final = (
+    (NoRoomError, "no-room"),
+    (FlashFullError, "no-room"),
+    (DoesNotFitError, "does-not-fit"),
+    (InstallError, "refused"),
+    (DataFolderError, "flash"),
+)
 
 
 class Begun(enum.Enum):
@@ -60,7 +78,7 @@ class Installation:
     ) -> Begun:
         """Install an offered bundle up to the switch.
 
-        ``fetch`` brings the package of one offered image, ``check_room`` raises DataFolderError where the flash does
+        ``fetch`` brings the package of one offered image, ``check_room`` raises FlashFullError where the flash does
         not take those that are to be fetched; ``running`` are the applications (by image id) that run now.
         """
         if self.installer.state is not InstallState.IDLE:
@@ -89,11 +107,11 @@ class Installation:
                 self.wait.say("lease-over")
                 return Begun.POSTPONED
         except InstallError as error:
-            self._refuse(offer, plan, error.message)
+            self._refuse(offer, plan, error)
             return Begun.REFUSED
         except ArmillaryError as error:  # the download did not finish: the next check-in offers it again
             self.journal.write("update-postponed", offer_id=offer.offer_id, reason=error.message)
-            self.wait.say("flash" if isinstance(error, DataFolderError) else "download", error.message)
+            self.wait.say(_reason_of(error), error.message)
             return Begun.POSTPONED
         images = [staged.target.name for staged in plan.fetch]
         self.journal.write("update-started", offer_id=offer.offer_id, os_version=plan.os.version, images=images)
@@ -122,10 +140,15 @@ class Installation:
         )
         self.store.admit_set(plan, packages, signers.images)
 
-    def _refuse(self, offer: Offer, plan: InstallPlan | None, reason: str) -> None:
-        self.journal.write("update-refused", offer_id=offer.offer_id, reason=reason)
-        self.wait.say("refused", reason)
+    def _refuse(self, offer: Offer, plan: InstallPlan | None, error: InstallError) -> None:
+        self.journal.write("update-refused", offer_id=offer.offer_id, reason=error.message)
+        self.wait.say(_reason_of(error), error.message)
         if plan is None:
-            self.installer.refuse_offer(offer, reason)
+            self.installer.refuse_offer(offer, error.message)
         else:
-            self.installer.refuse(plan, reason)
+            self.installer.refuse(plan, error.message)
+
+
+def _reason_of(error: ArmillaryError) -> str:
+    """The code of ``wire.device.update_reason`` for why an installation did not come about."""
+    return next((code for kind, code in _REASONS if isinstance(error, kind)), "download")

@@ -27,7 +27,7 @@ class TakenOffer:
     directed: DirectedOffer | None = None  # What the repository vouches for; None for a plain offer
 
     def check_room(self, images: Sequence[OfferedImage]) -> None:
-        """Raise DataFolderError if the flash has no room to fetch ``images``; a plain offer has no say in it."""
+        """Raise FlashFullError if the flash has no room to fetch ``images``; a plain offer has no say in it."""
         if self.directed is not None:
             self.directed.check_room(tuple(images))
 

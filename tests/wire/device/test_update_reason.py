@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import armillary
 from armillary.wire.device.update_reason import REASONS, reason_of
+
+PACKAGE = Path(armillary.__file__).parent
 
 
 def test_each_code_is_there_once_and_can_be_sent() -> None:
@@ -19,3 +24,9 @@ def test_each_reason_is_a_sentence_with_a_remedy() -> None:
 
 def test_a_code_of_a_newer_device_is_shown_as_it_is() -> None:
     assert "low-battery" in reason_of("low-battery").meaning
+
+
+def test_every_reason_that_a_device_finds_is_one_that_a_device_says() -> None:
+    parts = ("device", "update")
+    sources = "".join(path.read_text() for part in parts for path in (PACKAGE / part).rglob("*.py"))
+    assert [one.code for one in REASONS if one.found_by == "device" and f'"{one.code}"' not in sources] == []

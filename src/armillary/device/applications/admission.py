@@ -18,7 +18,7 @@ from uuid import UUID
 from cryptography.x509 import Certificate
 
 from armillary.capability.grant import Grant, PlatformLimits, grant
-from armillary.errors import InstallError, ManifestError, SignatureError, WireError
+from armillary.errors import DoesNotFitError, InstallError, ManifestError, SignatureError, WireError
 from armillary.wire.image import package as image_package
 from armillary.wire.image.app_manifest import AppManifest
 from armillary.wire.image.application import needed_os, open_application
@@ -71,10 +71,7 @@ def admit(
         content = open_application(package)  # (3)
         wanted = needed_os(package)  # (4)
         if wanted is not None and os_abi not in wanted:
-            raise InstallError(
-                f"image {image_id} works on OS ABI {wanted}: this OS has {os_abi or 'none'}",
-                remedy="Deploy it together with an OS that has this ABI, or a build of it for this OS.",
-            )
+            raise DoesNotFitError(f"image {image_id} works on OS ABI {wanted}: this OS has {os_abi or 'none'}")
         granted = grant(content.manifest, platform, others=others)  # (5)
     except (WireError, ManifestError) as error:
         raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error

@@ -18,7 +18,7 @@ from armillary.device.state.hub_address import HubAddress
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.port import Launch
 from armillary.engines.sandbox.within.image_root import extract_image
-from armillary.errors import InstallError
+from armillary.errors import InstallError, NoRoomError
 from armillary.update.install.plan import InstallPlan
 from armillary.update.install.record import InstallRecord, SlotImage
 
@@ -64,12 +64,11 @@ class ApplicationStore:
         return LoadedSet(tuple(applications), tuple(failures))
 
     def check_room(self, plan: InstallPlan) -> None:
-        """Raise InstallError for a set that the chip has no room for, before anything is fetched."""
+        """Raise NoRoomError for a set that the chip has no room for, before anything is fetched."""
         size = sum(image.size for image in plan.result if not image.kind.is_system)
         if size > self.flash_limit_bytes:
-            raise InstallError(
-                f"the set has {size} bytes: expected at most {self.flash_limit_bytes} on {self.platform.name}",
-                remedy="Deploy fewer or smaller applications.",
+            raise NoRoomError(
+                f"the set has {size} bytes: expected at most {self.flash_limit_bytes} on {self.platform.name}"
             )
 
     def admit_set(

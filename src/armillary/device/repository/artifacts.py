@@ -13,7 +13,7 @@ from armillary.device.repository.partial import PartialFile, forget_downloads
 from armillary.device.repository.source import HttpSource
 from armillary.device.repository.sources import TARGETS, Sources
 from armillary.engines.flash.port import Flash
-from armillary.errors import DataFolderError, MismatchError, TransferError
+from armillary.errors import FlashFullError, MismatchError, TransferError
 from armillary.update.repository.targets import VerifiedTarget, address_of
 
 ATTEMPTS = 3  # of one source in a row, each going on where the last one stopped
@@ -31,7 +31,7 @@ class Artifacts:
         self._free_bytes = free_bytes
 
     def check_room(self, targets: Sequence[VerifiedTarget]) -> None:
-        """Raise DataFolderError before anything is fetched, if the flash has no room for all of ``targets``.
+        """Raise FlashFullError before anything is fetched, if the flash has no room for all of ``targets``.
 
         Each needs its slot and, while it is under way, its pieces; those that are there already are not counted twice.
         """
@@ -40,9 +40,8 @@ class Artifacts:
         needed = 2 * sum(target.length for target in targets) - partly + SPARE_BYTES
         free = self._free_bytes()
         if needed > free:
-            raise DataFolderError(
-                f"the set needs {needed} bytes of flash: expected at most the {free} bytes that are free",
-                remedy="Deploy fewer or smaller images, or free space on the device.",
+            raise FlashFullError(
+                f"the set needs {needed} bytes of flash: expected at most the {free} bytes that are free"
             )
 
     async def fetch(self, target: VerifiedTarget, *, consistent: bool) -> bytes:

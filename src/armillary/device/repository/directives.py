@@ -57,7 +57,7 @@ class DirectedOffer:
     _targets: Mapping[UUID, VerifiedTarget]
 
     def check_room(self, images: tuple[OfferedImage, ...]) -> None:
-        """Raise DataFolderError if the flash has no room to fetch ``images``; before anything is fetched."""
+        """Raise FlashFullError if the flash has no room to fetch ``images``; before anything is fetched."""
         self._repository.check_room(tuple(self._targets[image.image_id] for image in images))
 
     async def fetch(self, image: OfferedImage) -> bytes:

@@ -55,7 +55,7 @@ class DeviceRepository:
         return await refresh(self._sources, self._store, now=self._clock.now())
 
     def check_room(self, targets: tuple[VerifiedTarget, ...]) -> None:
-        """Raise DataFolderError if the flash has no room for all of ``targets``; before anything is fetched."""
+        """Raise FlashFullError if the flash has no room for all of ``targets``; before anything is fetched."""
         self._artifacts.check_room(targets)
 
     async def fetch(self, trusted: TrustedRepository, target: VerifiedTarget) -> bytes:

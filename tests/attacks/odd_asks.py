@@ -22,12 +22,8 @@ ROUTES: Final = tuple(
     for row in module.ROUTES
 )
 # What stands in a path, as it is sent. A slash in a name is another address; nobody's names have spaces alone.
-PLACES: Final = (
-    "%00", "%2e%2e", "..%2f..", "%ff", "%20", "-1", "0", "9" * 30, "a" * 5000, "%F0%9F%94%A5", "null", "%5B%5D", "*", "%25",
-)  # fmt: skip
-VALUES: Final[tuple[Any, ...]] = (
-    None, True, 0, -1, 2**70, 1.5, "", "x" * 5000, "\x00", "é", " ", [], {}, [None], [[]], {"a": {}}, ["x"] * 100,
-)  # fmt: skip
+PLACES: Final = ("%00", "..%2f..", "%ff", "-1", "9" * 30, "a" * 5000, "%F0%9F%94%A5", "*")
+VALUES: Final[tuple[Any, ...]] = (None, True, -1, 2**70, 1.5, "", "x" * 5000, "\x00", [], {}, [None])
 # Bodies with every field that a route takes, where ``tenant_asks.BODIES`` has those that it needs.
 FULL: Final[Mapping[str, Mapping[str, Any]]] = {
     "/bridge-admission": {

@@ -41,6 +41,11 @@ class Service:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def get(self, path: str, **query: object) -> dict[str, Any]:
+        assert path == "/device-names"
+        known = {"bench cable": DEVICE, "a1a1": "b2" * 64}
+        return {"items": [{"device_id": known[str(query["text"])], "name": ""}]}
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.path, self.body = path, body
         return {**body, "history": [], "cohorts": []}
@@ -98,11 +103,13 @@ def test_rings_are_given_one_by_one_and_a_misspelt_one_is_refused(service: Servi
     assert [(ring.name, len(ring.devices)) for ring in rings] == [("Lab", 2), ("Roof", 1)]
     (mixed,) = _policy(service, "--ring", f"Field=Contoso/Kettle/Field Test,{DEVICE}").rings
     assert mixed == Ring(name="Field", devices=(DEVICE,), groups=("Contoso/Kettle/Field Test",))
+    (called,) = _policy(service, "--ring", "Lab=bench cable,a1a1").rings
+    assert called.devices == (DEVICE, other), "names and first digits, as everywhere"
     for wrong in ("Lab", "Lab=", f"={DEVICE}"):
         where = ("-c", "Contoso", "-p", "Coffee", "-dg", "Production", "-i", "id", "--ring", wrong)
         ran = CliRunner().invoke(rollout.app, ["create", *where])
         assert ran.exit_code != 0
-        assert "--ring: expected a name and device ids or groups" in str(ran.exception or ran.output)
+        assert "--ring: expected a name and devices or groups" in str(ran.exception or ran.output)
 
 
 def test_every_field_of_a_policy_has_an_option() -> None:

@@ -184,6 +184,18 @@ def test_a_release_with_a_higher_security_version_cannot_be_rolled_back(fleet: O
     assert fleet.get(rollout).state == "running"
 
 
+def test_a_release_that_ends_while_it_is_rolled_out_is_left_by_who_runs_it(fleet: OsFleet, clock: Clock) -> None:
+    fleet.start()
+    step(fleet, clock)
+    step(fleet, clock)
+    assert fleet.running("27.1")
+    fleet.service.releases.set_expiry(fleet.new.release_id, int(clock.now), actor="t")
+    fleet.check_in_all()
+    assert not fleet.running("27.1"), "the feed's newest is the way back"
+    fleet.check_in_all()
+    assert not fleet.running("27.1")
+
+
 def test_rings_and_a_second_person(fleet: OsFleet, clock: Clock) -> None:
     """One catalog that asks for a second person is enough where devices of all are reached."""
     fleet.service.updates.rollouts.set_needs_approval("Fabrikam", needed=True, actor="boss")

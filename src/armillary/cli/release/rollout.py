@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from armillary.cli.terminal.device_reference import resolve_device
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, present, record, table
 from armillary.cli.terminal.readable import readable, readable_device
 from armillary.cli.terminal.remote import RemoteService, Together, remote_command, segment
@@ -63,20 +64,21 @@ def _whole(rollout: dict[str, Any]) -> Shown:
     return record(rollout, row=lambda found: present(*FACTS)(_row(found))).then(cohorts).then(history)
 
 
-def _rings(given: list[str] | None) -> list[dict[str, Any]] | None:
-    """The rings of options such as ``Laboratory=ID,ID`` or ``Friends=CATALOG/PRODUCT/GROUP``."""
+def _rings(remote: RemoteService, given: list[str] | None) -> list[dict[str, Any]] | None:
+    """The rings of options such as ``Laboratory=DEVICE,DEVICE`` or ``Friends=CATALOG/PRODUCT/GROUP``."""
     rings = []
     for text in given or ():
         name, sign, named = text.partition("=")
         if not (name and sign and named):
             raise InvalidArgumentError(
-                "--ring: expected a name and device ids or groups such as Laboratory=ID,ID or "
+                "--ring: expected a name and devices or groups such as Laboratory=DEVICE,DEVICE or "
                 f"Friends=CATALOG/PRODUCT/GROUP, got {text!a:.80}",
                 remedy="Correct it.",
             )
         items = [one for one in map(str.strip, named.split(",")) if one]  # names of groups have spaces
         groups = [one for one in items if "/" in one]
-        rings.append({"name": name, "devices": [one for one in items if one not in groups], "groups": groups})
+        devices = [resolve_device(remote, one) for one in items if one not in groups]
+        rings.append({"name": name, "devices": devices, "groups": groups})
     return rings or None
 
 
@@ -90,7 +92,7 @@ def _cohorts(text: str) -> list[int]:
 
 
 def _policy(
-    _: RemoteService,
+    remote: RemoteService,
     *,
     cohorts: str | None,
     rings: list[str] | None,
@@ -100,7 +102,7 @@ def _policy(
 ) -> dict[str, Any]:
     """The fields of a policy that were given."""
     given = {
-        "rings": _rings(rings),
+        "rings": _rings(remote, rings),
         "cohorts": _cohorts(cohorts) if cohorts else None,
         "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
         "roll_back_on_hold": roll_back_on_hold or None,
@@ -129,7 +131,7 @@ Policy = Annotated[
                     list[str] | None,
                     typer.Option(
                         "--ring",
-                        metavar="NAME=IDS",
+                        metavar="NAME=DEVICES",
                         help="Devices, or groups as CATALOG/PRODUCT/GROUP, that go before the percentages; repeatable.",
                     ),
                 ],

@@ -170,7 +170,10 @@ class Offers:
             return None
         staging = self._os_staging(group_id, device_number, chip)
         # What is held is granted to nobody; who runs it is left alone, as what runs is newer than what the feed gives.
-        return book.systems.get((feed, chip)) if staging is None or staging.is_held else staging.wanted
+        # What is over or revoked is nobody's: who runs it is let in for updates only, and the feed's is the way back.
+        if staging is None or staging.is_held or staging.wanted is None:
+            return book.systems.get((feed, chip))
+        return staging.wanted
 
     def _os_staging(self, group_id: UUID | None, device_number: int, chip: str) -> Staging[WantedOs | None] | None:
         """The roll-out of an OS release that decides for a device."""

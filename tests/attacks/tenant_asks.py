@@ -24,7 +24,7 @@ V1 = "/api/v1"
 # Places of paths that hold nothing of an owner.
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
-    "user", "rerun", "entry", "file", "release_id", "feed",
+    "user", "rerun", "entry", "file", "release_id", "feed", "key_serial",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()

@@ -12,7 +12,7 @@ from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 
-app = noun("Keys that sign releases and images: renewal, and which devices know of it.")
+app = noun("Keys that sign releases and images: who knows them.")
 
 KEY_COLUMNS = ("purpose", "serial", "state", "subject", "ends_at")
 STORE_COLUMNS = ("kind", "number", "in_force_at", "have", "waiting", "refused", "unable", "away")

@@ -5,14 +5,17 @@ A key is made in the token, sensitive and not extractable. A reference file ``NA
 random CKA_ID that it was made with. It is written after the key was made, so an interruption leaves at most a key in
 the token without a reference. The token is opened at its first use, not at start, so check-ins go on while it is
 absent. Signatures are CKM_ECDSA over a hash that is computed here, which every token with elliptic curves supports.
+
+Modules are called in a thread of their own. Many use OpenSSL, as Python's ``ssl`` does. OpenSSL keeps errors for
+each thread, and SoftHSM leaves some where nothing failed: the thread's next TLS connection would end with them.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -95,7 +98,7 @@ class TokenSigner:
 class TokenSigners:
     """The keys of one service in one token; their references are in ``folder``.
 
-    Thread-safe: one session, one use at a time.
+    Thread-safe: one session in one thread.
     """
 
     def __init__(self, folder: Path, address: TokenAddress) -> None:
@@ -103,7 +106,7 @@ class TokenSigners:
         self._address = address
         self._session: Any = None
         self._refused_pin = b""  # SHA-256 of the last one: tokens lock themselves after a few wrong ones
-        self._lock = threading.RLock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pkcs11")
 
     def __repr__(self) -> str:
         return f"TokenSigners({self._address.token!r} by {self._address.module})"
@@ -197,10 +200,12 @@ class TokenSigners:
 
     def close(self) -> None:
         """Log out."""
-        with self._lock:
-            session, self._session = self._session, None
-            if session is not None:
-                session.close()
+        self._thread.submit(self._log_out).result()
+
+    def _log_out(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def _public_key(self, key_id: bytes) -> ec.EllipticCurvePublicKey:
         def read(pkcs11: ModuleType, session: Any) -> tuple[bytes, bytes]:
@@ -219,8 +224,11 @@ class TokenSigners:
 
     def _use(self, work: Callable[[ModuleType, Any], T]) -> T:
         """Run ``work`` in the session; opens one if there is none, and once more if the token was gone in between."""
+        return self._thread.submit(self._in_session, work).result()
+
+    def _in_session(self, work: Callable[[ModuleType, Any], T]) -> T:
         pkcs11 = _library()
-        with self._lock, _explained(pkcs11, self._address):
+        with _explained(pkcs11, self._address):
             if self._session is not None:
                 try:
                     return work(pkcs11, self._session)

@@ -136,8 +136,14 @@ class Server:
         """The URL of a database of this name, made where there is none."""
         with self.administrator() as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
-                connection.execute(f"CREATE DATABASE {name} TEMPLATE {of} ENCODING '{encoding}'")  # type: ignore[arg-type]
+                make_database(connection, name, of, f"ENCODING '{encoding}'")
         return self.url(name)
+
+
+def make_database(connection: psycopg.Connection[Any], name: str, of: str, options: str = "") -> None:
+    """Make a database as a copy: of its files, as before version 15, which takes a third of the time of a logged one."""
+    strategy = "STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
+    connection.execute(f"CREATE DATABASE {name} TEMPLATE {of} {options} {strategy}")  # type: ignore[arg-type]
 
 
 def name_of(folder: Path) -> str:
@@ -153,7 +159,7 @@ def database_of(folder: Path) -> str:
     name = name_of(folder)
     with psycopg.connect(base, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")  # type: ignore[arg-type]
+            make_database(connection, name, "template0")
     return base.replace("/postgres?", f"/{name}?")
 
 
@@ -165,4 +171,4 @@ def copied(folder: Path, to: Path) -> None:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name_of(folder),)
             )
-            connection.execute(f"CREATE DATABASE {name_of(to)} TEMPLATE {name_of(folder)}")  # type: ignore[arg-type]
+            make_database(connection, name_of(to), name_of(folder))

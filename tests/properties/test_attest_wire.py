@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.fixtures.effort import examples
+from tests.fixtures.effort import examples, is_long
 
 from armillary.attest import challenge as ch
 from armillary.attest.appraise import Appraisal, appraise
@@ -335,16 +335,18 @@ def judge(data: bytes, memory: AppraisalMemory | None = None) -> Appraisal:
 KEPT = ch.mint(b"k" * 32, now=NOW, random=b"s" * 16, peer_key=DEVICE.peer_key, in_reply=True)
 SHOWING = checkin.encode_request(DEVICE.request(CHALLENGE, CLIENT, installed=(IMAGE,), lineage=KEPT))
 
+CHANGES = (0x01, 0x80, 0xFF)
+
 
 @pytest.mark.parametrize("remember", [False, True])
 @pytest.mark.parametrize("accepted", [ACCEPTED, SHOWING], ids=["answers a reply", "shows a lineage"])
 def test_no_byte_of_an_accepted_request_can_change(accepted: bytes, remember: bool):
-    """Each byte, three changes: refused, or not attested. With and without what was remembered before."""
+    """Each byte, one change (three in the long run): refused, or not attested. With and without what was remembered."""
     memory = AppraisalMemory() if remember else None
     assert judge(accepted, memory).verdict == "attested"
     survivors = []
     for at in range(len(accepted)):
-        for change in (0x01, 0x80, 0xFF):
+        for change in CHANGES if is_long() else CHANGES[at % 3 : at % 3 + 1]:
             mutant = bytearray(accepted)
             mutant[at] ^= change
             try:

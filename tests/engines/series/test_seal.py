@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.engines.series.kill_runner import measured_at
 from tests.engines.series.play import DEVICE, START, Play, packet
 from tests.fixtures.effort import effort
@@ -115,12 +115,20 @@ points = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(points, st.sampled_from(["keep", "flush", "seal"])), max_size=6))
-def test_whatever_the_order_every_point_is_there_once(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[list[tuple[int, int, str]], str]]
-) -> None:
-    play = Play(tmp_path_factory.mktemp("model") / "hub")
+Steps = list[tuple[list[tuple[int, int, str]], str]]
+
+
+def test_whatever_the_order_every_point_is_there_once(engine: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    # On a server each example makes a database.
+    @settings(max_examples=effort(40 if engine == "sqlite" else 10, 40), deadline=None)
+    @given(st.lists(st.tuples(points, st.sampled_from(["keep", "flush", "seal"])), max_size=6))
+    def holds(steps: Steps) -> None:
+        there_once(Play(tmp_path_factory.mktemp("model") / "hub"), steps)
+
+    holds()
+
+
+def there_once(play: Play, steps: Steps) -> None:
     model: set[tuple[int, float, str]] = set()
     now_ms = START
     for batch, then in steps:

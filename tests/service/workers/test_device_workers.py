@@ -49,18 +49,20 @@ CLOSED = (OSError, ServiceUnreachableError)
 PASSPHRASE = "a passphrase of the owner"
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as running:
-        running.catalog()
-        yield running
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceHost]:
-    """Two workers for all tests that leave them whole; each has a catalog of its own."""
-    with ServiceHost(tmp_path_factory.mktemp("shared") / "data", device_workers="2") as running:
-        yield running
+    """Two workers for all tests that leave the pool whole; each has a catalog of its own."""
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARMILLARY_KEY_PASSPHRASE", PASSPHRASE)
+        with ServiceHost(data, device_workers="2", key_passphrase=PASSPHRASE) as running:
+            yield running
+
+
+def admitted(host: ServiceHost, secret: bytes, catalog: str) -> WireDevice:
+    """A device of a new catalog."""
+    host.catalog(catalog)
+    return host.claimed(secret, catalog=catalog)
 
 
 def refused(device: WireDevice) -> str:
@@ -69,7 +71,19 @@ def refused(device: WireDevice) -> str:
     return parse_problem(answer.body).code
 
 
-def test_both_workers_serve_on_one_port_and_say_so(host: ServiceHost) -> None:
+def test_both_workers_serve_on_one_port_say_so_and_end_with_the_service(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
+        host.catalog()
+        check_both_serve(host)
+        port, ended = host.service.device_address.port, pids(host)
+    assert len(ended) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ended)
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the devices' connections are remembered a while
+        free.bind(("127.0.0.1", port))
+
+
+def check_both_serve(host: ServiceHost) -> None:
     devices = at_each(host, host.claimed(b"b" * 32))
     for _ in range(2):
         assert verdicts(devices) == ["attested", "attested"]
@@ -110,21 +124,22 @@ def test_check_now_reaches_a_device_whichever_worker_it_waits_at(shared: Service
     assert [parse_hint(read_answer(connection).body) for connection in held] == [True, True]
 
 
-def test_a_policy_and_a_withdrawn_release_hold_at_both(host: ServiceHost) -> None:
-    devices = at_each(host, host.claimed(b"p" * 32))
-    assert verdicts(devices) == ["attested", "attested"]
-    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
-    assert verdicts(devices) == ["update-only", "update-only"]
-    host.service.attestation.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
-    assert verdicts(devices) == ["attested", "attested"]
-    (release,) = host.service.releases.list(chip="mt3620")
-    host.service.releases.withdraw(release.release_id, "its loader accepts any key", actor="t")
-    assert verdicts(devices) == ["update-only", "update-only"]
+def test_a_policy_and_a_withdrawn_release_hold_at_both(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data", device_workers="2") as host:
+        service = host.service
+        devices = at_each(host, admitted(host, b"p" * 32, "Policies"))
+        assert verdicts(devices) == ["attested", "attested"]
+        service.attestation.policies.revise("Policies", {"minimum_tier": "tpm"}, actor="t")
+        assert verdicts(devices) == ["update-only", "update-only"]
+        service.attestation.policies.revise("Policies", {"minimum_tier": "software"}, actor="t")
+        assert verdicts(devices) == ["attested", "attested"]
+        (release,) = service.releases.list(chip="mt3620")
+        service.releases.withdraw(release.release_id, "its loader accepts any key", actor="t")
+        assert verdicts(devices) == ["update-only", "update-only"]
 
 
 def test_a_deployment_is_offered_by_both(shared: ServiceHost, package: Callable[..., bytes]) -> None:
-    shared.catalog("Deployments")
-    devices = at_each(shared, shared.claimed(b"d" * 32, catalog="Deployments"))
+    devices = at_each(shared, admitted(shared, b"d" * 32, "Deployments"))
     assert verdicts(devices) == ["attested", "attested"]
     image = shared.service.updates.images.upload("Deployments", package(), actor="t")
     made = shared.service.updates.deployments.create("Deployments", "Kettle", "Production", [image.image_id], actor="t")
@@ -141,8 +156,7 @@ def test_a_deployment_is_offered_by_both(shared: ServiceHost, package: Callable[
 def test_both_sign_directives_whose_versions_rise_by_the_key_in_force(
     shared: ServiceHost, package: Callable[..., bytes]
 ) -> None:
-    shared.catalog("Directives")
-    devices, service = at_each(shared, shared.claimed(b"D" * 32, catalog="Directives")), shared.service
+    devices, service = at_each(shared, admitted(shared, b"D" * 32, "Directives")), shared.service
     for device in devices:
         device.update_status = UpdateStatus(abilities=("directive",))
 
@@ -161,12 +175,7 @@ def test_both_sign_directives_whose_versions_rise_by_the_key_in_force(
 
 
 def test_a_delta_is_made_once_for_both(shared: ServiceHost, package: Callable[..., bytes]) -> None:
-    shared.catalog("Deltas")
-    devices, component, content = (
-        at_each(shared, shared.claimed(b"e" * 32, catalog="Deltas")),
-        uuid4(),
-        noise(1, 50_000),
-    )
+    devices, component, content = at_each(shared, admitted(shared, b"e" * 32, "Deltas")), uuid4(), noise(1, 50_000)
     old, new = (
         shared.service.updates.images.upload("Deltas", package(component, content=each), actor="t")
         for each in (content, content[:20_000] + b"new" + content[20_000:])
@@ -219,9 +228,15 @@ def test_a_new_silicon_authority_is_trusted_by_both_at_once(tmp_path: Path, monk
         assert verdicts(at_each(host, host.claimed(b"o" * 32))) == ["attested", "attested"]
 
 
-def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(host: ServiceHost) -> None:
-    devices = at_each(host, host.claimed(b"k" * 32))
-    dead, other = pids(host)
+def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(shared: ServiceHost) -> None:
+    def found() -> int:
+        return sum(one.count for one in shared.service.watch.list(kind="verifier-behind").items)
+
+    def restarts() -> list[int]:
+        return [int(str(one["restarts"])) for one in workers_of(shared).describe()]
+
+    devices = at_each(shared, admitted(shared, b"k" * 32, "Deaths"))
+    (dead, other), before, (of_first, of_second) = pids(shared), found(), restarts()
     os.kill(dead, signal.SIGKILL)
     assert devices[0]._socket is not None
     # Only read: Python leaves the error of a broken write to the thread's next read, of the other connection
@@ -229,21 +244,20 @@ def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(host: ServiceHos
     with pytest.raises(CLOSED):
         read_answer(devices[0]._socket)
     assert verdicts(devices[1:]) == ["attested"]
-    wait_until(lambda: workers_of(host).is_whole and dead not in pids(host), "another worker")
-    assert pids(host)[1] == other
-    assert [one["restarts"] for one in workers_of(host).describe()] == [1, 0]
-    wait_until(lambda: host.service.watch.list(kind="verifier-behind").items, "the finding")
-    (finding,) = host.service.watch.list(kind="verifier-behind").items
+    wait_until(lambda: workers_of(shared).is_whole and dead not in pids(shared), "another worker")
+    assert pids(shared)[1] == other
+    assert restarts() == [of_first + 1, of_second]
+    wait_until(lambda: found() > before, "the finding")
+    (finding,) = shared.service.watch.list(kind="verifier-behind").items
     assert (finding.severity, finding.title) == ("medium", "A device worker has died")
-    assert verdicts(at_each(host, devices[0])) == ["attested", "attested"]
+    assert verdicts(at_each(shared, devices[0])) == ["attested", "attested"]
 
 
 def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
     shared: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_workers, "ANSWER_S", 0.5)
-    shared.catalog("Stuck")
-    device = shared.claimed(b"s" * 32, catalog="Stuck")
+    device = admitted(shared, b"s" * 32, "Stuck")
     stuck = at_each(shared, device)[0]
     pid = pids(shared)[0]
     os.kill(pid, signal.SIGSTOP)
@@ -297,16 +311,6 @@ def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
         host.service.registry.lifecycle.revoke(device.device_id, reason="t", actor="t")  # nobody waits for the dead
         monkeypatch.setattr(worker_process, "PROGRAM", genuine)
         wait_until(lambda: host.service.health()["ok"], "recovery")
-
-
-def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:
-    with ServiceHost(tmp_path / "data", device_workers="3") as host:
-        found = pids(host)
-        assert len(found) == 3
-        port = host.service.device_address.port
-    assert not any(Path(f"/proc/{pid}").exists() for pid in found)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", port))
 
 
 # A worker that does not ask the system to be killed with the service.
@@ -366,16 +370,12 @@ def test_a_port_that_somebody_has_is_refused_and_nobody_takes_ours(shared: Servi
             ServiceHost(tmp_path / "three", device_workers="2", device_port=taken.getsockname()[1])
 
 
-def test_the_passphrase_is_in_no_command_line_and_no_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ARMILLARY_KEY_PASSPHRASE", PASSPHRASE)
-    with ServiceHost(tmp_path / "data", device_workers="2", key_passphrase=PASSPHRASE) as host:
-        host.catalog()
-        assert verdicts(at_each(host, host.claimed(b"w" * 32))) == ["attested", "attested"]
-        for pid in pids(host):
-            for name in ("cmdline", "environ"):
-                assert PASSPHRASE.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+def test_the_passphrase_is_in_no_command_line_and_no_environment(shared: ServiceHost) -> None:
+    assert os.environ["ARMILLARY_KEY_PASSPHRASE"] == PASSPHRASE  # they were started with it
+    assert verdicts(at_each(shared, admitted(shared, b"w" * 32, "Passphrases"))) == ["attested", "attested"]
+    for pid in pids(shared):
+        for name in ("cmdline", "environ"):
+            assert PASSPHRASE.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def test_a_worker_that_cannot_start_says_why_and_none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

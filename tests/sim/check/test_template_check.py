@@ -131,11 +131,12 @@ def test_no_industry_is_named_in_any_program():
     names = [each for name in shipped.names() for each in (name, name.replace("-", "_"))]
     # Contoso and Adatum stand for anybody in public samples.
     companies = [name for name in (str(shipped.head(each)["operator"]) for each in shipped.names()) if " " in name]
-    named = re.compile("|".join(map(re.escape, [*names, *companies])) + rf"|\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
+    alternatives = "|".join(re.escape(each.lower()) for each in (*names, *companies))
+    named = re.compile(rf"{alternatives}|\b(?:{'|'.join(WORDS)})\b")  # lower case: a third of the time
     assert named.search("the bin of connected-waste-management")
     assert named.search("for solar panels")
     for path in sorted(root.rglob("*.py")):
-        found = named.search(path.read_text("utf-8"))
+        found = named.search(path.read_text("utf-8").lower())
         assert found is None, f"{path}: {found.group() if found else ''}"
 
 

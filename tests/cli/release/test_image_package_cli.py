@@ -77,6 +77,26 @@ def test_packs_and_shows(place: Path, capsys: pytest.CaptureFixture[str]):
     assert shown["signature"] == "verified with this user's development key"
 
 
+def test_packs_boot_components_of_which_a_release_is_made(place: Path, capsys: pytest.CaptureFixture[str]):
+    (place / "loader.bin").write_bytes(b"loader")
+
+    def pack_component(name: str, *more: str, code: int = 0) -> str:
+        options = ("--component", name, "--input-file", str(place / "loader.bin"), "--security-version", "3")
+        exits(code, "image-package", "pack-component", "--chip", "mt3620", *options, *more)
+        return capsys.readouterr().err
+
+    for name, image_type in (("one-bl", "OneBL"), ("services", "Services")):
+        pack_component(name, "--output-file", str(place / name))
+        shown = json.loads(show(capsys, place / name, "--json"))
+        assert (shown["image_type"], shown["name"], shown["security_version"]) == (image_type, name, 3)
+    lost = str(place / "lost")
+    assert "Use one of: one-bl, " in pack_component("kernel", "--output-file", lost, code=1)
+    (place / "loader.bin").write_bytes(bytes(2 << 20))
+    assert "the slot of services on mt3620" in pack_component("services", "--output-file", lost, code=1)
+    assert "boot loader of at most" in pack_component("one-bl", "--output-file", lost, code=1)
+    assert not (place / "lost").exists()
+
+
 def test_development_key_is_made_once_and_is_private(place: Path, capsys: pytest.CaptureFixture[str]):
     first = image_package.parse(pack(place).read_bytes())
     assert "Making a development signing key" in capsys.readouterr().err

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary image-package``: pack a folder into an image package, show the content of a package.
+"""``armillary image-package``: pack a folder or a boot component into an image package, show the content of a package.
 
 Option names are those of ``az sphere image-package``. Packages are signed with this user's development key unless
 ``--signing-key`` and ``--signing-certificate`` name another (``cli/release/development_key.py``).
@@ -17,18 +17,24 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary import content
+from armillary.boot.profile import parse as parse_profile
 from armillary.cli.release.development_key import load_certificate, signing_pair, verify_own
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
+from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.content import applications
-from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
 from armillary.wire.image import app_manifest, application as application_package, package as image_package
 from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION, OsRange
+from armillary.wire.image.metadata import OneBlBlock
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import (
     ABI_KINDS,
     APPLICATIONS,
     IMAGE_TYPES,
+    ONE_BL,
+    SECURITY_VERSION_LIMIT,
     SIGNATURE_ALGORITHMS,
     TEMPORARY_FLAGS,
     AbiDepends,
@@ -146,15 +152,62 @@ def pack_application(
         runtime_version=runtime_version,
         os_range=_os_range(os_abi),
     )
-    try:
-        output_file.write_bytes(data)
-    except OSError as error:
+    _write(output_file, data, as_json=as_json)
+
+
+@app.command("pack-component")
+def pack_component(
+    chip: ChipOption,
+    component: Annotated[str, typer.Option("--component", metavar="NAME", help="Boot component of the chip.")],
+    input_file: Annotated[Path, typer.Option("--input-file", metavar="FILE", help="What the component is.")],
+    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="Image package to write.")],
+    security_version: Annotated[
+        int,
+        typer.Option("--security-version", min=0, max=SECURITY_VERSION_LIMIT, metavar="N", help="Anti-rollback."),
+    ],
+    image_id: Annotated[
+        uuid.UUID | None, typer.Option("--image-id", metavar="ID", help="Image id; a new one by default.")
+    ] = None,
+    signing_key: Annotated[
+        Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")
+    ] = None,
+    signing_certificate: Annotated[
+        Path | None, typer.Option("--signing-certificate", metavar="FILE", help=f"Its certificate. {PEM}")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack a boot component of a chip.
+
+    An OS release is made of one package for each: armillary release create --component NAME=FILE. The service signs
+    them anew: armillary release sign.
+    """
+    profile = parse_profile(content.chip_document(chip))
+    found = profile.boot_component(component)
+    if found is None:
+        names = ", ".join(each.name for each in profile.boot_components)
+        raise NotFoundError(f"{chip} has no boot component {component!a:.60}", remedy=f"Use one of: {names}.")
+    key, certificate = signing_pair(signing_key, signing_certificate)
+    data = image_package.build(
+        read_file(input_file),
+        sections=image_package.standard_sections(
+            image_type=found.image_type,
+            component_id=found.component_id,
+            image_id=image_id or uuid.uuid4(),
+            name=found.name,
+            built=_build_time(),
+            security_version=security_version,
+        ),
+        key=key,
+        certificate=certificate,
+        one_bl=OneBlBlock((0, 0, 0), 0, (0, 0, 0), security_version) if found.image_type == ONE_BL else None,
+    )
+    if len(data) > found.size_limit_bytes:
         raise InvalidArgumentError(
-            f"{output_file}: expected a file that can be written, got {error.strerror}", remedy="Check --output-file."
-        ) from error
-    package = image_package.parse(data)
-    facts = {"name": package.name, "component_id": package.component_id, "image_id": package.image_id}
-    record({"output_file": str(output_file), **facts, "bytes": len(data)}).show(as_json=as_json)
+            f"{input_file}: expected a package of at most {found.size_limit_bytes} bytes (the slot of {found.name} on "
+            f"{chip}), got {len(data)}",
+            remedy="Make the component smaller.",
+        )
+    _write(output_file, data, as_json=as_json)
 
 
 @app.command("show")
@@ -217,6 +270,19 @@ def _signature(package: UnverifiedImagePackage, certificate: Path | None) -> str
     if verify_own(package) is not None:
         return "verified with this user's development key"
     return "not checked: made by another key; name the signer's certificate with --signing-certificate"
+
+
+def _write(output_file: Path, data: bytes, *, as_json: bool) -> None:
+    """Write a package, and say what it is."""
+    try:
+        output_file.write_bytes(data)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{output_file}: expected a file that can be written, got {error.strerror}", remedy="Check --output-file."
+        ) from error
+    package = image_package.parse(data)
+    facts = {"name": package.name, "component_id": package.component_id, "image_id": package.image_id}
+    record({"output_file": str(output_file), **facts, "bytes": len(data)}).show(as_json=as_json)
 
 
 def _build_time() -> int:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from armillary.engines.records.queries import images as image_rows
+from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.bridge_rows import BridgeArtifact
 from armillary.errors import (
     ConflictError,
@@ -142,9 +143,12 @@ def test_where_a_bill_of_materials_is_required_an_artifact_needs_one_too(service
 def test_a_copy_of_somebody_elses_file_takes_nothing_along(
     service: SecurityService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blobs are kept by their digest: an artifact can be a copy of an OS component, or of another catalog's bill."""
+    """Blobs are kept by their digest: an artifact can be a copy of an OS component, a trust store, another's bill."""
     bridge, (release, *_) = service.bridge.artifacts, service.releases.list()
     component = next(iter(service.releases.packages(release).values()))
+    (store, *_) = service.updates.trust_stores.renew(actor="test").packages
+    trusted = service.context.folder.blobs / store.sha256.hex()[:2] / store.sha256.hex()
+    store_package = trusted.read_bytes()
     document = b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}'
     theirs = bridge.begin("Theirs", form(b"theirs"))
     made = bridge.take("Theirs", theirs.upload_id, 0, b"theirs", actor="test")
@@ -153,7 +157,7 @@ def test_a_copy_of_somebody_elses_file_takes_nothing_along(
     before = files(service)
 
     def copy_and_delete() -> None:
-        for content in (component, document, b"theirs"):
+        for content in (component, document, b"theirs", store_package):
             bridge.delete("Mine", upload(bridge, content).image_id, actor="test")
 
     copy_and_delete()
@@ -171,6 +175,16 @@ def test_a_copy_of_somebody_elses_file_takes_nothing_along(
     copy_and_delete()
     with pytest.raises(DataFolderError, match="cannot be read"):
         service.releases.packages(release)
+
+
+def test_every_table_that_names_a_blob_is_asked_before_one_goes() -> None:
+    """When this fails somebody made a table with a digest, and has to say whether it names a blob."""
+    digests = {f"{name}.{c.name}" for name, table in schema.metadata.tables.items() for c in table.c
+               if c.name in ("sha256", "digest")}  # fmt: skip
+    no_blobs = {"appraisal_steps.digest", "trust_store.digest"}
+    assert digests - no_blobs == {
+        "image.sha256", "bill_of_materials.sha256", "os_component.digest", "trust_package.sha256",
+    }  # fmt: skip
 
 
 def test_a_version_is_there_once(service: SecurityService) -> None:

@@ -328,7 +328,8 @@ class TrustStores:
         gone = self._context.records.write(change)
         newest = self._changed()
         for digest in gone:
-            self._blobs.remove(digest)
+            with self._blobs.held(digest):
+                self._images.remove_unnamed(digest)
         return newest
 
     def _changed(self) -> TrustStoreRow:

@@ -19,7 +19,7 @@ from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
-_component = schema.os_component
+_component, _trust = schema.os_component, schema.trust_package
 
 
 def add(connection: Connection, image: Image) -> None:
@@ -41,7 +41,7 @@ def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
 
 
 def names_blob(connection: Connection, digest: bytes) -> bool:
-    """Whether anything is kept under this SHA-256: an image of any catalog, a bill of materials, an OS component.
+    """Whether anything is kept under this SHA-256: an image of any catalog, a bill, an OS component, a trust store.
 
     All of them: a file for bridged devices can be a copy of whatever another catalog or the service itself has.
     """
@@ -49,6 +49,7 @@ def names_blob(connection: Connection, digest: bytes) -> bool:
         select(_image.c.image_id).where(_image.c.sha256 == digest),
         select(_bill.c.number).where(_bill.c.sha256 == digest),
         select(_component.c.position).where(_component.c.digest == digest),
+        select(_trust.c.number).where(_trust.c.sha256 == digest),
     )
     return any(connection.execute(query.limit(1)).first() is not None for query in named)
 

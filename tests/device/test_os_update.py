@@ -294,6 +294,30 @@ async def test_a_device_that_is_held_takes_a_trust_store_and_no_os_that_is_not_a
     await settled(rig, "reverted", 1)
 
 
+@pytest.mark.parametrize("dropped", [True, False])
+async def test_what_a_dropped_signing_key_signs_is_refused(rig: Rig, dropped: bool) -> None:
+    """Its thief has the director and the repository as well: only the store that dropped it is in the way."""
+    await rig.start()
+    await until(lambda: rig.service.checks, "the first boot")
+    stolen = (rig.service.os_key, rig.service.os_certificate)
+    new_key = ec.generate_private_key(ec.SECP256R1())
+    new = certificate.build_signing_certificate(
+        rig.service.root, rig.service.root_key, new_key.public_key(), name="Next OS", serial=9, **rig.service.life
+    )
+    kept = (new,) if dropped else (new, rig.service.os_certificate)
+    content = KeyStore(os_signers=kept, image_signers=(rig.service.image_certificate,))
+    store = rig.service.trust_store(encode_key_store(content), stolen)
+    rig.service.os_key, rig.service.os_certificate = new_key, new
+    rig.service.deploy_os("26.12", store)
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 10)
+    rig.service.os_key, rig.service.os_certificate = stolen
+    rig.service.deploy_os("26.13")
+    rig.device.check_in_now()
+    await settled(rig, "failed" if dropped else "confirmed", 9 if dropped else 19)
+    assert os_versions(rig) == (["26.11", "26.12"] if dropped else ["26.11", "26.12", "26.13"])
+
+
 async def test_a_device_that_is_open_for_development_takes_the_os_and_keeps_its_applications(rig: Rig) -> None:
     rig.service.deploy(rig.service.application())
     await rig.start()

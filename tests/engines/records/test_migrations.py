@@ -292,3 +292,27 @@ def test_what_the_watch_had_not_read_of_counted_rows_is_read_after_the_upgrade(t
         assert newer.execute("SELECT unread FROM refusal ORDER BY number").fetchall() == [(None,), (None,), (5,)]
         reports = newer.execute("SELECT boot_count, unread FROM error_report ORDER BY number").fetchall()
         assert reports == [(-1, None), (4, None), (-1, 7), (4, None)]
+
+
+def test_what_was_signed_before_signing_keys_were_renewed_is_by_the_key_there_was(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, "0026")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        for serial, kind, at in (("A1", "os-signing", 1), ("B1", "image-signing", 1), ("C1", "root", 0)):
+            older.execute(
+                "INSERT INTO certificate (serial, kind, subject, thumbprint, not_before, not_after, der, issued_at)"
+                " VALUES (?, ?, '', '', 0, 9, x'', ?)",
+                (serial, kind, at),
+            )
+        for number, signed_at in ((1, 5), (2, None)):
+            older.execute(
+                "INSERT INTO os_release (release_id, chip, version, feed, created_at, signed_at)"
+                " VALUES (?, 'mt3620', ?, 'Retail', 5, ?)",
+                (f"{number:032x}", str(number), signed_at),
+            )
+    Records.open(database, fresh=False).close()
+    with contextlib.closing(sqlite3.connect(database)) as newer:
+        signers = dict(newer.execute("SELECT version, signer FROM os_release").fetchall())
+        stores = newer.execute("SELECT count(*) FROM trust_store").fetchone()
+    assert signers == {"1": "A1", "2": ""}, "a draft that nobody signed stays so"
+    assert stores == (0,), "the service makes the first at its start"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from sqlalchemy import text
 from tests.fixtures.clocks import Clock
 from tests.fixtures.reports import installed
 
@@ -396,6 +397,44 @@ def test_the_keys_in_force_are_those_of_before_after_a_restart(tmp_path: Path, c
         assert host.service.updates.trust_stores.signing_keys() == shown
         kinds = {(one.kind, state) for one, state in host.service.authority.list_service()}
         assert {("os-signing", "old"), ("os-signing", "active")} <= kinds
+
+
+def test_a_service_of_before_there_were_stores_goes_on_with_the_keys_that_it_has(tmp_path: Path, clock: Clock) -> None:
+    with ServiceHost(tmp_path / "older", clock=clock) as host:
+        before = host.service.updates.trust_stores.signing_keys()
+        host.service.context.records.write(lambda c: c.execute(text("DELETE FROM trust_store")))
+    with ServiceHost(tmp_path / "older", clock=clock) as host:
+        assert host.service.updates.trust_stores.signing_keys() == before
+        renewed(host.service.updates.trust_stores)
+        assert states(host.service.updates.trust_stores)["os"] == ["old", "in force"]
+
+
+def test_where_a_device_stands_is_said_in_words(
+    host: ServiceHost, device: WireDevice, stores: TrustStores, package: Make
+) -> None:
+    def code() -> str:
+        return host.service.updates.standings.of(device.device_id).code
+
+    assert code() == "nothing-deployed"
+    renewed(stores)
+    deployed(host, package)
+    assert code() == "keys-first"
+    _, store = fetched(device, device.check_in().offer)
+    says(device, store)
+    device.check_in()
+    assert code() == "offered", "positive control: with the store it gets the application"
+    says(device, reason="window")
+    device.check_in()
+    assert code() == "window", "the device's own words"
+    says(device)
+    device.check_in()
+    release_everywhere(host, "27.1")
+    for serial in old_keys(stores):
+        stores.drop(serial, actor="t")
+    host.service.authority.keys.remove("os-signing")
+    renewed(stores)
+    device.check_in()
+    assert code() == "keys-by-hand"
 
 
 def test_a_key_whose_file_was_destroyed_vouches_for_nothing(

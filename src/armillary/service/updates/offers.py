@@ -226,7 +226,7 @@ class Offers:
         """
         store, trust = None, self._book.trust
         if trusts is not None and trust.moves:
-            found = trust.next_store(trusts, _signed(wanted, system, installed, events))
+            found = trust.next_store(trusts, signed_by(wanted, system, installed, events))
             store, present = None if found is None else found.image, trust.present(trusts.keys)
             if found is not None and found.is_alone:
                 wanted = system = None
@@ -367,7 +367,7 @@ def offer_of(
     return replace(offer, images=(*([] if store is None else [store]), *offer.images), when=timing)
 
 
-def _signed(
+def signed_by(
     wanted: Wanted | None,
     system: WantedOs | None,
     installed: tuple[InstalledImage, ...],

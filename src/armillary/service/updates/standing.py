@@ -25,9 +25,10 @@ from armillary.engines.records.queries import (
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Device, DeviceGroup
 from armillary.engines.records.schema.update_rows import UpdateSchedule
+from armillary.service.authority.trust_chain import Trusts, takes
 from armillary.service.context.context import Context
 from armillary.service.registry.names import no_such_device
-from armillary.service.updates.offers import Offers, Wanted, has
+from armillary.service.updates.offers import Offers, Wanted, has, signed_by
 from armillary.service.updates.os_feeds import WantedOs
 from armillary.wire.device.update_reason import reason_of
 from armillary.wire.device.update_status import OS
@@ -45,6 +46,8 @@ class Facts:
         system: Its operating system; None where its feed has none.
         rollout: The roll-out that decides for its group.
         last_offer: Id of what it was offered at its last check-in; None where nothing was.
+        store: Id of the trust store that it is offered before anything else, or with it; None for none.
+        is_barred: Whether it does not trust who signed what it lacks, and no store leads it there.
         failure: Why it took ``wanted`` back or could not install it, in its own words; empty where it did not.
     """
 
@@ -55,6 +58,8 @@ class Facts:
     rollout: Rollout | None
     last_offer: UUID | None
     failure: str
+    store: UUID | None = None
+    is_barred: bool = False
 
     @property
     def lacks_applications(self) -> bool:
@@ -74,12 +79,12 @@ class Facts:
     @property
     def lacks(self) -> bool:
         """Whether it is offered something."""
-        return self.lacks_applications or (self.lacks_os and self.updates_os)
+        return self.store is not None or self.lacks_applications or (self.lacks_os and self.updates_os)
 
     @property
     def is_heard(self) -> bool:
         """Whether its last check-in offered it what it lacks now."""
-        meant = (self.wanted and self.wanted.offer.offer_id, self.system and self.system.release_id)
+        meant = (self.wanted and self.wanted.offer.offer_id, self.system and self.system.release_id, self.store)
         return self.last_offer is not None and self.last_offer in meant
 
     @property
@@ -135,6 +140,12 @@ def _lacks_nothing(facts: Facts) -> Standing | None:
     return next((found for holds, found in rows if holds), Standing("nothing-deployed"))
 
 
+def _keys(facts: Facts) -> Standing | None:
+    if facts.store is not None:
+        return Standing("keys-first")
+    return Standing("keys-by-hand") if facts.is_barred else None
+
+
 # The first that is not None is what is said.
 CAUSES: Final[tuple[Callable[[Facts], Standing | None], ...]] = (
     lambda facts: Standing("revoked", facts.device.revoked_reason) if facts.device.revoked_at is not None else None,
@@ -146,6 +157,7 @@ CAUSES: Final[tuple[Callable[[Facts], Standing | None], ...]] = (
     _lacks_nothing,
     _own_words,
     _failed,
+    _keys,
     lambda facts: Standing("offered") if facts.is_heard else None,
 )
 
@@ -237,17 +249,36 @@ class Standings:
             raise no_such_device(device_id)
         group = None if device.group_id is None else catalog_rows.group_by_id(connection, device.group_id)
         wanted = self._offers.wanted(device.group_id, enrolled.number, device.chip)
+        system = self._offers.wanted_os(device.group_id, enrolled.number, device.chip)
+        store, is_barred = self._trust(device, wanted, system)
         last = check_in_rows.list_of_device(connection, device_id, limit=1, before=None).items
         facts = Facts(
             device=device,
             group=group,
             wanted=wanted,
-            system=self._offers.wanted_os(device.group_id, enrolled.number, device.chip),
+            system=system,
             rollout=None if group is None else rollout_rows.living_of_group(connection, group.group_id),
             last_offer=last[0].offer_id if last else None,
             failure="" if wanted is None else _failure(connection, device_id, wanted.offer.offer_id),
+            store=store,
+            is_barred=is_barred,
         )
         return facts, None if group is None else catalog_rows.update_schedule(connection, group.group_id)
+
+    def _trust(self, device: Device, wanted: Wanted | None, system: WantedOs | None) -> tuple[UUID | None, bool]:
+        """The trust store that a device is offered next, and whether what it should have is barred without one."""
+        trust, said = self._offers.book.trust, device.update_status
+        if not trust.moves or said is None or not said.trusted_keys:
+            return None, False
+        trusts = Trusts(bytes.fromhex(said.trusted_keys), bytes.fromhex(said.trusted_roots))
+        found, present = trust.next_store(trusts, signed_by(wanted, system, device.installed, ())), None
+        if found is None:
+            present = trust.present(trusts.keys)
+        if present is None:
+            return None if found is None else found.image.image_id, False
+        lacks_os = system is not None and not system.is_enough(device.os_version)
+        signers = ([] if wanted is None or has(device.installed, wanted.image_ids) else wanted.signers, present.images)
+        return None, not takes(*signers) or (lacks_os and system is not None and system.signer not in present.os)
 
 
 def _failure(connection: Connection, device_id: str, deployment_id: UUID) -> str:

@@ -105,6 +105,18 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "Resume it or roll it back: armillary rollout show says why it was held.",
     ),
     UpdateReason(
+        "keys-first",
+        "service",
+        "The device gets a trust store first: it names the keys and roots by which the device goes from then on.",
+        "Nothing; what those keys signed comes after it.",
+    ),
+    UpdateReason(
+        "keys-by-hand",
+        "service",
+        "What is meant for the device is signed by a key that it does not trust, and no trust store leads it there.",
+        "Give its group an OS release and a deployment, or recover it by hand: armillary device recover.",
+    ),
+    UpdateReason(
         "check-in-due",
         "service",
         "The device hears of it at its next check-in.",

@@ -110,6 +110,15 @@ def test_a_list_of_devices_with_their_tokens_is_taken_over(
     assert [(each["controller"], each["has_token"]) for each in listed] == [("gw-1", True), ("gw-2", False)]
     file.write_text("gw-3,a,b\n")
     assert "line 1: expected id,token, got 3 fields" in armillary(*bring).err
-    file.write_text("gw-3,short\n")
-    refused = armillary(*bring)
-    assert (refused.code, "16 to 256" in refused.err, "short" in refused.err) == (1, True, False)
+    good = "# id,token\n\ngw-3,0123456789abcdef-3\n"
+    for wrong, says in (
+        ("gw-4,short", "line 4: token: expected 16 to 256"),
+        ("gw-3,0123456789abcdef-4", "line 4: 'gw-3' is there twice"),
+        (",0123456789abcdef-4", "line 4: expected a controller id, got ''"),
+        ("gw 4,", "line 4: expected a controller id"),
+    ):
+        file.write_text(good + wrong)
+        refused = armillary(*bring)
+        assert (refused.code, says in refused.err, "short" in refused.err) == (1, True, False), refused.err
+    listed = armillary("bridge", "device", "list", "-c", catalog, "--prefix", "gw-", "--json").json
+    assert [each["controller"] for each in listed] == ["gw-1", "gw-2"], "a list with a mistake makes nothing"

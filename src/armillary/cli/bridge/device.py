@@ -24,6 +24,8 @@ from armillary.cli.terminal.remote_names import (
     in_catalog,
 )
 from armillary.errors import InvalidArgumentError
+from armillary.service.bridge.tokens import checked_token
+from armillary.wire.hawkbit.controller import is_controller
 
 app = noun("Bridged devices: they attest nothing.")
 
@@ -195,11 +197,27 @@ def _with_token(made: dict[str, Any]) -> Shown:
 
 
 def _rows(text: str) -> list[tuple[str, str]]:
-    found = [row for row in csv.reader(io.StringIO(text)) if row and not row[0].startswith("#")]
-    for number, row in enumerate(found, start=1):
+    """Ids and tokens of a list, all of it checked before a device is made; InvalidArgumentError names the line."""
+    reader, found = csv.reader(io.StringIO(text)), dict[str, str]()
+    for row in reader:
+        if not row or row[0].startswith("#"):
+            continue
         if len(row) != 2:
-            raise InvalidArgumentError(
-                f"line {number}: expected id,token, got {len(row)} fields",
-                remedy="Write one device a line; leave the token empty for a device without one.",
-            )
-    return [(controller.strip(), secret.strip()) for controller, secret in found]
+            raise _bad_line(reader.line_num, f"expected id,token, got {len(row)} fields")
+        controller, token = (field.strip() for field in row)
+        if not is_controller(controller):
+            raise _bad_line(reader.line_num, f"expected a controller id, got {controller!a:.80}")
+        if controller in found:
+            raise _bad_line(reader.line_num, f"{controller!a:.80} is there twice")
+        try:
+            found[controller] = token and checked_token(token)
+        except InvalidArgumentError as error:
+            raise _bad_line(reader.line_num, error.message) from error
+    return list(found.items())
+
+
+def _bad_line(number: int, what: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"line {number}: {what}; no device was made",
+        remedy="Write one device a line, once; leave the token empty for a device without one.",
+    )

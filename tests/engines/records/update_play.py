@@ -22,7 +22,7 @@ from armillary.engines.records.queries import (
     reports as report_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import before, looks, parts, reach, starts
+from armillary.engines.records.queries.planning import before, looks, parts, reach, starts, trust_stores
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.bridge_rows import BridgeAction, BridgeAdmission, BridgeStatus
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent, RolloutPart
@@ -36,7 +36,13 @@ from armillary.engines.records.schema.rows import (
     Product,
     SecurityFloor,
 )
-from armillary.engines.records.schema.update_rows import BillRow, DeviceUpdateStatus, UpdateSchedule
+from armillary.engines.records.schema.update_rows import (
+    BillRow,
+    DeviceUpdateStatus,
+    TrustPackage,
+    TrustStoreRow,
+    UpdateSchedule,
+)
 from armillary.rollout.policy import Ring, RolloutPolicy
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import Finding
@@ -202,7 +208,7 @@ def play(connection: Connection) -> dict[str, Any]:
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
     release_rows.set_feed(connection, SECOND, "Retail")
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
-    return seen | _ring_of_a_group(connection)
+    return seen | _ring_of_a_group(connection) | _trust(connection)
 
 
 def _ring_of_a_group(connection: Connection) -> dict[str, Any]:
@@ -223,6 +229,45 @@ def _ring_of_a_group(connection: Connection) -> dict[str, Any]:
     seen["tried before in both"] = before.taken_back_before(connection, made)
     seen["deployment of a part"] = rollout_rows.names(connection, BESIDE)
     return seen
+
+
+def _trust(connection: Connection) -> dict[str, Any]:
+    """Two trusted key stores, and devices that have the first, have the second, or try it."""
+    first = TrustStoreRow(
+        kind="keys", number=0, trusted={"os": ("A",), "images": ("B",)}, digest=b"0" * 32, created_at=NOW,
+        in_force_at=NOW,
+    )  # fmt: skip
+    packages = tuple(
+        TrustPackage(image_id=UUID(int=70 + number), size=3, sha256=bytes([number]) * 32, signed_by=signer)
+        for number, signer in enumerate("AC")
+    )
+    second = replace(
+        first, number=1, trusted={"os": ("A", "C"), "images": ("B",)}, digest=b"1" * 32, in_force_at=None,
+        packages=packages,
+    )  # fmt: skip
+    gone = [trust_stores.add(connection, store) for store in (first, second)]
+    for number in range(1, 13):
+        reason = "trial" if number == 8 else ""
+        digest = (first if number % 2 else second).digest.hex()
+        said = replace(ABLE, trusted_keys=digest, trusted_roots=digest, reason=reason)
+        mine = schema.device_status.c.device_number == number
+        values = {"update_status": device_rows.update_status_text(said)}
+        connection.execute(update(schema.device_status).where(mine).values(values))
+    values = {
+        "device_number": 7, "offer_id": UUID(int=70), "deployment_id": UUID(int=70), "image_id": UUID(int=70),
+        "component_id": UUID(int=10), "outcome": "failed", "reason": "full", "at": NOW, "received_at": NOW,
+    }  # fmt: skip
+    connection.execute(insert(schema.outcome).values(values))
+    counts = [trust_stores.having(connection, store, seen_since=NOW + 5) for store in (first, second)]
+    trust_stores.put_in_force(connection, "keys", 1, now=NOW)
+    kept = trust_stores.every(connection)
+    gone.append(trust_stores.add(connection, replace(second, number=2, digest=b"2" * 32, packages=())))
+    return {
+        "trust: counts": counts,
+        "trust: stores": kept,
+        "trust: gone": [sorted(one) for one in gone][2],
+        "trust: images": sorted(trust_stores.signed_images(connection, "")),
+    }
 
 
 def _moved(number: int, state: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.api.running_service import RunningService
+from tests.fixtures.effort import effort
 
 # Whatever of these a schema allows is sent: names in every spelling, and what only looks like one.
 TEXTS = (
@@ -21,7 +22,7 @@ TEXTS = (
     str(uuid.UUID(int=7)), "0" * 128, "0" * 32,
 )  # fmt: skip
 # Of a parameter that was met on another route: so many in a row, and one in so many of the rest.
-SAMPLES, SPREAD = 2, 16
+SAMPLES, SPREAD = 2, effort(64, 16)
 NUMBERS = (-(2**63), -1, 0, 1, 2, 100, 1000, 10**6, 10**10, 10**13, 2**53, 2**62, 2**63)
 
 

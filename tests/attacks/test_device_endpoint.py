@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,14 @@ from armillary.wire.device.checkin import MAX_REQUEST_BYTES, parse_reply
 from armillary.wire.device.problem import parse_problem
 
 CLOSED = (OSError, ServiceUnreachableError)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceHost]:
+    """One service for all tests that are about their own devices only; others have ``host``, which is theirs alone."""
+    with ServiceHost(tmp_path_factory.mktemp("endpoint") / "data", planner_interval_s=3600.0) as running:
+        running.catalog()
+        yield running
 
 
 def hung_up(device: WireDevice) -> bool:
@@ -57,20 +67,20 @@ def refused_codes(host: ServiceHost, device_id: str) -> set[str]:
 # -- who may speak ------------------------------------------------------------------------------------------------
 
 
-def test_honest_devices_are_attested(host: ServiceHost) -> None:
-    with host.claimed(b"h" * 32) as device:
+def test_honest_devices_are_attested(shared: ServiceHost) -> None:
+    with shared.claimed(b"h" * 32) as device:
         for _ in range(3):
             reply = device.check_in()
             assert (reply.verdict, reply.purpose) == ("attested", "client")
         leaf = profile.parse_device_certificate(reply.certificate_chain[0])
         assert (leaf.device_id, leaf.trust_tier) == (device.device_id, "software")
-        assert host.service.hub_access.authenticate(reply.certificate_chain[0]) == device.device_id
+        assert shared.service.hub_access.authenticate(reply.certificate_chain[0]) == device.device_id
 
 
-def test_no_certificate_no_answer(host: ServiceHost) -> None:
-    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(host.service.authority.roots.certificate))
+def test_no_certificate_no_answer(shared: ServiceHost) -> None:
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(shared.service.authority.roots.certificate))
     with pytest.raises(CLOSED):
-        ask(context, host.service.device_address.port)
+        ask(context, shared.service.device_address.port)
 
 
 def ask(context: ssl.SSLContext, port: int) -> Answer:
@@ -93,8 +103,8 @@ def foreign_chain(device_id: str, maker: str, key: ec.EllipticCurvePrivateKey) -
     return leaf.public_bytes(der), authority.public_bytes(der)
 
 
-def test_a_certificate_of_an_authority_with_the_right_name_and_another_key_is_refused(host: ServiceHost) -> None:
-    honest = host.claimed(b"n" * 32)
+def test_a_certificate_of_an_authority_with_the_right_name_and_another_key_is_refused(shared: ServiceHost) -> None:
+    honest = shared.claimed(b"n" * 32)
     chain = foreign_chain(honest.device_id, "MediaTek", ec.generate_private_key(ec.SECP256R1()))
     rogue = replace(honest, factory=replace(honest.factory, certificate_chain=chain))
     with pytest.raises(CLOSED):
@@ -103,8 +113,8 @@ def test_a_certificate_of_an_authority_with_the_right_name_and_another_key_is_re
         assert honest.check_in().verdict == "attested"
 
 
-def test_a_server_or_client_certificate_of_the_service_opens_nothing(host: ServiceHost) -> None:
-    with host.claimed(b"o" * 32) as honest:
+def test_a_server_or_client_certificate_of_the_service_opens_nothing(shared: ServiceHost) -> None:
+    with shared.claimed(b"o" * 32) as honest:
         reply = honest.check_in()
         key = honest.client_key
     context = client_context(honest.factory.service_root, key, reply.certificate_chain)
@@ -113,47 +123,47 @@ def test_a_server_or_client_certificate_of_the_service_opens_nothing(host: Servi
     assert ask(honest.tls_context(), honest.port).status == 200
 
 
-def test_a_device_that_was_never_enrolled_is_unknown(host: ServiceHost) -> None:
-    known = host.claimed(b"k" * 32)
+def test_a_device_that_was_never_enrolled_is_unknown(shared: ServiceHost) -> None:
+    known = shared.claimed(b"k" * 32)
     secret = b"R" * 32
     rogue_id = dice.identity_key(secret).public_key()
     # Issued past the registry.
-    _, chain = host.service.authority.silicon.identity_certificate("MediaTek", device_id_of_key(rogue_id))
+    _, chain = shared.service.authority.silicon.identity_certificate("MediaTek", device_id_of_key(rogue_id))
     prover = replace(known.prover, uds=secret, boot_count=0)
     rogue = replace(known, prover=prover, factory=replace(known.factory, certificate_chain=chain))
     with rogue, known:
         assert code(rogue.exchange("GET", "/v1/challenge")) == (403, "device.unknown")
         assert known.check_in().verdict == "attested"
-    assert refused_codes(host, rogue.device_id) == {"device.unknown"}
+    assert refused_codes(shared, rogue.device_id) == {"device.unknown"}
 
 
-def test_an_unclaimed_device_is_refused_until_it_is_claimed(host: ServiceHost) -> None:
-    with host.device(b"u" * 32) as device:
+def test_an_unclaimed_device_is_refused_until_it_is_claimed(shared: ServiceHost) -> None:
+    with shared.device(b"u" * 32) as device:
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.unclaimed")
-        host.service.registry.devices.claim("Contoso", [device.device_id], actor="t")
+        shared.service.registry.devices.claim("Contoso", [device.device_id], actor="t")
         assert device.check_in().verdict == "attested"
 
 
-def test_a_device_in_the_wrong_manufacturing_state_is_refused(host: ServiceHost) -> None:
-    with host.claimed(b"s" * 32) as device:
+def test_a_device_in_the_wrong_manufacturing_state_is_refused(shared: ServiceHost) -> None:
+    with shared.claimed(b"s" * 32) as device:
         assert device.check_in().verdict == "attested"
-        host.service.context.records.write(
+        shared.service.context.records.write(
             lambda c: device_rows.change(c, device.device_id, {"manufacturing_state": "Blank"})
         )
-        host.service.notices.device_changed(device.device_id)
+        shared.service.notices.device_changed(device.device_id)
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.state")
 
 
-def test_a_revoked_device_loses_its_connection_and_its_next_request(host: ServiceHost) -> None:
-    with host.claimed(b"r" * 32) as device:
+def test_a_revoked_device_loses_its_connection_and_its_next_request(shared: ServiceHost) -> None:
+    with shared.claimed(b"r" * 32) as device:
         reply = device.check_in()
-        host.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
+        shared.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
         assert hung_up(device)  # at once, before it asks for anything
         device.connect()
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.revoked")
         with pytest.raises(Exception, match="revoked"):
-            host.service.hub_access.authenticate(reply.certificate_chain[0])
-        host.service.registry.lifecycle.restore(device.device_id, actor="t")
+            shared.service.hub_access.authenticate(reply.certificate_chain[0])
+        shared.service.registry.lifecycle.restore(device.device_id, actor="t")
         device.challenge = b""
         assert device.check_in().verdict == "attested"
 
@@ -194,8 +204,8 @@ def test_a_proof_is_good_once_on_the_same_a_new_and_a_later_connection(tmp_path:
         assert finding.device_ids == (device.device_id,)
 
 
-def test_two_equal_proofs_at_once_give_one_certificate(host: ServiceHost) -> None:
-    with host.claimed(b"q" * 32) as device, replace(device) as twin:
+def test_two_equal_proofs_at_once_give_one_certificate(shared: ServiceHost) -> None:
+    with shared.claimed(b"q" * 32) as device, replace(device) as twin:
         body = device.request_body()
         request = f"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
         first, second = device.connect(), twin.connect()
@@ -204,16 +214,16 @@ def test_two_equal_proofs_at_once_give_one_certificate(host: ServiceHost) -> Non
         statuses = sorted((read_answer(first).status, read_answer(second).status))
         assert statuses[0] == 200
         assert statuses[1] in (401, 429)
-        assert len(host.service.registry.history.check_ins(device.device_id).items) == 1
+        assert len(shared.service.registry.history.check_ins(device.device_id).items) == 1
 
 
-def test_a_challenge_of_one_device_is_useless_to_another(host: ServiceHost) -> None:
-    with host.claimed(b"1" * 32) as good, host.claimed(b"2" * 32) as bad:
+def test_a_challenge_of_one_device_is_useless_to_another(shared: ServiceHost) -> None:
+    with shared.claimed(b"1" * 32) as good, shared.claimed(b"2" * 32) as bad:
         challenge = good.fetch_challenge()
         assert code(post(bad, bad.request_body(challenge))) == (401, "device.challenge")
         assert post(bad, good.request_body(challenge)).status in (401, 403)
         assert post(good, good.request_body(challenge)).status == 200
-        assert "device.challenge.replayed" in refused_codes(host, bad.device_id)
+        assert "device.challenge.replayed" in refused_codes(shared, bad.device_id)
 
 
 def test_a_stale_challenge_is_refused_and_no_finding(host: ServiceHost, clock: dict[str, float]) -> None:
@@ -226,9 +236,9 @@ def test_a_stale_challenge_is_refused_and_no_finding(host: ServiceHost, clock: d
         assert host.service.watch.list().items == ()
 
 
-def test_no_flipped_byte_of_a_proof_is_attested(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_flipped_byte_of_a_proof_is_attested(shared: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeviceRates, "check_check_in", lambda *_: None)  # it comes more often than one device may
-    with host.claimed(b"f" * 32) as device:
+    with shared.claimed(b"f" * 32) as device:
         size = len(device.request_body())
         for place in range(0, size, 23):
             body = bytearray(device.request_body(device.fetch_challenge()))
@@ -319,8 +329,8 @@ def test_no_session_can_be_resumed(host: ServiceHost) -> None:
         assert not again.session_reused
 
 
-def test_a_device_refuses_a_service_with_another_root(host: ServiceHost, tmp_path: Path) -> None:
-    device = host.claimed(b"4" * 32)
+def test_a_device_refuses_a_service_with_another_root(shared: ServiceHost, tmp_path: Path) -> None:
+    device = shared.claimed(b"4" * 32)
     _, _, (_, impostor) = self_signed(tmp_path, "Armillary Root CA", authority=True)
     root = impostor.public_bytes(serialization.Encoding.DER)
     fooled = replace(device, factory=replace(device.factory, service_root=root))
@@ -331,8 +341,8 @@ def test_a_device_refuses_a_service_with_another_root(host: ServiceHost, tmp_pat
 # -- HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def test_bodies_and_headers_have_limits(host: ServiceHost) -> None:
-    with host.claimed(b"5" * 32) as device:
+def test_bodies_and_headers_have_limits(shared: ServiceHost) -> None:
+    with shared.claimed(b"5" * 32) as device:
         assert device.exchange("POST", "/v1/check-in", bytes(MAX_REQUEST_BYTES + 1)).status == 413
         device.connect()
         assert device.exchange("GET", "/v1/challenge", headers={"x": "y" * 9000}).status == 431
@@ -356,8 +366,8 @@ def test_bodies_and_headers_have_limits(host: ServiceHost) -> None:
         ("POST", "/v1/check-in", 400),
     ],
 )
-def test_other_requests_are_refused(host: ServiceHost, method: str, path: str, status: int) -> None:
-    with host.claimed(b"6" * 32) as device:
+def test_other_requests_are_refused(shared: ServiceHost, method: str, path: str, status: int) -> None:
+    with shared.claimed(os.urandom(32)) as device:
         assert device.exchange(method, path).status == status
         assert device.check_in().verdict == "attested"
 
@@ -372,8 +382,8 @@ def test_other_requests_are_refused(host: ServiceHost, method: str, path: str, s
         b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\nabc",
     ],
 )
-def test_malformed_http_is_answered_or_closed_and_harms_nobody(host: ServiceHost, sent: bytes) -> None:
-    with host.claimed(b"7" * 32) as device, host.claimed(b"8" * 32) as other:
+def test_malformed_http_is_answered_or_closed_and_harms_nobody(shared: ServiceHost, sent: bytes) -> None:
+    with shared.claimed(os.urandom(32)) as device, shared.claimed(os.urandom(32)) as other:
         connection = device.connect()
         connection.sendall(sent)
         with contextlib.suppress(*CLOSED):
@@ -381,8 +391,8 @@ def test_malformed_http_is_answered_or_closed_and_harms_nobody(host: ServiceHost
         assert other.check_in().verdict == "attested"
 
 
-def test_a_chunked_flood_stops_at_the_limit(host: ServiceHost) -> None:
-    with host.claimed(b"9" * 32) as device:
+def test_a_chunked_flood_stops_at_the_limit(shared: ServiceHost) -> None:
+    with shared.claimed(b"9" * 32) as device:
         connection = device.connect()
         connection.sendall(b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         chunk = b"2000\r\n" + bytes(0x2000) + b"\r\n"
@@ -394,9 +404,9 @@ def test_a_chunked_flood_stops_at_the_limit(host: ServiceHost) -> None:
             raise ServiceUnreachableError("refused as it should be")
 
 
-def test_a_slow_request_is_cut_off(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_request_is_cut_off(shared: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_connection, "REQUEST_TIMEOUT_S", 0.5)
-    with host.claimed(b"0" * 32) as device:
+    with shared.claimed(b"0" * 32) as device:
         connection = device.connect()
         connection.sendall(b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nab")
         begun = time.monotonic()
@@ -420,9 +430,9 @@ def test_more_connections_than_allowed_are_turned_away(host: ServiceHost, monkey
 
 
 def test_a_writer_that_falls_behind_tells_devices_to_come_back(
-    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+    shared: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with host.claimed(b"w" * 32) as device:
+    with shared.claimed(b"w" * 32) as device:
         body = device.request_body()
         monkeypatch.setattr(check_ins, "MAX_WAITING", 0)
         answer = post(device, body)
@@ -430,16 +440,16 @@ def test_a_writer_that_falls_behind_tells_devices_to_come_back(
         assert int(answer.headers["retry-after"]) >= 1
         monkeypatch.undo()
         assert post(device, body).status == 200  # the proof was not spent
-        assert host.service.registry.history.refusals(device_id=device.device_id).items == ()
+        assert shared.service.registry.history.refusals(device_id=device.device_id).items == ()
 
 
 def test_a_check_in_that_cannot_be_recorded_gives_no_certificate(
-    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+    shared: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with host.claimed(b"i" * 32) as device:
+    with shared.claimed(b"i" * 32) as device:
         assert device.check_in().verdict == "attested"
         body = device.request_body()
         monkeypatch.setattr(dialect, "execute_batch", full)
@@ -450,4 +460,4 @@ def test_a_check_in_that_cannot_be_recorded_gives_no_certificate(
         assert code(post(device, body)) == (401, "device.challenge")  # spent, whatever came of it
         device.challenge = b""
         assert device.check_in().verdict == "attested"
-        assert len(host.service.registry.history.check_ins(device.device_id).items) == 2
+        assert len(shared.service.registry.history.check_ins(device.device_id).items) == 2

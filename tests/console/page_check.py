@@ -6,7 +6,7 @@ It measures what the browser computed. It does not judge words, reading order or
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.console.watched_browser import ARTEFACTS, picture
 
 CHECK = r"""() => {
@@ -95,3 +95,10 @@ def reads_well(page: Page, name: str) -> None:
     picture(page, ARTEFACTS / f"{name}.png", full_page=True, animations="disabled")
     assert problems_of(page) == [], name
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+
+
+def asks_each_second(page: Page, every: str) -> None:
+    """Have the part of a page that asks for itself every so many seconds do so every second."""
+    part = page.locator("[data-every]")
+    expect(part).to_have_attribute("data-every", every)
+    part.evaluate("(part) => { part.dataset.every = '1'; }")

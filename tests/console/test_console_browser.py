@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.console_server import RunningConsole
-from tests.console.page_check import problems_of
+from tests.console.page_check import asks_each_second, problems_of
 from tests.console.rehearsed_data import device_id, hold, transfer, uid
 from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
 
@@ -140,6 +140,7 @@ def test_a_halt_is_taken_and_undone_and_leaves_two_audit_lines(console: RunningC
 def test_a_page_follows_the_service_without_a_reload(console: RunningConsole, watch: Callable[..., Watched]):
     page = watch(console).sign_in()
     page.goto(ROLLOUT)
+    asks_each_second(page, "5")
     page.evaluate("window.kept = true")
     console.fleet.roll[0]["counts"].update(confirmed=842, waiting=294)
     expect(page.locator("h1")).to_contain_text("70 % updated", timeout=12_000)
@@ -152,6 +153,7 @@ def test_a_revoked_token_ends_an_open_page(console: RunningConsole, watch: Calla
     expect(page.locator("#live-status")).to_have_text("live")
     console.fleet.revoked_tokens.add(uid("reader-secret"))
     expect(page.locator("#live-status")).to_have_text("signed out")
+    asks_each_second(page, "10")
     page.wait_for_url(re.compile(r"/sign-in\?back="), timeout=15_000)
 
 

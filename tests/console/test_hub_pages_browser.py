@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 from tests.api.running_service import running_service, wait_until
-from tests.console.page_check import reads_well
+from tests.console.page_check import asks_each_second, reads_well
 from tests.console.watched_browser import LOOKS, Watched, some_of
 from tests.console.water_scene import WaterScene
 
@@ -156,7 +156,7 @@ def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Calla
     page.goto("/jobs/waits")
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_contain_text("running; ")
-    assert page.locator("[data-every]").count() == 1
+    asks_each_second(page, "3")
     scene.running.call("POST", f"{run}/cancel")
     expect(heading).to_contain_text("cancelled; 1 succeeded, 2 left out.", timeout=20_000)
     assert page.locator("[data-every]").count() == 0

@@ -61,11 +61,12 @@ def up(data: Path, *arguments: object, **ports: int) -> tuple[int, str]:
 
 
 class Service:
-    """A running ``armillary up``."""
+    """A running ``armillary up``, and the data folder that it has."""
 
-    def __init__(self, process: OwnProcess, ready: dict[str, Any]) -> None:
+    def __init__(self, process: OwnProcess, ready: dict[str, Any], data: Path) -> None:
         self.process = process
         self.ready = ready
+        self.data = data
 
     @property
     def env(self) -> dict[str, str]:
@@ -108,7 +109,7 @@ def running_service(data: Path, token: str | None = None, **settings: object) ->
             assert line, (data.parent / "service.log").read_text("utf-8", "replace")[-2000:]
             ready = json.loads(line)
             ready.setdefault("token", token)
-            yield Service(process, ready)
+            yield Service(process, ready, data)
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed then

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.e2e.armillary_processes import Service, armillary, running_service
+from tests.e2e.armillary_processes import Service, armillary, armillary_here, running_service
 from tests.engines.swtpm import SwTpm, needs_tpm, software_tpm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), needs_tpm]
@@ -31,7 +31,7 @@ def tpm(folder: Path) -> Iterator[SwTpm]:
 @pytest.fixture(scope="module")
 def service(folder: Path) -> Iterator[Service]:
     with running_service(folder / "data") as running:
-        done = armillary("catalog", "create", "--name", "Contoso", env=running.env)
+        done = armillary_here("catalog", "create", "--name", "Contoso", env=running.env)
         assert done.returncode == 0, done.stderr
         yield running
 
@@ -46,9 +46,16 @@ def claimed(service: Service, tpm: SwTpm, data: Path) -> str:
     made = create(service.env, tpm, data)
     assert made.returncode == 0, made.stderr
     device_id: str = json.loads(made.stdout)["device_id"]
-    done = armillary("device", "claim", "--catalog", "Contoso", "--device", device_id, env=service.env)
+    done = armillary_here("device", "claim", "--catalog", "Contoso", "--device", device_id, env=service.env)
     assert done.returncode == 0, done.stderr
     return device_id
+
+
+@pytest.fixture(scope="module")
+def device(folder: Path, service: Service, tpm: SwTpm) -> tuple[Path, str]:
+    """Folder and id of a device of the catalog; it may check in so often that two tests cannot share it."""
+    trust(folder, tpm)
+    return folder / "device", claimed(service, tpm, folder / "device")
 
 
 def trust(folder: Path, tpm: SwTpm) -> None:
@@ -70,30 +77,29 @@ def test_a_tpm_whose_maker_is_not_trusted_is_refused(folder: Path, service: Serv
     assert "Traceback" not in done.stderr
 
 
-def test_a_device_enrols_boots_and_attests_with_tier_tpm(folder: Path, service: Service, tpm: SwTpm):
-    trust(folder, tpm)
-    device_id = claimed(service, tpm, folder / "device")
-    code, found, errors = attest(folder / "device")
+def test_a_device_enrols_boots_and_attests_with_tier_tpm(service: Service, device: tuple[Path, str]):
+    data, device_id = device
+    code, found, errors = attest(data)
     assert code == 0, errors
     assert found["verdict"] == "attested"
     missed = [step for step in found["steps"] if step["result"] != "pass"]  # type: ignore[attr-defined]
     assert {(step["name"], step["result"]) for step in missed} <= {("firmware log", "not-run")}  # a host may have none
-    shown = armillary("device", "show", "--device", device_id, "--json", env=service.env)
+    shown = armillary_here("device", "show", "--device", device_id, "--json", env=service.env)
     assert json.loads(shown.stdout)["trust_tier"] == "tpm", shown.stderr
 
     # A second boot: the TPM counts on, the PCR is measured anew.
-    again, found, errors = attest(folder / "device")
+    again, found, errors = attest(data)
     assert (again, found["verdict"]) == (0, "attested"), errors
 
     # Restored without the service learning anything new: same key, same tier.
-    recovered = armillary("device", "recover", "--data", folder / "device", "--json", env=service.env)
+    recovered = armillary("device", "recover", "--data", data, "--json", env=service.env)
     assert (recovered.returncode, json.loads(recovered.stdout)) == (0, {"restored": []}), recovered.stderr
 
 
 def test_a_token_does_instead_of_a_login_and_the_same_keys_come_again(folder: Path, service: Service, tpm: SwTpm):
     """Cut short after the service made the device: the keys in the TPM are asked about again, nothing more is spent."""
     trust(folder, tpm)
-    made = armillary("enrolment-token", "create", "--catalog", "Contoso", "--json", env=service.env)
+    made = armillary_here("enrolment-token", "create", "--catalog", "Contoso", "--json", env=service.env)
     token = {**service.env, "ARMILLARY_TOKEN": json.loads(made.stdout)["secret"]}
     first = create(token, tpm, folder / "gateway")
     assert first.returncode == 0, first.stderr
@@ -106,7 +112,7 @@ def test_a_token_does_instead_of_a_login_and_the_same_keys_come_again(folder: Pa
     assert again.returncode == 0, again.stderr
     device_id = json.loads(first.stdout)["device_id"]
     assert json.loads(again.stdout)["device_id"] == device_id
-    shown = json.loads(armillary("device", "show", "--device", device_id, "--json", env=service.env).stdout)
+    shown = json.loads(armillary_here("device", "show", "--device", device_id, "--json", env=service.env).stdout)
     assert (shown["trust_tier"], shown["catalog"]) == ("tpm", "Contoso")
     spent = create(token, tpm, folder / "second")
     assert (spent.returncode, "used 1 of 1 times" in spent.stderr) == (1, True), spent.stderr
@@ -116,28 +122,28 @@ def test_a_token_does_instead_of_a_login_and_the_same_keys_come_again(folder: Pa
 def test_the_attestation_key_of_another_tpm_is_noticed(folder: Path, service: Service, tpm: SwTpm):
     """The identity key stays where it is, so TLS, endorsement and evidence are genuine; only the quote is another's."""
     trust(folder, tpm)
-    for name in ("victim", "other"):
-        claimed(service, tpm, folder / name)
-        assert attest(folder / name)[0] == 0  # positive control
-    files = [folder / name / "root-of-trust" / "tpm.json" for name in ("victim", "other")]
-    victim, other = (json.loads(file.read_bytes()) for file in files)
-    files[0].write_text(json.dumps({**victim, "attestation": other["attestation"]}))
-    code, found, _ = attest(folder / "victim")
+    victim = folder / "victim"
+    claimed(service, tpm, victim)
+    assert create(service.env, tpm, folder / "other").returncode == 0
+    file = victim / "root-of-trust" / "tpm.json"
+    genuine = json.loads(file.read_bytes())
+    other = json.loads((folder / "other" / "root-of-trust" / "tpm.json").read_bytes())
+    file.write_text(json.dumps({**genuine, "attestation": other["attestation"]}))
+    code, found, _ = attest(victim)
     assert (code, found["verdict"], found["purpose"]) == (1, "update-only", "update")
     failed = [step for step in found["steps"] if step["result"] == "fail"]  # type: ignore[attr-defined]
     assert [step["number"] for step in failed] == [16]
     assert "does not verify" in failed[0]["detail"]
-    files[0].write_text(json.dumps(victim))
-    assert attest(folder / "victim")[0] == 0
+    file.write_text(json.dumps(genuine))
+    assert attest(victim)[0] == 0  # positive control
 
 
-def test_a_stolen_folder_does_not_speak(folder: Path, service: Service, tpm: SwTpm):
-    trust(folder, tpm)
-    assert create(service.env, tpm, folder / "stolen").returncode == 0
+def test_a_stolen_folder_does_not_speak(folder: Path, device: tuple[Path, str]):
+    stolen = shutil.copytree(device[0], folder / "stolen")
     with software_tpm(folder / "thief") as thief:
-        file = folder / "stolen" / "root-of-trust" / "tpm.json"
+        file = stolen / "root-of-trust" / "tpm.json"
         file.write_text(json.dumps({**json.loads(file.read_bytes()), "tpm": thief.tcti}))
-        code, _, errors = attest(folder / "stolen")
+        code, _, errors = attest(stolen)
     assert code == 1
     assert "host.root-of-trust" in errors
     assert "Traceback" not in errors

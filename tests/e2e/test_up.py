@@ -5,59 +5,63 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import resource
 import ssl
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from tests.e2e.armillary_processes import PORTS, armillary, running_service, up
+from tests.e2e.armillary_processes import PORTS, Service, armillary, armillary_here, running_service, up
+from tests.e2e.conftest import Ended
 from tests.fixtures.processes import killed_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
-def test_ready_line_names_every_address_and_the_token_once(tmp_path):
-    data = tmp_path / "data"
-    with running_service(data) as service:
-        ready = service.ready
-        assert ready["ready"] is True
-        assert ready["token"].startswith("arm_")
-        status = armillary("status", "--json", env=service.env)
-        assert status.returncode == 0, status.stderr
-        assert json.loads(status.stdout)["status"] == "ok"
-        secret = ready["token"]
-    assert secret.encode() not in (tmp_path / "service.log").read_bytes(), "the token reached the log"
-    for path in data.rglob("*"):
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One that runs, for who only looks at it."""
+    with running_service(tmp_path_factory.mktemp("up") / "data") as running:
+        yield running
+
+
+def test_ready_line_names_every_address_and_the_token_once(service: Service, ended: Ended) -> None:
+    assert service.ready["ready"] is True
+    assert service.ready["token"].startswith("arm_")
+    status = armillary("status", "--json", env=service.env)
+    assert status.returncode == 0, status.stderr
+    assert json.loads(status.stdout)["status"] == "ok"
+    secret = ended.token.encode()
+    assert secret not in ended.log.read_bytes(), "the token reached the log"
+    for path in ended.data.rglob("*"):
         if path.is_file():
-            assert secret.encode() not in path.read_bytes(), f"the token lies in clear in {path}"
-    with running_service(data, token=secret) as again:
-        assert "token" in again.ready
-        assert armillary("status", env=again.env).returncode == 0
+            assert secret not in path.read_bytes(), f"the token lies in clear in {path}"
 
 
-def test_private_keys_are_for_the_owner_only(tmp_path):
-    data = tmp_path / "data"
-    with running_service(data):
-        pass
-    keys = [path for path in data.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+def test_a_folder_is_started_again_and_its_token_still_opens(ended: Ended, copied: Callable[[], Path]) -> None:
+    with running_service(copied(), token=ended.token) as again:
+        assert again.ready["token"] == ended.token, "a second start makes no other"
+        assert armillary_here("status", env=again.env).returncode == 0
+
+
+def test_private_keys_are_for_the_owner_only(ended: Ended) -> None:
+    keys = [path for path in ended.data.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert len(keys) >= 5
     assert {oct(path.stat().st_mode & 0o777) for path in keys} == {"0o600"}
 
 
-def test_second_service_on_one_folder_is_refused_and_harms_nothing(tmp_path):
-    with running_service(tmp_path / "data") as service:
-        code, said = up(tmp_path / "data")
-        assert (code, "host.data-folder-in-use" in said, "hint:" in said) == (1, True, True), said
-        assert armillary("status", env=service.env).returncode == 0
+def test_second_service_on_one_folder_is_refused_and_harms_nothing(service: Service) -> None:
+    code, said = up(service.data)
+    assert (code, "host.data-folder-in-use" in said, "hint:" in said) == (1, True, True), said
+    assert armillary_here("status", env=service.env).returncode == 0
 
 
-def test_folder_of_another_version_is_left_alone(tmp_path):
-    data = tmp_path / "data"
-    with running_service(data):
-        pass
+def test_folder_of_another_version_is_left_alone(copied: Callable[[], Path]) -> None:
+    data = copied()
     marker = next(path for path in data.iterdir() if path.suffix == ".json" or path.name in ("format", "version"))
     before = marker.read_bytes()
     marker.write_bytes(before.replace(b"1", b"9"))
@@ -80,7 +84,7 @@ def test_first_start_cut_short_is_begun_again(tmp_path):
         assert process != 0
     with running_service(data) as service:
         assert service.ready["token"], "a first start that was cut short makes a new token"
-        assert armillary("status", env=service.env).returncode == 0
+        assert armillary_here("status", env=service.env).returncode == 0
 
 
 def _start_and_kill_after(data, entries: int) -> int:
@@ -99,10 +103,8 @@ def _start_and_kill_after(data, entries: int) -> int:
         return process.wait()
 
 
-def test_stops_in_order_on_sigterm(tmp_path):
-    with running_service(tmp_path / "data") as service:
-        service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(timeout=20) == 0
+def test_stops_in_order_on_sigterm(ended: Ended) -> None:
+    assert ended.code == 0
 
 
 def test_wrong_setting_is_named(tmp_path):
@@ -112,10 +114,15 @@ def test_wrong_setting_is_named(tmp_path):
     assert not (tmp_path / "d").exists()
 
 
-def test_console_and_api_answer_on_one_port(tmp_path):
-    with running_service(tmp_path / "data") as service:
-        context = ssl.create_default_context(cafile=service.ready["root_ca"])
-        with urllib.request.urlopen(service.ready["api"] + "/api/v1/health", context=context) as response:
-            assert response.status == 200
-        with urllib.request.urlopen(service.ready["console"] + "sign-in", context=context) as response:
-            assert b"<html" in response.read()
+def test_console_and_api_answer_on_one_port(service: Service) -> None:
+    context = ssl.create_default_context(cafile=service.ready["root_ca"])
+    with urllib.request.urlopen(service.ready["api"] + "/api/v1/health", context=context) as response:
+        assert response.status == 200
+    with urllib.request.urlopen(service.ready["console"] + "sign-in", context=context) as response:
+        assert b"<html" in response.read()
+
+
+def test_the_service_opens_as_many_files_as_it_may(service: Service) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard or soft >= 65_536

@@ -67,6 +67,8 @@ def _words(path: str, reply: Any) -> Any:
     if path.startswith("/device-files/"):  # as Put Blob answers
         return re.fullmatch(r"<\?xml .*<Message>(.*)</Message></Error>", reply.raw.decode(), re.DOTALL)[1]
     words = reply.body
+    if "/controller/v1/" in path:  # hawkBit's DDI; its addresses begin with a catalog's name
+        return words["message"]
     for name in next((names for prefix, names in WORDS.items() if path.startswith(prefix)), ("detail",)):
         words = words[name]
     return words

@@ -18,7 +18,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Message, Receive
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope
 
 from armillary.api.http.auth import admit
 from armillary.api.http.callers import LARGE_BYTES, Caller, caller_of, catalog_of, operator_of as acting_with, owner_of
@@ -43,6 +44,13 @@ class GuardedRoute(APIRoute):
         self.row = row
         self._shape = shape
         super().__init__(*given, **named)
+        self._literal = self.path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Routes are asked one after the other: most are passed over by the literal beginning of their path."""
+        if not scope.get("root_path") and not scope["path"].startswith(self._literal):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler that FastAPI builds, behind :func:`armillary.api.http.auth.admit`."""

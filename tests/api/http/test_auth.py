@@ -72,6 +72,7 @@ ADMINISTRATORS = {
     f"POST {_V1}/releases", f"POST {_V1}/releases/corim", f"POST {_V1}/releases/{{release_id}}/expiry",
     f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors", f"POST {_V1}/releases/drafts",
     *(f"POST {_V1}/releases/{{release_id}}/{step}" for step in ("sign", "publish", "promote", "sbom", "rollout")),
+    f"POST {_V1}/os-feeds", f"DELETE {_V1}/os-feeds/{{feed}}",
     f"DELETE {_V1}/repository/waiting", f"POST {_V1}/repository/key-changes", f"POST {_V1}/repository/signatures",
     f"POST {_V1}/signing-keys/renew", f"POST {_V1}/signing-keys/use", f"DELETE {_V1}/signing-keys/{{key_serial}}",
     f"POST {_V1}/service-authorities/renew", f"POST {_V1}/application/import", f"PUT {_V1}/telemetry/retention",

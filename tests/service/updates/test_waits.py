@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.fixtures import reports
 from tests.fixtures.clocks import Clock
 from tests.service.updates.rollout_fleet import HERE, POLICY, Fleet
 
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice
+from armillary.service.updates import sighting
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.update_status import UpdateStatus
 
@@ -86,6 +88,21 @@ def test_who_was_heard_within_a_window_and_then_falls_silent_is_late(fleet: Flee
     assert {one.waits_until for one in standing(fleet, rollout).values()} == {None}
     clock.now += 4 * HOUR_S  # the window is closed again
     assert {one.state for one in standing(fleet, rollout).values()} == {"timed-out"}
+
+
+def test_those_that_wait_keep_nobody_from_being_found_late(
+    fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait: a look takes a bounded number of those whose time is up, and they are not among them."""
+    monkeypatch.setattr(sighting, "OVERDUE_AT_ONCE", 1)
+    set_windows(fleet, opens_in(clock, 12)[0])
+    rollout = fleet.start(AT_ONCE)
+    fleet.service.updates.planner.run_once()
+    *waiting, silent = fleet.devices
+    hear(*waiting)
+    standing(fleet, rollout)
+    clock.now += 2 * HOUR_S
+    assert standing(fleet, rollout)[silent.device_id].state == "timed-out"
 
 
 def test_urgency_ends_the_wait(fleet: Fleet, clock: Clock) -> None:

@@ -24,6 +24,9 @@ def test_demo_plays_every_scene_and_leaves_nothing_running():
     assert failed == []
     assert [step["name"] for step in summary["steps"]] == [name for name, _ in SCENES]
     assert summary["ok"] is True
+    told = {step["name"]: step["detail"] for step in summary["steps"]}
+    assert "fell silent with OS 99.2; 1 of 1 devices failed" in told["bad OS release halted and rolled back"]
+    assert told["attack: bad release halted and rolled back"].startswith("1 of 3 cables tried it")
     assert done.returncode == 0
     assert summary["console_url"].startswith("https://")
     left = subprocess.run(

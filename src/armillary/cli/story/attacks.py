@@ -32,7 +32,9 @@ MORE_CABLES = ("smart_cable_2", "smart_cable_3")
 
 def look_at_the_console(stage: Stage) -> str:
     """Sign in to the console as a person would and read the first line of the fleet page."""
-    return see_the_fleet(stage.ready["console"], stage.ready["token"], stage.ready["root_ca"])
+    seen = see_the_fleet(stage.ready["console"], stage.ready["token"], stage.ready["root_ca"])
+    stage.begin_devices(MORE_CABLES)
+    return seen
 
 
 def tamper_with_the_boot_chain(stage: Stage) -> str:
@@ -58,6 +60,9 @@ def tamper_with_the_boot_chain(stage: Stage) -> str:
 
 def replay_a_proof(stage: Stage) -> str:
     """An accepted proof is sent again, byte for byte, on the same connection and on a new one."""
+    for cable in stage.take_devices():  # they boot and install while this and the next scene go on
+        claim(stage, cable, PRODUCTS[RELEASED])
+        stage.power_on(cable)
     device = stage.devices[REPLAYED]
     stage.power_off(device)
     result = asyncio.run(attacker.replay(device.data))
@@ -89,10 +94,6 @@ def _last_heard(stage: Stage, device: DeviceOnStage) -> int:
 def release_something_bad(stage: Stage) -> str:
     """A release that crashes goes to one cable of three: it takes itself back, and the roll-out stops there."""
     product = PRODUCTS[RELEASED]
-    stage.create_devices(MORE_CABLES)
-    for name in MORE_CABLES:
-        claim(stage, stage.devices[name], product)
-        stage.power_on(stage.devices[name])
     cables = [stage.devices[name] for name in (RELEASED, *MORE_CABLES)]
     good: uuid.UUID = stage.notes[RELEASED]
     for cable in cables:

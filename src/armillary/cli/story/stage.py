@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from armillary.errors import ArmillaryError, HostError
 
 T = TypeVar("T")
 
-WAIT_S = 30.0  # no single thing the demo waits for takes longer; it fails with what it saw last
+WAIT_S = 60.0  # no single thing the demo waits for takes longer; it fails with what it saw last
 POLL_S = 0.1
 STOP_S = 10.0
 # Devices of the demo check in this often, so that the story moves: seconds instead of an hour.
@@ -47,7 +47,8 @@ class Stage:
     """Everything the demo started; :meth:`close` ends it all.
 
     ``ready`` is what the ``armillary up`` process printed when it was ready: addresses, token, root certificate file.
-    ``notes`` are facts that one scene leaves for a later one.
+    ``notes`` are facts that one scene leaves for a later one. ``making`` are devices that are manufactured beside the
+    scenes.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Stage:
     remote: RemoteService | None = None
     devices: dict[str, DeviceOnStage] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    making: Future[list[DeviceOnStage]] | None = None
 
     @property
     def client(self) -> RemoteService:
@@ -91,9 +93,23 @@ class Stage:
 
     def create_devices(self, names: Iterable[str]) -> None:
         """Manufacture devices with ``armillary device create``, side by side."""
+        self.devices |= {device.name: device for device in self._manufacture(names)}
+
+    def begin_devices(self, names: Iterable[str]) -> None:
+        """Manufacture devices while scenes go on that wait for others; :meth:`take_devices` brings them on stage."""
+        factory = ThreadPoolExecutor(max_workers=1)
+        self.making = factory.submit(self._manufacture, tuple(names))
+        factory.shutdown(wait=False)
+
+    def take_devices(self) -> list[DeviceOnStage]:
+        """The devices that :meth:`begin_devices` has begun, once they are made."""
+        made = [] if self.making is None else self.making.result()
+        self.devices |= {device.name: device for device in made}
+        return made
+
+    def _manufacture(self, names: Iterable[str]) -> list[DeviceOnStage]:
         with ThreadPoolExecutor(max_workers=FACTORY_LINES) as lines:
-            for device in lines.map(self._create_device, names):
-                self.devices[device.name] = device
+            return list(lines.map(self._create_device, names))
 
     def _create_device(self, name: str) -> DeviceOnStage:
         data = self.folder / "devices" / name
@@ -168,6 +184,8 @@ class Stage:
 
     def close(self) -> None:
         """End every process of this play."""
+        if self.making is not None:
+            wait([self.making])  # it ends by itself
         for device in self.devices.values():
             if device.process is not None:
                 device.process.send_signal(signal.SIGTERM)

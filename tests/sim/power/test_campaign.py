@@ -40,6 +40,7 @@ def test_every_board_lives_through_every_transaction(name: str) -> None:
     for transaction in TRANSACTIONS:
         case = prepare(transaction, board)
         case.live(case.start)
+        assert (case.cut_twice() is case) is not transaction.booted, "two cuts excuse no other"
 
 
 def test_a_campaign_is_the_same_with_the_same_seed() -> None:

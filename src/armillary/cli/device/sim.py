@@ -81,9 +81,8 @@ def searched(boards: Sequence[str], effort: Effort, jobs: int, one: SearchPart) 
     """The boards' tallies in their order, ``jobs`` parts at a time; tells people of each board as it is done."""
     numbers = range(len(parts_of(effort)))
     work = [(board, effort, number) for board in boards for number in numbers]
-    note(
-        f"cutting {len(TRANSACTIONS)} transactions on {len(boards)} boards, {min(jobs, len(work))} parts at a time ..."
-    )
+    where = boards[0] if len(boards) == 1 else f"{len(boards)} boards"
+    note(f"cutting {len(TRANSACTIONS)} transactions on {where}, {min(jobs, len(work))} parts at a time ...")
     with contextlib.ExitStack() as stack:
         if jobs == 1:
             done: Iterator[tuple[Tally, float]] = itertools.starmap(one, work)

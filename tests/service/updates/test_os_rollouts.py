@@ -16,6 +16,7 @@ from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.rollout.policy import Ring, RolloutPolicy
 from armillary.service.context.blobs import Blobs
+from armillary.service.updates.standing import UpdateStanding
 from armillary.sim.device.prover import Component
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
@@ -194,6 +195,32 @@ def test_a_release_that_ends_while_it_is_rolled_out_is_left_by_who_runs_it(fleet
     assert not fleet.running("27.1"), "the feed's newest is the way back"
     fleet.check_in_all()
     assert not fleet.running("27.1")
+
+
+def test_a_device_to_which_it_has_not_come_says_so(fleet: OsFleet, clock: Clock) -> None:
+    def codes() -> set[str]:
+        return {fleet.service.updates.standings.of(one.device_id).code for one in fleet.devices}
+
+    def standing(device: WireDevice) -> UpdateStanding:
+        return fleet.service.updates.standings.of(device.device_id)
+
+    assert codes() == {"nothing-deployed"}
+    rollout = fleet.start()
+    step(fleet, clock)
+    waiting = [one for one in fleet.devices if one.device_id not in fleet.running("27.1")]
+    assert waiting
+    assert {(standing(one).code, standing(one).detail) for one in waiting} == {("rollout-waits", "OS 27.1")}
+    fleet.service.updates.rollouts.hold(rollout.rollout_id, reason="3 meters of Fabrikam lose their clock", actor="t")
+    assert {(standing(one).code, standing(one).detail) for one in waiting} == {("rollout-held", "OS 27.1")}
+    assert standing(fleet.old_style).code == "nothing-deployed"
+    fleet.service.updates.rollouts.cancel(rollout.rollout_id, reason="no", actor="t")
+    assert codes() == {"nothing-deployed"}
+    catalogs = ["Fabrikam" if one is fleet.devices[3] else "Contoso" for one in waiting]
+    own = fleet.start(catalog=catalogs[0])
+    fleet.service.updates.rollouts.hold(own.rollout_id, reason="looks odd", actor="t")
+    for one, catalog in zip(waiting, catalogs, strict=True):
+        said = ("rollout-held", "looks odd") if catalog == catalogs[0] else ("nothing-deployed", "")
+        assert (standing(one).code, standing(one).detail) == said
 
 
 def test_rings_and_a_second_person(fleet: OsFleet, clock: Clock) -> None:

@@ -45,6 +45,7 @@ class Facts:
         wanted: Its applications; None where none are meant for it.
         system: Its operating system; None where its feed has none.
         rollout: The roll-out that decides for its group.
+        os_rollout: The roll-out of an OS release to devices of its chip and feed.
         last_offer: Id of what it was offered at its last check-in; None where nothing was.
         store: Id of the trust store that it is offered before anything else, or with it; None for none.
         is_barred: Whether it does not trust who signed what it lacks, and no store leads it there.
@@ -58,6 +59,7 @@ class Facts:
     rollout: Rollout | None
     last_offer: UUID | None
     failure: str
+    os_rollout: Rollout | None = None
     store: UUID | None = None
     is_barred: bool = False
 
@@ -95,6 +97,15 @@ class Facts:
         brought = {part.deployment_id for part in self.rollout.parts}
         return self.wanted is None or self.wanted.offer.deployment_id not in brought
 
+    @property
+    def waits_for_os(self) -> bool:
+        """Whether the roll-out of an OS release has not come to it; what it should have until then, it has."""
+        rollout = self.os_rollout
+        if rollout is None or self.lacks or self.lacks_os or not self.updates_os:
+            return False
+        is_wanted = self.system is not None and self.system.release_id == rollout.release_id
+        return not is_wanted and self.device.os_version != rollout.version
+
 
 class Standing(NamedTuple):
     """A reason code of ``wire/device/update_reason.py``, what more is known, and until when, Unix seconds UTC."""
@@ -118,6 +129,16 @@ def _rollout(facts: Facts) -> Standing | None:
     if rollout.state == "held":
         return Standing("rollout-held", rollout.reason)
     return Standing("rollout-waits", f"roll-out {rollout.rollout_id}")
+
+
+def _os_rollout(facts: Facts) -> Standing | None:
+    rollout, group = facts.os_rollout, facts.group
+    if rollout is None or group is None or not facts.waits_for_os or facts.device.verdict == "update-only":
+        return None
+    is_own = rollout.catalog_id == group.catalog_id  # what a roll-out says of all catalogs is nobody's in one of them
+    if rollout.state == "held":
+        return Standing("rollout-held", rollout.reason if is_own else f"OS {rollout.version}")
+    return Standing("rollout-waits", f"roll-out {rollout.rollout_id}" if is_own else f"OS {rollout.version}")
 
 
 def _failed(facts: Facts) -> Standing | None:
@@ -154,6 +175,7 @@ CAUSES: Final[tuple[Callable[[Facts], Standing | None], ...]] = (
     lambda facts: Standing("never-seen") if facts.device.last_check_in_at is None else None,
     lambda facts: Standing("silent") if facts.device.health == "silent" else None,
     _rollout,
+    _os_rollout,
     _lacks_nothing,
     _own_words,
     _failed,
@@ -260,6 +282,7 @@ class Standings:
             rollout=None if group is None else rollout_rows.living_of_group(connection, group.group_id),
             last_offer=last[0].offer_id if last else None,
             failure="" if wanted is None else _failure(connection, device_id, wanted.offer.offer_id),
+            os_rollout=None if group is None else _os_rollout_of(connection, device, group),
             store=store,
             is_barred=is_barred,
         )
@@ -279,6 +302,14 @@ class Standings:
         lacks_os = system is not None and not system.is_enough(device.os_version)
         signers = ([] if wanted is None or has(device.installed, wanted.image_ids) else wanted.signers, present.images)
         return None, not takes(*signers) or (lacks_os and system is not None and system.signer not in present.os)
+
+
+def _os_rollout_of(connection: Connection, device: Device, group: DeviceGroup) -> Rollout | None:
+    """The roll-out of an OS release that is to come to a device of a group; None for none, or where it goes back."""
+    found = rollout_rows.living_of_feed(connection, device.chip, group.os_feed)
+    if found is None or found.state == "rolling-back" or found.catalog_id not in (None, group.catalog_id):
+        return None
+    return found
 
 
 def _failure(connection: Connection, device_id: str, deployment_id: UUID) -> str:

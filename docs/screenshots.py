@@ -201,7 +201,7 @@ def take_updates(page: Page, address: str, token: str) -> None:
     for name, path in (
         ("device-update", f"/devices/{devices[-1]['device_id']}/update"),
         ("releases", "/releases"),
-        ("bill-of-materials", f"/releases/{release['release_id']}?q=crypt"),
+        ("bill-of-materials", f"/releases/{release['release_id']}?q=py#bill"),
         ("repository", "/repository"),
     ):
         page.goto(address + path)

@@ -39,6 +39,8 @@ STANDING = {
 def test_the_page_says_why_what_lacks_and_when() -> None:
     made = update_sheet(STANDING, "Lobby", 1_000_000, may_ask=True)
     assert made.title == STANDING["meaning"]
+    assert made.detail == "What to do: nothing."
+    assert update_sheet({**STANDING, "detail": "2 of 3"}, "x", 1, may_ask=True).detail == "2 of 3. What to do: nothing."
     cells = [cell for section in made.sections for row in section.rows for cell in row]
     words = {cell.text for cell in cells} | {cell.reason for cell in cells}
     assert {"26.11", "26.12", "lacks brew", "Sat 01:00-05:00", "Europe/Berlin", "the lock opens"} <= words

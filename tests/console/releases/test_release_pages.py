@@ -90,6 +90,13 @@ def test_an_action_says_whom_it_reaches_and_asks_for_the_word_when_these_are_man
     assert asked.post.endswith(f"/{verb}")
 
 
+def test_an_action_that_reaches_nobody_says_so() -> None:
+    asked = pages_releases.confirmation(
+        {**RELEASE, "reach": {**RELEASE["reach"], "groups": 0, "devices": 0}}, "publish"
+    )
+    assert dict(asked.touches)["Touches"] == "No device: no group with the feed RetailEval has one of mt3620."
+
+
 def test_packages_that_somebody_uploads_go_to_everybody_and_are_taken_back(hub_scene: HubScene) -> None:
     service, look = hub_scene.running.service, hub_scene.browser()
     form = look.get(f"/new-release?chip={CHIP}").text

@@ -36,7 +36,9 @@ def update_sheet(standing: Mapping[str, Any], name: str, now: int, *, may_ask: b
     """The page; ``may_ask``: the operator may have the device check in now."""
     device_id = standing["device_id"]
     buttons = (Button(label="Check in now", post=place(device_id, "check-now"), primary=True),) if may_ask else ()
-    detail = standing["remedy"] if not standing["detail"] else f"{standing['detail']}. {standing['remedy']}"
+    remedy = standing["remedy"]
+    detail = f"{standing['detail']}. " if standing["detail"] else ""
+    detail += f"What to do: {remedy[:1].lower()}{remedy[1:]}"
     rows = [(text("Operating system"), text(standing["os_version"] or "not known"), _wanted_os(standing))]
     lacking = ", ".join(standing["lacking"])
     if standing["deployment_id"] is not None:

@@ -106,7 +106,12 @@ def schedule_rows(schedule: Mapping[str, Any], now: int) -> list[tuple[Cell, Cel
     interval, deferral = schedule["check_interval_s"], schedule["max_deferral_s"]
     rows = [
         (text("Checks in"), text("as the service asks" if interval is None else f"every {span(interval)}")),
-        (text("Windows"), text("; ".join(schedule["windows"]) or "at any time", reason=schedule["zone"])),
+        (
+            text("Windows"),
+            text(
+                "; ".join(schedule["windows"]) or "at any time", reason=schedule["zone"] if schedule["windows"] else ""
+            ),
+        ),
         (text("Applications may put it off"), text(f"for {span(deferral)}" if deferral else "not at all")),
     ]
     if schedule["urgent_until"] is not None and schedule["urgent_until"] > now:

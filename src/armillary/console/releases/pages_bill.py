@@ -45,9 +45,9 @@ def bill_cell(bill: Mapping[str, Any] | None, policy: str) -> Cell:
 
 
 def search_form(here: str, asked: str) -> Form:
-    """Find components; ``here`` is the page's address."""
-    field = Field(name="q", label="Component, version, package URL or licence", value=asked)
-    return Form(post=here, label="Search", fields=(field,))
+    """Find components by name, version, package URL or licence; ``here`` is the page's address."""
+    field = Field(name="q", label="Name, version or licence", value=asked)
+    return Form(post=f"{here}#bill", label="Search the bill", fields=(field,))
 
 
 def bill_section(

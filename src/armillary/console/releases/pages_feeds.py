@@ -21,7 +21,7 @@ def feeds_section(
     feeds: Sequence[Mapping[str, Any]], *, sent: Mapping[str, str], wrong: Wrong | None, may_make: bool, now: int
 ) -> Section:
     """The table of feeds; ``wrong`` is what was wrong with the form of a new one as it was ``sent``."""
-    rows = []
+    rows, may_drop = [], may_make and any(each["created_by"] for each in feeds)
     for each in feeds:
         is_own = bool(each["created_by"])
         row = [
@@ -30,13 +30,15 @@ def feeds_section(
             Cell(at=moment(each["created_at"], now)) if is_own else text("always there"),
             text(each["created_by"] or "the service"),
         ]
-        if may_make:
-            row.append(text("Delete", href=f"{FEEDS}/{quote(each['name'], safe='')}/delete") if is_own else text(""))
+        if may_drop:
+            row.append(
+                text("Delete", href=f"{FEEDS}/{quote(each['name'], safe='')}/delete") if is_own else text("none")
+            )
         rows.append(row)
     return Section(
         title="OS feeds",
         note="a group gets its feed's releases, and those of the feeds that this one follows",
-        columns=("Feed", "Follows", "Made", "By", *(("Action",) if may_make else ())),
+        columns=("Feed", "Follows", "Made", "By", *(("Action",) if may_drop else ())),
         rows=rows,
         none="",
         anchor=ANCHOR,

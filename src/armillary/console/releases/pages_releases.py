@@ -174,8 +174,10 @@ def _signing(release: Mapping[str, Any]) -> Consequences:
 def _publishing(release: Mapping[str, Any]) -> Consequences:
     reach = release["reach"]
     groups = counted(reach["groups"], "device group")
+    touches = f"{counted(reach['devices'], 'device')} in {groups} with the feed {release['feed']}."
+    nobody = f"No device: no group with the feed {release['feed']} has one of {release['chip']}."
     return reach["devices"], (
-        f"{counted(reach['devices'], 'device')} in {groups} with the feed {release['feed']}.",
+        touches if reach["devices"] else nobody,
         f"Offers them {called(release)} at their next check-in. From now on a device that boots it is let in.",
         "Groups of other feeds, and devices that do not update their operating system by themselves.",
         "What was published never changes. Revoke it, and devices are offered their feed's newest.",

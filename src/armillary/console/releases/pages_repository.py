@@ -32,6 +32,17 @@ _SAYS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+# Why the keys of a role are always online.
+_ALWAYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "snapshot": "it changes with every edition",
+        "timestamp": "it is signed daily",
+        "catalogs": "a catalog is made without a ceremony",
+        "director": "it answers check-ins",
+    }
+)
+
+
 def custody_state(role: str, custody: str) -> State:
     """Where the keys of a role are. That the service alone may say who releases is drawn as a warning."""
     return State(ATTENTION if custody != "offline" and role in OFFLINE_ABLE else GOOD, custody)
@@ -114,7 +125,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
 def _role(role: Mapping[str, Any], catalogs: Mapping[str, str], now: int) -> tuple[Cell, ...]:
     name, keys = role["role"], len(role["keys"])
     says = _SAYS.get(name, "the images of a catalog")
-    why = "always: it changes daily" if name in ONLINE_ALWAYS else ""
+    why = f"always: {_ALWAYS[name]}" if name in ONLINE_ALWAYS else ""
     ends = moment(role["expires_at"], now)
     kind = ends_state(role, now)
     return (

@@ -160,6 +160,22 @@ async def test_bad_images_are_refused_and_nothing_changes(rig: Rig, spoil: str, 
     assert FileFlash(rig.folder / "flash").regions("applications/") == ()
 
 
+async def test_what_came_before_a_download_failed_is_not_fetched_again(rig: Rig) -> None:
+    first, second = rig.service.application(component=1), rig.service.application(component=2)
+    late = rig.service.images.pop(str(second.image_id))
+    rig.service.deploy(first, second)
+    await rig.start()
+    await until(lambda: rig.status().get("last_check_in"), "check-in")
+    await until(lambda: rig.events("update-postponed"), "the second is not there")
+    assert FileFlash(rig.folder / "flash").regions("fetched/") == (f"fetched/{first.image_id}",)
+    del rig.service.images[str(first.image_id)]
+    rig.service.images[str(second.image_id)] = late
+    rig.device.check_in_now()
+    await until(rig.outcomes, "outcome")
+    assert set(rig.outcomes()) == {(first.image_id, "confirmed"), (second.image_id, "confirmed")}
+    assert FileFlash(rig.folder / "flash").regions("fetched/") == ()
+
+
 async def test_tampered_boot_component_is_refused_reported_and_recovered(rig: Rig) -> None:
     flash = FileFlash(rig.folder / "flash")
     region = boot_region("security-monitor")

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import os_feeds as feed_rows, rollouts as rollout_rows
+from armillary.engines.records.queries import releases as release_rows, rollouts as rollout_rows
 from armillary.engines.records.schema.update_rows import OwnFeed
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
@@ -36,9 +36,9 @@ class OsFeeds:
         """All feeds, the two that are there first; these were made at no time, by nobody."""
 
         def query(connection: Connection) -> tuple[OwnFeed, ...]:
-            mine = feed_rows.own(connection)
+            mine = release_rows.own_feeds(connection)
             made = {each.name for each in mine}
-            built_in = [(name, to) for name, to in feed_rows.follows(connection).items() if name not in made]
+            built_in = [(name, to) for name, to in release_rows.follows(connection).items() if name not in made]
             there = tuple(OwnFeed(name=name, follows=to or "", created_at=0, created_by="") for name, to in built_in)
             return (*there, *mine)
 
@@ -60,12 +60,12 @@ class OsFeeds:
 
         def change(connection: Connection) -> None:
             check_feed(connection, follows)
-            known = feed_rows.follows(connection)
+            known = release_rows.follows(connection)
             if name.lower() in {each.lower() for each in known}:
                 raise ConflictError(f"there is a feed {name}", remedy="Choose another name.")
             if len(known) >= MAX_FEEDS:
                 raise ConflictError(f"there are {MAX_FEEDS} feeds", remedy="Delete one: armillary feed delete.")
-            feed_rows.add(connection, made)
+            release_rows.add_feed(connection, made)
             self._context.audit(connection, actor, "os-feed.create", name, {"follows": follows})
 
         self._context.records.write(change)
@@ -82,12 +82,12 @@ class OsFeeds:
         """
 
         def change(connection: Connection) -> None:
-            if name not in {each.name for each in feed_rows.own(connection)}:
+            if name not in {each.name for each in release_rows.own_feeds(connection)}:
                 raise NotFoundError(
                     f"there is no feed {name!a:.40} that somebody made", remedy="List them: armillary feed list."
                 )
             _refuse_used(connection, name)
-            feed_rows.remove(connection, name)
+            release_rows.remove_feed(connection, name)
             self._context.audit(connection, actor, "os-feed.delete", name, {})
 
         self._context.records.write(change)
@@ -96,7 +96,7 @@ class OsFeeds:
 
 def check_feed(connection: Connection, feed: str) -> None:
     """Raise InvalidArgumentError for a feed that there is not."""
-    known = tuple(feed_rows.follows(connection))
+    known = tuple(release_rows.follows(connection))
     if feed not in known:
         raise InvalidArgumentError(
             f"feed: expected {', '.join(known[:-1])} or {known[-1]}, got {feed!a:.40}", remedy="Use one of the feeds."
@@ -104,12 +104,12 @@ def check_feed(connection: Connection, feed: str) -> None:
 
 
 def _refuse_used(connection: Connection, name: str) -> None:
-    groups, releases = feed_rows.used_by(connection, name)
+    groups, releases = release_rows.feed_used_by(connection, name)
     if groups:
         raise ConflictError(f"{groups} device groups have the feed {name}", remedy="Give them another feed first.")
     if releases:
         raise ConflictError(f"{releases} releases are in the feed {name}", remedy="Promote or revoke them first.")
-    followers = [each.name for each in feed_rows.own(connection) if each.follows == name]
+    followers = [each.name for each in release_rows.own_feeds(connection) if each.follows == name]
     if followers:
         raise ConflictError(f"the feed {followers[0]} follows {name}", remedy="Delete that one first.")
     if any(rollout.feed == name for rollout in rollout_rows.living(connection)):

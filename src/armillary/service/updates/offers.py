@@ -24,7 +24,6 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     images as image_rows,
-    os_feeds as feed_rows,
     releases as release_rows,
     rollouts as rollout_rows,
 )
@@ -262,7 +261,7 @@ class Offers:
             if part.group_id in in_force and rollout.state != "proposed"
         }
         releases, floors = release_rows.every(connection), release_rows.floors(connection)
-        systems = newest_of_feeds(releases, floors, follows=feed_rows.follows(connection), now=now)
+        systems = newest_of_feeds(releases, floors, follows=release_rows.follows(connection), now=now)
         os_staging = {
             (str(rollout.feed), rollout.chip): _os_staging(connection, rollout, releases, systems, every, now)
             for rollout in rollout_rows.living(connection)

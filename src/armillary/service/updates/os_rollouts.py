@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
-    os_feeds as feed_rows,
     releases as release_rows,
     rollouts as rollout_rows,
 )
@@ -116,9 +115,9 @@ def _check_startable(connection: Connection, release: OsRelease, feed: str, now:
             remedy="Let it finish, roll it back or cancel it first.",
         )
     every = release_rows.every(connection)
-    given = newest_of_feeds(every, release_rows.floors(connection), follows=feed_rows.follows(connection), now=now).get(
-        (feed, release.chip)
-    )
+    given = newest_of_feeds(
+        every, release_rows.floors(connection), follows=release_rows.follows(connection), now=now
+    ).get((feed, release.chip))
     if given is not None and release.version not in given.newer:
         raise ConflictError(
             f"{what} is older than what {feed} gives, {given.version}, or below a security floor",

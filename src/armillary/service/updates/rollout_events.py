@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
     images as image_rows,
-    os_feeds as feed_rows,
     releases as release_rows,
     rollouts as rollout_rows,
 )
@@ -213,7 +212,7 @@ def release_or_raise(connection: Connection, release_id: UUID | None) -> OsRelea
 def _given(connection: Connection, rollout: Rollout, now: int) -> OsRelease | None:
     """The release that the roll-out's feed gives to its chip."""
     every = release_rows.every(connection)
-    follows = feed_rows.follows(connection)
+    follows = release_rows.follows(connection)
     given = newest_of_feeds(every, release_rows.floors(connection), follows=follows, now=now).get(
         (str(rollout.feed), rollout.chip)
     )

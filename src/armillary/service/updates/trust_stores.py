@@ -28,7 +28,6 @@ from cryptography import x509
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
-    os_feeds as feed_rows,
     releases as release_rows,
     rollouts as rollout_rows,
 )
@@ -341,7 +340,7 @@ class TrustStores:
     def _check_unused(self, connection: Connection, key: SigningKey) -> None:
         """Raise ConflictError while devices get something that a key signed."""
         releases = release_rows.every(connection)
-        floors, follows = release_rows.floors(connection), feed_rows.follows(connection)
+        floors, follows = release_rows.floors(connection), release_rows.follows(connection)
         systems = newest_of_feeds(releases, floors, follows=follows, now=self._context.now())
         given = {one.release_id for one in systems.values()}
         given |= {one.release_id for one in rollout_rows.living(connection) if one.release_id is not None}

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
-from armillary.engines.records.queries import images as image_rows, os_feeds as feed_rows, releases as release_rows
+from armillary.engines.records.queries import images as image_rows, releases as release_rows
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, SignatureError
 from armillary.service.authority.authority import Authority
@@ -205,7 +205,7 @@ class ReleaseDrafts:
         found = self._releases.get(release_id)
 
         def query(connection: Connection) -> ReleaseReach:
-            follows = feed_rows.follows(connection)
+            follows = release_rows.follows(connection)
             groups, devices = release_rows.devices_of_feeds(connection, found.chip, feeds_given(found.feed, follows))
             _, everybody = release_rows.devices_of_feeds(connection, found.chip, tuple(follows))
             running = release_rows.devices_running(connection, found.chip, found.version)

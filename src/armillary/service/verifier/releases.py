@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from armillary.attest.reference import ReferenceValue, ReferenceValues, ReleaseStanding
 from armillary.boot import virtual_chain
-from armillary.engines.records.queries import os_feeds as feed_rows, releases as release_rows
+from armillary.engines.records.queries import releases as release_rows
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
@@ -205,7 +205,7 @@ class Releases:
         Only of those built here: of an imported one there are reference values and no packages. NotFoundError if there
         is none.
         """
-        feeds = self._context.records.read(lambda c: given_to(feed, feed_rows.follows(c)))
+        feeds = self._context.records.read(lambda c: given_to(feed, release_rows.follows(c)))
         now = self._context.now()
         found = [
             release

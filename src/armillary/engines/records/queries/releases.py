@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OS releases with their measured components, and the lowest security versions that are accepted."""
+"""OS releases with their measured components, the feeds that they are in, and the lowest security versions accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from uuid import UUID
 
@@ -11,10 +11,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from armillary.engines.records.queries import pages
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor, from_row, to_row
+from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease, SecurityFloor, from_row, to_row
+from armillary.engines.records.schema.update_rows import OwnFeed
 
 _release, _component, _floor = schema.os_release, schema.os_component, schema.security_floor
 _device, _status, _group = schema.device, schema.device_status, schema.device_group
+_feed = schema.os_feed
 
 
 def add(connection: Connection, release: OsRelease) -> None:
@@ -128,3 +130,35 @@ def raise_floor(connection: Connection, floor: SecurityFloor) -> SecurityFloor:
         .values(minimum=floor.minimum, changed_at=floor.changed_at)
     )
     return from_row(SecurityFloor, connection.execute(select(_floor).where(here)).one())
+
+
+def add_feed(connection: Connection, feed: OwnFeed) -> None:
+    """Record a feed."""
+    connection.execute(insert(_feed).values(to_row(_feed, feed)))
+
+
+def remove_feed(connection: Connection, name: str) -> None:
+    """Delete a feed."""
+    connection.execute(delete(_feed).where(_feed.c.name == name))
+
+
+def own_feeds(connection: Connection) -> tuple[OwnFeed, ...]:
+    """The feeds that operators made, oldest first."""
+    query = select(_feed).order_by(_feed.c.created_at, _feed.c.name)
+    return pages.every(connection, query, partial(from_row, OwnFeed))
+
+
+def follows(connection: Connection) -> Mapping[str, str | None]:
+    """Every feed -> the feed whose releases its groups get as well; None for the retail feed, which follows none."""
+    built_in: dict[str, str | None] = {OS_FEEDS[0]: None, OS_FEEDS[1]: OS_FEEDS[0]}
+    return built_in | {each.name: each.follows for each in own_feeds(connection)}
+
+
+def feed_used_by(connection: Connection, name: str) -> tuple[int, int]:
+    """How many device groups have a feed, and how many releases in it are not withdrawn."""
+    groups = select(func.count()).select_from(_group).where(_group.c.os_feed == name)
+    releases = select(func.count()).select_from(_release).where(_release.c.feed == name)
+    return (
+        int(connection.execute(groups).scalar_one()),
+        int(connection.execute(releases.where(_release.c.withdrawn_at.is_(None))).scalar_one()),
+    )

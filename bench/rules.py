@@ -17,7 +17,7 @@ from typing import Any
 
 from armillary.engines.series.log.blocks import PacketRun
 from armillary.hub.hub import Hub
-from armillary.roles.whole import platform_of
+from armillary.roles.platform import platform_of
 from armillary.twin.rule import json_form as rule_json
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.fast_path import fast_path_of

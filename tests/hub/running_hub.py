@@ -29,7 +29,7 @@ from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
 from armillary.platform.ports import NoDirectory, NoUpdates
 from armillary.platform.rules.actions import ActionSettings
-from armillary.roles.whole import platform_of
+from armillary.roles.platform import platform_of
 
 DEVICE = "a1" * 64
 OTHER = "b2" * 64

@@ -252,9 +252,9 @@ def test_the_will_of_a_vanished_device_is_kept(running: RunningHub) -> None:
 
 def test_keep_alive_zero_stays_and_a_silent_client_goes(running: RunningHub) -> None:
     patient = running.client(keepalive=0).ready()
+    started = time.monotonic()
     silent = running.client(OTHER, keepalive=1).ready()
     silent.paho.loop_stop()
-    started = time.monotonic()
     wait_until(lambda: running.hub.connected() == {DEVICE}, "the silent one is dropped")
     assert time.monotonic() - started > 1.0
     assert running.hub.counters()["connections_silent"] == 1

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
 from armillary.hub.link.tls import AdmittedTrust, hub_context
 from armillary.platform.platform import Platform
-from armillary.platform.ports import Directory, Registry, Updates
-from armillary.platform.rules.actions import ActionSettings
+from armillary.roles.platform import platform_of
 from armillary.roles.platform_settings import PlatformRegistry, action_settings
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.authority import Authority
@@ -126,36 +124,6 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         yield Whole(
             service=service, hub=hub, platform=platform, api=api, api_port=api_port, ports=ports, root_ca=files.root
         )
-
-
-def platform_of(
-    hub: Hub,
-    folder: Path,
-    *,
-    directory: Directory | None = None,
-    updates: Updates | None = None,
-    registry: Registry | None = None,
-    settings: ActionSettings | None = None,
-    clock: Callable[[], float] = time.time,
-) -> Platform:
-    """The application platform of a hub that has not started, so that it gets the first message that the hub receives.
-
-    Closing the hub closes the platform's stores, after the last message and before the hub's own. Arguments are as of
-    :class:`Platform`.
-
-    Raises:
-        DataFolderError: the documents cannot be opened.
-    """
-    platform = Platform(
-        folder, hub.series, hub, directory=directory, updates=updates, registry=registry, settings=settings, clock=clock
-    )
-    notices = hub.notices
-    notices.on_message += [platform.rules.measured, platform.models.measured]
-    notices.on_slice.append(platform.rules.settle)
-    notices.on_twin.append(platform.rules.device_changed)
-    notices.on_model.append(platform.device_templates.announced)
-    notices.on_end.append(platform.close_stores)
-    return platform
 
 
 def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, ports: Mapping[str, int]) -> None:

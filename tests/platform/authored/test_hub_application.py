@@ -10,7 +10,7 @@ import pytest
 
 from armillary.errors import DataFolderError, DataFolderInUseError
 from armillary.hub.hub import Hub
-from armillary.roles.whole import platform_of
+from armillary.roles.platform import platform_of
 
 
 def no_device(_: bytes) -> str:

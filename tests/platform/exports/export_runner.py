@@ -17,7 +17,7 @@ from armillary.hub.hub import Hub
 from armillary.platform.exports import exports
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.actions import ActionSettings
-from armillary.roles.whole import platform_of
+from armillary.roles.platform import platform_of
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 

@@ -18,7 +18,7 @@ from armillary.errors import ConflictError
 from armillary.hub.hub import Hub
 from armillary.platform.jobs import jobs
 from armillary.platform.jobs.jobs import Jobs
-from armillary.roles.whole import platform_of
+from armillary.roles.platform import platform_of
 from armillary.twin.author.job import DeviceState
 from armillary.twin.document.document import report
 

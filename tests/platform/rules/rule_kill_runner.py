@@ -20,7 +20,7 @@ from armillary.hub.hub import Hub
 from armillary.hub.link.tls import hub_context
 from armillary.platform.rules import plans as rule_plans
 from armillary.platform.rules.actions import ActionSettings
-from armillary.roles.whole import platform_of
+from armillary.roles.platform import platform_of
 
 RULE = {
     "name": "Every tenth",

@@ -13,6 +13,7 @@ from cryptography import x509
 from sqlalchemy import text
 from tests.fixtures.clocks import Clock
 from tests.fixtures.reports import installed
+from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignatureError
@@ -171,6 +172,13 @@ def test_the_next_key_waits_until_every_device_that_is_here_has_confirmed_its_st
     assert states(stores) == {"os": ["old", "in force"], "images": ["old", "in force"]}, "by itself"
     line = host.service.audit.list().items[0]
     assert (line.operation, line.actor, line.target) == ("signing-key.use", "authority", "1")
+
+
+def test_the_services_own_loop_puts_a_key_in_force_that_nobody_lacks(host: ServiceHost, clock: Clock) -> None:
+    found = host.service.updates.trust_stores
+    clock.now += COUNTED_S
+    found.renew(actor="t")
+    wait_until(lambda: states(found)["os"] == ["old", "in force"], "the next key in force, by itself")
 
 
 def test_who_is_away_or_revoked_is_not_waited_for_and_who_cannot_take_a_store_is(
@@ -438,7 +446,7 @@ def test_where_a_device_stands_is_said_in_words(
 
 
 def test_a_key_whose_file_was_destroyed_vouches_for_nothing(
-    host: ServiceHost, device: WireDevice, stores: TrustStores
+    host: ServiceHost, device: WireDevice, stores: TrustStores, package: Make
 ) -> None:
     renewed(stores)
     release_everywhere(host, "27.1")
@@ -447,5 +455,6 @@ def test_a_key_whose_file_was_destroyed_vouches_for_nothing(
     assert fetched(device, device.check_in().offer)[1].os_signers, "positive control: the old key leads it on"
     host.service.authority.keys.remove("os-signing")
     renewed(stores)
-    assert device.check_in().offer is None, "nothing that it could check"
+    deployed(host, package)
+    assert device.check_in().offer is None, "nothing that it could not check, neither OS nor application"
     assert key_store(stores).devices.waiting == 1, "and it is said"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.fixtures.clocks import Clock
 
 from armillary.errors import DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
@@ -121,6 +122,18 @@ def test_the_server_certificate_follows_the_settings(host: ServiceHost) -> None:
     before = files.certificate.read_bytes()
     host.service.authority.renew()
     assert files.certificate.read_bytes() == before
+
+
+def test_a_server_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(
+    host: ServiceHost, clock: Clock
+) -> None:
+    server, true_time = host.service.authority.server, clock.now
+    clock.now += 350 * 86_400
+    server.renew_due()
+    clock.now = true_time
+    server.renew_due()
+    certificate = x509.load_pem_x509_certificate(server.files().certificate.read_bytes())
+    assert certificate.not_valid_before_utc.timestamp() <= true_time < certificate.not_valid_after_utc.timestamp()
 
 
 @pytest.mark.parametrize("name", ["root.pem", "keys/server-chain.pem", "keys/server.pem"])

@@ -122,6 +122,20 @@ def test_nothing_is_published_while_nothing_changes_and_all_is_renewed_before_it
     assert repository.files.newest_root() > 1  # root was renewed too, and the client followed the chain
 
 
+def test_what_was_made_while_the_clock_was_ahead_is_made_anew(repository, client, clock) -> None:
+    """The clock is four years ahead for a while: nothing that ends in four years stays the newest, to freeze devices."""
+    client.refreshed()
+    clock.now += 4 * 365 * DAY_S
+    repository.follow()
+    clock.now -= 4 * 365 * DAY_S
+    repository.follow()
+    edition = repository.edition()
+    for role, days in (("timestamp", 2), ("snapshot", 14)):
+        left = edition.get(role).signed.expires.timestamp() - clock()
+        assert 0 < left <= days * DAY_S
+    client.refreshed()
+
+
 def test_a_timestamp_that_nobody_renews_ends_in_two_days(client) -> None:
     client.refreshed()
     client.now += 2 * DAY_S + 1

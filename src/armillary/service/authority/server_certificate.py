@@ -65,8 +65,9 @@ class ServerCertificate:
         try:
             key = self._keys.load("server")
             current = x509.load_pem_x509_certificate(_content(files.certificate))
-            ends = int(current.not_valid_after_utc.timestamp())
-            good = current.public_key() == key.public_key() and _hosts_of(current) == hosts
+            begins, ends = (int(one.timestamp()) for one in (current.not_valid_before_utc, current.not_valid_after_utc))
+            # One that has not begun was made while the clock was ahead: nobody would be let in until then.
+            good = begins <= now and current.public_key() == key.public_key() and _hosts_of(current) == hosts
             if good and signed_by(current, root.der) and (ends - now > SERVER_RENEWAL_S or ends >= root.not_after):
                 _keep(files.certificate, [current.public_bytes(serialization.Encoding.DER), *vouchers])
                 return

@@ -37,6 +37,7 @@ from armillary.service.repository.files import RepositoryFiles
 from armillary.service.repository.keys import RepositoryKeys
 from armillary.service.repository.roles import (
     CATALOGS,
+    CLOCK_SLACK_S,
     DELEGATED,
     DIRECTOR,
     ROOT,
@@ -211,8 +212,11 @@ class Publication:
 
     def _holds(self, after: Edition, role: str) -> bool:
         metadata: Any = after.get(role)
-        ends = metadata.signed.is_expired(moment(self._now + terms(role).renew_s))
-        return not ends and verifies(after.root, role, metadata)
+        given = terms(role)
+        ends = metadata.signed.is_expired(moment(self._now + given.renew_s))
+        # Made while the clock was ahead: whoever kept it could freeze devices until then.
+        is_too_long = metadata.signed.expires > moment(self._now + given.life_s + CLOCK_SLACK_S)
+        return not ends and not is_too_long and verifies(after.root, role, metadata)
 
     def _top(self, made: Metadata[Any], after: Edition, role: str) -> Metadata[Any]:
         current: Any = after.get(role)

@@ -56,6 +56,7 @@ _TERMS: Final = {
     TIMESTAMP: Terms(2 * DAY_S, DAY_S + DAY_S // 2),
 }
 _DELEGATED_TERMS: Final = Terms(365 * DAY_S, 180 * DAY_S)
+CLOCK_SLACK_S: Final = 3600  # a clock that is corrected by less makes nothing anew
 DIRECTIVE_LIFE_S: Final = 7 * DAY_S
 DIRECTIVE_RENEW_S: Final = 3 * DAY_S  # a directive is made anew when less than this is left
 

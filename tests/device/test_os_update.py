@@ -273,6 +273,36 @@ async def test_a_bundle_brings_the_keys_that_sign_it_and_they_stay(rig: Rig) -> 
     await settled(rig, "confirmed", 19)
 
 
+async def test_applications_by_a_new_key_run_with_its_store_and_the_next_store_is_signed_by_this_one(rig: Rig) -> None:
+    """In one process: each boot goes by what the bundles before it have brought."""
+    await rig.start()
+    await until(lambda: rig.service.checks, "the first boot")
+    service, keys = rig.service, [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    first, second, images = (
+        certificate.build_signing_certificate(
+            service.root, service.root_key, key.public_key(), name=f"Key {number}", serial=20 + number, **service.life
+        )
+        for number, key in enumerate(keys)
+    )
+    old = service.os_key, service.os_certificate
+    service.os_key, service.os_certificate = keys[0], first
+    service.image_key, service.image_certificate = keys[2], images
+    application = service.application()
+    store = service.trust_store(encode_key_store(KeyStore(os_signers=(first,), image_signers=(images,))), old)
+    service.deploy_os("26.12", store, application)
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 11)
+    service.os_key, service.os_certificate = keys[1], second
+    store = service.trust_store(
+        encode_key_store(KeyStore(os_signers=(second,), image_signers=(images,))), (keys[0], first)
+    )
+    service.deploy_os("26.13", store, application)
+    rig.device.check_in_now()
+    await settled(rig, "confirmed", 21)
+    assert os_versions(rig) == ["26.11", "26.12", "26.13"]
+    assert [one["state"] for one in rig.status()["applications"]] == ["running"]
+
+
 async def test_a_device_that_is_held_takes_a_trust_store_and_no_os_that_is_not_attested(rig: Rig) -> None:
     """The store is not what the service attests; without it a device that was long away could not be healed."""
     rig.service.good = []  # no release of this service: every boot is update-only

@@ -97,6 +97,22 @@ def test_rings_show_what_failed_and_what_has_not_begun(fleet: RehearsedFleet):
     assert sum(part.count for part in page.bar) == 1204
 
 
+def test_a_ring_of_groups_says_which_and_is_not_empty_before_it_begins(fleet: RehearsedFleet):
+    given = fleet.roll[0]
+    ring = {"name": "Field", "devices": [], "groups": ["northwind/Coffee/Field Test"]}
+    rollout = {
+        **given,
+        "policy": {**given["policy"], "rings": [ring]},
+        "further": [{"group": "Field Test"}],
+        "cohort": -1,
+        "cohorts": [{"name": "Field", "counts": {}, "failed": 0}],
+    }
+    page = pages_rollout.rollout_page(rollout, may_act=True, role="Administrator", now=fleet.now)
+    assert [cohort.state.word for cohort in page.cohorts] == ["not started"]
+    assert page.group.endswith(" and 1 group more")
+    assert "Field goes before the percentages: all devices of northwind/Coffee/Field Test." in page.gates
+
+
 def test_a_roll_out_keeps_its_truth_after_its_roll_back(fleet: RehearsedFleet):
     """Who failed, why it was stopped, by whom and by which finding; and nothing in it is drawn as good."""
     rollout = fleet.rollout(fleet.roll[2]["rollout_id"])

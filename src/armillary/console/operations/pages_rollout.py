@@ -356,10 +356,10 @@ def _trouble(item: Mapping[str, Any]) -> State:
 def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> CohortLine:
     counts, failed = cohort["counts"], cohort["failed"]
     whole = sum(counts.values())
-    if not whole:
-        state = State("unknown", "no device")
-    elif index > rollout["cohort"]:
+    if index > rollout["cohort"]:  # how many devices the groups of a ring have is not known before
         state = State("unknown", "not started")
+    elif not whole:
+        state = State("unknown", "no device")
     elif failed:
         state = State("attention", "with failures")
     elif counts.get("confirmed", 0) == whole:

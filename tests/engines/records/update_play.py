@@ -39,6 +39,7 @@ from armillary.engines.records.schema.rows import (
 from armillary.engines.records.schema.update_rows import (
     BillRow,
     DeviceUpdateStatus,
+    OwnFeed,
     TrustPackage,
     TrustStoreRow,
     UpdateSchedule,
@@ -208,7 +209,31 @@ def play(connection: Connection) -> dict[str, Any]:
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
     release_rows.set_feed(connection, SECOND, "Retail")
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
-    return seen | _ring_of_a_group(connection) | _trust(connection)
+    return seen | _ring_of_a_group(connection) | _trust(connection) | _asked(connection)
+
+
+def _asked(connection: Connection) -> dict[str, Any]:
+    """Feeds that somebody makes, whom a release concerns, bills of many, and a group that is asked to check in."""
+    for name, to in (("Canary", "RetailEval"), ("Gone", "Retail")):
+        release_rows.add_feed(connection, OwnFeed(name=name, follows=to, created_at=NOW, created_by="ana"))
+    release_rows.remove_feed(connection, "Gone")
+    bill = BillRow(
+        release_id=None, catalog_id=CATALOG, image_id=NEW, sha256=b"i" * 32, size=3, spec_version="1.6", components=1,
+        added_at=NOW, added_by="t",
+    )  # fmt: skip
+    image_rows.put_bill(connection, bill)
+    asked = device_rows.ask_group(connection, EVAL, now=NOW, limit=DEVICES)
+    return {
+        "feeds": release_rows.follows(connection),
+        "own feeds": release_rows.own_feeds(connection),
+        "a feed is used by": release_rows.feed_used_by(connection, "Retail"),
+        "who gets a feed": release_rows.devices_of_feeds(connection, "mt3620", ["Retail", "RetailEval"]),
+        "who runs a release": release_rows.devices_running(connection, "mt3620", "26.12"),
+        "bills of releases": image_rows.bills_of_releases(connection),
+        "bills of images": list(image_rows.bills_of_images(connection, CATALOG, [OLD, NEW])),
+        "asked": asked,
+        "too many": len(device_rows.ask_group(connection, GROUP, now=NOW, limit=3)),
+    }
 
 
 def _ring_of_a_group(connection: Connection) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.device.rig import Rig
+from tests.device.rig import FAST, Rig
 from tests.fixtures.waiting import until
 
 from armillary.boot import chain
@@ -29,6 +29,7 @@ from armillary.update.install.record import OsVersion
 from armillary.update.install.steps import TRIAL_STARTS
 from armillary.wire.certificates import certificate
 from armillary.wire.device.checkin import Offer
+from armillary.wire.device.problem import Problem
 from armillary.wire.image import capability_file, package as image_package
 from armillary.wire.image.section import OS_RUNTIME, AbiDepends
 from armillary.wire.update.trust_store import KeyStore, encode_key_store, trusted_digest
@@ -107,6 +108,46 @@ async def test_an_os_that_the_service_does_not_attest_is_taken_back_with_its_app
     rig.device.check_in_now()
     await until(lambda: len(rig.service.checks) > checks, "another check-in")
     assert len(rig.events("update-started")) == 2, "what failed is not tried again"
+
+
+async def test_an_os_under_which_an_application_of_before_no_longer_runs_is_taken_back(rig: Rig) -> None:
+    """The OS comes alone; that the application ran before it is what counts."""
+    rig.service.deploy(rig.service.application())
+    await rig.start()
+    await settled(rig, "confirmed", 1)
+    offer = rig.service.deploy_os("26.12")
+    rig.service.offer = replace(offer, deployment_id=None)
+    rig.sandbox.behaviour = lambda run: run.end(ExitStatus(11, None))
+    rig.device.check_in_now()
+    await settled(rig, "reverted", 9)
+    rig.sandbox.behaviour = lambda _: None
+    await until(lambda: rig.sandbox.alive == ["app1"], "it runs under the OS before")
+    assert "app1 ended" in rig.events("update-reverted")[0]["reason"]
+    assert os_versions(rig)[-1] == "26.11"
+
+
+async def test_an_os_that_finds_no_service_is_taken_back_and_until_then_not_confirmed(rig: Rig) -> None:
+    """It may be what keeps the device from its service: no check-in of before it counts, and it is not waited for ever."""
+
+    class Fetched(dict[str, bytes]):
+        """From the first image that is fetched on, the service answers no check-in."""
+
+        def get(self, *arguments: Any) -> Any:
+            rig.service.refuse = (503, Problem("device.try-later", "down", "Wait.", 1))
+            return super().get(*arguments)
+
+    trial = replace(FAST.trial, healthy_s=0.01, contact_s=0.5)
+    await rig.start(replace(FAST, trial=trial))
+    await until(lambda: rig.service.checks, "the first boot")
+    rig.service.deploy_os("26.12")
+    rig.service.images = Fetched(rig.service.images)
+    rig.device.check_in_now()
+    await until(lambda: rig.events("update-reverted"), "it is taken back")
+    assert "no attested check-in within" in rig.events("update-reverted")[0]["reason"]
+    assert rig.events("update-confirmed") == []
+    rig.service.refuse = None
+    await settled(rig, "reverted", 9)
+    assert os_versions(rig)[-1] == "26.11"
 
 
 async def test_an_os_that_does_not_boot_is_taken_back_at_once_and_reported(rig: Rig) -> None:

@@ -13,7 +13,7 @@ from tuf.api.serialization import DeserializationError
 
 from armillary.errors import DataFolderError
 from armillary.service.repository.files import RepositoryFiles
-from armillary.service.repository.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, parent_of
+from armillary.service.repository.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 
 _REMEDY = "Restore the folder repository from a backup, together with the records and the keys."
 
@@ -116,11 +116,6 @@ def kind_of(role: str) -> type[Any]:
     """The class of a role's metadata."""
     top: dict[str, type[Any]] = {ROOT: Root, TIMESTAMP: Timestamp, SNAPSHOT: Snapshot}
     return top.get(role, Targets)
-
-
-def parent_in(edition: Edition, role: str) -> Metadata[Any] | None:
-    """The metadata that gives a role its keys."""
-    return edition.get(parent_of(role))
 
 
 def _parse(files: RepositoryFiles, name: str, kind: type[Any]) -> Metadata[Any]:

@@ -108,3 +108,11 @@ def test_the_bill_of_an_image(service: RunningService, catalog: str) -> None:
     assert service.call("POST", path, b"{}", headers=CYCLONEDX).status == 400
     assert service.call("POST", path, BILL, headers=CYCLONEDX, token=service.token_of("Contributor")).status == 200
     assert service.call("GET", path, token=service.token_of("Reader")).raw == BILL
+
+
+def test_a_role_that_is_signed_twice_in_one_request_is_refused(service: RunningService) -> None:
+    document = {"role": "root", "metadata": {"signed": {}, "signatures": []}}
+    made = service.call("POST", "/api/v1/repository/signatures", {"documents": [document, document]})
+    assert (made.status, "each role once" in made.body["detail"]) == (400, True)
+    alone = service.call("POST", "/api/v1/repository/signatures", {"documents": [document]})
+    assert "no metadata of this role waits" in alone.body["detail"]

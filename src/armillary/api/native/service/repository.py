@@ -14,6 +14,7 @@ from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, StrictBody
 from armillary.api.views import repository as views
+from armillary.errors import InvalidArgumentError
 
 # Metadata of a catalog with thousands of images: 200 bytes an image, as JSON in JSON.
 MAX_SIGNATURES_BYTES = 8 << 20
@@ -85,6 +86,8 @@ def change_keys(request: Request, body: KeyChangesBody) -> dict[str, Any]:
 def add_signatures(request: Request, body: SignaturesBody) -> dict[str, Any]:
     """Take signatures that were made elsewhere; published once each document has enough of them."""
     documents = {one.role: json.dumps(one.metadata).encode() for one in body.documents}
+    if len(documents) != len(body.documents):
+        raise InvalidArgumentError("documents: expected each role once", remedy="Send one document for each role.")
     done = service_of(request).ceremony.submit(documents, actor=operator_of(request).name)
     return {"published": done, **repository(request)}
 

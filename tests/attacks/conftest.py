@@ -11,6 +11,7 @@ import pytest
 from tests.api.running_service import own_service
 from tests.attacks.owners import alice, bob
 from tests.attacks.under_attack import attacked, budgets, opened, own, server
+from tests.fixtures.services import copy_of
 
 from armillary.sim.device.service_host import ServiceHost
 
@@ -25,10 +26,18 @@ def clock() -> dict[str, float]:
     return {"offset": 0.0}
 
 
+@pytest.fixture(scope="session")
+def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a closed service with the catalog Contoso; opened only in copies."""
+    data = tmp_path_factory.mktemp("made") / "data"
+    with ServiceHost(data) as first:
+        first.catalog()
+    return data
+
+
 @pytest.fixture
-def host(tmp_path: Path, clock: dict[str, float]) -> Iterator[ServiceHost]:
+def host(made_folder: Path, tmp_path: Path, clock: dict[str, float]) -> Iterator[ServiceHost]:
     """A security service of the test's own, with the catalog Contoso."""
-    running = ServiceHost(tmp_path / "data", clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0)
-    with running:
-        running.catalog()
+    data = copy_of(made_folder, tmp_path / "data")
+    with ServiceHost(data, clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0) as running:
         yield running

@@ -48,6 +48,7 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
         ("publish", "--release", "x", "--os-feed", "Retail"),
         ("publish", "--release", "x", "--security-version", "2"),
         ("create", "--chip", CHIP, "--os-version", "32.1", "--component", "loader"),
+        ("create", "--chip", CHIP, "--os-version", "32.1", *("--component", "loader=/dev/null") * 2),
     ],
 )
 def test_wrong_usage_is_said(armillary: Command, wrong: tuple[str, ...]) -> None:

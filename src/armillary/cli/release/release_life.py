@@ -56,7 +56,7 @@ def create(
         "feed": os_feed,
         "os_abi": os_abi,
         "security_version": security_version,
-        "components": None if not component else dict(_package(text) for text in component),
+        "components": _packages(component) if component else None,
     }
     return whole(remote.post("/releases/drafts", body))
 
@@ -109,8 +109,14 @@ def get_bill(remote: RemoteService, release: ReleaseOption, output: BillOutput) 
     note(f"{len(data)} bytes")
 
 
-def _package(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
-    if not equals or not name or not file:
-        raise typer.BadParameter(f"--component: expected NAME=FILE, got {text!r:.80}")
-    return name, base64.b64encode(read_file(Path(file), limit=MAX_COMPONENT_BYTES)).decode("ascii")
+def _packages(given: list[str]) -> dict[str, str]:
+    """Component name to package, base64, of options such as ``services=FILE``."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals or not name or not file:
+            raise typer.BadParameter(f"--component: expected NAME=FILE, got {text!r:.80}")
+        if name in found:
+            raise typer.BadParameter(f"--component: {name!r:.80} is there twice")
+        found[name] = base64.b64encode(read_file(Path(file), limit=MAX_COMPONENT_BYTES)).decode("ascii")
+    return found

@@ -107,7 +107,7 @@ class Ceremony:
         if self._repository.files.pending():
             raise ConflictError(
                 "an earlier change still waits for signatures",
-                remedy="Sign it, or take it back: armillary release keys cancel.",
+                remedy="Sign it (armillary release keys export, sign, import), or take it back (cancel).",
             )
         edition = self._repository.edition()
         given = {change.role: _checked(change, edition) for change in changes}

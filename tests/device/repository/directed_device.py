@@ -68,14 +68,16 @@ def directive(*, key: int = DIRECTOR, as_key: int | None = None, **changes: Any)
 class DirectedDevice:
     """One device; ``wall`` is what its host's clock shows, ``signed`` what the service said."""
 
-    def __init__(self, net: Network, server: StaticServer, *, wall: float = NOW, signed: int | None = NOW) -> None:
+    def __init__(
+        self, net: Network, server: StaticServer, *mirrors: StaticServer, wall: float = NOW, signed: int | None = NOW
+    ) -> None:
         self.flash = CutFlash()
         self.clock = DeviceClock(self.flash, monotonic=lambda: 0.0, wall=lambda: wall)
         if signed is not None:
             self.clock.set_from_service(signed)
         self.opened = 0
         self._own = net.source("the service", server)
-        self._sources = net.sources(self._own)
+        self._sources = net.sources(self._own, *(net.source(mirror.url, mirror) for mirror in mirrors))
         self.directives = self.started()
 
     def started(self) -> Directives:

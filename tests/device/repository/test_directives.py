@@ -170,6 +170,19 @@ def test_the_first_root_comes_from_the_service_alone_and_stays():
     story(act, made)
 
 
+def test_a_mirror_gives_no_device_its_first_root():
+    made, other = repository(), TufRepository(expires=NOW + 9 * 86_400)
+    own, mirror = StaticServer(made.files), StaticServer(other.files)
+
+    async def act(net: Network) -> None:
+        device = DirectedDevice(net, own, mirror)
+        await device.take(directive())
+        assert device.flash.durable["repository/root.json"] == made.first_root != other.first_root
+        assert "metadata/1.root.json" not in [path for path, _ in mirror.asked]
+
+    play(act, own, mirror)
+
+
 def test_a_device_at_rest_does_not_load_the_tuf_package():
     program = (
         "import sys, armillary.device.process, armillary.device.repository.directives; "

@@ -81,6 +81,8 @@ def test_urgency_has_a_reason_an_end_and_a_line_in_the_audit_log(host: ServiceHo
     ended = told(made, int(clock.now) + 3600).timing
     assert not ended.urgent
     assert schedules.end_urgency(*HERE, actor="ann").urgent_until is None
+    line = host.service.audit.list().items[0]
+    assert (line.actor, line.operation, line.target) == ("ann", "device-group.end-urgency", "/".join(HERE))
     with pytest.raises(ConflictError, match="nothing is urgent"):
         schedules.end_urgency(*HERE, actor="ann")
     for wrong in ({"reason": ""}, {"reason": "a\nb"}, {"reason": "x", "lifetime_s": 15 * DAY_S}):

@@ -15,6 +15,7 @@ from armillary.boot import virtual_chain
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
 from armillary.service.verifier.release_drafts import ReleaseReach
 from armillary.sim.device.service_host import ServiceHost
+from armillary.wire.image import package as image_package
 
 CHIP = "mt3620"
 Change = Callable[[dict[str, bytes]], Any]
@@ -120,6 +121,16 @@ def test_other_bad_input_is_refused(host: ServiceHost, foreign: dict[str, bytes]
             drafts.create(CHIP, **{"version": "27.1", "actor": "ann", **wrong})  # type: ignore[arg-type]
     with pytest.raises(WireError):
         drafts.create(CHIP, "27.1", packages=dict.fromkeys(foreign, b"no package"), actor="ann")
+
+
+def test_a_component_with_the_id_of_an_application_is_refused(
+    host: ServiceHost, foreign: dict[str, bytes], package: Callable[..., bytes]
+) -> None:
+    """An offer names both by their ids; devices could not tell them apart."""
+    taken = image_package.parse(next(iter(foreign.values()))).image_id
+    host.service.updates.images.upload("Contoso", package(image_id=taken), actor="ann")
+    with pytest.raises(InvalidArgumentError, match="is an application's"):
+        host.service.attestation.drafts.create(CHIP, "27.1", packages=foreign, actor="ann")
 
 
 def blobs(host: ServiceHost) -> set[str]:

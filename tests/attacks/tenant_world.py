@@ -360,7 +360,7 @@ class Caller:
 _CHANCE = re.compile(
     r'"(?:requestid|time|instance|target|etag|generationid|token)":"(?:[^"\\]|\\.)*"'
     r"|\b[0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9:.]+z|\b1[0-9]{9}(?:[0-9]{3})?\b"  # times: a second may end between the two
-    r'|"status":"(?:running|complete)"|"progress":\{"total":1,[^}]*\}'
+    r'|"status":"(?:running|complete)"|"progress":\{"total":1,[^}]*\}(?:,"end":"[^"]*")?'
 )
 # The shortest beginning of an id that errors show.
 _SHOWN = 8

@@ -403,7 +403,7 @@ def test_a_catalog_is_remembered_beside_a_login_only(armillary: Command, catalog
 
 def test_usage_errors_exit_with_2(armillary: Command, catalog: str) -> None:
     for arguments in (
-        ("device-group", "create", "-c", catalog, "-p", "Coffee", "-dg", "X", "--os-feed", "Nightly"),
+        ("device-group", "create", "-c", catalog, "-p", "Coffee", "-dg", "X", "--update-policy", "Sometimes"),
         ("product", "create"),
         ("rollout", "paint"),
         ("device", "claim", "-c", catalog, "-d", "0" * 128, "-p", "Coffee"),

@@ -219,6 +219,32 @@ def test_too_many_that_wait_leave_devices_the_whole(
     assert made == []
 
 
+def test_one_device_does_not_take_the_turns_of_all(
+    scene: Scene, host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, begun = threading.Event(), []
+
+    def held(_: Deltas, pair: Pair) -> str:
+        begun.append(pair)
+        assert go.wait(30)
+        return "not made"
+
+    monkeypatch.setattr(Deltas, "_run", held)
+    monkeypatch.setattr(deltas, "WAIT_S", 0.01)
+    monkeypatch.setattr(deltas, "MAX_WAITING_OF_DEVICE", 1)
+    other = scene.upload(CONTENT + b"x")
+    scene.report(scene.old, other)
+    with scene.claimed() as neighbour:
+        neighbour.installed = (installed(other),)
+        assert neighbour.check_in().offer is not None
+        assert ask(scene.device, scene.old.sha256, scene.new.sha256).status == 429
+        answer = ask(scene.device, other.sha256, scene.new.sha256)
+        assert (answer.status, answer.body) == (200, b""), "its second: it fetches the whole"
+        assert ask(neighbour, other.sha256, scene.new.sha256).status == 429, "another device has its turn"
+        go.set()
+    assert len(begun) <= 2
+
+
 @pytest.mark.parametrize(("limit", "makings"), [(0, 0), (10, 1)])
 def test_a_service_without_room_for_deltas_keeps_none(
     scene: Scene, made: list[Pair], monkeypatch: pytest.MonkeyPatch, limit: int, makings: int

@@ -72,8 +72,9 @@ def asked_again(visit: Visit, asked: Confirmation, form: Form) -> Response | Non
 
 
 def reason_of(form: Form) -> str:
-    """The reason that was typed for the audit log."""
-    return form.get("reason", "").strip()[:MAX_REASON_CHARS] or "from the console, no reason given"
+    """The reason that was typed for the audit log, on one line."""
+    typed = "".join(each if each.isprintable() else " " for each in form.get("reason", ""))
+    return typed.strip()[:MAX_REASON_CHARS] or "from the console, no reason given"
 
 
 def number_of(form: Form, what: str, page: str) -> int:

@@ -86,7 +86,7 @@ class Downloads:
             )
         pair = Pair(bytes.fromhex(named[1].decode()), bytes.fromhex(named[2].decode()))
         self._offered(state, lambda one: one.sha256 == pair.target)
-        asker = Asker(state.catalog_id, state.chip, state.installed)
+        asker = Asker(state.device_id, state.catalog_id, state.chip, state.installed)
         self._begin(self._give_delta(connection, asker, pair))
 
     def send_file(self, connection: DeviceConnection, peer: Peer, path: bytes) -> None:

@@ -36,6 +36,8 @@ WAIT_S: Final = 5.0
 RETRY_S: Final = 10
 # Deltas that wait for their turn; beyond, devices fetch whole artifacts: they would have theirs before their turn came.
 MAX_WAITING: Final = 64
+# Of these by one device, so that none takes the turns of all: an OS release and applications that come together.
+MAX_WAITING_OF_DEVICE: Final = 8
 # The longest making; an OS image of 290 MB takes two minutes of a core.
 MAKING_TIMEOUT_S: Final = 1800.0
 # A pair that could not be made is not tried again by this process: its files are damaged, or the disk is full.
@@ -57,6 +59,7 @@ class Pair:
 class Asker:
     """The device that asks: its catalog, its chip, and the images that it reported, as the records have them."""
 
+    device_id: str
     catalog_id: UUID | None
     chip: str
     installed: str
@@ -70,6 +73,7 @@ class Deltas:
     blobs: Blobs
     cache: DeltaCache
     _making: dict[Pair, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _begun_by: dict[Pair, str] = field(default_factory=dict, init=False)  # the device that asked first
     _failed: dict[Pair, None] = field(default_factory=dict, init=False)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -84,7 +88,7 @@ class Deltas:
         if not await in_thread(lambda: self._may_start(asker, pair.source)):
             return None
         found = self.cache.find(pair.source, pair.target)
-        if found is None and not await self._made(pair):
+        if found is None and not await self._made(asker.device_id, pair):
             return None
         found = found or self.cache.find(pair.source, pair.target)
         return found if found is not None and found.stat().st_size else None
@@ -98,20 +102,25 @@ class Deltas:
             self._process.kill()
         await asyncio.gather(*self._making.values(), return_exceptions=True)
 
-    async def _made(self, pair: Pair) -> bool:
+    async def _made(self, device_id: str, pair: Pair) -> bool:
         """Wait for the making of a pair, which is begun if need be; False where it will not come."""
         if pair in self._failed or not self.cache.limit_bytes:
             return False
         task = self._making.get(pair)
         if task is None:
-            if len(self._making) >= MAX_WAITING:
+            own = sum(begun_by == device_id for begun_by in self._begun_by.values())
+            if len(self._making) >= MAX_WAITING or own >= MAX_WAITING_OF_DEVICE:
                 return False
             task = self._making[pair] = asyncio.get_running_loop().create_task(self._make(pair))
-            task.add_done_callback(lambda _: self._making.pop(pair))
+            self._begun_by[pair] = device_id
+            task.add_done_callback(lambda _: self._forget(pair))
         await asyncio.wait({task}, timeout=WAIT_S)
         if not task.done():
             raise RateLimitedError("the delta is being made", retry_after_s=RETRY_S)
         return pair not in self._failed
+
+    def _forget(self, pair: Pair) -> None:
+        del self._making[pair], self._begun_by[pair]
 
     async def _make(self, pair: Pair) -> None:
         async with self._turn:

@@ -196,9 +196,10 @@ class Rollouts:
         return self._command(rollout_id, "cancel", reason, actor)
 
     def _command(self, rollout_id: UUID, event: str, reason: str, actor: str, catalog: str | None = None) -> Rollout:
-        if len(reason) > MAX_REASON_LENGTH:
+        if len(reason) > MAX_REASON_LENGTH or not reason.isprintable():
             raise InvalidArgumentError(
-                f"reason: expected at most {MAX_REASON_LENGTH} characters, got {len(reason)}", remedy="Shorten it."
+                f"reason: expected at most {MAX_REASON_LENGTH} printable characters on one line, got {len(reason)}",
+                remedy="Say it in a line.",
             )
 
         def change(connection: Connection) -> bool:

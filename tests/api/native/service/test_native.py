@@ -165,6 +165,9 @@ def test_revoking_shuts_a_device_out_and_restoring_lets_it_in(service: RunningSe
     device = service.claimed(catalog)
     path = f"/api/v1/devices/{device.device_id}"
     assert service.call("POST", f"{path}/revoke", {}).status == 400
+    for unkept in ("sto\0len", "two\nlines", ""):
+        refused = service.call("POST", f"{path}/revoke", {"reason": unkept})
+        assert (refused.status, refused.body["invalid_params"][0]["name"]) == (400, "reason")
     revoked = service.call("POST", f"{path}/revoke", {"reason": "stolen"})
     assert (revoked.body["health"], revoked.body["revoked_reason"]) == ("revoked", "stolen")
     assert service.call("POST", f"{path}/revoke", {"reason": "again"}).status == 409

@@ -7,12 +7,22 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from armillary.api.native.parameters import FeedName, Name, StrictBody
 
 # For descriptions: what is wrong with such a text is said where it is decoded (RFC 4648 §4, with padding).
 BASE64 = MappingProxyType({"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"})
+
+
+def _one_line(text: str) -> str:
+    """The text, if it can be shown on one line, and kept: a database may refuse U+0000."""
+    if not text.isprintable():
+        raise ValueError("expected printable characters on one line")
+    return text
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_one_line)]
 
 
 class FactoryBody(StrictBody):
@@ -34,7 +44,7 @@ class FactoryBody(StrictBody):
 class ReasonBody(StrictBody):
     """Why something is done; kept in the audit log."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    reason: Reason
 
 
 class RolloutBody(StrictBody):

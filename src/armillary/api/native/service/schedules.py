@@ -15,9 +15,10 @@ from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
 from armillary.api.native.parameters import CATALOG, DEVICE, CatalogPath, StrictBody
+from armillary.api.native.service.requests import Reason
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
 from armillary.service.context.zones import MAX_ZONE_CHARACTERS, UTC, ZONE_PATTERN
-from armillary.service.updates.schedules import DEFAULT_URGENCY_S, MAX_REASON_LENGTH, MAX_URGENCY_S, MIN_INTERVAL_S
+from armillary.service.updates.schedules import DEFAULT_URGENCY_S, MAX_URGENCY_S, MIN_INTERVAL_S
 from armillary.update.schedule.maintenance import MAX_OF_GROUP
 from armillary.wire.device.offer_timing import MAX_DEFERRAL_S
 
@@ -45,7 +46,7 @@ class ScheduleBody(StrictBody):
 class UrgencyBody(StrictBody):
     """Why updates of a group cannot wait, and for how many seconds from now that holds."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_LENGTH)]
+    reason: Reason
     lifetime_s: Annotated[int, Field(ge=MIN_INTERVAL_S, le=MAX_URGENCY_S)] = DEFAULT_URGENCY_S
 
 

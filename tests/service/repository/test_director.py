@@ -14,7 +14,7 @@ from tests.service.repository.ceremonies import new_key, pem, signatures
 from tests.service.updates.test_deployments import HERE, installed
 
 from armillary.engines.records.queries import devices as device_rows
-from armillary.errors import ServiceUnreachableError
+from armillary.errors import ServiceUnreachableError, SignatureError
 from armillary.service.endpoint import downloads
 from armillary.service.repository.ceremony import KeyChange
 from armillary.service.repository.director import Director
@@ -192,6 +192,26 @@ def test_versions_rise_with_every_change_after_a_restart_and_after_a_restore(
         )
         assert again is not None
         assert again.version == 41
+
+
+def test_a_version_is_above_the_one_that_the_device_says_it_has_taken(host, clock, offered) -> None:
+    """Of another worker, or of a service whose records were set back: what waits is made anew, too."""
+    with host.claimed(b"v" * 32) as device:
+        device.update_status = TAKES
+        assert taken(host, device, device.check_in().directive, now=clock()).version == 1
+        device.update_status = UpdateStatus(abilities=("directive",), directive_version=7)
+        assert taken(host, device, device.check_in().directive, 7, now=clock()).version == 8
+
+
+def test_what_waits_is_signed_anew_once_the_directors_key_was_replaced(host, clock, offered) -> None:
+    with host.claimed(b"k" * 32) as device:
+        device.update_status = TAKES
+        first = device.check_in().directive
+        assert taken(host, device, first, now=clock()).version == 1
+        assert host.service.ceremony.propose([KeyChange(role=DIRECTOR, online=1)], actor="t")
+        with pytest.raises(SignatureError):  # no device takes the one of before
+            taken(host, device, first, now=clock())
+        assert taken(host, device, device.check_in().directive, 1, now=clock()).version == 2
 
 
 def test_a_directive_is_made_anew_before_it_ends(host, clock, offered) -> None:

@@ -197,6 +197,19 @@ def test_no_way_around_the_second_person(fleet: Fleet) -> None:
         fleet.service.updates.rollouts.needs_approval("Nobody")
 
 
+def test_one_person_does_not_bring_back_the_deployment_before_by_deleting_one(fleet: Fleet) -> None:
+    deployments, rollouts = fleet.service.updates.deployments, fleet.service.updates.rollouts
+    newer = deployments.create(*HERE, [fleet.new.image_id], actor="anna")
+    older = deployments.list(*HERE).items[-1]
+    rollouts.set_needs_approval("Contoso", needed=True, actor="boss")
+    with pytest.raises(ConflictError, match="need a second person"):
+        deployments.delete("Contoso", newer.deployment_id, actor="anna")
+    assert deployments.current(*HERE).images == (fleet.new,)
+    deployments.delete("Contoso", older.deployment_id, actor="anna")  # no device has it
+    rollouts.set_needs_approval("Contoso", needed=False, actor="boss")
+    deployments.delete("Contoso", newer.deployment_id, actor="anna")
+
+
 def test_a_completed_rollout_is_rolled_back_by_one_call(fleet: Fleet, clock: Clock) -> None:
     rollout = fleet.start(replace(POLICY, cohorts=(100,), soak_s=0))
     for _ in range(3):

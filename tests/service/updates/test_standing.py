@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 from tests.fixtures.clocks import Clock
 from tests.fixtures.reports import installed, reverted
 
@@ -98,10 +99,48 @@ def test_a_roll_out_that_has_not_come_to_the_device(host: ServiceHost, package: 
         service.updates.planner.run_once()
         assert sorted(code(host, device) for device in (first, second)) == ["check-in-due", "rollout-waits"]
         service.updates.rollouts.hold(rollout.rollout_id, reason="looks odd", actor="t")
-        codes = {code(host, device): device for device in (first, second)}
-        assert set(codes) == {"check-in-due", "rollout-held"}
-        found = service.updates.standings.of(codes["rollout-held"].device_id)
-        assert (found.detail, found.rollout_id) == ("looks odd", rollout.rollout_id)
+        for device in (first, second):  # one whose turn has not come, and one that is not granted it while it is held
+            found = service.updates.standings.of(device.device_id)
+            assert (found.code, found.detail, found.rollout_id) == ("rollout-held", "looks odd", rollout.rollout_id)
+        service.updates.rollouts.resume(rollout.rollout_id, actor="t")
+        assert sorted(code(host, device) for device in (first, second)) == ["check-in-due", "rollout-waits"]
+
+
+def test_who_has_begun_or_failed_says_so_also_while_the_roll_out_is_held(host: ServiceHost, package: Make) -> None:
+    service = host.service
+    with host.claimed(b"f" * 32) as device:
+        image = service.updates.images.upload("Contoso", package(), actor="t")
+        rollout = service.updates.rollouts.start(*HERE, [image.image_id], actor="t")
+        service.updates.planner.run_once()
+        offer = device.check_in().offer
+        assert offer is not None
+        service.updates.rollouts.hold(rollout.rollout_id, reason="looks odd", actor="t")
+        assert code(host, device) == "offered", "it may be at it"
+        device.check_in(outcomes=(reverted(image, offer_id=offer.offer_id, reason="tap ended 3 times"),))
+        found = service.updates.standings.of(device.device_id)
+        assert (found.code, found.detail) == ("failed-before", "tap ended 3 times")
+
+
+def test_the_next_check_in_is_reckoned_with_the_interval_of_the_group(host: ServiceHost, clock: Clock) -> None:
+    host.service.updates.schedules.put(
+        *HERE, actor="t", check_interval_s=7200, zone="UTC", windows=[], max_deferral_s=0
+    )
+    with host.claimed(b"i" * 32) as device:
+        device.check_in()
+        assert host.service.updates.standings.of(device.device_id).check_in_by == int(clock.now) + 7200
+
+
+def test_who_is_let_in_for_less_or_has_no_release_is_told_so(host: ServiceHost) -> None:
+    service = host.service
+    with host.claimed(b"n" * 32) as device:
+        device.check_in()
+        for release in service.releases.list(chip="mt3620"):
+            service.releases.withdraw(release.release_id, "a test", actor="t")
+        assert code(host, device) == "no-release"
+        device.check_in()
+        assert code(host, device) == "update-only"
+        service.context.records.write(lambda c: c.execute(text("UPDATE device_status SET held_at = 1")))
+        assert code(host, device) == "held"
 
 
 def test_a_device_of_before_does_not_update_its_system(host: ServiceHost) -> None:

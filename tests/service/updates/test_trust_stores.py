@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from tests.fixtures.reports import installed
 from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records.queries.planning import trust_stores as store_rows
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignatureError
+from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError, SignatureError
 from armillary.service.authority.life import DAY_S
 from armillary.service.authority.signing_keys import IMAGES, OS as OS_KEYS, SIGNING_RENEWAL_S
+from armillary.service.context.blobs import Blobs
 from armillary.service.updates.trust_stores import AWAY_S, COUNTED_S, LAST_S, ROOT_SETTLED_S, StoreStanding, TrustStores
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
@@ -293,6 +295,36 @@ def test_images_are_signed_again_before_their_key_is_dropped(
         assert (after.signer, package_now.image_id) == (fresh.signer, before.image_id)
         assert before.sha256.hex() not in blobs, "the package of before is gone"
     assert images.get("Contoso", fresh.image_id) == fresh, "what the key in force signed stays as it is"
+
+
+def test_images_that_were_signed_again_before_the_disk_failed_are_offered_as_they_are(
+    host: ServiceHost, device: WireDevice, stores: TrustStores, package: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [host.service.updates.images.upload("Contoso", package(), actor="t") for _ in range(2)]
+    host.service.updates.deployments.create(*HERE, [one.image_id for one in images], actor="t")
+    renewed(stores)
+    [serial] = [key.serial for key in stores.signing_keys() if (key.purpose, key.state) == ("images", "old")]
+    write, left = Blobs.write, [1]
+
+    def full(self: Blobs, content: bytes) -> bytes:
+        if not left:
+            raise DataFolderError("the disk is full")
+        left.pop()
+        return write(self, content)
+
+    monkeypatch.setattr(Blobs, "write", full)
+    with pytest.raises(DataFolderError):
+        stores.drop(serial, actor="t")
+    monkeypatch.undo()
+    signers = {host.service.updates.images.get("Contoso", one.image_id).signer for one in images}
+    assert len(signers) == 2, "one was signed again"
+    device.update_status = None
+    offer = device.check_in().offer
+    assert offer is not None
+    for one in offer.images:
+        answer = device.exchange("GET", f"/v1/images/{one.image_id}")
+        assert (answer.status, sha256(answer.body).digest()) == (200, one.sha256)
+    stores.drop(serial, actor="t")
 
 
 @pytest.mark.parametrize("fault", ["renew", "drop"])

@@ -5,7 +5,8 @@ A directive is signed in the process that answers the device, by an online key o
 in the metadata in force, and only for images that this metadata names: a device refuses any other, and would not ask
 again before its next check-in. Its version is one above the last that the records know for the device and the last that
 the device has taken; it is recorded in the transaction of the check-in, so that a version is never used for two sets.
-While nothing changes the same directive is given again.
+While nothing changes the same directive is given again; one whose key the role has no longer is made anew, as no device
+would take it.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ class Issued(NamedTuple):
     version: int
     data: bytes
     expires_at: int
+    key_id: str  # of the key that signed it
 
 
 class Director:
-    """Makes directives; belongs to one event loop, and reads the disk only when it makes one."""
+    """Makes directives; belongs to one event loop. For a device that has all, nothing is read."""
 
     def __init__(self, records: Records, store: KeyStore, files: RepositoryFiles) -> None:
         self._records = records
@@ -77,11 +79,14 @@ class Director:
         Raises:
             DataFolderError: metadata or key cannot be read.
         """
-        fits = known is not None and known.offer == offer and known.version >= reported
+        signing = self._signing_key()
+        if signing is None:
+            return None
+        key_id, key = signing
+        fits = known is not None and known.offer == offer and known.version >= reported and known.key_id == key_id
         if fits and known is not None and known.expires_at - now > DIRECTIVE_RENEW_S:
             return known
-        signing = self._signing_key()
-        if signing is None or not self._names(offer, catalog_id):
+        if not self._names(offer, catalog_id):
             return None
         last = self._records.read(lambda c: device_rows.directive_version(c, device_number))
         directive = Directive(
@@ -92,8 +97,8 @@ class Director:
             issued_at=now,
             expires_at=now + DIRECTIVE_LIFE_S,
         )
-        key_id, key = signing
-        return Issued(offer, directive.version, encode_directive(directive, key, key_id), directive.expires_at)
+        data = encode_directive(directive, key, key_id)
+        return Issued(offer, directive.version, data, directive.expires_at, key_id)
 
     def _signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
         """The key in force with its TUF key id; read again when there is a new edition."""

@@ -68,11 +68,7 @@ class Deployments:
 
         def change(connection: Connection) -> Deployment:
             target = free_group_or_raise(connection, catalog, product, group)
-            if catalog_rows.needs_approval(connection, target.catalog_id):
-                raise ConflictError(
-                    f"updates of catalog {target.catalog} need a second person, and a deployment reaches all at once",
-                    remedy="Start a roll-out, and have somebody else approve it: armillary rollout create.",
-                )
+            _check_one_person(connection, target.catalog_id, target.catalog)
             made = self.prepare(
                 connection, target, image_ids, actor=actor, deployment_id=deployment_id, rollout_id=None
             )
@@ -134,7 +130,8 @@ class Deployments:
 
         Raises:
             NotFoundError: the catalog has none of this id.
-            ConflictError: a roll-out names it.
+            ConflictError: a roll-out names it; or it is in force, and the catalog asks for a second person: the one
+                before it would reach all devices at once.
         """
 
         def change(connection: Connection) -> None:
@@ -146,6 +143,7 @@ class Deployments:
                 )
             target = catalog_rows.group_by_id(connection, found.group_id)
             if target is not None and target.deployment_id == deployment_id:
+                _check_one_person(connection, owner.catalog_id, owner.name)
                 before = image_rows.newest_in_force(connection, found.group_id, except_for=deployment_id)
                 image_rows.put_in_force(connection, before, found.group_id, now=self._context.now())
             image_rows.remove_deployment(connection, deployment_id)
@@ -245,6 +243,15 @@ def free_group_or_raise(connection: Connection, catalog: str, product: str, grou
             remedy="Let it finish, roll it back or cancel it first.",
         )
     return found
+
+
+def _check_one_person(connection: Connection, catalog_id: UUID, catalog: str) -> None:
+    """Raise ConflictError where one person alone may not put another deployment in force."""
+    if catalog_rows.needs_approval(connection, catalog_id):
+        raise ConflictError(
+            f"updates of catalog {catalog} need a second person, and a deployment reaches all at once",
+            remedy="Start a roll-out, and have somebody else approve it: armillary rollout create.",
+        )
 
 
 def _check_kinds(images: Sequence[Image]) -> None:

@@ -191,9 +191,13 @@ class Images:
         Raises:
             DataFolderError: a package is missing or damaged, or the disk refuses.
         """
-        for catalog_id, image_id in self._context.records.read(lambda c: store_rows.signed_images(c, signer)):
-            self._sign_again(catalog_id, image_id, actor)
-        self._notices.artifacts_changed()
+        found = self._context.records.read(lambda c: store_rows.signed_images(c, signer))
+        try:
+            for catalog_id, image_id in found:
+                self._sign_again(catalog_id, image_id, actor)
+        finally:  # those that were replaced before a failure are offered as they are now
+            self._notices.artifacts_changed()
+            self._notices.groups_changed()
 
     def _sign_again(self, catalog_id: UUID, image_id: UUID, actor: str) -> None:
         image = self._context.records.read(lambda c: image_rows.one(c, catalog_id, image_id))

@@ -98,6 +98,14 @@ class Facts:
         return self.wanted is None or self.wanted.offer.deployment_id not in brought
 
     @property
+    def is_not_granted(self) -> bool:
+        """Whether its turn has come, it was offered nothing of it yet, and the held roll-out gives it to nobody now."""
+        if self.rollout is None or self.rollout.state != "held" or self.is_passed_over:
+            return False
+        gets_other = self.store is not None or (self.lacks_os and self.updates_os)
+        return self.lacks_applications and not (self.is_heard or self.failure or gets_other)
+
+    @property
     def waits_for_os(self) -> bool:
         """Whether the roll-out of an OS release has not come to it; what it should have until then, it has."""
         rollout = self.os_rollout
@@ -124,7 +132,9 @@ def _own_words(facts: Facts) -> Standing | None:
 
 def _rollout(facts: Facts) -> Standing | None:
     rollout = facts.rollout
-    if rollout is None or not facts.is_passed_over or facts.lacks or rollout.state == "rolling-back":
+    if rollout is None or rollout.state == "rolling-back":
+        return None
+    if not facts.is_not_granted and (not facts.is_passed_over or facts.lacks):
         return None
     if rollout.state == "held":
         return Standing("rollout-held", rollout.reason)

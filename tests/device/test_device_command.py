@@ -72,8 +72,9 @@ def create(folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def booted(folder: Path) -> Iterator[OwnProcess]:
-    arguments = [sys.executable, "-m", "armillary", "device", "boot", "--data", str(folder), "--json"]
+def booted(folder: Path, *python: str) -> Iterator[OwnProcess]:
+    """The process of a device once it has checked in; ``python`` are options of the interpreter."""
+    arguments = [sys.executable, *python, "-m", "armillary", "device", "boot", "--data", str(folder), "--json"]
     errors = folder.parent / "stderr"
     with (
         errors.open("w") as stderr,
@@ -137,6 +138,17 @@ def test_running_device_answers_to_check_in_attest_status_and_log(service: Any, 
     assert events[0] == "booted"
     assert events.count("check-in") == before + 2
     assert len(call("log", "--data", str(folder), "--last", "2").stdout.splitlines()) == 2
+
+
+def test_a_device_that_is_not_being_updated_does_not_load_the_tuf_library(service: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    create(folder)
+    with booted(folder, "-X", "importtime"):
+        assert call("check-in", "--data", str(folder)).exit_code == 0
+    lines = (tmp_path / "stderr").read_text().splitlines()
+    loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert "armillary.device.checkin.checkin" in loaded
+    assert not [name for name in loaded if name.partition(".")[0] in ("tuf", "securesystemslib")]
 
 
 def test_tampered_boot_ends_with_a_hint_and_recover_repairs_it(service: Any, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from tests.fixtures.waiting import until
 
 from armillary.device.checkin.fetch import ArtifactFetch
 from armillary.device.checkin.update_wait import UpdateWait
-from armillary.device.offers import TakenOffer
+from armillary.device.offers import Offers, RefusedOffer, TakenOffer
 from armillary.engines.sandbox.port import OutputLine
-from armillary.errors import FlashFullError
+from armillary.errors import FlashFullError, RepositoryError
 from armillary.wire.device.checkin import Offer
 from armillary.wire.device.offer_timing import OfferTiming, Window
 
@@ -146,3 +146,22 @@ async def test_an_application_for_another_os_is_said_not_to_fit(rig: Rig) -> Non
     rig.service.offer = rig.service.deploy(rig.service.application(needs_os=(7,)))
     await rig.start()
     await until(lambda: "does-not-fit" in said(rig), "the service is told")
+
+
+@pytest.mark.parametrize(("again", "reason"), [(False, "repository"), (True, "download")])
+async def test_an_offer_that_the_repository_does_not_bear_out_says_why(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, again: bool, reason: str
+) -> None:
+    async def refuse(*_: object) -> RefusedOffer:
+        return RefusedOffer(RepositoryError("timestamp: it ended yesterday", remedy=""), again=again)
+
+    monkeypatch.setattr(Offers, "take", refuse)
+    deployed(rig, OfferTiming())
+    device = await rig.start()
+    await until(lambda: rig.status().get("last_check_in"), "it has checked in")
+    if not again:
+        device.check_in_now()
+    await until(lambda: reason in said(rig), "the service is told, soon by itself where that may help")
+    told = [request.update_status for request, _ in rig.service.checks if request.update_status is not None]
+    assert {one.detail for one in told if one.reason == reason} == {"timestamp: it ended yesterday"}
+    assert rig.events("update-offered") == []

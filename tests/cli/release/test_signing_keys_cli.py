@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.api.running_service import RunningService, own_service
 from tests.cli.conftest import Command
+
+from armillary.engines.records.queries.planning import trust_stores as store_rows
 
 service = own_service(scope="function")  # each test changes the keys of the whole service
 NOUN = ("release", "signing-keys")
@@ -47,3 +50,14 @@ def test_a_key_in_force_and_other_purposes_are_refused(armillary: Command, servi
     assert (refused.code, "it signs now" in refused.err) == (1, True)
     assert armillary(*NOUN, "renew", "--purpose", "silicon").code != 0
     assert armillary(*NOUN, "use").code == 1
+
+
+def test_devices_without_the_store_are_left_behind_by_an_option_alone(
+    armillary: Command, service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_rows, "having", lambda *_, **__: store_rows.Having(0, 1, 0, 0, 0))
+    armillary(*NOUN, "renew")
+    refused = armillary(*NOUN, "use")
+    assert (refused.code, "1 may still take it" in refused.err) == (1, True)
+    assert armillary(*NOUN, "use", "--despite").code == 1, "nobody said yes"
+    assert states(armillary(*NOUN, "use", "--despite", "--yes", "--json").json)["os"] == ["old", "in force"]

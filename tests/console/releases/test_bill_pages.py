@@ -121,3 +121,15 @@ def test_images_of_a_catalog_are_listed_with_their_bills(hub_scene: HubScene, im
     assert "It lists no component." in look.get(here).text
     assert hub_scene.browser("Reader").upload(f"{here}/bill", {"document": document()}).status == 403
     assert look.get(f"/images/contoso/{image.image_id}").status == 404
+
+
+def test_every_page_says_what_one_that_lacks_is_worth_by_the_setting(
+    hub_scene: HubScene, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, look = hub_scene.running.service, hub_scene.browser("Reader")
+    monkeypatch.setattr(type(service.updates.bills), "policy", property(lambda _: "required"))
+    release = service.attestation.drafts.create("imx8mp", "no-bill", actor="test")
+    pages = ("/releases", "/images?catalog=northwind", f"/images/northwind/{image.image_id}")
+    for path in (*pages, f"/releases/{release.release_id}"):
+        page = look.get(path).text
+        assert "missing, required" in page or "without one it is not published" in page, path

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from tests.console.hub_scene import HubScene
+from tests.service.repository.ceremonies import new_key, pem
 
 from armillary.console.frame.states import ATTENTION, BAD, GOOD
 from armillary.console.releases.pages_repository import custody_state, ends_state, repository_sheet
+from armillary.service.repository.ceremony import KeyChange
 
 NOW = 1_790_000_000
 DAY_S = 86_400
@@ -78,3 +80,17 @@ def test_the_page_of_a_new_service_says_that_all_keys_are_online(hub_scene: HubS
     assert "1 of 1" in page
     for name in ("root", "targets", "snapshot", "timestamp", "director"):
         assert name in page
+
+
+def test_the_page_says_what_waits_in_the_service_and_what_went_wrong(
+    hub_scene: HubScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, look = hub_scene.running.service, hub_scene.browser("Reader")
+    assert not service.ceremony.propose([KeyChange(role="os", public_keys=(pem(new_key()),))], actor="t")
+    try:
+        monkeypatch.setattr(service.repository, "_fault", "the disk is full")
+        page = look.get("/repository").text
+    finally:
+        service.ceremony.cancel(actor="t")
+    assert "signature is missing before the next version is published." in page
+    assert "The last publication failed: The disk is full." in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.registry import os_feeds
 from armillary.sim.device.service_host import ServiceHost
@@ -34,16 +35,26 @@ def test_a_group_of_a_feed_is_offered_what_is_published_into_it(host: ServiceHos
     assert host.service.releases.newest(CHIP, "RetailEval").version == "27.1"
 
 
-def test_a_feed_in_use_is_not_deleted(host: ServiceHost) -> None:
-    registry, feeds = host.service.registry, host.service.registry.os_feeds
+def test_a_feed_in_use_is_not_deleted(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, feeds, rollouts = host.service.registry, host.service.registry.os_feeds, host.service.updates.rollouts
+    monkeypatch.setattr(host.service.updates.planner, "run_once", lambda: 0)  # a roll-out without devices would end
+
+    def withdraw(release: OsRelease) -> None:
+        host.service.releases.withdraw(release.release_id, "It hangs.", actor="ann")
+
     feeds.create("Canary", "RetailEval", actor="ann")
     feeds.create("Lab", "Canary", actor="ann")
     release = host.service.releases.publish(CHIP, "27.1", feed="Canary", actor="ann")
+    draft = host.service.attestation.drafts.create(CHIP, "27.2", feed="Canary", actor="ann")
+    tried = host.service.releases.publish(CHIP, "27.3", feed="Lab", actor="ann")
+    rollout = host.service.updates.os_rollouts.start(tried.release_id, feed="Canary", actor="ann")
     registry.groups.update(*HERE, os_feed="Canary", actor="ann")
     for says, undo in (
         ("device groups have", lambda: registry.groups.update(*HERE, os_feed="Retail", actor="ann")),
-        ("releases are in", lambda: host.service.releases.withdraw(release.release_id, "It hangs.", actor="ann")),
-        ("the feed Lab follows", lambda: feeds.delete("Lab", actor="ann")),
+        ("2 releases are in", lambda: withdraw(release)),
+        ("1 releases are in", lambda: withdraw(draft)),
+        ("the feed Lab follows", lambda: (withdraw(tried), feeds.delete("Lab", actor="ann"))),
+        ("a roll-out goes to the feed", lambda: rollouts.cancel(rollout.rollout_id, reason="", actor="ann")),
     ):
         with pytest.raises(ConflictError, match=says):
             feeds.delete("Canary", actor="ann")

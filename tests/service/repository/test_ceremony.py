@@ -287,6 +287,22 @@ def test_one_change_waits_at_a_time_and_can_be_taken_back(ceremony: Ceremony, ho
     assert not ceremony.propose(change, actor="t")
 
 
+def test_what_people_do_with_keys_is_in_the_audit_log(ceremony: Ceremony, host: OpenService) -> None:
+    key = new_key()
+    change = [KeyChange(role="os", public_keys=(pem(key),))]
+    ceremony.propose(change, actor="ann")
+    ceremony.cancel(actor="bob")
+    ceremony.propose(change, actor="ann")
+    ceremony.submit(signatures(ceremony, [key]), actor="cyd")
+    lines = [(line.operation, line.actor) for line in host.service.audit.list(target="repository").items]
+    assert lines == [
+        ("repository.sign", "cyd"),
+        ("repository.change-keys", "ann"),
+        ("repository.cancel", "bob"),
+        ("repository.change-keys", "ann"),
+    ]
+
+
 def test_a_cut_at_any_write_of_a_change_of_keys_leaves_a_whole_repository(
     host: OpenService, repository: Repository, ceremony: Ceremony, client: Client
 ) -> None:

@@ -84,6 +84,17 @@ def test_who_joins_the_group_late_starts_with_its_first_check_in(fleet: Fleet, c
     assert fleet.get(rollout).counts == {"confirmed": 1, "waiting": 4}
 
 
+def test_who_has_what_its_own_group_was_given_is_up_to_date(fleet: Fleet, clock: Clock) -> None:
+    """Each group of a roll-out has a deployment of its own: that of the ring is none that the roll-out passed over."""
+    field = into_field(fleet, 1, 3)
+    fleet.start(replace(RINGED, soak_s=1000))
+    step(fleet, clock)
+    assert fleet.having(fleet.new) == field
+    codes = {one.device_id: fleet.service.updates.standings.of(one.device_id).code for one in fleet.devices}
+    assert {codes.pop(one) for one in field} == {"up-to-date"}
+    assert set(codes.values()) == {"rollout-waits"}
+
+
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_a_group_starts_in_portions_and_its_ring_waits_for_the_last(
     fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch, at_once: int

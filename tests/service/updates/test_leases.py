@@ -10,11 +10,14 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.clocks import Clock
 from tests.fixtures.effort import examples
 from tests.service.updates.rollout_fleet import POLICY, Fleet
+from tests.service.updates.test_os_rollouts import POLICY as OS_POLICY, OsFleet, fleet as os_fleet
 
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service.updates.staging import LEASE_PARTS, LEASE_STEP_S, leased
 from armillary.wire.device.checkin import Offer
 from armillary.wire.device.update_status import UpdateStatus
+
+__all__ = ["os_fleet"]
 
 
 @settings(max_examples=examples(200), deadline=None)
@@ -79,3 +82,15 @@ def test_what_was_halted_is_leased_to_nobody_again(fleet: Fleet, clock: Clock) -
     again = lease_of(device.check_in().offer)
     assert again is not None
     assert again > clock.now
+
+
+def test_an_os_is_leased_as_applications_are_and_the_way_back_is_not(os_fleet: OsFleet, clock: Clock) -> None:
+    device, updates = os_fleet.devices[0], os_fleet.service.updates
+    rollout = os_fleet.start(replace(OS_POLICY, cohorts=(100,), lease_s=600))
+    updates.planner.run_once()
+    assert lease_of(device.check_in().offer) == leased(600, int(clock.now))[0]
+    os_fleet.boot(device, "27.1")
+    device.check_in()
+    clock.now += 1
+    updates.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="ben")
+    assert lease_of(device.check_in().offer) is None

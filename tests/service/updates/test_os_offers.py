@@ -19,7 +19,7 @@ from armillary.service.updates.offers import Offers
 from armillary.service.verifier.verifier import HELD_INTERVAL_S
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, components_of
-from armillary.wire.device.checkin import Offer
+from armillary.wire.device.checkin import MAX_OFFERED, Offer
 from armillary.wire.device.offer_timing import OfferTiming
 from armillary.wire.device.update_status import OS, UpdateStatus
 
@@ -87,6 +87,19 @@ def test_system_and_applications_are_one_offer(host: ServiceHost, device: WireDe
     assert (offer.os_version, [one.image_id for one in offer.images]) == ("", [image.image_id])
     device.installed = (installed(image),)
     assert device.check_in().offer is None
+
+
+def test_what_is_more_than_one_offer_holds_comes_one_after_the_other(
+    host: ServiceHost, device: WireDevice, package: Make
+) -> None:
+    images = [host.service.updates.images.upload("Contoso", package(), actor="t") for _ in range(MAX_OFFERED - 1)]
+    host.service.updates.deployments.create(*HERE, [one.image_id for one in images], actor="t")
+    host.service.releases.publish(CHIP, "27.1", actor="t")
+    offer = offered(device)
+    assert (offer.os_version, offer.deployment_id) == ("27.1", None)
+    boot(host, device, "27.1")
+    offer = offered(device)
+    assert (offer.os_version, len(offer.images)) == ("", len(images))
 
 
 def test_a_device_of_before_gets_what_it_got(host: ServiceHost, device: WireDevice, package: Make) -> None:

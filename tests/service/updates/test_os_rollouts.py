@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.clocks import Clock
 from tests.fixtures.looks import nobody_wakes
 
+from armillary.engines.records.queries import releases as release_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
@@ -258,6 +259,21 @@ def test_what_cannot_be_rolled_out_is_refused_and_nothing_is_recorded(fleet: OsF
     with pytest.raises(ConflictError, match="decides for Retail on mt3620"):
         fleet.start(catalog="Contoso")
     assert len(fleet.service.updates.rollouts.list().items) == 1
+
+
+def test_what_devices_could_not_get_or_would_go_back_to_is_not_rolled_out(fleet: OsFleet) -> None:
+    rollouts, drafts = fleet.service.updates.os_rollouts, fleet.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.2", actor="t")
+    with pytest.raises(NotFoundError, match="no published release"):
+        rollouts.start(draft.release_id, actor="t")
+    imported = replace(fleet.release("27.3"), imported_from="a manifest of the maker")
+    fleet.service.context.records.write(lambda c: release_rows.change(c, imported))
+    with pytest.raises(ConflictError, match="no packages here"):
+        rollouts.start(imported.release_id, actor="t")
+    fleet.service.releases.publish(CHIP, "27.4", actor="t")
+    with pytest.raises(ConflictError, match=r"is older than what Retail gives, 27\.4"):
+        fleet.start()
+    assert fleet.service.updates.rollouts.list().items == ()
 
 
 def completed(fleet: OsFleet, clock: Clock, catalog: str | None = None) -> Rollout:

@@ -139,6 +139,22 @@ def test_windows_are_reckoned_again_daily(host: ServiceHost, clock: Clock) -> No
     assert last() == before + DAY_S
 
 
+def test_windows_are_meant_by_the_clock_of_their_zone(host: ServiceHost) -> None:
+    service = host.service
+    windows = ["daily 01:00-02:00"]
+    service.updates.schedules.put(*HERE, actor="ann", **{**USUAL, "zone": "Asia/Tokyo", "windows": windows})
+    told_now = service.updates.offers.schedule(service.registry.groups.get(*HERE).group_id).timing.windows
+    assert told_now
+    assert {one.start // 3600 % 24 for one in told_now} == {16}
+
+
+def test_what_is_urgent_stays_urgent_under_another_schedule(host: ServiceHost) -> None:
+    schedules = host.service.updates.schedules
+    urgent = schedules.urge(*HERE, reason="exploited", actor="ann")
+    made = schedules.put(*HERE, actor="ann", **{**USUAL, "check_interval_s": 7200})
+    assert (made.urgent_until, made.urgent_reason) == (urgent.urgent_until, "exploited")
+
+
 def test_a_schedule_goes_with_its_group(host: ServiceHost) -> None:
     service = host.service
     service.registry.groups.create("Contoso", "Kettle", "Night", actor="ann")

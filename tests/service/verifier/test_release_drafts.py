@@ -15,6 +15,7 @@ from armillary.boot import virtual_chain
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WireError
 from armillary.service.verifier.release_drafts import ReleaseReach
 from armillary.sim.device.service_host import ServiceHost
+from armillary.wire.device.update_status import UpdateStatus
 from armillary.wire.image import package as image_package
 
 CHIP = "mt3620"
@@ -59,6 +60,25 @@ def test_from_a_draft_to_everybody(host: ServiceHost, foreign: dict[str, bytes],
         ("release.sign", "ann"),
         ("release.create", "ann"),
     ]
+
+
+def test_a_draft_is_offered_to_nobody_and_the_repository_does_not_name_it(host: ServiceHost) -> None:
+    service, drafts = host.service, host.service.attestation.drafts
+    draft = drafts.create(CHIP, "27.1", feed="Retail", actor="ann")
+
+    def named() -> bool:
+        service.repository.publish()
+        paths = service.repository.edition().delegated["os"].signed.targets
+        return any(path.startswith(f"os/{CHIP}/27.1/") for path in paths)
+
+    with host.claimed(b"a" * 32) as device:
+        device.update_status = UpdateStatus(abilities=("os",))
+        service.updates.offers.refresh()
+        assert (device.check_in().offer, named()) == (None, False)
+        drafts.publish(draft.release_id, actor="ann")  # positive control
+        offer = device.check_in().offer
+        assert offer is not None
+        assert (offer.os_version, named()) == ("27.1", True)
 
 
 def test_what_is_built_here_is_signed(host: ServiceHost) -> None:
@@ -196,5 +216,6 @@ def test_whom_a_release_concerns_is_counted(host: ServiceHost) -> None:
         assert drafts.reach(draft) == ReleaseReach(groups=0, devices=0, everybody=1, running=0)
         groups.update(owner.catalog or "", owner.product or "", owner.group or "", os_feed="RetailEval", actor="ann")
         assert drafts.reach(draft) == ReleaseReach(groups=1, devices=1, everybody=1, running=0)
+        assert drafts.reach(host.service.releases.newest(owner.chip).release_id) == in_force, "it follows Retail"
     with pytest.raises(NotFoundError):
         drafts.reach(uuid4())

@@ -153,6 +153,23 @@ def test_a_deployment_is_offered_by_both(shared: ServiceHost, package: Callable[
         assert check_in(device, devices).offer is None
 
 
+def test_a_release_is_offered_by_both_from_its_publication_to_its_end(shared: ServiceHost) -> None:
+    devices, service = at_each(shared, admitted(shared, b"R" * 32, "Releases")), shared.service
+    for device in devices:
+        device.update_status = UpdateStatus(abilities=("os",))
+
+    def offered() -> list[str]:
+        offers = [check_in(device, devices).offer for device in devices]
+        return ["" if offer is None else offer.os_version for offer in offers]
+
+    draft = service.attestation.drafts.create("mt3620", "27.1", feed="Retail", actor="t")
+    assert offered() == ["", ""]
+    service.attestation.drafts.publish(draft.release_id, actor="t")
+    assert offered() == ["27.1", "27.1"]
+    service.releases.withdraw(draft.release_id, "it hangs", actor="t")
+    assert offered() == ["", ""]
+
+
 def test_both_sign_directives_whose_versions_rise_by_the_key_in_force(
     shared: ServiceHost, package: Callable[..., bytes]
 ) -> None:

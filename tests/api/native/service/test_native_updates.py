@@ -101,6 +101,17 @@ def test_from_uploaded_packages_to_a_release_for_everybody(service: RunningServi
     assert "base64" in service.call("POST", "/api/v1/releases/drafts", wrong).body["detail"]
 
 
+def test_what_is_built_here_has_the_security_version_of_the_last_release_or_the_one_that_is_given(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.service.releases, "last_security_version", lambda _: 3)
+    for given, expected in (({}, 3), ({"security_version": 4}, 4)):
+        body = {"chip": "imx8mp", "version": f"40.{uuid.uuid4().int % 1_000_000}", **given}
+        draft = service.call("POST", "/api/v1/releases/drafts", body)
+        assert draft.status == 201
+        assert {one["security_version"] for one in draft.body["components"]} == {expected}
+
+
 def test_the_bill_of_an_image(service: RunningService, catalog: str) -> None:
     image = service.service.updates.images.upload(catalog, application()[1], actor="test")
     path = f"/api/v1/catalogs/{catalog}/images/{image.image_id}/sbom"

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who keeps a signing key from being dropped, and who does not keep the next one from being put in force."""
+
+from __future__ import annotations
+
+import pytest
+from tests.service.updates.test_trust_stores import key_store, release_everywhere, renewed, states, stores
+
+from armillary.engines.records.queries.planning.trust_stores import Having
+from armillary.errors import ConflictError
+from armillary.service.updates.trust_stores import TrustStores
+from armillary.sim.device.service_host import ServiceHost
+
+__all__ = ["stores"]
+
+
+def test_a_key_is_not_dropped_while_a_release_that_it_signed_is_rolled_out(
+    host: ServiceHost, stores: TrustStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where every feed gives something newer: devices of the roll-out get its release."""
+    monkeypatch.setattr(host.service.updates.planner, "run_once", lambda: 0)  # a roll-out without devices would end
+    service = host.service
+    service.registry.os_feeds.create("Canary", "Retail", actor="t")
+    service.registry.os_feeds.create("Lab", "Retail", actor="t")
+    old = service.releases.publish("mt3620", "27.1", feed="Lab", actor="t")
+    rollout = service.updates.os_rollouts.start(old.release_id, feed="Canary", actor="t")
+    renewed(stores)
+    release_everywhere(host, "27.2")
+    [serial] = [key.serial for key in stores.signing_keys() if (key.purpose, key.state) == ("os", "old")]
+    with pytest.raises(ConflictError, match=r"OS release 27\.1 of mt3620, which devices get, is signed by it"):
+        stores.drop(serial, actor="t")
+    service.updates.rollouts.cancel(rollout.rollout_id, reason="", actor="t")
+    stores.drop(serial, actor="t")
+    assert states(stores)["os"] == ["in force"]
+
+
+def test_a_bridged_device_takes_no_store_and_is_not_waited_for(host: ServiceHost, stores: TrustStores) -> None:
+    host.service.bridge.devices.create("Contoso", "gateway", actor="t")
+    stores.renew(actor="t")
+    assert key_store(stores).devices == Having(0, 0, 0, 0, 0)
+    stores.put_in_force(actor="t")

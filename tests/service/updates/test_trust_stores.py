@@ -8,8 +8,10 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import structlog
 from cryptography import x509
 from sqlalchemy import text
 from tests.fixtures.clocks import Clock
@@ -327,6 +329,26 @@ def test_images_that_were_signed_again_before_the_disk_failed_are_offered_as_the
     stores.drop(serial, actor="t")
 
 
+def test_an_image_that_is_deleted_while_it_is_signed_again_leaves_nothing(
+    host: ServiceHost, stores: TrustStores, package: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, blobs = host.service.updates.images, host.service.context.folder.blobs
+    image = images.upload("Contoso", package(), actor="t")
+    renewed(stores)
+    resign = image_package.resign
+
+    def deleted_meanwhile(*given: Any, **named: Any) -> bytes:
+        images.delete("Contoso", image.image_id, actor="t")
+        return resign(*given, **named)
+
+    monkeypatch.setattr(image_package, "resign", deleted_meanwhile)
+    before = {path.name for path in blobs.glob("*/*")}
+    images.sign_again(image.signer, actor="t")
+    assert {path.name for path in blobs.glob("*/*")} == before - {image.sha256.hex()}
+    operations = [line.operation for line in host.service.audit.list(limit=10).items]
+    assert "image.sign-again" not in operations
+
+
 @pytest.mark.parametrize("fault", ["renew", "drop"])
 def test_a_change_that_is_not_recorded_changes_nothing(
     host: ServiceHost, stores: TrustStores, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -372,6 +394,43 @@ def test_one_renewal_at_a_time_and_bad_input_is_refused(stores: TrustStores) -> 
         renewed(stores)
     with pytest.raises(ConflictError, match="at most"):
         stores.renew(actor="t")
+
+
+def test_a_next_key_that_is_taken_back_puts_no_other_in_force(stores: TrustStores) -> None:
+    before = {key.purpose: key.serial for key in stores.signing_keys()}
+    stores.renew(actor="t")
+    stores.drop(next(key.serial for key in stores.signing_keys() if key.state == "next"), actor="t")
+    assert states(stores) == {"os": ["in force"], "images": ["in force", "next"]}, "no device has heard of it"
+    assert {key.purpose: key.serial for key in stores.signing_keys() if key.state == "in force"} == before
+    stores.put_in_force(actor="t", despite=True)
+    assert states(stores) == {"os": ["in force"], "images": ["old", "in force"]}
+
+
+def test_what_is_refused_leaves_no_package_and_is_said_once(
+    host: ServiceHost, stores: TrustStores, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blobs() -> set[str]:
+        return {path.name for path in host.service.context.folder.blobs.glob("*/*")}
+
+    renewed(stores)
+    serials, before = old_keys(stores), blobs()
+    with pytest.raises(ConflictError, match="is signed by it"):
+        stores.drop(serials[0], actor="t")
+    assert blobs() == before
+    release_everywhere(host, "27.1")
+    before = blobs()
+    monkeypatch.setattr(store_rows, "signed_images", lambda *_: [(uuid4(), uuid4())])
+    with pytest.raises(ConflictError, match="uploaded meanwhile"):
+        stores.drop(serials[0], actor="t")
+    assert blobs() == before, "also what is found out in the transaction"
+    monkeypatch.setattr(store_rows, "having", lambda *_, **__: store_rows.Having(0, 1, 0, 0, 0))
+    stores.renew(actor="t")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            clock.now += COUNTED_S
+            stores.look()
+    assert [line["event"] for line in lines] == ["signing keys wait"]
+    assert "1 may still take it" in lines[0]["reason"]
 
 
 def test_keys_are_renewed_two_years_before_their_end_and_dropped_after_it(
@@ -425,6 +484,33 @@ def test_a_device_that_did_not_follow_a_new_root_gets_it_in_a_certificate_store(
         assert device.check_in().offer is None, "however it came to them"
     assert stores.stores()[-1].devices.have == 1
     assert set(made) < set(valid)
+
+
+def test_a_certificate_store_reaches_devices_that_know_the_newest_signing_key_alone(
+    host: ServiceHost, device: WireDevice, stores: TrustStores, clock: Clock
+) -> None:
+    host.service.authority.renew_by_hand("root", actor="t")
+    clock.now += ROOT_SETTLED_S
+    stores.look()
+    made = stores.stores()[-1].store
+    renewed(stores)
+    release_everywhere(host, "27.1")
+    for serial in old_keys(stores):
+        stores.drop(serial, actor="t")
+    device.challenge = b""
+    says(device, fetched(device, device.check_in().offer)[1])
+    clock.now += COUNTED_S
+    stores.look()
+    offer = device.check_in().offer
+    assert offer is not None
+    [image] = offer.images
+    package = image_package.parse(device.exchange("GET", f"/v1/images/{image.image_id}").body)
+    image_package.verify(package, [host.service.authority.os_signer.certificate])
+    again = stores.stores()[-1].store
+    assert (again.number, again.digest, again.trusted) == (made.number + 1, made.digest, made.trusted)
+    clock.now += COUNTED_S
+    stores.look()
+    assert stores.stores()[-1].store == again, "once"
 
 
 def test_the_keys_in_force_are_those_of_before_after_a_restart(tmp_path: Path, clock: Clock) -> None:
@@ -490,3 +576,19 @@ def test_a_key_whose_file_was_destroyed_vouches_for_nothing(
     deployed(host, package)
     assert device.check_in().offer is None, "nothing that it could not check, neither OS nor application"
     assert key_store(stores).devices.waiting == 1, "and it is said"
+
+
+def test_a_later_key_whose_file_was_destroyed_is_not_taken_for_the_first(
+    host: ServiceHost, stores: TrustStores
+) -> None:
+    renewed(stores)
+    second = host.service.authority.os_signer.serial
+    renewed(stores)
+    host.service.authority.keys.remove(f"os-signing-{second.lower()}")
+    renewed(stores)
+    signed_by = {one.signed_by for one in key_store(stores).store.packages}
+    assert second not in signed_by
+    assert len(signed_by) == 2, "positive control: the first and the third vouch"
+    host.service.authority.keys.remove(f"os-signing-{host.service.authority.os_signer.serial.lower()}")
+    with pytest.raises(DataFolderError, match="is missing"):
+        host.service.authority.signing.reload()

@@ -99,12 +99,7 @@ class SigningKeys:
         in_force = [one for one in stores if one.in_force_at is not None][-1]
         serials = {purpose: in_force.trusted[purpose][-1] for purpose in KINDS}
         known = {one.serial: one for one in self.certificates(serials.values())}
-        self._signers = {
-            purpose: Signer(
-                self._keys.load_authority(KINDS[purpose], serial), x509.load_der_x509_certificate(known[serial].der)
-            )
-            for purpose, serial in serials.items()
-        }
+        self._signers = {purpose: self._signer_of(known[serial]) for purpose, serial in serials.items()}
         self._newest = stores[-1]
         self._trusted = {purpose: self.certificates(self._newest.trusted[purpose]) for purpose in KINDS}
 
@@ -132,11 +127,9 @@ class SigningKeys:
         found = []
         for one in self.certificates(older):
             try:
-                key = self._keys.load_authority(one.kind, one.serial)
+                found.append(self._signer_of(one))
             except DataFolderError as error:
                 _log.warning("a signing key of before is gone", serial=one.serial, error=error.message)
-                continue
-            found.append(Signer(key, x509.load_der_x509_certificate(one.der)))
         return (*found, present)
 
     def certificates(self, serials: Iterable[str]) -> tuple[CertificateRecord, ...]:
@@ -151,6 +144,22 @@ class SigningKeys:
     def trusted(self, purpose: str) -> tuple[CertificateRecord, ...]:
         """The certificates of a purpose that devices are to trust, oldest first."""
         return self._trusted[purpose]
+
+    def _signer_of(self, record: CertificateRecord) -> Signer:
+        """The key of a certificate.
+
+        Raises:
+            DataFolderError: its file is missing or damaged, or is that of another key: the first of its kind, whose
+                name has no serial, is found where a later one is missing.
+        """
+        key = self._keys.load_authority(record.kind, record.serial)
+        certificate = x509.load_der_x509_certificate(record.der)
+        if key.public_key() != certificate.public_key():
+            raise DataFolderError(
+                f"the key of signing certificate {record.serial} is missing",
+                remedy=f"Restore {record.kind}-{record.serial.lower()}.pem from a backup of the folder keys.",
+            )
+        return Signer(key, certificate)
 
     def _add_first(self, connection: Connection) -> None:
         found = {purpose: certificate_rows.of_kind(connection, kind)[-1:] for purpose, kind in KINDS.items()}

@@ -210,13 +210,16 @@ class Images:
         made = replace(image, sha256=digest, size=len(signed), signer=signer.serial)
 
         def change(connection: Connection) -> None:
-            image_rows.replace_package(connection, image, made)
-            detail = {"name": image.name, "sha256": digest.hex(), "before": image.sha256.hex()}
-            self._context.audit(connection, actor, "image.sign-again", str(image_id), detail)
+            if image_rows.replace_package(connection, image, made):
+                detail = {"name": image.name, "sha256": digest.hex(), "before": image.sha256.hex()}
+                self._context.audit(connection, actor, "image.sign-again", str(image_id), detail)
 
         with self._blobs.held(digest):
-            self._blobs.write(signed)
-            self._context.records.write(change)
+            try:
+                self._blobs.write(signed)
+                self._context.records.write(change)
+            finally:  # it was deleted meanwhile, or the change was refused
+                self.remove_unnamed(digest)
         with self._blobs.held(image.sha256):
             self.remove_unnamed(image.sha256)
 

@@ -18,7 +18,7 @@ Each step is one transaction with its audit line. Cut before it, a key and a pac
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -35,7 +35,7 @@ from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.queries.planning.trust_stores import KEYS, ROOTS, Having
 from armillary.engines.records.schema.update_rows import TrustPackage, TrustStoreRow
-from armillary.errors import ConflictError, HostError, InvalidArgumentError, NotFoundError
+from armillary.errors import ArmillaryError, ConflictError, HostError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import ACTOR
 from armillary.service.authority.life import DAY_S
@@ -98,6 +98,7 @@ class TrustStores:
         self._notices = notices
         self._lock = threading.Lock()  # one change at a time
         self._counted_at = 0
+        self._held_up = ""  # what the log says already
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -170,15 +171,16 @@ class TrustStores:
             if store.in_force_at is not None:
                 raise ConflictError("no signing key waits", remedy="Make one: armillary release signing-keys renew.")
             now = self._context.now()
+            # Counted before the transaction, in which every device would be looked at while check-ins wait for it.
+            lacking = self._context.records.read(lambda c: store_rows.having(c, store, seen_since=now - AWAY_S))
+            if lacking.is_lacked and not despite:
+                raise ConflictError(
+                    f"devices without trusted key store {store.number}: {lacking.waiting} may still take it, "
+                    f"{lacking.refused} refused it, {lacking.unable} cannot take one",
+                    remedy="Wait, or leave them behind: armillary release signing-keys use --despite.",
+                )
 
             def change(connection: Connection) -> None:
-                lacking = store_rows.having(connection, store, seen_since=now - AWAY_S)
-                if lacking.is_lacked and not despite:
-                    raise ConflictError(
-                        f"devices without trusted key store {store.number}: {lacking.waiting} may still take it, "
-                        f"{lacking.refused} refused it, {lacking.unable} cannot take one",
-                        remedy="Wait, or leave them behind: armillary release signing-keys use --despite.",
-                    )
                 store_rows.put_in_force(connection, KEYS, store.number, now=now)
                 detail = {"store": store.number, **lacking._asdict()}
                 self._context.audit(connection, actor, "signing-key.use", str(store.number), detail)
@@ -207,13 +209,16 @@ class TrustStores:
                     + ("it signs now" if key.state == "in force" else "the next key is not in force yet"),
                     remedy="Put another one in force first: armillary release signing-keys renew, then use.",
                 )
+            self._context.records.read(lambda c: self._check_releases(c, key))  # before anything is signed anew
             if key.purpose == IMAGES:
                 self._images.sign_again(key.serial, actor=actor)
             found = {
                 purpose: tuple(one for one in self._authority.signing.trusted(purpose) if one.serial != key.serial)
                 for purpose in KINDS
             }
-            store = self._store(found, in_force_at=self._context.now())
+            # A next key of the other purpose waits on: the last key of a store in force is the one that signs.
+            waits = any(one.state == "next" and one.serial != key.serial for one in self.signing_keys())
+            store = self._store(found, in_force_at=None if waits else self._context.now())
             detail = {"store": store.number, "purpose": key.purpose}
             return self._record(store, "signing-key.drop", detail, actor, dropped=key)
 
@@ -226,10 +231,14 @@ class TrustStores:
         try:
             self._follow_roots(now)
             self._look_at_keys(now)
-        except ConflictError:
-            pass  # devices lack the store, or a release needs the key: looked at again
+        except ConflictError as error:  # devices lack the store, or a release needs the key: looked at again
+            if error.message != self._held_up:
+                _log.warning("signing keys wait", reason=error.message, remedy=error.remedy)
+            self._held_up = error.message
         except HostError as error:  # what is in force stays in force
             _log.error("trust stores could not be renewed", error=error.message, remedy=error.remedy)
+        else:
+            self._held_up = ""
 
     # -- within ---------------------------------------------------------------------------------------------------
 
@@ -244,18 +253,24 @@ class TrustStores:
                 self.drop(key.serial, actor=ACTOR)
 
     def _follow_roots(self, now: int) -> None:
-        """Make the next certificate store where a root is valid that the newest one does not name, and has settled."""
+        """Make the next certificate store where a root is valid that the newest one does not name, and has settled.
+
+        The newest one is packed anew once another OS signing key is in force.
+        """
         with self._lock:
             known = self._context.records.read(lambda c: store_rows.every(c, ROOTS))
             valid = self._authority.roots.valid()[-MAX_ROOTS:]
             new = [one for one in valid if not known or one.serial not in known[-1].trusted[ROOTS]]
-            if not new or (known and now - new[-1].issued_at < ROOT_SETTLED_S):
+            if known and new and now - new[-1].issued_at < ROOT_SETTLED_S:
                 return
-            content = CertificateStore(tuple(x509.load_der_x509_certificate(one.der) for one in valid))
+            if not new and not self._is_beyond_reach(known[-1]):
+                return
+            named = valid if new else self._authority.signing.certificates(known[-1].trusted[ROOTS])
+            content = CertificateStore(tuple(x509.load_der_x509_certificate(one.der) for one in named))
             store = TrustStoreRow(
                 kind=ROOTS,
                 number=len(known),
-                trusted={ROOTS: tuple(one.serial for one in valid)},
+                trusted={ROOTS: tuple(one.serial for one in named)},
                 digest=trusted_digest(content),
                 created_at=now,
                 in_force_at=now,
@@ -265,6 +280,11 @@ class TrustStores:
                 self._record(store, "trust-store.roots", {"roots": list(store.trusted[ROOTS])}, ACTOR)
             else:  # what devices were made with
                 self._context.records.write(lambda c: store_rows.add(c, store))
+
+    def _is_beyond_reach(self, store: TrustStoreRow) -> bool:
+        """Whether a store has packages, and none that a device takes which trusts the OS signing key in force alone."""
+        signers = {one.signed_by for one in store.packages}
+        return bool(signers) and self._authority.signing.signer(OS).serial not in signers
 
     def _store(
         self, found: Mapping[str, Sequence[CertificateRecord]], *, in_force_at: int | None = None
@@ -324,12 +344,19 @@ class TrustStores:
             self._context.audit(connection, actor, operation, target, detail)
             return gone
 
-        gone = self._context.records.write(change)
+        try:
+            gone = self._context.records.write(change)
+        except ArmillaryError:
+            self._remove_unnamed(one.sha256 for one in store.packages)
+            raise
         newest = self._changed()
-        for digest in gone:
+        self._remove_unnamed(gone)
+        return newest
+
+    def _remove_unnamed(self, digests: Iterable[bytes]) -> None:
+        for digest in digests:
             with self._blobs.held(digest):
                 self._images.remove_unnamed(digest)
-        return newest
 
     def _changed(self) -> TrustStoreRow:
         self._authority.signing.reload()
@@ -339,6 +366,12 @@ class TrustStores:
 
     def _check_unused(self, connection: Connection, key: SigningKey) -> None:
         """Raise ConflictError while devices get something that a key signed."""
+        self._check_releases(connection, key)
+        if store_rows.signed_images(connection, key.serial):
+            raise ConflictError("an image that it signed was uploaded meanwhile", remedy="Drop it again.")
+
+    def _check_releases(self, connection: Connection, key: SigningKey) -> None:
+        """Raise ConflictError while devices get an OS release that a key signed."""
         releases = release_rows.every(connection)
         floors, follows = release_rows.floors(connection), release_rows.follows(connection)
         systems = newest_of_feeds(releases, floors, follows=follows, now=self._context.now())
@@ -350,5 +383,3 @@ class TrustStores:
                     f"OS release {release.version} of {release.chip}, which devices get, is signed by it",
                     remedy="Release one that the key in force signs, to every feed, and drop the key then.",
                 )
-        if store_rows.signed_images(connection, key.serial):
-            raise ConflictError("an image that it signed was uploaded meanwhile", remedy="Drop it again.")

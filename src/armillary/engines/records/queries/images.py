@@ -98,11 +98,12 @@ def remove(connection: Connection, catalog_id: UUID, image_id: UUID) -> None:
     connection.execute(delete(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id))
 
 
-def replace_package(connection: Connection, before: Image, after: Image) -> None:
-    """Record that an image was signed again, if its package still is the one of before."""
+def replace_package(connection: Connection, before: Image, after: Image) -> bool:
+    """Record that an image was signed again; False where its package is not the one of before any more."""
     here = (_image.c.catalog_id == before.catalog_id) & (_image.c.image_id == before.image_id)
     values = {"sha256": after.sha256, "size": after.size, "signer": after.signer}
-    connection.execute(update(_image).where(here, _image.c.sha256 == before.sha256).values(values))
+    query = update(_image).where(here, _image.c.sha256 == before.sha256).values(values)
+    return connection.execute(query).rowcount > 0
 
 
 def is_deployed(connection: Connection, catalog_id: UUID, image_id: UUID) -> bool:

@@ -106,7 +106,16 @@ def test_rings_are_the_first_cohorts_and_ids_may_be_typed_in_capitals() -> None:
 
 
 @pytest.mark.parametrize(
-    "groups", [("Production",), ("Kettle/Production",), ("A/B/C/D",), ("A//C",), ("A" * 300 + "/B/C",), ("A/B/C",) * 21]
+    "groups",
+    [
+        ("Production",),
+        ("Kettle/Production",),
+        ("A/B/C/D",),
+        ("A//C",),
+        ("A" * 300 + "/B/C",),
+        ("A/B/C\x1b[2J",),
+        ("A/B/C",) * 21,
+    ],
 )
 def test_groups_of_a_ring_are_named_by_their_whole_path(groups: tuple[str, ...]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"ring Lab: expected (device groups as CATALOG|at most 20)"):

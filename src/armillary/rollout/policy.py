@@ -55,7 +55,8 @@ class Ring:
                     remedy="Name fewer, or use percentages.",
                 )
         for path in self.groups:
-            if len(path) > MAX_GROUP_PATH or not all(path.split("/")) or path.count("/") != 2:
+            parts = path.split("/")
+            if len(path) > MAX_GROUP_PATH or not path.isprintable() or len(parts) != 3 or not all(parts):
                 raise InvalidArgumentError(
                     f"ring {self.name}: expected device groups as CATALOG/PRODUCT/GROUP, got {path!a:.80}",
                     remedy="List them: armillary device-group list.",

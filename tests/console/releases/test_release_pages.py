@@ -59,7 +59,8 @@ def place_of(answer: Answer) -> str:
         ({"published_at": None}, "draft", ATTENTION, ("publish", "revoke")),
         ({}, "in evaluation", GOOD, ("promote", "revoke")),
         ({"feed": "Retail"}, "in force", GOOD, ("revoke",)),
-        ({"expires_at": NOW}, "expired", BAD, ("promote", "revoke")),
+        ({"expires_at": NOW + 1}, "in evaluation", GOOD, ("promote", "revoke")),
+        ({"expires_at": NOW}, "expired", BAD, ("revoke",)),
         ({"withdrawn_at": 1}, "revoked", BAD, ()),
     ],
 )
@@ -69,7 +70,7 @@ def test_each_step_of_a_release_has_its_state_and_what_comes_next(
     release = {**RELEASE, **change}
     state = pages_releases.state_of(release, NOW)
     assert (state.word, state.kind) == (word, kind)
-    assert pages_releases.verbs_of(release) == verbs
+    assert pages_releases.verbs_of(release, NOW) == verbs
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,14 @@ def state_of(release: Mapping[str, Any], now: int) -> State:
     return State(GOOD, {RETAIL: "in force", EVALUATION: "in evaluation"}.get(release["feed"], f"in {release['feed']}"))
 
 
-def verbs_of(release: Mapping[str, Any]) -> tuple[str, ...]:
-    """What can be done with a release now, the next step of its life first."""
+def verbs_of(release: Mapping[str, Any], now: int) -> tuple[str, ...]:
+    """What can be done with a release, the next step of its life first."""
     if release["withdrawn_at"] is not None:
         return ()
     if release["published_at"] is None:
         return ("sign" if release["signed_at"] is None else "publish", "revoke")
-    return ("revoke",) if release["feed"] == RETAIL else ("promote", "revoke")
+    is_over = release["expires_at"] is not None and release["expires_at"] <= now
+    return ("revoke",) if release["feed"] == RETAIL or is_over else ("promote", "revoke")
 
 
 def list_sentence(releases: Sequence[Mapping[str, Any]], now: int) -> str:

@@ -55,7 +55,7 @@ def release_page(visit: Visit, wrong: Wrong | None = None) -> Response:
     here = pages_releases.place(found["release_id"])
     made = pages_releases.release_sheet(
         found,
-        verbs=[verb for verb in pages_releases.verbs_of(found) if may(visit, CHANGES[verb])],
+        verbs=[verb for verb in pages_releases.verbs_of(found, visit.now) if may(visit, CHANGES[verb])],
         **_bill(visit, found, here, may_add=may(visit, "put_release_bill"), wrong=wrong),
         now=visit.now,
     )

@@ -114,8 +114,8 @@ class Director:
 
     def _names(self, offer: Offer, catalog_id: UUID) -> bool:
         """Whether the metadata in force names every image of an offer to a device of a catalog."""
-        named = self._named_by(OS) | self._named_by(catalog_role(catalog_id))
-        return all(image.sha256.hex() in named for image in offer.images)
+        roles = self._named_by(OS), self._named_by(catalog_role(catalog_id))
+        return all(any(image.sha256.hex() in named for named in roles) for image in offer.images)
 
     def _named_by(self, role: str) -> frozenset[str]:
         found = self._named.get(role)

@@ -224,6 +224,28 @@ def test_a_device_that_refused_the_store_is_told_apart(device: WireDevice, store
     assert key_store(stores).devices == store_rows.Having(0, 0, 1, 0, 0)
 
 
+def test_a_store_that_failed_on_a_device_keeps_nothing_from_it_that_it_can_check(
+    host: ServiceHost, device: WireDevice, stores: TrustStores, package: Make
+) -> None:
+    def offered() -> list[str]:
+        offer = device.check_in().offer
+        return [] if offer is None else [image.name for image in offer.images]
+
+    deployed(host, package)
+    stores.renew(actor="t")
+    assert offered() == ["trusted-key-store"]
+    assert offered() == ["trusted-key-store"], "positive control: without its word it comes again"
+    says(device, reason="failed-before")
+    for _ in range(2):
+        assert offered() == ["tap"], "signed by a key that it trusts"
+        host.service.updates.offers.refresh()
+    stores.put_in_force(actor="t", despite=True)
+    deployed(host, package)
+    assert offered() == [], "signed by one that it does not trust"
+    renewed(stores)
+    assert offered() == ["trusted-key-store"], "another store has not failed yet"
+
+
 def test_a_dropped_key_goes_with_what_it_signed_in_one_offer(
     host: ServiceHost, device: WireDevice, stores: TrustStores, package: Make
 ) -> None:

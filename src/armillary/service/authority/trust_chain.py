@@ -5,7 +5,7 @@ The newest store of a kind is packed once for each key by which some device may 
 it from whichever store it has, however old that is:
 
 1. *A store that drops nothing* which the device trusts comes first and alone: whatever it runs stays good, and no
-   faulty application holds the store up.
+   faulty application holds the store up. Nor does a store that failed on a device hold up what its keys have signed.
 2. *Then what the new keys signed.* Nothing is offered that is signed by a key which the device does not trust.
 3. *A store that drops a key* which the device trusts comes in one offer with all that the device should have, operating
    system and applications, each signed by a key of that store: what the dropped key signed is fetched anew, and the
@@ -36,10 +36,11 @@ FORMS: Mapping[str, tuple[UUID, int, str]] = {
 
 
 class Trusts(NamedTuple):
-    """What a device says it trusts: digests of stores."""
+    """What a device says it trusts: digests of stores; and the package of a store that has failed on it."""
 
     keys: bytes
     roots: bytes
+    given_up: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +115,19 @@ class TrustBook:
         newest = self.keys[-1]
         package = None if newest is present else newest.package_for(present)
         if package is not None:
-            if newest.keeps(present):
+            if newest.keeps(present) and package.image_id != trusts.given_up:
                 return NextStore(package, is_alone=True)
-            if signed is not None and signed.os in newest.os and signed.images <= newest.images:
+            if (
+                not newest.keeps(present)
+                and signed is not None
+                and signed.os in newest.os
+                and signed.images <= newest.images
+            ):
                 return NextStore(package, is_alone=False)
         if not self.roots or self.roots[-1].row.digest == trusts.roots:
             return None
         roots = self.roots[-1].package_for(present)
-        return None if roots is None else NextStore(roots, is_alone=True)
+        return None if roots is None or roots.image_id == trusts.given_up else NextStore(roots, is_alone=True)
 
 
 def book_of(rows: Iterable[TrustStoreRow]) -> TrustBook:

@@ -30,7 +30,7 @@ from armillary.service.context.context import Context
 from armillary.service.registry.names import no_such_device
 from armillary.service.updates.offers import Offers, Wanted, has, signed_by
 from armillary.service.updates.os_feeds import WantedOs
-from armillary.wire.device.update_reason import reason_of
+from armillary.wire.device.update_reason import FAILED_BEFORE, reason_of
 from armillary.wire.device.update_status import OS
 
 ALL: Final = "UpdateAll"
@@ -152,7 +152,7 @@ def _os_rollout(facts: Facts) -> Standing | None:
 
 
 def _failed(facts: Facts) -> Standing | None:
-    return Standing("failed-before", facts.failure) if facts.failure and facts.lacks_applications else None
+    return Standing(FAILED_BEFORE, facts.failure) if facts.failure and facts.lacks_applications else None
 
 
 def _lacks_nothing(facts: Facts) -> Standing | None:

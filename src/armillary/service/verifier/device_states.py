@@ -92,7 +92,8 @@ class LastAnswer:
 
     ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest`` and
     a boot with these ``events``, until the offer's lease is renewed at ``renewed_at``; ``interval_s`` is that of its
-    group; ``issuer`` signs its client certificates; ``directive`` is the last one that was made for it.
+    group; ``issuer`` signs its client certificates; ``directive`` is the last one that was made for it; ``given_up`` is
+    the trust store that it could not install.
     """
 
     issuer: Issuer | None = None
@@ -104,6 +105,7 @@ class LastAnswer:
     events: tuple[BootEvent, ...] = ()
     interval_s: int = 0
     renewed_at: int = NEVER
+    given_up: UUID | None = None
 
 
 @dataclass(eq=False, slots=True, repr=False)

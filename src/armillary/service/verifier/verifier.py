@@ -59,6 +59,7 @@ from armillary.wire.device.checkin import (
     parse_request,
 )
 from armillary.wire.device.checkin_reply import ReplyEncoder
+from armillary.wire.device.update_reason import FAILED_BEFORE
 from armillary.wire.device.update_status import DIRECTIVE, OS
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
@@ -335,7 +336,9 @@ class Verifier:
             if status is not None and OS in status.abilities:
                 system = self._offers.wanted_os(state.group_id, state.number, state.chip)
                 if status.trusted_keys:
-                    trusts = Trusts(status.trusted_keys, status.trusted_roots)
+                    if status.reason == FAILED_BEFORE and last.offer is not None and last.offer.is_trust_alone:
+                        last.given_up = last.offer.offer_id
+                    trusts = Trusts(status.trusted_keys, status.trusted_roots, last.given_up)
             last.wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
             lease_s = self._offers.lease_s(state.group_id, state.number, state.chip, last.wanted, system)
             until, renewed_at = leased(lease_s, now) if lease_s else (None, NEVER)

@@ -189,6 +189,11 @@ class Offer:
     os_abi: int = 0  # what the OS gives applications; 0: not said
     when: OfferTiming | None = None  # None: at once
 
+    @property
+    def is_trust_alone(self) -> bool:
+        """Whether it brings trust stores and nothing else."""
+        return self.deployment_id is None and not self.os_version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckinReply:

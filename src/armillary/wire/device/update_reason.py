@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 NOTHING: Final = ""  # the code of a device for which nothing waits
 DEFERRED: Final = "deferred"
+FAILED_BEFORE: Final = "failed-before"
 ON_TRIAL: Final = "trial"  # said also while the operating system is on trial and nothing else is offered
 
 
@@ -177,7 +178,7 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "Look at its network if this stays.",
     ),
     UpdateReason(
-        "failed-before",
+        FAILED_BEFORE,
         "device",
         "This deployment has failed on the device before: it is not tried again here.",
         "Look at the reason, then deploy again: a new deployment is tried.",

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.fixtures.certificates import private_pem
+from tests.fixtures.clocks import Clock
 
-from armillary.errors import InvalidArgumentError, KeyPassphraseError
+from armillary.errors import DataFolderError, InvalidArgumentError, KeyPassphraseError
 from armillary.service.assemble import SecurityService
+from armillary.service.authority.life import CATALOG_TAKEOVER_S
 from armillary.settings import Settings, load_settings
 from armillary.sim.device.service_host import ServiceHost
 
@@ -34,6 +36,23 @@ def test_the_issuing_key_signs_in_memory(host: ServiceHost) -> None:
     catalog_id = host.service.registry.catalogs.get("Contoso").catalog_id
     key = host.service.authority.catalogs.issuer(catalog_id).template._key
     assert type(key) is type(ec.generate_private_key(ec.SECP256R1()))
+
+
+def test_the_first_root_never_signs_in_the_name_of_a_later_one(host: ServiceHost, clock: Clock) -> None:
+    authority = host.service.authority
+    authority.renew_by_hand("root", actor="t")
+    first, second = authority.roots.valid()
+    for root in (first, second):
+        authority.keys.load_authority(root.kind, root.der)  # positive control: both are there
+    authority.keys.remove(f"root-{second.serial.lower()}")
+    authority.keys.load_authority(first.kind, first.der)
+    with pytest.raises(DataFolderError, match=f"the key of root certificate {second.serial} is missing"):
+        authority.keys.load_authority(second.kind, second.der)
+    clock.now += CATALOG_TAKEOVER_S
+    before = authority.list_service()
+    with pytest.raises(DataFolderError, match="is missing"):
+        authority.renew_by_hand("root", actor="t")
+    assert authority.list_service() == before
 
 
 def test_a_folder_of_before_encryption_is_upgraded_and_devices_notice_nothing(tmp_path: Path) -> None:

@@ -375,7 +375,7 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
             authority, now = again.service.authority, int(clock())
             assert device.pinned == roots_of(again)
             for root in authority.roots.valid():
-                authority.keys.load_authority(root.kind, root.serial)
+                authority.keys.load_authority(root.kind, root.der)
             assert {der(one) for one in server_chain(again)} <= again.recorded() | {
                 one.der for one in authority.roots.vouchers.valid()
             }

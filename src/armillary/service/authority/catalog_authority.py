@@ -98,7 +98,7 @@ class CatalogAuthorities:
                 )
             certificate = x509.load_der_x509_certificate(newest.der)
             parent = next(one for one in records if one.kind == "catalog" and life.signed_by(certificate, one.der))
-            key = self._keys.load_authority("issuing", newest.serial)
+            key = self._keys.load_authority("issuing", newest.der)
             found = Issuer(
                 profile.DeviceCertificateTemplate(certificate, key),
                 (newest.der, *self._up_to_root(parent.der)[:-1]),
@@ -162,7 +162,7 @@ class CatalogAuthorities:
         now = self._context.now()
         proof = profile.build_possession_certificate(
             x509.load_der_x509_certificate(authority.der),
-            self._keys.load_authority("catalog", authority.serial),
+            self._keys.load_authority("catalog", authority.der),
             ec.generate_private_key(ec.SECP384R1()).public_key(),
             nonce=nonce,
             serial=new_serial(),
@@ -266,7 +266,7 @@ class CatalogAuthorities:
         key = self._keys.create(f"catalog-{serial_text(serial).lower()}", ec.SECP384R1())
         certificate = profile.build_catalog_authority(
             x509.load_der_x509_certificate(policy.der),
-            self._keys.load_authority(policy.kind, policy.serial),
+            self._keys.load_authority(policy.kind, policy.der),
             key.public_key(),
             catalog_id=catalog_id,
             serial=serial,
@@ -280,7 +280,7 @@ class CatalogAuthorities:
         key = self._keys.create(f"issuing-{serial_text(serial).lower()}", ec.SECP256R1())
         certificate = profile.build_issuing_authority(
             x509.load_der_x509_certificate(parent.der),
-            self._keys.load_authority("catalog", parent.serial),
+            self._keys.load_authority("catalog", parent.der),
             key.public_key(),
             catalog_id=catalog_id,
             serial=serial,

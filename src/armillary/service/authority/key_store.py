@@ -19,6 +19,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.durable import write_file
@@ -27,6 +28,7 @@ from armillary.engines.signer.passphrase import PassphraseSource, is_protected
 from armillary.engines.signer.pkcs11 import TokenAddress, TokenSigners
 from armillary.engines.signer.port import SignerKey
 from armillary.errors import DataFolderError, InvalidArgumentError, KeyPassphraseError
+from armillary.service.authority.issued import serial_text
 from armillary.settings import Settings
 
 PLAIN_KEYS: Final = frozenset({"server"})
@@ -112,13 +114,18 @@ class KeyStore:
             self._token.remove(name)
         self._files.remove(name)
 
-    def load_authority(self, kind: str, serial: str) -> ec.EllipticCurvePrivateKey:
-        """The key of an authority or signing certificate; raises what :meth:`load` does.
+    def load_authority(self, kind: str, der: bytes) -> ec.EllipticCurvePrivateKey:
+        """The key of an authority or signing certificate (DER); raises what :meth:`load` does.
 
-        The first of some kinds is named by its kind alone.
+        The first of some kinds is named by its kind alone. It is never taken for a later one whose key is missing.
         """
+        certificate = x509.load_der_x509_certificate(der)
+        serial = serial_text(certificate.serial_number)
         named = f"{kind}-{serial.lower()}"
-        return self.load(kind if kind in FIRST_KEYS and not self.has(named) else named)
+        key = self.load(kind if kind in FIRST_KEYS and not self.has(named) else named)
+        if key.public_key() != certificate.public_key():
+            raise DataFolderError(f"the key of {kind} certificate {serial} is missing", remedy=_REMEDY)
+        return key
 
     def close(self) -> None:
         """Log out of the token."""

@@ -43,7 +43,7 @@ class PolicyAuthorities:
         key = self._keys.create(f"policy-{serial_text(serial).lower()}", ec.SECP384R1())
         certificate = profile.build_policy_authority(
             x509.load_der_x509_certificate(root.der),
-            self._keys.load_authority(root.kind, root.serial),
+            self._keys.load_authority(root.kind, root.der),
             key.public_key(),
             serial=serial,
             not_before=now - BACKDATE_S,

@@ -111,7 +111,7 @@ class RevocationLists:
             number = 1 if last is None else last.number + 1
             der = build_revocation_list(
                 x509.load_der_x509_certificate(authority.der),
-                self._keys.load_authority(authority.kind, authority.serial),
+                self._keys.load_authority(authority.kind, authority.der),
                 number=number,
                 this_update=now,
                 next_update=now + life,

@@ -100,7 +100,7 @@ class RootAuthorities:
         text = serial_text(serial)
         new = self.make(f"root-{text.lower()}", f"{ROOT_NAME} {moment(now).year} {text[-6:]}", serial)
         signers = [one for one in self.valid() if one.not_after > now]
-        keys = [self._keys.load_authority(one.kind, one.serial) for one in signers]
+        keys = [self._keys.load_authority(one.kind, one.der) for one in signers]
         vouchers = [self.vouchers.make(one, key, new) for one, key in zip(signers, keys, strict=True)]
         self._issued.record_renewal([new, *vouchers], actor)
         self.forget_anchors()

@@ -77,7 +77,7 @@ class ServerCertificate:
             pass
         certificate = profile.build_server_certificate(
             x509.load_der_x509_certificate(root.der),
-            self._keys.load_authority(root.kind, root.serial),
+            self._keys.load_authority(root.kind, root.der),
             key.public_key(),
             hosts=hosts,
             serial=new_serial(),

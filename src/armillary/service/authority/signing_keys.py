@@ -146,20 +146,7 @@ class SigningKeys:
         return self._trusted[purpose]
 
     def _signer_of(self, record: CertificateRecord) -> Signer:
-        """The key of a certificate.
-
-        Raises:
-            DataFolderError: its file is missing or damaged, or is that of another key: the first of its kind, whose
-                name has no serial, is found where a later one is missing.
-        """
-        key = self._keys.load_authority(record.kind, record.serial)
-        certificate = x509.load_der_x509_certificate(record.der)
-        if key.public_key() != certificate.public_key():
-            raise DataFolderError(
-                f"the key of signing certificate {record.serial} is missing",
-                remedy=f"Restore {record.kind}-{record.serial.lower()}.pem from a backup of the folder keys.",
-            )
-        return Signer(key, certificate)
+        return Signer(self._keys.load_authority(record.kind, record.der), x509.load_der_x509_certificate(record.der))
 
     def _add_first(self, connection: Connection) -> None:
         found = {purpose: certificate_rows.of_kind(connection, kind)[-1:] for purpose, kind in KINDS.items()}
@@ -180,7 +167,7 @@ class SigningKeys:
         now = self._context.now()
         certificate = profile.build_signing_certificate(
             x509.load_der_x509_certificate(root.der),
-            self._keys.load_authority(root.kind, root.serial),
+            self._keys.load_authority(root.kind, root.der),
             self._keys.create(key_name, ec.SECP256R1()).public_key(),
             name=name,
             serial=serial,

@@ -67,6 +67,7 @@ class DeviceServing:
         parts = self._parts
         self.workers = workers = DeviceWorkers(parts.context, parts.notices, self._observe, hub=hub)
         parts.notices.on_device.append(workers.device_changed)
+        parts.notices.on_asked.append(workers.devices_changed)
         parts.notices.on_revoked.append(workers.disconnect)
         parts.notices.on_groups.append(lambda: workers.reread(OFFERS))
         parts.releases.on_change.append(lambda: workers.reread(RELEASES))

@@ -142,9 +142,11 @@ def test_all_of_a_group_that_are_let_in_are_asked_with_one_call_and_one_line(
             service.updates.check_now.ask_group(*group, actor="ann")
         assert service.registry.devices.get(one.device_id).check_now_at is None, "some are not asked"
         monkeypatch.setattr(check_now, "MAX_ASKED", 2)
-        before = len(service.audit.list().items)
+        before, changed = len(service.audit.list().items), list[str]()
+        service.notices.on_device.append(changed.append)
         assert service.updates.check_now.ask_group(*group, actor="ann") == 2
         assert all(is_told(each.done()) for each in waiting)
+        assert not changed, "rules and simulations do not look at all of them again"
         assert service.registry.devices.get(revoked.device_id).check_now_at is None
         lines = service.audit.list().items
         assert len(lines) == before + 1

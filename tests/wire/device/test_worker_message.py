@@ -18,7 +18,7 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 ports = st.integers(0, 65535)
 messages = st.one_of(
     st.builds(worker_message.Start, texts, ports, texts, ports),
-    st.builds(worker_message.Changed, numbers, devices),
+    st.builds(worker_message.Changed, numbers, st.lists(devices, max_size=3).map(tuple)),
     st.builds(worker_message.Cut, numbers, devices),
     st.builds(worker_message.Reread, numbers, st.sampled_from(sorted(worker_message.TOPICS))),
     st.builds(worker_message.Stop),
@@ -74,8 +74,10 @@ def test_another_number_of_fields_is_refused(message: worker_message.Message, da
         ["1"],
         [True],
         {1: 2},
-        [2, 0, b"short"],
-        [2, -1, bytes(64)],
+        [2, 0, [b"short"]],
+        [2, 0, bytes(64)],
+        [2, -1, [bytes(64)]],
+        [2, 0, [bytes(64)] * (worker_message.MAX_CHANGED + 1)],
         [3, 0, "ab" * 64],
         [4, 0, "everything"],
         [1, "{}", 65536, "host", 1],
@@ -99,7 +101,7 @@ def test_what_the_other_side_would_refuse_is_not_sent():
     with pytest.raises(WireError):
         worker_message.encode(worker_message.Reread(1, "everything"))
     with pytest.raises(WireError):
-        worker_message.encode(worker_message.Changed(1, "ab"))
+        worker_message.encode(worker_message.Changed(1, ("ab",)))
 
 
 def test_the_passphrase_is_in_no_repr():

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 class Notices:
@@ -11,6 +11,7 @@ class Notices:
 
     Attributes:
         on_device: A device changed; with its id.
+        on_asked: Devices were asked to check in at once, and nothing else of them changed; with their ids.
         on_revoked: A device may not stay connected anywhere; with its id.
         on_held: Connections that a device made with its client certificate must close; with its id.
         on_cut: A client may not stay connected to the hub, for any reason; with its identity.
@@ -27,6 +28,7 @@ class Notices:
 
     def __init__(self) -> None:
         self.on_device: list[Callable[[str], None]] = []
+        self.on_asked: list[Callable[[Sequence[str]], None]] = []
         self.on_revoked: list[Callable[[str], None]] = []
         self.on_held: list[Callable[[str], None]] = []
         self.on_groups: list[Callable[[], None]] = []
@@ -41,6 +43,11 @@ class Notices:
         """Owner, group or state of a device changed: caches of it are read again."""
         for call in self.on_device:
             call(device_id)
+
+    def devices_asked(self, device_ids: Sequence[str]) -> None:
+        """Devices were asked to check in: what is known of them is read again, and who waits for a hint is told."""
+        for call in self.on_asked:
+            call(device_ids)
 
     def device_revoked(self, device_id: str) -> None:
         """A device was revoked, or has another owner: caches of it are read again, then its connections are closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from armillary.engines.delta.cache import DeltaCache
@@ -84,6 +85,7 @@ class DeviceServer:
             held_hints=context.settings.check_now_connections,
         )
         parts.notices.on_device.append(self.device_changed)
+        parts.notices.on_asked.append(self.devices_changed)
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listen and return the port (``shared``: see :meth:`Listener.open`); PortInUseError if it is taken."""
@@ -99,6 +101,11 @@ class DeviceServer:
         """Read a device again before its next request; one that was asked to check in is told so."""
         self.states.mark_stale(device_id)
         self.endpoint.wake(device_id)
+
+    def devices_changed(self, device_ids: Iterable[str]) -> None:
+        """The same of several."""
+        for device_id in device_ids:
+            self.device_changed(device_id)
 
     def present(self, files: ServerFiles) -> None:
         """Present the server certificate in these files from the next handshake on."""

@@ -46,7 +46,7 @@ class CheckNow:
             return found
 
         found = self._context.records.write(change)
-        self._notices.device_changed(found.device_id)
+        self._notices.devices_asked((found.device_id,))
         return found
 
     def ask_group(self, catalog: str, product: str, group: str, *, actor: str) -> int:
@@ -75,6 +75,5 @@ class CheckNow:
             return asked
 
         asked = self._context.records.write(change)
-        for device_id in asked:
-            self._notices.device_changed(device_id)
+        self._notices.devices_asked(asked)
         return len(asked)

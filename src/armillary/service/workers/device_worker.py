@@ -184,8 +184,8 @@ class DeviceWorker:
     def _do(self, message: messages.Message) -> None:
         """Carry out a message of the service, and answer that it is done; ArmillaryError if it cannot be done."""
         match message:
-            case messages.Changed(number, device_id):
-                self._server.device_changed(device_id)
+            case messages.Changed(number, device_ids):
+                self._server.devices_changed(device_ids)
             case messages.Cut(number, device_id):
                 self._cut(device_id)
             case messages.Reread(number, topic):

@@ -26,8 +26,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import structlog
@@ -135,7 +136,13 @@ class DeviceWorkers:
 
     def device_changed(self, device_id: str) -> None:
         """No worker uses what it has kept of a device any more when this returns."""
-        self._send(lambda number: messages.Changed(number, device_id))
+        self.devices_changed((device_id,))
+
+    def devices_changed(self, device_ids: Sequence[str]) -> None:
+        """The same of several: workers are waited for once for :data:`messages.MAX_CHANGED` of them."""
+        for first in range(0, len(device_ids), messages.MAX_CHANGED):
+            portion = tuple(device_ids[first : first + messages.MAX_CHANGED])
+            self._send(partial(messages.Changed, device_ids=portion))
 
     def disconnect(self, device_id: str) -> None:
         """The same, and no connection of the device is open when this returns."""

@@ -8,7 +8,7 @@ kind  message      sent by     fields
 ====  ===========  ==========  ============================================================================
 1     Start        service     settings (JSON text; with the passphrase if a setting holds it), device port,
                                host and port of the hub; the first message, once
-2     Changed      service     number, device id: read this device again before its next request
+2     Changed      service     number, device ids: read these devices again before their next request
 3     Cut          service     number, device id: the same, and end its open connections now
 4     Reread       service     number, topic: read offers, releases, policies or authorities again
 5     Stop         service     none: accept no device, finish what is being recorded, end
@@ -39,6 +39,7 @@ LENGTH_BYTES: Final = 4
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_COUNTS: Final = 64
 DEVICE_ID_BYTES: Final = 64
+MAX_CHANGED: Final = 100  # devices of one message: more are told in portions, between which a worker does other things
 
 OFFERS: Final = "offers"
 RELEASES: Final = "releases"
@@ -65,14 +66,14 @@ class Start(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """Kind 2: what is recorded of a device has changed; ``device_id`` is 128 lower-case hex digits."""
+    """Kind 2: what is recorded of devices has changed; their ids are 128 lower-case hex digits each."""
 
     number: int
-    device_id: str
+    device_ids: tuple[str, ...]
 
 
 class Cut(NamedTuple):
-    """Kind 3: as :class:`Changed`, and the open connections of the device are to end now."""
+    """Kind 3: as :class:`Changed` of one device, and its open connections are to end now."""
 
     number: int
     device_id: str
@@ -149,6 +150,10 @@ def _device(value: Any) -> str:
     return take_bytes(value, _WHAT, size=DEVICE_ID_BYTES).hex()
 
 
+def _devices(value: Any) -> tuple[str, ...]:
+    return tuple(_device(one) for one in take_array(value, _WHAT, limit=MAX_CHANGED))
+
+
 def _topic(value: Any) -> str:
     return take_choice(value, TOPICS, _WHAT)
 
@@ -162,7 +167,7 @@ def _counts(value: Any) -> Mapping[str, int]:
 # kind -> message, how each field is read
 _KINDS: Final[dict[int, tuple[type[Any], tuple[Callable[[Any], Any], ...]]]] = {
     1: (Start, (_settings, _port, _text, _port)),
-    2: (Changed, (_uint, _device)),
+    2: (Changed, (_uint, _devices)),
     3: (Cut, (_uint, _device)),
     4: (Reread, (_uint, _topic)),
     5: (Stop, ()),
@@ -180,13 +185,18 @@ def encode(message: Message) -> bytes:
     """A message with its length before it; raises WireError for a field out of its limits."""
     kind = _KIND_OF[type(message)]
     values: tuple[Any, ...] = message
-    fields = [
-        bytes.fromhex(value) if read is _device else dict(value) if read is _counts else value
-        for read, value in zip(_KINDS[kind][1], values, strict=True)
-    ]
-    payload = cbor.encode([kind, *fields])
+    payload = cbor.encode([kind, *(_field(read, value) for read, value in zip(_KINDS[kind][1], values, strict=True))])
     parse(payload)  # what the other side would refuse must not leave this one
     return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+
+
+def _field(read: Callable[[Any], Any], value: Any) -> Any:
+    """What is sent of a field that the other side reads with ``read``."""
+    if read is _device:
+        return bytes.fromhex(value)
+    if read is _devices:
+        return [bytes.fromhex(one) for one in value]
+    return dict(value) if read is _counts else value
 
 
 def parse(payload: bytes) -> Message:

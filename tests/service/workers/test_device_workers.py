@@ -39,6 +39,7 @@ from armillary.service.workers.process import WorkerProcess
 from armillary.settings import Settings, load_settings
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice, read_answer
+from armillary.wire.device import worker_message
 from armillary.wire.device.hint import parse_hint
 from armillary.wire.device.problem import parse_problem
 from armillary.wire.device.update_status import UpdateStatus
@@ -111,16 +112,23 @@ def test_a_claim_and_a_revocation_hold_at_both(shared: ServiceHost) -> None:
     assert verdicts(devices) == ["attested", "attested"]
 
 
-def test_check_now_reaches_a_device_whichever_worker_it_waits_at(shared: ServiceHost) -> None:
-    shared.catalog("Hints")
-    place = {"catalog": "Hints", "product": "Kettle"}
-    waiting, others = at_each(shared, shared.claimed(b"1" * 32, **place)), shared.claimed(b"2" * 32, **place)
+@pytest.mark.parametrize("asked", ["device", "group"])
+def test_check_now_reaches_a_device_whichever_worker_it_waits_at(
+    shared: ServiceHost, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.catalog(f"Hints{asked}")
+    place, seed = {"catalog": f"Hints{asked}", "product": "Kettle"}, asked.encode().ljust(31)
+    waiting, others = at_each(shared, shared.claimed(seed + b"1", **place)), shared.claimed(seed + b"2", **place)
     assert verdicts(waiting) == ["attested", "attested"]
     held = [one._socket for one in waiting if one._socket is not None]  # at each worker its own
     for connection in held:
         connection.sendall(b"GET /v1/hint HTTP/1.1\r\nhost: x\r\n\r\n")
     assert verdicts(at_each(shared, others)) == ["attested", "attested"]  # by then each worker has read its request
-    shared.service.updates.check_now.ask(waiting[0].device_id, actor="t")
+    if asked == "device":
+        shared.service.updates.check_now.ask(waiting[0].device_id, actor="t")
+    else:
+        monkeypatch.setattr(worker_message, "MAX_CHANGED", 1)  # of two devices the other one comes in another portion
+        assert shared.service.updates.check_now.ask_group(*place.values(), "Production", actor="t") == 2
     assert [parse_hint(read_answer(connection).body) for connection in held] == [True, True]
 
 

@@ -9,7 +9,7 @@ from tests.fixtures.clocks import Clock
 from tests.service.updates.rollout_fleet import HERE, Fleet, Make, step
 
 from armillary.engines.records.schema.rows import Image
-from armillary.errors import ConflictError
+from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.rollout.policy import RolloutPolicy
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
@@ -63,6 +63,9 @@ def test_rolling_back_gives_the_old_images_to_those_who_got_the_new_ones(fleet: 
     step(fleet, clock)
     step(fleet, clock, 11)
     assert len(fleet.having(fleet.new)) == 3
+    for reason, got in (("two\nlines", r"the character U\+000A"), ("x" * 1025, "1025")):
+        with pytest.raises(InvalidArgumentError, match=f"on one line, got {got}"):
+            service.updates.rollouts.hold(rollout.rollout_id, reason=reason, actor="anna")
     service.updates.rollouts.hold(rollout.rollout_id, reason="a doubt", actor="anna")
     service.updates.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="anna")
     assert fleet.get(rollout).state == "rolling-back"

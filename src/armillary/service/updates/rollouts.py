@@ -29,6 +29,7 @@ from armillary.service.registry.names import catalog_or_raise
 from armillary.service.updates.deployments import Deployments, free_group_or_raise
 from armillary.service.updates.rollout_events import apply_event
 from armillary.service.updates.staging import check_rings
+from armillary.wire.text.given_text import unseen
 
 MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native/service/requests.py)
 
@@ -196,9 +197,11 @@ class Rollouts:
         return self._command(rollout_id, "cancel", reason, actor)
 
     def _command(self, rollout_id: UUID, event: str, reason: str, actor: str, catalog: str | None = None) -> Rollout:
-        if len(reason) > MAX_REASON_LENGTH or not reason.isprintable():
+        hidden = unseen(reason)
+        if len(reason) > MAX_REASON_LENGTH or hidden:
             raise InvalidArgumentError(
-                f"reason: expected at most {MAX_REASON_LENGTH} printable characters on one line, got {len(reason)}",
+                f"reason: expected at most {MAX_REASON_LENGTH} printable characters on one line, got "
+                + (f"the character {hidden}" if hidden else f"{len(reason)}"),
                 remedy="Say it in a line.",
             )
 

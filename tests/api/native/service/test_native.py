@@ -165,9 +165,10 @@ def test_revoking_shuts_a_device_out_and_restoring_lets_it_in(service: RunningSe
     device = service.claimed(catalog)
     path = f"/api/v1/devices/{device.device_id}"
     assert service.call("POST", f"{path}/revoke", {}).status == 400
-    for unkept in ("sto\0len", "two\nlines", ""):
+    for unkept, named in (("sto\0len", "U+0000"), ("two\nlines", "U+000A"), ("", "")):
         refused = service.call("POST", f"{path}/revoke", {"reason": unkept})
-        assert (refused.status, refused.body["invalid_params"][0]["name"]) == (400, "reason")
+        [wrong] = refused.body["invalid_params"]
+        assert (refused.status, wrong["name"], named in wrong["reason"]) == (400, "reason", True)
     revoked = service.call("POST", f"{path}/revoke", {"reason": "stolen"})
     assert (revoked.body["health"], revoked.body["revoked_reason"]) == ("revoked", "stolen")
     assert service.call("POST", f"{path}/revoke", {"reason": "again"}).status == 409

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from armillary.api.native.parameters import FeedName, Name, StrictBody
+from armillary.wire.text.given_text import unseen
 
 # For descriptions: what is wrong with such a text is said where it is decoded (RFC 4648 §4, with padding).
 BASE64 = MappingProxyType({"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"})
@@ -17,8 +18,8 @@ BASE64 = MappingProxyType({"pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}
 
 def _one_line(text: str) -> str:
     """The text, if it can be shown on one line, and kept: a database may refuse U+0000."""
-    if not text.isprintable():
-        raise ValueError("expected printable characters on one line")
+    if hidden := unseen(text):
+        raise ValueError(f"expected printable characters on one line, got the character {hidden}")
     return text
 
 

@@ -79,6 +79,23 @@ def test_an_option_reaches_the_service(option: str, service: Service) -> None:
     assert getattr(RolloutPolicy(), field) != value
 
 
+@pytest.mark.parametrize("option", ["--soak", "--timeout", "--lease"])
+def test_times_are_written_as_everywhere_and_plain_seconds_still(option: str, service: Service) -> None:
+    field = GIVEN[option][1]
+    written = {"90s": 90, "15m": 900, "4h": 14_400, "2d": 172_800, "604800": 604_800}
+    if option != "--timeout":
+        written["0"] = 0
+    for text, seconds in written.items():
+        assert getattr(_policy(service, option, text), field) == seconds
+    posted = service.body
+    for wrong in ("4 hours", "1.5h", "-1s", "h", "", "1h30m", "9" * 12):
+        where = ("-c", "Contoso", "-p", "Coffee", "-dg", "Production", "-i", "id", f"{option}={wrong}")
+        ran = CliRunner().invoke(rollout.app, ["create", *where])
+        assert ran.exit_code == 2
+        assert f"{option}: expected a time such as 90s" in " ".join(ran.output.split())
+        assert service.body is posted, "nothing was asked of the service"
+
+
 def test_no_finding_holds_when_the_word_is_none(service: Service) -> None:
     assert _policy(service, "--hold-on-severity", "none").hold_on_severity == ""
 

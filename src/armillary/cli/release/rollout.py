@@ -24,6 +24,7 @@ from armillary.cli.terminal.remote_names import (
     confirm,
     split_ids,
 )
+from armillary.cli.terminal.times import seconds_or_time
 from armillary.errors import InvalidArgumentError
 
 app = noun("Staged roll-outs: watch, approve, halt, resume, roll back.")
@@ -98,14 +99,24 @@ def _policy(
     rings: list[str] | None,
     hold_on_severity: str | None,
     roll_back_on_hold: bool,
+    soak_s: str | None,
+    timeout_s: str | None,
+    lease_s: str | None,
     **numbers: int | None,
 ) -> dict[str, Any]:
     """The fields of a policy that were given."""
+    times = {"--soak": soak_s, "--timeout": timeout_s, "--lease": lease_s}
+    seconds = {
+        f"{option.removeprefix('--')}_s": seconds_or_time(text, option)
+        for option, text in times.items()
+        if text is not None
+    }
     given = {
         "rings": _rings(remote, rings),
         "cohorts": _cohorts(cohorts) if cohorts else None,
         "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
         "roll_back_on_hold": roll_back_on_hold or None,
+        **seconds,
         **numbers,
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -113,6 +124,10 @@ def _policy(
 
 def _number(name: str, metavar: str, words: str) -> tuple[Any, object]:
     return Annotated[int | None, typer.Option(name, metavar=metavar, help=words)], None
+
+
+def _time(name: str, words: str) -> tuple[Any, object]:
+    return Annotated[str | None, typer.Option(name, metavar="TIME", help=words)], None
 
 
 # The policy of a roll-out, an option for each of its fields.
@@ -137,11 +152,11 @@ Policy = Annotated[
                 ],
                 None,
             ),
-            "soak_s": _number("--soak", "SECONDS", "Wait after each cohort."),
+            "soak_s": _time("--soak", "Wait after each cohort, such as 90s, 4h or 2d; a plain number is seconds."),
             "success_percent": _number("--success", "PERCENT", "Confirmed share before the next cohort."),
             "failure_percent": _number("--failures", "PERCENT", "Failed share that holds the roll-out."),
             "min_failures": _number("--min-failures", "N", "Fewer failures never hold it."),
-            "timeout_s": _number("--timeout", "SECONDS", "Unconfirmed for so long counts as failed."),
+            "timeout_s": _time("--timeout", "Unconfirmed for so long, such as 24h, counts as failed."),
             "hold_on_severity": (
                 Annotated[
                     HoldSeverity | None,
@@ -157,7 +172,7 @@ Policy = Annotated[
                 "PERCENT",
                 "At most so many releases as good as the one before are held by comparison with it; 0: none is.",
             ),
-            "lease_s": _number("--lease", "SECONDS", "For how long an offer may be installed; 0: without end."),
+            "lease_s": _time("--lease", "For how long an offer may be installed, such as 7d; 0: without end."),
             "roll_back_on_hold": (
                 Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")],
                 False,

@@ -26,6 +26,12 @@ def seconds_of(text: str, option: str = "--expires") -> int:
     return int(found[1]) * UNITS[found[2]]
 
 
+def seconds_or_time(text: str, option: str) -> int:
+    """Seconds of a duration such as ``90s`` or ``7d``, or of a plain number of seconds. Raises typer.BadParameter."""
+    plain = re.fullmatch(r"[0-9]{1,9}", text.strip(), re.ASCII)
+    return seconds_of(text, option) if plain is None else int(plain[0])
+
+
 def moment(option: str, text: str) -> int:
     """Unix seconds of a date, a time or ``now``, in UTC unless it says otherwise. Raises InvalidArgumentError."""
     if text == "now":

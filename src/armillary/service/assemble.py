@@ -23,6 +23,7 @@ from armillary.service.bridge.bridge import Bridge
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context, DeviceAddress
+from armillary.service.context.named_blobs import collect
 from armillary.service.context.notices import Notices
 from armillary.service.endpoint.device_server import ServingParts
 from armillary.service.factory.enrolments import Enrolments
@@ -140,6 +141,8 @@ class SecurityService:
         self.attestation.policies.refresh()
         self.updates.offers.refresh()
         self.bridge.artifacts.remove_partial()
+        if not self.context.folder.fresh:
+            collect(self.context.records, Blobs(self.context.folder.blobs), self.context.now())
 
     @property
     def ceremony(self) -> Ceremony:

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from armillary.engines.durable import PARTIAL_SUFFIX, move_file, not_writable, sync_folder, write_file
 from armillary.errors import DataFolderError
+
+_NAME: Final = re.compile("[0-9a-f]{64}")
 
 
 class Blobs:
@@ -45,6 +49,14 @@ class Blobs:
         """Delete the leftovers of interrupted writes; call it before anything is written."""
         for partial in self._folder.glob(f"*/*{PARTIAL_SUFFIX}"):
             partial.unlink()
+
+    def written_before(self, moment: float) -> frozenset[bytes]:
+        """The SHA-256 of every blob whose file was written before a moment, Unix seconds; other files are no blobs."""
+        return frozenset(
+            bytes.fromhex(file.name)
+            for file in self._folder.glob("*/*")
+            if _NAME.fullmatch(file.name) and file.parent.name == file.name[:2] and file.stat().st_mtime < moment
+        )
 
     def path(self, digest: bytes) -> Path:
         """The file of a blob."""

@@ -31,6 +31,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.context.named_blobs import remove_unnamed
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded
 from armillary.service.registry.names import catalog_or_raise
@@ -225,8 +226,7 @@ class Images:
 
     def remove_unnamed(self, digest: bytes) -> None:
         """Remove a blob that nothing names any more; the caller holds it."""
-        if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
-            self._blobs.remove(digest)
+        if remove_unnamed(self._context.records, self._blobs, digest):
             self._deltas.forget(digest)
 
     def _keep(self, connection: Connection, catalog: str, image: Image, actor: str) -> Image:

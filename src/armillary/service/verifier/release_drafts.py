@@ -9,10 +9,8 @@ where it is promoted to the retail feed by a person. What was published never ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -23,12 +21,13 @@ from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
 from armillary.engines.records.queries import images as image_rows, releases as release_rows
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
-from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, SignatureError
+from armillary.errors import ConflictError, InvalidArgumentError, SignatureError
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.signing_keys import OS
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.context.named_blobs import kept, remove_unnamed
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
 from armillary.service.updates.os_feeds import feeds_given
@@ -135,7 +134,7 @@ class ReleaseDrafts:
             detail = {"chip": chip, "version": version, "feed": feed, "signed": is_signed}
             self._context.audit(connection, actor, "release.create", str(draft.release_id), detail)
 
-        with self._kept(packages.values()):
+        with kept(self._context.records, self._blobs, packages.values()):
             self._context.records.write(change)
         return draft
 
@@ -150,11 +149,11 @@ class ReleaseDrafts:
             for one, package in zip(found.components, signed, strict=True)
         )
         made = replace(found, components=components, signed_at=self._context.now(), signer=signer.serial)
-        with self._kept(signed):
+        with kept(self._context.records, self._blobs, signed):
             self._change(found, made, "release.sign", {}, actor)
         for one in found.components:
             with self._blobs.held(one.digest):
-                self._remove_unnamed(one.digest)
+                remove_unnamed(self._context.records, self._blobs, one.digest)
         return made
 
     def publish(self, release_id: UUID, *, actor: str) -> OsRelease:
@@ -237,27 +236,6 @@ class ReleaseDrafts:
         self._context.records.write(change)
         self._releases.refresh()
         return made
-
-    @contextmanager
-    def _kept(self, packages: Iterable[bytes]) -> Iterator[None]:
-        """Keep packages while the records are changed to name them; where that is refused nothing of them stays."""
-        by_digest = {sha256(package).digest(): package for package in packages}
-        with ExitStack() as holding:
-            for digest in sorted(by_digest):  # in one order: two that keep the same do not wait for each other
-                holding.enter_context(self._blobs.held(digest))
-            try:
-                for package in by_digest.values():
-                    self._blobs.write(package)
-                yield
-            except ArmillaryError:
-                for digest in by_digest:
-                    self._remove_unnamed(digest)
-                raise
-
-    def _remove_unnamed(self, digest: bytes) -> None:
-        """Remove a package that nothing names; the caller holds its blob."""
-        if not self._context.records.read(partial(image_rows.names_blob, digest=digest)):
-            self._blobs.remove(digest)
 
     def _draft(self, release_id: UUID, done: str) -> OsRelease:
         found = self._releases.get(release_id)

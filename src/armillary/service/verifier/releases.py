@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -26,6 +26,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.context.named_blobs import kept
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.os_feeds import given_to
 from armillary.service.updates.rollout_events import check_undecided, hold_of_release
@@ -98,8 +99,9 @@ class Releases:
     def make_first(self) -> None:
         """Publish the first release of every chip; part of a new service's first start."""
         for name in self._chips.names:
-            made = self._built(name, FIRST_VERSION, FIRST_SECURITY_VERSION, OS_FEEDS[0])
-            self.add(made, "release.publish", {"security_version": FIRST_SECURITY_VERSION}, actor="first start")
+            made, packages = self._built(name, FIRST_VERSION, FIRST_SECURITY_VERSION, OS_FEEDS[0])
+            with kept(self._context.records, self._blobs, packages):
+                self.add(made, "release.publish", {"security_version": FIRST_SECURITY_VERSION}, actor="first start")
 
     def publish(
         self,
@@ -125,13 +127,15 @@ class Releases:
                 "bill_of_materials requires one",
                 remedy="Make a draft, and add the bill before it is published: armillary release create, add-sbom.",
             )
-        release = self._built(chip, version, security_version, feed)
+        release, packages = self._built(chip, version, security_version, feed)
         detail: dict[str, object] = {"security_version": security_version}
         if policy == "warned":
             detail["without_bill"] = True
-        return self.add(release, "release.publish", detail, actor=actor)
+        with kept(self._context.records, self._blobs, packages):
+            return self.add(release, "release.publish", detail, actor=actor)
 
-    def _built(self, chip: str, version: str, security_version: int, feed: str) -> OsRelease:
+    def _built(self, chip: str, version: str, security_version: int, feed: str) -> tuple[OsRelease, Collection[bytes]]:
+        """A release of the virtual chain with its packages, of which nothing is kept yet."""
         profile = self._chips.get(chip)
         check_version(version)
         if not 0 <= security_version <= SECURITY_VERSION_LIMIT:
@@ -150,16 +154,17 @@ class Releases:
             key=signer.key,
             certificate=signer.certificate,
         )
-        return OsRelease(
+        release = OsRelease(
             release_id=uuid4(),
             chip=chip,
             version=version,
             feed=feed,
-            components=tuple(self._component(name, packages[name]) for name in packages),
+            components=tuple(_component(name, package) for name, package in packages.items()),
             created_at=now,
             signed_at=now,
             signer=signer.serial,
         )
+        return release, packages.values()
 
     def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
         """Record a release of an existing chip as published; its components become reference values.
@@ -285,18 +290,18 @@ class Releases:
         """Component name -> signed package, in boot order."""
         return {component.name: self._blobs.read(component.digest) for component in release.components}
 
-    def _component(self, name: str, package: bytes) -> OsComponent:
-        parsed = image_package.parse(package)
-        self._blobs.write(package)
-        return OsComponent(
-            name=name,
-            image_type=parsed.image_type,
-            component_id=parsed.component_id,
-            image_id=parsed.image_id,
-            digest=sha256(package).digest(),
-            security_version=parsed.security_version,
-            size=len(package),
-        )
+
+def _component(name: str, package: bytes) -> OsComponent:
+    parsed = image_package.parse(package)
+    return OsComponent(
+        name=name,
+        image_type=parsed.image_type,
+        component_id=parsed.component_id,
+        image_id=parsed.image_id,
+        digest=sha256(package).digest(),
+        security_version=parsed.security_version,
+        size=len(package),
+    )
 
 
 def check_new(connection: Connection, chip: str, version: str) -> None:

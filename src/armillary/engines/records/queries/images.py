@@ -19,7 +19,8 @@ from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
-_component, _trust = schema.os_component, schema.trust_package
+# The columns that name blobs.
+_BLOBS = (_image.c.sha256, _bill.c.sha256, schema.os_component.c.digest, schema.trust_package.c.sha256)
 
 
 def add(connection: Connection, image: Image) -> None:
@@ -45,13 +46,13 @@ def names_blob(connection: Connection, digest: bytes) -> bool:
 
     All of them: a file for bridged devices can be a copy of whatever another catalog or the service itself has.
     """
-    named = (
-        select(_image.c.image_id).where(_image.c.sha256 == digest),
-        select(_bill.c.number).where(_bill.c.sha256 == digest),
-        select(_component.c.position).where(_component.c.digest == digest),
-        select(_trust.c.number).where(_trust.c.sha256 == digest),
-    )
-    return any(connection.execute(query.limit(1)).first() is not None for query in named)
+    named = (select(column).where(column == digest).limit(1) for column in _BLOBS)
+    return any(connection.execute(query).first() is not None for query in named)
+
+
+def named_blobs(connection: Connection) -> frozenset[bytes]:
+    """Every SHA-256 under which something is kept."""
+    return frozenset(bytes(digest) for column in _BLOBS for digest in connection.execute(select(column)).scalars())
 
 
 class Artifact(NamedTuple):

@@ -378,3 +378,30 @@ def test_a_tally_after_changes_is_the_tally_of_the_changed_devices(rows: list[tu
             assert changed.count((state,), cohort=cohort) == expected
             assert changed.count_recent((state,), cohort=cohort) == expected
     assert changed.count(FINISHED) == sum(new in FINISHED for _, new, _ in rows)
+
+
+def test_while_the_repository_does_not_name_it_no_device_starts_and_no_time_runs() -> None:
+    members = [member(0), member(1, "offered", offered=True), member(2, converged=True), *waiting(3)]
+    members[3] = replace(members[3], reached=True)
+    progress = replace(PROGRESS, due=2)
+    waits, named = (
+        plan(POLICY, progress, seen(members, is_named=is_named), 100 + POLICY.timeout_s) for is_named in (False, True)
+    )
+    assert [(move.device_id, move.state, move.timed_from) for move in waits.moves] == [
+        ("d0", "started", 600),
+        ("d1", "offered", 600),
+        ("d2", "confirmed", None),
+    ]
+    assert (waits.start, waits.due, waits.event) == ((), 2, "")
+    assert "release keys show" in waits.waits
+    # The control: as soon as it is named, or if nobody asked, who did not confirm is late, and that holds it.
+    assert [move.state for move in named.moves] == ["timed-out", "timed-out", "confirmed"]
+    assert (named.waits, named.event) == ("", "hold")
+
+
+def test_what_is_not_named_is_held_for_failures_all_the_same() -> None:
+    members = [member(n, failure="reverted") for n in range(2)]
+    made = plan(POLICY, PROGRESS, seen(members, is_named=False), 200)
+    assert (made.event, made.waits) == ("hold", "")
+    begun = plan(POLICY, replace(PROGRESS, cohort=-1), seen(waiting(0, 1), is_named=False), 200)
+    assert (begun.cohort, begun.due, bool(begun.waits)) == (-1, 0, True)

@@ -3,6 +3,8 @@
 
 Order of the rules, for a roll-out that runs:
 
+(0) While the repository does not name what the roll-out brings (its metadata wait for an offline signature) no device
+    starts, and no time runs: nobody can have it.
 (1) Every started device that reported, or whose time is up, is looked at: offered, confirmed, reverted, failed, timed
     out, or gone. A silent device is a failed device: an update that takes a device off the air reports nothing. One
     that was offered the update and waits, for its maintenance window or because an application put it off, is not late:
@@ -29,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from armillary.rollout.cohort import size_after
@@ -36,6 +39,8 @@ from armillary.rollout.comparison import SIGNALS, Signal, worse_than_before
 from armillary.rollout.policy import RolloutPolicy
 from armillary.rollout.tally import FAILED, FINISHED, LEFT, UNFINISHED, Tally
 from armillary.wire.device.finding import SEVERITIES, Finding
+
+NOT_NAMED: Final = "the repository does not name it yet; what lacks signatures: armillary release keys show"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,7 @@ class Sight:
         alarms: The catalog's findings that are not closed.
         crashed: Started devices that findings name because one of the roll-out's images crashes there.
         before: By signal of ``comparison.py``: devices that failed so with the release before, and all that tried it.
+        is_named: The repository names everything that the roll-out brings, so that devices can have it.
     """
 
     members: Sequence[RolloutMember]
@@ -118,6 +124,7 @@ class Sight:
     alarms: Sequence[Alarm] = ()
     crashed: int = 0
     before: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    is_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ class RolloutPlan:
             that it names.
         reached_at: Since when it has its ``success_percent``.
         event: Event for the roll-out's state table, or "".
+        waits: Why no device is started now, "" where nothing keeps it.
     """
 
     moves: tuple[DeviceMove, ...]
@@ -159,13 +167,15 @@ class RolloutPlan:
     event: str = ""
     reason: str = ""
     finding_id: UUID | None = None
+    waits: str = ""
 
 
 def plan(policy: RolloutPolicy, progress: RolloutProgress, seen: Sight, now: int) -> RolloutPlan:
     """The next steps of a roll-out; see the rules above."""
     if progress.state == "rolling-back":
         return _rolling_back(progress, seen)
-    moves = tuple(move for member in seen.members if (move := _look(policy, progress, member, now)) is not None)
+    looked = (_look(policy, progress, member, now, is_named=seen.is_named) for member in seen.members)
+    moves = tuple(move for move in looked if move is not None)
     if progress.state != "running":
         return RolloutPlan(moves=moves, cohort=progress.cohort, due=progress.due, reached_at=progress.reached_at)
     tally = _moved(progress, seen, moves)
@@ -174,6 +184,10 @@ def plan(policy: RolloutPolicy, progress: RolloutProgress, seen: Sight, now: int
         event = "roll-back" if policy.roll_back_on_hold else "hold"
         return RolloutPlan(
             moves=moves, cohort=progress.cohort, due=progress.due, event=event, reason=reason, finding_id=finding_id
+        )
+    if not seen.is_named:
+        return RolloutPlan(
+            moves=moves, cohort=progress.cohort, due=progress.due, reached_at=progress.reached_at, waits=NOT_NAMED
         )
     start = tuple(one.device_id for one in seen.members if one.reached and not one.state and not one.gone)
     tally = tally.with_changes((progress.cohort, "", False, "started") for _ in start)
@@ -186,27 +200,29 @@ def plan(policy: RolloutPolicy, progress: RolloutProgress, seen: Sight, now: int
     return _advance(policy, progress, moves, start, tally, seen.devices)
 
 
-def _look(policy: RolloutPolicy, progress: RolloutProgress, member: RolloutMember, now: int) -> DeviceMove | None:
+def _look(
+    policy: RolloutPolicy, progress: RolloutProgress, member: RolloutMember, now: int, *, is_named: bool
+) -> DeviceMove | None:
     """(1) What a started device's state is now, if it is another than recorded."""
     if not member.state or member.started_at is None:
         return None
     if member.gone:
         return None if member.state == LEFT else _gone(member)
-    timed_from = _timed_from(member)
+    timed_from, state, reason = _timed_from(member), member.state, ""
     if member.failure:
         state, reason = member.failure, member.reason
     elif member.converged:
-        state, reason = "confirmed", ""
+        state = "confirmed"
     elif member.state in FINISHED:
         return None
-    elif _is_late(policy, progress, timed_from, now) and member.state in UNFINISHED:
+    elif not _is_late(policy, progress, timed_from, now) or member.state not in UNFINISHED:
+        state = "offered" if member.offered else state
+    elif is_named:
         state, reason = "timed-out", f"not confirmed within {policy.timeout_s} s"
-    elif member.offered:
-        state, reason = "offered", ""
-        if timed_from != _recorded(member):
-            return DeviceMove(member.device_id, state, reason, timed_from=timed_from)
-    else:
-        return None
+    else:  # it could not have it: its time begins anew
+        timed_from = now
+    if state in UNFINISHED and timed_from != _recorded(member):
+        return DeviceMove(member.device_id, state, reason, timed_from=timed_from)
     return None if state == member.state else DeviceMove(member.device_id, state, reason)
 
 

@@ -72,7 +72,7 @@ class SecurityService:
         self.releases.on_change.append(notices.artifacts_changed)
         notices.on_artifacts.append(self.repository.mark_changed)
         notices.on_groups.append(self.repository.follow)  # first: what is offered is in the repository before
-        self.updates = Updates(context, authority, blobs, chips, notices)
+        self.updates = Updates(context, authority, blobs, chips, notices, self.repository)
         notices.on_releases.append(self.releases.refresh)
         self.releases.on_change += [self._publish_releases, self.updates.offers.refresh]  # in this order, as above
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)

@@ -46,6 +46,16 @@ def test_who_made_it_sees_that_somebody_else_approves_it(fleet: RehearsedFleet):
     assert page.sentence == "coffee-control waits for a second person before it goes to 1,204 devices."
 
 
+def test_one_that_runs_and_waits_for_signatures_is_not_drawn_as_good(fleet: RehearsedFleet):
+    running = {**fleet.roll[0], "state": "running", "failed": 0, "reason": ""}
+    assert pages_rollout.rollout_state(running).kind == GOOD
+    waits = {**running, "reason": "the repository does not name it yet"}
+    state = pages_rollout.rollout_state(waits)
+    assert (state.kind, state.word) == (ATTENTION, "running, starts nobody yet")
+    page = pages_rollout.rollout_page(waits, may_act=True, role="Contributor", now=fleet.now)
+    assert page.detail == "The repository does not name it yet."
+
+
 def test_an_os_release_is_named_by_its_version_and_its_feed(fleet: RehearsedFleet):
     system = {"release_id": "5f3a", "version": "27.1", "chip": "mt3620", "feed": "Retail", "deployment_id": None}
     rollout = {**fleet.roll[0], **system, "images": [], "previous_deployment_id": None, "catalog": ""}

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from tests.fixtures.clocks import Clock
 from tests.fixtures.looks import nobody_wakes
+from tests.service.repository.ceremonies import new_key, pem, signatures
 
 from armillary.engines.records.queries import releases as release_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
@@ -17,6 +18,8 @@ from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.rollout.policy import Ring, RolloutPolicy
 from armillary.service.context.blobs import Blobs
+from armillary.service.repository.ceremony import KeyChange
+from armillary.service.repository.tuf_format import KeySigner
 from armillary.service.updates.standing import UpdateStanding
 from armillary.sim.device.prover import Component
 from armillary.sim.device.service_host import ServiceHost
@@ -138,6 +141,50 @@ def test_a_release_for_one_catalog_reaches_no_other(fleet: OsFleet, clock: Clock
     assert fleet.running("27.1") == {one.device_id for one in fleet.devices[:3]}
     assert fleet.get(rollout).counts == {"confirmed": 3, "waiting": 0}
     assert fleet.offered(fleet.devices[3]) == ""
+
+
+def signed_offline(fleet: OsFleet, version: str) -> KeySigner:
+    """A release of a service that cannot sign for the OS; returns the key that can."""
+    service, key = fleet.service, new_key()
+    assert not service.ceremony.propose([KeyChange(role="os", public_keys=(pem(key),), threshold=1)], actor="t")
+    assert service.ceremony.submit(signatures(service.ceremony, [key]), actor="t")
+    fleet.new = fleet.release(version)
+    return key
+
+
+def test_it_waits_until_the_repository_names_the_release(fleet: OsFleet, clock: Clock) -> None:
+    key = signed_offline(fleet, "27.2")
+    rollout = fleet.start()
+    for _ in range(3):
+        step(fleet, clock, POLICY.timeout_s)
+    stands = fleet.get(rollout)
+    assert (stands.state, stands.cohort, stands.failed, fleet.running("27.2")) == ("running", -1, 0, set())
+    assert "the repository does not name it yet" in stands.reason
+    said = fleet.service.updates.standings.of(fleet.devices[0].device_id)
+    assert said.code == "rollout-waits"
+    assert fleet.service.ceremony.submit(signatures(fleet.service.ceremony, [key]), actor="t")
+    step(fleet, clock)
+    assert fleet.get(rollout).reason == ""
+    for _ in range(4):
+        step(fleet, clock, POLICY.soak_s)
+    assert (fleet.get(rollout).state, fleet.feed_of_new()) == ("completed", "Retail")
+    assert len(fleet.running("27.2")) == len(fleet.devices)
+
+
+def test_without_that_rule_devices_time_out_with_what_nobody_signed(
+    fleet: OsFleet, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: devices that take directives are sent none, and are counted as failed for it."""
+    signed_offline(fleet, "27.2")
+    for device in fleet.devices:
+        device.update_status = UpdateStatus(abilities=("delta", "directive", "os"))
+    monkeypatch.setattr(fleet.service.repository, "names", lambda *_: True)
+    rollout = fleet.start()
+    step(fleet, clock)
+    step(fleet, clock, POLICY.timeout_s)
+    step(fleet, clock, POLICY.timeout_s)
+    stands = fleet.get(rollout)
+    assert (stands.state, stands.counts["timed-out"] > 0, fleet.running("27.2")) == ("held", True, set())
 
 
 def test_devices_that_never_take_it_hold_it_and_what_is_held_is_granted_to_nobody(fleet: OsFleet, clock: Clock) -> None:

@@ -208,7 +208,7 @@ def test_a_command_between_plan_and_execution_wins(fleet: Fleet, clock: Clock) -
     service, planner = fleet.service, fleet.service.updates.planner
     rollout = fleet.start()
     now = service.context.now()
-    made, numbers = service.context.records.read(lambda c: planner._plan(c, rollout, 0, 1000, now))
+    made, numbers = service.context.records.read(lambda c: planner._plan(c, rollout, 0, 1000, now, is_named=True))
     assert made.due
     service.updates.rollouts.hold(rollout.rollout_id, reason="wait", actor="t")
     assert not service.context.records.write(lambda c: planner._execute(c, rollout, made, numbers, now))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,10 @@ from tests.fixtures.clocks import Clock
 from tests.service.updates.rollout_fleet import HERE, POLICY, Fleet, step
 
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.rollout import comparison
 from armillary.rollout.cohort import EVERYBODY, NOBODY, order_of
+from armillary.rollout.plan import NOT_NAMED
 from armillary.rollout.policy import Ring
 from armillary.service.updates import planner as planning
 from armillary.service.updates.planner import Planner
@@ -268,13 +270,54 @@ def test_without_that_test_it_goes_on(fleet: Fleet, clock: Clock) -> None:
     assert (stands.state, stands.failed) == ("running", 4)
 
 
+def test_images_that_could_not_be_published_reach_nobody_and_hold_nothing(
+    fleet: Fleet, clock: Clock, package: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bool:
+        raise DataFolderError("no space left", remedy="Make room.")
+
+    fleet.new = fleet.service.updates.images.upload("Contoso", package(), actor="t")
+    with monkeypatch.context() as disk:
+        disk.setattr(fleet.service.repository, "publish", full)
+        rollout = fleet.start()
+        for _ in range(3):
+            step(fleet, clock, POLICY.timeout_s)
+        waits = fleet.get(rollout)
+        assert (waits.state, waits.cohort, waits.reason) == ("running", -1, NOT_NAMED)
+        said = fleet.service.updates.standings.of(fleet.devices[0].device_id)
+        assert (said.code, said.detail) == ("rollout-waits", f"roll-out {rollout.rollout_id}: {NOT_NAMED}")
+    step(fleet, clock)
+    assert (len(fleet.having(fleet.new)), fleet.get(rollout).reason) == (1, "")
+
+
+def test_what_is_no_longer_named_costs_no_device_its_time(
+    fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "STARTS_AT_ONCE", 1)
+    rollout, planner = fleet.start(replace(POLICY, cohorts=(40, 100))), fleet.service.updates.planner
+    planner.run_once()
+    with monkeypatch.context() as signed_again:
+        signed_again.setattr(fleet.service.repository, "names", lambda *_: False)
+        clock.now += POLICY.timeout_s
+        planner.run_once()  # nor does the other device of the cohort start
+        assert planner.run_once() == 0, "a run that changes something wakes the next one"
+        (one,) = fleet.service.updates.rollouts.list_devices(rollout.rollout_id).items
+        assert (one.state, one.finished_at) == ("started", None)
+    for left, states in ((POLICY.timeout_s - 1, ["started", "started"]), (1, ["started", "timed-out"])):
+        clock.now += left
+        planner.run_once()
+        found = fleet.service.updates.rollouts.list_devices(rollout.rollout_id).items
+        assert sorted(each.state for each in found) == states
+    assert fleet.get(rollout).state == "held"
+
+
 def test_a_new_planner_goes_on_where_the_one_before_stopped(fleet: Fleet, clock: Clock) -> None:
     """After a restart what devices said in between is seen; and what several writers commit late is."""
     service = fleet.service
     rollout = fleet.start(replace(POLICY, cohorts=(100,), soak_s=0))
     service.updates.planner.run_once()
     fleet.check_in_all()
-    again = Planner(service.context, service.updates.deployments, service.notices)
+    again = Planner(service.context, service.updates.deployments, service.notices, service.repository)
     again.run_once()
     assert fleet.get(rollout).counts["confirmed"] == 5
 

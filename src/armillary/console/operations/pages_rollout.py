@@ -248,9 +248,12 @@ def rollout_page(rollout: Mapping[str, Any], *, may_act: bool, role: str, now: i
 
 
 def rollout_state(rollout: Mapping[str, Any]) -> State:
-    """How the roll-out is drawn: one in which devices failed is not good, whatever its word."""
+    """How the roll-out is drawn: one in which devices failed is not good, nor one that runs and says why it waits."""
     state = state_of(ROLLOUT, rollout["state"])
-    return State(ATTENTION, f"{state.word}, with failures") if rollout["failed"] and state.kind == GOOD else state
+    if rollout["failed"] and state.kind == GOOD:
+        return State(ATTENTION, f"{state.word}, with failures")
+    waits = rollout["state"] == "running" and rollout["reason"]
+    return State(ATTENTION, f"{state.word}, starts nobody yet") if waits else state
 
 
 def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str, who: str = "") -> tuple[Action, ...]:

@@ -11,8 +11,7 @@ would take it.
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,14 +21,12 @@ from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.store import Records
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.repository.files import RepositoryFiles
+from armillary.service.repository.published import Published
 from armillary.service.repository.roles import (
     DIRECTIVE_LIFE_S,
     DIRECTIVE_RENEW_S,
     DIRECTOR,
-    OS,
-    SNAPSHOT,
     TARGETS,
-    catalog_role,
 )
 from armillary.wire.device.checkin import Offer
 from armillary.wire.update.directive import Directive, encode_directive
@@ -53,11 +50,9 @@ class Director:
     def __init__(self, records: Records, store: KeyStore, files: RepositoryFiles) -> None:
         self._records = records
         self._store = store
-        self._files = files
+        self._published = Published(files)
         self._key: tuple[str, ec.EllipticCurvePrivateKey] | None = None
-        self._timestamp = b""  # the metadata in which the key was found
-        self._snapshot: dict[str, Any] = {}
-        self._named: dict[str, frozenset[str]] = {}  # role -> SHA-256, in hex, of what that metadata names
+        self._edition = b""  # in which the key was found
 
     def issue(
         self,
@@ -86,7 +81,7 @@ class Director:
         fits = known is not None and known.offer == offer and known.version >= reported and known.key_id == key_id
         if fits and known is not None and known.expires_at - now > DIRECTIVE_RENEW_S:
             return known
-        if not self._names(offer, catalog_id):
+        if not self._published.names((image.sha256 for image in offer.images), catalog_id):
             return None
         last = self._records.read(lambda c: device_rows.directive_version(c, device_number))
         directive = Directive(
@@ -102,33 +97,17 @@ class Director:
 
     def _signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
         """The key in force with its TUF key id; read again when there is a new edition."""
-        timestamp = self._files.read("timestamp.json")
-        if timestamp is None:
+        edition = self._published.edition()
+        if not edition:
             return None
-        if timestamp != self._timestamp or self._key is None:
-            self._snapshot = self._signed(f"{_version(json.loads(timestamp)['signed'], SNAPSHOT)}.{SNAPSHOT}.json")
-            self._named = {}
+        if edition != self._edition or self._key is None:
             self._key = self._find_key()
-            self._timestamp = timestamp
+            self._edition = edition
         return self._key
 
-    def _names(self, offer: Offer, catalog_id: UUID) -> bool:
-        """Whether the metadata in force names every image of an offer to a device of a catalog."""
-        roles = self._named_by(OS), self._named_by(catalog_role(catalog_id))
-        return all(any(image.sha256.hex() in named for named in roles) for image in offer.images)
-
-    def _named_by(self, role: str) -> frozenset[str]:
-        found = self._named.get(role)
-        if found is None:
-            targets: dict[str, Any] = {}
-            if f"{role}.json" in self._snapshot["meta"]:
-                targets = self._signed(f"{_version(self._snapshot, role)}.{role}.json")["targets"]
-            found = self._named[role] = frozenset(one["hashes"]["sha256"] for one in targets.values())
-        return found
-
     def _find_key(self) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
-        """Follows our own files, which need no verification here: the device verifies what comes of it."""
-        delegations = self._signed(f"{_version(self._snapshot, TARGETS)}.{TARGETS}.json")["delegations"]
+        """As the metadata in force have it; the device verifies what comes of it."""
+        delegations = self._published.signed(TARGETS)["delegations"]
         role = next(one for one in delegations["roles"] if one["name"] == DIRECTOR)
         wanted = {delegations["keys"][key_id]["keyval"]["public"].strip(): key_id for key_id in role["keyids"]}
         for name in reversed(self._store.names(KEY_PREFIX)):
@@ -137,11 +116,3 @@ class Director:
             if public in wanted:
                 return wanted[public], key
         return None
-
-    def _signed(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._files.read(name) or b"{}")
-        return found["signed"]  # type: ignore[no-any-return]
-
-
-def _version(signed: dict[str, Any], role: str) -> int:
-    return int(signed["meta"][f"{role}.json"]["version"])

@@ -8,9 +8,10 @@ not load it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import structlog
 
@@ -20,6 +21,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.repository.loading import load_tuf
+from armillary.service.repository.published import Published
 from armillary.service.repository.roles import CATALOG_PREFIX, ROOT
 from armillary.service.repository.wanted import Wanted, wanted
 
@@ -49,6 +51,7 @@ class Repository:
         self._fault = ""
         self._root = b""  # what root() read
         self._custody: dict[str, str] = {}
+        self._published = Published(self.files)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -69,6 +72,18 @@ class Repository:
     def served(self, path: str) -> Path:
         """The file behind a path under ``/v1/repository/``; NotFoundError for everything else."""
         return self.files.served(path)
+
+    def names(self, digests: Collection[bytes], catalog_id: UUID | None) -> bool:
+        """Whether the metadata in force name all artifacts, of the OS or of a catalog; what changed is published first.
+
+        What they do not name waits for the signatures of offline keys, or could not be published; no device gets it.
+
+        Raises:
+            DataFolderError: the disk refuses.
+        """
+        with self.lock:
+            self.follow()
+            return bool(self._published.edition()) and self._published.names(digests, catalog_id)
 
     @property
     def fault(self) -> str:

@@ -26,13 +26,15 @@ from armillary.engines.records.queries.planning import reach, starts
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.cohort import EVERYBODY
 from armillary.rollout.plan import DeviceMove, RolloutPlan, RolloutProgress, plan
-from armillary.rollout.tally import FAILED
+from armillary.rollout.tally import FAILED, UNFINISHED
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
+from armillary.service.repository.repository import Repository
 from armillary.service.updates.deployments import Deployments
 from armillary.service.updates.rollout_events import apply_event
 from armillary.service.updates.sighting import Sighting, look
 from armillary.service.updates.staging import ring_groups
+from armillary.service.updates.targets import artifacts_of
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
 
@@ -53,10 +55,11 @@ STORE_EVERY: Final = 1000
 class Planner:
     """Plans roll-outs and carries the plans out; one run at a time."""
 
-    def __init__(self, context: Context, deployments: Deployments, notices: Notices) -> None:
+    def __init__(self, context: Context, deployments: Deployments, notices: Notices, repository: Repository) -> None:
         self._context = context
         self._deployments = deployments
         self._notices = notices
+        self._repository = repository
         # The newest check-in that every living roll-out has seen; as it is stored. None: not read yet.
         self._position: int | None = None
         self._stored = 0
@@ -98,20 +101,31 @@ class Planner:
 
     def _run(self, rollout: Rollout, after: int, up_to: int) -> bool | None:
         """Whether the roll-out changed; None if somebody changed it meanwhile."""
-        now = self._context.now()
-        made, numbers = self._context.records.read(lambda c: self._plan(c, rollout, after, up_to, now))
+        now, is_running = self._context.now(), rollout.state == "running"
+        is_named = not is_running or self._is_named(rollout)
+        made, numbers = self._context.records.read(
+            lambda c: self._plan(c, rollout, after, up_to, now, is_named=is_named)
+        )
+        is_due = is_running and (made.waits != rollout.reason or (made.due > 0 and not made.waits))
         stays = (made.cohort, made.reached_at) == (rollout.cohort, rollout.reached_at)
-        if stays and not (made.moves or made.start or made.event or (made.due and rollout.state == "running")):
+        if stays and not (made.moves or made.start or made.event or is_due):
             return False
         is_done = self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now))
         self._has_promoted |= is_done and made.event == "finish" and rollout.release_id is not None
         return is_done or None
 
+    def _is_named(self, rollout: Rollout) -> bool:
+        """Whether the repository names what a roll-out brings; files for bridged devices are in no repository."""
+        digests = self._context.records.read(lambda c: artifacts_of(c, rollout))
+        return not digests or self._repository.names(digests, rollout.catalog_id)
+
     def _plan(
-        self, connection: Connection, rollout: Rollout, after: int, up_to: int, now: int
+        self, connection: Connection, rollout: Rollout, after: int, up_to: int, now: int, *, is_named: bool
     ) -> tuple[RolloutPlan, Mapping[str, int]]:
         since = self._bridged_since
-        sighting: Sighting = look(connection, rollout, after=after, up_to=up_to, bridged_since=since, now=now)
+        sighting: Sighting = look(
+            connection, rollout, after=after, up_to=up_to, bridged_since=since, now=now, is_named=is_named
+        )
         progress = RolloutProgress(
             catalog_id=rollout.catalog_id,
             state=rollout.state,
@@ -153,8 +167,11 @@ class Planner:
         return True
 
     def _go_on(self, connection: Connection, rollout: Rollout, made: RolloutPlan, now: int) -> None:
-        """Begin the next cohort, if it is its time, and start those of the newest one that are due."""
-        values: dict[str, object] = {"reached_at": made.reached_at}
+        """Begin the next cohort, if it is its time, and start those of the newest one that are due; or say why not."""
+        values: dict[str, object] = {"reached_at": made.reached_at, "reason": made.waits}
+        if made.waits:
+            rollout_rows.change(connection, rollout.rollout_id, values)
+            return
         is_new = made.cohort != rollout.cohort
         if is_new:
             values |= {"cohort": made.cohort, "cohort_started_at": now, "reached_at": None}
@@ -199,7 +216,7 @@ def _values(move: DeviceMove, now: int) -> dict[str, object]:
         values["timed_from"] = move.timed_from
     if move.state == "offered":
         values["offered_at"] = now
-    else:
+    elif move.state not in UNFINISHED:
         values["finished_at"] = now
     if failure := move.state if move.state in FAILED else move.failure:
         values |= {"failure": failure, "reason": move.reason}

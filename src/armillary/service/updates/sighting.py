@@ -34,11 +34,19 @@ class Sighting:
 
 
 def look(
-    connection: Connection, rollout: Rollout, *, after: int, up_to: int, bridged_since: int = 0, now: int
+    connection: Connection,
+    rollout: Rollout,
+    *,
+    after: int,
+    up_to: int,
+    bridged_since: int = 0,
+    now: int,
+    is_named: bool,
 ) -> Sighting:
     """See a roll-out whose devices were last looked at up to the check-in numbered ``after``.
 
-    Bridged devices do not check in: those are looked at of which there is news since ``bridged_since``.
+    Bridged devices do not check in: those are looked at of which there is news since ``bridged_since``. ``is_named``:
+    the repository names what the roll-out brings.
     """
     target = target_of(connection, rollout)
     found = {one.number: one for one in looks.reported(connection, rollout, after=after, up_to=up_to)}
@@ -60,6 +68,7 @@ def look(
         alarms=[Alarm(one, looks.named_by(connection, rollout.rollout_id, [one.finding_id])) for one in findings],
         crashed=crashed,
         before=_before(connection, target, findings, devices, now) if compared else {},
+        is_named=is_named,
     )
     return Sighting(seen, {one.device_id: one.number for one in found.values()})
 

@@ -138,7 +138,12 @@ def _rollout(facts: Facts) -> Standing | None:
         return None
     if rollout.state == "held":
         return Standing("rollout-held", rollout.reason)
-    return Standing("rollout-waits", f"roll-out {rollout.rollout_id}")
+    return Standing("rollout-waits", _waiting(rollout))
+
+
+def _waiting(rollout: Rollout) -> str:
+    """The roll-out that has not come to a device, and why it starts none at all where that is so."""
+    return f"roll-out {rollout.rollout_id}" + (f": {rollout.reason}" if rollout.reason else "")
 
 
 def _os_rollout(facts: Facts) -> Standing | None:
@@ -148,7 +153,7 @@ def _os_rollout(facts: Facts) -> Standing | None:
     is_own = rollout.catalog_id == group.catalog_id  # what a roll-out says of all catalogs is nobody's in one of them
     if rollout.state == "held":
         return Standing("rollout-held", rollout.reason if is_own else f"OS {rollout.version}")
-    return Standing("rollout-waits", f"roll-out {rollout.rollout_id}" if is_own else f"OS {rollout.version}")
+    return Standing("rollout-waits", _waiting(rollout) if is_own else f"OS {rollout.version}")
 
 
 def _failed(facts: Facts) -> Standing | None:

@@ -20,6 +20,7 @@ from armillary.service.updates.offers import has
 from armillary.service.updates.staging import ring_groups, ring_numbers
 from armillary.service.updates.waits import Waits
 from armillary.wire.device.checkin import InstalledImage
+from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 NO_GROUP: Final = UUID(int=0)
 # States in which an image counts as arrived.
@@ -115,6 +116,17 @@ def target_of(connection: Connection, rollout: Rollout) -> Target:
     before = {one.group_id: (one, _image_ids(connection, one.previous_deployment_id)) for one in rollout.parts}
     named, groups = ring_numbers(connection, rollout), ring_groups(connection, rollout)
     return Target(rollout, wanted, before, order_of(rollout.rollout_id), named, groups)
+
+
+def artifacts_of(connection: Connection, rollout: Rollout) -> frozenset[bytes]:
+    """The SHA-256 of what a roll-out brings that the repository has to name; files for bridged devices it does not."""
+    if rollout.release_id is not None:
+        found = (one for one in release_rows.every(connection) if one.release_id == rollout.release_id)
+        return frozenset(part.digest for release in found for part in release.components)
+    # Further groups get deployments of the same images.
+    deployment = None if rollout.deployment_id is None else image_rows.deployment(connection, rollout.deployment_id)
+    images = () if deployment is None else deployment.images
+    return frozenset(image.sha256 for image in images if image.image_type != BRIDGE_IMAGE)
 
 
 def _runs(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:

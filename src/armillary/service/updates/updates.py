@@ -8,6 +8,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
+from armillary.service.repository.repository import Repository
 from armillary.service.updates.bills import Bills
 from armillary.service.updates.check_now import CheckNow
 from armillary.service.updates.deployments import Deployments
@@ -24,12 +25,20 @@ from armillary.service.updates.trust_stores import TrustStores
 class Updates:
     """All operations on images, deployments and roll-outs, by noun. Synchronous and thread-safe."""
 
-    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips, notices: Notices) -> None:
+    def __init__(
+        self,
+        context: Context,
+        authority: Authority,
+        blobs: Blobs,
+        chips: Chips,
+        notices: Notices,
+        repository: Repository,
+    ) -> None:
         self.images = Images(context, authority, blobs, chips, notices)
         self.deployments = Deployments(context, blobs, chips, notices)
         self.rollouts = Rollouts(context, self.deployments, notices)
         self.os_rollouts = OsRollouts(context, notices)
-        self.planner = Planner(context, self.deployments, notices)
+        self.planner = Planner(context, self.deployments, notices, repository)
         self.offers = Offers(context, chips)
         self.schedules = Schedules(context, notices)
         self.check_now = CheckNow(context, notices)

@@ -62,7 +62,7 @@ class Rollout:
     reach: int = NOBODY  # Every device whose place is no higher has its turn (``rollout/cohort.py``)
     by_place: bool = True  # False: devices it started before they had places stand in their rows alone
     reached_at: int | None = None  # Since when that cohort is confirmed enough
-    reason: str  # Of a hold, roll-back or cancellation; "" while it runs
+    reason: str  # Of a hold, roll-back or cancellation; while it runs, why it starts no device, or ""
     created_at: int
     created_by: str
     changed_at: int

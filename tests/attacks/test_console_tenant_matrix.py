@@ -397,6 +397,7 @@ NOT_FOR_ONE = (
     "/releases/{release_id}/bill.json",
     "/new-release",
     "/repository",
+    "/signing-keys",
     "/os-feeds/{feed}/delete",
 )
 # What is the owner's and cannot be done as it is.
@@ -445,7 +446,7 @@ def test_without_the_check_and_the_catalog_the_matrix_finds_that_everything_is_s
 # About nobody's row: what is new names no other, a model is the sender's own.
 NO_ROW = {
     ("GET", "/"), ("GET", "/help"), ("GET", "/new-template"), ("GET", "/releases"), ("GET", "/new-release"),
-    ("GET", "/os-feeds/{feed}/delete"), ("POST", "/dashboards"), ("POST", "/rules/new"),
+    ("GET", "/signing-keys"), ("GET", "/os-feeds/{feed}/delete"), ("POST", "/dashboards"), ("POST", "/rules/new"),
     ("POST", "/exports/new/form"), ("POST", "/groups/new/form"), ("POST", "/templates/{name}/report"),
 }  # fmt: skip
 

@@ -93,7 +93,8 @@ def test_what_has_no_row_or_is_about_all_catalogs_is_refused(organisation: str |
     operator = Operator("of-one", "Administrator", uuid.uuid4(), organisation)
     by = RequestContext(None, None, None, operator, "northwind")  # type: ignore[arg-type] # it asks none of them
     one = "your token, of-one, is for one"
-    refused = dict.fromkeys(("settings.audit_lines", "settings.tokens", "list_releases", "show_repository"), one)
+    asked = ("settings.audit_lines", "settings.tokens", "list_releases", "show_repository", "show_signing_keys")
+    refused = dict.fromkeys(asked, one)
     for question, says in (refused | dict.fromkeys(("fleet.no_such", "no_such"), "no route decides")).items():
         assert not may_ask(operator, question)
         with pytest.raises(PermissionDeniedError, match=says):

@@ -97,6 +97,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     (_IMAGE, releases_read.image),
     (f"{_IMAGE}/bill.json", releases_read.image_bill),
     ("/repository", releases_read.repository),
+    ("/signing-keys", releases_read.signing_keys),
     ("/device-groups", read.device_groups),
     (_GROUP, read.device_group),
     ("/findings", read.findings),

@@ -37,6 +37,7 @@ def test_every_page_of_updates_reads_well_and_is_accessible(
         ("device-group", group, "which may update"),
         ("device-group-ask", f"{group}/check-now", "Have all devices of Field check in now?"),
         ("repository", "/repository", "are online."),
+        ("signing-keys", "/signing-keys", "2 signing keys, of which 2 sign now."),
     )
     for name, path, says in some_of(places, look):
         page.goto(path)

@@ -56,6 +56,7 @@ UPDATE_PLACES = (
     ("Images", "/images", "list_images"),
     ("Device groups", "/device-groups", "list_device_groups"),
     ("Keys", "/repository", "show_repository"),
+    ("Signing keys", "/signing-keys", "show_signing_keys"),
 )
 WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType({"hub": HUB_PLACES, "updates": UPDATE_PLACES})
 # place -> beginnings of the paths that belong to it, where these are more than its own.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases, images, bills of materials and the repository's keys, read: asked of the sources, laid out as sheets."""
+"""Releases, images, bills of materials and keys, read: asked of the sources, laid out as sheets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from armillary.console.frame.asking import ask, catalogs, may, show
 from armillary.console.frame.console import Visit
 from armillary.console.frame.form import Wrong
 from armillary.console.frame.sheet import LIST_LINES
-from armillary.console.releases import pages_bill, pages_feeds, pages_images, pages_releases, pages_repository
+from armillary.console.releases import (
+    pages_bill,
+    pages_feeds,
+    pages_images,
+    pages_releases,
+    pages_repository,
+    pages_signing_keys,
+)
 from armillary.wire.image.bill_of_materials import MEDIA_TYPE
 
 MAX_SEARCH: Final = 128
@@ -114,6 +121,11 @@ def repository(visit: Visit) -> Response:
     """Keys of the repository's roles."""
     names = {str(each["catalog_id"]): each["name"] for each in visit.sources.settings.catalog_names()}
     return show(visit, pages_repository.repository_sheet(ask(visit, "show_repository"), names, visit.now))
+
+
+def signing_keys(visit: Visit) -> Response:
+    """Keys that sign releases and images."""
+    return show(visit, pages_signing_keys.signing_keys_sheet(ask(visit, "show_signing_keys"), visit.now))
 
 
 def _bill(visit: Visit, found: Mapping[str, Any], here: str, *, may_add: bool, wrong: Wrong | None) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers about what devices install and when: releases, images, bills of materials, the repository, device groups."""
+"""Answers about what devices install and when: releases, images, bills of materials, the keys, device groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from uuid import UUID
 
 from armillary.api.http.documents import as_document, row_document
-from armillary.api.views import repository as views_repository, service as views
+from armillary.api.views import repository as views_repository, service as views, signing_keys as views_signing_keys
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.engines.records.schema.update_rows import BillRow
@@ -168,6 +168,11 @@ def put_image_bill(by: RequestContext, catalog: str, image_id: str, document: by
 def show_repository(by: RequestContext) -> Document:
     """The roles of the repository with their keys, what waits for signatures, and what went wrong."""
     return views_repository.repository(by.service)
+
+
+def show_signing_keys(by: RequestContext) -> Document:
+    """The keys that sign what devices install, and how many devices have which trust store."""
+    return views_signing_keys.signing_keys(by.service)
 
 
 # Device groups -----------------------------------------------------------------------------------------------------

@@ -136,6 +136,7 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "image_bill": f"GET {_IMAGE}/sbom",
         "put_image_bill": f"POST {_IMAGE}/sbom",
         "show_repository": "GET /repository",
+        "show_signing_keys": "GET /signing-keys",
         "device_raw": f"GET {_DEVICE}/telemetry/raw",
         "device_twin": f"GET {_DEVICE}/twin",
         "patch_device_twin": f"PATCH {_DEVICE}/twin",

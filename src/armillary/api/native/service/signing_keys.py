@@ -13,6 +13,7 @@ from starlette.requests import Request
 from armillary.api.http.route import ADMINISTRATOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, StrictBody
+from armillary.api.views import signing_keys as views
 
 SerialPath = Annotated[
     str, Path(description="Serial of a signing certificate, hex", json_schema_extra={"pattern": "^[0-9A-Fa-f]{1,40}$"})
@@ -41,21 +42,7 @@ class UseBody(StrictBody):
 
 def signing_keys(request: Request) -> dict[str, Any]:
     """The signing keys that devices are to trust, and the trust stores with how many devices have each."""
-    stores = service_of(request).updates.trust_stores
-    return {
-        "keys": [one._asdict() for one in stores.signing_keys()],
-        "stores": [
-            {
-                "kind": one.store.kind,
-                "number": one.store.number,
-                "created_at": one.store.created_at,
-                "in_force_at": one.store.in_force_at,
-                "trusted": {purpose: list(serials) for purpose, serials in one.store.trusted.items()},
-                "devices": one.devices._asdict(),
-            }
-            for one in stores.stores()
-        ],
-    }
+    return views.signing_keys(service_of(request))
 
 
 def renew_signing_keys(request: Request, body: RenewBody) -> dict[str, Any]:

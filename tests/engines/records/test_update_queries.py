@@ -59,6 +59,7 @@ def test_what_is_seen_of_the_play_is_what_happened(embedded: tuple[dict[str, Any
     ]
     assert (len(seen["apps: failures"]), seen["apps: named"], seen["apps: taken back before"]) == (3, 1, (2, 9))
     assert seen["held: itself"].state == "held"
+    assert next(found for what, found in seen.items() if what.endswith("names blobs")) == [True, True, False]
     assert [count.have for count in seen["trust: counts"]] == [6, 5], "who has it on trial has not yet"
     assert (seen["trust: counts"][1].refused, sum(seen["trust: counts"][1])) == (1, update_play.DEVICES)
     assert len(seen) > 100

@@ -394,6 +394,8 @@ def looked(connection: Connection, made: Rollout) -> dict[str, Any]:
         "without bill": image_rows.without_bill(connection, CATALOG, [OLD, NEW]),
         "artifacts": image_rows.artifacts(connection),
         "of blob": image_rows.of_blob(connection, CATALOG, NEW.bytes * 2),
+        "blobs": image_rows.named_blobs(connection),
+        "names blobs": [image_rows.names_blob(connection, one) for one in (NEW.bytes * 2, SECOND.bytes * 2, bytes(32))],
         "directives": [device_rows.directive_version(connection, number) for number in numbers],
         "chips": device_rows.chips_of_group(connection, GROUP),
         "controllers": bridge_rows.devices(connection, CATALOG, prefix="dev3", limit=3, after=None),

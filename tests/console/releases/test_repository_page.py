@@ -64,6 +64,13 @@ def test_metadata_whose_renewal_is_late_are_named(name: str, left_s: float, kind
     assert ends_state(role("director", expires_at=None), NOW) == GOOD
 
 
+def test_a_catalog_is_named_wherever_its_role_is_spoken_of() -> None:
+    waits = {"version": 4, "expires_at": NOW, "missing": 1, "signed_by": [], "may_sign": ["a" * 64]}
+    words = said(role("catalog-77", expires_at=NOW), waiting=[{"role": "catalog-77", **waits}])
+    assert "Metadata of catalog northwind end soon" in words
+    assert "catalog-77" not in words
+
+
 def test_what_waits_and_what_went_wrong_come_first() -> None:
     waits = {"role": "root", "version": 4, "expires_at": NOW, "missing": 2, "signed_by": [], "may_sign": ["a" * 64]}
     words = said(role("root"), role("catalog-77"), role("catalog-78"), waiting=[waits], fault="the disk is full")

@@ -26,6 +26,7 @@ from tests.service.updates.signing_steps import (
 
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.errors import ConflictError, DataFolderError
+from armillary.service.authority.life import DAY_S
 from armillary.service.context.blobs import Blobs
 from armillary.service.updates.trust_stores import COUNTED_S, ROOT_SETTLED_S, TrustStores
 from armillary.sim.device.service_host import ServiceHost
@@ -132,6 +133,18 @@ def test_a_next_key_that_is_taken_back_puts_no_other_in_force(stores: TrustStore
     assert {key.purpose: key.serial for key in stores.signing_keys() if key.state == "in force"} == before
     stores.put_in_force(actor="t", despite=True)
     assert states(stores) == {"os": ["in force"], "images": ["old", "in force"]}
+
+
+def test_a_release_that_needs_an_old_key_holds_up_no_image_signing_key(
+    host: ServiceHost, stores: TrustStores, clock: Clock
+) -> None:
+    ends = stores.signing_keys()[0].ends_at
+    clock.now = ends - DAY_S
+    host.service.authority.renew()
+    renewed(stores)
+    clock.now = ends + 1
+    stores.look()
+    assert states(stores) == {"os": ["old", "in force"], "images": ["in force"]}
 
 
 def test_what_is_refused_leaves_no_package_and_is_said_once(

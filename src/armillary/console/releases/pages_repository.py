@@ -59,7 +59,7 @@ def ends_state(role: Mapping[str, Any], now: int) -> str:
 
 def repository_sheet(found: Mapping[str, Any], catalogs: Mapping[str, str], now: int) -> Sheet:
     """The page; ``catalogs`` are names by id."""
-    notices = [(kind, says) for kind, says in _notices(found, now) if says]
+    notices = [(kind, says) for kind, says in _notices(found, catalogs, now) if says]
     return Sheet(
         place="Keys",
         heading="Keys of releases",
@@ -67,7 +67,7 @@ def repository_sheet(found: Mapping[str, Any], catalogs: Mapping[str, str], now:
         detail="A device installs what these roles have signed, and nothing else.",
         notices=tuple(notices),
         sections=(
-            _waiting_section(found["waiting"], now),
+            _waiting_section(found["waiting"], catalogs, now),
             Section(
                 title="Roles",
                 note="from root down; a role signs what it says, with so many of its keys",
@@ -94,9 +94,9 @@ def repository_sheet(found: Mapping[str, Any], catalogs: Mapping[str, str], now:
     )
 
 
-def _notices(found: Mapping[str, Any], now: int) -> tuple[tuple[str, str], ...]:
+def _notices(found: Mapping[str, Any], catalogs: Mapping[str, str], now: int) -> tuple[tuple[str, str], ...]:
     """What somebody has to do; an empty text for what nobody has to."""
-    late = joined([each["role"] for each in found["roles"] if ends_state(each, now) != GOOD])
+    late = joined([_role_name(each["role"], catalogs) for each in found["roles"] if ends_state(each, now) != GOOD])
     held = joined(
         [each["role"] for each in found["roles"] if custody_state(each["role"], each["custody"]).kind != GOOD]
     )
@@ -146,14 +146,14 @@ def _role_name(role: str, catalogs: Mapping[str, str]) -> str:
     return f"catalog {catalogs.get(role.removeprefix(CATALOG_PREFIX), 'that was deleted since')}"
 
 
-def _waiting_section(waiting: Sequence[Mapping[str, Any]], now: int) -> Section:
+def _waiting_section(waiting: Sequence[Mapping[str, Any]], catalogs: Mapping[str, str], now: int) -> Section:
     return Section(
         title="What waits for signatures",
         note="armillary release keys sign" if waiting else "",
         columns=("Role", "Version", "Missing", "Signed by", "May sign", "Ends"),
         rows=[
             (
-                text(each["role"]),
+                text(_role_name(each["role"], catalogs)),
                 number(each["version"]),
                 number(each["missing"]),
                 text(joined([short_id(key).short for key in each["signed_by"]]) or "nobody"),

@@ -249,7 +249,8 @@ class TrustStores:
         elif due := [purpose for purpose, end in ends.items() if end - now < SIGNING_RENEWAL_S]:
             self.renew(due, actor=ACTOR)
         else:
-            for key in [one for one in self.signing_keys() if one.state == "old" and one.ends_at <= now]:
+            over = [one for one in self.signing_keys() if one.state == "old" and one.ends_at <= now]
+            for key in sorted(over, key=lambda one: one.purpose == OS):  # those last: a release may need one still
                 self.drop(key.serial, actor=ACTOR)
 
     def _follow_roots(self, now: int) -> None:

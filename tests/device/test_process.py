@@ -79,6 +79,8 @@ async def test_deployments_wait_while_the_device_is_used_for_development(rig: Ri
     await rig.start()
     await until(lambda: rig.status().get("last_check_in"), "check-in")
     await until(lambda: rig.events("update-held-back"), "held back")
+    rig.device.check_in_now()
+    await until(lambda: rig.service.checks[-1][0].update_status.reason == "development", "the service is told why")
     assert rig.sandbox.alive == []
     assert rig.status()["capabilities"] == ["EnableCustomerAppDevelopment"]
     remove_capability(flash)

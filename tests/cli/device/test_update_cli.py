@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
@@ -21,8 +23,11 @@ def test_a_schedule_is_changed_in_parts(armillary: Command, group: tuple[str, ..
     made = armillary("device-group", "set-schedule", *group, "--check-every", "4h", "--defer", "0", "--json").json
     assert (made["windows"], made["zone"]) == (["Sat 01:00-05:00"], "Europe/Berlin")
     assert (made["check_interval_s"], made["max_deferral_s"]) == (14_400, 0)
-    urgent = armillary("device-group", "set-urgent", *group, "--reason", "the lock opens", "--for", "2h")
-    assert "the lock opens" in urgent.out
+    before = time.time()
+    urgent = armillary("device-group", "set-urgent", *group, "--reason", "the lock opens", "--for", "2h", "--json").json
+    assert urgent["urgent_reason"] == "the lock opens"
+    assert 7199 <= urgent["urgent_until"] - before <= 7200 + (time.time() - before)
+    assert "the lock opens" in armillary("device-group", "show-schedule", *group).out
     assert "the lock opens" not in armillary("device-group", "end-urgency", *group).out
     back = armillary("device-group", "set-schedule", *group, "-w", "any", "--check-every", "usual", "--json").json
     assert (back["windows"], back["check_interval_s"]) == ([], None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.console.hub_scene import HubScene
@@ -154,6 +155,9 @@ def test_stand_ins_are_built_for_a_virtual_chip_and_need_no_signature(hub_scene:
     page = look.get(place_of(draft(look, {}, version="27.3", built="on"))).text
     assert "waits to be published" in page
     assert re.search(r'href="/releases/[0-9a-f-]{36}/publish"', page)
+    here = place_of(draft(look, {}, version="27.6", built="on", os_abi="7", security_version="2"))
+    made = hub_scene.running.service.releases.get(UUID(here.rpartition("/")[2]))
+    assert (made.os_abi, {one.security_version for one in made.components}) == (7, {2})
 
 
 def test_readers_look_and_contributors_change_no_release(hub_scene: HubScene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from tests.service.repository.tuf_client import Client
 from tuf.api.exceptions import ExpiredMetadataError
 from tuf.api.metadata import TargetFile
 
+from armillary.engines.records.queries import releases as release_rows
 from armillary.errors import DataFolderError, NotFoundError
 from armillary.service.repository import files as files_module
 from armillary.service.repository.repository import Repository
@@ -141,6 +143,16 @@ def test_a_timestamp_that_nobody_renews_ends_in_two_days(client) -> None:
     client.now += 2 * DAY_S + 1
     with pytest.raises(ExpiredMetadataError):
         client.refreshed()
+
+
+def test_a_release_of_which_there_are_only_reference_values_is_not_named(host, repository, client) -> None:
+    release = host.service.releases.newest("mt3620")
+    path = os_path("mt3620", release.version, release.components[0].name)
+    assert client.fetch(path) is not None
+    imported = replace(release, imported_from="a manifest of the maker")
+    host.service.context.records.write(lambda c: release_rows.change(c, imported))
+    repository.publish()
+    assert client.fetch(path) is None
 
 
 CUT = "cut here"

@@ -34,6 +34,26 @@ def test_a_key_is_not_dropped_while_a_release_that_it_signed_is_rolled_out(
     assert states(stores)["os"] == ["in force"]
 
 
+def test_a_store_of_before_is_vouched_for_no_longer(host: ServiceHost, stores: TrustStores) -> None:
+    """It names the key that was dropped: whoever stole that key would want devices to take it again."""
+    service = host.service
+
+    def named() -> set[str]:
+        service.repository.publish()
+        return {one.hashes["sha256"] for one in service.repository.edition().delegated["os"].signed.targets.values()}
+
+    renewed(stores)
+    release_everywhere(host, "27.1")
+    older = {one.sha256.hex() for one in key_store(stores).store.packages}
+    assert older
+    assert older <= named()
+    [serial] = [key.serial for key in stores.signing_keys() if (key.purpose, key.state) == ("os", "old")]
+    stores.drop(serial, actor="t")
+    assert {one.sha256.hex() for one in key_store(stores).store.packages} <= named()
+    assert not older & named()
+    assert not older & {path.name for path in service.context.folder.blobs.glob("*/*")}
+
+
 def test_a_bridged_device_takes_no_store_and_is_not_waited_for(host: ServiceHost, stores: TrustStores) -> None:
     host.service.bridge.devices.create("Contoso", "gateway", actor="t")
     stores.renew(actor="t")

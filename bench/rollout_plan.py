@@ -3,9 +3,9 @@
 
 A real service with its records on disk. Devices are rows: what a check-in writes of a device that got an offer, and of
 one that confirmed it, is written here by SQL, for 10,000 devices between two runs of the planner. The roll-out goes
-from its start to its end in three cohorts. What each run costs is its CPU time, with what follows from it, the new
-offers: somebody else's work on the machine is not the planner's. The halt comes in the middle of the last cohort, while
-a thread asks again and again what a device that has not got it yet may have.
+from its start through two cohorts into the third, which is everybody; ``RUNS`` of the 97 runs to its end. What each run
+costs is its CPU time, with what follows from it, the new offers: somebody else's work on the machine is not the
+planner's. The halt comes after that, while a thread asks again and again what a device that has not got it may have.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from bench.result import result
 
 DEVICES = 1_000_000
 REPORTS_BETWEEN_RUNS = 10_000  # as many as a run takes
+# All 97 take three minutes, and none of them cost more than 1.3 s (SPECIFICATION.md, "Measured").
+RUNS = 24
 LIMIT_S = 2.0
 HALT_LIMIT_S = 1.0
 POLICY = RolloutPolicy(cohorts=(1, 10, 100), soak_s=0, success_percent=95, timeout_s=90 * 86400)
@@ -64,15 +66,12 @@ def run() -> list[dict[str, object]]:
         print(f"  registering {DEVICES} devices (half a minute)", file=sys.stderr)
         image = _fleet(service)
         rollout = service.updates.rollouts.start(*PLACE, [image.image_id], policy=POLICY, actor="bench")
-        halted, times, waited = 0.0, [], []
-        for worked, taken in _runs(service, clock, rollout, image):
-            times.append(worked)
-            waited.append(taken)
-            stands = service.updates.rollouts.get(rollout.rollout_id)
-            if not halted and stands.cohort == 2 and stands.counts["confirmed"] > DEVICES // 2:
-                halted = _halt(service, rollout, image)
+        times, waited = zip(*_runs(service, clock, rollout, image), strict=True)
+        if service.updates.rollouts.get(rollout.rollout_id).cohort != len(POLICY.cohorts) - 1:
+            raise RuntimeError(f"after {RUNS} runs the roll-out has not come to everybody")
+        halted = _halt(service, rollout, image)
     conditions = (
-        f"{DEVICES} devices in one group, {len(times)} runs from start to end, {REPORTS_BETWEEN_RUNS} devices report "
+        f"{DEVICES} devices in one group, the first {len(times)} runs, {REPORTS_BETWEEN_RUNS} devices report "
         f"between two; median {statistics.median(times):.2f} CPU-s, {statistics.median(waited):.2f} s by the clock, "
         f"{max(waited):.2f} s at most"
     )
@@ -109,21 +108,14 @@ def _fleet(service: SecurityService) -> Image:
 
 
 def _runs(service: SecurityService, clock: Clock, rollout: Rollout, image: Image) -> Iterator[tuple[float, float]]:
-    """Run the planner until the roll-out has ended; the seconds of each run, of this process and by the clock."""
-    while True:
+    """Run the planner; the seconds of each run, of this process and by the clock."""
+    for _ in range(RUNS):
         clock.now += 1
         worked, begun = time.process_time(), time.perf_counter()
         service.updates.planner.run_once()
         yield time.process_time() - worked, time.perf_counter() - begun
-        if service.context.records.read(lambda c: _state(c, rollout)) == "completed":
-            return
         now = int(clock.now)
         service.context.records.write(lambda c, at=now: _report(c, rollout, image, at))
-
-
-def _state(connection: Connection, rollout: Rollout) -> str:
-    query = text("SELECT state FROM rollout WHERE rollout_id = :name")
-    return str(connection.execute(query, {"name": rollout.rollout_id.hex}).scalar_one())
 
 
 def _report(connection: Connection, rollout: Rollout, image: Image, now: int) -> None:
@@ -153,7 +145,7 @@ def _report(connection: Connection, rollout: Rollout, image: Image, now: int) ->
 
 
 def _halt(service: SecurityService, rollout: Rollout, image: Image) -> float:
-    """Halt the roll-out, see when the last grant was given, and resume it."""
+    """Halt the roll-out, and see when the last grant was given."""
     waiting = "SELECT device_number FROM rollout_device WHERE rollout_id = :name AND state = 'started' LIMIT 1"
     number = service.context.records.read(
         lambda c: int(c.execute(text(waiting), {"name": rollout.rollout_id.hex}).scalar_one())
@@ -180,5 +172,4 @@ def _halt(service: SecurityService, rollout: Rollout, image: Image) -> float:
         time.sleep(0.01)
     ended.set()
     asker.join()
-    service.updates.rollouts.resume(rollout.rollout_id, actor="bench")
     return max(0.0, granted_at - begun)

@@ -24,6 +24,5 @@ def upgrade() -> None:
             table,
             ["unread"],
             sqlite_where=sa.text("unread IS NOT NULL"),
-            postgresql_where=sa.text("unread IS NOT NULL"),
         )
     op.execute("DELETE FROM watch_position WHERE source = 'refusal'")

@@ -21,10 +21,10 @@ from bench.checkin_load import RunningLoad
 from bench.result import result
 
 # Workers are processes of their own with the product's own allowances: a device that comes more often than 120 times at
-# once is refused, and each of these comes 38 times, once more to be ready, and once for its challenge.
+# once is refused, and each of these comes 19 times, once more to be ready, and once for its challenge.
 DEVICES = 192
 LOADS = 2
-TOTAL = {"new": 1_536, "kept": 5_760}
+TOTAL = {"new": 768, "kept": 2_880}
 WORKERS = (1, 2)
 
 

@@ -50,6 +50,17 @@ def stores(host: ServiceHost) -> TrustStores:
     return host.service.updates.trust_stores
 
 
+def test_a_clock_far_ahead_makes_no_key_and_fails_no_run(host: ServiceHost, clock: Clock, stores: TrustStores) -> None:
+    before, keys = stores.signing_keys(), sorted(host.service.context.folder.keys.iterdir())
+    root = host.service.authority.roots.valid()[-1]
+    clock.now = float(root.not_after + 1)
+    with structlog.testing.capture_logs() as logged:
+        stores.look()
+    assert [one["event"] for one in logged] == ["signing keys wait"]
+    assert "clock" in logged[0]["remedy"]
+    assert (stores.signing_keys(), sorted(host.service.context.folder.keys.iterdir())) == (before, keys)
+
+
 def test_images_that_were_signed_again_before_the_disk_failed_are_offered_as_they_are(
     host: ServiceHost, device: WireDevice, stores: TrustStores, package: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.schema.update_rows import TrustStoreRow
-from armillary.errors import DataFolderError
+from armillary.errors import ConflictError, DataFolderError
 from armillary.service.authority.issued import BACKDATE_S, IssuedCertificates, new_serial, serial_text
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.authority.life import YEAR_S
@@ -82,8 +82,17 @@ class SigningKeys:
         return [self._make(purpose, root, KINDS[purpose], _NAMES[purpose], new_serial()) for purpose in KINDS]
 
     def make_next(self, purpose: str) -> CertificateRecord:
-        """Make the next key of a purpose; the caller records its certificate together with the store that names it."""
+        """Make the next key of a purpose; the caller records its certificate together with the store that names it.
+
+        Raises:
+            ConflictError: by the service's clock every root has ended.
+        """
         root, serial = self._roots.valid()[-1], new_serial()  # the newest, which lives longest
+        if root.not_after <= self._context.now():
+            raise ConflictError(
+                "every root of this service has ended, so that no key can be made under one",
+                remedy="Look at the service's clock: roots are renewed long before they end.",
+            )
         text = serial_text(serial)
         return self._make(purpose, root, f"{KINDS[purpose]}-{text.lower()}", f"{_NAMES[purpose]} {text[-6:]}", serial)
 

@@ -204,12 +204,14 @@ def linux(*, own_user: bool | None = None) -> LinuxSandbox:
     """The namespaces sandbox, or skip with what this host lacks."""
     candidates = host.bubblewrap_candidates()
     if not candidates:
-        pytest.skip("this host has no bwrap")
+        pytest.skip("this host has no bwrap: apt-get install bubblewrap")
     if own_user and os.geteuid() != 0:
-        pytest.skip("only root can give each application a user of its own")
+        pytest.skip("only root can give each application a user of its own: sudo make test")
     tested = _tested(candidates[0], os.geteuid() == 0 if own_user is None else own_user)
     if isinstance(tested, str):
-        pytest.skip(f"this host forbids namespaces: {tested}")
+        pytest.skip(
+            f"this host forbids namespaces ({tested}): sysctl -w kernel.unprivileged_userns_clone=1, or as root"
+        )
     return replace(tested)
 
 

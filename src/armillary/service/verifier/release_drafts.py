@@ -38,6 +38,7 @@ from armillary.service.verifier.releases import (
     check_floors,
     check_new,
     check_version,
+    component_of,
 )
 from armillary.wire.image import package as image_package
 from armillary.wire.image.package import UnverifiedImagePackage
@@ -282,15 +283,7 @@ def _component(profile: ChipProfile, name: str, packages: Mapping[str, bytes]) -
             f"{parsed.image_type} of {parsed.component_id}",
             remedy=f"Use the package of {name} for {profile.name}.",
         )
-    return OsComponent(
-        name=name,
-        image_type=parsed.image_type,
-        component_id=parsed.component_id,
-        image_id=parsed.image_id,
-        digest=sha256(package).digest(),
-        security_version=parsed.security_version,
-        size=len(package),
-    )
+    return component_of(name, package, parsed)
 
 
 def _check_whole(profile: ChipProfile, packages: Mapping[str, bytes]) -> None:

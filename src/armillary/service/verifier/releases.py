@@ -159,7 +159,9 @@ class Releases:
             chip=chip,
             version=version,
             feed=feed,
-            components=tuple(_component(name, package) for name, package in packages.items()),
+            components=tuple(
+                component_of(name, package, image_package.parse(package)) for name, package in packages.items()
+            ),
             created_at=now,
             signed_at=now,
             signer=signer.serial,
@@ -291,8 +293,8 @@ class Releases:
         return {component.name: self._blobs.read(component.digest) for component in release.components}
 
 
-def _component(name: str, package: bytes) -> OsComponent:
-    parsed = image_package.parse(package)
+def component_of(name: str, package: bytes, parsed: image_package.UnverifiedImagePackage) -> OsComponent:
+    """The record of a release's component: what its package says of itself."""
     return OsComponent(
         name=name,
         image_type=parsed.image_type,

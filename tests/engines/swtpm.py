@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,8 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fixtures.ports import reserved_port
 from tests.fixtures.processes import OwnProcess
 
+from armillary.engines.root_of_trust import tpm_commands
+from armillary.errors import RootOfTrustError
+
 ENABLE = "sudo ./scripts/install-test-tools"
 START_S = 20
+PORTS = 3
 
 
 def missing() -> str:
@@ -89,35 +92,32 @@ def software_tpm(folder: Path) -> Iterator[SwTpm]:
         check=False,
     )
     assert setup.returncode == 0, setup.stdout + setup.stderr
-    port = reserved_port(2)  # its TCTI asks for neighbours
-    process = OwnProcess(
-        [
-            "swtpm",
-            "socket",
-            "--tpm2",
-            "--tpmstate",
-            f"dir={state}",
-            "--server",
-            f"type=tcp,port={port}",
-            "--ctrl",
-            f"type=tcp,port={port + 1}",
-            "--flags",
-            "not-need-init,startup-clear",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        limit_s=None,
-    )
-    with process:
-        _wait(process, port)
-        yield SwTpm(f"swtpm:host=127.0.0.1,port={port}", authority)
+    with _started(state) as tcti:
+        yield SwTpm(tcti, authority)
 
 
-def _wait(process: OwnProcess, port: int) -> None:
+@contextlib.contextmanager
+def _started(state: Path) -> Iterator[str]:
+    """Run swtpm on a port of its own, another one if somebody took the first meanwhile; its TCTI once it answers."""
+    for _ in range(PORTS):
+        port = reserved_port(2)  # its TCTI asks for neighbours
+        command = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}"]
+        command += ["--server", f"type=tcp,port={port}", "--ctrl", f"type=tcp,port={port + 1}"]
+        command += ["--flags", "not-need-init,startup-clear"]
+        with OwnProcess(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, limit_s=None) as process:
+            tcti = f"swtpm:host=127.0.0.1,port={port}"
+            if _answers(process, tcti):
+                yield tcti
+                return
+    raise AssertionError(f"swtpm ended at once on {PORTS} ports: swtpm socket --tpm2 --tpmstate dir={state} says why")
+
+
+def _answers(process: OwnProcess, tcti: str) -> bool:
+    """Wait until the TPM takes commands, as its open port does not say that it does; False if swtpm ended."""
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "swtpm ended at once"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port + 1), timeout=1):
-            return
+    while process.poll() is None:
+        with contextlib.suppress(RootOfTrustError), tpm_commands.connect(tcti):
+            return True
+        assert time.monotonic() < deadline, f"swtpm took no command in {START_S} s"
         time.sleep(0.05)
-    raise AssertionError("swtpm did not open its port in time")
+    return False

@@ -40,7 +40,7 @@ from armillary.api.azure import names
 from armillary.api.central import table as central_table
 from armillary.api.http import auth, scope
 from armillary.api.http.route import Reach
-from armillary.api.http.routes import GuardedRoute
+from armillary.api.http.routes import DeferredRoute
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.enrolments import Applicant
@@ -137,8 +137,8 @@ def query_names(world: World) -> dict[str, frozenset[str]]:
     """What each route's query may name, as far as the route says."""
     found: dict[str, frozenset[str]] = {}
     for route in world.service.app.routes:
-        if isinstance(route, GuardedRoute):
-            found |= {f"{method} {route.path}": route._query_names() or frozenset() for method in route.methods or ()}
+        if isinstance(route, DeferredRoute):
+            found |= dict.fromkeys(route.row.keys, route.analyse()._query_names() or frozenset())
     return found
 
 
@@ -161,9 +161,9 @@ def test_no_route_takes_a_catalog_from_the_query_that_was_not_checked(world: Wor
     """Whoever adds a route with ``catalog=`` has it from the scope: ``CatalogQuery`` or ``CatalogFilter``."""
     readers, routes = set(), 0
     for route in world.service.app.routes:
-        if not isinstance(route, GuardedRoute):
+        if not isinstance(route, DeferredRoute):
             continue
-        waiting = [route.dependant]
+        waiting = [route.analyse().dependant]
         while waiting:
             inner = waiting.pop()
             waiting += inner.dependencies

@@ -9,7 +9,6 @@ import uuid
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from tests.api.running_service import RunningService
 
@@ -18,7 +17,7 @@ from armillary.api.central import table as central_table
 from armillary.api.central.route import CentralRoute
 from armillary.api.hawkbit.call import ROOT as DDI
 from armillary.api.http import auth, route as rows
-from armillary.api.http.routes import GuardedRoute
+from armillary.api.http.routes import DeferredRoute
 from armillary.api.http.shape import Shape, Shapes
 from armillary.api.native.shape import SHAPE
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
@@ -128,14 +127,15 @@ ROLES = {key: needed(key) for key in ACCESS}
 def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningService) -> None:
     mounted = {
         f"{method} {route.path}"
-        for route in service.app.routes
-        if isinstance(route, APIRoute)
+        for each in service.app.routes
+        if isinstance(each, DeferredRoute)
+        for route in (each.analyse(),)
         for method in route.methods or ()
     }
     central = {key for each in central_table.OPERATIONS for key in each.keys}
     assert not mounted & central
     assert mounted | central == set(ACCESS)
-    assert all(isinstance(route, GuardedRoute | CentralRoute) for route in service.app.routes)
+    assert all(isinstance(route, DeferredRoute | CentralRoute) for route in service.app.routes)
 
 
 def test_the_table_gives_each_route_the_role_that_was_written_down_for_it() -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from armillary.api.http.route import CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
+from armillary.api.http.routes import DeferredRoute
 from armillary.api.http.shape import Shapes
 
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -38,7 +39,7 @@ def document_of(app: FastAPI, shapes: Shapes) -> dict[str, Any]:
             version=app.version,
             openapi_version="3.1.0",
             description=app.description,
-            routes=app.routes,
+            routes=[each.analyse() for each in app.routes if isinstance(each, DeferredRoute)],
         )
         _describe_security(document, shapes)
         _describe_queries(document)

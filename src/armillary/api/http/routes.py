@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.datastructures import Default
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
@@ -18,8 +18,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
-from starlette.types import Message, Receive, Scope
+from starlette.routing import BaseRoute, Match, compile_path
+from starlette.types import Message, Receive, Scope, Send
 
 from armillary.api.http.auth import admit
 from armillary.api.http.callers import LARGE_BYTES, Caller, caller_of, catalog_of, operator_of as acting_with, owner_of
@@ -44,13 +44,6 @@ class GuardedRoute(APIRoute):
         self.row = row
         self._shape = shape
         super().__init__(*given, **named)
-        self._literal = self.path.partition("{")[0]
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Routes are asked one after the other: most are passed over by the literal beginning of their path."""
-        if not scope.get("root_path") and not scope["path"].startswith(self._literal):
-            return Match.NONE, {}
-        return super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler that FastAPI builds, behind :func:`armillary.api.http.auth.admit`."""
@@ -83,6 +76,72 @@ class GuardedRoute(APIRoute):
         if further is None:
             return None
         return further | {each.alias for each in get_flat_params(self.dependant) if isinstance(each.field_info, Query)}
+
+
+class DeferredRoute(BaseRoute):
+    """A row that FastAPI analyses at the first request for its path.
+
+    Most services are never asked for most routes, and the analysis of all signatures takes 5 MB and 0.2 s of a start.
+
+    Attributes:
+        row: The route's row.
+        path: As in the row.
+        path_regex: What fits its path, checked before FastAPI knows the types of its parameters.
+    """
+
+    def __init__(self, row: Route, shape: Shape) -> None:
+        self.row = row
+        self.path = row.path
+        self.path_regex, self.path_format, _ = compile_path(row.path)
+        self._shape = shape
+        self._literal = row.path.partition("{")[0]
+
+    @functools.cached_property
+    def analysed(self) -> GuardedRoute:
+        """The route itself, kept."""
+        return self.analyse()
+
+    def analyse(self) -> GuardedRoute:
+        """The route itself, made anew."""
+        row, endpoint, router = self.row, self.row.endpoint, APIRouter()
+        router.add_api_route(
+            row.path,
+            endpoint if inspect.iscoroutinefunction(endpoint) else answering(endpoint, row.status or 200),
+            methods=list(row.methods),
+            route_class_override=cast("type[APIRoute]", functools.partial(GuardedRoute, row=row, shape=self._shape)),
+            operation_id=f"{endpoint.__name__}_{row.method.lower()}",
+            # Answers are documents already (documents.py): a model of "any object" a route would only cost memory.
+            response_model=None,
+            status_code=row.status,
+            response_class=row.answer or Default(JSONResponse),
+            responses={200: _text(row.media_type)} if row.media_type else None,
+            tags=[row.tag],
+            include_in_schema=bool(row.tag),
+            openapi_extra={"requestBody": _text(row.body_media_type)} if row.body_media_type else None,
+        )
+        (made,) = router.routes
+        return cast("GuardedRoute", made)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Routes are asked one after the other: most are passed over by the literal beginning of their path."""
+        if scope["type"] != "http" or not scope["path"].startswith(self._literal):
+            return Match.NONE, {}
+        if self.path_regex.match(scope["path"]) is None:
+            return Match.NONE, {}
+        return self.analysed.matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that matched, or matched but for its method."""
+        await self.analysed.handle(scope, receive, send)
+
+    def is_meant_by(self, path: str) -> bool:
+        """Whether a path is one of this route: ``corim`` fits the shape of ``{release_id}`` and is none."""
+        found = self.path_regex.match(path)
+        if found is None:
+            return False
+        given = found.groupdict()
+        fields = [field for field in self.analysed.dependant.path_params if field.alias in given]
+        return not any(field.validate(given[field.alias], {}, loc=("path", field.alias))[1] for field in fields)
 
 
 async def admit_again(request: Request) -> None:
@@ -137,30 +196,9 @@ def mount(app: FastAPI, shapes: Shapes) -> None:
         if shape.mounted is not None:
             app.router.routes.append(shape.mounted(shape))
         else:
-            for row in shape.routes:
-                _add(app, row, shape)
+            app.router.routes.extend(DeferredRoute(row, shape) for row in shape.routes)
     for shape in shapes:
-        for row in shape.unknown:
-            _add(app, row, shape)
-
-
-def _add(app: FastAPI, row: Route, shape: Shape) -> None:
-    endpoint = row.endpoint
-    app.router.add_api_route(
-        row.path,
-        endpoint if inspect.iscoroutinefunction(endpoint) else answering(endpoint, row.status or 200),
-        methods=list(row.methods),
-        route_class_override=cast("type[APIRoute]", functools.partial(GuardedRoute, row=row, shape=shape)),
-        operation_id=f"{endpoint.__name__}_{row.method.lower()}",
-        # Answers are documents already (documents.py): a model of "any object" a route would only cost memory.
-        response_model=None,
-        status_code=row.status,
-        response_class=row.answer or Default(JSONResponse),
-        responses={200: _text(row.media_type)} if row.media_type else None,
-        tags=[row.tag],
-        include_in_schema=bool(row.tag),
-        openapi_extra={"requestBody": _text(row.body_media_type)} if row.body_media_type else None,
-    )
+        app.router.routes.extend(DeferredRoute(row, shape) for row in shape.unknown)
 
 
 def _text(media_type: str) -> dict[str, Any]:
@@ -196,20 +234,11 @@ def no_such_route(request: Request) -> None:
     """404, or 405 with the methods that the path allows."""
     allowed: set[str] = set()
     for route in request.app.routes:
-        if isinstance(route, GuardedRoute) and route.row.method != ANY and _is_meant(route, request.url.path):
-            allowed |= route.methods or set()
+        if isinstance(route, DeferredRoute) and route.row.method != ANY and route.is_meant_by(request.url.path):
+            allowed |= set(route.row.methods)
     if allowed:
         raise HTTPException(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
     raise HTTPException(404, "Not Found")
-
-
-def _is_meant(route: APIRoute, path: str) -> bool:
-    """Whether a path is one of this route: ``corim`` fits the shape of ``{release_id}`` and is none."""
-    found = route.path_regex.match(path)
-    if found is None:
-        return False
-    fields = [field for field in route.dependant.path_params if field.alias in found.groupdict()]
-    return not any(field.validate(found[field.alias], {}, loc=("path", field.alias))[1] for field in fields)
 
 
 def service_of(request: Request) -> SecurityService:

@@ -93,6 +93,8 @@ def up(  # noqa: PLR0917 - each is an option of the command line
             "log_level": log_level,
         },
     )
+    # FastAPI looks for models of Pydantic's first version, which this loads (1.6 MB), at every route: there are none
+    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]  # an import fails where None stands
     # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
     with _without("rich"), _without("greenlet"):
         from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above

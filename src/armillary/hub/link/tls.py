@@ -180,7 +180,11 @@ class TlsChannel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection is gone."""
         self._closing = True
+        self._open = False
         self._receiver.connection_lost(exc)
+        # Channel and receiver know each other, so that both stay until Python's next full collection, which thousands
+        # of connections may not bring about: OpenSSL's 34 KB are freed now.
+        del self._tls
 
     def pause_writing(self) -> None:
         """The send buffer is full."""
@@ -233,7 +237,9 @@ class TlsChannel(asyncio.Protocol):
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         """What asyncio's transports say of themselves: that this is TLS, and all that the plain one knows."""
-        return self._tls.context if name == "sslcontext" else self._transport.get_extra_info(name, default)
+        if name == "sslcontext" and not self._closing:
+            return self._tls.context
+        return self._transport.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Deliver what comes to another protocol from now on."""

@@ -25,7 +25,7 @@ def run() -> list[dict[str, object]]:
     """Devices served of those that came, and the most memory the service ever had."""
     with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder:
         data = Path(folder, "data")
-        print(f"  making {DEVICES} devices (a minute)", file=sys.stderr)
+        print(f"  making {DEVICES} devices (ten seconds)", file=sys.stderr)
         command = ("bench.checkin_service", str(data), str(DEVICES))
         with serving(*command, stderr=subprocess.DEVNULL) as (pid, port):
             idle = memory_mb(pid)

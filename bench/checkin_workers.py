@@ -44,7 +44,7 @@ def rates(workers: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder, ExitStack() as stack:
         data = Path(folder, "data")
         _, port = stack.enter_context(
-            serving("bench.checkin_service", str(data), str(DEVICES), "0", str(workers), stderr=subprocess.DEVNULL)
+            serving("bench.checkin_service", str(data), str(DEVICES), str(workers), stderr=subprocess.DEVNULL)
         )
         made = pickle.loads((data / "devices.bin").read_bytes())
         loads = []

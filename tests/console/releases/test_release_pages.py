@@ -29,7 +29,7 @@ RELEASE: dict[str, Any] = {
     "published_at": 2,
     "expires_at": None,
     "components": [{}],
-    "reach": {"groups": 2, "devices": 7, "everybody": 1204, "running": 3},
+    "reach": {"groups": 2, "devices": 7, "everybody": 1204, "running": 3, "alone": ()},
 }
 
 

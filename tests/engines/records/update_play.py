@@ -209,7 +209,19 @@ def play(connection: Connection) -> dict[str, Any]:
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
     release_rows.set_feed(connection, SECOND, "Retail")
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
-    return seen | _ring_of_a_group(connection) | _trust(connection) | _asked(connection)
+    return seen | _ring_of_a_group(connection) | _trust(connection) | _asked(connection) | _alone(connection)
+
+
+def _alone(connection: Connection) -> dict[str, Any]:
+    """The roll-out of the OS once more, completed for the catalog alone: the one for all passes it over."""
+    before_it = reach.devices_in_reach(connection, _of(connection, SYSTEMS))
+    made = replace(of_system(), rollout_id=UUID(int=99), catalog_id=CATALOG, state="completed")
+    rollout_rows.add(connection, made)
+    assert (before_it > 0, reach.devices_in_reach(connection, _of(connection, SYSTEMS))) == (True, 0)
+    return {
+        "in reach of the catalog": reach.devices_in_reach(connection, _of(connection, made.rollout_id)),
+        "what is left behind": rollout_rows.past_of_systems(connection),
+    }
 
 
 def _asked(connection: Connection) -> dict[str, Any]:

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import pytest
 from tests.fixtures.clocks import Clock
+from tests.service.updates.os_fleet import OsFleet, step as os_step
 from tests.service.updates.rollout_fleet import HERE, POLICY, Fleet, step
-from tests.service.updates.test_os_rollouts import OsFleet, fleet as os_fleet, step as os_step
 
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.rollout.policy import Ring
 from armillary.service.updates import planner as planning
 
-__all__ = ["os_fleet"]
 FIELD = ("Contoso", "Kettle", "Field Test")
 RINGED = replace(POLICY, rings=(Ring(name="Field", groups=("contoso/kettle/field test",)),), cohorts=(100,), soak_s=0)
 

@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.clocks import Clock
 from tests.fixtures.effort import examples
+from tests.service.updates.os_fleet import POLICY as OS_POLICY, OsFleet
 from tests.service.updates.rollout_fleet import POLICY, Fleet
-from tests.service.updates.test_os_rollouts import POLICY as OS_POLICY, OsFleet, fleet as os_fleet
 
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service.updates.staging import LEASE_PARTS, LEASE_STEP_S, leased
 from armillary.wire.device.checkin import Offer
 from armillary.wire.device.update_status import UpdateStatus
-
-__all__ = ["os_fleet"]
 
 
 @settings(max_examples=examples(200), deadline=None)

@@ -3,114 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 from tests.fixtures.clocks import Clock
-from tests.fixtures.looks import nobody_wakes
 from tests.service.repository.ceremonies import new_key, pem, signatures
+from tests.service.updates.os_fleet import CHIP, POLICY, OsFleet, step
 
 from armillary.engines.records.queries import releases as release_rows
-from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.engines.records.schema.rows import OsRelease
-from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
-from armillary.rollout.policy import Ring, RolloutPolicy
-from armillary.service.context.blobs import Blobs
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.rollout.policy import Ring
 from armillary.service.repository.ceremony import KeyChange
 from armillary.service.repository.tuf_format import KeySigner
 from armillary.service.updates.standing import UpdateStanding
-from armillary.sim.device.prover import Component
-from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.update_status import UpdateStatus
-from armillary.wire.image import package as image_package
-
-POLICY = RolloutPolicy(cohorts=(30, 100), success_percent=100, soak_s=10, min_failures=1, timeout_s=1000)
-CHIP = "mt3620"
-
-
-class OsFleet:
-    """Four devices of two catalogs that boot the release they should have, and one that takes no OS update."""
-
-    def __init__(self, host: ServiceHost) -> None:
-        self.service = host.service
-        nobody_wakes(host.service)
-        host.catalog("Fabrikam", "Kettle")
-        self.first = next(one for one in self.service.releases.list(chip=CHIP) if one.feed == "Retail")
-        self.devices = [host.claimed(bytes([n + 1]) * 32) for n in range(3)]
-        self.devices.append(host.claimed(bytes([9]) * 32, catalog="Fabrikam"))
-        for device in self.devices:
-            device.update_status = UpdateStatus(abilities=("delta", "os"))
-        self.old_style = host.claimed(bytes([10]) * 32)
-        self.new = self.release("27.1")
-        self.refuses: set[str] = set()
-
-    def release(self, version: str, security_version: int = 1) -> OsRelease:
-        return self.service.releases.publish(
-            CHIP, version, actor="t", security_version=security_version, feed="RetailEval"
-        )
-
-    def start(self, policy: RolloutPolicy = POLICY, catalog: str | None = None) -> Rollout:
-        return self.service.updates.os_rollouts.start(self.new.release_id, actor="anna", policy=policy, catalog=catalog)
-
-    def offered(self, device: WireDevice) -> str:
-        """The version that a check-in offers a device now; empty where it is left as it is."""
-        offer = device.check_in().offer
-        return "" if offer is None else offer.os_version
-
-    def boot(self, device: WireDevice, version: str) -> None:
-        release = next(one for one in self.service.releases.list(chip=CHIP) if one.version == version)
-        packages = (Blobs(self.service.context.folder.blobs).read(one.digest) for one in release.components)
-        device.prover.components = tuple(
-            Component(
-                name=one.name,
-                image_type=one.image_type,
-                component_id=one.component_id,
-                image_id=one.image_id,
-                content=content,
-                security_version=image_package.parse(content).security_version,
-            )
-            for one, content in zip(release.components, packages, strict=True)
-        )
-        device.prover.os_version = version
-        device.prover.boot()
-
-    def check_in_all(self) -> None:
-        """Everybody checks in, boots what it is offered, and checks in again."""
-        for device in (*self.devices, self.old_style):
-            version = self.offered(device)
-            if version and device.device_id not in self.refuses:
-                self.boot(device, version)
-                device.check_in()
-        self.service.watch.run_once()
-
-    def running(self, version: str) -> set[str]:
-        return {one.device_id for one in self.devices if one.prover.os_version == version}
-
-    def get(self, rollout: Rollout) -> Rollout:
-        return self.service.updates.rollouts.get(rollout.rollout_id)
-
-    def feed_of_new(self) -> str:
-        return self.service.releases.get(self.new.release_id).feed
 
 
 @pytest.fixture
-def fleet(host: ServiceHost) -> Iterator[OsFleet]:
-    made = OsFleet(host)
-    with ExitStack() as stack:
-        for device in (*made.devices, made.old_style):
-            stack.enter_context(device)
-        made.check_in_all()
-        yield made
-
-
-def step(fleet: OsFleet, clock: Clock, seconds: float = 1) -> None:
-    clock.now += seconds
-    fleet.service.updates.planner.run_once()
-    fleet.check_in_all()
-    fleet.service.updates.planner.run_once()
+def fleet(os_fleet: OsFleet) -> OsFleet:
+    return os_fleet
 
 
 def test_a_release_goes_to_all_catalogs_in_cohorts_and_is_promoted(fleet: OsFleet, clock: Clock) -> None:
@@ -321,66 +233,6 @@ def test_what_devices_could_not_get_or_would_go_back_to_is_not_rolled_out(fleet:
     with pytest.raises(ConflictError, match=r"is older than what Retail gives, 27\.4"):
         fleet.start()
     assert fleet.service.updates.rollouts.list().items == ()
-
-
-def completed(fleet: OsFleet, clock: Clock, catalog: str | None = None) -> Rollout:
-    rollout = fleet.start(replace(POLICY, cohorts=(100,), soak_s=0), catalog=catalog)
-    for _ in range(3):
-        step(fleet, clock)
-    done = fleet.get(rollout)
-    assert (done.state, done.from_feed, fleet.feed_of_new()) == ("completed", "RetailEval", "Retail")
-    clock.now += 1
-    return done
-
-
-def test_a_completed_one_is_rolled_back_by_one_call(fleet: OsFleet, clock: Clock) -> None:
-    """Also devices that got the release from the feed after the roll-out had ended, and those of other catalogs."""
-    rollout = completed(fleet, clock, catalog="Contoso")
-    fleet.old_style.update_status = UpdateStatus(abilities=("os",))
-    step(fleet, clock)
-    assert fleet.running("27.1") == {one.device_id for one in fleet.devices}
-    assert fleet.old_style.prover.os_version == "27.1"
-    rolling = fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="it leaks", actor="ben")
-    assert (rolling.state, rolling.counts["confirmed"]) == ("rolling-back", 5)
-    assert fleet.feed_of_new() == "RetailEval"
-    assert not fleet.service.releases.reference.standing(CHIP, "27.1").retail
-    step(fleet, clock)
-    step(fleet, clock)
-    done = fleet.get(rollout)
-    assert (done.state, done.counts["restored"]) == ("rolled-back", 5)
-    assert fleet.running(fleet.first.version) == {one.device_id for one in fleet.devices}
-    assert fleet.old_style.prover.os_version == fleet.first.version
-    assert [one.event for one in done.history] == ["finish", "roll-back", "restored"]
-    assert fleet.offered(fleet.devices[0]) == ""
-
-
-def test_who_speaks_for_one_catalog_does_not_roll_back_what_all_have(fleet: OsFleet, clock: Clock) -> None:
-    rollout = completed(fleet, clock, catalog="Contoso")
-    with pytest.raises(PermissionDeniedError, match="for all catalogs"):
-        fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="", actor="ben", catalog="Contoso")
-    assert (fleet.get(rollout).state, fleet.feed_of_new()) == ("completed", "Retail")
-
-
-def test_a_completed_one_is_not_rolled_back_where_devices_cannot_go(fleet: OsFleet, clock: Clock) -> None:
-    fleet.new = fleet.release("27.2", security_version=2)
-    rollout = completed(fleet, clock)
-    with pytest.raises(ConflictError, match="security version 2, the one before 1"):
-        fleet.service.updates.rollouts.roll_back(rollout.rollout_id, reason="", actor="ben")
-    assert (fleet.get(rollout).state, fleet.feed_of_new()) == ("completed", "Retail")  # nothing half-done
-
-
-def test_a_completed_one_is_not_rolled_back_after_something_newer(fleet: OsFleet, clock: Clock) -> None:
-    first, rollouts = completed(fleet, clock), fleet.service.updates.rollouts
-    fleet.new = fleet.release("27.4")
-    newer = fleet.start()
-    with pytest.raises(ConflictError, match=str(newer.rollout_id)):
-        rollouts.roll_back(first.rollout_id, reason="", actor="ben")
-    rollouts.cancel(newer.rollout_id, reason="", actor="ben")
-    fleet.service.attestation.drafts.promote(fleet.new.release_id, actor="ben")
-    with pytest.raises(ConflictError, match=r"gives another release than OS 27\.1"):
-        rollouts.roll_back(first.rollout_id, reason="", actor="ben")
-    fleet.service.releases.withdraw(fleet.new.release_id, "bad", actor="ben")
-    assert rollouts.roll_back(first.rollout_id, reason="", actor="ben").state == "rolling-back"
 
 
 @pytest.mark.parametrize("state", ["proposed", "running", "held", "rolling-back"])

@@ -216,7 +216,7 @@ def create_os(
     """Bring an OS release to the groups of a feed in cohorts.
 
     It reaches devices of all catalogs, or of the one that is named. When every cohort is confirmed, the release is
-    promoted into the feed.
+    promoted into the feed; one for a single catalog is from then on what the groups of that catalog get.
     """
     body = {"feed": feed, "catalog": catalog, "policy": policy}
     return _whole(remote.post(f"/releases/{segment(release)}/rollout", body))

@@ -289,6 +289,8 @@ def _sentence(release: Mapping[str, Any], state: State) -> str:
     if state.kind == BAD:
         return f"Release {name} is past its end; {running} it."
     for_whom = "everybody" if release["feed"] == RETAIL else f"groups of {release['feed']}"
+    if reach["alone"] and release["feed"] != RETAIL:
+        for_whom += f", and of {', '.join(reach['alone'])}"
     return f"Release {name} is for {for_whom}; {running} it."
 
 

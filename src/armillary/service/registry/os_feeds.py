@@ -8,13 +8,16 @@ The groups of a feed get its releases and those of the feeds that it follows, up
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import releases as release_rows, rollouts as rollout_rows
+from armillary.engines.records.schema.rows import OsRelease
 from armillary.engines.records.schema.update_rows import OwnFeed
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.rollout.ended import PastRollout
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 
@@ -78,7 +81,7 @@ class OsFeeds:
         Raises:
             NotFoundError: they made none of this name.
             ConflictError: a device group has it, a release that is not revoked is in it, a feed follows it, or a
-                roll-out goes to it.
+                roll-out goes to it, or would take its release back to it.
         """
 
         def change(connection: Connection) -> None:
@@ -114,3 +117,17 @@ def _refuse_used(connection: Connection, name: str) -> None:
         raise ConflictError(f"the feed {followers[0]} follows {name}", remedy="Delete that one first.")
     if any(rollout.feed == name for rollout in rollout_rows.living(connection)):
         raise ConflictError(f"a roll-out goes to the feed {name}", remedy="Let it finish, or cancel it first.")
+    every = release_rows.every(connection)
+    for one in rollout_rows.past_of_systems(connection):
+        if one.state == "completed" and one.from_feed == name and _is_newest(every, one):
+            raise ConflictError(
+                f"roll-out {one.rollout_id} to {one.feed} would take its release back to the feed {name}",
+                remedy=f"Delete it once something newer is in {one.feed}.",
+            )
+
+
+def _is_newest(every: Sequence[OsRelease], past: PastRollout) -> bool:
+    """Whether the release of a roll-out is the newest of its chip in the roll-out's feed: it can be rolled back."""
+    mine = next((one for one in every if one.release_id == past.release_id), None)
+    there = [one for one in every if mine is not None and (one.chip, one.feed) == (mine.chip, past.feed)]
+    return mine in [one for one in there if one.withdrawn_at is None][-1:]

@@ -24,18 +24,17 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     images as image_rows,
-    releases as release_rows,
     rollouts as rollout_rows,
 )
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutPart
-from armillary.engines.records.schema.rows import Deployment, DeviceGroup, OsRelease
+from armillary.engines.records.schema.rows import Deployment, DeviceGroup
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
 from armillary.service.authority.trust_chain import Signed, TrustBook, Trusts, book_of, takes
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.updates.images import ANY_ARCHITECTURE
-from armillary.service.updates.os_feeds import FeedOfChip, WantedOs, newest_of_feeds, system_of
+from armillary.service.updates.os_feeds import FeedOfChip, Systems, WantedOs, systems_of
 from armillary.service.updates.schedules import GroupSchedule, told
 from armillary.service.updates.staging import Staging, staging_of
 from armillary.wire.attestation.event_log import BootEvent
@@ -67,10 +66,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class OsStaging:
-    """The view of the roll-out of an OS release; ``groups``: those of its only catalog, None for all."""
+    """The view of the roll-out of an OS release; ``groups`` are those of the catalogs that it is for."""
 
     staging: Staging[WantedOs | None]
-    groups: frozenset[UUID] | None
+    groups: frozenset[UUID]
 
 
 # Identities of what is wanted, the group, the end of the lease, and the trust store that comes with it.
@@ -83,7 +82,8 @@ class Book:
 
     Attributes:
         feeds: The OS feed of each group.
-        systems: The operating system that each feed gives to each chip.
+        systems: The operating system that each feed gives to each chip; ``apart`` the same for groups of catalogs that
+            roll-outs of their own were for.
         schedules: Of groups that have one of their own.
         os_staging: The roll-outs of OS releases.
         due_at: When time alone changes something: a release that expires, an urgency that ends, the next windows.
@@ -99,6 +99,7 @@ class Book:
     due_at: int = 0
     os_staging: Mapping[FeedOfChip, OsStaging] = field(default_factory=lambda: MappingProxyType({}))
     trust: TrustBook = field(default_factory=TrustBook)
+    apart: Mapping[UUID, Mapping[FeedOfChip, WantedOs]] = field(default_factory=lambda: MappingProxyType({}))
     made: dict[MadeOf, tuple[Wanted | None, WantedOs | None, Offer]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -165,13 +166,13 @@ class Offers:
         """The operating system that a device should have; None where its group's feed has none for its chip."""
         book = self._book
         feed = None if group_id is None else book.feeds.get(group_id)
-        if feed is None:
+        if group_id is None or feed is None:
             return None
         staging = self._os_staging(group_id, device_number, chip)
         # What is held is granted to nobody; who runs it is left alone, as what runs is newer than what the feed gives.
         # What is over or revoked is nobody's: who runs it is let in for updates only, and the feed's is the way back.
         if staging is None or staging.is_held or staging.wanted is None:
-            return book.systems.get((feed, chip))
+            return book.apart.get(group_id, book.systems).get((feed, chip))
         return staging.wanted
 
     def _os_staging(self, group_id: UUID | None, device_number: int, chip: str) -> Staging[WantedOs | None] | None:
@@ -179,7 +180,7 @@ class Offers:
         book = self._book
         feed = None if group_id is None else book.feeds.get(group_id)
         found = None if feed is None else book.os_staging.get((feed, chip))
-        if found is None or not (found.groups is None or group_id in found.groups):
+        if found is None or group_id not in found.groups:
             return None
         return found.staging if found.staging.has_turn(device_number, group_id) else None
 
@@ -260,20 +261,22 @@ class Offers:
             for part in rollout.parts
             if part.group_id in in_force and rollout.state != "proposed"
         }
-        releases, floors = release_rows.every(connection), release_rows.floors(connection)
-        systems = newest_of_feeds(releases, floors, follows=release_rows.follows(connection), now=now)
+        systems = systems_of(connection, now=now)
         os_staging = {
-            (str(rollout.feed), rollout.chip): _os_staging(connection, rollout, releases, systems, every, now)
+            (str(rollout.feed), rollout.chip): _os_staging(connection, rollout, systems, every)
             for rollout in rollout_rows.living(connection)
             if rollout.release_id is not None and rollout.state != "proposed"
         }
         schedules = catalog_rows.update_schedules(connection)
-        ends = [one.expires_at for one in releases] + [one.urgent_until for one in schedules]
+        ends = [one.expires_at for one in systems.releases] + [one.urgent_until for one in schedules]
         return Book(
             MappingProxyType(groups),
             MappingProxyType(staging),
             feeds=MappingProxyType({group.group_id: group.os_feed for group in every}),
-            systems=MappingProxyType(systems),
+            systems=MappingProxyType(systems.everybody),
+            apart=MappingProxyType(
+                {group.group_id: systems.of(group.catalog_id) for group in every if group.catalog_id in systems.apart}
+            ),
             os_staging=MappingProxyType(os_staging),
             schedules=MappingProxyType({one.group_id: told(one, now) for one in schedules}),
             trust=book_of(store_rows.every(connection)),
@@ -290,27 +293,16 @@ class Offers:
         return None if deployment is None else wanted_of(deployment, self._chips)
 
 
-def _os_staging(
-    connection: Connection,
-    rollout: Rollout,
-    releases: Sequence[OsRelease],
-    systems: Mapping[FeedOfChip, WantedOs],
-    groups: Iterable[DeviceGroup],
-    now: int,
-) -> OsStaging:
-    """The roll-out of an OS release: for devices that have their turn the release, on the way back what was before."""
-    wanted = None if rollout.release_id is None else system_of(releases, rollout.release_id, now=now)
-    if rollout.state == "rolling-back":
-        wanted = systems.get((str(rollout.feed), rollout.chip))
-        if wanted is not None:  # who runs what is rolled back is not left alone
-            newer = {version: digests for version, digests in wanted.newer.items() if version != rollout.version}
-            wanted = replace(wanted, newer=newer)
-    only = (
-        None
-        if rollout.catalog_id is None or rollout.is_promoted
-        else frozenset(group.group_id for group in groups if group.catalog_id == rollout.catalog_id)
-    )
-    return OsStaging(staging_of(connection, rollout, wanted), only)
+def _os_staging(connection: Connection, rollout: Rollout, systems: Systems, groups: Iterable[DeviceGroup]) -> OsStaging:
+    """The roll-out of an OS release: devices that have their turn get it, on the way back what their feed gives."""
+    wanted, release_id, feed = None, rollout.release_id, str(rollout.feed)
+    if release_id is not None and rollout.state != "rolling-back":
+        wanted = systems.release(release_id, feed, rollout.only_catalog_id)
+    only = rollout.only_catalog_id
+    others = frozenset() if release_id is None or only is not None else systems.having_alone(release_id, feed)
+    catalogs = {group.group_id: group.catalog_id for group in groups}
+    mine = frozenset(one for one, owner in catalogs.items() if only in (None, owner) and owner not in others)
+    return OsStaging(staging_of(connection, rollout, wanted), mine)
 
 
 def wanted_of(deployment: Deployment, chips: Chips) -> Wanted:

@@ -2,17 +2,25 @@
 """Which operating system a feed gives to each chip: the newest release in force, as it is offered to devices.
 
 A device that runs a newer release than its feed's newest one is left alone as long as that release is in force: a group
-that leaves the evaluation feed is not set back. Once that release is withdrawn, or its time is over, the device is
-offered the feed's newest: that is the way back.
+that leaves the evaluation feed is not set back. Once that release is withdrawn, its time is over, or a roll-out to the
+feed was rolled back, the device is offered the feed's newest: that is the way back.
+
+What roll-outs leave behind for a catalog (``rollout/ended.py``) makes a difference: one for that catalog alone has its
+groups of the feed given a release that is in another feed. :func:`systems_of` reads what is given now; the rule itself
+is :func:`newest_of_feeds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from armillary.engines.records.schema.rows import OsRelease, SecurityFloor
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import releases as release_rows, rollouts as rollout_rows
+from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
+from armillary.rollout.ended import NOTHING_LEFT, InFeed, Left, PastRollout, catalogs_apart, left_for
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.device.checkin import OfferedImage
 
@@ -56,13 +64,86 @@ class WantedOs:
         return self.digests <= measured or any(digests <= measured for digests in self.newer.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """What is given now, and what it follows from.
+
+    Attributes:
+        everybody: What each feed gives to each chip; to catalogs that no roll-out was for alone.
+        apart: The same for each of the other catalogs.
+        releases: All published ones, by chip, then oldest first.
+        past: Roll-outs of OS releases that are not revoked, oldest first.
+        now: Unix seconds UTC.
+    """
+
+    everybody: Mapping[FeedOfChip, WantedOs]
+    apart: Mapping[UUID, Mapping[FeedOfChip, WantedOs]]
+    releases: tuple[OsRelease, ...] = ()
+    past: tuple[PastRollout, ...] = ()
+    follows: Follows = field(default_factory=dict)
+    now: int = 0
+
+    def of(self, catalog_id: UUID | None) -> Mapping[FeedOfChip, WantedOs]:
+        """What the groups of a catalog are given; None for everybody who is not apart."""
+        return self.everybody if catalog_id is None else self.apart.get(catalog_id, self.everybody)
+
+    def each(self, catalog_id: UUID | None) -> Iterator[tuple[UUID | None, Mapping[FeedOfChip, WantedOs]]]:
+        """What is given to one catalog, or where there is none to each of all, with the catalog."""
+        yield catalog_id, self.of(catalog_id)
+        if catalog_id is None:
+            yield from self.apart.items()
+
+    def left(self, catalog_id: UUID | None) -> Left:
+        """What roll-outs left behind for a catalog."""
+        return left_for(catalog_id, self.past)
+
+    def release(self, release_id: UUID, feed: str, catalog_id: UUID | None) -> WantedOs | None:
+        """A release as a roll-out offers it to devices of a feed; None while it is not in force."""
+        left = self.left(catalog_id)
+        return system_of(self.releases, release_id, feed, follows=self.follows, now=self.now, left=left)
+
+    def having_alone(self, release_id: UUID, feed: str) -> frozenset[UUID]:
+        """The catalogs whose groups of a feed have a release by a roll-out for that catalog alone."""
+        return frozenset(one for one in self.apart if (release_id, feed) in self.left(one).given)
+
+
+def systems_of(
+    connection: Connection, *, now: int, states: Mapping[UUID, str] | None = None, more: Iterable[OsRelease] = ()
+) -> Systems:
+    """What is given at a time, Unix seconds UTC.
+
+    It can be asked what would be: with roll-outs in other ``states``, and with releases that are not published yet or
+    are in another feed, in place of those of the same id.
+    """
+    new = {one.release_id: one for one in more}
+    releases = [new.pop(one.release_id, one) for one in release_rows.every(connection)]
+    releases += new.values()
+    changed = states or {}
+    past = tuple(
+        replace(one, state=changed.get(one.rollout_id, one.state)) for one in rollout_rows.past_of_systems(connection)
+    )
+    floors, follows = release_rows.floors(connection), release_rows.follows(connection)
+
+    def given(catalog_id: UUID | None) -> Mapping[FeedOfChip, WantedOs]:
+        left = left_for(catalog_id, past)
+        return newest_of_feeds(releases, floors, follows=follows, now=now, left=left)
+
+    apart = {catalog_id: given(catalog_id) for catalog_id in catalogs_apart(past)}
+    return Systems(given(None), apart, tuple(releases), past, follows, now)
+
+
 def newest_of_feeds(
-    releases: Sequence[OsRelease], floors: Iterable[SecurityFloor], *, follows: Follows, now: int
+    releases: Sequence[OsRelease],
+    floors: Iterable[SecurityFloor],
+    *,
+    follows: Follows,
+    now: int,
+    left: Left = NOTHING_LEFT,
 ) -> Mapping[FeedOfChip, WantedOs]:
     """What each feed gives to each chip at a time, Unix seconds UTC; ``releases`` are oldest first.
 
-    Releases without packages (imported reference values) and those below a security floor are given to nobody; the
-    former may be what a device runs.
+    To a catalog for which roll-outs have ``left`` something behind. Releases without packages (imported reference
+    values) and those below a security floor are given to nobody; the former may be what a device runs.
     """
     lowest = {(floor.chip, floor.image_type): floor.minimum for floor in floors}
     living = [one for one in releases if _is_in_force(one, now) and _is_above(one, lowest)]
@@ -71,19 +152,32 @@ def newest_of_feeds(
         mine = [one for one in living if one.chip == chip]
         for feed in follows:
             sources = given_to(feed, follows)
-            given = [at for at, one in enumerate(mine) if one.feed in sources and one.imported_from is None]
+            given = [at for at, one in enumerate(mine) if _is_given(one, sources, left.given)]
             if given:
-                found[feed, chip] = _wanted(mine[given[-1]], mine[given[-1] + 1 :])
+                newest, newer = mine[given[-1]], mine[given[-1] + 1 :]
+                found[feed, chip] = _wanted(newest, _may_stay(newest, newer, sources, left))
     return found
 
 
-def system_of(releases: Sequence[OsRelease], release_id: UUID, *, now: int) -> WantedOs | None:
-    """A release as it is offered to devices, whatever its feed; None while it is not in force at a time."""
+def system_of(
+    releases: Sequence[OsRelease], release_id: UUID, feed: str, *, follows: Follows, now: int, left: Left = NOTHING_LEFT
+) -> WantedOs | None:
+    """A release as it is offered to devices of a feed that it is not in; None while it is not in force at a time."""
     release = next((one for one in releases if one.release_id == release_id and _is_in_force(one, now)), None)
     if release is None:
         return None
     mine = [one for one in releases if one.chip == release.chip and _is_in_force(one, now)]
-    return _wanted(release, mine[mine.index(release) + 1 :])
+    newer = mine[mine.index(release) + 1 :]
+    return _wanted(release, _may_stay(release, newer, given_to(feed, follows), left))
+
+
+def higher_component(release: OsRelease, before: OsRelease) -> OsComponent | None:
+    """A component of a release that devices which confirmed it do not exchange for that of ``before``; None: they do.
+
+    A security version that was confirmed is never left again.
+    """
+    lowest = {one.image_type: one.security_version for one in before.components}
+    return next((one for one in release.components if one.security_version > lowest.get(one.image_type, 0)), None)
 
 
 def given_to(feed: str, follows: Follows) -> tuple[str, ...]:
@@ -107,6 +201,23 @@ def _is_in_force(release: OsRelease, now: int) -> bool:
 
 def _is_above(release: OsRelease, lowest: Mapping[tuple[str, int], int]) -> bool:
     return all(one.security_version >= lowest.get((release.chip, one.image_type), 0) for one in release.components)
+
+
+def _is_given(release: OsRelease, sources: Sequence[str], given: Collection[InFeed]) -> bool:
+    """Whether groups that get the releases of these feeds get this one: it is there for all, or for their catalog."""
+    is_there = release.feed in sources or any((release.release_id, feed) in given for feed in sources)
+    return is_there and release.imported_from is None
+
+
+def _may_stay(given: OsRelease, newer: Iterable[OsRelease], sources: Sequence[str], left: Left) -> Iterator[OsRelease]:
+    """The newer releases that a device may run instead of the given one: all but those that were taken back.
+
+    Of these a device is not offered what it could not go back to.
+    """
+    for one in newer:
+        is_taken = any((one.release_id, feed) in left.taken for feed in sources)
+        if not is_taken or higher_component(one, given) is not None:
+            yield one
 
 
 def _wanted(release: OsRelease, newer: Iterable[OsRelease]) -> WantedOs:

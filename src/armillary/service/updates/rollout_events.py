@@ -7,6 +7,7 @@ People's commands (``rollouts.py``) and the planner's decisions come here; each 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -24,7 +25,7 @@ from armillary.rollout import state
 from armillary.service.context.context import Context
 from armillary.service.registry.names import group_or_raise
 from armillary.service.updates.deployments import Deployments
-from armillary.service.updates.os_feeds import newest_of_feeds
+from armillary.service.updates.os_feeds import WantedOs, given_to, higher_component, systems_of
 
 
 def apply_event(
@@ -59,10 +60,11 @@ def hold_of_release(context: Context, connection: Connection, release_id: UUID, 
         _record(context, connection, rollout, "hold", {}, reason, actor, None)
 
 
-def check_undecided(connection: Connection, release: OsRelease, feed: str) -> None:
-    """Raise ConflictError while a roll-out decides for an OS release, or for its chip in a feed.
+def check_undecided(connection: Connection, release: OsRelease, feed: str, *, now: int) -> None:
+    """Raise ConflictError where a release that is put into a feed would go around the steps of a roll-out.
 
-    A feed gives what is in it to every device at once: that would go around the steps of the roll-out.
+    A feed gives what is in it to every device at once, those of feeds that follow it too. So nothing is put into the
+    feed of a roll-out, nor into one from where its feed's groups would be given it.
     """
     living = rollout_rows.living_of_release(connection, release.release_id)
     if living is None:
@@ -73,6 +75,51 @@ def check_undecided(connection: Connection, release: OsRelease, feed: str) -> No
             f"{living.chip} step by step: nothing is put into that feed meanwhile",
             remedy="Let it finish, which promotes its release; or roll it back or cancel it first.",
         )
+    check_passes_none(connection, release, feed, None, now=now)
+
+
+def check_passes_none(
+    connection: Connection, release: OsRelease, feed: str, catalog_id: UUID | None, *, now: int
+) -> None:
+    """Raise ConflictError where a release in a feed, for a catalog or for all, passes over a roll-out to a follower."""
+    for living in rollout_rows.living(connection):
+        if living.release_id is None or living.chip != release.chip:
+            continue
+        watched = (str(living.feed), living.catalog_id)
+        if reaches_at_once(connection, release, feed, catalog_id, watched=watched, now=now):
+            raise ConflictError(
+                f"roll-out {living.rollout_id} ({living.state}) brings OS {living.version} to {living.feed} on "
+                f"{living.chip} step by step, and what is in {feed} reaches the groups of {living.feed} at once",
+                remedy="Let it finish, roll it back or cancel it first.",
+            )
+
+
+def reaches_at_once(
+    connection: Connection,
+    release: OsRelease,
+    feed: str,
+    catalog_id: UUID | None,
+    *,
+    watched: tuple[str, UUID | None],
+    now: int,
+) -> bool:
+    """Whether a release, put into a feed for a catalog or for all, is what another feed gives then.
+
+    That one is ``watched``, in a catalog or in all.
+    """
+    to, to_catalog = watched
+    if to == feed or (None not in (catalog_id, to_catalog) and catalog_id != to_catalog):
+        return False
+    before = systems_of(connection, now=now)
+    after = systems_of(connection, now=now, more=[replace(release, feed=feed)])
+    key = (to, release.chip)
+    return any(
+        _id_of(given.get(key)) != _id_of(before.of(one).get(key)) for one, given in after.each(catalog_id or to_catalog)
+    )
+
+
+def _id_of(system: WantedOs | None) -> UUID | None:
+    return None if system is None else system.release_id
 
 
 def _record(
@@ -167,18 +214,21 @@ def _apply_to_release(connection: Connection, rollout: Rollout, event: str, now:
             f"OS {release.version} was revoked: {release.withdrawn_reason}",
             remedy="Roll it back, or cancel it, and roll out another release.",
         )
-    if event == "finish":
+    if event == "finish" and rollout.catalog_id is None:
         release_rows.set_feed(connection, release.release_id, str(rollout.feed))
         return {"from_feed": release.feed}
-    if event == "roll-back" and rollout.is_promoted:
-        _take_out_of_feed(connection, rollout, release, now)
+    if event == "roll-back" and rollout.state == "completed":
+        _take_back(connection, rollout, release, now)
     elif event == "roll-back":
         _check_way_back(connection, rollout, release, now)
     return {}
 
 
-def _take_out_of_feed(connection: Connection, rollout: Rollout, release: OsRelease, now: int) -> None:
-    """Put the release of a completed roll-out back into the feed that it came from, and follow all who run it."""
+def _take_back(connection: Connection, rollout: Rollout, release: OsRelease, now: int) -> None:
+    """Take what a completed roll-out brought from whom it was for, and follow all who run it.
+
+    A release that it put into its feed for everybody goes back to the feed that it came from.
+    """
     living = rollout_rows.living_of_feed(connection, rollout.chip, str(rollout.feed))
     if living is not None:
         raise ConflictError(
@@ -190,13 +240,25 @@ def _take_out_of_feed(connection: Connection, rollout: Rollout, release: OsRelea
             f"OS {release.version} was revoked: devices go back to the release before it already",
             remedy="Nothing: armillary device update-status says where one stands.",
         )
-    given = _given(connection, rollout, now)
+    given = systems_of(connection, now=now).of(rollout.only_catalog_id).get((str(rollout.feed), rollout.chip))
     if given is None or given.release_id != release.release_id:
         raise ConflictError(
             f"{rollout.feed} gives another release than OS {release.version} to {release.chip} now",
             remedy="Roll out the release that you want: armillary rollout create-os.",
         )
-    release_rows.set_feed(connection, release.release_id, str(rollout.from_feed))
+    follows = release_rows.follows(connection)
+    if rollout.is_promoted:
+        if rollout.from_feed not in follows:
+            raise ConflictError(
+                f"the feed {rollout.from_feed}, which OS {release.version} came from and goes back to, was deleted",
+                remedy=f"Make it again: armillary feed create {rollout.from_feed}; or revoke the release.",
+            )
+        release_rows.set_feed(connection, release.release_id, str(rollout.from_feed))
+    elif release.feed in given_to(str(rollout.feed), follows):
+        raise ConflictError(
+            f"OS {release.version} is in {release.feed} for all catalogs now: {rollout.catalog} cannot go back alone",
+            remedy="Roll back what brought it to all, or revoke it.",
+        )
     _check_way_back(connection, rollout, release, now)
     starts.add_runners(connection, rollout, now=now)
 
@@ -209,26 +271,23 @@ def release_or_raise(connection: Connection, release_id: UUID | None) -> OsRelea
     return found
 
 
-def _given(connection: Connection, rollout: Rollout, now: int) -> OsRelease | None:
-    """The release that the roll-out's feed gives to its chip."""
-    every = release_rows.every(connection)
-    follows = release_rows.follows(connection)
-    given = newest_of_feeds(every, release_rows.floors(connection), follows=follows, now=now).get(
-        (str(rollout.feed), rollout.chip)
-    )
-    return next((one for one in every if given is not None and one.release_id == given.release_id), None)
-
-
 def _check_way_back(connection: Connection, rollout: Rollout, release: OsRelease, now: int) -> None:
     """Refuse a roll-back that devices cannot follow: a security version that was confirmed is never left again."""
-    before = _given(connection, rollout, now)
-    if before is None:
-        raise ConflictError(
-            f"{rollout.feed} gives no other release for {release.chip}", remedy="Publish one that devices can go to."
-        )
-    lowest = {one.image_type: one.security_version for one in before.components}
-    for one in release.components:
-        if one.security_version > lowest.get(one.image_type, 0):
+    back = systems_of(connection, now=now, states={rollout.rollout_id: "rolling-back"})
+    by_id = {one.release_id: one for one in back.releases}
+    passed_over = back.having_alone(release.release_id, str(rollout.feed))
+    for catalog_id, systems in back.each(rollout.only_catalog_id):
+        if catalog_id in passed_over:
+            continue
+        before = systems.get((str(rollout.feed), release.chip))
+        if before is None:
+            raise ConflictError(
+                f"{rollout.feed} gives no other release for {release.chip}",
+                remedy="Publish one that devices can go to.",
+            )
+        one = higher_component(release, by_id[before.release_id])
+        if one is not None:
+            lowest = {each.image_type: each.security_version for each in by_id[before.release_id].components}
             raise ConflictError(
                 f"{one.name} of OS {release.version} has security version {one.security_version}, the one before "
                 f"{lowest.get(one.image_type, 0)}: devices that confirmed it do not go back",

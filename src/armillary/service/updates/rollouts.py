@@ -184,7 +184,8 @@ class Rollouts:
         """Give every device that started what it had before, and follow until each one has it.
 
         A completed roll-out too, in one call: the deployment before it is the group's again, at once; an OS release
-        goes back to the feed that it was promoted from. ``catalog`` is the only one that the actor may speak for.
+        goes back to the feed that it was promoted from, or is no longer its only catalog's. ``catalog`` is the only one
+        that the actor may speak for.
 
         Raises:
             ConflictError: something newer is in force, or under way, or devices cannot go back.

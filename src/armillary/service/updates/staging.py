@@ -101,7 +101,7 @@ def _check_groups(connection: Connection, rollout: Rollout, ring: Ring) -> None:
         is_reached = group is not None and (
             group.group_id in mine
             if rollout.release_id is None
-            else group.os_feed == rollout.feed and rollout.catalog_id in (None, group.catalog_id)
+            else group.os_feed == rollout.feed and rollout.only_catalog_id in (None, group.catalog_id)
         )
         if not is_reached:
             where = f"catalog {rollout.catalog}" if rollout.release_id is None else rollout.target

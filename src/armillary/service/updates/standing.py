@@ -322,7 +322,7 @@ class Standings:
 def _os_rollout_of(connection: Connection, device: Device, group: DeviceGroup) -> Rollout | None:
     """The roll-out of an OS release that is to come to a device of a group; None for none, or where it goes back."""
     found = rollout_rows.living_of_feed(connection, device.chip, group.os_feed)
-    if found is None or found.state == "rolling-back" or found.catalog_id not in (None, group.catalog_id):
+    if found is None or found.state == "rolling-back" or found.only_catalog_id not in (None, group.catalog_id):
         return None
     return found
 

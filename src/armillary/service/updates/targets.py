@@ -101,10 +101,12 @@ class Target:
         runs = boots and one.verdict == "attested" and not one.is_on_trial
         is_back = self.rollout.state == "rolling-back"
         asked_back = is_back and one.checked_in_at is not None and one.checked_in_at >= self.rollout.changed_at
-        offered = seen_since and not is_back
+        # On the way back: with a check-in between the last look and the roll-back.
+        offered = seen_since and not asked_back
         # Whatever is on trial may still end as the other: a device that falls back to the release is not restored.
         is_away = not boots and not one.is_on_trial
-        return offered, offered and runs, is_back and is_away and (asked_back or one.offered_at is None)
+        may_come = one.offered_at is not None or offered
+        return offered, offered and runs, is_back and is_away and (asked_back or not may_come)
 
 
 def target_of(connection: Connection, rollout: Rollout) -> Target:

@@ -45,7 +45,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.images import Images
-from armillary.service.updates.os_feeds import newest_of_feeds
+from armillary.service.updates.os_feeds import systems_of
 from armillary.wire.image import package as image_package
 from armillary.wire.update.trust_store import (
     MAX_ROOTS,
@@ -374,9 +374,8 @@ class TrustStores:
     def _check_releases(self, connection: Connection, key: SigningKey) -> None:
         """Raise ConflictError while devices get an OS release that a key signed."""
         releases = release_rows.every(connection)
-        floors, follows = release_rows.floors(connection), release_rows.follows(connection)
-        systems = newest_of_feeds(releases, floors, follows=follows, now=self._context.now())
-        given = {one.release_id for one in systems.values()}
+        systems = systems_of(connection, now=self._context.now())
+        given = {one.release_id for _, each in systems.each(None) for one in each.values()}
         given |= {one.release_id for one in rollout_rows.living(connection) if one.release_id is not None}
         for release in releases:
             if release.release_id in given and release.signer == key.serial:

@@ -19,7 +19,11 @@ from sqlalchemy import Connection
 
 from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
-from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    images as image_rows,
+    releases as release_rows,
+)
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError, SignatureError
 from armillary.service.authority.authority import Authority
@@ -30,7 +34,7 @@ from armillary.service.context.context import Context
 from armillary.service.context.named_blobs import kept, remove_unnamed
 from armillary.service.registry.os_feeds import check_feed
 from armillary.service.updates.bills import lacks_bill
-from armillary.service.updates.os_feeds import feeds_given
+from armillary.service.updates.os_feeds import feeds_given, systems_of
 from armillary.service.updates.rollout_events import check_undecided
 from armillary.service.verifier.releases import (
     FIRST_SECURITY_VERSION,
@@ -57,12 +61,14 @@ class ReleaseReach:
         groups, devices: Device groups that get its feed and have devices of its chip, and how many.
         everybody: How many devices of its chip there are in groups of any feed: who gets it once it is promoted.
         running: Devices that boot it.
+        alone: Catalogs whose groups of another feed have it by a roll-out for them alone, as "Retail in Contoso".
     """
 
     groups: int
     devices: int
     everybody: int
     running: int
+    alone: tuple[str, ...] = ()
 
 
 class ReleaseDrafts:
@@ -209,7 +215,14 @@ class ReleaseDrafts:
             groups, devices = release_rows.devices_of_feeds(connection, found.chip, feeds_given(found.feed, follows))
             _, everybody = release_rows.devices_of_feeds(connection, found.chip, tuple(follows))
             running = release_rows.devices_running(connection, found.chip, found.version)
-            return ReleaseReach(groups=groups, devices=devices, everybody=everybody, running=running)
+            systems, known = systems_of(connection, now=self._context.now()), catalog_rows.catalogs(connection)
+            alone = tuple(
+                f"{feed} in {one.name}"
+                for feed in follows
+                for one in known
+                if one.catalog_id in systems.having_alone(release_id, feed)
+            )
+            return ReleaseReach(groups=groups, devices=devices, everybody=everybody, running=running, alone=alone)
 
         return self._context.records.read(query)
 
@@ -226,7 +239,7 @@ class ReleaseDrafts:
                 )
             said = {"chip": made.chip, "version": made.version, **detail}
             if operation in ("release.publish", "release.promote"):
-                check_undecided(connection, made, made.feed)
+                check_undecided(connection, made, made.feed, now=self._context.now())
             if operation == "release.publish":
                 check_floors(connection, made)
                 if lacks_bill(self._context, connection, made.release_id):

@@ -185,7 +185,7 @@ class Releases:
             check_new(connection, release.chip, release.version)
             if release.imported_from is None:
                 check_floors(connection, release)
-                check_undecided(connection, release, release.feed)
+                check_undecided(connection, release, release.feed, now=self._context.now())
             release_rows.add(connection, release)
             line = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
             self._context.audit(connection, actor, operation, str(release.release_id), line)

@@ -37,8 +37,8 @@ class OsRolloutBody(StrictBody):
     """A roll-out of an OS release.
 
     Attributes:
-        feed: The OS feed whose groups get it; at the end the release is promoted into it.
-        catalog: The only catalog whose devices get it; null: all.
+        feed: The OS feed whose groups get it; at the end of one for all catalogs the release is promoted into it.
+        catalog: The only catalog whose devices get it, then and from its end on; null: all.
         policy: Fields of a roll-out policy (docs/concepts/rollouts.md); absent ones take their defaults.
     """
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from armillary.engines.records.queries.pages import first, newest_first
+from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.queries.planning import parts
 from armillary.engines.records.queries.planning.reach import devices_in_reach
 from armillary.engines.records.schema import schema
@@ -25,6 +25,7 @@ from armillary.engines.records.schema.rollout_rows import (
     RolloutPart,
 )
 from armillary.engines.records.schema.rows import Page, from_row, to_row
+from armillary.rollout.ended import PastRollout
 from armillary.rollout.policy import from_json, to_json
 from armillary.rollout.state import LIVING
 from armillary.rollout.tally import LEFT, UNFINISHED
@@ -32,7 +33,7 @@ from armillary.rollout.tally import LEFT, UNFINISHED
 _rollout, _part = schema.rollout, schema.rollout_device
 _device = schema.device
 _group, _product, _catalog = schema.device_group, schema.product, schema.catalog
-_release = schema.os_release
+_release, _feed = schema.os_release, schema.os_feed
 
 # Events that are stored with a roll-out; the audit log has them all.
 MAX_HISTORY = 200
@@ -73,6 +74,32 @@ def living_of_release(connection: Connection, release_id: UUID) -> Rollout | Non
     """The roll-out of an OS release under way, without its counts."""
     query = _rollouts().where(_rollout.c.release_id == release_id, _rollout.c.state.in_(LIVING))
     return _first(connection, query)
+
+
+def past_of_systems(connection: Connection) -> tuple[PastRollout, ...]:
+    """Roll-outs of OS releases that are not revoked, as far as they leave something behind, oldest first.
+
+    Without those to an earlier feed of the same name.
+    """
+    query = (
+        select(
+            _rollout.c.rollout_id,
+            _rollout.c.release_id,
+            _rollout.c.feed,
+            _rollout.c.only_catalog_id.label("catalog_id"),
+            _rollout.c.state,
+            _rollout.c.from_feed,
+        )
+        .join(_release, _release.c.release_id == _rollout.c.release_id)
+        .join(_feed, _feed.c.name == _rollout.c.feed, isouter=True)
+        .where(
+            _release.c.withdrawn_at.is_(None),
+            _rollout.c.state.not_in(("proposed", "cancelled")),
+            _feed.c.created_at.is_(None) | (_feed.c.created_at <= _rollout.c.created_at),
+        )
+        .order_by(_rollout.c.number)
+    )
+    return every(connection, query, partial(from_row, PastRollout))
 
 
 def living_of_group(connection: Connection, group_id: UUID) -> Rollout | None:

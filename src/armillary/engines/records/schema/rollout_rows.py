@@ -73,7 +73,7 @@ class Rollout:
     history: tuple[RolloutEvent, ...] = ()  # Oldest first
     further: tuple[RolloutPart, ...] = ()  # Device groups that rings name beside ``group_id``
     release_id: UUID | None = None  # Of an OS release, as the next three; None of applications
-    feed: str | None = None  # The OS feed whose groups get it, and into which it is promoted at the end
+    feed: str | None = None  # The OS feed whose groups get it, and into which it is promoted if it is for all catalogs
     chip: str = ""
     version: str = ""
     from_feed: str | None = None  # The feed that the release was promoted from; None: it has not been
@@ -96,6 +96,11 @@ class Rollout:
     def is_promoted(self) -> bool:
         """Whether its OS release was put into its feed, from where every catalog gets it."""
         return self.from_feed is not None
+
+    @property
+    def only_catalog_id(self) -> UUID | None:
+        """The catalog that a roll-out of an OS release is for alone; None for all."""
+        return None if self.is_promoted else self.catalog_id
 
     @property
     def target(self) -> str:

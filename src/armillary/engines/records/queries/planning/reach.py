@@ -15,22 +15,34 @@ from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.cohort import PRIME, order_of
 
 _device, _status, _part = schema.device, schema.device_status, schema.rollout_device
-_group, _product = schema.device_group, schema.product
+_group, _product, _rollout = schema.device_group, schema.product, schema.rollout
 
 # Ids of one IN list: well below what any database takes.
 IDS_AT_ONCE: Final = 500
 
 
 def in_reach(rollout: Rollout) -> ColumnElement[bool]:
-    """The devices that the roll-out is for; those of all catalogs once its OS release was promoted."""
+    """The devices that the roll-out is for.
+
+    One of an OS release for all catalogs passes those over that have it by a completed roll-out of their own.
+    """
     if rollout.release_id is None:
         mine = [part.group_id for part in rollout.parts]
         is_mine = _device.c.group_id.in_(mine) if len(mine) > 1 else _device.c.group_id == rollout.group_id
         return is_mine & _device.c.revoked_at.is_(None)
-    groups = select(_group.c.group_id).where(_group.c.os_feed == rollout.feed)
-    if rollout.catalog_id is not None and not rollout.is_promoted:
-        groups = groups.join(_product, _product.c.product_id == _group.c.product_id)
-        groups = groups.where(_product.c.catalog_id == rollout.catalog_id)
+    groups = select(_group.c.group_id).join(_product, _product.c.product_id == _group.c.product_id)
+    groups = groups.where(_group.c.os_feed == rollout.feed)
+    if rollout.only_catalog_id is not None:
+        groups = groups.where(_product.c.catalog_id == rollout.only_catalog_id)
+    else:
+        alone = select(_rollout.c.only_catalog_id).where(
+            _rollout.c.release_id == rollout.release_id,
+            _rollout.c.feed == rollout.feed,
+            _rollout.c.state == "completed",
+            _rollout.c.only_catalog_id.is_not(None),
+            _rollout.c.from_feed.is_(None),
+        )
+        groups = groups.where(_product.c.catalog_id.not_in(alone))
     able = select(_status.c.device_number).where(
         or_(*(_status.c.update_status.like(f'%{before}"os"%') for before in ("[", ",")))
     )

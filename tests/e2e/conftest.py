@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data folder of a service that has run and ended, for tests of what can be done with one."""
+"""What end-to-end tests begin with: the data folder of a service that has run and ended, or a service with a catalog."""
 
 from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.e2e.armillary_processes import running_service
+
+from armillary.sim.device.service_host import ServiceHost
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,16 @@ def copied(ended: Ended, tmp_path: Path) -> Callable[[], Path]:
         return Path(shutil.copytree(ended.data, tmp_path / "data"))
 
     return copy
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[ServiceHost]:
+    """A service whose devices check in every second, and whose own loops do not disturb."""
+    with ServiceHost(tmp_path / "service", check_in_interval_s=1, planner_interval_s=3600.0) as found:
+        found.catalog()
+        yield found

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,6 @@ from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image.application import OsRange
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "service", check_in_interval_s=1, planner_interval_s=3600.0) as found:
-        found.catalog()
-        yield found
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,6 @@ from armillary.sim.device.service_host import ServiceHost
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]
 COMPONENT = uuid.UUID(int=7)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[ServiceHost]:
-    with ServiceHost(tmp_path / "service", check_in_interval_s=1, planner_interval_s=3600.0) as found:
-        found.catalog()
-        yield found
 
 
 def deploy(host: ServiceHost) -> Any:

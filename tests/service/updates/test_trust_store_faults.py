@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -33,21 +32,6 @@ from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.image import package as image_package
-
-
-@pytest.fixture
-def device(host: ServiceHost) -> Iterator[WireDevice]:
-    with host.claimed(b"k" * 32) as made:
-        says(made)
-        assert made.check_in().offer is None
-        yield made
-
-
-@pytest.fixture
-def stores(host: ServiceHost) -> TrustStores:
-    """Whose own loop has just looked, and does not before the clock moves."""
-    host.service.updates.trust_stores.look()
-    return host.service.updates.trust_stores
 
 
 def test_a_clock_far_ahead_makes_no_key_and_fails_no_run(host: ServiceHost, clock: Clock, stores: TrustStores) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,21 +38,6 @@ from armillary.wire.update.trust_store import (
     parse_certificate_store,
     trusted_digest,
 )
-
-
-@pytest.fixture
-def device(host: ServiceHost) -> Iterator[WireDevice]:
-    with host.claimed(b"k" * 32) as made:
-        says(made)
-        assert made.check_in().offer is None
-        yield made
-
-
-@pytest.fixture
-def stores(host: ServiceHost) -> TrustStores:
-    """Whose own loop has just looked, and does not before the clock moves."""
-    host.service.updates.trust_stores.look()
-    return host.service.updates.trust_stores
 
 
 def test_the_store_comes_alone_and_before_what_the_next_key_signed(

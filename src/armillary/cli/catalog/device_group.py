@@ -9,7 +9,7 @@ import typer
 
 from armillary.cli.catalog import update_schedule
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
-from armillary.cli.terminal.remote import RemoteService, Together, remote_command
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
@@ -24,6 +24,7 @@ from armillary.cli.terminal.remote_names import (
     product_path,
     with_devices,
 )
+from armillary.cli.terminal.together import Together
 
 app = noun("Device groups of a product.")
 

@@ -9,9 +9,10 @@ import typer
 
 from armillary.cli.terminal.output import Shown, noun, record
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, Together, remote_command
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, ProductOption, ReasonOption, in_catalog
 from armillary.cli.terminal.times import seconds_of
+from armillary.cli.terminal.together import Together
 
 verbs = noun()
 

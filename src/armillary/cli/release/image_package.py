@@ -8,10 +8,12 @@ Option names are those of ``az sphere image-package``. Packages are signed with 
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import os
 import re
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +21,11 @@ import typer
 
 from armillary import content
 from armillary.boot.profile import parse as parse_profile
-from armillary.cli.release.development_key import load_certificate, signing_pair, verify_own
+from armillary.cli.release.development_key import SigningPair, load_certificate, signing_pair, verify_own
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.output import JsonOption, note, noun, record
+from armillary.cli.terminal.together import Together, local_command
 from armillary.content import applications
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
 from armillary.wire.image import app_manifest, application as application_package, package as image_package
@@ -44,6 +47,67 @@ from armillary.wire.image.section import (
 app = noun("Pack and show image packages.")
 
 PEM = "PEM file; without it this user's development key signs."
+
+
+@dataclass(frozen=True, slots=True)
+class NewPackage:
+    """What is the same for every package that is made: where it goes, its image id, who signs."""
+
+    output_file: Path
+    image_id: uuid.UUID
+    signing_key: Path | None
+    signing_certificate: Path | None
+
+    def signing_pair(self) -> SigningPair:
+        """The pair that signs; errors as of ``development_key.signing_pair``."""
+        return signing_pair(self.signing_key, self.signing_certificate)
+
+    def write(self, data: bytes, *, as_json: bool) -> None:
+        """Write the package, and say what it is."""
+        try:
+            self.output_file.write_bytes(data)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{self.output_file}: expected a file that can be written, got {error.strerror}",
+                remedy="Check --output-file.",
+            ) from error
+        package = image_package.parse(data)
+        facts = {"name": package.name, "component_id": package.component_id, "image_id": package.image_id}
+        record({"output_file": str(self.output_file), **facts, "bytes": len(data)}).show(as_json=as_json)
+
+
+def _new_package(_service: object, *, image_id: uuid.UUID | None, **given: Any) -> NewPackage:
+    return NewPackage(image_id=image_id or uuid.uuid4(), **given)
+
+
+Made = Annotated[
+    NewPackage,
+    Together(
+        {
+            "output_file": (
+                Annotated[Path, typer.Option("--output-file", metavar="FILE", help="Image package to write.")],
+                inspect.Parameter.empty,
+            ),
+            "image_id": (
+                Annotated[
+                    uuid.UUID | None, typer.Option("--image-id", metavar="ID", help="Image id; a new one by default.")
+                ],
+                None,
+            ),
+            "signing_key": (
+                Annotated[Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")],
+                None,
+            ),
+            "signing_certificate": (
+                Annotated[
+                    Path | None, typer.Option("--signing-certificate", metavar="FILE", help=f"Its certificate. {PEM}")
+                ],
+                None,
+            ),
+        },
+        _new_package,
+    ),
+]
 
 
 @app.command("write-example")
@@ -83,12 +147,13 @@ def write_example(
     note(f"Pack it: armillary image-package pack-application --package-directory {output_directory} --output-file FILE")
 
 
-@app.command("pack-application")
+@local_command(app, "pack-application")
 def pack_application(
+    *,
     package_directory: Annotated[
         Path, typer.Option("--package-directory", metavar="DIR", help="Folder that becomes the image.")
     ],
-    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="Image package to write.")],
+    made: Made,
     application_manifest: Annotated[
         Path | None,
         typer.Option("--application-manifest", metavar="FILE", help="Manifest; else app_manifest.json of the folder."),
@@ -110,9 +175,6 @@ def pack_application(
     component_id: Annotated[
         uuid.UUID | None, typer.Option("--component-id", metavar="ID", help="Replaces the manifest's ComponentId.")
     ] = None,
-    image_id: Annotated[
-        uuid.UUID | None, typer.Option("--image-id", metavar="ID", help="Image id; a new one by default.")
-    ] = None,
     runtime_version: Annotated[
         int, typer.Option("--runtime-version", min=1, metavar="N", help="Application runtime (ABI) version.")
     ] = RUNTIME_VERSION,
@@ -122,12 +184,6 @@ def pack_application(
             "--os-abi", metavar="RANGE", help="OS ABI numbers it works on: 5 for 5 and later, 5-7; any by default."
         ),
     ] = "",
-    signing_key: Annotated[
-        Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")
-    ] = None,
-    signing_certificate: Annotated[
-        Path | None, typer.Option("--signing-certificate", metavar="FILE", help=f"Its certificate. {PEM}")
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pack a folder into an image package.
@@ -139,10 +195,10 @@ def pack_application(
     files = read_folder(package_directory)
     if application_manifest is not None:
         files[MANIFEST_PATH] = read_file(application_manifest)
-    key, certificate = signing_pair(signing_key, signing_certificate)
+    key, certificate = made.signing_pair()
     data = application_package.pack(
         files,
-        image_id=image_id or uuid.uuid4(),
+        image_id=made.image_id,
         built=_build_time(),
         key=key,
         certificate=certificate,
@@ -152,28 +208,20 @@ def pack_application(
         runtime_version=runtime_version,
         os_range=_os_range(os_abi),
     )
-    _write(output_file, data, as_json=as_json)
+    made.write(data, as_json=as_json)
 
 
-@app.command("pack-component")
+@local_command(app, "pack-component")
 def pack_component(
+    *,
     chip: ChipOption,
     component: Annotated[str, typer.Option("--component", metavar="NAME", help="Boot component of the chip.")],
     input_file: Annotated[Path, typer.Option("--input-file", metavar="FILE", help="What the component is.")],
-    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="Image package to write.")],
+    made: Made,
     security_version: Annotated[
         int,
         typer.Option("--security-version", min=0, max=SECURITY_VERSION_LIMIT, metavar="N", help="Anti-rollback."),
     ],
-    image_id: Annotated[
-        uuid.UUID | None, typer.Option("--image-id", metavar="ID", help="Image id; a new one by default.")
-    ] = None,
-    signing_key: Annotated[
-        Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")
-    ] = None,
-    signing_certificate: Annotated[
-        Path | None, typer.Option("--signing-certificate", metavar="FILE", help=f"Its certificate. {PEM}")
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pack a boot component of a chip.
@@ -186,13 +234,13 @@ def pack_component(
     if found is None:
         names = ", ".join(each.name for each in profile.boot_components)
         raise NotFoundError(f"{chip} has no boot component {component!a:.60}", remedy=f"Use one of: {names}.")
-    key, certificate = signing_pair(signing_key, signing_certificate)
+    key, certificate = made.signing_pair()
     data = image_package.build(
         read_file(input_file),
         sections=image_package.standard_sections(
             image_type=found.image_type,
             component_id=found.component_id,
-            image_id=image_id or uuid.uuid4(),
+            image_id=made.image_id,
             name=found.name,
             built=_build_time(),
             security_version=security_version,
@@ -207,7 +255,7 @@ def pack_component(
             f"{chip}), got {len(data)}",
             remedy="Make the component smaller.",
         )
-    _write(output_file, data, as_json=as_json)
+    made.write(data, as_json=as_json)
 
 
 @app.command("show")
@@ -270,19 +318,6 @@ def _signature(package: UnverifiedImagePackage, certificate: Path | None) -> str
     if verify_own(package) is not None:
         return "verified with this user's development key"
     return "not checked: made by another key; name the signer's certificate with --signing-certificate"
-
-
-def _write(output_file: Path, data: bytes, *, as_json: bool) -> None:
-    """Write a package, and say what it is."""
-    try:
-        output_file.write_bytes(data)
-    except OSError as error:
-        raise InvalidArgumentError(
-            f"{output_file}: expected a file that can be written, got {error.strerror}", remedy="Check --output-file."
-        ) from error
-    package = image_package.parse(data)
-    facts = {"name": package.name, "component_id": package.component_id, "image_id": package.image_id}
-    record({"output_file": str(output_file), **facts, "bytes": len(data)}).show(as_json=as_json)
 
 
 def _build_time() -> int:

@@ -14,13 +14,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from armillary.cli.terminal.files import explained, write_file
+from armillary.cli.terminal.together import Together
 from armillary.engines.signer.file import FileSigners, open_folder
 from armillary.engines.signer.passphrase import PassphraseSource, is_protected
 from armillary.engines.signer.pkcs11 import TokenAddress, TokenSigners
@@ -33,20 +34,6 @@ if TYPE_CHECKING:
 PASSPHRASE_VARIABLE: Final = "ARMILLARY_RELEASE_PASSPHRASE"  # noqa: S105 - a variable's name
 PUBLIC_SUFFIX: Final = ".pub.pem"
 
-PassphraseFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file",
-        metavar="FILE",
-        help=f"File with the passphrase of the keys; else it is asked for. [env: {PASSPHRASE_VARIABLE}]",
-    ),
-]
-ModuleOption = Annotated[
-    Path | None, typer.Option("--pkcs11-module", metavar="FILE", help="PKCS #11 library of a token with the keys.")
-]
-TokenOption = Annotated[str | None, typer.Option("--pkcs11-token", metavar="LABEL", help="Label of that token.")]
-PinOption = Annotated[Path | None, typer.Option("--pkcs11-pin-file", metavar="FILE", help="File with its PIN.")]
-
 
 @dataclass(frozen=True, slots=True)
 class KeyPlace:
@@ -54,9 +41,9 @@ class KeyPlace:
 
     folder: Path
     passphrase_file: Path | None = None
-    module: Path | None = None
-    token: str | None = None
-    pin_file: Path | None = None
+    pkcs11_module: Path | None = None
+    pkcs11_token: str | None = None
+    pkcs11_pin_file: Path | None = None
 
     def open(self, *, make: bool = False) -> KeyFolder:
         """Open it; ``make`` makes the folder where it is not there.
@@ -71,14 +58,14 @@ class KeyPlace:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.folder.is_dir():
             raise NotFoundError(f"{self.folder} is no folder", remedy="Make keys: armillary release keys init DIR.")
-        of_token = (self.module, self.token, self.pin_file)
+        of_token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_pin_file)
         if any(of_token):
-            if self.module is None or self.token is None or self.pin_file is None:
+            if self.pkcs11_module is None or self.pkcs11_token is None or self.pkcs11_pin_file is None:
                 raise InvalidArgumentError(
                     "--pkcs11-module, --pkcs11-token, --pkcs11-pin-file: expected all of them or none",
                     remedy="Give all three.",
                 )
-            address = TokenAddress(self.module, self.token, self.pin_file)
+            address = TokenAddress(self.pkcs11_module, self.pkcs11_token, self.pkcs11_pin_file)
             return KeyFolder(self.folder, TokenSigners(self.folder, address))
         return KeyFolder(self.folder, open_folder(self.folder, self._passphrase(), encrypted=lambda _: True))
 
@@ -87,6 +74,48 @@ class KeyPlace:
         if self.passphrase_file is None and not given:
             given = _asked(getpass.getpass, twice=not is_protected(self.folder))
         return PassphraseSource(given, self.passphrase_file or self.folder, generated=False)
+
+
+def _opens(_service: object, **given: Any) -> Callable[[Path], KeyPlace]:
+    return lambda folder: KeyPlace(folder, **given)
+
+
+# How keys in a folder are reached: gives the place of a folder's keys.
+KeyAccess = Annotated[
+    Callable[[Path], KeyPlace],
+    Together(
+        {
+            "passphrase_file": (
+                Annotated[
+                    Path | None,
+                    typer.Option(
+                        "--passphrase-file",
+                        metavar="FILE",
+                        help="File with the passphrase of the keys; else it is asked for. "
+                        f"[env: {PASSPHRASE_VARIABLE}]",
+                    ),
+                ],
+                None,
+            ),
+            "pkcs11_module": (
+                Annotated[
+                    Path | None,
+                    typer.Option("--pkcs11-module", metavar="FILE", help="PKCS #11 library of a token with the keys."),
+                ],
+                None,
+            ),
+            "pkcs11_token": (
+                Annotated[str | None, typer.Option("--pkcs11-token", metavar="LABEL", help="Label of that token.")],
+                None,
+            ),
+            "pkcs11_pin_file": (
+                Annotated[Path | None, typer.Option("--pkcs11-pin-file", metavar="FILE", help="File with its PIN.")],
+                None,
+            ),
+        },
+        _opens,
+    ),
+]
 
 
 class KeyFolder:

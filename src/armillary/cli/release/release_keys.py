@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from armillary.cli.release.key_folder import (
-    KeyPlace,
-    ModuleOption,
-    PassphraseFileOption,
-    PinOption,
-    TokenOption,
-)
+from armillary.cli.release.key_folder import KeyAccess
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.together import local_command
 from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -57,12 +52,10 @@ def show(remote: RemoteService) -> Shown:
 def init(
     remote: RemoteService,
     folder: FolderArgument,
+    *,
     count: Annotated[int, typer.Option("--count", min=1, max=16, metavar="M", help="Keys of each role.")] = 1,
     threshold: ThresholdOption = 1,
-    passphrase_file: PassphraseFileOption = None,
-    pkcs11_module: ModuleOption = None,
-    pkcs11_token: TokenOption = None,
-    pkcs11_pin_file: PinOption = None,
+    access: KeyAccess,
     yes: YesOption = False,
 ) -> Shown:
     """Take root and targets offline.
@@ -77,7 +70,7 @@ def init(
             remedy="Make more keys.",
         )
     confirm("Hand root and targets of the repository over to new keys here? The service's are deleted.", yes=yes)
-    keys = KeyPlace(folder, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open(make=True)
+    keys = access(folder).open(make=True)
     found = remote.get("/repository")
     changes, signers = [], []
     for role in OFFLINE_ROLES:
@@ -95,21 +88,19 @@ def init(
     return _sign_and_submit(remote, signers).then(f"Keep {folder} and its passphrase where the service is not.")
 
 
-@app.command("new-key")
+@local_command(app, "new-key")
 def new_key(
     folder: FolderArgument,
+    *,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key: a-z 0-9 -.")],
-    passphrase_file: PassphraseFileOption = None,
-    pkcs11_module: ModuleOption = None,
-    pkcs11_token: TokenOption = None,
-    pkcs11_pin_file: PinOption = None,
+    access: KeyAccess,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key for a role, away from the service.
 
     Its public half goes to rotate --key.
     """
-    made = KeyPlace(folder, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open(make=True).create(name)
+    made = access(folder).open(make=True).create(name)
     found = {"name": name, "key_id": made.public_key.keyid, "public_key": str(folder / f"{name}.pub.pem")}
     record(found).show(as_json=as_json)
 
@@ -118,6 +109,7 @@ def new_key(
 def rotate(
     remote: RemoteService,
     role: Annotated[str, typer.Argument(metavar="ROLE", help="Role, as show prints it.", show_default=False)],
+    *,
     key: Annotated[
         list[Path] | None, typer.Option("--key", metavar="FILE", help="Public half of an offline key; repeatable.")
     ] = None,
@@ -126,10 +118,7 @@ def rotate(
     ] = 0,
     threshold: ThresholdOption = 1,
     keys: KeysOption = None,
-    passphrase_file: PassphraseFileOption = None,
-    pkcs11_module: ModuleOption = None,
-    pkcs11_token: TokenOption = None,
-    pkcs11_pin_file: PinOption = None,
+    access: KeyAccess,
 ) -> Shown:
     """Give a role exactly these keys.
 
@@ -141,20 +130,16 @@ def rotate(
     found = remote.post("/repository/key-changes", {"changes": [change]})
     if keys is None or found["published"]:
         return _shown(found)
-    return _sign_and_submit(
-        remote, KeyPlace(keys, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open().signers()
-    )
+    return _sign_and_submit(remote, access(keys).open().signers())
 
 
 @remote_command(app, "recover")
 def recover(
     remote: RemoteService,
     role: Annotated[str, typer.Argument(metavar="ROLE", help="Role, as show prints it.", show_default=False)],
+    *,
     keys: KeysOption = None,
-    passphrase_file: PassphraseFileOption = None,
-    pkcs11_module: ModuleOption = None,
-    pkcs11_token: TokenOption = None,
-    pkcs11_pin_file: PinOption = None,
+    access: KeyAccess,
 ) -> Shown:
     """Replace a lost or stolen online key.
 
@@ -174,9 +159,7 @@ def recover(
     found = remote.post("/repository/key-changes", {"changes": [change]})
     if keys is None or found["published"]:
         return _shown(found)
-    return _sign_and_submit(
-        remote, KeyPlace(keys, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file).open().signers()
-    )
+    return _sign_and_submit(remote, access(keys).open().signers())
 
 
 @remote_command(app, "export")
@@ -192,14 +175,12 @@ def export(remote: RemoteService, file: FileArgument) -> None:
     note(f"{len(documents)} documents wait for signatures: {', '.join(one.role for one in documents) or 'none'}")
 
 
-@app.command("sign")
+@local_command(app, "sign")
 def sign(
     file: FileArgument,
+    *,
     keys: Annotated[Path, typer.Option("--keys", metavar="DIR", help="Folder of the keys that sign.")],
-    passphrase_file: PassphraseFileOption = None,
-    pkcs11_module: ModuleOption = None,
-    pkcs11_token: TokenOption = None,
-    pkcs11_pin_file: PinOption = None,
+    access: KeyAccess,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -218,7 +199,7 @@ def sign(
     for one in documents:
         note(_summary(one))
     confirm(f"Sign {len(documents)} documents?", yes=yes)
-    place = KeyPlace(keys, passphrase_file, pkcs11_module, pkcs11_token, pkcs11_pin_file)
+    place = access(keys)
     signed, made = sign_documents(documents, place.open().signers())
     write_file(file, write_documents(signed))
     record({"file": str(file), "signatures": made}).show(as_json=as_json)

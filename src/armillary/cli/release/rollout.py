@@ -10,7 +10,7 @@ import typer
 from armillary.cli.terminal.device_reference import resolve_device
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, present, record, table
 from armillary.cli.terminal.readable import readable, readable_device
-from armillary.cli.terminal.remote import RemoteService, Together, remote_command, segment
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogOption,
     DeviceGroupOption,
@@ -25,6 +25,7 @@ from armillary.cli.terminal.remote_names import (
     split_ids,
 )
 from armillary.cli.terminal.times import seconds_or_time
+from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
 
 app = noun("Staged roll-outs: watch, approve, halt, resume, roll back.")

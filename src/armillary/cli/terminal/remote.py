@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote
@@ -19,6 +17,7 @@ from armillary.cli.terminal.device_reference import resolve_devices
 from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.management import ManagementApi
 from armillary.cli.terminal.output import JsonOption, Shown
+from armillary.cli.terminal.together import declared, parameters_of
 
 ServiceOption = Annotated[
     str | None, typer.Option("--service", metavar="URL", help=f"Address of the service. [env: {SERVICE_VARIABLE}]")
@@ -110,17 +109,6 @@ def _target(path: str, query: dict[str, object]) -> str:
     return with_query(f"/api/v1{path}", query)
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Marks a parameter that stands for several options; the command gets what ``resolve`` makes of them.
-
-    ``options``: name of an option -> its annotation and its default.
-    """
-
-    options: Mapping[str, tuple[Any, object]]
-    resolve: Callable[..., Any]
-
-
 def connect(service: str | None, token: str | None, ca: Path | None) -> RemoteService:
     """Open the service that the options, the environment or the stored login name."""
     return RemoteService(resolve(service, token, ca))
@@ -135,15 +123,8 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Verb], Verb]:
 
     def register(function: Verb) -> Verb:
         hints = typing.get_type_hints(function, include_extras=True)
-        options: dict[str, tuple[Any, object]] = {}
-        together: dict[str, Together] = {}
-        for key, parameter in list(inspect.signature(function).parameters.items())[1:]:
-            marker = next((each for each in typing.get_args(hints[key]) if isinstance(each, Together)), None)
-            if marker is None:
-                options[key] = (hints[key], parameter.default)
-            else:
-                options |= marker.options
-                together[key] = marker
+        parameters = parameters_of(function, passed_over=1)
+        options = dict(parameters.options)
         returns = hints["return"] is Shown
         if returns:
             options["as_json"] = (JsonOption, False)
@@ -154,22 +135,12 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Verb], Verb]:
             parts = {key: values.pop(key) for key in _CONNECTION}
             as_json = values.pop("as_json") if returns else False
             with connect(**parts) as remote:
-                given = resolve_devices(remote, hints, values)
-                for key, marker in together.items():
-                    given[key] = marker.resolve(remote, **{each: given.pop(each) for each in marker.options})
+                given = parameters.resolved(remote, resolve_devices(remote, hints, values))
                 shown = function(remote, **given)
                 if shown is not None:
                     shown.show(as_json=as_json)
 
-        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what Typer reads
-            [
-                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-                for key, (kind, default) in options.items()
-            ]
-        )
-        call.__annotations__ = {key: kind for key, (kind, _) in options.items()}
-        del call.__wrapped__  # or its annotations would be read instead
-        app.command(name)(call)
+        declared(app, name, call, options)
         return function
 
     return register

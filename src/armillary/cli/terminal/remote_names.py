@@ -11,7 +11,8 @@ import typer
 
 from armillary.cli.terminal.management import SUBSCRIPTION
 from armillary.cli.terminal.output import Row, Shown, record
-from armillary.cli.terminal.remote import RemoteService, Together, segment
+from armillary.cli.terminal.remote import RemoteService, segment
+from armillary.cli.terminal.together import Together
 from armillary.errors import InvalidArgumentError
 
 CATALOG_VARIABLE = "ARMILLARY_CATALOG"

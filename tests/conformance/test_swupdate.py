@@ -21,7 +21,7 @@ from tests.api.running_service import RunningService, own_service
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import PRODUCT, Controller, artifact, bridged_catalog, deploy, service_admission
 from tests.fixtures.processes import killed_process
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import wait_while
 
 SWUPDATE, OPENSSL = shutil.which("swupdate"), shutil.which("openssl")
 pytestmark = pytest.mark.skipif(
@@ -127,29 +127,7 @@ def swupdate(
 
 
 def until(runs: Callable[[], None], condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition while the program runs."""
-
-    def met() -> object:
-        runs()
-        return condition()
-
-    wait_until(met, what=what, deadline_s=90)
-
-
-def token_of(device: Controller) -> str:
-    return device.header.split()[1]
-
-
-def state_of(device: Controller) -> str:
-    actions = device.actions()
-    return str(actions[0]["state"]) if actions else ""
-
-
-def says(device: Controller, words: str) -> bool:
-    actions = device.actions()
-    return bool(actions) and any(
-        words in line for each in device.said(actions[0]["action"]) for line in each["messages"]
-    )
+    wait_while(runs, condition, what, deadline_s=90)
 
 
 def test_an_update_is_installed_and_confirmed_after_the_restart(
@@ -159,13 +137,13 @@ def test_an_update_is_installed_and_confirmed_after_the_restart(
     device = Controller.made(service, catalog)
     image = artifact(service, catalog, maker.package(target, version="2.0"), version="2.0")
     deploy(service, catalog, image["image_id"])
-    with swupdate(device, maker, tmp_path, "-k", token_of(device)) as runs:
-        until(runs, lambda: says(device, "All Chunks Installed."), what="the installation")
+    with swupdate(device, maker, tmp_path, "-k", device.token) as runs:
+        until(runs, lambda: device.has_said("All Chunks Installed."), what="the installation")
     assert target.read_bytes() == PAYLOAD
-    assert state_of(device) == "running", "installed is not yet proven"
+    assert device.state() == "running", "installed is not yet proven"
     assert device.shown()["installed"] == []
-    with swupdate(device, maker, tmp_path, "-k", token_of(device), "-c", WENT_WELL) as runs:
-        until(runs, lambda: state_of(device) == "finished", what="the confirmation")
+    with swupdate(device, maker, tmp_path, "-k", device.token, "-c", WENT_WELL) as runs:
+        until(runs, lambda: device.state() == "finished", what="the confirmation")
     (action,) = device.actions()
     last = device.said(action["action"])[-1]
     assert (last["event"], last["messages"]) == ("succeed", ["Update Installed."])
@@ -180,8 +158,8 @@ def test_a_package_that_was_changed_is_refused_by_the_device_and_heard_of(
     device = Controller.made(service, catalog)
     image = artifact(service, catalog, maker.package(target, version="2.0", good=False))
     deploy(service, catalog, image["image_id"])
-    with swupdate(device, maker, tmp_path, "-k", token_of(device)) as runs:
-        until(runs, lambda: state_of(device) == "error", what="the failure")
+    with swupdate(device, maker, tmp_path, "-k", device.token) as runs:
+        until(runs, lambda: device.state() == "error", what="the failure")
     assert not target.exists()
     (action,) = device.actions()
     assert action["reason"]
@@ -198,13 +176,8 @@ def test_a_start_that_says_that_the_update_went_wrong_closes_it(
     deploy(service, catalog, artifact(service, catalog, maker.package(tmp_path / "x", version="2.0"))["image_id"])
     device = Controller(service, catalog, "gateway-child-1", f"GatewayToken {token}")
     with swupdate(device, maker, tmp_path, "-g", token, "-c", WENT_WRONG) as runs:
-        until(runs, lambda: _is_known(device) and state_of(device) == "error", what="the failure")
+        until(runs, lambda: device.is_known() and device.state() == "error", what="the failure")
     assert device.actions()[0]["reason"] == "Update Failed."
-
-
-def _is_known(device: Controller) -> bool:
-    place = f"/api/v1/catalogs/{device.catalog}/bridge-devices/{device.controller}"
-    return device.service.call("GET", place).status == 200
 
 
 def test_a_cancellation_is_acknowledged(service: RunningService, catalog: str, maker: Maker, tmp_path: Path) -> None:
@@ -214,9 +187,9 @@ def test_a_cancellation_is_acknowledged(service: RunningService, catalog: str, m
     number = device.actions()[0]["action"]
     place = f"/api/v1/catalogs/{catalog}/bridge-devices/{device.controller}/actions/{number}/cancel"
     assert service.call("POST", place, {}).body["state"] == "canceling"
-    with swupdate(device, maker, tmp_path, "-k", token_of(device)) as runs:
-        until(runs, lambda: state_of(device) == "canceled", what="the acknowledgement")
-    assert says(device, "cancellation acknowledged.")
+    with swupdate(device, maker, tmp_path, "-k", device.token) as runs:
+        until(runs, lambda: device.state() == "canceled", what="the acknowledgement")
+    assert device.has_said("cancellation acknowledged.")
     assert not (tmp_path / "x").exists()
 
 
@@ -229,5 +202,5 @@ def test_a_device_with_a_certificate_needs_no_token(service: RunningService, mak
     device = Controller(service, catalog, "cert-1")
     port = service.ports["bridge_port"]
     with swupdate(device, maker, tmp_path, port=port, certificate=file, attributes=BOARD) as runs:
-        until(runs, lambda: _is_known(device) and device.shown()["attributes"], what="its attributes")
+        until(runs, lambda: device.is_known() and device.shown()["attributes"], what="its attributes")
     assert device.shown()["attributes"] == {"board": "bench"}

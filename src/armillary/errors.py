@@ -76,6 +76,13 @@ class DirectiveError(WireError):
     remedy = "Check in again; if it comes back, somebody between device and service sends old or foreign directives."
 
 
+class AdvisoryError(WireError):
+    """A document about vulnerabilities (advisory, feed, VEX, package URL, SPDX) breaks its format or a limit."""
+
+    code = "advisory.malformed"
+    remedy = "Nothing of it was taken: fetch it again from its source, or have its author correct the named place."
+
+
 class RepositoryError(ArmillaryError):
     """An update repository, or a mirror, gave what its signed metadata does not allow; nothing of it was taken."""
 

@@ -107,7 +107,11 @@ def _compiled(given: Range, key_of: KeyOf) -> _CompiledRange | None:
     except ValueError:
         return None
     changes = sorted(
-        ((key, _BEHIND if event.kind == "last_affected" else _AT, event) for key, event in placed if event.kind != "limit"),
+        (
+            (key, _BEHIND if event.kind == "last_affected" else _AT, event)
+            for key, event in placed
+            if event.kind != "limit"
+        ),
         key=lambda change: (change[0], change[1], _SEQUENCE[change[2].kind]),
     )
     fixes = [(key, event.version) for key, _, event in changes if event.kind == "fixed"]

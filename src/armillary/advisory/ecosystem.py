@@ -3,7 +3,8 @@
 
 OSV names a package by ecosystem and name (``Debian:12``, ``openssl``), a bill of materials by package URL
 (``pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12&upstream=openssl``). Distributions' advisories name source packages:
-``upstream`` says which one a binary package is made of. A component whose ecosystem is not in the table is not assessed.
+``upstream`` says which one a binary package is made of. A component of an ecosystem that is not in the table is not
+assessed.
 
 Ecosystems without an order (an empty word in the table) are matched by the versions that an advisory lists, as text.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads fields of foreign JSON documents one by one: each is bounded and checked when it is taken, others are ignored.
 
-Unlike ``wire/encoding/json_fields.py``, unknown fields are no mistake: the formats of others grow. A document that names
-a key twice is refused, because two readers could take different values.
+Unlike ``wire/encoding/json_fields.py``, unknown fields are no mistake: the formats of others grow. A document that
+names a key twice is refused, because two readers could take different values.
 """
 
 from __future__ import annotations

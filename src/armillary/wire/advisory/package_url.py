@@ -53,7 +53,7 @@ def parse(text: str) -> PackageUrl:
     if not slash or _TYPE.fullmatch(kind) is None:
         raise _fault("a type and a name: pkg:TYPE/NAME", text)
     path, version = _without_version(rest)
-    *namespace, name = [_decoded(each, text) for each in path.split("/") if each]or [""]
+    *namespace, name = [_decoded(each, text) for each in path.split("/") if each] or [""]
     if not name or any("/" in each for each in namespace):
         raise _fault("a name", text)
     return PackageUrl(
@@ -64,7 +64,7 @@ def parse(text: str) -> PackageUrl:
 def _without_version(path: str) -> tuple[str, str]:
     """An ``@`` counts behind the last slash only: npm's scopes are often written plain, ``pkg:npm/@scope/name``."""
     before, at, version = path.rpartition("@")
-    if not at or "/" in version and not before.rpartition("/")[2]:
+    if not at or ("/" in version and not before.rpartition("/")[2]):
         return path, ""
     return (before, version) if before.rstrip("/") else (path, "")
 

@@ -13,7 +13,7 @@ semver      semver.org 2.0.0; minor and patch may be missing, leading v    seman
 debian      deb-version(7)                                                 univers
 rpm         [epoch:]version[-release], rpm-version(7)                      univers
 apk         apk-package(5) without hashes                                  univers (Gentoo's), see :func:`_apk`
-maven       any word; ``release`` is the same as nothing                   univers
+maven       any word; release, final, ga mean nothing                      univers
 nuget       semver with up to four numbers                                 univers
 gem         RubyGems                                                       univers
 ==========  =============================================================  ==========================================
@@ -35,14 +35,15 @@ from univers import debian, gem, gentoo, maven, nuget, rpm
 MAX_CHARACTERS: Final = 256
 
 _NUMBERS: Final = r"[0-9]+(?:\.[0-9]+)"
-_TAIL: Final = r"(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
-_SEMVER: Final = re.compile(rf"[vV]?({_NUMBERS}{{0,2}}{_TAIL})", re.ASCII)
-_NUGET: Final = re.compile(rf"[vV]?({_NUMBERS}{{0,3}}{_TAIL})", re.ASCII)
+_BUILD: Final = r"(?:\+[0-9A-Za-z.-]+)?"  # has no part in the order
+_TAIL: Final = r"(?:-[0-9A-Za-z.-]+)?"
+_SEMVER: Final = re.compile(rf"[vV]?({_NUMBERS}{{0,2}}{_TAIL}){_BUILD}", re.ASCII)
+_NUGET: Final = re.compile(rf"[vV]?({_NUMBERS}{{0,3}}{_TAIL}){_BUILD}", re.ASCII)
 _DEBIAN: Final = re.compile(r"(?:[0-9]+:)?[0-9][A-Za-z0-9.+~-]*", re.ASCII)
 _RPM: Final = re.compile(r"(?:[0-9]+:)?[A-Za-z0-9._+~^]+(?:-[A-Za-z0-9._+~^]+)?", re.ASCII)
 _GEM: Final = re.compile(r"[0-9]+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII)
 _MAVEN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]*", re.ASCII)
-_MAVEN_RELEASE: Final = re.compile(r"(?:(?<=[0-9])|[.-])release$", re.ASCII | re.IGNORECASE)
+_MAVEN_NOTHING: Final = re.compile(r"(?:(?<=[0-9])|[.-])(?:release|final|ga)(?=-|$)", re.ASCII | re.IGNORECASE)
 # No leading zero in the first number: two versions of apk order those differently.
 _APK: Final = re.compile(
     r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)*[a-z]?(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)[0-9]{0,18})*(?:-r[0-9]+)?",
@@ -67,8 +68,8 @@ def _matched(pattern: re.Pattern[str], version: str) -> re.Match[str]:
 
 
 def _pypi(version: str) -> Any:
-    if not version.isascii():
-        raise ValueError("PEP 440 versions are ASCII")
+    if not version.isascii() or version != version.strip():
+        raise ValueError("PEP 440 versions are ASCII, and have no spaces here")
     return PythonVersion(version)
 
 
@@ -102,7 +103,7 @@ def _apk(version: str) -> Any:
 
 def _maven(version: str) -> Any:
     _matched(_MAVEN, version)
-    return maven.Version(_MAVEN_RELEASE.sub("", version))
+    return maven.Version(_MAVEN_NOTHING.sub("", version))
 
 
 def _nuget(version: str) -> Any:

@@ -69,7 +69,7 @@ def test_packages_and_a_bill_go_up_with_a_browser(hub_scene: HubScene, watch: Ca
     bill = tmp_path / "bom.json"
     component = {"type": "library", "name": "zlib", "version": "1.3.1"}
     bill.write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [component]}))
-    page.get_by_label("CycloneDX document").set_input_files(bill)
+    page.get_by_label("CycloneDX or SPDX document").set_input_files(bill)
     page.get_by_role("button", name="Add the bill of materials").click()
     expect(page.get_by_role("row", name="zlib")).to_contain_text("1.3.1")
     page.get_by_label("Name, version or licence").fill("curl")

@@ -141,5 +141,7 @@ def _whole(form: Form, name: str) -> int:
 
 def _document(files: Files) -> bytes:
     if "document" not in files:
-        raise InvalidArgumentError("bill of materials: no file was chosen", remedy="Choose a CycloneDX document.")
+        raise InvalidArgumentError(
+            "bill of materials: no file was chosen", remedy="Choose a CycloneDX or SPDX document."
+        )
     return files["document"]

@@ -16,6 +16,7 @@ from armillary.console.frame.form import Field, Form, Wrong
 from armillary.console.frame.sheet import LIST_LINES, Cell, Section, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.words import counted, moment, size
+from armillary.wire.image.bill_of_materials import title_of
 
 # What is searched of each component.
 _SEARCHED: Final = ("name", "version", "purl")
@@ -69,7 +70,7 @@ def bill_section(
     query = {**({"q": asked} if asked else {}), "after": following}
     return Section(
         title="Bill of materials",
-        note=f"{told}CycloneDX {bill['spec_version']}, {size(bill['size'])}, added by {bill['added_by']} "
+        note=f"{told}{title_of(bill['spec_version'])}, {size(bill['size'])}, added by {bill['added_by']} "
         f"{added.relative if added else ''}",
         columns=("Component", "Version", "Type", "Licence", "Package URL"),
         rows=[_row(each) for each in shown],
@@ -84,9 +85,9 @@ def bill_form(post: str, *, has_one: bool, wrong: Wrong | None = None) -> Form:
     """The form that takes a document, in the place of the one before."""
     field = Field(
         name="document",
-        label="CycloneDX document",
+        label="CycloneDX or SPDX document",
         kind="file",
-        hint="JSON, version 1.2 to 1.7, at most 8 MiB",
+        hint="JSON, CycloneDX 1.2 to 1.7 or SPDX 2.2 and 2.3, at most 8 MiB",
         limits=(("accept", ".json,application/json"),),
         required=True,
     )

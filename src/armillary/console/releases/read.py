@@ -21,7 +21,7 @@ from armillary.console.releases import (
     pages_repository,
     pages_signing_keys,
 )
-from armillary.wire.image.bill_of_materials import MEDIA_TYPE
+from armillary.wire.image.bill_of_materials import MEDIA_TYPE, media_type_of
 
 MAX_SEARCH: Final = 128
 # Pages of a bill go so far: it has no more components (``wire/image/bill_of_materials.py``).
@@ -72,7 +72,7 @@ def release_page(visit: Visit, wrong: Wrong | None = None) -> Response:
 def release_bill(visit: Visit) -> Response:
     """The bill of materials of a release, to be kept."""
     release_id = visit.params["release_id"]
-    return _download(ask(visit, "release_bill", release_id=release_id)["document"], f"release-{release_id}")
+    return _download(ask(visit, "release_bill", release_id=release_id), f"release-{release_id}")
 
 
 def new_release(visit: Visit) -> Response:
@@ -114,7 +114,7 @@ def image_page(visit: Visit, wrong: Wrong | None = None) -> Response:
 def image_bill(visit: Visit) -> Response:
     """The bill of materials of an image, to be kept."""
     named = {name: visit.params[name] for name in ("catalog", "image_id")}
-    return _download(ask(visit, "image_bill", **named)["document"], f"image-{visit.params['image_id']}")
+    return _download(ask(visit, "image_bill", **named), f"image-{visit.params['image_id']}")
 
 
 def repository(visit: Visit) -> Response:
@@ -138,9 +138,11 @@ def _bill(visit: Visit, found: Mapping[str, Any], here: str, *, may_add: bool, w
     return {"bill": section, "search": pages_bill.search_form(here, asked) if has_one else None}
 
 
-def _download(document: bytes, name: str) -> Response:
+def _download(found: Mapping[str, Any], name: str) -> Response:
+    media_type = media_type_of(found["spec_version"])
+    suffix = "cdx" if media_type == MEDIA_TYPE else "spdx"
     return Response(
-        document,
-        media_type=MEDIA_TYPE,
-        headers={"Content-Disposition": f'attachment; filename="{name}.cdx.json"'},
+        found["document"],
+        media_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}.{suffix}.json"'},
     )

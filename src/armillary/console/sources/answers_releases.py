@@ -141,13 +141,13 @@ def show_image(by: RequestContext, catalog: str, image_id: str) -> Document:
 
 
 def release_bill(by: RequestContext, release_id: str) -> Document:
-    """The bill of a release as it was given (``document``, bytes)."""
-    return {"document": by.service.updates.bills.of_release(uuid_of("release", release_id))[1]}
+    """The bill of a release as it was given (``document``, bytes), and its format."""
+    return _kept(by.service.updates.bills.of_release(uuid_of("release", release_id)))
 
 
 def image_bill(by: RequestContext, catalog: str, image_id: str) -> Document:
-    """The bill of an image as it was given (``document``, bytes)."""
-    return {"document": by.service.updates.bills.of_image(catalog, uuid_of("image", image_id))[1]}
+    """The bill of an image as it was given (``document``, bytes), and its format."""
+    return _kept(by.service.updates.bills.of_image(catalog, uuid_of("image", image_id)))
 
 
 def put_release_bill(by: RequestContext, release_id: str, document: bytes) -> Document:
@@ -205,6 +205,10 @@ def check_group_now(by: RequestContext, catalog: str, product: str, device_group
 
 def _bill(row: BillRow | None) -> Document | None:
     return None if row is None else row_document(row)
+
+
+def _kept(found: tuple[BillRow, bytes]) -> Document:
+    return {"document": found[1], "spec_version": found[0].spec_version}
 
 
 def _listed(found: tuple[BillRow, bytes] | None) -> Document:

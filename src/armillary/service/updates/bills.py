@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Software bills of materials (CycloneDX): checked, kept as they were given, shown and given back.
+"""Software bills of materials (CycloneDX, SPDX): checked, kept as they were given, shown and given back.
 
 The setting ``bill_of_materials`` says what a release or an image without one is worth: nothing is asked (``off``), it
 is said in the audit log (``warned``), or it is not published or deployed (``required``).
@@ -42,7 +42,7 @@ class Bills:
 
         Raises:
             NotFoundError: no such release.
-            InvalidArgumentError: it is no CycloneDX document.
+            InvalidArgumentError: it is no CycloneDX or SPDX document.
         """
         made = self._checked(document, actor, release_id=release_id)
 
@@ -60,7 +60,7 @@ class Bills:
 
         Raises:
             NotFoundError: no such catalog, or it has no such image.
-            InvalidArgumentError: it is no CycloneDX document.
+            InvalidArgumentError: it is no CycloneDX or SPDX document.
         """
         owner = self._context.records.read(lambda c: catalog_or_raise(c, catalog))
         made = self._checked(document, actor, catalog_id=owner.catalog_id, image_id=image_id)
@@ -147,7 +147,9 @@ class Bills:
 
     def _read(self, found: BillRow | None, whose: str) -> tuple[BillRow, bytes]:
         if found is None:
-            raise NotFoundError(f"{whose} has no bill of materials", remedy="Add one: a CycloneDX document in JSON.")
+            raise NotFoundError(
+                f"{whose} has no bill of materials", remedy="Add one: a CycloneDX or SPDX document in JSON."
+            )
         return found, self._blobs.read(found.sha256)
 
 

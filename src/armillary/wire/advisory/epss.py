@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TextIO
 
 from armillary.errors import AdvisoryError
 from armillary.wire.advisory.fields import read_time, shown
@@ -55,13 +55,13 @@ def read_scores(data: bytes) -> Scores:
         raise AdvisoryError(WHAT, expected="CSV in ASCII, plain or by gzip", got=f"{error!s:.120}") from error
 
 
-def _opened(data: bytes) -> io.BufferedIOBase:
+def _opened(data: bytes) -> gzip.GzipFile | io.BytesIO:
     if len(data) > MAX_BYTES:
         raise AdvisoryError(WHAT, expected=f"at most {MAX_BYTES} bytes", got=f"{len(data)} bytes")
     return gzip.GzipFile(fileobj=io.BytesIO(data)) if data.startswith(_GZIP) else io.BytesIO(data)
 
 
-def _scores(text: io.TextIOWrapper) -> Scores:
+def _scores(text: TextIO) -> Scores:
     head = _HEADER.fullmatch(text.readline(MAX_LINE).rstrip("\r\n"))
     day = None if head is None else read_time(_OFFSET.sub(r"\1:\2", head[2]))
     if head is None or day is None:

@@ -52,7 +52,7 @@ def _document(events: Any) -> Any:
         if getattr(event, "tag", None):
             raise AdvisoryError(WHAT, expected="no tags", got=f"one at line {_line(event)}")
         if isinstance(event, yaml.ScalarEvent):
-            open_[-1].put(None if event.style is None and event.value in _NOTHING else event.value, event)
+            open_[-1].put(None if not event.style and event.value in _NOTHING else event.value, event)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             inner: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
             open_[-1].put(inner, event)

@@ -22,7 +22,7 @@ from armillary.api.native.parameters import CATALOG, V1, CatalogPath, FeedName, 
 from armillary.api.native.service.requests import BASE64
 from armillary.errors import InvalidArgumentError
 from armillary.service.verifier.release_drafts import MAX_OS_ABI
-from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
+from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE, media_type_of
 from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 # Component packages of the largest chip, in base64.
@@ -85,7 +85,7 @@ def promote_release(request: Request, release_id: UUID) -> dict[str, Any]:
 
 
 async def put_release_bill(request: Request, release_id: UUID) -> dict[str, Any]:
-    """Keep the bill of materials of a release (CycloneDX, JSON), in the place of the one before."""
+    """Keep the bill of materials of a release (CycloneDX or SPDX, JSON), in the place of the one before."""
     document, bills, actor = await request.body(), service_of(request).updates.bills, operator_of(request).name
     async with caller_of(request).turn():
         return row_document(await run_in_threadpool(bills.put_of_release, release_id, document, actor=actor))
@@ -93,12 +93,12 @@ async def put_release_bill(request: Request, release_id: UUID) -> dict[str, Any]
 
 def release_bill(request: Request, release_id: UUID) -> Response:
     """The bill of materials of a release, as it was given."""
-    _, document = service_of(request).updates.bills.of_release(release_id)
-    return Response(document, media_type=MEDIA_TYPE)
+    bill, document = service_of(request).updates.bills.of_release(release_id)
+    return Response(document, media_type=media_type_of(bill.spec_version))
 
 
 async def put_image_bill(request: Request, catalog: CatalogPath, image_id: UUID) -> dict[str, Any]:
-    """Keep the bill of materials of an image (CycloneDX, JSON), in the place of the one before."""
+    """Keep the bill of materials of an image (CycloneDX or SPDX, JSON), in the place of the one before."""
     document, bills, actor = await request.body(), service_of(request).updates.bills, operator_of(request).name
     async with caller_of(request).turn():
         return row_document(await run_in_threadpool(bills.put_of_image, catalog, image_id, document, actor=actor))
@@ -106,8 +106,8 @@ async def put_image_bill(request: Request, catalog: CatalogPath, image_id: UUID)
 
 def image_bill(request: Request, catalog: CatalogPath, image_id: UUID) -> Response:
     """The bill of materials of an image, as it was given."""
-    _, document = service_of(request).updates.bills.of_image(catalog, image_id)
-    return Response(document, media_type=MEDIA_TYPE)
+    bill, document = service_of(request).updates.bills.of_image(catalog, image_id)
+    return Response(document, media_type=media_type_of(bill.spec_version))
 
 
 def _package(name: str, text: str) -> bytes:

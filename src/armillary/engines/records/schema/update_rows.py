@@ -102,7 +102,7 @@ class BillRow:
     image_id: UUID | None
     sha256: bytes
     size: int
-    spec_version: str  # Of CycloneDX
+    spec_version: str  # CycloneDX's number, or SPDX-2.3
     components: int
     added_at: int
     added_by: str

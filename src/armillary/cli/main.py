@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "feed": ("release.feed", "OS feeds: whose releases a device group gets."),
     "release": ("release.release", "OS releases and their reference values."),
     "attestation-policy": ("service.attestation_policy", "What a catalog demands of its devices beyond a good boot."),
+    "assess": ("security.assess", "Say which of the seven properties of secured devices hold."),
     "audit": ("service.audit", "The audit log: list and verify."),
     "token": ("service.token", "Operator tokens."),
     "factory": ("catalog.factory", "Factory runs: many devices at once."),

@@ -53,6 +53,7 @@ from armillary.console.hub_devices import change as hub_devices_change, read as 
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
 from armillary.console.releases import change as releases_change, read as releases_read
+from armillary.console.security import read as security_read
 from armillary.console.sources.signed_in import NOT_FOR_ONE
 from armillary.console.sources.sources import SourcesFor, sources_of
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
@@ -88,6 +89,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/devices/{device_id}/data", device_data.page),
     ("/devices/{device_id}/twin", device_twin.page),
     ("/devices/{device_id}/update", device_update.page),
+    ("/devices/{device_id}/assessment", security_read.device),
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
     ("/releases", releases_read.releases),
@@ -98,6 +100,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     (f"{_IMAGE}/bill.json", releases_read.image_bill),
     ("/repository", releases_read.repository),
     ("/signing-keys", releases_read.signing_keys),
+    ("/assessment", security_read.assessment),
     ("/device-groups", read.device_groups),
     (_GROUP, read.device_group),
     ("/findings", read.findings),

@@ -58,13 +58,21 @@ UPDATE_PLACES = (
     ("Keys", "/repository", "show_repository"),
     ("Signing keys", "/signing-keys", "show_signing_keys"),
 )
-WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType({"hub": HUB_PLACES, "updates": UPDATE_PLACES})
+# What the watch found, and what is known of devices' security.
+SECURITY_PLACES = (
+    ("Findings", "/findings", "watch.findings"),
+    ("Seven properties", "/assessment", "assess_fleet"),
+)
+WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
+    {"hub": HUB_PLACES, "updates": UPDATE_PLACES, "security": SECURITY_PLACES}
+)
 # place -> beginnings of the paths that belong to it, where these are more than its own.
 BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "/fleet": ("/fleet", "/devices"),
         "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
         "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release", "/os-feeds"),
+        "/findings": tuple(href for _, href, _ in SECURITY_PLACES),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
         "/releases": ("/releases", "/new-release", "/os-feeds"),

@@ -22,7 +22,7 @@ from armillary.console.frame.words import Moment, ShortId, moment, short_id
 from armillary.errors import InvalidArgumentError
 
 # Parts of the console that have several places; "" for a page of none.
-Within = Literal["hub", "updates", ""]
+Within = Literal["hub", "updates", "security", ""]
 # A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
 SEEN_EVERY_S = 15
 # Rows of one page of a long table; the next is as many further on, at the same cost.

@@ -137,6 +137,8 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "put_image_bill": f"POST {_IMAGE}/sbom",
         "show_repository": "GET /repository",
         "show_signing_keys": "GET /signing-keys",
+        "assess_fleet": "GET /assessment",
+        "assess_device": f"GET {_DEVICE}/assessment",
         "device_raw": f"GET {_DEVICE}/telemetry/raw",
         "device_twin": f"GET {_DEVICE}/twin",
         "patch_device_twin": f"PATCH {_DEVICE}/twin",

@@ -14,7 +14,7 @@ from armillary.api.http.documents import as_document
 from armillary.api.native.dashboard_live import batches, wanted_of
 from armillary.api.views import dashboard as views_dashboard
 from armillary.api.views.device_labels import names_of
-from armillary.console.sources import answers_authored, answers_hub, answers_releases, answers_templates
+from armillary.console.sources import answers_authored, answers_hub, answers_releases, answers_security, answers_templates
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
 from armillary.engines.documents.document import check_id
@@ -27,7 +27,7 @@ from armillary.twin.author.dashboard import Dashboard, parse
 QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         name: each
-        for module in (answers_authored, answers_hub, answers_releases, answers_templates)
+        for module in (answers_authored, answers_hub, answers_releases, answers_security, answers_templates)
         for name, each in vars(module).items()
         if isfunction(each) and each.__module__ == module.__name__ and not name.startswith("_")
     }

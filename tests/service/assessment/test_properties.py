@@ -19,7 +19,7 @@ from armillary.service.assessment.properties import (
     STATES,
     Answer,
     Facts,
-    TrustedBase,
+    TrustedSoftware,
     assess,
 )
 
@@ -29,7 +29,7 @@ GOOD = Facts(
     os_version="26.11",
     sandbox="linux",
     enforcement={"landlock": "enforced", "network-namespace": "enforced"},
-    base=TrustedBase(size=1_000_000, before=(990_000, "26.10"), in_force=True),
+    base=TrustedSoftware(size=1_000_000, before=(990_000, "26.10"), in_force=True),
     has_certificate=True,
     updates_os=True,
     takes_directives=True,
@@ -46,7 +46,7 @@ def test_a_device_with_all_of_it_shows_all_seven() -> None:
     assert {each.state for each in answers(GOOD).values()} == {PRESENT}
 
 
-GROWN = TrustedBase(size=1_100_001, before=(1_000_000, "26.10"), in_force=True)
+GROWN = TrustedSoftware(size=1_100_001, before=(1_000_000, "26.10"), in_force=True)
 # One fact made worse, what it takes away, as what, and a word of the reason.
 WORSE = (
     ({"tier": "software"}, {"hardware-root-of-trust": ABSENT}, "file"),
@@ -63,7 +63,7 @@ WORSE = (
     ({"base": replace(GROWN, size=1_100_000)}, {}, ""),
     ({"base": replace(GROWN, before=None)}, {}, ""),
     ({"has_certificate": False}, {"certificate-based-authentication": STALE}, "ended"),
-    ({"base": TrustedBase(size=1, before=None, in_force=False)}, {"renewable-security": ABSENT}, "withdrawn"),
+    ({"base": TrustedSoftware(size=1, before=None, in_force=False)}, {"renewable-security": ABSENT}, "withdrawn"),
     ({"updates_os": False}, {"renewable-security": ABSENT}, "over the air"),
     ({"takes_directives": False}, {}, ""),
 )
@@ -82,7 +82,7 @@ def test_each_fact_takes_away_what_rests_on_it(change: dict[str, object], lost: 
     sandbox=st.sampled_from(("", "process", "linux", "reduced")),
     enforcement=st.dictionaries(st.text(max_size=5), st.sampled_from(("enforced", "missing: x")), max_size=3),
     base=st.none() | st.builds(
-        TrustedBase,
+        TrustedSoftware,
         size=st.integers(0, 10**9),
         before=st.none() | st.tuples(st.integers(0, 10**9), st.just("1")),
         in_force=st.booleans(),
@@ -94,7 +94,7 @@ def test_only_an_attested_device_shows_anything(
     health: str,
     sandbox: str,
     enforcement: dict[str, str],
-    base: TrustedBase | None,
+    base: TrustedSoftware | None,
     flags: tuple[bool, bool, bool],
 ) -> None:
     facts = Facts(

@@ -20,7 +20,6 @@ def of_device(service: SecurityService, device_id: str) -> Document:
         "device_id": found.device_id,
         "tier": found.tier,
         "health": found.health,
-        "at": found.at,
         "properties": [
             {**_named(each), "state": answer.state, "says": answer.says, "evidence": _evidence(each, found.device_id)}
             for each, answer in found.answers
@@ -32,7 +31,6 @@ def of_fleet(service: SecurityService, *, catalog: str | None) -> Document:
     """How many ``devices`` show each of the ``properties``, by state, and the most frequent reasons."""
     found = _assessment(service).of_fleet(catalog)
     return {
-        "at": found.at,
         "devices": found.devices,
         "tiers": found.tiers,
         "properties": [

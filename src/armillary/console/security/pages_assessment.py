@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from armillary.console.frame.sheet import Cell, Section, Sheet, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
-from armillary.console.frame.words import counted, grouped, moment
+from armillary.console.frame.words import counted, grouped
 
 LIST: Final = "/assessment"
 _STATES: Final[Mapping[str, State]] = MappingProxyType(
@@ -32,7 +32,7 @@ _SHOWN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 
 
-def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str], now: int) -> Sheet:
+def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str]) -> Sheet:
     """All devices, or those of a catalog: what ``GET /assessment`` says."""
     devices = found["devices"]
     shown = [each for each in found["properties"] if devices and each["states"]["present"] == devices]
@@ -49,7 +49,6 @@ def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str],
         facts=(
             ("Devices", text(grouped(devices))),
             ("Trust tiers", text(_tiers(found["tiers"]) or "none")),
-            ("As of", Cell(at=moment(found["at"], now))),
         ),
         sections=tuple(_property(each) for each in found["properties"]),
         within="security",
@@ -57,7 +56,7 @@ def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str],
     )
 
 
-def device_sheet(found: Mapping[str, Any], name: str, now: int) -> Sheet:
+def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
     """One device: what ``GET /devices/{device_id}/assessment`` says."""
     here = f"/devices/{found['device_id']}"
     present = sum(each["state"] == "present" for each in found["properties"])
@@ -70,7 +69,6 @@ def device_sheet(found: Mapping[str, Any], name: str, now: int) -> Sheet:
         facts=(
             ("Trust tier", text(found["tier"])),
             ("Health", text(found["health"])),
-            ("As of", Cell(at=moment(found["at"], now))),
         ),
         sections=(
             Section(

@@ -13,14 +13,14 @@ from armillary.console.security import pages_assessment
 def assessment(visit: Visit) -> Response:
     """All devices that the operator speaks for, or those of one catalog."""
     names, asked = catalogs(visit), visit.query.get("catalog", "")
-    # Who speaks for one catalog sees that one, whatever the address says.
-    catalog = asked if asked in names else (visit.operator.catalog or "")
+    only = names[0] if visit.operator.catalog is not None and names else ""
+    catalog = asked if asked in names else only
     found = ask(visit, "assess_fleet", catalog=catalog or None)
-    return show(visit, pages_assessment.fleet_sheet(found, catalog, names, visit.now))
+    return show(visit, pages_assessment.fleet_sheet(found, catalog, names))
 
 
 def device(visit: Visit) -> Response:
     """One device."""
     found = visit.sources.fleet.device(visit.params["device_id"])
     answers = ask(visit, "assess_device", device_id=found["device_id"])
-    return show(visit, pages_assessment.device_sheet(answers, found["name"], visit.now))
+    return show(visit, pages_assessment.device_sheet(answers, found["name"]))

@@ -14,7 +14,13 @@ from armillary.api.http.documents import as_document
 from armillary.api.native.dashboard_live import batches, wanted_of
 from armillary.api.views import dashboard as views_dashboard
 from armillary.api.views.device_labels import names_of
-from armillary.console.sources import answers_authored, answers_hub, answers_releases, answers_security, answers_templates
+from armillary.console.sources import (
+    answers_authored,
+    answers_hub,
+    answers_releases,
+    answers_security,
+    answers_templates,
+)
 from armillary.console.sources.request_context import RequestContext
 from armillary.console.sources.signed_in import Document
 from armillary.engines.documents.document import check_id

@@ -9,10 +9,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import assessments as rows, releases as release_rows
-from armillary.engines.records.queries.assessments import AlikeDevices
+from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.queries.security import assessments as rows
+from armillary.engines.records.queries.security.assessments import AlikeDevices
 from armillary.engines.records.schema.rows import OsRelease
-from armillary.service.assessment.properties import PROPERTIES, STATES, Answer, Facts, Property, TrustedBase, assess
+from armillary.service.assessment.properties import PROPERTIES, STATES, Answer, Facts, Property, TrustedSoftware, assess
 from armillary.service.context.context import Context
 from armillary.service.registry.names import catalog_or_raise, no_such_device
 
@@ -22,12 +23,11 @@ MAX_REASONS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAssessment:
-    """Each property's answer for one device, at ``at`` (Unix seconds); ``tier`` is the enrolment record's."""
+    """Each property's answer for one device; ``tier`` is the enrolment record's."""
 
     device_id: str
     tier: str
     health: str
-    at: int
     answers: tuple[tuple[Property, Answer], ...]
 
 
@@ -53,7 +53,6 @@ class PropertyCount:
 class FleetAssessment:
     """All properties over ``devices`` devices, of which ``tiers`` says what keeps their identity."""
 
-    at: int
     devices: int
     tiers: dict[str, int]
     properties: tuple[PropertyCount, ...]
@@ -68,23 +67,20 @@ class Assessment:
     def of_device(self, device_id: str) -> DeviceAssessment:
         """One device; NotFoundError if it was never manufactured here, or was decommissioned."""
         known = device_id.lower()
-        at = self._context.now()
         found = self._context.records.read(lambda c: self._kinds(c, None, known))
         if not found:
             raise no_such_device(device_id)
         ((kind, facts),) = found
         answers = tuple((each, assess(each, facts)) for each in PROPERTIES)
-        return DeviceAssessment(device_id=known, tier=kind.tier, health=kind.health, at=at, answers=answers)
+        return DeviceAssessment(device_id=known, tier=kind.tier, health=kind.health, answers=answers)
 
     def of_fleet(self, catalog: str | None = None) -> FleetAssessment:
         """The devices of a catalog, or all."""
-        at = self._context.now()
         found = self._context.records.read(lambda c: self._kinds(c, catalog, None))
         tiers: Counter[str] = Counter()
         for kind, _ in found:
             tiers[kind.tier] += kind.devices
         return FleetAssessment(
-            at=at,
             devices=tiers.total(),
             tiers=dict(tiers),
             properties=tuple(_count(each, found) for each in PROPERTIES),
@@ -99,7 +95,7 @@ class Assessment:
         return [(kind, _facts(kind, bases.get((kind.chip, kind.os_version)))) for kind in found]
 
 
-def _facts(kind: AlikeDevices, base: TrustedBase | None) -> Facts:
+def _facts(kind: AlikeDevices, base: TrustedSoftware | None) -> Facts:
     return Facts(
         tier=kind.tier,
         health=kind.health,
@@ -120,18 +116,20 @@ def _count(each: Property, found: list[tuple[AlikeDevices, Facts]]) -> PropertyC
         states[answer.state] += kind.devices
         devices[answer] += kind.devices
         examples[answer] = min(examples.get(answer, kind.example), kind.example)
-    reasons = (Reason(answer=one, devices=count, example=examples[one]) for one, count in devices.most_common(MAX_REASONS))
+    reasons = (
+        Reason(answer=one, devices=count, example=examples[one]) for one, count in devices.most_common(MAX_REASONS)
+    )
     return PropertyCount(each=each, states=states, reasons=tuple(reasons))
 
 
-def trusted_bases(releases: tuple[OsRelease, ...], now: int) -> dict[tuple[str, str], TrustedBase]:
+def trusted_bases(releases: tuple[OsRelease, ...], now: int) -> dict[tuple[str, str], TrustedSoftware]:
     """(chip, version) -> the size of each release's components beside that of the one published before it."""
-    found: dict[tuple[str, str], TrustedBase] = {}
+    found: dict[tuple[str, str], TrustedSoftware] = {}
     before: dict[str, tuple[int, str]] = {}
     for release in releases:
         size = sum(part.size for part in release.components)
         ends = release.expires_at
-        found[release.chip, release.version] = TrustedBase(
+        found[release.chip, release.version] = TrustedSoftware(
             size=size,
             before=before.get(release.chip),
             in_force=release.withdrawn_at is None and (ends is None or ends > now),

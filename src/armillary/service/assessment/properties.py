@@ -27,7 +27,7 @@ DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedBase:
+class TrustedSoftware:
     """What of a device's software every application has to trust: the components of its OS release, in bytes.
 
     Attributes:
@@ -60,7 +60,7 @@ class Facts:
     os_version: str
     sandbox: str
     enforcement: Mapping[str, str]
-    base: TrustedBase | None
+    base: TrustedSoftware | None
     has_certificate: bool
     updates_os: bool
     takes_directives: bool

@@ -31,9 +31,9 @@ def fleet(present: int, absent: int) -> dict[str, object]:
 
 
 def test_a_fleet_shows_what_holds_on_every_device() -> None:
-    assert fleet_sheet(fleet(4, 0), "", []).title == "7 properties of seven hold on every device."
+    assert fleet_sheet(fleet(4, 0), "", []).title == "All of the seven properties hold on every device."
     made = fleet_sheet(fleet(1204, 1), "Contoso", ["Contoso", "Fabrikam"])
-    assert made.title == "0 properties of seven hold on every device."
+    assert made.title == "None of the seven properties holds on every device."
     assert [words for words, _, chosen in made.links if chosen] == ["Contoso"]
     assert len(made.sections) == 7
     first, second = made.sections[0].rows

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from armillary.console.frame.sheet import Cell, Section, Sheet, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
-from armillary.console.frame.words import counted, grouped
+from armillary.console.frame.words import grouped
 
 LIST: Final = "/assessment"
 _STATES: Final[Mapping[str, State]] = MappingProxyType(
@@ -41,9 +41,7 @@ def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str])
     return Sheet(
         place="Seven properties",
         heading="Seven properties",
-        title=f"{counted(len(shown), 'property', 'properties')} of seven hold on every device."
-        if devices
-        else "There is no device to assess.",
+        title=_sentence(len(shown)) if devices else "There is no device to assess.",
         detail=_ABOUT,
         links=tuple(links),
         facts=(
@@ -52,7 +50,6 @@ def fleet_sheet(found: Mapping[str, Any], catalog: str, catalogs: Sequence[str])
         ),
         sections=tuple(_property(each) for each in found["properties"]),
         within="security",
-        command=f"armillary assess --fleet{f' --catalog {catalog}' if catalog else ''}",
     )
 
 
@@ -86,8 +83,13 @@ def device_sheet(found: Mapping[str, Any], name: str) -> Sheet:
                 none="",
             ),
         ),
-        command=f"armillary assess --device {found['device_id'][:12]}",
+        within="",
     )
+
+
+def _sentence(shown: int) -> str:
+    count = {0: "None", 7: "All"}.get(shown, str(shown))
+    return f"{count} of the seven properties {'holds' if shown < 2 else 'hold'} on every device."
 
 
 def _property(each: Mapping[str, Any]) -> Section:

@@ -18,6 +18,7 @@ import structlog
 
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.store import Records
+from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
 from armillary.service.bridge.bridge import Bridge
 from armillary.service.context.blobs import Blobs
@@ -77,6 +78,8 @@ class SecurityService:
         self.releases.on_change += [self._publish_releases, self.updates.offers.refresh]  # in this order, as above
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context)
+        self.advisories = Advisories(context, blobs, self.watch)
+        notices.on_device.append(self.advisories.running.device_changed)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)
         self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
@@ -174,6 +177,7 @@ class SecurityService:
             self.context,
             self.updates.planner,
             self.watch,
+            self.advisories,
             self.authority,
             self.serving.present,
             self.repository,
@@ -202,6 +206,7 @@ class SecurityService:
             await self._loops.close()
         await self.serving.close()
         await asyncio.to_thread(self.bridge.close)
+        await asyncio.to_thread(self.advisories.close)
         await asyncio.to_thread(self.context.records.close)
         self.authority.close()
         self.context.folder.close()

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
+from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
@@ -40,6 +41,7 @@ class ServiceLoops:
     _context: Context
     _planner: Planner
     _watch: Watch
+    _advisories: Advisories
     _authority: Authority
     _use_certificate: Callable[[ServerFiles], object]
     _repository: Repository
@@ -90,6 +92,7 @@ class ServiceLoops:
         self._planner.run_once()
         self._repository.follow()
         self._renew_offers()
+        self._advisories.look()
         self.last_run_at = self._context.now()
 
     async def _daily(self) -> None:
@@ -103,6 +106,7 @@ class ServiceLoops:
         self._use_certificate(self._authority.server.files())
         self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now, most=KEEP_CHECK_INS))
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S, most=KEEP_REPORTS))
+        self._advisories.prune()
 
     async def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -44,6 +45,8 @@ DEFAULT_GROUPS: Final = (
         "Default production device group with the evaluation OS feed",
     ),
 )
+
+_COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
 class Groups:
@@ -156,9 +159,12 @@ class Groups:
         update_policy: str | None = None,
         allow_crash_dumps: str | None = None,
         regional_data_boundary: str | None = None,
+        country: str | None = None,
     ) -> DeviceGroup:
         """Change a device group; None leaves a value as it is. Devices see it at their next check-in."""
         values = _checked_group(description, os_feed, update_policy, allow_crash_dumps, regional_data_boundary)
+        if country is not None:
+            values["country"] = _checked_country(country)
 
         def change(connection: Connection) -> DeviceGroup:
             group = group_or_raise(connection, catalog, product, name)
@@ -224,6 +230,15 @@ def new_group(product: Product, name: str, description: str, now: int, os_feed: 
         deployment_id=None,
         created_at=now,
     )
+
+
+def _checked_country(country: str) -> str:
+    if country and _COUNTRY.fullmatch(country) is None:
+        raise InvalidArgumentError(
+            f"country: expected two capital letters (ISO 3166-1) or nothing, got {country!r:.40}",
+            remedy="Such as DE; reports to authorities name the countries where devices are.",
+        )
+    return country
 
 
 def _checked_group(

@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "certificate-expiring": "A certificate of the service ends soon and has no successor.",
         "hub-anomaly": "The hub saw traffic that does not fit.",
         "reports-suppressed": "A device reports more than is kept of one device; the rest is counted.",
+        "vulnerability-in-field": "Devices run what an advisory affects that is exploited or critical.",
         "quarantine-requested": "A rule of the application asks that a device be kept apart.",
     }
 )

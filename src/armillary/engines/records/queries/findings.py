@@ -152,3 +152,9 @@ def count_of(connection: Connection, fingerprint: str) -> int:
     """How often a living finding was observed so far; 0 when there is none."""
     found = connection.execute(select(_finding.c.count).where(_finding.c.open_key == fingerprint)).scalar()
     return 0 if found is None else int(found)
+
+
+def gravest(connection: Connection, fingerprint: str) -> str | None:
+    """The gravest severity of the findings that this observation made so far, closed ones too; None if it made none."""
+    query = select(_finding.c.severity).where(_finding.c.fingerprint == fingerprint)
+    return max(connection.execute(query).scalars(), key=SEVERITIES.index, default=None)

@@ -107,6 +107,7 @@ class DeviceGroup:
     regional_data_boundary: str  # ``None`` or ``EU``
     deployment_id: UUID | None  # The one in force
     created_at: int
+    country: str = ""  # Where its devices are, ISO 3166-1 alpha-2; empty: not said
 
     @property
     def has_deployment(self) -> bool:

@@ -35,17 +35,19 @@ from sqlalchemy import (
 )
 
 from armillary.engines.records.schema import (
+    advisory_tables,
     bridge_tables,
     firmware_tables,
     hub_tables,
     image_tables,
     name_tables,
     rollout_tables,
+    software_tables,
     tables,
     update_tables,
 )
 
-REVISION = "0028"  # newest migration, stored in a new database
+REVISION = "0030"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -79,6 +81,23 @@ trust_store = update_tables.trust_store
 trust_package = update_tables.trust_package
 os_feed = update_tables.os_feed
 update_schedule = update_tables.update_schedule
+software_set = software_tables.software_set
+software_part = software_tables.software_part
+device_software = software_tables.device_software
+software_count = software_tables.software_count
+software_move = software_tables.software_move
+feed_key = advisory_tables.feed_key
+advisory_feed = advisory_tables.advisory_feed
+feed_edition = advisory_tables.feed_edition
+advisory_version = advisory_tables.advisory_version
+advisory_alias = advisory_tables.advisory_alias
+advisory_package = advisory_tables.advisory_package
+exploitation = advisory_tables.exploitation
+bill_content = advisory_tables.bill_content
+component = advisory_tables.component
+bill_component = advisory_tables.bill_component
+component_advisory = advisory_tables.component_advisory
+vex_statement = advisory_tables.vex_statement
 
 
 def _number() -> Column[int]:
@@ -123,6 +142,7 @@ device_group = Table(
     Column("regional_data_boundary", String(16), nullable=False),
     Column("deployment_id", Uuid),
     Column("created_at", BigInteger, nullable=False),
+    Column("country", String(2), nullable=False, server_default=""),  # where its devices are; empty: not said
     UniqueConstraint("product_id", "name_key"),
 )
 

@@ -83,7 +83,7 @@ bill_of_materials = Table(
     Column("release_id", Uuid, ForeignKey("os_release.release_id"), unique=True),
     Column("catalog_id", Uuid),
     Column("image_id", Uuid),
-    Column("sha256", LargeBinary, nullable=False),  # of the document, also its name in the blob folder
+    Column("sha256", LargeBinary, nullable=False, index=True),  # of the document, also its name in the blob folder
     Column("size", BigInteger, nullable=False),
     Column("spec_version", String(8), nullable=False),
     Column("components", Integer, nullable=False),

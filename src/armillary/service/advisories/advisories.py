@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advisories as the API, the command line and the loops of the service hold them.
+
+Light at rest: what reads feeds and bills of materials, and the libraries that order versions, are loaded when the first
+feed comes. A service without feeds keeps who runs what, and nothing else of this.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection
+
+from armillary.engines.records.advisories import feeds as feed_rows
+from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition
+from armillary.errors import ConflictError
+from armillary.service.advisories.running import Running
+from armillary.service.advisories.sets import Sets
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.context import Context
+from armillary.service.watch.watch import Watch
+
+if TYPE_CHECKING:
+    from armillary.service.advisories.answers import Answers
+    from armillary.service.advisories.imports import Imports
+    from armillary.service.advisories.keys import FeedKeys
+    from armillary.service.advisories.uploads import BundleUploads
+
+_log = structlog.get_logger("armillary.service.advisories")
+
+
+class Advisories:
+    """Operations on feeds and advisories. From any thread."""
+
+    def __init__(self, context: Context, blobs: Blobs, watch: Watch) -> None:
+        self._context = context
+        self._blobs = blobs
+        self._watch = watch
+        self.running = Running(context)
+        self._sets = Sets()
+        self._working = threading.Lock()  # one import, or one reading of bills
+        self._uploads: BundleUploads | None = None
+        self._has_feeds = bool(self.feeds())
+        self._is_importing = False
+        self._importing: threading.Thread | None = None
+        self._last_failure = ""
+        self._stopping = threading.Event()
+
+    # -- parts, loaded when they are asked for ----------------------------------------------------------------------
+
+    @property
+    def keys(self) -> FeedKeys:
+        """Whose signature makes a bundle a feed's."""
+        from armillary.service.advisories.keys import FeedKeys  # noqa: PLC0415 - as the class says
+
+        return FeedKeys(self._context)
+
+    @property
+    def answers(self) -> Answers:
+        """What is asked about advisories."""
+        from armillary.service.advisories.answers import Answers  # noqa: PLC0415 - as the class says
+
+        return Answers(self._context, self._sets)
+
+    @property
+    def uploads(self) -> BundleUploads:
+        """Bundles on their way in."""
+        if self._uploads is None:
+            from armillary.service.advisories.uploads import BundleUploads  # noqa: PLC0415 - as the class says
+
+            self._uploads = BundleUploads(self._context.folder.path / "feed-bundles", self._context.clock)
+            self._uploads.remove_all()
+        return self._uploads
+
+    def _imports(self) -> Imports:
+        from armillary.service.advisories.imports import Imports  # noqa: PLC0415 - as the class says
+
+        return Imports(self._context, self.keys, self._stopping)
+
+    # -- feeds ------------------------------------------------------------------------------------------------------
+
+    def feeds(self) -> tuple[Feed, ...]:
+        """All feeds, by name."""
+        return self._context.records.read(feed_rows.feeds)
+
+    def editions(self, name: str) -> tuple[FeedEdition, ...]:
+        """The imports of a feed, the newest first; NotFoundError if there is none of this name."""
+
+        def query(connection: Connection) -> tuple[FeedEdition, ...]:
+            if feed_rows.feed(connection, name) is None:
+                from armillary.service.advisories.imports import no_such_feed  # noqa: PLC0415 - as the class says
+
+                raise no_such_feed(name)
+            return feed_rows.editions(connection, name)
+
+        return self._context.records.read(query)
+
+    def set_max_age(self, name: str, max_age_s: int, *, actor: str) -> Feed:
+        """Say after how many seconds a feed is stale; NotFoundError if there is none of this name."""
+        return self._imports().set_max_age(name, max_age_s, actor=actor)
+
+    def import_bundle(self, path: Path, *, actor: str) -> FeedEdition:
+        """Import a bundle, and hold what images are made of against it; as :meth:`Imports.open` and ``run`` raise."""
+        imports = self._imports()
+        opened = imports.open(path)
+        with self._working:
+            self._is_importing = True
+            try:
+                made = imports.run(opened, actor=actor)
+                self._has_feeds = True
+                self._read_bills()
+            finally:
+                self._is_importing = False
+        self._announce()
+        return made
+
+    def begin_import(self, upload_id: UUID, path: Path, *, actor: str) -> dict[str, Any]:
+        """Check an uploaded bundle, and import it in a thread of its own; what its statement says.
+
+        Raises:
+            ConflictError: another import runs.
+            WireError, ConflictError, InvalidArgumentError: as :meth:`Imports.open`; the upload has ended.
+        """
+        try:
+            self._check_idle()
+            statement = self._imports().open(path).statement
+        except BaseException:  # whatever it was, then raised on: the file is of no use
+            self.uploads.end(upload_id)
+            raise
+        self._last_failure = ""
+        self._importing = threading.Thread(
+            target=self._import_uploaded, args=(upload_id, path, actor), name="feed-import", daemon=True
+        )
+        self._importing.start()
+        return {"feed": statement.feed, "kind": statement.kind, "as_of": statement.as_of, "records": statement.records}
+
+    def _check_idle(self) -> None:
+        if self.import_state["running"]:
+            raise ConflictError("another feed is being imported", remedy="Wait for it: armillary advisory-feed list.")
+
+    def _import_uploaded(self, upload_id: UUID, path: Path, actor: str) -> None:
+        try:
+            self.import_bundle(path, actor=actor)
+        except Exception as error:  # noqa: BLE001 - the thread's outermost frame: who asked reads it in the state
+            self._last_failure = str(error)[:500] or type(error).__name__
+            _log.warning("a feed was not imported", error=self._last_failure)
+        finally:
+            self.uploads.end(upload_id)
+
+    @property
+    def import_state(self) -> dict[str, Any]:
+        """Whether a bundle is being imported, and why the last one was not."""
+        return {"running": self._importing is not None and self._importing.is_alive(), "failure": self._last_failure}
+
+    # -- loops ------------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Keep who runs what true, read bills of materials that came, and make findings of what is grave."""
+        changed = self.running.look()
+        if not self._has_feeds or self._is_importing:
+            return  # an import reads them itself
+        with self._working:
+            read = self._read_bills()
+        if changed or read:
+            self._announce()
+
+    def prune(self) -> None:
+        """Forget what is too old to be asked for; daily."""
+        self.running.prune()
+        if self._has_feeds:
+            self._reading().tidy()
+
+    def close(self) -> None:
+        """Stop an import that is running: what it wrote is seen by nobody, and taken back at the next import."""
+        self._stopping.set()
+        if self._importing is not None:
+            self._importing.join()
+        if self._uploads is not None:
+            self._uploads.remove_all()
+
+    def _reading(self) -> Any:
+        from armillary.service.advisories.reading import BillReading  # noqa: PLC0415 - as the class says
+
+        return BillReading(self._context, self._blobs)
+
+    def _read_bills(self) -> int:
+        from armillary.engines.records.advisories import components  # noqa: PLC0415 - as the class says
+
+        if self._context.records.read(components.unread_bill) is None:
+            return 0
+        return int(self._reading().run())
+
+    def _announce(self) -> None:
+        from armillary.service.advisories.announcing import announce  # noqa: PLC0415 - as the class says
+
+        announce(self._context, self.answers, self._watch)

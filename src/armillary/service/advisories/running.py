@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps who runs what up to date, for all that asks for devices by what they run.
+
+The check-in path writes nothing of this: what devices say is compared with what is kept after they have said it. Three
+times: by the newest check-ins whenever the service looks, by ids where somebody moved a device, and by all devices
+after a start and every hour, for whatever the others do not see (a release that is published after a device booted
+it).
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection
+
+from armillary.engines.records.advisories import software as software_rows
+from armillary.engines.records.queries import findings as finding_rows
+from armillary.service.context.context import Context
+
+# Where the last check-in is noted that was looked at, beside the watch's own positions.
+POSITION: Final = "software"
+# Check-ins, or devices, of one look: a change of all of them holds the records for 50 ms.
+STEP: Final = 500
+# Devices that are compared in one read when all are: nothing is written where nothing differs.
+WALK_STEP: Final = 5_000
+WALK_EVERY_S: Final = 3600
+# Moves are kept for as long as support reports ask for them.
+KEEP_MOVES_S: Final = 400 * 86_400
+
+
+class Running:
+    """What runs where. From any thread; one look at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._looking = threading.Lock()
+        self._noting = threading.Lock()
+        self._moved: set[str] = set()
+        self._walked_at: int | None = None
+
+    def device_changed(self, device_id: str) -> None:
+        """A device has another owner or group, or may have: the next look compares it."""
+        with self._noting:
+            self._moved.add(device_id)
+
+    def look(self) -> int:
+        """Compare all that may have changed; returns how many devices had."""
+        with self._looking:
+            changed = self._follow() + self._look_at_moved()
+            now = self._context.now()
+            if self._walked_at is None or not 0 <= now - self._walked_at < WALK_EVERY_S:
+                changed += self._walk()
+                self._walked_at = now
+            return changed
+
+    def prune(self) -> None:
+        """Forget moves that are too old to be asked for, and sets that nobody has."""
+        before = self._context.now() - KEEP_MOVES_S
+        self._context.records.write(lambda c: software_rows.prune(c, before=before))
+
+    def _follow(self) -> int:
+        changed = 0
+        while True:
+
+            def span(connection: Connection) -> tuple[int, int]:
+                return finding_rows.position(connection, POSITION), software_rows.newest(connection)[1]
+
+            after, newest = self._context.records.read(span)
+            if newest <= after:
+                return changed
+            if self._walked_at is None:
+                # All devices are compared in this look: check-ins of before need not be read one by one.
+                self._context.records.write(partial(finding_rows.set_position, source=POSITION, number=newest))
+                return changed
+            until = min(newest, after + STEP)
+            changed += self._compare(software_rows.by_check_in(after, until), until)
+
+    def _look_at_moved(self) -> int:
+        with self._noting:
+            moved, self._moved = sorted(self._moved), set()
+        return sum(self._compare(software_rows.by_id(some)) for some in software_rows.portions(moved))
+
+    def _walk(self) -> int:
+        changed, last = 0, self._context.records.read(software_rows.newest)[0]
+        for start in range(0, last, WALK_STEP):
+            whole = software_rows.by_number(start, start + WALK_STEP)
+            if not self._context.records.read(partial(software_rows.has_moved, among=whole)):
+                continue
+            for after in range(start, start + WALK_STEP, STEP):
+                changed += self._compare(software_rows.by_number(after, after + STEP))
+        return changed
+
+    def _compare(self, among: ColumnElement[bool], position: int | None = None) -> int:
+        """Keep what these devices have; nothing is written where they have what is kept."""
+        records, now = self._context.records, self._context.now()
+        if position is None and not records.read(lambda c: software_rows.has_moved(c, among)):
+            return 0
+
+        def change(connection: Connection) -> int:
+            changed = software_rows.place(connection, among, now=now)
+            if position is not None:
+                finding_rows.set_position(connection, POSITION, position)
+            return changed
+
+        return records.write(change)

@@ -17,19 +17,21 @@ from tests.device.cut_flash import CutFlash
 from tests.device.repository.device_side import QUICK, Network, play
 from tests.device.repository.directed_device import (
     APP_IMAGE,
+    KERNEL,
     KERNEL_IMAGE,
     OFFER,
     DirectedDevice,
     directive,
     repository as released,
 )
-from tests.fixtures.static_server import Request, StaticServer, drip
+from tests.fixtures.static_server import Request, StaticServer, drip, honest, silent
 from tests.fixtures.tuf_repository import DAY_S, NOW, Client, TufRepository, moment, signer
 from tests.wire.checkin_samples import REPLY
 
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer
 from armillary.device.repository import directives as taking
 from armillary.device.repository.artifacts import Artifacts
+from armillary.device.repository.sources import Sources
 from armillary.device.state.clock import DeviceClock
 from armillary.errors import (
     ArmillaryError,
@@ -283,6 +285,28 @@ def test_a_malicious_mirror(monkeypatch: pytest.MonkeyPatch):
     assert play(story, evil, good) == made.files[address]
     monkeypatch.setattr(file_check.FileCheck, "finish", lambda _: None)
     assert play(story, evil, good) == b"x" * target.length
+
+
+def test_a_repository_that_is_put_out(monkeypatch: pytest.MonkeyPatch):
+    """The service takes requests and answers none; a mirror has the same signed files, and the update goes on."""
+    made = released()
+    target = made.roles["os"].targets["os/mt3620/26.11/kernel"]
+    wanted = VerifiedTarget(target.path, target.length, target.hashes, "os")
+    service, mirror = StaticServer(made.files), StaticServer(made.files)
+
+    async def story(net: Network) -> bytes:
+        service.misbehave = honest
+        device = DirectedDevice(net, service, mirror)
+        await device.take(directive())  # the first root is the service's own
+        service.misbehave = silent
+        await device.take(directive(version=2))
+        sources = net.sources(net.source("the service", service), net.source("mirror", mirror))
+        return await Artifacts(CutFlash(), sources, lambda: 10**9).fetch(wanted, consistent=True)
+
+    assert play(story, service, mirror) == KERNEL
+    monkeypatch.setattr(Sources, "_in_order", lambda self, _: self._own)  # nobody else is asked
+    with pytest.raises(TransferError, match="no answer"):
+        play(story, service, mirror)
 
 
 # -- directives ---------------------------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ APPLICATION = "water-quality-monitoring"
 ALERT_DEADLINE_S = 400
 # Pictures of the demo; of the hub's own service, and the model that it has.
 DEMO = {
-    "fleet", "device", "rollout", "rollout-rings", "device-update", "releases", "bill-of-materials", "repository"
+    "fleet", "device", "rollout", "rollout-rings", "device-update", "releases", "bill-of-materials", "repository",
+    "signing-keys",
 }  # fmt: skip
 HUB = {"hub-device", "twin", "template-editor"}
 MODEL = {
@@ -203,6 +204,7 @@ def take_updates(page: Page, address: str, token: str) -> None:
         ("releases", "/releases"),
         ("bill-of-materials", f"/releases/{release['release_id']}?q=py#bill"),
         ("repository", "/repository"),
+        ("signing-keys", "/signing-keys"),
     ):
         page.goto(address + path)
         _take(page, name)

@@ -84,6 +84,13 @@ CHECK = r"""() => {
 }"""
 
 
+# Places of a page's navigation that are the present one and cannot be seen without scrolling sideways.
+WHERE_ONE_IS = """[...document.querySelectorAll('nav a[aria-current]')].filter((place) => {
+  const box = place.getBoundingClientRect();
+  return box.width && (box.left < 0 || box.right > innerWidth);
+}).map((place) => place.textContent)"""
+
+
 def problems_of(page: Page) -> list[str]:
     """What is wrong with the page as it is shown now."""
     found: list[str] = page.evaluate(CHECK)
@@ -95,6 +102,7 @@ def reads_well(page: Page, name: str) -> None:
     picture(page, ARTEFACTS / f"{name}.png", full_page=True, animations="disabled")
     assert problems_of(page) == [], name
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+    assert page.evaluate(WHERE_ONE_IS) == [], f"{name}: where one is lies beside the screen"
 
 
 def asks_each_second(page: Page, every: str) -> None:

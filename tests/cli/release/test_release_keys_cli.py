@@ -198,3 +198,28 @@ def test_mistakes_are_named(armillary: Command, passphrase: list[str], tmp_path:
     ):
         ran = armillary("release", "keys", *arguments)
         assert (ran.code, words in ran.err) == (1, True), (arguments, ran.err)
+
+
+def test_whose_signatures_are_missing_is_said_also_of_the_root_before(
+    armillary: Command, bare: Command, passphrase: list[str], tmp_path: Path
+) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    done = armillary("release", "keys", "init", str(before), "--count", "3", "--threshold", "2", *passphrase, "--yes")
+    assert "Published." in done.err
+    made = bare("release", "keys", "new-key", str(now), "--name", "root-anna", *passphrase, "--json").json
+    waits = armillary("release", "keys", "rotate", "root", "--key", made["public_key"], "--json").json["waiting"][0]
+    shown = armillary("release", "keys", "show", "--json").json
+    old = {key["key_id"] for one in shown["roles"] if one["role"] == "root" for key in one["keys"]}
+    assert waits["missing"] == 3
+    assert [(one["missing"], set(one["key_ids"])) for one in waits["lacks"]] == [(2, old), (1, {made["key_id"]})]
+    file = str(tmp_path / "metadata.json")
+    armillary("release", "keys", "export", file)
+    bare("release", "keys", "sign", file, "--keys", str(now), *passphrase, "--yes")
+    armillary("release", "keys", "import", file)
+    half = armillary("release", "keys", "show")
+    assert f"2 of {', '.join(one[:16] for one in waits['lacks'][0]['key_ids'])}" in half.out + half.err
+    bare("release", "keys", "sign", file, "--keys", str(before), *passphrase, "--yes")
+    assert "Published." in armillary("release", "keys", "import", file).err
+    nothing = armillary("release", "keys", "export", str(tmp_path / "none.json"))
+    assert (nothing.code, "nothing waits" in nothing.err) == (1, True)
+    assert not (tmp_path / "none.json").exists()

@@ -65,17 +65,31 @@ def test_metadata_whose_renewal_is_late_are_named(name: str, left_s: float, kind
 
 
 def test_a_catalog_is_named_wherever_its_role_is_spoken_of() -> None:
-    waits = {"version": 4, "expires_at": NOW, "missing": 1, "signed_by": [], "may_sign": ["a" * 64]}
+    waits = {
+        "version": 4,
+        "expires_at": NOW,
+        "missing": 1,
+        "signed_by": [],
+        "lacks": [{"missing": 1, "key_ids": ["a" * 64]}],
+    }
     words = said(role("catalog-77", expires_at=NOW), waiting=[{"role": "catalog-77", **waits}])
     assert "Metadata of catalog northwind end soon" in words
     assert "catalog-77" not in words
 
 
 def test_what_waits_and_what_went_wrong_come_first() -> None:
-    waits = {"role": "root", "version": 4, "expires_at": NOW, "missing": 2, "signed_by": [], "may_sign": ["a" * 64]}
+    lacks = [{"missing": 1, "key_ids": ["a" * 64, "b" * 64]}, {"missing": 1, "key_ids": ["c" * 64]}]
+    waits = {"role": "root", "version": 4, "expires_at": NOW, "missing": 2, "signed_by": [], "lacks": lacks}
     words = said(role("root"), role("catalog-77"), role("catalog-78"), waiting=[waits], fault="the disk is full")
     assert words.startswith("2 signatures are missing")
-    for part in ("The last publication failed: The disk is full.", "nobody", "2 of 3", "catalog northwind"):
+    for part in (
+        "The last publication failed: The disk is full.",
+        "nobody",
+        "2 of 3",
+        "1 of aaaaaaaa",
+        " or bbbbbbbb",
+        "catalog northwind",
+    ):
         assert part in words
     assert "catalog that was deleted since" in words
 

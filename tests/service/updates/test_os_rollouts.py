@@ -125,6 +125,8 @@ def test_who_runs_it_is_left_alone_while_it_is_held_and_set_back_when_it_rolls_b
     rollouts.hold(rollout.rollout_id, reason="a doubt", actor="ben")
     step(fleet, clock)
     assert fleet.running("27.1") == updated
+    standings = [fleet.service.updates.standings.of(one) for one in sorted(updated)]
+    assert {(one.os_version, one.wanted_os_version) for one in standings} == {("27.1", "27.1")}, "it stays"
     clock.now += 1
     rollouts.roll_back(rollout.rollout_id, reason="bad", actor="ben")
     step(fleet, clock)

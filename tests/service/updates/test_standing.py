@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 from tests.fixtures.clocks import Clock
+from tests.fixtures.looks import nobody_wakes
 from tests.fixtures.reports import installed, reverted
 
 from armillary.errors import NotFoundError
@@ -90,6 +91,7 @@ def test_policies_and_chips(host: ServiceHost, package: Make) -> None:
 
 def test_a_roll_out_that_has_not_come_to_the_device(host: ServiceHost, package: Make) -> None:
     service = host.service
+    nobody_wakes(service)
     with host.claimed(b"f" * 32) as first, host.claimed(b"g" * 32) as second:
         for device in (first, second):
             device.check_in()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Body, Depends, Header, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator
 
 from armillary.api.http.scope import CheckedCatalog, checked_catalog, checked_filter
 from armillary.api.views.service import PAGE_ROWS
@@ -20,9 +20,17 @@ CATALOG: Final = V1 + "/catalogs/{catalog}"
 
 
 class StrictBody(BaseModel):
-    """A body that has no other fields: a misspelt one must not silently do nothing."""
+    """A body that has no other fields: a misspelt one must not silently do nothing. Nor is ``true`` a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _no_number_of_a_truth_value(cls, value: Any, validated: ValidatorFunctionWrapHandler) -> Any:
+        found = validated(value)
+        if isinstance(value, bool) and not isinstance(found, bool):
+            raise ValueError(f"expected a number, got {str(value).lower()}")  # noqa: TRY004 - pydantic's own error
+        return found
 
 
 # -- lists ------------------------------------------------------------------------------------------------------------

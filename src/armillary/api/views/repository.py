@@ -42,4 +42,5 @@ def waiting(one: WaitingMetadata) -> Document:
         "signed_by": list(one.signed_by),
         "may_sign": list(one.may_sign),
         "missing": one.missing,
+        "lacks": [{"missing": lack.missing, "key_ids": list(lack.key_ids)} for lack in one.lacks],
     }

@@ -171,8 +171,12 @@ def export(remote: RemoteService, file: FileArgument) -> None:
     from armillary.service.repository.offline import write_documents  # noqa: PLC0415 - the package tuf: slow
 
     documents = _waiting(remote)
+    if not documents:
+        raise ConflictError(
+            "nothing waits for signatures", remedy="Propose a change first, such as: armillary release keys rotate."
+        )
     write_file(file, write_documents(documents))
-    note(f"{len(documents)} documents wait for signatures: {', '.join(one.role for one in documents) or 'none'}")
+    note(f"What waits for signatures is in {file}: {', '.join(one.role for one in documents)}")
 
 
 @local_command(app, "sign")
@@ -198,7 +202,7 @@ def sign(
     documents = read_documents(read_file(file, limit=MAX_FILE_BYTES))
     for one in documents:
         note(_summary(one))
-    confirm(f"Sign {len(documents)} documents?", yes=yes)
+    confirm(f"Sign {', '.join(one.role for one in documents)}?", yes=yes)
     place = access(keys)
     signed, made = sign_documents(documents, place.open().signers())
     write_file(file, write_documents(signed))
@@ -257,7 +261,7 @@ def _summary(one: Document) -> str:
     lines = [f"{one.role} version {signed.get('version')}, ends {signed.get('expires')}"]
     given = signed.get("roles") or {each["name"]: each for each in (signed.get("delegations") or {}).get("roles", [])}
     for role, terms in sorted(given.items()):
-        lines.append(f"  {role}: {terms['threshold']} of {', '.join(key_id[:16] for key_id in terms['keyids'])}")
+        lines.append(f"  {role}: {terms['threshold']} of {_shortened(terms['keyids'])}")
     if signed.get("targets"):
         lines.append(f"  {len(signed['targets'])} targets")
     return "\n".join(lines)
@@ -275,4 +279,9 @@ def _role_row(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _waiting_row(one: dict[str, Any]) -> dict[str, Any]:
-    return {**readable(one), "signed_by": ", ".join(key_id[:16] for key_id in one["signed_by"]) or "nobody"}
+    lacks = [f"{lack['missing']} of {_shortened(lack['key_ids'])}" for lack in one["lacks"]]
+    return {**readable(one), "missing": "; ".join(lacks), "signed_by": _shortened(one["signed_by"]) or "nobody"}
+
+
+def _shortened(key_ids: Sequence[str]) -> str:
+    return ", ".join(key_id[:16] for key_id in key_ids)

@@ -146,18 +146,22 @@ def _role_name(role: str, catalogs: Mapping[str, str]) -> str:
     return f"catalog {catalogs.get(role.removeprefix(CATALOG_PREFIX), 'that was deleted since')}"
 
 
+def _lack(one: Mapping[str, Any]) -> str:
+    """Signatures that are missing of a threshold, and of which keys."""
+    return f"{one['missing']} of {joined([short_id(key).short for key in one['key_ids']], 'or')}"
+
+
 def _waiting_section(waiting: Sequence[Mapping[str, Any]], catalogs: Mapping[str, str], now: int) -> Section:
     return Section(
         title="What waits for signatures",
         note="armillary release keys sign" if waiting else "",
-        columns=("Role", "Version", "Missing", "Signed by", "May sign", "Ends"),
+        columns=("Role", "Version", "Missing", "Signed by", "Ends"),
         rows=[
             (
                 text(_role_name(each["role"], catalogs)),
                 number(each["version"]),
-                number(each["missing"]),
+                text(joined([_lack(one) for one in each["lacks"]])),
                 text(joined([short_id(key).short for key in each["signed_by"]]) or "nobody"),
-                text(joined([short_id(key).short for key in each["may_sign"]])),
                 Cell(at=moment(each["expires_at"], now)),
             )
             for each in waiting

@@ -55,6 +55,14 @@ class KeyChange:
     threshold: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """So many signatures of any of these keys are missing of a threshold."""
+
+    missing: int
+    key_ids: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingMetadata:
     """Metadata that lacks signatures; ``expires_at`` in Unix seconds UTC."""
@@ -64,8 +72,15 @@ class WaitingMetadata:
     expires_at: int
     signed_by: tuple[str, ...]  # ids of keys
     may_sign: tuple[str, ...]  # ids of keys whose signature counts
-    missing: int  # signatures, at least
+    lacks: tuple[Lack, ...]  # of each threshold that is not reached: a new root has that of the one before as well
     document: bytes  # the file
+
+    @property
+    def missing(self) -> int:
+        """How many signatures are missing at least: a key that counts towards two thresholds signs once."""
+        each = [one.missing for one in self.lacks]
+        both = set.intersection(*(set(one.key_ids) for one in self.lacks)) if each else set()
+        return max([0, *each, sum(each) - len(both)])
 
 
 class Ceremony:
@@ -169,17 +184,17 @@ class Ceremony:
     def _waiting(self, step: Publication, role: str) -> WaitingMetadata:
         metadata = step.staged[role]
         deciding = _delegators(step, role) if role == ROOT else _delegators(step, role)[-1:]
-        missing = max(
-            delegator.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures).missing
+        found = [
+            delegator.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
             for delegator in deciding
-        )
+        ]
         return WaitingMetadata(
             role=role,
             version=metadata.signed.version,
             expires_at=int(metadata.signed.expires.timestamp()),
             signed_by=tuple(metadata.signatures),
             may_sign=tuple(_may_sign(step, role)),
-            missing=missing,
+            lacks=tuple(Lack(one.missing, tuple(one.unsigned)) for one in found if one.missing),
             document=to_bytes(metadata),
         )
 

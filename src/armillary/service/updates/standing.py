@@ -74,6 +74,13 @@ class Facts:
         return self.system is not None and not self.system.is_enough(self.device.os_version)
 
     @property
+    def wanted_os_version(self) -> str:
+        """What it should boot: its own version where that is enough, as of who has what a held roll-out brings."""
+        if self.system is None:
+            return ""
+        return self.system.version if self.lacks_os else self.device.os_version
+
+    @property
     def updates_os(self) -> bool:
         """Whether it says that it can update its operating system."""
         return self.device.update_status is not None and OS in self.device.update_status.abilities
@@ -267,7 +274,7 @@ class Standings:
             detail=found.detail,
             until=found.until or (by if found.code == "check-in-due" else None),
             os_version=device.os_version,
-            wanted_os_version="" if facts.system is None else facts.system.version,
+            wanted_os_version=facts.wanted_os_version,
             deployment_id=None if wanted is None else wanted.offer.deployment_id,
             lacking=tuple(i.name for i in wanted.offer.images if i.image_id not in has_ids) if wanted else (),
             rollout_id=None if facts.rollout is None else facts.rollout.rollout_id,

@@ -8,7 +8,7 @@ import json
 import uuid
 
 import pytest
-from tests.api.running_service import RunningService, application
+from tests.api.running_service import RunningService, application, fresh
 
 BILL = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}).encode()
 CYCLONEDX = {"Content-Type": "application/vnd.cyclonedx+json"}
@@ -127,3 +127,27 @@ def test_a_role_that_is_signed_twice_in_one_request_is_refused(service: RunningS
     assert (made.status, "each role once" in made.body["detail"]) == (400, True)
     alone = service.call("POST", "/api/v1/repository/signatures", {"documents": [document]})
     assert "no metadata of this role waits" in alone.body["detail"]
+
+
+@pytest.mark.parametrize("is_true", [True, False])
+def test_a_truth_value_is_no_number(service: RunningService, catalog: str, is_true: bool) -> None:
+    service.claimed(catalog)
+    for method, path, body, field in (
+        ("POST", "/api/v1/releases/drafts", {"chip": "mt3620", "version": "77.1"}, "security_version"),
+        ("POST", "/api/v1/releases", {"chip": "mt3620", "version": "77.1"}, "security_version"),
+        ("PUT", schedule_of(catalog), {}, "max_deferral_s"),
+        ("POST", schedule_of(catalog) + "/urgent", {"reason": "x"}, "lifetime_s"),
+    ):
+        refused = service.call(method, path, {**body, field: is_true})
+        assert (refused.status, field in refused.body["detail"]) == (400, True), (path, refused.body)
+    assert all(one["version"] != "77.1" for one in service.call("GET", "/api/v1/releases").body["items"])
+
+
+def test_a_reason_has_words(service: RunningService, catalog: str) -> None:
+    service.claimed(catalog)
+    release = service.call("POST", "/api/v1/releases", {"chip": "mt3620", "version": fresh("78")}).body["release_id"]
+    for path in (f"/api/v1/releases/{release}/withdraw", schedule_of(catalog) + "/urgent"):
+        for blank in (" ", "   "):
+            refused = service.call("POST", path, {"reason": blank})
+            assert (refused.status, "words" in refused.body["detail"]) == (400, True), (path, refused.body)
+    assert service.call("GET", f"/api/v1/releases/{release}").body["withdrawn_at"] is None

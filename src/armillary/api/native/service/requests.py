@@ -20,6 +20,8 @@ def _one_line(text: str) -> str:
     """The text, if it can be shown on one line, and kept: a database may refuse U+0000."""
     if hidden := unseen(text):
         raise ValueError(f"expected printable characters on one line, got the character {hidden}")
+    if not text.strip():
+        raise ValueError("expected words, got spaces only")
     return text
 
 

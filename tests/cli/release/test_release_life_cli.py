@@ -34,8 +34,10 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
     assert armillary("release", "get-sbom", *release, "-o", str(tmp_path / "again.json")).code == 0
     assert (tmp_path / "again.json").read_bytes() == bill.read_bytes()
     assert armillary("release", "publish", *release, "--json").json["feed"] == "RetailEval"
-    assert armillary("release", "promote", *release, "--json").json["feed"] == "Retail"
-    revoked = armillary("release", "revoke", *release, "--reason", "it does not boot", "--yes")
+    named = ("--release", f"{CHIP}/{made['version']}")  # whoever knows the version need not look the id up
+    assert armillary("release", "promote", *named, "--json").json["feed"] == "Retail"
+    assert armillary("release", "show", *named).out == armillary("release", "show", *release).out
+    revoked = armillary("release", "revoke", *named, "--reason", "it does not boot", "--yes")
     assert "it does not boot" in revoked.out
 
 
@@ -53,6 +55,18 @@ def test_from_files_to_everybody_and_back(armillary: Command, service: RunningSe
 )
 def test_wrong_usage_is_said(armillary: Command, wrong: tuple[str, ...]) -> None:
     assert armillary("release", *wrong).code == 2
+
+
+@pytest.mark.parametrize("verb", [("release", "show"), ("release", "sign"), ("rollout", "create-os")])
+def test_a_release_that_is_named_wrongly_is_said_in_words(armillary: Command, verb: tuple[str, ...]) -> None:
+    for wrong, said in (
+        ("26.12", "expected its id, or CHIP/VERSION"),
+        ("../tokens", ".. has no release tokens"),
+        (f"{CHIP}/0.0", f"{CHIP} has no release 0.0"),
+    ):
+        refused = armillary(*verb, "--release", wrong)
+        assert (refused.code, said in refused.err) == (1, True), refused.err
+        assert "armillary release list" in refused.err
 
 
 def test_a_feed_is_made_given_to_a_group_and_not_deleted_while_it_has_it(

@@ -10,15 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release import release_keys, release_life, signing_keys
-from armillary.cli.release.release_view import COLUMNS, ReleaseOption, row, whole
+from armillary.cli.release.release_view import COLUMNS, ReleaseOption, path_of, row, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import OnlyChipOption, YesOption, confirm
 from armillary.cli.terminal.times import moment
-from armillary.errors import NotFoundError
 
 app = noun("OS releases and their reference values.")
 
@@ -43,7 +42,7 @@ def show(remote: RemoteService, release: ReleaseOption) -> Shown:
 
     They are the digests of its boot components that the verifier accepts.
     """
-    found = remote.get(f"/releases/{segment(release)}")
+    found = remote.get(path_of(remote, release))
     return whole(found)
 
 
@@ -80,7 +79,7 @@ def publish(
     if release is not None:
         if os_feed is not None or security_version is not None:
             raise typer.BadParameter("--os-feed and --security-version of a draft were said when it was created")
-        return whole(remote.post(f"/releases/{segment(release)}/publish"))
+        return whole(remote.post(f"{path_of(remote, release)}/publish"))
     body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed or "Retail"}
     return whole(remote.post("/releases", body))
 
@@ -93,7 +92,7 @@ def export_corim(
     signed: Annotated[bool, typer.Option("--signed", help="Sign it with the service's OS signing key.")] = False,
 ) -> None:
     """Write a release's reference values as CoRIM."""
-    answer = remote.get(f"/releases/{segment(_release_id(remote, name))}/corim", signed=signed)
+    answer = remote.get(f"{path_of(remote, name)}/corim", signed=signed)
     data = base64.b64decode(answer["corim"])
     write_file(output, data)
     note(f"{len(data)} bytes, {'signed' if signed else 'not signed'}")
@@ -158,7 +157,7 @@ def withdraw(
     From each device's next check-in on, a device that boots it gets only updates, and reads the reason.
     """
     confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
-    return whole(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}))
+    return whole(remote.post(f"{path_of(remote, release)}/withdraw", {"reason": reason}))
 
 
 @remote_command(app, "set-expiry")
@@ -172,7 +171,7 @@ def set_expiry(
     From then on a device that boots it gets only updates.
     """
     expires_at = None if until == NO_END else moment("--until", until)
-    return whole(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}))
+    return whole(remote.post(f"{path_of(remote, release)}/expiry", {"expires_at": expires_at}))
 
 
 @remote_command(app, "list-floors")
@@ -201,16 +200,6 @@ def raise_floor(
     confirm(f"Refuse {chip} devices whose image of type {image_type} is below version {minimum}, for good?", yes=yes)
     body = {"chip": chip, "image_type": image_type, "minimum": minimum}
     return record(remote.post("/security-floors", body), row=readable)
-
-
-def _release_id(remote: RemoteService, name: str) -> str:
-    chip, slash, version = name.partition("/")
-    if not slash:
-        return name
-    for release in remote.pages("/releases", chip=chip):
-        if release["version"] == version:
-            return str(release["release_id"])
-    raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
 
 
 adopt(app, release_life.verbs)

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.release.release_view import ReleaseOption, whole
+from armillary.cli.release.release_view import ReleaseOption, path_of, whole
 from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import Shown, note, noun, record
 from armillary.cli.terminal.readable import readable_of
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.wire.image.bill_of_materials import MAX_BYTES, MEDIA_TYPE
 
@@ -67,13 +67,13 @@ def sign(remote: RemoteService, release: ReleaseOption) -> Shown:
 
     It is done with the service's OS signing key.
     """
-    return whole(remote.post(f"/releases/{segment(release)}/sign"))
+    return whole(remote.post(f"{path_of(remote, release)}/sign"))
 
 
 @remote_command(verbs, "promote")
 def promote(remote: RemoteService, release: ReleaseOption) -> Shown:
     """Give a release of the evaluation feed to everybody."""
-    return whole(remote.post(f"/releases/{segment(release)}/promote"))
+    return whole(remote.post(f"{path_of(remote, release)}/promote"))
 
 
 @remote_command(verbs, "revoke")
@@ -88,7 +88,7 @@ def revoke(
     From each device's next check-in on, a device that boots it gets only updates, and is offered its feed's newest.
     """
     confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
-    return whole(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}))
+    return whole(remote.post(f"{path_of(remote, release)}/withdraw", {"reason": reason}))
 
 
 @remote_command(verbs, "add-sbom")
@@ -98,13 +98,13 @@ def add_bill(remote: RemoteService, file: BillArgument, release: ReleaseOption) 
     It takes the place of the one before.
     """
     data = read_file(file, limit=MAX_BYTES)
-    return record(remote.upload(f"/releases/{segment(release)}/sbom", data, MEDIA_TYPE), row=readable_of(*BILL_FACTS))
+    return record(remote.upload(f"{path_of(remote, release)}/sbom", data, MEDIA_TYPE), row=readable_of(*BILL_FACTS))
 
 
 @remote_command(verbs, "get-sbom")
 def get_bill(remote: RemoteService, release: ReleaseOption, output: BillOutput) -> None:
     """Write the bill of materials of a release, as it was given."""
-    data = b"".join(remote.download(f"/releases/{segment(release)}/sbom"))
+    data = b"".join(remote.download(f"{path_of(remote, release)}/sbom"))
     write_file(output, data)
     note(f"{len(data)} bytes")
 

@@ -4,16 +4,44 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
 from armillary.cli.terminal.output import Shown, only, record, table
 from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, segment
+from armillary.errors import InvalidArgumentError, NotFoundError
 
-ReleaseOption = Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")]
+ReleaseOption = Annotated[
+    str, typer.Option("--release", metavar="ID", help="Release id, or CHIP/VERSION such as mt3620/26.11.")
+]
 
 COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
+
+
+def path_of(remote: RemoteService, name: str) -> str:
+    """The path of a release in the API, by its id or ``CHIP/VERSION``.
+
+    Raises:
+        InvalidArgumentError: it is neither.
+        NotFoundError: the chip has no release of this version.
+    """
+    chip, slash, version = name.partition("/")
+    if slash:
+        releases = remote.pages("/releases", chip=chip)
+        found = next((str(one["release_id"]) for one in releases if one["version"] == version), None)
+        if found is None:
+            raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
+        return f"/releases/{found}"
+    try:
+        return f"/releases/{segment(str(UUID(name)))}"
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"release: expected its id, or CHIP/VERSION such as mt3620/26.11, got {name!r:.60}",
+            remedy="List them: armillary release list.",
+        ) from error
 
 
 def whole(release: dict[str, Any]) -> Shown:

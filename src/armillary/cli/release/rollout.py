@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from armillary.cli.release.release_view import ReleaseOption, path_of
 from armillary.cli.terminal.device_reference import resolve_device
 from armillary.cli.terminal.output import JsonOption, Shown, note, noun, present, record, table
 from armillary.cli.terminal.readable import readable, readable_device
@@ -209,7 +210,7 @@ def create(
 def create_os(
     remote: RemoteService,
     *,
-    release: Annotated[str, typer.Option("--release", metavar="ID", help="OS release, of another feed.")],
+    release: ReleaseOption,
     policy: Policy,
     feed: Annotated[str, typer.Option("--feed", metavar="NAME", help="OS feed whose device groups get it.")] = "Retail",
     catalog: OnlyCatalogOption = None,
@@ -220,7 +221,7 @@ def create_os(
     promoted into the feed; one for a single catalog is from then on what the groups of that catalog get.
     """
     body = {"feed": feed, "catalog": catalog, "policy": policy}
-    return _whole(remote.post(f"/releases/{segment(release)}/rollout", body))
+    return _whole(remote.post(f"{path_of(remote, release)}/rollout", body))
 
 
 @remote_command(app, "list")

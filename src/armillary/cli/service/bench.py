@@ -40,6 +40,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "artifact-serve": ("artifact_serve",),
     "rollout-plan": ("rollout_plan",),
     "delta": ("delta",),
+    "feed-match": ("feed_match",),
 }
 
 
@@ -93,6 +94,7 @@ FLOORS: dict[str, Floor] = {
     "rollout-halt": Floor(1.0, at_least=False),
     "delta": Floor(1.02, at_least=False),
     "delta-memory": Floor(1.0, at_least=False),
+    "feed-match": Floor(1.0, at_least=False),
 }
 
 

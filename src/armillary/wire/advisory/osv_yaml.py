@@ -5,7 +5,7 @@ Every plain scalar is taken as the text that it is, so that the version ``1.10``
 time stays a time; ``null``, ``~`` and nothing are no value. Aliases, tags and merge keys are refused: nothing in an
 advisory needs them, and nested aliases make terabytes of a kilobyte. A key that stands twice is refused, as in JSON.
 
-Source: YAML 1.1 as libyaml reads it; pypa/advisory-database. Reading takes twenty times as long as JSON.
+Source: YAML 1.1 as libyaml reads it; pypa/advisory-database.
 """
 
 from __future__ import annotations

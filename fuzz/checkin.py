@@ -10,6 +10,7 @@ from tests.wire.checkin_samples import OFFER, REPLY, REQUEST
 from armillary.errors import WireError
 from armillary.wire.device import checkin as ci
 from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
+from armillary.wire.device.crash_record import CrashRecord, Frame
 from armillary.wire.device.offer_timing import OfferTiming, Window
 from armillary.wire.device.problem import Problem, encode_problem, parse_problem
 from armillary.wire.device.update_status import UpdateStatus
@@ -18,6 +19,17 @@ STATUS = UpdateStatus(abilities=("delta", "directive", "os"), directive_version=
 TIMING = OfferTiming(not_before=1, lease_until=9, windows=(Window(1, 2), Window(5, 8)), max_deferral_s=60, urgent=True)
 # Version 5 of the protocol: a request with an update status, and both replies to it.
 ASKED = replace(REQUEST, protocol_version=ci.STATUS_VERSION, update_status=STATUS)
+# Version 6: an error report says where a crash was.
+CRASH = CrashRecord(
+    signal=11,
+    exit_code=None,
+    build_id=b"b" * 20,
+    frames=(Frame("app", b"b" * 20, 4660, "f"),),
+    registers=(("pc", 4660),),
+)
+CRASHED = replace(
+    ASKED, protocol_version=ci.CRASH_VERSION, error_reports=(replace(REQUEST.error_reports[0], crash=CRASH),)
+)
 OFFERED = replace(
     REPLY, protocol_version=ci.DIRECTIVE_REPLY_VERSION, offer=replace(OFFER, os_version="26.12", os_abi=2, when=TIMING)
 )
@@ -28,6 +40,7 @@ def seeds() -> list[bytes]:
     return [
         ci.encode_request(REQUEST),
         ci.encode_request(ASKED),
+        ci.encode_request(CRASHED),
         ci.encode_request(replace(ASKED, tpm_quote=b"q", lineage=b"l" * 54)),
         ci.encode_reply(REPLY),
         ci.encode_reply(OFFERED),

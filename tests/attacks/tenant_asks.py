@@ -102,6 +102,7 @@ BODIES: dict[str, Any] = {
     "/bridge-devices/{controller}": lambda who: {"product": who.ids["product"], "group": "Bridged"},
     "/bridge-artifacts": {"name": "x", "version": "1", "filename": "x", "size": 1, "sha256": "00" * 32},
     "/bridge-authorities": {"certificate": "x"},
+    "/symbols": {"not": "a list of symbols"},
 }  # fmt: skip
 
 

@@ -18,14 +18,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from sqlalchemy import Connection, select
 from tests.api.central_client import Central, make_template
 from tests.api.native.platform.test_native_rules import hot, say
 from tests.api.native.service.test_native_firmware import told
 from tests.api.running_service import CATALOGS, VERSION, RunningService, application, wait_until
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import artifact as bridge_artifact
+from tests.fixtures.reports import crash
 
 from armillary.api.azure import names, operations
+from armillary.engines.records.queries import reports as report_rows
+from armillary.engines.records.schema import schema
 from armillary.hub.devices.files import CONTAINER
 from armillary.service.watch.detections import Observation
 
@@ -98,6 +102,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _registry(made)
     _devices(made)
     _software(made)
+    _crash(made)
     _bridge(made)
     _authored(made)
     _hub(made)
@@ -184,6 +189,24 @@ def _software(made: Tenant) -> None:
         {"chip": "imx8mp", "values": [value], "note": f"{made.word} note"},
     )
     ids["statement_id"] = reply.body["statement_id"] if reply.status == 201 else str(uuid.uuid4())
+
+
+def _crash(made: Tenant) -> None:
+    """A crash group with a report, and symbols."""
+    ids, service = made.ids, made.service.service
+    symbols = f"build-id {uuid.uuid4().hex} machine arm64\n1 1 {made.word}\n"
+    ids["build_id"] = service.watch.symbols.put(made.name, symbols.encode(), actor="test").build_id
+    report = crash(description=f"{made.word} crashed", image_id=uuid.UUID(ids["image_id"]))
+
+    def add(connection: Connection) -> None:
+        mine = schema.device.c.device_id == ids["device_id"]
+        number = connection.execute(select(schema.device.c.number).where(mine)).scalar_one()
+        report_rows.add(connection, number, [report], [], at=service.context.now())
+
+    service.context.records.write(add)
+    service.watch.run_once()
+    (found,) = service.watch.crashes.list(made.name).items
+    ids["crash_group"] = found.fingerprint
 
 
 def _bridge(made: Tenant) -> None:

@@ -27,7 +27,7 @@ from armillary.device.state.configuration import load_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import remove_capability, select_capability
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
+from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus, OutputLine
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
 from armillary.wire.certificates.certificate import parse_device_certificate
 from armillary.wire.device.problem import Problem
@@ -238,6 +238,29 @@ async def test_blocked_connections_and_crashes_become_error_reports(rig: Rig) ->
         f"AppCrash (exit_status=11; signal_status=11; signal_code=0; "
         f"component_id={image.component_id}; image_id={image.image_id})"
     )
+
+
+@pytest.mark.parametrize("speaks_crashes", [True, False])
+async def test_where_a_crash_was_is_told_to_a_service_that_takes_it(rig: Rig, speaks_crashes: bool) -> None:
+    rig.service.speaks_crashes = speaks_crashes
+    rig.service.deploy(rig.service.application())
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    for line in ("Fatal Python error: Segmentation fault", "", "Current thread 0x00007f (most recent call first):",
+                 '  File "/bin/app", line 3 in pump', '  File "/bin/app", line 9 in <module>'):  # fmt: skip
+        rig.sandbox.events[-1](OutputLine("stderr", line, time.time()))
+    rig.sandbox.runs[-1].end(ExitStatus(None, 11))
+    await until(lambda: len(rig.sandbox.runs) == 2, "restart after the crash")
+    rig.device.check_in_now()
+    await until(lambda: rig.service.reports_seen, "report")
+    [report] = rig.service.reports_seen.values()
+    assert report.event_type == "AppCrash"
+    if speaks_crashes:
+        assert report.crash.signal == 11
+        assert [(one.function, one.offset) for one in report.crash.frames] == [("pump", 3), ("<module>", 9)]
+    else:
+        assert report.crash is None
+    await until(lambda: rig.status()["error_reports_waiting"] == 0, "dropped after the reply")
 
 
 async def test_lost_reply_sends_the_same_reports_again(rig: Rig) -> None:

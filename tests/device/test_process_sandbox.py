@@ -52,6 +52,38 @@ async def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sa
         await until(lambda: running(rig) == [str(good.image_id)], "old version", WAIT_S)
 
 
+FAULT = b"""#!/usr/bin/env python3
+import ctypes, time
+def pump():
+    ctypes.string_at(1)
+time.sleep(0.1)
+pump()
+"""
+RAISE = b"""#!/usr/bin/env python3
+def pump():
+    raise KeyError("what belongs to a person")
+pump()
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("program", "end"), [(FAULT, (11, None, "")), (RAISE, (None, 1, "KeyError"))], ids=["fault", "raise"]
+)
+async def test_where_an_application_crashed_is_captured(
+    tiny_service: Any, sandbox: Sandbox, tmp_path: Path, program: bytes, end: tuple[int | None, int | None, str]
+) -> None:
+    async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
+        rig.service.deploy(rig.service.application(program))
+        await rig.start(SETTINGS)
+        await until(lambda: rig.service.reports_seen, "a report", WAIT_S)
+        crash = next(each.crash for each in rig.service.reports_seen.values() if each.event_type.startswith("App"))
+        assert (crash.signal, crash.exit_code, crash.cause) == end
+        own = [one.function for one in crash.frames if one.module.endswith("app")]
+        assert own == ["pump", "<module>"]
+        assert "person" not in repr(crash)
+
+
 def running(rig: Rig) -> list[str]:
     """Images of the applications that run, as the device says."""
     return [each["image_id"] for each in rig.status().get("applications", []) if each["state"] == "running"]

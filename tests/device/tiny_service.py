@@ -58,6 +58,7 @@ class TinyService:
         security_version: Of the boot components it builds and knows to be good.
         good: OS versions whose components it knows to be good.
         speaks_status: False for a service of before protocol version 5.
+        speaks_crashes: False for a service of before protocol version 6.
     """
 
     def __init__(self) -> None:
@@ -95,7 +96,7 @@ class TinyService:
         self.next_check_in_s = 3600
         self.security_version = 1
         self.good = ["26.11"]
-        self.speaks_status = True
+        self.speaks_status = self.speaks_crashes = True
         self.hub_port = 8883
         self.connections = 0
         self.spent: set[bytes] = set()
@@ -273,7 +274,8 @@ class TinyService:
             status, problem = self.refuse
             return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
         request = checkin.parse_request(body)
-        if request.update_status is not None and not self.speaks_status:
+        too_new = request.update_status is not None and not self.speaks_status
+        if too_new or (request.protocol_version == checkin.CRASH_VERSION and not self.speaks_crashes):
             problem = Problem("wire.protocol-version", "expected protocol version 1 to 4", "Update the service.")
             return web.Response(status=400, body=encode_problem(problem), content_type="application/cbor")
         try:
@@ -297,7 +299,7 @@ class TinyService:
             self.lose_replies -= 1
             http.transport.abort()
             raise web.HTTPServiceUnavailable
-        told = request.protocol_version == checkin.STATUS_VERSION
+        told = request.protocol_version >= checkin.STATUS_VERSION
         body = self._reply(judged, peer.device_id, peer.spki, told=told)
         return web.Response(body=body, content_type="application/cbor")
 

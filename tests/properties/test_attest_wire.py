@@ -19,7 +19,7 @@ from armillary.identity.dice import alias_key
 from armillary.sim.device.prover import Prover, release
 from armillary.update.directive import accepted
 from armillary.wire.attestation import event_log, evidence
-from armillary.wire.device import checkin, error_report
+from armillary.wire.device import checkin, crash_record, error_report
 from armillary.wire.device.challenge import Challenge, encode_challenge, parse_challenge
 from armillary.wire.device.offer_timing import OfferTiming
 from armillary.wire.device.problem import Problem, encode_problem, parse_problem
@@ -153,6 +153,16 @@ reports = st.builds(
     start=st.just(1_790_000_000),
     end=st.integers(1_790_000_000, 1_790_090_000),
 )
+ends = st.tuples(st.integers(0, 64), st.none()) | st.tuples(st.none(), st.integers(0, 255))
+frames = st.builds(crash_record.Frame, text(128), st.binary(max_size=64), st.integers(0, 2**64 - 1), text(128))
+crashes = st.builds(
+    lambda end, **rest: crash_record.CrashRecord(signal=end[0], exit_code=end[1], **rest),
+    ends,
+    cause=text(64),
+    build_id=st.binary(max_size=64),
+    frames=st.lists(frames, max_size=3).map(tuple),
+    registers=st.lists(st.tuples(text(16), st.integers(0, 2**64 - 1)), max_size=3).map(tuple),
+)
 installed = st.builds(
     checkin.InstalledImage,
     component_id=uuids,
@@ -224,6 +234,14 @@ requests_with_status = st.builds(
     tpm_quote=st.none() | st.binary(max_size=50),
     lineage=st.none() | st.binary(max_size=64),
 )
+requests_with_crashes = st.builds(
+    lambda request, report, crash: dataclasses.replace(
+        request, protocol_version=checkin.CRASH_VERSION, error_reports=(dataclasses.replace(report, crash=crash),)
+    ),
+    requests_with_status,
+    reports,
+    crashes,
+)
 timings = st.builds(OfferTiming, not_before=times, lease_until=st.none() | times, urgent=st.booleans())
 whole_offers = st.builds(
     checkin.Offer,
@@ -288,6 +306,7 @@ problems = st.builds(Problem, text(64), text(400), text(400), waits)
 MESSAGES = {
     "request": (requests, checkin.encode_request, checkin.parse_request),
     "request with a status": (requests_with_status, checkin.encode_request, checkin.parse_request),
+    "request with a crash": (requests_with_crashes, checkin.encode_request, checkin.parse_request),
     "reply with a directive": (directed_replies, checkin.encode_reply, checkin.parse_reply),
     "reply": (replies, checkin.encode_reply, checkin.parse_reply),
     "challenge": (challenges, encode_challenge, parse_challenge),

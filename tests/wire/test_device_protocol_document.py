@@ -12,7 +12,7 @@ from armillary.attest import challenge
 from armillary.attest.appraise import STEPS
 from armillary.wire.attestation import event_log, evidence, firmware_log, tpm_attestation
 from armillary.wire.certificates import certificate
-from armillary.wire.device import checkin, error_report
+from armillary.wire.device import checkin, crash_record, error_report
 from armillary.wire.encoding import cbor, cose
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
@@ -27,7 +27,7 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.STATUS_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.CRASH_VERSION}**",
         f"tcg-log: bstr .size (0..{firmware_log.MAX_FIRMWARE_LOG_BYTES})",
         f"pcr-values: bstr .size {tpm_attestation.PCR_VALUE_BYTES * len(tpm_attestation.FIRMWARE_PCRS)}",
         f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",
@@ -56,6 +56,9 @@ def test_steps():
         f"[ 0*{checkin.MAX_CERTIFICATES} bstr .size (0..{checkin.MAX_CERTIFICATE_BYTES}) ]",
         f"reason: tstr .size (0..{checkin.MAX_REASON_BYTES})",
         f"description: tstr .size (0..{error_report.MAX_DESCRIPTION_BYTES})",
+        f"cause: tstr .size (0..{crash_record.MAX_CAUSE_BYTES}), build-id: bstr .size (0..{crash_record.MAX_BUILD_ID_BYTES})",
+        f"frames: [ 0*{crash_record.MAX_FRAMES} frame ]",
+        f"registers: [ 0*{crash_record.MAX_REGISTERS} [",
         f"next-check-in-s   : 0..{checkin.MAX_WAIT_S}",
         f"{challenge.CHALLENGE_BYTES} bytes without meaning",
         certificate.PURPOSE_OID.dotted_string,

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.device.cut_flash import CutFlash, PowerCutError
 
-from armillary.device.state.reports import MAX_QUEUED, Incident, ReportQueue
+from armillary.device.state.report_limit import BURST, PERIOD_S
+from armillary.device.state.reports import MAX_CRASH_BYTES, MAX_QUEUED, Incident, ReportQueue
 from armillary.errors import WireError
 from armillary.wire.device.checkin import MAX_ERROR_REPORTS
+from armillary.wire.device.crash_record import MAX_FRAMES, CrashRecord, Frame, encode_crash
+from armillary.wire.encoding import cbor
 
 NOW = 1_800_000_000
 CRASH = Incident(event_type="AppCrash", description="one", component_id=uuid.UUID(int=1), image_id=uuid.UUID(int=2))
@@ -116,3 +120,84 @@ def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed
 def test_damage_is_not_taken_for_an_empty_queue() -> None:
     with pytest.raises(WireError):
         queue(CutFlash({"device/reports": b"\xa0"}))
+
+
+def test_of_one_kind_some_go_at_once_and_the_rest_is_counted_in_one_every_ten_minutes() -> None:
+    clock = [NOW]
+    flash = CutFlash()
+    reports = ReportQueue(flash, lambda: clock[0], 1)
+    sent: list[Any] = []
+
+    def deliver() -> list[int]:
+        batch = reports.seal()
+        sent.extend(batch)
+        reports.acknowledge(batch)
+        return [one.count for one in batch]
+
+    for _ in range(BURST):
+        reports.add(CRASH)
+        assert deliver() == [1]
+    for _ in range(7):
+        reports.add(CRASH)
+        assert deliver() == [], "no token: it is held back"
+    reports.add(Incident(event_type="AppExit", description="another kind"))
+    assert deliver() == [1], "the first of a kind always goes"
+    clock[0] += PERIOD_S - 1
+    assert deliver() == []
+    clock[0] += 1
+    assert deliver() == [7], "it counts all that were held back"
+    clock[0] -= 10 * PERIOD_S
+    reports.add(CRASH)
+    assert deliver() == [], "a clock that is set back gives no token"
+    assert sum(one.count for one in sent) == BURST + 7 + 1
+    assert [one.sequence for one in sent] == list(range(1, len(sent) + 1))
+
+
+def test_what_is_held_back_survives_a_restart() -> None:
+    flash = CutFlash()
+    reports = queue(flash)
+    for _ in range(BURST):
+        reports.add(CRASH)
+        reports.acknowledge(reports.seal())
+    reports.add(replace(CRASH, count=4))
+    reports.flush()
+    after = queue(CutFlash(flash.durable), boot_count=2)
+    [report] = after.seal()
+    assert (report.count, report.boot_count, report.sequence) == (4, 1, BURST + 1)
+
+
+def test_crashes_at_different_places_are_different_reports_and_are_kept_within_limits() -> None:
+    def at(line: int) -> Incident:
+        frames = tuple(Frame("m" * 128, b"b" * 64, line, "f" * 128) for _ in range(MAX_FRAMES))
+        return replace(CRASH, crash=CrashRecord(signal=11, exit_code=None, frames=frames))
+
+    flash = CutFlash()
+    reports = queue(flash)
+    for line in range(40):
+        reports.add(at(line))
+    reports.add(at(0))
+    reports.flush()
+    kept = [one.crash for one in queue(CutFlash(flash.durable))._reports]
+    assert kept[0] == at(0).crash
+    assert len(kept) == 40
+    assert sum(len(encode_crash(one)) for one in kept if one) <= MAX_CRASH_BYTES
+    assert kept[-1] is None
+
+
+def test_a_device_that_goes_back_to_what_it_ran_before_reads_its_queue() -> None:
+    flash = CutFlash()
+    reports = queue(flash)
+    reports.add(replace(CRASH, crash=CrashRecord(signal=11, exit_code=None)))
+    reports.flush()
+    stored = cbor.decode(flash.durable["device/reports"], what="queue", limit=10_000)
+    assert [len(fields) for fields in stored[3]] == [11]
+
+
+def test_a_queue_of_before_is_read() -> None:
+    flash = CutFlash()
+    reports = queue(flash)
+    reports.add(CRASH)
+    reports.flush()
+    stored = cbor.decode(flash.durable["device/reports"], what="queue", limit=10_000)
+    old = cbor.encode({key: stored[key] for key in (1, 2, 3)})
+    assert len(queue(CutFlash({"device/reports": old}))) == 1

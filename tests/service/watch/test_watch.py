@@ -15,6 +15,7 @@ from tests.fixtures import reports
 from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.verifier.device_rates import DeviceRates
 from armillary.service.watch import detections, watch as watch_module
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import Watch
@@ -236,3 +237,28 @@ def test_ordinary_refusals_are_no_findings() -> None:
     assert "device.challenge" not in known
     assert "device.unclaimed" not in known
     assert {"device.challenge.replayed", "device.unknown", "device.revoked", "wire.signature"} <= known
+
+
+def test_error_reports_that_never_arrived_are_a_finding(host: ServiceHost) -> None:
+    with host.claimed(b"a" * 32) as device:
+        device.check_in(error_reports=(report(device, 7, "AppUpdate", "x", event_category="Planned"),))
+        host.service.watch.run_once()
+        assert host.service.watch.list().items == (), "reports from before are not kept for ever"
+        for sequence in (8, 11, 12):
+            device.check_in(error_reports=(report(device, sequence, "AppUpdate", "x", event_category="Planned"),))
+            host.service.watch.run_once()
+        (found,) = host.service.watch.list().items
+        assert (found.kind, found.count, found.device_ids) == ("reports-missing", 2, (device.device_id,))
+        assert "reports 9 to 10 are missing" in found.cause
+
+
+def test_reports_that_were_only_counted_are_not_missing(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    with host.claimed(b"a" * 32) as device:
+        told = [report(device, number, "AppUpdate", "x", event_category="Planned") for number in range(1, 6)]
+        device.check_in(error_reports=(told[0],))
+        monkeypatch.setattr(DeviceRates, "reports_left", lambda *_: 0)
+        device.check_in(error_reports=tuple(told[1:4]))
+        monkeypatch.undo()
+        device.check_in(error_reports=(told[4],))
+        host.service.watch.run_once()
+        assert [one.kind for one in host.service.watch.list().items] == ["reports-suppressed"]

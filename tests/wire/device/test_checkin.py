@@ -266,7 +266,7 @@ def test_a_lineage_cannot_be_left_out_or_exchanged():
 
 def test_protocol_version_has_its_own_code():
     with pytest.raises(WireError) as caught:
-        ci.parse_request(cbor.encode([6, b"", b"", b"", REPORT_BYTES]))
+        ci.parse_request(cbor.encode([7, b"", b"", b"", REPORT_BYTES]))
     assert caught.value.code == "wire.protocol-version"
 
 

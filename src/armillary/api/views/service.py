@@ -12,13 +12,14 @@ from uuid import UUID
 
 from armillary.api.http.documents import as_document, as_page, row_document
 from armillary.engines.records.schema.rollout_rows import Rollout
-from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
+from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter, ErrorReportRow
 from armillary.rollout import policy as rollout_policy
 from armillary.rollout.state import LIVING
 from armillary.service.context.paging import MAX_LIMIT
 from armillary.service.updates.rollouts import no_such_rollout
 from armillary.service.watch.watch import no_such_finding
 from armillary.wire.device import finding as wire_finding
+from armillary.wire.device.crash_record import parse_crash
 
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
@@ -181,9 +182,14 @@ def error_reports(
     after: str | None = None,
 ) -> Document:
     """Error reports, newest first."""
-    return as_page(
-        service.registry.history.error_reports(device_id=device_id, catalog=catalog, limit=limit, after=after)
-    )
+    page = service.registry.history.error_reports(device_id=device_id, catalog=catalog, limit=limit, after=after)
+    return as_page(page, error_report_document)
+
+
+def error_report_document(row: ErrorReportRow) -> Document:
+    """An error report; ``crash`` is what the device captured of one, or null."""
+    crash = None if row.crash is None else as_document(parse_crash(row.crash))
+    return {**row_document(row), "crash": crash}
 
 
 def rollout_document(row: Rollout) -> Document:

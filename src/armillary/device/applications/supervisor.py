@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from armillary.device.applications.admission import Application
+from armillary.device.applications.crash_capture import CrashCapture
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
@@ -29,6 +30,7 @@ from armillary.engines.sandbox.port import (
 from armillary.errors import ArmillaryError
 from armillary.update.install.trial import ApplicationHealth
 from armillary.update.schedule import deferral
+from armillary.wire.device.crash_record import CrashRecord
 from armillary.wire.device.error_report import describe_exit
 
 STOP_GRACE_S = 5.0  # SIGTERM to SIGKILL; long enough to close a connection
@@ -47,6 +49,7 @@ class ApplicationRun:
         self.running_since: float | None = None
         self.exits = 0
         self.start_failure: str | None = None
+        self.capture = CrashCapture(application)  # of the present run
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -153,7 +156,7 @@ class Supervisor:
             status = await self._run_once(run)
             if status is not None:
                 run.exits += 1
-                self._report(describe(application, status))
+                self._report(describe(application, status, run.capture.record(status)))
                 self._journal.write(
                     "application-exited",
                     name=application.name,
@@ -169,9 +172,10 @@ class Supervisor:
     async def _run_once(self, run: ApplicationRun) -> ExitStatus | None:
         """Start, wait for the end; None when it could not be started. Cancelled: stop it first."""
         application = run.application
+        run.capture = CrashCapture(application)
         try:
             launch = await asyncio.to_thread(self._launch, application)
-            running = await self._start(launch, application)
+            running = await self._start(launch, run)
         except (ArmillaryError, OSError) as error:
             message = error.message if isinstance(error, ArmillaryError) else str(error)
             if run.start_failure != message:
@@ -196,9 +200,9 @@ class Supervisor:
             run.running, run.running_since = None, None
             self._deferrals.forget(application.component_id)
 
-    async def _start(self, launch: Launch, application: Application) -> RunningApplication:
+    async def _start(self, launch: Launch, run: ApplicationRun) -> RunningApplication:
         """Start; when cancelled meanwhile, let the start finish and stop what it started: nothing is left behind."""
-        starting = asyncio.ensure_future(self._sandbox.start(launch, lambda event: self._on_event(application, event)))
+        starting = asyncio.ensure_future(self._sandbox.start(launch, lambda event: self._on_event(run, event)))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -206,8 +210,10 @@ class Supervisor:
                 await (await starting).stop(STOP_GRACE_S)
             raise
 
-    def _on_event(self, application: Application, event: AppEvent) -> None:
+    def _on_event(self, run: ApplicationRun, event: AppEvent) -> None:
+        application = run.application
         if not isinstance(event, ConnectionAttempt):
+            run.capture.hear(event.stream, event.text)
             self._journal.write("output", name=application.name, stream=event.stream, text=event.text)
             self._hear(application, event)
         elif not event.allowed:
@@ -232,8 +238,8 @@ class Supervisor:
             self._changed()
 
 
-def describe(application: Application, status: ExitStatus) -> Incident:
-    """The error report of an exit, in Azure Sphere's literal forms."""
+def describe(application: Application, status: ExitStatus, crash: CrashRecord | None = None) -> Incident:
+    """The error report of an exit, in Azure Sphere's literal forms, and what was captured of it."""
     component_id, image_id = application.component_id, application.image_id
     if status.signal is not None:
         event_type = "AppCrash"
@@ -247,7 +253,9 @@ def describe(application: Application, status: ExitStatus) -> Incident:
     else:
         event_type = "AppExit"
         description = f"AppExit (exit_code={status.exit_code}; component_id={component_id}; image_id={image_id})"
-    return Incident(event_type=event_type, description=description, component_id=component_id, image_id=image_id)
+    return Incident(
+        event_type=event_type, description=description, component_id=component_id, image_id=image_id, crash=crash
+    )
 
 
 def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:

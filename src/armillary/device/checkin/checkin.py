@@ -18,7 +18,7 @@ from armillary.attest.appraise import STEPS
 from armillary.device.boot.startup import Startup, confirm_boot
 from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.checkin.endpoint import DeviceEndpoint
-from armillary.device.checkin.proof import Proof, build_proof, check_certificate
+from armillary.device.checkin.proof import Proof, build_proof, check_certificate, without_crashes
 from armillary.device.checkin.update_wait import UpdateReason, UpdateWait
 from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import keep_confirmed, trusted
@@ -67,6 +67,7 @@ class CheckIns:
     hub: HubAddress | None = None
     directive_version: Callable[[], int] | None = None
     _tells_status: bool = True  # until a service of before version 5 refuses it
+    _tells_crashes: bool = True  # until a service of before version 6 refuses it
 
     def __post_init__(self) -> None:
         self.hub = load_hub(self.flash)
@@ -87,7 +88,9 @@ class CheckIns:
         try:
             proof, reply = await self._exchange(states, outcomes, error_reports)
         except DeviceFault as error:
-            if error.code == _OTHER_VERSION and self._tells_status:
+            if error.code == _OTHER_VERSION and self._tells_crashes and any(one.crash for one in error_reports):
+                self._tells_crashes = False
+            elif error.code == _OTHER_VERSION and self._tells_status:
                 self._tells_status = False
             elif error.code != ChallengeError.code:
                 raise
@@ -134,7 +137,7 @@ class CheckIns:
             sandbox=self.sandbox,
             installed=self._installed(states),
             outcomes=outcomes,
-            error_reports=error_reports,
+            error_reports=error_reports if self._tells_crashes else without_crashes(error_reports),
             lineage=lineage,
             update_status=self._update_status() if self._tells_status else None,
         )

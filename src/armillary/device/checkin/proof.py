@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -55,12 +55,14 @@ def build_proof(
 ) -> Proof:
     """A check-in for ``challenge`` with a fresh client key, showing ``lineage`` (``attest/lineage.py``).
 
-    A service of before protocol version 5 takes no ``update_status``.
+    A service of before protocol version 5 takes no ``update_status``, and without one no crash is told.
 
     WireError if something is over a limit of the protocol.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     taken = 0 if session.firmware is None else len(session.firmware.log)
+    if update_status is None:
+        error_reports = without_crashes(error_reports)
     report = fit_report(installed, outcomes, error_reports, limit=MAX_REPORT_BYTES - taken)
     digest = sha256(checkin.encode_report(*report, update_status)).digest()
     evidence = Evidence(
@@ -91,6 +93,11 @@ def build_proof(
         update_status=update_status,
     )
     return Proof(request=request, key=key)
+
+
+def without_crashes(error_reports: Iterable[ErrorReport]) -> tuple[ErrorReport, ...]:
+    """The reports without what was captured of crashes, for a service that does not know it."""
+    return tuple(replace(one, crash=None) for one in error_reports)
 
 
 def fit_report(

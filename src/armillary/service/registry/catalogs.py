@@ -96,6 +96,7 @@ class Catalogs:
 
     def delete(self, name: str, *, actor: str) -> None:
         """Delete a catalog; ConflictError if it has devices, images or deployments."""
+        from armillary.engines.records.crashes import groups as crash_rows  # noqa: PLC0415 - memory: hardly ever used
 
         def change(connection: Connection) -> None:
             catalog = catalog_or_raise(connection, name)
@@ -107,6 +108,7 @@ class Catalogs:
                     remedy="Delete its images first; move its devices with device transfer, or decommission them.",
                 )
             bridge_rows.remove_catalog(connection, catalog.catalog_id)
+            crash_rows.remove_catalog(connection, catalog.catalog_id)
             catalog_rows.delete_catalog(connection, catalog.catalog_id)
             self._context.audit(connection, actor, "catalog.delete", catalog.name, {})
 

@@ -23,6 +23,8 @@ from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOO
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Refusal, UpdateOutcome
 from armillary.wire.device.finding import SEVERITIES
 
+# Types of error reports that say that an application ended by itself.
+CRASHES: Final = frozenset({"AppCrash", "AppExit"})
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
 CRASH_LIMIT: Final = 3
 # A certificate of the service that ends within this time and has no successor needs somebody: the shortest renewal
@@ -295,6 +297,28 @@ def of_overflow(device_id: str, catalog_id: UUID | None, count: int, at: int) ->
         count=count,
         at=at,
         catalog_id=catalog_id,
+    )
+
+
+def of_gap(report: ErrorReportRow, missing: int) -> Observation | None:
+    """So many reports right before this one never came: a device numbers them, and keeps each until it arrived."""
+    if not missing:
+        return None
+    last, short = report.sequence - 1, report.device_id[:16]
+    return Observation(
+        kind="reports-missing",
+        key=(report.device_id,),
+        severity="medium",
+        title=f"Error reports of device {short} never arrived",
+        cause=f"Its reports {last - missing + 1} to {last} are missing; report {report.sequence} came at "
+        f"{report.received_at} (Unix seconds).",
+        proposed_action="Find out whether the device's storage was put back or fails, or whether something on it keeps "
+        "reports from being sent.",
+        device_ids=(report.device_id,),
+        reported_by=report.device_id,
+        count=missing,
+        at=report.received_at,
+        catalog_id=report.catalog_id,
     )
 
 

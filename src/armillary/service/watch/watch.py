@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Final, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
@@ -30,6 +30,10 @@ from armillary.service.registry.names import catalog_or_raise
 from armillary.service.watch import detections
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
+
+if TYPE_CHECKING:
+    from armillary.service.watch.crash_groups import CrashGroups
+    from armillary.service.watch.symbols import Symbols
 
 # Rows read in one transaction, so that check-ins wait no longer than this takes to write.
 STEP: Final = 500
@@ -63,6 +67,20 @@ class Watch:
         self._silence_looked_at: int | None = None
         # Since when devices could check in: a device is not silent because the service was down.
         self.open_since = 0
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """Symbols of builds, by which crashes get the names of functions."""
+        from armillary.service.watch.symbols import Symbols  # noqa: PLC0415 - memory: where nothing crashes it is not used
+
+        return Symbols(self._context)
+
+    @cached_property
+    def crashes(self) -> CrashGroups:
+        """Crash groups."""
+        from armillary.service.watch.crash_groups import CrashGroups  # noqa: PLC0415 - memory, as above
+
+        return CrashGroups(self._context, self.symbols)
 
     # -- for people -----------------------------------------------------------------------------------------------
 
@@ -148,7 +166,7 @@ class Watch:
             seen = 0
             seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
             seen += self._follow_counted("refusal", report_rows.unread_refusals, self._of_refusal)
-            seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
+            seen += self._follow("error_report", report_rows.error_reports_since, self._of_report, self._group)
             seen += self._follow_counted("error_report", report_rows.unread_suppressions, self._of_report)
             seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
             return seen + self._look_for_silence() + self._look_for_ends()
@@ -158,22 +176,27 @@ class Watch:
         source: str,
         read: Callable[..., Sequence[Row]],
         judge: Callable[[Connection, Row], Sequence[Observation | None]],
+        count: Callable[[Sequence[Row], Connection], None] | None = None,
     ) -> int:
-        """Judge the rows of a source after the noted position, a step at a time."""
+        """Judge the rows of a source after the noted position, a step at a time.
+
+        ``count`` gets the rows in the transaction that notes the position, so that each is counted once.
+        """
         seen = 0
         while True:
 
-            def look(connection: Connection) -> tuple[int, int, Sequence[Observation]]:
+            def look(connection: Connection) -> tuple[int, int, Sequence[Observation], Sequence[Row]]:
                 seen_before = finding_rows.position(connection, source)
                 rows = read(connection, seen_before, limit=STEP)
                 found = [one for row in rows for one in judge(connection, row) if one is not None]
                 newest = rows[-1].number if len(rows) == STEP else report_rows.newest_number(connection, source)
-                return seen_before, newest, found
+                return seen_before, newest, found, rows
 
-            seen_before, newest, found = self._context.records.read(look)
+            seen_before, newest, found, rows = self._context.records.read(look)
             if newest <= seen_before:
                 return seen
-            if self._context.records.write(partial(self._keep, source, seen_before, newest, found)):
+            also = None if count is None else partial(count, rows)
+            if self._context.records.write(partial(self._keep, source, seen_before, newest, found, also)):
                 seen += len(found)
 
     def _follow_counted(
@@ -210,13 +233,21 @@ class Watch:
         return True
 
     def _keep(
-        self, source: str, seen_before: int, last: int, found: Sequence[Observation], connection: Connection
+        self,
+        source: str,
+        seen_before: int,
+        last: int,
+        found: Sequence[Observation],
+        also: Callable[[Connection], None] | None,
+        connection: Connection,
     ) -> bool:
         """Record what was found; False if another process has read these rows meanwhile: nothing is counted twice."""
         if finding_rows.position(connection, source) != seen_before:
             return False
         for one in found:
             record(connection, one, self._context.now())
+        if also is not None:
+            also(connection)
         finding_rows.set_position(connection, source, last)
         return True
 
@@ -242,10 +273,17 @@ class Watch:
             and report_rows.image_was_offered(connection, row.device_id, row.catalog_id, row.image_id)
         )
         found = [detections.of_error_report(row, was_offered=was_offered)]
+        if row.boot_count != report_rows.SUPPRESSED_BOOT:  # the service's own rows have no number of a device's
+            found.append(detections.of_gap(row, report_rows.gap_before(connection, row.device_id, row.sequence)))
         if row.event_type == "SandboxWeakened":
             device = self._device(connection, row.device_id)
             found.append(None if device is None else detections.of_containment(device))
         return found
+
+    def _group(self, rows: Sequence[ErrorReportRow], connection: Connection) -> None:
+        """Count the crashes among error reports in their groups."""
+        if any(row.event_type in detections.CRASHES for row in rows):
+            self.crashes.note(connection, rows)
 
     def _of_outcome(self, connection: Connection, row: UpdateOutcome) -> Sequence[Observation | None]:
         catalog_id = self._catalog_of(connection, row.device_id)

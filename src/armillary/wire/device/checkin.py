@@ -20,6 +20,8 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
 - 5 (2026-11): a check-in request may say where the update of the device stands (``update_status.py``), as a fourth
   item of its report; quote, lineage and firmware follow where it has them. The reply to it is a reply of version 2:
   its offer says more (OS version, ABI, timing), and a signed directive may take its place.
+- 6 (2026-11): a request as of version 5 whose error reports say where a crash was (``crash_record.py``), at least one
+  of them. The reply is that to version 5.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ QUOTED_VERSION: Final = 2
 SHOWING_VERSION: Final = 3
 FIRMWARE_VERSION: Final = 4
 STATUS_VERSION: Final = 5
-DIRECTIVE_REPLY_VERSION: Final = 2  # of a reply to a request of STATUS_VERSION; every other reply is version 1
+CRASH_VERSION: Final = 6
+DIRECTIVE_REPLY_VERSION: Final = 2  # of a reply to a request of STATUS_VERSION or later; every other reply is version 1
 # Items of a request: at least and at most.
 _REQUEST_ITEMS: Final = {
     PROTOCOL_VERSION: (5, 5),
@@ -62,6 +65,7 @@ _REQUEST_ITEMS: Final = {
     SHOWING_VERSION: (7, 7),
     FIRMWARE_VERSION: (8, 8),
     STATUS_VERSION: (5, 8),
+    CRASH_VERSION: (5, 8),
 }
 _USUAL_REQUEST_HEADS: Final = {b"\x85\x01": PROTOCOL_VERSION, b"\x85\x05": STATUS_VERSION}  # arrays of 5
 
@@ -245,6 +249,8 @@ def encode_request(request: CheckinRequest) -> bytes:
     while rest and rest[-1] is None:
         rest.pop()
     version = PROTOCOL_VERSION + len(rest) if request.update_status is None else STATUS_VERSION
+    if any(one.crash is not None for one in request.error_reports):
+        version = CRASH_VERSION
     report = encode_report(request.installed, request.outcomes, request.error_reports, request.update_status)
     data = cbor.encode_ordered([version, request.evidence, request.endorsement, request.event_log, report, *rest])
     parse_request(data)  # on a device, once per check-in: better refused here than by the service
@@ -252,7 +258,7 @@ def encode_request(request: CheckinRequest) -> bytes:
 
 
 def parse_request(data: bytes) -> CheckinRequest:
-    """Parse a request of protocol version 1 to 5, else raise WireError.
+    """Parse a request of protocol version 1 to 6, else raise WireError.
 
     Its evidence, endorsement and log stay bytes for the appraisal.
     """
@@ -265,7 +271,7 @@ def parse_request(data: bytes) -> CheckinRequest:
     if version not in _REQUEST_ITEMS:
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION} to {STATUS_VERSION}",
+            expected=f"protocol version {PROTOCOL_VERSION} to {CRASH_VERSION}",
             got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
@@ -286,11 +292,21 @@ def parse_request(data: bytes) -> CheckinRequest:
 def _request(version: int, evidence: bytes, endorsement: bytes, event_log: bytes, report: bytes) -> CheckinRequest:
     """A request without quote, lineage and firmware."""
     contents = (_cached_report if len(report) <= CACHED_REPORT_BYTES else _report)(report)
-    if (contents[3] is None) == (version == STATUS_VERSION):
+    if (contents[3] is None) == (version >= STATUS_VERSION):
         raise WireError(
-            "check-in report", expected=f"an update status in version {STATUS_VERSION} alone", got=f"version {version}"
+            "check-in report", expected=f"an update status from version {STATUS_VERSION} on", got=f"version {version}"
         )
+    if contents[2] or version == CRASH_VERSION:
+        _check_crashes(contents[2], version)
     return CheckinRequest(evidence, endorsement, event_log, *contents, version, report_digest=sha256(report).digest())
+
+
+def _check_crashes(error_reports: tuple[ErrorReport, ...], version: int) -> None:
+    """One spelling: where a crash was is said in requests of :data:`CRASH_VERSION`, and in each of them."""
+    if any(one.crash is not None for one in error_reports) != (version == CRASH_VERSION):
+        raise WireError(
+            "check-in report", expected=f"crashes in version {CRASH_VERSION} alone", got=f"version {version}"
+        )
 
 
 def encode_reply(reply: CheckinReply) -> bytes:

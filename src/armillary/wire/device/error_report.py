@@ -8,7 +8,8 @@
         category : "Planned" / "Unplanned", class : "OS" / "App", type : tstr .size (1..64),
         description : tstr .size (0..1024),
         component-id : bstr .size 16 / null, image-id : bstr .size 16 / null,
-        count : uint, start : uint, end : uint          ; Unix seconds UTC, start <= end
+        count : uint, start : uint, end : uint,         ; Unix seconds UTC, start <= end
+        ? crash : crash                                 ; crash_record.py; in a check-in of version 6
     ]
 
 ``sequence`` counts reports since manufacture: the service drops what it has seen and the device keeps a report
@@ -18,11 +19,13 @@ until a check-in with it has succeeded. Descriptions keep Azure Sphere's literal
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from armillary.errors import WireError
+from armillary.wire.device.crash_record import CrashRecord, crash_fields, crash_from_fields
 from armillary.wire.encoding.cbor_fields import (
     take_array,
     take_choice,
@@ -49,6 +52,7 @@ EVENT_TYPES: Final = (
 )
 MAX_TYPE_BYTES: Final = 64
 MAX_DESCRIPTION_BYTES: Final = 1024
+_EXIT: Final = re.compile(r"signal_status=(?P<signal>\d{1,3})\b|exit_code=(?P<exit_code>\d{1,3})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,7 @@ class ErrorReport:
     count: int  # at least 1
     start: int  # first time, Unix seconds UTC
     end: int  # last time
+    crash: CrashRecord | None = None  # the first of the ``count``, where it was captured
 
 
 def describe_exit(component_id: UUID, image_id: UUID, *, exit_status: int, signal: int, signal_code: int) -> str:
@@ -76,9 +81,18 @@ def describe_exit(component_id: UUID, image_id: UUID, *, exit_status: int, signa
     )
 
 
+def exit_of(description: str) -> tuple[int | None, int | None]:
+    """Signal and exit code by the description of an application that crashed or exited; None where it has none."""
+    found = _EXIT.search(description)
+    if found is None:
+        return None, None
+    signal, exit_code = found["signal"], found["exit_code"]
+    return None if signal is None else int(signal), None if exit_code is None else int(exit_code)
+
+
 def report_fields(report: ErrorReport) -> list[Any]:
     """The CBOR array of a report."""
-    return [
+    fields = [
         report.sequence,
         report.boot_count,
         report.event_category,
@@ -91,11 +105,14 @@ def report_fields(report: ErrorReport) -> list[Any]:
         report.start,
         report.end,
     ]
+    return fields if report.crash is None else [*fields, crash_fields(report.crash)]
 
 
 def report_from_fields(value: Any) -> ErrorReport:
     """A report from its decoded CBOR array; raises WireError if it is not of the form above."""
-    fields = take_array(value, "error report", limit=11, size=11)
+    fields = take_array(value, "error report", limit=12)
+    if len(fields) < 11:
+        raise WireError("error report", expected="11 or 12 items", got=f"{len(fields)}")
     report = ErrorReport(
         sequence=take_uint(fields[0], "error report sequence", limit=2**53),
         boot_count=take_uint(fields[1], "error report boot count", limit=2**48),
@@ -108,6 +125,7 @@ def report_from_fields(value: Any) -> ErrorReport:
         count=take_uint(fields[8], "error report count", limit=2**32),
         start=take_time(fields[9], "error report start"),
         end=take_time(fields[10], "error report end"),
+        crash=crash_from_fields(fields[11]) if len(fields) == 12 else None,
     )
     if report.count < 1 or report.end < report.start or not report.event_type:
         raise WireError(

@@ -35,6 +35,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "hub-anomaly": "The hub saw traffic that does not fit.",
         "reports-suppressed": "A device reports more than is kept of one device; the rest is counted.",
         "vulnerability-in-field": "Devices run what an advisory affects that is exploited or critical.",
+        "reports-missing": "Error reports of a device never arrived: their numbers have a gap.",
         "quarantine-requested": "A rule of the application asks that a device be kept apart.",
     }
 )

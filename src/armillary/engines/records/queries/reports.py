@@ -15,6 +15,7 @@ from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row, to_row
 from armillary.rollout.state import LIVING
+from armillary.wire.device.crash_record import encode_crash
 from armillary.wire.device.error_report import ErrorReport
 
 _device, _check_in = schema.device, schema.check_in
@@ -55,6 +56,23 @@ def error_reports_since(connection: Connection, number: int, *, limit: int) -> l
     table = schema.error_report
     query = _with_device(table).where(table.c.boot_count != SUPPRESSED_BOOT)
     return [_as_report(row) for row in connection.execute(_after(query, table, number, limit))]
+
+
+def gap_before(connection: Connection, device_id: str, sequence: int) -> int:
+    """How many error reports of a device are missing right before one: neither stored nor counted.
+
+    0 where nothing is stored from before it: older reports are not kept for ever.
+    """
+    table, status = schema.error_report, schema.device_status
+    number = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    stored = select(func.max(table.c.sequence)).where(
+        table.c.device_number == number, table.c.boot_count != SUPPRESSED_BOOT, table.c.sequence < sequence
+    )
+    counted = select(status.c.suppressed_up_to).where(status.c.device_number == number)
+    newest = connection.execute(stored).scalar_one()
+    if newest is None:
+        return 0
+    return max(0, sequence - 1 - max(int(newest), int(connection.execute(counted).scalar_one_or_none() or 0)))
 
 
 def unread_suppressions(connection: Connection, *, limit: int) -> list[ErrorReportRow]:
@@ -150,7 +168,15 @@ def add(
     """Store a device's error reports, once each, and count those that are suppressed."""
     table = schema.error_report
     rows = [
-        to_row(table, one, device_number=device_number, start_at=one.start, end_at=one.end, received_at=at)
+        to_row(
+            table,
+            one,
+            device_number=device_number,
+            start_at=one.start,
+            end_at=one.end,
+            received_at=at,
+            crash=None if one.crash is None else encode_crash(one.crash),
+        )
         for one in kept
     ]
     dialect.insert_new(connection, table, rows)

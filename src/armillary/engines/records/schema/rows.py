@@ -245,6 +245,7 @@ class ErrorReportRow:
     start: int
     end: int
     received_at: int
+    crash: bytes | None = None  # ``wire/device/crash_record.py``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from sqlalchemy import (
 from armillary.engines.records.schema import (
     advisory_tables,
     bridge_tables,
+    crash_tables,
     firmware_tables,
     hub_tables,
     image_tables,
@@ -47,7 +48,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0030"  # newest migration, stored in a new database
+REVISION = "0031"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -59,6 +60,9 @@ bridge_device = bridge_tables.bridge_device
 bridge_artifact = bridge_tables.bridge_artifact
 bridge_action = bridge_tables.bridge_action
 bridge_status = bridge_tables.bridge_status
+crash_group = crash_tables.crash_group
+crash_group_image = crash_tables.crash_group_image
+crash_group_device = crash_tables.crash_group_device
 firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
 device_name = name_tables.device_name
@@ -336,8 +340,11 @@ error_report = Table(
     Column("end_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("unread", BigInteger),  # As of ``refusal``; of the service's own rows, which are counted up
+    Column("crash", LargeBinary),  # ``wire/device/crash_record.py``; null where none was captured
+    Column("crash_group", Number),  # in which it counts; null until the watch has read it, and for other reports
     UniqueConstraint("device_number", "boot_count", "sequence"),
     Index(None, "unread", sqlite_where=text("unread IS NOT NULL")),  # As of ``refusal``
+    Index(None, "crash_group", "number", sqlite_where=text("crash_group IS NOT NULL")),
 )
 
 certificate = Table(

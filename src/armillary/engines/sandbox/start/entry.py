@@ -45,6 +45,8 @@ def environment(
     found |= {"PATH": search_path, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary}
     # Nothing an application can write is looked at again by the interpreter.
     found |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    # It says where it was when a signal ends it (device/applications/crash_capture.py).
+    found |= {"PYTHONFAULTHANDLER": "1"}
     if launch.data is not None:
         found["ARMILLARY_DATA"] = data
     if launch.device_authentication is not None:

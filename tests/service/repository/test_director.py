@@ -156,6 +156,19 @@ def test_other_devices_are_answered_as_before(host, offered) -> None:
         assert reply.offer is not None
 
 
+def test_a_device_that_takes_no_os_is_offered_none(host, offered) -> None:
+    with host.claimed(b"o" * 32) as device:
+        host.service.releases.publish("mt3620", "27.1", actor="t")
+        offer = device.check_in().offer
+        assert offer is not None
+        assert (offer.os_version, len(offer.images)) == ("", 1)
+        for abilities, version in ((("directive",), ""), (("directive", "os"), "27.1")):
+            device.update_status = UpdateStatus(abilities=abilities)
+            directive = device.check_in().directive
+            assert directive is not None
+            assert parse_directive(directive).claims.offer.os_version == version
+
+
 def test_a_directive_of_another_device_is_no_directive_for_this_one(host, clock, offered) -> None:
     with host.claimed(b"1" * 32) as one, host.claimed(b"2" * 32) as two:
         one.update_status = two.update_status = TAKES

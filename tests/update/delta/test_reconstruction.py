@@ -102,6 +102,22 @@ def test_a_bomb_takes_no_more_memory_than_its_segment_says(declared: bool) -> No
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("made", [b"", b"x" * 99, b"x" * 101])
+def test_a_decompressor_that_makes_other_lengths_is_not_believed(made: bytes) -> None:
+    """Ours makes none; a segment of another length would shift all that follows it before the digest is compared."""
+    written = bytearray()
+    reconstruction = Reconstruction(
+        digest(SOURCE),
+        digest(b"x" * 100),
+        read=lambda offset, size: SOURCE[offset : offset + size],
+        decompress=lambda _payload, _window, _size: made,
+        write=written.extend,
+    )
+    with pytest.raises(DeltaError, match="a segment of 100 bytes"):
+        reconstruction.feed(one_segment(Segment(100, (), b"frame"), b"x" * 100))
+    assert not written
+
+
 def test_a_frame_that_lies_about_its_length_is_refused() -> None:
     honest = zstandard.ZstdCompressor().compress(bytes(1000))
     parameters = zstandard.get_frame_parameters(honest)

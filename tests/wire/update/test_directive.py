@@ -86,6 +86,13 @@ def test_other_headers_are_refused(protected: bytes):
         parse_directive(signed(fields(), protected))
 
 
+def test_parameters_that_nobody_signed_are_refused():
+    good = signed(fields())
+    at = len(b"\xd2\x84") + len(cbor.encode(PROTECTED))
+    with pytest.raises(WireError, match="unprotected"):
+        parse_directive(good[:at] + cbor.encode({6: bytes(32)}) + good[at + 1 :])
+
+
 def test_items_missing_or_too_many_are_refused():
     for payload in (fields()[:5], [*fields(), None], {}):
         with pytest.raises(WireError):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.fixtures.clocks import Clock
 from tests.service.repository.ceremonies import exported, new_key, pem, signatures
 from tests.service.repository.conftest import OpenService
@@ -24,6 +26,13 @@ from armillary.service.repository.offline import read_documents, sign_documents,
 from armillary.service.repository.repository import Repository
 from armillary.service.repository.roles import DAY_S, os_path
 from armillary.service.repository.tuf_format import KeySigner
+
+P_384 = (
+    ec.generate_private_key(ec.SECP384R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 
 
 @pytest.fixture
@@ -248,6 +257,8 @@ def _ids(signers: list[KeySigner]) -> tuple[str, ...]:
         ({"role": "director", "public_keys": ("x",)}, "have to be online"),
         ({"role": "root", "public_keys": ("x",)}, "public key in PEM"),
         ({"role": "root", "public_keys": ("x" * 5000,)}, "public key in PEM"),
+        ({"role": "root", "public_keys": (P_384,)}, "a P-256 key"),
+        ({"role": "root", "public_keys": (pem(new_key()), pem(new_key())), "online": -1}, "1 to 16 keys, got 1"),
     ],
 )
 def test_changes_that_make_no_sense_are_refused(ceremony: Ceremony, change: dict, reason: str) -> None:
@@ -264,6 +275,7 @@ def test_a_key_has_one_role_once(ceremony: Ceremony) -> None:
         [KeyChange(role="root", public_keys=(key,)), KeyChange(role="targets", public_keys=(key,))],
         [KeyChange(role="root", public_keys=(taken,))],
         [KeyChange(role="root", online=1), KeyChange(role="root", online=1)],
+        [],
     ):
         with pytest.raises(InvalidArgumentError):
             ceremony.propose(changes, actor="t")

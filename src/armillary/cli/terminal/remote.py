@@ -18,6 +18,7 @@ from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.management import ManagementApi
 from armillary.cli.terminal.output import JsonOption, Shown
 from armillary.cli.terminal.together import declared, parameters_of
+from armillary.errors import InvalidArgumentError
 
 ServiceOption = Annotated[
     str | None, typer.Option("--service", metavar="URL", help=f"Address of the service. [env: {SERVICE_VARIABLE}]")
@@ -147,5 +148,10 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Verb], Verb]:
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path."""
+    """A name as one segment of a path.
+
+    InvalidArgumentError for one that would lead to another path: nothing, ``.`` and ``..``.
+    """
+    if name in ("", ".", ".."):
+        raise InvalidArgumentError(f"expected a name, got {name!r}", remedy="Name what the command is about.")
     return quote(name, safe="")

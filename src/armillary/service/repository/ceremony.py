@@ -293,7 +293,7 @@ def _key(role: str, pem: str) -> SSlibKey:
         key = load_pem_public_key(pem[:MAX_PEM_BYTES].encode())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InvalidArgumentError(
-            f"{role}: expected a public key in PEM, got {error!s:.60}", remedy="Give the .pub.pem file of the key."
+            f"{role}: expected a public key in PEM, got something else", remedy="Give the .pub.pem file of the key."
         ) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
         raise InvalidArgumentError(f"{role}: expected a P-256 key, got another", remedy="Make a P-256 key.")

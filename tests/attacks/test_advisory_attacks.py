@@ -93,6 +93,7 @@ def test_a_statement_about_another_image_silences_nothing() -> None:
 
 def test_mutation_without_the_product_of_a_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "_is_about", lambda *_: True)
+    monkeypatch.setattr(statements, "_place", lambda _: "")
     other = Product(("sha256:bb",), ("pkg:pypi/x@1.0",))
     assert state(BAD, vex=(said(Status.NOT_AFFECTED, other),)).by_advisory() == {"PYSEC-1": State.NOT_AFFECTED}
 

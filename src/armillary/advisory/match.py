@@ -14,7 +14,7 @@ of images costs as much as their distinct components. An answer holds for its in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -194,8 +194,3 @@ def _is_met(conditions: Sequence[Condition], platform: Platform) -> bool:
         (not each.goos or platform.goos in each.goos) and (not each.goarch or platform.goarch in each.goarch)
         for each in conditions
     )
-
-
-def names_of(advisories: Mapping[str, Advisory], matches: Iterable[Match]) -> dict[str, tuple[str, ...]]:
-    """Every name of each advisory that matched, by its id: what KEV, EPSS and VEX are looked up with."""
-    return {each.advisory: advisories[each.advisory].names for each in matches}

@@ -10,6 +10,7 @@ investigation, fixed, not affected.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from types import MappingProxyType
@@ -29,25 +30,31 @@ _PARSED: Final = 20_000
 _FOLDED: Final = MappingProxyType({"pypi": "PyPI", "golang": "Go", "nuget": "NuGet", "composer": "Packagist"})
 
 
+# Under what a statement is looked for: the vulnerability, and a name of a product or the package that it is a URL of.
+_Place = tuple[str, str | tuple[str, str, str]]
+
+
 class Statements:
-    """Statements whose authors are trusted, by vulnerability."""
+    """Statements whose authors are trusted, by vulnerability and by what they are about."""
 
     def __init__(self, statements: Iterable[UnverifiedStatement]) -> None:
-        self._by_name: dict[str, list[UnverifiedStatement]] = {}
+        self._by_place: dict[_Place, list[tuple[UnverifiedStatement, Product]]] = {}
         for each in statements:
-            for name in each.names:
-                self._by_name.setdefault(name, []).append(each)
+            for name, product in itertools.product(each.names, each.products):
+                for place in {_place(one) for one in product.ids}:
+                    self._by_place.setdefault((name, place), []).append((each, product))
 
     def about(self, names: Iterable[str], purl: str, image: Collection[str]) -> UnverifiedStatement | None:
         """The statement that holds for a component, by any name of the vulnerability; None if there is none.
 
         ``image`` are the names of the image that it is in: its digest ``sha256:HEX``, ids, package URLs.
         """
+        places = {_place(each) for each in (purl, *image) if each}
         found = [
             each
-            for name in names
-            for each in self._by_name.get(name, ())
-            if any(_is_about(product, purl, image) for product in each.products)
+            for place in itertools.product(names, places)
+            for each, product in self._by_place.get(place, ())
+            if _is_about(product, purl, image)
         ]
         return max(found, key=lambda each: (each.said, _WORSE[each.status]), default=None)
 
@@ -56,6 +63,11 @@ def _is_about(product: Product, purl: str, image: Collection[str]) -> bool:
     if any(each in image or any(_names(each, one) for one in image) for each in product.ids):
         return not product.components or any(_names(each, purl) for each in product.components)
     return not product.components and any(_names(each, purl) for each in product.ids)
+
+
+def _place(name: str) -> str | tuple[str, str, str]:
+    parsed = _parsed(name)
+    return name if parsed is None else (parsed.type, *_spelt(parsed))
 
 
 def _names(stated: str, purl: str) -> bool:

@@ -35,7 +35,7 @@ def test_the_parts(text: str, expected: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "pkg", "pkg:", "pkg:pypi", "pkg:pypi/", "pkg:/name", "pkg:1x/name", "pkg:a b/name", "http://x/y",
+        "", "pkg", "pkg:", "pkg:pypi", "pkg:pypi/@1.0", "pkg:swift/github.com/Alamofire/@5.4.3", "pkg:npm/@scope", "pkg:pypi/", "pkg:/name", "pkg:1x/name", "pkg:a b/name", "http://x/y",
         "pkg:pypi/x?a=1&a=2", "pkg:pypi/x?=1", "pkg:pypi/%ff", "pkg:pypi/a%00b", "pkg:pypi/a\nb", "pkg:maven/a%2Fb/c",
         "pkg:pypi/" + "x" * MAX_CHARACTERS, "pkg:pypi/x\ud800",
     ],

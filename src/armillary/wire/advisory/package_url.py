@@ -53,7 +53,8 @@ def parse(text: str) -> PackageUrl:
     if not slash or _TYPE.fullmatch(kind) is None:
         raise _fault("a type and a name: pkg:TYPE/NAME", text)
     path, version = _without_version(rest)
-    *namespace, name = [_decoded(each, text) for each in path.split("/") if each] or [""]
+    *namespace, name = [_decoded(each, text) for each in path.lstrip("/").split("/")]
+    namespace = [each for each in namespace if each]
     if not name or any("/" in each for each in namespace):
         raise _fault("a name", text)
     return PackageUrl(
@@ -66,7 +67,7 @@ def _without_version(path: str) -> tuple[str, str]:
     before, at, version = path.rpartition("@")
     if not at or ("/" in version and not before.rpartition("/")[2]):
         return path, ""
-    return (before, version) if before.rstrip("/") else (path, "")
+    return before, version
 
 
 def _subpath(text: str, whole: str) -> str:

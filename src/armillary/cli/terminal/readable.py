@@ -12,7 +12,9 @@ from armillary.cli.terminal.output import Row
 from armillary.twin.template.value_names import from_fields
 
 # Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
-SECONDS = frozenset(("at", "first_seen", "last_seen", "certificate_not_after", "waits_until"))
+SECONDS = frozenset(
+    ("at", "first_seen", "last_seen", "certificate_not_after", "not_before", "not_after", "waits_until")
+)
 
 
 def readable(document: Mapping[str, Any]) -> dict[str, Any]:

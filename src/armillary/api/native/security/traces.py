@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of traces: the life of a device, and the uses of a key, each as one answer with its proof."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+
+from armillary.api.http.route import READER, Route
+from armillary.api.http.routes import operator_of, service_of
+from armillary.api.http.tenure import since_ms
+from armillary.api.native.device_ids import DevicePath, attesting_device
+from armillary.api.native.parameters import DEVICE, V1
+from armillary.api.native.service.signing_keys import SerialPath
+from armillary.api.views import traces as views
+
+
+def trace_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """A device from the factory run to now: operations, boots, certificates, updates, failures, findings.
+
+    Audit lines come with it for who may read the audit log; an owner sees nothing from before owning the device.
+    """
+    known = attesting_device(request, device_id)
+    operator = operator_of(request)
+    may_read_audit = operator.catalog_id is None and operator.organisation is None
+    since = -(-since_ms(request, known) // 1000)
+    return views.of_device(service_of(request), known, since=since, with_audit=may_read_audit)
+
+
+def trace_key(request: Request, key_serial: SerialPath) -> dict[str, Any]:
+    """A certificate of this service and everywhere its key was used: releases, images, trust stores, a device."""
+    return views.of_key(service_of(request), key_serial)
+
+
+_row = partial(Route, tag="traces")
+ROUTES = (
+    _row("GET", DEVICE + "/trace", trace_device, READER),
+    _row("GET", V1 + "/certificates/{key_serial}/trace", trace_key, READER),
+)

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces: all that is known of one device or key, as one answer, with the audit lines that prove it.
+
+``device_trace`` tells a device's life in the order of time, from the factory run to now; ``key_trace`` says where a
+certificate and its key were used, by whom, until when. Both only read what the other rooms have recorded.
+
+Not here: who is affected by an advisory (``service/advisories``). Specification: ``docs/reference/api.md``.
+"""

@@ -68,7 +68,7 @@ NARROWED = {
         "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
         "dashboards": "GET", "dashboards/{dashboard_id}": "GET PUT DELETE", "dashboards/{dashboard_id}/data": "GET",
         "dashboards/{dashboard_id}/live": "GET", "dead-letters": "GET", "dead-letters/replay": "POST", "devices": "GET",
-        "device-names": "GET",
+        "device-names": "GET", "assessment": "GET",
         "error-reports": "GET", "exports": "GET", "exports/{export_id}": "GET PUT DELETE",
         "exports/{export_id}/dead-letters": "GET", "exports/{export_id}/dead-letters/replay": "POST",
         "findings": "GET", "findings/{finding_id}": "GET", "findings/{finding_id}/acknowledge": "POST",

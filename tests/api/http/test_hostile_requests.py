@@ -88,7 +88,7 @@ def test_hostile_requests_are_refused_or_answered(service: RunningService, data:
     version = "2022-10-31-preview" if central_table.is_central(path) else "2024-04-01"
     reply = service.call(method, f"{path}?api-version={version}&{query}", body)
     assert reply.status < 500, (method, path, query, body, reply.raw)
-    if reply.status >= 400:
+    if reply.status >= 400 and method != "HEAD":  # whose answers have no body (RFC 9110 §9.3.2)
         assert _words(path, reply)
 
 

@@ -45,7 +45,7 @@ def list_groups(
 
 @remote_command(app, "show")
 def show(remote: RemoteService, group: GroupOption, catalog: CatalogOption = None, limit: LimitOption = None) -> Shown:
-    """Show a crash group: where it happens, on which images, and its latest reports."""
+    """Show a crash group: where it happens and its latest reports."""
     place = in_catalog(remote, catalog, "crash-groups", group)
     found = remote.get(place)
     reports = list(remote.pages(f"{place}/reports", limit=limit or 10))
@@ -68,7 +68,7 @@ def add(
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="Program as it was linked, or its debug file.")],
     catalog: CatalogOption = None,
 ) -> Shown:
-    """Upload the functions of a build: the ELF file is read here, its names and addresses are sent.
+    """Upload the names of a build's functions: the ELF file is read here.
 
     Crashes of this build that are known by addresses alone are grouped anew.
     """

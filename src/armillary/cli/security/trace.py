@@ -35,7 +35,7 @@ def device(remote: RemoteService, device: DeviceOption) -> Shown:
 
 @remote_command(app, "key")
 def key(remote: RemoteService, serial: SerialOption) -> Shown:
-    """Say where a key was used: releases, images, trust stores, a device."""
+    """Say what a key has signed, and whose it is."""
     found = remote.get(f"/certificates/{segment(serial)}/trace")
     columns = ("at", "what", "name", "record")
     uses = table(

@@ -81,7 +81,9 @@ class Tenant:
     def markers(self) -> frozenset[str]:
         """What shows that an answer is about this owner: the word, and every id of chance, in lower case."""
         long = {each.lower() for each in self.ids.values() if len(each) >= 16 and not each.startswith("0" * 8)}
-        return frozenset(long - {*ROLES, self.ids["release_id"]} | {self.word, self.hub_device})
+        return frozenset(
+            long - {*ROLES, self.ids["release_id"], self.ids["key_serial"].lower()} | {self.word, self.hub_device}
+        )
 
 
 ROLES = ("ca310b8d-2f4a-44e0-a36e-957c202cd8d4",)
@@ -97,7 +99,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "component": "settings", "module": f"{word}module", "module_id": f"{word}module", "method": "reboot",
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
         "feed": "RetailEval", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
-        "key_serial": "0",
+        "key_serial": service.service.updates.trust_stores.signing_keys()[0].serial,
     }  # fmt: skip
     _registry(made)
     _devices(made)

@@ -74,6 +74,8 @@ def test_a_bridged_device_is_said_to_attest_nothing(fleet: RehearsedFleet):
     assert (row.health.kind, row.tier, row.applications) == (UNKNOWN, "unattested", "3 installed")
     nothing = pages_device.verdict({**device, "installed": []}, None, fleet.now)
     assert "nothing was installed over the bridge yet" in nothing.sentence
+    assert "nothing to appraise" in pages_device.without_steps(device)[1], "it waits for no check-in that proves it"
+    assert "When the device checks in" in pages_device.without_steps(of(fleet, health="never"))[1]
 
 
 def test_refused_and_revoked_devices_say_why(fleet: RehearsedFleet):

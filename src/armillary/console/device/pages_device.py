@@ -313,6 +313,16 @@ def components(device: Mapping[str, Any], releases: Sequence[Mapping[str, Any]])
     )
 
 
+def without_steps(device: Mapping[str, Any]) -> tuple[str, str]:
+    """What is said where there are no steps of an appraisal: beside the title, and in their place."""
+    if life.standing(device) == "unattested":
+        return "it attests nothing", "There is nothing to appraise: what it says of itself is its word."
+    return (
+        "no check-in was appraised yet",
+        "Nothing was proven yet. When the device checks in, each step appears here with what it prevents.",
+    )
+
+
 def applications(
     device: Mapping[str, Any], images: Mapping[str, Mapping[str, Any]], now: int
 ) -> tuple[ApplicationLine, ...]:

@@ -92,6 +92,7 @@ def device(visit: Visit) -> Response:
         "findings": [{"id": finding["finding_id"], "title": finding["title"]} for finding in opened],
         "appraised": moment(last["at"], now) if last else None,
         "steps": pages_device.steps(last),
+        "without_steps": pages_device.without_steps(found),
         "applications": pages_device.applications(found, software["images"], now),
         "software_age": software["deployment"]["reason"],
         "components": pages_device.components(found, software["releases"]),

@@ -13,6 +13,7 @@ from armillary.cli.terminal import remote
 from armillary.rollout.policy import Ring, RolloutPolicy, from_json
 
 DEVICE = "a1" * 64
+RELEASE = "66a3e405-1156-4ebf-9210-b76c2a45f079"
 GIVEN = {
     "--cohorts": ("1,10,100", "cohorts", (1, 10, 100)),
     "--soak": ("60", "soak_s", 60),
@@ -101,16 +102,28 @@ def test_no_finding_holds_when_the_word_is_none(service: Service) -> None:
 
 
 def test_an_os_release_takes_the_same_policy(service: Service) -> None:
-    given = ("--release", "id", "--feed", "Retail", "-c", "Contoso", "--cohorts", "10,100", "--lease", "600", "--json")
+    given = (
+        "--release",
+        RELEASE,
+        "--feed",
+        "Retail",
+        "-c",
+        "Contoso",
+        "--cohorts",
+        "10,100",
+        "--lease",
+        "600",
+        "--json",
+    )
     ran = CliRunner().invoke(rollout.app, ["create-os", *given])
     assert ran.exit_code == 0, ran.output
     assert (service.path, service.body["feed"], service.body["catalog"]) == (
-        "/releases/id/rollout",
+        f"/releases/{RELEASE}/rollout",
         "Retail",
         "Contoso",
     )
     assert from_json(service.body["policy"]) == RolloutPolicy(cohorts=(10, 100), lease_s=600)
-    ran = CliRunner().invoke(rollout.app, ["create-os", "--release", "id", "--json"])
+    ran = CliRunner().invoke(rollout.app, ["create-os", "--release", RELEASE, "--json"])
     assert service.body == {"feed": "Retail", "catalog": None, "policy": {}}
 
 
@@ -127,6 +140,22 @@ def test_rings_are_given_one_by_one_and_a_misspelt_one_is_refused(service: Servi
         ran = CliRunner().invoke(rollout.app, ["create", *where])
         assert ran.exit_code != 0
         assert "--ring: expected a name and devices or groups" in str(ran.exception or ran.output)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("create", "-c", "C", "-p", "P", "-dg", "G", "-i", "id", "--cohorts", ""), "--cohorts: expected percentages"),
+        (("create", "-c", "C", "-p", "P", "-dg", "G", "-i", "id", "--cohorts", "1,,100"), "--cohorts: expected"),
+        (("halt", "--rollout", "6f23", "--reason", "x"), "--rollout: expected the id of a roll-out, got '6f23'"),
+        (("approve", "--rollout", ""), "--rollout: expected the id of a roll-out, got ''"),
+    ],
+)
+def test_what_is_empty_or_no_id_is_refused_in_words(service: Service, given: tuple[str, ...], said: str) -> None:
+    ran = CliRunner().invoke(rollout.app, list(given))
+    assert ran.exit_code != 0
+    assert said in str(ran.exception or ran.output)
+    assert service.path == "", "nothing was asked of the service"
 
 
 def test_every_field_of_a_policy_has_an_option() -> None:

@@ -459,3 +459,9 @@ def test_a_service_that_is_not_there(bare: Command, service: RunningService) -> 
     assert ran.err.endswith("\nhint: Check the address and that the service runs: armillary status.\n")
     ran = bare("catalog", "list")
     assert ran.err.startswith("error: no service is known [request.invalid]")
+
+
+def test_an_empty_name_is_refused_in_words(armillary: Command) -> None:
+    for command in (("device", "check-now", "--device", ""), ("feed", "delete", "", "--yes")):
+        refused = armillary(*command)
+        assert (refused.code, "expected a name, got ''" in refused.err) == (1, True), refused.err

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import typer
 
@@ -85,9 +86,20 @@ def _rings(remote: RemoteService, given: list[str] | None) -> list[dict[str, Any
     return rings or None
 
 
+def _path(rollout: str) -> str:
+    """The path of a roll-out in the API; InvalidArgumentError for what is no id."""
+    try:
+        return f"/rollouts/{UUID(rollout)}"
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"--rollout: expected the id of a roll-out, got {rollout!r:.60}",
+            remedy="List them: armillary rollout list.",
+        ) from error
+
+
 def _cohorts(text: str) -> list[int]:
     try:
-        return [int(part) for part in split_ids([text])]
+        return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise InvalidArgumentError(
             f"--cohorts: expected percentages such as 1,10,100, got {text!r}", remedy="Correct the list."
@@ -115,7 +127,7 @@ def _policy(
     }
     given = {
         "rings": _rings(remote, rings),
-        "cohorts": _cohorts(cohorts) if cohorts else None,
+        "cohorts": None if cohorts is None else _cohorts(cohorts),
         "hold_on_severity": "" if hold_on_severity == "none" else hold_on_severity,
         "roll_back_on_hold": roll_back_on_hold or None,
         **seconds,
@@ -234,7 +246,7 @@ def list_rollouts(remote: RemoteService, catalog: OnlyCatalogOption = None, limi
 @remote_command(app, "show")
 def show(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Show a roll-out and how far it got."""
-    return _whole(remote.get(f"/rollouts/{segment(rollout)}"))
+    return _whole(remote.get(_path(rollout)))
 
 
 @remote_command(app, "devices")
@@ -246,7 +258,7 @@ def devices(
 ) -> Shown:
     """List where each device stands in a roll-out."""
     chosen = {"failed": "true"} if failed else {}
-    found = remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit, **chosen)
+    found = remote.pages(f"{_path(rollout)}/devices", limit=limit, **chosen)
     columns = ("name", "device_id", "cohort", "state", "waits_until", "reason")
     empty = "No device has failed." if failed else "No device has been started yet."
     return table(found, columns, row=readable_device, empty=empty)
@@ -258,7 +270,7 @@ def approve(remote: RemoteService, rollout: RolloutOption) -> Shown:
 
     Who made it cannot approve it.
     """
-    return _whole(remote.post(f"/rollouts/{segment(rollout)}/approve"))
+    return _whole(remote.post(f"{_path(rollout)}/approve"))
 
 
 @remote_command(app, "approval")
@@ -283,13 +295,13 @@ def halt(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "
 
     No further device is offered the images. It goes on with armillary rollout resume.
     """
-    return _whole(remote.post(f"/rollouts/{segment(rollout)}/halt", {"reason": reason}))
+    return _whole(remote.post(f"{_path(rollout)}/halt", {"reason": reason}))
 
 
 @remote_command(app, "resume")
 def resume(remote: RemoteService, rollout: RolloutOption) -> Shown:
     """Let a held roll-out go on."""
-    return _whole(remote.post(f"/rollouts/{segment(rollout)}/resume"))
+    return _whole(remote.post(f"{_path(rollout)}/resume"))
 
 
 @remote_command(app, "roll-back")
@@ -302,7 +314,7 @@ def roll_back(
 ) -> None:
     """Give every device of a roll-out its previous images back."""
     confirm("Roll back every device that this roll-out has touched?", yes=yes)
-    _whole(remote.post(f"/rollouts/{segment(rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
+    _whole(remote.post(f"{_path(rollout)}/roll-back", {"reason": reason})).show(as_json=as_json)
     note("devices get their previous images at their next check-in")
 
 
@@ -312,4 +324,4 @@ def cancel(remote: RemoteService, rollout: RolloutOption, reason: ReasonOption =
 
     The group's deployment stays the one from before the roll-out.
     """
-    return _whole(remote.post(f"/rollouts/{segment(rollout)}/cancel", {"reason": reason}))
+    return _whole(remote.post(f"{_path(rollout)}/cancel", {"reason": reason}))

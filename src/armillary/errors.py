@@ -118,6 +118,13 @@ class ExpiredMetadataError(RepositoryError):
     remedy = "Renew the metadata of the named role; see that the mirrors copy it."
 
 
+class ClockAheadError(ExpiredMetadataError):
+    """Metadata has expired by the time of this device, which was told one from the future."""
+
+    code = "repository.clock-ahead"
+    remedy = "Have root say which times were false: armillary release keys correct-clock; or armillary device recover."
+
+
 class MismatchError(RepositoryError):
     """A file has another length, hash or version than the signed metadata says."""
 

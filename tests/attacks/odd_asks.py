@@ -53,6 +53,7 @@ FULL: Final[Mapping[str, Mapping[str, Any]]] = {
     "/service-authorities/renew": {"kind": "silicon", "name": "x"},
     "/signing-keys/renew": {"purposes": ["os"]},
     "/signing-keys/use": {"despite": False},
+    "/repository/clock-corrections": {"first": 4_000_000_000, "last": 4_000_000_001},
     "/repository/signatures": {"documents": [{"role": "root", "metadata": {}}]},
     "/releases/{release_id}/rollout": {"feed": "Retail", "catalog": "x", "policy": {
         "cohorts": [10, 100], "rings": [{"name": "r", "devices": ["0" * 128]}], "soak_s": 1, "min_failures": 1,

@@ -92,6 +92,7 @@ BODIES: dict[str, Any] = {
     "/security-floors": {"chip": "mt3620", "image_type": 7, "minimum": 0},
     "/service-authorities/renew": {"kind": "policy"},
     "/repository/key-changes": {"changes": [{"role": "director", "online": 1}]},
+    "/repository/clock-corrections": {"first": 4_000_000_000, "last": 4_000_000_001},
     "/repository/signatures": {"documents": [{"role": "root", "metadata": {}}]},
     "/signing-keys/renew": {}, "/signing-keys/use": {},
     "/revoke": {"reason": "x"}, "/halt": {"reason": "x"}, "/roll-back": {"reason": "x"}, "/cancel": {"reason": "x"},

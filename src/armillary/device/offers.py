@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from armillary.device.repository.directives import DirectedOffer, Directives
 from armillary.device.state.journal import Journal
-from armillary.errors import ArmillaryError, TransferError
+from armillary.errors import ArmillaryError, ClockAheadError, TransferError
 from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
 
 Fetch = Callable[[OfferedImage], Awaitable[bytes]]
@@ -43,6 +43,13 @@ class RefusedOffer:
 
     error: ArmillaryError
     again: bool
+
+    @property
+    def reason(self) -> str:
+        """The code of ``wire.device.update_reason`` for it."""
+        if isinstance(self.error, ClockAheadError):
+            return "clock-ahead"
+        return "download" if self.again else "repository"
 
 
 class Offers:

@@ -265,7 +265,7 @@ class RunningDevice:
         taken = await self._offers.take(reply)
         if isinstance(taken, RefusedOffer):
             self._wait.hear(None)
-            self._wait.say("download" if taken.again else "repository", taken.error.message)
+            self._wait.say(taken.reason, taken.error.message)
             if taken.again:
                 self._schedule.retry_offer()
             return

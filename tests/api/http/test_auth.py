@@ -73,6 +73,7 @@ ADMINISTRATORS = {
     *(f"POST {_V1}/releases/{{release_id}}/{step}" for step in ("sign", "publish", "promote", "sbom", "rollout")),
     f"POST {_V1}/os-feeds", f"DELETE {_V1}/os-feeds/{{feed}}",
     f"DELETE {_V1}/repository/waiting", f"POST {_V1}/repository/key-changes", f"POST {_V1}/repository/signatures",
+    f"POST {_V1}/repository/clock-corrections",
     f"POST {_V1}/signing-keys/renew", f"POST {_V1}/signing-keys/use", f"DELETE {_V1}/signing-keys/{{key_serial}}",
     f"POST {_V1}/service-authorities/renew", f"POST {_V1}/application/import", f"PUT {_V1}/telemetry/retention",
 }  # fmt: skip

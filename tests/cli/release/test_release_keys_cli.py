@@ -90,6 +90,26 @@ def test_what_waits_is_exported_signed_elsewhere_and_brought_back(
     assert (refused.code, "rotate" in refused.err) == (1, True)
 
 
+def test_root_calls_times_false_and_who_signs_it_reads_which(
+    armillary: Command, bare: Command, passphrase: list[str], tmp_path: Path
+) -> None:
+    nobody = armillary("release", "keys", "correct-clock", "--yes")
+    assert (nobody.code, "no device has checked in at a time that is later than now" in nobody.err) == (1, True)
+    times = ("--from", "2097-01-01T00:00:00Z", "--until", "2097-01-01T02:00:00Z", "--yes")
+    past = armillary("release", "keys", "correct-clock", "--from", "2020-01-01", "--until", "2097-01-01", "--yes")
+    assert (past.code, "after now" in past.err) == (1, True)
+    assert armillary("release", "keys", "correct-clock", *times, "--json").json["published"] is True
+    keys, file = str(tmp_path / "k"), str(tmp_path / "metadata.json")
+    armillary("release", "keys", "init", keys, *passphrase, "--yes")
+    assert armillary("release", "keys", "correct-clock", *times, "--json").json["published"] is False
+    armillary("release", "keys", "export", file)
+    asked = bare("release", "keys", "sign", file, "--keys", keys, *passphrase, stdin="n\n")
+    assert "sets back devices that believe a time from 2097-01-01T00:00:00+00:00 to 2097-01-01T02:00:00" in asked.err
+    assert armillary("release", "keys", "cancel", "--yes").code == 0
+    done = armillary("release", "keys", "correct-clock", *times, "--keys", keys, *passphrase)
+    assert "Published." in done.err
+
+
 def test_an_online_key_is_replaced_also_where_targets_are_offline(
     armillary: Command, passphrase: list[str], tmp_path: Path
 ) -> None:

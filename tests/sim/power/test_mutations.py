@@ -296,7 +296,8 @@ MUTATIONS = (
         "a recovery is decided before all of it is stored",
         recovery,
         "        if flash.read(boot_region(name)) != package:\n",
-        "        replace_region(flash, DECIDED, cbor.encode([encode_configuration(renewed), reply.repository_root]))\n"
+        "        decided = [encode_configuration(renewed), reply.repository_root, reply.time]\n"
+        "        replace_region(flash, DECIDED, cbor.encode(decided))\n"
         "        if flash.read(boot_region(name)) != package:\n",
         "recover",
     ),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,10 @@ from armillary.cli.terminal.output import JsonOption, Shown, note, noun, record,
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.times import moment
 from armillary.cli.terminal.together import local_command
 from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.wire.update.clock_correction import clock_correction
 
 if TYPE_CHECKING:
     from armillary.service.repository.offline import Document
@@ -162,6 +165,32 @@ def recover(
     return _sign_and_submit(remote, access(keys).open().signers())
 
 
+@remote_command(app, "correct-clock")
+def correct_clock(
+    remote: RemoteService,
+    *,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="The earliest false time: a date and time.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--until", metavar="TIME", help="The latest false time.")] = None,
+    keys: KeysOption = None,
+    access: KeyAccess,
+    yes: YesOption = False,
+) -> Shown:
+    """Have root call times false that devices were told.
+
+    For devices that take no update because the service's clock ran ahead: those that believe a time from --from to
+    --until go back to the present. Without these the service's records say which times it told that are not yet. Root
+    signs it: at once where its keys are online, else with --keys, or by export, sign and import.
+    """
+    confirm("Is the service's clock right now? Devices that believe a false time go back to it.", yes=yes)
+    times = {"first": first and moment("--from", first), "last": last and moment("--until", last)}
+    found = remote.post("/repository/clock-corrections", times)
+    if keys is None or found["published"]:
+        return _shown(found)
+    return _sign_and_submit(remote, access(keys).open().signers())
+
+
 @remote_command(app, "export")
 def export(remote: RemoteService, file: FileArgument) -> None:
     """Write what waits for signatures to a file.
@@ -262,6 +291,9 @@ def _summary(one: Document) -> str:
     given = signed.get("roles") or {each["name"]: each for each in (signed.get("delegations") or {}).get("roles", [])}
     for role, terms in sorted(given.items()):
         lines.append(f"  {role}: {terms['threshold']} of {_shortened(terms['keyids'])}")
+    if (correction := clock_correction(signed)) is not None:
+        false = " to ".join(datetime.fromtimestamp(at, UTC).isoformat() for at in (correction.first, correction.last))
+        lines.append(f"  sets back devices that believe a time from {false}")
     if signed.get("targets"):
         lines.append(f"  {len(signed['targets'])} targets")
     return "\n".join(lines)
@@ -271,7 +303,12 @@ def _shown(found: dict[str, Any]) -> Shown:
     waiting = table(found["waiting"], WAITING_COLUMNS, row=_waiting_row, empty="Nothing waits for signatures.")
     shown = table(found["roles"], ROLE_COLUMNS, row=_role_row, empty="")
     fault = f"The last publication failed: {found['fault']}" if found["fault"] else None
-    return Shown(found, shown.print_text).then("", waiting, fault)
+    stores = [
+        f"Trust store {one['number']} ({one['kind']}) waits for the signature of os. "
+        "Until it has it, devices get what they can check without that store."
+        for one in found["trust_stores"]
+    ]
+    return Shown(found, shown.print_text).then("", waiting, *stores, fault)
 
 
 def _role_row(one: dict[str, Any]) -> dict[str, Any]:

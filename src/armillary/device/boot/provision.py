@@ -46,7 +46,8 @@ class FactoryReply:
     """A checked answer of the factory; certificates are PEM, the identity certificate's chain leaf first.
 
     ``boot_components`` is component name -> package, ``device_endpoint`` is ``https://host:port``, and evidence is made
-    for ``service_name``. ``repository_root`` is TUF root metadata; empty from a service without a repository.
+    for ``service_name``. ``repository_root`` is TUF root metadata; empty from a service without a repository. ``time``
+    is the service's, Unix seconds UTC; 0 from a service of before it said so.
     """
 
     device_id: str
@@ -59,6 +60,7 @@ class FactoryReply:
     device_endpoint: str
     service_name: str
     repository_root: str = field(default="", repr=False)
+    time: int = 0
 
 
 def provision(
@@ -202,6 +204,7 @@ def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
             device_endpoint=str(value["device_endpoint"]),
             service_name=str(value["service_name"]),
             repository_root=str(value.get("repository_root", "")),
+            time=int(value.get("time", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise ServiceUnreachableError(

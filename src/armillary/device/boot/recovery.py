@@ -5,10 +5,12 @@ Whole or not at all, like an update over the air:
 
 1. What the factory gives is checked as the boot would check it. A device that boots is not made into one that does not.
 2. Each component that differs is stored beside the one that it replaces, ``recovery/<name>``, and read back.
-3. One write decides: ``device/recovery`` holds the new configuration and the repository's root. Before it the device is
-   as it was; after it the recovery is carried out, be it by the next start, before anything boots.
+3. One write decides: ``device/recovery`` holds the new configuration, the repository's root and the service's time.
+   Before it the device is as it was; after it the recovery is carried out, be it by the next start, before anything
+   boots.
 4. Carried out: the components go into slot ``a``, the repository's root and the configuration into force, the install
-   record forgets the OS that came over the air. Every step can be done again. Then ``device/recovery`` goes.
+   record forgets the OS that came over the air, a last time from the future gives way to the service's. Every step can
+   be done again. Then ``device/recovery`` goes.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from armillary.boot import chain
 from armillary.device.boot.provision import Factory, FactoryReply, boot_region, parse_reply, trust_repository
 from armillary.device.boot.startup import BootRom, chip_profile, load_minimums
 from armillary.device.install.installer import Installer
+from armillary.device.state.clock import put_back
 from armillary.device.state.configuration import (
     DeviceConfiguration,
     decode_configuration,
@@ -36,7 +39,7 @@ from armillary.errors import BootRefusedError, DataFolderError
 from armillary.update.install.component import os_region
 from armillary.wire.encoding import cbor
 
-DECIDED: Final = "device/recovery"  # deterministic CBOR: [configuration, root of the repository]
+DECIDED: Final = "device/recovery"  # deterministic CBOR: [configuration, root of the repository, time]
 STORED: Final = "recovery/"
 _LIMIT_BYTES: Final = 1024 * 1024  # a configuration and a root, each a quarter of it at most
 _REASON: Final = "the device was recovered by hand"
@@ -46,8 +49,9 @@ def recover(folder: DeviceFolder, factory: Factory, *, now: int) -> tuple[str, .
     """Write the boot components of the device's release again, and what the service certifies and is known by now.
 
     The identity certificate and the service's roots are replaced: this readmits a device that was switched off for
-    longer than the service waits for it. Keys, boot counter, owner and applications stay as they are; the install
-    record forgets the OS that was installed over the air, and a trial of one is taken back.
+    longer than the service waits for it. A device that was told a time from the future believes the present one. Keys,
+    boot counter, owner and applications stay as they are; the install record forgets the OS that was installed over the
+    air, and a trial of one is taken back.
 
     Returns the names of the components that were different and are restored.
 
@@ -83,7 +87,7 @@ def restore(
     for name, package in reply.boot_components:
         if flash.read(boot_region(name)) != package:
             store_region(flash, _stored(name), package)
-    replace_region(flash, DECIDED, cbor.encode([encode_configuration(renewed), reply.repository_root]))
+    replace_region(flash, DECIDED, cbor.encode([encode_configuration(renewed), reply.repository_root, reply.time]))
     finish_recovery(flash, now)
     return changed
 
@@ -98,13 +102,15 @@ def finish_recovery(flash: Flash, now: Callable[[], int]) -> bool:
         for region in flash.regions(STORED):
             flash.remove(region)
         return False
-    configuration, root = _decode(decided)
+    configuration, root, time_s = _decode(decided)
     for region in flash.regions(STORED):
         flash.rename(region, boot_region(region.removeprefix(STORED)))
     trust_repository(flash, root)
     Installer(flash, now).forget_system(_REASON)
     if configuration != load_configuration(flash):
         store_configuration(flash, configuration)
+    if time_s:
+        put_back(flash, time_s)
     flash.remove(DECIDED)
     return True
 
@@ -140,7 +146,7 @@ def _stored(component: str) -> str:
     return STORED + component.lower()
 
 
-def _decode(data: bytes) -> tuple[DeviceConfiguration, str]:
+def _decode(data: bytes) -> tuple[DeviceConfiguration, str, int]:
     value: Any = cbor.decode(data, what="recovery of a device", limit=_LIMIT_BYTES)
-    configuration, root = value
-    return decode_configuration(configuration), str(root)
+    configuration, root, *time_s = value  # one that was decided by a device of before has no time
+    return decode_configuration(configuration), str(root), int(time_s[0]) if time_s else 0

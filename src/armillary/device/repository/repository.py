@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The update repository as one device sees it: refreshed with the time that the service signed.
+"""The update repository as one device sees it: refreshed with the time that the service signed, corrected by root.
 
 A device is given its first root at its manufacture. One of before asks the service itself for it, over the connection
 whose root it was manufactured with: that is trusted as much as the service is at that moment, never a mirror. From then
@@ -14,7 +14,7 @@ from armillary.device.repository.sources import METADATA, Sources
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.metadata_store import FlashMetadata
 from armillary.engines.flash.port import Flash
-from armillary.errors import RepositoryError, TransferError
+from armillary.errors import ClockAheadError, ExpiredMetadataError, RepositoryError, TransferError
 from armillary.update.repository import limits, steps
 from armillary.update.repository.client import TrustedRepository, refresh
 from armillary.update.repository.targets import VerifiedTarget
@@ -44,6 +44,7 @@ class DeviceRepository:
         Raises:
             RepositoryError: metadata must not be trusted, or the device does not know the time yet: by the host's clock
                 everything that ever expired could be brought back (freeze).
+            ClockAheadError: it has expired by a time that is later than what the service says now.
         """
         if not self._clock.signed:
             raise RepositoryError(
@@ -52,7 +53,15 @@ class DeviceRepository:
             )
         if self._store.read(steps.ROOT) is None:
             await self._take_first_root()
-        return await refresh(self._sources, self._store, now=self._clock.now())
+        try:
+            return await refresh(self._sources, self._store, now=self._clock.now(), correct=self._clock.correct)
+        except ExpiredMetadataError as error:
+            if self._clock.ahead_s:
+                raise ClockAheadError(
+                    f"the service has told this device a time that is {self._clock.ahead_s} s later than what it says "
+                    f"now: {error.message}"
+                ) from error
+            raise
 
     def check_room(self, targets: tuple[VerifiedTarget, ...]) -> None:
         """Raise FlashFullError if the flash has no room for all of ``targets``; before anything is fetched."""

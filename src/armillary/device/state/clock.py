@@ -15,6 +15,9 @@ How a device without the time gets it, and an attacker cannot give it another:
 
 So a stolen key of an earlier certificate can at most pretend a time within that certificate's days, and only to a
 device that has not heard the service since they ended.
+
+Time runs back only by the word of the repository's root, which says what times of the service were false
+(``update/repository/clock.py``), and by a recovery by hand (``device/boot/recovery.py``).
 """
 
 from __future__ import annotations
@@ -24,8 +27,11 @@ import time
 from collections.abc import Callable
 
 from armillary.engines.flash.port import Flash, replace_region
+from armillary.update.repository.clock import corrected_time
+from armillary.wire.update.clock_correction import ClockCorrection
 
 _REGION = "device/time"
+_TIME = struct.Struct(">Q")  # Unix seconds UTC
 # The stored time only has to be a lower bound; writing it at most hourly spares flash.
 _STORE_EVERY_S = 3600
 
@@ -53,9 +59,9 @@ class DeviceClock:
         self._flash = flash
         self.monotonic = monotonic
         self._wall = wall
-        stored = flash.read(_REGION)
-        self._floor = struct.unpack(">Q", stored)[0] if stored is not None and len(stored) == 8 else 0
+        self._floor = _last_time(flash)
         self._base: tuple[int, float] | None = None
+        self._earlier: tuple[int, float] | None = None  # what the service says now, where that is before the floor
         self._service_days: tuple[int, int] | None = None
 
     @property
@@ -70,6 +76,11 @@ class DeviceClock:
         base, at = self._base
         return base + int(self.monotonic() - at)
 
+    @property
+    def ahead_s(self) -> int:
+        """How far the last time that this device believed is ahead of what its service says now; 0 if it is not."""
+        return 0 if self._earlier is None else self._floor - self._earlier[0]
+
     def met_service(self, not_before: int, not_after: int) -> str:
         """Why a certificate of the service in a TLS handshake is refused; empty if it is not. Unix seconds UTC."""
         if self._base is None:
@@ -83,14 +94,44 @@ class DeviceClock:
     def set_from_service(self, server_time: int) -> None:
         """Take over the time the service gave in a reply, if it lies within the days of the service's certificate.
 
-        Time never runs backwards past the stored one: a service that is behind it is followed from there.
+        Time never runs backwards past the stored one: a service that is behind it is followed from there, and what it
+        says is kept for a correction.
         """
         if self._service_days is not None and not self._service_days[0] <= server_time <= self._service_days[1]:
             return
         if server_time < self._floor:
             self._base = self._base or (self._floor, self.monotonic())
+            self._earlier = (server_time, self.monotonic())
             return
-        self._base = (server_time, self.monotonic())
+        self._base, self._earlier = (server_time, self.monotonic()), None
         if server_time >= self._floor + _STORE_EVERY_S:
-            replace_region(self._flash, _REGION, struct.pack(">Q", server_time))
-            self._floor = server_time
+            self._keep(server_time)
+
+    def correct(self, correction: ClockCorrection) -> int:
+        """Go back to what the service says now where root calls the last time false; the time from then on.
+
+        Raises:
+            DataFolderError: the flash refuses; the time stays.
+        """
+        earlier = self._earlier
+        if earlier is not None:
+            told = corrected_time(correction, last=self._floor, told=earlier[0])
+            if told is not None:
+                self._keep(told)
+                self._base, self._earlier = earlier, None
+        return self.now()
+
+    def _keep(self, time_s: int) -> None:
+        replace_region(self._flash, _REGION, _TIME.pack(time_s))
+        self._floor = time_s
+
+
+def put_back(flash: Flash, time_s: int) -> None:
+    """Have a device that is switched off believe ``time_s`` where its last time is later; once recovered by hand."""
+    if time_s < _last_time(flash):
+        replace_region(flash, _REGION, _TIME.pack(time_s))
+
+
+def _last_time(flash: Flash) -> int:
+    stored = flash.read(_REGION)
+    return int(_TIME.unpack(stored)[0]) if stored is not None and len(stored) == _TIME.size else 0

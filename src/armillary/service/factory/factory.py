@@ -164,6 +164,7 @@ class Factory:
             endpoint=self._address.url,
             service_name=self._context.settings.public_host,
             repository_root=self._repository.root(),
+            time=self._context.now(),
         )
 
 

@@ -23,6 +23,7 @@ class FactoryReply:
         endpoint: ``https://host:port`` of the device endpoint.
         service_name: Name that evidence must carry.
         repository_root: TUF root metadata of the repository, as served; what the device trusts releases by.
+        time: The service's, Unix seconds UTC: a device that is recovered believes no later one.
     """
 
     device_id: str
@@ -36,3 +37,4 @@ class FactoryReply:
     service_name: str
     further_roots: tuple[bytes, ...] = ()
     repository_root: bytes = b""
+    time: int = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of the repository's keys, and signatures of keys that are elsewhere. Imports ``tuf``.
+"""Changes of the repository's keys, corrections of clocks, and signatures of keys that are elsewhere. Imports ``tuf``.
 
 A change is proposed; the service signs with the online keys and publishes at once where these are enough. Where they
 are not, the metadata waits: it is exported, signed where the keys are, and imported, in as many parts as there are
@@ -21,7 +21,8 @@ from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata
 from tuf.api.serialization import DeserializationError
 
-from armillary.errors import ConflictError, InvalidArgumentError, MetadataRefusedError, NotFoundError
+from armillary.engines.records.queries import check_ins as check_in_rows
+from armillary.errors import ConflictError, InvalidArgumentError, MetadataRefusedError, NotFoundError, WireError
 from armillary.service.context.context import Context
 from armillary.service.repository.edition import Edition, key_ids, kind_of, parse_metadata
 from armillary.service.repository.publication import Publication
@@ -39,8 +40,11 @@ from armillary.service.repository.roles import (
 )
 from armillary.service.repository.status import RoleStatus, role_keys, role_statuses
 from armillary.service.repository.tuf_format import key_of, moment, to_bytes
+from armillary.wire.update.clock_correction import ClockCorrection, correction_member
 
 MAX_PEM_BYTES: Final = 4096
+# A device is told the time with a challenge as well, which no record shows: so long before its check-in, or after one.
+TOLD_BEFORE_S: Final = 3600
 # Roles whose metadata a change of keys makes anew by itself: root carries it, the others follow every publication.
 MADE_ANEW: Final = frozenset({ROOT, SNAPSHOT, TIMESTAMP})
 
@@ -118,12 +122,57 @@ class Ceremony:
         self._audit(actor, "repository.change-keys", detail)
         return is_done
 
-    def _propose(self, changes: Sequence[KeyChange]) -> bool:
+    def correct_clock(self, first: int | None = None, last: int | None = None, *, actor: str) -> bool:
+        """Have the next root call times that devices were told false; returns whether it is in force already.
+
+        ``first`` and ``last``, Unix seconds UTC, are the earliest and the latest of them; where both are None they are
+        those of check-ins that the records have from after now. Devices that believe such a time go back to the
+        service's once they meet that root.
+
+        Raises:
+            NotFoundError: no device checked in after now, and no times are given.
+            InvalidArgumentError: the times are not after now, one is missing, or they are the wrong way round.
+            ConflictError: an earlier change still waits.
+        """
+        now = self._context.now()
+        if first is None and last is None:
+            first, last = self._told_ahead(now)
+        try:
+            correction = ClockCorrection(
+                at=now, first=-1 if first is None else first, last=-1 if last is None else last
+            )
+            member = correction_member(correction)
+        except WireError as error:
+            raise InvalidArgumentError(
+                f"false times: expected a first and a last one after now ({now}), got {first} and {last}",
+                remedy="Give both, or none: then the service's records say which.",
+            ) from error
+        with self._repository.lock:
+            self._check_free()
+            self._repository.publish(lambda step: step.correct_clock(correction))
+            is_done = not self._repository.files.pending()
+        self._audit(actor, "repository.correct-clock", {**member, "published": is_done})
+        return is_done
+
+    def _told_ahead(self, now: int) -> tuple[int, int]:
+        """The earliest and the latest time that devices can have been told while the clock ran ahead."""
+        found = self._context.records.read(lambda c: check_in_rows.recorded_after(c, now))
+        if found is None:
+            raise NotFoundError(
+                "no device has checked in at a time that is later than now",
+                remedy="Look at the service's clock; or say which times were false: --from and --until.",
+            )
+        return max(now + 1, found[0] - TOLD_BEFORE_S), found[1] + TOLD_BEFORE_S
+
+    def _check_free(self) -> None:
         if self._repository.files.pending():
             raise ConflictError(
                 "an earlier change still waits for signatures",
                 remedy="Sign it (armillary release keys export, sign, import), or take it back (cancel).",
             )
+
+    def _propose(self, changes: Sequence[KeyChange]) -> bool:
+        self._check_free()
         edition = self._repository.edition()
         given = {change.role: _checked(change, edition) for change in changes}
         if len(given) != len(changes) or not changes:

@@ -50,6 +50,7 @@ from armillary.service.repository.roles import (
     terms,
 )
 from armillary.service.repository.tuf_format import moment, to_bytes
+from armillary.wire.update.clock_correction import MEMBER, ClockCorrection, correction_member
 
 
 class Publication:
@@ -88,6 +89,7 @@ class Publication:
                 metadata = Metadata(Targets())
             else:
                 metadata.signed.version += 1
+                metadata.signed.unrecognized_fields.pop(MEMBER, None)  # a correction of clocks is of one version alone
             self.staged[role] = metadata
         metadata.signatures.clear()
         metadata.signed.expires = moment(self._now + terms(role).life_s)
@@ -102,6 +104,11 @@ class Publication:
         else:
             paths = [DELEGATED.get(role) or catalog_paths(role)]
             _delegate(delegator, DelegatedRole(role, [k.keyid for k in keys], threshold, True, paths=paths), keys)
+
+    def correct_clock(self, correction: ClockCorrection) -> None:
+        """Have the next root say which times were false; WireError for what is no correction."""
+        member = correction_member(correction)
+        self.next(ROOT).unrecognized_fields[MEMBER] = member
 
     def set_targets(self, role: str, wanted: Mapping[str, tuple[int, str]]) -> None:
         """Have a role name exactly these targets, path -> (length, SHA-256 in hex), unless it does."""

@@ -7,6 +7,7 @@ Rules:
   cut short or refused goes on from there, and what was refused is never kept.
 * What is kept counts as unverified when it is read back: it is verified by the present root before it is compared with.
 * A role of targets is trusted by the word of one delegator: found again under another one it is verified again.
+* What a new root says of times is heard before that root is kept: a cut between the two comes here again.
 
 ::
 
@@ -16,13 +17,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import quote
 
 from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 
-from armillary.errors import RepositoryError, TargetNotFoundError, TransferError
+from armillary.errors import RepositoryError, TargetNotFoundError, TransferError, WireError
 from armillary.update.repository import limits, steps
 from armillary.update.repository.metadata import Current, Document, Verified, in_force
 from armillary.update.repository.port import Fetcher, MetadataStore
@@ -33,6 +34,10 @@ from armillary.update.repository.targets import (
     director_keys,
     verified_target,
 )
+from armillary.wire.update.clock_correction import ClockCorrection, clock_correction
+
+# Takes a correction that root has signed, and gives the time to go on with, Unix seconds.
+Correct = Callable[[ClockCorrection], int]
 
 
 class TrustedRepository:
@@ -101,21 +106,28 @@ class TrustedRepository:
         return known
 
 
-async def refresh(fetcher: Fetcher, store: MetadataStore, *, now: int) -> TrustedRepository:
+async def refresh(
+    fetcher: Fetcher, store: MetadataStore, *, now: int, correct: Correct | None = None
+) -> TrustedRepository:
     """Bring the trusted metadata up to date; ``now`` is Unix seconds by a clock that nobody else can set (§5.1).
+
+    ``correct`` hears of each correction of that clock which a root on the way holds.
 
     Raises:
         RepositoryError: a source gave metadata that must not be trusted, or none; what was verified before is kept.
     """
-    root = await _root(fetcher, store, now=now)
+    newest, now = await _newest_root(fetcher, store, now, correct)
+    root = in_force(newest, now=now)
     timestamp = await _timestamp(fetcher, store, root, now=now)
     snapshot = await _snapshot(fetcher, store, root, timestamp, now=now)
     targets = await _targets(fetcher, store, root, root, snapshot, steps.TARGETS, now=now)
     return TrustedRepository(fetcher, store, root=root, snapshot=snapshot, targets=targets, now=now)
 
 
-async def _root(fetcher: Fetcher, store: MetadataStore, *, now: int) -> Current[Root]:
-    """The newest root that the trusted one leads to (§5.3)."""
+async def _newest_root(
+    fetcher: Fetcher, store: MetadataStore, now: int, correct: Correct | None
+) -> tuple[Verified[Root], int]:
+    """The newest root that the trusted one leads to (§5.3.2 to 5.3.9), and the time by its word."""
     kept = store.read(steps.ROOT)
     if kept is None:
         raise RepositoryError(
@@ -131,9 +143,20 @@ async def _root(fetcher: Fetcher, store: MetadataStore, *, now: int) -> Current[
             # Before the root is kept: a cut between the two comes here again.
             store.forget(steps.TIMESTAMP)
             store.forget(steps.SNAPSHOT)
+        correction = _correction(new)
+        if correction is not None and correct is not None:
+            now = correct(correction)
         store.keep(steps.ROOT, new.data)
         trusted = new
-    return in_force(trusted, now=now)
+    return trusted, now
+
+
+def _correction(root: Verified[Root]) -> ClockCorrection | None:
+    """What a root says of times; one that says it wrongly is followed all the same, or nobody could follow any more."""
+    try:
+        return clock_correction(root.signed.unrecognized_fields)
+    except WireError:
+        return None
 
 
 async def _timestamp(fetcher: Fetcher, store: MetadataStore, root: Current[Root], *, now: int) -> Current[Timestamp]:

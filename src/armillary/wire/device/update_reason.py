@@ -118,6 +118,18 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "Give its group an OS release and a deployment, or recover it by hand: armillary device recover.",
     ),
     UpdateReason(
+        "store-waits",
+        "service",
+        "A trust store for the device waits for the signature of the role os; until then it gets what it can check.",
+        "Sign it: armillary release keys export, sign, import.",
+    ),
+    UpdateReason(
+        "store-failed",
+        "service",
+        "The device could not install the newest trust store; it gets only what keys that it trusts have signed.",
+        "Look at the reason; take the renewal back (armillary release signing-keys drop) and renew again.",
+    ),
+    UpdateReason(
         "check-in-due",
         "service",
         "The device hears of it at its next check-in.",
@@ -206,6 +218,12 @@ REASONS: Final[tuple[UpdateReason, ...]] = (
         "device",
         "The device could not verify the repository's metadata.",
         "The detail says which role and why; look at armillary release keys show.",
+    ),
+    UpdateReason(
+        "clock-ahead",
+        "device",
+        "The device was told a time from the future by its service and takes nothing that has ended by then.",
+        "Say which times were false: armillary release keys correct-clock; or by hand: armillary device recover.",
     ),
     UpdateReason(
         "flash",

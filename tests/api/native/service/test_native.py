@@ -48,7 +48,7 @@ def test_manufacture_gives_a_device_all_it_will_trust(service: RunningService) -
     made = reply.body
     assert set(made) == {
         "device_id", "identity_certificate", "service_root", "trusted_os_certificates", "trusted_image_certificates",
-        "os_version", "boot_components", "device_endpoint", "service_name", "repository_root",
+        "os_version", "boot_components", "device_endpoint", "service_name", "repository_root", "time",
     }  # fmt: skip
     (leaf,) = (x509.load_pem_x509_certificate(pem.encode()) for pem in made["identity_certificate"])
     silicon = service.service.authority.silicon.certificates()

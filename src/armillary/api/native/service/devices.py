@@ -88,6 +88,7 @@ def factory_document(made: FactoryReply) -> dict[str, Any]:
         "device_endpoint": made.endpoint,
         "service_name": made.service_name,
         "repository_root": made.repository_root.decode(),
+        "time": made.time,
     }
 
 

@@ -15,6 +15,7 @@ from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import V1, StrictBody
 from armillary.api.views import repository as views
 from armillary.errors import InvalidArgumentError
+from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 # Metadata of a catalog with thousands of images: 200 bytes an image, as JSON in JSON.
 MAX_SIGNATURES_BYTES = 8 << 20
@@ -43,6 +44,18 @@ class KeyChangesBody(StrictBody):
     """Changes of keys that come into force together."""
 
     changes: Annotated[list[KeyChangeBody], Field(min_length=1, max_length=8)]
+
+
+class FalseTimesBody(StrictBody):
+    """Times that devices were told while the service's clock ran ahead, Unix seconds UTC.
+
+    Attributes:
+        first: The earliest; where both are left out, those of check-ins that are recorded after now.
+        last: The latest.
+    """
+
+    first: Annotated[int | None, Field(ge=0, le=MAX_TIME)] = None
+    last: Annotated[int | None, Field(ge=0, le=MAX_TIME)] = None
 
 
 class SignedDocument(StrictBody):
@@ -83,6 +96,12 @@ def change_keys(request: Request, body: KeyChangesBody) -> dict[str, Any]:
     return {"published": done, **repository(request)}
 
 
+def correct_clock(request: Request, body: FalseTimesBody) -> dict[str, Any]:
+    """Have root call times false, so that devices which believe one go back to the present: at once, or once signed."""
+    done = service_of(request).ceremony.correct_clock(body.first, body.last, actor=operator_of(request).name)
+    return {"published": done, **repository(request)}
+
+
 def add_signatures(request: Request, body: SignaturesBody) -> dict[str, Any]:
     """Take signatures that were made elsewhere; published once each document has enough of them."""
     documents = {one.role: json.dumps(one.metadata).encode() for one in body.documents}
@@ -106,5 +125,6 @@ ROUTES = (
     _row("GET", _BASE + "/waiting", waiting_metadata, READER),
     _row("DELETE", _BASE + "/waiting", cancel_change, ADMINISTRATOR),
     _row("POST", _BASE + "/key-changes", change_keys, ADMINISTRATOR),
+    _row("POST", _BASE + "/clock-corrections", correct_clock, ADMINISTRATOR),
     _signatures("POST", _BASE + "/signatures", add_signatures, ADMINISTRATOR),
 )

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from armillary.attest.firmware_reference import FirmwareValue
@@ -243,6 +243,16 @@ def refused_since(connection: Connection, number: int, *, limit: int) -> list[Ch
     table = schema.check_in
     query = _check_ins().where(table.c.number > number, table.c.verdict != "attested")
     return [_check_in(row) for row in connection.execute(query.order_by(table.c.number).limit(limit))]
+
+
+def recorded_after(connection: Connection, at: int) -> tuple[int, int] | None:
+    """The earliest and the latest time of check-ins that are recorded later than ``at``; None where there are none.
+
+    It looks at every check-in: for what people ask for, once.
+    """
+    column = schema.check_in.c.at
+    first, last = connection.execute(select(func.min(column), func.max(column)).where(column > at)).one()
+    return None if first is None else (first, last)
 
 
 def prune(connection: Connection, *, before: int, now: int, most: int) -> int:

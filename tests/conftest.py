@@ -50,6 +50,15 @@ def _alone() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _leaves_no_token() -> Iterator[None]:
+    """The folder of the one SoftHSM of this process, which is no test's own, goes with the process."""
+    yield
+    softhsm = sys.modules.get("tests.engines.softhsm")
+    if softhsm is not None:
+        softhsm.remove()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the modules and the items of all tests out of every look of the garbage collector, now and later."""

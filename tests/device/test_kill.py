@@ -142,6 +142,9 @@ def test_applications_do_not_outlive_a_killed_device(tiny_service: Any, tmp_path
         await until(lambda: not marked_processes(mark), "the application is gone with its device", 5.0)
 
     asyncio.run(play())
+    assert [path.name for path in (folder / "run").glob("armillary-app-*")], "what it leaves is in its own folder"
+    DeviceFolder(folder).clear_run()  # what a start does first
+    assert list((folder / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

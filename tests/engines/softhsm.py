@@ -41,6 +41,12 @@ def make_token(folder: Path, label: str, monkeypatch: pytest.MonkeyPatch, pin: s
 _home: list[Path] = []
 
 
+def remove() -> None:
+    """The SoftHSM of this process goes with it (``tests/conftest.py``)."""
+    while _home:
+        shutil.rmtree(_home.pop(), ignore_errors=True)
+
+
 def configure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one SoftHSM of this test process, in a folder that lives as long as the process."""
     import tempfile  # noqa: PLC0415 - only where there is a SoftHSM

@@ -30,6 +30,11 @@ from armillary.wire.image.app_manifest import AppManifest
 
 COMPONENT = UUID("c0ffee00-0000-4000-8000-000000000007")
 DEADLINE_S = 30.0
+# Linux 6.12 has what is needed, Debian 13 has that; where Landlock is not built in or not switched on it says 0.
+LANDLOCK = (
+    "start Linux 6.12 or newer (Debian 12: sudo apt-get install -t bookworm-backports linux-image-amd64) "
+    "with landlock among the lsm= of its command line"
+)
 # What makes a listener reset the connection.
 RESET = b"reset"
 
@@ -111,6 +116,7 @@ class Stage:
             manifest=manifest,
             grant=grant,
             data=data,
+            temporary=self.folder,
             device_authentication=device_authentication,
             environment={"TEST_FOLDER": str(self.folder), **(environment or {})},
         )
@@ -230,5 +236,5 @@ def reduced() -> ReducedSandbox:
     """The Landlock sandbox, or skip."""
     abi = kernel.landlock_abi()
     if abi < REQUIRED_ABI:
-        pytest.skip(f"Landlock ABI {REQUIRED_ABI} is needed, this kernel has {abi}")
+        pytest.skip(f"Landlock ABI {REQUIRED_ABI} is needed, this kernel has {abi or 'none'}: {LANDLOCK}")
     return ReducedSandbox()

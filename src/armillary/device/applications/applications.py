@@ -115,6 +115,7 @@ class ApplicationStore:
             manifest=application.manifest,
             grant=application.grant,
             data=self._mutable(application),
+            temporary=self.folder.run,
             device_authentication=(None if application.grant.device_authentication is None else device_authentication),
             environment=environment,
         )

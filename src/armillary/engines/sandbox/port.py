@@ -72,6 +72,9 @@ class Launch:
     manifest: AppManifest
     grant: Grant
     data: Path | None = None  # Folder that becomes its mutable storage
+    # Where an engine without a file system of its own makes the temporary folder; None for where the host has them.
+    # Whoever is killed leaves that folder behind, so it is best a place that is emptied.
+    temporary: Path | None = None
     # Folder with certificate.pem, key.pem, ca.pem, or None. Files replaced in it are seen by the running application.
     device_authentication: Path | None = None
     # Added to the environment; may not replace what the engine sets

@@ -43,7 +43,7 @@ class ProcessSandbox:
         check_launch(launch_)
         _log.warning("sandbox.nothing-enforced", sandbox=self.name, application=launch_.manifest.name)
         root = launch_.image_root.resolve()
-        temporary = tempfile.mkdtemp(prefix="armillary-app-")
+        temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)
         runtime = host.runtime()
         plan = StartPlan(
             command=(),

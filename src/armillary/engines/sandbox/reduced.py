@@ -83,7 +83,7 @@ class ReducedSandbox:
                 f"reduced sandbox: expected Landlock ABI {REQUIRED_ABI} or newer, got {abi or 'none'}",
                 remedy="Use Linux 6.12 or newer with Landlock enabled, or allow unprivileged user namespaces.",
             )
-        temporary = tempfile.mkdtemp(prefix="armillary-app-")
+        temporary = tempfile.mkdtemp(prefix="armillary-app-", dir=launch_.temporary)
         return await launch(self.plan(launch_, abi, temporary), on_event)
 
     def plan(self, launch_: Launch, abi: int, temporary: str) -> StartPlan:

@@ -26,7 +26,8 @@ def role(name: str, **change: Any) -> dict[str, Any]:
 
 
 def said(*roles: dict[str, Any], **change: Any) -> str:
-    made = repository_sheet({"roles": list(roles), "waiting": [], "fault": "", **change}, {"77": "northwind"}, NOW)
+    found = {"roles": list(roles), "waiting": [], "trust_stores": [], "fault": "", **change}
+    made = repository_sheet(found, {"77": "northwind"}, NOW)
     cells = [cell for section in made.sections for row in section.rows for cell in row]
     words = [text for _, text in made.notices]
     words += [word for cell in cells for word in (cell.text, cell.reason, cell.state.word if cell.state else "")]
@@ -45,6 +46,12 @@ def said(*roles: dict[str, Any], **change: Any) -> str:
 def test_keys_of_root_and_targets_that_the_service_holds_are_a_warning(name: str, custody: str, kind: str) -> None:
     assert custody_state(name, custody).kind == kind
     assert ("This service holds keys of" in said(role(name, custody=custody))) == (kind == ATTENTION)
+
+
+def test_a_trust_store_that_waits_is_said() -> None:
+    waits = "A trust store waits for the signature of os."
+    assert waits in said(role("os"), trust_stores=[{"kind": "keys", "number": 1}])
+    assert waits not in said(role("os"))
 
 
 @pytest.mark.parametrize(

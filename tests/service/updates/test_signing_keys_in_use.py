@@ -4,32 +4,39 @@
 from __future__ import annotations
 
 import pytest
-from tests.service.updates.test_trust_stores import key_store, release_everywhere, renewed, states, stores
+from tests.service.updates.signing_steps import key_store, release_everywhere, renewed, states
 
 from armillary.engines.records.queries.planning.trust_stores import Having
 from armillary.errors import ConflictError
 from armillary.service.updates.trust_stores import TrustStores
 from armillary.sim.device.service_host import ServiceHost
 
-__all__ = ["stores"]
-
 
 def test_a_key_is_not_dropped_while_a_release_that_it_signed_is_rolled_out(
     host: ServiceHost, stores: TrustStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where every feed gives something newer: devices of the roll-out get its release."""
+    """Beside what feeds give: devices of the roll-out get its release. Nothing newer goes into the feed meanwhile."""
     monkeypatch.setattr(host.service.updates.planner, "run_once", lambda: 0)  # a roll-out without devices would end
     service = host.service
     service.registry.os_feeds.create("Canary", "Retail", actor="t")
     service.registry.os_feeds.create("Lab", "Retail", actor="t")
-    old = service.releases.publish("mt3620", "27.1", feed="Lab", actor="t")
-    rollout = service.updates.os_rollouts.start(old.release_id, feed="Canary", actor="t")
+    brought = service.releases.publish("mt3620", "27.1", feed="Lab", actor="t")
+    rollout = service.updates.os_rollouts.start(brought.release_id, feed="Canary", actor="t")
     renewed(stores)
-    release_everywhere(host, "27.2")
     [serial] = [key.serial for key in stores.signing_keys() if (key.purpose, key.state) == ("os", "old")]
-    with pytest.raises(ConflictError, match=r"OS release 27\.1 of mt3620, which devices get, is signed by it"):
+    for chip in service.chips.names:
+        if chip != "mt3620":
+            service.releases.publish(chip, "27.2", actor="t")
+    words = f"OS 27.1 of mt3620 in roll-out {rollout.rollout_id}"
+    with pytest.raises(ConflictError) as raised:
         stores.drop(serial, actor="t")
+    assert raised.value.message.endswith(f"OS 26.11 of mt3620 in Retail, {words}")
+    assert raised.value.remedy.endswith(f"; armillary rollout show --rollout {rollout.rollout_id}, and end it.")
     service.updates.rollouts.cancel(rollout.rollout_id, reason="", actor="t")
+    with pytest.raises(ConflictError) as raised:
+        stores.drop(serial, actor="t")
+    assert words not in raised.value.message
+    service.releases.publish("mt3620", "27.2", actor="t")
     stores.drop(serial, actor="t")
     assert states(stores)["os"] == ["in force"]
 

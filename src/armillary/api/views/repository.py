@@ -13,7 +13,10 @@ Document = dict[str, Any]
 
 
 def repository(service: SecurityService) -> Document:
-    """``roles``, what waits for signatures (``waiting``), and why the last publication failed (``fault``)."""
+    """``roles``, what waits for signatures (``waiting``), and why the last publication failed (``fault``).
+
+    ``trust_stores`` are those that wait for the signature of ``os``.
+    """
     roles = [
         {
             "role": one.role,
@@ -29,8 +32,20 @@ def repository(service: SecurityService) -> Document:
     return {
         "roles": roles,
         "waiting": [waiting(one) for one in service.ceremony.waiting()],
+        "trust_stores": _waiting_stores(service),
         "fault": service.repository.fault,
     }
+
+
+def _waiting_stores(service: SecurityService) -> list[Document]:
+    """The trust stores that the metadata in force do not name yet, and that no device is offered therefore."""
+    book = service.updates.offers.book.trust
+    unnamed = service.repository.unnamed(book.images)
+    return [
+        {"kind": one.row.kind, "number": one.row.number}
+        for one in (*book.keys, *book.roots)
+        if any(image.image_id in unnamed for image in one.packages.values())
+    ]
 
 
 def waiting(one: WaitingMetadata) -> Document:

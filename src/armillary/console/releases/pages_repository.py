@@ -105,9 +105,14 @@ def _notices(found: Mapping[str, Any], catalogs: Mapping[str, str], now: int) ->
         f"This service holds keys of {held}: whoever takes it over can sign for all devices. "
         "One command takes them offline: armillary release keys init DIR."
     )
+    stores = found["trust_stores"] and (
+        "A trust store waits for the signature of os. "
+        "Until it has it, devices get what they can check without that store."
+    )
     return (
         (BAD, found["fault"] and f"The last publication failed: {sentence(found['fault'])}"),
         (BAD, late and ends),
+        (ATTENTION, stores and str(stores)),
         (ATTENTION, held and online),
     )
 

@@ -5,7 +5,8 @@ The newest store of a kind is packed once for each key by which some device may 
 it from whichever store it has, however old that is:
 
 1. *A store that drops nothing* which the device trusts comes first and alone: whatever it runs stays good, and no
-   faulty application holds the store up. Nor does a store that failed on a device hold up what its keys have signed.
+   faulty application holds the store up. Nor does a store hold up what the device's keys have signed, if it failed on
+   that device, or waits for the signature of the repository's offline keys.
 2. *Then what the new keys signed.* Nothing is offered that is signed by a key which the device does not trust.
 3. *A store that drops a key* which the device trusts comes in one offer with all that the device should have, operating
    system and applications, each signed by a key of that store: what the dropped key signed is fetched anew, and the
@@ -36,11 +37,11 @@ FORMS: Mapping[str, tuple[UUID, int, str]] = {
 
 
 class Trusts(NamedTuple):
-    """What a device says it trusts: digests of stores; and the package of a store that has failed on it."""
+    """What a device says it trusts: digests of stores; and the packages of stores that it is not offered (now)."""
 
     keys: bytes
     roots: bytes
-    given_up: UUID | None = None
+    left_out: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,13 @@ class TrustBook:
         """The packages of all stores: a device may fetch each."""
         return tuple(image for one in (*self.keys, *self.roots) for image in one.packages.values())
 
+    def has_newest(self, trusts: Trusts) -> bool:
+        """Whether a device has the newest store of each kind."""
+        return all(
+            not stores or stores[-1].row.digest == digest
+            for stores, digest in ((self.keys, trusts.keys), (self.roots, trusts.roots))
+        )
+
     def present(self, digest: bytes) -> TrustStore | None:
         """The newest key store of a digest; None for keys that this service does not know."""
         return next((one for one in reversed(self.keys) if one.row.digest == digest), None)
@@ -114,20 +122,15 @@ class TrustBook:
             return None
         newest = self.keys[-1]
         package = None if newest is present else newest.package_for(present)
-        if package is not None:
-            if newest.keeps(present) and package.image_id != trusts.given_up:
+        if package is not None and package.image_id not in trusts.left_out:
+            if newest.keeps(present):
                 return NextStore(package, is_alone=True)
-            if (
-                not newest.keeps(present)
-                and signed is not None
-                and signed.os in newest.os
-                and signed.images <= newest.images
-            ):
+            if signed is not None and signed.os in newest.os and signed.images <= newest.images:
                 return NextStore(package, is_alone=False)
         if not self.roots or self.roots[-1].row.digest == trusts.roots:
             return None
         roots = self.roots[-1].package_for(present)
-        return None if roots is None or roots.image_id == trusts.given_up else NextStore(roots, is_alone=True)
+        return None if roots is None or roots.image_id in trusts.left_out else NextStore(roots, is_alone=True)
 
 
 def book_of(rows: Iterable[TrustStoreRow]) -> TrustBook:

@@ -11,6 +11,7 @@ would take it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from armillary.service.repository.roles import (
     DIRECTOR,
     TARGETS,
 )
-from armillary.wire.device.checkin import Offer
+from armillary.wire.device.checkin import Offer, OfferedImage
 from armillary.wire.update.directive import Directive, encode_directive
 
 KEY_PREFIX = f"tuf-{DIRECTOR}-"
@@ -94,6 +95,10 @@ class Director:
         )
         data = encode_directive(directive, key, key_id)
         return Issued(offer, directive.version, data, directive.expires_at, key_id)
+
+    def unnamed(self, images: Iterable[OfferedImage]) -> frozenset[UUID]:
+        """Ids of those of these trust stores that no device is directed to install yet; DataFolderError as above."""
+        return self._published.unnamed(images)
 
     def _signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey] | None:
         """The key in force with its TUF key id; read again when there is a new edition."""

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.repository.roles import OS, SNAPSHOT, catalog_role
+from armillary.wire.device.checkin import OfferedImage
 
 
 class Published:
@@ -46,6 +47,16 @@ class Published:
         roles = [OS] if catalog_id is None else [OS, catalog_role(catalog_id)]
         named = [self._named_by(role) for role in roles]
         return all(any(digest.hex() in each for each in named) for digest in digests)
+
+    def unnamed(self, images: Iterable[OfferedImage]) -> frozenset[UUID]:
+        """Ids of those of these images that ``os`` does not name: they wait for its signature. None before an edition.
+
+        Raises:
+            DataFolderError: the disk refuses.
+        """
+        if not self.edition():
+            return frozenset()
+        return frozenset(image.image_id for image in images if not self.names([image.sha256], None))
 
     def _named_by(self, role: str) -> frozenset[str]:
         found = self._named.get(role)

@@ -8,7 +8,7 @@ not load it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -24,6 +24,7 @@ from armillary.service.repository.loading import load_tuf
 from armillary.service.repository.published import Published
 from armillary.service.repository.roles import CATALOG_PREFIX, ROOT
 from armillary.service.repository.wanted import Wanted, wanted
+from armillary.wire.device.checkin import OfferedImage
 
 if TYPE_CHECKING:
     from armillary.service.repository.edition import Edition
@@ -84,6 +85,11 @@ class Repository:
         with self.lock:
             self.follow()
             return bool(self._published.edition()) and self._published.names(digests, catalog_id)
+
+    def unnamed(self, images: Iterable[OfferedImage]) -> frozenset[UUID]:
+        """Ids of those of these trust stores that wait for the signatures of offline keys; DataFolderError as above."""
+        with self.lock:
+            return self._published.unnamed(images)
 
     @property
     def fault(self) -> str:

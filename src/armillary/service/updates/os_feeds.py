@@ -195,6 +195,16 @@ def feeds_given(feed: str, follows: Follows) -> tuple[str, ...]:
     return tuple(each for each in follows if feed in given_to(each, follows))
 
 
+def signed_by_key(systems: Mapping[FeedOfChip, WantedOs], follows: Follows, serial: str) -> list[tuple[str, str, str]]:
+    """Chip, feed and version of each release that devices get and a key signed, in this order.
+
+    Of feeds that follow one another only the first is named: a newer release in it goes to all of them.
+    """
+    found = {at for at, one in systems.items() if one.signer == serial}
+    tops = [(feed, chip) for feed, chip in found if not {(one, chip) for one in given_to(feed, follows)[1:]} & found]
+    return sorted((chip, feed, systems[feed, chip].version) for feed, chip in tops)
+
+
 def _is_in_force(release: OsRelease, now: int) -> bool:
     return release.withdrawn_at is None and (release.expires_at is None or now < release.expires_at)
 

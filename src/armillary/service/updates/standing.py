@@ -28,10 +28,11 @@ from armillary.engines.records.schema.update_rows import UpdateSchedule
 from armillary.service.authority.trust_chain import Trusts, takes
 from armillary.service.context.context import Context
 from armillary.service.registry.names import no_such_device
+from armillary.service.repository.repository import Repository
 from armillary.service.updates.offers import Offers, Wanted, has, signed_by
 from armillary.service.updates.os_feeds import WantedOs
 from armillary.wire.device.update_reason import FAILED_BEFORE, reason_of
-from armillary.wire.device.update_status import OS
+from armillary.wire.device.update_status import DIRECTIVE, OS
 
 ALL: Final = "UpdateAll"
 
@@ -48,6 +49,7 @@ class Facts:
         os_rollout: The roll-out of an OS release to devices of its chip and feed.
         last_offer: Id of what it was offered at its last check-in; None where nothing was.
         store: Id of the trust store that it is offered before anything else, or with it; None for none.
+        store_lacks: Why it is not offered the newest store: that failed on it, or is not signed; None for neither.
         is_barred: Whether it does not trust who signed what it lacks, and no store leads it there.
         failure: Why it took ``wanted`` back or could not install it, in its own words; empty where it did not.
     """
@@ -61,6 +63,7 @@ class Facts:
     failure: str
     os_rollout: Rollout | None = None
     store: UUID | None = None
+    store_lacks: Standing | None = None
     is_barred: bool = False
 
     @property
@@ -130,10 +133,17 @@ class Standing(NamedTuple):
     until: int | None = None
 
 
+_UP_TO_DATE: Final = Standing("up-to-date")
+
+
 def _own_words(facts: Facts) -> Standing | None:
     said = facts.device.update_status
     if not facts.is_heard or said is None or not said.reason:
         return None
+    if said.reason == FAILED_BEFORE and facts.store_lacks is not None and not facts.failure:
+        return (
+            None if facts.store is None else facts.store_lacks
+        )  # it says so of the store, which failed in other words
     return Standing(said.reason, said.detail, said.until)
 
 
@@ -174,9 +184,10 @@ def _lacks_nothing(facts: Facts) -> Standing | None:
     step = "" if system is None else f"{device.os_version} to {system.version}"
     rows = (
         (device.verdict == "update-only", Standing("update-only")),
+        (facts.store_lacks is not None, facts.store_lacks or _UP_TO_DATE),
         (facts.lacks_os, Standing("os-by-hand", step)),
         (group.update_policy == ALL and group.has_deployment and facts.wanted is None, Standing("wrong-chip")),
-        (facts.wanted is not None, Standing("up-to-date")),
+        (facts.wanted is not None, _UP_TO_DATE),
         (group.update_policy != ALL, Standing("os-only")),
         (system is None, Standing("no-release")),
     )
@@ -184,6 +195,8 @@ def _lacks_nothing(facts: Facts) -> Standing | None:
 
 
 def _keys(facts: Facts) -> Standing | None:
+    if facts.store_lacks is not None and (facts.is_barred or facts.store is not None):
+        return facts.store_lacks
     if facts.store is not None:
         return Standing("keys-first")
     return Standing("keys-by-hand") if facts.is_barred else None
@@ -249,9 +262,10 @@ class UpdateStanding:
 class Standings:
     """Says where the update of a device stands."""
 
-    def __init__(self, context: Context, offers: Offers) -> None:
+    def __init__(self, context: Context, offers: Offers, repository: Repository) -> None:
         self._context = context
         self._offers = offers
+        self._repository = repository
 
     def of(self, device_id: str) -> UpdateStanding:
         """Where the update of a device stands; NotFoundError if there is none of this id."""
@@ -294,36 +308,57 @@ class Standings:
         group = None if device.group_id is None else catalog_rows.group_by_id(connection, device.group_id)
         wanted = self._offers.wanted(device.group_id, enrolled.number, device.chip)
         system = self._offers.wanted_os(device.group_id, enrolled.number, device.chip)
-        store, is_barred = self._trust(device, wanted, system)
         last = check_in_rows.list_of_device(connection, device_id, limit=1, before=None).items
+        last_offer = last[0].offer_id if last else None
+        store, store_lacks, is_barred = self._trust(connection, device, wanted, system, last_offer)
         facts = Facts(
             device=device,
             group=group,
             wanted=wanted,
             system=system,
             rollout=None if group is None else rollout_rows.living_of_group(connection, group.group_id),
-            last_offer=last[0].offer_id if last else None,
+            last_offer=last_offer,
             failure="" if wanted is None else _failure(connection, device_id, wanted.offer.offer_id),
             os_rollout=None if group is None else _os_rollout_of(connection, device, group),
             store=store,
+            store_lacks=store_lacks,
             is_barred=is_barred,
         )
         return facts, None if group is None else catalog_rows.update_schedule(connection, group.group_id)
 
-    def _trust(self, device: Device, wanted: Wanted | None, system: WantedOs | None) -> tuple[UUID | None, bool]:
-        """The trust store that a device is offered next, and whether what it should have is barred without one."""
+    def _trust(
+        self,
+        connection: Connection,
+        device: Device,
+        wanted: Wanted | None,
+        system: WantedOs | None,
+        last_offer: UUID | None,
+    ) -> tuple[UUID | None, Standing | None, bool]:
+        """The trust store that a device is offered next, why it is not offered the newest, whether it is barred so."""
         trust, said = self._offers.book.trust, device.update_status
         if not trust.moves or said is None or not said.trusted_keys:
-            return None, False
+            return None, None, False
+        unnamed = self._repository.unnamed(trust.images) if DIRECTIVE in said.abilities else frozenset()
         trusts = Trusts(bytes.fromhex(said.trusted_keys), bytes.fromhex(said.trusted_roots))
-        found, present = trust.next_store(trusts, signed_by(wanted, system, device.installed, ())), None
-        if found is None:
-            present = trust.present(trusts.keys)
+        signed = signed_by(wanted, system, device.installed, ())
+        found, lacks = trust.next_store(trusts, signed), None
+        while found is not None:
+            image_id = found.image.image_id
+            failure = _failure(connection, device.device_id, image_id) if found.is_alone else ""
+            if image_id not in unnamed and not failure:
+                return image_id, lacks, False
+            lacks = lacks or (Standing("store-waits") if image_id in unnamed else Standing("store-failed", failure))
+            if image_id == last_offer:
+                return image_id, lacks, False
+            trusts = trusts._replace(left_out=trusts.left_out | {image_id})
+            found = trust.next_store(trusts, signed)
+        present = trust.present(trusts.keys)
         if present is None:
-            return None if found is None else found.image.image_id, False
+            return None, lacks, False
         lacks_os = system is not None and not system.is_enough(device.os_version)
         signers = ([] if wanted is None or has(device.installed, wanted.image_ids) else wanted.signers, present.images)
-        return None, not takes(*signers) or (lacks_os and system is not None and system.signer not in present.os)
+        barred = not takes(*signers) or (lacks_os and system is not None and system.signer not in present.os)
+        return None, lacks, barred
 
 
 def _os_rollout_of(connection: Connection, device: Device, group: DeviceGroup) -> Rollout | None:

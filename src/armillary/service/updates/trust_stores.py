@@ -27,10 +27,7 @@ import structlog
 from cryptography import x509
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    releases as release_rows,
-    rollouts as rollout_rows,
-)
+from armillary.engines.records.queries import rollouts as rollout_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.queries.planning.trust_stores import KEYS, ROOTS, Having
@@ -45,7 +42,7 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.updates.images import Images
-from armillary.service.updates.os_feeds import systems_of
+from armillary.service.updates.os_feeds import signed_by_key, systems_of
 from armillary.wire.image import package as image_package
 from armillary.wire.update.trust_store import (
     MAX_ROOTS,
@@ -372,14 +369,26 @@ class TrustStores:
             raise ConflictError("an image that it signed was uploaded meanwhile", remedy="Drop it again.")
 
     def _check_releases(self, connection: Connection, key: SigningKey) -> None:
-        """Raise ConflictError while devices get an OS release that a key signed."""
-        releases = release_rows.every(connection)
+        """Raise ConflictError while devices get OS releases that a key signed; it names them, and what to do."""
         systems = systems_of(connection, now=self._context.now())
-        given = {one.release_id for _, each in systems.each(None) for one in each.values()}
-        given |= {one.release_id for one in rollout_rows.living(connection) if one.release_id is not None}
-        for release in releases:
-            if release.release_id in given and release.signer == key.serial:
-                raise ConflictError(
-                    f"OS release {release.version} of {release.chip}, which devices get, is signed by it",
-                    remedy="Release one that the key in force signs, to every feed, and drop the key then.",
-                )
+        releases = {one.release_id: one for one in systems.releases}
+        given = sorted(
+            {one for _, each in systems.each(None) for one in signed_by_key(each, systems.follows, key.serial)}
+        )
+        brought = [
+            (one.rollout_id, releases[one.release_id])
+            for one in rollout_rows.living(connection)
+            if one.release_id is not None and releases[one.release_id].signer == key.serial
+        ]
+        if given or brought:
+            found = [f"OS {version} of {chip} in {feed}" for chip, feed, version in given]
+            found += [f"OS {release.version} of {release.chip} in roll-out {id_}" for id_, release in brought]
+            commands = [
+                f"armillary release publish --chip {chip} --os-feed {feed} --os-version VERSION"
+                for chip, feed, _ in given
+            ]
+            commands += [f"armillary rollout show --rollout {id_}, and end it" for id_, _ in brought]
+            raise ConflictError(
+                f"signing key {key.serial} has signed what devices get: {', '.join(found)}",
+                remedy=f"Release what the key in force signs, then drop it: {'; '.join(commands)}.",
+            )

@@ -44,5 +44,5 @@ class Updates:
         self.check_now = CheckNow(context, notices)
         self.bills = Bills(context, blobs, self.images)
         self.trust_stores = TrustStores(context, authority, blobs, self.images, notices)
-        self.standings = Standings(context, self.offers)
+        self.standings = Standings(context, self.offers, repository)
         notices.on_groups.append(self.offers.refresh)

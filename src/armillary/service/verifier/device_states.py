@@ -179,7 +179,8 @@ class DeviceState:
         self.is_asked = found.is_asked
         self.update_status = found.update_status
         self.details = found.details
-        self.last = LastAnswer()  # what follows from the records is computed again
+        # What follows from the records is computed again; that a store failed on the device does not.
+        self.last = LastAnswer(given_up=self.last.given_up)
         self.installed_digest = self.firmware_values = b""
         self.enforcement = self._enrolment = None
 

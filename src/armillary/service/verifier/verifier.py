@@ -36,14 +36,14 @@ from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofErro
 from armillary.identity.issue import terms_for
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import new_serial, serial_text
-from armillary.service.authority.trust_chain import Trusts
+from armillary.service.authority.trust_chain import TrustBook, Trusts
 from armillary.service.context.context import Context
 from armillary.service.repository.director import Director
 from armillary.service.updates.offers import Offers, Wanted
 from armillary.service.updates.staging import leased
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_rates import DeviceRates
-from armillary.service.verifier.device_states import NEVER, DeviceState, DeviceStates
+from armillary.service.verifier.device_states import NEVER, DeviceState, DeviceStates, LastAnswer
 from armillary.service.verifier.number_set import NumberSet
 from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.releases import Releases
@@ -60,7 +60,7 @@ from armillary.wire.device.checkin import (
 )
 from armillary.wire.device.checkin_reply import ReplyEncoder
 from armillary.wire.device.update_reason import FAILED_BEFORE
-from armillary.wire.device.update_status import DIRECTIVE, OS
+from armillary.wire.device.update_status import DIRECTIVE, OS, UpdateStatus
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
 CHALLENGE_INTERVALS: Final = 3
@@ -332,13 +332,11 @@ class Verifier:
         is_same = last.book is book and last.report_digest == request.report_digest and last.events is appraisal.events
         if not is_same or now >= last.renewed_at:
             status = request.update_status
-            system = trusts = None
+            system, trusts, waits = None, None, False
             if status is not None and OS in status.abilities:
                 system = self._offers.wanted_os(state.group_id, state.number, state.chip)
                 if status.trusted_keys:
-                    if status.reason == FAILED_BEFORE and last.offer is not None and last.offer.is_trust_alone:
-                        last.given_up = last.offer.offer_id
-                    trusts = Trusts(status.trusted_keys, status.trusted_roots, last.given_up)
+                    trusts, waits = self._trusts(last, status, book.trust)
             last.wanted = self._offers.granted(state.group_id, state.number, state.chip, request.installed)
             lease_s = self._offers.lease_s(state.group_id, state.number, state.chip, last.wanted, system)
             until, renewed_at = leased(lease_s, now) if lease_s else (None, NEVER)
@@ -351,13 +349,27 @@ class Verifier:
                 lease_until=until,
                 trusts=trusts,
             )
-            last.renewed_at = NEVER if last.offer is None else renewed_at
+            last.renewed_at = now if waits else NEVER if last.offer is None else renewed_at
             last.interval_s = self._offers.schedule(state.group_id).interval_s or self._interval_s
             last.book, last.report_digest, last.events = book, request.report_digest, appraisal.events
         offer = last.offer
         if offer is not None and request.update_status is None and not_yet(offer.when, now=now, heard_at=now):
             offer = None  # a device of before knows of no windows: it is offered nothing outside of them
         return last.wanted, offer
+
+    def _trusts(self, last: LastAnswer, status: UpdateStatus, book: TrustBook) -> tuple[Trusts, bool]:
+        """What a device trusts, without the stores that it is not offered; and whether one of these waits to be signed.
+
+        Where one waits, the next check-in looks again.
+        """
+        if status.reason == FAILED_BEFORE and last.offer is not None and last.offer.is_trust_alone:
+            last.given_up = last.offer.offer_id
+        failed = frozenset() if last.given_up is None else frozenset({last.given_up})
+        trusts = Trusts(status.trusted_keys, status.trusted_roots, failed)
+        if DIRECTIVE not in status.abilities or not book.moves or book.has_newest(trusts):
+            return trusts, False
+        unnamed = self._director.unnamed(book.images)
+        return trusts._replace(left_out=failed | unnamed), bool(unnamed)
 
     def _directed(
         self, state: DeviceState, catalog_id: UUID, request: CheckinRequest, offer: Offer | None, now: int

@@ -83,6 +83,22 @@ class AdvisoryError(WireError):
     remedy = "Nothing of it was taken: fetch it again from its source, or have its author correct the named place."
 
 
+class ProofError(WireError):
+    """A proof about a transparency log that does not lead to the root that was signed."""
+
+    code = "transparency.proof"
+    remedy = "Do not rely on it: the entry, or the proof, was changed. Ask the service for another proof."
+
+
+class InconsistentLogError(ProofError):
+    """A log whose tree is not the continuation of one that was signed or seen before."""
+
+    code = "transparency.inconsistent"
+    remedy = (
+        "Entries were changed, removed or reordered, or an older backup was restored. Keep both checkpoints as proof."
+    )
+
+
 class RepositoryError(ArmillaryError):
     """An update repository, or a mirror, gave what its signed metadata does not allow; nothing of it was taken."""
 

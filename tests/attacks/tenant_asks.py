@@ -24,7 +24,7 @@ V1 = "/api/v1"
 # Places of paths that hold nothing of an owner.
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
-    "user", "rerun", "entry", "file", "release_id", "feed", "key_serial",
+    "user", "rerun", "entry", "file", "release_id", "feed", "key_serial", "log",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
@@ -39,6 +39,8 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     f"{V1}/devices/{{device_id}}/telemetry/raw": ("metric=temperature", SPAN),
     f"{V1}/groups/{{group_id}}/telemetry/aggregate": ("metric=temperature", SPAN),
     f"{V1}/groups/{{group_id}}/telemetry/latest": ("metric=temperature",),
+    f"{V1}/logs/{{log}}/consistency": ("from=0", "to=0"),
+    f"{V1}/logs/{{log}}/proof": ("first=1",),
 }
 MODEL: dict[str, Any] = {
     "@context": "dtmi:dtdl:context;2", "@id": "dtmi:a:b;1", "@type": "Interface",
@@ -94,6 +96,9 @@ BODIES: dict[str, Any] = {
     "/repository/key-changes": {"changes": [{"role": "director", "online": 1}]},
     "/repository/clock-corrections": {"first": 4_000_000_000, "last": 4_000_000_001},
     "/repository/signatures": {"documents": [{"role": "root", "metadata": {}}]},
+    "/cosignatures": {"size": 1, "line": "x"},
+    "/log-witnesses": {"verifier_key": "x"},
+    "/log-witnesses/remove": {"name": "x"},
     "/signing-keys/renew": {}, "/signing-keys/use": {},
     "/revoke": {"reason": "x"}, "/halt": {"reason": "x"}, "/roll-back": {"reason": "x"}, "/cancel": {"reason": "x"},
     "/devices/query": {"query": "SELECT * FROM devices"},

@@ -98,7 +98,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "device_group": f"{word} group", "version": "1", "telemetry": "temperature", "command": "reboot",
         "component": "settings", "module": f"{word}module", "module_id": f"{word}module", "method": "reboot",
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
-        "feed": "RetailEval", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
+        "feed": "RetailEval", "log": "audit", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
         "key_serial": service.service.updates.trust_stores.signing_keys()[0].serial,
     }  # fmt: skip
     _registry(made)

@@ -295,7 +295,8 @@ class RehearsedFleet:
         return {"items": found[:limit], "next": None}
 
     def audit_verification(self) -> Document:
-        return {"lines": len(self.lines), "head": self.lines[-1]["hash"], "broken_at": None}
+        head = self.lines[-1]["hash"]
+        return {"lines": len(self.lines), "head": head, "broken_at": None, "root": head, "forked_at": None}
 
     def catalogs(self) -> list[Document]:
         groups = [

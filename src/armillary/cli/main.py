@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("release.release", "OS releases and their reference values."),
     "attestation-policy": ("service.attestation_policy", "What a catalog demands of its devices beyond a good boot."),
     "assess": ("security.assess", "Say which of the seven properties of secured devices hold."),
-    "audit": ("service.audit", "The audit log: list and verify."),
+    "audit": ("service.audit", "The audit log: list, prove and verify; its checkpoints and witnesses."),
     "trace": ("security.trace", "All that is known of a device or a key, with what proves it."),
     "token": ("service.token", "Operator tokens."),
     "factory": ("catalog.factory", "Factory runs: many devices at once."),

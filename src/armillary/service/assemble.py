@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ from armillary.settings import Settings
 
 if TYPE_CHECKING:
     from armillary.service.repository.ceremony import Ceremony
+    from armillary.service.transparency.transparency import Transparency
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
 
@@ -98,6 +100,8 @@ class SecurityService:
         )
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
         self.first_token: str | None = None
+        self._transparency: Transparency | None = None
+        self._opening_transparency = threading.Lock()
         self._loops: ServiceLoops | None = None
 
     @classmethod
@@ -154,6 +158,16 @@ class SecurityService:
         from armillary.service.repository.ceremony import Ceremony  # noqa: PLC0415 - 3 MB that few services need
 
         return Ceremony(self.context, self.repository)
+
+    @property
+    def transparency(self) -> Transparency:
+        """The transparency logs; loaded when somebody first asks for a checkpoint or a proof."""
+        from armillary.service.transparency.transparency import Transparency  # noqa: PLC0415 - few services are asked
+
+        with self._opening_transparency:
+            if self._transparency is None:
+                self._transparency = Transparency(self.context, self.authority.keys, self.audit.outboxes.drain)
+            return self._transparency
 
     @property
     def settings(self) -> Settings:

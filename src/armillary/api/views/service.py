@@ -260,7 +260,7 @@ def audit(
 
 
 def audit_verification(service: SecurityService) -> Document:
-    """The walk over the whole audit chain: ``lines``, ``head`` (note it elsewhere), ``broken_at`` or None."""
+    """The walk over chain and tree: ``lines``, ``head``, ``root``, and ``broken_at``, ``forked_at`` or None."""
     return row_document(service.audit.verify())
 
 

@@ -53,11 +53,7 @@ class KeyPlace:
             InvalidArgumentError: only some of a token's options are given, or the folder cannot be made.
             KeyPassphraseError: no passphrase, or a wrong one.
         """
-        if make:
-            with explained(self.folder, "cannot be made"):
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self.folder.is_dir():
-            raise NotFoundError(f"{self.folder} is no folder", remedy="Make keys: armillary release keys init DIR.")
+        self._check_folder(make=make)
         of_token = (self.pkcs11_module, self.pkcs11_token, self.pkcs11_pin_file)
         if any(of_token):
             if self.pkcs11_module is None or self.pkcs11_token is None or self.pkcs11_pin_file is None:
@@ -67,7 +63,19 @@ class KeyPlace:
                 )
             address = TokenAddress(self.pkcs11_module, self.pkcs11_token, self.pkcs11_pin_file)
             return KeyFolder(self.folder, TokenSigners(self.folder, address))
-        return KeyFolder(self.folder, open_folder(self.folder, self._passphrase(), encrypted=lambda _: True))
+        return KeyFolder(self.folder, self.open_files())
+
+    def open_files(self, *, make: bool = False) -> FileSigners:
+        """The keys of the folder, without a token's; raises as :meth:`open`."""
+        self._check_folder(make=make)
+        return open_folder(self.folder, self._passphrase(), encrypted=lambda _: True)
+
+    def _check_folder(self, *, make: bool) -> None:
+        if make:
+            with explained(self.folder, "cannot be made"):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            raise NotFoundError(f"{self.folder} is no folder", remedy="Make keys in it first.")
 
     def _passphrase(self) -> PassphraseSource:
         given = os.environ.get(PASSPHRASE_VARIABLE, "")

@@ -82,10 +82,17 @@ def proof(result: Mapping[str, Any]) -> Proof:
             f"after it was written. Compare with a backup.",
             None,
         )
+    if result["forked_at"] is not None:
+        return Proof(
+            BAD,
+            f"The lines fit one another, but not the checkpoint of {counted(result['forked_at'], 'line')} that was "
+            f"signed: the log was rewritten or cut off, or an older backup was restored. Keep both as evidence.",
+            None,
+        )
     return Proof(
         GOOD,
-        f"All {counted(result['lines'], 'line')} fit: none was changed, removed or put in between. "
-        f"Note the head elsewhere to detect that lines are cut off the end.",
+        f"All {counted(result['lines'], 'line')} fit, and every checkpoint that was signed: none was changed, removed "
+        f"or put in between. Keep checkpoints elsewhere, or have a witness cosign them, to detect that all was forged.",
         short_id(result["head"]),
     )
 

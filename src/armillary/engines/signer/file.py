@@ -20,6 +20,8 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from armillary.engines.durable import sync_folder, write_file
 from armillary.engines.signer import passphrase as passphrases
@@ -77,6 +79,19 @@ class FileSigners:
             self._loaded[name] = self._read(self.path(name))
         return self._loaded[name]
 
+    def create_ed25519(self, name: str) -> Ed25519PrivateKey:
+        """Make an Ed25519 key and write it, encrypted; raises as :meth:`create`."""
+        key = Ed25519PrivateKey.generate()
+        write_file(self.path(name), self._pem(key, plain=False), mode=KEY_MODE)
+        return key
+
+    def load_ed25519(self, name: str) -> Ed25519PrivateKey:
+        """An Ed25519 key that was made before; raises as :meth:`load`."""
+        key = self._read_any(self.path(name))
+        if not isinstance(key, Ed25519PrivateKey):
+            raise DataFolderError(f"{self.path(name)} holds no Ed25519 key", remedy=_REMEDY)
+        return key
+
     def names(self, start: str) -> list[str]:
         """The names of keys that begin with ``start``, sorted."""
         return sorted(path.stem for path in self._folder.glob(f"{start}*.pem"))
@@ -104,11 +119,17 @@ class FileSigners:
                 count += 1
         return count
 
-    def _pem(self, key: ec.EllipticCurvePrivateKey, *, plain: bool) -> bytes:
+    def _pem(self, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey, *, plain: bool) -> bytes:
         encryption = serialization.NoEncryption() if plain else serialization.BestAvailableEncryption(self._password)
         return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
     def _read(self, path: Path) -> ec.EllipticCurvePrivateKey:
+        key = self._read_any(path)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise DataFolderError(f"{path} holds no elliptic curve key", remedy=_REMEDY)
+        return key
+
+    def _read_any(self, path: Path) -> PrivateKeyTypes:
         try:
             with path.open("rb") as file:
                 if fault := access_fault(os.fstat(file.fileno())):
@@ -117,12 +138,9 @@ class FileSigners:
                     )
                 pem = file.read()
             password = self._password if pem.startswith(_ENCRYPTED) else None
-            key = serialization.load_pem_private_key(pem, password=password)
+            return serialization.load_pem_private_key(pem, password=password)
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise DataFolderError(f"{path} cannot be read ({error})", remedy=_REMEDY) from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise DataFolderError(f"{path} holds no elliptic curve key", remedy=_REMEDY)
-        return key
 
 
 def open_folder(folder: Path, source: passphrases.PassphraseSource, *, encrypted: Callable[[str], bool]) -> FileSigners:

@@ -7,6 +7,7 @@ keys of                     kept
 root, policy, catalog       in the PKCS #11 token where the settings name one, else in an encrypted file
 root, targets of releases   the same; or offline, then not here (``service/repository``)
 other authorities, signing  in an encrypted file: the issuing authority signs at every check-in, in memory
+transparency logs           the same: Ed25519, which tokens are not asked for here
 the TLS server              in a plain file: TLS libraries read it themselves; it is renewed from the root
 ==========================  ==================================================================================
 
@@ -21,6 +22,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from armillary.engines.durable import write_file
 from armillary.engines.signer.file import KEY_MODE, open_folder
@@ -98,6 +100,10 @@ class KeyStore:
             key = self._in_token[name] = SignerKey(self._token.load(name))
             return key
         return self._files.load(name)
+
+    def ed25519(self, name: str) -> Ed25519PrivateKey:
+        """An Ed25519 key, made where there is none of this name; raises as :meth:`load`."""
+        return self._files.load_ed25519(name) if self._files.path(name).exists() else self._files.create_ed25519(name)
 
     def names(self, start: str) -> list[str]:
         """The names of keys that begin with ``start``, wherever they are; sorted."""

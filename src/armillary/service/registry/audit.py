@@ -35,7 +35,7 @@ class AuditLog:
         )
 
     def verify(self) -> AuditVerification:
-        """Verify the whole chain; keep the head elsewhere, since a chain cannot show that its end was cut off."""
+        """Verify the whole chain, its tree, and that both give every checkpoint that was signed."""
         return self._context.records.read(audit_rows.verify)
 
     def _append(self, entries: Sequence[AuditEntry]) -> None:

@@ -174,7 +174,7 @@ class Images:
                     f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
                 )
             bridge_rows.remove_artifact(connection, owner.catalog_id, image_id)
-            image_rows.remove(connection, owner.catalog_id, image_id)
+            image_rows.remove(connection, image, at=self._context.now())
             detail = {"catalog": owner.name, "name": image.name}
             self._context.audit(connection, actor, "image.delete", str(image_id), detail)
             return [image.sha256, *([] if bill is None else [bill.sha256])]
@@ -211,7 +211,7 @@ class Images:
         made = replace(image, sha256=digest, size=len(signed), signer=signer.serial)
 
         def change(connection: Connection) -> None:
-            if image_rows.replace_package(connection, image, made):
+            if image_rows.replace_package(connection, image, made, at=self._context.now()):
                 detail = {"name": image.name, "sha256": digest.hex(), "before": image.sha256.hex()}
                 self._context.audit(connection, actor, "image.sign-again", str(image_id), detail)
 

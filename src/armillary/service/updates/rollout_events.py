@@ -20,6 +20,7 @@ from armillary.engines.records.queries import (
 from armillary.engines.records.queries.planning import parts, starts
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent, RolloutPart
 from armillary.engines.records.schema.rows import OsRelease
+from armillary.engines.records.transparency import release_log
 from armillary.errors import ConflictError, NotFoundError
 from armillary.rollout import state
 from armillary.service.context.context import Context
@@ -215,8 +216,11 @@ def _apply_to_release(connection: Connection, rollout: Rollout, event: str, now:
             remedy="Roll it back, or cancel it, and roll out another release.",
         )
     if event == "finish" and rollout.catalog_id is None:
-        release_rows.set_feed(connection, release.release_id, str(rollout.feed))
+        release_rows.set_feed(connection, release.release_id, str(rollout.feed), at=now)
         return {"from_feed": release.feed}
+    if event == "finish":
+        said = {"catalog": str(rollout.catalog_id), "to": rollout.feed}
+        release_log.of_release(connection, release_log.MOVED, release, at=now, **said)
     if event == "roll-back" and rollout.state == "completed":
         _take_back(connection, rollout, release, now)
     elif event == "roll-back":
@@ -253,12 +257,15 @@ def _take_back(connection: Connection, rollout: Rollout, release: OsRelease, now
                 f"the feed {rollout.from_feed}, which OS {release.version} came from and goes back to, was deleted",
                 remedy=f"Make it again: armillary feed create {rollout.from_feed}; or revoke the release.",
             )
-        release_rows.set_feed(connection, release.release_id, str(rollout.from_feed))
+        release_rows.set_feed(connection, release.release_id, str(rollout.from_feed), at=now)
     elif release.feed in given_to(str(rollout.feed), follows):
         raise ConflictError(
             f"OS {release.version} is in {release.feed} for all catalogs now: {rollout.catalog} cannot go back alone",
             remedy="Roll back what brought it to all, or revoke it.",
         )
+    else:
+        said = {"catalog": str(rollout.catalog_id), "of": rollout.feed}
+        release_log.of_release(connection, release_log.TAKEN_BACK, release, at=now, **said)
     _check_way_back(connection, rollout, release, now)
     starts.add_runners(connection, rollout, now=now)
 

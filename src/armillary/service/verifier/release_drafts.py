@@ -244,7 +244,7 @@ class ReleaseDrafts:
                 check_floors(connection, made)
                 if lacks_bill(self._context, connection, made.release_id):
                     said["without_bill"] = True
-            release_rows.change(connection, made)
+            release_rows.change(connection, made, at=self._context.now())
             self._context.audit(connection, actor, operation, str(made.release_id), said)
 
         self._context.records.write(change)

@@ -247,7 +247,7 @@ class Releases:
         self.get(release_id)
 
         def change(connection: Connection) -> None:
-            release_rows.set_expiry(connection, release_id, expires_at)
+            release_rows.set_expiry(connection, release_id, expires_at, at=self._context.now())
             self._context.audit(connection, actor, "release.set-expiry", str(release_id), {"expires_at": expires_at})
 
         self._context.records.write(change)

@@ -119,7 +119,7 @@ def list_audit(
 
 
 def verify_audit(request: Request) -> dict[str, Any]:
-    """Walk the whole audit chain; note the head elsewhere, a chain cannot show that its end was cut off."""
+    """Walk the whole audit chain, and compare it with its tree and with every checkpoint that was signed."""
     return views.audit_verification(service_of(request))
 
 

@@ -6,7 +6,8 @@
     hash_n = SHA-256(hash_n-1 || JSON [number, at, actor, operation, target, detail] with sorted keys, no spaces)
     hash_0 = 32 zero bytes
 
-A chain cannot show that its end was cut off: note the head that :func:`verify` returns somewhere else.
+A chain cannot show that its end was cut off, and whoever can write the database can make a whole new one. So the lines
+are also the leaves of a Merkle tree (``engines/records/transparency/tree.py``), whose checkpoints are kept elsewhere.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page, from_row
+from armillary.engines.records.transparency import checkpoints, tree
+from armillary.wire.transparency.entry import AUDIT, detail_text, leaf_of
+from armillary.wire.transparency.merkle import Frontier, folded, leaf_hash
+from armillary.wire.transparency.tiles import TILE_WIDTH
 
 EMPTY_HASH = bytes(32)
 # Lines read at once while the chain is walked.
@@ -39,7 +44,7 @@ def append(connection: Connection, *entries: AuditEntry) -> None:
             continue
         newest = connection.execute(last).first()
         number, previous = (1, EMPTY_HASH) if newest is None else (newest.number + 1, bytes(newest.hash))
-        detail = json.dumps(dict(entry.detail_of(None) or {}), sort_keys=True, separators=(",", ":"), default=str)
+        detail = detail_text(entry.detail_of(None) or {})
         line: dict[str, Any] = {
             "number": number,
             "at": entry.at,
@@ -50,6 +55,7 @@ def append(connection: Connection, *entries: AuditEntry) -> None:
         }
         made = {"previous_hash": previous, "hash": _hash(previous, **line)}
         connection.execute(insert(_table).values(line | made | {"entry_id": entry.entry_id or None}))
+        tree.extend(connection, AUDIT, number, leaves)
 
 
 def page(connection: Connection, *, limit: int, before: int | None, target: str | None = None) -> Page[AuditLine]:
@@ -69,26 +75,77 @@ def last_number(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(_table.c.number), 0))).scalar_one())
 
 
+def leaves(connection: Connection, first: int, count: int) -> Sequence[bytes]:
+    """The leaves of lines from an index on, which is one less than the number; fewer where there are no more."""
+    query = select(_table).where(_table.c.number > first, _table.c.number <= first + count).order_by(_table.c.number)
+    return [_leaf(row) for row in connection.execute(query)]
+
+
+def numbers_of(connection: Connection, target: str, limit: int) -> tuple[int, ...]:
+    """The numbers of the newest lines of a target, in their order."""
+    query = select(_table.c.number).where(_table.c.target == target).order_by(_table.c.number.desc()).limit(limit)
+    return tuple(sorted(connection.execute(query).scalars()))
+
+
+class _TreeWalk:
+    """Builds the tree anew beside the walk along the chain, and compares it with what is kept and was signed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._signed = checkpoints.sizes(connection, AUDIT)
+        self._frontier = Frontier()
+        self._run: list[bytes] = []
+        self.forked_at: int | None = None  # Size of the first checkpoint, or kept part, that the lines do not give
+
+    def add(self, leaf: bytes) -> None:
+        hashed = leaf_hash(leaf)
+        self._frontier.add((hashed,))
+        self._run.append(hashed)
+        size = self._frontier.size
+        if size % TILE_WIDTH == 0:
+            kept = tree.kept_hashes(self._connection, AUDIT, size // TILE_WIDTH - 1, 1)
+            self._compare(size, bool(kept) and kept[0] != folded(self._run))
+            self._run = []
+        if size in self._signed:
+            self._compare(size, self._signed.pop(size) != self._frontier.root)
+
+    def end(self) -> bytes:
+        """The root; what is left of the checkpoints were of a longer log."""
+        self._signed.pop(0, None)
+        for size in self._signed:
+            self._compare(size, True)
+        return self._frontier.root
+
+    def _compare(self, size: int, differs: bool) -> None:  # noqa: FBT001 - the outcome of a comparison
+        if differs and self.forked_at is None:
+            self.forked_at = size
+
+
 def verify(connection: Connection) -> AuditVerification:
-    """Walk the whole chain."""
-    lines, head = 0, EMPTY_HASH
+    """Walk the whole chain, and build its tree anew: every line, every kept hash, every checkpoint ever signed."""
+    lines, head, walk = 0, EMPTY_HASH, _TreeWalk(connection)
     while True:
         query = select(_table).where(_table.c.number > lines).order_by(_table.c.number).limit(VERIFY_STEP)
         rows = connection.execute(query).all()
         for row in rows:
             expected = _hash(head, row.number, row.at, row.actor, row.operation, row.target, row.detail)
             if row.number != lines + 1 or bytes(row.previous_hash) != head or bytes(row.hash) != expected:
-                return AuditVerification(lines=lines, head=head, broken_at=row.number)
+                return AuditVerification(lines=lines, head=head, broken_at=row.number, root=walk.end(), forked_at=None)
             lines, head = row.number, expected
+            walk.add(_leaf(row))
         if len(rows) < VERIFY_STEP:
             break
     total = connection.execute(select(func.count()).select_from(_table)).scalar_one()
-    return AuditVerification(lines=lines, head=head, broken_at=None if total == lines else lines + 1)
+    broken_at, root = None if total == lines else lines + 1, walk.end()
+    return AuditVerification(lines=lines, head=head, broken_at=broken_at, root=root, forked_at=walk.forked_at)
 
 
 def _hash(previous: bytes, number: int, at: int, actor: str, operation: str, target: str, detail: str) -> bytes:
-    line = json.dumps([number, at, actor, operation, target, detail], separators=(",", ":"))
-    return sha256(previous + line.encode()).digest()
+    return sha256(previous + leaf_of(number, at, actor, operation, target, detail)).digest()
+
+
+def _leaf(row: Row[Any]) -> bytes:
+    return leaf_of(row.number, row.at, row.actor, row.operation, row.target, row.detail)
 
 
 def _line(row: Row[Any]) -> AuditLine:

@@ -15,6 +15,7 @@ from armillary.engines.records.queries.pages import every, first, newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Deployment, Image, Page, from_row, to_row
 from armillary.engines.records.schema.update_rows import BillRow
+from armillary.engines.records.transparency import release_log
 from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
@@ -27,6 +28,7 @@ def add(connection: Connection, image: Image) -> None:
     """Record an image."""
     allowed = json.dumps(list(image.allowed_connections))
     connection.execute(insert(_image).values(to_row(_image, image, allowed_connections=allowed)))
+    release_log.of_image(connection, release_log.UPLOADED, image, at=image.uploaded_at)
 
 
 def one(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image | None:
@@ -93,18 +95,23 @@ def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | N
     return Page(items, f"{items[-1].uploaded_at}:{items[-1].image_id}" if len(rows) > limit else None)
 
 
-def remove(connection: Connection, catalog_id: UUID, image_id: UUID) -> None:
+def remove(connection: Connection, image: Image, *, at: int) -> None:
     """Delete a catalog's image and its bill of materials; refused by the database while a deployment names it."""
+    catalog_id, image_id = image.catalog_id, image.image_id
+    release_log.of_image(connection, release_log.DELETED, image, at=at)
     connection.execute(delete(_bill).where(_is_of(None, catalog_id, image_id)))
     connection.execute(delete(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id))
 
 
-def replace_package(connection: Connection, before: Image, after: Image) -> bool:
+def replace_package(connection: Connection, before: Image, after: Image, *, at: int) -> bool:
     """Record that an image was signed again; False where its package is not the one of before any more."""
     here = (_image.c.catalog_id == before.catalog_id) & (_image.c.image_id == before.image_id)
     values = {"sha256": after.sha256, "size": after.size, "signer": after.signer}
     query = update(_image).where(here, _image.c.sha256 == before.sha256).values(values)
-    return connection.execute(query).rowcount > 0
+    if not connection.execute(query).rowcount:
+        return False
+    release_log.of_image(connection, release_log.SIGNED_AGAIN, after, at=at, before=before.sha256.hex())
+    return True
 
 
 def is_deployed(connection: Connection, catalog_id: UUID, image_id: UUID) -> bool:

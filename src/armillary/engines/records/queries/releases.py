@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from armillary.engines.records.queries import pages
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease, SecurityFloor, from_row, to_row
 from armillary.engines.records.schema.update_rows import OwnFeed
+from armillary.engines.records.transparency import release_log
 
 _release, _component, _floor = schema.os_release, schema.os_component, schema.security_floor
 _device, _status, _group = schema.device, schema.device_status, schema.device_group
@@ -23,11 +25,19 @@ def add(connection: Connection, release: OsRelease) -> None:
     """Record a release and its components."""
     connection.execute(insert(_release).values(to_row(_release, release)))
     _add_components(connection, release)
+    if release.published_at is not None:
+        done = release_log.PUBLISHED if release.imported_from is None else release_log.IMPORTED
+        release_log.of_release(connection, done, release, at=release.published_at)
 
 
-def change(connection: Connection, release: OsRelease) -> None:
+def change(connection: Connection, release: OsRelease, *, at: int) -> None:
     """Replace what is recorded of a release, its components too."""
     here = _release.c.release_id == release.release_id
+    before = _one(connection, release.release_id)
+    if before.published_at is None and release.published_at is not None:
+        release_log.of_release(connection, release_log.PUBLISHED, release, at=at)
+    elif release.published_at is not None and before.feed != release.feed:
+        release_log.of_release(connection, release_log.MOVED, release, at=at, before=before.feed)
     connection.execute(update(_release).where(here).values(to_row(_release, release)))
     connection.execute(delete(_component).where(_component.c.release_id == release.release_id))
     _add_components(connection, release)
@@ -37,6 +47,14 @@ def _add_components(connection: Connection, release: OsRelease) -> None:
     for position, one in enumerate(release.components):
         values = to_row(_component, one, release_id=release.release_id, position=position)
         connection.execute(insert(_component).values(values))
+
+
+def _one(connection: Connection, release_id: UUID) -> OsRelease:
+    """A release that is there."""
+    query = select(_component).where(_component.c.release_id == release_id).order_by(_component.c.position)
+    components = tuple(from_row(OsComponent, row, digest=bytes(row.digest)) for row in connection.execute(query))
+    found = connection.execute(select(_release).where(_release.c.release_id == release_id)).one()
+    return from_row(OsRelease, found, components=components)
 
 
 def has_image(connection: Connection, image_id: UUID) -> bool:
@@ -97,18 +115,26 @@ def devices_running(connection: Connection, chip: str, version: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def set_feed(connection: Connection, release_id: UUID, feed: str) -> None:
+def set_feed(connection: Connection, release_id: UUID, feed: str, *, at: int) -> None:
     """Put a release into another feed."""
+    before = _one(connection, release_id)
+    if before.feed != feed:
+        moved = replace(before, feed=feed)
+        release_log.of_release(connection, release_log.MOVED, moved, at=at, before=before.feed)
     connection.execute(update(_release).where(_release.c.release_id == release_id).values(feed=feed))
 
 
-def set_expiry(connection: Connection, release_id: UUID, expires_at: int | None) -> None:
+def set_expiry(connection: Connection, release_id: UUID, expires_at: int | None, *, at: int) -> None:
     """Set when a release expires."""
+    found = _one(connection, release_id)
+    release_log.of_release(connection, release_log.ENDS, found, at=at, expires_at=expires_at)
     connection.execute(update(_release).where(_release.c.release_id == release_id).values(expires_at=expires_at))
 
 
 def withdraw(connection: Connection, release_id: UUID, *, at: int, reason: str) -> None:
     """Record that a release was withdrawn."""
+    found = _one(connection, release_id)
+    release_log.of_release(connection, release_log.WITHDRAWN, found, at=at, reason=reason)
     connection.execute(
         update(_release).where(_release.c.release_id == release_id).values(withdrawn_at=at, withdrawn_reason=reason)
     )
@@ -129,6 +155,8 @@ def raise_floor(connection: Connection, floor: SecurityFloor) -> SecurityFloor:
         .where(here, _floor.c.minimum < floor.minimum)
         .values(minimum=floor.minimum, changed_at=floor.changed_at)
     )
+    said = {"image_type": floor.image_type, "minimum": floor.minimum}
+    release_log.append(connection, release_log.FLOOR, floor.chip, said, at=floor.changed_at)
     return from_row(SecurityFloor, connection.execute(select(_floor).where(here)).one())
 
 

@@ -354,11 +354,13 @@ class AuditLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditVerification:
-    """Result of checking the whole audit chain."""
+    """Result of checking the whole audit chain, and the tree over it."""
 
     lines: int
     head: bytes  # Hash of the last line (32 bytes, zeros when there is none): note it elsewhere to detect truncation
     broken_at: int | None  # Number of the first line with a wrong hash
+    root: bytes  # Of the Merkle tree over the lines that the chain is good for
+    forked_at: int | None  # Size of the first signed checkpoint, or kept part of the tree, that the lines do not give
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ from armillary.engines.records.schema import (
     firmware_tables,
     hub_tables,
     image_tables,
+    log_tables,
     name_tables,
     rollout_tables,
     software_tables,
@@ -48,7 +49,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0031"  # newest migration, stored in a new database
+REVISION = "0032"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -77,6 +78,12 @@ hub_service_key = hub_tables.hub_service_key
 image = image_tables.image
 deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
+log_checkpoint = log_tables.log_checkpoint
+log_cosignature = log_tables.log_cosignature
+log_subtree = log_tables.log_subtree
+log_witness = log_tables.log_witness
+release_event = log_tables.release_event
+transparency_log = log_tables.transparency_log
 rollout = rollout_tables.rollout
 rollout_device = rollout_tables.rollout_device
 rollout_group = rollout_tables.rollout_group

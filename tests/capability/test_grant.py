@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,9 @@ from tests.fixtures import images
 
 from armillary import content
 from armillary.boot import profile
-from armillary.capability.grant import Grant, PlatformLimits, grant, platform_limits
+from armillary.capability.grant import Grant, Peripheral, PlatformLimits, board_grant, grant, platform_limits
 from armillary.errors import ManifestError
+from armillary.wire.image import board_configuration
 from armillary.wire.image.app_manifest import AppManifest, Capabilities, parse
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
@@ -121,3 +123,28 @@ def test_a_real_time_application_needs_a_core_and_gets_peripherals_only() -> Non
         ("SystemTime", True),
     ):
         assert key in refusal(manifest(kind="RealTimeCapable", **{key: value}), CHIP).path
+
+
+BOARD = board_configuration.parse(json.dumps(images.board(component=SECOND)).encode())
+
+
+def test_what_the_board_keeps_no_application_gets() -> None:
+    kept = board_grant(BOARD, CHIP)
+    assert kept.peripherals == {Peripheral(kind="Gpio", name="5"), Peripheral(kind="SpiMaster", name="ISU0")}
+    for asked in ({"Gpio": [5]}, {"Gpio": [26]}, {"Uart": ["ISU0"]}, {"I2cMaster": ["ISU0"]}):
+        assert "and not the board" in refusal(manifest(**asked), CHIP, others=[kept]).message
+        assert grant(manifest(**asked), CHIP).peripherals, "the control"
+    assert grant(manifest(Gpio=[8], Uart=["ISU1"]), CHIP, others=[kept]).peripherals
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"Chip": "imx8mp"}, "Chip: expected mt3620"),
+        ({"Peripherals": {"SpiMaster": ["ISU9"]}}, "expected a peripheral of MediaTek MT3620"),
+        ({"Peripherals": {"SpiMaster": ["ISU0"], "Uart": ["ISU0"]}}, "expected peripherals on different pins"),
+    ],
+)
+def test_a_board_that_does_not_fit_the_chip_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ManifestError, match=words):
+        board_grant(board_configuration.parse(json.dumps(images.board() | changes).encode()), CHIP)

@@ -20,6 +20,7 @@ from armillary.boot.profile import ChipProfile
 from armillary.capability.network import AllowedHosts, allowed_hosts
 from armillary.errors import ManifestError
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, PERIPHERAL_KEYS, AppManifest, Capabilities
+from armillary.wire.image.board_configuration import BoardConfiguration
 
 # 5 << 20 | 8: the peripheral belongs to another application.
 PERIPHERAL_TAKEN = 5 << 20 | 8
@@ -57,7 +58,7 @@ class PlatformLimits:
     """What a chip and board have.
 
     Attributes:
-        name: Of the chip profile, for errors.
+        name: Of the chip, for errors; ``chip`` that of its profile.
         pins: Peripheral name to the pins it occupies. A GPIO occupies the pin of its number.
         mutable_storage_limit_kb: Largest mutable storage of one application, KiB.
         real_time_cores: How many real-time capable applications it can run.
@@ -69,6 +70,7 @@ class PlatformLimits:
     mutable_storage_limit_kb: int = 64
     real_time_cores: int = 0
     image_limit_bytes: int = IMAGE_LIMIT_BYTES
+    chip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ def platform_limits(profile: ChipProfile) -> PlatformLimits:
     """What a chip profile gives to applications."""
     return PlatformLimits(
         name=profile.title,
+        chip=profile.name,
         peripherals=frozenset(
             Peripheral(kind=kind, name=name) for kind, names in profile.peripherals.items() for name in names
         ),
@@ -149,6 +152,20 @@ def grant(manifest: AppManifest, platform: PlatformLimits, *, others: Iterable[G
     )
 
 
+def board_grant(board: BoardConfiguration, platform: PlatformLimits) -> Grant:
+    """The peripherals that a board keeps for itself, as a grant that stands beside those of applications.
+
+    Raises:
+        ManifestError: the configuration is for another chip, or names a peripheral that this one does not have, or two
+            on one pin.
+    """
+    if board.chip != platform.chip:
+        raise ManifestError("Chip", expected=f"{platform.chip}, which this device has", got=board.chip)
+    wanted = _wanted_peripherals(board.peripherals)
+    _check_peripherals(wanted, platform, [])
+    return Grant(component_id=board.component_id, hosts=allowed_hosts(()), peripherals=frozenset(wanted))
+
+
 def _check_real_time(asked: Capabilities, platform: PlatformLimits) -> None:
     if platform.real_time_cores == 0:
         raise ManifestError(
@@ -194,7 +211,7 @@ def _check_peripherals(wanted: list[Peripheral], platform: PlatformLimits, other
                 owner = owners[place].component_id
                 raise ManifestError(
                     f"Capabilities.{peripheral.kind}",
-                    expected="a peripheral that no other application owns",
+                    expected="a peripheral that no other application, and not the board, owns",
                     got=f"{peripheral.name}, which shares {' '.join(place)} with component {owner}",
                     error_id=PERIPHERAL_TAKEN,
                 )

@@ -45,6 +45,19 @@ def chip_document(name: str) -> dict[str, Any]:
     return tomllib.loads((folder("chips") / f"{name}.toml").read_text("utf-8"))
 
 
+def board_names() -> tuple[str, ...]:
+    """Names of all shipped board configurations, sorted."""
+    names = (entry.name for entry in folder("boards").iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
+
+
+def board_document(name: str) -> bytes:
+    """A board configuration, not checked (``armillary.wire.image.board_configuration``). Raises NotFoundError."""
+    if name not in board_names():
+        raise NotFoundError(f"no board configuration {name!a:.60}", remedy=f"Use one of: {', '.join(board_names())}.")
+    return (folder("boards") / f"{name}.json").read_bytes()
+
+
 def flash_names() -> tuple[str, ...]:
     """Names of all flash geometries, sorted."""
     names = (entry.name for entry in folder("flash").iterdir())

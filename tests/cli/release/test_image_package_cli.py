@@ -268,3 +268,32 @@ def test_what_was_changed_after_signing_is_not_uploaded(place: Path, capsys: pyt
     said = capsys.readouterr().err
     assert "[wire.signature]" in said
     assert "hint: " in said
+
+
+def test_a_board_configuration_is_packed_and_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    described = images.board(name="gateway")
+    (place / "board.json").write_text(json.dumps(described))
+    target = place / "board.imagepackage"
+    to = ["image-package", "pack-board-config", "--output-file", str(target)]
+    for given, chip, name in (
+        (["--input-file", str(place / "board.json")], "mt3620", "gateway"),
+        (["--preset", "lan-enc28j60-isu0-int5"], "mt3620", "lan-enc28j60-isu0-int5"),
+    ):
+        exits(0, *to, *given)
+        shown = json.loads(show(capsys, target, "--json"))
+        assert (shown["image_type"], shown["name"], shown["chip"]) == ("CustomerBoardConfig", name, chip)
+        assert shown["peripherals"] == {"Gpio": [5], "SpiMaster": ["ISU0"]}
+    target.unlink()
+    for wrong, words in (
+        ({"Chip": "esp32"}, "no chip 'esp32'"),
+        ({"Peripherals": {"SpiMaster": ["ISU9"]}}, "expected a peripheral of MediaTek MT3620, got ISU9"),
+        ({"Chip": 3}, "Chip: expected"),
+    ):
+        (place / "board.json").write_text(json.dumps(described | wrong))
+        exits(1, *to, "--input-file", str(place / "board.json"))
+        assert words in capsys.readouterr().err
+    exits(1, *to)
+    assert "--input-file or --preset" in capsys.readouterr().err
+    exits(1, *to, "--preset", "nothing")
+    assert "lan-enc28j60-isu0-int5" in capsys.readouterr().err
+    assert not target.exists()

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from armillary.engines.records.schema.rows import OsComponent, OsRelease, SecurityFloor
+from armillary.rollout.ended import Left
 from armillary.service.updates.os_feeds import Follows, WantedOs, feeds_given, given_to, newest_of_feeds
 from armillary.wire.attestation.event_log import BootEvent
 
@@ -105,6 +106,25 @@ def test_a_device_with_a_newer_release_is_left_alone_until_that_is_revoked() -> 
     assert revoked is not None
     assert not revoked.runs(measured(tried))
     assert not revoked.is_enough("27.2")
+
+
+def test_what_was_taken_back_is_left_unless_a_device_cannot_leave_it() -> None:
+    old, tried, raised = release("27.1"), release("27.2", "RetailEval"), release("27.3", "RetailEval", security=2)
+    taken = Left(taken=frozenset((one.release_id, "Retail") for one in (tried, raised)))
+    follows = {"Retail": None, "RetailEval": "Retail", "Stable": "Retail"}
+    found = newest_of_feeds([old, tried, raised], (), follows=follows, now=NOW, left=taken)
+    for feed in ("Retail", "Stable"):
+        wanted = found[feed, "mt3620"]
+        assert (wanted.version, set(wanted.newer)) == ("27.1", {"27.3"}), "a security version is never left again"
+    assert found["RetailEval", "mt3620"].version == "27.3"
+
+
+def test_a_release_of_another_feed_is_given_where_a_rollout_of_the_catalogs_own_brought_it() -> None:
+    old, tried, imported = release("27.1"), release("27.2", "RetailEval"), release("27.3", imported_from="a corim")
+    own = Left(given=frozenset({(tried.release_id, "Retail"), (imported.release_id, "Retail")}))
+    follows = {"Retail": None, "RetailEval": "Retail", "Stable": "Retail"}
+    found = newest_of_feeds([old, tried, imported], (), follows=follows, now=NOW, left=own)
+    assert {feed: found[feed, "mt3620"].version for feed in follows} == dict.fromkeys(follows, "27.2")
 
 
 def test_a_newer_imported_release_is_left_alone_too() -> None:

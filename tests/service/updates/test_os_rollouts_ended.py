@@ -286,6 +286,26 @@ def test_a_feed_is_not_deleted_while_a_roll_back_would_bring_its_release_there(f
     assert fleet.feed_of_new() == "Beta"
 
 
+def test_a_feed_of_a_name_that_there_was_before_gives_nothing_of_the_one_before(fleet: OsFleet, clock: Clock) -> None:
+    feeds, groups = fleet.service.registry.os_feeds, fleet.service.registry.groups
+    feeds.create("Beta", "Retail", actor="t")
+    groups.update("Fabrikam", "Kettle", "Production", os_feed="Beta", actor="t")
+    start = fleet.service.updates.os_rollouts.start
+    policy = replace(POLICY, cohorts=(100,), soak_s=0)
+    start(fleet.new.release_id, actor="t", feed="Beta", catalog="Fabrikam", policy=policy)
+    for _ in range(3):
+        step(fleet, clock)
+    assert fleet.running("27.1") == ids(fleet.devices[3:])
+    fleet.boot(fleet.devices[3], fleet.first.version)
+    assert fleet.offered(fleet.devices[3]) == "27.1", "the control: it is given there"
+    groups.update("Fabrikam", "Kettle", "Production", os_feed="Retail", actor="t")
+    feeds.delete("Beta", actor="t")
+    clock.now += 1
+    feeds.create("Beta", "Retail", actor="t")
+    groups.update("Fabrikam", "Kettle", "Production", os_feed="Beta", actor="t")
+    assert fleet.offered(fleet.devices[3]) == ""
+
+
 def followed(fleet: OsFleet) -> Rollout:
     """A roll-out to a feed of one's own, in which the second catalog is, and which follows the evaluation feed."""
     feeds = fleet.service.registry.os_feeds

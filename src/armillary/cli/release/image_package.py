@@ -21,6 +21,7 @@ import typer
 
 from armillary import content
 from armillary.boot.profile import parse as parse_profile
+from armillary.capability.grant import board_grant, platform_limits
 from armillary.cli.release.development_key import SigningPair, load_certificate, signing_pair, verify_own
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
 from armillary.cli.terminal.device_options import ChipOption
@@ -28,13 +29,19 @@ from armillary.cli.terminal.output import JsonOption, note, noun, record
 from armillary.cli.terminal.together import Together, local_command
 from armillary.content import applications
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
-from armillary.wire.image import app_manifest, application as application_package, package as image_package
+from armillary.wire.image import (
+    app_manifest,
+    application as application_package,
+    board_configuration,
+    package as image_package,
+)
 from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION, OsRange
 from armillary.wire.image.metadata import OneBlBlock
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import (
     ABI_KINDS,
     APPLICATIONS,
+    CUSTOMER_BOARD_CONFIG,
     IMAGE_TYPES,
     ONE_BL,
     SECURITY_VERSION_LIMIT,
@@ -258,6 +265,45 @@ def pack_component(
     made.write(data, as_json=as_json)
 
 
+@local_command(app, "pack-board-config")
+def pack_board_config(
+    *,
+    input_file: Annotated[
+        Path | None, typer.Option("--input-file", metavar="FILE", help="Board configuration to pack, JSON.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help=f"One of: {', '.join(content.board_names())}.")
+    ] = None,
+    made: Made,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack a board configuration: what a board keeps from applications.
+
+    A device takes it in a deployment, beside its applications; docs/reference/board-configuration.md has its format.
+    """
+    if (input_file is None) == (preset is None):
+        raise InvalidArgumentError(
+            "expected --input-file or --preset, got both or none of them", remedy="Name one of the two."
+        )
+    document = read_file(input_file) if input_file is not None else content.board_document(preset or "")
+    found = board_configuration.parse(document)
+    board_grant(found, platform_limits(parse_profile(content.chip_document(found.chip))))
+    key, certificate = made.signing_pair()
+    data = image_package.build(
+        board_configuration.encode(found),
+        sections=image_package.standard_sections(
+            image_type=CUSTOMER_BOARD_CONFIG,
+            component_id=found.component_id,
+            image_id=made.image_id,
+            name=found.name,
+            built=_build_time(),
+        ),
+        key=key,
+        certificate=certificate,
+    )
+    made.write(data, as_json=as_json)
+
+
 @app.command("show")
 def show(
     image: Annotated[Path, typer.Option("--image-package", metavar="FILE", help="Image package to show.")],
@@ -293,6 +339,8 @@ def describe(package: UnverifiedImagePackage) -> dict[str, Any]:
         "algorithm": SIGNATURE_ALGORITHMS[package.signing_key.algorithm],
         "certificate_thumbprint": package.signing_key.thumbprint.hex(),
     }
+    if package.image_type == CUSTOMER_BOARD_CONFIG and compression is None:
+        return record | _described_board(package)
     if package.image_type != APPLICATIONS or compression is not None:
         return record
     try:
@@ -308,6 +356,15 @@ def describe(package: UnverifiedImagePackage) -> dict[str, Any]:
         "capabilities": app_manifest.capabilities_document(manifest.capabilities),
         "files": [f"{path} ({len(file.content)} bytes)" for path, file in application.filesystem.files.items()],
     }
+
+
+def _described_board(package: UnverifiedImagePackage) -> dict[str, Any]:
+    try:
+        found = board_configuration.of_package(package)
+    except ArmillaryError as error:
+        note(f"The board configuration inside cannot be shown: {error.message}")
+        return {}
+    return {"chip": found.chip, "peripherals": app_manifest.capabilities_document(found.peripherals)}
 
 
 def _signature(package: UnverifiedImagePackage, certificate: Path | None) -> str:

@@ -7,6 +7,8 @@
 (3) Its payload is a file system, its manifest follows every rule.  prevents: ambiguous or hidden requests
 (4) The OS has an ABI that the image works on.                      prevents: an application over a foreign OS
 (5) The chip can give what the manifest asks for.                   prevents: finding out at run time
+
+Of a board configuration, after (1) and (2): it is one (3), and for this chip (5).
 """
 
 from __future__ import annotations
@@ -17,16 +19,25 @@ from uuid import UUID
 
 from cryptography.x509 import Certificate
 
-from armillary.capability.grant import Grant, PlatformLimits, grant
+from armillary.capability.grant import Grant, PlatformLimits, board_grant, grant
 from armillary.errors import DoesNotFitError, InstallError, ManifestError, SignatureError, WireError
-from armillary.wire.image import package as image_package
+from armillary.wire.image import board_configuration, package as image_package
 from armillary.wire.image.app_manifest import AppManifest
 from armillary.wire.image.application import needed_os, open_application
 from armillary.wire.image.asxipfs import Filesystem
+from armillary.wire.image.board_configuration import BoardConfiguration
 from armillary.wire.image.package import ImagePackage
 from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
 
 _INSTALLABLE = (APPLICATIONS, CUSTOMER_BOARD_CONFIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A verified board configuration of this device; ``grant`` is what no application gets."""
+
+    configuration: BoardConfiguration
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +61,18 @@ def admit(
     platform: PlatformLimits,
     others: Iterable[Grant] = (),
     os_abi: int = 0,
-) -> Application | None:
+) -> Application | Board:
     """Check the package of an offered image by the steps above, beside the grants of the ``others``.
 
     ``os_abi`` is the ABI number of the OS that it runs on, 0 where the OS names none: there only images that ask for
     none run.
 
-    Returns the application, or None for an image that is installed and not run (board configuration). InstallError says
-    which step failed.
+    Returns the application, or the board that an image describes, which is not run. InstallError says which step
+    failed.
     """
     package = _verified(data, component_id, image_id, trusted)
     if package.image_type == CUSTOMER_BOARD_CONFIG:
-        return None
+        return _board(package, platform)
     if len(data) > platform.image_limit_bytes:
         raise InstallError(
             f"image {image_id} has {len(data)} bytes: expected at most {platform.image_limit_bytes} on {platform.name}",
@@ -88,6 +99,17 @@ def admit(
         grant=granted,
         filesystem=content.filesystem,
     )
+
+
+def _board(package: ImagePackage, platform: PlatformLimits) -> Board:
+    """Steps (3) and (5) of a board configuration."""
+    try:
+        found = board_configuration.of_package(package)
+        return Board(found, board_grant(found, platform))
+    except ManifestError as error:
+        raise InstallError(
+            f"board configuration {package.name} ({package.image_id}): {error.message}", remedy=error.remedy
+        ) from error
 
 
 def _verified(data: bytes, component_id: UUID, image_id: UUID, trusted: Sequence[Certificate]) -> ImagePackage:

@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads installed applications from flash: verifies them again, extracts them, makes their launch parameters."""
+"""Loads installed applications from flash: verifies them again, extracts them, makes their launch parameters.
+
+What the board keeps for itself is known before them: no application gets a peripheral of a board configuration.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from cryptography.x509 import Certificate
 
-from armillary.capability.grant import Grant, PlatformLimits
-from armillary.device.applications.admission import Application, admit
+from armillary.capability.grant import PlatformLimits
+from armillary.device.applications.admission import Application, Board, admit
 from armillary.device.install.installer import Installer
 from armillary.device.state.hub_address import HubAddress
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.port import Launch
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import InstallError, NoRoomError
+from armillary.update.install.component import Kind
 from armillary.update.install.plan import InstallPlan
 from armillary.update.install.record import InstallRecord, SlotImage
 
@@ -50,18 +54,16 @@ class ApplicationStore:
 
     def load(self, record: InstallRecord) -> LoadedSet:
         """Verify every active image and say which may run."""
-        applications: list[Application] = []
+        admitted: list[Application | Board] = []
         failures: list[tuple[str, str]] = []
-        for image in record.applications:
+        for image in _board_first(record.applications):
             try:
-                data, others = self.installer.package(image), [one.grant for one in applications]
-                application = self._admit(image, data, others, self.trusted, record.os.abi)
+                admitted.append(
+                    self._admit(image, self.installer.package(image), admitted, self.trusted, record.os.abi)
+                )
             except InstallError as error:
                 failures.append((image.name, error.message))
-                continue
-            if application is not None:
-                applications.append(application)
-        return LoadedSet(tuple(applications), tuple(failures))
+        return LoadedSet(tuple(one for one in admitted if isinstance(one, Application)), tuple(failures))
 
     def check_room(self, plan: InstallPlan) -> None:
         """Raise NoRoomError for a set that the chip has no room for, before anything is fetched."""
@@ -77,18 +79,14 @@ class ApplicationStore:
         """Check all applications of the set as they would run: new packages as fetched, kept ones as installed.
 
         Their signers are those in force after the switch, where the set changes them. InstallError if one is not
-        acceptable, alone, beside the others or on the set's OS.
+        acceptable, alone, beside the others, on the set's OS or on the board that the set describes.
         """
-        grants: list[Grant] = []
+        admitted: list[Application | Board] = []
         signers = self.trusted if trusted is None else trusted
-        for image in plan.result:
-            if image.kind.is_system:
-                continue
+        for image in _board_first(one for one in plan.result if not one.kind.is_system):
             fetched = packages.get(image.image_id)
             data = self.installer.package(image) if fetched is None else fetched
-            application = self._admit(image, data, grants, signers, plan.os.abi)
-            if application is not None:
-                grants.append(application.grant)
+            admitted.append(self._admit(image, data, admitted, signers, plan.os.abi))
 
     def launch(self, application: Application, *, hub: HubAddress | None, device_authentication: Path) -> Launch:
         """Extract the image afresh and say how to start it.
@@ -129,14 +127,30 @@ class ApplicationStore:
         return path
 
     def _admit(
-        self, image: SlotImage, data: bytes, others: Sequence[Grant], trusted: Sequence[Certificate], os_abi: int
-    ) -> Application | None:
-        return admit(
+        self,
+        image: SlotImage,
+        data: bytes,
+        others: Sequence[Application | Board],
+        trusted: Sequence[Certificate],
+        os_abi: int,
+    ) -> Application | Board:
+        found = admit(
             data,
             component_id=image.component_id,
             image_id=image.image_id,
             trusted=trusted,
             platform=self.platform,
-            others=others,
+            others=[one.grant for one in others],
             os_abi=os_abi,
         )
+        if isinstance(found, Board) and any(isinstance(one, Board) for one in others):
+            raise InstallError(
+                f"board configuration {image.name} ({image.image_id}): the device has one already",
+                remedy="Deploy one board configuration: a device is one board.",
+            )
+        return found
+
+
+def _board_first(images: Iterable[SlotImage]) -> list[SlotImage]:
+    """The images with the board configuration, which decides what is there for the others, before them."""
+    return sorted(images, key=lambda image: image.kind is not Kind.BOARD_CONFIGURATION)

@@ -28,8 +28,8 @@ from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise, group_or_raise, product_or_raise
 from armillary.service.updates.bills import check_bills
+from armillary.service.updates.device_fit import check_board_fit, check_os_fit
 from armillary.service.updates.images import ANY_ARCHITECTURE, image_or_raise
-from armillary.service.updates.os_fit import check_os_fit
 from armillary.wire.device.checkin import MAX_OFFERED
 from armillary.wire.hawkbit.artifact import CHIP as BRIDGE_CHIP, IMAGE_TYPE as BRIDGE_IMAGE
 
@@ -203,6 +203,7 @@ class Deployments:
             _check_artifacts(images)
         if not any(image.image_type == BRIDGE_IMAGE for image in images):  # of which the service reads nothing
             check_os_fit(connection, names, images, self._blobs.read, now=self._context.now())
+            check_board_fit(set(names) - {BRIDGE_CHIP}, images, self._blobs.read, self._chips)
         for name in (each for each in names if each != BRIDGE_CHIP):
             chip = self._chips.get(name)
             if total > chip.limits.application_flash_bytes:

@@ -35,6 +35,7 @@ from armillary.service.context.named_blobs import remove_unnamed
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded
 from armillary.service.registry.names import catalog_or_raise
+from armillary.service.updates.device_fit import check_board
 from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 from armillary.wire.image import application as application_package, package as image_package
 from armillary.wire.image.asxipfs import Filesystem
@@ -266,9 +267,9 @@ class Images:
             )
 
     def _inspect(self, package: image_package.UnverifiedImagePackage) -> tuple[str, tuple[str, ...]]:
-        """(architecture, allowed connections) of an application; board configurations have neither."""
+        """(architecture, allowed connections) of an application; a board configuration is for its chip's."""
         if package.image_type == CUSTOMER_BOARD_CONFIG:
-            return ANY_ARCHITECTURE, ()
+            return check_board(package, self._chips), ()
         if package.image_type != APPLICATIONS:
             raise InvalidArgumentError(
                 f"image type: expected {APPLICATIONS} (application) or {CUSTOMER_BOARD_CONFIG} (board configuration), "

@@ -295,13 +295,10 @@ class Offers:
 
 def _os_staging(connection: Connection, rollout: Rollout, systems: Systems, groups: Iterable[DeviceGroup]) -> OsStaging:
     """The roll-out of an OS release: devices that have their turn get it, on the way back what their feed gives."""
-    wanted, release_id, feed = None, rollout.release_id, str(rollout.feed)
-    if release_id is not None and rollout.state != "rolling-back":
-        wanted = systems.release(release_id, feed, rollout.only_catalog_id)
-    only = rollout.only_catalog_id
-    others = frozenset() if release_id is None or only is not None else systems.having_alone(release_id, feed)
-    catalogs = {group.group_id: group.catalog_id for group in groups}
-    mine = frozenset(one for one, owner in catalogs.items() if only in (None, owner) and owner not in others)
+    wanted = None
+    if rollout.release_id is not None and rollout.state != "rolling-back":
+        wanted = systems.release(rollout.release_id, str(rollout.feed), rollout.only_catalog_id)
+    mine = frozenset(group.group_id for group in groups if rollout.only_catalog_id in (None, group.catalog_id))
     return OsStaging(staging_of(connection, rollout, wanted), mine)
 
 

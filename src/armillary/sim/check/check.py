@@ -13,11 +13,12 @@ from importlib.resources.abc import Traversable
 
 from armillary import content
 from armillary.boot import profile as chip_profile
+from armillary.capability.grant import board_grant, platform_limits
 from armillary.content import application_templates
 from armillary.errors import ArmillaryError
 from armillary.sim.check import template as template_check
 from armillary.sim.power import geometry as flash_geometry
-from armillary.wire.image import app_manifest
+from armillary.wire.image import app_manifest, board_configuration
 
 
 def chips() -> Iterator[str]:
@@ -53,6 +54,19 @@ def flash() -> Iterator[str]:
             yield f"flash/{name}.toml: name: expected {name}, got {found.name}"
 
 
+def boards() -> Iterator[str]:
+    """Every board configuration parses, carries its file's name, and fits its chip."""
+    for name in content.board_names():
+        try:
+            found = board_configuration.parse(content.board_document(name))
+            board_grant(found, platform_limits(chip_profile.parse(content.chip_document(found.chip))))
+        except ArmillaryError as error:
+            yield f"boards/{name}.json: {error}"
+            continue
+        if found.name != name:
+            yield f"boards/{name}.json: Name: expected {name}, got {found.name}"
+
+
 def applications() -> Iterator[str]:
     """Every shipped application has a source manifest that parses."""
     root = content.folder("applications")
@@ -74,7 +88,7 @@ def _application(folder: Traversable) -> Iterator[str]:
         yield f"applications/{folder.name}/app_manifest.json: {error}"
 
 
-CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, flash, applications, template_check.templates)
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, flash, boards, applications, template_check.templates)
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from cryptography.x509 import Certificate
 
-from armillary.device.applications.admission import Application, admit
+from armillary.device.applications.admission import Application, Board, admit
 from armillary.device.boot.startup import Startup
 from armillary.device.install.installer import Installer
 from armillary.device.install.os_components import check_os
@@ -48,7 +48,7 @@ class Admission:
                 data = packages.get(image.image_id)
                 self.admit(installer.package(image) if data is None else data, image, plan.os.abi)
 
-    def admit(self, data: bytes, image: SlotImage, os_abi: int) -> Application | None:
+    def admit(self, data: bytes, image: SlotImage, os_abi: int) -> Application | Board:
         """Check an application that is to run on an OS with this ABI; InstallError if it must not."""
         return self._supply.remembered(
             ("application", data, image.component_id, image.image_id, os_abi),

@@ -141,7 +141,7 @@ def test_what_the_board_keeps_no_application_gets() -> None:
     ("changes", "words"),
     [
         ({"Chip": "imx8mp"}, "Chip: expected mt3620"),
-        ({"Peripherals": {"SpiMaster": ["ISU9"]}}, "expected a peripheral of MediaTek MT3620"),
+        ({"Peripherals": {"SpiMaster": ["ISU9"]}}, "Peripherals.SpiMaster: expected a peripheral of MediaTek MT3620"),
         ({"Peripherals": {"SpiMaster": ["ISU0"], "Uart": ["ISU0"]}}, "expected peripherals on different pins"),
     ],
 )

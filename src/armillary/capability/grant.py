@@ -162,7 +162,7 @@ def board_grant(board: BoardConfiguration, platform: PlatformLimits) -> Grant:
     if board.chip != platform.chip:
         raise ManifestError("Chip", expected=f"{platform.chip}, which this device has", got=board.chip)
     wanted = _wanted_peripherals(board.peripherals)
-    _check_peripherals(wanted, platform, [])
+    _check_peripherals(wanted, platform, [], within="Peripherals")
     return Grant(component_id=board.component_id, hosts=allowed_hosts(()), peripherals=frozenset(wanted))
 
 
@@ -193,7 +193,9 @@ def _wanted_peripherals(asked: Capabilities) -> list[Peripheral]:
     ]
 
 
-def _check_peripherals(wanted: list[Peripheral], platform: PlatformLimits, others: list[Grant]) -> None:
+def _check_peripherals(
+    wanted: list[Peripheral], platform: PlatformLimits, others: list[Grant], *, within: str = "Capabilities"
+) -> None:
     owners = {
         place: other for other in others for peripheral in other.peripherals for place in _places(peripheral, platform)
     }
@@ -201,7 +203,7 @@ def _check_peripherals(wanted: list[Peripheral], platform: PlatformLimits, other
     for peripheral in wanted:
         if peripheral not in platform.peripherals:
             raise ManifestError(
-                f"Capabilities.{peripheral.kind}",
+                f"{within}.{peripheral.kind}",
                 expected=f"a peripheral of {platform.name}",
                 got=peripheral.name,
                 error_id=PERIPHERAL_UNKNOWN,
@@ -210,14 +212,14 @@ def _check_peripherals(wanted: list[Peripheral], platform: PlatformLimits, other
             if place in owners:
                 owner = owners[place].component_id
                 raise ManifestError(
-                    f"Capabilities.{peripheral.kind}",
+                    f"{within}.{peripheral.kind}",
                     expected="a peripheral that no other application, and not the board, owns",
                     got=f"{peripheral.name}, which shares {' '.join(place)} with component {owner}",
                     error_id=PERIPHERAL_TAKEN,
                 )
             if place in own:
                 raise ManifestError(
-                    f"Capabilities.{peripheral.kind}",
+                    f"{within}.{peripheral.kind}",
                     expected="peripherals on different pins",
                     got=f"{peripheral.name}, which shares {' '.join(place)} with {own[place].kind} {own[place].name}",
                     error_id=PERIPHERALS_SHARE_PIN,

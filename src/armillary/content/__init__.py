@@ -46,8 +46,9 @@ def chip_document(name: str) -> dict[str, Any]:
 
 
 def board_names() -> tuple[str, ...]:
-    """Names of all shipped board configurations, sorted."""
-    names = (entry.name for entry in folder("boards").iterdir())
+    """Names of all shipped board configurations, sorted, if there is any."""
+    root = folder("boards")
+    names = (entry.name for entry in root.iterdir()) if root.is_dir() else ()
     return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
 
 

@@ -26,7 +26,7 @@ def test_unknown_chip_names_those_there_are():
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for kind in ("chips", "flash"):  # a chip names its usual flash
+    for kind in ("boards", "chips", "flash"):  # a chip names its usual flash
         shutil.copytree(str(content.folder(kind)), tmp_path / kind)
     monkeypatch.setattr(content, "folder", lambda kind: tmp_path / kind)
     return tmp_path
@@ -69,5 +69,23 @@ def test_faulty_application_is_reported(
     folder.mkdir(parents=True)
     if manifest is not None:
         (folder / "app_manifest.json").write_text(manifest)
+    assert check.main() == 1
+    assert fault in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('"Name": "lan', '"Name": "wan', "boards/lan-enc28j60-isu0-int5.json: Name: expected lan-enc28j60-isu0-int5"),
+        ("ISU0", "ISU9", "boards/lan-enc28j60-isu0-int5.json: Peripherals.SpiMaster: expected a peripheral"),
+        ("mt3620", "esp32", "boards/lan-enc28j60-isu0-int5.json: no chip"),
+    ],
+)
+def test_faulty_board_is_reported(
+    copied: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, fault: str
+) -> None:
+    assert check.main() == 0
+    file = copied / "boards" / "lan-enc28j60-isu0-int5.json"
+    file.write_text(file.read_text().replace(old, new))
     assert check.main() == 1
     assert fault in capsys.readouterr().err

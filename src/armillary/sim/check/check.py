@@ -60,7 +60,7 @@ def boards() -> Iterator[str]:
         try:
             found = board_configuration.parse(content.board_document(name))
             board_grant(found, platform_limits(chip_profile.parse(content.chip_document(found.chip))))
-        except ArmillaryError as error:
+        except (ArmillaryError, tomllib.TOMLDecodeError) as error:
             yield f"boards/{name}.json: {error}"
             continue
         if found.name != name:

@@ -29,7 +29,7 @@ from uuid import UUID
 from armillary.errors import ManifestError
 from armillary.wire.image import app_manifest, manifest_field as field
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, NAME_LIMIT_CHARACTERS, PERIPHERAL_KEYS, Capabilities
-from armillary.wire.image.package import UnverifiedImagePackage
+from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
 
 SCHEMA_VERSION: Final = 1
 # A board names some dozen peripherals; 16 KiB leaves room for all that a chip has and bounds the JSON parser.
@@ -68,7 +68,7 @@ def parse(data: bytes) -> BoardConfiguration:
     )
 
 
-def of_package(package: UnverifiedImagePackage) -> BoardConfiguration:
+def of_package(package: ImagePackage | UnverifiedImagePackage) -> BoardConfiguration:
     """The board configuration in a package, which names the same component; ManifestError for what is none."""
     found = parse(package.payload.rstrip(b"\0"))  # a payload is filled up to a multiple of four bytes
     if found.component_id != package.component_id:

@@ -17,7 +17,7 @@ from tests.fixtures.controllers import Controller, artifact, bridged_catalog, de
 
 from armillary.errors import ConflictError, RateLimitedError, UnknownDeviceError
 from armillary.service.bridge.callers import BridgeCallers
-from armillary.service.bridge.rates import WRITES
+from armillary.service.bridge.rates import READS, REQUESTS, WRITES
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.wire.hawkbit.artifact import CHIP
 
@@ -167,6 +167,24 @@ def test_a_device_that_asks_without_end_is_told_when_to_come_back(service: Runni
     assert 1 <= int(answer.headers["retry-after"]) <= WRITES.period_s
     assert device.ask("GET", "").status == 200, "it may still ask what there is to do"
     assert Controller.made(service, device.catalog).ask("PUT", "/configData", {"data": {}}).status == 200
+
+
+def test_reads_of_artifacts_are_bounded_apart_from_the_rest(theirs: Controller) -> None:
+    """RAUC that streams a bundle reads it in thousands of ranges, and tells meanwhile how it goes."""
+    device, bridge = Controller.made(theirs.service, theirs.catalog), theirs.service.service.bridge
+    device.links()
+    file = addresses(device)[4][1]
+    number = bridge.devices.get(device.catalog, device.controller).number
+    for _ in range(REQUESTS.burst + 1):
+        bridge.rates.take_read(number)
+    assert device.ask("GET", file, headers={"Range": "bytes=0-0"}).status == 206
+    for _ in range(READS.burst):
+        with contextlib.suppress(RateLimitedError):
+            bridge.rates.take_read(number)
+    for method in ("GET", "HEAD"):
+        answer = device.ask(method, file)
+        assert (answer.status, answer.headers["retry-after"]) == (429, "1"), "in time for the next try of RAUC"
+    assert device.ask("GET", "").status == 200
 
 
 def test_odd_ranges_cost_nothing(theirs: Controller) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from armillary.service.bridge.actions import ControllerActions
 
 ROOT: Final = "/{tenant}/controller/v1/{controller}"
+FILE: Final = ROOT + "/softwaremodules/{module}/artifacts/{filename}"
 _IS_DDI: Final = re.compile(r"/[^/]+/controller/v1(/.*)?")
 # Numbers of actions are rows of the records: 18 digits at most, whatever a path says.
 ActionPath = Annotated[int, Path(ge=1, lt=10**18)]
@@ -45,7 +46,7 @@ class ControllerToken(Token):
     admission: BridgeAdmission = field(repr=False)
 
 
-async def by_controller(request: Request, _row: Route, service: SecurityService) -> Token:
+async def by_controller(request: Request, asked: Route, service: SecurityService) -> Token:
     """The controller that sends a request. Raises UnauthenticatedError if it shows nothing that its catalog admits.
 
     RateLimitedError if it asks too often.
@@ -58,7 +59,10 @@ async def by_controller(request: Request, _row: Route, service: SecurityService)
     admission, device = await run_in_threadpool(
         service.bridge.callers.authenticate, tenant, controller, given[0] if given else "", certificate
     )
-    service.bridge.rates.take(device.number, writes=request.method in ("POST", "PUT"))
+    if asked.path == FILE:
+        service.bridge.rates.take_read(device.number)
+    else:
+        service.bridge.rates.take(device.number, writes=request.method in ("POST", "PUT"))
     return ControllerToken(
         token_id=uuid5(NAMESPACE_URL, f"urn:armillary:controller:{device.device_id}"),
         name=f"controller {controller}",

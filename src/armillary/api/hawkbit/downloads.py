@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.hawkbit.call import ROOT, actions, caller, row
+from armillary.api.hawkbit.call import FILE, actions, caller, row
 from armillary.api.hawkbit.controller import chunk_of
 from armillary.api.http.routes import service_of
 from armillary.engines.records.schema.bridge_rows import BridgeArtifact
@@ -82,5 +82,4 @@ async def _read(path: Path, offset: int, size: int) -> AsyncIterator[bytes]:
         os.close(descriptor)
 
 
-_FILE: Final = ROOT + "/softwaremodules/{module}/artifacts/{filename}"
-ROUTES = (row("GET", _FILE, download, answer=Response), row("HEAD", _FILE, download, answer=Response))
+ROUTES = (row("GET", FILE, download, answer=Response), row("HEAD", FILE, download, answer=Response))

@@ -3,6 +3,9 @@
 
 swupdate polls with two requests once a second at the most, and tells a few dozen things of an update. What is beyond is
 refused with "try later"; nothing that was told is kept in part.
+
+Reads of artifacts have an allowance of their own: RAUC that streams a bundle (``stream_bundle``) asks for a range with
+each read of its network block device, some thousands for a large bundle, and tries a refused one again a second later.
 """
 
 from __future__ import annotations
@@ -13,20 +16,22 @@ from armillary.errors import RateLimitedError
 from armillary.service.context.context import Context
 from armillary.service.verifier.device_rates import Allowance, Meter
 
-# Requests of any kind, ranges of a download included.
+# Requests of any kind but reads of artifacts.
 REQUESTS: Final = Allowance(600, 0.5)
+# Whole artifacts and ranges: 250 MiB at once in RAUC's reads of 128 KiB, then 2.5 MiB a second.
+READS: Final = Allowance(2000, 0.05)
 # Feedback and attributes: each is a commit.
 WRITES: Final = Allowance(300, 10.0)
 
 
 class BridgeRates:
-    """What each bridged device has taken of both allowances; for one event loop."""
+    """What each bridged device has taken of its allowances; for one event loop."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._requests, self._writes = Meter(REQUESTS), Meter(WRITES)
+        self._requests, self._reads, self._writes = Meter(REQUESTS), Meter(READS), Meter(WRITES)
 
-    def take(self, number: int, *, writes: bool) -> None:
+    def take(self, number: int, *, writes: bool = False) -> None:
         """Note a request of a device. Raises RateLimitedError, with the seconds to wait, for one too many."""
         now = self._context.now()
         wait = max(self._requests.wait_s(number, now), self._writes.wait_s(number, now) if writes else 0)
@@ -35,3 +40,10 @@ class BridgeRates:
         self._requests.take(number, now)
         if writes:
             self._writes.take(number, now)
+
+    def take_read(self, number: int) -> None:
+        """As :meth:`take`, for a request for an artifact or a part of it."""
+        now = self._context.now()
+        if wait := self._reads.wait_s(number, now):
+            raise RateLimitedError("this device reads artifacts too often", retry_after_s=wait)
+        self._reads.take(number, now)

@@ -118,3 +118,10 @@ def test_a_range_that_cannot_be_ordered_leaves_the_answer_open(key_of_none: bool
 
 def test_commits_say_nothing_of_versions() -> None:
     assert answers(entry(("introduced", "0"), ("fixed", "70f906c5"), kind="GIT"), "1.0") == ["not-affected"]
+
+
+def test_at_one_version_what_begins_counts_first() -> None:
+    for events in ((("introduced", "1.1"), ("fixed", "1.1")), (("fixed", "1.1"), ("introduced", "1.1"))):
+        assert answers(entry(*events), "1.0", "1.1", "1.2") == ["not-affected"] * 3
+    one = entry(("last_affected", "1.1"), ("introduced", "1.1"))
+    assert answers(one, "1.0", "1.1", "1.2") == ["not-affected", "in-range", "not-affected"]

@@ -47,6 +47,7 @@ def found(purl: str, *advisories: Advisory, platform: Platform | None = None, ve
         ("pkg:deb/ubuntu/bash@5.1?distro=ubuntu-22.04", Package("Ubuntu", "22.04", "bash", "5.1")),
         ("pkg:apk/alpine/libcrypto3@3.1.4-r0?distro=alpine-3.18.4&upstream=openssl", Package("Alpine", "3.18", "openssl", "3.1.4-r0")),
         ("pkg:rpm/almalinux/bash@5.1-1.el9?epoch=1&distro=almalinux-9.3", Package("AlmaLinux", "9", "bash", "1:5.1-1.el9")),
+        ("pkg:apk/alpine/libssl@1-r0?distro=3.18&origin=openssl", Package("Alpine", "3.18", "openssl", "1-r0")),
         ("pkg:composer/Laravel/Framework@9.0", Package("Packagist", "", "laravel/framework", "9.0")),
     ],
 )  # fmt: skip
@@ -111,6 +112,8 @@ def test_conditions_are_held_against_the_platform() -> None:
     assert found("pkg:golang/x@1.0.0", *everything, platform=arm) == ["E"]
     assert found("pkg:golang/x@1.0.0", *everything, platform=Platform("windows", "ppc64le")) == ["W", "P", "E"]
     assert found("pkg:golang/x@1.0.0", *everything) == ["W", "P", "E"]
+    said = Matcher(Index(everything)).match("pkg:golang/x@1.0.0").matches
+    assert [bool(each.conditions) for each in said] == [True, True, False]
 
 
 def test_two_entries_of_one_advisory_for_one_package_are_one_match() -> None:

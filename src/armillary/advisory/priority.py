@@ -41,10 +41,9 @@ class Priority:
     severity: Score | None
 
     @property
-    def rank(self) -> tuple[int, date, float, float]:
+    def rank(self) -> tuple[date, float, float]:
         """Sorts the most urgent last: exploited (the latest added last), likelihood, severity."""
         return (
-            int(self.exploited is not None),
             date.min if self.exploited is None else self.exploited.added,
             -1.0 if self.likelihood is None else self.likelihood,
             UNSCORED if self.severity is None else self.severity.score,

@@ -50,6 +50,23 @@ def test_a_document_says_how_many_packages_it_has_and_which() -> None:
     assert (busybox.name, busybox.version, busybox.purl, busybox.kind) == ("busybox", "", "", "package")
 
 
+def test_the_one_package_that_the_document_describes_is_no_part_of_itself() -> None:
+    root = {"SPDXID": "SPDXRef-root", "name": "image"}
+    told: dict[str, Any] = {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES"}
+    one = [{**told, "relatedSpdxElement": "SPDXRef-root"}]
+    for said in ({"relationships": one}, {"documentDescribes": ["SPDXRef-root"]}):
+        given = document(packages=[root, ZLIB], **said)
+        assert read_bill(given).components == 1
+        assert [each.name for each in components_of(given)] == ["zlib"]
+    # It has a package URL, or everything is described: then each may be what an advisory is about.
+    both = [*one, {**told, "relatedSpdxElement": ZLIB["SPDXID"]}]
+    for packages, relationships in (([root, ZLIB], both), ([{**ZLIB, "SPDXID": "SPDXRef-root"}], one)):
+        given = document(packages=packages, relationships=relationships)
+        assert read_bill(given).components == len(components_of(given)) == len(packages)
+    odd = document(relationships=[7, {"relationshipType": "DESCRIBES", "relatedSpdxElement": []}], documentDescribes={})
+    assert read_bill(odd).components == 2
+
+
 def test_formats_are_told_apart_by_their_version() -> None:
     assert [media_type_of(each) for each in ("1.6", "SPDX-2.3")] == [
         "application/vnd.cyclonedx+json",

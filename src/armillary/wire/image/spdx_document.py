@@ -8,7 +8,10 @@
     packages[]    SPDXID, name; versionInfo, licenseConcluded, licenseDeclared, primaryPackagePurpose
       .externalRefs[]  referenceCategory PACKAGE-MANAGER (PACKAGE_MANAGER), referenceType purl, referenceLocator
 
-Relationships, files and snippets are left to tools that read them: they name no package that is not in ``packages``.
+    relationships[]  relationshipType DESCRIBES of SPDXRef-DOCUMENT, or documentDescribes[]: what the document is of
+
+Where the document describes one package that has no package URL, that is the image itself and no part of it. Other
+relationships, files and snippets are left to tools that read them: they name no package that is not in ``packages``.
 
 Source: SPDX 2.3, clauses 6 and 7 (ISO/IEC 5962:2021 is 2.2.1).
 """
@@ -38,7 +41,7 @@ _NO_LICENCE: Final = frozenset({"", "NOASSERTION", "NONE"})
 
 
 def check(document: Mapping[str, Any]) -> int:
-    """How many packages a decoded document has; InvalidArgumentError says where it is none."""
+    """How many packages a decoded document lists; InvalidArgumentError says where it is none."""
     if document.get("spdxVersion") not in VERSIONS:
         raise fault("spdxVersion", f"one of {', '.join(VERSIONS)}", shown(document.get("spdxVersion")))
     if document.get("SPDXID") != "SPDXRef-DOCUMENT":
@@ -53,7 +56,7 @@ def check(document: Mapping[str, Any]) -> int:
     ids: set[str] = set()
     for number, each in enumerate(packages):
         _check_package(each, f"packages[{number}]", ids)
-    return len(packages)
+    return sum(1 for _ in _parts(document))
 
 
 def _check_package(value: object, here: str, ids: set[str]) -> None:
@@ -71,7 +74,7 @@ def _check_package(value: object, here: str, ids: set[str]) -> None:
 
 def components(document: Mapping[str, Any]) -> Iterator[BillComponent]:
     """The packages of a document that :func:`check` took, in its order."""
-    for each in document.get("packages", []):
+    for each in _parts(document):
         licences = (text_of(each.get(word)) for word in ("licenseConcluded", "licenseDeclared"))
         yield BillComponent(
             name=each["name"],
@@ -81,6 +84,24 @@ def components(document: Mapping[str, Any]) -> Iterator[BillComponent]:
             licences=tuple([one for one in licences if one not in _NO_LICENCE][:1]),
             depth=0,
         )
+
+
+def _parts(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    described = set(_described(document))
+    for each in document.get("packages", []):
+        if described != {each["SPDXID"]} or next(_package_urls(each), ""):
+            yield each
+
+
+def _described(document: Mapping[str, Any]) -> Iterator[str]:
+    """Ids of what the document says that it describes; whatever is no list or text says nothing."""
+    for word in ("documentDescribes", "relationships"):
+        given = document.get(word)
+        for each in given if isinstance(given, list) else ():
+            if isinstance(each, dict) and each.get("relationshipType") == "DESCRIBES":
+                yield text_of(each.get("relatedSpdxElement"))
+            elif isinstance(each, str):
+                yield each
 
 
 def _package_urls(package: Mapping[str, Any]) -> Iterator[str]:

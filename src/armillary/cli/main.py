@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "product": ("catalog.product", "Products of a catalog."),
     "device-group": ("catalog.device_group", "Device groups of a product."),
     "device": ("device.device", "Devices: on this host and in the service."),
-    "sim": ("device.sim", "Simulators: cut the power at every write of a device."),
+    "sim": ("device.sim", "Simulators: cut the power at every write of a device, play attacks on a fleet."),
     "image": ("release.image", "Images of a catalog."),
     "deployment": ("release.deployment", "Deployments of a device group."),
     "authority": ("service.authority", "The service's own authorities: list and renew."),

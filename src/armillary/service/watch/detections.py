@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from armillary.attest.appraise import FORK_STEPS
@@ -23,8 +23,19 @@ from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOO
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Refusal, UpdateOutcome
 from armillary.wire.device.finding import SEVERITIES
 
+if TYPE_CHECKING:
+    from armillary.detect.baseline import Unusual
+
 # Types of error reports that say that an application ended by itself.
 CRASHES: Final = frozenset({"AppCrash", "AppExit"})
+# Type of an error report -> what it counts as for the baselines of behaviour (detect/baseline.py).
+COUNTED: Final = {
+    "AppCrash": "crashes",
+    "AppExit": "crashes",
+    "ConnectionBlocked": "blocked connections",
+    "DeviceReboot": "restarts",
+    "BootFailure": "restarts",
+}
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
 CRASH_LIMIT: Final = 3
 # A certificate of the service that ends within this time and has no successor needs somebody: the shortest renewal
@@ -319,6 +330,26 @@ def of_gap(report: ErrorReportRow, missing: int) -> Observation | None:
         count=missing,
         at=report.received_at,
         catalog_id=report.catalog_id,
+    )
+
+
+def of_behaviour(unusual: Unusual, device_id: str, catalog_id: UUID | None, now: int) -> Observation:
+    """A device that does far more of something than is usual for it and for those that run the same."""
+    short = device_id[:16]
+    return Observation(
+        kind="behaviour-unusual",
+        key=(device_id, unusual.metric),
+        severity="medium",
+        title=f"Device {short} has unusually many {unusual.metric}",
+        cause=f"{unusual.count} {unusual.metric} within five minutes, after others before; {unusual.expected:.2f} were "
+        "expected, by its own past and that of the devices that run the same "
+        f"(together {unusual.score:.0f} standard deviations above).",
+        proposed_action="Look at its error reports and refusals. If they are not explained, take it to a group that "
+        "gets updates only, and have it attested again.",
+        device_ids=(device_id,),
+        reported_by=device_id,
+        at=now,
+        catalog_id=catalog_id,
     )
 
 

@@ -32,6 +32,7 @@ from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
 
 if TYPE_CHECKING:
+    from armillary.service.watch.behaviour import Behaviour
     from armillary.service.watch.crash_groups import CrashGroups
     from armillary.service.watch.symbols import Symbols
 
@@ -81,6 +82,13 @@ class Watch:
         from armillary.service.watch.crash_groups import CrashGroups  # noqa: PLC0415 - memory, as above
 
         return CrashGroups(self._context, self.symbols)
+
+    @cached_property
+    def behaviour(self) -> Behaviour:
+        """What devices do, by window."""
+        from armillary.service.watch.behaviour import Behaviour  # noqa: PLC0415 - memory, as above
+
+        return Behaviour(self._context)
 
     # -- for people -----------------------------------------------------------------------------------------------
 
@@ -169,7 +177,7 @@ class Watch:
             seen += self._follow("error_report", report_rows.error_reports_since, self._of_report, self._group)
             seen += self._follow_counted("error_report", report_rows.unread_suppressions, self._of_report)
             seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
-            return seen + self._look_for_silence() + self._look_for_ends()
+            return seen + self._look_for_silence() + self._look_for_ends() + self._look_at_behaviour()
 
     def _follow(
         self,
@@ -264,6 +272,7 @@ class Watch:
         return [detections.of_check_in(row, self._catalog_of(connection, row.device_id))]
 
     def _of_refusal(self, connection: Connection, row: Refusal) -> Sequence[Observation | None]:
+        self.behaviour.count(row.device_id, "refusals", row.count)
         return [detections.of_refusal(row, self._catalog_of(connection, row.device_id))]
 
     def _of_report(self, connection: Connection, row: ErrorReportRow) -> Sequence[Observation | None]:
@@ -273,6 +282,8 @@ class Watch:
             and report_rows.image_was_offered(connection, row.device_id, row.catalog_id, row.image_id)
         )
         found = [detections.of_error_report(row, was_offered=was_offered)]
+        if row.event_type in detections.COUNTED:
+            self.behaviour.count(row.device_id, detections.COUNTED[row.event_type], row.count)
         if row.boot_count != report_rows.SUPPRESSED_BOOT:  # the service's own rows have no number of a device's
             found.append(detections.of_gap(row, report_rows.gap_before(connection, row.device_id, row.sequence)))
         if row.event_type == "SandboxWeakened":
@@ -309,6 +320,15 @@ class Watch:
         fresh = [device for device in silent if device.device_id not in self._silence_noted]
         self._silence_noted = frozenset(device.device_id for device in silent)
         found = detections.of_silence(fresh, now)
+        for one in found:
+            self.observe(one)
+        return len(found)
+
+    def _look_at_behaviour(self) -> int:
+        """Observe devices that were unusual in the windows that are over; nothing where nothing was ever counted."""
+        if "behaviour" not in self.__dict__:
+            return 0
+        found = self.behaviour.look()
         for one in found:
             self.observe(one)
         return len(found)

@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "reports-suppressed": "A device reports more than is kept of one device; the rest is counted.",
         "vulnerability-in-field": "Devices run what an advisory affects that is exploited or critical.",
         "reports-missing": "Error reports of a device never arrived: their numbers have a gap.",
+        "behaviour-unusual": "A device does far more of something than it and its like used to.",
         "quarantine-requested": "A rule of the application asks that a device be kept apart.",
     }
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of crash groups, of where they were seen, and of symbols that were uploaded.
+"""Rows of crash groups, of where they were seen, of symbols that were uploaded, and of cohorts of like devices.
 
 Not here: which crashes are the same (``armillary.detect.crashes``).
 """

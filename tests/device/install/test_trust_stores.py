@@ -116,12 +116,20 @@ def test_a_confirmed_store_does_not_undo_what_the_service_renewed_since() -> Non
     assert in_force(flash, record).service_root == renewed.service_root
 
 
+def test_a_store_on_trial_signs_no_other_store() -> None:
+    """Else a stolen next key would bring roots of its own before the store that names it has proven itself."""
+    roots = encode_certificate_store(CertificateStore((OTHER[1],)))
+    for signer, service_root in ((NEW, CONFIGURATION.service_root), (OLD, pem(OTHER[1])[0])):
+        found = in_force(*device(key_store(), store_package(roots, 22, signer)))
+        assert (found.trusted_os_certificates, found.service_root) == (pem(NEW[1]), service_root)
+
+
 def test_a_certificate_store_replaces_the_roots_of_the_service() -> None:
     flash, record = device(store_package(encode_certificate_store(CertificateStore((NEW[1], OTHER[1]))), 22))
     assert in_force(flash, record).service_root == "".join(pem(NEW[1], OTHER[1]))
 
 
-@pytest.mark.parametrize("fault", ["signer", "damage", "gone", "type"])
+@pytest.mark.parametrize("fault", ["signer", "damage", "gone", "type", "another"])
 def test_a_store_that_nobody_trusted_signed_or_that_is_damaged_counts_for_nothing(fault: str) -> None:
     image, data = key_store(signer=OTHER if fault == "signer" else OLD)
     flash, record = device((image, data))
@@ -129,6 +137,8 @@ def test_a_store_that_nobody_trusted_signed_or_that_is_damaged_counts_for_nothin
         flash.durable[image.region] = data[:40] + bytes([data[40] ^ 1]) + data[41:]
     elif fault == "gone":
         del flash.durable[image.region]
+    elif fault == "another":
+        flash.durable[image.region] = key_store()[1]
     elif fault == "type":
         record = replace(record, active=(replace(image, image_type=22),))
         flash.durable[record.active[0].region] = data

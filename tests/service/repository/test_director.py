@@ -269,10 +269,11 @@ def test_files_of_the_repository_are_served_to_admitted_devices_with_ranges(host
     whole = (files.folder / "metadata" / "1.root.json").read_bytes()
     with host.claimed(b"r" * 32) as device:
         answer = device.exchange("GET", "/v1/repository/metadata/1.root.json")
-        assert (answer.status, answer.body) == (200, whole)
+        assert (answer.status, answer.body, answer.headers["accept-ranges"]) == (200, whole, "bytes")
         assert device.factory.repository_root == whole
         answer = device.exchange("GET", "/v1/repository/metadata/1.root.json", headers={"range": "bytes=10-"})
         assert (answer.status, answer.body) == (206, whole[10:])
+        assert answer.headers["content-range"] == f"bytes 10-{len(whole) - 1}/{len(whole)}"
         for path in (
             "metadata/2.root.json",
             "../keys/root.pem",

@@ -230,6 +230,8 @@ def test_a_first_edition_that_is_cut_is_begun_again(host: OpenService, tmp_path:
 )
 def test_only_what_is_published_is_served(repository: Repository, path: str) -> None:
     repository.root()
+    for there in ("pending/root.json", "metadata/timestamp.json.1.partial", "metadata/root.json"):
+        (repository.files.folder / there).write_bytes(b"{}")
     assert repository.served("metadata/timestamp.json").is_file()
     with pytest.raises(NotFoundError):
         repository.served(path)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,13 @@ def test_who_waits_as_long_as_it_was_told_is_taken() -> None:
         assert meter.wait_s(1, now, amount) == 0
         meter.take(1, now, amount)
         now += source.randrange(3)
+
+
+def test_who_is_forgotten_first_is_who_took_longest_ago() -> None:
+    meter = Meter(Allowance(2, 1e6), limit=rates.SWEEP_AT)
+    for number in (*range(rates.SWEEP_AT - 1), 0, 9998, 9999):  # with the last one there is one too many
+        meter.take(number, 0)
+    assert [meter.left(number, 0) for number in (0, 1, 2, 9999)] == [0, 2, 1, 1]
 
 
 def test_a_clock_that_is_set_back_refuses_nobody() -> None:
@@ -164,6 +172,16 @@ def test_a_device_that_comes_too_often_waits_and_others_do_not(
             assert answer(device, outcomes=(outcome(99),)).status == 200
             assert numbers(host, "outcome") == MAX_OUTCOMES + 1
             assert host.service.health()["device_endpoint"]["counts"]["refused 429"] == 3  # type: ignore[index]
+
+
+def test_a_check_in_that_is_not_attested_counts_as_four(host: ServiceHost) -> None:
+    """It adds to the records what failed, in words of its own."""
+    with host.claimed(b"a" * 32) as device:
+        good = device.prover.components
+        device.prover.components = (*good[:-1], replace(good[-1], content=good[-1].content + b"!"))
+        device.prover.boot()
+        told = [answer(device).status for _ in range(2 + rates.CHECK_INS.burst // rates.UPDATE_ONLY_COST)]
+    assert told == [200] * (rates.CHECK_INS.burst // rates.UPDATE_ONLY_COST) + [429, 429]
 
 
 def test_reports_beyond_the_share_are_counted_exactly_and_the_check_in_goes_on(

@@ -207,7 +207,7 @@ def play(connection: Connection) -> dict[str, Any]:
     event = RolloutEvent(at=NOW, actor="planner", event="hold", reason="3 timed out", finding_id=CRASH)
     rollout_rows.note(connection, APPS, event)
     rollout_rows.change(connection, APPS, {"state": "held", "changed_at": NOW + 5})
-    release_rows.set_feed(connection, SECOND, "Retail")
+    release_rows.set_feed(connection, SECOND, "Retail", at=NOW)
     seen |= {f"held: {what}": found for what, found in looked(connection, _of(connection, APPS)).items()}
     return seen | _ring_of_a_group(connection) | _trust(connection) | _asked(connection) | _alone(connection)
 

@@ -150,7 +150,7 @@ def test_a_release_of_which_there_are_only_reference_values_is_not_named(host, r
     path = os_path("mt3620", release.version, release.components[0].name)
     assert client.fetch(path) is not None
     imported = replace(release, imported_from="a manifest of the maker")
-    host.service.context.records.write(lambda c: release_rows.change(c, imported))
+    host.service.context.records.write(lambda c: release_rows.change(c, imported, at=1))
     repository.publish()
     assert client.fetch(path) is None
 

@@ -228,7 +228,7 @@ def test_what_devices_could_not_get_or_would_go_back_to_is_not_rolled_out(fleet:
     with pytest.raises(NotFoundError, match="no published release"):
         rollouts.start(draft.release_id, actor="t")
     imported = replace(fleet.release("27.3"), imported_from="a manifest of the maker")
-    fleet.service.context.records.write(lambda c: release_rows.change(c, imported))
+    fleet.service.context.records.write(lambda c: release_rows.change(c, imported, at=1))
     with pytest.raises(ConflictError, match="no packages here"):
         rollouts.start(imported.release_id, actor="t")
     fleet.service.releases.publish(CHIP, "27.4", actor="t")

@@ -91,7 +91,7 @@ def test_promoting_it_for_one_catalog_to_all_is_what_would_reach_the_others(
     completed(fleet, clock, catalog="Contoso")
     assert fleet.offered(fleet.devices[3]) == ""
     monkeypatch.setattr(ended.PastRollout, "only", property(lambda _: None))
-    fleet.service.context.records.write(lambda c: release_rows.set_feed(c, fleet.new.release_id, "Retail"))
+    fleet.service.context.records.write(lambda c: release_rows.set_feed(c, fleet.new.release_id, "Retail", at=1))
     fleet.service.updates.offers.refresh()
     assert fleet.offered(fleet.devices[3]) == "27.1"
 
@@ -157,7 +157,7 @@ def test_one_of_before_which_put_its_release_into_the_feed_is_rolled_back_for_al
     rollout = completed(fleet, clock, catalog="Contoso")
     records = fleet.service.context.records
     records.write(lambda c: rollout_rows.change(c, rollout.rollout_id, {"from_feed": "RetailEval"}))
-    records.write(lambda c: release_rows.set_feed(c, fleet.new.release_id, "Retail"))
+    records.write(lambda c: release_rows.set_feed(c, fleet.new.release_id, "Retail", at=1))
     fleet.service.updates.offers.refresh()
     fleet.check_in_all()
     assert fleet.running("27.1") == ids(fleet.devices)

@@ -88,7 +88,10 @@ rollout_group = rollout_tables.rollout_group
 bill_of_materials = update_tables.bill_of_materials
 trust_store = update_tables.trust_store
 trust_package = update_tables.trust_package
+os_component = update_tables.os_component
 os_feed = update_tables.os_feed
+os_release = update_tables.os_release
+security_floor = update_tables.security_floor
 update_schedule = update_tables.update_schedule
 software_set = software_tables.software_set
 software_part = software_tables.software_part
@@ -389,48 +392,6 @@ attestation_policy = Table(
     Column("document", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("changed_by", Text, nullable=False),
-)
-
-os_release = Table(
-    "os_release",
-    metadata,
-    Column("release_id", Uuid, primary_key=True),
-    Column("chip", String(32), nullable=False),
-    Column("version", String(64), nullable=False),
-    Column("feed", String(16), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
-    Column("withdrawn_at", BigInteger),
-    Column("withdrawn_reason", Text),
-    Column("imported_from", Text),  # id of the CoRIM that named its reference values; null: built here
-    Column("os_abi", Integer, nullable=False, server_default="0"),
-    Column("signed_at", BigInteger),
-    Column("published_at", BigInteger),  # null: a draft, which is no reference value and given to nobody
-    Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
-    UniqueConstraint("chip", "version"),
-)
-
-os_component = Table(
-    "os_component",
-    metadata,
-    Column("release_id", Uuid, ForeignKey("os_release.release_id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("name", String(NAME_LENGTH), nullable=False),
-    Column("image_type", Integer, nullable=False),
-    Column("component_id", Uuid, nullable=False),
-    Column("image_id", Uuid, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("security_version", Integer, nullable=False),
-    Column("size", BigInteger, nullable=False),
-)
-
-security_floor = Table(
-    "security_floor",
-    metadata,
-    Column("chip", String(32), primary_key=True),
-    Column("image_type", Integer, primary_key=True, autoincrement=False),
-    Column("minimum", Integer, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
 )
 
 finding = Table(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of updates of whole devices: what each was told, when its group updates, feeds; part of ``schema.py``."""
+"""The tables of updates of whole devices: releases, feeds, what each was told, when groups update; of ``schema.py``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,49 @@ from sqlalchemy import (
     Uuid,
 )
 
-from armillary.engines.records.schema.tables import Number, metadata
+from armillary.engines.records.schema.tables import NAME_LENGTH, Number, metadata
+
+os_release = Table(
+    "os_release",
+    metadata,
+    Column("release_id", Uuid, primary_key=True),
+    Column("chip", String(32), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("feed", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
+    Column("withdrawn_reason", Text),
+    Column("imported_from", Text),  # id of the CoRIM that named its reference values; null: built here
+    Column("os_abi", Integer, nullable=False, server_default="0"),
+    Column("signed_at", BigInteger),
+    Column("published_at", BigInteger),  # null: a draft, which is no reference value and given to nobody
+    Column("signer", String(40), nullable=False, server_default=""),  # serial of its signing certificate
+    UniqueConstraint("chip", "version"),
+)
+
+os_component = Table(
+    "os_component",
+    metadata,
+    Column("release_id", Uuid, ForeignKey("os_release.release_id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("image_type", Integer, nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("image_id", Uuid, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("security_version", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+security_floor = Table(
+    "security_floor",
+    metadata,
+    Column("chip", String(32), primary_key=True),
+    Column("image_type", Integer, primary_key=True, autoincrement=False),
+    Column("minimum", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
 
 # The last directive of each device that was ever given one; apart from device_status, which every check-in reads.
 device_directive = Table(

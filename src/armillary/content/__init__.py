@@ -70,3 +70,9 @@ def flash_document(name: str) -> dict[str, Any]:
     if name not in flash_names():
         raise NotFoundError(f"no flash geometry {name!r}", remedy=f"Use one of: {', '.join(flash_names())}.")
     return tomllib.loads((folder("flash") / f"{name}.toml").read_text("utf-8"))
+
+
+def detection_files() -> dict[str, str]:
+    """File name -> text of all detection rules, sorted, not checked (``armillary.detect.rule_file``)."""
+    found = (entry for entry in folder("detections").iterdir() if entry.name.endswith(".yml"))
+    return {entry.name: entry.read_text("utf-8") for entry in sorted(found, key=lambda entry: entry.name)}

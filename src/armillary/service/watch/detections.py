@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detections: what a recorded event says is wrong, as an observation; one pure function per source, no clock, no SQL.
 
-They are fixed in code and deterministic: each names a fact, so that a false alarm is a fault in the record and not in a
-threshold. The few thresholds stand at the top. Not here: the rules that operators write for telemetry
-(``armillary.twin.rule``, ``armillary.platform.rules``).
+They are deterministic, and fixed in code, or for refusals in rules (``content/detections``): each names a fact, so that
+a false alarm is a fault in the record and not in a threshold. The few thresholds stand at the top. Not here: the rules
+that operators write for telemetry (``armillary.twin.rule``, ``armillary.platform.rules``).
 
 A device is believed about an image or a deployment only where the service offered it to that device in the catalog that
 the device is in: otherwise one device could speak about what others run. What it says of anything else is a finding
@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from armillary import content
 from armillary.attest.appraise import FORK_STEPS
 from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
 from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Refusal, UpdateOutcome
@@ -25,6 +27,7 @@ from armillary.wire.device.finding import SEVERITIES
 
 if TYPE_CHECKING:
     from armillary.detect.baseline import Unusual
+    from armillary.detect.rules import Rule
 
 # Types of error reports that say that an application ended by itself.
 CRASHES: Final = frozenset({"AppCrash", "AppExit"})
@@ -123,61 +126,29 @@ def of_check_in(check_in: CheckIn, catalog_id: UUID | None) -> Observation | Non
     )
 
 
-# Refusal code -> (kind, severity, title, what to do). Codes that are not here are ordinary (an expired challenge, an
-# unclaimed device) and no finding.
-_REFUSALS: Final = {
-    "device.challenge.replayed": (
-        "proof-replayed",
-        "high",
-        "A proof was presented a second time, or on a connection it was not made for",
-        "Look at what stands between the device and the service; the proof itself was refused.",
-    ),
-    "device.appraisal": (
-        "proof-invalid",
-        "high",
-        "A proof does not belong to the device that presented it",
-        "Revoke the device if its key may be in other hands; otherwise look at its software.",
-    ),
-    "wire.signature": (
-        "proof-invalid",
-        "high",
-        "A proof carries a signature that does not verify",
-        "Something changed the proof on its way, or other software than what booted made it.",
-    ),
-    "wire.malformed": (
-        "proof-invalid",
-        "low",
-        "A device sends requests that cannot be read",
-        "Compare the device's version with the service's; old or faulty software speaks otherwise.",
-    ),
-    "device.unknown": (
-        "device-unknown",
-        "medium",
-        "A device with a genuine certificate is not in the registry",
-        "Find out whether the registry was set back, or a certificate was issued past it.",
-    ),
-    "device.revoked": (
-        "revoked-device-active",
-        "medium",
-        "A revoked device still tries to connect",
-        "Nothing gets through. Take the device out of service, or restore it if it was revoked by mistake.",
-    ),
-}
+@cache
+def shipped_rules() -> tuple[Rule, ...]:
+    """The rules of ``content/detections``; WireError if one is wrong, which the tests of the content find first."""
+    from armillary.detect.rule_file import read_rules  # noqa: PLC0415 - memory: the YAML library, at the first refusal
+
+    return tuple(rule for name, text in content.detection_files().items() for rule in read_rules(text, name))
 
 
 def of_refusal(refusal: Refusal, catalog_id: UUID | None) -> Observation | None:
-    """A refused request."""
-    rule = _REFUSALS.get(refusal.code)
+    """A refused request that a rule of the service ``refusal`` matches."""
+    from armillary.detect.rules import first_match  # noqa: PLC0415 - memory: at the first refusal, with the rules
+
+    event: dict[str, str | int] = {"code": refusal.code, "message": refusal.message, "count": refusal.count}
+    rule = first_match(shipped_rules(), "refusal", event)
     if rule is None:
         return None
-    kind, severity, title, action = rule
     return Observation(
-        kind=kind,
+        kind=rule.kind,
         key=(refusal.device_id, refusal.code),
-        severity=severity,
-        title=title,
+        severity=rule.severity,
+        title=rule.title,
         cause=f"Device {refusal.device_id[:16]}: {refusal.message}",
-        proposed_action=action,
+        proposed_action=rule.action,
         device_ids=(refusal.device_id,),
         count=refusal.count,
         at=refusal.at,

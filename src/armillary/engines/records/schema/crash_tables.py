@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of crash groups and of uploaded symbols; part of ``schema.py``. An error report names its group."""
+"""The tables of error reports, of crash groups and of uploaded symbols; part of ``schema.py``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -14,9 +15,35 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from armillary.engines.records.schema.tables import Number, metadata
+
+error_report = Table(
+    "error_report",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("event_category", String(16), nullable=False),
+    Column("event_class", String(16), nullable=False),
+    Column("event_type", String(64), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("component_id", Uuid),
+    Column("image_id", Uuid),
+    Column("count", BigInteger, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("unread", BigInteger),  # As of ``refusal``; of the service's own rows, which are counted up
+    Column("crash", LargeBinary),  # ``wire/device/crash_record.py``; null where none was captured
+    Column("crash_group", Number),  # in which it counts; null until the watch has read it, and for other reports
+    UniqueConstraint("device_number", "boot_count", "sequence"),
+    Index(None, "unread", sqlite_where=text("unread IS NOT NULL")),  # As of ``refusal``
+    Index(None, "crash_group", "number", sqlite_where=text("crash_group IS NOT NULL")),
+)
 
 # Counts are exact: they are changed in the transaction that notes how far the watch has read.
 crash_group = Table(

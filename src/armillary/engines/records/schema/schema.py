@@ -61,7 +61,7 @@ bridge_device = bridge_tables.bridge_device
 bridge_artifact = bridge_tables.bridge_artifact
 bridge_action = bridge_tables.bridge_action
 bridge_status = bridge_tables.bridge_status
-crash_group = crash_tables.crash_group
+error_report = crash_tables.error_report
 firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
 device_name = name_tables.device_name
@@ -328,31 +328,6 @@ outcome = Table(
     Column("received_at", BigInteger, nullable=False),
     UniqueConstraint("device_number", "offer_id", "image_id", "outcome", "at"),
     Index(None, "deployment_id", "number"),
-)
-
-error_report = Table(
-    "error_report",
-    metadata,
-    _number(),
-    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
-    Column("boot_count", BigInteger, nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-    Column("event_category", String(16), nullable=False),
-    Column("event_class", String(16), nullable=False),
-    Column("event_type", String(64), nullable=False),
-    Column("description", Text, nullable=False),
-    Column("component_id", Uuid),
-    Column("image_id", Uuid),
-    Column("count", BigInteger, nullable=False),
-    Column("start_at", BigInteger, nullable=False),
-    Column("end_at", BigInteger, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("unread", BigInteger),  # As of ``refusal``; of the service's own rows, which are counted up
-    Column("crash", LargeBinary),  # ``wire/device/crash_record.py``; null where none was captured
-    Column("crash_group", Number),  # in which it counts; null until the watch has read it, and for other reports
-    UniqueConstraint("device_number", "boot_count", "sequence"),
-    Index(None, "unread", sqlite_where=text("unread IS NOT NULL")),  # As of ``refusal``
-    Index(None, "crash_group", "number", sqlite_where=text("crash_group IS NOT NULL")),
 )
 
 certificate = Table(

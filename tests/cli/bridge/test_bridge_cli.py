@@ -96,6 +96,19 @@ def test_from_a_file_to_a_device_that_has_it(
     assert armillary("bridge", "device", "list", "-c", catalog, "--json").json == []
 
 
+def test_what_is_no_file_or_has_no_end_is_not_read_for_ever(
+    armillary: Command, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = ("--name", "gateway", "--version", "2.0", "-c", catalog)
+    refused = armillary("bridge", "artifact", "add", "--file", "/dev/zero", *what)
+    assert (refused.code, "expected a file" in refused.err) == (1, True), refused.err
+    large = tmp_path / "large.swu"
+    large.write_bytes(bytes(101))
+    monkeypatch.setattr(artifact, "MAX_BYTES", 100)
+    refused = armillary("bridge", "artifact", "add", "--file", str(large), *what)
+    assert (refused.code, "expected at most 100 bytes" in refused.err) == (1, True), refused.err
+
+
 def test_a_list_of_devices_with_their_tokens_is_taken_over(
     armillary: Command, service: RunningService, catalog: str, tmp_path: Path
 ) -> None:

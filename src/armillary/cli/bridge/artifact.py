@@ -15,6 +15,7 @@ from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
 from armillary.errors import InvalidArgumentError
+from armillary.wire.hawkbit.artifact import MAX_BYTES
 
 app = noun("Artifacts: files for bridged devices.")
 
@@ -80,10 +81,20 @@ def delete(remote: RemoteService, image: IdOption, catalog: CatalogOption = None
 
 
 def _measured(file: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file."""
+    """Size and SHA-256 of a file.
+
+    Raises:
+        InvalidArgumentError: it is no file, such as a device without an end, or larger than an artifact may be.
+    """
     digest, size = sha256(), 0
+    if file.exists() and not file.is_file():
+        raise InvalidArgumentError(f"{file}: expected a file", remedy="Name the file that devices install.")
     with explained(file, "cannot be read"), file.open("rb") as content:
         while data := content.read(PART_BYTES):
             digest.update(data)
             size += len(data)
+            if size > MAX_BYTES:
+                raise InvalidArgumentError(
+                    f"{file}: expected at most {MAX_BYTES} bytes, got more", remedy="Split it into several artifacts."
+                )
     return size, digest.hexdigest()

@@ -109,7 +109,7 @@ def test_spellings_of_one_version_are_equal(order: str, one: str, other: str) ->
         *((order, each) for order in ORDERS for each in ("", " 1.0", "1.0\n", "\u0661.\u0662", "1.0/../2", "1." + "9" * 300)),
         ("semver", "1.2.3.4"), ("semver", "1.0rc1"), ("semver", "latest"), ("pypi", "0.1-bulbasaur"), ("pypi", "dev"),
         ("debian", "v1.0"), ("debian", "1.0:2"), ("rpm", "a:1.0"), ("rpm", "1-2-3"),
-        ("apk", "006"), ("apk", "1.0-r1junk"), ("apk", "1.0_what"), ("gem", "beta"), ("nuget", "1.2.3.4.5"),
+        ("apk", "006"), ("apk", "1.0-r1junk"), ("apk", "1.0_what"), ("apk", "1_p1_p1_p1_p1_p1"), ("gem", "beta"), ("nuget", "1.2.3.4.5"),
     ],
 )  # fmt: skip
 def test_what_is_no_version_has_no_place(order: str, version: str) -> None:

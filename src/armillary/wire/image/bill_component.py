@@ -10,6 +10,7 @@ from armillary.errors import InvalidArgumentError
 
 MAX_COMPONENTS: Final = 50_000
 MAX_NAME_CHARACTERS: Final = 1024
+SPDX_VERSIONS: Final = ("SPDX-2.2", "SPDX-2.3")
 REMEDY: Final = "Write it with a tool as JSON: CycloneDX 1.2 or newer, or SPDX 2.2 or 2.3."
 
 

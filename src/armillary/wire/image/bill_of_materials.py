@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError, ManifestError
-from armillary.wire.image import spdx_document
 from armillary.wire.image.app_manifest import decode_json
 from armillary.wire.image.bill_component import (
     MAX_COMPONENTS,
     MAX_NAME_CHARACTERS,
     REMEDY,
+    SPDX_VERSIONS,
     BillComponent,
     fault,
     kind,
@@ -34,6 +34,7 @@ MAX_BYTES: Final = 8 << 20
 MAX_DEPTH: Final = 64
 SPEC_VERSIONS: Final = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
 MEDIA_TYPE: Final = "application/vnd.cyclonedx+json"
+SPDX_MEDIA_TYPE: Final = "application/spdx+json"
 # ECMA-424 §"component type"
 COMPONENT_TYPES: Final = frozenset(
     {
@@ -66,6 +67,8 @@ def read_bill(data: bytes) -> BillOfMaterials:
     except ManifestError as error:
         raise InvalidArgumentError(error.message[:256], remedy=REMEDY) from error
     if "spdxVersion" in document and "bomFormat" not in document:
+        from armillary.wire.image import spdx_document  # noqa: PLC0415 - loaded once somebody brings one
+
         count = spdx_document.check(document)
         return BillOfMaterials(document["spdxVersion"], count)
     if document.get("bomFormat") != "CycloneDX":
@@ -94,6 +97,8 @@ def components_of(document: bytes) -> tuple[BillComponent, ...]:
     """
     decoded = json.loads(document.decode("utf-8-sig"))
     if "bomFormat" not in decoded:
+        from armillary.wire.image import spdx_document  # noqa: PLC0415 - loaded once somebody shows one
+
         return tuple(spdx_document.components(decoded))
     found: list[BillComponent] = []
     _add_shown(found, decoded.get("components", []), 0)
@@ -102,12 +107,12 @@ def components_of(document: bytes) -> tuple[BillComponent, ...]:
 
 def media_type_of(spec_version: str) -> str:
     """The media type of a document with this specification's version."""
-    return spdx_document.MEDIA_TYPE if spec_version in spdx_document.VERSIONS else MEDIA_TYPE
+    return SPDX_MEDIA_TYPE if spec_version in SPDX_VERSIONS else MEDIA_TYPE
 
 
 def title_of(spec_version: str) -> str:
     """Format and version for people: ``CycloneDX 1.6``, ``SPDX 2.3``."""
-    return spec_version.replace("-", " ") if spec_version in spdx_document.VERSIONS else f"CycloneDX {spec_version}"
+    return spec_version.replace("-", " ") if spec_version in SPDX_VERSIONS else f"CycloneDX {spec_version}"
 
 
 def _add_shown(found: list[BillComponent], components: list[Mapping[str, Any]], depth: int) -> None:

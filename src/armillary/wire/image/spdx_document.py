@@ -25,6 +25,7 @@ from typing import Any, Final
 from armillary.wire.image.bill_component import (
     MAX_COMPONENTS,
     MAX_NAME_CHARACTERS,
+    SPDX_VERSIONS,
     BillComponent,
     fault,
     kind,
@@ -32,8 +33,6 @@ from armillary.wire.image.bill_component import (
     text_of,
 )
 
-VERSIONS: Final = ("SPDX-2.2", "SPDX-2.3")
-MEDIA_TYPE: Final = "application/spdx+json"
 _ID: Final = re.compile(r"SPDXRef-[A-Za-z0-9.+-]{1,1000}", re.ASCII)
 _MANAGERS: Final = frozenset({"PACKAGE-MANAGER", "PACKAGE_MANAGER"})
 # What stands where a licence is not known, or there is none.
@@ -42,8 +41,8 @@ _NO_LICENCE: Final = frozenset({"", "NOASSERTION", "NONE"})
 
 def check(document: Mapping[str, Any]) -> int:
     """How many packages a decoded document lists; InvalidArgumentError says where it is none."""
-    if document.get("spdxVersion") not in VERSIONS:
-        raise fault("spdxVersion", f"one of {', '.join(VERSIONS)}", shown(document.get("spdxVersion")))
+    if document.get("spdxVersion") not in SPDX_VERSIONS:
+        raise fault("spdxVersion", f"one of {', '.join(SPDX_VERSIONS)}", shown(document.get("spdxVersion")))
     if document.get("SPDXID") != "SPDXRef-DOCUMENT":
         raise fault("SPDXID", "SPDXRef-DOCUMENT", shown(document.get("SPDXID")))
     if not isinstance(document.get("creationInfo"), dict):

@@ -25,6 +25,7 @@ V1 = "/api/v1"
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
     "user", "rerun", "entry", "file", "release_id", "feed", "key_serial", "log",
+    "advisory_id", "feed_name", "key_id", "bundle",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
@@ -34,6 +35,7 @@ NEW = count()
 SPAN = "start_ms=0&end_ms=99999999999999"
 NEEDED: Mapping[str, tuple[str, ...]] = {
     f"{V1}/catalogs/{{catalog}}/bridge-uploads/{{upload}}": ("offset=0",),
+    f"{V1}/advisory-feed-uploads/{{bundle}}": ("offset=0",),
     f"{V1}/device-names": ("text=zqtheirs%20device",),
     f"{V1}/devices/{{device_id}}/telemetry/series": ("metric=temperature", SPAN),
     f"{V1}/devices/{{device_id}}/telemetry/raw": ("metric=temperature", SPAN),
@@ -60,6 +62,8 @@ def central_job(who: Tenant) -> dict[str, Any]:
 
 # The first that the path ends with.
 BODIES: dict[str, Any] = {
+    "/advisory-feed-keys": {"name": "x", "public_key": "x"}, "/advisory-feed-uploads": {"size": 100},
+    "/max-age": {"max_age_s": 86_400}, "/country": {"country": "DE"},
     "/deviceGroups/{group}": {"displayName": "x", "filter": "SELECT * FROM devices"},
     "/deviceTemplates/{template_id}": {
         "@type": ["ModelDefinition", "DeviceModel"], "displayName": "x",

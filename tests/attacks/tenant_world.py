@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 from tests.api.central_client import Central, make_template
 from tests.api.native.platform.test_native_rules import hot, say
 from tests.api.native.service.test_native_firmware import told
@@ -26,6 +27,7 @@ from tests.api.running_service import CATALOGS, VERSION, RunningService, applica
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import artifact as bridge_artifact
 from tests.fixtures.reports import crash
+from tests.service.advisories.fleet import KEY, bill as components_bill, bundle as feed_bundle, osv, pem_of
 
 from armillary.api.azure import names, operations
 from armillary.engines.records.queries import reports as report_rows
@@ -35,6 +37,11 @@ from armillary.service.watch.detections import Observation
 
 # An answer that takes longer than this is a fault of its own (seconds).
 DEADLINE_S = 30.0
+ADVISORY = "PYSEC-2026-1"
+RUNS = (
+    "UPDATE device_status SET verdict = 'attested', checked_in_at = :now, installed = :installed"
+    " WHERE device_number = (SELECT number FROM device WHERE device_id = :id)"
+)
 HOOK = {"kind": "webhook", "url": "https://example.com/hook"}
 DASHBOARD = {"id": "t", "kind": "kpi", "x": 0, "y": 0, "w": 4, "h": 4}
 
@@ -100,11 +107,13 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
         "feed": "RetailEval", "log": "audit", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
         "key_serial": service.service.updates.trust_stores.signing_keys()[0].serial,
+        "advisory_id": ADVISORY, "feed_name": "osv-pypi", "key_id": "0" * 64, "bundle": str(uuid.UUID(int=0)),
     }  # fmt: skip
     _registry(made)
     _devices(made)
     _software(made)
     _crash(made)
+    _advisories(made)
     _bridge(made)
     _authored(made)
     _hub(made)
@@ -171,7 +180,7 @@ def _software(made: Tenant) -> None:
     image_id, package = application(f"{made.word}App")
     service.updates.images.upload(made.name, package, actor="test")
     ids |= {"image": str(image_id), "image_id": str(image_id)}
-    bill = b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}'
+    bill = components_bill("pkg:pypi/django@3.2.10")
     service.updates.bills.put_of_image(made.name, image_id, bill, actor="test")
     service.updates.bills.put_of_release(uuid.UUID(ids["release_id"]), bill, actor="test")
     place = (made.name, ids["product"])
@@ -209,6 +218,24 @@ def _crash(made: Tenant) -> None:
     service.watch.run_once()
     (found,) = service.watch.crashes.list(made.name).items
     ids["crash_group"] = found.fingerprint
+
+
+def _advisories(made: Tenant) -> None:
+    """A feed of the whole service, which affects an image of the owner; the owner's device says that it runs it."""
+    advisories, now = made.service.service.advisories, int(time.time())
+    if not advisories.feeds():
+        advisories.keys.trust("packer", pem_of(KEY), actor="test")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "bundle")
+            path.write_bytes(feed_bundle([osv(ADVISORY)], as_of=now))
+            advisories.import_bundle(path, actor="test")
+    installed = json.dumps([[str(uuid.uuid4()), made.ids["image"], 10, f"{made.word}App", "running"]])
+    values = {"id": made.ids["device"], "installed": installed, "now": now}
+    made.service.service.context.records.write(lambda c: c.execute(text(RUNS), values))
+    advisories.running.device_changed(made.ids["device"])
+    advisories.look()
+    shown = advisories.answers.devices(ADVISORY, made.name)
+    assert [each["device_id"] for each in shown["items"]] == [made.ids["device"]]
 
 
 def _bridge(made: Tenant) -> None:

@@ -102,6 +102,16 @@ def end_urgency(remote: RemoteService, path: SchedulePath) -> Shown:
     return record(remote.get(path), row=_row)
 
 
+@remote_command(verbs, "set-country")
+def set_country(
+    remote: RemoteService,
+    path: GroupPath,
+    country: Annotated[str, typer.Option("--country", metavar="CC", help="Two letters such as DE; empty: not said.")],
+) -> Shown:
+    """Say where devices of a group are: reports to authorities count devices by member states."""
+    return record(remote.put(f"{path}/country", {"country": country}))
+
+
 @remote_command(verbs, "check-now")
 def check_now(remote: RemoteService, path: GroupPath) -> Shown:
     """Have every device of a group check in at once.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``armillary trace``: all that is known of one device or key, as one answer."""
+"""``armillary trace``: all that is known of one device, key or advisory, as one answer."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
+from armillary.cli.security.advisory import IdArgument, shown as shown_advisory
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.output import Shown, noun, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import OnlyCatalogOption
 
-app = noun("Traces: all that is known of a device or a key, with what proves it.")
+app = noun("Traces: all that is known of a device, a key or an advisory, with what proves it.")
 
 SerialOption = Annotated[
     str, typer.Option("--serial", metavar="HEX", help="Serial of a certificate that the service issued.")
 ]
+_LINES = ("number", "at", "actor", "operation", "target")
 _CERTIFICATE = ("serial", "kind", "subject", "not_before", "not_after", "revoked_at")
 
 
@@ -43,3 +46,15 @@ def key(remote: RemoteService, serial: SerialOption) -> Shown:
     )
     head = record(found["certificate"], row=readable_of(*_CERTIFICATE))
     return Shown(found, head.print_text).then("", uses)
+
+
+@remote_command(app, "advisory")
+def advisory(remote: RemoteService, advisory: IdArgument, catalog: OnlyCatalogOption = None) -> Shown:
+    """Trace an advisory: images, releases, devices, catalogs, member states, fix, percent patched.
+
+    Audit lines are those of the imports that it is known from; with --catalog there are none, as they are not a
+    catalog's.
+    """
+    found = remote.get(f"/advisories/{segment(advisory)}", catalog=catalog, audit="true")
+    lines = table(found.get("audit", []), _LINES, empty="Audit lines are shown to who sees all catalogs.")
+    return shown_advisory(found).then("", lines)

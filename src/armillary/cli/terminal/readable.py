@@ -13,8 +13,11 @@ from armillary.twin.template.value_names import from_fields
 
 # Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
 SECONDS = frozenset(
-    ("at", "first_seen", "last_seen", "certificate_not_after", "not_before", "not_after", "waits_until")
-)
+    {
+        "at", "first_seen", "last_seen", "certificate_not_after", "not_before", "not_after", "waits_until",
+        "as_of", "epss_as_of", "exploited_since", "known_since",
+    }
+)  # fmt: skip
 
 
 def readable(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition
 from armillary.errors import ConflictError
 from armillary.service.advisories.running import Running
 from armillary.service.advisories.sets import Sets
+from armillary.service.advisories.uploads import BundleUploads
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.watch.watch import Watch
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from armillary.service.advisories.answers import Answers
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
-    from armillary.service.advisories.uploads import BundleUploads
 
 _log = structlog.get_logger("armillary.service.advisories")
 
@@ -70,8 +70,6 @@ class Advisories:
     def uploads(self) -> BundleUploads:
         """Bundles on their way in."""
         if self._uploads is None:
-            from armillary.service.advisories.uploads import BundleUploads  # noqa: PLC0415 - as the class says
-
             self._uploads = BundleUploads(self._context.folder.path / "feed-bundles", self._context.clock)
             self._uploads.remove_all()
         return self._uploads

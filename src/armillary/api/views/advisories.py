@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Feeds, their editions and keys as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition, FeedKey
+
+
+def feed(row: Feed, now: int) -> dict[str, Any]:
+    """A feed with its edition in force."""
+    return {
+        "feed": row.name,
+        "kind": row.kind,
+        "max_age_s": row.max_age_s,
+        "stale": row.is_stale(now),
+        "current": None if row.current is None else edition(row.current),
+    }
+
+
+def edition(row: FeedEdition) -> dict[str, Any]:
+    """An import of a feed; ``whole_at`` is null for one that was cut short or is running."""
+    return {
+        "feed": row.feed,
+        "edition": row.edition,
+        "source_url": row.source_url,
+        "as_of": row.as_of,
+        "sha256": row.sha256.hex(),
+        "records": row.records,
+        "refused": row.refused,
+        "ecosystems": list(row.ecosystems),
+        "signer": row.signer,
+        "begun_at": row.begun_at,
+        "whole_at": row.whole_at,
+        "imported_by": row.imported_by,
+    }
+
+
+def key(row: FeedKey) -> dict[str, Any]:
+    """A key of feeds."""
+    return {
+        "key_id": row.key_id,
+        "name": row.name,
+        "feed": row.feed,
+        "added_at": row.added_at,
+        "added_by": row.added_by,
+        "revoked_at": row.revoked_at,
+    }

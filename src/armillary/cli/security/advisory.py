@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary advisory``: what is known to be vulnerable, and which images and devices it affects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from armillary.cli.terminal.output import Shown, noun, record, table
+from armillary.cli.terminal.readable import readable, readable_of
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption
+
+app = noun("Advisories: what is vulnerable, and who is affected.")
+
+COLUMNS = ("advisory_id", "exploited_since", "epss", "cvss", "severity", "devices", "stale", "summary")
+DEVICES = ("device_id", "catalog", "product", "group", "country", "os_version", "last_check_in_at")
+COVERAGE = ("kind", "name", "state", "components", "not_assessed", "as_of", "id")
+FACTS = (
+    "advisory_id", "aliases", "summary", "exploited_since", "exploited_due_at", "exploitation_known", "epss",
+    "epss_as_of", "cvss", "severity", "stale", "devices", "catalogs", "countries", "member_states", "known_since",
+    "patched_percent", "as_of",
+)  # fmt: skip
+ARTIFACTS = ("kind", "name", "state", "components", "reason", "id")
+
+State = Literal["affected", "under-investigation", "unknown", "fixed", "not-affected"]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id or alias, such as CVE-2026-1234.")]
+
+
+@remote_command(app, "list")
+def list_advisories(
+    remote: RemoteService,
+    catalog: OnlyCatalogOption = None,
+    in_field: Annotated[bool, typer.Option("--in-field", help="Only those that affect devices.")] = False,
+    limit: LimitOption = None,
+) -> Shown:
+    """List advisories that affect images or releases, the most urgent first."""
+    wanted = "true" if in_field else None
+    found = list(remote.pages("/advisories", limit=limit, catalog=catalog, in_field=wanted))
+    empty = "No feed names one. What that is worth: armillary advisory coverage."
+    return table(found, COLUMNS, row=readable_of(*COLUMNS), empty=empty)
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, advisory: IdArgument, catalog: OnlyCatalogOption = None) -> Shown:
+    """Show an advisory: how urgent it is, what it affects, and how much is repaired."""
+    found = remote.get(f"/advisories/{segment(advisory)}", catalog=catalog)
+    return shown(found)
+
+
+@remote_command(app, "affected")
+def affected(
+    remote: RemoteService,
+    advisory: IdArgument,
+    catalog: OnlyCatalogOption = None,
+    state: Annotated[State, typer.Option("--state", help="How they stand to it.")] = "affected",
+    limit: LimitOption = None,
+) -> Shown:
+    """List the devices that run what an advisory affects."""
+    found = list(remote.pages(f"/advisories/{segment(advisory)}/devices", limit=limit, catalog=catalog, state=state))
+    return table(found, DEVICES, row=readable_of(*DEVICES), empty="No device is known to.")
+
+
+@remote_command(app, "coverage")
+def coverage(remote: RemoteService, catalog: OnlyCatalogOption = None) -> Shown:
+    """List what can be said of each image and release: none-known is the best that there is."""
+    found = remote.get("/advisory-coverage", catalog=catalog)["items"]
+    return table(found, COVERAGE, row=readable_of(*COVERAGE), empty="There is no image.")
+
+
+def shown(found: dict[str, Any]) -> Shown:
+    """An advisory for people: its facts, then what it affects or may affect."""
+    facts = {name: found[name] for name in FACTS}
+    return record(found, row=lambda _: readable(facts)).then("", table(found["artifacts"], ARTIFACTS, empty=""))

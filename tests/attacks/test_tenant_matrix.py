@@ -66,7 +66,7 @@ NARROWED = {
     f"{method} {V1}/{place}"
     for place, methods in {
         "advisories": "GET", "advisories/{advisory_id}": "GET", "advisories/{advisory_id}/devices": "GET",
-        "advisory-coverage": "GET", "assessment": "GET",
+        "advisory-coverage": "GET",
         "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
         "dashboards": "GET", "dashboards/{dashboard_id}": "GET PUT DELETE", "dashboards/{dashboard_id}/data": "GET",
         "dashboards/{dashboard_id}/live": "GET", "dead-letters": "GET", "dead-letters/replay": "POST", "devices": "GET",

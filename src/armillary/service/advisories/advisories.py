@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import structlog
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
 
+# Devices change what they run all the time; a new feed or bill of materials is announced at once.
+ANNOUNCE_EVERY_S: Final = 60
+
 _log = structlog.get_logger("armillary.service.advisories")
 
 
@@ -49,6 +52,7 @@ class Advisories:
         self._importing: threading.Thread | None = None
         self._last_failure = ""
         self._stopping = threading.Event()
+        self._announced_at = 0
 
     # -- parts, loaded when they are asked for ----------------------------------------------------------------------
 
@@ -163,7 +167,8 @@ class Advisories:
             return  # an import reads them itself
         with self._working:
             read = self._read_bills()
-        if changed or read:
+        now = self._context.now()
+        if read or (changed and not 0 <= now - self._announced_at < ANNOUNCE_EVERY_S):
             self._announce()
 
     def prune(self) -> None:
@@ -193,6 +198,7 @@ class Advisories:
         return int(self._reading().run())
 
     def _announce(self) -> None:
+        self._announced_at = self._context.now()
         from armillary.service.advisories.announcing import announce  # noqa: PLC0415 - as the class says
 
         announce(self._context, self.answers, self._watch)

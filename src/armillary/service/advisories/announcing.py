@@ -39,8 +39,7 @@ def announce(context: Context, answers: Answers, watch: Watch) -> int:
 
 def _due(connection: Connection, answers: Answers, now: int) -> list[Observation]:
     due = []
-    for advisory_id, urgency in answers.grave(connection):
-        judge, population = answers.affected_of(connection, advisory_id)
+    for advisory_id, judge, urgency, population in answers.grave(connection):
         per_catalog: Counter[UUID] = Counter()
         for pair in population.of_state(State.AFFECTED):
             group = population.groups.get(pair.group_id)

@@ -17,7 +17,7 @@ from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.schema.advisory_rows import OPEN, OSV, AdvisoryVersion, Artifact, Feed
 from armillary.engines.records.schema.rows import AuditLine
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.service.advisories.exposure import MEMBER_STATES, Exposure, Population, catalog_of, country_of
+from armillary.service.advisories.exposure import MEMBER_STATES, Exposure, Field, Population, catalog_of, country_of
 from armillary.service.advisories.judging import Judge, Judged
 from armillary.service.advisories.ranking import Urgency, urgency_of
 from armillary.service.advisories.sets import Sets
@@ -67,46 +67,23 @@ class Answers:
             if artifact.content is not None:
                 contents[artifact.content.content_id].append(artifact)
         numbers = component_rows.affecting(connection, contents)
-        groups: dict[str, list[AdvisoryVersion]] = defaultdict(list)
-        for each in feed_rows.versions(connection, sorted(numbers)):
-            groups[each.advisory_id].append(each)
-        rows = []
-        for advisory_id, versions in groups.items():
-            judge = Judge.read(connection, versions, now=self._context.now())
+        groups = _by_id(feed_rows.versions(connection, sorted(numbers)))
+        judges = Judge.several(connection, groups.values(), now=self._context.now())
+        urgent = self._urgencies(connection, judges)
+        field, rows = Field(connection), []
+        for advisory_id, judge, urgency in zip(groups, judges, urgent, strict=True):
             judged = [judge.of(one) for content in judge.pairs for one in contents.get(content, ())]
-            row = self._row(connection, advisory_id, judge, judged, catalog_id)
-            if row is not None:
-                rows.append(row)
+            if judged:
+                population = self._exposure.affected(connection, judged, catalog_id, field)
+                rows.append((urgency.rank, _row(advisory_id, judge, judged, urgency, population)))
         rows.sort(key=lambda each: each[1]["advisory_id"])
         rows.sort(key=lambda each: each[0], reverse=True)
         return [row for _, row in rows]
 
-    def _row(
-        self,
-        connection: Connection,
-        advisory_id: str,
-        judge: Judge,
-        judged: Sequence[Judged],
-        catalog_id: UUID | None,
-    ) -> tuple[tuple[int, int, float, float], dict[str, Any]] | None:
-        states = Counter(each.state for each in judged)
-        if not judged:
-            return None
-        population = self._exposure.affected(connection, judged, catalog_id)
-        urgency = self._urgency(connection, judge)
-        return urgency.rank, {
-            "advisory_id": advisory_id,
-            "aliases": [name for name in judge.names if name != advisory_id],
-            "summary": next((each.summary for each in judge.versions if each.summary), ""),
-            **urgency.document(),
-            "images": {state.value: states[state] for state in State if states[state]},
-            "devices": population.counts().get(State.AFFECTED.value, 0),
-            "stale": not judge.is_fresh,
-        }
-
-    def _urgency(self, connection: Connection, judge: Judge) -> Urgency:
-        known = feed_rows.exploited(connection, judge.names)
-        return urgency_of(judge.versions, judge.names, known, feed_rows.feeds(connection), self._context.now())
+    def _urgencies(self, connection: Connection, judges: Sequence[Judge]) -> list[Urgency]:
+        known = feed_rows.exploited(connection, {name for judge in judges for name in judge.names})
+        feeds, now = feed_rows.feeds(connection), self._context.now()
+        return [urgency_of(each.versions, each.names, known, feeds, now) for each in judges]
 
     # -- one advisory -----------------------------------------------------------------------------------------------
 
@@ -134,7 +111,7 @@ class Answers:
             "asked": advisory_id,
             "aliases": [name for name in judge.names if name != judge.versions[0].advisory_id],
             "summary": next((each.summary for each in judge.versions if each.summary), ""),
-            **self._urgency(connection, judge).document(),
+            **self._urgencies(connection, [judge])[0].document(),
             "records": [_record(each, feeds) for each in judge.versions],
             "stale": not judge.is_fresh,
             "artifacts": [_artifact(each) for each in judged if each.state is not State.NOT_AFFECTED],
@@ -213,27 +190,21 @@ class Answers:
         judged = self._exposure.judged(connection, judge, catalog_id)
         return self._exposure.everywhere(connection, judged, catalog_id)
 
-    def affected_of(self, connection: Connection, advisory_id: str) -> tuple[Judge, Population]:
-        """The devices of all catalogs that an advisory affects, in the caller's transaction."""
-        judge = self._judge(connection, advisory_id)
-        judged = self._exposure.judged(connection, judge, None, affected_only=True)
-        return judge, self._exposure.affected(connection, judged, None)
-
     def first_devices(self, connection: Connection, population: Population, limit: int) -> tuple[str, ...]:
         """Ids of some devices that are affected."""
         rows, _ = self._exposure.page(connection, population, State.AFFECTED, after=None, limit=limit)
         return tuple(each["device_id"] for each in rows)
 
-    def grave(self, connection: Connection) -> list[tuple[str, Urgency]]:
-        """Advisories that affect something here, are exploited or critical, and are not withdrawn."""
-        groups: dict[str, list[AdvisoryVersion]] = defaultdict(list)
-        for each in feed_rows.versions(connection, sorted(component_rows.affecting(connection))):
-            groups[each.advisory_id].append(each)
-        found = []
-        for advisory_id, versions in groups.items():
-            urgency = self._urgency(connection, Judge.named(connection, versions))
+    def grave(self, connection: Connection) -> list[tuple[str, Judge, Urgency, Population]]:
+        """Advisories that are exploited or critical and affect devices, with those of all catalogs."""
+        groups = _by_id(feed_rows.versions(connection, sorted(component_rows.affecting(connection))))
+        judges = Judge.several(connection, groups.values(), now=self._context.now())
+        field, found = Field(connection), []
+        for advisory_id, judge, urgency in zip(groups, judges, self._urgencies(connection, judges), strict=True):
             if urgency.is_grave:
-                found.append((advisory_id, urgency))
+                judged = self._exposure.judged(connection, judge, None, affected_only=True)
+                population = self._exposure.affected(connection, judged, None, field)
+                found.append((advisory_id, judge, urgency, population))
         return found
 
     # -- coverage ---------------------------------------------------------------------------------------------------
@@ -282,6 +253,28 @@ class Answers:
                 }
             )
         return rows
+
+
+def _by_id(versions: Sequence[AdvisoryVersion]) -> dict[str, list[AdvisoryVersion]]:
+    found: dict[str, list[AdvisoryVersion]] = {}
+    for each in versions:
+        found.setdefault(each.advisory_id, []).append(each)
+    return found
+
+
+def _row(
+    advisory_id: str, judge: Judge, judged: Sequence[Judged], urgency: Urgency, population: Population
+) -> dict[str, Any]:
+    """An advisory as lists show it."""
+    return {
+        "advisory_id": advisory_id,
+        "aliases": [name for name in judge.names if name != advisory_id],
+        "summary": next((each.summary for each in judge.versions if each.summary), ""),
+        **urgency.document(),
+        "images": _counted(each.state for each in judged),
+        "devices": population.counts().get(State.AFFECTED.value, 0),
+        "stale": not judge.is_fresh,
+    }
 
 
 def _overall(artifact: Artifact, uncovered: Mapping[str, str], affected: int) -> str:

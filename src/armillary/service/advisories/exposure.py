@@ -68,6 +68,20 @@ class Population:
         return [pair for pair, each in self.pairs if each is state]
 
 
+class Field:
+    """All groups and what their devices run, read once for a question about many advisories."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.groups = _groups(connection)
+        self._by_set: dict[int, list[Pair]] = {}
+        for pair in software_rows.pairs(connection):
+            self._by_set.setdefault(pair.set_id, []).append(pair)
+
+    def having(self, set_ids: Iterable[int]) -> list[Pair]:
+        """How many devices of each group have each of these sets."""
+        return sorted(pair for set_id in set_ids for pair in self._by_set.get(set_id, ()))
+
+
 class Exposure:
     """Joins what is judged to what runs where."""
 
@@ -83,16 +97,18 @@ class Exposure:
             return [judge.of(each) for each in found if each.catalog_id in (None, catalog_id) or catalog_id is None]
         return [judge.of(each) for each in component_rows.artifacts(connection, catalog_id)]
 
-    def affected(self, connection: Connection, judged: Sequence[Judged], catalog_id: UUID | None) -> Population:
+    def affected(
+        self, connection: Connection, judged: Sequence[Judged], catalog_id: UUID | None, field: Field | None = None
+    ) -> Population:
         """The devices that run what is judged to be affected or under investigation, and no others."""
         self._sets.refresh(connection)
         bad = [each for each in judged if each.state in (State.AFFECTED, State.UNDER_INVESTIGATION)]
         images = {each.artifact.artifact_id for each in bad if each.artifact.catalog_id is not None}
         releases = {(each.artifact.chip, each.artifact.version) for each in bad if each.artifact.catalog_id is None}
         chosen = self._sets.having(images, releases)
-        rows = software_rows.pairs(connection, chosen)
+        rows = software_rows.pairs(connection, chosen) if field is None else field.having(chosen)
         states = _States(bad, self._sets, default=State.NOT_AFFECTED)
-        return self._population(connection, rows, states, catalog_id)
+        return self._population(connection, rows, states, catalog_id, field)
 
     def everywhere(self, connection: Connection, judged: Sequence[Judged], catalog_id: UUID | None) -> Population:
         """All devices of a catalog, or of all, by how they stand; what nobody judged is unknown."""
@@ -101,9 +117,14 @@ class Exposure:
         return self._population(connection, software_rows.pairs(connection), states, catalog_id)
 
     def _population(
-        self, connection: Connection, rows: Iterable[Pair], states: _States, catalog_id: UUID | None
+        self,
+        connection: Connection,
+        rows: Iterable[Pair],
+        states: _States,
+        catalog_id: UUID | None,
+        field: Field | None = None,
     ) -> Population:
-        groups = {each.group_id: each for each in catalog_rows.every_group(connection)}
+        groups = _groups(connection) if field is None else field.groups
         found = []
         for pair in rows:
             group = groups.get(pair.group_id)
@@ -255,6 +276,10 @@ def _cursor(text: str | None) -> tuple[int, UUID, int]:
             f"cursor: expected one that this list gave, got {text!a:.40}", remedy="Start again without a cursor."
         )
     return int(found[1]), UUID(found[2]), int(found[3])
+
+
+def _groups(connection: Connection) -> dict[UUID, DeviceGroup]:
+    return {each.group_id: each for each in catalog_rows.every_group(connection)}
 
 
 def country_of(group: DeviceGroup | None) -> str:

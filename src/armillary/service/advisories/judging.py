@@ -17,7 +17,7 @@ none of this                                              not-affected
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -76,31 +76,35 @@ class Judge:
     @classmethod
     def read(cls, connection: Connection, versions: Sequence[AdvisoryVersion], *, now: int) -> Judge:
         """What the records know of an advisory."""
-        numbers = [each.version_id for each in versions]
-        aliases = feed_rows.aliases_of(connection, numbers)
-        ids = [each.advisory_id for each in versions]
-        names = tuple(dict.fromkeys([*ids, *(name for number in numbers for name in aliases.get(number, ()))]))
-        feeds = {each.name: each for each in feed_rows.feeds(connection)}
-        pairs: dict[int, list[Pair]] = {}
-        living = [each for each in versions if each.withdrawn_at is None]
-        for pair in component_rows.pairs_of(connection, [each.version_id for each in living]):
-            pairs.setdefault(pair.content_id, []).append(pair)
-        return cls(
-            versions=tuple(versions),
-            names=names,
-            is_fresh=any(is_fresh(feeds[each.feed], now) for each in versions if each.feed in feeds),
-            pairs=pairs,
-            listing=frozenset(component_rows.listing(connection, numbers)) if living else frozenset(),
-            statements=Statements(map(statement_of, feed_rows.statements(connection, names))),
-        )
+        (found,) = cls.several(connection, [versions], now=now)
+        living = [each.version_id for each in versions if each.withdrawn_at is None]
+        return replace(found, listing=frozenset(component_rows.listing(connection, living)))
 
     @classmethod
-    def named(cls, connection: Connection, versions: Sequence[AdvisoryVersion]) -> Judge:
-        """An advisory's names alone: enough to look up how urgent it is."""
-        aliases = feed_rows.aliases_of(connection, [each.version_id for each in versions])
-        names = [name for each in versions for name in (each.advisory_id, *aliases.get(each.version_id, ()))]
-        unique = tuple(dict.fromkeys(names))
-        return cls(tuple(versions), unique, False, {}, frozenset(), Statements(()))
+    def several(
+        cls, connection: Connection, advisories: Iterable[Sequence[AdvisoryVersion]], *, now: int
+    ) -> list[Judge]:
+        """What the records know of many advisories, but for what lists their packages without being affected."""
+        asked = list(advisories)
+        numbers = sorted({each.version_id for versions in asked for each in versions})
+        living = {each.version_id for versions in asked for each in versions if each.withdrawn_at is None}
+        aliases = feed_rows.aliases_of(connection, numbers)
+        feeds = {each.name: each for each in feed_rows.feeds(connection)}
+        pairs: dict[int, list[Pair]] = {}
+        for pair in component_rows.pairs_of(connection, sorted(living)):
+            pairs.setdefault(pair.version_id, []).append(pair)
+        names = [_names_of(versions, aliases) for versions in asked]
+        statements = Statements(
+            map(statement_of, feed_rows.statements(connection, {name for each in names for name in each}))
+        )
+        found = []
+        for versions, known_as in zip(asked, names, strict=True):
+            mine: dict[int, list[Pair]] = {}
+            for pair in (pair for each in versions for pair in pairs.get(each.version_id, ())):
+                mine.setdefault(pair.content_id, []).append(pair)
+            fresh = any(is_fresh(feeds[each.feed], now) for each in versions if each.feed in feeds)
+            found.append(cls(tuple(versions), known_as, fresh, mine, frozenset(), statements))
+        return found
 
     def of(self, artifact: Artifact) -> Judged:
         """How an image or release stands to it."""
@@ -141,6 +145,11 @@ class Judge:
         if not content.components:
             return "its bill of materials lists nothing"
         return "" if self.is_fresh else "the feed is stale"
+
+
+def _names_of(versions: Sequence[AdvisoryVersion], aliases: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:
+    ids = [each.advisory_id for each in versions]
+    return tuple(dict.fromkeys([*ids, *(name for each in versions for name in aliases.get(each.version_id, ()))]))
 
 
 def is_fresh(feed: Feed, now: int) -> bool:

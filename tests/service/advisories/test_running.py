@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who runs what: kept true to what devices said, whoever wrote it; sums equal the devices that are there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import UUID, uuid4
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sqlalchemy import select, text
+from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet
+
+from armillary.engines.records.advisories import software as software_rows
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
+from armillary.service.advisories import running
+from armillary.service.advisories.running import Running
+
+kept, count, move = schema.device_software, schema.software_count, schema.software_move
+
+
+def sums(fleet: AdvisoryFleet) -> tuple[dict[tuple[int, UUID], int], dict[tuple[int, UUID], int]]:
+    """Devices by set and group: as they are, and as they are counted."""
+
+    def read(connection: object) -> tuple[Counter[tuple[int, UUID]], dict[tuple[int, UUID], int]]:
+        rows = connection.execute(select(kept.c.set_id, kept.c.group_id)).all()  # type: ignore[attr-defined]
+        counted = connection.execute(select(count).where(count.c.devices != 0)).all()  # type: ignore[attr-defined]
+        return Counter((row.set_id, row.group_id) for row in rows), {(r.set_id, r.group_id): r.devices for r in counted}
+
+    there, counted = fleet.service.context.records.read(read)
+    return dict(there), counted
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.booleans()), min_size=5, max_size=15))
+def test_counts_and_moves_equal_the_devices(fleet: AdvisoryFleet, steps: list[tuple[int, int, bool]]) -> None:
+    """Devices check in with other images, are attested or not, and change their group, in any order."""
+    images, groups = [uuid4() for _ in range(3)], ("Production", "Field Test")
+    devices = [fleet.device(images[0]) for _ in range(4)]
+    for number, what, attested in steps:
+        fleet.clock.now += 7
+        if what < len(images):
+            fleet.runs(devices[number], images[what], verdict="attested" if attested else "update-only")
+        else:
+            group = groups[what - len(images)]
+            fleet.service.registry.devices.move("Contoso", devices[number], product="Kettle", group=group, actor="a")
+            fleet.advisories.look()
+    there, counted = sums(fleet)
+    assert there == counted
+    balance: Counter[tuple[int, UUID]] = Counter()
+    for row in fleet.service.context.records.read(lambda c: c.execute(select(move)).all()):
+        balance[row.to_set, row.group_id] += row.devices
+        balance[row.from_set, row.group_id] -= row.devices
+    assert {key: number for key, number in balance.items() if number and key[0] != NO_SET} == there
+
+
+def test_what_no_check_in_tells_is_found_by_the_walk(fleet: AdvisoryFleet) -> None:
+    """A release that is published after a device booted it changes its status without a check-in."""
+    device = fleet.device(uuid4())
+    fleet.service.context.records.write(lambda c: c.execute(text("UPDATE device_status SET os_version = 'later'")))
+    assert fleet.advisories.running.look() == 0
+    fleet.clock.now += HOUR_S
+    assert fleet.advisories.running.look() == 1
+    assert fleet.advisories.running.look() == 0
+    del device
+
+
+def test_all_devices_of_before_are_taken_in_at_the_start(fleet: AdvisoryFleet, monkeypatch) -> None:
+    monkeypatch.setattr(running, "WALK_STEP", 3)
+    monkeypatch.setattr(running, "STEP", 2)
+    for _ in range(7):
+        fleet.device(uuid4())
+    everything = "DELETE FROM device_software", "DELETE FROM software_count", "DELETE FROM software_move"
+    for statement in everything:
+        fleet.service.context.records.write(lambda c, one=statement: c.execute(text(one)))
+    again = Running(fleet.service.context)
+    assert again.look() == 7
+    assert sum(sums(fleet)[1].values()) == 7
+
+
+def test_a_device_without_an_owner_is_counted_with_none(fleet: AdvisoryFleet) -> None:
+    device = fleet.device(uuid4())
+    statement = text("UPDATE device SET group_id = NULL, catalog_id = NULL WHERE device_id = :id")
+    fleet.service.context.records.write(lambda c: c.execute(statement, {"id": device}))
+    fleet.advisories.running.device_changed(device)
+    fleet.advisories.look()
+    assert {group for _, group in sums(fleet)[1]} == {NO_GROUP}
+
+
+def test_sets_that_nobody_has_and_moves_that_are_old_are_forgotten(fleet: AdvisoryFleet) -> None:
+    device = fleet.device(uuid4())
+    fleet.clock.now += running.KEEP_MOVES_S + HOUR_S
+    fleet.runs(device, uuid4())
+    fleet.advisories.prune()
+    sets = fleet.service.context.records.read(lambda c: software_rows.sets_after(c, 0))
+    assert len(sets) == 2, "the newest move names both"
+    fleet.clock.now += running.KEEP_MOVES_S + HOUR_S
+    fleet.advisories.prune()
+    assert len(fleet.service.context.records.read(lambda c: software_rows.sets_after(c, 0))) == 1
+    assert sums(fleet)[0] == sums(fleet)[1]
+
+
+def test_closing_a_service_ends_what_is_under_way(fleet: AdvisoryFleet) -> None:
+    upload = fleet.advisories.uploads.begin(1000)
+    fleet.advisories.uploads.take(upload.upload_id, 0, b"x")
+    assert upload.path.exists()
+    asyncio.run(asyncio.to_thread(fleet.advisories.close))
+    assert not upload.path.exists()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -190,7 +191,7 @@ def _settled(remote: RemoteService, statement: dict[str, Any]) -> dict[str, Any]
     return current
 
 
-def _row(feed: dict[str, Any]) -> dict[str, Any]:
+def _row(feed: Mapping[str, Any]) -> Mapping[str, Any]:
     current = feed["current"] or {"records": 0, "as_of": None, "edition": 0}
     return readable_of(*COLUMNS)({**feed, **{name: current[name] for name in ("records", "as_of", "edition")}})
 

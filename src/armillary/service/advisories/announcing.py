@@ -7,7 +7,6 @@ names no image, so that it holds no roll-out: the roll-out of the fix must go on
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -15,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
-from armillary.engines.records.queries import findings as finding_rows
+from armillary.engines.records.queries import catalogs as catalog_rows, findings as finding_rows
 from armillary.service.advisories.answers import Answers
 from armillary.service.advisories.exposure import Population
 from armillary.service.advisories.judging import Judge
@@ -39,21 +38,28 @@ def announce(context: Context, answers: Answers, watch: Watch) -> int:
 
 def _due(connection: Connection, answers: Answers, now: int) -> list[Observation]:
     due = []
-    for advisory_id, judge, urgency, population in answers.grave(connection):
-        per_catalog: Counter[UUID] = Counter()
-        for pair in population.of_state(State.AFFECTED):
-            group = population.groups.get(pair.group_id)
-            if group is not None:
-                per_catalog[group.catalog_id] += pair.devices
-        for catalog_id, devices in per_catalog.items():
+    everybody = [each.catalog_id for each in catalog_rows.catalogs(connection)]
+    for advisory_id, judge, urgency, judged in answers.grave(connection):
+        owners = {each.artifact.catalog_id for each in judged if each.state is State.AFFECTED}
+        concerned = everybody if None in owners else [each for each in everybody if each in owners]
+        unsaid = [each for each in concerned if not _is_said(connection, advisory_id, judge, urgency, each)]
+        if not unsaid:
+            continue
+        population = answers.affected_of(connection, judged)
+        for catalog_id in unsaid:
             mine = _of_catalog(population, catalog_id)
-            seen = _observation(advisory_id, judge, urgency, catalog_id, devices, now)
-            known = finding_rows.gravest(connection, seen.fingerprint)
-            if known is not None and SEVERITIES.index(known) >= SEVERITIES.index(seen.severity):
-                continue
-            named = answers.first_devices(connection, mine, NAMED)
-            due.append(replace(seen, device_ids=named))
+            devices = sum(pair.devices for pair in mine.of_state(State.AFFECTED))
+            if devices:
+                seen = _observation(advisory_id, judge, urgency, catalog_id, devices, now)
+                due.append(replace(seen, device_ids=answers.first_devices(connection, mine, NAMED)))
     return due
+
+
+def _is_said(connection: Connection, advisory_id: str, judge: Judge, urgency: Urgency, catalog_id: UUID) -> bool:
+    """Whether a finding has said this, or something graver, of a catalog."""
+    seen = _observation(advisory_id, judge, urgency, catalog_id, 0, 0)
+    known = finding_rows.gravest(connection, seen.fingerprint)
+    return known is not None and SEVERITIES.index(known) >= SEVERITIES.index(seen.severity)
 
 
 def _of_catalog(population: Population, catalog_id: UUID) -> Population:

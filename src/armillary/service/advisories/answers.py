@@ -195,17 +195,24 @@ class Answers:
         rows, _ = self._exposure.page(connection, population, State.AFFECTED, after=None, limit=limit)
         return tuple(each["device_id"] for each in rows)
 
-    def grave(self, connection: Connection) -> list[tuple[str, Judge, Urgency, Population]]:
-        """Advisories that are exploited or critical and affect devices, with those of all catalogs."""
+    def grave(self, connection: Connection) -> list[tuple[str, Judge, Urgency, list[Judged]]]:
+        """Advisories that are exploited or critical, with the images and releases of all catalogs that they affect."""
         groups = _by_id(feed_rows.versions(connection, sorted(component_rows.affecting(connection))))
         judges = Judge.several(connection, groups.values(), now=self._context.now())
-        field, found = Field(connection), []
-        for advisory_id, judge, urgency in zip(groups, judges, self._urgencies(connection, judges), strict=True):
-            if urgency.is_grave:
-                judged = self._exposure.judged(connection, judge, None, affected_only=True)
-                population = self._exposure.affected(connection, judged, None, field)
-                found.append((advisory_id, judge, urgency, population))
-        return found
+        urgent = self._urgencies(connection, judges)
+        found = [each for each in zip(groups, judges, urgent, strict=True) if each[2].is_grave]
+        contents: dict[int, list[Artifact]] = defaultdict(list)
+        for each in component_rows.having(connection, {one for _, judge, _ in found for one in judge.pairs}):
+            if each.content is not None:
+                contents[each.content.content_id].append(each)
+        return [
+            (advisory_id, judge, urgency, [judge.of(one) for content in judge.pairs for one in contents[content]])
+            for advisory_id, judge, urgency in found
+        ]
+
+    def affected_of(self, connection: Connection, judged: Sequence[Judged]) -> Population:
+        """The devices of all catalogs that run what is judged to be affected."""
+        return self._exposure.affected(connection, judged, None)
 
     # -- coverage ---------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ POSITION: Final = "software"
 STEP: Final = 500
 # Devices that are compared in one read when all are: nothing is written where nothing differs.
 WALK_STEP: Final = 5_000
+# Reads of one look, so that nothing else waits for a walk over a million: that takes ten looks.
+WALK_STEPS: Final = 20
 WALK_EVERY_S: Final = 3600
 # Moves are kept for as long as support reports ask for them.
 KEEP_MOVES_S: Final = 400 * 86_400
@@ -38,7 +40,9 @@ class Running:
         self._looking = threading.Lock()
         self._noting = threading.Lock()
         self._moved: set[str] = set()
-        self._walked_at: int | None = None
+        self._has_begun = False
+        self._walked_at = context.now()
+        self._walk_at: int | None = 0  # where the walk goes on; None between two
 
     def device_changed(self, device_id: str) -> None:
         """A device has another owner or group, or may have: the next look compares it."""
@@ -50,10 +54,9 @@ class Running:
         with self._looking:
             changed = self._follow() + self._look_at_moved()
             now = self._context.now()
-            if self._walked_at is None or not 0 <= now - self._walked_at < WALK_EVERY_S:
-                changed += self._walk()
-                self._walked_at = now
-            return changed
+            if self._walk_at is None and not 0 <= now - self._walked_at < WALK_EVERY_S:
+                self._walk_at, self._walked_at = 0, now
+            return changed + (0 if self._walk_at is None else self._walk(self._walk_at))
 
     def prune(self) -> None:
         """Forget moves that are too old to be asked for, and sets that nobody has."""
@@ -68,11 +71,12 @@ class Running:
                 return finding_rows.position(connection, POSITION), software_rows.newest(connection)[1]
 
             after, newest = self._context.records.read(span)
-            if newest <= after:
-                return changed
-            if self._walked_at is None:
-                # All devices are compared in this look: check-ins of before need not be read one by one.
+            if not self._has_begun:
+                # The walk that begins now compares all devices: check-ins of before need not be read one by one.
+                self._has_begun = True
                 self._context.records.write(partial(finding_rows.set_position, source=POSITION, number=newest))
+                return changed
+            if newest <= after:
                 return changed
             until = min(newest, after + STEP)
             changed += self._compare(software_rows.by_check_in(after, until), until)
@@ -82,14 +86,18 @@ class Running:
             moved, self._moved = sorted(self._moved), set()
         return sum(self._compare(software_rows.by_id(some)) for some in software_rows.portions(moved))
 
-    def _walk(self) -> int:
+    def _walk(self, start: int) -> int:
+        """Compare the next devices of all; the next look goes on where this one ends."""
         changed, last = 0, self._context.records.read(software_rows.newest)[0]
-        for start in range(0, last, WALK_STEP):
-            whole = software_rows.by_number(start, start + WALK_STEP)
-            if not self._context.records.read(partial(software_rows.has_moved, among=whole)):
-                continue
-            for after in range(start, start + WALK_STEP, STEP):
-                changed += self._compare(software_rows.by_number(after, after + STEP))
+        for after in range(start, min(last, start + WALK_STEP * WALK_STEPS), WALK_STEP):
+            whole = software_rows.by_number(after, after + WALK_STEP)
+            if self._context.records.read(partial(software_rows.has_moved, among=whole)):
+                now = self._context.now()
+                changed += self._context.records.write(partial(software_rows.take_in, among=whole, now=now))
+                for first in range(after, after + WALK_STEP, STEP):
+                    changed += self._compare(software_rows.by_number(first, first + STEP))
+        end = start + WALK_STEP * WALK_STEPS
+        self._walk_at = None if end >= last else end
         return changed
 
     def _compare(self, among: ColumnElement[bool], position: int | None = None) -> int:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Select,
     Uuid,
+    and_,
     bindparam,
     delete,
     func,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from armillary.engines.records.schema import schema
+from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.advisory_rows import SoftwareSet
 from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
 
@@ -37,6 +38,8 @@ from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
 SPAN_S: Final = 10
 # Parameters of one query; SQLite takes 32,766.
 AT_ONCE: Final = 500
+# Sets and groups of some devices up to which they are taken in together.
+MAX_KINDS: Final = 50
 
 _device, _status, _check_in = schema.device, schema.device_status, schema.check_in
 _set, _part, _kept = schema.software_set, schema.software_part, schema.device_software
@@ -121,6 +124,32 @@ def _moved(among: ColumnElement[bool]) -> Select[Any]:
             ),
         )
     )
+
+
+def take_in(connection: Connection, among: ColumnElement[bool], *, now: int) -> int:
+    """Keep what those of these devices have that are not kept yet, where they have a few sets; returns how many.
+
+    All at once in the database, a millisecond for a hundred: an older data folder has all of its devices to take in.
+    """
+    fresh = _moved(among).where(_kept.c.device_number.is_(None)).subquery()
+    name = (fresh.c.attested, fresh.c.chip, fresh.c.os_version, fresh.c.installed)
+    query = select(*name, fresh.c.group_id, func.count().label("devices")).group_by(*name, fresh.c.group_id)
+    rows = connection.execute(query.limit(MAX_KINDS + 1)).all()
+    if len(rows) > MAX_KINDS:
+        return 0
+    counts: Counter[tuple[int, UUID]] = Counter()
+    known: dict[tuple[bool, str, str, str], int] = {}
+    for row in rows:
+        key = (bool(row.attested), row.chip, row.os_version, row.installed)
+        set_id = known.get(key) or known.setdefault(key, _set_of(connection, *key))
+        counts[set_id, row.group_id] += row.devices
+    for key, set_id in known.items():
+        same = and_(*(column == value for column, value in zip(name, key, strict=True)))
+        chosen = select(fresh.c.number, fresh.c.group_id, literal(set_id)).where(same)
+        dialect.insert_selected(connection, _kept, ("device_number", "group_id", "set_id"), chosen)
+    moves = Counter({(group_id, NO_SET, set_id): devices for (set_id, group_id), devices in counts.items()})
+    _add_up(connection, counts, moves, now - now % SPAN_S)
+    return sum(counts.values())
 
 
 def place(connection: Connection, among: ColumnElement[bool], *, now: int) -> int:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, insert, text
 
 from armillary.engines.records.queries import images as image_rows
-from armillary.engines.records.schema import schema
+from armillary.engines.records.schema import advisory_tables, schema
 from armillary.engines.records.schema.rows import Image
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
@@ -76,7 +76,7 @@ def _describe(connection: Connection, images: list[UUID], numbers: random.Random
          "compared": True}
         for each in range(PACKAGES)
     ]  # fmt: skip
-    connection.execute(insert(schema.component), rows)
+    connection.execute(insert(advisory_tables.component), rows)
     weights = [1 / (1 + each) for each in range(PACKAGES)]
     contents, parts, bills = [], [], []
     for place, image_id in enumerate(images, 1):
@@ -89,8 +89,8 @@ def _describe(connection: Connection, images: list[UUID], numbers: random.Random
                       "spec_version": "1.6", "components": COMPONENTS, "added_at": 1, "added_by": "bench"})  # fmt: skip
         image_rows.add(connection, _image(UUID(owner), image_id))
     for table, values in (
-        (schema.bill_content, contents),
-        (schema.bill_component, parts),
+        (advisory_tables.bill_content, contents),
+        (advisory_tables.bill_component, parts),
         (schema.bill_of_materials, bills),
     ):
         connection.execute(insert(table), values)

@@ -108,7 +108,7 @@ def set_country(
     path: GroupPath,
     country: Annotated[str, typer.Option("--country", metavar="CC", help="Two letters such as DE; empty: not said.")],
 ) -> Shown:
-    """Say where devices of a group are: reports to authorities count devices by member states."""
+    """Say in which country devices of a group are."""
     return record(remote.put(f"{path}/country", {"country": country}))
 
 

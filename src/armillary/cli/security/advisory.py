@@ -35,7 +35,7 @@ def list_advisories(
     in_field: Annotated[bool, typer.Option("--in-field", help="Only those that affect devices.")] = False,
     limit: LimitOption = None,
 ) -> Shown:
-    """List advisories that affect images or releases, the most urgent first."""
+    """List what affects images or releases, the most urgent first."""
     wanted = "true" if in_field else None
     found = list(remote.pages("/advisories", limit=limit, catalog=catalog, in_field=wanted))
     empty = "No feed names one. What that is worth: armillary advisory coverage."
@@ -44,7 +44,7 @@ def list_advisories(
 
 @remote_command(app, "show")
 def show(remote: RemoteService, advisory: IdArgument, catalog: OnlyCatalogOption = None) -> Shown:
-    """Show an advisory: how urgent it is, what it affects, and how much is repaired."""
+    """Show how urgent it is, what it affects, how much is repaired."""
     found = remote.get(f"/advisories/{segment(advisory)}", catalog=catalog)
     return shown(found)
 
@@ -64,7 +64,10 @@ def affected(
 
 @remote_command(app, "coverage")
 def coverage(remote: RemoteService, catalog: OnlyCatalogOption = None) -> Shown:
-    """List what can be said of each image and release: none-known is the best that there is."""
+    """List what can be said of each image and release.
+
+    The best that there is is none-known.
+    """
     found = remote.get("/advisory-coverage", catalog=catalog)["items"]
     return table(found, COVERAGE, row=readable_of(*COVERAGE), empty="There is no image.")
 

@@ -56,7 +56,10 @@ def pack(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack files of a source into a signed bundle. No service is asked."""
+    """Pack files of a source into a signed bundle.
+
+    No service is asked.
+    """
     from armillary.cli.security.feed_source import FeedSource  # noqa: PLC0415 - readers of six formats
     from armillary.wire.advisory.bundle import BundleStatement, pack_records, seal  # noqa: PLC0415
 
@@ -112,7 +115,7 @@ def trust(
 
 @remote_command(app, "keys")
 def keys(remote: RemoteService) -> Shown:
-    """List the keys whose bundles are taken, and those that were revoked."""
+    """List keys whose bundles are taken, and revoked ones."""
     found = remote.get("/advisory-feed-keys")["items"]
     return table(found, KEY_COLUMNS, empty="There is none: armillary advisory-feed trust --key FILE.")
 
@@ -123,7 +126,7 @@ def revoke_key(
     key_id: Annotated[str, typer.Option("--key-id", metavar="HEX", help="Its id, as listed.")],
     yes: YesOption = False,
 ) -> Shown:
-    """Take no bundle any more that a key signs; what was imported stays."""
+    """Take no bundle any more that a key signs."""
     confirm(f"Take no bundle any more that {key_id[:16]} signs?", yes=yes)
     return record(remote.delete(f"/advisory-feed-keys/{segment(key_id)}"), row=only(*KEY_COLUMNS))
 
@@ -134,7 +137,10 @@ def import_(
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The bundle.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is in force.")] = True,
 ) -> Shown:
-    """Import a bundle: refused unless a trusted key signed it and it is newer than what is held."""
+    """Import a bundle.
+
+    It is refused unless a trusted key signed it and it is newer than what is held.
+    """
     with explained(file, "cannot be read"):
         size = file.stat().st_size
     upload = remote.post("/advisory-feed-uploads", {"size": size})
@@ -150,7 +156,7 @@ def import_(
 
 @remote_command(app, "list")
 def list_feeds(remote: RemoteService) -> Shown:
-    """List feeds: their editions in force, and whether they are stale."""
+    """List feeds, and whether they are stale."""
     found = remote.get("/advisory-feeds")
     shown = table(found["items"], COLUMNS, row=_row, empty="There is none: armillary advisory-feed import --file FILE.")
     running = found["import"]
@@ -172,7 +178,10 @@ def set_max_age(
     feed: FeedOption,
     age: Annotated[str, typer.Option("--age", metavar="TIME", help="Such as 3d or 36h.")],
 ) -> Shown:
-    """Say after how long a feed is stale: then nothing is called good by it."""
+    """Say after how long a feed is stale.
+
+    Then nothing is called good by it.
+    """
     body = {"max_age_s": seconds_of(age, "--age")}
     return record(remote.put(f"/advisory-feeds/{segment(feed)}/max-age", body), row=_row)
 

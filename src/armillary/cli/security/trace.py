@@ -50,7 +50,9 @@ def key(remote: RemoteService, serial: SerialOption) -> Shown:
 
 @remote_command(app, "advisory")
 def advisory(remote: RemoteService, advisory: IdArgument, catalog: OnlyCatalogOption = None) -> Shown:
-    """Trace an advisory: images, releases, devices, catalogs, member states, fix, percent patched.
+    """Say whom an advisory affects, and how much is patched.
+
+    Images, releases, devices, catalogs, member states, fixed versions and the curve.
 
     Audit lines are those of the imports that it is known from; with --catalog there are none, as they are not a
     catalog's.

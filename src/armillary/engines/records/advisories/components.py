@@ -14,16 +14,16 @@ from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 from armillary.engines.records.advisories.feeds import in_force
 from armillary.engines.records.advisories.software import portions
 from armillary.engines.records.queries.pages import every
-from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema import advisory_tables, dialect, schema
 from armillary.engines.records.schema.advisory_rows import Artifact, BillContent, ComponentRow, Pair
 from armillary.engines.records.schema.rows import from_row
 
-_bill, _content, _component = schema.bill_of_materials, schema.bill_content, schema.component
+_bill, _content, _component = schema.bill_of_materials, advisory_tables.bill_content, advisory_tables.component
 _part, _pair, _version, _feed = (
-    schema.bill_component,
-    schema.component_advisory,
-    schema.advisory_version,
-    schema.advisory_feed,
+    advisory_tables.bill_component,
+    advisory_tables.component_advisory,
+    advisory_tables.advisory_version,
+    advisory_tables.advisory_feed,
 )
 _image, _release = schema.image, schema.os_release
 
@@ -128,7 +128,7 @@ def pairs_of(connection: Connection, version_ids: Sequence[int]) -> list[Pair]:
 
 def listing(connection: Connection, version_ids: Sequence[int]) -> set[int]:
     """Documents that list a package which some versions of advisories are about, in whatever version."""
-    about = schema.advisory_package
+    about = advisory_tables.advisory_package
     same = (_component.c.ecosystem == about.c.ecosystem) & (_component.c.package == about.c.package)
     found: set[int] = set()
     for some in portions(version_ids):

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func
 
 from armillary.engines.records.advisories.software import portions
 from armillary.engines.records.queries.pages import every, first
-from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema import advisory_tables, dialect
 from armillary.engines.records.schema.advisory_rows import (
     AdvisoryVersion,
     Exploitation,
@@ -26,10 +26,14 @@ from armillary.engines.records.schema.advisory_rows import (
 )
 from armillary.engines.records.schema.rows import from_row, to_row
 
-_key, _feed, _edition = schema.feed_key, schema.advisory_feed, schema.feed_edition
-_version, _alias, _package = schema.advisory_version, schema.advisory_alias, schema.advisory_package
-_exploitation, _vex = schema.exploitation, schema.vex_statement
-_pair = schema.component_advisory
+_key, _feed, _edition = advisory_tables.feed_key, advisory_tables.advisory_feed, advisory_tables.feed_edition
+_version, _alias, _package = (
+    advisory_tables.advisory_version,
+    advisory_tables.advisory_alias,
+    advisory_tables.advisory_package,
+)
+_exploitation, _vex = advisory_tables.exploitation, advisory_tables.vex_statement
+_pair = advisory_tables.component_advisory
 
 # -- keys -------------------------------------------------------------------------------------------------------------
 

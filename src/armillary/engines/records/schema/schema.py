@@ -93,23 +93,12 @@ os_feed = update_tables.os_feed
 os_release = update_tables.os_release
 security_floor = update_tables.security_floor
 update_schedule = update_tables.update_schedule
+advisory_feed = advisory_tables.advisory_feed  # and with it all of that file
 software_set = software_tables.software_set
 software_part = software_tables.software_part
 device_software = software_tables.device_software
 software_count = software_tables.software_count
 software_move = software_tables.software_move
-feed_key = advisory_tables.feed_key
-advisory_feed = advisory_tables.advisory_feed
-feed_edition = advisory_tables.feed_edition
-advisory_version = advisory_tables.advisory_version
-advisory_alias = advisory_tables.advisory_alias
-advisory_package = advisory_tables.advisory_package
-exploitation = advisory_tables.exploitation
-bill_content = advisory_tables.bill_content
-component = advisory_tables.component
-bill_component = advisory_tables.bill_component
-component_advisory = advisory_tables.component_advisory
-vex_statement = advisory_tables.vex_statement
 
 
 def _number() -> Column[int]:

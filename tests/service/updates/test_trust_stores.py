@@ -231,6 +231,16 @@ def test_one_renewal_at_a_time_and_bad_input_is_refused(stores: TrustStores) -> 
         stores.renew(actor="t")
 
 
+def test_an_old_key_is_not_dropped_while_the_next_one_waits(stores: TrustStores) -> None:
+    """The store that would drop it comes after the one that waits, and would put its key in force."""
+    renewed(stores)
+    stores.renew([IMAGES], actor="t")
+    [old] = [key.serial for key in stores.signing_keys() if (key.purpose, key.state) == (IMAGES, "old")]
+    with pytest.raises(ConflictError, match="the next key is not in force yet"):
+        stores.drop(old, actor="t")
+    assert states(stores)[IMAGES] == ["old", "in force", "next"]
+
+
 def test_keys_are_renewed_two_years_before_their_end_and_dropped_after_it(
     host: ServiceHost, stores: TrustStores, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

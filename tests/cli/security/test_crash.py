@@ -48,6 +48,9 @@ def test_a_crash_gets_the_name_of_its_function(
 ) -> None:
     service_log()
     catalog, device_id = crashed(armillary, service)
+    told = armillary("device", "insights", "--device", device_id)
+    assert ("AppCrash" in told.out, "app" in told.out, "\x1b" in told.out) == (True, True, False)
+    assert len(armillary("device", "insights", "--device", device_id, "--json").json) == 2
     groups = {one["title"]: one for one in armillary("crash", "list", "-c", catalog, "--json").json}
     assert {title: (one["count"], one["devices"], one["basis"]) for title, one in groups.items()} == {
         "SIGSEGV in app+0x1000": (4, 1, "offset"),

@@ -19,6 +19,7 @@ from armillary.cli.device.device_file import files
 from armillary.cli.device.device_message import message
 from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
+from armillary.cli.security import insights
 from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
 from armillary.cli.terminal.output import (
     JsonOption,
@@ -239,7 +240,7 @@ def recover(
 adopt(app, device_remote.verbs)
 app.add_typer(manufacturing_state, name="manufacturing-state")
 app.add_typer(sideload, name="sideload")
-adopt(app, device_life.verbs, device_update.verbs)
+adopt(app, device_life.verbs, device_update.verbs, insights.verbs)
 app.add_typer(message, name="message")
 adopt(app, device_template.verbs)
 app.add_typer(files, name="file")

@@ -25,7 +25,7 @@ FACTS = (
     "grouping_version",
 )  # fmt: skip
 IMAGE_COLUMNS = ("image_id", "count", "first_seen", "last_seen")
-REPORT_COLUMNS = ("device_id", "event_type", "count", "start", "end", "image_id")
+REPORT_COLUMNS = ("received_at", "device_id", "event_type", "count", "image_id")
 SYMBOL_COLUMNS = ("build_id", "machine", "functions", "uploaded_at", "uploaded_by")
 
 GroupOption = Annotated[

@@ -107,6 +107,8 @@ def test_a_witness_cosigns_what_only_grew_and_refuses_what_did_not(
     keys = [each["verifier_key"] for each in armillary("audit", "logs", "--json").json]
     given = [part for each in keys for part in ("--key", each)]
     assert armillary("audit", "cosign", str(folder), *given, *secret).code == 1  # the service does not know it
+    seen = json.loads((folder / "seen.json").read_text())
+    assert seen[key]["size"] >= 1  # what was seen is kept before a cosignature leaves, which here nobody took
     armillary("audit", "witness", "add", str(keyfile))
     assert armillary("audit", "witness", "list", "--json").json[0]["name"] == "w.example/1"
     cosigned = armillary("audit", "cosign", str(folder), *secret, "--json").json

@@ -20,11 +20,12 @@ from tests.fixtures.services import copy_of
 
 from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.transparency import tree
+from armillary.engines.records.transparency.walk import TreeWalk
 from armillary.errors import InconsistentLogError, ProofError, WireError
 from armillary.service.transparency import logs as service_logs
 from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.transparency import bundle, checkpoint as checkpoints, merkle
-from armillary.wire.transparency.entry import AUDIT
+from armillary.wire.transparency.entry import AUDIT, RELEASES
 from armillary.wire.transparency.merkle import TreeHead
 
 Lines = list[dict[str, Any]]
@@ -162,6 +163,19 @@ def test_a_line_that_was_changed_behind_the_services_back_is_proved_by_nobody(ho
             logs.prove(AUDIT, [20])
 
 
+def test_a_release_log_that_was_changed_or_cut_off_does_not_fit_its_checkpoint(host: ServiceHost) -> None:
+    signed = host.service.transparency.logs.checkpoint(RELEASES).row
+    assert host.service.audit.verify().releases_forked_at is None
+    for statement in (
+        "UPDATE release_event SET detail = '{}' WHERE number = 1",
+        "DELETE FROM release_event WHERE number > 1",
+    ):
+        host.service.context.records.write(lambda c, statement=statement: c.execute(text(statement)))
+        assert host.service.audit.verify().releases_forked_at == signed.size
+        with pytest.raises(InconsistentLogError):
+            host.service.transparency.logs.checkpoint(RELEASES)
+
+
 def test_mutation_of_the_comparison_before_a_checkpoint_is_signed(
     host: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +187,7 @@ def test_mutation_of_the_comparison_before_a_checkpoint_is_signed(
 
 def test_mutation_of_the_walk_along_the_tree(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     forge(host, changed, checkpoints_too=False)
-    monkeypatch.setattr(audit_rows._TreeWalk, "_compare", lambda *_: None)
+    monkeypatch.setattr(TreeWalk, "_compare", lambda *_, **__: None)
     found = host.service.audit.verify()
     assert (found.broken_at, found.forked_at) == (None, None)  # the chain alone finds nothing
 

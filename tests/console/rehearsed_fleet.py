@@ -296,7 +296,14 @@ class RehearsedFleet:
 
     def audit_verification(self) -> Document:
         head = self.lines[-1]["hash"]
-        return {"lines": len(self.lines), "head": head, "broken_at": None, "root": head, "forked_at": None}
+        return {
+            "lines": len(self.lines),
+            "head": head,
+            "broken_at": None,
+            "root": head,
+            "forked_at": None,
+            "releases_forked_at": None,
+        }
 
     def catalogs(self) -> list[Document]:
         groups = [

@@ -352,10 +352,15 @@ def test_the_findings_sentence_counts_by_severity(fleet: RehearsedFleet):
 
 
 def test_a_broken_chain_is_bad_and_names_the_line():
-    proof = pages_audit.proof({"lines": 4000, "head": "00" * 32, "broken_at": 1203, "forked_at": None})
+    proof = pages_audit.proof({"lines": 4000, "head": "00" * 32, "broken_at": 1203})
     assert proof.kind == BAD
     assert "line 1,203" in proof.sentence
-    assert pages_audit.proof({"lines": 4, "head": "00" * 32, "broken_at": None, "forked_at": None}).kind == GOOD
+    assert (
+        pages_audit.proof(
+            {"lines": 4, "head": "00" * 32, "broken_at": None, "forked_at": None, "releases_forked_at": None}
+        ).kind
+        == GOOD
+    )
     forked = pages_audit.proof({"lines": 4, "head": "00" * 32, "broken_at": None, "forked_at": 3})
     assert (forked.kind, "3 lines" in forked.sentence) == (BAD, True)
 

@@ -131,7 +131,10 @@ def test_lines_of_a_target_are_proved_and_continue_an_earlier_checkpoint(host: S
     for numbers, options in (((0,), {}), ((10**6,), {}), ((), {}), (range(1, 1003), {}), ((1,), {"size": 10**6})):
         with pytest.raises((InvalidArgumentError, NotFoundError)):
             logs.prove(AUDIT, numbers, **options)
-    with pytest.raises(InvalidArgumentError):
+    for sizes in ((0, 10**9), (2, 1), (-1, 1)):
+        with pytest.raises(ConflictError):
+            logs.consistency(AUDIT, *sizes)
+    with pytest.raises(ConflictError):
         logs.prove(AUDIT, [1], size=earlier.row.size, since=logs.checkpoint(AUDIT).row.size)
 
 

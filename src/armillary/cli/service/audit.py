@@ -148,14 +148,14 @@ def verify(
     token: TokenOption = None,
     ca: CaOption = None,
 ) -> None:
-    """Verify a proof offline, or without FILE the service's whole audit log; exit 1 when it is broken.
+    """Verify a proof offline, or without FILE both logs of the service; exit 1 when one is broken.
 
     Of a proof, every entry must be in the tree that the log (--key) has signed and that each --witness has cosigned.
     """
     if file is None:
         with connect(service, token, ca) as remote:
             found = remote.get("/audit/verification")
-        is_good = found["broken_at"] is None and found["forked_at"] is None
+        is_good = all(found[name] is None for name in ("broken_at", "forked_at", "releases_forked_at"))
         replace(record(found), exit_code=0 if is_good else 1).show(as_json=as_json)
         return
     if key is None:

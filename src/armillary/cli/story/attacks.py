@@ -115,7 +115,8 @@ def verify_the_audit(stage: Stage) -> str:
     """The audit log's hash chain holds from the first line to the last, and so does the tree that is signed."""
     result = stage.client.get("/audit/verification")
     require(result["broken_at"] is None, f"the chain breaks at line {result['broken_at']}")
-    require(result["forked_at"] is None, f"the checkpoint of {result['forked_at']} entries does not fit the log")
+    for log in ("forked_at", "releases_forked_at"):
+        require(result[log] is None, f"the checkpoint of {result[log]} entries does not fit the log")
     return f"{result['lines']} lines, head {result['head'][:16]}"
 
 

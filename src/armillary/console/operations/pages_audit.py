@@ -89,6 +89,13 @@ def proof(result: Mapping[str, Any]) -> Proof:
             f"signed: the log was rewritten or cut off, or an older backup was restored. Keep both as evidence.",
             None,
         )
+    if result["releases_forked_at"] is not None:
+        return Proof(
+            BAD,
+            f"The release log does not fit the checkpoint of {grouped(result['releases_forked_at'])} that was signed: "
+            f"it was rewritten or cut off, or an older backup was restored. Keep both as evidence.",
+            None,
+        )
     return Proof(
         GOOD,
         f"All {counted(result['lines'], 'line')} fit, and every checkpoint that was signed: none was changed, removed "

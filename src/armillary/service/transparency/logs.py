@@ -19,7 +19,14 @@ from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.transparency import checkpoints as checkpoint_rows, release_log, tree
 from armillary.engines.records.transparency.checkpoints import CheckpointRow
 from armillary.engines.records.transparency.tree import ReadLeaves
-from armillary.errors import DataFolderError, InconsistentLogError, InvalidArgumentError, NotFoundError, WireError
+from armillary.errors import (
+    ConflictError,
+    DataFolderError,
+    InconsistentLogError,
+    InvalidArgumentError,
+    NotFoundError,
+    WireError,
+)
 from armillary.service.authority.key_store import KeyStore
 from armillary.service.context.context import Context
 from armillary.wire.transparency import bundle as bundles, merkle, note as notes
@@ -116,7 +123,7 @@ class TransparencyLogs:
         """The proof that the tree of ``size`` entries begins with that of ``earlier`` entries.
 
         Raises:
-            InvalidArgumentError: the log has fewer entries, or the earlier tree is the larger one.
+            ConflictError: the log has fewer entries, or the earlier tree is the larger one.
         """
         _check_log(log)
         self._catch_up(log)
@@ -124,9 +131,9 @@ class TransparencyLogs:
         def query(connection: Connection) -> Proof:
             present = _SIZES[log](connection)
             if not 0 <= earlier <= size <= present:
-                raise InvalidArgumentError(
-                    f"from, to: expected sizes in their order, at most {present}, got {earlier} and {size}",
-                    remedy="Ask between two checkpoints of this log.",
+                raise ConflictError(
+                    f"the {log} log has {present} entries: there is no proof from {earlier} to {size}",
+                    remedy="Ask between the sizes of two checkpoints of this log, the smaller one first.",
                 )
             return merkle.consistency_proof(tree.whole_subtrees(connection, log, _LEAVES[log]), earlier, size)
 
@@ -161,22 +168,26 @@ class TransparencyLogs:
         """Entries with proofs against the checkpoint of ``size`` (None: of now), and against an earlier one.
 
         Raises:
-            NotFoundError: no checkpoint of one of these sizes was signed.
-            InvalidArgumentError: no entries, too many, or one that the checkpoint does not cover.
+            NotFoundError: no checkpoint of one of these sizes was signed, or it does not cover one of the entries.
+            ConflictError: the earlier checkpoint is the newer one.
+            InvalidArgumentError: no entries, or too many.
         """
         signed = self.checkpoint(log, size)
         head = TreeHead(signed.row.size, signed.row.root)
         earlier = None if since is None else self.checkpoint(log, since).row
-        wrong = [each for each in numbers if not 1 <= each <= head.size]
-        if wrong or not 1 <= len(set(numbers)) <= MAX_ENTRIES:
+        if not 1 <= len(set(numbers)) <= MAX_ENTRIES:
             raise InvalidArgumentError(
-                f"entries: expected 1 to {MAX_ENTRIES} of the {head.size} that the checkpoint covers, "
-                f"got {wrong[0] if wrong else len(numbers)}",
-                remedy="Ask for fewer, or against a newer checkpoint.",
+                f"entries: expected 1 to {MAX_ENTRIES}, got {len(set(numbers))}", remedy="Ask for fewer entries."
+            )
+        if wrong := [each for each in numbers if not 1 <= each <= head.size]:
+            raise NotFoundError(
+                f"the checkpoint covers entries 1 to {head.size} of the {log} log, not {wrong[0]}",
+                remedy="Ask for one of these, or against a newer checkpoint.",
             )
         if earlier is not None and earlier.size > head.size:
-            raise InvalidArgumentError(
-                f"since: expected at most {head.size}, got {earlier.size}", remedy="Name an older checkpoint."
+            raise ConflictError(
+                f"the checkpoint of {earlier.size} entries is newer than that of {head.size}",
+                remedy="Name an older checkpoint.",
             )
 
         key = self.key(log)

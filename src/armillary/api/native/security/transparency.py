@@ -90,18 +90,18 @@ def show_proof(
     size: Annotated[int | None, Query(ge=0, le=MAX_SIZE, description="Against the checkpoint of this size")] = None,
     since: Annotated[int | None, Query(ge=0, le=MAX_SIZE, description="And that it continues this one")] = None,
 ) -> Response:
-    """A proof bundle: entries with all that proves them, verified offline by `armillary audit verify`."""
+    """A proof bundle: entries, or the newest, with all that proves them, verified by `armillary audit verify`."""
     from armillary.wire.transparency.bundle import MAX_ENTRIES, encode  # noqa: PLC0415 - few services are asked
 
     logs = service_of(request).transparency.logs
-    if (target is None) == (first is None):
+    if target is not None and first is not None:
         raise InvalidArgumentError(
             "first, target: expected one of them", remedy="Name a range, or what entries are about."
         )
     if target is not None:
         numbers = logs.numbers_of(log, target)
     else:
-        begin = first or 1
+        begin = first or last or logs.checkpoint(log, size).row.size
         end = begin if last is None else last
         if not begin <= end < begin + MAX_ENTRIES:
             raise InvalidArgumentError(

@@ -23,10 +23,9 @@ from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page, from_row
-from armillary.engines.records.transparency import checkpoints, tree
+from armillary.engines.records.transparency import tree
+from armillary.engines.records.transparency.walk import TreeWalk, releases_forked_at
 from armillary.wire.transparency.entry import AUDIT, detail_text, leaf_of
-from armillary.wire.transparency.merkle import Frontier, folded, leaf_hash
-from armillary.wire.transparency.tiles import TILE_WIDTH
 
 EMPTY_HASH = bytes(32)
 # Lines read at once while the chain is walked.
@@ -87,57 +86,37 @@ def numbers_of(connection: Connection, target: str, limit: int) -> tuple[int, ..
     return tuple(sorted(connection.execute(query).scalars()))
 
 
-class _TreeWalk:
-    """Builds the tree anew beside the walk along the chain, and compares it with what is kept and was signed."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._signed = checkpoints.sizes(connection, AUDIT)
-        self._frontier = Frontier()
-        self._run: list[bytes] = []
-        self.forked_at: int | None = None  # Size of the first checkpoint, or kept part, that the lines do not give
-
-    def add(self, leaf: bytes) -> None:
-        hashed = leaf_hash(leaf)
-        self._frontier.add((hashed,))
-        self._run.append(hashed)
-        size = self._frontier.size
-        if size % TILE_WIDTH == 0:
-            kept = tree.kept_hashes(self._connection, AUDIT, size // TILE_WIDTH - 1, 1)
-            self._compare(size, bool(kept) and kept[0] != folded(self._run))
-            self._run = []
-        if size in self._signed:
-            self._compare(size, self._signed.pop(size) != self._frontier.root)
-
-    def end(self) -> bytes:
-        """The root; what is left of the checkpoints were of a longer log."""
-        self._signed.pop(0, None)
-        for size in self._signed:
-            self._compare(size, True)
-        return self._frontier.root
-
-    def _compare(self, size: int, differs: bool) -> None:  # noqa: FBT001 - the outcome of a comparison
-        if differs and self.forked_at is None:
-            self.forked_at = size
-
-
 def verify(connection: Connection) -> AuditVerification:
-    """Walk the whole chain, and build its tree anew: every line, every kept hash, every checkpoint ever signed."""
-    lines, head, walk = 0, EMPTY_HASH, _TreeWalk(connection)
-    while True:
+    """Walk the whole chain, and build its tree anew: every line, every kept hash, every checkpoint; so the release log.
+
+    What comes after a broken line is not looked at.
+    """
+    lines, head, walk = 0, EMPTY_HASH, TreeWalk(connection, AUDIT)
+    broken_at: int | None = None
+    while broken_at is None:
         query = select(_table).where(_table.c.number > lines).order_by(_table.c.number).limit(VERIFY_STEP)
         rows = connection.execute(query).all()
         for row in rows:
             expected = _hash(head, row.number, row.at, row.actor, row.operation, row.target, row.detail)
             if row.number != lines + 1 or bytes(row.previous_hash) != head or bytes(row.hash) != expected:
-                return AuditVerification(lines=lines, head=head, broken_at=row.number, root=walk.end(), forked_at=None)
+                broken_at = row.number
+                break
             lines, head = row.number, expected
             walk.add(_leaf(row))
         if len(rows) < VERIFY_STEP:
             break
     total = connection.execute(select(func.count()).select_from(_table)).scalar_one()
-    broken_at, root = None if total == lines else lines + 1, walk.end()
-    return AuditVerification(lines=lines, head=head, broken_at=broken_at, root=root, forked_at=walk.forked_at)
+    if broken_at is None and total != lines:
+        broken_at = lines + 1
+    root = walk.end()
+    return AuditVerification(
+        lines=lines,
+        head=head,
+        broken_at=broken_at,
+        root=root,
+        forked_at=walk.forked_at if broken_at is None else None,
+        releases_forked_at=releases_forked_at(connection),
+    )
 
 
 def _hash(previous: bytes, number: int, at: int, actor: str, operation: str, target: str, detail: str) -> bytes:

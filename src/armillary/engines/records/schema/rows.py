@@ -361,6 +361,7 @@ class AuditVerification:
     broken_at: int | None  # Number of the first line with a wrong hash
     root: bytes  # Of the Merkle tree over the lines that the chain is good for
     forked_at: int | None  # Size of the first signed checkpoint, or kept part of the tree, that the lines do not give
+    releases_forked_at: int | None  # The same of the release log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from armillary.device.process import Device
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
-from armillary.errors import BootRefusedError
+from armillary.errors import BootRefusedError, DataFolderError
 from armillary.wire.encoding import cbor
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +88,17 @@ async def test_a_recovery_that_was_not_decided_changes_nothing(rig: Rig, monkeyp
     kept = {region: data for region, data in content_of(rig.folder).items() if region in before}
     assert kept == before
     assert FileFlash(rig.folder / "flash").regions(STORED) == (), "what was stored for it goes"
+
+
+async def test_what_a_factory_says_of_another_device_is_refused_before_anything_is_written(rig: Rig) -> None:
+    before = content_of(rig.folder)
+
+    def factory(csr: str, chip: str) -> dict[str, Any]:
+        return {**rig.service.factory(csr, chip), "device_id": "ab" * 64}
+
+    with pytest.raises(DataFolderError, match="for another device"):
+        recovery.recover(DeviceFolder(rig.folder), factory, now=int(time.time()))
+    assert content_of(rig.folder) == before
 
 
 async def test_a_release_that_would_not_boot_here_is_refused_before_anything_is_written(rig: Rig) -> None:

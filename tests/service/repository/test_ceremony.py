@@ -101,6 +101,19 @@ def test_nothing_is_published_while_a_signature_is_missing(host, repository, cer
     assert client.fetch(component(host)) is not None
 
 
+def test_new_root_keys_come_into_force_by_the_old_ones_alone(repository, ceremony, client) -> None:
+    """Else whoever took over the service would make a root of his own keys, which no device can follow."""
+    old, new = new_key(), new_key()
+    assert not ceremony.propose([KeyChange(role="root", public_keys=(pem(old),))], actor="t")
+    assert ceremony.submit(signatures(ceremony, [old]), actor="t")
+    assert not ceremony.propose([KeyChange(role="root", public_keys=(pem(new),))], actor="t")
+    assert not ceremony.submit(signatures(ceremony, [new]), actor="t")
+    assert (repository.files.newest_root(), ceremony.waiting()[0].missing) == (2, 1)
+    assert client.refreshed()._trusted_set.root.version == 2
+    assert ceremony.submit(signatures(ceremony, [old]), actor="t")
+    assert client.refreshed()._trusted_set.root.version == 3
+
+
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "os", "catalogs", "director", "targets", "root"])
 def test_an_online_key_that_was_lost_or_stolen_is_replaced_at_once(
     host: OpenService, repository: Repository, ceremony: Ceremony, client: Client, role: str

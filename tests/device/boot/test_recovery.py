@@ -17,6 +17,7 @@ from armillary.device.boot.provision import boot_region
 from armillary.device.boot.recovery import DECIDED, STORED
 from armillary.device.boot.startup import chip_profile
 from armillary.device.process import Device
+from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
@@ -25,6 +26,7 @@ from armillary.wire.encoding import cbor
 
 pytestmark = pytest.mark.anyio
 DAMAGED = "security-monitor"
+TIME = "device/time"
 
 
 class PowerCutError(BaseException):
@@ -109,3 +111,20 @@ async def test_a_release_that_would_not_boot_here_is_refused_before_anything_is_
     with pytest.raises(BootRefusedError, match=r"would not boot here, and nothing was changed: .*check \(5\)"):
         recovered(rig)
     assert content_of(rig.folder) == before
+
+
+async def test_a_time_from_the_future_gives_way_whenever_the_recovery_is_carried_out(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flash, now, factory = FileFlash(rig.folder / "flash"), int(time.time()), rig.service.factory
+    replace_region(flash, TIME, (now + 10**7).to_bytes(8, "big"))
+    monkeypatch.setattr(rig.service, "factory", lambda csr, chip: {**factory(csr, chip), "time": now})
+    cut_short(rig, monkeypatch, TIME)
+    assert DeviceClock(flash, wall=lambda: 0.0).now() == now + 10**7, "positive control: cut before it"
+    assert recovery.finish_recovery(flash, lambda: now)
+    assert DeviceClock(flash, wall=lambda: 0.0).now() == now
+    recovered(rig)
+    assert DeviceClock(flash, wall=lambda: 0.0).now() == now
+    replace_region(flash, TIME, (now - 5).to_bytes(8, "big"))
+    recovered(rig)
+    assert DeviceClock(flash, wall=lambda: 0.0).now() == now - 5, "nobody is set forward: the next check-in does that"

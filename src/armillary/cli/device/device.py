@@ -226,7 +226,8 @@ def recover(
 ) -> None:
     """Restore a device's boot components.
 
-    They come from the newest release for its chip; identity and applications stay.
+    They come from the newest release for its chip; identity and applications stay. A device that was told a time from
+    the future believes the present one again.
     """
     folder = DeviceFolder(data)
     folder.check()

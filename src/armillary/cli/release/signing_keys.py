@@ -67,7 +67,8 @@ def drop(
 ) -> Shown:
     """Have devices trust a signing key no longer.
 
-    Images that it signed are signed again. It is refused while a release that devices get is signed by it.
+    Images that it signed are signed again. It is refused while releases that devices get are signed by it: it says of
+    which chips and feeds, and the command for each.
     """
     confirm(f"Drop signing key {serial}? What only it signed runs on no device afterwards.", yes=yes)
     return _shown(remote.delete(f"/signing-keys/{segment(serial)}"))

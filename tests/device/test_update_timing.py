@@ -12,6 +12,7 @@ from tests.device.rig import Rig
 from tests.fixtures.waiting import until
 
 from armillary.device.checkin.fetch import ArtifactFetch
+from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.checkin.update_wait import UpdateWait
 from armillary.device.offers import Offers, RefusedOffer, TakenOffer
 from armillary.engines.sandbox.port import OutputLine
@@ -133,13 +134,17 @@ async def test_a_flash_that_is_full_is_said_to_have_no_room_and_the_offer_stays(
     def full(*_: object) -> None:
         raise FlashFullError("the set needs 2 bytes of flash: expected at most the 1 bytes that are free")
 
-    monkeypatch.setattr(TakenOffer, "check_room", full)
-    deployed(rig, OfferTiming())
-    await rig.start()
-    await until(lambda: "no-room" in said(rig), "the service is told")
-    assert rig.events("update-refused") == []
-    monkeypatch.undo()
+    settled: list[str] = []
+    monkeypatch.setattr(CheckInSchedule, "offer_settled", lambda _: settled.append("settled"))
+    with pytest.MonkeyPatch.context() as without_room:
+        without_room.setattr(TakenOffer, "check_room", full)
+        deployed(rig, OfferTiming())
+        await rig.start()
+        await until(lambda: "no-room" in said(rig), "the service is told")
+        assert rig.events("update-refused") == []
+        assert settled == [], "it comes less and less often"
     await until(lambda: rig.events("update-started"), "it is installed once there is room")
+    await until(lambda: settled, "and what fails next is tried again soon")
 
 
 async def test_an_application_for_another_os_is_said_not_to_fit(rig: Rig) -> None:

@@ -269,6 +269,8 @@ class RunningDevice:
             if taken.again:
                 self._schedule.retry_offer()
             return
+        if taken is None:
+            self._schedule.offer_settled()
         self._taken = taken
         self._wait.hear(None if taken is None else taken.offer)
         await self._begin_due()
@@ -302,10 +304,12 @@ class RunningDevice:
         if begun in (Begun.REFUSED, Begun.SWITCHED):
             with contextlib.suppress(DataFolderError):  # the next offer tries again
                 taken.settled()
+        if begun is Begun.POSTPONED:
+            self._schedule.retry_offer()
+        else:
+            self._schedule.offer_settled()
         if begun is Begun.REFUSED:
             self.check_in_now()
-        elif begun is Begun.POSTPONED:
-            self._schedule.retry_offer()
         elif begun is Begun.SWITCHED:
             await self._run_active()
             if self._installer.record.trial is None:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
+
+from armillary.cli.device import device
 
 
 @pytest.fixture
@@ -54,3 +57,22 @@ def test_where_a_device_stands_is_said_in_words(
     assert group[1] == catalog
     whole = armillary("device-group", "check-now", *group, "--json")
     assert whole.json == {"asked": 1}
+
+
+def test_a_check_in_that_makes_the_device_start_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was asked at its 20th check-in; the offer made it start again, and since then it has checked in twice."""
+    statuses = iter(
+        [
+            {"boot_count": 1, "check_ins": 20, "last_check_in": {"verdict": "before"}},
+            {"boot_count": 1, "check_ins": 20, "last_check_in": {"verdict": "before"}},
+            {"boot_count": 2, "check_ins": 0, "last_check_in": None},
+            {"boot_count": 2, "check_ins": 2, "last_check_in": {"verdict": "attested"}},
+        ]
+    )
+    asked: list[int] = []
+    folder = SimpleNamespace(root="here", check=lambda: None, holder=lambda: 4711)
+    monkeypatch.setattr(device, "_status", lambda _: next(statuses))
+    monkeypatch.setattr(device.os, "kill", lambda process, _: asked.append(process))
+    monkeypatch.setattr(device, "POLL_S", 0.0)
+    assert device._signalled_check_in(folder) == {"verdict": "attested"}  # type: ignore[arg-type]  # what it uses of one
+    assert asked == [4711]

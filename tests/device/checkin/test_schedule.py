@@ -40,6 +40,26 @@ def test_failures_wait_longer_and_at_least_as_long_as_the_service_says():
     assert 1.0 <= schedule.wait_s <= 2.0
 
 
+def test_an_offer_that_keeps_failing_is_asked_for_less_and_less_often():
+    schedule = CheckInSchedule(lambda: 100.0, retry_first_s=2.0, retry_limit_s=300.0)
+
+    def retried(times: int) -> list[float]:
+        waits = []
+        for _ in range(times):
+            schedule.begin()
+            schedule.succeeded(72_000)  # the service is there: it is the device that has no room
+            schedule.retry_offer()
+            waits.append(schedule.wait_s)
+        return waits
+
+    waits = retried(200)
+    assert all(1.0 <= wait <= 300.0 for wait in waits)
+    assert waits[0] <= 2.0, "soon at first"
+    assert sum(waits[20:]) / 180 > 100, "an accepted check-in does not start over"
+    schedule.offer_settled()
+    assert retried(1)[0] <= 2.0
+
+
 def test_what_is_to_be_reported_waits_an_hour_and_hurries_no_failing_service():
     now = [100.0]
     schedule = CheckInSchedule(lambda: now[0], retry_first_s=2.0, retry_limit_s=300.0)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -273,12 +273,12 @@ def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
         raise NotFoundError(
             f"{folder.root}: the device does not run", remedy="Start it: armillary device boot --data DIR."
         )
-    before = _status(folder).get("check_ins") or 0
+    before = _check_in_number(_status(folder))
     os.kill(process, signal.SIGUSR1)
     deadline = time.monotonic() + CHECK_IN_DEADLINE_S
     while time.monotonic() < deadline:
         found = _status(folder)
-        if (found.get("check_ins") or 0) > before:
+        if _check_in_number(found) > before and found.get("last_check_in"):
             return dict(found["last_check_in"])
         if folder.holder() != process:
             break
@@ -287,6 +287,11 @@ def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
         f"the device did not check in within {CHECK_IN_DEADLINE_S:.0f} s",
         remedy="Look at its log: armillary device log --data DIR.",
     )
+
+
+def _check_in_number(status: Mapping[str, Any]) -> tuple[int, int]:
+    """Tells check-ins apart, also where the device starts again for what it was offered: then it counts anew."""
+    return status.get("boot_count") or 0, status.get("check_ins") or 0
 
 
 def _show_appraisal(found: dict[str, Any], *, as_json: bool) -> None:

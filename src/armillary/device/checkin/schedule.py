@@ -23,6 +23,7 @@ class CheckInSchedule:
     def __init__(self, monotonic: Callable[[], float], *, retry_first_s: float, retry_limit_s: float) -> None:
         self._monotonic = monotonic
         self._backoff = Backoff(retry_first_s, retry_limit_s, random.random)
+        self._offers = Backoff(retry_first_s, retry_limit_s, random.random)
         self._due = 0.0
         self._is_asked = False
         self.contact: float | None = None
@@ -68,5 +69,13 @@ class CheckInSchedule:
             self._due = min(self._due, self.contact + REPORT_S)
 
     def retry_offer(self) -> None:
-        """An offered image could not be fetched: check in sooner, to be offered it again."""
-        self._due = min(self._due, self._monotonic() + self._backoff.failed())
+        """What is offered could not be fetched, written or verified now: check in sooner, to be offered it again.
+
+        Later each time, however well the check-ins between go: a flash that stays full, or a mirror that stays away,
+        would have the device come every second.
+        """
+        self._due = min(self._due, self._monotonic() + self._offers.failed())
+
+    def offer_settled(self) -> None:
+        """Nothing is offered, or it went on or was refused for good: the next offer that fails is tried again soon."""
+        self._offers.succeeded()

@@ -44,7 +44,7 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Exported met
 
 @remote_command(app, "show")
 def show(remote: RemoteService) -> Shown:
-    """Show each role with its keys, and what waits for signatures.
+    """Show each role with its keys, and what waits.
 
     "online" keys are held by the service, which signs by itself; of "offline" ones it knows the public half only.
     """
@@ -217,7 +217,7 @@ def sign(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign exported metadata with the keys in DIR; no service is asked.
+    """Sign exported metadata with the keys in DIR, offline.
 
     It prints what is signed first: read it, it is what the signature is for.
     """
@@ -253,7 +253,7 @@ def import_(remote: RemoteService, file: FileArgument) -> Shown:
 
 @remote_command(app, "cancel")
 def cancel(remote: RemoteService, yes: YesOption = False) -> Shown:
-    """Take back what waits for signatures; what is in force stays."""
+    """Take back what waits for signatures."""
     confirm("Take back what waits for signatures?", yes=yes)
     return _shown(remote.delete("/repository/waiting"))
 

@@ -42,6 +42,14 @@ def ids(devices: list[WireDevice]) -> set[str]:
     return {one.device_id for one in devices}
 
 
+def logged(fleet: OsFleet) -> list[tuple[str, str, bool]]:
+    """What the release log says of the new release: operation, feed, and whether it was for one catalog."""
+    logs = fleet.service.transparency.logs
+    entries = [each for number in logs.numbers_of("releases", str(fleet.new.release_id))
+               for each in logs.entries("releases", number, 1)]  # fmt: skip
+    return [(each.operation, each.detail["feed"], "catalog" in each.detail) for each in entries]
+
+
 def test_a_completed_one_is_rolled_back_by_one_call(fleet: OsFleet, clock: Clock) -> None:
     """Also devices that got the release from the feed after the roll-out had ended."""
     rollout = completed(fleet, clock)
@@ -61,6 +69,8 @@ def test_a_completed_one_is_rolled_back_by_one_call(fleet: OsFleet, clock: Clock
     assert fleet.old_style.prover.os_version == fleet.first.version
     assert [one.event for one in done.history] == ["finish", "roll-back", "restored"]
     assert fleet.offered(fleet.devices[0]) == ""
+    moves = [("release.promote", "Retail", False), ("release.promote", "RetailEval", False)]
+    assert logged(fleet) == [("release.publish", "RetailEval", False), *moves]
 
 
 def test_one_of_a_catalog_is_that_catalogs_alone_and_is_rolled_back_there_alone(fleet: OsFleet, clock: Clock) -> None:
@@ -82,6 +92,9 @@ def test_one_of_a_catalog_is_that_catalogs_alone_and_is_rolled_back_there_alone(
     assert fleet.running("27.1") == ids(fleet.devices[3:])
     assert fleet.old_style.prover.os_version == fleet.first.version
     assert fleet.get(there).state == "completed"
+    given = ("release.promote", "RetailEval", True)
+    back = ("release.take-back", "RetailEval", True)
+    assert logged(fleet) == [("release.publish", "RetailEval", False), given, given, back]
 
 
 def test_promoting_it_for_one_catalog_to_all_is_what_would_reach_the_others(

@@ -277,7 +277,7 @@ def pack_board_config(
     made: Made,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack a board configuration: what a board keeps from applications.
+    """Pack what a board keeps from applications.
 
     A device takes it in a deployment, beside its applications; docs/reference/board-configuration.md has its format.
     """

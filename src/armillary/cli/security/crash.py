@@ -68,7 +68,9 @@ def add(
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="Program as it was linked, or its debug file.")],
     catalog: CatalogOption = None,
 ) -> Shown:
-    """Upload the names of a build's functions: the ELF file is read here.
+    """Upload the names of a build's functions.
+
+    The ELF file is read here.
 
     Crashes of this build that are known by addresses alone are grouped anew.
     """

@@ -65,7 +65,10 @@ def list_lines(
 
 @remote_command(app, "logs")
 def list_logs(remote: RemoteService) -> Shown:
-    """List the logs with their verifier keys; keep the keys elsewhere: whoever verifies a proof needs them."""
+    """List the logs with their verifier keys.
+
+    Keep the keys elsewhere: whoever verifies a proof needs them.
+    """
     return table(remote.get("/logs")["items"], LOG_COLUMNS, empty="There is no log.")
 
 
@@ -90,7 +93,10 @@ def checkpoint(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the signed note there.")] = None,
 ) -> Shown:
-    """Print the signed head of a log with its cosignatures; keep it elsewhere, to compare with later ones."""
+    """Print the signed head of a log with its cosignatures.
+
+    Keep it elsewhere, to compare with later ones.
+    """
     found = remote.get(f"/logs/{_log(log)}/checkpoint", size=size)
     if out is not None:
         write_file(out, found["note"].encode())
@@ -117,7 +123,10 @@ def prove(
         Path | None, typer.Option("--since", metavar="FILE", help="Prove too that the log continues this checkpoint.")
     ] = None,
 ) -> Shown:
-    """Write entries of a log with all that proves them, to be verified without the service."""
+    """Write entries of a log with all that proves them.
+
+    They are verified without the service.
+    """
     from armillary.wire.transparency import bundle, checkpoint as checkpoints, note as notes  # noqa: PLC0415 - 20 ms
 
     earlier = None
@@ -148,7 +157,9 @@ def verify(
     token: TokenOption = None,
     ca: CaOption = None,
 ) -> None:
-    """Verify a proof offline, or without FILE both logs of the service; exit 1 when one is broken.
+    """Verify a proof offline, or both logs of the service.
+
+    The logs where no FILE is given. It exits with 1 when one is broken.
 
     Of a proof, every entry must be in the tree that the log (--key) has signed and that each --witness has cosigned.
     """

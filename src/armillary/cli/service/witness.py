@@ -55,7 +55,10 @@ def create(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Of the witness, like witness.example.com/w1.")],
     passphrase_file: PassphraseFileOption = None,
 ) -> None:
-    """Make a witness on this machine: its key, and a file with the verifier key that the service is given."""
+    """Make a witness on this machine.
+
+    It writes its key, and a file with the verifier key that the service is given.
+    """
     checked = notes.checked_name(name)
     keys = KeyPlace(folder, passphrase_file).open_files(make=True)
     if keys.path(KEY_NAME).exists():
@@ -102,7 +105,9 @@ def cosign(
     ] = None,
     passphrase_file: PassphraseFileOption = None,
 ) -> Shown:
-    """As a witness: verify that each log only grew since it was last seen, and cosign its checkpoint.
+    """As a witness, cosign the checkpoints of the logs.
+
+    It verifies first that each log only grew since it was last seen.
 
     A log that has not is never cosigned; its checkpoint is kept in the folder as the proof.
     """

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -77,13 +78,13 @@ def _describe(connection: Connection, images: list[UUID], numbers: random.Random
         for each in range(PACKAGES)
     ]  # fmt: skip
     connection.execute(insert(advisory_tables.component), rows)
-    weights = [1 / (1 + each) for each in range(PACKAGES)]
+    shares = _shares(PACKAGES)
     contents, parts, bills = [], [], []
     for place, image_id in enumerate(images, 1):
         digest = sha256(image_id.bytes).digest()
         contents.append({"content_id": place, "sha256": digest, "components": COMPONENTS, "unassessed": 0, "fault": "",
                          "read_at": 1})  # fmt: skip
-        chosen = set(numbers.choices(range(PACKAGES), weights, k=COMPONENTS * 2))
+        chosen = set(numbers.choices(range(PACKAGES), cum_weights=shares, k=COMPONENTS * 2))
         parts += [{"component_id": each + 1, "content_id": place} for each in sorted(chosen)[:COMPONENTS]]
         bills.append({"catalog_id": UUID(owner), "image_id": image_id, "sha256": digest, "size": 1,
                       "spec_version": "1.6", "components": COMPONENTS, "added_at": 1, "added_by": "bench"})  # fmt: skip
@@ -94,6 +95,11 @@ def _describe(connection: Connection, images: list[UUID], numbers: random.Random
         (schema.bill_of_materials, bills),
     ):
         connection.execute(insert(table), values)
+
+
+def _shares(count: int) -> list[float]:
+    """Zipf's: how often each of so many is chosen, summed up."""
+    return list(accumulate(1 / (1 + each) for each in range(count)))
 
 
 def _image(catalog_id: UUID, image_id: UUID) -> Image:
@@ -131,8 +137,8 @@ def _answers(service: SecurityService, folder: Path, numbers: random.Random) -> 
     key = ec.generate_private_key(ec.SECP256R1())
     form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     service.advisories.keys.trust("bench", key.public_key().public_bytes(*form).decode(), actor="bench")
-    weights = [1 / (1 + each) for each in range(PACKAGES)]
-    for number, package in enumerate(numbers.choices(range(PACKAGES), weights, k=ADVISORIES)):
+    chosen = numbers.choices(range(PACKAGES), cum_weights=_shares(PACKAGES), k=ADVISORIES)
+    for number, package in enumerate(chosen):
         path = folder / "bundle"
         path.write_bytes(_bundle(number, package, key))
         begun = time.perf_counter()

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from tests.service.advisories.conftest import advisory_folder, clock, fleet
 from tests.service.advisories.fleet import HOUR_S, OTHER_KEY, AdvisoryFleet, bundle, osv
 
 from armillary.advisory.assessment import State
-from armillary.engines.records.schema.advisory_rows import SoftwareSet
+from armillary.engines.records.advisories.software import SoftwareSet
 from armillary.errors import ConflictError, NotFoundError, SignatureError
 from armillary.service.advisories import exposure
 from armillary.service.advisories.imports import Imports
@@ -72,7 +70,7 @@ def test_mutation_without_the_attestation_of_a_set(fleet: AdvisoryFleet, monkeyp
     real: Any = exposure._States._state
 
     def believing(self: Any, one: SoftwareSet, catalog_id: Any) -> State:
-        return real(self, replace(one, attested=True), catalog_id)
+        return real(self, one._replace(attested=True), catalog_id)
 
     monkeypatch.setattr(exposure._States, "_state", believing)
     assert said_to_be_repaired(fleet) == {"fixed": 1}

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition, FeedKey
+if TYPE_CHECKING:
+    from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition, FeedKey
 
 
 def feed(row: Feed, now: int) -> dict[str, Any]:

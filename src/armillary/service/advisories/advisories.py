@@ -15,8 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
-from armillary.engines.records.advisories import feeds as feed_rows
-from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition
+from armillary.engines.records.advisories import presence
 from armillary.errors import ConflictError
 from armillary.service.advisories.running import Running
 from armillary.service.advisories.sets import Sets
@@ -26,6 +25,7 @@ from armillary.service.context.context import Context
 from armillary.service.watch.watch import Watch
 
 if TYPE_CHECKING:
+    from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition
     from armillary.service.advisories.answers import Answers
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
@@ -47,7 +47,7 @@ class Advisories:
         self._sets = Sets()
         self._working = threading.Lock()  # one import, or one reading of bills
         self._uploads: BundleUploads | None = None
-        self._has_feeds = bool(self.feeds())
+        self._has_feeds = context.records.read(presence.has_feed)
         self._is_importing = False
         self._importing: threading.Thread | None = None
         self._last_failure = ""
@@ -87,10 +87,13 @@ class Advisories:
 
     def feeds(self) -> tuple[Feed, ...]:
         """All feeds, by name."""
+        from armillary.engines.records.advisories import feeds as feed_rows  # noqa: PLC0415 - as the class says
+
         return self._context.records.read(feed_rows.feeds)
 
     def editions(self, name: str) -> tuple[FeedEdition, ...]:
         """The imports of a feed, the newest first; NotFoundError if there is none of this name."""
+        from armillary.engines.records.advisories import feeds as feed_rows  # noqa: PLC0415 - as the class says
 
         def query(connection: Connection) -> tuple[FeedEdition, ...]:
             if feed_rows.feed(connection, name) is None:

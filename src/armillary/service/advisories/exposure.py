@@ -19,9 +19,9 @@ from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
 from armillary.engines.records.advisories import components as component_rows, software as software_rows
-from armillary.engines.records.advisories.software import Pair
+from armillary.engines.records.advisories.software import Pair, SoftwareSet
 from armillary.engines.records.queries import catalogs as catalog_rows
-from armillary.engines.records.schema.advisory_rows import Artifact, SoftwareSet
+from armillary.engines.records.schema.advisory_rows import Artifact
 from armillary.engines.records.schema.rows import DeviceGroup
 from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
 from armillary.errors import InvalidArgumentError

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.engines.records.advisories import software as software_rows
-from armillary.engines.records.schema.advisory_rows import SoftwareSet
+from armillary.engines.records.advisories.software import SoftwareSet
 
 Release = tuple[str, str]  # chip and version
 

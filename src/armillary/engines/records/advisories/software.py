@@ -31,7 +31,6 @@ from sqlalchemy import (
 )
 
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.advisory_rows import SoftwareSet
 from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
 
 # Moves are summed over so many seconds: a curve shows the fix of a morning, and a roll-out writes few rows.
@@ -46,6 +45,16 @@ _set, _part, _kept = schema.software_set, schema.software_part, schema.device_so
 _count, _move = schema.software_count, schema.software_move
 _GROUP = func.coalesce(_device.c.group_id, literal(NO_GROUP, Uuid))
 _ATTESTED = _status.c.verdict == "attested"
+
+
+class SoftwareSet(NamedTuple):
+    """What some devices run together."""
+
+    set_id: int
+    attested: bool  # Whether their last check-in was attested: else what they say they run is their word alone
+    chip: str
+    os_version: str
+    image_ids: frozenset[UUID]
 
 
 class Pair(NamedTuple):

@@ -160,14 +160,3 @@ class VexStatement:
     justification: str
     author: str
     stated_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SoftwareSet:
-    """What some devices run together."""
-
-    set_id: int
-    attested: bool  # Whether their last check-in was attested: else what they say they run is their word alone
-    chip: str
-    os_version: str
-    image_ids: frozenset[UUID]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 
 import pytest
 from tests.service.advisories.conftest import advisory_folder, clock, fleet

@@ -142,6 +142,9 @@ def asked(connection: Connection) -> dict[str, Any]:
     seen["mine"] = len(components.artifacts(connection, update_play.CATALOG))
     seen["unassessed"] = [each.package for one in contents for each in components.unassessed(connection, one, limit=9)]
     seen["ecosystems"] = list(components.ecosystems(connection).values())
+    seen["grave"] = [each.advisory_id for each in feeds.grave(connection, "high")]
+    seen["none grave"] = feeds.grave(connection, "critical")
+    seen["newest content"] = components.newest_content(connection)
     seen["gravest"] = finding_rows.gravest(connection, "none")
     return seen
 
@@ -171,6 +174,7 @@ def running(connection: Connection) -> dict[str, Any]:
     ]
     seen["listed"] = sorted(listed)
     seen["described"] = software.described(connection, sorted(listed)[:3])
+    seen["counted"] = software.count_pairs(connection)
     seen["set of"] = software.set_of_device(connection, 1) is not None
     seen["newest"] = software.newest(connection)[0]
     seen["pruned"] = software.prune(connection, before=NOW + 1)

@@ -26,6 +26,7 @@ from armillary.service.watch.watch import Watch
 
 if TYPE_CHECKING:
     from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition
+    from armillary.service.advisories.announcing import Announcements
     from armillary.service.advisories.answers import Answers
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
@@ -53,6 +54,7 @@ class Advisories:
         self._last_failure = ""
         self._stopping = threading.Event()
         self._announced_at = 0
+        self._announcements: Announcements | None = None
 
     # -- parts, loaded when they are asked for ----------------------------------------------------------------------
 
@@ -202,6 +204,8 @@ class Advisories:
 
     def _announce(self) -> None:
         self._announced_at = self._context.now()
-        from armillary.service.advisories.announcing import announce  # noqa: PLC0415 - as the class says
+        if self._announcements is None:
+            from armillary.service.advisories.announcing import Announcements  # noqa: PLC0415 - as the class says
 
-        announce(self._context, self.answers, self._watch)
+            self._announcements = Announcements(self._context, self._watch)
+        self._announcements.look(self.answers)

@@ -7,6 +7,7 @@ names no image, so that it holds no roll-out: the roll-out of the fix must go on
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -14,7 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
-from armillary.engines.records.queries import catalogs as catalog_rows, findings as finding_rows
+from armillary.engines.records.queries import findings as finding_rows
+from armillary.engines.records.schema.advisory_rows import AdvisoryVersion
 from armillary.service.advisories.answers import Answers
 from armillary.service.advisories.exposure import Population
 from armillary.service.advisories.judging import Judge
@@ -26,40 +28,59 @@ from armillary.wire.device.finding import SEVERITIES
 
 # Devices that are named in a finding; its cause says how many there are.
 NAMED: Final = 100
+FORGET_EVERY_S: Final = 3600
 
 
-def announce(context: Context, answers: Answers, watch: Watch) -> int:
-    """Make the findings that are due; returns how many."""
-    found = context.records.read(lambda c: _due(c, answers, context.now()))
-    for each in found:
-        watch.observe(each)
-    return len(found)
+class Announcements:
+    """Makes findings of advisories, and remembers which it has looked at.
+
+    One is looked at again when its records, how grave it is, the bills of materials or who has which set have changed,
+    and every hour.
+    """
+
+    def __init__(self, context: Context, watch: Watch) -> None:
+        self._context = context
+        self._watch = watch
+        self._looked_at: dict[str, object] = {}
+        self._forgotten_at = 0
+
+    def look(self, answers: Answers) -> int:
+        """Make the findings that are due; returns how many."""
+        found = self._context.records.read(lambda c: list(self._due(c, answers, self._context.now())))
+        for each in found:
+            self._watch.observe(each)
+        return len(found)
+
+    def _due(self, connection: Connection, answers: Answers, now: int) -> Iterator[Observation]:
+        newest = answers.newest(connection)
+        if not 0 <= now - self._forgotten_at < FORGET_EVERY_S:
+            self._looked_at, self._forgotten_at = {}, now
+        for advisory_id, versions, urgency in answers.grave(connection):
+            state = ([each.version_id for each in versions], urgency.is_exploited, newest)
+            if self._looked_at.get(advisory_id) != state:
+                yield from _of_advisory(connection, answers, advisory_id, versions, urgency, now)
+                self._looked_at[advisory_id] = state
 
 
-def _due(connection: Connection, answers: Answers, now: int) -> list[Observation]:
-    due = []
-    everybody = [each.catalog_id for each in catalog_rows.catalogs(connection)]
-    for advisory_id, judge, urgency, judged in answers.grave(connection):
-        owners = {each.artifact.catalog_id for each in judged if each.state is State.AFFECTED}
-        concerned = everybody if None in owners else [each for each in everybody if each in owners]
-        unsaid = [each for each in concerned if not _is_said(connection, advisory_id, judge, urgency, each)]
-        if not unsaid:
-            continue
-        population = answers.affected_of(connection, judged)
-        for catalog_id in unsaid:
-            mine = _of_catalog(population, catalog_id)
-            devices = sum(pair.devices for pair in mine.of_state(State.AFFECTED))
-            if devices:
-                seen = _observation(advisory_id, judge, urgency, catalog_id, devices, now)
-                due.append(replace(seen, device_ids=answers.first_devices(connection, mine, NAMED)))
-    return due
-
-
-def _is_said(connection: Connection, advisory_id: str, judge: Judge, urgency: Urgency, catalog_id: UUID) -> bool:
-    """Whether a finding has said this, or something graver, of a catalog."""
-    seen = _observation(advisory_id, judge, urgency, catalog_id, 0, 0)
-    known = finding_rows.gravest(connection, seen.fingerprint)
-    return known is not None and SEVERITIES.index(known) >= SEVERITIES.index(seen.severity)
+def _of_advisory(
+    connection: Connection,
+    answers: Answers,
+    advisory_id: str,
+    versions: Sequence[AdvisoryVersion],
+    urgency: Urgency,
+    now: int,
+) -> Iterator[Observation]:
+    """What is to be said of an advisory to each catalog whose devices it affects."""
+    judge, _, population = answers.affected_of(connection, versions)
+    owners = {population.groups[each.group_id].catalog_id for each in population.of_state(State.AFFECTED)
+              if each.group_id in population.groups}  # fmt: skip
+    for catalog_id in sorted(owners):
+        mine = _of_catalog(population, catalog_id)
+        devices = sum(pair.devices for pair in mine.of_state(State.AFFECTED))
+        seen = _observation(advisory_id, judge, urgency, catalog_id, devices, now)
+        known = finding_rows.gravest(connection, seen.fingerprint)
+        if known is None or SEVERITIES.index(known) < SEVERITIES.index(seen.severity):
+            yield replace(seen, device_ids=answers.first_devices(connection, mine, NAMED))
 
 
 def _of_catalog(population: Population, catalog_id: UUID) -> Population:
@@ -71,7 +92,7 @@ def _of_catalog(population: Population, catalog_id: UUID) -> Population:
 def _observation(
     advisory_id: str, judge: Judge, urgency: Urgency, catalog_id: UUID, devices: int, now: int
 ) -> Observation:
-    exploited = urgency.exploited_since is not None
+    exploited = urgency.is_exploited
     said = next((each.summary for each in judge.versions if each.summary), "no summary")
     fixes = sorted({version for each in judge.versions for found in each.fixed.values() for version in found})
     return Observation(

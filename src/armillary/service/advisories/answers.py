@@ -12,14 +12,18 @@ from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
 from armillary.advisory.coverage import Feed as CoveringFeed, coverage_of
-from armillary.engines.records.advisories import components as component_rows, feeds as feed_rows
+from armillary.engines.records.advisories import (
+    components as component_rows,
+    feeds as feed_rows,
+    software as software_rows,
+)
 from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.schema.advisory_rows import OPEN, OSV, AdvisoryVersion, Artifact, Feed
 from armillary.engines.records.schema.rows import AuditLine
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.advisories.exposure import MEMBER_STATES, Exposure, Field, Population, catalog_of, country_of
 from armillary.service.advisories.judging import Judge, Judged
-from armillary.service.advisories.ranking import Urgency, urgency_of
+from armillary.service.advisories.ranking import CRITICAL, Urgency, urgency_of
 from armillary.service.advisories.sets import Sets
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
@@ -195,24 +199,26 @@ class Answers:
         rows, _ = self._exposure.page(connection, population, State.AFFECTED, after=None, limit=limit)
         return tuple(each["device_id"] for each in rows)
 
-    def grave(self, connection: Connection) -> list[tuple[str, Judge, Urgency, list[Judged]]]:
-        """Advisories that are exploited or critical, with the images and releases of all catalogs that they affect."""
-        groups = _by_id(feed_rows.versions(connection, sorted(component_rows.affecting(connection))))
-        judges = Judge.several(connection, groups.values(), now=self._context.now())
+    def grave(self, connection: Connection) -> list[tuple[str, tuple[AdvisoryVersion, ...], Urgency]]:
+        """Advisories that are exploited or critical and affect something that a bill of materials lists."""
+        groups = _by_id(feed_rows.grave(connection, CRITICAL))
+        judges = [Judge.named(connection, versions) for versions in groups.values()]
         urgent = self._urgencies(connection, judges)
-        found = [each for each in zip(groups, judges, urgent, strict=True) if each[2].is_grave]
-        contents: dict[int, list[Artifact]] = defaultdict(list)
-        for each in component_rows.having(connection, {one for _, judge, _ in found for one in judge.pairs}):
-            if each.content is not None:
-                contents[each.content.content_id].append(each)
-        return [
-            (advisory_id, judge, urgency, [judge.of(one) for content in judge.pairs for one in contents[content]])
-            for advisory_id, judge, urgency in found
-        ]
+        found = zip(groups, judges, urgent, strict=True)
+        return [(name, judge.versions, urgency) for name, judge, urgency in found if urgency.is_grave]
 
-    def affected_of(self, connection: Connection, judged: Sequence[Judged]) -> Population:
-        """The devices of all catalogs that run what is judged to be affected."""
-        return self._exposure.affected(connection, judged, None)
+    def affected_of(
+        self, connection: Connection, versions: Sequence[AdvisoryVersion]
+    ) -> tuple[Judge, list[Judged], Population]:
+        """The images, releases and devices of all catalogs that an advisory affects."""
+        (judge,) = Judge.several(connection, [versions], now=self._context.now())
+        judged = self._exposure.judged(connection, judge, None, affected_only=True)
+        return judge, judged, self._exposure.affected(connection, judged, None)
+
+    def newest(self, connection: Connection) -> tuple[int, int, int]:
+        """What an answer about an advisory rests on besides its records: bills, sets, and how many groups have one."""
+        sets, groups = self._exposure.newest_set(connection), software_rows.count_pairs(connection)
+        return component_rows.newest_content(connection), sets, groups
 
     # -- coverage ---------------------------------------------------------------------------------------------------
 

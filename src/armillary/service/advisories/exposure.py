@@ -88,6 +88,11 @@ class Exposure:
     def __init__(self, sets: Sets) -> None:
         self._sets = sets
 
+    def newest_set(self, connection: Connection) -> int:
+        """The highest number of a set of software; 0 before the first."""
+        self._sets.refresh(connection)
+        return max(self._sets.by_id, default=0)
+
     def judged(
         self, connection: Connection, judge: Judge, catalog_id: UUID | None, *, affected_only: bool = False
     ) -> list[Judged]:

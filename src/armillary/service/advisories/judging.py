@@ -106,6 +106,12 @@ class Judge:
             found.append(cls(tuple(versions), known_as, fresh, mine, frozenset(), statements))
         return found
 
+    @classmethod
+    def named(cls, connection: Connection, versions: Sequence[AdvisoryVersion]) -> Judge:
+        """An advisory's names alone: enough to look up how urgent it is."""
+        aliases = feed_rows.aliases_of(connection, [each.version_id for each in versions])
+        return cls(tuple(versions), _names_of(versions, aliases), False, {}, frozenset(), Statements(()))
+
     def of(self, artifact: Artifact) -> Judged:
         """How an image or release stands to it."""
         content = artifact.content

@@ -42,6 +42,11 @@ class Urgency:
         )
 
     @property
+    def is_exploited(self) -> bool:
+        """Whether it is known to be exploited."""
+        return self.exploited_since is not None
+
+    @property
     def is_grave(self) -> bool:
         """Whether it is a finding when a device runs it."""
         return self.exploited_since is not None or self.severity == CRITICAL

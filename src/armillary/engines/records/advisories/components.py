@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from armillary.engines.records.advisories.feeds import in_force
 from armillary.engines.records.advisories.software import portions
@@ -149,6 +149,11 @@ def affecting(connection: Connection, content_ids: Collection[int] | None = None
     for some in portions(sorted(content_ids)):
         found.update(connection.execute(query.where(_part.c.content_id.in_(some))).scalars())
     return found
+
+
+def newest_content(connection: Connection) -> int:
+    """The highest number of a document that was read; 0 before the first."""
+    return int(connection.execute(select(func.coalesce(func.max(_content.c.content_id), 0))).scalar_one())
 
 
 def artifacts(connection: Connection, catalog_id: UUID | None = None) -> tuple[Artifact, ...]:

@@ -255,6 +255,22 @@ def first_editions(connection: Connection, name: str, advisory_id: str) -> tuple
     return every(connection, query, _as_edition)
 
 
+def grave(connection: Connection, severity: str) -> tuple[AdvisoryVersion, ...]:
+    """Versions in force that affect a component, and are of this severity or known to be exploited."""
+    listed = select(_exploitation.c.cve).where(_exploitation.c.kev_added_at.is_not(None))
+    named = select(_alias.c.version_id).where(_alias.c.alias.in_(listed))
+    query = (
+        _versions()
+        .join(_feed, in_force(_version))
+        .where(_version.c.withdrawn_at.is_(None))
+        .where(select(_pair.c.component_id).where(_pair.c.version_id == _version.c.version_id).exists())
+        .where(
+            or_(_version.c.severity == severity, _version.c.advisory_id.in_(listed), _version.c.version_id.in_(named))
+        )
+    )
+    return every(connection, query.order_by(_version.c.version_id), _as_version)
+
+
 def versions(connection: Connection, numbers: Sequence[int]) -> tuple[AdvisoryVersion, ...]:
     """Versions of some numbers, in force."""
     found: list[AdvisoryVersion] = []

@@ -271,6 +271,12 @@ def pairs(connection: Connection, set_ids: Iterable[int] | None = None) -> list[
     return sorted(Pair(*row) for row in rows)
 
 
+def count_pairs(connection: Connection) -> int:
+    """How many sets there are in how many groups, each with a device."""
+    query = select(func.count()).select_from(_count).where(_count.c.devices > 0)
+    return int(connection.execute(query).scalar_one())
+
+
 def moves(connection: Connection, set_ids: Collection[int], *, since: int) -> list[Move]:
     """Moves from and to these sets after a time, in order."""
     found: set[Move] = set()

@@ -392,3 +392,13 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
             break
         cuts += 1
     assert cuts >= 3
+
+
+def test_a_device_gets_no_other_identity_certificate_that_ends_no_later(rotation: Rotation, clock: Any) -> None:
+    """Where the silicon authority could not be renewed: the device would ask for one after the other."""
+    silicon = rotation.service.authority.silicon
+    maker, authorities = next(iter(silicon.by_maker().items()))
+    clock.now = authorities[-1].not_after - DAY_S
+    with pytest.raises(NotFoundError, match="no later"):
+        silicon.renew_identity(maker, DEVICE_ID, authorities[-1].not_after)
+    assert silicon.renew_identity(maker, DEVICE_ID, authorities[-1].not_after - 1)

@@ -145,6 +145,9 @@ def test_why_a_device_refused_a_store_is_said_until_it_has_it(
     assert standing() == ("refused", why), "in its own words"
     speaks(device, reason="failed-before")
     assert directed(device) == ["tap"], "it is given the rest"
+    speaks(device)
+    host.service.registry.devices.move("Contoso", device.device_id, product="Kettle", group="Production", actor="t")
+    assert directed(device) == ["tap"], "also once the device was read from the records again"
     assert standing() == ("offered", ""), "what it says is of the store, not of the application"
     speaks(device)
     device.installed = (installed(image),)

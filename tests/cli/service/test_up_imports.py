@@ -30,3 +30,15 @@ def test_it_is_put_back_when_an_import_fails(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ModuleNotFoundError), up._without("colorsys"):
         importlib.import_module("colorsys")
     assert "colorsys" not in sys.modules
+
+
+def test_modules_of_a_package_are_loaded_without_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.partition(".")[0] == "wsgiref"]:
+        monkeypatch.delitem(sys.modules, name)
+    up._leave_out_entry("wsgiref", Headers="headers")
+    assert importlib.import_module("wsgiref").Headers is importlib.import_module("wsgiref.headers").Headers
+    assert importlib.import_module("wsgiref").__doc__ is None  # which its entry has
+    monkeypatch.delitem(sys.modules, "wsgiref")
+    assert importlib.import_module("wsgiref").__doc__
+    up._leave_out_entry("wsgiref")
+    assert importlib.import_module("wsgiref").__doc__

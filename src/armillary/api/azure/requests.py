@@ -22,7 +22,7 @@ Capability = Literal["ApplicationDevelopment", "FieldServicing"]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 P = TypeVar("P", bound=_Body)

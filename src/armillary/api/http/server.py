@@ -10,10 +10,10 @@ import socket
 import ssl
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
-from uvicorn.server import ServerState
+from uvicorn.config import Config
+from uvicorn.server import Server, ServerState
 
 from armillary.api.http.callers import CLIENT_CERTIFICATE, Budgets, catalog_of, owner_of
 from armillary.api.http.connection import ApiConnection, CertifiedConnection, NotAdmitted
@@ -57,9 +57,9 @@ class ApiServer:
         self.with_token = SlowRequests(
             self._budgets.requests.refuse, each=MAX_WITH_TOKEN_OF_OWNER, total=MAX_WITH_TOKEN
         )
-        self._server: uvicorn.Server | None = None
+        self._server: Server | None = None
         self._waiting: dict[ApiConnection, None] = {}
-        self._of_hub: uvicorn.Config | None = None
+        self._of_hub: Config | None = None
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -70,7 +70,7 @@ class ApiServer:
         logging.getLogger("uvicorn.error").setLevel(
             logging.ERROR
         )  # its warnings are about what unauthenticated peers send
-        server = uvicorn.Server(config)
+        server = Server(config)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[])
         certified = context is not None and context.verify_mode != ssl.CERT_NONE
@@ -103,7 +103,7 @@ class ApiServer:
         return made
 
     def _connection(
-        self, config: uvicorn.Config, state: ServerState, kind: type[ApiConnection] = ApiConnection
+        self, config: Config, state: ServerState, kind: type[ApiConnection] = ApiConnection
     ) -> ApiConnection:
         not_admitted = NotAdmitted(self.unauthenticated, self.with_token, self._owner_of)
         return kind(config, state, self._waiting, not_admitted, self._shapes.form)
@@ -141,8 +141,8 @@ class ApiServer:
             connection.transport.abort()
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
-    config = uvicorn.Config(
+def _config(app: ASGIApp) -> Config:
+    config = Config(
         app,
         http="httptools",
         loop="none",

@@ -22,7 +22,7 @@ CATALOG: Final = V1 + "/catalogs/{catalog}"
 class StrictBody(BaseModel):
     """A body that has no other fields: a misspelt one must not silently do nothing. Nor is ``true`` a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import pydantic
 import typer
 
 from armillary.cli.terminal.output import JsonOption, note, record
@@ -95,10 +98,26 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     )
     # FastAPI looks for models of Pydantic's first version, which this loads (1.6 MB), at every route: there are none
     sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]  # an import fails where None stands
+    # models of FastAPI and of this API, of which a service uses few, are built at their first use (2 MB)
+    pydantic.BaseModel.model_config = pydantic.ConfigDict(defer_build=True)
+    _leave_out_entry("uvicorn", Config="config")  # its command line, with a second click and multiprocessing (1.5 MB)
     # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
     with _without("rich"), _without("greenlet"):
         from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
     serve(settings, lambda whole: _say_ready(whole, settings, as_json=as_json), lambda: note("stopping ..."))
+
+
+def _leave_out_entry(package: str, **names: str) -> None:
+    """Have the modules of a package be loaded without its ``__init__``, unless that is loaded already.
+
+    ``names`` are what its modules expect to find in it: each with the module that has it.
+    """
+    found = importlib.util.find_spec(package)
+    if package in sys.modules or found is None:
+        return
+    made = sys.modules[package] = importlib.util.module_from_spec(found)
+    for name, module in names.items():
+        setattr(made, name, getattr(importlib.import_module(f"{package}.{module}"), name))
 
 
 @contextmanager

@@ -52,6 +52,8 @@ _PRODUCT = f"{_AZURE}/products/{{product}}"
 # Who may do what, said a second time by hand: the table is compared with this, and callers are tried by this. Whoever
 # changes a role has to say so here. An Administrator changes who and what is trusted:
 ADMINISTRATORS = {
+    "POST /api/v1/log-witnesses", "POST /api/v1/log-witnesses/remove", "POST /api/v1/advisory-feed-keys",
+    "DELETE /api/v1/advisory-feed-keys/{key_id}", "PUT /api/v1/advisory-feeds/{feed_name}/max-age",
     f"DELETE {_AZURE}",
     f"POST {_AZURE}/certificates/{{serial}}/retrieveProofOfPossessionNonce",
     f"POST {_PRODUCT}/deviceGroups/{{device_group}}/devices/{{device}}/generateCapabilityImage",

@@ -270,6 +270,7 @@ def test_a_grave_advisory_in_the_field_becomes_a_finding_once(fleet: AdvisoryFle
     fleet.feed(osv(NAME, aliases=["CVE-2026-7777"]), osv("A-LOW", score=low))
 
     def findings() -> list[tuple[str, str]]:
+        fleet.advisories.look()
         found = fleet.service.watch.list(kind="vulnerability-in-field").items
         return [(each.severity, each.status) for each in found]
 

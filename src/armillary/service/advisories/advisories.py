@@ -54,6 +54,7 @@ class Advisories:
         self._last_failure = ""
         self._stopping = threading.Event()
         self._announced_at = 0
+        self._is_announcement_due = self._has_feeds
         self._announcements: Announcements | None = None
 
     # -- parts, loaded when they are asked for ----------------------------------------------------------------------
@@ -111,7 +112,10 @@ class Advisories:
         return self._imports().set_max_age(name, max_age_s, actor=actor)
 
     def import_bundle(self, path: Path, *, actor: str) -> FeedEdition:
-        """Import a bundle, and hold what images are made of against it; as :meth:`Imports.open` and ``run`` raise."""
+        """Import a bundle, and hold what images are made of against it; as :meth:`Imports.open` and ``run`` raise.
+
+        Findings of what is grave in it are made by the next look.
+        """
         imports = self._imports()
         opened = imports.open(path)
         with self._working:
@@ -122,7 +126,7 @@ class Advisories:
                 self._read_bills()
             finally:
                 self._is_importing = False
-        self._announce()
+        self._is_announcement_due = True  # by the next look: who is affected can be asked now
         return made
 
     def begin_import(self, upload_id: UUID, path: Path, *, actor: str) -> dict[str, Any]:
@@ -173,7 +177,7 @@ class Advisories:
         with self._working:
             read = self._read_bills()
         now = self._context.now()
-        if read or (changed and not 0 <= now - self._announced_at < ANNOUNCE_EVERY_S):
+        if self._is_announcement_due or read or (changed and not 0 <= now - self._announced_at < ANNOUNCE_EVERY_S):
             self._announce()
 
     def prune(self) -> None:
@@ -203,6 +207,7 @@ class Advisories:
         return int(self._reading().run())
 
     def _announce(self) -> None:
+        self._is_announcement_due = False
         self._announced_at = self._context.now()
         if self._announcements is None:
             from armillary.service.advisories.announcing import Announcements  # noqa: PLC0415 - as the class says

@@ -46,6 +46,8 @@ def test_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> Non
     yesterday = rotation.issue()
     known: list[set[bytes]] = []  # what relying parties fetched on each day so far
     signers: list[bytes] = []
+    takeover = CATALOG_TAKEOVER_S // DAY_S
+    assert takeover == 45, "who fetches the authorities every six weeks is promised to know them in time"
     for day in range(YEARS * 365):
         clock.now += DAY_S - 1
         last_second = int(clock.now)
@@ -59,7 +61,6 @@ def test_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> Non
             assert not openssl_says(tmp_path, today, root, at=int(clock.now)), day
             assert not openssl_says(tmp_path, today, catalog, at=int(clock.now)), day
         known.append(set(service.authority.revocation_lists.chain_of_catalog(rotation.catalog_id)))
-        takeover = CATALOG_TAKEOVER_S // DAY_S
         if day >= takeover:  # who fetched the authorities 44 days ago is not surprised by today's
             assert {catalog, today.chain[2]} <= known[day - takeover + 1], day
         if not signers or signers[-1] != catalog:

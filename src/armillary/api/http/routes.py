@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
 from fastapi import APIRouter, FastAPI
 from fastapi.datastructures import Default
@@ -15,6 +15,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
 from fastapi.params import Query
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -104,6 +105,11 @@ class DeferredRoute(BaseRoute):
     def analyse(self) -> GuardedRoute:
         """The route itself, made anew."""
         row, endpoint, router = self.row, self.row.endpoint, APIRouter()
+        for hint in get_type_hints(endpoint).values():
+            for each in (hint, *get_args(hint)):
+                if isinstance(each, type) and issubclass(each, BaseModel):
+                    each.model_config["defer_build"] = False  # it is needed now (StrictBody)
+                    each.model_rebuild()
         router.add_api_route(
             row.path,
             endpoint if inspect.iscoroutinefunction(endpoint) else answering(endpoint, row.status or 200),

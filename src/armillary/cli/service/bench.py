@@ -42,7 +42,6 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "delta": ("delta",),
     "feed-match": ("feed_match",),
     "detector": ("detector",),
-    "advisory-join": ("advisory_join",),
 }
 
 
@@ -100,7 +99,6 @@ FLOORS: dict[str, Floor] = {
     "detector": Floor(1.0, at_least=True),
     "detector-recall": Floor(1.0, at_least=True),
     "detector-false": Floor(1.0, at_least=False),
-    "advisory-join": Floor(1.0, at_least=False),
 }
 
 

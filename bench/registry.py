@@ -8,12 +8,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import weakref
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
+from armillary.engines.records.advisories import software
 from armillary.engines.records.schema import schema
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.key_store import PASSPHRASE_SUFFIX
@@ -44,6 +46,7 @@ def _registry() -> Path:
     made = service.factory.enrol(certificate_request(os.urandom(32)), "mt3620", "bench")
     service.registry.devices.claim(catalog, [made.device_id], product=product, group=group, actor="bench")
     service.context.records.write(lambda connection: _register(connection, REGISTERED - 1))
+    service.context.records.write(_take_stock)
     service.context.records.close()
     return folder / "data"
 
@@ -68,3 +71,15 @@ def _register(connection: Connection, others: int) -> None:
         )
         if made.rowcount != others:
             raise RuntimeError(f"{made.rowcount} of {others} devices were registered")
+
+
+def _take_stock(connection: Connection) -> None:
+    """What they run is known, as in a service that has them for a while: it would find out while others measure."""
+    second = schema.device.c.number == connection.execute(select(func.max(schema.device.c.number))).scalar_one()
+    software.place(connection, second, now=int(time.time()))
+    connection.exec_driver_sql(
+        "INSERT INTO device_software (device_number, group_id, set_id) SELECT d.device_number, k.group_id, k.set_id"
+        " FROM device_status d, (SELECT * FROM device_software) k WHERE d.verdict IS NOT NULL"
+        " AND d.device_number <> k.device_number"
+    )
+    connection.exec_driver_sql("UPDATE software_count SET devices = (SELECT count(*) FROM device_software)")

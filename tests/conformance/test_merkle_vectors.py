@@ -24,7 +24,7 @@ from armillary.wire.transparency.merkle import TreeHead
 FOLDER = Path(os.environ.get("ARMILLARY_MERKLE_DIR") or "/nonexistent") / "testdata"
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(),
-    reason="proofs of others are absent: set ARMILLARY_MERKLE_DIR to a checkout of transparency-dev/merkle",
+    reason="to enable: git clone https://github.com/transparency-dev/merkle and name its folder in ARMILLARY_MERKLE_DIR",
 )
 
 

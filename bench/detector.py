@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The detector of unusual devices: reports a second on one core, and what it finds on played fleets.
 
-A report is what one device had in one window: four counts. One report in twenty has events, more than in a
-fleet at rest (how many more was not measured); the others say that nothing was, and cost less. Quality is that of fleets (``armillary.sim.attacks``) other than
-those by which the detector's numbers were chosen; the first two days are learned from, the rest is judged.
+A report is what one device had in one window: four counts. One report in twenty has events, more than in a fleet at
+rest (how many more was not measured); the others say that nothing was, and cost less. Quality is that of fleets
+(``armillary.sim.attacks``) other than those by which the detector's numbers were chosen; the first two days are learned
+from, the rest is judged.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ NARROWED = {
         "jobs/{job_id}/runs/{number}/cancel": "POST", "jobs/{job_id}/runs/{number}/results": "GET",
         "jobs/{job_id}/runs/{number}/results.csv": "GET", "organisations": "GET",
         "organisations/{organisation}": "GET PUT DELETE", "organisations/{organisation}/devices": "GET",
+        "products": "GET",
         "rollouts": "GET", "rollouts/{rollout_id}": "GET", "rollouts/{rollout_id}/cancel": "POST",
         "rollouts/{rollout_id}/approve": "POST",
         "rollouts/{rollout_id}/devices": "GET", "rollouts/{rollout_id}/halt": "POST",

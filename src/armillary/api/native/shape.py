@@ -32,6 +32,7 @@ from armillary.api.native.service import (
     operations,
     os_feeds,
     policy,
+    products,
     release_life,
     repository,
     rollouts,
@@ -54,7 +55,7 @@ ROUTES: Final = tuple(
     route
     for module in (
         *(status, applications, authorities, devices, enrolment, life, operations, policy),
-        *(release_life, os_feeds, rollouts, schedules, signing_keys),
+        *(products, release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
         *(advisories, assessment, crashes, traces, transparency),

@@ -15,7 +15,7 @@ from armillary.twin.template.value_names import from_fields
 SECONDS = frozenset(
     {
         "at", "first_seen", "last_seen", "certificate_not_after", "not_before", "not_after", "waits_until",
-        "as_of", "epss_as_of", "exploited_since", "known_since",
+        "as_of", "epss_as_of", "exploited_since", "known_since", "support_ends", "placed_on_market",
     }
 )  # fmt: skip
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.schema.rows import Product
-from armillary.errors import ConflictError
+from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.registry.groups import refuse_used
@@ -20,6 +22,14 @@ from armillary.service.registry.names import (
     check_name,
     product_or_raise,
     refuse_hidden,
+)
+from armillary.service.registry.product_facts import (
+    SUPPORT_STATES,
+    Supported,
+    check_period,
+    checked_facts,
+    support_state,
+    supported,
 )
 
 
@@ -68,11 +78,57 @@ class Products:
 
         def change(connection: Connection) -> Product:
             product = product_or_raise(connection, catalog, name)
-            catalog_rows.set_product_description(connection, product.product_id, description)
+            catalog_rows.change_product(connection, product.product_id, {"description": description})
             self._context.audit(connection, actor, "product.update", f"{product.catalog}/{product.name}", {})
             return product_or_raise(connection, catalog, name)
 
         return self._context.records.write(change)
+
+    def declare(self, catalog: str, name: str, facts: Mapping[str, object], *, actor: str) -> Product:
+        """Set facts of a product (:data:`FACTS`); those that are not named stay as they are.
+
+        Reports to authorities and statements about the product are made of them, so the audit line has them all.
+
+        Raises:
+            InvalidArgumentError: a name or value that is none.
+            NotFoundError: the catalog or the product does not exist.
+        """
+        changes = checked_facts(facts)
+
+        def change(connection: Connection) -> Product:
+            product = product_or_raise(connection, catalog, name)
+            refuse_hidden(product.name)
+            check_period(replace(product, **changes))
+            if changes:
+                catalog_rows.change_product(connection, product.product_id, changes)
+                target = f"{product.catalog}/{product.name}"
+                self._context.audit(connection, actor, "product.declare", target, changes)
+            return product_or_raise(connection, catalog, name)
+
+        return self._context.records.write(change)
+
+    def with_support(self, catalog: str | None = None, *, state: str | None = None) -> tuple[Supported, ...]:
+        """Products of a catalog or of all, each with its devices and where its support stands; ``state`` only those.
+
+        Raises:
+            InvalidArgumentError: ``state`` is none of :data:`SUPPORT_STATES`.
+        """
+        if state is not None and state not in SUPPORT_STATES:
+            raise InvalidArgumentError(
+                f"support: expected {', '.join(SUPPORT_STATES)}, got {state!r:.40}", remedy="Use one of these words."
+            )
+        now = self._context.now()
+
+        def query(connection: Connection) -> tuple[Supported, ...]:
+            if catalog is None:
+                found = catalog_rows.every_product(connection)
+            else:
+                found = catalog_rows.products(connection, catalog_or_raise(connection, catalog).catalog_id)
+            chosen = [each for each in found if state in (None, support_state(each.support_ends, now))]
+            counts = catalog_rows.devices_of_products(connection, [each.product_id for each in chosen])
+            return tuple(supported(each, counts.get(each.product_id, 0), now) for each in chosen)
+
+        return tuple(each for each in self._context.records.read(query) if not each.product.name.startswith("."))
 
     def delete(self, catalog: str, name: str, *, actor: str) -> None:
         """Delete a product and its groups; ConflictError if they have devices or deployments."""

@@ -80,7 +80,15 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A product of a catalog."""
+    """A product of a catalog.
+
+    Attributes:
+        support_ends: Unix seconds until which it gets security updates; None: not declared.
+        placed_on_market: Unix seconds since which it is sold; None: not said.
+        manufacturer: Who makes it, as reports and statements name it; empty: not said, as with what follows.
+        contact: Where its maker is reached about its security: an e-mail address, a web address or a number.
+        intended_use: What it is made for.
+    """
 
     product_id: UUID
     catalog_id: UUID
@@ -88,6 +96,11 @@ class Product:
     name: str
     description: str
     created_at: int
+    support_ends: int | None = None
+    placed_on_market: int | None = None
+    manufacturer: str = ""
+    contact: str = ""
+    intended_use: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ from armillary.engines.records.schema import (
     update_tables,
 )
 
-REVISION = "0032"  # newest migration, stored in a new database
+REVISION = "0033"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -126,6 +126,11 @@ product = Table(
     Column("name_key", String(NAME_LENGTH), nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("support_ends", BigInteger),  # until when it gets security updates; null: not declared
+    Column("placed_on_market", BigInteger),
+    Column("manufacturer", Text, nullable=False, server_default=""),
+    Column("contact", Text, nullable=False, server_default=""),
+    Column("intended_use", Text, nullable=False, server_default=""),
     UniqueConstraint("catalog_id", "name_key"),
 )
 

@@ -49,6 +49,8 @@ class Statements:
 
         ``image`` are the names of the image that it is in: its digest ``sha256:HEX``, ids, package URLs.
         """
+        if not self._by_place:
+            return None  # Asked of every image: most advisories have no statement
         places = {_place(each) for each in (purl, *image) if each}
         found = [
             each

@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "rollout-plan": ("rollout_plan",),
     "delta": ("delta",),
     "feed-match": ("feed_match",),
+    "advisory-join": ("advisory_join",),
     "detector": ("detector",),
 }
 
@@ -96,6 +97,7 @@ FLOORS: dict[str, Floor] = {
     "delta": Floor(1.02, at_least=False),
     "delta-memory": Floor(1.0, at_least=False),
     "feed-match": Floor(1.0, at_least=False),
+    "advisory-join": Floor(1.0, at_least=False),
     "detector": Floor(1.0, at_least=True),
     "detector-recall": Floor(1.0, at_least=True),
     "detector-false": Floor(1.0, at_least=False),

@@ -166,8 +166,8 @@ def having(connection: Connection, content_ids: Collection[int]) -> tuple[Artifa
     found: list[Artifact] = []
     for some in portions(sorted(content_ids)):
         here = _content.c.content_id.in_(some)
-        found += [_artifact(row) for row in connection.execute(_image_query().where(here))]
-        found += [_artifact(row) for row in connection.execute(_release_query().where(here))]
+        found += [_artifact(row) for row in connection.execute(_image_query(isouter=False).where(here))]
+        found += [_artifact(row) for row in connection.execute(_release_query(isouter=False).where(here))]
     return tuple(found)
 
 
@@ -183,22 +183,22 @@ def _releases(connection: Connection) -> list[Artifact]:
     return [_artifact(row) for row in connection.execute(query.order_by(_release.c.chip, _release.c.created_at))]
 
 
-def _image_query() -> Any:
+def _image_query(*, isouter: bool = True) -> Any:
     mine = and_(_bill.c.catalog_id == _image.c.catalog_id, _bill.c.image_id == _image.c.image_id)
     return (
         select(
             _image.c.catalog_id, _image.c.image_id.label("artifact_id"), _image.c.name, _image.c.architecture, _content
         )
-        .join(_bill, mine, isouter=True)
-        .join(_content, _content.c.sha256 == _bill.c.sha256, isouter=True)
+        .join(_bill, mine, isouter=isouter)
+        .join(_content, _content.c.sha256 == _bill.c.sha256, isouter=isouter)
     )
 
 
-def _release_query() -> Any:
+def _release_query(*, isouter: bool = True) -> Any:
     return (
         select(_release.c.release_id.label("artifact_id"), _release.c.chip, _release.c.version, _content)
-        .join(_bill, _bill.c.release_id == _release.c.release_id, isouter=True)
-        .join(_content, _content.c.sha256 == _bill.c.sha256, isouter=True)
+        .join(_bill, _bill.c.release_id == _release.c.release_id, isouter=isouter)
+        .join(_content, _content.c.sha256 == _bill.c.sha256, isouter=isouter)
     )
 
 

@@ -18,12 +18,12 @@ from tests.attacks.owners import Owner, owner
 from tests.twin.template.test_template import BODY
 
 from armillary.api.native import dashboard_live
+from armillary.engines.outbound import webhook as rule_webhook
+from armillary.engines.outbound.attempts import NotNowError
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.platform.authored import groups
 from armillary.platform.exports import destinations as export_destinations
 from armillary.platform.exports.port import Outgoing
-from armillary.platform.outbound import webhook as rule_webhook
-from armillary.platform.outbound.attempts import NotNowError
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules import names as rule_names
 from armillary.platform.templates import device_templates
 from armillary.service.hub_access import service_keys as hub_service_keys

@@ -17,6 +17,8 @@ from tests.platform.exports.kafka_cluster import Cluster
 
 from armillary.engines.exports import transform
 from armillary.engines.exports.store import ExportCursor
+from armillary.engines.outbound.attempts import NotNowError
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.platform.exports import (
     destinations as export_destinations,
@@ -25,8 +27,6 @@ from armillary.platform.exports import (
     limits as export_limits,
 )
 from armillary.platform.exports.port import Outgoing
-from armillary.platform.outbound.attempts import NotNowError
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.twin.author.data_export import ExportRecord, ExportSource, is_wanted, parse_export
 from armillary.twin.author.group import DeviceFacts
 from armillary.wire.export.application_archive import KIND_VERSION, make_manifest

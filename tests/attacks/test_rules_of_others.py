@@ -18,9 +18,9 @@ from tests.api.native.platform.test_native_rules import alerts, hot, put, say
 from tests.api.running_service import RunningService, fresh, wait_until
 from tests.attacks.owners import Owner, owner
 
+from armillary.engines.outbound import webhook as rule_webhook
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.platform.authored.documents import AuthoredDocuments
-from armillary.platform.outbound import webhook as rule_webhook
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.plans import Plan
 from armillary.platform.rules.rules import Rules
 

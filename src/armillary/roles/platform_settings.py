@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from armillary.engines.outbound.email import MailServer
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import InvalidArgumentError
-from armillary.platform.outbound.email import MailServer
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.actions import ActionSettings
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings

@@ -12,10 +12,10 @@ import asyncio
 import sys
 from pathlib import Path
 
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.engines.series.log.blocks import PacketRun
 from armillary.hub.hub import Hub
 from armillary.platform.exports import exports
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.actions import ActionSettings
 from armillary.roles.platform import platform_of
 from armillary.wire.mqtt.codec import encode_packet

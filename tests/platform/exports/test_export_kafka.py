@@ -33,13 +33,13 @@ from tests.platform.exports.test_exports import (
     settled,
 )
 
+from armillary.engines.outbound import webhook as rule_webhook
+from armillary.engines.outbound.attempts import NeverError, NotNowError
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import InvalidArgumentError
 from armillary.platform.exports import kafka as export_kafka
 from armillary.platform.exports.kafka import Kafka
 from armillary.platform.exports.port import Outgoing
-from armillary.platform.outbound import webhook as rule_webhook
-from armillary.platform.outbound.attempts import NeverError, NotNowError
-from armillary.platform.outbound.webhook import AllowedHosts
 
 __all__ = ["cluster", "quick"]
 ALLOWED = AllowedHosts.parse("127.0.0.1, localhost")

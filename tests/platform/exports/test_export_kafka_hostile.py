@@ -13,8 +13,8 @@ import pytest
 from tests.platform.exports.test_export_kafka import PASSWORD, _frame, _send, opened, plain, records
 from tests.platform.exports.test_exports import Acceptor
 
+from armillary.engines.outbound.attempts import NotNowError
 from armillary.platform.exports import kafka as export_kafka, kafka_loop as export_kafka_loop
-from armillary.platform.outbound.attempts import NotNowError
 
 # API keys that the client asks about, with their versions.
 VERSIONS = ((0, 0, 3), (3, 0, 1), (17, 0, 1), (18, 0, 1), (22, 0, 0), (36, 0, 0))

@@ -24,12 +24,12 @@ from tests.platform.rules.test_rule_actions import Hook, hook
 
 from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.exports.store import ExportStore
+from armillary.engines.outbound import attempts
+from armillary.engines.outbound.webhook import AllowedHosts, verify
 from armillary.engines.rules import rows
 from armillary.errors import ConflictError
 from armillary.identity.operator import Operator
 from armillary.platform.exports import exports
-from armillary.platform.outbound import attempts
-from armillary.platform.outbound.webhook import AllowedHosts, verify
 from armillary.wire.export.sigv4 import signed_headers
 from armillary.wire.mqtt.packet import Connect, Publish
 from armillary.wire.mqtt.stream import PacketDecoder
@@ -404,7 +404,7 @@ def test_one_that_hangs_holds_up_no_other_and_a_fault_is_tried_again(
     running: RunningHub, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "TROUBLE_S", 0.05)
-    monkeypatch.setattr("armillary.platform.outbound.webhook.TIMEOUT_S", 300.0)  # they hang longer than the test waits
+    monkeypatch.setattr("armillary.engines.outbound.webhook.TIMEOUT_S", 300.0)  # they hang longer than the test waits
     client = running.client(DEVICE).ready()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = [

@@ -25,11 +25,11 @@ from tests.platform.rules.mail_server import Mailbox, MailController
 from tests.platform.rules.test_rules import alerts, put
 
 from armillary.engines.database import outbox
+from armillary.engines.outbound import attempts, webhook as rule_webhook
+from armillary.engines.outbound.email import MailServer
+from armillary.engines.outbound.webhook import AllowedHosts, verify
 from armillary.engines.rules import rows, shares
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.platform.outbound import attempts, webhook as rule_webhook
-from armillary.platform.outbound.email import MailServer
-from armillary.platform.outbound.webhook import AllowedHosts, verify
 from armillary.platform.rules import actions as rule_actions
 from armillary.platform.rules.actions import ActionSettings
 

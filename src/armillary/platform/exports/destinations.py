@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.exports.files import JsonLines
+from armillary.engines.outbound import webhook as rule_webhook
+from armillary.engines.outbound.attempts import NeverError, NotNowError, brief, check_status
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import DataFolderError, PermissionDeniedError
 from armillary.platform.exports.kafka import Kafka
 from armillary.platform.exports.port import DestinationPort, Outgoing
-from armillary.platform.outbound import webhook as rule_webhook
-from armillary.platform.outbound.attempts import NeverError, NotNowError, brief, check_status
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.twin.author.export_destination import Destination, DestinationKind
 
 if TYPE_CHECKING:

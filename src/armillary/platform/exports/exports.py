@@ -31,6 +31,8 @@ from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadBatch, ExportCursor, ExportStore
+from armillary.engines.outbound.attempts import NeverError, NotNowError, backoff
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.engines.threads import in_thread
 from armillary.errors import ArmillaryError
 from armillary.platform.authored.groups import Groups
@@ -39,8 +41,6 @@ from armillary.platform.exports.limits import EnabledExports, enabled_first
 from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.replays import Replays
 from armillary.platform.exports.sources import Sources, encode
-from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.twin.author.data_export import (
     DataExport,
     ExportRecord,
@@ -378,7 +378,7 @@ class Exports:
 
 def check_destination(allowed: AllowedHosts, export: DataExport) -> None:
     """Raise InvalidArgumentError if the setting of allowed hosts forbids a destination by its name."""
-    from armillary.platform.outbound import webhook as rule_webhook  # noqa: PLC0415 - only with exports
+    from armillary.engines.outbound import webhook as rule_webhook  # noqa: PLC0415 - only with exports
 
     options = export.destination.options
     if export.destination.kind is DestinationKind.WEBHOOK:

@@ -7,7 +7,7 @@ means acknowledged by all replicas in sync (``acks=all``), by a producer whose r
 *Where to*: a cluster says itself which addresses its brokers have, and a client connects to those. Who may make an
 export could have a cluster of theirs name addresses that only this process reaches. So each connection, whoever named
 its address, is made by :class:`GuardedLoop` (``kafka_loop.py``): it looks the host up once, has it allowed as a
-webhook's host (``platform/outbound/webhook.py``), and goes to the address that was looked at.
+webhook's host (``engines/outbound/webhook.py``), and goes to the address that was looked at.
 
 *What it says* is not trusted: how much of an answer is read and how much work a proof of the secret may ask for is
 bounded (MAX_ANSWER_BYTES, MAX_ITERATIONS), and an answer that makes no sense is the cluster's failure, not this
@@ -29,6 +29,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from armillary.engines.outbound.attempts import NeverError, NotNowError, brief
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import InvalidArgumentError
 from armillary.platform.exports.kafka_loop import (
     MAX_ANSWER_BYTES,
@@ -37,8 +39,6 @@ from armillary.platform.exports.kafka_loop import (
     GuardedLoop,
     NonsenseError,
 )
-from armillary.platform.outbound.attempts import NeverError, NotNowError, brief
-from armillary.platform.outbound.webhook import AllowedHosts
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

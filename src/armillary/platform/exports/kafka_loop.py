@@ -11,9 +11,9 @@ import asyncio
 import re
 from typing import Any, Final
 
+from armillary.engines.outbound import webhook as rule_webhook
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import PermissionDeniedError
-from armillary.platform.outbound import webhook as rule_webhook
-from armillary.platform.outbound.webhook import AllowedHosts
 
 # Bytes of the answers that are on their way at once. The largest lists all topics, which it does once: 40 bytes for
 # each of 400,000 partitions, more than a cluster has.

@@ -21,11 +21,11 @@ from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.database.outbox import AuditEntry
 from armillary.engines.documents.store import DocumentStore
 from armillary.engines.exports.store import DeadLetter, ExportStore
+from armillary.engines.outbound.attempts import NeverError, NotNowError
 from armillary.engines.quota import Quota
 from armillary.errors import ArmillaryError, ConflictError, QuotaExceededError
 from armillary.platform.exports.port import DestinationPort, Outgoing
 from armillary.platform.exports.sources import encode
-from armillary.platform.outbound.attempts import NeverError, NotNowError
 from armillary.twin.author.data_export import DataExport, parse_export
 
 # Replays at once, each a thread; and of one caller.

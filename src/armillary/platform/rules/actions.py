@@ -28,6 +28,10 @@ import structlog
 
 from armillary.engines.database.on_demand import OnDemand
 from armillary.engines.database.outbox import AuditEntry
+from armillary.engines.outbound import email as rule_email, webhook as rule_webhook
+from armillary.engines.outbound.attempts import NeverError, NotNowError, backoff, brief, check_status
+from armillary.engines.outbound.email import MailServer
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, RuleDelivery
 from armillary.engines.rules.store import RuleStore
@@ -41,10 +45,6 @@ from armillary.errors import (
     PermissionDeniedError,
 )
 from armillary.platform.jobs.jobs import Jobs
-from armillary.platform.outbound import email as rule_email, webhook as rule_webhook
-from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff, brief, check_status
-from armillary.platform.outbound.email import MailServer
-from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.ports import Devices, Directory
 from armillary.platform.templates.value_names import DeviceNaming
 from armillary.twin.document.document import timestamp

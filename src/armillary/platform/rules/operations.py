@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.engines.database.on_demand import OnDemand
+from armillary.engines.outbound.webhook import check_url
 from armillary.engines.rules import rows
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import InvalidArgumentError
 from armillary.identity.operator import Operator
 from armillary.platform.authored.documents import AuthoredDocuments, check_catalog, document_of
-from armillary.platform.outbound.webhook import check_url
 from armillary.platform.rules.facts import RuleFacts, groups_of
 from armillary.platform.rules.names import RuleNames
 from armillary.platform.rules.rules import Rules

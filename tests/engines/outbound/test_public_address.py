@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from armillary.engines.outbound import webhook as rule_webhook
+from armillary.engines.outbound.webhook import AllowedHosts
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.platform.outbound import webhook as rule_webhook
-from armillary.platform.outbound.webhook import AllowedHosts
 
 PUBLIC = AllowedHosts.parse("public")
 

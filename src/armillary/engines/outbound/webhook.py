@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from armillary.engines.outbound.public_address import Address, is_public
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.platform.outbound.public_address import Address, is_public
 from armillary.twin.document.document import timestamp
 from armillary.wire.text.web_address import split_web_address
 

@@ -68,6 +68,16 @@ def test_equal_observations_are_one_finding_until_it_is_closed(host: ServiceHost
         watch.list(severity="terrible")
 
 
+def test_a_finding_is_told_once_when_it_opens_and_once_when_it_is_graver(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(watch_module.outbox, "enqueue", lambda _, event, __: told.append((event.kind, event.severity)))
+    for severity in ("low", "low", "high", "medium", "high"):
+        host.service.watch.observe(replace(SEEN, severity=severity))
+    assert told == [("finding.opened", "low"), ("finding.graver", "high")]
+
+
 def test_reports_are_stored_and_counted_once_however_often_they_come(
     host: ServiceHost, package: Callable[[], bytes]
 ) -> None:

@@ -106,4 +106,5 @@ def _observation(
         + "If it is exploited in your product, the 24 hours of CRA Article 14 begin when you are aware of it.",
         at=now,
         catalog_id=catalog_id,
+        advisory_id=advisory_id,
     )

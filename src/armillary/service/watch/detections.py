@@ -75,6 +75,7 @@ class Observation:
     rollout_id: UUID | None = None
     image_id: UUID | None = None
     component_id: UUID | None = None
+    advisory_id: str | None = None
     escalate_at: int = 0
     escalated: str = "high"
     reported_by: str = ""

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
+from armillary.engines.records.notifications import outbox
 from armillary.engines.records.queries import (
     certificates as certificate_rows,
     check_ins as check_in_rows,
@@ -30,6 +31,7 @@ from armillary.service.registry.names import catalog_or_raise
 from armillary.service.watch import detections
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
+from armillary.wire.notification import event as notification
 
 if TYPE_CHECKING:
     from armillary.service.watch.behaviour import Behaviour
@@ -350,7 +352,10 @@ class Watch:
 
 
 def record(connection: Connection, seen: Observation, now: int) -> Finding:
-    """Record an observation in the caller's transaction: a new finding, or one more of a finding that is not closed."""
+    """Record an observation in the caller's transaction: a new finding, or one more of a finding that is not closed.
+
+    What is new, or graver than it was, is kept for those who are notified, in the same transaction.
+    """
     seen = _within_share(connection, seen, now)
     if seen.kind not in KINDS or seen.severity not in SEVERITIES:
         raise InvalidArgumentError(
@@ -361,7 +366,7 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
     severity = seen.severity
     if seen.escalate_at and finding_rows.count_of(connection, seen.fingerprint) + seen.count >= seen.escalate_at:
         severity = seen.escalated
-    return finding_rows.observe(
+    observed = finding_rows.observe(
         connection,
         Finding(
             finding_id=uuid4(),
@@ -383,8 +388,13 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
             rollout_id=seen.rollout_id,
             image_id=seen.image_id,
             component_id=seen.component_id,
+            advisory_id=seen.advisory_id,
         ),
     )
+    if observed.is_news:
+        news = notification.of_finding(observed.finding, graver=observed.before is not None)
+        outbox.enqueue(connection, news, seen.catalog_id)
+    return observed.finding
 
 
 def _within_share(connection: Connection, seen: Observation, now: int) -> Observation:

@@ -65,6 +65,7 @@ class Finding:
     rollout_id: UUID | None = None
     image_id: UUID | None = None
     component_id: UUID | None = None
+    advisory_id: str | None = None  # of the advisory that it is about
 
 
 def to_json(finding: Finding) -> dict[str, Any]:

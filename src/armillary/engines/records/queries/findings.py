@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
@@ -21,7 +21,19 @@ MAX_NAMED_DEVICES = 100
 _finding, _concerned, _position = schema.finding, schema.finding_device, schema.watch_position
 
 
-def observe(connection: Connection, seen: Finding) -> Finding:
+class Observed(NamedTuple):
+    """What an observation has made of its finding."""
+
+    finding: Finding
+    before: str | None  # the severity that it had; None: it is new
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is new, or graver than it was."""
+        return self.before != self.finding.severity
+
+
+def observe(connection: Connection, seen: Finding) -> Observed:
     """Record an observation: a new finding, or one more of a living finding with the same fingerprint.
 
     A repeated observation adds to the count and to the devices, moves ``last_seen``, replaces the texts and can only
@@ -53,7 +65,7 @@ def observe(connection: Connection, seen: Finding) -> Finding:
     found = one(connection, finding_id)
     if found is None:
         raise AssertionError("a finding written in this transaction is not there")
-    return found
+    return Observed(found, None if row is None else str(row.severity))
 
 
 def one(connection: Connection, finding_id: UUID) -> Finding | None:

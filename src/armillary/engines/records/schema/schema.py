@@ -48,8 +48,9 @@ from armillary.engines.records.schema import (
     tables,
     update_tables,
 )
+from armillary.engines.records.schema.security import notification_tables
 
-REVISION = "0033"  # newest migration, stored in a new database
+REVISION = "0034"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -76,6 +77,7 @@ hub_service_key = hub_tables.hub_service_key
 image = image_tables.image
 deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
+notification_channel = notification_tables.notification_channel  # and with it all of that file
 log_checkpoint = log_tables.log_checkpoint
 log_cosignature = log_tables.log_cosignature
 log_subtree = log_tables.log_subtree
@@ -385,6 +387,7 @@ finding = Table(
     Column("rollout_id", Uuid),
     Column("image_id", Uuid),
     Column("component_id", Uuid),
+    Column("advisory_id", String(advisory_tables.ID_LENGTH)),
 )
 
 finding_device = Table(

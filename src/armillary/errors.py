@@ -240,6 +240,13 @@ class RevokedDeviceError(DeviceFault):
     remedy = "Restore it: armillary device restore --device ID; or make the device anew with another identity."
 
 
+class QuarantinedDeviceError(DeviceFault):
+    """The device is in quarantine: it may check in and update, and nothing else."""
+
+    code = "device.quarantined"
+    remedy = "Look at why (armillary device show); when it is in order: armillary device release --device ID."
+
+
 class WrongCatalogError(DeviceFault):
     """The device belongs to another catalog."""
 

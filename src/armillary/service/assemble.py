@@ -209,7 +209,8 @@ class SecurityService:
             self.repository.follow()
 
     def _renew_offers(self) -> None:
-        """Renew signing keys, and have every process compute offers again, where time or devices have changed it."""
+        """Do what time alone brings: quarantines end, signing keys are renewed, offers are computed again."""
+        self.registry.quarantine.end_due()
         self.updates.trust_stores.look()
         if self.updates.offers.is_due():
             self.notices.groups_changed()

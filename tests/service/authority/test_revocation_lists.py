@@ -217,6 +217,16 @@ def test_a_held_device_is_listed_until_it_is_released(host: ServiceHost) -> None
     assert listed(service, serial) == {}
 
 
+def test_a_device_in_quarantine_is_listed_until_it_is_released(host: ServiceHost) -> None:
+    service, serial = host.service, issuing(host.service)
+    with host.claimed(b"a" * 32) as device:
+        out = parse_device_certificate(device.check_in().certificate_chain[0]).serial
+    service.registry.quarantine.put(device.device_id, reason="r", actor="test")
+    assert out in listed(service, serial)
+    service.registry.lifecycle.release(device.device_id, actor="test")
+    assert listed(service, serial) == {}
+
+
 def test_a_device_that_is_let_back_in_stays_on_its_old_catalogs_list(host: ServiceHost, clock: Any) -> None:
     """Its last day's certificates are the old owner's business until they have ended, whoever owns it now."""
     service = host.service

@@ -33,7 +33,7 @@ class Seen:
 def device_document(found: HubIdentity | Device, seen: Seen, keys: Keys | None = None) -> dict[str, Any]:
     """A device or module; keys only at the moment they are made."""
     if isinstance(found, Device):
-        enabled = found.revoked_at is None and found.held_at is None
+        enabled = found.revoked_at is None and found.held_at is None and found.quarantined_at is None
         return {
             "deviceId": found.device_id,
             "generationId": str(found.enrolled_at),

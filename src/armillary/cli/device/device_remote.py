@@ -44,8 +44,8 @@ from armillary.cli.terminal.remote_names import (
 LIST_COLUMNS = ("name", "device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
 FACTS = (
     "device_id", "name", "health", "trust_tier", "chip", "manufacturing_state", "catalog", "product", "group",
-    "verdict", "last_check_in_at", "last_attested_at", "held_at", "os_version", "boot_count", "certificate_serial",
-    "certificate_not_after", "last_refusal",
+    "verdict", "last_check_in_at", "last_attested_at", "held_at", "quarantined_at", "os_version", "boot_count",
+    "certificate_serial", "certificate_not_after", "last_refusal",
 )  # fmt: skip
 # Groups that create-defaults makes; the two verbs below move a device between them.
 DEVELOPMENT_GROUP = "Development"
@@ -283,9 +283,28 @@ def _restore(remote: RemoteService, device: DeviceOption) -> Shown:
     return record(remote.post(f"/devices/{segment(device)}/restore"), row=only("device_id", "health"))
 
 
+@remote_command(verbs, "quarantine")
+def _quarantine(
+    remote: RemoteService,
+    device: DeviceOption,
+    reason: ReasonOption,
+    lasts: Annotated[
+        int | None, typer.Option("--for", metavar="SECONDS", help="When it ends by itself; else: device release.")
+    ] = None,
+    yes: YesOption = False,
+) -> Shown:
+    """Let a device check in and update, and do nothing else.
+
+    It gets update certificates only; the hub refuses it and closes its connections.
+    """
+    confirm(f"Put device {device[:12]}... into quarantine? The hub refuses it at once.", yes=yes)
+    found = remote.post(f"/devices/{segment(device)}/quarantine", {"reason": reason, "lifetime_s": lasts})
+    return record(found, row=only("device_id", "health", "quarantined_at", "quarantined_until"))
+
+
 @remote_command(verbs, "release")
 def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> Shown:
-    """Let a device begin anew that is held.
+    """Take a device out of quarantine; let one begin anew that is held.
 
     A device is held when two machines seem to have its identity. Whichever of them proves itself next becomes the
     device; two that go on are found and held again.

@@ -137,6 +137,7 @@ def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int)
     says = {
         life.DECOMMISSIONED: life.decommissioned,
         life.HELD: life.held,
+        "quarantined": life.quarantined,
         "attested": _attested,
         "update-only": _update_only,
         "unattested": _unattested,
@@ -165,7 +166,7 @@ def rings(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -
     else:
         boot = Ring("Boot", BAD, "not accounted for")
         attestation = Ring("Attestation", ATTENTION, "update only")
-    if health in ("refused", "revoked", life.HELD, life.DECOMMISSIONED):
+    if health in ("refused", "revoked", "quarantined", life.HELD, life.DECOMMISSIONED):
         attestation = Ring("Attestation", BAD, state_of(HEALTH, health).word)
     return (boot, attestation, _certificate_ring(device, last, now))
 
@@ -174,7 +175,7 @@ def _certificate_ring(device: Mapping[str, Any], last: Mapping[str, Any] | None,
     until = device["certificate_not_after"]
     if device["health"] == "revoked":
         return Ring("Certificate", BAD, "withdrawn")
-    if life.standing(device) == life.HELD:
+    if life.standing(device) in (life.HELD, "quarantined"):
         return Ring("Certificate", BAD, "on hold")
     if until is None:
         return Ring("Certificate", UNKNOWN, "never issued")

@@ -69,6 +69,17 @@ def held(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -
     return f"Held for {span(now - device['held_at'])}: a copy was found, two machines had its identity.", detail
 
 
+def quarantined(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    """First line and what stands under it, of a device in quarantine."""
+    until = device["quarantined_until"]
+    ends = "until somebody releases it" if until is None else f"for another {span(until - now)}"
+    lasts = span(now - device["quarantined_at"])
+    return (
+        f"In quarantine for {lasts}: {device['quarantine_reason'] or 'no reason was given'}.",
+        f"It may check in and update, and nothing else, {ends}: armillary device release.",
+    )
+
+
 def decommissioned(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
     """First line and what stands under it, of a device out of service."""
     at, until = moment(device["decommissioned_at"], now), device["reprovision_until"]

@@ -27,6 +27,7 @@ _SAYS = (
     ("silent", "silent"),
     ("never", "never checked in"),
     ("held", "held: a copy was found"),
+    ("quarantined", "in quarantine"),
     ("revoked", "revoked"),
 )
 
@@ -236,6 +237,8 @@ def _note(device: Mapping[str, Any]) -> str:
         return f"out of service: {device['revoked_reason']}"
     if device["health"] == "refused":
         return device["last_refusal"] or ""
+    if device["health"] == "quarantined":
+        return device["quarantine_reason"] or ""
     if device["health"] == "revoked":
         return device["revoked_reason"] or ""
     return ""

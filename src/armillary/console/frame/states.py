@@ -31,6 +31,7 @@ HEALTH: Mapping[str, State] = MappingProxyType(
         "never": State(UNKNOWN, "never checked in"),
         "revoked": State(BAD, "revoked"),
         "held": State(BAD, "held"),
+        "quarantined": State(BAD, "in quarantine"),
         # What the console says before a health: it is no word of the API.
         "decommissioned": State(BAD, "out of service"),
     }

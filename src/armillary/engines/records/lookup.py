@@ -45,6 +45,7 @@ class DeviceLookup:
                 _status.c.certificate_serial,
                 _status.c.lineage,
                 _status.c.held_at,
+                _status.c.quarantined_at,
                 _tpm_key.c.attestation_key,
             )
             .join(_status, _status.c.device_number == _device.c.number)
@@ -71,7 +72,8 @@ class DeviceLookup:
             return None
         number, chip, tier, state, catalog_id, group_id, revoked_at, *more = row[0]
         check_now_at, checked_in_at, update_status, boot_count, installed, *details = more
-        sandbox, enforcement, endorsement, security_versions, serial, lineage, held_at, attestation_key = details
+        sandbox, enforcement, endorsement, security_versions, serial, lineage, held_at, *last = details
+        quarantined_at, attestation_key = last
         return Enrolled(
             number=number,
             device_id=device_id,
@@ -88,6 +90,7 @@ class DeviceLookup:
             lineage=lineage_from(serial, lineage, held_at),
             is_asked=check_now_at is not None and (checked_in_at is None or check_now_at >= checked_in_at),
             update_status=update_status,
+            is_quarantined=quarantined_at is not None,
         )
 
     def spent_challenges(self, device_number: int, *, now: int) -> dict[bytes, int]:

@@ -108,6 +108,7 @@ _NOT_ATTESTED: Final[Mapping[str, Answer]] = {
     "silent": Answer(STALE, "It is silent: what it proved last is too old to say anything of today."),
     "refused": Answer(ABSENT, "Its last request was refused: it has not proven who it is."),
     "held": Answer(ABSENT, "Two machines may hold its identity: what either proves is not taken for the device's."),
+    "quarantined": Answer(ABSENT, "It is in quarantine: somebody does not trust it, and it may do nothing but update."),
     "revoked": Answer(OUT_OF_SCOPE, "It is revoked: it gets no certificate, and nothing is expected of it."),
     "update-only": Answer(ABSENT, "What it booted is not what was released: nothing that it says of itself counts."),
     "unattested": Answer(OUT_OF_SCOPE, "It is of a kind that does not attest: it can prove none of this."),

@@ -56,7 +56,7 @@ class Notices:
             call(device_id)
 
     def device_held(self, device_id: str) -> None:
-        """Two machines seem to hold a device's identity: connections by its client certificate are closed."""
+        """A device is held or in quarantine: connections by its client certificate are closed."""
         self.device_changed(device_id)
         for call in (*self.on_held, *self.on_cut):
             call(device_id)

@@ -2,7 +2,8 @@
 """Authenticates devices that attest at the hub; every check is made here, whatever TLS has checked before.
 
 (1) A device client certificate, valid now.  (2) Signed by an issuing authority of the catalog that owns the device.
-(3) Purpose "client": an update certificate is refused.  (4) The device is known, claimed, not revoked, not held.
+(3) Purpose "client": an update certificate is refused.  (4) The device is known, claimed, not revoked, not held, not in
+quarantine.
 (5) The certificate was recorded since the device has its present owner: one that was never recorded was never given
 out, whoever signed it, and one of an earlier owner is refused.
 """
@@ -16,6 +17,7 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import (
     AppraisalError,
+    QuarantinedDeviceError,
     RevokedDeviceError,
     SignatureError,
     UnclaimedDeviceError,
@@ -69,6 +71,8 @@ class HubPeers:
                 f"device {device_id[:16]}... is held: two machines seem to have its identity",
                 remedy="Find out which is the original, then: armillary device release --device ID.",
             )
+        if found.is_quarantined:
+            raise QuarantinedDeviceError(f"device {device_id[:16]}... is in quarantine")
         verified = self._verified(certificate_der, found.catalog_id)
         if verified.purpose != "client":  # (3)
             raise AppraisalError(

@@ -23,6 +23,7 @@ from armillary.identity.manufacturing import ManufacturingState, advance, state_
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.registry.devices import Devices
+from armillary.service.registry.quarantine import lift_in
 
 DEFAULT_RETURN_S: Final = 3600
 MAX_RETURN_S: Final = 30 * 86400  # a device on its way through a repair shop
@@ -65,16 +66,20 @@ class DeviceLifecycle:
         return self._apply(device_id, "device.restore", change, actor)
 
     def release(self, device_id: str, *, actor: str) -> Device:
-        """Let a held device begin anew: its next proof, of whichever machine, has no earlier one to continue.
+        """Take a device out of quarantine, and let one that is held begin anew.
 
-        ConflictError if it is not held.
+        Of a held device the next proof, of whichever machine, has no earlier one to continue. ConflictError if it is
+        neither in quarantine nor held.
         """
 
         def change(connection: Connection, device: Device) -> dict[str, object]:
-            if device.held_at is None:
-                raise ConflictError("the device is not held", remedy="Nothing needs to be done.")
-            device_rows.release(connection, device.device_id)
-            return {"held_at": device.held_at}
+            if device.held_at is None and device.quarantined_at is None:
+                raise ConflictError("the device is not held, nor in quarantine", remedy="Nothing needs to be done.")
+            if device.quarantined_at is not None:
+                lift_in(self._context, connection, device.device_id, actor=actor)
+            if device.held_at is not None:
+                device_rows.release(connection, device.device_id)
+            return {"held_at": device.held_at, "quarantined_at": device.quarantined_at}
 
         return self._apply(device_id, "device.release", change, actor)
 

@@ -14,6 +14,7 @@ from armillary.service.registry.devices import Devices
 from armillary.service.registry.groups import Groups
 from armillary.service.registry.os_feeds import OsFeeds
 from armillary.service.registry.products import Products
+from armillary.service.registry.quarantine import Quarantine
 from armillary.service.registry.transfers import Transfers
 
 
@@ -27,6 +28,7 @@ class Registry:
         self.os_feeds = OsFeeds(context, notices)
         self.devices = Devices(context, authority, notices)
         self.lifecycle = DeviceLifecycle(context, self.devices, notices)
+        self.quarantine = Quarantine(context, self.devices, notices)
         self.history = DeviceHistory(context)
         self.names = DeviceNames(context, self.devices)
         self.transfers = Transfers(context, self.devices, notices)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from armillary.attest.appraise import Enrolment
+from armillary.attest.appraise import UPDATE_ONLY, Enrolment
 from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records.queries.devices import BootDetails, Enrolled
 from armillary.engines.records.store import Records
@@ -116,6 +116,7 @@ class DeviceState:
         stale: The records have to be read again before the next use.
         busy: A check-in is being recorded.
         is_asked: Somebody asked it to check in at once since it did last.
+        is_quarantined: It gets update certificates only, whatever it proves.
         update_status: What it says about its update, as stored.
         installed_digest: Of the report that ``installed`` is the stored form of.
         firmware_values: PCR values whose log was recorded or is no log.
@@ -141,6 +142,7 @@ class DeviceState:
     installed_digest: bytes = b""
     firmware_values: bytes = b""
     is_asked: bool = False
+    is_quarantined: bool = False
     update_status: str | None = None
     enforcement: tuple[tuple[str, str], ...] | None = None
     _enrolment: Enrolment | None = None
@@ -177,12 +179,17 @@ class DeviceState:
         self.lineage = found.lineage
         self.installed = found.installed
         self.is_asked = found.is_asked
+        self.is_quarantined = found.is_quarantined
         self.update_status = found.update_status
         self.details = found.details
         # What follows from the records is computed again; that a store failed on the device does not.
         self.last = LastAnswer(given_up=self.last.given_up)
         self.installed_digest = self.firmware_values = b""
         self.enforcement = self._enrolment = None
+
+    def earns(self, verdict: str) -> str:
+        """The verdict by which its certificate is issued: in quarantine it is for updates, whatever was attested."""
+        return UPDATE_ONLY if self.is_quarantined else verdict
 
     def booted(self, boot_count: int, details: BootDetails) -> None:
         """Keep an attested boot once it is recorded."""

@@ -247,7 +247,7 @@ class Verifier:
         if state.catalog_id is None:
             raise UnclaimedDeviceError(f"device {state.device_id[:16]}... belongs to no catalog")
         evidence = appraisal.evidence
-        terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
+        terms = terms_for(state.earns(appraisal.verdict), state.trust_tier, now=now, lifetime_s=self._lifetime_s)
         issuer = state.last.issuer
         if issuer is None or issuer.replaced or issuer.not_after <= now:
             issuer = state.last.issuer = self._authority.catalogs.issuer(state.catalog_id)
@@ -266,7 +266,7 @@ class Verifier:
         version, sent, directive, made = self._directed(state, state.catalog_id, request, offer, now)
         is_sent = sent is not None or directive is not None
         interval_s = state.last.interval_s
-        if appraisal.verdict != attest.ATTESTED:
+        if terms.purpose != "client":
             interval_s = min(interval_s, HELD_INTERVAL_S)
         installed, installed_digest = self._installed(state, request)
         attested = appraisal.verdict == attest.ATTESTED

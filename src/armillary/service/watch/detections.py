@@ -316,8 +316,8 @@ def of_behaviour(unusual: Unusual, device_id: str, catalog_id: UUID | None, now:
         cause=f"{unusual.count} {unusual.metric} within five minutes, after others before; {unusual.expected:.2f} were "
         "expected, by its own past and that of the devices that run the same "
         f"(together {unusual.score:.0f} standard deviations above).",
-        proposed_action="Look at its error reports and refusals. If they are not explained, take it to a group that "
-        "gets updates only, and have it attested again.",
+        proposed_action="Look at its error reports and refusals. If they are not explained: armillary device "
+        "quarantine, which leaves it its updates.",
         device_ids=(device_id,),
         reported_by=device_id,
         at=now,
@@ -340,7 +340,7 @@ def of_quarantine_request(device_id: str, catalog_id: UUID | None, said: Mapping
         severity=severity if severity in SEVERITIES else "high",
         title=f"A rule asks to quarantine device {device_id[:16]}",
         cause=cause[:MAX_CAUSE_CHARACTERS],
-        proposed_action="Look at the device. To shut it out: armillary device revoke. Else close this finding.",
+        proposed_action="Look at the device. To keep it apart: armillary device quarantine. Else close this finding.",
         device_ids=(device_id,),
         at=now,
         catalog_id=catalog_id,

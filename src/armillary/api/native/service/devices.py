@@ -32,12 +32,13 @@ from armillary.api.native.parameters import (
     StrictBody,
     Text,
 )
-from armillary.api.native.service.requests import FactoryBody, ReasonBody
+from armillary.api.native.service.requests import FactoryBody, Reason, ReasonBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.factory.reply import FactoryReply
+from armillary.service.registry.quarantine import MAX_LIFETIME_S, MIN_LIFETIME_S
 from armillary.wire.text.device_name import MAX_TEXT_CHARACTERS
 
 
@@ -49,6 +50,18 @@ class NameBody(StrictBody):
     """
 
     name: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
+
+
+class QuarantineBody(StrictBody):
+    """A quarantine.
+
+    Attributes:
+        reason: Why, for people.
+        lifetime_s: Seconds until it ends by itself; null: when somebody releases the device.
+    """
+
+    reason: Reason
+    lifetime_s: Annotated[int, Field(ge=MIN_LIFETIME_S, le=MAX_LIFETIME_S)] | None = None
 
 
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
@@ -188,8 +201,15 @@ def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     return row_document(row)
 
 
+def quarantine_device(request: Request, device_id: DevicePath, body: QuarantineBody) -> dict[str, Any]:
+    """Put a device into quarantine: it may check in and update, and nothing else; the hub refuses it at once."""
+    known = attesting_device(request, device_id)
+    quarantine, actor = service_of(request).registry.quarantine, operator_of(request).name
+    return row_document(quarantine.put(known, reason=body.reason, actor=actor, lifetime_s=body.lifetime_s))
+
+
 def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
-    """Let a device begin anew that is held because two machines seemed to have its identity."""
+    """Take a device out of quarantine; one that is held, as two machines seemed to have its identity, begins anew."""
     known = attesting_device(request, device_id)
     row = service_of(request).registry.lifecycle.release(known, actor=operator_of(request).name)
     return row_document(row)
@@ -233,6 +253,7 @@ ROUTES = (
     _row("GET", DEVICE + "/error-reports", device_error_reports, READER),
     _row("POST", DEVICE + "/revoke", revoke_device, CONTRIBUTOR),
     _row("POST", DEVICE + "/restore", restore_device, CONTRIBUTOR),
+    _row("POST", DEVICE + "/quarantine", quarantine_device, CONTRIBUTOR),
     _row("POST", DEVICE + "/release", release_device, CONTRIBUTOR),
     _row("PUT", DEVICE + "/name", name_device, CONTRIBUTOR),
     _row("GET", V1 + "/device-names", find_device, READER, narrowed=True),

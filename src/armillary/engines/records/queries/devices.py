@@ -56,6 +56,7 @@ class Enrolled:
     lineage: Lineage = NO_LINEAGE  # What the next proof has to continue
     is_asked: bool = False  # Whether somebody asked it to check in at once since it did last
     update_status: str | None = None  # What it says about its update, as stored
+    is_quarantined: bool = False  # Whether it gets update certificates only, by an operator's or a playbook's decision
     # Since when it has its owner; the check-in's look-up does not read this and the next two
     claimed_at: int | None = None
     decommissioned_at: int | None = None  # When it was taken out of service, None otherwise
@@ -266,6 +267,28 @@ def release(connection: Connection, device_id: str) -> None:
     )
 
 
+def quarantine(connection: Connection, device_id: str, *, at: int, until: int | None, reason: str) -> None:
+    """Record that a device is in quarantine since ``at``, and until when at most."""
+    _set_quarantine(connection, device_id, quarantined_at=at, quarantined_until=until, quarantine_reason=reason)
+
+
+def end_quarantine(connection: Connection, device_id: str) -> None:
+    """Record that a device is in quarantine no more."""
+    _set_quarantine(connection, device_id, quarantined_at=None, quarantined_until=None, quarantine_reason=None)
+
+
+def _set_quarantine(connection: Connection, device_id: str, **values: object) -> None:
+    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(update(_status).where(_status.c.device_number == known).values(values))
+
+
+def quarantines_over(connection: Connection, *, now: int, limit: int) -> tuple[str, ...]:
+    """Ids of devices whose quarantine has lasted until its end."""
+    joined = _device.join(_status, _status.c.device_number == _device.c.number)
+    over = _status.c.quarantined_at.is_not(None) & (_status.c.quarantined_until <= now)
+    return tuple(connection.execute(select(_device.c.device_id).select_from(joined).where(over).limit(limit)).scalars())
+
+
 def summary(connection: Connection, catalog_id: UUID | None, *, now: int, silent_after_s: int) -> FleetSummary:
     """The fleet in numbers, of one catalog or of all."""
     mine: list[ColumnElement[bool]] = [] if catalog_id is None else [_device.c.catalog_id == catalog_id]
@@ -321,6 +344,7 @@ def health_word(now: int, silent_after_s: int) -> ColumnElement[str]:
     return case(
         (_device.c.revoked_at.is_not(None), literal("revoked")),
         (_status.c.held_at.is_not(None), literal("held")),
+        (_status.c.quarantined_at.is_not(None), literal("quarantined")),
         else_=_heard(now, silent_after_s),
     )
 
@@ -383,6 +407,7 @@ def _as_enrolled(row: Row[Any]) -> Enrolled:
         attestation_key=bytes(row.attestation_key or b""),
         lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
         is_asked=row.check_now_at is not None and (row.checked_in_at is None or row.check_now_at >= row.checked_in_at),
+        is_quarantined=row.quarantined_at is not None,
     )
 
 

@@ -57,6 +57,7 @@ def observe(connection: Connection, seen: Finding) -> Observed:
                 title=seen.title,
                 cause=seen.cause,
                 proposed_action=seen.proposed_action,
+                advisory_id=seen.advisory_id or row.advisory_id,
             )
         )
     dialect.insert_new(

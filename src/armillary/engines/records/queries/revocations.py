@@ -34,7 +34,7 @@ class RevokedClient(NamedTuple):
 
     serial: str  # Upper-case hex
     issued_at: int  # Time of its check-in, Unix seconds UTC
-    revoked_at: int  # When its device was revoked or held, or left the catalog
+    revoked_at: int  # When its device was revoked, held or put into quarantine, or left the catalog
     decommissioned: bool  # The device was taken out of service
     moved: bool  # The device belongs to another catalog now
 
@@ -52,7 +52,9 @@ def keep(connection: Connection, issued: StoredList) -> None:
 
 
 def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int) -> list[RevokedClient]:
-    """Client certificates that end after a time (Unix seconds UTC) of devices that are revoked, held or left a catalog.
+    """Client certificates that end after a time (Unix seconds UTC) of devices that may not use them.
+
+    Those are revoked, held, in quarantine, or left the catalog.
 
     A decommissioned device has no owner, so every catalog lists its last certificates until they end, also when the
     device has come back into service since.
@@ -61,13 +63,17 @@ def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int
     revoked = (
         select(
             *columns,
-            func.coalesce(_device.c.revoked_at, _status.c.held_at).label("revoked_at"),
+            func.coalesce(_device.c.revoked_at, _status.c.held_at, _status.c.quarantined_at).label("revoked_at"),
             _device.c.decommissioned_at,
         )
         .join(_status, _status.c.device_number == _device.c.number)
         .join(_check_in, _check_in.c.device_number == _device.c.number)
         .where(
-            or_(_device.c.revoked_at.is_not(None), _status.c.held_at.is_not(None)),
+            or_(
+                _device.c.revoked_at.is_not(None),
+                _status.c.held_at.is_not(None),
+                _status.c.quarantined_at.is_not(None),
+            ),
             or_(_device.c.catalog_id == catalog_id, _device.c.catalog_id.is_(None)),
             _status.c.certificate_not_after > ends_after,
             _check_in.c.certificate_not_after > ends_after,

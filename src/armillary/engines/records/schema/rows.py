@@ -35,7 +35,7 @@ ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/
 
 # How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
 # Of devices that attest nothing and are heard of, "unattested".
-HEALTHS = ("attested", "update-only", "unattested", "silent", "refused", "never", "held", "revoked")
+HEALTHS = ("attested", "update-only", "unattested", "silent", "refused", "never", "held", "quarantined", "revoked")
 
 
 def from_row(kind: type[T], row: Row[Any], **values: object) -> T:
@@ -170,6 +170,11 @@ class Device:
     is_named: bool = False  # Whether a person gave it ``name``
     update_status: DeviceUpdateStatus | None = None  # What it says itself; None for a device that says nothing
     check_now_at: int | None = None  # When somebody asked it to check in at once
+    # Since when it gets update certificates only, by an operator's or a playbook's decision; until when (None: until
+    # somebody releases it), and why
+    quarantined_at: int | None = None
+    quarantined_until: int | None = None
+    quarantine_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

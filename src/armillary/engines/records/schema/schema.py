@@ -50,7 +50,7 @@ from armillary.engines.records.schema import (
 )
 from armillary.engines.records.schema.security import notification_tables
 
-REVISION = "0034"  # newest migration, stored in a new database
+REVISION = "0035"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -261,6 +261,11 @@ device_status = Table(
     # The highest sequence number of an error report that was only counted: reported again, it is not counted again.
     Column("suppressed_up_to", BigInteger),
     Column("update_status", Text),  # what it says about its update, JSON; null: it has never said anything
+    # Since when it gets update certificates only, until when at most, and why.
+    Column("quarantined_at", BigInteger),
+    Column("quarantined_until", BigInteger),
+    Column("quarantine_reason", Text),
+    Index(None, "quarantined_at", sqlite_where=text("quarantined_at IS NOT NULL")),
 )
 
 appraisal_steps = Table(

@@ -25,7 +25,7 @@ V1 = "/api/v1"
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
     "user", "rerun", "entry", "file", "release_id", "feed", "key_serial", "log",
-    "advisory_id", "feed_name", "key_id", "bundle",
+    "advisory_id", "feed_name", "key_id", "bundle", "finding_kind",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
@@ -112,6 +112,7 @@ BODIES: dict[str, Any] = {
     "/bridge-devices/{controller}": lambda who: {"product": who.ids["product"], "group": "Bridged"},
     "/bridge-artifacts": {"name": "x", "version": "1", "filename": "x", "size": 1, "sha256": "00" * 32},
     "/bridge-authorities": {"certificate": "x"},
+    "/finding-kinds/{finding_kind}/acknowledge": {"up_to": 1 << 40},
     "/symbols": {"not": "a list of symbols"},
 }  # fmt: skip
 

@@ -105,7 +105,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "device_group": f"{word} group", "version": "1", "telemetry": "temperature", "command": "reboot",
         "component": "settings", "module": f"{word}module", "module_id": f"{word}module", "method": "reboot",
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
-        "feed": "RetailEval", "log": "audit", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
+        "feed": "RetailEval", "log": "audit", "finding_kind": "hub-anomaly", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
         "key_serial": service.service.updates.trust_stores.signing_keys()[0].serial,
         "advisory_id": ADVISORY, "feed_name": "osv-pypi", "key_id": "0" * 64, "bundle": str(uuid.UUID(int=0)),
     }  # fmt: skip

@@ -52,7 +52,7 @@ AGE = re.compile(r"\bjust now\b|\b[0-9]+ (?:s|min|h) ago\b")
 MULTIPART = b"multipart/form-data; boundary=x"
 BILL = '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}'
 # Places of paths that hold nothing of an owner.
-OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id", "feed"}
+OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id", "feed", "finding_kind"}
 # As much of every form as gets an action to where it looks for what is named.
 FIELDS = {
     "reason": "x", "word": "x", "name": "x", "value": "1", "status": "closed", "etag": "", "seen": "x", "number": "1",
@@ -80,7 +80,8 @@ QUERIES = {
     "/new-hub-device": ("catalog={catalog}",),
     "/rules/{rule_id}/trace": ("device={device_id}", "device={word}%20device", "device={hub_device}"),
     "/devices/{device_id}/data": ("name=temperature",),
-    "/findings": ("status=closed",),
+    "/findings": ("status=closed", "catalog={catalog}", "device={device_id}", "device={word}%20device"),
+    "/finding-kinds/{finding_kind}/acknowledge": ("catalog={catalog}",),
     "/settings": ("offers={catalog}",),
     "/alerts": ("status=all",),
     "/dashboards/{dashboard_id}/tiles/{tile_id}": ("kind=kpi",),
@@ -103,6 +104,7 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
     ("/devices/{device_id}/template/review", {"template": "*/1"}, "template_name"),
     ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
     ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
+    ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
 )
 # What makes a thing under the id that an address names, and the field that it is made of: that such an id is taken is
 # told to who wants to make one.

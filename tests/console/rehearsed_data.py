@@ -241,6 +241,7 @@ def findings(now: int) -> list[Document]:
                 "finding_id": uid(kind), "kind": kind, "severity": severity, "title": title, "cause": cause, "device_ids": [device_id(8 if number == 0 else 5), device_id(9)][: 1 + number // 2],
                 "device_count": (1, 1, 2, 41)[number], "proposed_action": proposed, "status": "open", "count": (1, 3, 14, 41)[number],
                 "first_seen": now - 9000 * (number + 1), "last_seen": now - 400 * (number + 1), "rollout_id": uid("rollout running") if number == 2 else None,
+                "catalog_id": uid("northwind"), "deployment_id": None, "image_id": uid("coffee-control") if number == 2 else None, "component_id": None, "advisory_id": None,
             }
         )  # fmt: skip
     return made

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.console import rehearsed_data
 from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
+from tests.console.rehearsed_watch import RehearsedWatch
 
 from armillary.console.sources.signed_in import Document, SignedIn
 from armillary.errors import NotFoundError, UnauthenticatedError
@@ -24,7 +25,7 @@ from armillary.identity.operator import Operator
 from armillary.twin.template.value_names import as_fields, unnamed
 
 
-class RehearsedFleet:
+class RehearsedFleet(RehearsedWatch):
     """All six sources in one object; ``now`` is the present of the rehearsal."""
 
     def __init__(self, *, devices: int = 64) -> None:
@@ -276,18 +277,6 @@ class RehearsedFleet:
         item["reason"] = "" if verb == "resume" else reason
         item["changed_at"] = self.now
         self._audit(operator.name, f"rollout.{verb}", rollout_id, {"reason": reason})
-
-    # -- watch
-    def findings(self, status: str, *, after: str | None, limit: int) -> Document:
-        return {"items": [item for item in self.seen if item["status"] == status], "next": None}
-
-    def move(self, operator: Operator, finding_id: str, status: str) -> None:
-        for item in self.seen:
-            if item["finding_id"] == finding_id:
-                item["status"] = status
-                self._audit(operator.name, f"finding.{status}", finding_id, {})
-                return
-        raise NotFoundError("no such finding", remedy="Reload.")
 
     # -- settings
     def audit_lines(self, *, after: str | None, limit: int, target: str | None = None) -> Document:

@@ -13,7 +13,8 @@ from tests.console.rehearsed_fleet import RehearsedFleet
 from armillary.console.device import pages_device, pages_device_life, pages_fleet, pages_hub
 from armillary.console.frame import states
 from armillary.console.frame.states import BAD, GOOD, UNKNOWN
-from armillary.console.operations import pages_audit, pages_finding
+from armillary.console.operations import pages_audit
+from armillary.console.security import pages_findings
 
 
 @pytest.fixture(scope="module")
@@ -331,13 +332,13 @@ def test_a_device_that_never_came_does_not_claim_applications(fleet: RehearsedFl
 
 def test_findings_are_the_gravest_first_and_an_unknown_severity_is_not_overlooked(fleet: RehearsedFleet):
     strange = {**fleet.seen[0], "severity": "apocalyptic", "finding_id": uid("strange")}
-    ordered = pages_finding.by_severity([*reversed(fleet.seen), strange])
+    ordered = pages_findings.by_severity([*reversed(fleet.seen), strange])
     assert [item["severity"] for item in ordered] == ["apocalyptic", "critical", "high", "medium", "low"]
 
 
 def test_a_reader_gets_no_buttons_on_findings(fleet: RehearsedFleet):
-    assert pages_finding.finding_line(fleet.seen[0], {}, may_act=False, now=fleet.now).moves == ()
-    assert [word for _, word in pages_finding.finding_line(fleet.seen[0], {}, may_act=True, now=fleet.now).moves] == [
+    assert pages_findings.finding_line(fleet.seen[0], {}, may_act=False, now=fleet.now).moves == ()
+    assert [word for _, word in pages_findings.finding_line(fleet.seen[0], {}, may_act=True, now=fleet.now).moves] == [
         "Acknowledge",
         "Close",
     ]
@@ -345,10 +346,10 @@ def test_a_reader_gets_no_buttons_on_findings(fleet: RehearsedFleet):
 
 def test_the_findings_sentence_counts_by_severity(fleet: RehearsedFleet):
     assert (
-        pages_finding.findings_sentence(fleet.seen, "open", more=False)
+        pages_findings.findings_sentence(fleet.seen, "open", more=False)
         == "4 findings need you: 1 critical, 1 high, 1 medium and 1 low."
     )
-    assert pages_finding.findings_sentence([], "open", more=False) == "Nothing needs you: no finding is open."
+    assert pages_findings.findings_sentence([], "open", more=False) == "Nothing needs you: no finding is open."
 
 
 def test_a_broken_chain_is_bad_and_names_the_line():

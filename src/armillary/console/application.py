@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,9 @@ from armillary.console.device import (
 )
 from armillary.console.device_templates import read as templates_read, template_editor
 from armillary.console.frame import sign_in
-from armillary.console.frame.action_checks import Form, permit
+from armillary.console.frame.action_checks import permit
 from armillary.console.frame.asking import asks, may
-from armillary.console.frame.console import Console, SignInNeededError, Visit
+from armillary.console.frame.console import Console, SignInNeededError
 from armillary.console.frame.guard import (
     FOREIGN_FORM,
     MAX_FORM_BYTES,
@@ -48,12 +48,13 @@ from armillary.console.frame.guard import (
     read_form,
     read_upload,
 )
+from armillary.console.frame.rows import Change, Changer, Reader, Taker
 from armillary.console.frame.words import sentence
 from armillary.console.hub_devices import change as hub_devices_change, read as hub_devices_read
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.operations import change, read
 from armillary.console.releases import change as releases_change, read as releases_read
-from armillary.console.security import read as security_read
+from armillary.console.security import routes as security
 from armillary.console.sources.signed_in import NOT_FOR_ONE
 from armillary.console.sources.sources import SourcesFor, sources_of
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
@@ -63,12 +64,7 @@ if TYPE_CHECKING:
     from armillary.platform.platform import Platform
     from armillary.service.assemble import SecurityService
 
-Reader = Callable[[Visit], Response]
-Changer = Callable[[Visit, Form], Response]
-Taker = Callable[[Visit, Form, Mapping[str, bytes]], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
-# A question's name or a document's kind (``permissions.route_of``); a function where the address says which.
-Change = str | Callable[[Visit], str]
 
 # Addresses of which a page asks before a form is sent to the same.
 _MODULE = "/hub-devices/{device_id}/modules/{module_id}/{verb}"
@@ -81,6 +77,7 @@ _REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
 
 # Who may see what these pages show is decided when they ask it (``sources/permissions.py``).
 READ: tuple[tuple[str, Reader], ...] = (
+    *security.READ,
     ("/", read.home),
     ("/fleet", device_read.fleet),
     ("/fleet.csv", device_read.fleet_csv),
@@ -89,7 +86,6 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/devices/{device_id}/data", device_data.page),
     ("/devices/{device_id}/twin", device_twin.page),
     ("/devices/{device_id}/update", device_update.page),
-    ("/devices/{device_id}/assessment", security_read.device),
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
     ("/releases", releases_read.releases),
@@ -100,10 +96,8 @@ READ: tuple[tuple[str, Reader], ...] = (
     (f"{_IMAGE}/bill.json", releases_read.image_bill),
     ("/repository", releases_read.repository),
     ("/signing-keys", releases_read.signing_keys),
-    ("/assessment", security_read.assessment),
     ("/device-groups", read.device_groups),
     (_GROUP, read.device_group),
-    ("/findings", read.findings),
     ("/audit", read.audit),
     ("/settings", read.settings),
     ("/help", read.help_page),
@@ -139,6 +133,7 @@ READ: tuple[tuple[str, Reader], ...] = (
 )
 # Pages that lead to a change, each with the change that one has to be allowed.
 EDIT: tuple[tuple[str, Reader, Change], ...] = (
+    *security.EDIT,
     ("/new-release", releases_read.new_release, "make_draft"),
     (f"{_RELEASE}/{{verb}}", asks(releases_change.question), releases_change.of_verb),
     (f"{_GROUP}/check-now", asks(change.group_question), "check_group_now"),
@@ -162,6 +157,7 @@ EDIT: tuple[tuple[str, Reader, Change], ...] = (
 )
 # Forms, each with the change that one has to be allowed.
 CHANGE: tuple[tuple[str, Changer, Change], ...] = (
+    *security.CHANGE,
     ("/devices/{device_id}/twin", device_change.set_desired, "hub.patch_desired"),
     *(
         (f"{root}/{{device_id}}/{rest}", action, allowed)
@@ -183,7 +179,6 @@ CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     (f"{_GROUP}/check-now", change.check_group_now, "check_group_now"),
     ("/os-feeds", releases_change.make_feed, "make_feed"),
     ("/os-feeds/{feed}/delete", releases_change.drop_feed, "drop_feed"),
-    ("/findings/{finding_id}", change.move_finding, "watch.move"),
     ("/rules/new", authored_change.make_rule, "rule"),
     ("/rules/{rule_id}", authored_change.keep_rule, "rule"),
     ("/rules/{rule_id}/form", authored_change.change_rule, "rule"),

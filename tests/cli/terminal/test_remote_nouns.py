@@ -268,6 +268,12 @@ def test_findings(armillary: Command, service: RunningService, catalog: str) -> 
     shown = armillary("finding", "show", "-f", found["finding_id"]).out
     assert "proof-replayed" in shown
     assert "proposed_action" in shown
+    kinds = armillary("finding", "kinds", "--json").json
+    assert [each["findings"] for each in kinds if each["kind"] == "proof-replayed"] == [1]
+    neither = armillary("finding", "acknowledge")
+    assert neither.err.startswith("error: expected --finding or --kind [request.invalid]")
+    together = ("finding", "acknowledge", "--kind", "proof-replayed", "-c", catalog, "--json")
+    assert [armillary(*together).json["acknowledged"] for _ in range(2)] == [1, 0]
     assert armillary("finding", "acknowledge", "-f", found["finding_id"], "--json").json["status"] == "acknowledged"
     assert armillary("finding", "close", "-f", found["finding_id"]).code == 0
     again = armillary("finding", "close", "-f", found["finding_id"])

@@ -18,7 +18,8 @@ from tests.console.rehearsed_fleet import RehearsedFleet
 from armillary.console.authored.pages_rules import in_words
 from armillary.console.device import pages_device_life, pages_fleet
 from armillary.console.hub_devices.pages_hub_devices import others_sentence
-from armillary.console.operations import pages_audit, pages_finding
+from armillary.console.operations import pages_audit
+from armillary.console.security import pages_findings
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_devices_are_shown_by_name_with_the_id_beside() -> None:
     cut = pages_fleet.fleet_page(fleet.summary(), {"items": [], "next": None, "is_cut": True}, {}, after=None, now=1)
     assert cut.is_cut
     finding = {**fleet.seen[0], "device_ids": [device_id(3), "Pump:7"]}
-    shown = pages_finding.finding_line(finding, {device_id(3): "Lobby"}, may_act=False, now=fleet.now)
+    shown = pages_findings.finding_line(finding, {device_id(3): "Lobby"}, may_act=False, now=fleet.now)
     assert [(each.name, each.href) for each in shown.devices] == [
         ("Lobby", f"/devices/{device_id(3)}"), ("Pump:7", "/hub-devices/Pump%3A7"),
     ]  # fmt: skip

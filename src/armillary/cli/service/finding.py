@@ -12,6 +12,7 @@ from armillary.cli.terminal.output import Shown, noun, only, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption
+from armillary.errors import InvalidArgumentError
 
 app = noun("What the watch has found.")
 
@@ -20,6 +21,8 @@ FACTS = (
     "finding_id", "severity", "status", "kind", "title", "cause", "proposed_action", "device_count", "device_ids",
     "count", "first_seen", "last_seen", "rollout_id", "deployment_id",
 )  # fmt: skip
+
+KIND_COLUMNS = ("kind", "findings", "severities", "observations", "last_seen", "means")
 
 FindingOption = Annotated[str, typer.Option("--finding", "-f", metavar="ID", help="Finding id.")]
 
@@ -46,10 +49,38 @@ def show(remote: RemoteService, finding: FindingOption) -> Shown:
     return record(remote.get(f"/findings/{segment(finding)}"), row=readable_of(*FACTS))
 
 
+@remote_command(app, "kinds")
+def kinds(
+    remote: RemoteService,
+    status: Annotated[
+        str, typer.Option("--status", metavar="WORD", help="open, living (not closed), acknowledged or closed.")
+    ] = "open",
+    catalog: OnlyCatalogOption = None,
+) -> Shown:
+    """List kinds of findings with how many there are of each severity, the gravest first."""
+    found = remote.get("/finding-kinds", status=status, catalog=catalog)["items"]
+    return table(found, KIND_COLUMNS, empty="No such finding.")
+
+
 @remote_command(app, "acknowledge")
-def acknowledge(remote: RemoteService, finding: FindingOption) -> Shown:
-    """Say that somebody is on it: it no longer holds roll-outs."""
-    return record(remote.post(f"/findings/{segment(finding)}/acknowledge"), row=only(*COLUMNS))
+def acknowledge(
+    remote: RemoteService,
+    finding: Annotated[str | None, typer.Option("--finding", "-f", metavar="ID", help="Finding id.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="WORD", help="All open findings of a kind.")] = None,
+    severity: Annotated[
+        str | None, typer.Option("--severity", metavar="WORD", help="With --kind: only those of a severity.")
+    ] = None,
+    catalog: OnlyCatalogOption = None,
+) -> Shown:
+    """Say that somebody is on it: it no longer holds roll-outs. With --kind, on all that are open now."""
+    if (finding is None) == (kind is None):
+        raise InvalidArgumentError("expected --finding or --kind", remedy="Name a finding, or a kind of findings.")
+    if finding is not None:
+        return record(remote.post(f"/findings/{segment(finding)}/acknowledge"), row=only(*COLUMNS))
+    listed = remote.get("/finding-kinds", status="open", severity=severity, catalog=catalog)["items"]
+    up_to = next((each["newest"] for each in listed if each["kind"] == kind), 0)
+    body = {"up_to": up_to, "severity": severity}
+    return record(remote.post(f"/finding-kinds/{segment(kind or '')}/acknowledge", body, catalog=catalog))
 
 
 @remote_command(app, "close")

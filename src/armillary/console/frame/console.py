@@ -72,7 +72,7 @@ BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "/fleet": ("/fleet", "/devices"),
         "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
         "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release", "/os-feeds"),
-        "/findings": tuple(href for _, href, _ in SECURITY_PLACES),
+        "/findings": (*(href for _, href, _ in SECURITY_PLACES), "/finding-kinds"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
         "/releases": ("/releases", "/new-release", "/os-feeds"),

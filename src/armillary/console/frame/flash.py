@@ -34,6 +34,7 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "offered": "Offered. Nothing moves before the other catalog accepts; the offer can be cancelled.",
         "desired": "Set. The device is told at once if it is connected, else when it connects.",
         "acknowledged": "Acknowledged. It is listed under that status until somebody closes it.",
+        "acknowledged-kind": "Acknowledged. What came in since is still open.",
         "closed": "Closed. If it is seen again, a new finding opens.",
         "transfer-accept": "Accepted. The device sits in no device group yet: armillary device assign.",
         "transfer-decline": "Declined. The device stays with its owner.",

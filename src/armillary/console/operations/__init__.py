@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of operations: roll-outs, findings, the audit log, catalogs, settings.
+"""Pages of operations: roll-outs, the audit log, catalogs, settings.
 
-Not here: one device (``console/device``). Specification: ``docs/guides/operate.md``.
+Not here: one device (``console/device``), findings (``console/security``). Specification: ``docs/guides/operate.md``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-outs, device groups, findings, tokens and offers, changed: as the API does it, under the operator's name."""
+"""Roll-outs, device groups, tokens and offers, changed: as the API does it, under the operator's name."""
 
 from __future__ import annotations
 
@@ -31,17 +31,6 @@ def change_rollout(visit: Visit, form: Form) -> Response:
     confirmed(asked, form)
     visit.sources.updates.change(visit.params["rollout_id"], verb, reason_of(form))
     return done(asked.back, verb)
-
-
-def move_finding(visit: Visit, form: Form) -> Response:
-    """Acknowledge or close a finding."""
-    status = form.get("status", "")
-    if status not in ("acknowledged", "closed"):
-        raise InvalidArgumentError(
-            f"status: expected acknowledged or closed, got {status[:20]!r}", remedy="Use the buttons on the page."
-        )
-    visit.sources.watch.move(visit.params["finding_id"], status)
-    return done(form.get("back", "/findings"), status)
 
 
 def group_question(visit: Visit) -> Confirmation:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roll-outs, device groups, findings, the audit log and settings, read: asked of the sources, laid out as pages."""
+"""Roll-outs, device groups, the audit log and settings, read: asked of the sources, laid out as pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from armillary.console.frame.words import grouped, short_id
 from armillary.console.operations import (
     pages_audit,
     pages_catalog,
-    pages_finding,
     pages_group,
     pages_rollout,
     pages_settings as settings_pages,
@@ -49,34 +48,6 @@ def rollout(visit: Visit) -> Response:
         troubles=pages_rollout.troubles(failed, names, visit.now),
         sees_releases=may(visit, "show_release"),
     )
-
-
-def findings(visit: Visit) -> Response:
-    """Findings."""
-    asked = visit.query.get("status", "open")
-    status = asked if asked in pages_finding.STATUSES else "open"
-    page = visit.sources.watch.findings(status, after=visit.query.get("after"), limit=LIST_LINES)
-    may_act = may(visit, "watch.move")
-    names = visit.sources.application.labels(pages_finding.named_devices(page["items"]))
-    is_whole = page["next"] is None and not visit.query.get("after")
-    heads, lines = sorted_table(
-        pages_finding.COLUMNS,
-        [
-            pages_finding.finding_line(item, names, may_act=may_act, now=visit.now)
-            for item in pages_finding.by_severity(page["items"])
-        ],
-        visit.here,
-        is_whole=is_whole,
-    )
-    view = {
-        "heads": heads,
-        "sentence": pages_finding.findings_sentence(page["items"], status, more=page["next"] is not None),
-        "status": status,
-        "statuses": pages_finding.STATUSES,
-        "lines": lines,
-        "next_href": next_href("/findings", page["next"], {"status": status}),
-    }
-    return visit.page("findings.html", view=view)
 
 
 def audit(visit: Visit) -> Response:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of threat monitoring and evidence: the seven properties.
+"""Pages of threat monitoring and evidence: findings, advisories, crashes, traces, the seven properties.
 
-Not here: findings (``console/operations``). Specification: ``docs/concepts/seven-properties.md``.
+Not here: roll-outs (``console/operations``), bills of materials (``console/releases``). Specification:
+``docs/concepts/detection.md``, ``docs/concepts/seven-properties.md``.
 """

@@ -1,13 +1,81 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seven properties, read: asked of the sources, laid out as sheets."""
+"""Findings and the seven properties, read: asked of the sources, laid out as pages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import Response
 
-from armillary.console.frame.asking import ask, catalogs, show
+from armillary.console.frame.asking import ask, catalogs, may, meant, show
 from armillary.console.frame.console import Visit
-from armillary.console.security import pages_assessment
+from armillary.console.frame.sheet import LIST_LINES
+from armillary.console.frame.sort import sorted_table
+from armillary.console.security import pages_assessment, pages_finding, pages_findings
+from armillary.console.security.pages_findings import Filters
+
+# Audit lines about a finding: it is acknowledged and closed once each.
+AUDIT_LINES = 10
+
+# Findings ----------------------------------------------------------------------------------------------------------
+
+
+def filters_of(visit: Visit, given: Mapping[str, str]) -> Filters:
+    """What of findings an address or a form asks for; a word that is none asks for nothing."""
+    return pages_findings.filters(given, catalogs(visit), whole=visit.operator.catalog is None)
+
+
+def findings(visit: Visit) -> Response:
+    """The inbox: kinds with their counts, and the findings."""
+    watch, after = visit.sources.watch, visit.query.get("after")
+    chosen = filters_of(visit, visit.query)
+    device_id = meant(visit, chosen.device) if chosen.device else None
+    named = {"severity": chosen.severity or None, "catalog": chosen.catalog or None}
+    page = watch.findings(
+        chosen.status, kind=chosen.kind or None, naming=device_id, after=after, limit=LIST_LINES, **named
+    )
+    counted = [] if device_id or after else watch.kinds(chosen.status, **named)["items"]
+    may_act = may(visit, "watch.move")
+    names = visit.sources.application.labels(pages_findings.named_devices(page["items"]))
+    is_whole = page["next"] is None and not after
+    heads, lines = sorted_table(
+        pages_findings.COLUMNS,
+        [
+            pages_findings.finding_line(item, names, may_act=may_act, now=visit.now)
+            for item in pages_findings.by_severity(page["items"])
+        ],
+        visit.here,
+        is_whole=is_whole,
+    )
+    view = {
+        "heads": heads,
+        "sentence": pages_findings.inbox_sentence(page, counted, chosen),
+        "chosen": chosen,
+        "statuses": pages_findings.statuses(chosen),
+        "search": pages_findings.search_form(chosen, catalogs(visit)),
+        "kinds": pages_findings.kind_lines(counted, chosen, may_act=may_act, now=visit.now),
+        "lines": lines,
+        "next_href": pages_findings.href(chosen, after=page["next"]) if page["next"] else "",
+    }
+    return visit.page("findings.html", view=view)
+
+
+def finding(visit: Visit) -> Response:
+    """One finding."""
+    found = visit.sources.watch.finding(visit.params["finding_id"])
+    owners = {str(each["catalog_id"]): str(each["name"]) for each in visit.sources.settings.catalog_names()}
+    names = visit.sources.application.labels(found["device_ids"])
+    lines = []
+    if may(visit, "settings.audit_lines"):
+        about = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES, target=found["finding_id"])
+        lines = about["items"]
+    made = pages_finding.finding_sheet(
+        found, owners.get(str(found["catalog_id"]), ""), names, lines, may_act=may(visit, "watch.move"), now=visit.now
+    )
+    return show(visit, made)
+
+
+# The seven properties ----------------------------------------------------------------------------------------------
 
 
 def assessment(visit: Visit) -> Response:

@@ -64,7 +64,10 @@ ROUTES_OF: Final[Mapping[str, str]] = MappingProxyType(
         "updates.troubles": f"GET {_ROLLOUT}/devices",
         "updates.change": f"POST {_ROLLOUT}/halt",
         "watch.findings": "GET /findings",
+        "watch.finding": "GET /findings/{finding_id}",
+        "watch.kinds": "GET /finding-kinds",
         "watch.move": "POST /findings/{finding_id}/acknowledge",
+        "watch.acknowledge_kind": "POST /finding-kinds/{finding_kind}/acknowledge",
         "settings.audit_lines": "GET /audit",
         "settings.audit_verification": "GET /audit/verification",
         "settings.catalogs": f"GET {names.CATALOG}",
@@ -239,7 +242,7 @@ def check(by: RequestContext, question: str, arguments: Mapping[str, Any]) -> No
             the operator's organisation.
         NotFoundError: it names a device or a catalog that is not the operator's, or that there is not.
     """
-    row, operator = route_of(question, arguments.get("kind", "group")), by.operator
+    row, operator = route_of(question, arguments.get("kind") or "group"), by.operator
     if (refused := refusal(operator, row)) is not None:
         raise refused
     assert row is not None  # noqa: S101 - what has no row is refused

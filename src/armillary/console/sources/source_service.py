@@ -15,7 +15,7 @@ from uuid import UUID
 from armillary.api.azure import names
 from armillary.api.http.documents import as_document
 from armillary.api.http.tenure import own_page, whole_hours_since
-from armillary.api.views import hub as views_hub, policy as views_policy, service as views
+from armillary.api.views import findings as views_findings, hub as views_hub, policy as views_policy, service as views
 from armillary.api.views.device_labels import with_names
 from armillary.console.sources.permissions import may_ask
 from armillary.console.sources.request_context import RequestContext, uuid_of
@@ -262,9 +262,39 @@ class ServiceWatch:
     def __init__(self, by: RequestContext) -> None:
         self._by, self._service = by, by.service
 
-    def findings(self, status: str, *, after: str | None, limit: int) -> Document:
-        """A page of findings."""
-        return views.findings(self._service, status=status, catalog=self._by.catalog, limit=limit, after=after)
+    def findings(
+        self,
+        status: str,
+        *,
+        severity: str | None = None,
+        kind: str | None = None,
+        catalog: str | None = None,
+        naming: str | None = None,
+        after: str | None,
+        limit: int,
+    ) -> Document:
+        """A page of findings; ``naming`` is the id of a device that they name."""
+        only = self._by.catalog or catalog
+        chosen = {"status": status, "severity": severity, "kind": kind, "catalog": only, "device_id": naming}
+        return views.findings(self._service, limit=limit, after=after, **chosen)
+
+    def finding(self, finding_id: str) -> Document:
+        """One finding. Raises NotFoundError."""
+        return views.finding(self._service, uuid_of("finding", finding_id), catalog=self._by.catalog)
+
+    def kinds(self, status: str, *, severity: str | None = None, catalog: str | None = None) -> Document:
+        """How many findings of each kind there are, by severity."""
+        only = self._by.catalog or catalog
+        return views_findings.kinds(self._service, status=status, severity=severity, catalog=only)
+
+    def acknowledge_kind(
+        self, kind: str, *, up_to: int, severity: str | None = None, catalog: str | None = None
+    ) -> Document:
+        """Acknowledge the open findings of a kind, up to the newest that was counted."""
+        only, actor = self._by.catalog or catalog, self._by.operator.name
+        return views_findings.acknowledge(
+            self._service, kind, up_to=up_to, severity=severity, catalog=only, actor=actor
+        )
 
     def move(self, finding_id: str, status: str) -> None:
         """``acknowledged`` or ``closed``."""

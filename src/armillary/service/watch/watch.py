@@ -107,19 +107,7 @@ class Watch:
     ) -> Page[Finding]:
         """Findings, newest first; ``status`` may also be ``living`` (not closed)."""
         before = number_after(after)
-        conditions: dict[str, object] = {}
-        for name, value, allowed in (
-            ("status", status, (*STATUSES, "living")),
-            ("severity", severity, SEVERITIES),
-            ("kind", kind, tuple(KINDS)),
-        ):
-            if value is None:
-                continue
-            if value not in allowed:
-                raise InvalidArgumentError(
-                    f"{name}: expected {', '.join(allowed)}, got {value!r:.40}", remedy="Use one of these words."
-                )
-            conditions[name] = value
+        conditions = checked_conditions(status=status, severity=severity, kind=kind)
 
         def query(connection: Connection) -> Page[Finding]:
             if catalog is not None:
@@ -411,6 +399,24 @@ def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:
     if found is None:
         raise no_such_finding(finding_id)
     return found
+
+
+def checked_conditions(*, status: str | None, severity: str | None, kind: str | None) -> dict[str, object]:
+    """Values of columns that findings are listed by; None is any. Raises InvalidArgumentError for another word."""
+    conditions: dict[str, object] = {}
+    for name, value, allowed in (
+        ("status", status, (*STATUSES, "living")),
+        ("severity", severity, SEVERITIES),
+        ("kind", kind, tuple(KINDS)),
+    ):
+        if value is None:
+            continue
+        if value not in allowed:
+            raise InvalidArgumentError(
+                f"{name}: expected {', '.join(allowed)}, got {value!r:.40}", remedy="Use one of these words."
+            )
+        conditions[name] = value
+    return conditions
 
 
 def no_such_finding(finding_id: UUID) -> NotFoundError:

@@ -33,6 +33,18 @@ class Observed(NamedTuple):
         return self.before != self.finding.severity
 
 
+class KindCount(NamedTuple):
+    """How many findings of a kind have a severity; ``newest`` is the highest number among them, times are Unix s."""
+
+    kind: str
+    severity: str
+    findings: int
+    observations: int
+    first_seen: int
+    last_seen: int
+    newest: int
+
+
 def observe(connection: Connection, seen: Finding) -> Observed:
     """Record an observation: a new finding, or one more of a living finding with the same fingerprint.
 
@@ -83,16 +95,35 @@ def page(
     before: int | None,
 ) -> Page[Finding]:
     """Findings whose columns have the given values, newest first; ``status`` "living" is everything but closed."""
-    query = _findings()
-    for name, value in conditions.items():
-        if name == "status" and value == "living":
-            query = query.where(_finding.c.status != "closed")
-        else:
-            query = query.where(_finding.c[name] == value)
+    query = _where(_findings(), conditions)
     if device_id is not None:
         named = select(_concerned.c.finding_id).where(_concerned.c.device_id == device_id)
         query = query.where(_finding.c.finding_id.in_(named))
     return newest_first(connection, query, _finding, partial(_as_finding, connection), limit=limit, before=before)
+
+
+def kinds(connection: Connection, conditions: Mapping[str, object]) -> tuple[KindCount, ...]:
+    """Findings whose columns have the given values (as :func:`page`), counted by kind and severity."""
+    key = (_finding.c.kind, _finding.c.severity)
+    counted = select(
+        *key,
+        func.count(),
+        func.sum(_finding.c.count),
+        func.min(_finding.c.first_seen),
+        func.max(_finding.c.last_seen),
+        func.max(_finding.c.number),
+    )
+    rows = connection.execute(_where(counted, conditions).group_by(*key).order_by(*key)).all()
+    return tuple(KindCount(row[0], row[1], *map(int, row[2:])) for row in rows)
+
+
+def titles(
+    connection: Connection, conditions: Mapping[str, object], *, up_to: int, limit: int
+) -> tuple[tuple[UUID, str], ...]:
+    """Ids and titles of the oldest findings whose columns have the given values, up to a number."""
+    query = _where(select(_finding.c.finding_id, _finding.c.title), conditions).where(_finding.c.number <= up_to)
+    rows = connection.execute(query.order_by(_finding.c.number).limit(limit)).all()
+    return tuple((row.finding_id, row.title) for row in rows)
 
 
 def names(connection: Connection, fingerprint: str, device_id: str) -> bool:
@@ -143,6 +174,15 @@ def set_position(connection: Connection, source: str, number: int) -> None:
     """Store how far the watch has read, in the transaction that records its findings."""
     dialect.insert_new(connection, _position, [{"source": source, "number": number}])
     connection.execute(update(_position).where(_position.c.source == source).values(number=number))
+
+
+def _where(query: Select[Any], conditions: Mapping[str, object]) -> Select[Any]:
+    for name, value in conditions.items():
+        if name == "status" and value == "living":
+            query = query.where(_finding.c.status != "closed")
+        else:
+            query = query.where(_finding.c[name] == value)
+    return query
 
 
 def _findings() -> Select[Any]:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of one finding: what was seen, of which devices, what it is about, what to do and what was done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, state, text
+from armillary.console.frame.states import SEVERITY
+from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
+from armillary.console.releases.pages_images import place as image_place
+from armillary.console.security.pages_findings import LIST, MOVES, kind_words
+from armillary.wire.device.finding import KINDS
+
+
+def finding_sheet(
+    found: Mapping[str, Any],
+    catalog: str,
+    names: Mapping[str, str],
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    may_act: bool,
+    now: int,
+) -> Sheet:
+    """One finding of a ``catalog``, "" for the whole service's; ``names`` of its devices, audit ``lines`` about it."""
+    here = f"{LIST}/{found['finding_id']}"
+    moves = MOVES.get(found["status"], ()) if may_act else ()
+    return Sheet(
+        place="Findings",
+        heading=found["title"],
+        title=sentence(found["title"]),
+        detail=sentence(found["cause"]),
+        crumbs=(("Findings", LIST), (kind_words(found["kind"]), f"{LIST}?kind={found['kind']}")),
+        buttons=tuple(
+            Button(label=label, post=here, fields=(("status", status), ("back", here)), primary=number == 0)
+            for number, (status, label) in enumerate(moves)
+        ),
+        facts=(
+            ("Severity", state(SEVERITY, found["severity"])),
+            ("Status", text(found["status"])),
+            ("Seen", text("once" if found["count"] == 1 else f"{grouped(found['count'])} times")),
+            ("First", Cell(at=moment(found["first_seen"], now))),
+            ("Last", Cell(at=moment(found["last_seen"], now))),
+            ("Catalog", text(catalog or "the whole service")),
+            ("Id", Cell(ident=short_id(found["finding_id"]))),
+        ),
+        sections=(
+            _next(found),
+            _about(found, catalog),
+            _devices(found, names),
+            *((_done(lines, now),) if lines else ()),
+        ),
+        within="security",
+    )
+
+
+def _next(found: Mapping[str, Any]) -> Section:
+    return Section(
+        title="What to do",
+        columns=("Proposed", "What this kind means"),
+        rows=[(text(sentence(found["proposed_action"])), text(KINDS.get(found["kind"], "A kind that is not known.")))],
+        none="",
+    )
+
+
+def _about(found: Mapping[str, Any], catalog: str) -> Section:
+    return Section(
+        title="What it is about",
+        columns=("What", "Which"),
+        rows=[(text(what), cell) for what, cell in _links(found, catalog)],
+        none="The devices below, and no image, roll-out or advisory.",
+    )
+
+
+def _links(found: Mapping[str, Any], catalog: str) -> Iterator[tuple[str, Cell]]:
+    if found["advisory_id"]:
+        yield "Advisory", text(found["advisory_id"], href=f"/advisories/{quote(found['advisory_id'], safe='')}")
+    if found["rollout_id"]:
+        yield "Roll-out", text("the roll-out", href=f"/updates/{found['rollout_id']}")
+    if found["image_id"] and catalog:
+        yield "Image", text(short_id(found["image_id"]).short, href=image_place(catalog, found["image_id"]))
+        if found["kind"] == "application-crashed":
+            query = urlencode({"catalog": catalog, "image": found["image_id"]})
+            yield "Crashes", text("its crash groups", href=f"/crashes?{query}")
+    if found["deployment_id"]:
+        yield "Deployment", Cell(ident=short_id(found["deployment_id"]))
+    if found["component_id"]:
+        yield "Component", Cell(ident=short_id(found["component_id"]))
+
+
+def _devices(found: Mapping[str, Any], names: Mapping[str, str]) -> Section:
+    shown = found["device_ids"]
+    further = found["device_count"] - len(shown)
+    more = f", {grouped(further)} more than are named" if further else ""
+    return Section(
+        title="Devices",
+        note=counted(found["device_count"], "device") + more,
+        columns=("Device", "Id"),
+        rows=[(device(each, names), Cell(ident=short_id(each))) for each in shown],
+        none="No device is named.",
+    )
+
+
+def _done(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
+    return Section(
+        title="What was done",
+        columns=("When", "What", "By", "Audit line"),
+        rows=[
+            (
+                Cell(at=moment(each["at"], now)),
+                text(each["operation"].rpartition(".")[2]),
+                text(each["actor"]),
+                text(grouped(each["number"]), href="/audit"),
+            )
+            for each in lines
+        ],
+        none="",
+    )

@@ -114,6 +114,9 @@ BODIES: dict[str, Any] = {
     "/bridge-authorities": {"certificate": "x"},
     "/finding-kinds/{finding_kind}/acknowledge": {"up_to": 1 << 40},
     "/symbols": {"not": "a list of symbols"},
+    "/cases": {"kind": "severe-incident", "title": "x"}, "/corrections": {"at": 1, "text": "x"},
+    "/cases/{case_id}/references": {"subject": "advisory", "id": "PYSEC-2026-1"}, "/fix-available": {},
+    "/submissions": {"stage": "24h"}, "/notes": {"text": "x"}, "/cases/{case_id}/close": {"text": "x"},
 }  # fmt: skip
 
 

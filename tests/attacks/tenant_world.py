@@ -114,6 +114,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _software(made)
     _crash(made)
     _advisories(made)
+    _case(made)
     _bridge(made)
     _authored(made)
     _hub(made)
@@ -236,6 +237,11 @@ def _advisories(made: Tenant) -> None:
     advisories.look()
     shown = advisories.answers.devices(ADVISORY, made.name)
     assert [each["device_id"] for each in shown["items"]] == [made.ids["device"]]
+
+
+def _case(made: Tenant) -> None:
+    body = {"kind": "severe-incident", "title": f"{made.word} incident"}
+    made.ids["case_id"] = _good(made, "POST", f"/cases?catalog={made.name}", body)["case_id"]
 
 
 def _bridge(made: Tenant) -> None:

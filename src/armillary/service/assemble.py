@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from armillary.engines.records.folder import DataFolder
+from armillary.engines.records.queries.security.presence import has_open_case
 from armillary.engines.records.store import Records
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
@@ -46,6 +47,7 @@ from armillary.service.watch.watch import Watch
 from armillary.settings import Settings
 
 if TYPE_CHECKING:
+    from armillary.service.cases.casework import Casework
     from armillary.service.repository.ceremony import Ceremony
     from armillary.service.transparency.transparency import Transparency
 
@@ -100,6 +102,7 @@ class SecurityService:
         )
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
         self.first_token: str | None = None
+        self._casework: Casework | None = None
         self._transparency: Transparency | None = None
         self._opening_transparency = threading.Lock()
         self._loops: ServiceLoops | None = None
@@ -170,6 +173,15 @@ class SecurityService:
             return self._transparency
 
     @property
+    def casework(self) -> Casework:
+        """Cases that must be reported; loaded with the first."""
+        from armillary.service.cases.casework import Casework  # noqa: PLC0415 - memory: few services have cases
+
+        if self._casework is None:
+            self._casework = Casework(self.context)
+        return self._casework
+
+    @property
     def settings(self) -> Settings:
         """This process's settings."""
         return self.context.settings
@@ -196,6 +208,7 @@ class SecurityService:
             self.serving.present,
             self.repository,
             self._renew_offers,
+            self._look_at_clocks,
         )
         self._loops.start()
         self.notices.on_news.append(self._loops.wake)
@@ -214,6 +227,11 @@ class SecurityService:
         self.updates.trust_stores.look()
         if self.updates.offers.is_due():
             self.notices.groups_changed()
+
+    def _look_at_clocks(self) -> None:
+        """Make findings of what must be reported soon; where no case is open, one small query."""
+        if self.context.records.read(has_open_case):
+            self.casework.clocks.look()
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""

@@ -46,6 +46,7 @@ class ServiceLoops:
     _use_certificate: Callable[[ServerFiles], object]
     _repository: Repository
     _renew_offers: Callable[[], object]
+    _look_at_clocks: Callable[[], object]
     last_run_at: int | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,6 +94,7 @@ class ServiceLoops:
         self._repository.follow()
         self._renew_offers()
         self._advisories.look()
+        self._look_at_clocks()
         self.last_run_at = self._context.now()
 
     async def _daily(self) -> None:

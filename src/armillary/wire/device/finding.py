@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "vulnerability-in-field": "Devices run what an advisory affects that is exploited or critical.",
         "reports-missing": "Error reports of a device never arrived: their numbers have a gap.",
         "behaviour-unusual": "A device does far more of something than it and its like used to.",
+        "clock": "A time by which something must be reported, answered or renewed is near, or over.",
         "quarantine-requested": "A rule of the application asks that a device be kept apart.",
     }
 )

@@ -164,6 +164,12 @@ def set_status(connection: Connection, finding_id: UUID, status: str) -> None:
     connection.execute(update(_finding).where(_finding.c.finding_id == finding_id).values(values))
 
 
+def close_open(connection: Connection, fingerprint: str) -> None:
+    """Close the living finding of a fingerprint, if there is one: what it said is over."""
+    living = _finding.c.open_key == fingerprint
+    connection.execute(update(_finding).where(living).values(status="closed", open_key=None))
+
+
 def position(connection: Connection, source: str) -> int:
     """The last row of ``source`` that the watch has read; 0 before the first."""
     found = connection.execute(select(_position.c.number).where(_position.c.source == source)).scalar()

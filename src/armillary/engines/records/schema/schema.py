@@ -48,9 +48,9 @@ from armillary.engines.records.schema import (
     tables,
     update_tables,
 )
-from armillary.engines.records.schema.security import notification_tables
+from armillary.engines.records.schema.security import case_tables, notification_tables
 
-REVISION = "0035"  # newest migration, stored in a new database
+REVISION = "0036"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -95,6 +95,9 @@ os_feed = update_tables.os_feed
 os_release = update_tables.os_release
 security_floor = update_tables.security_floor
 update_schedule = update_tables.update_schedule
+reported_case = case_tables.reported_case
+reported_case_entry = case_tables.reported_case_entry
+dossier = case_tables.dossier
 advisory_feed = advisory_tables.advisory_feed  # and with it all of that file
 software_set = software_tables.software_set
 software_part = software_tables.software_part

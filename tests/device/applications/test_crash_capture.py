@@ -10,11 +10,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 from tests.device.applications.test_supervisor import application
+from tests.fixtures.dumps import state
 from tests.wire.image.test_elf_symbols import BUILD, elf
 
 from armillary.device.applications.crash_capture import KEPT_LINES, CrashCapture, build_id_of, read_trace
 from armillary.engines.sandbox.port import ExitStatus
-from armillary.wire.device.crash_record import MAX_FRAMES, crash_fields, crash_from_fields
+from armillary.wire.device.crash_record import (
+    MAX_FRAMES,
+    crash_fields,
+    crash_from_fields,
+    encode_crash,
+    parse_crash,
+)
 from armillary.wire.image.asxipfs import File, Filesystem
 
 CHAINED = """
@@ -105,3 +112,14 @@ def test_the_build_id_is_the_programs() -> None:
     assert build_id_of(app) == b""
     assert build_id_of(replace(app, filesystem=Filesystem({path: File(elf(), executable=True)}))) == BUILD
     assert build_id_of(replace(app, filesystem=Filesystem({path: File(b"#!/bin/sh\n", executable=True)}))) == b""
+
+
+def test_of_a_native_application_frames_and_two_registers_are_kept_and_no_data() -> None:
+    capture = CrashCapture(application(1))
+    capture.hear("stderr", "Traceback (most recent call last):")
+    seen = state()
+    record = capture.record(ExitStatus(None, 11, seen))
+    assert record.frames == seen.frames
+    assert record.registers == (("pc", 0x117), ("lr", 0x123))
+    assert b"a secret" not in encode_crash(record)
+    assert parse_crash(encode_crash(record)) == record

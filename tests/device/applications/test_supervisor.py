@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures import images
+from tests.fixtures.dumps import state
 from tests.fixtures.waiting import until
 
 from armillary.capability.grant import PlatformLimits, grant
@@ -172,6 +173,8 @@ def test_literal_forms() -> None:
     assert describe(one, ExitStatus(None, 11)).description == (
         f"AppCrash (exit_status=11; signal_status=11; signal_code=0; {ids}"
     )
+    seen = ExitStatus(None, 11, state(code=2))
+    assert "signal_status=11; signal_code=2;" in describe(one, seen).description
     assert describe(one, ExitStatus(0, None)).description == f"AppExit (exit_code=0; {ids}"
     attempt = ConnectionAttempt("evil.test", 443, allowed=False, at=0.0)
     assert blocked(one, attempt).description == f"ConnectionBlocked (tcp connection to evil.test:443; {ids}"

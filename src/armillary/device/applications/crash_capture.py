@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is captured of an application that ended by itself: signal or exit code, build id, and where it was.
 
-Where it was is taken from what its runtime writes to standard error as it ends: an uncaught exception's traceback, or
-what ``faulthandler`` says on a deadly signal (the sandbox switches it on). Class of the error, files, lines and
-functions are kept, the text of the error is not. An application can write such lines itself: they are its own word.
+Of a native application the sandbox has seen the thread that crashed (``engines/sandbox/crash``): its call stack is
+kept and, of its registers, program counter and link register, as offsets within modules.
+
+Of others, where it was is taken from what their runtime writes to standard error as they end: an uncaught exception's
+traceback, or what ``faulthandler`` says on a deadly signal (the sandbox switches it on). Class of the error, files,
+lines and functions are kept, the text of the error is not. An application can write such lines itself: they are its
+own word.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from armillary.wire.image import elf_symbols
 KEPT_LINES: Final = 200
 # A program of which the build id is looked for; larger ones have none as far as we say.
 MAX_PROGRAM_BYTES: Final = 32 * 1024 * 1024
+# Where the thread was and who called it: offsets within the modules of the two innermost frames.
+REGISTERS: Final = ("pc", "lr")
 
 _FRAME: Final = re.compile(r'\s+File "(?P<file>[^"]*)", line (?P<line>\d{1,9})(?:,)? in (?P<function>.*)')
 _TRACEBACK: Final = "Traceback (most recent call last):"  # outermost first
@@ -48,12 +54,17 @@ class CrashCapture:
     def record(self, status: ExitStatus) -> CrashRecord:
         """The record of an end by this status."""
         cause, frames = read_trace(self._lines)
+        registers: tuple[tuple[str, int], ...] = ()
+        if status.state is not None:
+            frames = status.state.frames
+            registers = tuple((name, frame.offset) for name, frame in zip(REGISTERS, frames, strict=False))
         return CrashRecord(
             signal=status.signal,
             exit_code=None if status.signal is not None else (status.exit_code or 0) & crash_record.MAX_EXIT_CODE,
             cause=cause if status.signal is None else "",
             build_id=build_id_of(self._application),
             frames=frames,
+            registers=registers,
         )
 
 

@@ -37,7 +37,7 @@ STOP_GRACE_S = 5.0  # SIGTERM to SIGKILL; long enough to close a connection
 RESTART_FIRST_S = 1.0
 RESTART_LIMIT_S = 60.0
 STABLE_S = 60.0  # after running so long the back-off starts over
-SIGNAL_CODE_KERNEL = 0  # si_code is not known to a parent; Azure Sphere's form has a field for it
+SIGNAL_CODE_UNKNOWN = 0  # a parent does not hear of it; Azure Sphere's form has a field for it
 
 
 class ApplicationRun:
@@ -248,7 +248,7 @@ def describe(application: Application, status: ExitStatus, crash: CrashRecord | 
             image_id,
             exit_status=status.signal,
             signal=status.signal,
-            signal_code=SIGNAL_CODE_KERNEL,
+            signal_code=SIGNAL_CODE_UNKNOWN if status.state is None else status.state.code,
         )
     else:
         event_type = "AppExit"

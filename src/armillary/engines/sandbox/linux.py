@@ -17,6 +17,7 @@ from armillary.capability import confine, network
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import compile_filter
+from armillary.engines.sandbox.crash.tracer import can_trace
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, judges
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
@@ -103,6 +104,7 @@ class LinuxSandbox:
             hosts=launch_.grant.hosts,
             own_network=True,
             wraps=True,
+            traces=can_trace(kernel.machine()) and _is_native(launch_),
             descriptors=tuple(generated.values()),
         )
 
@@ -148,6 +150,12 @@ class LinuxSandbox:
             "/etc/passwd": USERS.format(user=user, group=user).encode(),
             "/etc/group": GROUPS.format(group=user).encode(),
         }
+
+
+def _is_native(launch_: Launch) -> bool:
+    """Whether its entry point is a program of the machine; a script's interpreter says itself where it was."""
+    with (launch_.image_root / launch_.manifest.entry_point.removeprefix("/")).open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def _text(path: Path | None) -> str | None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Protocol
 
 from armillary.capability.grant import Grant
+from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.image.app_manifest import AppManifest
 
 # An application's line of output longer than this is cut into several events.
@@ -107,10 +108,11 @@ AppEvent = OutputLine | ConnectionAttempt
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """How an application ended: exactly one of the two is set."""
+    """How an application ended: exactly one of exit code and signal is set."""
 
     exit_code: int | None
     signal: int | None  # Number of the signal that ended it
+    state: MachineState | None = None  # Of the thread that crashed, where an engine has seen it (``linux``)
 
 
 class RunningApplication(Protocol):

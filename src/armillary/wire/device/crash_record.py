@@ -16,7 +16,10 @@
     ]
 
 Names, offsets and registers, never the contents of memory or the text of an exception: they could hold what belongs to
-a person. ``offset`` is an address within the module as its symbol table counts, or the line of an interpreted one.
+a person. So are the registers ``pc`` and ``lr`` of a native application: offsets within the modules of the first two
+frames, and no other register is sent (a crash dump has them, ``crash_dump.py``).
+
+``offset`` is an address within the module as its symbol table counts, or the line of an interpreted one.
 """
 
 from __future__ import annotations
@@ -71,7 +74,7 @@ def crash_fields(crash: CrashRecord) -> list[Any]:
         crash.exit_code,
         crash.cause,
         crash.build_id,
-        [[one.module, one.build_id, one.offset, one.function] for one in crash.frames],
+        [frame_fields(one) for one in crash.frames],
         [[name, value] for name, value in crash.registers],
     ]
 
@@ -86,7 +89,7 @@ def crash_from_fields(value: Any) -> CrashRecord:
         exit_code=None if fields[1] is None else take_uint(fields[1], "crash exit code", limit=MAX_EXIT_CODE),
         cause=take_text(fields[2], "crash cause", limit=MAX_CAUSE_BYTES),
         build_id=take_bytes(fields[3], "crash build id", limit=MAX_BUILD_ID_BYTES),
-        frames=tuple(_frame(one) for one in take_array(fields[4], "crash frames", limit=MAX_FRAMES)),
+        frames=tuple(frame_from_fields(one) for one in take_array(fields[4], "crash frames", limit=MAX_FRAMES)),
         registers=tuple(_register(one) for one in take_array(fields[5], "crash registers", limit=MAX_REGISTERS)),
     )
 
@@ -101,7 +104,13 @@ def parse_crash(data: bytes) -> CrashRecord:
     return crash_from_fields(cbor.decode(data, what="crash", limit=MAX_CRASH_BYTES))
 
 
-def _frame(value: Any) -> Frame:
+def frame_fields(frame: Frame) -> list[Any]:
+    """The CBOR array of a frame."""
+    return [frame.module, frame.build_id, frame.offset, frame.function]
+
+
+def frame_from_fields(value: Any) -> Frame:
+    """A frame from its decoded CBOR array; raises WireError if it is not of the form above."""
     fields = take_array(value, "crash frame", limit=4, size=4)
     return Frame(
         module=take_text(fields[0], "crash frame module", limit=MAX_MODULE_BYTES),

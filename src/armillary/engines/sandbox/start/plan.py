@@ -21,5 +21,6 @@ class StartPlan:
     hosts: AllowedHosts
     own_network: bool  # Whether the command makes a network namespace
     wraps: bool  # Whether the command stays as the application's parent, and reports a signal as 128 + number
+    traces: bool = False  # Whether a crash is looked at (``crash/tracer.py``); only of one that wraps
     descriptors: tuple[int, ...] = ()  # Descriptors the command reads; closed after the start
     cleanup: Callable[[], None] = lambda: None  # Called when the application is gone

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.capability.network import RESOLVER_ADDRESS, Decision
+from armillary.engines.sandbox.crash.tracer import Tracer
 from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
@@ -145,10 +146,13 @@ async def _converse(
     pidfd = os.pidfd_open(pid)
     log = AttemptLog(on_event)
     broker: Broker | None = None
+    tracer = Tracer(pid, kernel.machine()) if plan.traces else None
     try:
         if plan.filter:
             broker = _broker(plan, pid, answer, log)
             broker.start()
+        if tracer is not None and not await asyncio.to_thread(tracer.start):
+            tracer = None
         await loop.sock_sendall(channel, b"g")
         _check_executed((await _receive_answer(channel))[0])
     except BaseException:  # cancelled included: nothing of a start that failed stays open
@@ -161,7 +165,7 @@ async def _converse(
         for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
         if stream is not None
     ]
-    application = SupervisedApplication(pid, process, pidfd, plan, log, broker, readers)
+    application = SupervisedApplication(pid, process, pidfd, plan, log, broker, readers, tracer)
     application.watch()
     return application
 

@@ -9,8 +9,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from armillary.engines.sandbox.crash.tracer import Tracer
 from armillary.engines.sandbox.network.attempts import AttemptLog
 from armillary.engines.sandbox.network.broker import Broker
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine
@@ -33,6 +34,7 @@ class SupervisedApplication:
     _attempts: AttemptLog
     _broker: Broker | None
     _readers: list[asyncio.Task[None]]
+    _tracer: Tracer | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _finish: asyncio.Task[ExitStatus] | None = None
 
@@ -81,7 +83,11 @@ class SupervisedApplication:
             os.close(self._pidfd)
             self._pidfd = -1
         self._plan.cleanup()
-        return exit_status(code, wraps=self._plan.wraps)
+        status = exit_status(code, wraps=self._plan.wraps)
+        if self._tracer is None:
+            return status
+        state = await asyncio.to_thread(self._tracer.state)
+        return replace(status, state=state if status.signal is not None else None)
 
 
 def exit_status(code: int, *, wraps: bool) -> ExitStatus:

@@ -95,6 +95,8 @@ class ServiceLoops:
         self._renew_offers()
         self._advisories.look()
         self._look_at_clocks()
+        if not self._advisories.running.is_whole:
+            self.wake()  # A data folder of before has devices to take in: the watch and the planner in between
         self.last_run_at = self._context.now()
 
     async def _daily(self) -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 from uuid import UUID, uuid4
 
 from hypothesis import HealthCheck, given, settings, strategies as st
-from sqlalchemy import select, text
-from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet
+from sqlalchemy import delete, select, text
+from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, osv
 
 from armillary.engines.records.advisories import software as software_rows
 from armillary.engines.records.schema import schema
@@ -77,6 +77,37 @@ def test_all_devices_of_before_are_taken_in_at_the_start(fleet: AdvisoryFleet, m
     again = Running(fleet.service.context)
     assert again.look() == 7
     assert sum(sums(fleet)[1].values()) == 7
+
+
+def of_before(fleet: AdvisoryFleet) -> None:
+    """Forget what devices run, as a data folder has it that never kept it."""
+    for table in (kept, count, move, schema.watch_position):
+        fleet.service.context.records.write(lambda c, one=table: c.execute(delete(one)))
+
+
+def test_a_folder_of_before_is_taken_in_a_step_a_look_and_every_answer_says_how_far(fleet, monkeypatch) -> None:
+    """A look ends when its time is over, so that a halt waits for no walk; killed in between, it begins again."""
+    for name, value in (("WALK_STEP", 3), ("STEP", 2), ("WALK_LOOK_S", 0.0)):
+        monkeypatch.setattr(running, name, value)
+    image = fleet.image("pkg:pypi/django@3.2.10")
+    for _ in range(7):
+        fleet.device(image)
+    fleet.feed(osv("PYSEC-1"))
+    of_before(fleet)
+    fleet.advisories.running = again = Running(fleet.service.context)
+    seen = []
+    while not again.is_whole:
+        again.look()
+        told = fleet.show("PYSEC-1")["basis"]["taken_in"]
+        seen.append((told["compared"], told["whole"], fleet.show("PYSEC-1")["devices"].get("affected", 0)))
+        if len(seen) == 2:  # the service was killed
+            fleet.advisories.running = again = Running(fleet.service.context)
+    assert [whole for _, whole, _ in seen] == [False] * (len(seen) - 1) + [True]
+    assert [devices for *_, devices in seen] == sorted(devices for *_, devices in seen)
+    assert seen[-1] == (7, True, 7)
+    assert seen[0][2] < 7, "nothing would have to be said"
+    assert fleet.advisories.answers.devices("PYSEC-1")["basis"]["taken_in"]["whole"]
+    assert Running(fleet.service.context).is_whole, "it is asked for once"
 
 
 def test_a_device_without_an_owner_is_counted_with_none(fleet: AdvisoryFleet) -> None:

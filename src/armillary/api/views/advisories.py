@@ -3,10 +3,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition, FeedKey
+    from armillary.service.assemble import SecurityService
+
+# Stale feeds that are named; a site has a few.
+NAMED_FEEDS: Final = 5
+
+
+def standing(service: SecurityService) -> tuple[str, str]:
+    """Whether what is said of vulnerabilities is worth something: fresh feeds, and every device taken in."""
+    now, troubles = service.context.now(), []
+    feeds = service.advisories.feeds()
+    if not feeds:
+        detail = "no feed was imported: what is vulnerable is unknown"
+    else:
+        oldest = min(0 if each.current is None else each.current.as_of for each in feeds)
+        detail = f"{len(feeds)} feeds, the oldest as of {max(0, now - oldest) // 3600} h ago"
+    if stale := [each.name for each in feeds if each.is_stale(now)]:
+        troubles.append(f"stale, so that what they do not name is unknown: {', '.join(stale[:NAMED_FEEDS])}")
+    taken_in = service.context.records.read(service.advisories.running.taken_in)
+    if not taken_in.whole:
+        troubles.append(f"of {taken_in.compared} of {taken_in.devices} devices it is known what they run")
+    return ("degraded" if troubles else "ok"), ", ".join([detail, *troubles])
 
 
 def feed(row: Feed, now: int) -> dict[str, Any]:

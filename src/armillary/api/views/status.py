@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cryptography import x509
 
 from armillary import __version__
+from armillary.api.views.advisories import standing
 from armillary.engines.records.schema.rows import FleetSummary
 from armillary.engines.rules.shares import MAX_WAITING
 from armillary.errors import ArmillaryError
@@ -54,6 +55,7 @@ def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at
         _check("watch", lambda: _loop(service, "watch")),
         _check("disk", lambda: _disk(service.settings.data)),
         _check("repository", lambda: _repository(service)),
+        _check("advisories", lambda: standing(service)),
         _check("server-certificate", lambda: _server_certificate(service)),
     ]
     summary = fleet[0] if fleet else None

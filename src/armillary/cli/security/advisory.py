@@ -37,9 +37,9 @@ def list_advisories(
 ) -> Shown:
     """List what affects images or releases, the most urgent first."""
     wanted = "true" if in_field else None
-    found = list(remote.pages("/advisories", limit=limit, catalog=catalog, in_field=wanted))
+    found, page = remote.listed("/advisories", limit=limit, catalog=catalog, in_field=wanted)
     empty = "No feed names one. What that is worth: armillary advisory coverage."
-    return table(found, COLUMNS, row=readable_of(*COLUMNS), empty=empty)
+    return with_basis(table(found, COLUMNS, row=readable_of(*COLUMNS), empty=empty), page)
 
 
 @remote_command(app, "show")
@@ -58,8 +58,9 @@ def affected(
     limit: LimitOption = None,
 ) -> Shown:
     """List the devices that run what an advisory affects."""
-    found = list(remote.pages(f"/advisories/{segment(advisory)}/devices", limit=limit, catalog=catalog, state=state))
-    return table(found, DEVICES, row=readable_of(*DEVICES), empty="No device is known to.")
+    path = f"/advisories/{segment(advisory)}/devices"
+    found, page = remote.listed(path, limit=limit, catalog=catalog, state=state)
+    return with_basis(table(found, DEVICES, row=readable_of(*DEVICES), empty="No device is known to."), page)
 
 
 @remote_command(app, "coverage")
@@ -75,4 +76,18 @@ def coverage(remote: RemoteService, catalog: OnlyCatalogOption = None) -> Shown:
 def shown(found: dict[str, Any]) -> Shown:
     """An advisory for people: its facts, then what it affects or may affect."""
     facts = {name: found[name] for name in FACTS}
-    return record(found, row=lambda _: readable(facts)).then("", table(found["artifacts"], ARTIFACTS, empty=""))
+    told = record(found, row=lambda _: readable(facts)).then("", table(found["artifacts"], ARTIFACTS, empty=""))
+    return with_basis(told, found)
+
+
+def with_basis(told: Shown, found: dict[str, Any]) -> Shown:
+    """What the answer rests on, behind it, wherever that is less than everything."""
+    basis = found["basis"]
+    taken_in, lines = basis["taken_in"], []
+    if not basis["feeds"]:
+        lines.append("No feed was imported: what is vulnerable is unknown. armillary advisory-feed import --file FILE")
+    if basis["stale"]:
+        lines.append(f"Stale, so that what they do not name is unknown: {', '.join(basis['stale'])}")
+    if not taken_in["whole"]:
+        lines.append(f"Of {taken_in['compared']} of {taken_in['devices']} devices it is known yet what they run.")
+    return told.then("", *lines) if lines else told

@@ -92,10 +92,24 @@ class RemoteService:
 
     def pages(self, path: str, *, limit: int | None = None, **query: object) -> Iterator[dict[str, Any]]:
         """Items of a native list, page after page, at most ``limit`` of them."""
+        return self._items(path, {}, limit, query)
+
+    def listed(
+        self, path: str, *, limit: int | None = None, **query: object
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Items as :meth:`pages` has them, and the first page for what else it says."""
+        first: dict[str, Any] = {}
+        return list(self._items(path, first, limit, query)), first
+
+    def _items(
+        self, path: str, first: dict[str, Any], limit: int | None, query: dict[str, object]
+    ) -> Iterator[dict[str, Any]]:
         after: object = None
         count = 0
         while True:
             page = self.get(path, after=after, **query)
+            if not first:
+                first.update(page)
             for item in page["items"]:
                 if limit is not None and count >= limit:
                     return

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from armillary.service.advisories.answers import Answers
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
+    from armillary.service.advisories.staleness import Staleness
 
 # Devices change what they run all the time; a new feed or bill of materials is announced at once.
 ANNOUNCE_EVERY_S: Final = 60
+# Feeds get stale after days.
+STALE_EVERY_S: Final = 300
 
 _log = structlog.get_logger("armillary.service.advisories")
 
@@ -56,6 +59,8 @@ class Advisories:
         self._announced_at = 0
         self._is_announcement_due = self._has_feeds
         self._announcements: Announcements | None = None
+        self._staleness: Staleness | None = None
+        self._aged_at = 0
 
     # -- parts, loaded when they are asked for ----------------------------------------------------------------------
 
@@ -71,7 +76,7 @@ class Advisories:
         """What is asked about advisories."""
         from armillary.service.advisories.answers import Answers  # noqa: PLC0415 - as the class says
 
-        return Answers(self._context, self._sets)
+        return Answers(self._context, self._sets, self.running)
 
     @property
     def uploads(self) -> BundleUploads:
@@ -90,6 +95,8 @@ class Advisories:
 
     def feeds(self) -> tuple[Feed, ...]:
         """All feeds, by name."""
+        if not self._has_feeds:
+            return ()
         from armillary.engines.records.advisories import feeds as feed_rows  # noqa: PLC0415 - as the class says
 
         return self._context.records.read(feed_rows.feeds)
@@ -177,6 +184,9 @@ class Advisories:
         with self._working:
             read = self._read_bills()
         now = self._context.now()
+        if not 0 <= now - self._aged_at < STALE_EVERY_S:
+            self._aged_at = now
+            self._look_at_ages()
         if self._is_announcement_due or read or (changed and not 0 <= now - self._announced_at < ANNOUNCE_EVERY_S):
             self._announce()
 
@@ -205,6 +215,13 @@ class Advisories:
         if self._context.records.read(components.unread_bill) is None:
             return 0
         return int(self._reading().run())
+
+    def _look_at_ages(self) -> None:
+        if self._staleness is None:
+            from armillary.service.advisories.staleness import Staleness  # noqa: PLC0415 - as the class says
+
+            self._staleness = Staleness(self._context, self._watch)
+        self._staleness.look(self.feeds())
 
     def _announce(self) -> None:
         self._is_announcement_due = False

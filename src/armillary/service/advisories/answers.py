@@ -24,6 +24,7 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.advisories.exposure import MEMBER_STATES, Exposure, Field, Population, catalog_of, country_of
 from armillary.service.advisories.judging import Judge, Judged
 from armillary.service.advisories.ranking import CRITICAL, Urgency, urgency_of
+from armillary.service.advisories.running import Running
 from armillary.service.advisories.sets import Sets
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
@@ -41,9 +42,19 @@ LISTED_STATES: Final = (State.AFFECTED, State.UNDER_INVESTIGATION, State.UNKNOWN
 class Answers:
     """Questions about advisories, of one catalog or (None) of all. An unknown catalog raises NotFoundError."""
 
-    def __init__(self, context: Context, sets: Sets) -> None:
+    def __init__(self, context: Context, sets: Sets, running: Running) -> None:
         self._context = context
+        self._running = running
         self._exposure = Exposure(sets)
+
+    def basis(self) -> dict[str, Any]:
+        """What every answer rests on: how many feeds, which of them are stale, and of how many devices it is known."""
+        return self._context.records.read(self._basis)
+
+    def _basis(self, connection: Connection) -> dict[str, Any]:
+        feeds, now = feed_rows.feeds(connection), self._context.now()
+        stale = [each.name for each in feeds if each.is_stale(now)]
+        return {"feeds": len(feeds), "stale": stale, "taken_in": self._running.taken_in(connection).document()}
 
     # -- the list ---------------------------------------------------------------------------------------------------
 
@@ -128,6 +139,7 @@ class Answers:
             "patched_percent": _percent(curve),
             "curve": curve,
             "as_of": now,
+            "basis": self._basis(connection),
         }
         if with_audit:
             found["audit"] = _audit(connection, judge)
@@ -182,7 +194,7 @@ class Answers:
             population = self._population(connection, self._judge(connection, advisory_id), catalog_id, wanted)
             rows, cursor = self._exposure.page(connection, population, wanted, after=after, limit=most)
             total = population.counts().get(wanted.value, 0)
-            return {"items": rows, "next": cursor, "count": total}
+            return {"items": rows, "next": cursor, "count": total, "basis": self._basis(connection)}
 
         return self._context.records.read(query)
 

@@ -5,11 +5,16 @@ The check-in path writes nothing of this: what devices say is compared with what
 times: by the newest check-ins whenever the service looks, by ids where somebody moved a device, and by all devices
 after a start and every hour, for whatever the others do not see (a release that is published after a device booted
 it).
+
+A data folder of before this was kept has all of its devices to take in: the first walk does that a second at a time,
+and is noted once it came to its end. Until then every answer about devices says how far it is (:class:`TakenIn`).
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -21,15 +26,30 @@ from armillary.service.context.context import Context
 
 # Where the last check-in is noted that was looked at, beside the watch's own positions.
 POSITION: Final = "software"
+# Where it is noted, as 1, that a walk over all devices came to its end.
+TAKEN_IN: Final = "software-taken-in"
 # Check-ins, or devices, of one look: a change of all of them holds the records for 50 ms.
 STEP: Final = 500
 # Devices that are compared in one read when all are: nothing is written where nothing differs.
 WALK_STEP: Final = 5_000
-# Reads of one look, so that nothing else waits for a walk over a million: that takes ten looks.
-WALK_STEPS: Final = 20
+# A look walks no further once it took so long: the watch and the planner look after it, and a halt waits for them.
+WALK_LOOK_S: Final = 1.0
 WALK_EVERY_S: Final = 3600
 # Moves are kept for as long as support reports ask for them.
 KEEP_MOVES_S: Final = 400 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """Of how many of all devices it is known what they run; ``whole``: of all that have ever checked in."""
+
+    compared: int
+    devices: int
+    whole: bool
+
+    def document(self) -> dict[str, object]:
+        """As JSON shows it."""
+        return {"whole": self.whole, "compared": self.compared, "devices": self.devices}
 
 
 class Running:
@@ -43,6 +63,18 @@ class Running:
         self._has_begun = False
         self._walked_at = context.now()
         self._walk_at: int | None = 0  # where the walk goes on; None between two
+        self._is_whole = bool(context.records.read(lambda c: finding_rows.position(c, TAKEN_IN)))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all devices of before were taken in: the next look goes on where they were not."""
+        return self._is_whole
+
+    def taken_in(self, connection: Connection) -> TakenIn:
+        """How far the first walk over all devices is; after it, whole. Devices are told by their row numbers."""
+        last = software_rows.newest(connection)[0]
+        compared = last if self._is_whole else min(last, self._walk_at or 0)
+        return TakenIn(compared, last, self._is_whole)
 
     def device_changed(self, device_id: str) -> None:
         """A device has another owner or group, or may have: the next look compares it."""
@@ -89,15 +121,29 @@ class Running:
     def _walk(self, start: int) -> int:
         """Compare the next devices of all; the next look goes on where this one ends."""
         changed, last = 0, self._context.records.read(software_rows.newest)[0]
-        for after in range(start, min(last, start + WALK_STEP * WALK_STEPS), WALK_STEP):
-            whole = software_rows.by_number(after, after + WALK_STEP)
-            if self._context.records.read(partial(software_rows.has_moved, among=whole)):
-                now = self._context.now()
-                changed += self._context.records.write(partial(software_rows.take_in, among=whole, now=now))
-                for first in range(after, after + WALK_STEP, STEP):
-                    changed += self._compare(software_rows.by_number(first, first + STEP))
-        end = start + WALK_STEP * WALK_STEPS
-        self._walk_at = None if end >= last else end
+        begun, end = time.monotonic(), start
+        while end < last:
+            changed += self._take_in(end, end + WALK_STEP)
+            end += WALK_STEP
+            if time.monotonic() - begun >= WALK_LOOK_S:
+                break
+        if end < last:
+            self._walk_at = end
+            return changed
+        self._walk_at = None
+        if not self._is_whole:
+            self._context.records.write(partial(finding_rows.set_position, source=TAKEN_IN, number=1))
+            self._is_whole = True
+        return changed
+
+    def _take_in(self, after: int, until: int) -> int:
+        whole = software_rows.by_number(after, until)
+        if not self._context.records.read(partial(software_rows.has_moved, among=whole)):
+            return 0
+        now = self._context.now()
+        changed = self._context.records.write(partial(software_rows.take_in, among=whole, now=now))
+        for first in range(after, until, STEP):
+            changed += self._compare(software_rows.by_number(first, min(until, first + STEP)))
         return changed
 
     def _compare(self, among: ColumnElement[bool], position: int | None = None) -> int:

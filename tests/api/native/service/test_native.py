@@ -380,7 +380,7 @@ def test_status_says_how_each_part_is(service: RunningService) -> None:
     found = service.call("GET", "/api/v1/status").body
     assert [check["name"] for check in found["checks"]] == [
         "records", "hub", "rules", "device-endpoint", "verifier", "planner", "watch", "disk", "repository",
-        "server-certificate",
+        "advisories", "server-certificate",
     ]  # fmt: skip
     assert found["device_endpoint"] == f"https://localhost:{service.service.device_address.port}"
     assert found["hub"] == f"mqtts://localhost:{service.hub_port}"

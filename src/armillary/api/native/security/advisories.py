@@ -84,7 +84,7 @@ def list_advisories(
     """Advisories that affect an image or a release, the most urgent first: exploited, likely, grave."""
     found = service_of(request).advisories.answers
     rows, cursor = found.page(catalog, in_field=in_field, limit=limit, after=after)
-    return {"items": rows, "next": cursor}
+    return {"items": rows, "next": cursor, "basis": found.basis()}
 
 
 def show_advisory(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from armillary.advisory.coverage import Freshness, freshness_of
+
 # What a feed's records are. The first is of advisories, the next two say what is exploited, the others are VEX.
 OSV, KEV, EPSS = "osv", "kev", "epss"
 VEX_KINDS = ("openvex", "cyclonedx-vex", "csaf-vex")
@@ -57,8 +59,9 @@ class Feed:
     current: FeedEdition | None
 
     def is_stale(self, now: int) -> bool:
-        """Whether it says nothing about now: it was never whole, or its records are older than they may be."""
-        return self.current is None or now - self.current.as_of > self.max_age_s
+        """Whether it says nothing about now: never whole, older than it may be, or from the future."""
+        as_of = None if self.current is None else self.current.as_of
+        return freshness_of(as_of, self.max_age_s, now) is not Freshness.FRESH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

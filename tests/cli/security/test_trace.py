@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.api.running_service import RunningService, own_service
 from tests.cli.conftest import Command
 
@@ -30,3 +32,34 @@ def test_a_device_and_a_key_are_traced(armillary: Command, service: RunningServi
     assert armillary("trace", "key", "--serial", "12").code == 1
     refused = service.call("GET", f"/api/v1/certificates/{serial:x}/trace", token=service.token_for("Contoso"))
     assert refused.status == 403
+
+
+def test_a_product_is_traced_and_its_audit_lines_are_proved_without_the_service(
+    armillary: Command, service: RunningService, tmp_path: Path
+) -> None:
+    service.make_catalog("Fabrikam", product="Coffee")
+    service.claimed("Fabrikam")
+    armillary("product", "update", "-c", "Fabrikam", "-p", "Coffee", "--manufacturer", "Fabrikam Ltd")
+    where = ("trace", "product", "-c", "Fabrikam", "-p", "Coffee")
+    shown = armillary(*where, "--audit")
+    assert shown.code == 0, shown.err
+    assert "Fabrikam Ltd" in shown.out
+    assert "product.declare" in shown.out
+    assert "not everything could be judged" in armillary(*where).err, "no feed is no good news"
+    document = armillary(*where, "--json").json
+    assert document["devices"]["count"] == 1
+    assert {"root", "catalog", "issuing"} <= {key["kind"] for key in document["keys"]}
+    proof = tmp_path / "proof.json"
+    assert armillary(*where, "--proof", str(proof)).code == 0
+    logs = {each["log"]: each["verifier_key"] for each in armillary("audit", "logs", "--json").json}
+    proved = armillary("audit", "verify", str(proof), "--key", logs["audit"], "--json").json
+    assert [each["number"] for each in proved["entries"]] == [each["number"] for each in document["audit"]]
+    content = proof.read_bytes()
+    proof.write_bytes(content.replace(b"Fabrikam/Coffee", b"Fabrikam/Toffee", 1))
+    assert armillary("audit", "verify", str(proof), "--key", logs["audit"]).code == 1
+    token = service.token_for("Fabrikam")
+    theirs = service.call("GET", "/api/v1/catalogs/Fabrikam/products/Coffee/trace", token=token)
+    assert (theirs.status, theirs.body["audit"], theirs.body["devices"]["count"]) == (200, [], 1)
+    assert service.call("POST", "/api/v1/logs/audit/proof", {"numbers": [1]}, token=token).status == 403
+    assert service.call("POST", "/api/v1/logs/audit/proof", {"numbers": [10**9]}).status == 404
+    assert service.call("POST", "/api/v1/logs/audit/proof", {"numbers": []}).status == 400

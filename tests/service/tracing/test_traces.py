@@ -10,6 +10,7 @@ from tests.fixtures.clocks import Clock
 
 from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.errors import NotFoundError
+from armillary.service.authority.signing_keys import IMAGES
 from armillary.service.tracing import device_trace
 from armillary.service.tracing.device_trace import DeviceTraces
 from armillary.service.tracing.key_trace import KeyTraces
@@ -71,7 +72,7 @@ def test_what_was_not_read_is_named(host: ServiceHost, clock: Clock, monkeypatch
 
 
 def test_a_key_is_traced_to_all_that_it_signed(host: ServiceHost, package: Callable[..., bytes]) -> None:
-    service, keys = host.service, KeyTraces(host.service.context, host.service.audit)
+    service, keys = host.service, KeyTraces(host.service.context, host.service.audit, host.service.chips)
     image = service.updates.images.upload("Contoso", package(), actor="t")
     found = keys.of(image.signer.lower().lstrip("0"))
     assert found.certificate.kind == "image-signing"
@@ -93,3 +94,55 @@ def test_a_key_is_traced_to_all_that_it_signed(host: ServiceHost, package: Calla
     for wrong in ("", "xyz", "0", "f" * 41, "1234"):
         with pytest.raises(NotFoundError):
             keys.of(wrong)
+
+
+def test_an_authority_is_traced_to_what_it_signed(host: ServiceHost) -> None:
+    service = host.service
+    keys = KeyTraces(service.context, service.audit, service.chips)
+    device = host.claimed(b"1" * 32)
+    device.check_in()
+    records = {
+        kind: service.context.records.read(lambda c, kind=kind: certificate_rows.of_kind(c, kind))  # type: ignore[misc]
+        for kind in ("root", "policy", "catalog", "issuing", "silicon", "os-signing", "image-signing", "server")
+    }
+    root, policy = keys.of(records["root"][0].serial), keys.of(records["policy"][0].serial)
+    below = {each.name.split()[0] for each in root.uses if each.what == "certificate"}
+    assert below == {"policy", "server", "os-signing", "image-signing"}
+    assert [each.record for each in policy.uses] == [each.serial for each in records["catalog"]]
+    assert [each.record for each in keys.of(records["catalog"][0].serial).uses if each.what == "certificate"] == [
+        each.serial for each in records["issuing"]
+    ]
+    (used,) = (each for each in keys.of(records["issuing"][0].serial).uses if each.what == "catalog")
+    assert used.name.startswith("Contoso:")
+    maker = service.chips.get(service.registry.devices.get(device.device_id).chip).maker
+    traced = {each.subject: keys.of(each.serial) for each in records["silicon"]}
+    assert {name: each.counts.get("device", 0) for name, each in traced.items() if each.counts.get("device")} == {
+        maker: 1
+    }
+    (used,) = (each for each in traced[maker].uses if each.what == "device")
+    assert (used.record, used.by) == (device.device_id, "host")
+    assert root.ends_at == records["root"][0].not_after
+
+
+def test_a_signing_key_says_from_when_until_when_it_signs_and_who_had_it_sign(
+    host: ServiceHost, clock: Clock, package: Callable[..., bytes]
+) -> None:
+    service = host.service
+    keys = KeyTraces(service.context, service.audit, service.chips)
+    image = service.updates.images.upload("Contoso", package(), actor="ann")
+    found = keys.of(image.signer)
+    assert [each.by for each in found.uses if each.what == "image"] == ["ann"]
+    assert found.period is not None
+    assert (found.period.since is not None, found.period.until, found.period.dropped_at) == (True, None, None)
+    clock.now += 3600
+    service.updates.trust_stores.renew((IMAGES,), actor="ben")
+    clock.now += 3600
+    service.updates.trust_stores.put_in_force(actor="ben", despite=True)
+    after = keys.of(image.signer).period
+    assert after is not None
+    assert (after.until, after.dropped_at) == (int(clock.now), None)
+    fresh = keys.of(service.authority.image_signer.serial)
+    assert fresh.period is not None
+    assert (fresh.period.since, fresh.period.until) == (int(clock.now), None)
+    assert keys.of(service.authority.os_signer.serial).period is not None
+    assert keys.of(service.authority.issued.of_kind("root")[0].serial).period is None

@@ -31,13 +31,28 @@ def of_device(service: SecurityService, device_id: str, *, since: int, with_audi
 
 
 def of_key(service: SecurityService, serial: str) -> Document:
-    """A ``certificate``, the ``uses`` of its key, oldest first, how many there are (``counts``), ``audit`` lines."""
+    """A ``certificate``, the ``uses`` of its key, oldest first, how many there are (``counts``), ``audit`` lines.
+
+    ``period``: how long it signs what devices install; ``ends_at``: when it ends or was revoked.
+    """
     from armillary.service.tracing.key_trace import KeyTraces  # noqa: PLC0415 - as above
 
-    found = KeyTraces(service.context, service.audit).of(serial)
+    found = KeyTraces(service.context, service.audit, service.chips).of(serial)
     return {
         "certificate": row_document(found.certificate),
+        "period": as_document(found.period),
+        "ends_at": found.ends_at,
         "uses": [asdict(each) for each in found.uses],
         "counts": found.counts,
         "audit": [as_document(each) for each in found.audit],
     }
+
+
+def of_product(service: SecurityService, catalog: str, product: str, *, with_audit: bool) -> Document:
+    """A ``product`` with its groups, devices, certificates, keys, releases, images, components, advisories."""
+    from armillary.service.tracing.product_trace import ProductTraces  # noqa: PLC0415 - as above
+
+    traces = ProductTraces(service.context, service.chips, service.audit, service.advisories)
+    found: Document = as_document(traces.of(catalog, product, with_audit=with_audit))
+    said = found["product"]
+    return {**found, "product": {**said["product"], "support": said["support"], "days_left": said["days_left"]}}

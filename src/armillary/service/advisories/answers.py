@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +35,8 @@ MAX_ID_CHARACTERS: Final = 128
 MAX_NAMED: Final = 100
 # Audit lines of each feed that an advisory is from.
 MAX_LINES: Final = 10
+# States of an image by which an advisory is not open for it.
+_SETTLED: Final = frozenset({State.FIXED.value, State.NOT_AFFECTED.value})
 # States that lists of devices are asked for.
 LISTED_STATES: Final = (State.AFFECTED, State.UNDER_INVESTIGATION, State.UNKNOWN, State.FIXED, State.NOT_AFFECTED)
 
@@ -68,15 +70,35 @@ class Answers:
         start, most = number_after(after) or 0, bounded(limit)
 
         def query(connection: Connection) -> tuple[list[dict[str, Any]], str | None]:
-            found = self._ranked(connection, _catalog_id(connection, catalog))
+            catalog_id = _catalog_id(connection, catalog)
+            artifacts = component_rows.artifacts(connection, catalog_id)
+            found = self._ranked(connection, catalog_id, artifacts, Field(connection))
             rows = [row for row in found if row["devices"]] if in_field else found
             page = rows[start : start + most]
             return page, str(start + most) if start + most < len(rows) else None
 
         return self._context.records.read(query)
 
-    def _ranked(self, connection: Connection, catalog_id: UUID | None) -> list[dict[str, Any]]:
-        artifacts = component_rows.artifacts(connection, catalog_id)
+    def of_groups(
+        self, catalog_id: UUID, groups: Collection[UUID], artifact_ids: Collection[UUID]
+    ) -> list[dict[str, Any]]:
+        """Advisories that affect, or may affect, some images of a catalog or releases, the most urgent first.
+
+        ``devices`` counts those of these device groups.
+        """
+
+        def query(connection: Connection) -> list[dict[str, Any]]:
+            chosen = [
+                each for each in component_rows.artifacts(connection, catalog_id) if each.artifact_id in artifact_ids
+            ]
+            rows = self._ranked(connection, catalog_id, chosen, Field(connection, groups))
+            return [row for row in rows if not _SETTLED.issuperset(row["images"])]
+
+        return self._context.records.read(query)
+
+    def _ranked(
+        self, connection: Connection, catalog_id: UUID | None, artifacts: Sequence[Artifact], field: Field
+    ) -> list[dict[str, Any]]:
         contents: dict[int, list[Artifact]] = defaultdict(list)
         for artifact in artifacts:
             if artifact.content is not None:
@@ -85,7 +107,7 @@ class Answers:
         groups = _by_id(feed_rows.versions(connection, sorted(numbers)))
         judges = Judge.several(connection, groups.values(), now=self._context.now())
         urgent = self._urgencies(connection, judges)
-        field, rows = Field(connection), []
+        rows = []
         for advisory_id, judge, urgency in zip(groups, judges, urgent, strict=True):
             judged = [judge.of(one) for content in judge.pairs for one in contents.get(content, ())]
             if judged:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -69,12 +69,17 @@ class Population:
 
 
 class Field:
-    """All groups and what their devices run, read once for a question about many advisories."""
+    """All groups and what their devices run, read once for a question about many advisories.
 
-    def __init__(self, connection: Connection) -> None:
+    ``only``: devices of these groups, and no others.
+    """
+
+    def __init__(self, connection: Connection, only: Collection[UUID] | None = None) -> None:
         self.groups = _groups(connection)
         self._by_set: dict[int, list[Pair]] = {}
         for pair in software_rows.pairs(connection):
+            if only is not None and pair.group_id not in only:
+                continue
             self._by_set.setdefault(pair.set_id, []).append(pair)
 
     def having(self, set_ids: Iterable[int]) -> list[Pair]:

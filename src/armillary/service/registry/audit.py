@@ -34,6 +34,11 @@ class AuditLog:
             lambda c: audit_rows.page(c, limit=bounded(limit), before=before, target=target)
         )
 
+    def about(self, targets: Sequence[str], *, limit: int) -> tuple[AuditLine, ...]:
+        """The newest lines about any of some targets, newest first; ``limit`` at most."""
+        self.outboxes.drain()
+        return self._context.records.read(lambda c: audit_rows.of_targets(c, targets, limit=limit))
+
     def verify(self) -> AuditVerification:
         """Verify the whole chain, its tree, and that both give every checkpoint that was signed."""
         return self._context.records.read(audit_rows.verify)

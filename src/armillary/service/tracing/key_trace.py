@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,30 +16,40 @@ from armillary.engines.records.queries.security import traces as rows
 from armillary.engines.records.schema.rows import AuditLine
 from armillary.errors import NotFoundError
 from armillary.service.authority.issued import serial_text
+from armillary.service.authority.signing_keys import KINDS
+from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.registry.audit import AuditLog
+from armillary.service.tracing.issued_under import AUTHORITIES, uses_of_authority
+from armillary.service.tracing.use import Use
 
 _SERIAL: Final = re.compile("[0-9A-Fa-f]{1,40}")
 # Uses of one kind that are listed; ``counts`` has them all.
 MAX_USES: Final = 500
 MAX_LINES: Final = 1000
+# Operations by which somebody had a key sign something. A release that was published at once was signed by that.
+_PUBLISHED_BY: Final = frozenset({"release.publish"})
+_SIGNED_BY: Final = frozenset(
+    {
+        "image.upload", "image.sign-again", "release.sign", "authority.renew", "device.manufacture", "device.recover",
+        "device.reprovision", "device.identity-renew",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """What a key signed, or who presents the certificate.
+class Period:
+    """How long a signing key signs, and is trusted, Unix seconds; None: not yet.
 
     Attributes:
-        what: ``release``, ``image``, ``trust store`` or ``device``.
-        name: Which one, for people.
-        record: Its id.
-        at: When it was signed, made or enrolled, Unix seconds.
+        since: When it began to sign.
+        until: When another began to sign in its place.
+        dropped_at: When the first trust store was made that does not name it any more.
     """
 
-    what: str
-    name: str
-    record: str
-    at: int
+    since: int | None
+    until: int | None
+    dropped_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +59,13 @@ class KeyTrace:
     Attributes:
         uses: Oldest first, at most :data:`MAX_USES` of a kind.
         counts: Kind of use -> how many there are.
+        period: Of a key that signs what devices install; None for others, which the certificate's times are said of.
+        ends_at: When nobody takes anything of it any more: its end, or when it was revoked, Unix seconds.
     """
 
     certificate: CertificateRecord
+    period: Period | None
+    ends_at: int
     uses: tuple[Use, ...]
     counts: dict[str, int]
     audit: tuple[AuditLine, ...]
@@ -60,9 +74,10 @@ class KeyTrace:
 class KeyTraces:
     """Traces of the keys whose certificates this service issued."""
 
-    def __init__(self, context: Context, audit: AuditLog) -> None:
+    def __init__(self, context: Context, audit: AuditLog, chips: Chips) -> None:
         self._context = context
         self._audit = audit
+        self._chips = chips
 
     def of(self, serial: str) -> KeyTrace:
         """The trace of a certificate by its serial, hex.
@@ -73,7 +88,7 @@ class KeyTraces:
         """
         number = serial_text(int(serial, 16)) if _SERIAL.fullmatch(serial) else ""
 
-        def query(connection: Connection) -> tuple[CertificateRecord, list[Use], dict[str, int]]:
+        def query(connection: Connection) -> KeyTrace:
             record = certificate_rows.by_serial(connection, number)
             if record is None:
                 raise NotFoundError(
@@ -81,16 +96,33 @@ class KeyTraces:
                     remedy="armillary authority list and armillary release signing-keys show have serials; of a "
                     "device's client certificates tells armillary trace device.",
                 )
-            uses, counts = _uses(connection, record)
-            return record, uses, counts
+            found, counts = self._uses(connection, record)
+            uses = [use for each in found.values() for use in sorted(each, key=lambda one: one.at)[-MAX_USES:]]
+            targets = sorted({use.record for use in uses})
+            by = rows.actors(connection, targets, _PUBLISHED_BY) | rows.actors(connection, targets, _SIGNED_BY)
+            return KeyTrace(
+                certificate=record,
+                period=_period(connection, record),
+                ends_at=record.not_after if record.revoked_at is None else min(record.revoked_at, record.not_after),
+                uses=tuple(sorted((replace(use, by=by.get(use.record, "")) for use in uses), key=lambda use: use.at)),
+                counts=counts,
+                audit=(),
+            )
 
-        record, uses, counts = self._context.records.read(query)
-        lines = self._audit.list(target=record.serial, limit=MAX_LINES).items
-        return KeyTrace(certificate=record, uses=tuple(uses), counts=counts, audit=tuple(reversed(lines)))
+        found = self._context.records.read(query)
+        lines = self._audit.list(target=found.certificate.serial, limit=MAX_LINES).items
+        return replace(found, audit=tuple(reversed(lines)))
+
+    def _uses(self, connection: Connection, record: CertificateRecord) -> tuple[dict[str, list[Use]], dict[str, int]]:
+        """Uses by kind, and how many there are of each."""
+        if record.kind in AUTHORITIES:
+            return uses_of_authority(connection, record, self._chips, limit=MAX_USES)
+        found = _uses_of_leaf(connection, record)
+        return found, {what: len(uses) for what, uses in found.items() if uses}
 
 
-def _uses(connection: Connection, record: CertificateRecord) -> tuple[list[Use], dict[str, int]]:
-    found: dict[str, list[Use]] = {
+def _uses_of_leaf(connection: Connection, record: CertificateRecord) -> dict[str, list[Use]]:
+    return {
         "release": [
             Use("release", f"{one.chip} {one.version}", str(one.release_id), one.signed_at or one.created_at)
             for one in release_rows.every(connection, drafts=True)
@@ -109,6 +141,21 @@ def _uses(connection: Connection, record: CertificateRecord) -> tuple[list[Use],
         if record.kind == "identity"
         else [],
     }
-    counts = {what: len(uses) for what, uses in found.items() if uses}
-    shown = [use for uses in found.values() for use in sorted(uses, key=lambda one: one.at)[-MAX_USES:]]
-    return sorted(shown, key=lambda one: one.at), counts
+
+
+def _period(connection: Connection, record: CertificateRecord) -> Period | None:
+    """From when until when a key signed, by the trusted key stores, of which the newest in force says who signs."""
+    purpose = next((purpose for purpose, kind in KINDS.items() if kind == record.kind), None)
+    if purpose is None:
+        return None
+    stores = store_rows.every(connection, store_rows.KEYS)
+    signers = [(one.in_force_at, one.trusted[purpose][-1]) for one in stores if one.in_force_at is not None]
+    mine = [place for place, (_, serial) in enumerate(signers) if serial == record.serial]
+    after = signers[mine[-1] + 1 :] if mine else []
+    named = [place for place, one in enumerate(stores) if record.serial in one.trusted[purpose]]
+    dropped = stores[named[-1] + 1 :] if named else []
+    return Period(
+        since=signers[mine[0]][0] if mine else None,
+        until=after[0][0] if after else None,
+        dropped_at=dropped[0].created_at if dropped else None,
+    )

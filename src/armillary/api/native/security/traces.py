@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes of traces: the life of a device, and the uses of a key, each as one answer with its proof."""
+"""Native routes of traces: a device's life, the uses of a key, what a product is made of, each with its proof."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from armillary.api.http.route import READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.http.tenure import since_ms
 from armillary.api.native.device_ids import DevicePath, attesting_device
-from armillary.api.native.parameters import DEVICE, V1
+from armillary.api.native.parameters import CATALOG, DEVICE, V1, CatalogPath
+from armillary.api.native.service.products import ProductPath
 from armillary.api.native.service.signing_keys import SerialPath
 from armillary.api.views import traces as views
 
@@ -30,12 +31,23 @@ def trace_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
 
 
 def trace_key(request: Request, key_serial: SerialPath) -> dict[str, Any]:
-    """A certificate of this service and everywhere its key was used: releases, images, trust stores, a device."""
+    """A certificate of this service and everywhere its key was used: what it signed, by whom, since and until when."""
     return views.of_key(service_of(request), key_serial)
+
+
+def trace_product(request: Request, catalog: CatalogPath, product: ProductPath) -> dict[str, Any]:
+    """A product: keys, certificates in force, releases, images, components, open advisories, groups, devices.
+
+    Audit lines come with it for who may read the audit log.
+    """
+    operator = operator_of(request)
+    may_read_audit = operator.catalog_id is None and operator.organisation is None
+    return views.of_product(service_of(request), catalog, product, with_audit=may_read_audit)
 
 
 _row = partial(Route, tag="traces")
 ROUTES = (
     _row("GET", DEVICE + "/trace", trace_device, READER),
     _row("GET", V1 + "/certificates/{key_serial}/trace", trace_key, READER),
+    _row("GET", CATALOG + "/products/{product}/trace", trace_product, READER),
 )

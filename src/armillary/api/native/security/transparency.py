@@ -55,6 +55,16 @@ class WitnessName(StrictBody):
     name: Annotated[str, Field(min_length=1, max_length=128)]
 
 
+class ProofBody(StrictBody):
+    """Entries to prove, which need not be neighbours.
+
+    Attributes:
+        numbers: Theirs; the bundle has them in their order, each once.
+    """
+
+    numbers: Annotated[list[Annotated[int, Field(ge=1, le=MAX_SIZE)]], Field(min_length=1, max_length=1000)]
+
+
 def list_logs(request: Request) -> dict[str, Any]:
     """The logs: each with its verifier key, its entries, and how many of them its newest checkpoint covers."""
     return {"items": [as_document(each) for each in service_of(request).transparency.logs.standings()], "next": None}
@@ -112,6 +122,14 @@ def show_proof(
     return Response(encode(made), media_type="application/json")
 
 
+def prove_entries(request: Request, log: LogPath, body: ProofBody) -> Response:
+    """A proof bundle of just these entries, such as those that a trace rests on."""
+    from armillary.wire.transparency.bundle import encode  # noqa: PLC0415 - as above
+
+    made = service_of(request).transparency.logs.prove(log, tuple(sorted(set(body.numbers))))
+    return Response(encode(made), media_type="application/json")
+
+
 def add_cosignature(request: Request, log: LogPath, body: CosignatureBody) -> dict[str, Any]:
     """Keep a witness's cosignature of a checkpoint, once it is verified."""
     witnesses = service_of(request).transparency.witnesses
@@ -157,6 +175,7 @@ ROUTES = (
     _row("GET", _LOG + "/entries", show_entries, READER),
     _row("GET", _LOG + "/consistency", show_consistency, READER),
     _row("GET", _LOG + "/proof", show_proof, READER),
+    _row("POST", _LOG + "/proof", prove_entries, READER),
     _row("POST", _LOG + "/cosignatures", add_cosignature, CONTRIBUTOR),
     _row("GET", _WITNESSES, list_witnesses, READER),
     _row("POST", _WITNESSES, add_witness, ADMINISTRATOR, status=201),

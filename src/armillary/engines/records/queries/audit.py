@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from armillary.engines.database.outbox import AuditEntry
-from armillary.engines.records.queries.pages import newest_first
+from armillary.engines.records.queries.pages import newest_first, portions
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page, from_row
 from armillary.engines.records.transparency import tree
@@ -61,6 +61,15 @@ def page(connection: Connection, *, limit: int, before: int | None, target: str 
     """Lines, newest first; those of a target only."""
     query = select(_table) if target is None else select(_table).where(_table.c.target == target)
     return newest_first(connection, query, _table, _line, limit=limit, before=before)
+
+
+def of_targets(connection: Connection, targets: Sequence[str], *, limit: int) -> tuple[AuditLine, ...]:
+    """The newest lines about any of these targets, newest first."""
+    found: list[AuditLine] = []
+    for some in portions(targets):
+        query = select(_table).where(_table.c.target.in_(some)).order_by(_table.c.number.desc()).limit(limit)
+        found += (_line(row) for row in connection.execute(query))
+    return tuple(sorted(found, key=lambda line: line.number, reverse=True)[:limit])
 
 
 def some_after(connection: Connection, number: int, *, operations: Sequence[str], limit: int) -> tuple[AuditLine, ...]:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads values from rows: the first one, all, or a page of a list that is read newest first."""
+"""Reads values from rows: the first one, all, or a page of a list that is newest first; parts of many parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, Select, Table
 
 from armillary.engines.records.schema.rows import Page
 
 T = TypeVar("T")
+V = TypeVar("V")
+
+# Parameters of one statement; SQLite takes 32,766.
+AT_ONCE: Final = 500
 
 
 def first(connection: Connection, query: Select[Any], as_value: Callable[[Row[Any]], T]) -> T | None:
@@ -38,3 +42,8 @@ def newest_first(
         query = query.where(table.c.number < before)
     rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
     return Page(tuple(map(as_value, rows[:limit])), str(rows[limit - 1].number) if len(rows) > limit else None)
+
+
+def portions(values: Sequence[V]) -> Iterator[Sequence[V]]:
+    """The values in parts of which one statement takes all as parameters."""
+    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))

@@ -68,7 +68,7 @@ NARROWED = {
         "advisories": "GET", "advisories/{advisory_id}": "GET", "advisories/{advisory_id}/devices": "GET",
         "advisory-coverage": "GET",
         "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
-        "cases": "GET POST", "cases/{case_id}": "GET",
+        "cases": "GET POST", "cases/{case_id}": "GET", "cases/{case_id}/draft": "GET",
         **{f"cases/{{case_id}}/{each}": "POST" for each in (
             "corrections", "references", "fix-available", "submissions", "notes", "close")},
         "dashboards": "GET", "dashboards/{dashboard_id}": "GET PUT DELETE", "dashboards/{dashboard_id}/data": "GET",

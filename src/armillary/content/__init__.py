@@ -76,3 +76,9 @@ def detection_files() -> dict[str, str]:
     """File name -> text of all detection rules, sorted, not checked (``armillary.detect.rule_file``)."""
     found = (entry for entry in folder("detections").iterdir() if entry.name.endswith(".yml"))
     return {entry.name: entry.read_text("utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
+
+
+def standard_files() -> dict[str, str]:
+    """File name -> text of all tables of requirements, sorted, not checked (``armillary.regulation.standard``)."""
+    found = (entry for entry in folder("standards").iterdir() if entry.name.endswith(".yml"))
+    return {entry.name: entry.read_text("utf-8") for entry in sorted(found, key=lambda entry: entry.name)}

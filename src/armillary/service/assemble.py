@@ -178,7 +178,7 @@ class SecurityService:
         from armillary.service.cases.casework import Casework  # noqa: PLC0415 - memory: few services have cases
 
         if self._casework is None:
-            self._casework = Casework(self.context)
+            self._casework = Casework(self.context, self.advisories, self.watch, self.updates.rollouts)
         return self._casework
 
     @property

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.terminal.output import Shown, noun, record, table
+from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.output import Shown, inert, noun, record, table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption, OnlyProductOption, chosen_catalog
@@ -148,9 +150,41 @@ def submitted(
 
 
 @remote_command(app, "note")
-def note(remote: RemoteService, case: CaseArgument, text: NeededText, catalog: OnlyCatalogOption = None) -> Shown:
-    """Add a note to a case."""
-    return _add(remote, case, "notes", {"text": text}, catalog)
+def note(
+    remote: RemoteService,
+    case: CaseArgument,
+    text: NeededText,
+    field: Annotated[
+        str, typer.Option("--field", metavar="FIELD", help="What drafts say there; a draft names its gaps.")
+    ] = "",
+    catalog: OnlyCatalogOption = None,
+) -> Shown:
+    """Add a note to a case, or fill a gap of its drafts."""
+    return _add(remote, case, "notes", {"text": text, "field": field}, catalog)
+
+
+@remote_command(app, "draft")
+def draft(
+    remote: RemoteService,
+    case: CaseArgument,
+    stage: StageOption,
+    output_file: Annotated[
+        Path | None, typer.Option("--output-file", metavar="FILE", help="Write the text there too.")
+    ] = None,
+    catalog: OnlyCatalogOption = None,
+) -> Shown:
+    """Draft a report, to copy into the authority's form.
+
+    Each field has its sources. What nobody holds is named as a gap; armillary case note --field fills it.
+    """
+    found = remote.get(f"/cases/{segment(case)}/draft", stage=stage, catalog=catalog)
+    if output_file is not None:
+        write_file(output_file, found["text"].encode())
+
+    def print_text() -> None:
+        typer.echo(inert(found["text"], keep="\n"), nl=False)
+
+    return Shown(found, print_text)
 
 
 @remote_command(app, "close")

@@ -21,7 +21,15 @@ from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.schema.advisory_rows import OPEN, OSV, AdvisoryVersion, Artifact, Feed
 from armillary.engines.records.schema.rows import AuditLine
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.service.advisories.exposure import MEMBER_STATES, Exposure, Field, Population, catalog_of, country_of
+from armillary.service.advisories.exposure import (
+    MEMBER_STATES,
+    Exposure,
+    Field,
+    Population,
+    catalog_of,
+    country_of,
+    product_of,
+)
 from armillary.service.advisories.judging import Judge, Judged
 from armillary.service.advisories.ranking import CRITICAL, Urgency, urgency_of
 from armillary.service.advisories.running import Running
@@ -124,21 +132,40 @@ class Answers:
 
     # -- one advisory -----------------------------------------------------------------------------------------------
 
-    def show(self, advisory_id: str, catalog: str | None = None, *, with_audit: bool = False) -> dict[str, Any]:
+    def show(
+        self,
+        advisory_id: str,
+        catalog: str | None = None,
+        *,
+        with_audit: bool = False,
+        product_id: UUID | None = None,
+    ) -> dict[str, Any]:
         """An advisory: what it says, images and releases by their states, devices, countries, and the curve.
+
+        With ``product_id`` devices are those of a product, but for the curve, which is of the whole catalog.
 
         Raises:
             NotFoundError: no feed has a record of this name.
         """
-        return self._context.records.read(lambda c: self._show(c, advisory_id, catalog, with_audit=with_audit))
+        return self._context.records.read(
+            lambda c: self._show(c, advisory_id, catalog, with_audit=with_audit, product_id=product_id)
+        )
 
     def _show(
-        self, connection: Connection, advisory_id: str, catalog: str | None, *, with_audit: bool
+        self,
+        connection: Connection,
+        advisory_id: str,
+        catalog: str | None,
+        *,
+        with_audit: bool,
+        product_id: UUID | None,
     ) -> dict[str, Any]:
         catalog_id, now = _catalog_id(connection, catalog), self._context.now()
         judge = self._judge(connection, advisory_id)
         judged = self._exposure.judged(connection, judge, catalog_id)
         population = self._exposure.everywhere(connection, judged, catalog_id)
+        if product_id is not None:
+            population = population.of_product(product_id)
         feeds = {each.name: each for each in feed_rows.feeds(connection)}
         since = self._known_since(connection, judge)
         curve = self._exposure.curve(connection, judged, catalog_id, since=since, now=now)
@@ -155,6 +182,7 @@ class Answers:
             "artifact_states": _counted(each.state for each in judged),
             "devices": population.counts(),
             "catalogs": population.by(catalog_of),
+            "products": population.by(product_of),
             "countries": countries,
             "member_states": {name: number for name, number in countries.items() if name in MEMBER_STATES},
             "known_since": since,

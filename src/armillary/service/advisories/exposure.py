@@ -63,6 +63,11 @@ class Population:
                 found[what(self.groups.get(pair.group_id))] += pair.devices
         return dict(sorted(found.items()))
 
+    def of_product(self, product_id: UUID) -> Population:
+        """Those of its devices that are of a product."""
+        mine = {each.group_id for each in self.groups.values() if each.product_id == product_id}
+        return Population(tuple((pair, state) for pair, state in self.pairs if pair.group_id in mine), self.groups)
+
     def of_state(self, state: State) -> list[Pair]:
         """Sets and groups of the devices in a state, in the order of lists."""
         return [pair for pair, each in self.pairs if each is state]
@@ -295,6 +300,11 @@ def _groups(connection: Connection) -> dict[UUID, DeviceGroup]:
 def country_of(group: DeviceGroup | None) -> str:
     """Where a group's devices are; empty where nobody said."""
     return "" if group is None else group.country
+
+
+def product_of(group: DeviceGroup | None) -> str:
+    """Of which product a group's devices are, as ``CATALOG/PRODUCT``; empty for those of none."""
+    return "" if group is None else f"{group.catalog}/{group.product}"
 
 
 def catalog_of(group: DeviceGroup | None) -> str:

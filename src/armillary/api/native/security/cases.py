@@ -22,6 +22,7 @@ MAX_AT: Final = (1 << 53) - 1  # what a JSON number is exact for
 
 At = Annotated[int | None, Field(ge=1, le=MAX_AT)]
 Reason = Annotated[str, Field(max_length=4000)]
+StageQuery = Annotated[str, Query(max_length=16, json_schema_extra={"enum": list(CASE_STAGES)})]
 OpenFilter = Annotated[bool | None, Query(alias="open", description="Only open cases, or only closed ones")]
 
 
@@ -81,8 +82,15 @@ class SubmittedBody(StrictBody):
     text: Reason = ""
 
 
-class TextBody(StrictBody):
-    """A note, or why a case is closed."""
+class NoteBody(StrictBody):
+    """A note; with `field` it is what drafts say there: what only a person knows."""
+
+    text: Reason
+    field: Annotated[str, Field(max_length=64)] = ""
+
+
+class CloseBody(StrictBody):
+    """Why a case is closed."""
 
     text: Reason
 
@@ -146,12 +154,23 @@ def submit_case(request: Request, case_id: UUID, body: SubmittedBody, catalog: C
     return _added(request, case_id, catalog, kind="submitted", at=body.at, **said)
 
 
-def note_case(request: Request, case_id: UUID, body: TextBody, catalog: CatalogFilter = None) -> dict[str, Any]:
-    """Add a note."""
-    return _added(request, case_id, catalog, kind="note", text=body.text)
+def note_case(request: Request, case_id: UUID, body: NoteBody, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """Add a note, or fill a gap of the drafts."""
+    from armillary.api.views import cases as views  # noqa: PLC0415 - memory, as above
+
+    service, actor = service_of(request), operator_of(request).name
+    made = service.casework.note(case_id, body.text, field=body.field, catalog=catalog, actor=actor)
+    return views.case(made, service.context.now())
 
 
-def close_case(request: Request, case_id: UUID, body: TextBody, catalog: CatalogFilter = None) -> dict[str, Any]:
+def draft_case(request: Request, case_id: UUID, stage: StageQuery, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """The draft of a report: each field with its sources, what is missing by name, and all of it as text."""
+    from armillary.regulation.draft import as_document  # noqa: PLC0415 - memory, as above
+
+    return as_document(service_of(request).casework.drafts.make(case_id, stage, catalog))
+
+
+def close_case(request: Request, case_id: UUID, body: CloseBody, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Close a case: nothing more is to be done, and nothing can be added."""
     return _added(request, case_id, catalog, kind="closed", text=body.text)
 
@@ -182,5 +201,6 @@ ROUTES = (
     _row("POST", _CASE + "/fix-available", fix_available, CONTRIBUTOR),
     _row("POST", _CASE + "/submissions", submit_case, CONTRIBUTOR),
     _row("POST", _CASE + "/notes", note_case, CONTRIBUTOR),
+    _row("GET", _CASE + "/draft", draft_case, READER),
     _row("POST", _CASE + "/close", close_case, CONTRIBUTOR),
 )

@@ -114,6 +114,7 @@ BODIES: dict[str, Any] = {
     "/bridge-artifacts": {"name": "x", "version": "1", "filename": "x", "size": 1, "sha256": "00" * 32},
     "/bridge-authorities": {"certificate": "x"},
     "/finding-kinds/{finding_kind}/acknowledge": {"up_to": 1 << 40},
+    "/notification-channels": {"name": "x", "kind": "e-mail", "options": {"to": ["x@example.com"]}},
     "/symbols": {"not": "a list of symbols"},
     "/cases": {"kind": "severe-incident", "title": "x"}, "/corrections": {"at": 1, "text": "x"},
     "/cases/{case_id}/references": {"subject": "advisory", "id": "PYSEC-2026-1"}, "/fix-available": {},

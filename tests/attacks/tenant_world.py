@@ -118,6 +118,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _bridge(made)
     _authored(made)
     _hub(made)
+    _channel(made)
     _rows(made)
     return made
 
@@ -219,6 +220,14 @@ def _crash(made: Tenant) -> None:
     service.watch.run_once()
     (found,) = service.watch.crashes.list(made.name).items
     ids["crash_group"] = found.fingerprint
+
+
+def _channel(made: Tenant) -> None:
+    """A notification channel, whose target is never reached."""
+    body = {"name": f"{made.word} desk", "kind": "e-mail", "options": {"to": [f"{made.word}@example.com"]}}
+    body["min_severity"] = "critical"
+    ids = _good(made, "POST", f"/notification-channels?catalog={made.name}", body)
+    made.ids["channel_id"] = ids["channel_id"]
 
 
 def _advisories(made: Tenant) -> None:

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ca-certificate": ("catalog.ca_certificate", "Certificates of a catalog's certificate authority."),
     "rollout": ("release.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
     "finding": ("service.finding", "What the watch has found."),
+    "notification-channel": ("security.notification_channel", "Notification channels: who is told of findings."),
     "crash": ("security.crash", "Crashes of applications, grouped by bug; symbols that name their places."),
     "telemetry": ("hub.telemetry", "Telemetry of the hub: export, import, retention."),
     "feed": ("release.feed", "OS feeds: whose releases a device group gets."),

@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from armillary.engines.outbound.email import MailServer
-from armillary.engines.outbound.webhook import AllowedHosts
-from armillary.errors import InvalidArgumentError
+from armillary.engines.outbound.configured import allowed_hosts, mail_server
 from armillary.platform.rules.actions import ActionSettings
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
@@ -17,16 +14,8 @@ from armillary.settings import Settings
 def action_settings(service: SecurityService, settings: Settings) -> ActionSettings:
     """Settings of actions and exports; raises InvalidArgumentError for a setting that is not valid."""
     return ActionSettings(
-        mail=MailServer(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            security=settings.smtp_security,
-            user=settings.smtp_user,
-            password=_password(settings.smtp_password_file),
-            sender=settings.smtp_from,
-            ca_file=settings.smtp_ca_file,
-        ),
-        hosts=AllowedHosts.parse(settings.webhook_hosts),
+        mail=mail_server(settings),
+        hosts=allowed_hosts(settings),
         quarantine=lambda device_id, _, said: service.watch.request_quarantine(device_id, said),
     )
 
@@ -46,14 +35,3 @@ class PlatformRegistry:
         return any(
             each.organisation == organisation and each.revoked_at is None for each in self._service.tokens.list()
         )
-
-
-def _password(file: str) -> str:
-    if not file:
-        return ""
-    try:
-        return Path(file).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgumentError(
-            f"smtp_password_file: {file} cannot be read", remedy="Check the path and who may read it."
-        ) from error

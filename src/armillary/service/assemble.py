@@ -34,6 +34,7 @@ from armillary.service.factory.factory import Factory
 from armillary.service.factory.tpm_enrolment import TpmEnrolments
 from armillary.service.hub_access.hub_access import HubAccess
 from armillary.service.loops import ServiceLoops
+from armillary.service.notifications.notifications import Notifications
 from armillary.service.registry.audit import AuditLog
 from armillary.service.registry.registry import Registry
 from armillary.service.registry.tokens import Tokens
@@ -82,6 +83,7 @@ class SecurityService:
         self.releases.on_change += [self._publish_releases, self.updates.offers.refresh]  # in this order, as above
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context)
+        self.notifications = Notifications(context, authority.hub_secret)
         self.advisories = Advisories(context, blobs, self.watch)
         notices.on_device.append(self.advisories.running.device_changed)
         self.audit = AuditLog(context)
@@ -209,8 +211,10 @@ class SecurityService:
             self.repository,
             self._renew_offers,
             self._look_at_clocks,
+            self.notifications.wake,
         )
         self._loops.start()
+        self.notifications.start()
         self.notices.on_news.append(self._loops.wake)
         self.notices.on_groups.append(self._loops.wake)
         self.notices.on_artifacts.append(self._loops.wake)
@@ -238,6 +242,7 @@ class SecurityService:
         if self._loops is not None:
             await self._loops.close()
         await self.serving.close()
+        await asyncio.to_thread(self.notifications.close)
         await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.advisories.close)
         await asyncio.to_thread(self.context.records.close)

@@ -47,6 +47,7 @@ class ServiceLoops:
     _repository: Repository
     _renew_offers: Callable[[], object]
     _look_at_clocks: Callable[[], object]
+    _notify: Callable[[], object]
     last_run_at: int | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,6 +91,7 @@ class ServiceLoops:
 
     def _look(self) -> None:
         self._watch.run_once()
+        self._notify()
         self._planner.run_once()
         self._repository.follow()
         self._renew_offers()
@@ -97,6 +99,7 @@ class ServiceLoops:
         self._look_at_clocks()
         if not self._advisories.running.is_whole:
             self.wake()  # A data folder of before has devices to take in: the watch and the planner in between
+        self._notify()
         self.last_run_at = self._context.now()
 
     async def _daily(self) -> None:

@@ -21,7 +21,16 @@ from armillary.api.native.platform import (
     rules,
     templates,
 )
-from armillary.api.native.security import advisories, assessment, cases, crashes, finding_kinds, traces, transparency
+from armillary.api.native.security import (
+    advisories,
+    assessment,
+    cases,
+    crashes,
+    finding_kinds,
+    notifications,
+    traces,
+    transparency,
+)
 from armillary.api.native.service import (
     authorities,
     bridge,
@@ -58,7 +67,7 @@ ROUTES: Final = tuple(
         *(products, release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
-        *(advisories, assessment, cases, crashes, finding_kinds, traces, transparency),
+        *(advisories, assessment, cases, crashes, finding_kinds, notifications, traces, transparency),
     )
     for route in module.ROUTES
 )

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""E-mails of rules, handed to one SMTP server (RFC 5321) over TLS. Blocks: called in a thread."""
+"""E-mails, handed to one SMTP server (RFC 5321) over TLS. Blocks: called in a thread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from armillary.engines.outbound.deadline import cut_after
 from armillary.errors import HostError, InvalidArgumentError
 
-# The server answers each step within this time (seconds).
+# The server answers each step within this time, and all of them within the other (seconds).
 TIMEOUT_S: Final = 15.0
+WHOLE_S: Final = 60.0
 
 SECURITIES: Final = ("starttls", "tls", "none")
 
@@ -75,7 +77,7 @@ def send(server: MailServer, message_id: str, to: list[str], subject: str, text:
             if server.security == "tls"
             else smtplib.SMTP(server.host, server.port, **options)
         )
-        with client:
+        with cut_after(WHOLE_S, lambda: client.sock), client:
             if server.security == "starttls":
                 client.starttls(context=context)
             if server.user:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Webhooks of rules: a CloudEvent over HTTPS, signed, to hosts that the setting allows and to no other.
+"""Webhooks: a CloudEvent over HTTPS, signed, to hosts that the setting allows and to no other.
 
 *Event*: CloudEvents 1.0.2, structured mode, JSON (``application/cloudevents+json``); ``id`` is the delivery's and stays
 the same over all attempts, so that a receiver that has seen it can pass it over.
 
 *Signature*: ``Armillary-Signature: t=UNIX_SECONDS,v1=HEX``, HEX being HMAC-SHA256 (RFC 2104) of the ASCII text
-``UNIX_SECONDS.`` followed by the body, with the action's secret. :func:`verify` is the receiver's side of it.
+``UNIX_SECONDS.`` followed by the body, with the secret of the action, export or channel. :func:`verify` is the
+receiver's side of it.
 
-*Where to*: who may write rules could otherwise have this process call addresses that only it reaches (loopback, the
-cloud's metadata address, the inside of a network). So the addresses of the host are looked up once, each has to be
-allowed, and the connection goes to the address that was looked at; redirects are not followed, and nothing of an answer
-but its status is shown to anybody.
+*Where to*: who may write rules or channels could otherwise have this process call addresses that only it reaches
+(loopback, the cloud's metadata address, the inside of a network). So the addresses of the host are looked up once, each
+has to be allowed, and the connection goes to the address that was looked at; redirects are not followed, and nothing of
+an answer but its status is shown to anybody.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from armillary.engines.outbound.deadline import cut_after
 from armillary.engines.outbound.public_address import Address, is_public
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.document.document import timestamp
@@ -138,16 +140,26 @@ def resolve(url: str, allowed: AllowedHosts) -> tuple[str, int]:
     return addresses[0], port
 
 
-def event(delivery_id: str, source: str, subject: str, at_ms: int, data: dict[str, Any]) -> bytes:
-    """The body: a CloudEvent."""
+def event(
+    delivery_id: str,
+    source: str,
+    subject: str,
+    at_ms: int,
+    data: dict[str, Any],
+    *,
+    kind: str = "rule.fired",
+    **extensions: str,
+) -> bytes:
+    """The body: a CloudEvent of the type ``armillary.KIND``; ``extensions`` are further attributes of its context."""
     document = {
         "specversion": "1.0",
         "id": delivery_id,
         "source": source,
-        "type": "armillary.rule.fired",
+        "type": f"armillary.{kind}",
         "subject": subject,
         "time": timestamp(at_ms),
         "datacontenttype": "application/json",
+        **extensions,
         "data": data,
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
@@ -190,9 +202,22 @@ def post(
         PermissionDeniedError: the host is not allowed.
         OSError, http.client.HTTPException: no answer.
     """
+    return exchange(url, body, headers, allowed, content_type=content_type, method=method)[:2]
+
+
+def exchange(
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    allowed: AllowedHosts,
+    *,
+    content_type: str,
+    method: str = "POST",
+    most: int = 0,
+) -> tuple[int, str, bytes]:
+    """As :func:`post`, with the first ``most`` bytes of the answer's body, for programs and not for people."""
     import http.client  # noqa: PLC0415 - only with webhooks
     import ssl  # noqa: PLC0415
-    import threading  # noqa: PLC0415
 
     scheme, host, _, target = place_of(url)
     address, port = resolve(url, allowed)
@@ -203,22 +228,14 @@ def post(
             context = ssl.create_default_context()
             channel = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
         connection.sock = channel
-        # TIMEOUT_S is from byte to byte: who sends one now and then would hold this thread, which others wait for.
-        end = threading.Timer(WHOLE_S, _cut, (channel,))
-        end.daemon = True
-        end.start()
         try:
-            if isinstance(channel, ssl.SSLSocket):
-                channel.do_handshake()
-            connection.request(method, target, body, {**headers, "Content-Type": content_type, "Connection": "close"})
-            answer = connection.getresponse()
-            return answer.status, answer.getheader("Retry-After") or ""
+            with cut_after(WHOLE_S, lambda: channel):
+                if isinstance(channel, ssl.SSLSocket):
+                    channel.do_handshake()
+                sent = {**headers, "Content-Type": content_type, "Connection": "close"}
+                connection.request(method, target, body, sent)
+                answer = connection.getresponse()
+                return answer.status, answer.getheader("Retry-After") or "", answer.read(most) if most else b""
         finally:
-            end.cancel()
             connection.close()
             channel.close()
-
-
-def _cut(channel: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it is closed already
-        channel.shutdown(socket.SHUT_RDWR)

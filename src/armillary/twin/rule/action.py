@@ -49,6 +49,11 @@ def is_secret(value: object) -> TypeGuard[str]:
     return MIN_SECRET_CHARACTERS <= len(value) <= MAX_SECRET_CHARACTERS
 
 
+def is_mail_address(value: object) -> TypeGuard[str]:
+    """Whether a value may be the address of an e-mail, without a name and without quotes (RFC 5321 §4.1.2)."""
+    return isinstance(value, str) and len(value) <= MAX_ADDRESS_CHARACTERS and _ADDRESS.fullmatch(value) is not None
+
+
 def split_secrets(document: object) -> tuple[object, dict[str, str]]:
     """A rule's document without the secrets of its webhooks, and these by the name of their action.
 
@@ -88,7 +93,7 @@ def action_from_json(document: object, path: str, number: str) -> RuleAction:
 def _email(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
     addresses = json_list(fields.get("to"), f"{path}.to", 1, MAX_ADDRESSES)
     for each in addresses:
-        if not isinstance(each, str) or len(each) > MAX_ADDRESS_CHARACTERS or not _ADDRESS.fullmatch(each):
+        if not is_mail_address(each):
             raise refused(f"{path}.to", "addresses such as desk@example.com", repr(each))
     subject = json_text(fields.get("subject", ""), f"{path}.subject", 0, MAX_NAME_CHARACTERS)
     return {"to": addresses, **({"subject": subject} if subject else {})}

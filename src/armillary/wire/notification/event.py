@@ -114,3 +114,13 @@ def decode(text: str) -> Event:
         return Event(**{**fields, "event_id": UUID(fields["event_id"])})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WireError("event", expected="an event as it was kept", got=type(error).__name__) from error
+
+
+def one_line(text: str) -> str:
+    """A text without line ends and what else is not printable: parts of texts come from devices."""
+    return " ".join(legible(text).split())
+
+
+def legible(text: str) -> str:
+    """A text that begins no escape sequence and hides nothing: what is not printable is a space; lines stay lines."""
+    return "".join(each if each.isprintable() or each == "\n" else " " for each in text)

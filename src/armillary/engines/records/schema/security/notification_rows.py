@@ -13,15 +13,14 @@ from armillary.wire.notification.event import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """Where events of a catalog, or of the whole service, go to. Its secret is not in here."""
+    """Where events of a catalog, or of the whole service, go to. What is hidden of it is not in here."""
 
     number: int
     channel_id: UUID
     catalog_id: UUID | None  # whose events; None: everything
     name: str
     kind: str
-    options: Mapping[str, Any]
-    has_secret: bool
+    options: Mapping[str, Any]  # what everybody who sees it may see
     topics: tuple[str, ...]  # empty for all, as is ``finding_kinds``
     finding_kinds: tuple[str, ...]
     min_severity: str

@@ -31,7 +31,7 @@ notification_channel = Table(
     Column("name_key", String(NAME_LENGTH), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("options", Text, nullable=False),  # JSON; nothing secret
-    Column("secret", LargeBinary),  # sealed with the key in the keys folder; null without
+    Column("secret", LargeBinary),  # JSON of what nobody is shown, sealed with the key in the keys folder; null without
     Column("topics", Text, nullable=False),  # JSON list; empty for all
     Column("finding_kinds", Text, nullable=False),  # JSON list; empty for all
     Column("min_severity", String(16), nullable=False),

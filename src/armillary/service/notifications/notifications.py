@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notifications as the service holds them: nothing is loaded and no thread runs until there is a channel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from armillary.engines.records.notifications import channels as channel_rows
+from armillary.engines.records.notifications.channels import Totals
+from armillary.service.context.context import Context
+
+if TYPE_CHECKING:
+    from armillary.service.notifications.channels import Channels
+    from armillary.service.notifications.sender import Sender
+
+
+class Notifications:
+    """The channels and their sender; ``secret`` is what addresses and secrets of channels are sealed with."""
+
+    def __init__(self, context: Context, secret: Callable[[], bytes]) -> None:
+        self._context = context
+        self._secret = secret
+        self._opening = threading.RLock()
+        self._channels: Channels | None = None
+        self._sender: Sender | None = None
+        self._is_started = False
+
+    @property
+    def channels(self) -> Channels:
+        """What people do with channels."""
+        with self._opening:
+            if self._channels is None:
+                from armillary.service.notifications.opening import open_channels  # noqa: PLC0415 - memory: few are used
+
+                self._channels = open_channels(self._context, self._secret)
+                self._channels.on_work.append(self._work)
+            return self._channels
+
+    def start(self) -> None:
+        """Send what waits, from now on; does nothing while there is no channel."""
+        self._is_started = True
+        if self._context.records.read(channel_rows.are_there):
+            self._work()
+
+    def wake(self) -> None:
+        """Something may have to be sent; from any thread."""
+        if self._sender is not None:
+            self._sender.wake()
+
+    def close(self) -> None:
+        """End the sender; what was not sent is sent after the next start."""
+        with self._opening:
+            self._is_started = False
+            if self._sender is not None:
+                self._sender.close()
+
+    def totals(self) -> Totals:
+        """How all channels are doing together."""
+        return self._context.records.read(channel_rows.totals)
+
+    def _work(self) -> None:
+        with self._opening:
+            if self._sender is None and self._is_started:
+                from armillary.service.notifications.opening import open_sender  # noqa: PLC0415 - memory, as above
+
+                self._sender = open_sender(self._context, self.channels)
+                self._sender.start()
+        self.wake()

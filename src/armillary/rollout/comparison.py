@@ -13,6 +13,10 @@ looks. Each signal gets an equal part of the policy's ``false_hold_percent``, so
 that is as good as the one before with at most that probability. A device that counts as well now and fails later only
 makes the evidence rise later, which keeps the bound.
 
+*Crashes.* Where the planner can count the crashes of both releases at the same time (:class:`CrashRates`), a test of
+rates stands in the place of the signal ``crashed``, with its part of ``false_hold_percent``: devices that crashed,
+whenever that was, say nothing about how often.
+
 *Delay.* With a rate p1 the logarithm of the evidence grows by the Kullback-Leibler divergence of p1 from p0 a device:
 a release that always fails is held after three devices, one that fails on 10 % where 1 % did after about fifty.
 
@@ -54,6 +58,23 @@ class Signal:
     trials_before: int
 
 
+@dataclass(frozen=True, slots=True)
+class CrashRates:
+    """What the test of crash rates says (``armillary.detect.sequential``), and on what it rests.
+
+    Attributes:
+        log_evidence: The natural logarithm of the evidence that devices crash more often than with the release before.
+        crashed: Devices with the release that crashed since the roll-out runs, of ``crashed + whole``.
+        crashed_before: The same of the devices that still have the release before.
+    """
+
+    log_evidence: float
+    crashed: int
+    whole: int
+    crashed_before: int
+    whole_before: int
+
+
 def baseline(signal: Signal, policy: RolloutPolicy) -> float:
     """The rate p0 of the release before: Laplace's estimate, which is never 0."""
     if signal.trials_before < ENOUGH_DEVICES:
@@ -79,12 +100,20 @@ def limit(policy: RolloutPolicy) -> float:
     return math.log(len(SIGNALS) * 100 / policy.false_hold_percent)
 
 
-def worse_than_before(policy: RolloutPolicy, signals: Sequence[Signal]) -> str:
-    """In which way the release is worse than the one before, in words; "" while nothing shows that it is."""
+def worse_than_before(policy: RolloutPolicy, signals: Sequence[Signal], rates: CrashRates | None = None) -> str:
+    """In which way the release is worse than the one before, in words; "" while nothing shows that it is.
+
+    With ``rates`` the signal ``crashed`` is passed over.
+    """
     if not policy.false_hold_percent:
         return ""
+    if rates is not None and rates.crashed >= policy.min_failures and rates.log_evidence >= limit(policy):
+        return (
+            f"crashes more often than before: {rates.crashed} of {rates.crashed + rates.whole} devices crashed; in the "
+            f"same time {rates.crashed_before} of {rates.crashed_before + rates.whole_before} with the release before"
+        )
     for signal in signals:
-        if signal.failures < policy.min_failures:
+        if signal.failures < policy.min_failures or (rates is not None and signal.name == "crashed"):
             continue
         rate = baseline(signal, policy)
         if log_evidence(rate, signal.failures, max(signal.trials, signal.failures)) >= limit(policy):

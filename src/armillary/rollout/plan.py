@@ -13,7 +13,9 @@ Order of the rules, for a roll-out that runs:
 (3) Hold when an open finding of ``hold_on_severity`` or above names ``min_failures`` different started devices, or all
     of them while fewer have started. Only findings of the roll-out's catalog count: what others report stops nobody's
     update, and the word of one device among several stops none.
-(4) Hold when devices fail more often than with the release before (``comparison.py``).
+(4) Hold when devices fail more often than with the release before (``comparison.py``). Where the crashes of both are
+    counted at the same time, that test alone decides about them, and no finding that an image crashes does by (3): it
+    would hold every release of a fleet in which something crashes now and then.
 (5) Hold when the newest cohort has finished and can no longer reach ``success_percent``.
 (6) A device that joins late starts when its place was reached: with the newest cohort.
 (7) Wait until all of the newest cohort have started, it has reached ``success_percent`` and has soaked for ``soak_s``
@@ -35,7 +37,7 @@ from typing import Final
 from uuid import UUID
 
 from armillary.rollout.cohort import size_after
-from armillary.rollout.comparison import SIGNALS, Signal, worse_than_before
+from armillary.rollout.comparison import SIGNALS, CrashRates, Signal, worse_than_before
 from armillary.rollout.policy import RolloutPolicy
 from armillary.rollout.tally import FAILED, FINISHED, LEFT, UNFINISHED, Tally
 from armillary.wire.device.finding import SEVERITIES, Finding
@@ -115,6 +117,8 @@ class Sight:
         alarms: The catalog's findings that are not closed.
         crashed: Started devices that findings name because one of the roll-out's images crashes there.
         before: By signal of ``comparison.py``: devices that failed so with the release before, and all that tried it.
+        rates: How often devices crash with the release and with the one before; None where these cannot be compared.
+            ``alarms`` and ``crashed`` then say nothing of crashes.
         is_named: The repository names everything that the roll-out brings, so that devices can have it.
     """
 
@@ -124,6 +128,7 @@ class Sight:
     alarms: Sequence[Alarm] = ()
     crashed: int = 0
     before: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    rates: CrashRates | None = None
     is_named: bool = True
 
 
@@ -263,7 +268,7 @@ def _hold(
         return reason, None
     if (alarm := _alarming(policy, progress, seen.alarms, tally)) is not None:
         return f"finding: {alarm.title}", alarm.finding_id
-    if reason := worse_than_before(policy, _signals(seen, tally)) or _cohort_lost(policy, progress, tally):
+    if reason := worse_than_before(policy, _signals(seen, tally), seen.rates) or _cohort_lost(policy, progress, tally):
         return reason, None
     return None
 

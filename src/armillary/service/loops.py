@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
+from armillary.engines.records.queries.planning import crashes as crash_rows
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
@@ -113,6 +114,7 @@ class ServiceLoops:
         self._use_certificate(self._authority.server.files())
         self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now, most=KEEP_CHECK_INS))
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S, most=KEEP_REPORTS))
+        self._context.records.write(crash_rows.prune)
         self._advisories.prune()
 
     async def _guarded(self, what: str, work: Callable[[], object]) -> None:

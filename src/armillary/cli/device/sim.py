@@ -21,7 +21,7 @@ from armillary.sim.power.campaign import Campaign, Effort, parts_of
 from armillary.sim.power.tally import Tally, together
 from armillary.sim.power.transactions import TRANSACTIONS
 
-app = noun("Simulators: cut the power at every write of a device, play attacks on a fleet.")
+app = noun("Simulators: cut the power at every write of a device, play attacks and roll-outs on a fleet.")
 
 SHOWN_FAILURES: Final = 5  # to people; --json has more
 _DEFAULT: Final = Effort()
@@ -31,7 +31,7 @@ SearchPart = Callable[[str, Effort, int], tuple[Tally, float]]
 
 @app.callback()
 def sim() -> None:
-    """Simulators: cut the power at every write of a device, play attacks on a fleet."""
+    """Simulators: cut the power at every write of a device, play attacks and roll-outs on a fleet."""
 
 
 @app.command("power-cut")
@@ -91,6 +91,35 @@ def attacks(
 
     found = asdict(evaluate(fleet(Play(devices=devices, days=days, seed=seed))))
     record({**found, "seed": seed}).show(as_json=as_json)
+
+
+@app.command("crashes")
+def crashes(
+    runs: Annotated[
+        int, typer.Option("--runs", min=1, max=10_000, metavar="N", help="Roll-outs that are played.")
+    ] = 20,
+    devices: Annotated[
+        int, typer.Option("--devices", min=100, max=100_000, metavar="N", help="In the fleet.")
+    ] = 10_000,
+    times: Annotated[
+        float, typer.Option("--times", min=0.1, max=1000, metavar="X", help="As often as with the release before.")
+    ] = 5.0,
+    a_day: Annotated[
+        float, typer.Option("--a-day", min=0.0001, max=100, metavar="X", help="Crashes of a device a day before.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same number makes the same roll-outs.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Play roll-outs of a release that crashes more often, and say how soon they are held.
+
+    By the plan that the service uses, over devices that differ: to 1 %, to 10 %, to all, a day each. What is reported:
+    how many were held, in the first cohort, how many crashes would not have been with the release before (median, 95th
+    percentile, most), seconds from evidence enough to the hold, and hours until it. With --times 1 every hold is false.
+    """
+    from armillary.sim.rollouts.crash_play import Play, summarised  # noqa: PLC0415 - of this verb alone
+
+    found = summarised(Play(devices=devices, crashes_a_day=a_day, times=times, seed=seed), runs)
+    record({**asdict(found), "seed": seed}).show(as_json=as_json)
 
 
 def search_part(board: str, effort: Effort, number: int) -> tuple[Tally, float]:

@@ -43,6 +43,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "feed-match": ("feed_match",),
     "advisory-join": ("advisory_join",),
     "detector": ("detector",),
+    "crash-hold": ("crash_hold",),
 }
 
 
@@ -101,6 +102,8 @@ FLOORS: dict[str, Floor] = {
     "detector": Floor(1.0, at_least=True),
     "detector-recall": Floor(1.0, at_least=True),
     "detector-false": Floor(1.0, at_least=False),
+    "crash-hold": Floor(1.0, at_least=False),
+    "crash-hold-delay": Floor(1.0, at_least=False),
 }
 
 

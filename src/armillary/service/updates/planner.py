@@ -22,7 +22,7 @@ from armillary.engines.records.queries import (
     reports as report_rows,
     rollouts as rollout_rows,
 )
-from armillary.engines.records.queries.planning import reach, starts
+from armillary.engines.records.queries.planning import crashes as crash_rows, reach, starts
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.cohort import EVERYBODY
 from armillary.rollout.plan import DeviceMove, RolloutPlan, RolloutProgress, plan
@@ -35,6 +35,7 @@ from armillary.service.updates.rollout_events import apply_event
 from armillary.service.updates.sighting import Sighting, look
 from armillary.service.updates.staging import ring_groups
 from armillary.service.updates.targets import artifacts_of
+from armillary.service.watch.crash_rates import CrashLooks, LookedAtCrashes
 from armillary.service.watch.detections import Observation
 from armillary.service.watch.watch import record
 
@@ -65,6 +66,7 @@ class Planner:
         self._stored = 0
         self._bridged_since = 0  # Unix seconds: news of bridged devices before it was seen by every living roll-out
         self._has_promoted = False
+        self._crashes = CrashLooks()
 
     def run_once(self) -> int:
         """Plan every running roll-out once; returns how many changed."""
@@ -103,16 +105,25 @@ class Planner:
         """Whether the roll-out changed; None if somebody changed it meanwhile."""
         now, is_running = self._context.now(), rollout.state == "running"
         is_named = not is_running or self._is_named(rollout)
-        made, numbers = self._context.records.read(
+        made, sighting = self._context.records.read(
             lambda c: self._plan(c, rollout, after, up_to, now, is_named=is_named)
         )
+        if not self._keep(rollout, sighting.crashes):
+            return None
         is_due = is_running and (made.waits != rollout.reason or (made.due > 0 and not made.waits))
         stays = (made.cohort, made.reached_at) == (rollout.cohort, rollout.reached_at)
         if stays and not (made.moves or made.start or made.event or is_due):
             return False
-        is_done = self._context.records.write(lambda c: self._execute(c, rollout, made, numbers, now))
+        is_done = self._context.records.write(lambda c: self._execute(c, rollout, made, sighting.numbers, now))
         self._has_promoted |= is_done and made.event == "finish" and rollout.release_id is not None
         return is_done or None
+
+    def _keep(self, rollout: Rollout, looked: LookedAtCrashes | None) -> bool:
+        """Keep what new crashes are evidence of before anything follows from it; False if somebody else did."""
+        if looked is None or looked.now is None:
+            return True
+        kept, now, crashes = looked.kept, looked.now, looked.crashes
+        return self._context.records.write(lambda c: crash_rows.keep(c, rollout, kept, now, crashes))
 
     def _is_named(self, rollout: Rollout) -> bool:
         """Whether the repository names what a roll-out brings; files for bridged devices are in no repository."""
@@ -121,10 +132,17 @@ class Planner:
 
     def _plan(
         self, connection: Connection, rollout: Rollout, after: int, up_to: int, now: int, *, is_named: bool
-    ) -> tuple[RolloutPlan, Mapping[str, int]]:
+    ) -> tuple[RolloutPlan, Sighting]:
         since = self._bridged_since
-        sighting: Sighting = look(
-            connection, rollout, after=after, up_to=up_to, bridged_since=since, now=now, is_named=is_named
+        sighting = look(
+            connection,
+            rollout,
+            self._crashes,
+            after=after,
+            up_to=up_to,
+            bridged_since=since,
+            now=now,
+            is_named=is_named,
         )
         progress = RolloutProgress(
             catalog_id=rollout.catalog_id,
@@ -134,7 +152,7 @@ class Planner:
             due=rollout.due,
             reached_at=rollout.reached_at,
         )
-        return plan(rollout.policy, progress, sighting.seen, now), sighting.numbers
+        return plan(rollout.policy, progress, sighting.seen, now), sighting
 
     def _execute(
         self, connection: Connection, rollout: Rollout, made: RolloutPlan, numbers: Mapping[str, int], now: int

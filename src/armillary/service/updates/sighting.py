@@ -18,6 +18,7 @@ from armillary.rollout.plan import Alarm, Sight
 from armillary.rollout.tally import FAILED
 from armillary.service.updates.targets import Target, target_of
 from armillary.service.updates.waits import Waits
+from armillary.service.watch.crash_rates import CrashLooks, LookedAtCrashes
 from armillary.wire.device.finding import Finding
 
 # Devices whose time is up that one look takes; the rest are the next one's. A million in one transaction would keep
@@ -31,11 +32,13 @@ class Sighting:
 
     seen: Sight
     numbers: Mapping[str, int]
+    crashes: LookedAtCrashes | None
 
 
 def look(
     connection: Connection,
     rollout: Rollout,
+    crash_looks: CrashLooks,
     *,
     after: int,
     up_to: int,
@@ -57,8 +60,15 @@ def look(
     members = [target.member(one, failures.get(one.number), waits) for one in found.values()]
     tally = looks.tally(connection, rollout.rollout_id, rollout.changed_at)
     findings = finding_rows.headlines(connection, rollout.catalog_id)
-    crashed = _crashed(connection, target, findings)
     devices = reach.devices_in_reach(connection, rollout)
+    confirmed = tally.count(("confirmed",))
+    judged = None if rollout.release_id else target.wanted | target.previous
+    crashes: LookedAtCrashes | None = None
+    if rollout.release_id is not None or target.previous:
+        crashes = crash_looks.look(connection, rollout, judged, confirmed=confirmed, devices=devices, now=now)
+    if crashes is not None:  # rates decide, and no finding that something crashes
+        findings = tuple(one for one in findings if one not in _crashes(findings, judged))
+    crashed = _crashed(connection, target, findings)
     suspects = tally.count_recent(FAILED) + sum(bool(one.failure) for one in members) + crashed
     compared = rollout.policy.false_hold_percent and (suspects or _is_time_up(rollout, now))
     seen = Sight(
@@ -68,9 +78,10 @@ def look(
         alarms=[Alarm(one, looks.named_by(connection, rollout.rollout_id, [one.finding_id])) for one in findings],
         crashed=crashed,
         before=_before(connection, target, findings, devices, now) if compared else {},
+        rates=None if crashes is None else crashes.rates,
         is_named=is_named,
     )
-    return Sighting(seen, {one.device_id: one.number for one in found.values()})
+    return Sighting(seen, {one.device_id: one.number for one in found.values()}, crashes)
 
 
 def _is_time_up(rollout: Rollout, now: int) -> bool:

@@ -69,3 +69,22 @@ rollout_device = Table(
     Index(None, "rollout_id", "cohort", "state", "failure", "finished_at"),
     Index(None, "rollout_id", "state", "timed_from"),
 )
+
+# The test of crash rates of a roll-out (detect/sequential.py), since it runs or was last resumed.
+rollout_evidence = Table(
+    "rollout_evidence",
+    metadata,
+    Column("rollout_id", Uuid, ForeignKey("rollout.rollout_id"), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("position", Number, nullable=False),  # the last row of error_report that counts in it
+    Column("document", Text, nullable=False),  # JSON: logarithms by milestone and ratio, devices that crashed
+)
+
+# How often a device has crashed since then, as far as it counts; gone when the roll-out has ended.
+rollout_crash = Table(
+    "rollout_crash",
+    metadata,
+    Column("rollout_id", Uuid, ForeignKey("rollout.rollout_id"), primary_key=True),
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("crashes", BigInteger, nullable=False),
+)

@@ -50,7 +50,7 @@ from armillary.engines.records.schema import (
 )
 from armillary.engines.records.schema.security import case_tables, notification_tables
 
-REVISION = "0036"  # newest migration, stored in a new database
+REVISION = "0037"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -85,7 +85,9 @@ log_witness = log_tables.log_witness
 release_event = log_tables.release_event
 transparency_log = log_tables.transparency_log
 rollout = rollout_tables.rollout
+rollout_crash = rollout_tables.rollout_crash
 rollout_device = rollout_tables.rollout_device
+rollout_evidence = rollout_tables.rollout_evidence
 rollout_group = rollout_tables.rollout_group
 bill_of_materials = update_tables.bill_of_materials
 trust_store = update_tables.trust_store

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from armillary.engines.records.folder import DataFolder
-from armillary.engines.records.queries.security.presence import has_open_case
+from armillary.engines.records.queries.security.presence import has_declared_support, has_open_case
 from armillary.engines.records.store import Records
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from armillary.service.cases.casework import Casework
     from armillary.service.repository.ceremony import Ceremony
     from armillary.service.transparency.transparency import Transparency
+    from armillary.service.watch.support_ends import SupportEnds
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
 
@@ -105,6 +106,7 @@ class SecurityService:
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
         self.first_token: str | None = None
         self._casework: Casework | None = None
+        self._support_ends: SupportEnds | None = None
         self._transparency: Transparency | None = None
         self._opening_transparency = threading.Lock()
         self._loops: ServiceLoops | None = None
@@ -184,6 +186,15 @@ class SecurityService:
         return self._casework
 
     @property
+    def support_ends(self) -> SupportEnds:
+        """Who is told that a product's support ends; loaded with the first end that is declared."""
+        from armillary.service.watch.support_ends import SupportEnds  # noqa: PLC0415 - memory, as above
+
+        if self._support_ends is None:
+            self._support_ends = SupportEnds(self.context)
+        return self._support_ends
+
+    @property
     def settings(self) -> Settings:
         """This process's settings."""
         return self.context.settings
@@ -233,9 +244,11 @@ class SecurityService:
             self.notices.groups_changed()
 
     def _look_at_clocks(self) -> None:
-        """Make findings of what must be reported soon; where no case is open, one small query."""
+        """Make findings of what must be reported soon, and of support that ends; without either, two small queries."""
         if self.context.records.read(has_open_case):
             self.casework.clocks.look()
+        if self._support_ends is not None or self.context.records.read(has_declared_support):
+            self.support_ends.look()
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""

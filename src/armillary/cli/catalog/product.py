@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, cast
 from urllib.parse import unquote
 
 import typer
@@ -18,6 +18,7 @@ from armillary.cli.terminal.remote_names import (
     CatalogOption,
     CatalogPath,
     DescriptionOption,
+    OnlySupportOption,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -37,7 +38,6 @@ _DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 NameOption = Annotated[str, typer.Option("--product", "-p", "--name", "-n", metavar="NAME", help="Product.")]
 
 
-Support = Literal["undeclared", "supported", "ending", "ended"]
 # What can be declared of a product beside its description.
 FACTS = ("support_ends", "placed_on_market", "manufacturer", "contact", "intended_use")
 _SUPPORT = ("name", "support", "support_ends", "days_left", "devices")
@@ -130,9 +130,7 @@ def create(
 def list_products(
     remote: RemoteService,
     base: CatalogPath,
-    support: Annotated[
-        Support | None, typer.Option("--support", help="Only those whose support stands so; ending: in 180 days.")
-    ] = None,
+    support: OnlySupportOption = None,
 ) -> Shown:
     """List the products of a catalog."""
     empty = "No product. Make one: armillary product create --product NAME"

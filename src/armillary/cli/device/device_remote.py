@@ -30,6 +30,7 @@ from armillary.cli.terminal.remote_names import (
     OnlyCatalogOption,
     OnlyGroupOption,
     OnlyProductOption,
+    OnlySupportOption,
     OutputFileOption,
     ReasonOption,
     ResourceGroupOption,
@@ -156,11 +157,12 @@ def _list(
         str | None, typer.Option("--trust-tier", metavar="WORD", help="simulated, software, tpm or silicon.")
     ] = None,
     os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
+    support: OnlySupportOption = None,
     search: SearchOption = None,
     limit: LimitOption = None,
 ) -> Shown:
     """List devices."""
-    where = {"catalog": catalog, "product": product, "group": device_group, "search": search}
+    where = {"catalog": catalog, "product": product, "group": device_group, "search": search, "support": support}
     found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
     empty = "No device. Make one on this host: armillary device create"
     return table(found, LIST_COLUMNS, row=readable_device, empty=empty)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -43,6 +43,10 @@ OnlyGroupOption = Annotated[
     str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
 ]
 OnlyChipOption = Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")]
+OnlySupportOption = Annotated[
+    Literal["undeclared", "supported", "ending", "ended"] | None,
+    typer.Option("--support", help="Only where the product's support stands so; ending: within 180 days."),
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 ImagesOption = Annotated[
     list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")

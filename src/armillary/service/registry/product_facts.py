@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from armillary.engines.records.queries.catalogs import ENDING_S
 from armillary.engines.records.schema.rows import Product
 from armillary.errors import InvalidArgumentError
 from armillary.wire.text.given_text import check_given_text
@@ -23,8 +24,6 @@ _TIMES: Final = ("support_ends", "placed_on_market")
 FACTS: Final = (*_TIMES, *_TEXTS)
 # 9999-12-31: what follows has no date in most calendars, Python's among them.
 MAX_TIME: Final = 253_402_300_799
-# Support that ends within this time is ending: the first alert comes then.
-ENDING_S: Final = 180 * DAY_S
 # undeclared: nobody said until when; ending: within 180 days; ended: it is over.
 SUPPORT_STATES: Final = ("undeclared", "supported", "ending", "ended")
 

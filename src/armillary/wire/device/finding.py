@@ -39,6 +39,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "reports-missing": "Error reports of a device never arrived: their numbers have a gap.",
         "behaviour-unusual": "A device does far more of something than it and its like used to.",
         "clock": "A time by which something must be reported, answered or renewed is near, or over.",
+        "support-ending": "A product gets no more security updates soon, or none any more.",
+        "vulnerability-reported": "Somebody told of a vulnerability; what they wrote is in the inbox of reports.",
         "quarantine-requested": "A rule of the application asks that a device be kept apart.",
     }
 )

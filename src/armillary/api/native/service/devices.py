@@ -32,6 +32,7 @@ from armillary.api.native.parameters import (
     StrictBody,
     Text,
 )
+from armillary.api.native.service.products import SupportQuery
 from armillary.api.native.service.requests import FactoryBody, Reason, ReasonBody
 from armillary.api.views import service as views
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
@@ -127,6 +128,7 @@ def list_devices(
     ] = None,
     image: UUID | None = None,
     claimed: bool | None = None,
+    support: SupportQuery = None,
     limit: Limit = views.PAGE_ROWS,
     after: After = None,
 ) -> dict[str, Any]:
@@ -144,6 +146,7 @@ def list_devices(
         image_id=image,
         claimed=claimed,
         search=search or None,
+        support=support,
     )
     return views.devices(service_of(request), chosen, limit=limit, after=after)
 

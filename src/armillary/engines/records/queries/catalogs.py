@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, update
 
 from armillary.engines.records.queries import hub as hub_rows
 from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product, from_row, to_row
 from armillary.engines.records.schema.update_rows import UpdateSchedule
+
+# Support that ends within so long is ending.
+ENDING_S: Final = 180 * 86_400
 
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
 _schedule = schema.update_schedule
@@ -119,6 +122,20 @@ def devices_of_products(connection: Connection, products: Sequence[UUID]) -> dic
         .group_by(_group.c.product_id)
     )
     return {product_id: int(devices) for product_id, devices in connection.execute(query)}
+
+
+def support_is(state: str, now: int) -> ColumnElement[bool]:
+    """Whether the support of a product stands so at a time, Unix seconds: the words of ``service/registry``.
+
+    Of what is no product (a device that nobody claimed) it stands in no way.
+    """
+    ends = _product.c.support_ends
+    if state == "undeclared":
+        return and_(ends.is_(None), _product.c.product_id.is_not(None))
+    if state == "ended":
+        return ends <= now
+    soon = now + ENDING_S
+    return and_(ends > now, ends <= soon) if state == "ending" else ends > soon
 
 
 def delete_product(connection: Connection, product_id: UUID) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from armillary.engines.records.queries import names as name_rows
+from armillary.engines.records.queries import catalogs as catalog_rows, names as name_rows
 from armillary.engines.records.queries.devices import as_device, devices_query, health_word
 from armillary.engines.records.schema import schema
 from armillary.engines.records.schema.rows import Device, DeviceFilter, Page
@@ -39,7 +39,7 @@ def page(
 def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int) -> int:
     """How many devices match a filter; joins only the tables it names, so that for a catalog an index is enough."""
     joined = _device.join(_status, _status.c.device_number == _device.c.number)
-    if chosen.product is not None or chosen.group is not None:
+    if (chosen.product, chosen.group, chosen.support) != (None, None, None):
         joined = joined.join(_group, _group.c.group_id == _device.c.group_id)
         joined = joined.join(_product, _product.c.product_id == _group.c.product_id)
     if chosen.catalog is not None:
@@ -71,6 +71,8 @@ def _conditions(chosen: DeviceFilter, now: int, silent_after_s: int) -> list[Col
         found.append(_begins(chosen.device_id_prefix.lower()))
     if chosen.image_id is not None:
         found.append(_status.c.installed.contains(str(chosen.image_id), autoescape=True))
+    if chosen.support is not None:
+        found.append(catalog_rows.support_is(chosen.support, now))
     if chosen.claimed is not None:
         found.append(_device.c.catalog_id.is_not(None) if chosen.claimed else _device.c.catalog_id.is_(None))
     return found

@@ -213,6 +213,12 @@ def count_of(connection: Connection, fingerprint: str) -> int:
     return 0 if found is None else int(found)
 
 
+def living_of_kind(connection: Connection, kind: str) -> tuple[str, ...]:
+    """Fingerprints of the findings of a kind that are not closed."""
+    query = select(_finding.c.open_key).where(_finding.c.kind == kind, _finding.c.open_key.is_not(None))
+    return tuple(connection.execute(query).scalars())
+
+
 def gravest(connection: Connection, fingerprint: str) -> str | None:
     """The gravest severity of the findings that this observation made so far, closed ones too; None if it made none."""
     query = select(_finding.c.severity).where(_finding.c.fingerprint == fingerprint)

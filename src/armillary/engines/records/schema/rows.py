@@ -193,6 +193,7 @@ class DeviceFilter:
     image_id: UUID | None = None  # devices that report this image
     claimed: bool | None = None
     search: str | None = None  # the beginning of a word of its name, or of its id
+    support: str | None = None  # ``undeclared``, ``supported``, ``ending`` or ``ended``: of the product it is of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

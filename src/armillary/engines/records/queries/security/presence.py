@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a case is open: the one question that is asked where nobody has any."""
+"""Whether there is any of what few services have: the questions that are asked where nobody has one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from sqlalchemy import Connection, select
 
 from armillary.engines.records.schema import schema
 
-_case = schema.reported_case
+_case, _product = schema.reported_case, schema.product
 
 
 def has_open_case(connection: Connection) -> bool:
     """Whether a case is open."""
     return connection.execute(select(_case.c.number).where(_case.c.closed_at.is_(None)).limit(1)).first() is not None
+
+
+def has_declared_support(connection: Connection) -> bool:
+    """Whether it is declared of a product until when it is supported."""
+    query = select(_product.c.product_id).where(_product.c.support_ends.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None

@@ -52,7 +52,8 @@ AGE = re.compile(r"\bjust now\b|\b[0-9]+ (?:s|min|h) ago\b")
 MULTIPART = b"multipart/form-data; boundary=x"
 BILL = '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}'
 # Places of paths that hold nothing of an owner.
-OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id", "feed", "finding_kind"}
+OF_NOBODY = {"verb", "kind", "version", "template", "file", "tile_id", "feed", "finding_kind",
+             "advisory_id", "key_serial"}  # fmt: skip
 # As much of every form as gets an action to where it looks for what is named.
 FIELDS = {
     "reason": "x", "word": "x", "name": "x", "value": "1", "status": "closed", "etag": "", "seen": "x", "number": "1",
@@ -82,6 +83,14 @@ QUERIES = {
     "/devices/{device_id}/data": ("name=temperature",),
     "/findings": ("status=closed", "catalog={catalog}", "device={device_id}", "device={word}%20device"),
     "/finding-kinds/{finding_kind}/acknowledge": ("catalog={catalog}",),
+    "/advisories": ("catalog={catalog}", "field=1"),
+    "/advisories/{advisory_id}": ("catalog={catalog}",),
+    "/advisories/{advisory_id}/devices": ("catalog={catalog}", "state=affected"),
+    "/advisories/{advisory_id}/curve.json": ("catalog={catalog}",),
+    "/advisories/{advisory_id}/trace.json": ("catalog={catalog}",),
+    "/advisory-coverage": ("catalog={catalog}",),
+    "/crashes": ("catalog={catalog}", "image={image_id}"),
+    "/traces": ("device={device_id}", "device={word}%20device"),
     "/settings": ("offers={catalog}",),
     "/alerts": ("status=all",),
     "/dashboards/{dashboard_id}/tiles/{tile_id}": ("kind=kpi",),
@@ -401,6 +410,10 @@ NOT_FOR_ONE = (
     "/repository",
     "/signing-keys",
     "/os-feeds/{feed}/delete",
+    "/traces/device/{device_id}/proof.json",
+    "/traces/key/{key_serial}",
+    "/traces/key/{key_serial}/trace.json",
+    "/traces/key/{key_serial}/proof.json",
 )
 # What is the owner's and cannot be done as it is.
 NOT_NOW = {
@@ -450,6 +463,8 @@ NO_ROW = {
     ("GET", "/"), ("GET", "/help"), ("GET", "/new-template"), ("GET", "/releases"), ("GET", "/new-release"),
     ("GET", "/signing-keys"), ("GET", "/os-feeds/{feed}/delete"), ("POST", "/dashboards"), ("POST", "/rules/new"),
     ("POST", "/exports/new/form"), ("POST", "/groups/new/form"), ("POST", "/templates/{name}/report"),
+    ("GET", "/traces/key/{key_serial}"), ("GET", "/traces/key/{key_serial}/trace.json"),
+    ("GET", "/traces/key/{key_serial}/proof.json"),
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from tests.console.console_server import RunningConsole, serve
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Served
 from tests.console.rehearsed_fleet import RehearsedFleet
+from tests.console.security_scene import SecurityScene
 from tests.console.watched_browser import DESKTOP, Watched, chromium_browser
 from tests.console.water_scene import PICTURE, WaterScene
 from tests.fixtures.certificates import self_signed
@@ -53,6 +54,13 @@ def hub_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubScene]:
         scene = HubScene(running)
         yield scene
         scene.close()
+
+
+@pytest.fixture(scope="session")
+def security_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecurityScene]:
+    """One real service with a feed, devices and crashes for all tests of security pages."""
+    with running_service(tmp_path_factory.mktemp("kettles")) as running:
+        yield SecurityScene(running)
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,9 @@ UPDATE_PLACES = (
 # What the watch found, and what is known of devices' security.
 SECURITY_PLACES = (
     ("Findings", "/findings", "watch.findings"),
+    ("Advisories", "/advisories", "list_advisories"),
+    ("Crashes", "/crashes", "list_crash_groups"),
+    ("Traces", "/traces", "trace_device"),
     ("Seven properties", "/assessment", "assess_fleet"),
 )
 WITHIN: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
@@ -72,7 +75,8 @@ BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "/fleet": ("/fleet", "/devices"),
         "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
         "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release", "/os-feeds"),
-        "/findings": (*(href for _, href, _ in SECURITY_PLACES), "/finding-kinds"),
+        "/findings": (*(href for _, href, _ in SECURITY_PLACES), "/finding-kinds", "/advisory-coverage"),
+        "/advisories": ("/advisories", "/advisory-coverage"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),
         "/releases": ("/releases", "/new-release", "/os-feeds"),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from armillary.api.http.json_body import strict_json
+from armillary.console.frame.curve import Curve
 from armillary.console.frame.form import Form
 from armillary.console.frame.states import State, state_of
 from armillary.console.frame.values import json_text
@@ -50,7 +51,7 @@ class Section:
     """A table with a heading; ``none`` is said where it has no row.
 
     ``form`` stands below the table; ``anchor`` is the section's id; ``sorts`` says that its heads may sort it
-    (``sort.py``, which makes ``heads``).
+    (``sort.py``, which makes ``heads``); ``curve`` is a chart above the table.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Section:
     form: Form | None = None
     sorts: bool = False
     heads: tuple[Any, ...] = ()
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,11 @@ class Sheet:
     within: Within = "hub"
     every_s: int = 0
     heading: str = ""
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether one of its sections has a chart, which needs a style and a script."""
+        return any(each.curve is not None for each in self.sections)
 
 
 def text(value: object, *, href: str = "", reason: str = "") -> Cell:

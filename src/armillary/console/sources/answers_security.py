@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers about what is known of devices' security, and what it rests on."""
+"""Answers about what is known of devices' security: advisories, the seven properties, and what it rests on."""
 
 from __future__ import annotations
 
-from armillary.api.views import assessment as views
-from armillary.console.sources.request_context import RequestContext
+from uuid import UUID
+
+from armillary.api.views import (
+    advisories as views_advisories,
+    assessment as views,
+    crashes as views_crashes,
+    traces as views_traces,
+)
+from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
+from armillary.errors import NotFoundError
+from armillary.wire.transparency.entry import AUDIT
 
 
 def assess_fleet(by: RequestContext, catalog: str | None) -> Document:
@@ -16,3 +25,86 @@ def assess_fleet(by: RequestContext, catalog: str | None) -> Document:
 def assess_device(by: RequestContext, device_id: str) -> Document:
     """Which of the seven properties a device shows."""
     return views.of_device(by.service, device_id)
+
+
+# Advisories --------------------------------------------------------------------------------------------------------
+
+
+def list_advisories(by: RequestContext, catalog: str | None, in_field: bool, limit: int, after: str | None) -> Document:  # noqa: FBT001 - named by every caller
+    """A page of the advisories that affect an image or a release, the most urgent first."""
+    answers = by.service.advisories.answers
+    rows, cursor = answers.page(by.catalog or catalog, in_field=in_field, limit=limit, after=after)
+    return {"items": rows, "next": cursor, "basis": answers.basis()}
+
+
+def show_advisory(by: RequestContext, advisory_id: str, catalog: str | None) -> Document:
+    """One advisory with all that it touches; for who sees all catalogs with the audit lines of its imports."""
+    only = by.catalog or catalog
+    return by.service.advisories.answers.show(advisory_id, only, with_audit=only is None)
+
+
+def list_advisory_devices(
+    by: RequestContext, advisory_id: str, catalog: str | None, state: str, limit: int, after: str | None
+) -> Document:
+    """A page of the devices in a state, and how many there are."""
+    answers = by.service.advisories.answers
+    return answers.devices(advisory_id, by.catalog or catalog, state=state, limit=limit, after=after)
+
+
+def advisory_coverage(by: RequestContext, catalog: str | None) -> Document:
+    """What can be said of each image and release."""
+    answers = by.service.advisories.answers
+    return {"items": answers.coverage(by.catalog or catalog), "basis": answers.basis()}
+
+
+def list_advisory_feeds(by: RequestContext) -> Document:
+    """Feeds, each with its edition in force."""
+    now = by.service.context.now()
+    return {"items": [views_advisories.feed(each, now) for each in by.service.advisories.feeds()]}
+
+
+# Crashes -----------------------------------------------------------------------------------------------------------
+
+
+def list_crash_groups(by: RequestContext, catalog: str, image_id: str, limit: int, after: str | None) -> Document:
+    """A page of a catalog's crash groups; with ``image_id`` those seen on an image."""
+    image = uuid_of("image", image_id) if image_id else None
+    return views_crashes.crash_groups(by.service, catalog, image_id=image, limit=limit, after=after)
+
+
+def show_crash_group(by: RequestContext, catalog: str, crash_group: str) -> Document:
+    """One crash group with its images, each with its ``name``: None of one that was deleted."""
+    found = views_crashes.crash_group(by.service, catalog, crash_group)
+    for each in found["images"]:
+        try:
+            each["name"] = by.service.updates.images.get(catalog, UUID(each["image_id"])).name
+        except NotFoundError:
+            each["name"] = None
+    return found
+
+
+def crash_reports(by: RequestContext, catalog: str, crash_group: str, limit: int, after: str | None) -> Document:
+    """A page of the reports of a crash group."""
+    return views_crashes.crash_reports(by.service, catalog, crash_group, limit=limit, after=after)
+
+
+# Traces ------------------------------------------------------------------------------------------------------------
+
+
+def trace_device(by: RequestContext, device_id: str) -> Document:
+    """A device's life; an owner sees nothing from before owning it, audit lines come for who sees all catalogs."""
+    since = -(-by.since_ms(device_id) // 1000)
+    return views_traces.of_device(by.service, device_id, since=since, with_audit=by.catalog is None)
+
+
+def trace_key(by: RequestContext, key_serial: str) -> Document:
+    """A certificate of the service and all that its key signed."""
+    return views_traces.of_key(by.service, key_serial)
+
+
+def prove_audit(by: RequestContext, target: str) -> Document:
+    """A proof ``bundle`` (bytes) of the audit lines about something."""
+    from armillary.wire.transparency.bundle import encode  # noqa: PLC0415 - few pages are asked for it
+
+    logs = by.service.transparency.logs
+    return {"bundle": encode(logs.prove(AUDIT, logs.numbers_of(AUDIT, target)))}

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of one advisory: whom it affects, where, how many are repaired, and by what that is known. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from armillary.console.frame.curve import Curve, Line, curve, line_of
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, number, state, text
+from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
+from armillary.console.releases.pages_images import place as image_place
+from armillary.console.security.pages_advisories import (
+    LIST,
+    STATES,
+    basis_notices,
+    exploited_cell,
+    likely_cell,
+    place,
+    severity_cell,
+    states_text,
+)
+from armillary.console.security.proof import audit_section
+
+# States by which devices are listed, the worst first.
+LISTED: Final = ("affected", "under-investigation", "unknown", "fixed", "not-affected")
+# Rows of a table of the page; its note says how many there are.
+MOST_ROWS: Final = 100
+# Points of the curve that the table has, the newest.
+POINTS: Final = 12
+
+
+def advisory_sheet(
+    found: Mapping[str, Any], names: Mapping[str, str], *, catalog: str, catalogs: Sequence[str], now: int
+) -> Sheet:
+    """One advisory, of a ``catalog`` or ("") of all; ``names`` are those of catalogs by their ids."""
+    advisory_id = found["advisory_id"]
+    links = [("All catalogs", place(advisory_id), not catalog)] if len(catalogs) > 1 else []
+    links += [(name, _href(advisory_id, catalog=name), name == catalog) for name in catalogs[:8]] if links else []
+    return Sheet(
+        place="Advisories",
+        heading=advisory_id,
+        title=_title(found),
+        detail=sentence(found["summary"]),
+        crumbs=(("Advisories", LIST), (advisory_id, "")),
+        notices=_notices(found),
+        links=tuple(links),
+        buttons=(
+            Button(label="Findings of it", href="/findings?kind=vulnerability-in-field"),
+            Button(label="Download as JSON", href=_href(advisory_id, "trace.json", catalog=catalog)),
+        ),
+        facts=_facts(found, now),
+        sections=(
+            _devices(found, catalog),
+            _patched(found, catalog, now),
+            _artifacts(found, names),
+            _where(found),
+            *((_catalogs(found),) if not catalog and len(catalogs) > 1 else ()),
+            _records(found, now),
+            *((audit_section(found["audit"], now),) if found.get("audit") else ()),
+        ),
+        within="security",
+    )
+
+
+def devices_sheet(
+    page: Mapping[str, Any], advisory_id: str, wanted: str, labels: Mapping[str, str], *, catalog: str, now: int
+) -> Sheet:
+    """A page of the devices in a state."""
+    words = STATES[wanted].word
+    following = _href(advisory_id, "devices", state=wanted, catalog=catalog, after=page["next"] or "")
+    return Sheet(
+        place="Advisories",
+        heading=f"Devices of {advisory_id}",
+        title=f"{counted(page['count'], 'device')} {'is' if page['count'] == 1 else 'are'} {words} by {advisory_id}."
+        if wanted == "affected"
+        else f"{counted(page['count'], 'device')}: {words}, of {advisory_id}.",
+        crumbs=(("Advisories", LIST), (advisory_id, _href(advisory_id, catalog=catalog)), ("Devices", "")),
+        links=tuple(
+            (STATES[each].word, _href(advisory_id, "devices", state=each, catalog=catalog), each == wanted)
+            for each in LISTED
+        ),
+        notices=basis_notices(page["basis"]),
+        sections=(
+            Section(
+                title="Devices",
+                columns=("Device", "Catalog", "Product and group", "Country", "OS", "Last check-in"),
+                rows=[
+                    (
+                        device(each["device_id"], labels),
+                        text(each["catalog"] or "none"),
+                        text(f"{each['product']} / {each['group']}" if each["group"] else "no group"),
+                        text(each["country"] or "not said"),
+                        text(each["os_version"] or "not known"),
+                        Cell(at=moment(each["last_check_in_at"], now), text="never"),
+                    )
+                    for each in page["items"]
+                ],
+                none=f"No device: {words}.",
+                next_href=following if page["next"] else "",
+            ),
+        ),
+        within="security",
+    )
+
+
+def lines(found: Mapping[str, Any]) -> tuple[Line, ...]:
+    """The patch curve's lines: affected, and repaired until then."""
+    named = {"affected devices": "affected", "repaired devices": "patched"}
+    return tuple(line_of(label, found["curve"], name) for label, name in named.items())
+
+
+def patch_curve(found: Mapping[str, Any], catalog: str, now: int) -> Curve:
+    """The patch curve as it is drawn."""
+    href = _href(found["advisory_id"], "curve.json", catalog=catalog)
+    drawn = lines(found)
+    label = f"Devices affected by {found['advisory_id']} and repaired, by time"
+    return curve(label, href, drawn, begin=found["known_since"], end=found["as_of"], now=now)
+
+
+def _href(advisory_id: str, *more: str, **query: str) -> str:
+    chosen = {name: value for name, value in query.items() if value}
+    return place(advisory_id, *more) + (f"?{urlencode(chosen)}" if chosen else "")
+
+
+def _title(found: Mapping[str, Any]) -> str:
+    devices, advisory_id = found["devices"], found["advisory_id"]
+    affected, unknown = devices.get("affected", 0), devices.get("unknown", 0)
+    says = f"{advisory_id} affects {counted(affected, 'device')}" if affected else f"{advisory_id} affects no device"
+    if not affected:
+        says += " that is known" if unknown or found["stale"] else ""
+    if unknown:
+        says += f"; of {grouped(unknown)} it is not known"
+    if found["patched_percent"] is not None:
+        says += f". {found['patched_percent']:g} % of those that it affected are repaired"
+    return says + "."
+
+
+def _notices(found: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    told = basis_notices(found["basis"])
+    if not found["stale"]:
+        return told
+    own = "A feed that it is from is stale: nobody is called fixed or not affected by it. Import a newer bundle."
+    return (("attention", own), *told)
+
+
+def _facts(found: Mapping[str, Any], now: int) -> tuple[tuple[str, Cell], ...]:
+    percent = "nothing was affected" if found["patched_percent"] is None else f"{found['patched_percent']:g} %"
+    return (
+        ("Exploited", exploited_cell(found, now)),
+        ("Likely within 30 days", likely_cell(found, now)),
+        ("Severity", severity_cell(found)),
+        ("Repaired", text(percent)),
+        ("Known here", Cell(at=moment(found["known_since"], now))),
+        ("Also called", text(", ".join(found["aliases"]) or "nothing else")),
+        ("Fixed in", text(_fixes(found) or "no fix is known")),
+        ("CVSS vector", Cell(text=found["cvss_vector"], code=True) if found["cvss_vector"] else text("none")),
+    )
+
+
+def _fixes(found: Mapping[str, Any]) -> str:
+    records = (each["fixed"].items() for each in found["records"])
+    fixed = {f"{name} {joined(sorted(versions), 'or')}" for one in records for name, versions in one}
+    return ", ".join(sorted(fixed)[:5])
+
+
+def _devices(found: Mapping[str, Any], catalog: str) -> Section:
+    counts = found["devices"]
+    return Section(
+        title="Devices",
+        note="by what they proved to run in their last attested check-in",
+        columns=("State", "Devices", "Which"),
+        rows=[
+            (
+                state(STATES, word),
+                number(grouped(counts[word])),
+                text("list them", href=_href(found["advisory_id"], "devices", state=word, catalog=catalog)),
+            )
+            for word in LISTED
+            if counts.get(word)
+        ],
+        none="There is no device.",
+    )
+
+
+def _patched(found: Mapping[str, Any], catalog: str, now: int) -> Section:
+    points = found["curve"]
+    return Section(
+        title="Repaired",
+        note="a device counts once it attested an image or release that is known to be repaired",
+        columns=("When", "Affected", "Repaired", "Came", "Left otherwise"),
+        rows=[
+            (
+                Cell(at=moment(each["at"], now)),
+                number(grouped(each["affected"])),
+                number(grouped(each["patched"])),
+                number(grouped(each["came"])),
+                number(grouped(each["left"])),
+            )
+            for each in reversed(points[-POINTS:])
+        ],
+        none="Nothing was affected.",
+        curve=patch_curve(found, catalog, now),
+    )
+
+
+def _artifacts(found: Mapping[str, Any], names: Mapping[str, str]) -> Section:
+    order = {word: index for index, word in enumerate(STATES)}
+    artifacts = sorted(found["artifacts"], key=lambda each: (order.get(each["state"], -1), each["name"]))
+    more = f", {grouped(MOST_ROWS)} are named" if len(artifacts) > MOST_ROWS else ""
+    return Section(
+        title="Images and releases",
+        note=states_text(found["artifact_states"]) + more,
+        columns=("Name", "State", "Why", "Components", "Id"),
+        rows=[
+            (
+                text(each["name"], href=_artifact_href(each, names), reason=_owner(each, names)),
+                state(STATES, each["state"]),
+                text(each["reason"] or "its bill of materials lists an affected version"),
+                Cell(text=", ".join(each["components"][:3]), code=True) if each["components"] else text("none"),
+                Cell(ident=short_id(each["id"])),
+            )
+            for each in artifacts[:MOST_ROWS]
+        ],
+        none="It affects no image and no release that a bill of materials describes.",
+    )
+
+
+def _artifact_href(each: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    if each["kind"] == "release":
+        return f"/releases/{each['id']}"
+    catalog = names.get(each["catalog_id"] or "")
+    return image_place(catalog, each["id"]) if catalog else ""
+
+
+def _owner(each: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    return "release" if each["kind"] == "release" else f"image of {names.get(each['catalog_id'] or '', 'a catalog')}"
+
+
+def _where(found: Mapping[str, Any]) -> Section:
+    members = found["member_states"]
+    return Section(
+        title="Countries",
+        note="of the affected devices, as device groups say: armillary device-group update --country DE",
+        columns=("Country", "Devices", "Member state of the Union"),
+        rows=[
+            (text(name or "not said"), number(grouped(many)), text("yes" if name in members else "no" if name else "-"))
+            for name, many in found["countries"].items()
+        ],
+        none="No device is affected.",
+    )
+
+
+def _catalogs(found: Mapping[str, Any]) -> Section:
+    return Section(
+        title="Catalogs",
+        columns=("Catalog", "Affected devices"),
+        rows=[
+            (
+                text(name or "no catalog", href=_href(found["advisory_id"], catalog=name) if name else ""),
+                number(grouped(many)),
+            )
+            for name, many in found["catalogs"].items()
+        ],
+        none="No device is affected.",
+    )
+
+
+def _records(found: Mapping[str, Any], now: int) -> Section:
+    return Section(
+        title="By what it is known",
+        note="records of signed feeds",
+        columns=("Feed", "Record", "Published", "Modified", "Withdrawn", "Feed as of", "SHA-256"),
+        rows=[
+            (
+                text(each["feed"], reason=f"edition {each['edition']}"),
+                text(each["advisory_id"]),
+                Cell(at=moment(each["published_at"], now), text="not said"),
+                Cell(at=moment(each["modified_at"], now), text="not said"),
+                Cell(at=moment(each["withdrawn_at"], now), text="no"),
+                Cell(at=moment(each["feed_as_of"], now), text="never whole"),
+                Cell(ident=short_id(each["sha256"])),
+            )
+            for each in found["records"]
+        ],
+        none="",
+    )

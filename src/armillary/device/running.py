@@ -166,7 +166,7 @@ class RunningDevice:
             self._wake.clear()
             trial_wait_s = await self._settle()
             if len(self._reports):
-                self._schedule.soon()
+                self._schedule.soon(is_error=self._reports.has_errors)
             wait_s, offer_wait_s = self._schedule.wait_s, self._wait.wait_s()
             if self._is_behind():
                 return

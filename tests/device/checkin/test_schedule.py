@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.device.checkin.schedule import REPORT_S, CheckInSchedule
+from armillary.device.checkin.schedule import AGAIN_S, AT_ONCE, GATHER_S, REPORT_S, CheckInSchedule
 from armillary.errors import RateLimitedError, ServiceUnreachableError
 
 
@@ -77,3 +77,42 @@ def test_what_is_to_be_reported_waits_an_hour_and_hurries_no_failing_service():
     schedule.succeeded(60)
     schedule.soon()
     assert schedule.wait_s == 60
+
+
+def test_errors_go_at_once_some_times_and_then_once_in_ten_minutes():
+    now = [100.0]
+    schedule = CheckInSchedule(lambda: now[0], retry_first_s=2.0, retry_limit_s=300.0)
+    schedule.begin()
+    schedule.succeeded(72_000)
+
+    def reported() -> float:
+        """Something happens; how long it waits."""
+        schedule.soon(is_error=True)
+        waited = schedule.wait_s
+        now[0] += waited
+        schedule.begin()
+        schedule.succeeded(72_000)
+        return waited
+
+    assert [reported() for _ in range(AT_ONCE)] == [pytest.approx(GATHER_S)] * AT_ONCE
+    assert [reported(), reported()] == [pytest.approx(AGAIN_S, abs=2)] * 2
+    now[0] += AT_ONCE * AGAIN_S
+    assert [reported() for _ in range(AT_ONCE)] == [pytest.approx(GATHER_S)] * AT_ONCE, "all of them are there again"
+    schedule.failed(ServiceUnreachableError("gone"))
+    wait = schedule.wait_s
+    schedule.soon(is_error=True)
+    assert schedule.wait_s == pytest.approx(wait), "a failing service is hurried by nothing"
+
+
+def test_a_check_in_that_was_due_anyway_takes_no_turn_of_errors():
+    now = [100.0]
+    schedule = CheckInSchedule(lambda: now[0], retry_first_s=2.0, retry_limit_s=300.0)
+    schedule.begin()
+    schedule.succeeded(72_000)
+    for _ in range(3 * AT_ONCE):
+        schedule.soon(is_error=True)
+        schedule.ask()
+        schedule.begin()
+        schedule.succeeded(72_000)
+    schedule.soon(is_error=True)
+    assert schedule.wait_s == pytest.approx(GATHER_S)

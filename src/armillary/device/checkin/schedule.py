@@ -9,8 +9,13 @@ from collections.abc import Callable
 from armillary.device.state.backoff import Backoff
 from armillary.errors import ArmillaryError, RateLimitedError
 
-# Errors that a device has to report wait no longer for a check-in: a release that crashes is noticed within the hour.
+# Reports wait no longer for a check-in.
 REPORT_S = 3600.0
+# Errors go at once, after so long, so that what happens together goes together; so many times, and once more in so long.
+# A device on which something fails all the time costs the service no more than that.
+GATHER_S = 0.25
+AT_ONCE = 5
+AGAIN_S = 600.0
 
 
 class CheckInSchedule:
@@ -26,6 +31,8 @@ class CheckInSchedule:
         self._offers = Backoff(retry_first_s, retry_limit_s, random.random)
         self._due = 0.0
         self._is_asked = False
+        self._errors_due: float | None = None
+        self._whole_at = monotonic()  # when all of AT_ONCE are there again
         self.contact: float | None = None
         self.attempts = 0
 
@@ -42,6 +49,10 @@ class CheckInSchedule:
     def begin(self) -> None:
         """A check-in begins, which covers every request until now."""
         self._is_asked = False
+        now = self._monotonic()
+        if self._errors_due is not None and now >= self._errors_due:
+            self._whole_at = max(now, self._whole_at) + AGAIN_S
+        self._errors_due = None
 
     def succeeded(self, next_s: float) -> None:
         """A check-in was accepted, and the service wants the next one in ``next_s``."""
@@ -60,13 +71,20 @@ class CheckInSchedule:
         self._due = self._monotonic() + retry_s
         return retry_s
 
-    def soon(self) -> None:
+    def soon(self, *, is_error: bool = False) -> None:
         """There is something to report: make a check-in due an hour after the last one that was accepted.
 
-        After a failure it changes nothing: then another is due soon, and no sooner than the service can take.
+        With an error at once, :data:`AT_ONCE` times, and then once in :data:`AGAIN_S`. After a failure it changes
+        nothing: then another is due soon, and no sooner than the service can take.
         """
-        if self.contact is not None and not self._backoff.failures:
-            self._due = min(self._due, self.contact + REPORT_S)
+        if self.contact is None or self._backoff.failures:
+            return
+        self._due = min(self._due, self.contact + REPORT_S)
+        if is_error:
+            if self._errors_due is None:
+                now = self._monotonic()
+                self._errors_due = max(now + GATHER_S, self._whole_at - (AT_ONCE - 1) * AGAIN_S)
+            self._due = min(self._due, self._errors_due)
 
     def retry_offer(self) -> None:
         """What is offered could not be fetched, written or verified now: check in sooner, to be offered it again.

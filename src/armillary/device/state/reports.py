@@ -66,6 +66,11 @@ class ReportQueue:
         return len(self._reports)
 
     @property
+    def has_errors(self) -> bool:
+        """Whether something was not planned."""
+        return any(one.event_category == "Unplanned" for one in self._reports)
+
+    @property
     def unsaved(self) -> bool:
         """Whether :meth:`flush` has something to do."""
         return self._dirty

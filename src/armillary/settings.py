@@ -44,7 +44,7 @@ class Settings:
         device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside
             the service's own.
         check_in_interval_s: Seconds between two check-ins that the service asks devices for, where their group says
-            nothing else. Devices with errors to report come within an hour.
+            nothing else. Devices with errors to report come at once.
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
         check_now_connections: How many devices may keep a connection open by which they are told to check in at once,
             in each process that serves devices; about 50 KiB each, 0 for none.

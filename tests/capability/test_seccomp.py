@@ -190,8 +190,9 @@ def test_without_a_supervisor_connects_are_refused(architecture: str) -> None:
 
 
 def test_listening_and_sessions_are_given_by_policy(architecture: str) -> None:
-    assert decide(architecture, "listen", 3, 1) == refused(errno.EPERM)
-    assert decide(architecture, "listen", 3, 1, policy=Policy(listen=True)) == ALLOW
+    assert decide(architecture, "listen", 3, 1) == decide(architecture, "connect", 3, 1), "the supervisor decides"
+    assert decide(architecture, "listen", 3, 1, policy=Policy(notify=False)) == refused(errno.EPERM)
+    assert decide(architecture, "listen", 3, 1, policy=Policy(notify=False, listen=True)) == ALLOW
     assert decide(architecture, "setsid", policy=Policy(sessions=False)) == refused(errno.EPERM)
     assert decide(architecture, "setpgid", policy=Policy(sessions=False)) == refused(errno.EPERM)
     assert decide(architecture, "setsid") == ALLOW

@@ -133,8 +133,8 @@ class Policy:
     """What of the policy varies.
 
     Attributes:
-        notify: Hand connects and addressed sends to a supervisor; otherwise they fail with EACCES.
-        listen: It may listen: in a network of its own, or with declared server ports.
+        notify: Hand connects, addressed sends and listening to a supervisor; otherwise the first two fail with EACCES.
+        listen: Without a supervisor, it may listen: in a network of its own, or with declared server ports.
         sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
             supervisor finds all its processes.
         log_unknown: Log refused calls to the audit log and let them pass: for finding what a new program needs,
@@ -200,7 +200,8 @@ def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
         # The address is in memory; only the supervisor can look.
         "sendmsg": (Case(bpf.failure(errno.EPERM), (Check(2, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
         "sendmmsg": (Case(bpf.failure(errno.EPERM), (Check(3, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
-        "listen": (allow,) if policy.listen else (refuse,),
+        # The supervisor looks at the socket's port, and listens with it: there is no address in memory to change.
+        "listen": (decide,) if policy.notify else (allow,) if policy.listen else (refuse,),
         # The kernel reads 32 bits of the request, so 32 bits are compared: a set high bit changes nothing.
         "ioctl": tuple(Case(bpf.RET_ALLOW, (Check(1, request),)) for request in ALLOWED_IOCTLS.values()),
         "prctl": tuple(Case(bpf.RET_ALLOW, (Check(0, operation),)) for operation in ALLOWED_PRCTLS.values()),

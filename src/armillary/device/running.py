@@ -370,7 +370,7 @@ class RunningDevice:
 
     def _report(self, incident: Incident) -> None:
         self._reports.add(incident)
-        if incident.event_type != "ConnectionBlocked":  # these can be many: saved within FLUSH_S
+        if not incident.event_type.endswith("Blocked"):  # these can be many: saved within FLUSH_S
             with contextlib.suppress(DataFolderError):  # the loop tries again and says so
                 self._reports.flush()
         self._wake.set()

@@ -178,6 +178,9 @@ def test_literal_forms() -> None:
     assert describe(one, ExitStatus(0, None)).description == f"AppExit (exit_code=0; {ids}"
     attempt = ConnectionAttempt("evil.test", 443, allowed=False, at=0.0)
     assert blocked(one, attempt).description == f"ConnectionBlocked (tcp connection to evil.test:443; {ids}"
+    door = ConnectionAttempt("0.0.0.0", 4444, allowed=False, at=0.0, protocol="listen", count=3)
+    assert blocked(one, door).description == f"ListenerBlocked (tcp port 4444 at 0.0.0.0; {ids}"
+    assert (blocked(one, door).event_type, blocked(one, door).count) == ("ListenerBlocked", 3)
 
 
 async def test_an_application_that_may_puts_off_updates_until_it_ends(rig: Rig, fake_sandbox: Any) -> None:

@@ -102,6 +102,23 @@ def test_reports_are_stored_and_counted_once_however_often_they_come(
         assert host.service.watch.list(kind="application-crashed").items[0].severity == "high"
 
 
+def test_a_port_that_is_not_declared_is_a_finding(host: ServiceHost, package: Callable[[], bytes]) -> None:
+    """Of the image where it was offered to the device, and else of the device alone: nobody makes others look bad."""
+    with host.claimed(b"a" * 32) as device:
+        image_id = offered(host, device, package()).image_id
+        device.check_in(
+            error_reports=(
+                report(device, 1, "ListenerBlocked", "tcp port 4444 at ::", count=7, image_id=image_id),
+                report(device, 2, "ListenerBlocked", "tcp port 4444 at ::"),
+            )
+        )
+        host.service.watch.run_once()
+        forged, found = host.service.watch.list(kind="listener-blocked").items
+        assert (found.count, found.severity, found.image_id) == (7, "medium", image_id)
+        assert found.device_ids == (device.device_id,)
+        assert (forged.severity, forged.image_id) == ("low", None)
+
+
 def test_looks_at_the_same_time_count_nothing_twice(host: ServiceHost) -> None:
     watch, other = host.service.watch, Watch(host.service.context)  # one more in another thread, one in another process
     with host.claimed(b"l" * 32) as device:

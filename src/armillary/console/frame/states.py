@@ -103,6 +103,7 @@ EVENT: Mapping[str, State] = MappingProxyType(
         "AppExit": State(ATTENTION, "AppExit"),
         "InstallReverted": State(BAD, "InstallReverted"),
         "ConnectionBlocked": State(ATTENTION, "ConnectionBlocked"),
+        "ListenerBlocked": State(ATTENTION, "ListenerBlocked"),
         "BootFailure": State(BAD, "BootFailure"),
     }
 )

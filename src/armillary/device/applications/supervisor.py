@@ -218,7 +218,7 @@ class Supervisor:
             self._hear(application, event)
         elif not event.allowed:
             self._journal.write(
-                "connection-blocked",
+                "listener-blocked" if event.protocol == "listen" else "connection-blocked",
                 name=application.name,
                 host=event.host,
                 port=event.port,
@@ -259,16 +259,14 @@ def describe(application: Application, status: ExitStatus, crash: CrashRecord | 
 
 
 def blocked(application: Application, attempt: ConnectionAttempt) -> Incident:
-    """The error report of a refused connection: what the application wanted and is not allowed."""
-    place = (
-        f"lookup of {attempt.host}"
-        if attempt.protocol == "lookup"
-        else (f"{attempt.protocol} connection to {attempt.host}:{attempt.port}")
+    """The error report of a refused connection or listener: what the application wanted and is not allowed."""
+    event_type = "ListenerBlocked" if attempt.protocol == "listen" else "ConnectionBlocked"
+    place = {"lookup": f"lookup of {attempt.host}", "listen": f"tcp port {attempt.port} at {attempt.host}"}.get(
+        attempt.protocol, f"{attempt.protocol} connection to {attempt.host}:{attempt.port}"
     )
     return Incident(
-        event_type="ConnectionBlocked",
-        description=f"ConnectionBlocked ({place}; component_id={application.component_id}; "
-        f"image_id={application.image_id})",
+        event_type=event_type,
+        description=f"{event_type} ({place}; component_id={application.component_id}; image_id={application.image_id})",
         component_id=application.component_id,
         image_id=application.image_id,
         count=attempt.count,

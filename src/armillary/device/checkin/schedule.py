@@ -11,8 +11,8 @@ from armillary.errors import ArmillaryError, RateLimitedError
 
 # Reports wait no longer for a check-in.
 REPORT_S = 3600.0
-# Errors go at once, after so long, so that what happens together goes together; so many times, and once more in so long.
-# A device on which something fails all the time costs the service no more than that.
+# Errors go at once, after so long, so that what happens together goes together; so many times, and once more in so
+# long. A device on which something fails all the time costs the service no more than that.
 GATHER_S = 0.25
 AT_ONCE = 5
 AGAIN_S = 600.0

@@ -93,13 +93,13 @@ class OutputLine:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionAttempt:
-    """The application tried to reach a host."""
+    """The application tried to reach a host, or to listen at a port that is not declared."""
 
     host: str  # Declared name or address when allowed; otherwise the name or address it asked for
     port: int  # Destination port; 0 for a name lookup, which has none
     allowed: bool
     at: float  # Unix seconds of the first of ``count``
-    protocol: str = "tcp"  # ``tcp``, ``udp`` or ``lookup``
+    protocol: str = "tcp"  # ``tcp``, ``udp``, ``lookup`` or ``listen``: of a listen, host and port are its own
     count: int = 1  # Attempts this event stands for: repetitions are counted and reported together, never dropped
 
 

@@ -96,6 +96,7 @@ class ReducedSandbox:
             configuration=self._configuration(launch_, abi, temporary),
             filter=compile_filter(kernel.machine(), policy),
             hosts=with_host_addresses(launch_.grant.hosts, hosts_file_entries()),
+            server_ports=frozenset(launch_.grant.tcp_server_ports),
             own_network=False,
             wraps=False,
             cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),

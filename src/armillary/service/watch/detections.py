@@ -31,11 +31,17 @@ if TYPE_CHECKING:
 
 # Types of error reports that say that an application ended by itself.
 CRASHES: Final = frozenset({"AppCrash", "AppExit"})
+# Type of an error report that says that the sandbox refused something -> kind of finding, and what was tried.
+BLOCKED: Final = {
+    "ConnectionBlocked": ("connection-blocked", "tried to reach a host its manifest does not name"),
+    "ListenerBlocked": ("listener-blocked", "tried to listen at a port its manifest does not name"),
+}
 # Type of an error report -> what it counts as for the baselines of behaviour (detect/baseline.py).
 COUNTED: Final = {
     "AppCrash": "crashes",
     "AppExit": "crashes",
     "ConnectionBlocked": "blocked connections",
+    "ListenerBlocked": "blocked connections",
     "DeviceReboot": "restarts",
     "BootFailure": "restarts",
 }
@@ -164,7 +170,7 @@ def of_error_report(report: ErrorReportRow, *, was_offered: bool) -> Observation
     """
     if report.event_category != "Unplanned":
         return None
-    if report.event_type in ("AppCrash", "AppExit", "ConnectionBlocked"):
+    if report.event_type in CRASHES or report.event_type in BLOCKED:
         return _of_image(report) if was_offered else _of_unoffered(report)
     if report.event_type == SUPPRESSED and report.boot_count == SUPPRESSED_BOOT:
         return of_overflow(report.device_id, report.catalog_id, report.count, report.received_at)
@@ -196,19 +202,18 @@ def _reported(report: ErrorReportRow) -> dict[str, Any]:
 def _of_image(report: ErrorReportRow) -> Observation:
     """What a device says of an image that it was offered."""
     image, short = str(report.image_id), report.device_id[:16]
-    is_crash = report.event_type != "ConnectionBlocked"
+    kind, tried = BLOCKED.get(report.event_type, ("", ""))
     return Observation(
-        kind="application-crashed" if is_crash else "connection-blocked",
-        key=(image,) if is_crash else (image, report.description),
-        severity="low" if is_crash else "medium",
-        escalate_at=CRASH_LIMIT if is_crash else 0,
-        title=f"Application image {image[:8]} crashes or exits"
-        if is_crash
-        else f"Application image {image[:8]} tried to reach a host its manifest does not name",
+        kind=kind or "application-crashed",
+        key=(image, report.description) if kind else (image,),
+        severity="medium" if kind else "low",
+        escalate_at=0 if kind else CRASH_LIMIT,
+        title=f"Application image {image[:8]} {tried or 'crashes or exits'}",
         cause=f"Device {short}: {report.description}",
-        proposed_action="Hold or roll back the roll-out that brought this image; fix and build a new one."
-        if is_crash
-        else "Nothing got through. Ask the image's author: a forgotten host, or code that should not be there?",
+        proposed_action=f"Nothing got through. Ask the image's author: a forgotten {kind.partition('-')[0]}, or code "
+        "that should not be there?"
+        if kind
+        else "Hold or roll back the roll-out that brought this image; fix and build a new one.",
         image_id=report.image_id,
         component_id=report.component_id,
         **_reported(report),
@@ -219,7 +224,7 @@ def _of_unoffered(report: ErrorReportRow) -> Observation:
     """What a device says of an image that this service never offered it: about the device, not about the image."""
     short = report.device_id[:16]
     return Observation(
-        kind="connection-blocked" if report.event_type == "ConnectionBlocked" else "application-crashed",
+        kind=BLOCKED.get(report.event_type, ("application-crashed", ""))[0],
         key=("not offered", report.device_id),
         severity="low",
         title=f"Device {short} reports trouble with an application that it was not offered",

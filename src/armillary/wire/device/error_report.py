@@ -47,6 +47,7 @@ EVENT_TYPES: Final = (
     "DeviceAttestationFailure",
     "DeviceReboot",
     "InstallReverted",
+    "ListenerBlocked",
     "OSUpdate",
     "SandboxWeakened",
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network broker: answers every connect and addressed send of one application.
+"""The network broker: answers every connect, addressed send and listen of one application.
 
 The application's filter stops these calls in the kernel and queues them here. For each one the broker copies the
 address out of the caller's memory, decides on the copy, and makes the call itself. The caller's memory is not read
@@ -15,6 +15,9 @@ refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other s
 that it cannot be bound to another port of the host. Datagram sockets stay in the sandbox's network
 (``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every send that could name
 another address is made here on a copy of the socket.
+
+A stream listens at a port that the manifest names, or at loopback in a network of its own; at any other it is refused,
+and reported as every refused connection is. What listens is the copy that was looked at.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ from armillary.engines.sandbox.network.destination import (
     read_destination,
     read_message,
 )
-from armillary.engines.sandbox.network.inside import InsideNetwork, network_of, waits_inside
+from armillary.engines.sandbox.network.inside import InsideNetwork, is_loopback, network_of, waits_inside
 from armillary.engines.sandbox.network.kernel import Notification
 from armillary.engines.sandbox.network.outside import (
     CONNECT_TIMEOUT_S,
@@ -57,6 +60,8 @@ INET = (socket.AF_INET, socket.AF_INET6)
 BURST_LIMIT = 32
 # Calls of one application that may wait for the outside at a time; more wait in the kernel.
 PENDING_LIMIT = 64
+# The protocol of what is reported of a refused listen.
+LISTEN = "listen"
 # Messages of one sendmmsg that are carried out in one call; the caller sends the rest again (sendmmsg(2)).
 MULTIPLE_LIMIT = 16
 
@@ -80,6 +85,7 @@ class Broker:
 
     listener: int  # Descriptor of the filter's listener
     hosts: AllowedHosts
+    server_ports: frozenset[int]  # TCP ports that the application may listen at
     gateway: Gateway
     own_network: bool  # Whether the application has a network namespace of its own
     report: Callable[[Decision, str], None]  # Called with (decision, protocol) for each attempt
@@ -92,7 +98,7 @@ class Broker:
     def start(self) -> None:
         """Begin to answer; needs a running loop."""
         numbers = ARCHITECTURES[kernel.machine()].numbers
-        self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg")}
+        self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg", "listen")}
         os.set_blocking(self.listener, False)
         self.gateway.start()
         asyncio.get_running_loop().add_reader(self.listener, self._on_readable)
@@ -170,6 +176,8 @@ class Broker:
             return self._send_to(call)
         if name == "sendmsg":
             return self._send_message(call)
+        if name == "listen":
+            return self._listen(call)
         return self._send_messages(call)
 
     # connect(2)
@@ -231,6 +239,25 @@ class Broker:
             raise OSError(errno.EACCES, "no Unix sockets without namespaces")
         await self._inside.connect_unix(call.own, call.notification.thread, path)
         return 0
+
+    # listen(2)
+
+    async def _listen(self, call: _Call) -> int:
+        own, backlog = call.own, call.notification.arguments[1] & 0x7FFFFFFF
+        if own.family in INET:
+            if self.own_network and network_of(own) != network_of(self.gateway.inside):
+                raise OSError(errno.EINVAL, "a connection that was made outside")
+            host, port = own.getsockname()[:2]
+            if not (self._is_own_loopback(host) or port in self.server_ports):
+                self.report(Decision(allowed=False, host=host, port=port, reason="not declared"), LISTEN)  # (4)
+                raise OSError(errno.EACCES, "port is not in AllowedTcpServerPorts")
+        elif not self.own_network:
+            raise OSError(errno.EACCES, "no Unix sockets without namespaces")
+        own.listen(backlog)  # (5)
+        return 0
+
+    def _is_own_loopback(self, host: str) -> bool:
+        return self.own_network and is_loopback(host)
 
     def _stays_inside(self, call: _Call, target: Destination) -> bool:
         """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.

@@ -78,6 +78,12 @@ def network_of(own: socket.socket) -> bytes:
     return own.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address as ``getsockname`` gives it is of loopback; an IPv4 one in an IPv6 address too."""
+    address = ipaddress.ip_address(host)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 def waits_inside(thread: int, host: str, port: int, kind: int) -> bool:
     """Whether a socket of the thread's own network listens at this loopback address.
 

@@ -193,7 +193,14 @@ def _broker(plan: StartPlan, pid: int, answer: dict[str, Any], log: AttemptLog) 
             log.record(Decision(allowed=False, host=lookup.name, port=0, reason="not declared"), "lookup")
 
     gateway = Gateway(inside, plan.hosts, on_lookup)
-    return Broker(listener=listener, hosts=plan.hosts, gateway=gateway, own_network=plan.own_network, report=log.record)
+    return Broker(
+        listener=listener,
+        hosts=plan.hosts,
+        server_ports=plan.server_ports,
+        gateway=gateway,
+        own_network=plan.own_network,
+        report=log.record,
+    )
 
 
 async def _receive_answer(channel: socket.socket) -> tuple[dict[str, Any], int]:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attack: an application opens a port that its manifest does not name, as a back door waits for its master.
+
+Control: the same program listens where nothing contains it, and at the declared port in the sandbox.
+"""
+
+from __future__ import annotations
+
+from tests.engines.sandbox.conftest import sandbox, stage
+from tests.engines.sandbox.sandbox_stage import Outcome, Stage
+
+from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.port import Sandbox
+from armillary.engines.sandbox.selection import open_sandbox
+
+__all__ = ["sandbox", "stage"]
+
+BACK_DOOR = """
+import socket
+def listens(make):
+    try:
+        peer = make()
+        peer.listen(1)
+        print("listens")
+        peer.close()
+    except OSError as error:
+        print(error.errno)
+def bound(family, host, port):
+    peer = socket.socket(family)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    peer.bind((host, port))
+    return peer
+for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    listens(lambda: bound(family, host, PORT))
+listens(socket.socket)
+"""
+
+
+def at(port: int) -> str:
+    return BACK_DOOR.replace("PORT", str(port))
+
+
+def listeners(found: Outcome) -> list[tuple[str, bool]]:
+    """What was refused: the address, and whether the port was the wanted one."""
+    return [(each.host, each.port == 4444) for each in found.attempts if each.protocol == "listen"]
+
+
+def test_no_port_is_opened_that_is_not_declared_and_each_try_is_told(stage: Stage, sandbox: Sandbox) -> None:
+    found = stage.run(sandbox, at(4444))
+    assert found.lines == ["13", "13", "13"], found.errors
+    if isinstance(sandbox, LinuxSandbox):  # without a network of its own binding is refused before
+        assert listeners(found) == [("0.0.0.0", True), ("::", True), ("0.0.0.0", False)]
+    assert all(not each.allowed for each in found.attempts)
+
+
+def test_a_declared_port_is_opened_and_told_to_nobody(stage: Stage, sandbox: Sandbox) -> None:
+    found = stage.run(sandbox, at(4444), tcp_server_ports=frozenset({4444}))
+    assert found.lines == ["listens", "listens", "13"], found.errors
+    assert [host for host, _ in listeners(found)] == ["0.0.0.0"]
+
+
+def test_control_without_a_sandbox_every_port_is_opened(stage: Stage) -> None:
+    found = stage.run(open_sandbox("process"), at(4444))
+    assert found.lines == ["listens"] * 3
+    assert not found.attempts
+
+
+def test_a_program_talks_to_itself_over_loopback(stage: Stage, sandbox: Sandbox) -> None:
+    code = """
+import socket
+try:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname(), 5) as peer:
+            peer.sendall(b"hello")
+            print(server.accept()[0].recv(5))
+except OSError as error:
+    print(error.errno)
+"""
+    found = stage.run(sandbox, code)
+    assert found.lines == (["b'hello'"] if isinstance(sandbox, LinuxSandbox) else ["13"]), found.errors

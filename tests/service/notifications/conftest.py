@@ -23,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def host(made_folder: Path, tmp_path: Path, clock: Clock) -> Iterator[ServiceHost]:
     data = copy_of(made_folder, tmp_path / "data")
-    with ServiceHost(data, clock=clock, planner_interval_s=3600.0, webhook_hosts="127.0.0.1") as running:
+    with ServiceHost(data, clock=clock, planner_interval_s=3600.0, webhook_hosts="127.0.0.1, localhost") as running:
         yield running
 
 

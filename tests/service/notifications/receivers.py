@@ -103,3 +103,28 @@ def hanging() -> Iterator[int]:
     """The port of a server that accepts whatever comes and never says a word."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
         yield listening.getsockname()[1]
+
+
+@contextlib.contextmanager
+def dripping(words: bytes, every_s: float = 0.05) -> Iterator[int]:
+    """The port of a server that says the same few words again and again, and never comes to an end."""
+    ended = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listening.accept()
+            with connection:
+                while not ended.wait(every_s):
+                    connection.sendall(words)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        ended.set()
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()

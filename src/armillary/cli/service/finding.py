@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from armillary.cli.security import finding_export
 from armillary.cli.terminal.device_reference import AnyDeviceOption
-from armillary.cli.terminal.output import Shown, noun, only, record, table
+from armillary.cli.terminal.output import Shown, adopt, noun, only, record, table
 from armillary.cli.terminal.readable import readable_of
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption
@@ -87,3 +88,6 @@ def acknowledge(
 def close(remote: RemoteService, finding: FindingOption) -> Shown:
     """Say that it is dealt with; seen again, it is a new finding."""
     return record(remote.post(f"/findings/{segment(finding)}/close"), row=only(*COLUMNS))
+
+
+adopt(app, finding_export.verbs)

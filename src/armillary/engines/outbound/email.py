@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.outbound.deadline import cut_after
 from armillary.errors import HostError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    import smtplib
+    import ssl
 
 # The server answers each step within this time, and all of them within the other (seconds).
 TIMEOUT_S: Final = 15.0
@@ -70,14 +74,12 @@ def send(server: MailServer, message_id: str, to: list[str], subject: str, text:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers it
     message.set_content(text)
     context = ssl.create_default_context(cafile=server.ca_file or None)
-    options: dict[str, Any] = {"timeout": TIMEOUT_S}
+    opened: list[smtplib.SMTP] = []
     try:
-        client: smtplib.SMTP = (
-            smtplib.SMTP_SSL(server.host, server.port, context=context, **options)
-            if server.security == "tls"
-            else smtplib.SMTP(server.host, server.port, **options)
-        )
-        with cut_after(WHOLE_S, lambda: client.sock), client:
+        with (
+            cut_after(WHOLE_S, lambda: opened[0].sock if opened else None),
+            _connected(server, context, opened) as client,
+        ):
             if server.security == "starttls":
                 client.starttls(context=context)
             if server.user:
@@ -94,6 +96,25 @@ def send(server: MailServer, message_id: str, to: list[str], subject: str, text:
             raise RefusedError(f"the server answered {error.smtp_code}") from error
         raise
     return f"refused by the server: {_said(refused)}" if refused else ""
+
+
+def _connected(server: MailServer, context: ssl.SSLContext, opened: list[smtplib.SMTP]) -> smtplib.SMTP:
+    """A connection to the server that has greeted; it is in ``opened`` before that, so that it can be cut off."""
+    import smtplib  # noqa: PLC0415 - only with e-mails
+
+    class Plain(smtplib.SMTP):
+        def connect(self, *given: Any, **named: Any) -> Any:
+            opened.append(self)
+            return super().connect(*given, **named)
+
+    class Tls(smtplib.SMTP_SSL):
+        def connect(self, *given: Any, **named: Any) -> Any:
+            opened.append(self)
+            return super().connect(*given, **named)
+
+    if server.security == "tls":
+        return Tls(server.host, server.port, context=context, timeout=TIMEOUT_S)
+    return Plain(server.host, server.port, timeout=TIMEOUT_S)
 
 
 def _said(recipients: dict[str, tuple[int, bytes]]) -> str:

@@ -37,7 +37,6 @@ CLASSES: Final[Mapping[str, int]] = MappingProxyType(
         "containment-weak": _COMPLIANCE,
         "feed-stale": _COMPLIANCE,
         "support-ending": _COMPLIANCE,
-        "report-due": _COMPLIANCE,
         "clock": _COMPLIANCE,
         "rollout-held": _INCIDENT,
         "quarantine-requested": _INCIDENT,
@@ -72,7 +71,6 @@ _ACTIVITY: Final = {
 }
 _OTHER: Final = 99
 _SUCCESS, _FAILURE = 1, 2
-_TEST_VERDICT: Final = 6
 _FAIL: Final = 3  # of Compliance
 _RULE, _BEHAVIORAL = 1, 2  # kinds of analytics
 _AFFECTED: Final = 3  # role of a resource
@@ -83,7 +81,7 @@ MS: Final = 1000
 def of_event(event: Event, *, catalog: tuple[UUID, str] | None, product_version: str, sequence: int) -> dict[str, Any]:
     """An event as a JSON object.
 
-    ``catalog`` is id and name of the one it belongs to; ``sequence`` its number within a channel.
+    ``catalog`` is id and name ("" for not known) of the one it belongs to; ``sequence`` its number within a channel.
     """
     if event.topic == "finding":
         made = of_finding(
@@ -159,8 +157,8 @@ def _of_test(event: Event, catalog: tuple[UUID, str] | None, product_version: st
     made = _base(_DETECTION, event.severity, event.at * MS, catalog, product_version)
     _active(made, _CREATE, "Create")
     info = {"uid": event.subject, "title": event.title, "desc": event.text, "types": [event.kind]}
-    verdict = {"verdict_id": _TEST_VERDICT, "verdict": "Test", "is_alert": False}
-    return made | {"message": event.title, "finding_info": info, "status_id": 1, "status": "open", **verdict}
+    said = {"comment": "A test: nothing has happened.", "is_alert": False}
+    return made | {"message": event.title, "finding_info": info, "status_id": 1, "status": "open", **said}
 
 
 def _base(
@@ -174,7 +172,9 @@ def _base(
         "log_name": "armillary",
     }
     if catalog is not None:
-        metadata |= {"tenant_uid": str(catalog[0]), "labels": [f"catalog:{catalog[1]}"]}
+        metadata["tenant_uid"] = str(catalog[0])
+        if catalog[1]:
+            metadata["labels"] = [f"catalog:{catalog[1]}"]
     return {
         "class_uid": class_uid,
         "class_name": _NAMES[class_uid],
@@ -234,7 +234,7 @@ def _vulnerability(finding: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _group(catalog: tuple[UUID, str]) -> dict[str, Any]:
-    return {"uid": str(catalog[0]), "name": f"operators of catalog {catalog[1]}"}
+    return {"uid": str(catalog[0]), "name": f"operators of catalog {catalog[1] or catalog[0]}"}
 
 
 def _unmapped(finding: Mapping[str, Any]) -> dict[str, Any]:

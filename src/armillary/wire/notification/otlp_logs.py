@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from armillary.errors import WireError
 from armillary.wire.notification import event as notification
-from armillary.wire.notification.event import Event
+from armillary.wire.notification.event import Event, legible, one_line
 
 PATH: Final = "/v1/logs"  # default of OTLP over HTTP
 CONTENT_TYPE: Final = "application/json"
@@ -62,11 +62,11 @@ def _log_record(record: Record) -> dict[str, Any]:
     attributes: dict[str, object] = {
         "armillary.event.id": str(event.event_id),
         "armillary.event.sequence": record.sequence,
-        "armillary.subject": event.subject,
+        "armillary.subject": one_line(event.subject),
         "armillary.severity": event.severity,
     }
     if record.catalog is not None:
-        attributes["armillary.catalog"] = record.catalog
+        attributes["armillary.catalog"] = one_line(record.catalog)
     if event.topic == "finding":
         attributes["armillary.finding.kind"] = str(event.data.get("kind", ""))
         attributes["armillary.finding.devices"] = int(event.data.get("device_count", 0))
@@ -77,7 +77,7 @@ def _log_record(record: Record) -> dict[str, Any]:
         "severityNumber": SEVERITY[event.severity],
         "severityText": event.severity.upper(),
         "eventName": f"armillary.{event.kind}",
-        "body": {"stringValue": f"{event.title}\n\n{event.text}"},
+        "body": {"stringValue": legible(f"{event.title}\n\n{event.text}")},
         "attributes": _attributes(attributes),
     }
 

@@ -65,9 +65,9 @@ class Settings:
             processes of this user can see a process's environment.
         key_passphrase_file: File that holds it instead, readable by its owner only. With neither, one is made beside
             the data folder.
-        webhook_hosts: Where webhooks of rules may go, commas between: ``public`` for https to every public address,
-            host names and ``host:port`` pairs for those, whatever their address, also over http.
-        smtp_host: Mail server that e-mails of rules are handed to; empty for none.
+        webhook_hosts: Where webhooks of rules and notification channels may go, commas between: ``public`` for https to
+            every public address, host names and ``host:port`` pairs for those, whatever their address, also over http.
+        smtp_host: Mail server that e-mails of rules and notification channels are handed to; empty for none.
         smtp_port: Its port.
         smtp_security: ``starttls``, ``tls`` from the first byte, or ``none``.
         smtp_user: User to log in as; empty for none.

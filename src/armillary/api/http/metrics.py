@@ -30,6 +30,7 @@ class FleetCollector(Collector):
     rollouts: Mapping[str, int]
     workers: Sequence[Mapping[str, object]]
     refused: Mapping[str, int]
+    notifications: Mapping[str, int]  # of all channels, as ``engines/records/notifications/channels.py`` counts
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
@@ -45,6 +46,9 @@ class FleetCollector(Collector):
         yield from self._of_workers()
         text = "Requests that there was no place for, since the start."
         yield _by("armillary_api_refused", text, "place", self.refused, CounterMetricFamily)
+        for name, count in self.notifications.items():
+            kind = GaugeMetricFamily if name in ("channels", "failing", "waiting") else CounterMetricFamily
+            yield kind(f"armillary_notifications_{name}", "Of notification channels and their events.", value=count)
         for name, count in self.hub.items():
             if name.endswith("_now"):
                 yield GaugeMetricFamily(f"armillary_hub_{name.removesuffix('_now')}", "Of the hub, now.", value=count)

@@ -56,6 +56,7 @@ def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at
         _check("disk", lambda: _disk(service.settings.data)),
         _check("repository", lambda: _repository(service)),
         _check("advisories", lambda: standing(service)),
+        _check("notifications", lambda: _notifications(service)),
         _check("server-certificate", lambda: _server_certificate(service)),
     ]
     summary = fleet[0] if fleet else None
@@ -169,6 +170,17 @@ def _repository(service: SecurityService) -> tuple[str, str]:
     if waiting := repository.files.pending():
         return "degraded", f"{detail}; {', '.join(waiting)} wait for signatures"
     return "ok", detail
+
+
+def _notifications(service: SecurityService) -> tuple[str, str]:
+    found = service.notifications.totals()
+    if not found.channels:
+        return "ok", "no channel: nobody is told of findings"
+    detail = (
+        f"{found.channels} channels, {found.failing} failing, {found.waiting} events waiting, "
+        f"{found.given_up} given up, {found.dropped} dropped"
+    )
+    return ("degraded" if found.failing else "ok"), detail
 
 
 def _server_certificate(service: SecurityService) -> tuple[str, str]:

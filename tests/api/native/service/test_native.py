@@ -380,7 +380,7 @@ def test_status_says_how_each_part_is(service: RunningService) -> None:
     found = service.call("GET", "/api/v1/status").body
     assert [check["name"] for check in found["checks"]] == [
         "records", "hub", "rules", "device-endpoint", "verifier", "planner", "watch", "disk", "repository",
-        "advisories", "server-certificate",
+        "advisories", "notifications", "server-certificate",
     ]  # fmt: skip
     assert found["device_endpoint"] == f"https://localhost:{service.service.device_address.port}"
     assert found["hub"] == f"mqtts://localhost:{service.hub_port}"
@@ -393,6 +393,7 @@ def test_metrics_are_the_fleets_own_numbers(service: RunningService, catalog: st
     lines = dict(line.rsplit(" ", 1) for line in reply.raw.decode().splitlines() if line and not line.startswith("#"))
     fleet = service.call("GET", "/api/v1/fleet").body
     assert float(lines['armillary_devices{health="never"}']) == fleet["health"]["never"]
+    assert (lines["armillary_notifications_channels"], lines["armillary_notifications_dropped_total"]) == ("0.0", "0.0")
     assert float(lines["armillary_devices_unclaimed"]) == fleet["unclaimed"]
     assert "armillary_hub_connected" in lines
     assert lines['armillary_device_workers{state="ready"}'] == "0.0"  # this service serves devices itself

@@ -28,6 +28,7 @@ from tests.console.plain_browser import signed_in
 from armillary.console.application import CHANGE, EDIT, LIVE, READ, UPLOAD
 from armillary.console.authored.read import KINDS
 from armillary.console.device.pages_device_life import VERBS as DEVICE_VERBS
+from armillary.console.evidence.pages_case import ADDS
 from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
 from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
 from armillary.console.operations.pages_rollout import ACTIONS
@@ -45,6 +46,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "/hub-catalogs/{catalog}/admission/": pages_hub_access.ADMIT,
     "/hub-catalogs/{catalog}/enrolments/": pages_hub_access.ENROLMENT_VERBS,
     "/settings/catalogs/": tuple(OFFER_VERBS),
+    "/cases/": tuple(ADDS),
     **{f"/{kind}s/": ("delete", "form", *(("run", "cancel") if kind == "job" else ())) for kind in KINDS},
 }
 # Pages say how long ago something was.
@@ -114,6 +116,9 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
     ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
     ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
     ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
+    ("/new-case", {"catalog": "*", "kind": "severe-incident"}, "catalog"),
+    ("/new-case", {"catalog": "{catalog}", "product": "*", "kind": "severe-incident"}, "product"),
+    ("/new-case", {"catalog": "", "subject": "finding", "reference": "*", "kind": "severe-incident"}, "finding_id"),
 )
 # What makes a thing under the id that an address names, and the field that it is made of: that such an id is taken is
 # told to who wants to make one.
@@ -411,6 +416,7 @@ NOT_FOR_ONE = (
     "/signing-keys",
     "/os-feeds/{feed}/delete",
     "/traces/device/{device_id}/proof.json",
+    "/traces/product/{catalog}/{product}/proof.json",
     "/traces/key/{key_serial}",
     "/traces/key/{key_serial}/trace.json",
     "/traces/key/{key_serial}/proof.json",

@@ -20,6 +20,8 @@ from tests.service.advisories.fleet import KEY, bill, bundle, osv, pem_of
 
 from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema import schema
+from armillary.service.cases.cases import Said
+from armillary.service.cases.subjects import Subject
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.crash_record import CrashRecord, Frame
 
@@ -69,6 +71,15 @@ class SecurityScene(Scene):
         self.service.watch.run_once()
         (self.crash_group,) = (each.fingerprint for each in self.service.watch.crashes.list("northwind").items)
         self.finding = self.observe("scene")
+        facts = {"support_ends": int(time.time()) + 400 * 86_400, "manufacturer": "Northwind Kettles"}
+        self.service.registry.products.declare("northwind", "Kettles", facts, actor="test")
+        self.case = self.aware(f"{ALIAS} in kettles", Subject("advisory", ADVISORY))
+
+    def aware(self, title: str, about: Subject | None = None, hours: float = 2) -> str:
+        """A case of an exploited vulnerability that somebody has been aware of for some hours; its id."""
+        said = Said(kind="aware", at=int(time.time() - hours * 3600), text="A customer wrote", subject=about)
+        cases, named = self.service.casework.cases, {"catalog": "northwind", "product": "Kettles"}
+        return str(cases.aware("exploited-vulnerability", said, title=title, **named, actor="anna").row.case_id)
 
     def image(self, *purls: str) -> uuid.UUID:
         """An uploaded application with a bill of materials."""

@@ -35,6 +35,7 @@ from armillary.console.device import (
     read as device_read,
 )
 from armillary.console.device_templates import read as templates_read, template_editor
+from armillary.console.evidence import routes as evidence
 from armillary.console.frame import sign_in
 from armillary.console.frame.action_checks import permit
 from armillary.console.frame.asking import asks, may
@@ -78,6 +79,7 @@ _REVOCATION = "/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke"
 # Who may see what these pages show is decided when they ask it (``sources/permissions.py``).
 READ: tuple[tuple[str, Reader], ...] = (
     *security.READ,
+    *evidence.READ,
     ("/", read.home),
     ("/fleet", device_read.fleet),
     ("/fleet.csv", device_read.fleet_csv),
@@ -134,6 +136,7 @@ READ: tuple[tuple[str, Reader], ...] = (
 # Pages that lead to a change, each with the change that one has to be allowed.
 EDIT: tuple[tuple[str, Reader, Change], ...] = (
     *security.EDIT,
+    *evidence.EDIT,
     ("/new-release", releases_read.new_release, "make_draft"),
     (f"{_RELEASE}/{{verb}}", asks(releases_change.question), releases_change.of_verb),
     (f"{_GROUP}/check-now", asks(change.group_question), "check_group_now"),
@@ -158,6 +161,7 @@ EDIT: tuple[tuple[str, Reader, Change], ...] = (
 # Forms, each with the change that one has to be allowed.
 CHANGE: tuple[tuple[str, Changer, Change], ...] = (
     *security.CHANGE,
+    *evidence.CHANGE,
     ("/devices/{device_id}/twin", device_change.set_desired, "hub.patch_desired"),
     *(
         (f"{root}/{{device_id}}/{rest}", action, allowed)

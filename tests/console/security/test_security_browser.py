@@ -27,6 +27,12 @@ def places(scene: SecurityScene) -> dict[str, tuple[str, str]]:
         "crashes": ("/crashes?catalog=northwind", "1 crash group of northwind."),
         "crash": (f"/crashes/northwind/{scene.crash_group}", "SIGSEGV in pour"),
         "traces": ("/traces", "Trace a device"),
+        "cases": ("/cases", "report"),
+        "case": (f"/cases/{scene.case}", "the early warning (24 hours) is due, 21 h"),
+        "draft": (f"/cases/{scene.case}/draft?stage=24h", "Early warning (24 hours):"),
+        "new-case": ("/new-case?subject=advisory", "Say that you are aware"),
+        "products": ("/products", "1 product: 1 supported."),
+        "trace-product": ("/traces/product/northwind/Kettles", "Kettles of northwind: 3 devices"),
         "trace-device": (f"/traces/device/{scene.devices[0]}", "events of"),
     }
 

@@ -63,6 +63,8 @@ SECURITY_PLACES = (
     ("Findings", "/findings", "watch.findings"),
     ("Advisories", "/advisories", "list_advisories"),
     ("Crashes", "/crashes", "list_crash_groups"),
+    ("Cases", "/cases", "list_cases"),
+    ("Products", "/products", "list_products"),
     ("Traces", "/traces", "trace_device"),
     ("Seven properties", "/assessment", "assess_fleet"),
 )
@@ -75,7 +77,8 @@ BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "/fleet": ("/fleet", "/devices"),
         "/dashboards": (*(href for _, href, _ in HUB_PLACES), "/hub-", "/new-hub-device", "/new-template"),
         "/updates": (*(href for _, href, _ in UPDATE_PLACES), "/new-release", "/os-feeds"),
-        "/findings": (*(href for _, href, _ in SECURITY_PLACES), "/finding-kinds", "/advisory-coverage"),
+        "/findings": (*(href for _, href, _ in SECURITY_PLACES), "/finding-kinds", "/advisory-coverage", "/new-case"),
+        "/cases": ("/cases", "/new-case"),
         "/advisories": ("/advisories", "/advisory-coverage"),
         "/hub-devices": ("/hub-", "/new-hub-device"),
         "/templates": ("/templates", "/new-template"),

@@ -108,6 +108,7 @@ class Sheet:
     ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
     and fields; ``links`` are chosen views: (words, address, whether it is this one);
     ``within`` is the part of the console whose places are shown above the page;
+    ``command`` is a text to copy, under ``says_command``;
     ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
     for again while something is under way, 0 never.
     """
@@ -120,6 +121,7 @@ class Sheet:
     buttons: tuple[Button, ...] = ()
     sections: tuple[Section, ...] = ()
     command: str = ""
+    says_command: str = ""
     editor: Editor | None = None
     rule_form: Mapping[str, Any] | None = None
     find: str = ""

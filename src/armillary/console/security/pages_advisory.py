@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.frame.curve import Curve, Line, curve, line_of
+from armillary.console.frame.proof import audit_section
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, number, state, text
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
 from armillary.console.releases.pages_images import place as image_place
@@ -21,7 +22,6 @@ from armillary.console.security.pages_advisories import (
     severity_cell,
     states_text,
 )
-from armillary.console.security.proof import audit_section
 
 # States by which devices are listed, the worst first.
 LISTED: Final = ("affected", "under-investigation", "unknown", "fixed", "not-affected")

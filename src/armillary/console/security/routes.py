@@ -7,10 +7,9 @@ from typing import Final
 
 from armillary.console.frame.asking import asks
 from armillary.console.frame.rows import Change, Changer, Reader
-from armillary.console.security import change, read, read_advisories, read_crashes, read_traces
+from armillary.console.security import change, read, read_advisories, read_crashes
 
 _CRASH: Final = "/crashes/{catalog}/{crash_group}"
-_DEVICE, _KEY = "/traces/device/{device_id}", "/traces/key/{key_serial}"
 _KIND: Final = "/finding-kinds/{finding_kind}/acknowledge"
 
 READ: Final[tuple[tuple[str, Reader], ...]] = (
@@ -25,13 +24,6 @@ READ: Final[tuple[tuple[str, Reader], ...]] = (
     ("/crashes", read_crashes.crashes),
     (_CRASH, read_crashes.crash),
     (f"{_CRASH}/curve.json", read_crashes.crash_curve),
-    ("/traces", read_traces.traces),
-    (_DEVICE, read_traces.device_trace),
-    (f"{_DEVICE}/trace.json", read_traces.device_document),
-    (f"{_DEVICE}/proof.json", read_traces.device_proof),
-    (_KEY, read_traces.key_trace),
-    (f"{_KEY}/trace.json", read_traces.key_document),
-    (f"{_KEY}/proof.json", read_traces.key_proof),
     ("/assessment", read.assessment),
     ("/devices/{device_id}/assessment", read.device),
 )

@@ -9,12 +9,10 @@ from armillary.api.views import (
     advisories as views_advisories,
     assessment as views,
     crashes as views_crashes,
-    traces as views_traces,
 )
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.errors import NotFoundError
-from armillary.wire.transparency.entry import AUDIT
 
 
 def assess_fleet(by: RequestContext, catalog: str | None) -> Document:
@@ -86,25 +84,3 @@ def show_crash_group(by: RequestContext, catalog: str, crash_group: str) -> Docu
 def crash_reports(by: RequestContext, catalog: str, crash_group: str, limit: int, after: str | None) -> Document:
     """A page of the reports of a crash group."""
     return views_crashes.crash_reports(by.service, catalog, crash_group, limit=limit, after=after)
-
-
-# Traces ------------------------------------------------------------------------------------------------------------
-
-
-def trace_device(by: RequestContext, device_id: str) -> Document:
-    """A device's life; an owner sees nothing from before owning it, audit lines come for who sees all catalogs."""
-    since = -(-by.since_ms(device_id) // 1000)
-    return views_traces.of_device(by.service, device_id, since=since, with_audit=by.catalog is None)
-
-
-def trace_key(by: RequestContext, key_serial: str) -> Document:
-    """A certificate of the service and all that its key signed."""
-    return views_traces.of_key(by.service, key_serial)
-
-
-def prove_audit(by: RequestContext, target: str) -> Document:
-    """A proof ``bundle`` (bytes) of the audit lines about something."""
-    from armillary.wire.transparency.bundle import encode  # noqa: PLC0415 - few pages are asked for it
-
-    logs = by.service.transparency.logs
-    return {"bundle": encode(logs.prove(AUDIT, logs.numbers_of(AUDIT, target)))}

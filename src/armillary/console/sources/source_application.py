@@ -16,6 +16,7 @@ from armillary.api.views import dashboard as views_dashboard
 from armillary.api.views.device_labels import names_of
 from armillary.console.sources import (
     answers_authored,
+    answers_evidence,
     answers_hub,
     answers_releases,
     answers_security,
@@ -29,11 +30,19 @@ from armillary.platform.authored.documents import PARSERS, document_of
 from armillary.platform.dashboards.devices import DashboardDevices, shortened
 from armillary.twin.author.dashboard import Dashboard, parse
 
+_ANSWERS = (
+    answers_authored,
+    answers_evidence,
+    answers_hub,
+    answers_releases,
+    answers_security,
+    answers_templates,
+)
 # What pages ask: every function of the modules of answers, by its name.
 QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         name: each
-        for module in (answers_authored, answers_hub, answers_releases, answers_security, answers_templates)
+        for module in _ANSWERS
         for name, each in vars(module).items()
         if isfunction(each) and each.__module__ == module.__name__ and not name.startswith("_")
     }

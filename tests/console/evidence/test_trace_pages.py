@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crash groups with the names of their places, and traces with their downloads: what pages of a real service show."""
+"""Traces of a device, a key and a product, with their downloads: what pages of a real service show."""
 
 from __future__ import annotations
 
@@ -8,34 +8,10 @@ import json
 import pytest
 from tests.console.security_scene import ADVISORY, SecurityScene
 
-from armillary.console.security import pages_crashes, pages_traces
+from armillary.console.evidence import pages_products, pages_traces
 from armillary.wire.transparency import bundle
 
 NOW = 1_900_000_000
-
-
-def test_crashes_are_summed_by_time() -> None:
-    reports = [{"received_at": 30, "count": 5}, {"received_at": 10, "count": 2}]
-    assert pages_crashes.lines(reports)[0].points == ((10, 2), (30, 7))
-
-
-def test_a_crash_group_shows_where_on_which_images_and_devices(security_scene: SecurityScene) -> None:
-    browser = security_scene.browser("Reader")
-    page = browser.get(f"/crashes?catalog=northwind&image={security_scene.bad}").text
-    assert "Nothing of northwind has crashed on the image" in page, "nobody was offered that image"
-    page = browser.get("/crashes?catalog=northwind").text
-    assert "1 crash group of northwind." in page
-    here = f"/crashes/northwind/{security_scene.crash_group}"
-    assert f'href="{here}"' in page
-    page = browser.get(here).text
-    assert "SIGSEGV in pour: 4 times on 2 devices." in page
-    assert "&lt;script&gt;brew" in page
-    assert "<script>brew" not in page
-    assert [f'href="/devices/{each}"' in page for each in security_scene.devices] == [True, True, False]
-    chart = json.loads(browser.get(f"{here}/curve.json").text)
-    assert chart["series"][0]["values"][-1] == 4
-    assert "Nothing of contoso has crashed." in browser.get("/crashes?catalog=contoso").text
-    assert browser.get(here.replace("northwind", "contoso")).status == 404
 
 
 def test_what_is_typed_leads_to_the_trace(security_scene: SecurityScene) -> None:
@@ -100,3 +76,38 @@ def test_a_use_of_a_key_leads_to_what_it_is(use: dict[str, str], href: str) -> N
     assert dict(made.facts)["State"].state.word == "in force"
     ended = {**found, "certificate": {**certificate, "not_after": NOW}}
     assert dict(pages_traces.key_sheet(ended, "", has_proof=False, now=NOW).facts)["State"].state.word == "ended"
+
+
+def test_a_product_is_traced_and_its_facts_are_declared(security_scene: SecurityScene) -> None:
+    browser, here = security_scene.browser("Contributor"), "/traces/product/northwind/Kettles"
+    page = browser.get("/products").text
+    assert f'href="{here}"' in page
+    assert "No product is like this." in browser.get("/products?support=ended").text
+    page = browser.get(here).text
+    for each in (
+        "Kettles of northwind: 3 devices, 1 open advisory in the field, support supported.", "Northwind Kettles",
+        f'href="/advisories/{ADVISORY}"', f"/images/northwind/{security_scene.bad}", "django", "/traces/key/",
+        "/device-groups/northwind/Kettles/Field", "product.declare",
+    ):  # fmt: skip
+        assert each in page, each
+    kept = json.loads(browser.get(f"{here}/trace.json").text)
+    assert kept["product"]["manufacturer"] == "Northwind Kettles"
+    assert len(bundle.parse(browser.get(f"{here}/proof.json").body).entries) == len(kept["audit"])
+    facts = {"support_ends": "2031-12-31", "manufacturer": "Northwind Kettles", "contact": "psirt@northwind.example"}
+    assert browser.post(here, **facts).status == 303
+    found = security_scene.service.registry.products.get("northwind", "Kettles")
+    assert (found.support_ends, found.contact) == (1_956_441_600, "psirt@northwind.example")
+    wrong = browser.post(here, **{**facts, "support_ends": "next year"})
+    assert (wrong.status, "support_ends: expected a time such as 2026-11-28 04:00" in wrong.text) == (400, True)
+    assert 'value="next year"' in wrong.text
+    assert "Declare</button>" not in security_scene.browser("Reader").get(here).text
+
+
+def test_a_support_that_nobody_declared_is_unknown() -> None:
+    item = {
+        "catalog": "c", "name": "Kettle", "support": "undeclared", "support_ends": None, "devices": 3,
+        "manufacturer": "", "contact": "",
+    }  # fmt: skip
+    made = pages_products.list_sheet([item], "", NOW)
+    assert made.title == "1 product: 1 not declared."
+    assert made.sections[0].rows[0][1].state.kind == "unknown"

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from armillary.console.evidence import pages_traces
 from armillary.console.frame.asking import ask, may, meant, show
 from armillary.console.frame.console import Visit
-from armillary.console.security import pages_advisories, pages_traces
+from armillary.console.security import pages_advisories
 from armillary.errors import InvalidArgumentError
 
 _SERIAL: Final = re.compile(r"[0-9A-Fa-f]{1,40}", re.ASCII)
@@ -40,7 +42,7 @@ def device_trace(visit: Visit) -> Response:
     found = ask(visit, "trace_device", device_id=device_id)
     known = visit.sources.application.labels([found["device"]["device_id"]])
     name = next(iter(known.values()), device_id[:12])
-    made = pages_traces.device_sheet(found, name, has_proof=may(visit, "prove_audit"), now=visit.now)
+    made = pages_traces.device_sheet(found, name, has_proof=has_proof(visit, found), now=visit.now)
     return show(visit, made)
 
 
@@ -51,7 +53,7 @@ def device_document(visit: Visit) -> Response:
 
 def device_proof(visit: Visit) -> Response:
     """The proof of the audit lines about a device."""
-    return _proof(visit, visit.sources.fleet.device(visit.params["device_id"])["device_id"])
+    return proof_of(visit, ask(visit, "trace_device", device_id=visit.params["device_id"]))
 
 
 def key_trace(visit: Visit) -> Response:
@@ -59,8 +61,7 @@ def key_trace(visit: Visit) -> Response:
     found = ask(visit, "trace_key", key_serial=visit.params["key_serial"])
     owners = {str(each["catalog_id"]): str(each["name"]) for each in visit.sources.settings.catalog_names()}
     catalog = owners.get(str(found["certificate"]["catalog_id"]), "")
-    has_proof = bool(found["audit"]) and may(visit, "prove_audit")
-    return show(visit, pages_traces.key_sheet(found, catalog, has_proof=has_proof, now=visit.now))
+    return show(visit, pages_traces.key_sheet(found, catalog, has_proof=has_proof(visit, found), now=visit.now))
 
 
 def key_document(visit: Visit) -> Response:
@@ -70,8 +71,7 @@ def key_document(visit: Visit) -> Response:
 
 def key_proof(visit: Visit) -> Response:
     """The proof of the audit lines about a key."""
-    found = ask(visit, "trace_key", key_serial=visit.params["key_serial"])
-    return _proof(visit, found["certificate"]["serial"])
+    return proof_of(visit, ask(visit, "trace_key", key_serial=visit.params["key_serial"]))
 
 
 def kept(found: dict[str, Any], name: str) -> Response:
@@ -79,8 +79,13 @@ def kept(found: dict[str, Any], name: str) -> Response:
     return JSONResponse(found, headers={"Content-Disposition": f'attachment; filename="{name}.json"'})
 
 
-def _proof(visit: Visit, target: str) -> Response:
-    """A proof bundle, as ``armillary audit verify`` takes it."""
-    bundle = ask(visit, "prove_audit", target=target)["bundle"]
+def has_proof(visit: Visit, found: Mapping[str, Any]) -> bool:
+    """Whether a trace has audit lines that can be proved to who asks."""
+    return bool(found["audit"]) and may(visit, "prove_audit")
+
+
+def proof_of(visit: Visit, found: Mapping[str, Any]) -> Response:
+    """A proof bundle of a trace's audit lines, as ``armillary audit verify`` takes it."""
+    bundle = ask(visit, "prove_audit", numbers=[each["number"] for each in found["audit"]])["bundle"]
     headers = {"Content-Disposition": 'attachment; filename="audit-proof.json"'}
     return Response(bundle, media_type="application/json", headers=headers)

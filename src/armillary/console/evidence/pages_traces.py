@@ -9,10 +9,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from armillary.console.frame.form import Field, Form, limits
+from armillary.console.frame.proof import audit_section
 from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
 from armillary.console.frame.states import BAD, GOOD, SEVERITY, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
-from armillary.console.security.proof import audit_section
 
 LIST: Final = "/traces"
 # What is traced, in the order of the form: kind -> what is typed.
@@ -78,7 +78,7 @@ def device_sheet(found: Mapping[str, Any], name: str, *, has_proof: bool, now: i
         title=f"{says}.",
         crumbs=(("Traces", LIST), (name, f"/devices/{device_id}"), ("Trace", "")),
         notices=_cut(found["cut"]),
-        buttons=_downloads(here, has_proof=has_proof),
+        buttons=downloads(here, has_proof=has_proof),
         facts=(
             ("Device id", Cell(ident=short_id(device_id))),
             ("Chip", text(known["chip"])),
@@ -121,7 +121,7 @@ def key_sheet(found: Mapping[str, Any], catalog: str, *, has_proof: bool, now: i
         if parts
         else f"The key of this {known['kind']} certificate has signed nothing that is recorded.",
         crumbs=(("Traces", LIST), ("Key", ""), (short_id(known["serial"]).short, "")),
-        buttons=_downloads(place("key", known["serial"]), has_proof=has_proof),
+        buttons=downloads(place("key", known["serial"]), has_proof=has_proof),
         facts=(
             ("State", Cell(state=State(BAD, "ended") if ended else State(GOOD, "in force"))),
             ("Kind", text(known["kind"])),
@@ -209,7 +209,8 @@ def _findings(findings: Sequence[Mapping[str, Any]], now: int) -> Section:
     )
 
 
-def _downloads(here: str, *, has_proof: bool) -> tuple[Button, ...]:
+def downloads(here: str, *, has_proof: bool) -> tuple[Button, ...]:
+    """Ways to keep what the page at ``here`` says, and what proves it."""
     ways = [Button(label="Download as JSON", href=f"{here}/trace.json")]
     if has_proof:
         ways.append(Button(label="Download the proof", href=f"{here}/proof.json"))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers about evidence: traces, products and their support, cases that must be reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from armillary.api.http.documents import row_document
+from armillary.api.views import products as views_products, traces as views_traces
+from armillary.console.sources.request_context import RequestContext, uuid_of
+from armillary.console.sources.signed_in import Document
+from armillary.wire.transparency.entry import AUDIT
+
+# Traces ------------------------------------------------------------------------------------------------------------
+
+
+def trace_device(by: RequestContext, device_id: str) -> Document:
+    """A device's life; an owner sees nothing from before owning it, audit lines come for who sees all catalogs."""
+    since = -(-by.since_ms(device_id) // 1000)
+    return views_traces.of_device(by.service, device_id, since=since, with_audit=by.catalog is None)
+
+
+def trace_key(by: RequestContext, key_serial: str) -> Document:
+    """A certificate of the service and all that its key signed."""
+    return views_traces.of_key(by.service, key_serial)
+
+
+def trace_product(by: RequestContext, catalog: str, product: str) -> Document:
+    """A product with its keys, releases, images, advisories and groups."""
+    return views_traces.of_product(by.service, catalog, product, with_audit=by.catalog is None)
+
+
+def prove_audit(by: RequestContext, numbers: Sequence[int]) -> Document:
+    """A proof ``bundle`` (bytes) of audit lines by their numbers."""
+    from armillary.wire.transparency.bundle import encode  # noqa: PLC0415 - few pages are asked for it
+
+    return {"bundle": encode(by.service.transparency.logs.prove(AUDIT, tuple(sorted(set(numbers)))))}
+
+
+# Products ----------------------------------------------------------------------------------------------------------
+
+
+def list_products(by: RequestContext, support: str | None) -> Document:
+    """Products with where their support stands."""
+    return views_products.listed(by.service, by.catalog, support)
+
+
+def declare_product(by: RequestContext, catalog: str, product: str, facts: Mapping[str, object]) -> Document:
+    """Declare facts of a product."""
+    return row_document(by.service.registry.products.declare(catalog, product, facts, actor=by.operator.name))
+
+
+# Cases -------------------------------------------------------------------------------------------------------------
+
+
+def list_cases(by: RequestContext, is_open: bool | None, limit: int, after: str | None) -> Document:  # noqa: FBT001 - named by every caller
+    """A page of cases, newest first, each with its clocks."""
+    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory: few services have cases
+
+    page = by.service.casework.cases.list(by.catalog, is_open=is_open, limit=limit, after=after)
+    return views_cases.cases(page, by.service.context.now())
+
+
+def show_case(by: RequestContext, case_id: str) -> Document:
+    """One case with its entries and clocks, and ``fields`` of drafts, which notes may fill."""
+    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory, as above
+    from armillary.service.cases.drafts import fields  # noqa: PLC0415 - memory, as above
+
+    found = by.service.casework.cases.get(uuid_of("case", case_id), by.catalog)
+    return {**views_cases.case(found, by.service.context.now()), "fields": list(fields())}
+
+
+def draft_case(by: RequestContext, case_id: str, stage: str) -> Document:
+    """The draft of a stage's report."""
+    from armillary.regulation.draft import as_document  # noqa: PLC0415 - memory, as above
+
+    return as_document(by.service.casework.drafts.make(uuid_of("case", case_id), stage, by.catalog))
+
+
+def begin_case(
+    by: RequestContext, kind: str, catalog: str | None, product: str | None, said: Mapping[str, Any]
+) -> Document:
+    """Begin a case: ``said`` has ``title``, ``at``, ``text``, ``subject`` and ``reference``."""
+    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory, as above
+    from armillary.service.cases.cases import Said  # noqa: PLC0415 - memory, as above
+    from armillary.service.cases.subjects import Subject  # noqa: PLC0415 - memory, as above
+
+    about = Subject(said["subject"], said["reference"]) if said["subject"] else None
+    entry = Said(kind="aware", at=said["at"], text=said["text"], subject=about)
+    owner, actor = by.catalog or catalog, by.operator.name
+    made = by.service.casework.cases.aware(
+        kind, entry, title=said["title"], catalog=owner, product=product, actor=actor
+    )
+    return views_cases.case(made, by.service.context.now())
+
+
+def add_to_case(by: RequestContext, case_id: str, said: Mapping[str, Any]) -> Document:
+    """Add an entry to a case: ``said`` has its ``kind`` and what that kind says; with ``field`` a note for drafts."""
+    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory, as above
+    from armillary.service.cases.cases import Said  # noqa: PLC0415 - memory, as above
+    from armillary.service.cases.subjects import Subject  # noqa: PLC0415 - memory, as above
+
+    work, number = by.service.casework, uuid_of("case", case_id)
+    catalog, actor = by.catalog, by.operator.name
+    if said["kind"] == "note":
+        made = work.note(number, said["text"], field=said["field"], catalog=catalog, actor=actor)
+    else:
+        about = Subject(said["subject"], said["reference"]) if said["subject"] else None
+        stage = {"stage": said["stage"], "reference": said["reference"]} if said["kind"] == "submitted" else {}
+        entry = Said(kind=said["kind"], at=said["at"], text=said["text"], subject=about, **stage)
+        made = work.cases.add(number, entry, catalog=catalog, actor=actor)
+    return views_cases.case(made, by.service.context.now())

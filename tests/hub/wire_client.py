@@ -25,11 +25,17 @@ class WireClient:
     """A connection to loopback, over TLS when there is a context."""
 
     def __init__(
-        self, port: int, *, context: ssl.SSLContext | None = None, level: int = LEVEL_5, client_id: str = "client"
+        self,
+        port: int,
+        *,
+        context: ssl.SSLContext | None = None,
+        level: int = LEVEL_5,
+        client_id: str = "client",
+        source: str = "127.0.0.1",
     ) -> None:
         self.level = level
         self.client_id = client_id
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), 10, (source, 0))
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.decoder = PacketDecoder(level=level)

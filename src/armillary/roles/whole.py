@@ -88,6 +88,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         )
         running.push_async_callback(hub.close)
         service.notices.on_cut.append(hub.disconnect)
+        hub.notices.on_put_out.append(service.watch.heard_at_hub.put_out)
         platform = platform_of(
             hub,
             settings.data / "hub",

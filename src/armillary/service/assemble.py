@@ -83,7 +83,7 @@ class SecurityService:
         notices.on_releases.append(self.releases.refresh)
         self.releases.on_change += [self._publish_releases, self.updates.offers.refresh]  # in this order, as above
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
-        self.watch = Watch(context)
+        self.watch = Watch(context, notices.news)
         self.notifications = Notifications(context, authority.hub_secret)
         self.advisories = Advisories(context, blobs, self.watch)
         notices.on_device.append(self.advisories.running.device_changed)
@@ -92,7 +92,7 @@ class SecurityService:
         self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
         self.tpms = TpmEnrolments(context, authority, self.factory, chips)
         self.enrolments = Enrolments(context, self.factory, self.tpms, chips, notices)
-        self.hub_access = HubAccess(context, authority, self.registry, notices)
+        self.hub_access = HubAccess(context, authority, self.registry, notices, self.watch.heard_at_hub)
         parts = ServingParts(
             context=context,
             notices=notices,

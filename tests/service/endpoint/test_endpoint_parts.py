@@ -27,9 +27,9 @@ from armillary.errors import (
     UnknownDeviceError,
     WireError,
 )
+from armillary.service.context.refusals import MAX_PENDING, RefusalLog
 from armillary.service.endpoint.problem import REASONS, RequestRefusedError, problem_of, status_of
 from armillary.service.endpoint.ranges import parse_range
-from armillary.service.endpoint.refusals import MAX_PENDING, RefusalLog
 from armillary.service.verifier.device_states import MAX_SPENT, DeviceState, DeviceStates, SpentChallenges
 from armillary.service.verifier.peers import Peer
 from armillary.wire.device.problem import parse_problem

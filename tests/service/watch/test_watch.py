@@ -13,7 +13,7 @@ import pytest
 from tests.fixtures import reports
 
 from armillary.engines.records.queries import reports as report_rows
-from armillary.engines.records.schema.rows import Image, Refusal
+from armillary.engines.records.schema.rows import Image, UnreadRefusal
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.device_rates import DeviceRates
 from armillary.service.watch import detections, watch as watch_module
@@ -262,7 +262,7 @@ def test_where_the_watch_has_looked_survives_a_restart(host: ServiceHost) -> Non
 
 def test_ordinary_refusals_are_no_findings() -> None:
     def kind_of(code: str) -> str | None:
-        refusal = Refusal(number=1, device_id="d" * 128, code=code, message="m", at=1, count=2)
+        refusal = UnreadRefusal(number=1, device_id="d" * 128, code=code, message="m", at=1, count=2, total=2)
         found = detections.of_refusal(refusal, None)
         return None if found is None else found.kind
 

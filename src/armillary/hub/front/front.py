@@ -164,6 +164,8 @@ class Front:
         older = self.sessions.get(connection.device_id)
         if older is not None:
             self.counters.connections_taken_over += 1
+            if not connection.registers:
+                self._notices.on_put_out(connection.device_id, older.address, connection.address)
             older.close(Reason.TAKEN_OVER)
         self.sessions[connection.device_id] = connection
         if connection.registers:

@@ -81,6 +81,10 @@ class InProcessChannel:
             data, self._waiting = bytes(self._waiting), bytearray()
             self._loop.call_soon(self.send, data)
 
+    def get_extra_info(self, name: str, default: object = None) -> object:  # noqa: ARG002 - there is no network
+        """Nothing: a simulated device has no address."""
+        return default
+
     def set_protocol(self, protocol: BaseProtocol) -> None:
         """For WebSocket, which simulated devices do not use."""
 

@@ -35,6 +35,8 @@ class HubNotices:
         self.on_connect: Notice[str] = Notice()  # A device is connected; in the hub's loop
         # A device is not connected any more, and why in a word (``link/reasons.py``); in the hub's loop.
         self.on_disconnect: Notice[str, str] = Notice()
+        # A device's connection was ended by a newer one of its own: its id, and the addresses of both; as on_connect.
+        self.on_put_out: Notice[str, str, str] = Notice()
         # The hub has decoded its last message, and still holds its folder; in a thread that may block.
         self.on_end: Notice[()] = Notice()
 

@@ -124,6 +124,12 @@ class Link(asyncio.Protocol):
         return self._decoder.level or LEVEL_3_1_1
 
     @property
+    def address(self) -> str:
+        """The network address that it comes from, "" where there is none."""
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+    @property
     def is_closed(self) -> bool:
         """Whether it is closed, or closing."""
         return self._state is State.CLOSED

@@ -58,6 +58,9 @@ class Transport(Protocol):
     def resume_reading(self) -> None:
         """Deliver data again."""
 
+    def get_extra_info(self, name: str, default: object = None, /) -> object:
+        """What is known of the connection, such as ``peername``."""
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Deliver what comes to another protocol from now on."""
 

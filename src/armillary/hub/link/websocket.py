@@ -137,6 +137,10 @@ class WebSocketChannel(asyncio.Protocol):
         """Deliver data again."""
         self._transport.resume_reading()
 
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """What is known of the connection below."""
+        return self._transport.get_extra_info(name, default)
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Deliver what comes to another MQTT connection from now on."""
         self._inner = cast("Inner", protocol)

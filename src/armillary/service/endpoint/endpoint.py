@@ -36,6 +36,7 @@ from armillary.engines.records.store import CheckInSink, Records
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.notices import Notices
+from armillary.service.context.refusals import RefusalLog
 from armillary.service.endpoint.check_ins import CheckIns
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.endpoint.downloads import Downloads, RenewIdentity
@@ -43,7 +44,6 @@ from armillary.service.endpoint.hints import Hints
 from armillary.service.endpoint.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.endpoint.open_connections import OpenConnections
 from armillary.service.endpoint.problem import RequestRefusedError
-from armillary.service.endpoint.refusals import RefusalLog
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.updates.deltas import Deltas
 from armillary.service.updates.offers import Offers

@@ -18,13 +18,16 @@ from armillary.service.hub_access.service_keys import HubServiceKeys
 from armillary.service.hub_access.updates import HubUpdates
 from armillary.service.registry.names import no_device
 from armillary.service.registry.registry import Registry
+from armillary.service.watch.heard_at_hub import HeardAtHub
 from armillary.wire.hub.credentials import canonical_device_id, is_attested_id
 
 
 class HubAccess:
     """All operations on who may use the hub, by noun. Synchronous and thread-safe."""
 
-    def __init__(self, context: Context, authority: Authority, registry: Registry, notices: Notices) -> None:
+    def __init__(
+        self, context: Context, authority: Authority, registry: Registry, notices: Notices, heard: HeardAtHub
+    ) -> None:
         self._registry = registry
         self.identities = HubIdentities(context, authority, notices)
         self.operations = HubDeviceOperations(self.identities, registry)
@@ -32,7 +35,7 @@ class HubAccess:
         self.service_keys = HubServiceKeys(context, self.identities, notices)
         self.directory = HubDirectory(context, registry.names)
         self.updates = HubUpdates(context, registry.devices)
-        self._peers = HubPeers(context, authority)
+        self._peers = HubPeers(context, authority, heard)
         self.clients = HubClients(context, self._peers, self.identities)
 
     def authenticate(self, certificate_der: bytes) -> str:

@@ -10,6 +10,7 @@ out, whoever signed it, and one of an earlier owner is refused.
 
 from __future__ import annotations
 
+import contextlib
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import (
     AppraisalError,
+    DeviceFault,
     QuarantinedDeviceError,
     RevokedDeviceError,
     SignatureError,
@@ -28,6 +30,7 @@ from armillary.errors import (
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import serial_text
 from armillary.service.context.context import Context
+from armillary.service.watch.heard_at_hub import HeardAtHub
 from armillary.wire.certificates.certificate import (
     UnverifiedDeviceCertificate,
     parse_device_certificate,
@@ -39,9 +42,10 @@ from armillary.wire.hub.credentials import HubPeer
 class HubPeers:
     """Authenticates client certificates."""
 
-    def __init__(self, context: Context, authority: Authority) -> None:
+    def __init__(self, context: Context, authority: Authority, heard: HeardAtHub) -> None:
         self._context = context
         self._authority = authority
+        self._heard = heard
 
     def authenticate(self, certificate_der: bytes) -> HubPeer:
         """The device of a client certificate; DeviceFault, whose leaf class says why, if it is refused."""
@@ -63,7 +67,7 @@ class HubPeers:
         if found is None:  # (4)
             raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")
         if found.revoked:
-            raise RevokedDeviceError(f"device {device_id[:16]}... was revoked")
+            raise self._revoked(certificate_der, device_id, found.catalog_id)
         if found.catalog_id is None:
             raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog")
         if found.lineage.held_at is not None:
@@ -82,6 +86,15 @@ class HubPeers:
         if not is_recorded:  # (5)
             raise AppraisalError("client certificate: it is not on record", remedy="Check in again for a new one.")
         return HubPeer(device_id, catalog=str(found.catalog_id))
+
+    def _revoked(self, der: bytes, device_id: str, catalog_id: UUID | None) -> RevokedDeviceError:
+        """The error; noted for the watch where the certificate is the device's own: nobody accuses another device."""
+        error = RevokedDeviceError(f"device {device_id[:16]}... was revoked")
+        if catalog_id is not None:
+            with contextlib.suppress(DeviceFault):
+                self._verified(der, catalog_id)
+                self._heard.refused(device_id, error)
+        return error
 
     def _verified(self, der: bytes, catalog_id: UUID) -> UnverifiedDeviceCertificate:
         """(1) and (2)."""

@@ -22,11 +22,12 @@ from uuid import UUID
 from armillary import content
 from armillary.attest.appraise import FORK_STEPS
 from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
-from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Refusal, UpdateOutcome
+from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, UnreadRefusal, UpdateOutcome
 from armillary.wire.device.finding import SEVERITIES
 
 if TYPE_CHECKING:
     from armillary.detect.baseline import Unusual
+    from armillary.detect.places import SharedCertificate
     from armillary.detect.rules import Rule
 
 # Types of error reports that say that an application ended by itself.
@@ -141,11 +142,16 @@ def shipped_rules() -> tuple[Rule, ...]:
     return tuple(rule for name, text in content.detection_files().items() for rule in read_rules(text, name))
 
 
-def of_refusal(refusal: Refusal, catalog_id: UUID | None) -> Observation | None:
+def of_refusal(refusal: UnreadRefusal, catalog_id: UUID | None) -> Observation | None:
     """A refused request that a rule of the service ``refusal`` matches."""
     from armillary.detect.rules import first_match  # noqa: PLC0415 - memory: at the first refusal, with the rules
 
-    event: dict[str, str | int] = {"code": refusal.code, "message": refusal.message, "count": refusal.count}
+    event: dict[str, str | int] = {
+        "code": refusal.code,
+        "message": refusal.message,
+        "count": refusal.count,
+        "total": refusal.total,
+    }
     rule = first_match(shipped_rules(), "refusal", event)
     if rule is None:
         return None
@@ -325,6 +331,24 @@ def of_behaviour(unusual: Unusual, device_id: str, catalog_id: UUID | None, now:
         "quarantine, which leaves it its updates.",
         device_ids=(device_id,),
         reported_by=device_id,
+        at=now,
+        catalog_id=catalog_id,
+    )
+
+
+def of_shared_certificate(shared: SharedCertificate, catalog_id: UUID | None, now: int) -> Observation:
+    """A device whose connections at the hub put each other out from several addresses."""
+    short = shared.client[:16]
+    return Observation(
+        kind="certificate-shared",
+        key=(shared.client,),
+        severity="high",
+        title=f"The certificate of device {short} is used in two places at once",
+        cause=f"Connections of device {short} at the hub put each other out, from {', '.join(shared.addresses)}.",
+        proposed_action="Find out which machine is the device, and how the other came by its key; revoke it if that is "
+        "not found. A device at the edge of two networks does not do this so often.",
+        device_ids=(shared.client,),
+        count=shared.count,
         at=now,
         catalog_id=catalog_id,
     )

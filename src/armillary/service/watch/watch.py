@@ -23,13 +23,14 @@ from armillary.engines.records.queries import (
     findings as finding_rows,
     reports as report_rows,
 )
-from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Page, Refusal, UpdateOutcome
+from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Page, UnreadRefusal, UpdateOutcome
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.watch import detections
 from armillary.service.watch.detections import Observation
+from armillary.service.watch.heard_at_hub import HeardAtHub
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
 from armillary.wire.notification import event as notification
 
@@ -55,14 +56,15 @@ MAX_FINDINGS_OF_DEVICE: Final = 32
 DAY_S: Final = 86_400
 
 Row = TypeVar("Row", CheckIn, ErrorReportRow, UpdateOutcome)
-CountedRow = TypeVar("CountedRow", Refusal, ErrorReportRow)
+CountedRow = TypeVar("CountedRow", UnreadRefusal, ErrorReportRow)
 
 
 class Watch:
     """Makes findings, lists them, and lets people acknowledge and close them."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, wake: Callable[[], object] = lambda: None) -> None:
         self._context = context
+        self.heard_at_hub = HeardAtHub(context, wake)
         self._looking = threading.Lock()
         self._silence_noted: frozenset[str] = frozenset()
         self._ending_noted: frozenset[str] = frozenset()
@@ -161,7 +163,7 @@ class Watch:
         One run at a time: a caller that comes during another waits for it, and then reads what is new since.
         """
         with self._looking:
-            seen = 0
+            seen = self._take_what_the_hub_heard()
             seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
             seen += self._follow_counted("refusal", report_rows.unread_refusals, self._of_refusal)
             seen += self._follow("error_report", report_rows.error_reports_since, self._of_report, self._group)
@@ -261,7 +263,7 @@ class Watch:
             return []
         return [detections.of_check_in(row, self._catalog_of(connection, row.device_id))]
 
-    def _of_refusal(self, connection: Connection, row: Refusal) -> Sequence[Observation | None]:
+    def _of_refusal(self, connection: Connection, row: UnreadRefusal) -> Sequence[Observation | None]:
         self.behaviour.count(row.device_id, "refusals", row.count)
         return [detections.of_refusal(row, self._catalog_of(connection, row.device_id))]
 
@@ -313,6 +315,16 @@ class Watch:
         for one in found:
             self.observe(one)
         return len(found)
+
+    def _take_what_the_hub_heard(self) -> int:
+        """Record what was refused there, and observe devices whose certificate is in two places."""
+        shared = self.heard_at_hub.take()
+        for one in shared:
+            found = self._context.records.read(partial(device_rows.enrolled, device_id=one.client))
+            self.observe(
+                detections.of_shared_certificate(one, None if found is None else found.catalog_id, self._context.now())
+            )
+        return len(shared)
 
     def _look_at_behaviour(self) -> int:
         """Observe devices that were unusual in the windows that are over; nothing where nothing was ever counted."""

@@ -22,6 +22,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "proof-replayed": "A proof was presented a second time, or on another connection than its own.",
         "proof-invalid": "A proof does not verify: its signature, its key or its log is wrong.",
         "identity-forked": "One identity is used by two devices: boot counts run apart.",
+        "certificate-shared": "One certificate is used in two places at the same time.",
+        "refusals-burst": "Requests of a device are refused again and again, for a reason that is ordinary once.",
         "device-unknown": "A device that was never manufactured here asked to be let in.",
         "revoked-device-active": "A revoked device still tries.",
         "application-crashed": "An application crashes or exits again and again.",

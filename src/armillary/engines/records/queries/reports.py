@@ -13,7 +13,15 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, dele
 from armillary.engines.records.queries import images as image_rows
 from armillary.engines.records.queries.pages import newest_first
 from armillary.engines.records.schema import dialect, schema
-from armillary.engines.records.schema.rows import ErrorReportRow, Page, Refusal, UpdateOutcome, from_row, to_row
+from armillary.engines.records.schema.rows import (
+    ErrorReportRow,
+    Page,
+    Refusal,
+    UnreadRefusal,
+    UpdateOutcome,
+    from_row,
+    to_row,
+)
 from armillary.rollout.state import LIVING
 from armillary.wire.device.crash_record import encode_crash
 from armillary.wire.device.error_report import ErrorReport
@@ -109,11 +117,11 @@ def refusals(connection: Connection, *, device_id: str | None, limit: int, befor
     return newest_first(connection, query, table, _as_refusal, limit=limit, before=before)
 
 
-def unread_refusals(connection: Connection, *, limit: int) -> list[Refusal]:
+def unread_refusals(connection: Connection, *, limit: int) -> list[UnreadRefusal]:
     """Refused requests that the watch has not read to the end, oldest first; ``count`` is the rest of a row."""
     table = schema.refusal
     rows = connection.execute(_unread(select(table), table, limit))
-    return [from_row(Refusal, row, count=row.unread) for row in rows]
+    return [from_row(UnreadRefusal, row, count=row.unread, total=row.count) for row in rows]
 
 
 def mark_read(connection: Connection, table_name: str, read: Mapping[int, int]) -> bool:

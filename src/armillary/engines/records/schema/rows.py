@@ -298,6 +298,13 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadRefusal(Refusal):
+    """A row of refusals that the watch has not read to the end: ``count`` is the rest, ``total`` all of it."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOutcome:
     """The outcome of one offered image on one device, as the device reported it."""
 

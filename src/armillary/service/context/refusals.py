@@ -7,6 +7,7 @@ second holds at most a few thousand different ones; what is beyond is only count
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -32,9 +33,10 @@ class _Pending:
 
 
 class RefusalLog:
-    """Collects refusals between two flushes."""
+    """Collects refusals between two flushes; from any thread."""
 
     def __init__(self) -> None:
+        self._noting = threading.Lock()
         self._pending: dict[tuple[str, str], _Pending] = {}
         self.dropped = 0
 
@@ -43,20 +45,22 @@ class RefusalLog:
         if isinstance(error, RateLimitedError):
             return
         code = REPLAYED if isinstance(error, ReplayedProofError) else error.code
-        found = self._pending.get((device_id, code))
-        if found is not None:
-            found.count += 1
-            found.at = at
-        elif len(self._pending) < MAX_PENDING:
-            self._pending[device_id, code] = _Pending(at, error.message[:MAX_MESSAGE_LENGTH], 1)
-        else:
-            self.dropped += 1
+        with self._noting:
+            found = self._pending.get((device_id, code))
+            if found is not None:
+                found.count += 1
+                found.at = at
+            elif len(self._pending) < MAX_PENDING:
+                self._pending[device_id, code] = _Pending(at, error.message[:MAX_MESSAGE_LENGTH], 1)
+            else:
+                self.dropped += 1
 
     def take(self) -> Query[None] | None:
         """The change that records what was noted since the last call, or None."""
-        if not self._pending:
-            return None
-        pending, self._pending = self._pending, {}
+        with self._noting:
+            if not self._pending:
+                return None
+            pending, self._pending = self._pending, {}
         return lambda connection: _record(connection, pending)
 
 

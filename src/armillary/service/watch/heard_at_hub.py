@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hub hears of devices that only the watch can make something of: refused certificates, and shared ones.
+
+The hub's loop only notes; the watch's run records. What is noted between two runs is bounded, and what is beyond is
+counted in ``dropped``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from armillary.detect.places import Places, SharedCertificate
+from armillary.errors import ArmillaryError
+from armillary.service.context.context import Context
+from armillary.service.context.refusals import RefusalLog
+
+MAX_TURNS: Final = 10_000
+
+
+class HeardAtHub:
+    """Notes what the hub hears; ``wake`` is called where somebody should look soon. Notes come from any thread."""
+
+    def __init__(self, context: Context, wake: Callable[[], object]) -> None:
+        self._context = context
+        self._wake = wake
+        self._refusals = RefusalLog()
+        self._turns: deque[tuple[str, str, str, int]] = deque()
+        self._places = Places()
+        self._turns_dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """What was noted and neither recorded nor counted, because too much came between two runs."""
+        return self._refusals.dropped + self._turns_dropped
+
+    def refused(self, device_id: str, error: ArmillaryError) -> None:
+        """A device that holds the key of its certificate was not let in."""
+        self._refusals.note(device_id, error, self._context.now())
+        self._wake()
+
+    def put_out(self, device_id: str, before: str, after: str) -> None:
+        """A device's connection at one address was ended by its own at another."""
+        if len(self._turns) >= MAX_TURNS:
+            self._turns_dropped += 1
+            return
+        self._turns.append((device_id, before, after, self._context.now()))
+        self._wake()
+
+    def take(self) -> list[SharedCertificate]:
+        """Record the refusals noted since the last call; the devices whose certificate is in two places."""
+        change = self._refusals.take()
+        if change is not None:
+            self._context.records.write(change)
+        found: dict[str, SharedCertificate] = {}
+        while self._turns:
+            shared = self._places.put_out(*self._turns.popleft())
+            if shared is not None:
+                before = found.get(shared.client)
+                count = shared.count + (0 if before is None else before.count)
+                found[shared.client] = SharedCertificate(shared.client, count, shared.addresses)
+        return list(found.values())

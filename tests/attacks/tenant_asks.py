@@ -37,6 +37,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     f"{V1}/catalogs/{{catalog}}/bridge-uploads/{{upload}}": ("offset=0",),
     f"{V1}/advisory-feed-uploads/{{bundle}}": ("offset=0",),
     f"{V1}/cases/{{case_id}}/draft": ("stage=72h",),
+    f"{V1}/vex": ("format=openvex",),
     f"{V1}/device-names": ("text=zqtheirs%20device",),
     f"{V1}/devices/{{device_id}}/telemetry/series": ("metric=temperature", SPAN),
     f"{V1}/devices/{{device_id}}/telemetry/raw": ("metric=temperature", SPAN),

@@ -251,6 +251,7 @@ def _advisories(made: Tenant) -> None:
 def _case(made: Tenant) -> None:
     body = {"kind": "severe-incident", "title": f"{made.word} incident"}
     made.ids["case_id"] = _good(made, "POST", f"/cases?catalog={made.name}", body)["case_id"]
+    made.ids["dossier_id"] = _good(made, "POST", f"/dossiers?catalog={made.name}", {})["dossier_id"]
 
 
 def _bridge(made: Tenant) -> None:

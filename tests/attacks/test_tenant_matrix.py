@@ -50,6 +50,7 @@ AZURE = "/subscriptions/{subscription}/providers/Microsoft.AzureSphere/locations
 # Routes that every token may call: about the caller, or about what the caller sends.
 FREE = {
     "GET /api/v1/me",
+    "GET /api/v1/dossier-key",
     f"GET {AZURE}/operationStatuses/{{operation}}",
     "POST /api/v1/template-check",
     # hawkBit's DDI takes no operator token: who authenticates is the controller that the path names.
@@ -68,6 +69,7 @@ NARROWED = {
         "advisories": "GET", "advisories/{advisory_id}": "GET", "advisories/{advisory_id}/devices": "GET",
         "advisory-coverage": "GET",
         "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
+        "dossiers": "GET POST", "dossiers/{dossier_id}": "GET", "dossiers/{dossier_id}/file": "GET", "vex": "GET",
         "cases": "GET POST", "cases/{case_id}": "GET", "cases/{case_id}/draft": "GET",
         **{f"cases/{{case_id}}/{each}": "POST" for each in (
             "corrections", "references", "fix-available", "submissions", "notes", "close")},

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "advisory": ("security.advisory", "Advisories: what is vulnerable, and which devices it affects."),
     "advisory-feed": ("security.advisory_feed", "Feeds of advisories: pack, trust, import."),
     "assess": ("security.assess", "Say which of the seven properties of secured devices hold."),
+    "dossier": ("security.dossier", "Dossiers: signed statements about a fleet, with their evidence."),
     "case": ("security.case", "Cases: what must be reported to authorities, by when, and the drafts."),
     "audit": ("service.audit", "The audit log: list, prove and verify; its checkpoints and witnesses."),
     "trace": ("security.trace", "All that is known of a device, a key or an advisory, with what proves it."),

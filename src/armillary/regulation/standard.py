@@ -10,6 +10,7 @@
     - id: 2c                          unique in the table
       reference: Annex VII(2)(b)
       title: Vulnerability handling   in words of ours
+      status: M                       optional: what the standard calls it, mandatory or recommended
       facts: [bill-of-materials]      names of facts (``service/dossier``, ``service/cases``)
       out_of_scope: why               instead of facts: why software of this service shows nothing of it
       kinds: [severe-incident]        of reports only: for which cases
@@ -33,7 +34,7 @@ MAX_TEXT: Final = 500
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMEDY: Final = "docs/concepts/dossier.md has the form of these tables."
 _HEAD: Final = ("standard", "title", "source", "requirements")
-_TEXTS: Final = ("id", "reference", "title", "out_of_scope")
+_TEXTS: Final = ("id", "reference", "title", "status", "out_of_scope")
 _LISTS: Final = ("facts", "kinds", "stages")
 
 
@@ -44,6 +45,7 @@ class Requirement:
     id: str
     reference: str
     title: str
+    status: str = ""
     facts: tuple[str, ...] = ()
     out_of_scope: str = ""
     kinds: tuple[str, ...] = ()
@@ -90,7 +92,7 @@ def read_standard(text: str, file: str) -> Standard:
 
 
 def _requirement(node: Any, file: str) -> Requirement:
-    row = _Map(node, file, ("id", "reference", "title"), ("out_of_scope", *_LISTS))
+    row = _Map(node, file, ("id", "reference", "title"), ("status", "out_of_scope", *_LISTS))
     texts = {name: row.text(name) for name in _TEXTS if row.has(name)}
     lists = {name: row.texts(name) for name in _LISTS if row.has(name)}
     if ("facts" in lists) == ("out_of_scope" in texts):

@@ -49,6 +49,7 @@ from armillary.settings import Settings
 
 if TYPE_CHECKING:
     from armillary.service.cases.casework import Casework
+    from armillary.service.dossier.dossiers import Dossiers
     from armillary.service.repository.ceremony import Ceremony
     from armillary.service.transparency.transparency import Transparency
     from armillary.service.watch.support_ends import SupportEnds
@@ -68,7 +69,7 @@ class SecurityService:
         self.context = context
         self.notices = notices = Notices()
         self.chips = chips = Chips.load()
-        blobs = Blobs(context.folder.blobs)
+        blobs = self._blobs = Blobs(context.folder.blobs)
         self.device_address = DeviceAddress(context.settings)
         self.hub_address = (context.settings.public_host, context.settings.hub_port)
         self.authority = authority = Authority(context, notices)
@@ -193,6 +194,26 @@ class SecurityService:
         if self._support_ends is None:
             self._support_ends = SupportEnds(self.context)
         return self._support_ends
+
+    @property
+    def dossiers(self) -> Dossiers:
+        """Dossiers; what makes them is loaded when somebody asks for one."""
+        from armillary.service.assessment.assessment import Assessment  # noqa: PLC0415 - memory, as above
+        from armillary.service.dossier.dossiers import Dossiers  # noqa: PLC0415 - memory, as above
+        from armillary.service.dossier.held import Sources  # noqa: PLC0415 - memory, as above
+
+        sources = Sources(
+            context=self.context,
+            advisories=self.advisories,
+            assessment=Assessment(self.context),
+            bills=self.updates.bills,
+            cases=self.casework.cases,
+            logs=self.transparency.logs,
+            repository=self.repository,
+            rollouts=self.updates.rollouts,
+            watch=self.watch,
+        )
+        return Dossiers(self.context, self.authority.keys, self._blobs, sources)
 
     @property
     def settings(self) -> Settings:

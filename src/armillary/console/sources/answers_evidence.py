@@ -56,7 +56,7 @@ def declare_product(by: RequestContext, catalog: str, product: str, facts: Mappi
 
 def list_cases(by: RequestContext, is_open: bool | None, limit: int, after: str | None) -> Document:  # noqa: FBT001 - named by every caller
     """A page of cases, newest first, each with its clocks."""
-    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory: few services have cases
+    from armillary.api.views.security import cases as views_cases  # noqa: PLC0415 - memory: few services have cases
 
     page = by.service.casework.cases.list(by.catalog, is_open=is_open, limit=limit, after=after)
     return views_cases.cases(page, by.service.context.now())
@@ -64,7 +64,7 @@ def list_cases(by: RequestContext, is_open: bool | None, limit: int, after: str 
 
 def show_case(by: RequestContext, case_id: str) -> Document:
     """One case with its entries and clocks, and ``fields`` of drafts, which notes may fill."""
-    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views_cases  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.drafts import fields  # noqa: PLC0415 - memory, as above
 
     found = by.service.casework.cases.get(uuid_of("case", case_id), by.catalog)
@@ -82,7 +82,7 @@ def begin_case(
     by: RequestContext, kind: str, catalog: str | None, product: str | None, said: Mapping[str, Any]
 ) -> Document:
     """Begin a case: ``said`` has ``title``, ``at``, ``text``, ``subject`` and ``reference``."""
-    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views_cases  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.cases import Said  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.subjects import Subject  # noqa: PLC0415 - memory, as above
 
@@ -97,7 +97,7 @@ def begin_case(
 
 def add_to_case(by: RequestContext, case_id: str, said: Mapping[str, Any]) -> Document:
     """Add an entry to a case: ``said`` has its ``kind`` and what that kind says; with ``field`` a note for drafts."""
-    from armillary.api.views import cases as views_cases  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views_cases  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.cases import Said  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.subjects import Subject  # noqa: PLC0415 - memory, as above
 

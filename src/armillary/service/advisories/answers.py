@@ -142,7 +142,7 @@ class Answers:
     ) -> dict[str, Any]:
         """An advisory: what it says, images and releases by their states, devices, countries, and the curve.
 
-        With ``product_id`` devices are those of a product, but for the curve, which is of the whole catalog.
+        With ``product_id`` devices are those of a product of the catalog.
 
         Raises:
             NotFoundError: no feed has a record of this name.
@@ -168,7 +168,7 @@ class Answers:
             population = population.of_product(product_id)
         feeds = {each.name: each for each in feed_rows.feeds(connection)}
         since = self._known_since(connection, judge)
-        curve = self._exposure.curve(connection, judged, catalog_id, since=since, now=now)
+        curve = self._exposure.curve(connection, judged, catalog_id, since=since, now=now, product_id=product_id)
         countries = population.by(country_of)
         found: dict[str, Any] = {
             "advisory_id": judge.versions[0].advisory_id,

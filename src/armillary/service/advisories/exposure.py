@@ -156,6 +156,7 @@ class Exposure:
         *,
         since: int,
         now: int,
+        product_id: UUID | None = None,
     ) -> list[dict[str, int]]:
         """How many devices were affected after each time at which that changed, and how many were repaired until then.
 
@@ -163,6 +164,8 @@ class Exposure:
         for other reasons: to another group, out of service, or to what is not known.
         """
         population = self.affected(connection, judged, catalog_id)
+        if product_id is not None:
+            population = population.of_product(product_id)
         states = _States(judged, self._sets, default=State.UNKNOWN)
         groups = population.groups
         changes: dict[int, Counter[str]] = {}
@@ -171,6 +174,8 @@ class Exposure:
             group = groups.get(move.group_id)
             owner = None if group is None else group.catalog_id
             if catalog_id is not None and owner != catalog_id:
+                continue
+            if product_id is not None and (group is None or group.product_id != product_id):
                 continue
             before, after = states.of(move.from_set, owner), states.of(move.to_set, owner)
             if (before is State.AFFECTED) == (after is State.AFFECTED):

@@ -103,7 +103,7 @@ def list_cases(
     after: NumberAfter = None,
 ) -> dict[str, Any]:
     """Cases, newest first, each with its clocks."""
-    from armillary.api.views import cases as views  # noqa: PLC0415 - memory: few services have cases
+    from armillary.api.views.security import cases as views  # noqa: PLC0415 - memory: few services have cases
 
     service = service_of(request)
     page = service.casework.cases.list(catalog, is_open=is_open, limit=limit, after=after)
@@ -112,7 +112,7 @@ def list_cases(
 
 def become_aware(request: Request, body: AwareBody, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Begin a case: somebody is aware of an exploited vulnerability or a severe incident, and the clocks run."""
-    from armillary.api.views import cases as views  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.cases import Said  # noqa: PLC0415 - memory, as above
 
     service = service_of(request)
@@ -125,7 +125,7 @@ def become_aware(request: Request, body: AwareBody, catalog: CatalogFilter = Non
 
 def show_case(request: Request, case_id: UUID, catalog: CatalogFilter = None) -> dict[str, Any]:
     """A case: its entries, and each stage with the time when it is due and the seconds that remain."""
-    from armillary.api.views import cases as views  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views  # noqa: PLC0415 - memory, as above
 
     service = service_of(request)
     return views.case(service.casework.cases.get(case_id, catalog), service.context.now())
@@ -156,7 +156,7 @@ def submit_case(request: Request, case_id: UUID, body: SubmittedBody, catalog: C
 
 def note_case(request: Request, case_id: UUID, body: NoteBody, catalog: CatalogFilter = None) -> dict[str, Any]:
     """Add a note, or fill a gap of the drafts."""
-    from armillary.api.views import cases as views  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views  # noqa: PLC0415 - memory, as above
 
     service, actor = service_of(request), operator_of(request).name
     made = service.casework.note(case_id, body.text, field=body.field, catalog=catalog, actor=actor)
@@ -176,7 +176,7 @@ def close_case(request: Request, case_id: UUID, body: CloseBody, catalog: Catalo
 
 
 def _added(request: Request, case_id: UUID, catalog: str | None, **said: Any) -> dict[str, Any]:
-    from armillary.api.views import cases as views  # noqa: PLC0415 - memory, as above
+    from armillary.api.views.security import cases as views  # noqa: PLC0415 - memory, as above
     from armillary.service.cases.cases import Said  # noqa: PLC0415 - memory, as above
 
     service, actor = service_of(request), operator_of(request).name

@@ -21,7 +21,13 @@ from armillary.wire.hawkbit.artifact import IMAGE_TYPE as BRIDGE_IMAGE
 _image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
 _product, _group, _bill = schema.product, schema.device_group, schema.bill_of_materials
 # The columns that name blobs.
-_BLOBS = (_image.c.sha256, _bill.c.sha256, schema.os_component.c.digest, schema.trust_package.c.sha256)
+_BLOBS = (
+    _image.c.sha256,
+    _bill.c.sha256,
+    schema.os_component.c.digest,
+    schema.trust_package.c.sha256,
+    schema.dossier.c.sha256,
+)
 
 
 def add(connection: Connection, image: Image) -> None:
@@ -44,7 +50,7 @@ def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
 
 
 def names_blob(connection: Connection, digest: bytes) -> bool:
-    """Whether anything is kept under this SHA-256: an image of any catalog, a bill, an OS component, a trust store.
+    """Whether anything is kept under this SHA-256: an image of any catalog, a bill, an OS component...
 
     All of them: a file for bridged devices can be a copy of whatever another catalog or the service itself has.
     """

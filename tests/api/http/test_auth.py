@@ -53,6 +53,7 @@ _PRODUCT = f"{_AZURE}/products/{{product}}"
 # changes a role has to say so here. An Administrator changes who and what is trusted:
 ADMINISTRATORS = {
     "POST /api/v1/log-witnesses", "POST /api/v1/log-witnesses/remove", "POST /api/v1/advisory-feed-keys",
+    "POST /api/v1/notification-channels", "DELETE /api/v1/notification-channels/{channel_id}",
     "DELETE /api/v1/advisory-feed-keys/{key_id}", "PUT /api/v1/advisory-feeds/{feed_name}/max-age",
     f"DELETE {_AZURE}",
     f"POST {_AZURE}/certificates/{{serial}}/retrieveProofOfPossessionNonce",
@@ -82,7 +83,7 @@ ADMINISTRATORS = {
 # A Reader sees; some of it is asked with another verb, and there are no users to change:
 READ_OTHERWISE = {
     *(f"{method} /api/users/{{user}}" for method in ("PUT", "PATCH", "DELETE")),
-    "POST /api/query", f"POST {_V1}/group-preview",
+    "POST /api/query", f"POST {_V1}/group-preview", f"POST {_V1}/logs/{{log}}/proof",
     "POST /iothub/configurations/testQueries", "POST /iothub/devices/query",
     f"POST {_AZURE}/certificates/{{serial}}/retrieveCertChain",
     *(f"POST {_AZURE}/{verb}" for verb in (

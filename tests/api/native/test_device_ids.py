@@ -21,7 +21,7 @@ HUB_DEVICE = "Plant-7:pump_2"
 NOT_OF_HUB_DEVICES = (
     "", "/check-ins", "/refusals", "/outcomes", "/error-reports", "/deployment", "/firmware", "/revoke", "/restore",
     "/release", "/decommission", "/allow-reprovision", "/manufacturing-state", "/update-status", "/check-now",
-    "/assessment", "/trace",
+    "/assessment", "/trace", "/quarantine",
 )  # fmt: skip
 # What a route is asked with: so that nothing but the id could be wrong. Body, or query.
 ASKED: Mapping[str, Any] = {
@@ -32,6 +32,7 @@ ASKED: Mapping[str, Any] = {
     "/methods/{method}": {"payload": 1, "timeout_s": 1},
     "/messages": {"text": "hello"},
     "/revoke": {"reason": "r"},
+    "/quarantine": {"reason": "r"},
     "/decommission": {"reason": "r"},
     "/manufacturing-state": {"state": "DeviceComplete"},
     "/organisation": {"organisation": None},

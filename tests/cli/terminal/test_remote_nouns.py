@@ -74,7 +74,8 @@ def test_products(armillary: Command, catalog: str) -> None:
     changed = armillary("product", "update", "-c", catalog, "-p", "Coffee", "--description", "makes tea")
     assert changed.out == "name         Coffee\ndescription  makes tea\n"
     assert armillary("product", "show", "-c", catalog, "--product", "Coffee").out == (
-        "name         Coffee\ndescription  makes tea\ndevices      0\n"
+        "name         Coffee\ndescription  makes tea\ndevices      0\nsupport_ends      -\nplaced_on_market  -\n"
+        "manufacturer      -\ncontact           -\nintended_use      -\n"
     )
     assert armillary("product", "delete", "-c", catalog, "-p", "Coffee", "-y").err == "product Coffee is deleted\n"
     assert armillary("product", "list", "-c", catalog, "--json").json == []

@@ -188,7 +188,7 @@ def test_every_table_that_names_a_blob_is_asked_before_one_goes() -> None:
         "bill_content.sha256",  # of a bill that ``bill_of_materials`` names
     }  # fmt: skip
     assert digests - no_blobs == {
-        "image.sha256", "bill_of_materials.sha256", "os_component.digest", "trust_package.sha256",
+        "image.sha256", "bill_of_materials.sha256", "os_component.digest", "trust_package.sha256", "dossier.sha256",
     }  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def update(
     facts: Facts,
     description: DescriptionOption = None,
 ) -> Shown:
-    """Change what is said of a product; what is not named stays as it is.
+    """Change a product; what is not named stays.
 
     Reports to authorities and dossiers name these facts, and alerts come before the support ends.
     """

@@ -295,7 +295,7 @@ def _quarantine(
     ] = None,
     yes: YesOption = False,
 ) -> Shown:
-    """Let a device check in and update, and do nothing else.
+    """Let a device update, and do nothing else.
 
     It gets update certificates only; the hub refuses it and closes its connections.
     """
@@ -306,7 +306,7 @@ def _quarantine(
 
 @remote_command(verbs, "release")
 def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> Shown:
-    """Take a device out of quarantine; let one begin anew that is held.
+    """Take a device out of quarantine or a hold.
 
     A device is held when two machines seem to have its identity. Whichever of them proves itself next becomes the
     device; two that go on are found and held again.

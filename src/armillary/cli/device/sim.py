@@ -110,7 +110,7 @@ def crashes(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same number makes the same roll-outs.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Play roll-outs of a release that crashes more often, and say how soon they are held.
+    """Play releases that crash more: how soon are they held?
 
     By the plan that the service uses, over devices that differ: to 1 %, to 10 %, to all, a day each. What is reported:
     how many were held, in the first cohort, how many crashes would not have been with the release before (median, 95th

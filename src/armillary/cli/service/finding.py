@@ -58,7 +58,7 @@ def kinds(
     ] = "open",
     catalog: OnlyCatalogOption = None,
 ) -> Shown:
-    """List kinds of findings with how many there are of each severity, the gravest first."""
+    """Count findings by kind and severity."""
     found = remote.get("/finding-kinds", status=status, catalog=catalog)["items"]
     return table(found, KIND_COLUMNS, empty="No such finding.")
 

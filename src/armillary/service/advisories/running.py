@@ -74,7 +74,7 @@ class Running:
         """How far the first walk over all devices is; after it, whole. Devices are told by their row numbers."""
         last = software_rows.newest(connection)[0]
         compared = last if self._is_whole else min(last, self._walk_at or 0)
-        return TakenIn(compared, last, self._is_whole)
+        return TakenIn(compared, last, self._is_whole or not last)
 
     def device_changed(self, device_id: str) -> None:
         """A device has another owner or group, or may have: the next look compares it."""

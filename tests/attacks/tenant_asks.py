@@ -38,6 +38,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     f"{V1}/advisory-feed-uploads/{{bundle}}": ("offset=0",),
     f"{V1}/cases/{{case_id}}/draft": ("stage=72h",),
     f"{V1}/vex": ("format=openvex",),
+    f"{V1}/advisory-statements/{{advisory_statement}}": ("reason=x",),
     f"{V1}/device-names": ("text=zqtheirs%20device",),
     f"{V1}/devices/{{device_id}}/telemetry/series": ("metric=temperature", SPAN),
     f"{V1}/devices/{{device_id}}/telemetry/raw": ("metric=temperature", SPAN),
@@ -65,6 +66,8 @@ def central_job(who: Tenant) -> dict[str, Any]:
 # The first that the path ends with.
 BODIES: dict[str, Any] = {
     "/advisory-feed-keys": {"name": "x", "public_key": "x"}, "/advisory-feed-uploads": {"size": 100},
+    "/advisory-statements": lambda who: {
+        "advisory": who.ids["advisory_id"], "image": who.ids["image"], "status": "affected", "author": "x"},
     "/max-age": {"max_age_s": 86_400}, "/country": {"country": "DE"},
     "/deviceGroups/{group}": {"displayName": "x", "filter": "SELECT * FROM devices"},
     "/deviceTemplates/{template_id}": {

@@ -246,6 +246,9 @@ def _advisories(made: Tenant) -> None:
     advisories.look()
     shown = advisories.answers.devices(ADVISORY, made.name)
     assert [each["device_id"] for each in shown["items"]] == [made.ids["device"]]
+    said = {"advisory": ADVISORY, "image": made.ids["image"], "status": "affected", "author": f"{made.word} author"}
+    stated = _good(made, "POST", f"/advisory-statements?catalog={made.name}", said)
+    made.ids["advisory_statement"] = stated["statement_id"]
 
 
 def _case(made: Tenant) -> None:

@@ -86,7 +86,7 @@ class SecurityService:
         self.bridge = Bridge(context, authority, blobs, self.updates, notices)
         self.watch = Watch(context, notices.news)
         self.notifications = Notifications(context, authority.hub_secret)
-        self.advisories = Advisories(context, blobs, self.watch)
+        self.advisories = Advisories(context, blobs, self.watch, authority.keys)
         notices.on_device.append(self.advisories.running.device_changed)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)

@@ -108,6 +108,8 @@ def test_from_a_source_without_internet_to_the_devices(
     assert states["Tap"] == "affected"
     assert {state for name, state in states.items() if name != "Tap"} == {"unknown"}
 
+    _what_is_said_here(armillary, str(image_id), device.device_id)
+
     country = ("device-group", "set-country", "-c", "Contoso", "-p", "Coffee", "-n", "Development", "--country")
     assert armillary(*country, "DE", "--json").json == {"country": "DE"}
     assert "two capital letters" in armillary(*country, "de").err
@@ -119,6 +121,32 @@ def test_from_a_source_without_internet_to_the_devices(
     revoked = armillary("advisory-feed", "revoke-key", "--key-id", made["key_id"], "--yes", "--json").json
     assert revoked["revoked_at"] is not None
     assert "revoked_at" in armillary("advisory-feed", "keys").out
+
+
+def _what_is_said_here(armillary: Command, image: str, device: str) -> None:
+    """A statement is made, changes the answer, is taken back, and each time keeps its answer."""
+    state = ("advisory", "state")
+    said = (*state, "set", NAME, "--image", image, "-c", "Contoso", "--author", "Anna", "--status", "not_affected")
+    assert "justification" in armillary(*said).err
+    made = armillary(*said, "--justification", "component_not_present", "--json").json
+    assert (made["signature"], made["author"]) == ("valid", "Anna")
+    assert armillary("advisory", "affected", NAME, "--json").json == []
+    told = armillary("advisory", "affected", NAME, "--device", device)
+    assert "component_not_present (Anna)" in told.out + told.err, told.err
+    assert "not signed" not in armillary(*state, "list").out
+    back = armillary(
+        *state, "take-back", made["statement_id"], "-c", "Contoso", "--reason", "it is there", "--json"
+    ).json
+    assert back["taken_back_reason"] == "it is there"
+    listed = armillary(*state, "list", "--advisory", NAME, "--json").json
+    assert [each["statement_id"] for each in listed] == [made["statement_id"]]
+    about = ("advisory", "affected", NAME, "--device", device)
+    assert armillary(*about, "--json").json["state"] == "affected"
+    before = armillary(*about, "--as-of", "2020-01-01")
+    assert (before.code, "of the last 400 days" in before.err) == (1, True)
+    assert "2020" not in armillary("advisory", "show", NAME, "--as-of", "now").err
+    assert "needs --device" in armillary("advisory", "affected", NAME, "--as-of", "now").err
+    assert "asked alone" in armillary(*about, "--limit", "1").err
 
 
 def test_what_is_wrong_with_a_feed_is_said(armillary: Command, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, create_engine, delete, select
 from tests import postgresql
 from tests.engines.records import update_play
 
-from armillary.engines.records.advisories import components, feeds, software
+from armillary.engines.records.advisories import components, feeds, own_statements, software
 from armillary.engines.records.queries import devices as device_rows, findings as finding_rows, images as image_rows
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.advisory_rows import AFFECTED, FeedEdition, FeedKey
@@ -29,7 +30,7 @@ EDITION = FeedEdition(
 WRITTEN = (
     "software_set", "software_part", "device_software", "software_count", "software_move", "feed_key", "advisory_feed",
     "feed_edition", "advisory_version", "advisory_alias", "advisory_package", "exploitation", "bill_content", "component",
-    "bill_component", "component_advisory", "vex_statement",
+    "bill_component", "component_advisory", "vex_statement", "own_statement", "software_past",
 )  # fmt: skip
 
 
@@ -145,8 +146,31 @@ def asked(connection: Connection) -> dict[str, Any]:
     seen["grave"] = [each.advisory_id for each in feeds.grave(connection, "high")]
     seen["none grave"] = feeds.grave(connection, "critical")
     seen["newest content"] = components.newest_content(connection)
+    seen["own"] = own_said(connection)
+    seen["then"] = [feeds.feeds(connection, at)[0].current is None for at in (NOW - 1, NOW + 9)]
+    seen["named then"] = [len(feeds.versions_named(connection, "A", at=at)) for at in (NOW - 1, NOW + 1, NOW + 9)]
+    seen["said then"] = [len(feeds.statements(connection, ["CVE-1"], at)) for at in (NOW - 1, NOW + 1, NOW + 9)]
     seen["gravest"] = finding_rows.gravest(connection, "none")
     return seen
+
+
+def own_said(connection: Connection) -> list[Any]:
+    """Statements of operators: one of the whole service, one that is taken back."""
+    for number, catalog in enumerate((None, update_play.CATALOG)):
+        own_statements.add(
+            connection, statement_id=UUID(int=number), catalog_id=catalog, vulnerability="CVE-1", stated_at=NOW + number,
+            signed=b"s", made_by="ana",
+        )  # fmt: skip
+    own_statements.take_back(connection, UUID(int=0), by="ana", reason="wrong", now=NOW + 5)
+    return [
+        own_statements.one(connection, UUID(int=0)),
+        [each.number for each in own_statements.holding(connection, ["CVE-1", "CVE-2"])],
+        [len(own_statements.holding(connection, ["CVE-1"], at)) for at in (NOW - 1, NOW, NOW + 1, NOW + 5)],
+        own_statements.names(connection, None),
+        [own_statements.count(connection, catalog) for catalog in (None, update_play.CATALOG)],
+        own_statements.page(connection, update_play.CATALOG, vulnerability="CVE-1", limit=1, before=None),
+        own_statements.page(connection, None, vulnerability=None, limit=9, before=None),
+    ]
 
 
 def running(connection: Connection) -> dict[str, Any]:
@@ -175,7 +199,14 @@ def running(connection: Connection) -> dict[str, Any]:
     seen["listed"] = sorted(listed)
     seen["described"] = software.described(connection, sorted(listed)[:3])
     seen["counted"] = software.count_pairs(connection)
-    seen["set of"] = software.set_of_device(connection, 1) is not None
+    seen["held"] = [
+        None if (one := software.held_at(connection, 1, at)) is None else (one.group_id, one.since, one.until)
+        for at in (NOW - 1, NOW, NOW + 59, NOW + 60, NOW + 99)
+    ]
+    seen["pairs then"] = [
+        sum(each.devices for each in software.pairs_at(connection, at)) for at in (NOW - 10, NOW, NOW + 60)
+    ]
+    seen["noted"] = (software.noted_since(connection), software.number_of(connection, update_play.device_id(1)))
     seen["newest"] = software.newest(connection)[0]
     seen["pruned"] = software.prune(connection, before=NOW + 1)
     return seen

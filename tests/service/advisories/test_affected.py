@@ -7,6 +7,7 @@ import pytest
 from tests.service.advisories.fleet import HOUR_S, AdvisoryFleet, bill, osv
 
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.service.advisories.own_statements import Said, Subject
 
 BAD, GOOD = "pkg:pypi/django@3.2.10", "pkg:pypi/django@4.2.1"
 NAME = "PYSEC-2026-1"
@@ -45,6 +46,17 @@ def test_what_an_advisory_is_not_about_is_not_affected(judged: AdvisoryFleet) ->
     judged.feed(osv(NAME))
     judged.device(judged.image("pkg:pypi/requests@2.0"))
     assert judged.states(NAME) == {"not-affected": 1}
+
+
+def test_a_version_that_no_range_can_place_is_unknown_and_what_an_operator_states_is_said(judged) -> None:
+    odd, fine = judged.image("pkg:pypi/django@odd-version"), judged.image("pkg:pypi/requests@2.0")
+    judged.feed(osv(NAME))
+    states = {each["id"]: (each["state"], each["open"]) for each in judged.advisories.answers.coverage("Contoso")}
+    assert (states[str(odd)], states[str(fine)]) == (("unknown", 1), ("none-known", 0))
+    said = Said(status="affected", author="Anna")
+    judged.advisories.statements.make(NAME, Subject(image=fine), said, catalog="Contoso", actor="anna")
+    states = {each["id"]: each["state"] for each in judged.advisories.answers.coverage("Contoso")}
+    assert (states[str(odd)], states[str(fine)]) == ("unknown", "affected")
 
 
 def test_without_a_bill_of_materials_nothing_is_known(judged: AdvisoryFleet) -> None:

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feeds, their editions and keys as JSON."""
+"""Feeds, their editions and keys, and statements of operators as JSON."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography.hazmat.primitives import serialization
+
+from armillary.api.http.documents import as_page
+
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition, FeedKey
+    from armillary.engines.records.schema.rows import Page
+    from armillary.service.advisories.own_statements import Shown
     from armillary.service.assemble import SecurityService
 
 # Stale feeds that are named; a site has a few.
@@ -69,3 +79,34 @@ def key(row: FeedKey) -> dict[str, Any]:
         "added_by": row.added_by,
         "revoked_at": row.revoked_at,
     }
+
+
+def statement(shown: Shown) -> dict[str, Any]:
+    """A statement; one whose signature is not the service's says null, and counts for nothing."""
+    row, said = shown.row, shown.said
+    return {
+        "statement_id": str(row.statement_id),
+        "signature": "invalid" if said is None else "valid",
+        "advisory": row.vulnerability,
+        "catalog_id": None if row.catalog_id is None else str(row.catalog_id),
+        "subject": None if said is None else said.subject,
+        "subject_id": None if said is None else str(said.subject_id),
+        "component": None if said is None else said.component,
+        "status": None if said is None else said.status.value,
+        "justification": None if said is None else said.justification,
+        "reason": None if said is None else said.reason,
+        "author": None if said is None else said.author,
+        "stated_at": row.stated_at,
+        "made_by": row.made_by,
+        "taken_back_at": row.taken_back_at,
+        "taken_back_by": row.taken_back_by,
+        "taken_back_reason": row.taken_back_reason,
+        "sha256": sha256(row.signed).hexdigest(),
+        "signed": b64encode(row.signed).decode(),
+    }
+
+
+def statements(page: Page[Shown], key: ec.EllipticCurvePublicKey | None) -> dict[str, Any]:
+    """A page of statements, and the key by which each ``signed`` (a COSE_Sign1) is verified; null before the first."""
+    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return {**as_page(page, statement), "public_key": None if key is None else key.public_bytes(*form).decode()}

@@ -20,17 +20,18 @@ from armillary.errors import ConflictError
 from armillary.service.advisories.running import Running
 from armillary.service.advisories.sets import Sets
 from armillary.service.advisories.uploads import BundleUploads
+from armillary.service.authority.key_store import KeyStore
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.context import Context
 from armillary.service.watch.watch import Watch
 
 if TYPE_CHECKING:
     from armillary.engines.records.schema.advisory_rows import Feed, FeedEdition
-    from armillary.service.advisories.announcing import Announcements
+    from armillary.service.advisories.announcing import Announcements, Staleness
     from armillary.service.advisories.answers import Answers
     from armillary.service.advisories.imports import Imports
     from armillary.service.advisories.keys import FeedKeys
-    from armillary.service.advisories.staleness import Staleness
+    from armillary.service.advisories.own_statements import OwnStatements
 
 # Devices change what they run all the time; a new feed or bill of materials is announced at once.
 ANNOUNCE_EVERY_S: Final = 60
@@ -43,8 +44,9 @@ _log = structlog.get_logger("armillary.service.advisories")
 class Advisories:
     """Operations on feeds and advisories. From any thread."""
 
-    def __init__(self, context: Context, blobs: Blobs, watch: Watch) -> None:
+    def __init__(self, context: Context, blobs: Blobs, watch: Watch, keys: KeyStore) -> None:
         self._context = context
+        self._key_store = keys
         self._blobs = blobs
         self._watch = watch
         self.running = Running(context)
@@ -60,6 +62,7 @@ class Advisories:
         self._is_announcement_due = self._has_feeds
         self._announcements: Announcements | None = None
         self._staleness: Staleness | None = None
+        self._statements: OwnStatements | None = None
         self._aged_at = 0
 
     # -- parts, loaded when they are asked for ----------------------------------------------------------------------
@@ -76,7 +79,16 @@ class Advisories:
         """What is asked about advisories."""
         from armillary.service.advisories.answers import Answers  # noqa: PLC0415 - as the class says
 
-        return Answers(self._context, self._sets, self.running)
+        return Answers(self._context, self._sets, self.running, self.statements)
+
+    @property
+    def statements(self) -> OwnStatements:
+        """What operators say of advisories themselves."""
+        if self._statements is None:
+            from armillary.service.advisories.own_statements import OwnStatements  # noqa: PLC0415 - as the class says
+
+            self._statements = OwnStatements(self._context, self._key_store)
+        return self._statements
 
     @property
     def uploads(self) -> BundleUploads:
@@ -218,7 +230,7 @@ class Advisories:
 
     def _look_at_ages(self) -> None:
         if self._staleness is None:
-            from armillary.service.advisories.staleness import Staleness  # noqa: PLC0415 - as the class says
+            from armillary.service.advisories.announcing import Staleness  # noqa: PLC0415 - as the class says
 
             self._staleness = Staleness(self._context, self._watch)
         self._staleness.look(self.feeds())

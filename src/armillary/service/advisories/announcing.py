@@ -2,13 +2,15 @@
 """Makes a finding of an advisory that is exploited or critical once devices of a catalog run what it affects.
 
 A finding says it once: it is made again only if it becomes graver, as when a critical one turns out to be exploited. It
-names no image, so that it holds no roll-out: the roll-out of the fix must go on.
+names no image, so that it holds no roll-out: the roll-out of the fix must go on. A feed that is stale is one as well,
+once for each of its editions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
 from armillary.engines.records.queries import findings as finding_rows
-from armillary.engines.records.schema.advisory_rows import AdvisoryVersion
+from armillary.engines.records.schema.advisory_rows import AdvisoryVersion, Feed
 from armillary.service.advisories.answers import Answers
 from armillary.service.advisories.exposure import Population
 from armillary.service.advisories.judging import Judge
@@ -60,6 +62,30 @@ class Announcements:
             if self._looked_at.get(advisory_id) != state:
                 yield from _of_advisory(connection, answers, advisory_id, versions, urgency, now)
                 self._looked_at[advisory_id] = state
+
+
+class Staleness:
+    """Looks at feeds, and remembers of which edition it was said."""
+
+    def __init__(self, context: Context, watch: Watch) -> None:
+        self._context = context
+        self._watch = watch
+        self._said: set[str] = set()
+
+    def look(self, feeds: Iterable[Feed]) -> int:
+        """Make the findings that are due; returns how many."""
+        made, now = 0, self._context.now()
+        for feed in feeds:
+            if feed.current is None or not feed.is_stale(now):
+                continue
+            seen = _stale(feed.name, feed.current.edition, feed.current.as_of, now)
+            if seen.fingerprint in self._said:
+                continue
+            if self._context.records.read(partial(finding_rows.gravest, fingerprint=seen.fingerprint)) is None:
+                self._watch.observe(seen)
+                made += 1
+            self._said.add(seen.fingerprint)
+        return made
 
 
 def _of_advisory(
@@ -107,4 +133,18 @@ def _observation(
         at=now,
         catalog_id=catalog_id,
         advisory_id=advisory_id,
+    )
+
+
+def _stale(feed: str, edition: int, as_of: int, now: int) -> Observation:
+    age = f"is {max(0, now - as_of) // 86_400} days old" if as_of <= now else "has a time in the future"
+    return Observation(
+        kind="feed-stale",
+        key=(feed, str(edition)),
+        severity="high",
+        title=f"The feed {feed} {age}: what it does not name is unknown",
+        cause=f"Its edition {edition} is as of {as_of} (Unix seconds). Nothing is called fixed or not affected by it.",
+        proposed_action="Fetch it from its source, pack and import it: armillary advisory-feed import --file FILE. "
+        "If its source changes less often: armillary advisory-feed set-max-age.",
+        at=now,
     )

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
-from armillary.advisory.coverage import Feed as CoveringFeed, coverage_of
 from armillary.engines.records.advisories import (
     components as component_rows,
     feeds as feed_rows,
     software as software_rows,
 )
 from armillary.engines.records.queries import audit as audit_rows
-from armillary.engines.records.schema.advisory_rows import OPEN, OSV, AdvisoryVersion, Artifact, Feed
+from armillary.engines.records.schema.advisory_rows import AdvisoryVersion, Artifact, Feed
 from armillary.engines.records.schema.rows import AuditLine
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import InvalidArgumentError
+from armillary.service.advisories.covering import covered, stated_affected
 from armillary.service.advisories.exposure import (
     MEMBER_STATES,
     Exposure,
@@ -28,19 +30,19 @@ from armillary.service.advisories.exposure import (
     Population,
     catalog_of,
     country_of,
+    is_of,
     product_of,
 )
-from armillary.service.advisories.judging import Judge, Judged
+from armillary.service.advisories.judging import Judge, Judged, first_editions, judge_of
+from armillary.service.advisories.of_device import Asked, of_device
+from armillary.service.advisories.own_statements import OwnStatements
 from armillary.service.advisories.ranking import CRITICAL, Urgency, urgency_of
-from armillary.service.advisories.running import Running
+from armillary.service.advisories.running import KEEP_MOVES_S, Running
 from armillary.service.advisories.sets import Sets
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
 
-MAX_ID_CHARACTERS: Final = 128
-# Components that cannot be judged which are named for an image; their number is always said.
-MAX_NAMED: Final = 100
 # Audit lines of each feed that an advisory is from.
 MAX_LINES: Final = 10
 # States of an image by which an advisory is not open for it.
@@ -49,11 +51,22 @@ _SETTLED: Final = frozenset({State.FIXED.value, State.NOT_AFFECTED.value})
 LISTED_STATES: Final = (State.AFFECTED, State.UNDER_INVESTIGATION, State.UNKNOWN, State.FIXED, State.NOT_AFFECTED)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of one advisory: now or (``at``) then, of one product or all, with the audit lines or without."""
+
+    advisory_id: str
+    at: int | None
+    product_id: UUID | None
+    with_audit: bool
+
+
 class Answers:
     """Questions about advisories, of one catalog or (None) of all. An unknown catalog raises NotFoundError."""
 
-    def __init__(self, context: Context, sets: Sets, running: Running) -> None:
+    def __init__(self, context: Context, sets: Sets, running: Running, own: OwnStatements) -> None:
         self._context = context
+        self._own = own
         self._running = running
         self._exposure = Exposure(sets)
 
@@ -61,10 +74,15 @@ class Answers:
         """What every answer rests on: how many feeds, which of them are stale, and of how many devices it is known."""
         return self._context.records.read(self._basis)
 
-    def _basis(self, connection: Connection) -> dict[str, Any]:
-        feeds, now = feed_rows.feeds(connection), self._context.now()
+    def _basis(self, connection: Connection, at: int | None = None) -> dict[str, Any]:
+        feeds, now = feed_rows.feeds(connection, at), self._context.now() if at is None else at
         stale = [each.name for each in feeds if each.is_stale(now)]
-        return {"feeds": len(feeds), "stale": stale, "taken_in": self._running.taken_in(connection).document()}
+        return {
+            "feeds": len(feeds),
+            "stale": stale,
+            "taken_in": self._running.taken_in(connection).document(),
+            "devices_known_since": software_rows.noted_since(connection),
+        }
 
     # -- the list ---------------------------------------------------------------------------------------------------
 
@@ -113,21 +131,28 @@ class Answers:
                 contents[artifact.content.content_id].append(artifact)
         numbers = component_rows.affecting(connection, contents)
         groups = _by_id(feed_rows.versions(connection, sorted(numbers)))
-        judges = Judge.several(connection, groups.values(), now=self._context.now())
+        for name in self._own.names(connection, catalog_id):
+            groups |= _by_id(feed_rows.versions_named(connection, name))
+        judges = Judge.several(connection, groups.values(), self._own.holding, now=self._context.now())
         urgent = self._urgencies(connection, judges)
         rows = []
         for advisory_id, judge, urgency in zip(groups, judges, urgent, strict=True):
-            judged = [judge.of(one) for content in judge.pairs for one in contents.get(content, ())]
+            if judge.is_stated:  # perhaps of what no bill of materials lists
+                judged = [one for one in map(judge.of, artifacts) if one.state is not State.NOT_AFFECTED]
+            else:
+                judged = [judge.of(one) for content in judge.pairs for one in contents.get(content, ())]
             if judged:
-                population = self._exposure.affected(connection, judged, catalog_id, field)
+                population = self._exposure.affected(connection, judge, judged, catalog_id, field)
                 rows.append((urgency.rank, _row(advisory_id, judge, judged, urgency, population)))
         rows.sort(key=lambda each: each[1]["advisory_id"])
         rows.sort(key=lambda each: each[0], reverse=True)
         return [row for _, row in rows]
 
-    def _urgencies(self, connection: Connection, judges: Sequence[Judge]) -> list[Urgency]:
+    def _urgencies(self, connection: Connection, judges: Sequence[Judge], at: int | None = None) -> list[Urgency]:
         known = feed_rows.exploited(connection, {name for judge in judges for name in judge.names})
-        feeds, now = feed_rows.feeds(connection), self._context.now()
+        if at is not None:
+            known = {name: each.as_of(at) for name, each in known.items()}
+        feeds, now = feed_rows.feeds(connection, at), self._context.now() if at is None else at
         return [urgency_of(each.versions, each.names, known, feeds, now) for each in judges]
 
     # -- one advisory -----------------------------------------------------------------------------------------------
@@ -137,45 +162,51 @@ class Answers:
         advisory_id: str,
         catalog: str | None = None,
         *,
+        at: int | None = None,
         with_audit: bool = False,
         product_id: UUID | None = None,
     ) -> dict[str, Any]:
         """An advisory: what it says, images and releases by their states, devices, countries, and the curve.
 
-        With ``product_id`` devices are those of a product of the catalog.
+        With ``product_id`` devices are those of a product of the catalog. With ``at`` (Unix seconds) as the service
+        would have answered then: by the editions of feeds that were in force, the bills of materials that were read,
+        the statements that held and what devices ran.
 
         Raises:
-            NotFoundError: no feed has a record of this name.
+            NotFoundError: no feed has, or had, a record of this name.
+            InvalidArgumentError: a time in the future, or from before what is kept.
         """
-        return self._context.records.read(
-            lambda c: self._show(c, advisory_id, catalog, with_audit=with_audit, product_id=product_id)
-        )
+        self._check_time(at)
+        chosen = Wanted(advisory_id, at, product_id, with_audit)
+        return self._context.records.read(lambda c: self._show(c, _catalog_id(c, catalog), chosen))
 
-    def _show(
-        self,
-        connection: Connection,
-        advisory_id: str,
-        catalog: str | None,
-        *,
-        with_audit: bool,
-        product_id: UUID | None,
-    ) -> dict[str, Any]:
-        catalog_id, now = _catalog_id(connection, catalog), self._context.now()
-        judge = self._judge(connection, advisory_id)
-        judged = self._exposure.judged(connection, judge, catalog_id)
-        population = self._exposure.everywhere(connection, judged, catalog_id)
-        if product_id is not None:
-            population = population.of_product(product_id)
-        feeds = {each.name: each for each in feed_rows.feeds(connection)}
-        since = self._known_since(connection, judge)
-        curve = self._exposure.curve(connection, judged, catalog_id, since=since, now=now, product_id=product_id)
+    def _check_time(self, at: int | None) -> None:
+        now = self._context.now()
+        if at is not None and not now - KEEP_MOVES_S <= at <= now:
+            raise InvalidArgumentError(
+                f"as of: expected a time of the last {KEEP_MOVES_S // 86_400} days, got {at}",
+                remedy="What devices ran is kept for so long.",
+            )
+
+    def _show(self, connection: Connection, catalog_id: UUID | None, chosen: Wanted) -> dict[str, Any]:
+        at = chosen.at
+        now = self._context.now() if at is None else at
+        judge = self._judge(connection, chosen.advisory_id, at)
+        judged = self._exposure.judged(connection, judge, catalog_id, at=at)
+        population = self._exposure.everywhere(connection, judge, judged, catalog_id, at=at)
+        if chosen.product_id is not None:
+            population = population.of_product(chosen.product_id)
+        feeds = {each.name: each for each in feed_rows.feeds(connection, at)}
+        since = min(now, self._known_since(connection, judge))
+        asked = partial(is_of, catalog_id=catalog_id, product_id=chosen.product_id)
+        curve = self._exposure.curve(connection, judge, judged, population, asked, since=since, now=now)
         countries = population.by(country_of)
         found: dict[str, Any] = {
             "advisory_id": judge.versions[0].advisory_id,
-            "asked": advisory_id,
+            "asked": chosen.advisory_id,
             "aliases": [name for name in judge.names if name != judge.versions[0].advisory_id],
             "summary": next((each.summary for each in judge.versions if each.summary), ""),
-            **self._urgencies(connection, [judge])[0].document(),
+            **self._urgencies(connection, [judge], at)[0].document(),
             "records": [_record(each, feeds) for each in judge.versions],
             "stale": not judge.is_fresh,
             "artifacts": [_artifact(each) for each in judged if each.state is not State.NOT_AFFECTED],
@@ -189,34 +220,18 @@ class Answers:
             "patched_percent": _percent(curve),
             "curve": curve,
             "as_of": now,
-            "basis": self._basis(connection),
+            "basis": self._basis(connection, at),
         }
-        if with_audit:
+        if chosen.with_audit:
             found["audit"] = _audit(connection, judge)
         return found
 
-    def _judge(self, connection: Connection, advisory_id: str) -> Judge:
-        if not 0 < len(advisory_id) <= MAX_ID_CHARACTERS:
-            raise _no_advisory(advisory_id)
-        versions = feed_rows.versions_named(connection, advisory_id)
-        if not versions:
-            raise _no_advisory(advisory_id)
-        # Records of other feeds that share a name with one of these are of the same vulnerability.
-        aliases = feed_rows.aliases_of(connection, [each.version_id for each in versions])
-        names = {name for each in versions for name in (each.advisory_id, *aliases.get(each.version_id, ()))}
-        found = {each.version_id: each for each in versions}
-        for name in sorted(names - {advisory_id}):
-            found |= {each.version_id: each for each in feed_rows.versions_named(connection, name)}
-        ordered = sorted(found.values(), key=lambda each: (each.advisory_id != advisory_id, each.version_id))
-        return Judge.read(connection, ordered, now=self._context.now())
+    def _judge(self, connection: Connection, advisory_id: str, at: int | None = None) -> Judge:
+        return judge_of(connection, advisory_id, self._own.holding, now=self._context.now(), at=at)
 
     def _known_since(self, connection: Connection, judge: Judge) -> int:
         """When a feed first brought it here."""
-        times = [
-            edition.as_of
-            for each in {(one.feed, one.advisory_id) for one in judge.versions}
-            for edition in feed_rows.first_editions(connection, *each)
-        ]
+        times = [each.as_of for each in first_editions(connection, judge.versions)]
         return min(times, default=self._context.now())
 
     def devices(
@@ -251,10 +266,29 @@ class Answers:
     def _population(self, connection: Connection, judge: Judge, catalog_id: UUID | None, wanted: State) -> Population:
         """Devices by state: only those that run something bad where only those are asked for, which costs less."""
         if wanted in (State.AFFECTED, State.UNDER_INVESTIGATION):
-            judged = self._exposure.judged(connection, judge, catalog_id, affected_only=True)
-            return self._exposure.affected(connection, judged, catalog_id)
+            # An operator may have stated something of what no bill of materials lists
+            only = not judge.is_stated
+            judged = self._exposure.judged(connection, judge, catalog_id, affected_only=only)
+            return self._exposure.affected(connection, judge, judged, catalog_id)
         judged = self._exposure.judged(connection, judge, catalog_id)
-        return self._exposure.everywhere(connection, judged, catalog_id)
+        return self._exposure.everywhere(connection, judge, judged, catalog_id)
+
+    def device(
+        self, advisory_id: str, device_id: str, *, at: int | None = None, owned_since: int = 0
+    ) -> dict[str, Any]:
+        """How one device stands, or stood at a time, and all that this rests on; nothing from before ``owned_since``.
+
+        Raises:
+            NotFoundError: no feed has ever had a record of this name, or there is no such device.
+            InvalidArgumentError: a time in the future, or from before what is kept.
+        """
+        self._check_time(at)
+
+        def query(connection: Connection) -> dict[str, Any]:
+            asked = Asked(advisory_id, device_id, at, self._context.now(), owned_since)
+            return of_device(connection, asked, lambda: self._judge(connection, advisory_id, at), self._exposure)
+
+        return self._context.records.read(query)
 
     def first_devices(self, connection: Connection, population: Population, limit: int) -> tuple[str, ...]:
         """Ids of some devices that are affected."""
@@ -273,9 +307,9 @@ class Answers:
         self, connection: Connection, versions: Sequence[AdvisoryVersion]
     ) -> tuple[Judge, list[Judged], Population]:
         """The images, releases and devices of all catalogs that an advisory affects."""
-        (judge,) = Judge.several(connection, [versions], now=self._context.now())
+        (judge,) = Judge.several(connection, [versions], self._own.holding, now=self._context.now())
         judged = self._exposure.judged(connection, judge, None, affected_only=True)
-        return judge, judged, self._exposure.affected(connection, judged, None)
+        return judge, judged, self._exposure.affected(connection, judge, judged, None)
 
     def newest(self, connection: Connection) -> tuple[int, int, int]:
         """What an answer about an advisory rests on besides its records: bills, sets, and how many groups have one."""
@@ -290,44 +324,13 @@ class Answers:
         ``unknown`` wherever a feed is stale or missing, or the bill of materials is; ``not-assessed`` where components
         cannot be judged.
         """
-        return self._context.records.read(lambda c: self._coverage(c, _catalog_id(c, catalog)))
 
-    def _coverage(self, connection: Connection, catalog_id: UUID | None) -> list[dict[str, Any]]:
-        now = self._context.now()
-        held = feed_rows.feeds(connection)
-        covering = [_covering(each) for each in held if each.kind == OSV and each.current is not None]
-        listed = component_rows.ecosystems(connection)
-        artifacts = component_rows.artifacts(connection, catalog_id)
-        contents = {each.content.content_id for each in artifacts if each.content is not None}
-        numbers = component_rows.affecting(connection, contents)
-        affected: dict[int, int] = Counter(
-            pair.content_id for pair in component_rows.pairs_of(connection, sorted(numbers)) if pair.answer != OPEN
-        )
-        rows = []
-        for each in artifacts:
-            content = each.content
-            ecosystems = frozenset() if content is None else listed.get(content.content_id, frozenset())
-            found = {
-                f"{name}:{release}" if release else name: coverage_of(covering, name, release, now)
-                for name, release in ecosystems
-            }
-            uncovered = {name: one.freshness.value for name, one in sorted(found.items()) if not one.is_fresh}
-            times = [one.as_of for one in found.values() if one.as_of is not None]
-            rows.append(
-                {
-                    "kind": "release" if each.catalog_id is None else "image",
-                    "id": str(each.artifact_id),
-                    "name": each.name,
-                    "state": _overall(each, uncovered, affected.get(0 if content is None else content.content_id, 0)),
-                    "components": 0 if content is None else content.components,
-                    "not_assessed": 0 if content is None else content.unassessed,
-                    "not_assessed_components": _named_unassessed(connection, each),
-                    "uncovered": uncovered,
-                    "as_of": min(times, default=None),
-                    "fault": "" if content is None else content.fault,
-                }
-            )
-        return rows
+        def query(connection: Connection) -> list[dict[str, Any]]:
+            catalog_id = _catalog_id(connection, catalog)
+            said = self._own.holding(connection, self._own.names(connection, catalog_id))
+            return covered(connection, catalog_id, self._context.now(), stated_affected(said))
+
+        return self._context.records.read(query)
 
 
 def _by_id(versions: Sequence[AdvisoryVersion]) -> dict[str, list[AdvisoryVersion]]:
@@ -350,35 +353,6 @@ def _row(
         "devices": population.counts().get(State.AFFECTED.value, 0),
         "stale": not judge.is_fresh,
     }
-
-
-def _overall(artifact: Artifact, uncovered: Mapping[str, str], affected: int) -> str:
-    content = artifact.content
-    if affected:
-        return State.AFFECTED.value
-    if content is None or content.fault or uncovered:
-        return State.UNKNOWN.value
-    if content.unassessed or not content.components:
-        return State.NOT_ASSESSED.value
-    return State.NONE_KNOWN.value
-
-
-def _named_unassessed(connection: Connection, artifact: Artifact) -> list[dict[str, str]]:
-    if artifact.content is None or not artifact.content.unassessed:
-        return []
-    found = component_rows.unassessed(connection, artifact.content.content_id, limit=MAX_NAMED)
-    return [{"name": each.package, "version": each.version, "reason": each.unassessed} for each in found]
-
-
-def _covering(feed: Feed) -> CoveringFeed:
-    if feed.current is None:
-        raise AssertionError("a feed that was never whole covers nothing")
-    return CoveringFeed(
-        name=feed.name,
-        as_of=feed.current.as_of,
-        ecosystems=frozenset(feed.current.ecosystems),
-        max_age_s=feed.max_age_s,
-    )
 
 
 def _catalog_id(connection: Connection, catalog: str | None) -> UUID | None:
@@ -447,10 +421,3 @@ def _percent(curve: Sequence[Mapping[str, int]]) -> float | None:
     last = curve[-1]
     ever = last["affected"] + last["patched"]
     return round(100 * last["patched"] / ever, 2) if ever else None
-
-
-def _no_advisory(advisory_id: str) -> NotFoundError:
-    return NotFoundError(
-        f"no feed has an advisory {advisory_id!a:.140}",
-        remedy="That is no statement about devices: look at the feeds: armillary advisory-feed list.",
-    )

@@ -19,14 +19,15 @@ from sqlalchemy import Connection
 
 from armillary.advisory.assessment import State
 from armillary.engines.records.advisories import components as component_rows, software as software_rows
-from armillary.engines.records.advisories.software import Pair, SoftwareSet
+from armillary.engines.records.advisories.software import Held, Pair, SoftwareSet
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.schema.advisory_rows import Artifact
 from armillary.engines.records.schema.rows import DeviceGroup
 from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
 from armillary.errors import InvalidArgumentError
-from armillary.service.advisories.judging import Judge, Judged, worst
+from armillary.service.advisories.judging import BAD, Judge, Judged, worst
 from armillary.service.advisories.sets import Sets
+from armillary.wire.advisory.vex import Status
 
 # Regulation (EU) 2024/2847 counts by these: ISO 3166-1 alpha-2 of the Union's members.
 MEMBER_STATES: Final = frozenset(
@@ -81,11 +82,15 @@ class Field:
 
     def __init__(self, connection: Connection, only: Collection[UUID] | None = None) -> None:
         self.groups = _groups(connection)
+        self._only = only
         self._by_set: dict[int, list[Pair]] = {}
         for pair in software_rows.pairs(connection):
-            if only is not None and pair.group_id not in only:
-                continue
-            self._by_set.setdefault(pair.set_id, []).append(pair)
+            if self.has(pair):
+                self._by_set.setdefault(pair.set_id, []).append(pair)
+
+    def has(self, pair: Pair) -> bool:
+        """Whether it asks for the devices of this group."""
+        return self._only is None or pair.group_id in self._only
 
     def having(self, set_ids: Iterable[int]) -> list[Pair]:
         """How many devices of each group have each of these sets."""
@@ -104,32 +109,75 @@ class Exposure:
         return max(self._sets.by_id, default=0)
 
     def judged(
-        self, connection: Connection, judge: Judge, catalog_id: UUID | None, *, affected_only: bool = False
+        self,
+        connection: Connection,
+        judge: Judge,
+        catalog_id: UUID | None,
+        *,
+        affected_only: bool = False,
+        at: int | None = None,
     ) -> list[Judged]:
-        """How the images of a catalog (None: of all) and the releases stand to an advisory."""
+        """How the images of a catalog (None: of all) and the releases stand to an advisory, or stood at a time."""
         if affected_only:
             found = component_rows.having(connection, judge.pairs)
             return [judge.of(each) for each in found if each.catalog_id in (None, catalog_id) or catalog_id is None]
-        return [judge.of(each) for each in component_rows.artifacts(connection, catalog_id)]
+        there = component_rows.artifacts(connection, catalog_id)
+        then = there if at is None else [each for one in there if (each := one.as_of(at)) is not None]
+        return [judge.of(each) for each in then]
 
     def affected(
-        self, connection: Connection, judged: Sequence[Judged], catalog_id: UUID | None, field: Field | None = None
+        self,
+        connection: Connection,
+        judge: Judge,
+        judged: Sequence[Judged],
+        catalog_id: UUID | None,
+        field: Field | None = None,
     ) -> Population:
         """The devices that run what is judged to be affected or under investigation, and no others."""
+        if judge.products:  # what is said of a product is so on all of its devices, whatever they run
+            whole = self.everywhere(connection, judge, self.judged(connection, judge, catalog_id), catalog_id)
+            bad = [each for each in whole.pairs if each[1] in BAD]
+            return Population(tuple(each for each in bad if field is None or field.has(each[0])), whole.groups)
         self._sets.refresh(connection)
-        bad = [each for each in judged if each.state in (State.AFFECTED, State.UNDER_INVESTIGATION)]
-        images = {each.artifact.artifact_id for each in bad if each.artifact.catalog_id is not None}
-        releases = {(each.artifact.chip, each.artifact.version) for each in bad if each.artifact.catalog_id is None}
-        chosen = self._sets.having(images, releases)
+        chosen = self._having(judged, BAD)
         rows = software_rows.pairs(connection, chosen) if field is None else field.having(chosen)
-        states = _States(bad, self._sets, default=State.NOT_AFFECTED)
+        states = _States(judge, [each for each in judged if each.state in BAD], self._sets, default=State.NOT_AFFECTED)
         return self._population(connection, rows, states, catalog_id, field)
 
-    def everywhere(self, connection: Connection, judged: Sequence[Judged], catalog_id: UUID | None) -> Population:
-        """All devices of a catalog, or of all, by how they stand; what nobody judged is unknown."""
+    def everywhere(
+        self,
+        connection: Connection,
+        judge: Judge,
+        judged: Sequence[Judged],
+        catalog_id: UUID | None,
+        *,
+        at: int | None = None,
+    ) -> Population:
+        """All devices of a catalog, or of all, by how they stand, or stood at a time; what nobody judged is unknown."""
         self._sets.refresh(connection)
-        states = _States(judged, self._sets, default=State.UNKNOWN)
-        return self._population(connection, software_rows.pairs(connection), states, catalog_id)
+        states = _States(judge, judged, self._sets, default=State.UNKNOWN)
+        rows = software_rows.pairs(connection) if at is None else software_rows.pairs_at(connection, at)
+        return self._population(connection, rows, states, catalog_id)
+
+    def of_held(
+        self,
+        connection: Connection,
+        judge: Judge,
+        judged: Sequence[Judged],
+        held: Held,
+        catalog_id: UUID | None,
+        product_id: UUID | None,
+    ) -> tuple[State, SoftwareSet | None]:
+        """How a device of a catalog and product stands that has a set, and the set."""
+        self._sets.refresh(connection)
+        states = _States(judge, judged, self._sets, default=State.UNKNOWN)
+        return states.of(held.set_id, catalog_id, product_id), self._sets.by_id.get(held.set_id)
+
+    def _having(self, judged: Sequence[Judged], which: Collection[State]) -> set[int]:
+        """Sets that have something of these states."""
+        some = [each.artifact for each in judged if each.state in which]
+        images = {each.artifact_id for each in some if each.catalog_id is not None}
+        return self._sets.having(images, {(each.chip, each.version) for each in some if each.catalog_id is None})
 
     def _population(
         self,
@@ -145,39 +193,38 @@ class Exposure:
             group = groups.get(pair.group_id)
             owner = None if group is None else group.catalog_id
             if catalog_id is None or owner == catalog_id:
-                found.append((pair, states.of(pair.set_id, owner)))
+                product_id = None if group is None else group.product_id
+                found.append((pair, states.of(pair.set_id, owner, product_id)))
         return Population(tuple(found), groups)
 
     def curve(
         self,
         connection: Connection,
+        judge: Judge,
         judged: Sequence[Judged],
-        catalog_id: UUID | None,
+        population: Population,
+        is_asked: Callable[[DeviceGroup | None], bool],
         *,
         since: int,
         now: int,
-        product_id: UUID | None = None,
     ) -> list[dict[str, int]]:
         """How many devices were affected after each time at which that changed, and how many were repaired until then.
 
-        A device is repaired when it went from a set that is affected to one that is known to be not. ``left`` have gone
-        for other reasons: to another group, out of service, or to what is not known.
+        ``population`` are the devices at its end, ``is_asked`` says of whose groups. A device is repaired when it went
+        from a set that is affected to one that is known to be not. ``left`` have gone for other reasons: to another
+        group, out of service, or to what is not known.
         """
-        population = self.affected(connection, judged, catalog_id)
-        if product_id is not None:
-            population = population.of_product(product_id)
-        states = _States(judged, self._sets, default=State.UNKNOWN)
+        states = _States(judge, judged, self._sets, default=State.UNKNOWN)
         groups = population.groups
         changes: dict[int, Counter[str]] = {}
-        bad = {pair.set_id for pair in population.of_state(State.AFFECTED)} | self._affected_sets(judged)
+        bad = {pair.set_id for pair in population.of_state(State.AFFECTED)}
+        bad |= self._having(judged, (State.AFFECTED,))
         for move in software_rows.moves(connection, bad, since=since):
             group = groups.get(move.group_id)
-            owner = None if group is None else group.catalog_id
-            if catalog_id is not None and owner != catalog_id:
+            if move.at > now or not is_asked(group):
                 continue
-            if product_id is not None and (group is None or group.product_id != product_id):
-                continue
-            before, after = states.of(move.from_set, owner), states.of(move.to_set, owner)
+            owner, product_id = (None, None) if group is None else (group.catalog_id, group.product_id)
+            before, after = (states.of(each, owner, product_id) for each in (move.from_set, move.to_set))
             if (before is State.AFFECTED) == (after is State.AFFECTED):
                 continue
             word = "came" if after is State.AFFECTED else "left"
@@ -185,12 +232,6 @@ class Exposure:
                 word = "patched"
             changes.setdefault(move.at, Counter())[word] += move.devices
         return _points(changes, sum(pair.devices for pair in population.of_state(State.AFFECTED)), since, now)
-
-    def _affected_sets(self, judged: Sequence[Judged]) -> set[int]:
-        bad = [each for each in judged if each.state is State.AFFECTED]
-        images = {each.artifact.artifact_id for each in bad if each.artifact.catalog_id is not None}
-        releases = {(each.artifact.chip, each.artifact.version) for each in bad if each.artifact.catalog_id is None}
-        return self._sets.having(images, releases)
 
     def page(
         self, connection: Connection, population: Population, state: State, *, after: str | None, limit: int
@@ -222,42 +263,52 @@ class Exposure:
 class _States:
     """How each set stands in a catalog, computed once for each."""
 
-    def __init__(self, judged: Sequence[Judged], sets: Sets, *, default: State) -> None:
+    def __init__(self, judge: Judge, judged: Sequence[Judged], sets: Sets, *, default: State) -> None:
+        self._judge = judge
         self._sets = sets
         self._default = default
-        self._known: dict[_Key, State] = {}
-        self._found: dict[tuple[int, UUID | None], State] = {}
+        self._known: dict[_Key, Judged] = {}
+        self._found: dict[tuple[int, UUID | None, UUID | None], State] = {}
         self._everywhere: dict[UUID, State] = {}
         for each in judged:
-            self._known[_place(each.artifact)] = each.state
+            self._known[_place(each.artifact)] = each
             if each.artifact.catalog_id is not None:
                 before = self._everywhere.get(each.artifact.artifact_id)
                 said = [each.state] if before is None else [each.state, before]
                 self._everywhere[each.artifact.artifact_id] = worst(said) or each.state
 
-    def of(self, set_id: int, catalog_id: UUID | None) -> State:
-        """The state of a set's devices in a catalog; None for those of no catalog."""
+    def of(self, set_id: int, catalog_id: UUID | None, product_id: UUID | None) -> State:
+        """The state of a set's devices in a catalog and product; None for those of no catalog."""
         if set_id == NO_SET:
             return State.UNKNOWN
-        key = (set_id, catalog_id)
+        key = (set_id, catalog_id, product_id if product_id in self._judge.products else None)
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = self._state(self._sets.by_id.get(set_id), catalog_id)
+            found = self._found[key] = self._state(self._sets.by_id.get(set_id), catalog_id, key[2])
         return found
 
-    def _state(self, one: SoftwareSet | None, catalog_id: UUID | None) -> State:
+    def _state(self, one: SoftwareSet | None, catalog_id: UUID | None, product_id: UUID | None) -> State:
         if one is None:
             return State.UNKNOWN
-        states = [self._known.get((None, f"{one.chip}\0{one.os_version}"), self._default)]
+        states = [self._of_place((None, f"{one.chip}\0{one.os_version}"), product_id)]
         for image_id in one.image_ids:
             if catalog_id is None:
                 states.append(self._everywhere.get(image_id, self._default))
             else:
-                states.append(self._known.get((catalog_id, image_id), self._default))
+                states.append(self._of_place((catalog_id, image_id), product_id))
         found = worst(states) or self._default
-        if not one.attested and found not in (State.AFFECTED, State.UNDER_INVESTIGATION):
+        if not one.attested and found not in BAD:
             return State.UNKNOWN  # its word alone
         return found
+
+    def _of_place(self, place: _Key, product_id: UUID | None) -> State:
+        known = self._known.get(place)
+        if product_id is None:
+            return self._default if known is None else known.state
+        if known is not None:
+            return self._judge.of_product(product_id, known.state, known.said)
+        is_bad = self._judge.products[product_id].status is Status.AFFECTED
+        return State.AFFECTED if is_bad else self._default
 
 
 def _place(artifact: Artifact) -> _Key:
@@ -300,6 +351,13 @@ def _cursor(text: str | None) -> tuple[int, UUID, int]:
 
 def _groups(connection: Connection) -> dict[UUID, DeviceGroup]:
     return {each.group_id: each for each in catalog_rows.every_group(connection)}
+
+
+def is_of(group: DeviceGroup | None, *, catalog_id: UUID | None, product_id: UUID | None) -> bool:
+    """Whether a group is one of a catalog and product; None is any."""
+    if group is None:
+        return catalog_id is None and product_id is None
+    return catalog_id in (None, group.catalog_id) and product_id in (None, group.product_id)
 
 
 def country_of(group: DeviceGroup | None) -> str:

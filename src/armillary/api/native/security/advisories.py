@@ -15,8 +15,11 @@ from starlette.requests import Request
 from armillary.api.http.callers import caller_of
 from armillary.api.http.route import ADMINISTRATOR, CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import actor_of, operator_of, service_of
+from armillary.api.http.tenure import since_ms
+from armillary.api.native.device_ids import DevicePath, attesting_device
 from armillary.api.native.parameters import (
     CATALOG,
+    DEVICE,
     V1,
     After,
     CatalogFilter,
@@ -31,6 +34,7 @@ from armillary.service.advisories.uploads import MAX_BUNDLE_BYTES, MAX_PART_BYTE
 
 # A feed that is believed for longer than a year is none.
 MAX_AGE_S: Final = 366 * 86_400
+MAX_TIME: Final = (1 << 53) - 1  # what a JSON number is exact for
 STATES: Final = ("affected", "under-investigation", "unknown", "fixed", "not-affected")
 
 AdvisoryPath = Annotated[str, Path(min_length=1, max_length=128, description="Id or alias, such as CVE-2026-1234")]
@@ -39,6 +43,10 @@ KeyPath = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of 
 InField = Annotated[bool, Query(description="Only those that affect devices")]
 StateQuery = Annotated[str, Query(max_length=32, json_schema_extra={"enum": list(STATES)})]
 Offset = Annotated[int, Query(ge=0, le=MAX_BUNDLE_BYTES, description="Bytes received so far")]
+AsOf = Annotated[
+    int | None,
+    Query(alias="as_of", ge=1, le=MAX_TIME, description="Unix seconds: as the service would have answered then"),
+]
 WithAudit = Annotated[bool, Query(description="With the audit lines of its imports; of all catalogs only")]
 
 
@@ -91,11 +99,12 @@ def show_advisory(
     request: Request,
     advisory_id: AdvisoryPath,
     catalog: CatalogFilter = None,
+    at: AsOf = None,
     audit: WithAudit = False,  # noqa: FBT002 - a query parameter
 ) -> dict[str, Any]:
     """An advisory: its records, images and releases by their states, devices, countries, and how many are repaired."""
     answers = service_of(request).advisories.answers
-    return answers.show(advisory_id, catalog, with_audit=audit and catalog is None)
+    return answers.show(advisory_id, catalog, at=at, with_audit=audit and catalog is None)
 
 
 def list_advisory_devices(
@@ -109,6 +118,18 @@ def list_advisory_devices(
     """Devices by how they stand to an advisory, and how many there are in all."""
     answers = service_of(request).advisories.answers
     return answers.devices(advisory_id, catalog, state=state, limit=limit, after=after)
+
+
+def show_device_advisory(
+    request: Request, device_id: DevicePath, advisory_id: AdvisoryPath, at: AsOf = None
+) -> dict[str, Any]:
+    """How a device stands to an advisory, or stood at a time: what it ran, and which records, bills and feeds say so.
+
+    An owner sees nothing from before owning the device.
+    """
+    known = attesting_device(request, device_id)
+    since = -(-since_ms(request, known) // 1000)
+    return service_of(request).advisories.answers.device(advisory_id, known, at=at, owned_since=since)
 
 
 def advisory_coverage(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
@@ -207,6 +228,7 @@ ROUTES = (
     _row("GET", _ADVISORIES, list_advisories, READER, narrowed=True),
     _row("GET", _ADVISORIES + "/{advisory_id}", show_advisory, READER, narrowed=True),
     _row("GET", _ADVISORIES + "/{advisory_id}/devices", list_advisory_devices, READER, narrowed=True),
+    _row("GET", DEVICE + "/advisories/{advisory_id}", show_device_advisory, READER),
     _row("GET", V1 + "/advisory-coverage", advisory_coverage, READER, narrowed=True),
     _row("GET", _FEEDS, list_advisory_feeds, READER),
     _row("GET", _FEEDS + "/{feed_name}/editions", list_feed_editions, READER),

@@ -187,7 +187,14 @@ def _image_query(*, isouter: bool = True) -> Any:
     mine = and_(_bill.c.catalog_id == _image.c.catalog_id, _bill.c.image_id == _image.c.image_id)
     return (
         select(
-            _image.c.catalog_id, _image.c.image_id.label("artifact_id"), _image.c.name, _image.c.architecture, _content
+            _image.c.catalog_id,
+            _image.c.image_id.label("artifact_id"),
+            _image.c.name,
+            _image.c.architecture,
+            _image.c.sha256.label("package_sha256"),
+            _image.c.uploaded_at.label("known_at"),
+            _bill.c.added_at.label("bill_added_at"),
+            _content,
         )
         .join(_bill, mine, isouter=isouter)
         .join(_content, _content.c.sha256 == _bill.c.sha256, isouter=isouter)
@@ -196,7 +203,14 @@ def _image_query(*, isouter: bool = True) -> Any:
 
 def _release_query(*, isouter: bool = True) -> Any:
     return (
-        select(_release.c.release_id.label("artifact_id"), _release.c.chip, _release.c.version, _content)
+        select(
+            _release.c.release_id.label("artifact_id"),
+            _release.c.chip,
+            _release.c.version,
+            _release.c.published_at.label("known_at"),
+            _bill.c.added_at.label("bill_added_at"),
+            _content,
+        )
         .join(_bill, _bill.c.release_id == _release.c.release_id, isouter=isouter)
         .join(_content, _content.c.sha256 == _bill.c.sha256, isouter=isouter)
     )
@@ -214,6 +228,9 @@ def _artifact(row: Row[Any]) -> Artifact:
         chip=row.chip if release else "",
         version=row.version if release else "",
         content=content,
+        sha256=b"" if release else bytes(row.package_sha256),
+        known_at=row.known_at or 0,
+        bill_added_at=row.bill_added_at,
     )
 
 

@@ -11,7 +11,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from armillary.engines.records.advisories.software import portions
 from armillary.engines.records.queries.pages import every, first
@@ -70,9 +83,9 @@ def feed(connection: Connection, name: str) -> Feed | None:
     return first(connection, _feeds().where(_feed.c.name == name), _as_feed)
 
 
-def feeds(connection: Connection) -> tuple[Feed, ...]:
-    """All feeds, by name."""
-    return every(connection, _feeds().order_by(_feed.c.name), _as_feed)
+def feeds(connection: Connection, at: int | None = None) -> tuple[Feed, ...]:
+    """All feeds with their editions in force now, or at a time, by name."""
+    return every(connection, _feeds(at).order_by(_feed.c.name), _as_feed)
 
 
 def add_feed(connection: Connection, name: str, kind: str, *, max_age_s: int) -> None:
@@ -85,9 +98,15 @@ def set_max_age(connection: Connection, name: str, max_age_s: int) -> None:
     connection.execute(update(_feed).where(_feed.c.name == name).values(max_age_s=max_age_s))
 
 
-def _feeds() -> Any:
-    here = (_edition.c.feed == _feed.c.name) & (_edition.c.edition == _feed.c.edition)
-    return select(_feed.c.name, _feed.c.kind, _feed.c.max_age_s, _edition).join(_edition, here, isouter=True)
+def _feeds(at: int | None = None) -> Any:
+    query = select(_feed.c.name, _feed.c.kind, _feed.c.max_age_s, _edition)
+    if at is None:
+        here = (_edition.c.feed == _feed.c.name) & (_edition.c.edition == _feed.c.edition)
+        return query.join(_edition, here, isouter=True)
+    held = held_at(at)
+    query = query.select_from(_feed).join(held, held.c.name == _feed.c.name, isouter=True)
+    here = (_edition.c.feed == held.c.name) & (_edition.c.edition == held.c.edition)
+    return query.join(_edition, here, isouter=True)
 
 
 def _as_feed(row: Row[Any]) -> Feed:
@@ -150,10 +169,18 @@ def remove_edition(connection: Connection, name: str, edition: int) -> None:
 # -- records ----------------------------------------------------------------------------------------------------------
 
 
-def in_force(table: Table) -> ColumnElement[bool]:
-    """Rows of ``advisory_version`` or ``vex_statement`` that hold in their feed's edition; join ``advisory_feed``."""
-    ended = or_(table.c.until_edition.is_(None), table.c.until_edition > _feed.c.edition)
-    return and_(_feed.c.name == table.c.feed, table.c.from_edition <= _feed.c.edition, ended)
+def held_at(at: int | None) -> FromClause:
+    """Feeds (``name``) with the ``edition`` that is in force now, or was at a time; those without one then are not."""
+    if at is None:
+        return _feed
+    whole = select(_edition.c.feed.label("name"), func.max(_edition.c.edition).label("edition"))
+    return whole.where(_edition.c.whole_at <= at).group_by(_edition.c.feed).subquery("held")
+
+
+def in_force(table: Table, held: FromClause = _feed) -> ColumnElement[bool]:
+    """Rows of ``advisory_version`` or ``vex_statement`` that hold in their feed's edition; join ``held``."""
+    ended = or_(table.c.until_edition.is_(None), table.c.until_edition > held.c.edition)
+    return and_(held.c.name == table.c.feed, table.c.from_edition <= held.c.edition, ended)
 
 
 def open_digests(connection: Connection, name: str, ids: Sequence[str], edition: int) -> dict[str, tuple[int, bytes]]:
@@ -234,15 +261,18 @@ def documents_about(connection: Connection, packages: Collection[tuple[str, str]
     return list(found.values())
 
 
-def versions_named(connection: Connection, name: str, *, held: bool = True) -> tuple[AdvisoryVersion, ...]:
-    """Versions of the records that have this id or alias: those in force, or all that were ever held, by number."""
+def versions_named(
+    connection: Connection, name: str, *, held: bool = True, at: int | None = None
+) -> tuple[AdvisoryVersion, ...]:
+    """Versions of the records of this id or alias: in force now, at a time, or all that were ever held; by number."""
     here = or_(
         _version.c.advisory_id == name,
         _version.c.version_id.in_(select(_alias.c.version_id).where(_alias.c.alias == name)),
     )
     query = _versions().where(here)
     if held:
-        query = query.join(_feed, in_force(_version))
+        feeds_then = held_at(at)
+        query = query.join(feeds_then, in_force(_version, feeds_then))
     return every(connection, query.order_by(_version.c.version_id), _as_version)
 
 
@@ -359,11 +389,14 @@ def end_statements(connection: Connection, numbers: Sequence[int], edition: int)
         connection.execute(update(_vex).where(_vex.c.statement_id.in_(some)).values(until_edition=edition))
 
 
-def statements(connection: Connection, vulnerabilities: Collection[str]) -> tuple[VexStatement, ...]:
-    """What VEX documents in force say of these vulnerabilities, the oldest first."""
+def statements(
+    connection: Connection, vulnerabilities: Collection[str], at: int | None = None
+) -> tuple[VexStatement, ...]:
+    """What VEX documents that are in force now, or were at a time, say of these vulnerabilities, the oldest first."""
     found: list[VexStatement] = []
+    held = held_at(at)
     for some in portions(sorted(vulnerabilities)):
-        query = select(_vex).join(_feed, in_force(_vex)).where(_vex.c.vulnerability.in_(some))
+        query = select(_vex).join(held, in_force(_vex, held)).where(_vex.c.vulnerability.in_(some))
         found += every(
             connection, query.order_by(_vex.c.stated_at, _vex.c.statement_id), partial(from_row, VexStatement)
         )

@@ -35,6 +35,8 @@ from armillary.engines.records.schema.software_tables import NO_GROUP, NO_SET
 
 # Moves are summed over so many seconds: a curve shows the fix of a morning, and a roll-out writes few rows.
 SPAN_S: Final = 10
+# Where it is noted since when all is noted that a device had: migration 0038.
+NOTED: Final = "software-noted"
 # Parameters of one query; SQLite takes 32,766.
 AT_ONCE: Final = 500
 # Sets and groups of some devices up to which they are taken in together.
@@ -42,7 +44,8 @@ MAX_KINDS: Final = 50
 
 _device, _status, _check_in = schema.device, schema.device_status, schema.check_in
 _set, _part, _kept = schema.software_set, schema.software_part, schema.device_software
-_count, _move = schema.software_count, schema.software_move
+_count, _move, _past = schema.software_count, schema.software_move, schema.software_past
+_position = schema.watch_position
 _GROUP = func.coalesce(_device.c.group_id, literal(NO_GROUP, Uuid))
 _ATTESTED = _status.c.verdict == "attested"
 
@@ -73,6 +76,15 @@ class Move(NamedTuple):
     from_set: int
     to_set: int
     devices: int
+
+
+class Held(NamedTuple):
+    """What a device had in a group, since it was noted; ``until`` is None for what it has now."""
+
+    set_id: int
+    group_id: UUID
+    since: int
+    until: int | None
 
 
 # -- what has changed -------------------------------------------------------------------------------------------------
@@ -117,6 +129,7 @@ def _moved(among: ColumnElement[bool]) -> Select[Any]:
             _status.c.installed,
             _kept.c.group_id.label("kept_group"),
             _kept.c.set_id.label("kept_set"),
+            _kept.c.since.label("kept_since"),
         )
         .join(_status, _status.c.device_number == _device.c.number)
         .join(_kept, _kept.c.device_number == _device.c.number, isouter=True)
@@ -154,8 +167,8 @@ def take_in(connection: Connection, among: ColumnElement[bool], *, now: int) -> 
         counts[set_id, row.group_id] += row.devices
     for key, set_id in known.items():
         same = and_(*(column == value for column, value in zip(name, key, strict=True)))
-        chosen = select(fresh.c.number, fresh.c.group_id, literal(set_id)).where(same)
-        dialect.insert_selected(connection, _kept, ("device_number", "group_id", "set_id"), chosen)
+        chosen = select(fresh.c.number, fresh.c.group_id, literal(set_id), literal(now)).where(same)
+        dialect.insert_selected(connection, _kept, ("device_number", "group_id", "set_id", "since"), chosen)
     moves = Counter({(group_id, NO_SET, set_id): devices for (set_id, group_id), devices in counts.items()})
     _add_up(connection, counts, moves, now - now % SPAN_S)
     return sum(counts.values())
@@ -164,17 +177,18 @@ def take_in(connection: Connection, among: ColumnElement[bool], *, now: int) -> 
 def place(connection: Connection, among: ColumnElement[bool], *, now: int) -> int:
     """Keep what these devices have now, and count who came, went and moved; returns how many did."""
     known: dict[tuple[bool, str, str, str], int] = {}
-    fresh, changed = [], []
+    fresh, changed, past = [], [], []
     counts: Counter[tuple[int, UUID]] = Counter()
     moves: Counter[tuple[UUID, int, int]] = Counter()
     for row in connection.execute(_moved(among)).all():
         key = (bool(row.attested), row.chip, row.os_version, row.installed)
         set_id = known.get(key) or known.setdefault(key, _set_of(connection, *key))
         if row.kept_set is None:
-            fresh.append({"device_number": row.number, "group_id": row.group_id, "set_id": set_id})
+            fresh.append({"device_number": row.number, "group_id": row.group_id, "set_id": set_id, "since": now})
             moves[row.group_id, NO_SET, set_id] += 1
         else:
             changed.append({"numbered": row.number, "new_group": row.group_id, "new_set": set_id})
+            past.append(_past_of(row, now))
             counts[row.kept_set, row.kept_group] -= 1
             if row.kept_group == row.group_id:
                 moves[row.group_id, row.kept_set, set_id] += 1
@@ -186,10 +200,22 @@ def place(connection: Connection, among: ColumnElement[bool], *, now: int) -> in
         connection.execute(insert(_kept), fresh)
     if changed:
         here = _kept.c.device_number == bindparam("numbered")
-        to = {"group_id": bindparam("new_group", type_=Uuid), "set_id": bindparam("new_set")}
+        to = {"group_id": bindparam("new_group", type_=Uuid), "set_id": bindparam("new_set"), "since": now}
         connection.execute(update(_kept).where(here).values(to), changed)
+        connection.execute(insert(_past), past)
     _add_up(connection, counts, moves, now - now % SPAN_S)
     return len(fresh) + len(changed)
+
+
+def _past_of(row: Any, now: int) -> dict[str, Any]:
+    """What a device had until now."""
+    return {
+        "device_number": row.number,
+        "group_id": row.kept_group,
+        "set_id": row.kept_set,
+        "since": row.kept_since,
+        "until": now,
+    }
 
 
 def _add_up(
@@ -232,10 +258,11 @@ def _set_of(connection: Connection, attested: bool, chip: str, os_version: str, 
 
 
 def prune(connection: Connection, *, before: int) -> int:
-    """Delete moves from before a time, and sets that no device has and nothing names; returns how many sets."""
+    """Delete moves and pasts from before a time, and sets that no device has and nothing names; how many sets."""
     connection.execute(delete(_move).where(_move.c.at < before))
+    connection.execute(delete(_past).where(_past.c.until < before))
     connection.execute(delete(_count).where(_count.c.devices == 0))
-    used = [select(_kept.c.set_id), select(_move.c.from_set), select(_move.c.to_set)]
+    used = [select(_kept.c.set_id), select(_past.c.set_id), select(_move.c.from_set), select(_move.c.to_set)]
     idle = [_set.c.set_id.not_in(each) for each in used]
     gone = connection.execute(select(_set.c.set_id).where(*idle)).scalars().all()
     for some in portions(gone):
@@ -271,6 +298,29 @@ def pairs(connection: Connection, set_ids: Iterable[int] | None = None) -> list[
     return sorted(Pair(*row) for row in rows)
 
 
+def pairs_at(connection: Connection, at: int) -> list[Pair]:
+    """As :func:`pairs` for all sets, at a time: what is now without what moved since."""
+    found: Counter[tuple[int, UUID]] = Counter(
+        {(each.set_id, each.group_id): each.devices for each in pairs(connection)}
+    )
+    query = select(_move.c.group_id, _move.c.from_set, _move.c.to_set, func.sum(_move.c.devices).label("devices"))
+    later = query.where(_move.c.at > at).group_by(_move.c.group_id, _move.c.from_set, _move.c.to_set)
+    for row in connection.execute(later):
+        found[row.to_set, row.group_id] -= int(row.devices)
+        found[row.from_set, row.group_id] += int(row.devices)
+    return sorted(Pair(*key, devices) for key, devices in found.items() if devices > 0 and key[0] != NO_SET)
+
+
+def noted_since(connection: Connection) -> int | None:
+    """Since when it is noted which devices have what; None before the first."""
+    return connection.execute(select(func.min(_move.c.at))).scalar_one_or_none()
+
+
+def number_of(connection: Connection, device_id: str) -> int | None:
+    """The row number of a device."""
+    return connection.execute(select(_device.c.number).where(_device.c.device_id == device_id)).scalar_one_or_none()
+
+
 def count_pairs(connection: Connection) -> int:
     """How many sets there are in how many groups, each with a device."""
     query = select(func.count()).select_from(_count).where(_count.c.devices > 0)
@@ -299,10 +349,19 @@ def portions(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
 
 
-def set_of_device(connection: Connection, device_number: int) -> int | None:
-    """The set that a device has; None for one that has never checked in."""
-    query = select(_kept.c.set_id).where(_kept.c.device_number == device_number)
-    return connection.execute(query).scalar_one_or_none()
+def held_at(connection: Connection, device_number: int, at: int) -> Held | None:
+    """What a device had at a time; None where that is not known: it was not there yet, or nothing was noted then."""
+    columns = (_past.c.set_id, _past.c.group_id, _past.c.since, _past.c.until)
+    before = select(*columns).where(_past.c.device_number == device_number, _past.c.until > at)
+    row = connection.execute(before.order_by(_past.c.until, _past.c.number).limit(1)).first()
+    if row is None:
+        columns_now = (_kept.c.set_id, _kept.c.group_id, _kept.c.since, literal(None).label("until"))
+        row = connection.execute(select(*columns_now).where(_kept.c.device_number == device_number)).first()
+    if row is None:
+        return None
+    noted = select(_position.c.number).where(_position.c.source == NOTED)
+    since = row.since if row.since is not None else connection.execute(noted).scalar_one_or_none()
+    return None if since is None or since > at else Held(row.set_id, row.group_id, since, row.until)
 
 
 def described(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:

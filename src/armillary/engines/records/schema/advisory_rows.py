@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from armillary.advisory.coverage import Freshness, freshness_of
@@ -95,6 +95,19 @@ class Exploitation:
     epss_percentile: float | None
     epss_as_of: int | None
 
+    def as_of(self, at: int) -> Exploitation:
+        """What of it was so at a time: earlier scores are not kept, and an entry counts from the day of its source."""
+        is_listed = self.kev_added_at is not None and self.kev_added_at <= at
+        is_scored = self.epss_as_of is not None and self.epss_as_of <= at
+        return Exploitation(
+            cve=self.cve,
+            kev_added_at=self.kev_added_at if is_listed else None,
+            kev_due_at=self.kev_due_at if is_listed else None,
+            epss=self.epss if is_scored else None,
+            epss_percentile=self.epss_percentile if is_scored else None,
+            epss_as_of=self.epss_as_of if is_scored else None,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentRow:
@@ -139,7 +152,8 @@ class BillContent:
 class Artifact:
     """What has a bill of materials, or should: an image of a catalog, or an OS release.
 
-    ``content`` is None where it has no bill, or its bill was not read yet.
+    ``content`` is None where it has no bill, or its bill was not read yet. ``known_at`` is when it was uploaded, or
+    published.
     """
 
     catalog_id: UUID | None  # None for a release
@@ -149,6 +163,16 @@ class Artifact:
     chip: str  # Of a release
     version: str  # Of a release
     content: BillContent | None
+    sha256: bytes = b""  # Of an image's package; empty for a release
+    known_at: int = 0
+    bill_added_at: int | None = None
+
+    def as_of(self, at: int) -> Artifact | None:
+        """The same as it was known at a time: without a bill that came later; None if it came later itself."""
+        if self.known_at > at:
+            return None
+        is_read = self.content is not None and max(self.content.read_at, self.bill_added_at or 0) <= at
+        return self if is_read or self.content is None else replace(self, content=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,9 +48,9 @@ from armillary.engines.records.schema import (
     tables,
     update_tables,
 )
-from armillary.engines.records.schema.security import case_tables, notification_tables
+from armillary.engines.records.schema.security import case_tables, notification_tables, statement_tables
 
-REVISION = "0037"  # newest migration, stored in a new database
+REVISION = "0038"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -100,12 +100,14 @@ update_schedule = update_tables.update_schedule
 reported_case = case_tables.reported_case
 reported_case_entry = case_tables.reported_case_entry
 dossier = case_tables.dossier
+own_statement = statement_tables.own_statement
 advisory_feed = advisory_tables.advisory_feed  # and with it all of that file
 software_set = software_tables.software_set
 software_part = software_tables.software_part
 device_software = software_tables.device_software
 software_count = software_tables.software_count
 software_move = software_tables.software_move
+software_past = software_tables.software_past
 
 
 def _number() -> Column[int]:

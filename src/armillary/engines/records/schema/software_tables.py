@@ -4,7 +4,7 @@
 A set is what devices say together at a check-in: their chip, the OS release that their evidence was matched to and
 their images. A million devices have a few thousand sets, so what is known of an image is joined to sets and never to
 devices. ``software_count`` and ``software_move`` are sums of what was written to ``device_software``, in the same
-commits: counts and curves read them alone.
+commits: counts and curves read them alone. ``software_past`` answers what one device had on an earlier day.
 """
 
 from __future__ import annotations
@@ -59,7 +59,21 @@ device_software = Table(
     Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
     Column("group_id", Uuid, nullable=False),
     Column("set_id", Number, ForeignKey("software_set.set_id"), nullable=False),
+    Column("since", BigInteger),  # null: from before this was noted
     Index(None, "set_id", "group_id", "device_number"),  # in this order devices are listed
+)
+
+# What a device had before, and until when: the rows of a device are in the order of time.
+software_past = Table(
+    "software_past",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("group_id", Uuid, nullable=False),
+    Column("set_id", Number, ForeignKey("software_set.set_id"), nullable=False, index=True),
+    Column("since", BigInteger),  # null: from before this was noted
+    Column("until", BigInteger, nullable=False, index=True),
+    Index(None, "device_number", "until"),
 )
 
 software_count = Table(

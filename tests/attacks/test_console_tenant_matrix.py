@@ -33,6 +33,7 @@ from armillary.console.hub_devices import pages_hub_access, pages_hub_devices
 from armillary.console.operations.pages_catalog import VERBS as OFFER_VERBS
 from armillary.console.operations.pages_rollout import ACTIONS
 from armillary.console.releases.read import CHANGES as RELEASE_CHANGES
+from armillary.console.security.pages_channels import CHANGES as CHANNEL_CHANGES
 from armillary.console.sources import permissions, sources
 from armillary.console.sources.request_context import RequestContext
 
@@ -47,6 +48,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "/hub-catalogs/{catalog}/enrolments/": pages_hub_access.ENROLMENT_VERBS,
     "/settings/catalogs/": tuple(OFFER_VERBS),
     "/cases/": tuple(ADDS),
+    "/notification-channels/": tuple(CHANNEL_CHANGES),
     **{f"/{kind}s/": ("delete", "form", *(("run", "cancel") if kind == "job" else ())) for kind in KINDS},
 }
 # Pages say how long ago something was.
@@ -116,6 +118,7 @@ IN_FORMS: tuple[tuple[str, Mapping[str, str], str], ...] = (
     ("/devices/{device_id}/template", {"template": "*/1"}, "template_name"),
     ("/settings/catalogs/{catalog}/enrolment-tokens", {"group": "*/x"}, "product"),
     ("/finding-kinds/{finding_kind}/acknowledge", {"catalog": "*", "severity": ""}, "catalog"),
+    ("/new-notification-channel", {"catalog": "*", "kind": "e-mail", "to": "a@example.com"}, "catalog"),
     ("/new-case", {"catalog": "*", "kind": "severe-incident"}, "catalog"),
     ("/new-case", {"catalog": "{catalog}", "product": "*", "kind": "severe-incident"}, "product"),
     ("/new-case", {"catalog": "", "subject": "finding", "reference": "*", "kind": "severe-incident"}, "finding_id"),

@@ -196,6 +196,11 @@ class RehearsedFleet(RehearsedWatch):
         self.all[device_id].update(health="attested", held_at=None)
         self._audit(operator.name, "device.release", device_id, {})
 
+    def quarantine(self, operator: Operator, device_id: str, reason: str) -> None:
+        until = {"quarantined_until": None, "quarantine_reason": reason}
+        self.all[device_id].update(health="quarantined", quarantined_at=self.now, **until)
+        self._audit(operator.name, "device.quarantine", device_id, {"reason": reason})
+
     def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
         self.all[device_id].update(
             health="revoked", revoked_at=self.now, revoked_reason=reason, decommissioned_at=self.now,

@@ -20,8 +20,10 @@ from tests.service.advisories.fleet import KEY, bill, bundle, osv, pem_of
 
 from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema import schema
+from armillary.identity.operator import Operator
 from armillary.service.cases.cases import Said
 from armillary.service.cases.subjects import Subject
+from armillary.service.notifications.channels import ChannelForm
 from armillary.service.watch.detections import Observation
 from armillary.wire.device.crash_record import CrashRecord, Frame
 
@@ -73,7 +75,14 @@ class SecurityScene(Scene):
         self.finding = self.observe("scene")
         facts = {"support_ends": int(time.time()) + 400 * 86_400, "manufacturer": "Northwind Kettles"}
         self.service.registry.products.declare("northwind", "Kettles", facts, actor="test")
+        self.channel = self.channel_of("Desk file")
         self.case = self.aware(f"{ALIAS} in kettles", Subject("advisory", ADVISORY))
+
+    def channel_of(self, name: str) -> str:
+        """A channel that writes a file on the service's disk; its id."""
+        form = ChannelForm(name=name, kind="ocsf-file", options={})
+        operator = Operator("anna", "Administrator", None, None)
+        return str(self.service.notifications.channels.create(form, None, operator=operator).channel_id)
 
     def aware(self, title: str, about: Subject | None = None, hours: float = 2) -> str:
         """A case of an exploited vulnerability that somebody has been aware of for some hours; its id."""

@@ -127,18 +127,29 @@ def test_a_held_device_says_so_first_and_nothing_of_it_is_good(fleet: RehearsedF
 def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
     device = of(fleet, held_at=fleet.now)
     may = dict.fromkeys(pages_device_life.VERBS, True) | {"revoke": False, "restore": False}
-    first, second, third, fourth = pages_device_life.actions(device, may, "Contributor", fleet.now)
+    first, second, third, fourth, fifth = pages_device_life.actions(device, may, "Contributor", fleet.now)
     assert (first.label, first.danger, first.refused, second.label) == ("Release", True, "", "Revoke")
     assert second.refused == "your role, Contributor, may not revoke devices"
-    assert [(third.label, third.refused), (fourth.label, fourth.refused)] == [("Offer", ""), ("Decommission", "")]
+    assert [each.label for each in (third, fourth, fifth) if not each.refused] == [
+        "Offer",
+        "Quarantine",
+        "Decommission",
+    ]
     nobody = pages_device_life.actions(device, dict.fromkeys(may, False), "Reader", fleet.now)
-    assert nobody[3].refused == "your role, Reader, may not decommission devices"
+    assert nobody[4].refused == "your role, Reader, may not decommission devices"
     assert nobody[0].refused == "your role, Reader, may not release devices"
     said = dict(pages_device_life.confirmation(device, "release").touches)
     assert set(said) == {"Touches", "Does", "Leaves alone", "Undo"}
     assert "becomes the device" in said["Does"]
     calm = pages_device_life.actions(of(fleet), dict.fromkeys(may, True), "Administrator", fleet.now)
-    assert [action.label for action in calm] == ["Revoke", "Offer", "Decommission"]
+    assert [action.label for action in calm] == ["Revoke", "Offer", "Quarantine", "Decommission"]
+    apart = of(fleet, health="quarantined", quarantined_at=fleet.now, quarantined_until=None, quarantine_reason="x")
+    labels = [
+        each.label for each in pages_device_life.actions(apart, dict.fromkeys(may, True), "Administrator", fleet.now)
+    ]
+    assert labels == ["Release", "Revoke", "Offer", "Decommission"]
+    assert pages_device_life.confirmation(apart, "release").title.endswith("from quarantine?")
+    assert pages_device_life.confirmation(of(fleet), "quarantine").reason
 
 
 def test_a_device_is_offered_once_by_its_owner_and_to_a_catalog_that_there_is(fleet: RehearsedFleet):

@@ -100,6 +100,16 @@ def test_a_device_is_revoked_and_restored(real: RealConsole):
     assert "Revoked " not in browser.get(address).text
 
 
+def test_a_device_is_put_into_quarantine_and_released(real: RealConsole):
+    address, browser = f"/devices/{real.claimed().device_id}", real.browser("Contributor")
+    assert real.browser("Reader").post(f"{address}/quarantine", reason="x").status == 403
+    assert "and nothing else" in browser.get(f"{address}/quarantine").text
+    assert browser.post(f"{address}/quarantine", reason="odd traffic").status == 303
+    assert re.search(r"In quarantine for .*: odd traffic\.", browser.get(address).text)
+    assert browser.post(f"{address}/release").status == 303
+    assert "In quarantine" not in browser.get(address).text
+
+
 def test_a_device_with_a_copy_is_shown_as_held_and_released(real: RealConsole):
     running = real.running
     device = replace(real.claimed(), lineage=b"")  # one that keeps what each reply hands on

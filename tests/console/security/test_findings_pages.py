@@ -11,6 +11,7 @@ from tests.console.console_server import RunningConsole
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import signed_in
 from tests.console.rehearsed_data import device_id, uid
+from tests.console.security_scene import SecurityScene
 
 from armillary.console.security import pages_finding, pages_findings
 from armillary.console.security.pages_findings import Filters
@@ -127,3 +128,10 @@ def test_the_pages_of_a_service_filter_by_device_and_show_the_audit_line(hub_sce
     assert "Acknowledge</button>" not in hub_scene.browser("Reader").get(here).text
     for each in (found, elsewhere):
         watch.close(each.finding_id, actor="test")
+
+
+def test_from_a_finding_one_becomes_aware(security_scene: SecurityScene) -> None:
+    here = f"/findings/{security_scene.finding}"
+    way = f'href="/new-case?subject=finding&amp;reference={security_scene.finding}&amp;catalog=northwind"'
+    assert way in security_scene.browser("Contributor").get(here).text
+    assert "/new-case" not in security_scene.browser("Reader").get(here).text

@@ -33,16 +33,16 @@ def of_verb(visit: Visit) -> str:
 
 
 def change_device(visit: Visit, form: Form) -> Response:
-    """Revoke, restore, release, decommission or offer a device."""
+    """Revoke, restore, release, quarantine, decommission or offer a device."""
     verb = visit.params["verb"]
     fleet, asked = visit.sources.fleet, device_question(visit)
     confirmed(asked, form)
     found = fleet.device(visit.params["device_id"])
     if verb == "offer":
         fleet.offer(found, _chosen(form, asked.choices))
-    elif verb in ("revoke", "decommission"):
-        withdraw = {"revoke": fleet.revoke, "decommission": fleet.decommission}[verb]
-        withdraw(found["device_id"], reason_of(form))
+    elif verb in ("revoke", "quarantine", "decommission"):
+        withdraw = {"revoke": fleet.revoke, "quarantine": fleet.quarantine, "decommission": fleet.decommission}
+        withdraw[verb](found["device_id"], reason_of(form))
     else:
         {"restore": fleet.restore, "release": fleet.release}[verb](found["device_id"])
     return done(place(found["device_id"]), verb.removesuffix("e") + "ed")

@@ -24,10 +24,11 @@ from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 # Words for :func:`standing` that are no health of the API.
 HELD: Final = "held"
+QUARANTINED: Final = "quarantined"  # as the API's health has it
 DECOMMISSIONED: Final = "decommissioned"
 
 # Verbs of buttons: each is the fleet's change of that name.
-VERBS: Final = ("revoke", "restore", "release", "decommission", "offer")
+VERBS: Final = ("revoke", "restore", "release", "quarantine", "decommission", "offer")
 
 # What a manufacturing state means to a person.
 MANUFACTURING: Final[Mapping[str, str]] = MappingProxyType(
@@ -123,11 +124,13 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: 
         refused = "it is out of service and comes back through an enrolment" if state == DECOMMISSIONED else ""
         shown = [("restore", "Restore", False, refused)]
     else:
-        shown = [("release", "Release", True, "")] if state == HELD else []
+        shown = [("release", "Release", True, "")] if state in (HELD, QUARANTINED) else []
         shown.append(("revoke", "Revoke", True, ""))
         if device["catalog"]:
             refused = "it is offered already" if offer(device, now) else ""
             shown.append(("offer", "Offer", False, refused))
+            if state != QUARANTINED:
+                shown.append(("quarantine", "Quarantine", True, ""))
     if state != DECOMMISSIONED:
         shown.append(("decommission", "Decommission", True, ""))
     return tuple(
@@ -175,6 +178,14 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
             "This cannot be undone by hand. Two machines that go on are held again; Revoke shuts both out.",
             danger=True,
         ),
+        "quarantine": _Question(
+            "Put device {name} into quarantine?",
+            "It gets certificates that let it check in and update, and nothing else; the hub lets it go now.",
+            "What it has installed keeps running, and it can be repaired; its records stay.",
+            "Release ends it, and so does time where armillary device quarantine names one.",
+            danger=True,
+            reason=True,
+        ),
         "decommission": _Question(
             "Take device {name} out of service?",
             "It opens nothing from now on, its connections are closed, and nobody owns it any more.",
@@ -193,6 +204,14 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
 )
 
 
+_END_OF_QUARANTINE: Final = _Question(
+    "Release device {name} from quarantine?",
+    "It proves itself at its next check-in, and gets a certificate that opens the hub again.",
+    "Everything else of it.",
+    "Quarantine keeps it apart again.",
+)
+
+
 def _spoken(device: Mapping[str, Any]) -> str:
     """A device in a question: its name and the start of its id, so that two of one name differ."""
     shown = short_id(device["device_id"]).short
@@ -206,7 +225,9 @@ def confirmation(
 
     ``catalogs``: id and name of those that it can be offered to; None where the operator has to know the id.
     """
-    asked, page = _QUESTIONS[verb], f"/devices/{device['device_id']}"
+    is_quarantined = verb == "release" and standing(device) == QUARANTINED
+    asked = _END_OF_QUARANTINE if is_quarantined else _QUESTIONS[verb]
+    page = f"/devices/{device['device_id']}"
     names = {"name": _spoken(device), "giver": device["catalog"] or "nobody"}
     choice = ""
     if verb == "offer":

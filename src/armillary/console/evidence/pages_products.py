@@ -10,8 +10,7 @@ from urllib.parse import quote, urlencode
 
 from armillary.console.evidence.pages_traces import downloads, place
 from armillary.console.frame.form import Field, Form, Wrong, filled, limits
-from armillary.console.frame.proof import audit_section
-from armillary.console.frame.sheet import Cell, Section, Sheet, number, state, text
+from armillary.console.frame.sheet import Cell, Section, Sheet, audit_section, number, state, text
 from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.frame.times import HINT, time_field
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id

@@ -9,8 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from armillary.console.frame.form import Field, Form, limits
-from armillary.console.frame.proof import audit_section
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, state, text
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, audit_section, state, text
 from armillary.console.frame.states import BAD, GOOD, SEVERITY, UNKNOWN, State
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
 

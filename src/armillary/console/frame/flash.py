@@ -27,8 +27,8 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "renamed": "Renamed. It is shown and found by this name everywhere.",
         "revoked": "Revoked. The device gets no certificate and the hub has let it go; Restore undoes it.",
         "restored": "Restored. The device can check in again.",
-        "released": "Released. The next machine that proves this identity becomes the device; two that go on are held "
-        "again.",
+        "released": "Released. It proves itself at its next check-in; two machines with one identity are held again.",
+        "quarantined": "In quarantine. It may check in and update, and nothing else; Release undoes it.",
         "decommissioned": "Out of service. It opens nothing and is nobody's; it comes back only by an enrolment that "
         "is allowed.",
         "offered": "Offered. Nothing moves before the other catalog accepts; the offer can be cancelled.",
@@ -36,6 +36,9 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "acknowledged": "Acknowledged. It is listed under that status until somebody closes it.",
         "aware": "Recorded. The clocks run; each draft says what is held and what is missing.",
         "case-entry": "Recorded. Entries of a case are never changed.",
+        "channel-made": "Made. Send a test: the page says what came back.",
+        "channel-retried": "What was given up is sent again.",
+        "channel-deleted": "Deleted. Nobody is told by it any more.",
         "declared": "Declared. Drafts, dossiers and alerts rest on it from now on.",
         "acknowledged-kind": "Acknowledged. What came in since is still open.",
         "closed": "Closed. If it is seen again, a new finding opens.",

@@ -19,7 +19,7 @@ from armillary.console.frame.curve import Curve
 from armillary.console.frame.form import Form
 from armillary.console.frame.states import State, state_of
 from armillary.console.frame.values import json_text
-from armillary.console.frame.words import Moment, ShortId, moment, short_id
+from armillary.console.frame.words import Moment, ShortId, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError
 
 # Parts of the console that have several places; "" for a page of none.
@@ -251,3 +251,29 @@ def list_sheet(
 def json_cell(value: Any) -> Cell:
     """A cell with a value as JSON, or that there is none."""
     return Cell(text="none") if value is None else code(json_text(value))
+
+
+def audit_section(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
+    """Audit lines with the hashes that chain them."""
+    return Section(
+        title="Audit lines",
+        note="what this rests on; the log verifies itself on the audit page",
+        columns=("Line", "When", "What", "By", "Hash"),
+        rows=[
+            (
+                text(grouped(each["number"]), href="/audit"),
+                Cell(at=moment(each["at"], now)),
+                text(each["operation"], reason=each["target"]),
+                text(each["actor"]),
+                Cell(ident=short_id(each["hash"])),
+            )
+            for each in lines
+        ],
+        none="None.",
+    )
+
+
+def aware_button(subject: str, reference: str, catalog: str) -> Button:
+    """The way to a case about an advisory or a finding (``console/evidence``)."""
+    given = {"subject": subject, "reference": reference, **({"catalog": catalog} if catalog else {})}
+    return Button(label="Become aware", href=f"/new-case?{urlencode(given)}")

@@ -8,8 +8,18 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from armillary.console.frame.curve import Curve, Line, curve, line_of
-from armillary.console.frame.proof import audit_section
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, number, state, text
+from armillary.console.frame.sheet import (
+    Button,
+    Cell,
+    Section,
+    Sheet,
+    audit_section,
+    aware_button,
+    device,
+    number,
+    state,
+    text,
+)
 from armillary.console.frame.words import counted, grouped, joined, moment, sentence, short_id
 from armillary.console.releases.pages_images import place as image_place
 from armillary.console.security.pages_advisories import (
@@ -32,7 +42,13 @@ POINTS: Final = 12
 
 
 def advisory_sheet(
-    found: Mapping[str, Any], names: Mapping[str, str], *, catalog: str, catalogs: Sequence[str], now: int
+    found: Mapping[str, Any],
+    names: Mapping[str, str],
+    *,
+    catalog: str,
+    catalogs: Sequence[str],
+    may_report: bool = False,
+    now: int,
 ) -> Sheet:
     """One advisory, of a ``catalog`` or ("") of all; ``names`` are those of catalogs by their ids."""
     advisory_id = found["advisory_id"]
@@ -47,6 +63,7 @@ def advisory_sheet(
         notices=_notices(found),
         links=tuple(links),
         buttons=(
+            *((aware_button("advisory", advisory_id, catalog),) if may_report else ()),
             Button(label="Findings of it", href="/findings?kind=vulnerability-in-field"),
             Button(label="Download as JSON", href=_href(advisory_id, "trace.json", catalog=catalog)),
         ),

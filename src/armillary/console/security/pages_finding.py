@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from armillary.console.frame.sheet import Button, Cell, Section, Sheet, device, state, text
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet, aware_button, device, state, text
 from armillary.console.frame.states import SEVERITY
 from armillary.console.frame.words import counted, grouped, moment, sentence, short_id
 from armillary.console.releases.pages_images import place as image_place
@@ -22,6 +22,7 @@ def finding_sheet(
     lines: Sequence[Mapping[str, Any]],
     *,
     may_act: bool,
+    may_report: bool = False,
     now: int,
 ) -> Sheet:
     """One finding of a ``catalog``, "" for the whole service's; ``names`` of its devices, audit ``lines`` about it."""
@@ -33,9 +34,12 @@ def finding_sheet(
         title=sentence(found["title"]),
         detail=sentence(found["cause"]),
         crumbs=(("Findings", LIST), (kind_words(found["kind"]), f"{LIST}?kind={found['kind']}")),
-        buttons=tuple(
-            Button(label=label, post=here, fields=(("status", status), ("back", here)), primary=number == 0)
-            for number, (status, label) in enumerate(moves)
+        buttons=(
+            *(
+                Button(label=label, post=here, fields=(("status", status), ("back", here)), primary=number == 0)
+                for number, (status, label) in enumerate(moves)
+            ),
+            *((aware_button("finding", found["finding_id"], catalog),) if may_report else ()),
         ),
         facts=(
             ("Severity", state(SEVERITY, found["severity"])),

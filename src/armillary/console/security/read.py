@@ -70,7 +70,13 @@ def finding(visit: Visit) -> Response:
         about = visit.sources.settings.audit_lines(after=None, limit=AUDIT_LINES, target=found["finding_id"])
         lines = about["items"]
     made = pages_finding.finding_sheet(
-        found, owners.get(str(found["catalog_id"]), ""), names, lines, may_act=may(visit, "watch.move"), now=visit.now
+        found,
+        owners.get(str(found["catalog_id"]), ""),
+        names,
+        lines,
+        may_act=may(visit, "watch.move"),
+        may_report=may(visit, "begin_case"),
+        now=visit.now,
     )
     return show(visit, made)
 

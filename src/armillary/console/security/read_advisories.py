@@ -43,7 +43,10 @@ def advisory(visit: Visit) -> Response:
     names = list(owners.values())
     catalog = chosen_catalog(visit, names)
     found = ask(visit, "show_advisory", advisory_id=visit.params["advisory_id"], catalog=catalog or None)
-    made = pages_advisory.advisory_sheet(found, owners, catalog=catalog, catalogs=names, now=visit.now)
+    may_report = may(visit, "begin_case")
+    made = pages_advisory.advisory_sheet(
+        found, owners, catalog=catalog, catalogs=names, may_report=may_report, now=visit.now
+    )
     return show(visit, made)
 
 

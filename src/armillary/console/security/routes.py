@@ -7,9 +7,10 @@ from typing import Final
 
 from armillary.console.frame.asking import asks
 from armillary.console.frame.rows import Change, Changer, Reader
-from armillary.console.security import change, read, read_advisories, read_crashes
+from armillary.console.security import change, channels, read, read_advisories, read_crashes
 
 _CRASH: Final = "/crashes/{catalog}/{crash_group}"
+_CHANNEL: Final = "/notification-channels/{channel_id}"
 _KIND: Final = "/finding-kinds/{finding_kind}/acknowledge"
 
 READ: Final[tuple[tuple[str, Reader], ...]] = (
@@ -24,11 +25,19 @@ READ: Final[tuple[tuple[str, Reader], ...]] = (
     ("/crashes", read_crashes.crashes),
     (_CRASH, read_crashes.crash),
     (f"{_CRASH}/curve.json", read_crashes.crash_curve),
+    ("/notification-channels", channels.channels),
+    (_CHANNEL, channels.channel),
     ("/assessment", read.assessment),
     ("/devices/{device_id}/assessment", read.device),
 )
-EDIT: Final[tuple[tuple[str, Reader, Change], ...]] = ((_KIND, asks(change.kind_question), "watch.acknowledge_kind"),)
+EDIT: Final[tuple[tuple[str, Reader, Change], ...]] = (
+    (_KIND, asks(change.kind_question), "watch.acknowledge_kind"),
+    ("/new-notification-channel", channels.new_channel, "make_channel"),
+    (f"{_CHANNEL}/{{verb}}", asks(channels.question), "drop_channel"),
+)
 CHANGE: Final[tuple[tuple[str, Changer, Change], ...]] = (
     ("/findings/{finding_id}", change.move_finding, "watch.move"),
     (_KIND, change.acknowledge_kind, "watch.acknowledge_kind"),
+    ("/new-notification-channel", channels.make, "make_channel"),
+    (f"{_CHANNEL}/{{verb}}", channels.change, channels.of_verb),
 )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from armillary.api.views import (
@@ -84,3 +86,56 @@ def show_crash_group(by: RequestContext, catalog: str, crash_group: str) -> Docu
 def crash_reports(by: RequestContext, catalog: str, crash_group: str, limit: int, after: str | None) -> Document:
     """A page of the reports of a crash group."""
     return views_crashes.crash_reports(by.service, catalog, crash_group, limit=limit, after=after)
+
+
+# Notification channels ---------------------------------------------------------------------------------------------
+
+
+def list_channels(by: RequestContext) -> Document:
+    """Channels, and how each is doing."""
+    from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory: few have one
+
+    return views_notifications.channels(by.service, by.catalog)
+
+
+def show_channel(by: RequestContext, channel_id: str) -> Document:
+    """One channel."""
+    from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
+
+    return views_notifications.channel(by.service, uuid_of("channel", channel_id), by.catalog)
+
+
+def given_up_events(by: RequestContext, channel_id: str, limit: int) -> Document:
+    """The newest events that a channel was not told."""
+    from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
+
+    number = uuid_of("channel", channel_id)
+    return views_notifications.given_up(by.service, number, by.catalog, limit=limit, after=None)
+
+
+def make_channel(by: RequestContext, catalog: str | None, said: Mapping[str, Any]) -> Document:
+    """Make a channel: ``said`` has its ``name``, ``kind``, ``options``, ``secret`` and ``min_severity``."""
+    from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
+    from armillary.service.notifications.channels import ChannelForm  # noqa: PLC0415 - memory, as above
+
+    form, owner = ChannelForm(**said), by.catalog or catalog
+    return views_notifications.create(by.service, form, owner, operator=by.operator)
+
+
+def test_channel(by: RequestContext, channel_id: str) -> Document:
+    """Send a test now: what came back."""
+    from armillary.api.views.security import notifications as views_notifications  # noqa: PLC0415 - memory, as above
+
+    return views_notifications.test(by.service, uuid_of("channel", channel_id), by.catalog, operator=by.operator)
+
+
+def retry_channel(by: RequestContext, channel_id: str) -> Document:
+    """Send again what was given up."""
+    kept = by.service.notifications.channels
+    return {"events": kept.retry(uuid_of("channel", channel_id), by.catalog, operator=by.operator)}
+
+
+def drop_channel(by: RequestContext, channel_id: str) -> Document:
+    """Delete a channel with what waits for it."""
+    by.service.notifications.channels.delete(uuid_of("channel", channel_id), by.catalog, operator=by.operator)
+    return {"deleted": channel_id}

@@ -112,6 +112,10 @@ class ServiceFleet:
         """Let a held device begin anew."""
         self._service.registry.lifecycle.release(device_id, actor=self._by.operator.name)
 
+    def quarantine(self, device_id: str, reason: str) -> None:
+        """Let a device check in and update, and nothing else, until it is released."""
+        self._service.registry.quarantine.put(device_id, reason=reason, actor=self._by.operator.name, lifetime_s=None)
+
     def decommission(self, device_id: str, reason: str) -> None:
         """Take a device out of service."""
         self._service.registry.lifecycle.decommission(device_id, reason=reason, actor=self._by.operator.name)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notification channels: made by a form of their kind, tested with what came back, deleted; secrets are never shown."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.console.security_scene import SecurityScene
+
+from armillary.console.security import pages_channels
+from armillary.service.notifications.options import KINDS
+
+SECRET = "a-secret-of-thirty-two-characters"
+STATUS = {
+    "waiting": 0, "delivered": 0, "given_up": 0, "dropped": 0, "failures": 0, "delivered_at": None, "failed_at": None,
+    "error": "",
+}  # fmt: skip
+
+
+def test_every_kind_of_channel_has_its_form() -> None:
+    assert set(pages_channels.KINDS) == set(KINDS)
+    for kind in KINDS:
+        made = pages_channels.new_sheet(kind, ["Contoso"], {}, None, whole=True)
+        names = [each.name for each in made.forms[0].fields]
+        assert names[:2] == ["name", "catalog"]
+        assert ("secret" in names) == (kind in ("webhook", "otlp"))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ({"delivered": 3}, "good"), ({"delivered": 3, "given_up": 1}, "bad"), ({"dropped": 1}, "bad"),
+        ({"delivered": 3, "failures": 2}, "attention"), ({}, "unknown"),
+    ],
+)  # fmt: skip
+def test_what_was_not_told_is_not_drawn_as_good(status: dict[str, int], kind: str) -> None:
+    channel = {
+        "channel_id": "c", "name": "Desk", "kind": "webhook", "catalog": None, "min_severity": "info",
+        "status": STATUS | status,
+    }  # fmt: skip
+    made = pages_channels.list_sheet([channel], may_make=False, now=1)
+    assert made.sections[0].rows[0][1].state.kind == kind
+    assert (made.title == "1 channel, all told of everything.") == (kind == "good")
+
+
+def test_options_are_those_of_the_form_and_what_is_empty_is_left_out() -> None:
+    assert pages_channels.options_of("e-mail", {"to": "a@x.example, b@x.example"}) == {
+        "to": ["a@x.example", "b@x.example"]
+    }
+    assert pages_channels.options_of("syslog", {"host": "h", "port": "6514", "ca": " "}) == {"host": "h", "port": 6514}
+    assert pages_channels.options_of("syslog", {"port": "\u0661"}) == {"port": "\u0661"}, "the service refuses it"
+
+
+def test_a_channel_is_made_tested_and_deleted(security_scene: SecurityScene) -> None:
+    browser, kept = security_scene.browser("Administrator"), security_scene.service.notifications.channels
+    refused = browser.post(
+        "/new-notification-channel", kind="webhook", name="Desk", url="ftp://x.example/", secret=SECRET,
+        min_severity="high",
+    )  # fmt: skip
+    assert (refused.status, 'value="ftp://x.example/"' in refused.text) == (400, True)
+    assert SECRET not in refused.text
+    made = browser.post(
+        "/new-notification-channel", kind="webhook", name="Desk", url="https://hooks.example.com/T0KEN",
+        secret=SECRET, min_severity="high", catalog="northwind",
+    )  # fmt: skip
+    assert made.status == 303, made.text
+    here = made.headers["location"].partition("?")[0]
+    page = browser.get(here).text
+    assert "https://hooks.example.com" in page
+    assert [each in page for each in (SECRET, "T0KEN")] == [False, False]
+    assert browser.confirm(f"{here}/delete").status == 303
+    assert [each.name for each in kept.list(None)] == ["Desk file"]
+
+    file = f"/notification-channels/{security_scene.channel}"
+    answer = browser.post(f"{file}/test")
+    assert answer.status == 200
+    assert "The test was taken: " in answer.text
+    assert browser.post(f"{file}/retry").status == 303
+
+
+def test_who_may_not_change_channels_is_offered_nothing(security_scene: SecurityScene) -> None:
+    reader, here = security_scene.browser("Reader"), f"/notification-channels/{security_scene.channel}"
+    assert not re.search(r"/(test|retry|delete)", reader.get(here).text)
+    assert "/new-notification-channel" not in reader.get("/notification-channels").text
+    assert reader.get("/new-notification-channel").status == 403
+    contributor = security_scene.browser("Contributor").get(here).text
+    assert ("/test" in contributor, "/delete" in contributor) == (True, False)

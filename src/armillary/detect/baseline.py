@@ -59,7 +59,7 @@ class Unusual:
     device: Hashable
     metric: str
     window: int
-    count: int
+    count: float
     expected: float
     score: float
 
@@ -82,7 +82,7 @@ class Baseline:
     cohorts: dict[Hashable, Past] = field(default_factory=dict)
     _totals: dict[Hashable, _Total] = field(default_factory=dict)
 
-    def observe(self, window: int, device: Hashable, cohort: Hashable, counts: tuple[int, ...]) -> Unusual | None:
+    def observe(self, window: int, device: Hashable, cohort: Hashable, counts: tuple[float, ...]) -> Unusual | None:
         """Take the counts of a device in a window; the metric that makes the device unusual, if one does."""
         if not any(counts):
             return None
@@ -90,7 +90,7 @@ class Baseline:
         return found
 
     def judge(
-        self, window: int, device: Hashable, cohort: Hashable, counts: tuple[int, ...]
+        self, window: int, device: Hashable, cohort: Hashable, counts: tuple[float, ...]
     ) -> tuple[Unusual | None, float]:
         """As :meth:`observe`, with the greatest sum whether or not the device is unusual."""
         past = self._past(window, device, cohort)

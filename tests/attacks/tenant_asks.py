@@ -122,6 +122,8 @@ BODIES: dict[str, Any] = {
     "/symbols": {"not": "a list of symbols"},
     "/cases": {"kind": "severe-incident", "title": "x"}, "/corrections": {"at": 1, "text": "x"},
     "/cases/{case_id}/references": {"subject": "advisory", "id": "PYSEC-2026-1"}, "/fix-available": {},
+    "/vulnerability-reports/{reference}/actions": {"action": "acknowledge"},
+    "/vulnerability-reports/{reference}/assign": {"catalog": "nowhere"},
     "/submissions": {"stage": "24h"}, "/notes": {"text": "x"}, "/cases/{case_id}/close": {"text": "x"},
 }  # fmt: skip
 
@@ -177,6 +179,8 @@ def absent_for(them: Mapping[str, str], place: str) -> str:
     number, given = next(NEW), them[place]
     if place in ("number", "action"):
         return str(900_000 + number)
+    if place == "reference":
+        return f"VR-NONE-{number // 10_000:04d}-{number % 10_000:04d}"
     if place == "operation":
         return operation_on({each: absent_for(them, each) for each in ("catalog", "product", "device_group", "device")})
     if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", given):

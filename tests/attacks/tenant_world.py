@@ -34,6 +34,7 @@ from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema import schema
 from armillary.hub.devices.files import CONTAINER
 from armillary.service.watch.detections import Observation
+from armillary.wire.disclosure.submission import Submission
 
 # An answer that takes longer than this is a fault of its own (seconds).
 DEADLINE_S = 30.0
@@ -115,6 +116,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _crash(made)
     _advisories(made)
     _case(made)
+    _report(made)
     _bridge(made)
     _authored(made)
     _hub(made)
@@ -255,6 +257,15 @@ def _case(made: Tenant) -> None:
     body = {"kind": "severe-incident", "title": f"{made.word} incident"}
     made.ids["case_id"] = _good(made, "POST", f"/cases?catalog={made.name}", body)["case_id"]
     made.ids["dossier_id"] = _good(made, "POST", f"/dossiers?catalog={made.name}", {})["dossier_id"]
+
+
+def _report(made: Tenant) -> None:
+    """A vulnerability report that was given to the owner."""
+    disclosure = made.service.service.disclosure
+    disclosure.policies.set({"is_open": True}, actor="test")
+    given = Submission(title=f"{made.word} overflow", description=f"{made.word} pump")
+    made.ids["reference"] = disclosure.reports.receive(given, address=made.word).reference
+    disclosure.reports.assign(made.ids["reference"], made.name, made.ids["product"], actor="test")
 
 
 def _bridge(made: Tenant) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from armillary.api.azure import shape as azure
 from armillary.api.central import shape as central
+from armillary.api.disclosure import shape as disclosure
 from armillary.api.hawkbit import shape as hawkbit
 from armillary.api.http.application import application
 from armillary.api.http.shape import Shapes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 
-SHAPES: Final = Shapes(azure.SHAPE, iot_hub.SHAPE, central.SHAPE, native.SHAPE, hawkbit.SHAPE)
+SHAPES: Final = Shapes(azure.SHAPE, iot_hub.SHAPE, central.SHAPE, native.SHAPE, hawkbit.SHAPE, disclosure.SHAPE)
 
 
 def create_bridge_app(service: SecurityService, hub: Hub, platform: Platform, settings: Settings) -> FastAPI:

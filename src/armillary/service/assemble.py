@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from armillary.engines.records.folder import DataFolder
-from armillary.engines.records.queries.security.presence import has_declared_support, has_open_case
+from armillary.engines.records.queries.security.presence import has_declared_support, has_disclosure, has_open_case
 from armillary.engines.records.store import Records
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
@@ -49,6 +49,7 @@ from armillary.settings import Settings
 
 if TYPE_CHECKING:
     from armillary.service.cases.casework import Casework
+    from armillary.service.disclosure.disclosure import Disclosure
     from armillary.service.dossier.dossiers import Dossiers
     from armillary.service.repository.ceremony import Ceremony
     from armillary.service.transparency.transparency import Transparency
@@ -107,6 +108,7 @@ class SecurityService:
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
         self.first_token: str | None = None
         self._casework: Casework | None = None
+        self._disclosure: Disclosure | None = None
         self._support_ends: SupportEnds | None = None
         self._transparency: Transparency | None = None
         self._opening_transparency = threading.Lock()
@@ -196,6 +198,15 @@ class SecurityService:
         return self._support_ends
 
     @property
+    def disclosure(self) -> Disclosure:
+        """How strangers report vulnerabilities, and what they reported; loaded where somebody has said how."""
+        from armillary.service.disclosure.disclosure import Disclosure  # noqa: PLC0415 - memory, as above
+
+        if self._disclosure is None:
+            self._disclosure = Disclosure(self.context, self.authority.hub_secret)
+        return self._disclosure
+
+    @property
     def dossiers(self) -> Dossiers:
         """Dossiers; what makes them is loaded when somebody asks for one."""
         from armillary.service.assessment.assessment import Assessment  # noqa: PLC0415 - memory, as above
@@ -265,9 +276,11 @@ class SecurityService:
             self.notices.groups_changed()
 
     def _look_at_clocks(self) -> None:
-        """Make findings of what must be reported soon, and of support that ends; without either, two small queries."""
+        """Make findings of what must be reported soon, and of support that ends; without any, small queries."""
         if self.context.records.read(has_open_case):
             self.casework.clocks.look()
+        if self.context.records.read(has_disclosure):
+            self.disclosure.due.look()
         if self._support_ends is not None or self.context.records.read(has_declared_support):
             self.support_ends.look()
 

@@ -27,6 +27,7 @@ from armillary.api.native.security import (
     assessment,
     cases,
     crashes,
+    disclosure,
     dossiers,
     finding_kinds,
     notifications,
@@ -69,8 +70,8 @@ ROUTES: Final = tuple(
         *(products, release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
-        *(advisories, advisory_statements, assessment, cases, crashes, dossiers, finding_kinds, notifications),
-        *(traces, transparency),
+        *(advisories, advisory_statements, assessment, cases, crashes, disclosure, dossiers, finding_kinds),
+        *(notifications, traces, transparency),
     )
     for route in module.ROUTES
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from armillary.api.http.documents import row_document
-from armillary.api.views import products as views_products, traces as views_traces
+from armillary.api.views.security import products as views_products, traces as views_traces
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.wire.transparency.entry import AUDIT

@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from armillary.api.views import (
-    advisories as views_advisories,
-    assessment as views,
-    crashes as views_crashes,
-)
+from armillary.api.views import advisories as views_advisories, crashes as views_crashes
+from armillary.api.views.security import assessment as views
 from armillary.console.sources.request_context import RequestContext, uuid_of
 from armillary.console.sources.signed_in import Document
 from armillary.errors import NotFoundError

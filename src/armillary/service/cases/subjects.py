@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.advisories import feeds as feed_rows
 from armillary.engines.records.queries import findings as finding_rows
+from armillary.engines.records.queries.security import disclosure as report_rows
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.regulation.case import MAX_REFERENCE, SUBJECTS
 
@@ -52,7 +53,14 @@ class SubjectNames:
                 raise NotFoundError(
                     f"finding {subject.reference} does not exist", remedy="List them: armillary finding list."
                 )
-        elif subject.kind != REPORT:
+        elif subject.kind == REPORT:
+            report = report_rows.one(connection, subject.reference.upper())
+            if report is None or catalog_id not in (None, report.catalog_id):
+                raise NotFoundError(
+                    f"there is no vulnerability report {subject.reference!a:.40}",
+                    remedy="List them: armillary vulnerability-report list.",
+                )
+        else:
             raise InvalidArgumentError(
                 f"subject: expected {', '.join(SUBJECTS)}, got {subject.kind!a:.40}", remedy="Use one of these words."
             )

@@ -12,7 +12,7 @@ from armillary.api.http.route import READER, Route
 from armillary.api.http.routes import service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
 from armillary.api.native.parameters import DEVICE, V1, CatalogFilter
-from armillary.api.views import assessment as views
+from armillary.api.views.security import assessment as views
 
 
 def assess_device(request: Request, device_id: DevicePath) -> dict[str, Any]:

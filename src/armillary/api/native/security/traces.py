@@ -15,7 +15,7 @@ from armillary.api.native.device_ids import DevicePath, attesting_device
 from armillary.api.native.parameters import CATALOG, DEVICE, V1, CatalogPath
 from armillary.api.native.service.products import ProductPath
 from armillary.api.native.service.signing_keys import SerialPath
-from armillary.api.views import traces as views
+from armillary.api.views.security import traces as views
 
 
 def trace_device(request: Request, device_id: DevicePath) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from armillary.api.http.documents import row_document
 from armillary.api.http.route import CONTRIBUTOR, READER, Route
 from armillary.api.http.routes import operator_of, service_of
 from armillary.api.native.parameters import CATALOG, V1, CatalogFilter, CatalogPath, StrictBody
-from armillary.api.views import products as views
+from armillary.api.views.security import products as views
 from armillary.service.registry.product_facts import MAX_TIME
 
 ProductPath = Annotated[str, Path(min_length=1, max_length=64, description="Product name")]

@@ -48,9 +48,14 @@ from armillary.engines.records.schema import (
     tables,
     update_tables,
 )
-from armillary.engines.records.schema.security import case_tables, notification_tables, statement_tables
+from armillary.engines.records.schema.security import (
+    case_tables,
+    disclosure_tables,
+    notification_tables,
+    statement_tables,
+)
 
-REVISION = "0038"  # newest migration, stored in a new database
+REVISION = "0039"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -101,6 +106,9 @@ reported_case = case_tables.reported_case
 reported_case_entry = case_tables.reported_case_entry
 dossier = case_tables.dossier
 own_statement = statement_tables.own_statement
+disclosure_policy = disclosure_tables.disclosure_policy
+vulnerability_report = disclosure_tables.vulnerability_report
+vulnerability_report_entry = disclosure_tables.vulnerability_report_entry
 advisory_feed = advisory_tables.advisory_feed  # and with it all of that file
 software_set = software_tables.software_set
 software_part = software_tables.software_part

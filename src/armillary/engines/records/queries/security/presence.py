@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from armillary.engines.records.schema import schema
 
 _case, _product = schema.reported_case, schema.product
+_policy, _report = schema.disclosure_policy, schema.vulnerability_report
 
 
 def has_open_case(connection: Connection) -> bool:
@@ -19,3 +20,11 @@ def has_declared_support(connection: Connection) -> bool:
     """Whether it is declared of a product until when it is supported."""
     query = select(_product.c.product_id).where(_product.c.support_ends.is_not(None)).limit(1)
     return connection.execute(query).first() is not None
+
+
+def has_disclosure(connection: Connection) -> bool:
+    """Whether it is said how strangers report vulnerabilities, or a report is not closed."""
+    if connection.execute(select(_policy.c.policy_id).limit(1)).first() is not None:
+        return True
+    waiting = select(_report.c.number).where(_report.c.state != "closed").limit(1)
+    return connection.execute(waiting).first() is not None

@@ -99,6 +99,7 @@ FLOORS: dict[str, Floor] = {
     "delta-memory": Floor(1.0, at_least=False),
     "feed-match": Floor(1.0, at_least=False),
     "advisory-join": Floor(1.0, at_least=False),
+    "case-draft": Floor(1.0, at_least=False),
     "detector": Floor(1.0, at_least=True),
     "detector-recall": Floor(1.0, at_least=True),
     "detector-false": Floor(1.0, at_least=False),

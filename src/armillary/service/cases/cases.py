@@ -21,6 +21,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.regulation import case as rules
 from armillary.regulation.case import CaseEntry, CaseStanding
 from armillary.regulation.clocks import AWARE
+from armillary.service.cases import integrity
 from armillary.service.cases.clock_findings import close_findings
 from armillary.service.cases.subjects import Subject, SubjectNames
 from armillary.service.context.context import Context
@@ -122,7 +123,12 @@ class Cases:
         return self._as_case(self._context.records.write(change))
 
     def get(self, case_id: UUID, catalog: str | None = None) -> Case:
-        """A case; NotFoundError if there is none of this id, or it is not of the catalog."""
+        """A case.
+
+        Raises:
+            NotFoundError: there is none of this id, or it is not of the catalog.
+            InconsistentLogError: its entries are not those that the audit log has.
+        """
         return self._as_case(self._context.records.read(lambda c: self._row(c, case_id, catalog)))
 
     def list(
@@ -162,6 +168,7 @@ class Cases:
         detail = {
             "entry": entry.number,
             "stated_at": entry.stated_at,
+            integrity.DIGEST: integrity.digest_of(entry),
             **{name: value for name, value in _detail(entry).items() if value},
         }
         if entry.kind == AWARE:
@@ -180,7 +187,9 @@ class Cases:
     def _as_case(self, row: CaseRow) -> Case:
         def query(connection: Connection) -> Case:
             found = self._row(connection, row.case_id, None)
-            return self._standing(connection, found, case_rows.entries(connection, [row.number])[row.number])
+            entries = case_rows.entries(connection, [row.number])[row.number]
+            integrity.check(connection, found, entries)
+            return self._standing(connection, found, entries)
 
         return self._context.records.read(query)
 

@@ -63,7 +63,8 @@ def _witnesses(sources: Sources) -> Fact:
 
 def _cases(sources: Sources, subject: Subject) -> Fact:
     cases = sources.cases.list(subject.catalog, limit=1000).items
-    mine = [each for each in cases if subject.scope.product_id in (None, each.row.product_id)]
+    chosen = [each.row.case_id for each in cases if subject.scope.product_id in (None, each.row.product_id)]
+    mine = [sources.cases.get(each) for each in chosen]  # one by one: held against the audit log
     value = [
         {
             "case_id": str(each.row.case_id),

@@ -16,6 +16,7 @@ from armillary.boot import profile as chip_profile
 from armillary.capability.grant import board_grant, platform_limits
 from armillary.content import application_templates
 from armillary.errors import ArmillaryError
+from armillary.regulation.standard import read_standard
 from armillary.sim.check import template as template_check
 from armillary.sim.power import geometry as flash_geometry
 from armillary.wire.image import app_manifest, board_configuration
@@ -88,7 +89,26 @@ def _application(folder: Traversable) -> Iterator[str]:
         yield f"applications/{folder.name}/app_manifest.json: {error}"
 
 
-CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, flash, boards, applications, template_check.templates)
+def standards() -> Iterator[str]:
+    """Every table of requirements is read, and carries its file's name."""
+    for name, text in content.standard_files().items():
+        try:
+            found = read_standard(text, name)
+        except ArmillaryError as error:
+            yield f"standards/{error.message}"
+            continue
+        if f"{found.id}.yml" != name:
+            yield f"standards/{name}: standard: expected {name.removesuffix('.yml')}, got {found.id}"
+
+
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
+    chips,
+    flash,
+    boards,
+    applications,
+    standards,
+    template_check.templates,
+)
 
 
 def main() -> int:

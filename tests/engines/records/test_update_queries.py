@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, select
 from tests import postgresql
-from tests.engines.records import update_play
+from tests.engines.records import notification_play, update_play
 
 from armillary.engines.records.schema import dialect, schema
 from armillary.rollout.cohort import order_of
@@ -74,3 +74,17 @@ def test_both_engines_say_and_store_the_same(server: postgresql.Server, embedded
     engine.dispose()
     assert {what for what, found in seen.items() if found != embedded[0][what]} == set()
     assert {name for name, found in rows.items() if found != embedded[1][name]} == set()
+
+
+def test_notifications_are_the_same_on_both_engines(server: postgresql.Server, tmp_path: Path) -> None:
+    url = server.database("notifications").replace("postgresql://", "postgresql+psycopg://")
+    said = []
+    for engine in (create_engine(url), create_engine(f"sqlite:///{tmp_path / 'notifications.db'}")):
+        with engine.begin() as connection:
+            schema.metadata.create_all(connection)
+            said.append(notification_play.played(connection))
+        engine.dispose()
+    assert {what for what, found in said[0].items() if found != said[1][what]} == set()
+    assert (said[1]["kept"], said[1]["kept of all"], said[1]["kept by name"]) == ([2] * 5, 2, 1)
+    assert [each.attempts for each in said[1]["again"]] == [0, 1, 0]  # what was given up begins anew, in its place
+    assert said[1]["left"] == [2, 2, 2]  # of the other catalog and of the grave ones: an event each

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from armillary.engines.outbound.attempts import NeverError, NotNowError
-from armillary.engines.records.notifications import channels as channel_rows, deliveries as delivery_rows
+from armillary.engines.records.notifications import channels as channel_rows, deliveries as delivery_rows, removal
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.schema.rows import Page
 from armillary.engines.records.schema.security.notification_rows import Channel, ChannelStatus, Delivery
@@ -135,7 +135,7 @@ class Channels:
 
         def change(connection: Connection) -> None:
             found = _channel_or_raise(connection, channel_id, catalog)
-            channel_rows.remove(connection, found.number)
+            removal.remove(connection, found.number)
             detail = {"name": found.name, "waiting": found.status.waiting, "given_up": found.status.given_up}
             self._context.audit(connection, operator.name, "notification-channel.delete", str(channel_id), detail)
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from armillary.engines.records.notifications import channels as channel_rows
-from armillary.engines.records.notifications.channels import Totals
+from armillary.engines.records.notifications import totals
+from armillary.engines.records.notifications.totals import Totals
 from armillary.service.context.context import Context
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Notifications:
     def start(self) -> None:
         """Send what waits, from now on; does nothing while there is no channel."""
         self._is_started = True
-        if self._context.records.read(channel_rows.are_there):
+        if self._context.records.read(totals.are_there):
             self._work()
 
     def wake(self) -> None:
@@ -58,7 +58,7 @@ class Notifications:
 
     def totals(self) -> Totals:
         """How all channels are doing together."""
-        return self._context.records.read(channel_rows.totals)
+        return self._context.records.read(totals.totals)
 
     def _work(self) -> None:
         with self._opening:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from armillary.engines.records.bridge import devices as bridge_rows
-from armillary.engines.records.notifications import channels as channel_rows
+from armillary.engines.records.notifications import removal as channel_removal
 from armillary.engines.records.queries import catalogs as catalog_rows, images as image_rows
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Catalog, DeviceFilter, Product
 from armillary.errors import ConflictError, NotFoundError
@@ -110,7 +110,7 @@ class Catalogs:
                 )
             bridge_rows.remove_catalog(connection, catalog.catalog_id)
             crash_rows.remove_catalog(connection, catalog.catalog_id)
-            channel_rows.remove_of_catalog(connection, catalog.catalog_id)
+            channel_removal.remove_of_catalog(connection, catalog.catalog_id)
             catalog_rows.delete_catalog(connection, catalog.catalog_id)
             self._context.audit(connection, actor, "catalog.delete", catalog.name, {})
 

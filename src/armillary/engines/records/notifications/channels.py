@@ -4,28 +4,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from armillary.engines.records.queries.pages import every, first
 from armillary.engines.records.schema.rows import from_row, to_row
 from armillary.engines.records.schema.security import notification_tables as tables
 from armillary.engines.records.schema.security.notification_rows import Channel, ChannelStatus
 
-_channel, _event, _delivery = tables.notification_channel, tables.notification_event, tables.notification_delivery
-
-
-class Totals(NamedTuple):
-    """How all channels are doing together."""
-
-    channels: int
-    failing: int  # those whose last attempt failed
-    waiting: int  # events, as are the following
-    delivered: int
-    given_up: int
-    dropped: int
+_channel = tables.notification_channel
 
 
 def add(connection: Connection, channel: Channel, secret: bytes | None) -> Channel:
@@ -75,44 +64,10 @@ def every_one(connection: Connection) -> tuple[Channel, ...]:
     return every(connection, select(_channel).order_by(_channel.c.owner, _channel.c.name_key), as_channel)
 
 
-def are_there(connection: Connection) -> bool:
-    """Whether there is any channel."""
-    return connection.execute(select(_channel.c.number).limit(1)).first() is not None
-
-
 def secret_of(connection: Connection, number: int) -> bytes | None:
     """The sealed secret of a channel."""
     found: bytes | None = connection.execute(select(_channel.c.secret).where(_channel.c.number == number)).scalar()
     return found
-
-
-def totals(connection: Connection) -> Totals:
-    """How all channels are doing together."""
-    columns = _channel.c
-    counts = (columns.waiting, columns.delivered, columns.given_up, columns.dropped)
-    counted = (func.coalesce(func.sum(each), 0) for each in counts)
-    failing = select(func.count()).select_from(_channel).where(columns.failures > 0).scalar_subquery()
-    row = connection.execute(select(func.count(), failing, *counted).select_from(_channel)).one()
-    return Totals(*map(int, row))
-
-
-def remove(connection: Connection, number: int) -> None:
-    """Delete a channel with all that it has still to be told."""
-    connection.execute(delete(_delivery).where(_delivery.c.channel_number == number))
-    forget_told(connection)
-    connection.execute(delete(_channel).where(_channel.c.number == number))
-
-
-def remove_of_catalog(connection: Connection, catalog_id: UUID) -> None:
-    """Delete the channels of a catalog; what the service's channels have still to be told of it stays."""
-    for number in connection.execute(select(_channel.c.number).where(_channel.c.catalog_id == catalog_id)).scalars():
-        remove(connection, number)
-
-
-def forget_told(connection: Connection) -> None:
-    """Delete the events that no channel has still to be told."""
-    left = select(_delivery.c.event_number).where(_delivery.c.event_number == _event.c.number)
-    connection.execute(delete(_event).where(~left.exists()))
 
 
 def owner_of(catalog_id: UUID | None) -> str:

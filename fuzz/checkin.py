@@ -30,6 +30,8 @@ CRASH = CrashRecord(
 CRASHED = replace(
     ASKED, protocol_version=ci.CRASH_VERSION, error_reports=(replace(REQUEST.error_reports[0], crash=CRASH),)
 )
+# Version 7: what crash dumps may hold.
+CONSENTED = replace(CRASHED, protocol_version=ci.CONSENT_VERSION)
 OFFERED = replace(
     REPLY, protocol_version=ci.DIRECTIVE_REPLY_VERSION, offer=replace(OFFER, os_version="26.12", os_abi=2, when=TIMING)
 )
@@ -41,6 +43,8 @@ def seeds() -> list[bytes]:
         ci.encode_request(REQUEST),
         ci.encode_request(ASKED),
         ci.encode_request(CRASHED),
+        ci.encode_request(CONSENTED),
+        ci.encode_reply(replace(DIRECTED, protocol_version=ci.CONSENT_REPLY_VERSION, dumps=ci.FULL_DUMPS)),
         ci.encode_request(replace(ASKED, tpm_quote=b"q", lineage=b"l" * 54)),
         ci.encode_reply(REPLY),
         ci.encode_reply(OFFERED),

@@ -247,6 +247,13 @@ class QuarantinedDeviceError(DeviceFault):
     remedy = "Look at why (armillary device show); when it is in order: armillary device release --device ID."
 
 
+class CrashDumpRefusedError(DeviceFault):
+    """A device sent a crash dump that its device group does not want."""
+
+    code = "device.crash-dump-refused"
+    remedy = "Let its group collect them: armillary device-group update --crash-dumps on; else the device deletes it."
+
+
 class WrongCatalogError(DeviceFault):
     """The device belongs to another catalog."""
 

@@ -21,6 +21,7 @@ ENVIRONMENT_PREFIX = "ARMILLARY_"
 # Each worker takes 50 MB, and all of them wait for one disk.
 MAX_DEVICE_WORKERS = 64
 BILL_POLICIES = ("off", "warned", "required")
+DATA_REGIONS = ("", "eu")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -60,6 +61,8 @@ class Settings:
             the data folder. A password is better kept in a file (PGPASSFILE, ``~/.pgpass``) than here.
         bill_of_materials: What a release or an image without a software bill of materials is worth: ``off`` for as
             much as with one, ``warned`` for a line in the audit log, ``required`` for not being published or deployed.
+        data_region: ``eu`` for a service whose data are all kept in the European Union; empty: not said. Device groups
+            with that data boundary keep crash dumps on no other.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         key_passphrase: Passphrase of the private keys' files, 12 characters at least. A file is better: other
             processes of this user can see a process's environment.
@@ -101,6 +104,7 @@ class Settings:
     delta_cache_mb: int = 1024
     series_database: str = dataclasses.field(default="", repr=False)
     bill_of_materials: str = "off"
+    data_region: str = ""
     log_level: str = "info"
     key_passphrase: str = dataclasses.field(default="", repr=False)
     key_passphrase_file: str = ""
@@ -148,6 +152,7 @@ class Settings:
         for name in ("websocket_port", "broker_port", "bridge_port"):
             _check_port_or_off(name, getattr(self, name))
         _check_database(self.series_database)
+        _check_word("data_region", self.data_region, DATA_REGIONS)
         _check_word("log_level", self.log_level, LOG_LEVELS)
 
     @property

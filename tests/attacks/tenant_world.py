@@ -26,6 +26,7 @@ from tests.api.native.service.test_native_firmware import told
 from tests.api.running_service import CATALOGS, VERSION, RunningService, application, wait_until
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.controllers import artifact as bridge_artifact
+from tests.fixtures.dumps import dump
 from tests.fixtures.reports import crash
 from tests.service.advisories.fleet import KEY, bill as components_bill, bundle as feed_bundle, osv, pem_of
 
@@ -33,7 +34,9 @@ from armillary.api.azure import names, operations
 from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema import schema
 from armillary.hub.devices.files import CONTAINER
+from armillary.service.crash_dumps.intake import DumpIntake
 from armillary.service.watch.detections import Observation
+from armillary.wire.device.crash_dump import encode_dump
 from armillary.wire.disclosure.submission import Submission
 
 # An answer that takes longer than this is a fault of its own (seconds).
@@ -114,6 +117,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _devices(made)
     _software(made)
     _crash(made)
+    _crash_dump(made)
     _advisories(made)
     _case(made)
     _report(made)
@@ -230,6 +234,15 @@ def _channel(made: Tenant) -> None:
     body["min_severity"] = "critical"
     ids = _good(made, "POST", f"/notification-channels?catalog={made.name}", body)
     made.ids["channel_id"] = ids["channel_id"]
+
+
+def _crash_dump(made: Tenant) -> None:
+    """A crash dump that the owner's device sent."""
+    ids, service = made.ids, made.service.service
+    service.crash_dumps.collect(made.name, ids["product"], ids["device_group"], actor="test", is_on=True, stacks="full")
+    registers = (("rip", int.from_bytes(made.word.encode()[:8], "little")),)
+    data = encode_dump(dump(image_id=uuid.UUID(ids["image_id"]), registers=registers))
+    ids["dump_id"] = str(DumpIntake(service.context, service.authority.keys).take(ids["device_id"], data))
 
 
 def _advisories(made: Tenant) -> None:

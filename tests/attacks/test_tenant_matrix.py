@@ -76,6 +76,7 @@ NARROWED = {
         "cases": "GET POST", "cases/{case_id}": "GET", "cases/{case_id}/draft": "GET",
         **{f"cases/{{case_id}}/{each}": "POST" for each in (
             "corrections", "references", "fix-available", "submissions", "notes", "close")},
+        "crash-dumps": "GET", "crash-dumps/{dump_id}": "GET DELETE", "crash-dumps/{dump_id}/content": "GET",
         "dashboards": "GET", "dashboards/{dashboard_id}": "GET PUT DELETE", "dashboards/{dashboard_id}/data": "GET",
         "dashboards/{dashboard_id}/live": "GET", "dead-letters": "GET", "dead-letters/replay": "POST", "devices": "GET",
         "device-names": "GET", "assessment": "GET",

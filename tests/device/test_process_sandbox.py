@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 from tests.device.rig import Rig, provisioned
+from tests.fixtures.native_program import SECRET, native_program
 from tests.fixtures.waiting import until
 
 from armillary.device.running import DeviceSettings
+from armillary.engines.sandbox.crash.tracer import can_trace
+from armillary.engines.sandbox.network.kernel import machine
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import SandboxUnavailableError
 from armillary.update.install.trial import TrialRules
+from armillary.wire.device.checkin import FULL_DUMPS, NO_DUMPS, SCRUBBED_DUMPS
+from armillary.wire.device.crash_dump import parse_dump
+from armillary.wire.image.elf_symbols import read_elf
 
 # A trial long enough for a program to start and end by itself on a busy machine.
 SETTINGS = DeviceSettings(
@@ -81,6 +87,39 @@ async def test_where_an_application_crashed_is_captured(
         own = [one.function for one in crash.frames if one.module.endswith("app")]
         assert own == ["pump", "<module>"]
         assert "person" not in repr(crash)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("consent", "has_data"),
+    [(NO_DUMPS, False), (SCRUBBED_DUMPS, False), (FULL_DUMPS, True)],
+    ids=["no", "scrubbed", "full"],
+)
+async def test_a_native_crash_is_told_and_dumped_as_far_as_the_group_wants(
+    tiny_service: Any, sandbox: Sandbox, tmp_path: Path, consent: int, has_data: bool
+) -> None:
+    if not can_trace(machine()):
+        pytest.skip(f"crashes are not captured on {machine()}; run this on x86_64 or aarch64")
+    async with provisioned(tiny_service, sandbox, tmp_path / "d") as rig:
+        rig.service.dumps = consent
+        application = rig.service.application(native_program())
+        rig.service.deploy(application)
+        await rig.start(SETTINGS)
+        await until(lambda: rig.service.reports_seen, "a report", WAIT_S)
+        crash = next(each.crash for each in rig.service.reports_seen.values() if each.event_type == "AppCrash")
+        symbols = read_elf(native_program())
+        names = [symbols.name_at(one.offset).partition(".")[0] for one in crash.frames if one.module == "app"]
+        assert names[:3] == ["pump", "valve", "main"]
+        assert [name for name, _ in crash.registers] == ["pc", "lr"]
+        if consent != NO_DUMPS:
+            await until(lambda: rig.service.dumps_taken, "a dump", WAIT_S)
+            found = parse_dump(rig.service.dumps_taken[0])
+            assert found.image_id == application.image_id
+            assert found.state.frames == crash.frames
+            assert (SECRET in rig.service.dumps_taken[0]) == has_data
+        assert bool(rig.service.dumps_taken) == (consent != NO_DUMPS)
+        region = tmp_path / "d" / "flash" / "device" / "crash-dumps"
+        assert consent != NO_DUMPS or not region.exists()
 
 
 def running(rig: Rig) -> list[str]:

@@ -38,6 +38,7 @@ from armillary.wire.certificates import certificate
 from armillary.wire.device import checkin
 from armillary.wire.device.challenge import Challenge, encode_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, Offer, OfferedImage
+from armillary.wire.device.crash_dump import encode_receipt
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.problem import Problem, encode_problem
 from armillary.wire.image import package as image_package
@@ -59,6 +60,8 @@ class TinyService:
         good: OS versions whose components it knows to be good.
         speaks_status: False for a service of before protocol version 5.
         speaks_crashes: False for a service of before protocol version 6.
+        speaks_consent: False for one of before version 7.
+        dumps: What it lets crash dumps hold; ``dumps_taken`` has those that came.
     """
 
     def __init__(self) -> None:
@@ -96,7 +99,10 @@ class TinyService:
         self.next_check_in_s = 3600
         self.security_version = 1
         self.good = ["26.11"]
-        self.speaks_status = self.speaks_crashes = True
+        self.speaks_status = self.speaks_crashes = self.speaks_consent = True
+        self.dumps = checkin.NO_DUMPS
+        self.dumps_taken: list[bytes] = []
+        self.refuse_dump: tuple[int, Problem] | None = None
         self.hub_port = 8883
         self.connections = 0
         self.spent: set[bytes] = set()
@@ -246,6 +252,7 @@ class TinyService:
                 web.post("/v1/check-in", self._check_in),
                 web.get("/v1/images/{image_id}", self._image),
                 web.get("/v1/delta/{source}/{target}", self._delta),
+                web.post("/v1/crash-dump", self._crash_dump),
             ]
         )
         self._runner = web.AppRunner(application)
@@ -275,7 +282,10 @@ class TinyService:
             return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
         request = checkin.parse_request(body)
         too_new = request.update_status is not None and not self.speaks_status
-        if too_new or (request.protocol_version == checkin.CRASH_VERSION and not self.speaks_crashes):
+        version = request.protocol_version
+        too_new |= version == checkin.CRASH_VERSION and not self.speaks_crashes
+        too_new |= version == checkin.CONSENT_VERSION and not (self.speaks_crashes and self.speaks_consent)
+        if too_new:
             problem = Problem("wire.protocol-version", "expected protocol version 1 to 4", "Update the service.")
             return web.Response(status=400, body=encode_problem(problem), content_type="application/cbor")
         try:
@@ -299,8 +309,7 @@ class TinyService:
             self.lose_replies -= 1
             http.transport.abort()
             raise web.HTTPServiceUnavailable
-        told = request.protocol_version >= checkin.STATUS_VERSION
-        body = self._reply(judged, peer.device_id, peer.spki, told=told)
+        body = self._reply(judged, peer.device_id, peer.spki, version=checkin.reply_version(version))
         return web.Response(body=body, content_type="application/cbor")
 
     def _appraise(self, request: CheckinRequest, device_id: str, peer_key: bytes) -> Appraisal:
@@ -332,7 +341,7 @@ class TinyService:
             service_name=self.name,
         )
 
-    def _reply(self, judged: Appraisal, device_id: str, peer_key: bytes, *, told: bool) -> bytes:
+    def _reply(self, judged: Appraisal, device_id: str, peer_key: bytes, *, version: int) -> bytes:
         terms = issue.terms_for(judged.verdict, "software", now=int(time.time()))
         leaf = self.template.issue(
             spki=judged.evidence.certificate_key,
@@ -356,9 +365,19 @@ class TinyService:
                 server_time=int(time.time()),
                 hub_host="hub.test",
                 hub_port=self.hub_port,
-                protocol_version=checkin.DIRECTIVE_REPLY_VERSION if told else checkin.PROTOCOL_VERSION,
+                protocol_version=version,
+                dumps=self.dumps,
             )
         )
+
+    async def _crash_dump(self, http: web.Request) -> web.Response:
+        body = await http.read()
+        if self.refuse_dump is not None:
+            status, problem = self.refuse_dump
+            return web.Response(status=status, body=encode_problem(problem), content_type="application/cbor")
+        self.dumps_taken.append(body)
+        receipt = encode_receipt(uuid.UUID(int=len(self.dumps_taken)))
+        return web.Response(body=receipt, content_type="application/cbor")
 
     async def _image(self, request: web.Request) -> web.Response:
         data = self.images.get(request.match_info["image_id"])

@@ -242,6 +242,10 @@ requests_with_crashes = st.builds(
     reports,
     crashes,
 )
+requests_of_now = st.builds(
+    lambda request: dataclasses.replace(request, protocol_version=checkin.CONSENT_VERSION),
+    requests_with_status | requests_with_crashes,
+)
 timings = st.builds(OfferTiming, not_before=times, lease_until=st.none() | times, urgent=st.booleans())
 whole_offers = st.builds(
     checkin.Offer,
@@ -276,6 +280,11 @@ directed_replies = st.builds(
     st.none() | whole_offers,
     st.none() | st.binary(max_size=200),
 )
+consenting_replies = st.builds(
+    lambda reply, dumps: dataclasses.replace(reply, protocol_version=checkin.CONSENT_REPLY_VERSION, dumps=dumps),
+    directed_replies,
+    st.integers(checkin.NO_DUMPS, checkin.FULL_DUMPS),
+)
 directives = st.builds(
     Directive,
     version=st.integers(0, 2**53),
@@ -307,6 +316,8 @@ MESSAGES = {
     "request": (requests, checkin.encode_request, checkin.parse_request),
     "request with a status": (requests_with_status, checkin.encode_request, checkin.parse_request),
     "request with a crash": (requests_with_crashes, checkin.encode_request, checkin.parse_request),
+    "request of now": (requests_of_now, checkin.encode_request, checkin.parse_request),
+    "reply with consent": (consenting_replies, checkin.encode_reply, checkin.parse_reply),
     "reply with a directive": (directed_replies, checkin.encode_reply, checkin.parse_reply),
     "reply": (replies, checkin.encode_reply, checkin.parse_reply),
     "challenge": (challenges, encode_challenge, parse_challenge),

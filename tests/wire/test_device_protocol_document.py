@@ -12,7 +12,7 @@ from armillary.attest import challenge
 from armillary.attest.appraise import STEPS
 from armillary.wire.attestation import event_log, evidence, firmware_log, tpm_attestation
 from armillary.wire.certificates import certificate
-from armillary.wire.device import checkin, crash_record, error_report
+from armillary.wire.device import checkin, crash_dump, crash_record, error_report
 from armillary.wire.encoding import cbor, cose
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
@@ -27,7 +27,7 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.CRASH_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.CONSENT_VERSION}**",
         f"tcg-log: bstr .size (0..{firmware_log.MAX_FIRMWARE_LOG_BYTES})",
         f"pcr-values: bstr .size {tpm_attestation.PCR_VALUE_BYTES * len(tpm_attestation.FIRMWARE_PCRS)}",
         f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",
@@ -60,6 +60,10 @@ def test_steps():
         f"frames: [ 0*{crash_record.MAX_FRAMES} frame ]",
         f"registers: [ 0*{crash_record.MAX_REGISTERS} [",
         f"next-check-in-s   : 0..{checkin.MAX_WAIT_S}",
+        f"crash-dumps       : {checkin.NO_DUMPS}..{checkin.FULL_DUMPS},",
+        f"`crash-dump`, at most {crash_dump.MAX_DUMP_BYTES // 1024} KiB",
+        f"modules: [ 0*{crash_dump.MAX_MODULES} module ]",
+        f"bstr .size (0..{crash_dump.MAX_STACK_BYTES})",
         f"{challenge.CHALLENGE_BYTES} bytes without meaning",
         certificate.PURPOSE_OID.dotted_string,
         certificate.TRUST_TIER_OID.dotted_string,
@@ -76,7 +80,15 @@ def test_evidence_claims_are_documented(key: int):
 
 
 @pytest.mark.parametrize(
-    "words", [checkin.IMAGE_STATES, checkin.OUTCOMES, checkin.VERDICTS, checkin.PURPOSES, evidence.ROOTS_OF_TRUST]
+    "words",
+    [
+        checkin.IMAGE_STATES,
+        checkin.OUTCOMES,
+        checkin.VERDICTS,
+        checkin.PURPOSES,
+        crash_dump.FAULTS,
+        evidence.ROOTS_OF_TRUST,
+    ],
 )
 def test_words_are_documented(words: frozenset[str]):
     for word in words:

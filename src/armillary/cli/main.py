@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finding": ("service.finding", "What the watch has found."),
     "notification-channel": ("security.notification_channel", "Notification channels: who is told of findings."),
     "crash": ("security.crash", "Crashes of applications, grouped by bug; symbols that name their places."),
+    "crash-dump": ("security.crash_dump", "Crash dumps of native applications: list, show, get, delete."),
     "telemetry": ("hub.telemetry", "Telemetry of the hub: export, import, retention."),
     "feed": ("release.feed", "OS feeds: whose releases a device group gets."),
     "release": ("release.release", "OS releases and their reference values."),

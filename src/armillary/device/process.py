@@ -30,6 +30,7 @@ from armillary.device.repository.directives import Directives
 from armillary.device.running import DeviceSettings, RunningDevice
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
+from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.journal import Journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import AllowedState, allowed_state
@@ -225,6 +226,7 @@ class Device:
             installer=installer,
             daa=daa,
             wait=UpdateWait(self._flash, self.clock.now),
+            dumps=DumpQueue(self._flash, self.journal, self.clock.now, startup.session.boot_count),
         )
 
     async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox, Installer]:

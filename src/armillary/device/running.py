@@ -34,6 +34,7 @@ from armillary.update.install.record import InstallRecord, SlotImage
 from armillary.update.install.transaction import InstallState
 from armillary.update.install.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
 from armillary.wire.device.checkin import CheckinReply, Offer, OfferedImage
+from armillary.wire.device.crash_dump import MachineState
 
 RETRY_FIRST_S = 2.0
 RETRY_LIMIT_S = 300.0  # a device that lost its service looks for it every five minutes at least
@@ -120,6 +121,7 @@ class RunningDevice:
             changed=self._wake.set,
             monotonic=self._clock.monotonic,
             deferrals=self._wait,
+            crashed=self._crashed,
         )
 
     def check_in_now(self) -> None:
@@ -244,6 +246,9 @@ class RunningDevice:
             self._journal.write("hub-moved", host=reply.hub_host, port=reply.hub_port)
             await self._restart_certified()
         await self._hear(reply)
+        if self._check_ins.dumps is not None:
+            with contextlib.suppress(DataFolderError):  # what could not be dropped is sent again, and known
+                await self._check_ins.dumps.send(self._check_ins.endpoint)
         if self._after_check_in is not None:
             await self._after_check_in()
 
@@ -367,6 +372,11 @@ class RunningDevice:
         return self._store.launch(
             application, hub=self._check_ins.hub, device_authentication=self._check_ins.daa.folder
         )
+
+    def _crashed(self, application: Application, state: MachineState) -> None:
+        if self._check_ins.dumps is not None:
+            with contextlib.suppress(DataFolderError):  # the error report says the crash; a full disk keeps no dump
+                self._check_ins.dumps.add(application.component_id, application.image_id, state)
 
     def _report(self, incident: Incident) -> None:
         self._reports.add(incident)

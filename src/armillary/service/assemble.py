@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from armillary.engines.records.folder import DataFolder
-from armillary.engines.records.queries.security.presence import has_declared_support, has_disclosure, has_open_case
+from armillary.engines.records.queries.security.presence import (
+    has_declared_support,
+    has_disclosure,
+    has_dump_keys,
+    has_open_case,
+)
 from armillary.engines.records.store import Records
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
@@ -49,11 +54,15 @@ from armillary.settings import Settings
 
 if TYPE_CHECKING:
     from armillary.service.cases.casework import Casework
+    from armillary.service.crash_dumps.crash_dumps import CrashDumps
     from armillary.service.disclosure.disclosure import Disclosure
     from armillary.service.dossier.dossiers import Dossiers
     from armillary.service.repository.ceremony import Ceremony
     from armillary.service.transparency.transparency import Transparency
     from armillary.service.watch.support_ends import SupportEnds
+
+# Crash dumps whose time has come are deleted within this time.
+DUMPS_LOOK_S = 3600
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
 
@@ -108,6 +117,7 @@ class SecurityService:
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
         self.first_token: str | None = None
         self._casework: Casework | None = None
+        self._dumps_looked_at = 0
         self._disclosure: Disclosure | None = None
         self._support_ends: SupportEnds | None = None
         self._transparency: Transparency | None = None
@@ -227,6 +237,13 @@ class SecurityService:
         return Dossiers(self.context, self.authority.keys, self._blobs, sources)
 
     @property
+    def crash_dumps(self) -> CrashDumps:
+        """Crash dumps of devices; loaded when somebody asks for them."""
+        from armillary.service.crash_dumps.crash_dumps import CrashDumps  # noqa: PLC0415 - memory: few services have any
+
+        return CrashDumps(self.context, self.authority.keys, self.notices)
+
+    @property
     def settings(self) -> Settings:
         """This process's settings."""
         return self.context.settings
@@ -276,13 +293,23 @@ class SecurityService:
             self.notices.groups_changed()
 
     def _look_at_clocks(self) -> None:
-        """Make findings of what must be reported soon, and of support that ends; without any, small queries."""
-        if self.context.records.read(has_open_case):
+        """Do what time alone brings: what must be reported or answered, support and crash dumps that end.
+
+        Where there is nothing of these, it is small queries.
+        """
+        records, now = self.context.records, self.context.now()
+        if records.read(has_open_case):
             self.casework.clocks.look()
-        if self.context.records.read(has_disclosure):
+        if records.read(has_disclosure):
             self.disclosure.due.look()
-        if self._support_ends is not None or self.context.records.read(has_declared_support):
+        if self._support_ends is not None or records.read(has_declared_support):
             self.support_ends.look()
+        if now >= self._dumps_looked_at + DUMPS_LOOK_S:
+            self._dumps_looked_at = now
+            if records.read(has_dump_keys):
+                from armillary.service.crash_dumps.ending import end_dumps  # noqa: PLC0415 - memory, as above
+
+                end_dumps(self.context, self.authority.keys)
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""

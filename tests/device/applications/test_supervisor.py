@@ -47,6 +47,7 @@ class Rig:
         self.reports: list[Incident] = []
         self.entries: list[dict[str, Any]] = []
         self.now = 0.0
+        self.crashes: list[Any] = []
         self.deferred: dict[uuid.UUID, int] = {}
         journal = Journal(None, lambda: 0)
         journal.listen(self.entries.append)
@@ -58,6 +59,7 @@ class Rig:
             changed=lambda: None,
             monotonic=lambda: self.now,
             deferrals=self,
+            crashed=lambda app, seen: self.crashes.append((app.image_id, seen)),
         )
 
     def defer(self, component_id: uuid.UUID, minutes: int) -> None:

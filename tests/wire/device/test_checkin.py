@@ -253,6 +253,28 @@ def test_other_replies_with_a_directive_are_refused(at: int, value: Any):
         ci.parse_reply(cbor.encode(put(fields, at, value)))
 
 
+@pytest.mark.parametrize("dumps", [ci.NO_DUMPS, ci.SCRUBBED_DUMPS, ci.FULL_DUMPS])
+def test_a_reply_that_says_what_dumps_may_hold_round_trip(dumps: int):
+    reply = directed(dumps=dumps)
+    reply = dataclasses.replace(reply, protocol_version=ci.CONSENT_REPLY_VERSION)
+    data = ci.encode_reply(reply)
+    assert ci.parse_reply(data) == reply
+    assert len(cbor.decode(data, what="t", limit=100_000)) == 14
+    for at, value in ((13, 3), (13, -1), (13, True), (0, 2), (0, 4)):
+        fields = cbor.decode(data, what="t", limit=100_000)
+        with pytest.raises(WireError):
+            ci.parse_reply(cbor.encode(put(fields, at, value)))
+
+
+def test_a_reply_of_before_consents_to_nothing():
+    assert ci.parse_reply(ci.encode_reply(directed(dumps=ci.FULL_DUMPS))).dumps == ci.NO_DUMPS
+
+
+def test_each_request_has_the_reply_that_its_version_says():
+    versions = {version: ci.reply_version(version) for version in range(1, ci.CONSENT_VERSION + 1)}
+    assert versions == {1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 2, 7: 3}
+
+
 def test_a_reply_with_a_directive_and_an_offer_is_refused():
     both = dataclasses.replace(REPLY, protocol_version=2, directive=b"d")
     with pytest.raises(WireError, match="got both"):
@@ -266,7 +288,7 @@ def test_a_lineage_cannot_be_left_out_or_exchanged():
 
 def test_protocol_version_has_its_own_code():
     with pytest.raises(WireError) as caught:
-        ci.parse_request(cbor.encode([7, b"", b"", b"", REPORT_BYTES]))
+        ci.parse_request(cbor.encode([8, b"", b"", b"", REPORT_BYTES]))
     assert caught.value.code == "wire.protocol-version"
 
 

@@ -26,6 +26,7 @@ from armillary.api.native.security import (
     advisory_statements,
     assessment,
     cases,
+    crash_dumps,
     crashes,
     disclosure,
     dossiers,
@@ -70,8 +71,8 @@ ROUTES: Final = tuple(
         *(products, release_life, os_feeds, rollouts, schedules, signing_keys),
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
-        *(advisories, advisory_statements, assessment, cases, crashes, disclosure, dossiers, finding_kinds),
-        *(notifications, traces, transparency),
+        *(advisories, advisory_statements, assessment, cases, crash_dumps, crashes, disclosure, dossiers),
+        *(finding_kinds, notifications, traces, transparency),
     )
     for route in module.ROUTES
 )

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crash groups, their reports and symbols as JSON documents."""
+"""Crash groups, their reports, symbols and crash dumps as JSON documents.
+
+Addresses of dumps are hexadecimal text: JSON's numbers lose those above 2^53.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from armillary.api.views.service import error_report_document
 from armillary.engines.records.crashes.groups import CrashGroupRow
 
 if TYPE_CHECKING:
+    from armillary.engines.records.crashes.dumps import CrashDumpRow
     from armillary.service.assemble import SecurityService
+    from armillary.service.crash_dumps.symbolised import Place
 
 Document = dict[str, Any]
-_INNER = frozenset({"number", "catalog_id"})  # fields of rows that say nothing to people
+_INNER = frozenset({"number", "catalog_id", "group_id", "key_id"})  # fields of rows that say nothing to people
 
 
 def crash_groups(
@@ -51,6 +56,52 @@ def put_symbols(service: SecurityService, catalog: str, data: bytes, *, actor: s
     return {**_without_inner(row_document(row)), "regrouped": service.watch.crashes.group_anew(catalog)}
 
 
+def crash_dumps(
+    service: SecurityService,
+    catalog: str | None,
+    *,
+    device_id: str | None,
+    image_id: UUID | None,
+    limit: int,
+    after: str | None,
+) -> Document:
+    """A page of dumps without their contents."""
+    page = service.crash_dumps.list(catalog, device_id=device_id, image_id=image_id, limit=limit, after=after)
+    return as_page(page, _dump_row)
+
+
+def crash_dump(service: SecurityService, dump_id: UUID, catalog: str | None, *, actor: str) -> Document:
+    """A dump with names for its addresses; the reading is audited. Raises NotFoundError."""
+    from armillary.service.crash_dumps.symbolised import symbolised  # noqa: PLC0415 - memory: most services have none
+
+    row, dump = service.crash_dumps.parsed(dump_id, catalog=catalog, actor=actor)
+    state = dump.state
+    found = service.context.records.read(lambda c: symbolised(state, service.watch.symbols.resolver(c, row.catalog_id)))
+    stack = state.stack
+    return {
+        **_dump_row(row),
+        "cause": found.cause,
+        "machine": state.machine,
+        "signal_code": state.code,
+        "fault": state.fault,
+        "boot_count": dump.boot_count,
+        "frames": [{**row_document(one), "offset": f"{one.offset:#x}"} for one in found.frames],
+        "registers": [{"name": one.name, **_place(one)} for one in found.registers],
+        "modules": [
+            {"name": one.name, "build_id": one.build_id.hex(), "begin": f"{one.begin:#x}", "end": f"{one.end:#x}"}
+            for one in state.modules
+        ],
+        "stack_begin": None if stack is None else f"{stack.begin:#x}",
+        "stack_bytes": 0 if stack is None else len(stack.content),
+        "pointers": [{"address": f"{one.address:#x}", **_place(one)} for one in found.pointers],
+    }
+
+
+def collection(service: SecurityService, catalog: str, product: str, group: str) -> Document:
+    """What a group collects."""
+    return row_document(service.crash_dumps.collection(catalog, product, group))
+
+
 def _group(row: CrashGroupRow) -> Document:
     title = f"{row.cause} in {row.places[0]}" if row.places else row.cause
     return {**_without_inner(row_document(row)), "title": title}
@@ -58,3 +109,11 @@ def _group(row: CrashGroupRow) -> Document:
 
 def _without_inner(document: Document) -> Document:
     return {name: value for name, value in document.items() if name not in _INNER}
+
+
+def _dump_row(row: CrashDumpRow) -> Document:
+    return _without_inner(row_document(row))
+
+
+def _place(one: Place) -> Document:
+    return {"value": f"{one.value:#x}", "at": one.at}

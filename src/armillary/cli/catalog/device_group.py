@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from armillary.cli.catalog import update_schedule
+from armillary.cli.catalog import crash_collection, update_schedule
 from armillary.cli.terminal.output import Shown, adopt, note, noun, record, table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
@@ -43,6 +43,9 @@ FeedOption = Annotated[
     str | None, typer.Option("--os-feed", "-f", metavar="NAME", help="Retail, RetailEval or one that you made.")
 ]
 PolicyOption = Annotated[UpdatePolicy | None, typer.Option("--update-policy", "-a", help="What is updated.")]
+OnOffOption = Annotated[
+    Literal["on", "off"] | None, typer.Option("--crash-dumps", help="The same, in short: on or off.")
+]
 DumpsOption = Annotated[
     CrashDumps | None, typer.Option("--allow-crash-dumps-collection", "-cd", help="Collect crash dumps.")
 ]
@@ -56,8 +59,10 @@ def _row(group: dict[str, Any]) -> dict[str, Any]:
 def _change(
     remote: RemoteService, *, catalog: str | None, resource_group: str, **given: Any
 ) -> tuple[str, dict[str, Any]]:
-    policy = given["updatePolicy"]
+    policy, dumps = given["updatePolicy"], given.pop("crash_dumps")
     properties = {**given, "updatePolicy": _OLDER_POLICIES.get(policy, policy)}
+    if dumps is not None:
+        properties["allowCrashDumpsCollection"] = "Enabled" if dumps == "on" else "Disabled"
     given_only = {name: value for name, value in properties.items() if value is not None}
     return catalog_path(remote, catalog, resource_group), {"properties": given_only}
 
@@ -72,6 +77,7 @@ Change = Annotated[
             "osFeedType": (FeedOption, None),
             "updatePolicy": (PolicyOption, None),
             "allowCrashDumpsCollection": (DumpsOption, None),
+            "crash_dumps": (OnOffOption, None),
             "regionalDataBoundary": (BoundaryOption, None),
             "resource_group": (ResourceGroupOption, DEFAULT_RESOURCE_GROUP),
         },
@@ -143,3 +149,4 @@ def delete(
 
 
 adopt(app, update_schedule.verbs)
+adopt(app, crash_collection.verbs)

@@ -30,6 +30,7 @@ from armillary.engines.sandbox.port import (
 from armillary.errors import ArmillaryError
 from armillary.update.install.trial import ApplicationHealth
 from armillary.update.schedule import deferral
+from armillary.wire.device.crash_dump import MachineState
 from armillary.wire.device.crash_record import CrashRecord
 from armillary.wire.device.error_report import describe_exit
 
@@ -75,7 +76,8 @@ class Supervisor:
 
     ``launch`` extracts an application's image and finds its folders; ``journal`` gets starts, exits, output and blocked
     connections; ``changed`` is called after every start and exit, so that a trial can be judged, and when an
-    application puts off updates, of which ``deferrals`` hears; ``monotonic`` gives seconds that are never set.
+    application puts off updates, of which ``deferrals`` hears; ``monotonic`` gives seconds that are never set;
+    ``crashed`` gets what was captured of native crashes.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Supervisor:
         changed: Callable[[], None],
         monotonic: Callable[[], float],
         deferrals: Deferrals,
+        crashed: Callable[[Application, MachineState], None],
     ) -> None:
         self._sandbox = sandbox
         self._launch = launch
@@ -96,6 +99,7 @@ class Supervisor:
         self._changed = changed
         self._monotonic = monotonic
         self._deferrals = deferrals
+        self._crashed = crashed
         self._runs: dict[UUID, ApplicationRun] = {}
 
     @property
@@ -157,6 +161,8 @@ class Supervisor:
             if status is not None:
                 run.exits += 1
                 self._report(describe(application, status, run.capture.record(status)))
+                if status.state is not None:
+                    self._crashed(application, status.state)
                 self._journal.write(
                     "application-exited",
                     name=application.name,

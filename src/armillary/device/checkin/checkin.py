@@ -24,6 +24,7 @@ from armillary.device.install.installer import Installer
 from armillary.device.install.trust_stores import keep_confirmed, trusted
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration
+from armillary.device.state.crash_dumps import DumpQueue
 from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
 from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
@@ -35,7 +36,7 @@ from armillary.wire.device.update_reason import ON_TRIAL
 from armillary.wire.device.update_status import DELTA, DIRECTIVE, OS, UpdateStatus
 
 _LINEAGE = "device/lineage"
-_OTHER_VERSION = "wire.protocol-version"  # what a service of before version 5 of the protocol says to an update status
+_OTHER_VERSION = "wire.protocol-version"  # what a service of before says to a version that it does not know
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class CheckIns:
         challenge: For the next check-in, from the last reply; None asks for one.
         hub: Host and port of the hub, from the last reply, also of an earlier boot.
         directive_version: Of the last directive that was taken; None for a device that takes none.
+        dumps: Crash dumps that wait; None for a device that makes none.
     """
 
     configuration: DeviceConfiguration
@@ -66,8 +68,10 @@ class CheckIns:
     challenge: bytes | None = None
     hub: HubAddress | None = None
     directive_version: Callable[[], int] | None = None
+    dumps: DumpQueue | None = None
     _tells_status: bool = True  # until a service of before version 5 refuses it
     _tells_crashes: bool = True  # until a service of before version 6 refuses it
+    _takes_consent: bool = True  # until a service of before version 7 refuses it
 
     def __post_init__(self) -> None:
         self.hub = load_hub(self.flash)
@@ -85,22 +89,24 @@ class CheckIns:
         """
         error_reports = self.reports.seal()
         outcomes = self.installer.record.outcomes[:MAX_OUTCOMES]
-        try:
-            proof, reply = await self._exchange(states, outcomes, error_reports)
-        except DeviceFault as error:
-            if error.code == _OTHER_VERSION and self._tells_crashes and any(one.crash for one in error_reports):
-                self._tells_crashes = False
-            elif error.code == _OTHER_VERSION and self._tells_status:
-                self._tells_status = False
-            elif error.code != ChallengeError.code:
-                raise
-            self.challenge = None
-            proof, reply = await self._exchange(states, outcomes, error_reports)
+        is_fresh = False
+        while True:
+            try:
+                proof, reply = await self._exchange(states, outcomes, error_reports)
+                break
+            except DeviceFault as error:
+                if not self._speaks_lower(error, error_reports):
+                    if error.code != ChallengeError.code or is_fresh:
+                        raise
+                    is_fresh = True
+                self.challenge = None
         replace_region(self.flash, _LINEAGE, reply.challenge)
         # From here on the service has the reports and outcomes, whatever else the reply holds.
         self.clock.set_from_service(reply.server_time)
         self.reports.acknowledge(proof.request.error_reports)
         self.installer.acknowledge(proof.request.outcomes)
+        if self.dumps is not None:
+            self.dumps.hear(reply.dumps, reply.catalog_id)
         self._take_certificate(reply, proof)
         if reply.verdict == "attested":
             confirm_boot(self.flash, self.startup, self.installer.record)
@@ -109,6 +115,20 @@ class CheckIns:
         self.hub = (reply.hub_host, reply.hub_port)
         store_hub(self.flash, self.hub)
         return reply
+
+    def _speaks_lower(self, error: DeviceFault, error_reports: tuple[ErrorReport, ...]) -> bool:
+        """Leave out what the newest version of the protocol has, where the service refused that version."""
+        if error.code != _OTHER_VERSION:
+            return False
+        if self._takes_consent and self._tells_status and self.dumps is not None:
+            self._takes_consent = False
+        elif self._tells_crashes and any(one.crash for one in error_reports):
+            self._tells_crashes = False
+        elif self._tells_status:
+            self._tells_status = False
+        else:
+            return False
+        return True
 
     async def _exchange(
         self,
@@ -140,6 +160,7 @@ class CheckIns:
             error_reports=error_reports if self._tells_crashes else without_crashes(error_reports),
             lineage=lineage,
             update_status=self._update_status() if self._tells_status else None,
+            takes_consent=self._takes_consent and self._tells_status and self.dumps is not None,
         )
         return proof, await self.endpoint.check_in(proof.request)
 

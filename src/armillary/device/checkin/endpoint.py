@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from hashlib import sha256
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import aiohttp
 from cryptography.exceptions import InvalidSignature
@@ -32,7 +33,7 @@ from armillary.errors import (
     WireError,
 )
 from armillary.wire.certificates import trust_anchor
-from armillary.wire.device import checkin, hint
+from armillary.wire.device import checkin, crash_dump, hint
 from armillary.wire.device.challenge import MAX_CHALLENGE_MESSAGE_BYTES, Challenge, parse_challenge
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest, OfferedImage
 from armillary.wire.device.problem import MAX_PROBLEM_BYTES, Problem, parse_problem
@@ -128,6 +129,11 @@ class DeviceEndpoint:
         """Send a check-in and return the reply."""
         body = await self._exchange("POST", "/v1/check-in", checkin.encode_request(request), checkin.MAX_REPLY_BYTES)
         return checkin.parse_reply(body)
+
+    async def send_crash_dump(self, data: bytes) -> UUID:
+        """Send a crash dump and return the id under which it is kept."""
+        body = await self._exchange("POST", "/v1/crash-dump", data, crash_dump.MAX_RECEIPT_BYTES)
+        return crash_dump.parse_receipt(body)
 
     async def download(self, image: OfferedImage) -> bytes:
         """The package of an offered image: its size is the limit, its digest is checked.

@@ -52,10 +52,12 @@ def build_proof(
     error_reports: Sequence[ErrorReport],
     lineage: bytes | None = None,
     update_status: UpdateStatus | None = None,
+    takes_consent: bool = False,
 ) -> Proof:
     """A check-in for ``challenge`` with a fresh client key, showing ``lineage`` (``attest/lineage.py``).
 
-    A service of before protocol version 5 takes no ``update_status``, and without one no crash is told.
+    A service of before protocol version 5 takes no ``update_status``, and without one no crash is told. With
+    ``takes_consent`` the reply says what crash dumps may hold; a service of before version 7 refuses that.
 
     WireError if something is over a limit of the protocol.
     """
@@ -91,6 +93,7 @@ def build_proof(
         error_reports=report[2],
         lineage=lineage,
         update_status=update_status,
+        protocol_version=checkin.CONSENT_VERSION if takes_consent else checkin.PROTOCOL_VERSION,
     )
     return Proof(request=request, key=key)
 

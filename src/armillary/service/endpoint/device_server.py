@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from armillary.engines.delta.cache import DeltaCache
 from armillary.service.authority.authority import Authority
@@ -50,7 +51,7 @@ class DeviceServer:
 
     def __init__(self, parts: ServingParts, *, hub: tuple[str, int], has_siblings: bool = False) -> None:
         context, authority = parts.context, parts.authority
-        self._authority = authority
+        self._context, self._authority = context, authority
         self._chips = parts.chips
         self._tls: ssl.SSLContext | None = None
         files = RepositoryFiles(context.folder.path)
@@ -82,6 +83,7 @@ class DeviceServer:
             now=context.now,
             trust_anchors=authority.roots.trust_anchors,
             renew_identity=self._renew_identity,
+            keep_dump=self._keep_dump,
             held_hints=context.settings.check_now_connections,
         )
         parts.notices.on_device.append(self.device_changed)
@@ -137,6 +139,11 @@ class DeviceServer:
     def is_whole(self) -> bool:
         """True: this process serves devices as long as it runs."""
         return True
+
+    def _keep_dump(self, device_id: str, data: bytes) -> UUID:
+        from armillary.service.crash_dumps.intake import DumpIntake  # noqa: PLC0415 - memory: dumps are rare
+
+        return DumpIntake(self._context, self._authority.keys).take(device_id, data)
 
     def _renew_identity(self, chip: str, device_id: str, ends: int) -> bytes:
         return self._authority.silicon.renew_identity(self._chips.get(chip).maker, device_id, ends)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device endpoint: TLS 1.3, a device identity certificate, seven routes.
+"""The device endpoint: TLS 1.3, a device identity certificate, nine routes.
 
 ============================  ==========================================================================
 GET /v1/challenge             a challenge for this device
@@ -9,6 +9,7 @@ GET /v1/repository/{path}     metadata and artifacts of the repository, to admit
 GET /v1/delta/{from}/{to}     the delta that makes an offered artifact of one that the device has (Range supported)
 GET /v1/trust-anchors         the service's living roots and what vouches for each
 GET /v1/identity-certificate  a new identity certificate, for a device whose present one ends soon
+POST /v1/crash-dump           a crash dump, where the device's group collects them
 GET /v1/hint                  held until somebody wants the device to check in, or some minutes
 ============================  ==========================================================================
 
@@ -44,10 +45,12 @@ from armillary.service.endpoint.hints import Hints
 from armillary.service.endpoint.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.endpoint.open_connections import OpenConnections
 from armillary.service.endpoint.problem import RequestRefusedError
+from armillary.service.endpoint.uploads import KeepDump, Uploads
 from armillary.service.repository.files import RepositoryFiles
 from armillary.service.updates.deltas import Deltas
 from armillary.service.updates.offers import Offers
 from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.verifier import Verifier
 from armillary.service.watch.heartbeat import Liveness
 
@@ -62,6 +65,7 @@ DELTAS: Final = b"/v1/delta/"
 TRUST_ANCHORS: Final = b"/v1/trust-anchors"
 IDENTITY: Final = b"/v1/identity-certificate"
 HINT: Final = b"/v1/hint"
+CRASH_DUMP: Final = b"/v1/crash-dump"
 
 
 def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> ssl.SSLContext:
@@ -84,8 +88,8 @@ def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> 
 class DeviceEndpoint:
     """The server that devices reach, in one event loop; built by ``DeviceServer``.
 
-    ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names. At most
-    ``held_hints`` requests for a hint are held.
+    ``now`` gives Unix seconds UTC; ``trust_anchors`` and ``renew_identity`` make the messages of those names,
+    ``keep_dump`` keeps a crash dump. At most ``held_hints`` requests for a hint are held.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class DeviceEndpoint:
         now: Callable[[], int],
         trust_anchors: Callable[[], bytes],
         renew_identity: RenewIdentity,
+        keep_dump: KeepDump,
         held_hints: int,
     ) -> None:
         self.monotonic = time.monotonic
@@ -115,6 +120,7 @@ class DeviceEndpoint:
         self._open = OpenConnections(self.counts)
         self._check_ins = CheckIns(records, verifier, notices, self.counts)
         self._downloads = Downloads(states, offers, blobs, deltas, repository, renew_identity, self.counts)
+        self._uploads = Uploads(states, keep_dump, self.counts)
         self._hints = Hints(states, self.monotonic, self.counts, held_hints)
         self._refusals = RefusalLog()
         self._refusal_sink: CheckInSink | None = None
@@ -147,6 +153,7 @@ class DeviceEndpoint:
         for connection in self._open:
             connection.abort()
         await self._downloads.close()
+        await self._uploads.close()
 
     @property
     def connections(self) -> int:
@@ -197,23 +204,26 @@ class DeviceEndpoint:
         elif target == CHALLENGE:
             _only(method, b"GET")
             connection.reply_ok(self._verifier.challenge(peer, now=now))
-        elif target.startswith(IMAGES):
+        elif target == CRASH_DUMP:
+            _only(method, b"POST")
+            self._uploads.take(connection, peer, body)
+        else:
             _only(method, b"GET")
+            self._give(connection, peer, target)
+
+    def _give(self, connection: DeviceConnection, peer: Peer, target: bytes) -> None:
+        """Answer a request for what a device fetches."""
+        if target.startswith(IMAGES):
             self._downloads.send_image(connection, peer, target[len(IMAGES) :])
         elif target.startswith(REPOSITORY):
-            _only(method, b"GET")
             self._downloads.send_file(connection, peer, target[len(REPOSITORY) :])
         elif target.startswith(DELTAS):
-            _only(method, b"GET")
             self._downloads.send_delta(connection, peer, target[len(DELTAS) :])
         elif target == TRUST_ANCHORS:
-            _only(method, b"GET")
             connection.reply_ok(self._trust_anchors())
         elif target == IDENTITY:
-            _only(method, b"GET")
             self._downloads.send_identity(connection, peer)
         elif target == HINT:
-            _only(method, b"GET")
             self._hints.wait(connection, peer)
         else:
             raise NotFoundError("no such address", remedy="See docs/reference/device-protocol.md.")

@@ -21,6 +21,7 @@ from armillary.engines.records.schema.rows import (
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
+from armillary.service.registry.crash_consent import check_region
 from armillary.service.registry.names import (
     GROUP_NAME,
     catalog_or_raise,
@@ -108,7 +109,9 @@ class Groups:
             self._context.audit(
                 connection, actor, "device-group.create", f"{owner.catalog}/{owner.name}/{name}", values
             )
-            return group_or_raise(connection, catalog, product, name)
+            made = group_or_raise(connection, catalog, product, name)
+            check_region(made, self._context.settings.data_region)
+            return made
 
         made = self._context.records.write(change)
         self._notices.groups_changed()
@@ -173,7 +176,10 @@ class Groups:
             catalog_rows.change_group(connection, group.group_id, values)
             target = f"{group.catalog}/{group.product}/{group.name}"
             self._context.audit(connection, actor, "device-group.update", target, values)
-            return group_or_raise(connection, catalog, product, name)
+            changed = group_or_raise(connection, catalog, product, name)
+            if allow_crash_dumps is not None or regional_data_boundary is not None:
+                check_region(changed, self._context.settings.data_region)
+            return changed
 
         group = self._context.records.write(change)
         self._notices.groups_changed()

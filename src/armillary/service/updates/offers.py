@@ -29,16 +29,17 @@ from armillary.engines.records.queries import (
 from armillary.engines.records.queries.planning import trust_stores as store_rows
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutPart
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup
-from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S
+from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S, UpdateSchedule
 from armillary.service.authority.trust_chain import Signed, TrustBook, Trusts, book_of, takes
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
+from armillary.service.registry.crash_consent import consent_of
 from armillary.service.updates.images import ANY_ARCHITECTURE
 from armillary.service.updates.os_feeds import FeedOfChip, Systems, WantedOs, systems_of
 from armillary.service.updates.schedules import GroupSchedule, told
 from armillary.service.updates.staging import Staging, staging_of
 from armillary.wire.attestation.event_log import BootEvent
-from armillary.wire.device.checkin import MAX_OFFERED, InstalledImage, Offer, OfferedImage
+from armillary.wire.device.checkin import MAX_OFFERED, NO_DUMPS, InstalledImage, Offer, OfferedImage
 from armillary.wire.device.offer_timing import OfferTiming
 from armillary.wire.hawkbit.artifact import CHIP as BRIDGE_CHIP, IMAGE_TYPE as BRIDGE_IMAGE
 
@@ -278,10 +279,21 @@ class Offers:
                 {group.group_id: systems.of(group.catalog_id) for group in every if group.catalog_id in systems.apart}
             ),
             os_staging=MappingProxyType(os_staging),
-            schedules=MappingProxyType({one.group_id: told(one, now) for one in schedules}),
+            schedules=MappingProxyType(self._told(every, schedules, now)),
             trust=book_of(store_rows.every(connection)),
             due_at=min([now + RECKONED_S, *(end for end in ends if end is not None and end > now)]),
         )
+
+    def _told(
+        self, groups: Iterable[DeviceGroup], schedules: Iterable[UpdateSchedule], now: int
+    ) -> dict[UUID, GroupSchedule]:
+        """What devices of groups are told that have a schedule of their own, or collect crash dumps."""
+        found = {one.group_id: told(one, now) for one in schedules}
+        for group in groups:
+            dumps = consent_of(group, self._context.settings.data_region)
+            if dumps != NO_DUMPS:
+                found[group.group_id] = replace(found.get(group.group_id, USUAL), dumps=dumps)
+        return found
 
     def _staging(self, connection: Connection, rollout: Rollout, part: RolloutPart) -> Staging[Wanted | None]:
         back = rollout.state == "rolling-back"

@@ -24,6 +24,7 @@ from armillary.service.context.notices import Notices
 from armillary.service.context.zones import zone_named
 from armillary.service.registry.names import group_or_raise
 from armillary.update.schedule.maintenance import moments, parse_windows
+from armillary.wire.device.checkin import NO_DUMPS
 from armillary.wire.device.offer_timing import MAX_DEFERRAL_S, OfferTiming, Window
 
 # What one device may do is reckoned for this interval at the least (service/verifier/device_rates.py).
@@ -41,10 +42,14 @@ Change = Callable[[Connection, DeviceGroup], UpdateSchedule]
 
 @dataclass(frozen=True, slots=True)
 class GroupSchedule:
-    """The schedule of a group as its devices are told it: seconds between check-ins, None for the service's setting."""
+    """What devices of a group are told: seconds between check-ins, None for the service's setting; when to update.
+
+    ``dumps`` is what crash dumps may hold.
+    """
 
     interval_s: int | None
     timing: OfferTiming
+    dumps: int = NO_DUMPS
 
 
 class Schedules:

@@ -31,7 +31,7 @@ from armillary.service.authority.catalog_authority import Issuer
 from armillary.service.repository.director import Issued
 from armillary.service.updates.offers import Book, Wanted
 from armillary.wire.attestation.event_log import BootEvent
-from armillary.wire.device.checkin import Offer
+from armillary.wire.device.checkin import NO_DUMPS, Offer
 from armillary.wire.hub.credentials import UNATTESTED
 
 # Devices kept, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
@@ -92,8 +92,8 @@ class LastAnswer:
 
     ``wanted`` and ``offer`` follow from ``book`` for a report of installed images with the digest ``report_digest`` and
     a boot with these ``events``, until the offer's lease is renewed at ``renewed_at``; ``interval_s`` is that of its
-    group; ``issuer`` signs its client certificates; ``directive`` is the last one that was made for it; ``given_up`` is
-    the trust store that it could not install.
+    group, ``dumps`` what crash dumps of its devices may hold; ``issuer`` signs its client certificates; ``directive``
+    is the last one that was made for it; ``given_up`` is the trust store that it could not install.
     """
 
     issuer: Issuer | None = None
@@ -104,6 +104,7 @@ class LastAnswer:
     directive: Issued | None = None
     events: tuple[BootEvent, ...] = ()
     interval_s: int = 0
+    dumps: int = NO_DUMPS
     renewed_at: int = NEVER
     given_up: UUID | None = None
 

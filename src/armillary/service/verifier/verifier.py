@@ -52,11 +52,10 @@ from armillary.wire.attestation.evidence import parse_evidence
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.device.challenge import Challenge, encode_challenge
 from armillary.wire.device.checkin import (
-    DIRECTIVE_REPLY_VERSION,
-    PROTOCOL_VERSION,
     CheckinRequest,
     Offer,
     parse_request,
+    reply_version,
 )
 from armillary.wire.device.checkin_reply import ReplyEncoder
 from armillary.wire.device.update_reason import FAILED_BEFORE
@@ -263,7 +262,7 @@ class Verifier:
             terms.not_after,
         )
         wanted, offer = self._offer(state, request, appraisal, now)
-        version, sent, directive, made = self._directed(state, state.catalog_id, request, offer, now)
+        sent, directive, made = self._directed(state, state.catalog_id, request, offer, now)
         is_sent = sent is not None or directive is not None
         interval_s = state.last.interval_s
         if terms.purpose != "client":
@@ -290,8 +289,9 @@ class Verifier:
             challenge=self._mint(peer, now, handed, interval_s),
             server_time=now,
             hub=self._hub,
-            version=version,
+            version=reply_version(request.protocol_version),
             directive=directive,
+            dumps=state.last.dumps,
         )
         write = CheckInWrite(
             device_number=state.number,
@@ -350,7 +350,8 @@ class Verifier:
                 trusts=trusts,
             )
             last.renewed_at = now if waits else NEVER if last.offer is None else renewed_at
-            last.interval_s = self._offers.schedule(state.group_id).interval_s or self._interval_s
+            told = self._offers.schedule(state.group_id)
+            last.interval_s, last.dumps = told.interval_s or self._interval_s, told.dumps
             last.book, last.report_digest, last.events = book, request.report_digest, appraisal.events
         offer = last.offer
         if offer is not None and request.update_status is None and not_yet(offer.when, now=now, heard_at=now):
@@ -373,16 +374,14 @@ class Verifier:
 
     def _directed(
         self, state: DeviceState, catalog_id: UUID, request: CheckinRequest, offer: Offer | None, now: int
-    ) -> tuple[int, Offer | None, bytes | None, int | None]:
-        """How the reply says what is offered: its version, the plain offer, the directive, and its version if new.
+    ) -> tuple[Offer | None, bytes | None, int | None]:
+        """How the reply says what is offered: the plain offer, the directive, and the directive's version if new.
 
         A device that takes directives is sent nothing else: without one it stays as it is, and asks again.
         """
         status = request.update_status
-        if status is None:
-            return PROTOCOL_VERSION, offer, None, None
-        if offer is None or DIRECTIVE not in status.abilities:
-            return DIRECTIVE_REPLY_VERSION, offer, None, None
+        if status is None or offer is None or DIRECTIVE not in status.abilities:
+            return offer, None, None
         known = state.last.directive
         issued = state.last.directive = self._director.issue(
             known,
@@ -395,8 +394,8 @@ class Verifier:
             now=now,
         )
         if issued is None:
-            return DIRECTIVE_REPLY_VERSION, None, None, None
-        return DIRECTIVE_REPLY_VERSION, None, issued.data, None if issued is known else issued.version
+            return None, None, None
+        return None, issued.data, None if issued is known else issued.version
 
     def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
         """The stored form of the installed images; computed again only when the report has changed."""

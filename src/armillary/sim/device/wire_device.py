@@ -26,7 +26,14 @@ from armillary.identity import dice
 from armillary.service.factory.reply import FactoryReply
 from armillary.sim.device.prover import Component, Prover
 from armillary.wire.device.challenge import parse_challenge
-from armillary.wire.device.checkin import CheckinReply, InstalledImage, UpdateOutcome, encode_request, parse_reply
+from armillary.wire.device.checkin import (
+    CONSENT_VERSION,
+    CheckinReply,
+    InstalledImage,
+    UpdateOutcome,
+    encode_request,
+    parse_reply,
+)
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.device.update_status import UpdateStatus
 from armillary.wire.encoding.cose import point_of, spki_from_point
@@ -80,6 +87,7 @@ class WireDevice:
         challenge: From the last reply, or empty.
         lineage: What it kept from the last reply, empty before; None for a device that keeps nothing.
         update_status: What it says of its updates; None for a device of before.
+        takes_consent: Whether it makes crash dumps where it may, and asks; only with an update status.
     """
 
     prover: Prover
@@ -90,6 +98,7 @@ class WireDevice:
     challenge: bytes = b""
     lineage: bytes | None = None
     update_status: UpdateStatus | None = None
+    takes_consent: bool = False
     client_key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
@@ -186,17 +195,18 @@ class WireDevice:
     ) -> bytes:
         """An encoded check-in request for a challenge (fetched if there is none)."""
         answered = challenge or self.challenge or self.fetch_challenge()
-        return encode_request(
-            self.prover.request(
-                answered,
-                spki_from_point(point_of(self.client_key.public_key())),
-                installed=self.installed,
-                outcomes=outcomes,
-                error_reports=error_reports,
-                lineage=None if answered == self.lineage else self.lineage,
-                update_status=self.update_status,
-            )
+        request = self.prover.request(
+            answered,
+            spki_from_point(point_of(self.client_key.public_key())),
+            installed=self.installed,
+            outcomes=outcomes,
+            error_reports=error_reports,
+            lineage=None if answered == self.lineage else self.lineage,
+            update_status=self.update_status,
         )
+        if self.takes_consent:
+            request.protocol_version = CONSENT_VERSION
+        return encode_request(request)
 
     def check_in(
         self, *, outcomes: tuple[UpdateOutcome, ...] = (), error_reports: tuple[ErrorReport, ...] = ()

@@ -22,6 +22,8 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
   its offer says more (OS version, ABI, timing), and a signed directive may take its place.
 - 6 (2026-11): a request as of version 5 whose error reports say where a crash was (``crash_record.py``), at least one
   of them. The reply is that to version 5.
+- 7 (2026-11): a request as of version 5 or 6, of a device that captures crash dumps where it may. The reply says in one
+  item more whether it may (``crash_dump.py``), and has version 3.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ SHOWING_VERSION: Final = 3
 FIRMWARE_VERSION: Final = 4
 STATUS_VERSION: Final = 5
 CRASH_VERSION: Final = 6
-DIRECTIVE_REPLY_VERSION: Final = 2  # of a reply to a request of STATUS_VERSION or later; every other reply is version 1
+CONSENT_VERSION: Final = 7
+# Of the reply to a request of STATUS_VERSION or CRASH_VERSION, and to one of CONSENT_VERSION; every other is version 1.
+DIRECTIVE_REPLY_VERSION: Final = 2
+CONSENT_REPLY_VERSION: Final = 3
 # Items of a request: at least and at most.
 _REQUEST_ITEMS: Final = {
     PROTOCOL_VERSION: (5, 5),
@@ -66,8 +71,10 @@ _REQUEST_ITEMS: Final = {
     FIRMWARE_VERSION: (8, 8),
     STATUS_VERSION: (5, 8),
     CRASH_VERSION: (5, 8),
+    CONSENT_VERSION: (5, 8),
 }
-_USUAL_REQUEST_HEADS: Final = {b"\x85\x01": PROTOCOL_VERSION, b"\x85\x05": STATUS_VERSION}  # arrays of 5
+# Arrays of 5.
+_USUAL_REQUEST_HEADS: Final = {b"\x85\x01": PROTOCOL_VERSION, b"\x85\x05": STATUS_VERSION, b"\x85\x07": CONSENT_VERSION}
 
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
@@ -97,6 +104,8 @@ MAX_WAIT_S: Final = 31 * 24 * 3600
 CACHED_REPORT_BYTES: Final = 1024
 REPORT_CACHE_ENTRIES: Final = 4096
 
+# What a device may keep and send of a native crash: no dump, one with a scrubbed stack, one with the stack as it was.
+NO_DUMPS, SCRUBBED_DUMPS, FULL_DUMPS = 0, 1, 2
 IMAGE_STATES: Final = frozenset({"running", "trial", "stopped", "failed"})
 OUTCOMES: Final = frozenset({"confirmed", "reverted", "failed"})
 VERDICTS: Final = frozenset({"attested", "update-only"})
@@ -138,8 +147,8 @@ class CheckinRequest:
     outcomes: tuple[UpdateOutcome, ...] = ()  # of offers, since the last check-in that succeeded
     error_reports: tuple[ErrorReport, ...] = ()  # oldest first, at most MAX_ERROR_REPORTS
     update_status: UpdateStatus | None = None  # None from a device of before
-    # STATUS_VERSION with ``update_status``, else FIRMWARE_VERSION with ``firmware``, else SHOWING_VERSION with
-    # ``lineage``, else QUOTED_VERSION with ``tpm_quote``.
+    # CONSENT_VERSION where it says so, else CRASH_VERSION with a crash, else STATUS_VERSION with an update status, else
+    # FIRMWARE_VERSION with ``firmware``, else SHOWING_VERSION with ``lineage``, else QUOTED_VERSION with ``tpm_quote``.
     protocol_version: int = PROTOCOL_VERSION
     tpm_quote: bytes | None = None  # over the boot PCR, made for ``evidence``
     # The challenge of the last reply that the device kept, empty if it keeps replies and has none; None in a request
@@ -214,9 +223,9 @@ class CheckinReply:
     server_time: int  # Unix seconds UTC; the device's clock follows it
     hub_host: str  # of the hub, which takes the client certificate
     hub_port: int
-    # Answers a request of STATUS_VERSION when it is DIRECTIVE_REPLY_VERSION.
-    protocol_version: int = PROTOCOL_VERSION
+    protocol_version: int = PROTOCOL_VERSION  # as of :func:`reply_version`
     directive: bytes | None = None  # signed (``wire/update/directive.py``), instead of an offer
+    dumps: int = NO_DUMPS  # what crash dumps may hold; said in CONSENT_REPLY_VERSION alone
 
 
 def encode_report(
@@ -249,7 +258,9 @@ def encode_request(request: CheckinRequest) -> bytes:
     while rest and rest[-1] is None:
         rest.pop()
     version = PROTOCOL_VERSION + len(rest) if request.update_status is None else STATUS_VERSION
-    if any(one.crash is not None for one in request.error_reports):
+    if request.protocol_version == CONSENT_VERSION:
+        version = CONSENT_VERSION
+    elif any(one.crash is not None for one in request.error_reports):
         version = CRASH_VERSION
     report = encode_report(request.installed, request.outcomes, request.error_reports, request.update_status)
     data = cbor.encode_ordered([version, request.evidence, request.endorsement, request.event_log, report, *rest])
@@ -258,7 +269,7 @@ def encode_request(request: CheckinRequest) -> bytes:
 
 
 def parse_request(data: bytes) -> CheckinRequest:
-    """Parse a request of protocol version 1 to 6, else raise WireError.
+    """Parse a request of protocol version 1 to 7, else raise WireError.
 
     Its evidence, endorsement and log stay bytes for the appraisal.
     """
@@ -271,7 +282,7 @@ def parse_request(data: bytes) -> CheckinRequest:
     if version not in _REQUEST_ITEMS:
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION} to {CRASH_VERSION}",
+            expected=f"protocol version {PROTOCOL_VERSION} to {CONSENT_VERSION}",
             got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
@@ -296,13 +307,13 @@ def _request(version: int, evidence: bytes, endorsement: bytes, event_log: bytes
         raise WireError(
             "check-in report", expected=f"an update status from version {STATUS_VERSION} on", got=f"version {version}"
         )
-    if contents[2] or version == CRASH_VERSION:
+    if version != CONSENT_VERSION and (contents[2] or version == CRASH_VERSION):
         _check_crashes(contents[2], version)
     return CheckinRequest(evidence, endorsement, event_log, *contents, version, report_digest=sha256(report).digest())
 
 
 def _check_crashes(error_reports: tuple[ErrorReport, ...], version: int) -> None:
-    """One spelling: where a crash was is said in requests of :data:`CRASH_VERSION`, and in each of them."""
+    """One spelling: before CONSENT_VERSION, crashes are said in requests of CRASH_VERSION, and in each of them."""
     if any(one.crash is not None for one in error_reports) != (version == CRASH_VERSION):
         raise WireError(
             "check-in report", expected=f"crashes in version {CRASH_VERSION} alone", got=f"version {version}"
@@ -311,7 +322,7 @@ def _check_crashes(error_reports: tuple[ErrorReport, ...], version: int) -> None
 
 def encode_reply(reply: CheckinReply) -> bytes:
     """Encode a reply of values that the service has checked; raises WireError above :data:`MAX_REPLY_BYTES`."""
-    offer, directed = reply.offer, reply.protocol_version == DIRECTIVE_REPLY_VERSION
+    offer, directed = reply.offer, reply.protocol_version >= DIRECTIVE_REPLY_VERSION
     fields = [
         reply.protocol_version,
         reply.verdict,
@@ -326,23 +337,23 @@ def encode_reply(reply: CheckinReply) -> bytes:
         reply.hub_host,
         reply.hub_port,
     ]
-    data = cbor.encode_ordered([*fields, reply.directive] if directed else fields)
+    rest = [reply.directive, reply.dumps][: reply.protocol_version - PROTOCOL_VERSION]
+    data = cbor.encode_ordered([*fields, *rest])
     if len(data) > MAX_REPLY_BYTES:
         raise WireError("check-in reply", expected=f"at most {MAX_REPLY_BYTES} bytes", got=f"{len(data)} bytes")
     return data
 
 
 def parse_reply(data: bytes) -> CheckinReply:
-    """Parse a reply of version 1 or 2, else raise WireError. A directive in it stays bytes, and is not verified."""
+    """Parse a reply of version 1 to 3, else raise WireError. A directive in it stays bytes, and is not verified."""
     what = "check-in reply"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=13)
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=14)
     version = fields[0] if fields and type(fields[0]) is int else 0
-    if version not in (PROTOCOL_VERSION, DIRECTIVE_REPLY_VERSION):
-        raise WireError(
-            what, expected=f"version {PROTOCOL_VERSION} or {DIRECTIVE_REPLY_VERSION}", got=f"{fields[:1]!r:.40}"
-        )
-    directed = version == DIRECTIVE_REPLY_VERSION
-    take_array(fields, what, limit=13, size=13 if directed else 12)
+    if not PROTOCOL_VERSION <= version <= CONSENT_REPLY_VERSION:
+        expected = f"version {PROTOCOL_VERSION} to {CONSENT_REPLY_VERSION}"
+        raise WireError(what, expected=expected, got=f"{fields[:1]!r:.40}")
+    directed = version >= DIRECTIVE_REPLY_VERSION
+    take_array(fields, what, limit=14, size=11 + version)
     directive = fields[12] if directed else None
     if directive is not None and fields[6] is not None:
         raise WireError(what, expected="a directive or an offer", got="both")
@@ -361,7 +372,15 @@ def parse_reply(data: bytes) -> CheckinReply:
         hub_port=take_uint(fields[11], "reply hub port", limit=65535),
         protocol_version=version,
         directive=None if directive is None else take_bytes(directive, "reply directive", limit=MAX_DIRECTIVE_BYTES),
+        dumps=take_uint(fields[13], "reply crash dumps", limit=FULL_DUMPS) if len(fields) > 13 else NO_DUMPS,
     )
+
+
+def reply_version(request_version: int) -> int:
+    """The version of the reply to a request of a version."""
+    if request_version == CONSENT_VERSION:
+        return CONSENT_REPLY_VERSION
+    return DIRECTIVE_REPLY_VERSION if request_version >= STATUS_VERSION else PROTOCOL_VERSION
 
 
 _Report = tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...], UpdateStatus | None]

@@ -15,10 +15,14 @@ from uuid import UUID
 
 from armillary.errors import WireError
 from armillary.wire.device.checkin import (
+    CONSENT_REPLY_VERSION,
     DIRECTIVE_REPLY_VERSION,
+    FULL_DUMPS,
     MAX_REPLY_BYTES,
+    NO_DUMPS,
     PROTOCOL_VERSION,
     PURPOSES,
+    SCRUBBED_DUMPS,
     VERDICTS,
     AppraisalStep,
     Offer,
@@ -31,8 +35,13 @@ from armillary.wire.encoding import cbor
 # Cached encodings of each kind; a full cache is emptied.
 MAX_CACHED: Final = 1024
 
-# An array of 12 or, with a directive, of 13 items, and the version.
-_HEADS: Final = {PROTOCOL_VERSION: b"\x8c\x01", DIRECTIVE_REPLY_VERSION: b"\x8d\x02"}
+# An array of 12 or, with a directive, of 13, or, with what crash dumps may hold, of 14 items, and the version.
+_HEADS: Final = {
+    PROTOCOL_VERSION: b"\x8c\x01",
+    DIRECTIVE_REPLY_VERSION: b"\x8d\x02",
+    CONSENT_REPLY_VERSION: b"\x8e\x03",
+}
+_DUMPS: Final = {dumps: cbor.encode_ordered(dumps) for dumps in (NO_DUMPS, SCRUBBED_DUMPS, FULL_DUMPS)}
 _CHAINS: Final = {size: cbor.encode_ordered([None] * size)[:1] for size in range(1, 8)}  # heads of arrays
 _TEXT: Final = {word: cbor.encode(word) for word in (*VERDICTS, *PURPOSES)}
 
@@ -85,17 +94,18 @@ class ReplyEncoder:
         hub: tuple[str, int],
         version: int = PROTOCOL_VERSION,
         directive: bytes | None = None,
+        dumps: int = NO_DUMPS,
     ) -> bytes:
         """A reply with the fields of :class:`armillary.wire.device.checkin.CheckinReply`.
 
         Its certificate chain is ``leaf`` and ``authorities``, DER; ``hub`` is host and port. ``directive`` belongs to
-        DIRECTIVE_REPLY_VERSION, and then stands for the offer.
+        versions from DIRECTIVE_REPLY_VERSION on, and then stands for the offer; ``dumps`` to CONSENT_REPLY_VERSION.
 
         Raises:
             WireError: larger than MAX_REPLY_BYTES.
         """
         encode = cbor.encode_ordered
-        directed = version == DIRECTIVE_REPLY_VERSION
+        directed = version >= DIRECTIVE_REPLY_VERSION
         offers = self._whole_offers if directed else self._offers
         data = b"".join(
             (
@@ -114,6 +124,7 @@ class ReplyEncoder:
                 encode(server_time),
                 self._hubs.of(hub),
                 b"" if not directed else b"\xf6" if directive is None else encode(directive),
+                _DUMPS[dumps] if version == CONSENT_REPLY_VERSION else b"",
             )
         )
         if len(data) > MAX_REPLY_BYTES:

@@ -65,6 +65,7 @@ FAULTS: Final = frozenset({"mapped", "module", "none", "null", "stack", "unmappe
 MAX_MODULES: Final = 64  # a program with its libraries; the endpoint takes bodies of 64 KiB, so that all must fit
 MAX_STACK_BYTES: Final = 32 * 1024
 MAX_DUMP_BYTES: Final = 60 * 1024  # with everything at its limit it has 57,000
+MAX_RECEIPT_BYTES: Final = 64  # an array and an id
 WORD_BYTES: Final = 8  # both machines
 _UINT64: Final = 2**64 - 1
 _INT32: Final = 2**31
@@ -198,6 +199,19 @@ def parse_dump(data: bytes) -> CrashDump:
             stack=None if fields[12] is None else _stack(fields[12]),
         ),
     )
+
+
+def encode_receipt(dump_id: UUID) -> bytes:
+    """What answers a dump that is kept: ``[dump-id : bstr .size 16]``."""
+    return cbor.encode_ordered([dump_id.bytes])
+
+
+def parse_receipt(data: bytes) -> UUID:
+    """The id in a receipt; raises WireError."""
+    fields = take_array(
+        cbor.decode(data, what="crash dump receipt", limit=MAX_RECEIPT_BYTES), "receipt", limit=1, size=1
+    )
+    return take_uuid(fields[0], "receipt dump id")
 
 
 def _code(value: Any) -> int:

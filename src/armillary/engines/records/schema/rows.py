@@ -30,6 +30,7 @@ UNASSIGNED_GROUP = ".unassigned"
 OS_FEEDS = ("Retail", "RetailEval")
 UPDATE_POLICIES = ("UpdateAll", "No3rdPartyAppUpdates")
 CRASH_DUMP_COLLECTION = ("Disabled", "Enabled")
+CRASH_DUMP_STACKS = ("scrubbed", "full")
 REGIONAL_DATA_BOUNDARIES = ("None", "EU")
 ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/registry/tokens.py
 
@@ -121,6 +122,8 @@ class DeviceGroup:
     deployment_id: UUID | None  # The one in force
     created_at: int
     country: str = ""  # Where its devices are, ISO 3166-1 alpha-2; empty: not said
+    crash_dump_stacks: str = "scrubbed"  # ``scrubbed`` or ``full``: what stacks of crash dumps hold
+    crash_dump_days: int = 29  # How long crash dumps are kept
 
     @property
     def has_deployment(self) -> bool:

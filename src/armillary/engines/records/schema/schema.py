@@ -51,11 +51,12 @@ from armillary.engines.records.schema import (
 from armillary.engines.records.schema.security import (
     case_tables,
     disclosure_tables,
+    dump_tables,
     notification_tables,
     statement_tables,
 )
 
-REVISION = "0039"  # newest migration, stored in a new database
+REVISION = "0040"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -102,6 +103,8 @@ os_feed = update_tables.os_feed
 os_release = update_tables.os_release
 security_floor = update_tables.security_floor
 update_schedule = update_tables.update_schedule
+crash_dump = dump_tables.crash_dump
+crash_dump_key = dump_tables.crash_dump_key
 reported_case = case_tables.reported_case
 reported_case_entry = case_tables.reported_case_entry
 dossier = case_tables.dossier
@@ -166,6 +169,8 @@ device_group = Table(
     Column("deployment_id", Uuid),
     Column("created_at", BigInteger, nullable=False),
     Column("country", String(2), nullable=False, server_default=""),  # where its devices are; empty: not said
+    Column("crash_dump_stacks", String(16), nullable=False, server_default="scrubbed"),
+    Column("crash_dump_days", Integer, nullable=False, server_default="29"),
     UniqueConstraint("product_id", "name_key"),
 )
 

@@ -28,3 +28,8 @@ def has_disclosure(connection: Connection) -> bool:
         return True
     waiting = select(_report.c.number).where(_report.c.state != "closed").limit(1)
     return connection.execute(waiting).first() is not None
+
+
+def has_dump_keys(connection: Connection) -> bool:
+    """Whether any group has a key for crash dumps; it has one as long as it has dumps."""
+    return connection.execute(select(schema.crash_dump_key.c.key_id).limit(1)).first() is not None

@@ -51,7 +51,9 @@ def events(device: Device, kind: str) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
-def run_until(folder: Path, condition: Callable[[Device], bool], *mirrors: StaticServer) -> Device:
+def run_until(
+    folder: Path, condition: Callable[[Device], bool], *mirrors: StaticServer, sandbox: FakeSandbox | None = None
+) -> Device:
     """Be the device, with mirrors, until something is so."""
 
     async def play() -> Device:
@@ -59,7 +61,7 @@ def run_until(folder: Path, condition: Callable[[Device], bool], *mirrors: Stati
             for mirror in mirrors:
                 await stack.enter_async_context(mirror.serving())
             settings = replace(FAST, mirrors=tuple(mirror.url for mirror in mirrors))
-            device = Device(folder, settings=settings, sandbox=FakeSandbox())
+            device = Device(folder, settings=settings, sandbox=sandbox or FakeSandbox())
             running = asyncio.create_task(device.run())
             try:
                 await until(lambda: condition(device) or running.done(), "the device has come so far", DEADLINE_S)

@@ -44,6 +44,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "advisory-join": ("advisory_join",),
     "detector": ("detector",),
     "crash-hold": ("crash_hold",),
+    "event-delay": ("event_delay",),
 }
 
 
@@ -105,6 +106,8 @@ FLOORS: dict[str, Floor] = {
     "detector-false": Floor(1.0, at_least=False),
     "crash-hold": Floor(1.0, at_least=False),
     "crash-hold-delay": Floor(1.0, at_least=False),
+    "event-stored": Floor(1.0, at_least=False),
+    "event-finding": Floor(1.0, at_least=False),
 }
 
 

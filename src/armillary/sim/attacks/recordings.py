@@ -296,9 +296,9 @@ def windows_of(connections: Iterable[Connection], name: str) -> Recording:
         for number in range(first, last + 1)
     )
     spans: list[tuple[float, float]] = []
-    for one in windows:
-        if one.is_true and spans and one.at - spans[-1][1] <= INCIDENT_S:
-            spans[-1] = (spans[-1][0], one.at)
-        elif one.is_true:
-            spans.append((one.at, one.at))
+    for window in windows:
+        if window.is_true and spans and window.at - spans[-1][1] <= INCIDENT_S:
+            spans[-1] = (spans[-1][0], window.at)
+        elif window.is_true:
+            spans.append((window.at, window.at))
     return Recording(name, windows, tuple(spans))

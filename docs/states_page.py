@@ -9,6 +9,7 @@ from typing import Any
 
 from armillary.hub.broker import session as broker_session
 from armillary.identity import manufacturing, transfer
+from armillary.response import state as response
 from armillary.rollout import state as rollout
 from armillary.twin.author import job
 from armillary.twin.rule import table as rule_table
@@ -23,6 +24,7 @@ MACHINES: tuple[tuple[str, str, Mapping[Any, Any]], ...] = (
     ("A device's manufacturing state", "identity/manufacturing.py", manufacturing.TRANSITIONS),
     ("A transfer of a device", "identity/transfer.py", transfer.TRANSITIONS),
     ("A roll-out", "rollout/state.py", rollout.TRANSITIONS),
+    ("An action", "response/state.py", response.TRANSITIONS),
     ("An action of a bridged device", "wire/hawkbit/action.py", bridge_action.TRANSITIONS),
     ("An MQTT connection of the hub's front", "wire/mqtt/session.py", mqtt_session.TRANSITIONS),
     ("A delivery of the general broker", "hub/broker/session.py", broker_session.DELIVERIES),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from tests.api.running_service import CATALOGS, VERSION, RunningService
 from tests.attacks.tenant_world import ROLES, Ask, Caller, Tenant, operation_on
@@ -25,7 +26,7 @@ V1 = "/api/v1"
 OF_NOBODY = {
     "subscription", "resource_group", "location", "version", "telemetry", "command", "component", "method", "role",
     "user", "rerun", "entry", "file", "release_id", "feed", "key_serial", "log",
-    "advisory_id", "feed_name", "key_id", "bundle", "finding_kind",
+    "advisory_id", "feed_name", "key_id", "bundle", "finding_kind", "playbook",
 }  # fmt: skip
 KEYS = sorted(key for key, row in SHAPES.routes.items() if row.role in (*RANK, FACTORY) and "{rest" not in key)
 NEW = count()
@@ -119,6 +120,10 @@ BODIES: dict[str, Any] = {
     "/bridge-authorities": {"certificate": "x"},
     "/finding-kinds/{finding_kind}/acknowledge": {"up_to": 1 << 40},
     "/notification-channels": {"name": "x", "kind": "e-mail", "options": {"to": ["x@example.com"]}},
+    "/v1/actions": {"kind": "re-attest", "target": {"finding": str(UUID(int=1))}, "reason": "x"},
+    "/action-preview": {"kind": "re-attest", "target": {"finding": str(UUID(int=1))}, "reason": "x"},
+    "/action-approval": {"second_person_above": 0, "expires_after_s": 60}, "/playbook-check": {"text": "x"},
+    "/devices/{device_id}/quarantine": {"reason": "x"},
     "/symbols": {"not": "a list of symbols"},
     "/cases": {"kind": "severe-incident", "title": "x"}, "/corrections": {"at": 1, "text": "x"},
     "/cases/{case_id}/references": {"subject": "advisory", "id": "PYSEC-2026-1"}, "/fix-available": {},
@@ -265,6 +270,9 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
     def rule(**target_of: Any) -> dict[str, Any]:
         return {**RULE, "target": target_of}
 
+    def acting(kind: str, **target: Any) -> dict[str, Any]:
+        return {"kind": kind, "target": target, "reason": "x"}
+
     def tile(**source: Any) -> dict[str, Any]:
         place = {"id": "t", "kind": "kpi", "x": 0, "y": 0, "w": 4, "h": 4}
         return {"name": "x", "tiles": [{**place, "source": source, "value": "temperature"}]}
@@ -301,6 +309,13 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
         ("POST", f"{V1}/dead-letters/replay{own}", "alert", lambda it: {"numbers": [int(it)]}),
         ("PUT", f"{device}/template", "template_name", lambda it: {"template": it}),
         ("PUT", f"{device}/organisation", "organisation", lambda it: {"organisation": it}),
+        ("POST", f"{V1}/action-preview{own}", "device", lambda it: acting("quarantine", devices=[it])),
+        ("POST", f"{V1}/action-preview{own}", "finding_id", lambda it: acting("quarantine", finding=it)),
+        ("POST", f"{V1}/action-preview{own}", "image", lambda it: acting("quarantine", image=it)),
+        ("POST", f"{V1}/action-preview{own}", "rollout_id", lambda it: acting("halt", rollout=it)),
+        ("POST", f"{V1}/actions{own}", "device", lambda it: acting("revoke", devices=[it])),
+        ("POST", f"{V1}/actions{own}", "image", lambda it: acting("revoke", image=it)),
+        ("POST", f"{V1}/actions{own}", "rollout_id", lambda it: acting("halt", rollout=it)),
         ("POST", f"{here}/transfers", "device", lambda it: {"device_id": it, "to_catalog_id": str(third)}),
         ("POST", f"{here}/transfers", "hub_device", lambda it: {"device_id": it, "to_catalog_id": str(third)}),
         ("POST", f"{V1}/rule-test{own}", "hub_device", lambda it: {"rule": RULE, "devices": [it], **span}),

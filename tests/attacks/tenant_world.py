@@ -111,7 +111,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
         "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
         "feed": "RetailEval", "log": "audit", "finding_kind": "hub-anomaly", "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
         "key_serial": service.service.updates.trust_stores.signing_keys()[0].serial,
-        "advisory_id": ADVISORY, "feed_name": "osv-pypi", "key_id": "0" * 64, "bundle": str(uuid.UUID(int=0)),
+        "advisory_id": ADVISORY, "feed_name": "osv-pypi", "key_id": "0" * 64, "bundle": str(uuid.UUID(int=0)), "playbook": "failing-rollout",
     }  # fmt: skip
     _registry(made)
     _devices(made)
@@ -121,6 +121,7 @@ def tenant(service: RunningService, word: str) -> Tenant:
     _advisories(made)
     _case(made)
     _report(made)
+    _action(made)
     _bridge(made)
     _authored(made)
     _hub(made)
@@ -279,6 +280,15 @@ def _report(made: Tenant) -> None:
     given = Submission(title=f"{made.word} overflow", description=f"{made.word} pump")
     made.ids["reference"] = disclosure.reports.receive(given, address=made.word).reference
     disclosure.reports.assign(made.ids["reference"], made.name, made.ids["product"], actor="test")
+
+
+def _action(made: Tenant) -> None:
+    """An action that waits for a second person."""
+    made.service.service.response.approvals.set(made.name, second_person_above=0, expires_after_s=3600, actor="test")
+    body = {"kind": "re-attest", "target": {"devices": [made.ids["device"]]}, "reason": f"{made.word} reason"}
+    found = _good(made, "POST", f"/actions?catalog={made.name}", body)
+    assert found["state"] == "waiting"
+    made.ids["action_id"] = found["action_id"]
 
 
 def _bridge(made: Tenant) -> None:

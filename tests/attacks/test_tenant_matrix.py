@@ -55,6 +55,7 @@ FREE = {
     "GET /api/v1/dossier-key",
     f"GET {AZURE}/operationStatuses/{{operation}}",
     "POST /api/v1/template-check",
+    "POST /api/v1/playbook-check",
     # hawkBit's DDI takes no operator token: who authenticates is the controller that the path names.
     *(f"{method} /{{tenant}}/controller/v1/{{controller}}{place}" for method, place in (
         ("GET", ""), ("GET", "/deploymentBase/{action}"), ("POST", "/deploymentBase/{action}/feedback"),
@@ -71,6 +72,10 @@ NARROWED = {
         "advisories": "GET", "advisories/{advisory_id}": "GET", "advisories/{advisory_id}/devices": "GET",
         "advisory-coverage": "GET", "advisory-statements": "GET POST",
         "advisory-statements/{advisory_statement}": "DELETE",
+        "actions": "GET POST", "action-preview": "POST", "actions/{action_id}": "GET",
+        "actions/{action_id}/devices": "GET", "actions/{action_id}/approve": "POST",
+        "actions/{action_id}/cancel": "POST", "actions/{action_id}/undo": "POST", "playbooks": "GET",
+        "playbooks/{playbook}": "GET", "playbooks/{playbook}/enable": "POST", "playbooks/{playbook}/disable": "POST",
         "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
         "dossiers": "GET POST", "dossiers/{dossier_id}": "GET", "dossiers/{dossier_id}/file": "GET", "vex": "GET",
         "cases": "GET POST", "cases/{case_id}": "GET", "cases/{case_id}/draft": "GET",

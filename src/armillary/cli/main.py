@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollout": ("release.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
     "finding": ("service.finding", "What the watch has found."),
     "notification-channel": ("security.notification_channel", "Notification channels: who is told of findings."),
+    "action": ("security.action", "Actions: quarantine, halt, roll back, deploy a fix; with preview, approval, undo."),
+    "playbook": ("security.playbook", "Playbooks: what is done about findings by itself, and what is proposed."),
     "crash": ("security.crash", "Crashes of applications, grouped by bug; symbols that name their places."),
     "crash-dump": ("security.crash_dump", "Crash dumps of native applications: list, show, get, delete."),
     "telemetry": ("hub.telemetry", "Telemetry of the hub: export, import, retention."),

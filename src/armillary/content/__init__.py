@@ -72,6 +72,12 @@ def flash_document(name: str) -> dict[str, Any]:
     return tomllib.loads((folder("flash") / f"{name}.toml").read_text("utf-8"))
 
 
+def playbook_files() -> dict[str, str]:
+    """File name -> text of all shipped playbooks, sorted, not checked (``armillary.response.playbook_file``)."""
+    found = (entry for entry in folder("playbooks").iterdir() if entry.name.endswith(".yml"))
+    return {entry.name: entry.read_text("utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
+
+
 def detection_files() -> dict[str, str]:
     """File name -> text of all detection rules, sorted, not checked (``armillary.detect.rule_file``)."""
     found = (entry for entry in folder("detections").iterdir() if entry.name.endswith(".yml"))

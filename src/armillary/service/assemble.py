@@ -45,6 +45,7 @@ from armillary.service.registry.registry import Registry
 from armillary.service.registry.tokens import Tokens
 from armillary.service.repository.loading import load_tuf
 from armillary.service.repository.repository import Repository
+from armillary.service.response.response import Response
 from armillary.service.serving import DeviceServing
 from armillary.service.updates.updates import Updates
 from armillary.service.verifier.attestation import Attestation
@@ -98,6 +99,7 @@ class SecurityService:
         self.notifications = Notifications(context, authority.hub_secret)
         self.advisories = Advisories(context, blobs, self.watch, authority.keys)
         notices.on_device.append(self.advisories.running.device_changed)
+        self.response = Response(context, notices, self.updates, self.advisories, self.attestation.floors)
         self.audit = AuditLog(context)
         self.tokens = Tokens(context)
         self.factory = Factory(context, authority, self.releases, self.repository, chips, self.device_address)
@@ -272,6 +274,7 @@ class SecurityService:
             self._renew_offers,
             self._look_at_clocks,
             self.notifications.wake,
+            self.response,
         )
         self._loops.start()
         self.notifications.start()

@@ -20,11 +20,14 @@ from armillary.service.authority.authority import Authority
 from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
 from armillary.service.repository.repository import Repository
+from armillary.service.response.response import Response
 from armillary.service.updates.planner import Planner
 from armillary.service.watch.watch import Watch
 
 # After being woken, wait this long for more to come in: a thousand check-ins are one run.
 GATHER_S: Final = 0.2
+# Steps of each of its sources that the watch reads before actions and roll-outs have their turn: half a second or so.
+WATCH_STEPS: Final = 8
 DAILY_S: Final = 86_400
 # History kept: check-ins, refusals, error reports and update outcomes older than this are deleted daily.
 KEEP_S: Final = 90 * 86_400
@@ -49,6 +52,7 @@ class ServiceLoops:
     _renew_offers: Callable[[], object]
     _look_at_clocks: Callable[[], object]
     _notify: Callable[[], object]
+    _response: Response
     last_run_at: int | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,8 +95,11 @@ class ServiceLoops:
             await self._guarded("watch and plan", self._look)
 
     def _look(self) -> None:
-        self._watch.run_once()
+        self._watch.run_once(WATCH_STEPS)
+        if self._watch.is_behind:
+            self.wake()  # in a flood what acts and what plans have their turn in between
         self._notify()
+        self._response.run_once()  # before the planner: what a playbook halts starts no further device
         self._planner.run_once()
         self._repository.follow()
         self._renew_offers()
@@ -116,6 +123,7 @@ class ServiceLoops:
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S, most=KEEP_REPORTS))
         self._context.records.write(crash_rows.prune)
         self._advisories.prune()
+        self._response.prune()
 
     async def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:

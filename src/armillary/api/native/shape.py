@@ -22,6 +22,7 @@ from armillary.api.native.platform import (
     templates,
 )
 from armillary.api.native.security import (
+    actions,
     advisories,
     advisory_statements,
     assessment,
@@ -32,6 +33,7 @@ from armillary.api.native.security import (
     dossiers,
     finding_kinds,
     notifications,
+    playbooks,
     traces,
     transparency,
 )
@@ -72,7 +74,7 @@ ROUTES: Final = tuple(
         *(firmware, telemetry, series, templates, messages, application_files, files, groups, jobs, exports),
         *(organisations, dashboards, rules, hub_devices, hub_enrolments, hub_service_keys, tpm, bridge, repository),
         *(advisories, advisory_statements, assessment, cases, crash_dumps, crashes, disclosure, dossiers),
-        *(finding_kinds, notifications, traces, transparency),
+        *(finding_kinds, notifications, actions, playbooks, traces, transparency),
     )
     for route in module.ROUTES
 )

@@ -311,6 +311,21 @@ class Answers:
         judged = self._exposure.judged(connection, judge, None, affected_only=True)
         return judge, judged, self._exposure.affected(connection, judge, judged, None)
 
+    def standing(
+        self, connection: Connection, advisory_id: str, catalog_id: UUID
+    ) -> tuple[list[Judged], list[tuple[UUID, frozenset[int]]]]:
+        """How all images of a catalog stand to an advisory, and its affected devices: groups, each with their sets.
+
+        NotFoundError if no feed has a record of this name.
+        """
+        judge = self._judge(connection, advisory_id)
+        judged = self._exposure.judged(connection, judge, catalog_id)
+        population = self._exposure.affected(connection, judge, judged, catalog_id)
+        sets: dict[UUID, set[int]] = defaultdict(set)
+        for pair in population.of_state(State.AFFECTED):
+            sets[pair.group_id].add(pair.set_id)
+        return judged, [(group_id, frozenset(found)) for group_id, found in sorted(sets.items())]
+
     def newest(self, connection: Connection) -> tuple[int, int, int]:
         """What an answer about an advisory rests on besides its records: bills, sets, and how many groups have one."""
         sets, groups = self._exposure.newest_set(connection), software_rows.count_pairs(connection)

@@ -27,6 +27,7 @@ from armillary.engines.records.queries import (
     rollouts as rollout_rows,
 )
 from armillary.engines.records.queries.planning import trust_stores as store_rows
+from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutPart
 from armillary.engines.records.schema.rows import Deployment, DeviceGroup
 from armillary.engines.records.schema.update_rows import DEFAULT_DEFERRAL_S, UpdateSchedule
@@ -89,6 +90,7 @@ class Book:
         os_staging: The roll-outs of OS releases.
         due_at: When time alone changes something: a release that expires, an urgency that ends, the next windows.
         trust: The trust stores.
+        kept: Completed roll-outs to the devices of an action alone, by group, the newest first.
         made: Offers made of it, with what they are made of: one for many devices, so that it is encoded once.
     """
 
@@ -101,9 +103,17 @@ class Book:
     os_staging: Mapping[FeedOfChip, OsStaging] = field(default_factory=lambda: MappingProxyType({}))
     trust: TrustBook = field(default_factory=TrustBook)
     apart: Mapping[UUID, Mapping[FeedOfChip, WantedOs]] = field(default_factory=lambda: MappingProxyType({}))
+    kept: Mapping[UUID, tuple[Staging[Wanted | None], ...]] = field(default_factory=lambda: MappingProxyType({}))
     made: dict[MadeOf, tuple[Wanted | None, WantedOs | None, Offer]] = field(
         default_factory=dict, compare=False, repr=False
     )
+
+    def own(self, group_id: UUID, device_number: int) -> Wanted | None:
+        """What a device of a group has without a roll-out that decides now: what it keeps, else what is in force."""
+        for staging in self.kept.get(group_id, ()):
+            if staging.has_turn(device_number, group_id):
+                return staging.wanted
+        return self.groups.get(group_id)
 
 
 class Offers:
@@ -139,7 +149,7 @@ class Offers:
         book = self._book
         staging = book.staging.get(group_id)
         decides = staging is not None and staging.has_turn(device_number, group_id)
-        found = staging.wanted if staging is not None and decides else book.groups.get(group_id)
+        found = staging.wanted if staging is not None and decides else book.own(group_id, device_number)
         return found if found is not None and chip in found.chips else None
 
     def granted(
@@ -157,7 +167,7 @@ class Offers:
         staging = book.staging.get(group_id)
         if staging is None or not staging.is_held or staging.wanted is not wanted or has(installed, wanted.image_ids):
             return wanted
-        before = book.groups.get(group_id)
+        before = book.own(group_id, device_number)
         old = frozenset() if before is None else before.image_ids
         if any(one.image_id in wanted.image_ids - old for one in installed):
             return None
@@ -280,6 +290,13 @@ class Offers:
             ),
             os_staging=MappingProxyType(os_staging),
             schedules=MappingProxyType(self._told(every, schedules, now)),
+            kept=MappingProxyType(
+                {
+                    group_id: tuple(self._staging(connection, one, part) for one in standing for part in one.parts)
+                    for group_id, standing in kept_rows.by_group(connection).items()
+                    if group_id in in_force
+                }
+            ),
             trust=book_of(store_rows.every(connection)),
             due_at=min([now + RECKONED_S, *(end for end in ends if end is not None and end > now)]),
         )

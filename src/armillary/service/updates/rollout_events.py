@@ -18,6 +18,7 @@ from armillary.engines.records.queries import (
     rollouts as rollout_rows,
 )
 from armillary.engines.records.queries.planning import parts, starts
+from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutEvent, RolloutPart
 from armillary.engines.records.schema.rows import OsRelease
 from armillary.engines.records.transparency import release_log
@@ -153,7 +154,8 @@ def _apply_to_group(
         return {}
     now = context.now()
     if event == "finish":
-        for part in rollout.parts:
+        # Devices of an action keep what they got; it is not their group's own, so that no other device gets it.
+        for part in rollout.parts if rollout.action_id is None else ():
             image_rows.put_in_force(connection, part.deployment_id, part.group_id, now=now)
         return {}
     values: dict[str, object] = {}
@@ -167,7 +169,7 @@ def _apply_to_group(
                 values["previous_deployment_id"] = empty
             else:
                 parts.set_previous(connection, rollout.rollout_id, part.group_id, empty)
-        elif rollout.state == "completed":
+        elif rollout.state == "completed" and rollout.action_id is None:
             image_rows.put_in_force(connection, part.previous_deployment_id, part.group_id, now=now)
     return values
 
@@ -181,7 +183,10 @@ def _check_newest(connection: Connection, rollout: Rollout, part: RolloutPart) -
             f"roll-out {living.rollout_id} ({living.state}) decides for group {group.name}",
             remedy="Roll that one back, or cancel it first.",
         )
-    if group.deployment_id != part.deployment_id:
+    is_newest = group.deployment_id == part.deployment_id
+    if rollout.action_id is not None:
+        is_newest = kept_rows.stands(connection, rollout.rollout_id)
+    if not is_newest:
         raise ConflictError(
             f"a newer deployment is in force in group {group.name}",
             remedy="Roll out the images that you want back: armillary rollout create.",

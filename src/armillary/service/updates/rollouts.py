@@ -18,6 +18,7 @@ from armillary.engines.records.queries import (
     catalogs as catalog_rows,
     rollouts as rollout_rows,
 )
+from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutPart
 from armillary.engines.records.schema.rows import DeviceGroup, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
@@ -62,49 +63,94 @@ class Rollouts:
                 a device of another group, or a group of another catalog.
             ConflictError: another roll-out decides for a group, or it takes no application updates.
         """
-        now, rollout_id, careful = self._context.now(), uuid4(), policy or RolloutPolicy()
+        careful = policy or RolloutPolicy()
 
         def change(connection: Connection) -> Rollout:
             target = free_group_or_raise(connection, catalog, product, group)
-            waits = catalog_rows.needs_approval(connection, target.catalog_id)
-            *further, last = (
-                self._part(connection, one, image_ids, rollout_id, actor)
-                for one in (*_ring_groups(connection, target, careful), target)
-            )
-            made = Rollout(
-                rollout_id=rollout_id,
-                catalog_id=target.catalog_id,
-                group_id=target.group_id,
-                catalog=target.catalog,
-                product=target.product,
-                group=target.name,
-                deployment_id=last.deployment_id,
-                previous_deployment_id=last.previous_deployment_id,
-                further=tuple(further),
-                policy=careful,
-                state="proposed" if waits else "running",
-                cohort=-1,
-                cohort_started_at=None,
-                reason="",
-                created_at=now,
-                created_by=actor,
-                changed_at=now,
-            )
-            check_rings(connection, made)
-            rollout_rows.add(connection, made)
-            detail = {"deployment": str(last.deployment_id), "policy": policy_to_json(careful)}
-            verb = "propose" if waits else "start"
-            self._context.audit(connection, actor, f"rollout.{verb}", str(rollout_id), detail)
-            return rollout_or_raise(connection, rollout_id)
+            return self._start(connection, target, image_ids, actor, careful, None)
 
         rollout = self._context.records.write(change)
         self._notices.groups_changed()
         return rollout
 
+    def start_in(
+        self,
+        connection: Connection,
+        group: DeviceGroup,
+        image_ids: Sequence[UUID],
+        *,
+        actor: str,
+        policy: RolloutPolicy,
+        action_id: UUID,
+    ) -> Rollout:
+        """Bring a set of images to those devices of a group that an action names, in the caller's transaction.
+
+        At its end they keep it, and the group's own deployment stays: no other device gets anything. The caller tells
+        that groups changed. Raises as :meth:`start`, and InvalidArgumentError for a policy with rings.
+        """
+        if policy.rings:
+            raise InvalidArgumentError("rings: expected none, got some", remedy="The devices are those of the action.")
+        target = free_group_or_raise(connection, group.catalog, group.product, group.name)
+        return self._start(connection, target, image_ids, actor, policy, action_id)
+
+    def _start(
+        self,
+        connection: Connection,
+        target: DeviceGroup,
+        image_ids: Sequence[UUID],
+        actor: str,
+        careful: RolloutPolicy,
+        action_id: UUID | None,
+    ) -> Rollout:
+        now, rollout_id = self._context.now(), uuid4()
+        waits = catalog_rows.needs_approval(connection, target.catalog_id)
+        *further, last = (
+            self._part(connection, one, image_ids, rollout_id, actor, is_kept=action_id is not None)
+            for one in (*_ring_groups(connection, target, careful), target)
+        )
+        made = Rollout(
+            rollout_id=rollout_id,
+            catalog_id=target.catalog_id,
+            group_id=target.group_id,
+            catalog=target.catalog,
+            product=target.product,
+            group=target.name,
+            deployment_id=last.deployment_id,
+            previous_deployment_id=last.previous_deployment_id,
+            further=tuple(further),
+            policy=careful,
+            state="proposed" if waits else "running",
+            cohort=-1,
+            cohort_started_at=None,
+            reason="",
+            created_at=now,
+            created_by=actor,
+            changed_at=now,
+            action_id=action_id,
+        )
+        check_rings(connection, made)
+        rollout_rows.add(connection, made)
+        detail = {"deployment": str(last.deployment_id), "policy": policy_to_json(careful)}
+        if action_id is not None:
+            detail["action"] = str(action_id)
+        verb = "propose" if waits else "start"
+        self._context.audit(connection, actor, f"rollout.{verb}", str(rollout_id), detail)
+        return rollout_or_raise(connection, rollout_id)
+
     def _part(
-        self, connection: Connection, group: DeviceGroup, image_ids: Sequence[UUID], rollout_id: UUID, actor: str
+        self,
+        connection: Connection,
+        group: DeviceGroup,
+        image_ids: Sequence[UUID],
+        rollout_id: UUID,
+        actor: str,
+        *,
+        is_kept: bool,
     ) -> RolloutPart:
-        """A device group of a new roll-out, with the deployment that it gets."""
+        """A device group of a new roll-out, with the deployment that it gets.
+
+        ``is_kept``: its devices keep that, so that the way back from it is to what such a roll-out gave them before.
+        """
         if group.update_policy != "UpdateAll":
             raise ConflictError(
                 f"group {group.name} takes no application updates ({group.update_policy})",
@@ -118,7 +164,7 @@ class Rollouts:
             product=group.product,
             group=group.name,
             deployment_id=deployment.deployment_id,
-            previous_deployment_id=group.deployment_id,
+            previous_deployment_id=kept_rows.newest_deployment(connection, group) if is_kept else group.deployment_id,
         )
 
     def get(self, rollout_id: UUID) -> Rollout:

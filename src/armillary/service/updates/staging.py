@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.queries.planning import parts, reach
+from armillary.engines.records.response import kept as kept_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.errors import InvalidArgumentError
 from armillary.rollout.cohort import PlaceOrder, order_of
 from armillary.rollout.policy import Ring
+from armillary.service.context.number_set import NumberSet
 
 Wish = TypeVar("Wish")
 
@@ -34,6 +36,7 @@ class Staging(Generic[Wish]):
         named: Row numbers of devices that have it out of order, and ``groups`` all of whose devices have.
         is_held: Nobody is granted ``wanted`` who does not have it.
         lease_s: For how many seconds it may be installed without asking again; 0 for no end.
+        only: Row numbers of the devices that it is for; None: all of its groups.
     """
 
     wanted: Wish
@@ -43,9 +46,12 @@ class Staging(Generic[Wish]):
     groups: frozenset[UUID] = frozenset()
     is_held: bool = False
     lease_s: int = 0
+    only: NumberSet | None = None
 
     def has_turn(self, device_number: int, group_id: UUID | None) -> bool:
         """Whether the roll-out decides for a device of a group."""
+        if self.only is not None and device_number not in self.only:
+            return False
         return self.order.place(device_number) <= self.reach or device_number in self.named or group_id in self.groups
 
 
@@ -57,7 +63,16 @@ def staging_of(connection: Connection, rollout: Rollout, wanted: Wish) -> Stagin
     order, is_back = order_of(rollout.rollout_id), rollout.state == "rolling-back"
     lease_s = 0 if is_back else rollout.policy.lease_s
     groups = ring_groups(connection, rollout)
-    return Staging(wanted, order, rollout.reach, named, groups, rollout.state == "held", lease_s)
+    only = None if rollout.action_id is None else chosen_by(connection, rollout.action_id)
+    return Staging(wanted, order, rollout.reach, named, groups, rollout.state == "held", lease_s, only)
+
+
+def chosen_by(connection: Connection, action_id: UUID) -> NumberSet:
+    """The devices of an action, by their row numbers: a million are 125 KB."""
+    found = NumberSet()
+    for number in kept_rows.numbers(connection, action_id):
+        found.add(number)
+    return found
 
 
 def leased(lease_s: int, now: int) -> tuple[int, int]:

@@ -37,6 +37,18 @@ class SecurityFloors:
             InvalidArgumentError: out of range, or above what any release has.
             ConflictError: lower than what holds already.
         """
+        floor = self._context.records.write(lambda c: self.raise_in(c, chip, image_type, minimum, actor=actor))
+        self.raised()
+        return floor
+
+    def raised(self) -> None:
+        """A floor was raised: evidence is judged by it from now on."""
+        self._releases.refresh()
+
+    def raise_in(
+        self, connection: Connection, chip: str, image_type: int, minimum: int, *, actor: str
+    ) -> SecurityFloor:
+        """Raise a floor in the caller's transaction, who calls :meth:`raised` after it; raises as :meth:`raise_to`."""
         profile = self._chips.get(chip)
         if image_type not in {component.image_type for component in profile.boot_components}:
             raise NotFoundError(f"{chip} boots no image of type {image_type}", remedy="See armillary release show.")
@@ -55,17 +67,12 @@ class SecurityFloors:
                 remedy="Publish a release with that security version first; every device would be shut out otherwise.",
             )
 
-        def change(connection: Connection) -> SecurityFloor:
-            wanted = SecurityFloor(chip=chip, image_type=image_type, minimum=minimum, changed_at=self._context.now())
-            holds = release_rows.raise_floor(connection, wanted)
-            if holds.minimum > minimum:
-                raise ConflictError(
-                    f"the floor is {holds.minimum} already", remedy="Floors only rise; a lower one cannot be set."
-                )
-            detail = {"image_type": image_type, "minimum": minimum}
-            self._context.audit(connection, actor, "release.raise-floor", chip, detail)
-            return holds
-
-        floor = self._context.records.write(change)
-        self._releases.refresh()
-        return floor
+        wanted = SecurityFloor(chip=chip, image_type=image_type, minimum=minimum, changed_at=self._context.now())
+        holds = release_rows.raise_floor(connection, wanted)
+        if holds.minimum > minimum:
+            raise ConflictError(
+                f"the floor is {holds.minimum} already", remedy="Floors only rise; a lower one cannot be set."
+            )
+        detail = {"image_type": image_type, "minimum": minimum}
+        self._context.audit(connection, actor, "release.raise-floor", chip, detail)
+        return holds

@@ -38,13 +38,13 @@ from armillary.service.authority.authority import Authority
 from armillary.service.authority.issued import new_serial, serial_text
 from armillary.service.authority.trust_chain import TrustBook, Trusts
 from armillary.service.context.context import Context
+from armillary.service.context.number_set import NumberSet
 from armillary.service.repository.director import Director
 from armillary.service.updates.offers import Offers, Wanted
 from armillary.service.updates.staging import leased
 from armillary.service.verifier.attestation_policy import AttestationPolicies
 from armillary.service.verifier.device_rates import DeviceRates
 from armillary.service.verifier.device_states import NEVER, DeviceState, DeviceStates, LastAnswer
-from armillary.service.verifier.number_set import NumberSet
 from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.releases import Releases
 from armillary.update.schedule.begin import not_yet

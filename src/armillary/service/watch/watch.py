@@ -8,8 +8,9 @@ nothing. It starts no reaction: the planner reads findings as one of its inputs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import count as numbers
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -70,6 +71,8 @@ class Watch:
         self._ending_noted: frozenset[str] = frozenset()
         self._ends_looked_at: int | None = None
         self._silence_looked_at: int | None = None
+        self._most: int | None = None
+        self.is_behind = False  # whether the last run has left something to read
         # Since when devices could check in: a device is not silent because the service was down.
         self.open_since = 0
 
@@ -157,12 +160,16 @@ class Watch:
 
     # -- the run --------------------------------------------------------------------------------------------------
 
-    def run_once(self) -> int:
+    def run_once(self, most: int | None = None) -> int:
         """Read everything new; returns how many observations were recorded.
+
+        With ``most`` only so many steps of each source: :attr:`is_behind` says whether there is more. So what acts on
+        findings, and the planner, have their turn however much comes in.
 
         One run at a time: a caller that comes during another waits for it, and then reads what is new since.
         """
         with self._looking:
+            self._most, self.is_behind = most, False
             seen = self._take_what_the_hub_heard()
             seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
             seen += self._follow_counted("refusal", report_rows.unread_refusals, self._of_refusal)
@@ -183,7 +190,7 @@ class Watch:
         ``count`` gets the rows in the transaction that notes the position, so that each is counted once.
         """
         seen = 0
-        while True:
+        for _ in self._steps():
 
             def look(connection: Connection) -> tuple[int, int, Sequence[Observation], Sequence[Row]]:
                 seen_before = finding_rows.position(connection, source)
@@ -198,6 +205,8 @@ class Watch:
             also = None if count is None else partial(count, rows)
             if self._context.records.write(partial(self._keep, source, seen_before, newest, found, also)):
                 seen += len(found)
+        self.is_behind = True
+        return seen
 
     def _follow_counted(
         self,
@@ -207,7 +216,7 @@ class Watch:
     ) -> int:
         """Judge what rows that are counted up have had since they were read, a step at a time."""
         seen = 0
-        while True:
+        for _ in self._steps():
 
             def look(connection: Connection) -> tuple[dict[int, int], list[Observation]]:
                 rows = read(connection, limit=STEP)
@@ -221,6 +230,11 @@ class Watch:
                 seen += len(found)
             if len(counts) < STEP:
                 return seen
+        self.is_behind = True
+        return seen
+
+    def _steps(self) -> Iterator[int]:
+        return iter(numbers() if self._most is None else range(self._most))
 
     def _keep_counted(
         self, table: str, counts: Mapping[int, int], found: Sequence[Observation], connection: Connection

@@ -17,6 +17,7 @@ from armillary.capability.grant import board_grant, platform_limits
 from armillary.content import application_templates
 from armillary.errors import ArmillaryError
 from armillary.regulation.standard import read_standard
+from armillary.response.playbook_file import read_playbooks
 from armillary.sim.check import template as template_check
 from armillary.sim.power import geometry as flash_geometry
 from armillary.wire.image import app_manifest, board_configuration
@@ -101,12 +102,22 @@ def standards() -> Iterator[str]:
             yield f"standards/{name}: standard: expected {name.removesuffix('.yml')}, got {found.id}"
 
 
+def playbooks() -> Iterator[str]:
+    """Every playbook is one, and has an id of its own."""
+    owners: dict[str, str] = {}
+    for file, text in content.playbook_files().items():
+        try:
+            found = read_playbooks(text, file)
+        except ArmillaryError as error:
+            yield f"playbooks/{file}: {error}"
+            continue
+        for each in found:
+            if owners.setdefault(each.name, file) != file:
+                yield f"playbooks/{file}: id: {each.name} is that of {owners[each.name]}"
+
+
 CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
-    chips,
-    flash,
-    boards,
-    applications,
-    standards,
+    *(chips, flash, boards, applications, playbooks, standards),
     template_check.templates,
 )
 

@@ -77,6 +77,7 @@ class Rollout:
     chip: str = ""
     version: str = ""
     from_feed: str | None = None  # The feed that the release was promoted from; None: it has not been
+    action_id: UUID | None = None  # The action whose devices alone get it (response/action.py); None: all of its groups
 
     @property
     def parts(self) -> tuple[RolloutPart, ...]:

@@ -36,6 +36,7 @@ rollout = Table(
     Column("feed", String(16)),
     Column("only_catalog_id", Uuid),
     Column("from_feed", String(16)),  # the feed that the release was in before; null: not completed
+    Column("action_id", Uuid),  # of the action whose devices alone get it; null: all of its groups
 )
 
 # Device groups that the rings of a roll-out of applications name, beside the one in its row.

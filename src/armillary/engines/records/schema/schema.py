@@ -53,10 +53,11 @@ from armillary.engines.records.schema.security import (
     disclosure_tables,
     dump_tables,
     notification_tables,
+    response_tables,
     statement_tables,
 )
 
-REVISION = "0040"  # newest migration, stored in a new database
+REVISION = "0041"  # newest migration, stored in a new database
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -84,6 +85,8 @@ image = image_tables.image
 deployment = image_tables.deployment
 deployment_image = image_tables.deployment_image
 notification_channel = notification_tables.notification_channel  # and with it all of that file
+action = response_tables.action  # and with it all of that file
+action_device = response_tables.action_device
 log_checkpoint = log_tables.log_checkpoint
 log_cosignature = log_tables.log_cosignature
 log_subtree = log_tables.log_subtree

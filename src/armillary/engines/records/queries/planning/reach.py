@@ -16,6 +16,7 @@ from armillary.rollout.cohort import PRIME, order_of
 
 _device, _status, _part = schema.device, schema.device_status, schema.rollout_device
 _group, _product, _rollout = schema.device_group, schema.product, schema.rollout
+_chosen = schema.action_device
 
 # Ids of one IN list: well below what any database takes.
 IDS_AT_ONCE: Final = 500
@@ -24,11 +25,15 @@ IDS_AT_ONCE: Final = 500
 def in_reach(rollout: Rollout) -> ColumnElement[bool]:
     """The devices that the roll-out is for.
 
-    One of an OS release for all catalogs passes those over that have it by a completed roll-out of their own.
+    One to the devices of an action is for those alone. One of an OS release for all catalogs passes those over that
+    have it by a completed roll-out of their own.
     """
     if rollout.release_id is None:
         mine = [part.group_id for part in rollout.parts]
         is_mine = _device.c.group_id.in_(mine) if len(mine) > 1 else _device.c.group_id == rollout.group_id
+        if rollout.action_id is not None:
+            chosen = select(_chosen.c.device_number).where(_chosen.c.action_id == rollout.action_id)
+            is_mine &= _device.c.number.in_(chosen)
         return is_mine & _device.c.revoked_at.is_(None)
     groups = select(_group.c.group_id).join(_product, _product.c.product_id == _group.c.product_id)
     groups = groups.where(_group.c.os_feed == rollout.feed)

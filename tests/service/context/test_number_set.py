@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from armillary.service.verifier.number_set import NumberSet
+from armillary.service.context.number_set import NumberSet
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 300))))

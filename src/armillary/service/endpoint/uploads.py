@@ -16,7 +16,6 @@ from armillary.errors import ArmillaryError, QuarantinedDeviceError, RateLimited
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.peers import Peer
-from armillary.wire.device.crash_dump import encode_receipt
 
 # Dumps are rare, and no device waits for one: check-ins keep the threads and the disk.
 MAX_AT_ONCE: Final = 4
@@ -70,5 +69,7 @@ class Uploads:
             _log.exception("a crash dump could not be kept", device=device_id)
             connection.abort()
         else:
+            from armillary.wire.device.crash_dump import encode_receipt  # noqa: PLC0415 - memory: dumps are rare
+
             self._counts["crash dumps"] += 1
             connection.reply_ok(encode_receipt(dump_id))

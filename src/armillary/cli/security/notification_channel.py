@@ -98,7 +98,7 @@ def list_channels(remote: RemoteService, catalog: CatalogOption = None) -> Shown
     """List channels, and how each is doing."""
     found = remote.get(PLACE, catalog=chosen_catalog(remote, catalog))["items"]
     empty = "No channels. Make one: armillary notification-channel create."
-    return table(found, COLUMNS, row=lambda each: readable_of(*COLUMNS)(_flat(each)), empty=empty)
+    return table(found, COLUMNS, row=_row, empty=empty)
 
 
 @remote_command(app, "show")
@@ -158,6 +158,12 @@ def _place(channel: Mapping[str, Any]) -> str:
 
 def _flat(channel: Mapping[str, Any]) -> dict[str, Any]:
     return {**channel, **channel["status"]}
+
+
+def _row(channel: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line of the list; an error that was overcome is shown by ``show`` only."""
+    flat = _flat(channel)
+    return readable_of(*COLUMNS)(flat if flat["failures"] else {**flat, "error": ""})
 
 
 def _facts(channel: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -139,9 +139,9 @@ class Sender:
         thread = threading.Thread(
             target=self._attempt, args=(channel,), name=f"notify-{channel.name[:16]}", daemon=True
         )
-        with self._changing:
+        with self._changing:  # its end waits until it is there
+            thread.start()
             self._under_way[channel.number] = (channel, thread)
-        thread.start()
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 

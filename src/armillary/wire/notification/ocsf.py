@@ -71,7 +71,8 @@ _ACTIVITY: Final = {
 }
 _OTHER: Final = 99
 _SUCCESS, _FAILURE = 1, 2
-_FAIL: Final = 3  # of Compliance
+# Status of Compliance: what is critical has failed, what is less may still be put right in time.
+_WARNING, _FAIL = (2, "Warning"), (3, "Fail")
 _RULE, _BEHAVIORAL = 1, 2  # kinds of analytics
 _AFFECTED: Final = 3  # role of a resource
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}", re.ASCII)
@@ -132,7 +133,8 @@ def of_finding(
         return made | {"vulnerabilities": [_vulnerability(finding)]}
     made["remediation"] = {"desc": finding["proposed_action"]}
     if class_uid == _COMPLIANCE:
-        check = {"control": kind, "status": "Fail", "status_id": _FAIL, "desc": finding["cause"]}
+        number, word = _FAIL if finding["severity"] == "critical" else _WARNING
+        check = {"control": kind, "status": word, "status_id": number, "desc": finding["cause"]}
         return made | {"compliance": check}
     return made | {"is_alert": _SEVERITY[finding["severity"]] >= _SEVERITY["high"]}
 

@@ -200,25 +200,29 @@ def test_places_are_shared_by_owner_and_most_are_kept_for_who_does_not_fail() ->
     assert chosen_of([*failing, healthy], failing[:MAX_FAILING]) == [healthy]
 
 
-def test_what_was_under_way_when_the_service_died_is_told_again(
-    host: ServiceHost, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("trouble", "times"),
+    [
+        (RuntimeError("cut"), 2),  # the attempt ends here, as when the process dies: it is told again
+        (DataFolderError("the disk is full", remedy=""), 1),  # the disk refuses: the outcome is noted later
+    ],
+)
+def test_what_was_told_and_not_noted_is_not_lost(
+    host: ServiceHost, hook: Receiver, monkeypatch: pytest.MonkeyPatch, trouble: Exception, times: int
 ) -> None:
-    """The outcome of the first attempt is not noted, as if the process had died between answer and commit."""
-    channel = hook_to(host, hook.url)
-    told = delivery_rows.told
-    cuts = [DataFolderError("cut", remedy=""), None]
+    told, cuts = delivery_rows.told, [trouble]
 
     def cut(*args: Any, **named: Any) -> None:
-        error = cuts.pop(0) if cuts else None
-        if error is not None:
-            raise RuntimeError("cut")
+        if cuts:
+            raise cuts.pop()
         told(*args, **named)
 
     monkeypatch.setattr(sender_module.delivery_rows, "told", cut)
     monkeypatch.setattr(sender_module, "TROUBLE_S", 0.01)
+    channel = hook_to(host, hook.url)
     see(host, "1")
     wait_for(host, channel, delivered=1, waiting=0)
-    assert titles(hook) == ["Odd 1", "Odd 1"]
+    assert titles(hook) == ["Odd 1"] * times
     assert len({json.loads(body)["id"] for _, _, body in hook.got}) == 1
 
 

@@ -27,6 +27,7 @@ from armillary.engines.records.queries.security.presence import (
 from armillary.engines.records.store import Records
 from armillary.service.advisories.advisories import Advisories
 from armillary.service.authority.authority import Authority
+from armillary.service.authority.key_store import DUMP_KEYS
 from armillary.service.bridge.bridge import Bridge
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
@@ -172,6 +173,10 @@ class SecurityService:
         self.bridge.artifacts.remove_partial()
         if not self.context.folder.fresh:
             collect(self.context.records, Blobs(self.context.folder.blobs), self.context.now())
+            if self.authority.keys.names(DUMP_KEYS):
+                from armillary.service.crash_dumps.ending import delete_unknown_keys  # noqa: PLC0415 - memory, as below
+
+                delete_unknown_keys(self.context.records, self.authority.keys)
 
     @property
     def ceremony(self) -> Ceremony:

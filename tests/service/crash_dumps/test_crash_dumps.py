@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -230,21 +229,6 @@ def test_a_dump_of_another_catalog_does_not_exist(host: ServiceHost, dumps: Cras
         dumps.read(uuid4(), catalog=None, actor="t")
 
 
-def test_a_row_that_was_moved_to_another_device_does_not_open(
-    host: ServiceHost, dumps: CrashDumps, device: WireDevice
-) -> None:
-    collect(dumps)
-    send(device)
-    (dump_id,) = kept(dumps)
-    with host.claimed(b"b" * 32) as other:
-        number = host.service.context.records.read(lambda c: dump_rows.sender(c, other.device_id))
-    assert number is not None
-    with sqlite3.connect(host.service.context.folder.database) as database:
-        database.execute("UPDATE crash_dump SET device_number = ?", (number.number,))
-    with pytest.raises(ArmillaryError, match="does not open"):
-        dumps.read(dump_id, catalog="Contoso", actor="t")
-
-
 def test_a_deleted_dump_is_gone_and_the_others_stay(host: ServiceHost, dumps: CrashDumps, device: WireDevice) -> None:
     collect(dumps)
     for number in range(2):
@@ -391,6 +375,50 @@ def test_two_that_make_the_key_of_a_group_at_once_have_one(
     assert len(list(host.service.context.folder.keys.glob("crash-dumps-*"))) == 1
     for dump_id in kept(dumps):
         dumps.read(dump_id, catalog="Contoso", actor="t")
+
+
+def test_the_services_own_run_deletes_once_an_hour(
+    host: ServiceHost, dumps: CrashDumps, device: WireDevice, clock: Clock
+) -> None:
+    collect(dumps, days=1)
+    send(device)
+    counts = []
+    for step in (DAY - 1800, 1800, 1800):  # the second look is too soon after the first one that found something left
+        host.service._look_at_clocks()
+        clock.now += step
+        counts.append(len(kept(dumps)))
+    host.service._look_at_clocks()
+    assert (counts, kept(dumps)) == ([1, 1, 1], [])
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(sealing, "make_key"), (dump_rows, "add_key"), (sealing, "seal"), (dump_rows, "add")],
+    ids=["the key file", "its row", "the encryption", "the row of the dump"],
+)
+def test_cut_after_each_step_a_dump_is_kept_once_when_it_comes_again(
+    made_folder: Path, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    data = copy_of(made_folder, tmp_path / "cut")
+    step = getattr(module, name)
+
+    def cut(*arguments: Any) -> None:
+        step(*arguments)
+        raise CutError
+
+    body = encode_dump(numbered(1))
+    with ServiceHost(data, clock=clock, planner_interval_s=3600.0) as host:
+        device_id = host.claimed(b"a" * 32).device_id
+        collect(host.service.crash_dumps)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, cut)
+            with pytest.raises(CutError):
+                intake.DumpIntake(host.service.context, host.service.authority.keys).take(device_id, body)
+    with ServiceHost(data, clock=clock, planner_interval_s=3600.0) as again:
+        taken = intake.DumpIntake(again.service.context, again.service.authority.keys).take(device_id, body)
+        assert kept(again.service.crash_dumps) == [taken]
+        assert len(list(again.service.context.folder.keys.glob("crash-dumps-*"))) == 1
+        assert again.service.crash_dumps.read(taken, catalog="Contoso", actor="t")[1] == body
 
 
 # -- the data region --------------------------------------------------------------------------------------------------

@@ -67,7 +67,10 @@ class DumpQueue:
 
     def add(self, component_id: UUID, image_id: UUID, state: MachineState) -> None:
         """Keep a dump of a crash, where that is allowed and there is room. Raises DataFolderError."""
-        if self._consent == NO_DUMPS or len(self._waiting) >= MAX_WAITING:
+        if self._consent == NO_DUMPS:
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self._journal.write("crash-dump-not-kept", image_id=image_id, waiting=len(self._waiting))
             return
         dump = CrashDump(
             component_id=component_id, image_id=image_id, boot_count=self._boot_count, at=self._now(), state=state

@@ -8,6 +8,7 @@ root, policy, catalog       in the PKCS #11 token where the settings name one, e
 root, targets of releases   the same; or offline, then not here (``service/repository``)
 other authorities, signing  in an encrypted file: the issuing authority signs at every check-in, in memory
 transparency logs           the same: Ed25519, which tokens are not asked for here
+crash dumps of a group      the same: deleting the file erases them
 the TLS server              in a plain file: TLS libraries read it themselves; it is renewed from the root
 ==========================  ==================================================================================
 
@@ -36,6 +37,7 @@ from armillary.settings import Settings
 PLAIN_KEYS: Final = frozenset({"server"})
 TOKEN_KEYS: Final = ("root", "policy", "catalog", "tuf-root", "tuf-targets")  # beginnings of key names
 FIRST_KEYS: Final = ("root", "os-signing", "image-signing")  # kinds whose first key bears their name
+DUMP_KEYS: Final = "crash-dumps-"  # beginning of the names of keys that crash dumps are encrypted to; an id follows
 CHALLENGE_SECRET: Final = ("challenge", 32)  # name and bytes: what challenges to devices are sealed with
 HUB_SECRET: Final = ("hub-sealing", 32)  # and the symmetric keys of hub devices
 PASSPHRASE_SUFFIX: Final = ".passphrase"  # noqa: S105 - of a file name

@@ -2,14 +2,14 @@
 """How dumps end: those that are kept no longer are deleted, and keys that ended lose their files.
 
 A key ends in the records first. Its file is deleted after that commit, its row after the file: wherever this is cut
-off, the next run goes on.
+off, the next run goes on. A key begins as a file: one whose row was never written is deleted by the next start.
 """
 
 from __future__ import annotations
 
 from armillary.engines.records.crashes import dumps as dump_rows
 from armillary.engines.records.store import Records
-from armillary.service.authority.key_store import KeyStore
+from armillary.service.authority.key_store import DUMP_KEYS, KeyStore
 from armillary.service.context.context import Context
 from armillary.service.crash_dumps import sealing
 
@@ -21,6 +21,14 @@ def end_dumps(context: Context, keys: KeyStore) -> int:
     context.records.write(dump_rows.end_keys_of_nobody)
     delete_ended_keys(context.records, keys)
     return removed
+
+
+def delete_unknown_keys(records: Records, keys: KeyStore) -> None:
+    """Delete key files that no row knows. Only while nothing makes keys: before devices are served."""
+    known = {f"{DUMP_KEYS}{key_id}" for key_id in records.read(dump_rows.every_key)}
+    for name in keys.names(DUMP_KEYS):
+        if name not in known:
+            keys.remove(name)
 
 
 def delete_ended_keys(records: Records, keys: KeyStore) -> None:

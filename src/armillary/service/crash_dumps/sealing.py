@@ -17,21 +17,20 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from armillary.errors import DataFolderError, NotFoundError
-from armillary.service.authority.key_store import KeyStore
+from armillary.service.authority.key_store import DUMP_KEYS, KeyStore
 
 _SUITE: Final = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-_NAME: Final = "crash-dumps-"
 
 
 def make_key(keys: KeyStore, key_id: UUID) -> bytes:
     """Make the key file of an id, and return its public key (DER). Raises DataFolderError if the disk refuses."""
-    public = keys.create(f"{_NAME}{key_id}", ec.SECP256R1()).public_key()
+    public = keys.create(f"{DUMP_KEYS}{key_id}", ec.SECP256R1()).public_key()
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def delete_key(keys: KeyStore, key_id: UUID) -> None:
     """Delete the key file of an id for good; does nothing where there is none."""
-    keys.remove(f"{_NAME}{key_id}")
+    keys.remove(f"{DUMP_KEYS}{key_id}")
 
 
 def seal(public_key: bytes, plain: bytes, context: bytes) -> bytes:
@@ -48,7 +47,7 @@ def unseal(keys: KeyStore, key_id: UUID, sealed: bytes, context: bytes) -> bytes
         NotFoundError: the key was deleted: the dump is erased.
         DataFolderError: it is damaged, or another's.
     """
-    name = f"{_NAME}{key_id}"
+    name = f"{DUMP_KEYS}{key_id}"
     if not keys.has(name):
         raise NotFoundError("the crash dump was erased: its key is deleted", remedy="Nothing opens it any more.")
     try:

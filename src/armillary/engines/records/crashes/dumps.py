@@ -166,6 +166,11 @@ def end_keys_of_nobody(connection: Connection) -> None:
     connection.execute(update(_key).where(_key.c.living_group.not_in(groups)).values(living_group=None))
 
 
+def every_key(connection: Connection) -> tuple[UUID, ...]:
+    """Ids of all keys, also of those that ended."""
+    return tuple(connection.execute(select(_key.c.key_id)).scalars())
+
+
 def ended_keys(connection: Connection) -> tuple[UUID, ...]:
     """Ids of the keys whose files are to be deleted."""
     return tuple(connection.execute(select(_key.c.key_id).where(_key.c.living_group.is_(None))).scalars())

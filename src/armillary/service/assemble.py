@@ -118,6 +118,7 @@ class SecurityService:
             offers=self.updates.offers,
         )
         self.serving = DeviceServing(parts, self.watch.observe, self.device_address)
+        self.watch.drops.sources["device endpoint"] = self.serving.refusals_dropped
         self.first_token: str | None = None
         self._casework: Casework | None = None
         self._dumps_looked_at = 0

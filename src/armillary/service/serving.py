@@ -91,6 +91,10 @@ class DeviceServing:
         if self.front is not None:
             await self.front.close()
 
+    def refusals_dropped(self) -> int:
+        """Refusals that were only counted, because too many came at once."""
+        return 0 if self.front is None else self.front.counts["refusals dropped"]
+
     def health(self) -> dict[str, dict[str, object]]:
         """The health of endpoint and verifier, for ``/healthz``."""
         front, state = self.front, "not started" if self.monitor is None else self.monitor.state

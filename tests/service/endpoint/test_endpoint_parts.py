@@ -121,9 +121,10 @@ def test_refusals_fold_are_bounded_and_leave_try_later_out(records: Records) -> 
     for number in range(MAX_PENDING):
         log.note(f"{number:0128x}", UnknownDeviceError("who"), NOW)
     assert log.dropped == 2
-    change = log.take()
-    assert change is not None
-    records.write(change)
+    taken = log.take()
+    assert taken is not None
+    assert taken.count == 3 + 1 + MAX_PENDING - 2
+    records.write(taken.change)
     assert log.take() is None
     device = records.read(lambda c: device_rows.one(c, "a" * 128, now=NOW, silent_after_s=60))
     assert device is not None

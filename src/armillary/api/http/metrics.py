@@ -30,6 +30,7 @@ class FleetCollector(Collector):
     rollouts: Mapping[str, int]
     workers: Sequence[Mapping[str, object]]
     refused: Mapping[str, int]
+    dropped: Mapping[str, int]  # events that the watch could not take, by where they came
     notifications: Mapping[str, int]  # of all channels, as ``engines/records/notifications/channels.py`` counts
 
     def collect(self) -> Iterator[Metric]:
@@ -46,6 +47,8 @@ class FleetCollector(Collector):
         yield from self._of_workers()
         text = "Requests that there was no place for, since the start."
         yield _by("armillary_api_refused", text, "place", self.refused, CounterMetricFamily)
+        text = "Events that the watch could not take because too many came at once, since the start."
+        yield _by("armillary_watch_events_dropped", text, "source", self.dropped, CounterMetricFamily)
         for name, count in self.notifications.items():
             kind = GaugeMetricFamily if name in ("channels", "failing", "waiting") else CounterMetricFamily
             yield kind(f"armillary_notifications_{name}", "Of notification channels and their events.", value=count)

@@ -52,7 +52,7 @@ def status(service: SecurityService, hub: Hub, platform: Platform, *, started_at
         _check("device-endpoint", lambda: _device_endpoint(service)),
         _check("verifier", lambda: _verifier(service)),
         _check("planner", lambda: _loop(service, "planner")),
-        _check("watch", lambda: _loop(service, "watch")),
+        _check("watch", lambda: _watch(service)),
         _check("disk", lambda: _disk(service.settings.data)),
         _check("repository", lambda: _repository(service)),
         _check("advisories", lambda: standing(service)),
@@ -149,6 +149,15 @@ def _loop(service: SecurityService, name: str) -> tuple[str, str]:
     last = found["last_run_at"]
     detail = "has not run yet" if last is None else f"ran {int(time.time()) - int(last)} s ago"
     return ("ok" if found["ok"] else "failed"), detail
+
+
+def _watch(service: SecurityService) -> tuple[str, str]:
+    state, detail = _loop(service, "watch")
+    dropped = {name: count for name, count in service.watch.drops.counts().items() if count}
+    if not dropped:
+        return state, detail
+    said = ", ".join(f"{count} at {name}" for name, count in dropped.items())
+    return "degraded" if state == "ok" else state, f"{detail}, events dropped since the start: {said}"
 
 
 def _part(service: SecurityService, name: str) -> Mapping[str, Any]:

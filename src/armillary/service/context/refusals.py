@@ -32,6 +32,14 @@ class _Pending:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class TakenRefusals:
+    """Refusals on their way: the change that records them, and how many they are."""
+
+    change: Query[None]
+    count: int
+
+
 class RefusalLog:
     """Collects refusals between two flushes; from any thread."""
 
@@ -55,13 +63,13 @@ class RefusalLog:
             else:
                 self.dropped += 1
 
-    def take(self) -> Query[None] | None:
-        """The change that records what was noted since the last call, or None."""
+    def take(self) -> TakenRefusals | None:
+        """What was noted since the last call, or None."""
         with self._noting:
             if not self._pending:
                 return None
             pending, self._pending = self._pending, {}
-        return lambda connection: _record(connection, pending)
+        return TakenRefusals(lambda c: _record(c, pending), sum(one.count for one in pending.values()))
 
 
 def _record(connection: Connection, pending: Mapping[tuple[str, str], _Pending]) -> None:

@@ -123,6 +123,7 @@ class DeviceEndpoint:
         self._uploads = Uploads(states, keep_dump, self.counts)
         self._hints = Hints(states, self.monotonic, self.counts, held_hints)
         self._refusals = RefusalLog()
+        self._refusals_dropped = 0  # of them, those that are in the counts
         self._refusal_sink: CheckInSink | None = None
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -245,13 +246,15 @@ class DeviceEndpoint:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def _flush_refusals(self) -> None:
-        change = self._refusals.take()
-        if change is None or self._refusal_sink is None:
+        self.counts["refusals dropped"] += self._refusals.dropped - self._refusals_dropped
+        self._refusals_dropped = self._refusals.dropped
+        taken = self._refusals.take()
+        if taken is None or self._refusal_sink is None:
             return
         try:
-            self._records.post(change, self._refusal_sink)
+            self._records.post(taken.change, self._refusal_sink)
         except RateLimitedError:
-            self.counts["refusals dropped"] += 1
+            self.counts["refusals dropped"] += taken.count
             return
         self._notices.news()
 

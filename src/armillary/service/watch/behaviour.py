@@ -49,12 +49,14 @@ class Behaviour:
         self._baseline, self._learned = self._load()
         self._window = self._now()
         self._counts: dict[str, list[int]] = {}
+        self.dropped = 0  # events of more devices than have a past
         self._sizes: Mapping[str, int] = {}
 
     def count(self, device_id: str, metric: str, count: int) -> None:
         """Count events of a device in the present window; of more devices than have a past they are not counted."""
         if device_id not in self._counts:
             if len(self._counts) >= MAX_DEVICES:
+                self.dropped += count
                 return
             self._counts[device_id] = [0] * len(METRICS)
         self._counts[device_id][METRICS.index(metric)] += count

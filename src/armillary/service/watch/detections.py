@@ -27,7 +27,6 @@ from armillary.wire.device.finding import SEVERITIES
 
 if TYPE_CHECKING:
     from armillary.detect.baseline import Unusual
-    from armillary.detect.places import SharedCertificate
     from armillary.detect.rules import Rule
 
 # Types of error reports that say that an application ended by itself.
@@ -52,6 +51,9 @@ CRASH_LIMIT: Final = 3
 # begins 30 days before the end, so that renewals have failed for days by then.
 CA_WARNING_S: Final = 25 * 86_400
 CA_CRITICAL_S: Final = 7 * 86_400
+# Reports that are counted as missing before one: a device makes 144 of one kind in a day. Numbers go up to 2^53, and a
+# sum of some hundred of such gaps would be none that a database can keep.
+MAX_MISSING: Final = 1_000_000
 MAX_CAUSE_CHARACTERS: Final = 1000  # of a text that a device or a rule made
 
 
@@ -295,16 +297,20 @@ def of_overflow(device_id: str, catalog_id: UUID | None, count: int, at: int) ->
 
 
 def of_gap(report: ErrorReportRow, missing: int) -> Observation | None:
-    """So many reports right before this one never came: a device numbers them, and keeps each until it arrived."""
+    """So many reports right before this one never came: a device numbers them, and keeps each until it arrived.
+
+    The numbers are the device's own word: more than :data:`MAX_MISSING` are not believed.
+    """
     if not missing:
         return None
+    first, missing = report.sequence - missing, min(missing, MAX_MISSING)
     last, short = report.sequence - 1, report.device_id[:16]
     return Observation(
         kind="reports-missing",
         key=(report.device_id,),
         severity="medium",
         title=f"Error reports of device {short} never arrived",
-        cause=f"Its reports {last - missing + 1} to {last} are missing; report {report.sequence} came at "
+        cause=f"Its reports {first} to {last} are missing; report {report.sequence} came at "
         f"{report.received_at} (Unix seconds).",
         proposed_action="Find out whether the device's storage was put back or fails, or whether something on it keeps "
         "reports from being sent.",
@@ -331,24 +337,6 @@ def of_behaviour(unusual: Unusual, device_id: str, catalog_id: UUID | None, now:
         "quarantine, which leaves it its updates.",
         device_ids=(device_id,),
         reported_by=device_id,
-        at=now,
-        catalog_id=catalog_id,
-    )
-
-
-def of_shared_certificate(shared: SharedCertificate, catalog_id: UUID | None, now: int) -> Observation:
-    """A device whose connections at the hub put each other out from several addresses."""
-    short = shared.client[:16]
-    return Observation(
-        kind="certificate-shared",
-        key=(shared.client,),
-        severity="high",
-        title=f"The certificate of device {short} is used in two places at once",
-        cause=f"Connections of device {short} at the hub put each other out, from {', '.join(shared.addresses)}.",
-        proposed_action="Find out which machine is the device, and how the other came by its key; revoke it if that is "
-        "not found. A device at the edge of two networks does not do this so often.",
-        device_ids=(shared.client,),
-        count=shared.count,
         at=now,
         catalog_id=catalog_id,
     )

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from armillary.detect.places import Places, SharedCertificate
 from armillary.errors import ArmillaryError
 from armillary.service.context.context import Context
 from armillary.service.context.refusals import RefusalLog
+from armillary.service.watch.detections import Observation
 
 MAX_TURNS: Final = 10_000
 
@@ -50,9 +52,9 @@ class HeardAtHub:
 
     def take(self) -> list[SharedCertificate]:
         """Record the refusals noted since the last call; the devices whose certificate is in two places."""
-        change = self._refusals.take()
-        if change is not None:
-            self._context.records.write(change)
+        refused = self._refusals.take()
+        if refused is not None:
+            self._context.records.write(refused.change)
         found: dict[str, SharedCertificate] = {}
         while self._turns:
             shared = self._places.put_out(*self._turns.popleft())
@@ -61,3 +63,21 @@ class HeardAtHub:
                 count = shared.count + (0 if before is None else before.count)
                 found[shared.client] = SharedCertificate(shared.client, count, shared.addresses)
         return list(found.values())
+
+
+def of_shared_certificate(shared: SharedCertificate, catalog_id: UUID | None, now: int) -> Observation:
+    """A device whose connections at the hub put each other out from several addresses."""
+    short = shared.client[:16]
+    return Observation(
+        kind="certificate-shared",
+        key=(shared.client,),
+        severity="high",
+        title=f"The certificate of device {short} is used in two places at once",
+        cause=f"Connections of device {short} at the hub put each other out, from {', '.join(shared.addresses)}.",
+        proposed_action="Find out which machine is the device, and how the other came by its key; revoke it if that is "
+        "not found. A device at the edge of two networks does not do this so often.",
+        device_ids=(shared.client,),
+        count=shared.count,
+        at=now,
+        catalog_id=catalog_id,
+    )

@@ -31,7 +31,8 @@ from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.watch import detections
 from armillary.service.watch.detections import Observation
-from armillary.service.watch.heard_at_hub import HeardAtHub
+from armillary.service.watch.drops import Drops
+from armillary.service.watch.heard_at_hub import HeardAtHub, of_shared_certificate
 from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
 from armillary.wire.notification import event as notification
 
@@ -66,6 +67,7 @@ class Watch:
     def __init__(self, context: Context, wake: Callable[[], object] = lambda: None) -> None:
         self._context = context
         self.heard_at_hub = HeardAtHub(context, wake)
+        self.drops = Drops({"hub": lambda: self.heard_at_hub.dropped, "behaviour": self._dropped_of_behaviour})
         self._looking = threading.Lock()
         self._silence_noted: frozenset[str] = frozenset()
         self._ending_noted: frozenset[str] = frozenset()
@@ -176,7 +178,8 @@ class Watch:
             seen += self._follow("error_report", report_rows.error_reports_since, self._of_report, self._group)
             seen += self._follow_counted("error_report", report_rows.unread_suppressions, self._of_report)
             seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
-            return seen + self._look_for_silence() + self._look_for_ends() + self._look_at_behaviour()
+            seen += self._look_for_silence() + self._look_for_ends() + self._look_at_behaviour()
+            return seen + self._look_at_drops()
 
     def _follow(
         self,
@@ -335,10 +338,17 @@ class Watch:
         shared = self.heard_at_hub.take()
         for one in shared:
             found = self._context.records.read(partial(device_rows.enrolled, device_id=one.client))
-            self.observe(
-                detections.of_shared_certificate(one, None if found is None else found.catalog_id, self._context.now())
-            )
+            self.observe(of_shared_certificate(one, None if found is None else found.catalog_id, self._context.now()))
         return len(shared)
+
+    def _dropped_of_behaviour(self) -> int:
+        return self.behaviour.dropped if "behaviour" in self.__dict__ else 0
+
+    def _look_at_drops(self) -> int:
+        found = self.drops.look(self._context.now())
+        for one in found:
+            self.observe(one)
+        return len(found)
 
     def _look_at_behaviour(self) -> int:
         """Observe devices that were unusual in the windows that are over; nothing where nothing was ever counted."""

@@ -39,6 +39,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "reports-suppressed": "A device reports more than is kept of one device; the rest is counted.",
         "vulnerability-in-field": "Devices run what an advisory affects that is exploited or critical.",
         "feed-stale": "A feed of advisories is older than it may be: what it does not name is unknown.",
+        "events-dropped": "More events came at once than the watch keeps; the rest was counted.",
         "reports-missing": "Error reports of a device never arrived: their numbers have a gap.",
         "behaviour-unusual": "A device does far more of something than it and its like used to.",
         "clock": "A time by which something must be reported, answered or renewed is near, or over.",

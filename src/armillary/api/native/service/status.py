@@ -58,6 +58,7 @@ def metrics(request: Request) -> Response:
         rollouts=rollouts,
         workers=workers,
         refused=request.app.state.budgets.refused(),
+        dropped=service.watch.drops.counts(),
         notifications=service.notifications.totals()._asdict(),
     )
     return Response(exposition(collector), media_type=CONTENT_TYPE)

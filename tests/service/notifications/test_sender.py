@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,6 +257,12 @@ def test_an_outbox_that_is_full_counts_what_it_does_not_keep(
 def test_no_thread_runs_and_nothing_is_loaded_without_a_channel(host: ServiceHost) -> None:
     see(host, "1")
     assert host.service.notifications._sender is None
+    code = "import sys, armillary.roles.whole; print(*[each for each in sys.modules if 'notif' in each])"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert {each.rpartition(".")[2] for each in loaded if each.startswith("armillary.service.notifications.")} == {
+        "notifications"
+    }
+    assert [each for each in loaded if each.endswith((".ocsf", ".syslog", ".otlp_logs"))] == []
 
 
 @pytest.fixture(autouse=True)

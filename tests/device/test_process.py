@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 from tests.device.rig import FAST, Rig
+from tests.fixtures.dumps import state
 from tests.fixtures.waiting import until
 
 from armillary.boot import chain
@@ -30,6 +31,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus, OutputLine
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
 from armillary.wire.certificates.certificate import parse_device_certificate
+from armillary.wire.device.checkin import FULL_DUMPS, NO_DUMPS
 from armillary.wire.device.problem import Problem
 from armillary.wire.image import capability_file
 
@@ -240,9 +242,11 @@ async def test_blocked_connections_and_crashes_become_error_reports(rig: Rig) ->
     )
 
 
-@pytest.mark.parametrize("speaks_crashes", [True, False])
-async def test_where_a_crash_was_is_told_to_a_service_that_takes_it(rig: Rig, speaks_crashes: bool) -> None:
-    rig.service.speaks_crashes = speaks_crashes
+@pytest.mark.parametrize(("version", "speaks_crashes"), [(7, True), (6, True), (5, False)])
+async def test_where_a_crash_was_is_told_to_a_service_that_takes_it(
+    rig: Rig, version: int, speaks_crashes: bool
+) -> None:
+    rig.service.speaks_crashes, rig.service.speaks_consent = speaks_crashes, version == 7
     rig.service.deploy(rig.service.application())
     await rig.start()
     await until(rig.outcomes, "installed")
@@ -260,7 +264,26 @@ async def test_where_a_crash_was_is_told_to_a_service_that_takes_it(rig: Rig, sp
         assert [(one.function, one.offset) for one in report.crash.frames] == [("pump", 3), ("<module>", 9)]
     else:
         assert report.crash is None
+    assert version in {request.protocol_version for request, _ in rig.service.checks}
     await until(lambda: rig.status()["error_reports_waiting"] == 0, "dropped after the reply")
+
+
+@pytest.mark.parametrize(("consent", "dumps"), [(FULL_DUMPS, 1), (NO_DUMPS, 0)])
+async def test_a_dump_is_sent_where_the_service_consents_and_deleted_where_it_no_longer_does(
+    rig: Rig, consent: int, dumps: int
+) -> None:
+    rig.service.dumps = FULL_DUMPS
+    rig.service.refuse_dump = (503, Problem("device.try-later", "busy", "Wait.", 1))
+    rig.service.deploy(rig.service.application())
+    await rig.start()
+    await until(rig.outcomes, "installed")
+    rig.sandbox.runs[-1].end(ExitStatus(None, 11, state()))
+    await until(lambda: rig.events("crash-dump-waits"), "a dump that waits")
+    rig.service.refuse_dump, rig.service.dumps = None, consent
+    rig.device.check_in_now()
+    await until(lambda: rig.events("crash-dump-sent" if dumps else "crash-dumps-deleted"), "its end")
+    await until(lambda: rig.status()["crash_dumps_waiting"] == 0, "nothing left")
+    assert len(rig.service.dumps_taken) == dumps
 
 
 async def test_lost_reply_sends_the_same_reports_again(rig: Rig) -> None:

@@ -438,6 +438,7 @@ class RunningDevice:
                     "until": self._wait.reason.until,
                 },
                 "error_reports_waiting": len(self._reports),
+                "crash_dumps_waiting": 0 if self._check_ins.dumps is None else len(self._check_ins.dumps),
                 "applications": [
                     {
                         "name": image.name,
